@@ -1,0 +1,149 @@
+"""What crosses the borders between stages: frozen, typed, free of heavy imports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.errors import ArtifactError
+
+__all__ = [
+    "Engine",
+    "FormName",
+    "Interpolation",
+    "ModelInfo",
+    "OnnxModel",
+    "Parity",
+    "PlacementName",
+    "Precision",
+    "Preprocess",
+    "ResizeMode",
+    "RuntimeName",
+    "Weights",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+FormName = Literal["raw", "linear", "conv"]
+PlacementName = Literal["pointwise", "weighted", "all"]
+RuntimeName = Literal["onnxruntime", "openvino"]
+ResizeMode = Literal["squash", "shortest"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+_METADATA_KEY = "edge_convnext"
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From an RGB image to the network's input, float32[3, image_size, image_size].
+
+    `squash` resizes to image_size x image_size whatever the aspect; `shortest` resizes the
+    short side to round(image_size / crop_pct) and crops the centre. Values are then scaled to
+    0..1, `mean` subtracted and divided by `std`, per channel.
+    """
+
+    image_size: int = 224
+    resize: ResizeMode = "shortest"
+    crop_pct: float = 0.875
+    interpolation: Interpolation = "bicubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Preprocess:
+        """Read what `dataclasses.asdict` wrote, lists for tuples allowed."""
+        known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
+        for name in ("mean", "std"):
+            if name in known:
+                known[name] = tuple(float(value) for value in known[name])
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What every artefact made from one checkpoint carries with it."""
+
+    model: str  # "convnextv2_atto"
+    num_classes: int
+    in_channels: int
+    classes: tuple[str, ...]  # names in logit order; empty when nobody named them
+    preprocess: Preprocess
+    weights_source: str  # a file name, a hub id with its revision, "random"
+    weights_sha256: str
+    weights_licence: str | None
+
+    def to_metadata(self, **extra: str | int | None) -> dict[str, str]:
+        """One JSON value under one key, for ONNX and safetensors metadata."""
+        return {_METADATA_KEY: json.dumps({**asdict(self), **extra}, sort_keys=True)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: Path) -> ModelInfo:
+        """Read `to_metadata`'s key back.
+
+        Raises:
+            ArtifactError: `source` does not carry it.
+        """
+        try:
+            fields = json.loads(metadata[_METADATA_KEY])
+            return cls(
+                model=fields["model"],
+                num_classes=int(fields["num_classes"]),
+                in_channels=int(fields["in_channels"]),
+                classes=tuple(fields["classes"]),
+                preprocess=Preprocess.from_json(fields["preprocess"]),
+                weights_source=fields["weights_source"],
+                weights_sha256=fields["weights_sha256"],
+                weights_licence=fields["weights_licence"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{source}: no edge-convnext metadata in this file; "
+                "pass a model that `edge-convnext build` wrote"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict on disk: safetensors, float32, this project's parameter names."""
+
+    path: Path
+    architecture: Architecture
+    info: ModelInfo
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A graph on disk: `images` float32[N, C, H, W] to `logits` float32[N, num_classes]."""
+
+    path: Path
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None = None  # of Q/DQ; None for float graphs
+    quantized_ops: int = 0  # weighted operations that read quantized activations
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A TensorRT engine on disk, and what the builder's log said of it."""
+
+    path: Path
+    precision: Precision
+    builder: str  # "tensorrt-rtx 1.7.1"
+    compute_capabilities: tuple[str, ...]
+    kernels: int
+    int8_kernels: int  # convolutions and matrix products with INT8 inputs
+    build_seconds: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two graphs' logits are apart on the same real images."""
+
+    n_images: int
+    max_abs_err: float
+    sqnr_db: float | None  # None when the outputs are equal: the ratio is infinite
+    agreement_pct: float  # equal top-1

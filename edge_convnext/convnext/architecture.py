@@ -1,0 +1,96 @@
+"""The ConvNeXt sizes this project knows, and what their papers publish about them.
+
+V1: Liu et al., "A ConvNet for the 2020s", arXiv 2201.03545.
+V2: Woo et al., "ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
+arXiv 2301.00808. The V1 sizes below `tiny` are timm's (`convnext_atto` and so on).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from edge_convnext.errors import RecipeError
+
+__all__ = ["SIZES", "Architecture", "architecture_names", "find_architecture"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of one ConvNeXt: `depths[i]` blocks of `widths[i]` channels in stage i."""
+
+    name: str
+    version: int  # 1 (LayerScale) or 2 (GRN)
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    num_classes: int = 1000
+    in_channels: int = 3
+
+    def count_params(self) -> int:
+        """Number of trainable parameters, from the shapes alone."""
+        first = self.widths[0]
+        total = first * self.in_channels * 16 + first + 2 * first  # stem conv, LayerNorm
+        for before, after in zip(self.widths, self.widths[1:], strict=False):
+            total += 2 * before + after * before * 4 + after  # LayerNorm, 2x2 convolution
+        for depth, width in zip(self.depths, self.widths, strict=True):
+            block = width * 49 + width + 2 * width  # depthwise 7x7, LayerNorm
+            block += 8 * width * width + 5 * width  # pwconv1, pwconv2 with their biases
+            block += 8 * width if self.version == 2 else width  # GRN, or LayerScale
+            total += depth * block
+        last = self.widths[-1]
+        return total + 2 * last + self.num_classes * last + self.num_classes
+
+    def count_macs(self, image_size: int) -> int:
+        """Multiply-accumulates of one image, convolutions and linears only.
+
+        Args:
+            image_size: Height and width in pixels.
+        """
+        side = image_size // 4
+        total = side * side * self.widths[0] * self.in_channels * 16
+        for index, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
+            if index:
+                side //= 2
+                total += side * side * width * self.widths[index - 1] * 4
+            total += depth * side * side * (49 * width + 8 * width * width)
+        return total + self.num_classes * self.widths[-1]
+
+
+SIZES: dict[str, tuple[tuple[int, int, int, int], tuple[int, int, int, int]]] = {
+    "atto": ((2, 2, 6, 2), (40, 80, 160, 320)),
+    "femto": ((2, 2, 6, 2), (48, 96, 192, 384)),
+    "pico": ((2, 2, 6, 2), (64, 128, 256, 512)),
+    "nano": ((2, 2, 8, 2), (80, 160, 320, 640)),
+    "tiny": ((3, 3, 9, 3), (96, 192, 384, 768)),
+    "small": ((3, 3, 27, 3), (96, 192, 384, 768)),
+    "base": ((3, 3, 27, 3), (128, 256, 512, 1024)),
+    "large": ((3, 3, 27, 3), (192, 384, 768, 1536)),
+    "huge": ((3, 3, 27, 3), (352, 704, 1408, 2816)),
+}
+
+_V1 = ("atto", "femto", "pico", "nano", "tiny", "small", "base")
+_V2 = ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Every full model name, V2 first."""
+    return tuple(f"convnextv2_{size}" for size in _V2) + tuple(f"convnextv1_{size}" for size in _V1)
+
+
+def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) -> Architecture:
+    """Look a model up by full name (`convnextv2_atto`) or V2 size (`atto`).
+
+    Raises:
+        RecipeError: No such model; the message names the nearest one.
+    """
+    known = architecture_names()
+    full = name if name in known else f"convnextv2_{name}"
+    if full not in known:
+        nearest = difflib.get_close_matches(name, (*known, *_V2), n=1, cutoff=0.0)[0]
+        raise RecipeError(
+            f"unknown model '{name}': did you mean '{nearest}'? "
+            "`edge-convnext models` lists every name"
+        )
+    depths, widths = SIZES[full.partition("_")[2]]
+    version = 1 if full.startswith("convnextv1_") else 2
+    return Architecture(full, version, depths, widths, num_classes, in_channels)

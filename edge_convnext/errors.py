@@ -1,0 +1,89 @@
+"""Every error this package raises on purpose.
+
+EdgeConvNextError
+├── RecipeError                a recipe, a flag or their combination is wrong
+├── MissingDependencyError     an optional package is not installed (also an ImportError)
+├── DataError                  images, labels, splits, calibration sets
+├── ArtifactError              a built file is missing, damaged or not ours
+└── StageError                 a stage of the chain could not do its work
+    ├── LoadError              checkpoints and hubs
+    ├── TrainingError
+    ├── ExportError
+    ├── SimplifyError
+    ├── QuantizationError
+    ├── EngineBuildError
+    └── InferenceError         a runtime refused a graph or an input
+
+A message says what went wrong, where, and what to do next. The command line prints it as one
+line and exits with 3; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "DataError",
+    "EdgeConvNextError",
+    "EngineBuildError",
+    "ExportError",
+    "InferenceError",
+    "LoadError",
+    "MissingDependencyError",
+    "QuantizationError",
+    "RecipeError",
+    "SimplifyError",
+    "StageError",
+    "TrainingError",
+]
+
+
+class EdgeConvNextError(Exception):
+    """Base of every error a user can cause and mend."""
+
+
+class RecipeError(EdgeConvNextError):
+    """A recipe, a flag, or their combination is wrong."""
+
+
+class MissingDependencyError(EdgeConvNextError, ImportError):
+    """An optional package is not installed."""
+
+
+class DataError(EdgeConvNextError):
+    """Images, labels, splits or a calibration set can't be used."""
+
+
+class ArtifactError(EdgeConvNextError):
+    """A built file is missing, damaged or not made by this package."""
+
+
+class StageError(EdgeConvNextError):
+    """A stage of the chain could not do its work."""
+
+
+class LoadError(StageError):
+    """A checkpoint can't be read, or does not fit the model."""
+
+
+class TrainingError(StageError):
+    """Training can't start or diverged."""
+
+
+class ExportError(StageError):
+    """The ONNX export failed or changed the model."""
+
+
+class SimplifyError(StageError):
+    """The simplifier's child process could not be run at all."""
+
+
+class QuantizationError(StageError):
+    """Quantization failed or made a graph its target can't run right."""
+
+
+class EngineBuildError(StageError):
+    """A builder refused the graph or built something else than asked."""
+
+
+class InferenceError(StageError):
+    """A runtime refused a graph or an input."""

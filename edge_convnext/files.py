@@ -1,0 +1,66 @@
+"""Files that are whole or absent: hashes, atomic writes, scratch names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic_path", "copy_atomic", "sha256_bytes", "sha256_file", "write_text_atomic"]
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex digest of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's content, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a scratch path beside `target` that takes its place when the block succeeds.
+
+    The scratch file is synced before the move, so a crash leaves the old file or the new
+    one, never a part. On an exception the scratch file is removed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        scratch.chmod(0o666 & ~_umask())  # mkstemp makes it private; artefacts are not
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_text_atomic(target: Path, text: str) -> None:
+    """Write UTF-8 text so that readers see the old content or the new, never a part."""
+    with atomic_path(target) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def copy_atomic(source: Path, target: Path) -> None:
+    """Copy a file's content to `target` in one visible step."""
+    with atomic_path(target) as scratch:
+        shutil.copyfile(source, scratch)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,26 @@
+"""How stages tell that they advance, without knowing who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+__all__ = ["Track", "untracked"]
+
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """Wrap an iterable so that its progress can be shown.
+
+    `rich.progress` serves on the command line, `untracked` everywhere else.
+    """
+
+    def __call__(self, items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+        """Yield `items` unchanged; `what` names the work, `total` its length if known."""
+        ...
+
+
+def untracked(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """Show nothing."""
+    return items

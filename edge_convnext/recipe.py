@@ -1,0 +1,284 @@
+"""Recipes: YAML in, one frozen and typed section per stage out.
+
+Pydantic stops here. Every field has a default, unknown keys are refused with the nearest
+valid name, and `null` means "not stated": the checkpoint's own value, or the default, applies
+(`pipeline.resolve` writes the resolved values into the report).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from edge_convnext.artifacts import (
+    FormName,
+    Interpolation,
+    PlacementName,
+    Precision,
+    ResizeMode,
+    RuntimeName,
+)
+from edge_convnext.errors import RecipeError
+
+__all__ = [
+    "BenchmarkConfig",
+    "DataConfig",
+    "EngineConfig",
+    "EvaluateConfig",
+    "ExportConfig",
+    "FoldConfig",
+    "LoadConfig",
+    "PreprocessConfig",
+    "QuantizeConfig",
+    "Recipe",
+    "SimplifyConfig",
+    "TargetName",
+    "TrainConfig",
+    "load_recipe",
+    "recipe_names",
+]
+
+TargetName = Literal["cpu", "rtx", "tensorrt"]
+RangeEstimator = Literal["minmax", "mean_minmax", "median_minmax", "percentile", "mse"]
+
+
+class Section(BaseModel):
+    """Frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LoadConfig(Section):
+    """The `load:` section: where the weights come from."""
+
+    weights: str | None = None  # a file, "in1k", "random"; None trains the demo
+    num_classes: PositiveInt | None = None  # None: read from the checkpoint
+    in_channels: PositiveInt = 3
+
+
+class DataConfig(Section):
+    """The `data:` section: labelled images, and which of them calibrate and evaluate."""
+
+    source: str | None = None  # a folder, a CSV, or "digits"
+    calibration: str | None = None  # a folder or CSV; None draws from the training side
+    labels: str | None = None  # a file with one class name a line, in logit order
+    val_fraction: float = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
+    skip_bad_images: bool = False
+
+
+class PreprocessConfig(Section):
+    """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
+
+    image_size: PositiveInt | None = None  # pixels
+    resize: ResizeMode | None = None
+    crop_pct: float | None = Field(None, gt=0.0, le=1.0)
+    interpolation: Interpolation | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+class TrainConfig(Section):
+    """The `train:` section: the demo's training and `edge-convnext train`."""
+
+    epochs: PositiveInt = 30
+    batch: PositiveInt = 64  # images
+    lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
+    weight_decay: float = Field(0.05, ge=0.0)
+    warmup_epochs: float = Field(3.0, ge=0.0)
+    label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
+    drop_path: float = Field(0.05, ge=0.0, lt=1.0)
+    ema_decay: float = Field(0.998, ge=0.0, lt=1.0)
+    hflip: bool = True
+    vflip: bool = False
+    min_crop_area: float = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
+    color_jitter: float = Field(0.2, ge=0.0)  # brightness, contrast and saturation
+
+
+class FoldConfig(Section):
+    """The `fold:` section."""
+
+    enabled: bool = True
+
+
+class ExportConfig(Section):
+    """The `export:` section."""
+
+    opset: int = Field(20, ge=18, le=23)
+    batch: PositiveInt | Literal["dynamic"] = "dynamic"
+    form: FormName | Literal["auto"] = "auto"  # auto: the best known per runtime
+
+
+class SimplifyConfig(Section):
+    """The `simplify:` section."""
+
+    enabled: bool = True
+    timeout_s: PositiveInt = 120
+
+
+class QuantizeConfig(Section):
+    """The `quantize:` section; names are NNCF's where NNCF has one."""
+
+    subset_size: PositiveInt = 300  # calibration images
+    placement: PlacementName | Literal["auto"] = "auto"  # auto: the best known per runtime
+    weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
+    activations_range_estimator: RangeEstimator = "minmax"
+    weights_range_estimator: RangeEstimator = "minmax"
+    fast_bias_correction: bool = True
+    smooth_quant_alpha: float | None = Field(None, ge=0.0, le=1.0)  # None: off
+    ignored_names: tuple[str, ...] = ()  # node names kept in float
+    ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
+
+
+class EngineConfig(Section):
+    """The `engine:` section: TensorRT for RTX, compiled ahead of time."""
+
+    compute_capabilities: tuple[str, ...] = ("8.6", "8.9", "12.0")
+    max_batch: PositiveInt = 8  # of the optimization profile, when the graph's batch is dynamic
+    timeout_s: PositiveInt = 600
+
+
+class EvaluateConfig(Section):
+    """The `evaluate:` section."""
+
+    batch: PositiveInt = 16  # images per inference
+    max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
+
+
+class BenchmarkConfig(Section):
+    """The `benchmark:` section."""
+
+    batches: tuple[PositiveInt, ...] = (1, 8)
+    threads: PositiveInt | None = None  # None: every core this process may use
+    rounds: PositiveInt = 20
+    min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
+    warmup: PositiveInt = 3  # inferences before each round's timing
+
+
+class Recipe(Section):
+    """One whole build."""
+
+    name: str = "custom"
+    model: str = "convnextv2_atto"
+    precision: Precision = "int8"
+    targets: tuple[TargetName, ...] | Literal["auto"] = "auto"
+    runtime: RuntimeName | Literal["auto"] = "auto"
+    seed: int = Field(0, ge=0)
+    load: LoadConfig = LoadConfig()
+    data: DataConfig = DataConfig()
+    preprocess: PreprocessConfig = PreprocessConfig()
+    train: TrainConfig = TrainConfig()
+    fold: FoldConfig = FoldConfig()
+    export: ExportConfig = ExportConfig()
+    simplify: SimplifyConfig = SimplifyConfig()
+    quantize: QuantizeConfig = QuantizeConfig()
+    engine: EngineConfig = EngineConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+
+
+def recipe_folder() -> Path:
+    """Where the shipped recipes lie: in the wheel, or at the top of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_recipes"
+    return installed if installed.is_dir() else package.parent / "recipes"
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the shipped recipes."""
+    return tuple(sorted(path.stem for path in recipe_folder().glob("*.yaml")))
+
+
+def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file, and apply overrides.
+
+    Args:
+        name_or_path: `demo`, `potato`, … or a path to a YAML file.
+        overrides: Dotted field to value, such as {"preprocess.image_size": 224}.
+
+    Raises:
+        RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
+            the file and the key.
+    """
+    path = _find_recipe(name_or_path)
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: not YAML ({reason}); see `edge-convnext recipes`") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: can't be read ({error.strerror})") from error
+    if fields is None:
+        fields = {}
+    if not isinstance(fields, dict):
+        raise RecipeError(
+            f"{path}: a recipe is a mapping of sections, not a {type(fields).__name__}"
+        )
+    return make_recipe(_apply(fields, overrides or {}, str(path)), str(path))
+
+
+def make_recipe(fields: Mapping[str, Any], source: str = "recipe") -> Recipe:
+    """Validate a mapping into a `Recipe`.
+
+    Raises:
+        RecipeError: An unknown key or a bad value, in one line.
+    """
+    try:
+        return Recipe.model_validate(fields)
+    except ValidationError as error:
+        raise RecipeError(f"{source}: {_explain(error)}") from error
+
+
+def _find_recipe(name_or_path: str) -> Path:
+    shipped = recipe_folder() / f"{name_or_path}.yaml"
+    if name_or_path in recipe_names():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    nearest = difflib.get_close_matches(name_or_path, recipe_names(), n=1, cutoff=0.5)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"shipped: {', '.join(recipe_names())}"
+    raise RecipeError(f"no recipe '{name_or_path}' (neither a shipped name nor a file); {hint}")
+
+
+def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) -> dict[str, Any]:
+    merged = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in fields.items()
+    }
+    for dotted, value in overrides.items():
+        section, _, field = dotted.rpartition(".")
+        target = merged
+        if section:
+            target = merged.setdefault(section, {})
+            if target is None:
+                target = merged[section] = {}
+            if not isinstance(target, dict):
+                raise RecipeError(
+                    f"{source}: '{section}' is a section, not a {type(target).__name__}"
+                )
+        target[field] = value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"]]
+    where = ".".join(parts)
+    if first["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
+        return f"unknown key '{where}': did you mean '{'.'.join([*parts[:-1], nearest[0]])}'?"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"'{where}' is {first['input']!r}: {first['msg'].lower()}{more}"
+
+
+def _valid_keys(section: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in section:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
