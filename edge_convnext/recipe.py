@@ -40,7 +40,9 @@ __all__ = [
     "TargetName",
     "TrainConfig",
     "load_recipe",
+    "make_recipe",
     "recipe_names",
+    "resolve_recipe",
 ]
 
 TargetName = Literal["cpu", "rtx", "tensorrt"]
@@ -58,7 +60,7 @@ class LoadConfig(Section):
 
     weights: str | None = None  # a file, "in1k", "random"; None trains the demo
     num_classes: PositiveInt | None = None  # None: read from the checkpoint
-    in_channels: PositiveInt = 3
+    in_channels: PositiveInt | None = None  # None: read from the checkpoint
 
 
 class DataConfig(Section):
@@ -96,6 +98,7 @@ class TrainConfig(Section):
     hflip: bool = True
     vflip: bool = False
     min_crop_area: float = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
+    rotate_deg: float = Field(0.0, ge=0.0, le=180.0)  # at most, either way
     color_jitter: float = Field(0.2, ge=0.0)  # brightness, contrast and saturation
 
 
@@ -163,6 +166,7 @@ class Recipe(Section):
     """One whole build."""
 
     name: str = "custom"
+    about: str = ""  # one line for `edge-convnext recipes`
     model: str = "convnextv2_atto"
     precision: Precision = "int8"
     targets: tuple[TargetName, ...] | Literal["auto"] = "auto"
@@ -282,3 +286,19 @@ def _valid_keys(section: list[str]) -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return list(model.model_fields)
+
+
+def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe a command line means: named, the demo, or defaults with overrides.
+
+    Without a name, the demo serves when neither weights nor data are given; its sizes and
+    training can still be overridden.
+
+    Raises:
+        RecipeError: See `load_recipe`.
+    """
+    if name_or_path is not None:
+        return load_recipe(name_or_path, overrides)
+    if "load.weights" in overrides or "data.source" in overrides:
+        return make_recipe(_apply({}, overrides, "command line"), "command line")
+    return load_recipe("demo", overrides)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from edge_convnext.errors import RecipeError
 
-__all__ = ["SIZES", "Architecture", "architecture_names", "find_architecture"]
+__all__ = [
+    "SIZES",
+    "Architecture",
+    "architecture_names",
+    "find_architecture",
+    "name_architecture",
+]
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,9 @@ class Architecture:
         return total + self.num_classes * self.widths[-1]
 
 
-SIZES: dict[str, tuple[tuple[int, int, int, int], tuple[int, int, int, int]]] = {
+Four = tuple[int, int, int, int]  # one number per stage
+
+SIZES: dict[str, tuple[Four, Four]] = {  # depths, widths
     "atto": ((2, 2, 6, 2), (40, 80, 160, 320)),
     "femto": ((2, 2, 6, 2), (48, 96, 192, 384)),
     "pico": ((2, 2, 6, 2), (64, 128, 256, 512)),
@@ -94,3 +102,12 @@ def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) 
     depths, widths = SIZES[full.partition("_")[2]]
     version = 1 if full.startswith("convnextv1_") else 2
     return Architecture(full, version, depths, widths, num_classes, in_channels)
+
+
+def name_architecture(version: int, depths: Four, widths: Four) -> str:
+    """Name a shape: `convnextv2_atto`, or a description where no known size has it."""
+    for size in _V1 if version == 1 else _V2:
+        if SIZES[size] == (depths, widths):
+            return f"convnextv{version}_{size}"
+    stages = "-".join(map(str, depths)), "-".join(map(str, widths))
+    return f"a ConvNeXt V{version} with depths {stages[0]} and widths {stages[1]}"

@@ -14,9 +14,12 @@ The stem's LayerNorm keeps its affine: the residual branch reads it too.
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from edge_convnext.convnext.architecture import Architecture
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edge_convnext.convnext.architecture import Architecture
 
 __all__ = ["fold_state_dict"]
 

@@ -13,13 +13,19 @@ V1 has no GRN; a LayerScale per channel follows pwconv2 instead.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_convnext.convnext.architecture import Architecture
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-__all__ = ["EPS", "ChannelLayerNorm", "ConvNeXt", "LayerNorm"]
+    from edge_convnext.convnext.architecture import Architecture
+
+__all__ = ["EPS", "PAPER", "ChannelLayerNorm", "ConvNeXt", "LayerNorm", "Parts"]
 
 EPS = 1e-6  # of every LayerNorm and of GRN, as in the reference code
 LAYER_SCALE_INIT = 1e-6
@@ -28,7 +34,11 @@ LAYER_SCALE_INIT = 1e-6
 class LayerNorm(nn.LayerNorm):
     """LayerNorm over the last axis, its reductions in float32 whatever the input's dtype."""
 
+    def __init__(self, channels: int, affine: bool = True) -> None:
+        super().__init__(channels, eps=EPS, elementwise_affine=affine)
+
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise [..., C]."""
         weight = None if self.weight is None else self.weight.float()
         bias = None if self.bias is None else self.bias.float()
         y = functional.layer_norm(x.float(), self.normalized_shape, weight, bias, self.eps)
@@ -39,6 +49,7 @@ class ChannelLayerNorm(LayerNorm):
     """LayerNorm over the channels of an NCHW map: [N, C, H, W] -> [N, C, H, W]."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise [N, C, H, W] over C."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -54,7 +65,7 @@ class GlobalResponseNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(x.float(), dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
+        norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
         relative = (norm / (norm.mean(dim=-1, keepdim=True) + EPS)).to(x.dtype)
         return self.gamma * (x * relative) + self.beta + x
 
@@ -91,7 +102,7 @@ class Block(nn.Module):
     def __init__(self, width: int, version: int, drop_path_rate: float) -> None:
         super().__init__()
         self.dwconv = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = LayerNorm(width, eps=EPS)
+        self.norm = LayerNorm(width)
         self.pwconv1 = nn.Linear(width, 4 * width)
         self.act = nn.GELU()
         self.grn = GlobalResponseNorm(4 * width) if version == 2 else None
@@ -100,64 +111,80 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.dwconv(x).permute(0, 2, 3, 1)  # [N, H, W, C]
+        y: Tensor = self.dwconv(x).permute(0, 2, 3, 1)  # [N, H, W, C]
         y = self.act(self.pwconv1(self.norm(y)))  # [N, H, W, 4C]
         if self.grn is not None:
             y = self.grn(y)
         y = self.pwconv2(y)
         if self.layer_scale is not None:
             y = self.layer_scale(y)
-        return x + self.drop_path(y.permute(0, 3, 1, 2))
+        y = self.drop_path(y.permute(0, 3, 1, 2))
+        return x + y
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Makers of the modules that a graph form may write differently."""
+
+    block: Callable[[int, int, float], nn.Module]  # width, version, drop path rate
+    stem_norm: Callable[[int], nn.Module]  # over the channels of [N, C, H, W]
+    downsample_norm: Callable[[int], nn.Module]  # the same
+    head_norm: Callable[[int], nn.Module]  # over [N, C]
+
+
+PAPER = Parts(Block, ChannelLayerNorm, ChannelLayerNorm, LayerNorm)
 
 
 class Stem(nn.Module):
     """Patchify: [N, in_channels, H, W] -> [N, C, H/4, W/4]."""
 
-    def __init__(self, in_channels: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int, parts: Parts) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, width, 4, stride=4)
-        self.norm = ChannelLayerNorm(width, eps=EPS)
+        self.norm = parts.stem_norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))
+        y: Tensor = self.norm(self.conv(x))
+        return y
 
 
 class Downsample(nn.Module):
     """Between two stages: [N, C, H, W] -> [N, C', H/2, W/2]."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, parts: Parts) -> None:
         super().__init__()
-        self.norm = ChannelLayerNorm(before, eps=EPS)
+        self.norm = parts.downsample_norm(before)
         self.conv = nn.Conv2d(before, after, 2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(self.norm(x))
+        y: Tensor = self.conv(self.norm(x))
+        return y
 
 
 class Stage(nn.Module):
-    """An optional downsampling and `len(blocks)` blocks of one width."""
+    """An optional downsampling and blocks of one width."""
 
-    def __init__(self, downsample: Downsample | None, blocks: list[Block]) -> None:
+    def __init__(self, downsample: Downsample | None, blocks: list[nn.Module]) -> None:
         super().__init__()
         self.downsample = downsample
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.downsample is not None:
-            x = self.downsample(x)
-        return self.blocks(x)
+        y: Tensor = self.blocks(x if self.downsample is None else self.downsample(x))
+        return y
 
 
 class Head(nn.Module):
     """[N, C, H, W] -> logits [N, num_classes]."""
 
-    def __init__(self, width: int, num_classes: int) -> None:
+    def __init__(self, width: int, num_classes: int, parts: Parts) -> None:
         super().__init__()
-        self.norm = LayerNorm(width, eps=EPS)
+        self.norm = parts.head_norm(width)
         self.fc = nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.norm(x.mean(dim=(2, 3))))
+        y: Tensor = self.fc(self.norm(x.mean(dim=(2, 3))))
+        return y
 
 
 class ConvNeXt(nn.Module):
@@ -166,28 +193,34 @@ class ConvNeXt(nn.Module):
     Args:
         architecture: Depths, widths, classes and channels.
         drop_path_rate: Stochastic depth of the last block; it rises linearly from 0.
+        parts: The paper's modules, or those of a graph form (forms.py).
     """
 
-    def __init__(self, architecture: Architecture, drop_path_rate: float = 0.0) -> None:
+    def __init__(
+        self, architecture: Architecture, drop_path_rate: float = 0.0, parts: Parts = PAPER
+    ) -> None:
         super().__init__()
         self.architecture = architecture
         depths, widths = architecture.depths, architecture.widths
         rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist()
-        self.stem = Stem(architecture.in_channels, widths[0])
+        self.stem = Stem(architecture.in_channels, widths[0], parts)
         stages = []
         for index, (depth, width) in enumerate(zip(depths, widths, strict=True)):
-            downsample = Downsample(widths[index - 1], width) if index else None
+            downsample = Downsample(widths[index - 1], width, parts) if index else None
             first = sum(depths[:index])
             blocks = [
-                Block(width, architecture.version, rate) for rate in rates[first : first + depth]
+                parts.block(width, architecture.version, rate)
+                for rate in rates[first : first + depth]
             ]
             stages.append(Stage(downsample, blocks))
         self.stages = nn.Sequential(*stages)
-        self.head = Head(widths[-1], architecture.num_classes)
+        self.head = Head(widths[-1], architecture.num_classes, parts)
         self.apply(_init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.stages(self.stem(images)))
+        """Classify a batch of preprocessed images."""
+        logits: Tensor = self.head(self.stages(self.stem(images)))
+        return logits
 
 
 def _init_weights(module: nn.Module) -> None:

@@ -1,0 +1,405 @@
+"""Turn what a build did into the report: every figure here was measured elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.artifacts import Engine, OnnxModel, Precision
+from edge_convnext.benchmark import BenchmarkResult, speedup
+from edge_convnext.evaluate import measure_accuracy
+from edge_convnext.measure import Option
+from edge_convnext.report import (
+    STAGES,
+    AccuracyReport,
+    BenchmarkReport,
+    BenchmarkRow,
+    Candidate,
+    CandidateAccuracy,
+    ClassAccuracy,
+    DataReport,
+    EngineReport,
+    EnvironmentReport,
+    FileReport,
+    ModelReport,
+    ParityReport,
+    PrecisionAccuracy,
+    Report,
+    StageName,
+    StageReport,
+    VariantReport,
+    WeightsReport,
+)
+from edge_convnext.steps import Step
+from edge_convnext.verdict import decide
+
+if TYPE_CHECKING:
+    from edge_convnext.evaluate import Predictions
+    from edge_convnext.pipeline import Outcome
+
+__all__ = ["assemble_report"]
+
+_CLASSIC_TENSORRT = (
+    "classic TensorRT builds on the board itself, from the ONNX model; "
+    "this version does not do it for you"
+)
+
+
+def assemble_report(
+    outcome: Outcome,
+    folder: Path,
+    names: Mapping[str, str],
+    outputs: Iterable[Path],
+    require: Precision | None,
+) -> Report:
+    """Write the outcome down as the contract wants it.
+
+    Args:
+        outcome: Of a finished chain.
+        folder: Where the artefacts were copied to.
+        names: Shipped file name by artefact digest.
+        outputs: Every file in `folder` that the report answers for.
+        require: See `pipeline.build`.
+    """
+    accuracy = _accuracy(outcome, names)
+    timing = _benchmark(outcome, names)
+    stages = _stages(outcome, folder, names)
+    missing = [
+        f"{stage.name.capitalize()} did not run: {stage.reason}."
+        for stage in stages
+        if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
+    ]
+    recipe = outcome.recipe
+    verdict = decide(
+        recipe.precision, accuracy, timing, recipe.evaluate.max_drop_pp, require, tuple(missing)
+    )
+    return Report(
+        created=datetime.now(timezone.utc).replace(microsecond=0),
+        model=_model(outcome),
+        environment=EnvironmentReport.model_validate(outcome.machine),
+        recipe=_resolved(outcome),
+        data=_data(outcome),
+        stages=stages,
+        accuracy=accuracy,
+        benchmark=timing,
+        verdict=verdict,
+        outputs=tuple(FileReport.of(path, folder) for path in outputs),
+        banner=_banner(outcome),
+        notes=_notes(outcome),
+    )
+
+
+def _banner(outcome: Outcome) -> str | None:
+    from edge_convnext.pipeline import DEMO_BANNER
+
+    return DEMO_BANNER if outcome.inputs.demo else None
+
+
+def _notes(outcome: Outcome) -> tuple[str, ...]:
+    notes = []
+    licence = outcome.inputs.info.weights_licence
+    if licence is not None:
+        notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
+    if outcome.inputs.borrowed:
+        notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    if outcome.engine is not None:
+        notes.append("The engine was built, not timed: no GPU here.")
+    return tuple(notes)
+
+
+def _model(outcome: Outcome) -> ModelReport:
+    info = outcome.inputs.info
+    return ModelReport(
+        name=info.model,
+        params=outcome.inputs.weights.value.architecture.count_params(),
+        image_size=info.preprocess.image_size,
+        num_classes=info.num_classes,
+        weights=WeightsReport(
+            source=info.weights_source, sha256=info.weights_sha256, licence=info.weights_licence
+        ),
+        in_channels=info.in_channels,
+        classes=info.classes,
+    )
+
+
+def _resolved(outcome: Outcome) -> dict[str, Any]:
+    """The recipe with what the checkpoint and the machine settled."""
+    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
+    fields["targets"] = list(outcome.targets)
+    fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
+    fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
+    fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
+    return fields
+
+
+def _data(outcome: Outcome) -> DataReport | None:
+    inputs, recipe = outcome.inputs, outcome.recipe
+    if inputs.splits is None and inputs.calibration is None:
+        return None
+    splits, calibration = inputs.splits, inputs.calibration
+    return DataReport(
+        source=recipe.data.source or recipe.data.calibration or "digits",
+        split=splits.note if splits else "no labelled images were given",
+        n_train=len(splits.train) if splits and splits.train else None,
+        n_val=len(splits.val) if splits else None,
+        n_calibration=len(calibration.images) if calibration else None,
+        calibration_source=recipe.data.calibration,
+        left_out=calibration.left_out if calibration else 0,
+        skipped_images=inputs.skipped_images,
+    )
+
+
+def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | None:
+    evaluation = outcome.evaluation
+    if evaluation is None:
+        return None
+    precision = outcome.recipe.precision
+    fields: dict[str, Any] = {
+        "n_images": len(evaluation.reference.labels),
+        "fp32": _precision_accuracy(outcome, evaluation.reference),
+    }
+    chosen = outcome.chosen
+    if chosen is not None:
+        if precision != "fp32":
+            fields[precision] = _precision_accuracy(outcome, evaluation.options[chosen.name])
+        compared = asdict(evaluation.comparisons[chosen.name])
+        compared.pop("n_images")
+        fields.update(compared)
+    return AccuracyReport(
+        **fields,
+        candidates=tuple(
+            CandidateAccuracy(
+                **_candidate(option, names).model_dump(),
+                top1_pct=measure_accuracy(evaluation.options[option.name]).top1_pct,
+                **_without_count(asdict(evaluation.comparisons[option.name])),
+            )
+            for option in outcome.options
+        ),
+    )
+
+
+def _without_count(comparison: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in comparison.items() if name != "n_images"}
+
+
+def _precision_accuracy(outcome: Outcome, predictions: Predictions) -> PrecisionAccuracy:
+    measured = measure_accuracy(predictions, outcome.inputs.info.classes)
+    return PrecisionAccuracy(
+        top1_pct=measured.top1_pct,
+        top5_pct=measured.top5_pct,
+        per_class=tuple(
+            ClassAccuracy(name=name, n=one.n, top1_pct=one.top1_pct)
+            for name, one in measured.per_class.items()
+        ),
+    )
+
+
+def _candidate(option: Option, names: Mapping[str, str]) -> Candidate:
+    model = option.model
+    return Candidate(
+        artifact=names.get(option.graph.digest, model.path.name),
+        form=model.form,
+        placement=model.placement,
+        precision=model.precision,
+        runtime=option.runtime,
+        precision_hint=option.hint,
+    )
+
+
+def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | None:
+    timings = outcome.timings
+    if timings is None:
+        return None
+    raced = {option.name: option for option in (*outcome.options, outcome.raw) if option}
+    rows = []
+    for row in timings.rows:
+        fields = {
+            name: getattr(row, name)
+            for name in BenchmarkRow.model_fields
+            if name not in Candidate.model_fields
+        }
+        candidate = _candidate(raced[row.artifact], names)
+        rows.append(BenchmarkRow(**candidate.model_dump(), **fields))
+    fields = {}
+    for field, reference in (
+        ("speedup_vs_raw_fp32", outcome.raw),
+        ("speedup_vs_best_float", outcome.best_float),
+    ):
+        fields.update(_speedup(field, timings, outcome.chosen, reference))
+    return BenchmarkReport(
+        rows=tuple(rows),
+        **fields,
+        chosen=_candidate(outcome.chosen, names) if outcome.chosen else None,
+        best_float=_candidate(outcome.best_float, names) if outcome.best_float else None,
+        raw_fp32=_candidate(outcome.raw, names) if outcome.raw else None,
+    )
+
+
+def _speedup(
+    field: str, timings: BenchmarkResult, chosen: Option | None, reference: Option | None
+) -> dict[str, Any]:
+    """Ratio of medians at batch 1, with the interval over paired rounds."""
+    if chosen is None or reference is None or all(row.batch != 1 for row in timings.rows):
+        return {}
+    ratio = speedup(timings, chosen.name, reference.name, 1)
+    slow, fast = (timings.row(name, 1).latency_ms_p50 for name in (reference.name, chosen.name))
+    interval = None if ratio.ci95_lo is None else (ratio.ci95_lo, ratio.ci95_hi)
+    return {field: slow / fast, f"{field}_ci95": interval}
+
+
+def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[StageReport, ...]:
+    recipe, graphs = outcome.recipe, outcome.graphs
+    weights, engine = outcome.inputs.weights, outcome.engine
+    by_name: dict[StageName, StageReport] = {
+        "load": StageReport(
+            name="load",
+            status=weights.status,
+            reason=weights.reason,
+            seconds=weights.seconds,
+            artifact=_file(weights, weights.value.path, folder),
+        ),
+        "fold": _absent("fold", "skipped", "--no-fold"),
+        "export": _graph_stage("export", outcome, folder, names, graphs.exported.values()),
+        "simplify": _absent("simplify", "skipped", "--no-simplify"),
+        "quantize": _absent("quantize", "not_run", f"the precision is {recipe.precision}"),
+        "engine": _engine_stage(outcome, folder),
+        "evaluate": _absent("evaluate", "not_run", _why_not_evaluated(outcome)),
+        "benchmark": _absent("benchmark", "not_run", "cpu is not among the targets"),
+    }
+    if graphs.folded is not None:
+        folded = graphs.folded
+        by_name["fold"] = StageReport(
+            name="fold",
+            status=folded.status,
+            seconds=folded.seconds,
+            artifact=_file(folded, folded.value.path, folder),
+            parity=_parity(folded),
+        )
+    if graphs.simplified:
+        simplified = graphs.simplified.values()
+        by_name["simplify"] = _graph_stage("simplify", outcome, folder, names, simplified)
+    if graphs.quantized:
+        quantized = graphs.quantized.values()
+        by_name["quantize"] = _graph_stage("quantize", outcome, folder, names, quantized)
+    if outcome.evaluation is not None:
+        status = "cached" if outcome.evaluation.cached else "done"
+        seconds = outcome.evaluation.seconds
+        by_name["evaluate"] = StageReport(name="evaluate", status=status, seconds=seconds)
+    if outcome.timings is not None:
+        by_name["benchmark"] = StageReport(
+            name="benchmark", status="done", seconds=outcome.timing_seconds
+        )
+    return tuple(by_name[name] for name in STAGES)
+
+
+def _absent(name: StageName, status: str, reason: str) -> StageReport:
+    return StageReport.model_validate({"name": name, "status": status, "reason": reason})
+
+
+def _why_not_evaluated(outcome: Outcome) -> str:
+    if outcome.inputs.random:
+        return "random weights have no accuracy"
+    return "no labelled images were given (--data)"
+
+
+def _graph_stage(
+    name: StageName,
+    outcome: Outcome,
+    folder: Path,
+    names: Mapping[str, str],
+    steps: Iterable[Step[OnnxModel]],
+) -> StageReport:
+    """One entry for a stage that made several graphs: the shipped one leads."""
+    made = list(steps)
+    leading = next((step for step in made if step.digest in names), made[0])
+    if outcome.chosen is not None:  # of several shipped graphs, the one in its form
+        form = outcome.chosen.model.form
+        same = [step for step in made if step.value.form == form]
+        precise = [step for step in same if step.value.precision == outcome.recipe.precision]
+        leading = next(iter(precise or same), leading)
+    status = leading.status
+    if status == "cached" and any(step.status == "done" for step in made):
+        status = "done"
+    return StageReport(
+        name=name,
+        status=status,
+        reason=leading.reason,
+        seconds=sum(step.seconds for step in made),
+        artifact=_shipped_file(leading, folder, names),
+        parity=_parity(leading),
+        variants=tuple(_variant(step, folder, names) for step in made),
+    )
+
+
+def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> VariantReport:
+    model = step.value
+    return VariantReport(
+        form=model.form,
+        placement=model.placement,
+        precision=model.precision,
+        status=step.status,
+        reason=step.reason,
+        seconds=step.seconds,
+        artifact=_shipped_file(step, folder, names),
+        parity=_parity(step),
+        quantized_ops=model.quantized_ops if model.placement else None,
+    )
+
+
+def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
+    built, reason = outcome.engine, outcome.engine_reason or "built, not timed: no GPU here"
+    variants = []
+    if built is not None:
+        variants.append(
+            VariantReport(
+                target="rtx",
+                precision=built.value.precision,
+                status=built.status,
+                reason=reason,
+                seconds=built.seconds,
+                artifact=_file(built, folder / built.value.path.name),
+                engine=_engine(built.value),
+            )
+        )
+    elif "rtx" in outcome.targets:
+        variants.append(VariantReport(target="rtx", status="not_run", reason=reason))
+    if "tensorrt" in outcome.targets:
+        variants.append(
+            VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
+        )
+        reason = reason if "rtx" in outcome.targets else _CLASSIC_TENSORRT
+    return StageReport(
+        name="engine",
+        status=built.status if built else "not_run",
+        reason=reason,
+        seconds=built.seconds if built else None,
+        artifact=_file(built, folder / built.value.path.name) if built else None,
+        variants=tuple(variants),
+    )
+
+
+def _engine(engine: Engine) -> EngineReport:
+    return EngineReport(
+        builder=engine.builder,
+        compute_capabilities=engine.compute_capabilities,
+        kernels=engine.kernels,
+        int8_kernels=engine.int8_kernels,
+    )
+
+
+def _shipped_file(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> FileReport:
+    name = names.get(step.digest)
+    return _file(step, folder / name if name else step.value.path, folder)
+
+
+def _file(step: Step[Any], path: Path, folder: Path | None = None) -> FileReport:
+    """The digest was checked when the cache was read: no need to hash the file again."""
+    inside = path.name if folder is None or path.is_relative_to(folder) else path.as_posix()
+    return FileReport(path=inside, sha256=step.digest, bytes=path.stat().st_size)
+
+
+def _parity(step: Step[Any]) -> ParityReport | None:
+    return None if step.parity is None else ParityReport(**asdict(step.parity))

@@ -1,0 +1,197 @@
+"""A content-addressed store for finished stages.
+
+    <root>/<stage>/<key>/entry.json     result, seconds, and the SHA-256 of every file
+    <root>/<stage>/<key>/…              the stage's files
+    <root>/scratch/<random>/            work in progress
+
+A stage works in a scratch folder that takes its final name in one rename, so a killed run
+leaves either a whole entry or none. Files are hashed again on every hit: a damaged entry is
+rebuilt, not trusted. Timings are never stored here; a stage's own duration is, for information.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file
+
+__all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
+
+_ENTRY = "entry.json"
+_SCRATCH = "scratch"
+_STALE_SCRATCH_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished stage."""
+
+    folder: Path
+    key: str
+    result: dict[str, Any]
+    digests: dict[str, str]  # SHA-256 by file name
+    seconds: float  # of the run that made it
+    cached: bool
+    rebuilt_because: str | None = None
+
+
+@dataclass(frozen=True)
+class CacheUsage:
+    """What one stage takes up."""
+
+    stage: str
+    entries: int
+    size_bytes: int
+
+
+def default_cache_folder(environment: Mapping[str, str]) -> Path:
+    """`$EDGE_CONVNEXT_CACHE`, or the platform's user cache folder."""
+    if chosen := environment.get("EDGE_CONVNEXT_CACHE"):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
+
+
+def stage_key(stage: str, **fields: Any) -> str:
+    """Hash everything that decides a stage's bytes.
+
+    Args:
+        stage: Name and revision, such as `quantize/1`; raise the revision when the code's
+            output changes.
+        fields: JSON-able input digests, the stage's own config, tool versions.
+    """
+    text = json.dumps([stage, fields], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Cache:
+    """Finished stages under one folder; safe for concurrent builds."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
+        """Return the entry of `key`, made now if it is not there.
+
+        Args:
+            stage: Folder name, such as `quantize`.
+            key: From `stage_key`.
+            make: Writes its files into the folder it is given and returns a JSON-able result.
+
+        Raises:
+            ArtifactError: The cache folder can't be written.
+        """
+        final = self.root / stage / key
+        damage = None
+        if final.is_dir():
+            entry, damage = _read(final, key)
+            if entry is not None:
+                return entry
+            shutil.rmtree(final, ignore_errors=True)
+        scratch = self._make_scratch(final)
+        try:
+            started = time.perf_counter()
+            result = make(scratch)
+            seconds = time.perf_counter() - started
+            digests = _seal(scratch, result, seconds)
+            try:
+                scratch.rename(final)
+            except OSError:
+                # Another build finished the same stage first: its entry is as good as ours.
+                if not (final / _ENTRY).is_file():
+                    raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
+
+    def holds(self, stage: str, key: str) -> bool:
+        """Whether an entry is there; `run` still checks its hashes."""
+        return (self.root / stage / key / _ENTRY).is_file()
+
+    def usage(self) -> list[CacheUsage]:
+        """Entries and bytes per stage, by name."""
+        stages = []
+        for folder in sorted(path for path in self.root.glob("*") if path.is_dir()):
+            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+            entries = sum(1 for path in folder.iterdir() if path.is_dir())
+            stages.append(CacheUsage(folder.name, entries, sum(sizes)))
+        return stages
+
+    def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
+        """Remove entries not used for `older_than_days`, and all abandoned scratch folders.
+
+        Returns:
+            Entries removed, bytes freed.
+        """
+        limit = time.time() - older_than_days * 86400
+        removed = freed = 0
+        for folder in self.root.glob("*/*"):
+            marker = folder / _ENTRY
+            if not folder.is_dir():
+                continue
+            if marker.is_file() and marker.stat().st_mtime > limit:
+                continue
+            freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+        return removed, freed
+
+    def _make_scratch(self, final: Path) -> Path:
+        scratch = self.root / _SCRATCH / uuid.uuid4().hex
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            self._drop_stale_scratch()
+            scratch.mkdir(parents=True)
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.root}: the cache folder can't be written ({error.strerror}); "
+                "set EDGE_CONVNEXT_CACHE to a folder that can"
+            ) from error
+        return scratch
+
+    def _drop_stale_scratch(self) -> None:
+        limit = time.time() - _STALE_SCRATCH_S
+        for folder in (self.root / _SCRATCH).glob("*"):
+            if folder.stat().st_mtime < limit:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str]:
+    files = {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    content = {"files": files, "result": result, "seconds": seconds}
+    (folder / _ENTRY).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    return files
+
+
+def _read(folder: Path, key: str) -> tuple[Entry | None, str | None]:
+    """The entry, or why it can't be used."""
+    marker = folder / _ENTRY
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+        digests = dict(content["files"])
+        for name, digest in digests.items():
+            if sha256_file(folder / name) != digest:
+                return None, f"the cached file {folder / name} was damaged"
+        entry = Entry(folder, key, content["result"], digests, float(content["seconds"]), True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, f"the cache entry {folder} was incomplete"
+    try:
+        os.utime(marker)  # `prune --older-than` counts from the last use
+    except OSError:
+        pass  # a read-only cache still serves
+    return entry, None

@@ -1,0 +1,82 @@
+"""The command line: parse, call the library, render.
+
+Nothing heavy is imported until a command runs. Results go to stdout (with `--json`, only
+JSON), progress and notes to stderr. Exit codes: 0 done, 1 a stated requirement is not met,
+2 usage, 3 an error of ours in one line (with `--verbose`, the traceback too).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from edge_convnext import __version__
+from edge_convnext.cli import build, inform, run, train
+from edge_convnext.errors import EdgeConvNextError
+
+__all__ = ["app", "main"]
+
+EXIT_ERROR = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edge-convnext",
+    help="From a ConvNeXt checkpoint to a fast, small, proven model on an edge device.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edge-convnext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+app.command("build")(build.build)
+app.command("train")(train.train)
+app.command("eval")(run.evaluate)
+app.command("bench")(run.bench)
+app.command("predict")(run.predict)
+app.command("models")(inform.models)
+app.command("recipes")(inform.recipes)
+app.command("doctor")(inform.doctor)
+app.add_typer(inform.cache_app, name="cache")
+
+
+def main() -> None:
+    """Entry point: our errors become one line and an exit code."""
+    verbose = "--verbose" in sys.argv[1:]
+    try:
+        app()
+    except EdgeConvNextError as error:
+        _fail(" ".join(str(error).split()), error, verbose)
+    except OSError as error:
+        # A full disk, a read-only folder: the user can mend these, a traceback does not help.
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        _fail(f"{where}{reason}; free some space or choose another --out", error, verbose)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; finished stages are kept, run again to go on\n")
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)  # worker threads of the runtimes would delay a normal exit
+
+
+def _fail(message: str, error: BaseException, verbose: bool) -> None:
+    if verbose:
+        raise error
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(EXIT_ERROR)

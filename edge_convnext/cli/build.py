@@ -1,0 +1,179 @@
+"""`edge-convnext build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
+
+__all__ = ["build"]
+
+_MODEL = "Model"
+_DATA = "Data"
+_CHAIN = "Chain"
+_MEASURE = "Measurement"
+
+
+def build(
+    recipe: Annotated[
+        str | None, typer.Option(help="A shipped recipe's name, or a YAML file.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="atto, femto, pico, … or a full name.", rich_help_panel=_MODEL),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="A .pth, .pt or .safetensors file; in1k; or random.", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(help="What to build.", rich_help_panel=_MODEL),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Input height and width in pixels.", rich_help_panel=_MODEL)
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Class-per-folder directory, or CSV.", rich_help_panel=_DATA),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Calibration images: a folder or CSV. Default: drawn from the training side.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="One class name a line, in logit order.", rich_help_panel=_DATA),
+    ] = None,
+    calibration_size: Annotated[
+        int | None, typer.Option(help="Calibration images.", rich_help_panel=_DATA)
+    ] = None,
+    skip_bad_images: Annotated[
+        bool | None,
+        typer.Option(
+            "--skip-bad-images",
+            help="Leave unreadable images out and count them.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    target: Annotated[
+        list[Literal["cpu", "rtx", "tensorrt"]] | None,
+        typer.Option(
+            help="Repeatable. Default: all that can be done here.",
+            rich_help_panel=_CHAIN,
+        ),
+    ] = None,
+    runtime: Annotated[
+        Literal["onnxruntime", "openvino", "auto"] | None,
+        typer.Option(help="Of the cpu target; auto measures both.", rich_help_panel=_CHAIN),
+    ] = None,
+    fold: Annotated[
+        bool | None,
+        typer.Option("--fold/--no-fold", help="Fold norms exactly.", rich_help_panel=_CHAIN),
+    ] = None,
+    simplify: Annotated[
+        bool | None,
+        typer.Option("--simplify/--no-simplify", help="Run onnxsim.", rich_help_panel=_CHAIN),
+    ] = None,
+    opset: Annotated[
+        int | None, typer.Option(help="ONNX opset, 18 or later.", rich_help_panel=_CHAIN)
+    ] = None,
+    export_batch: Annotated[
+        str | None, typer.Option(help="dynamic, or a fixed size.", rich_help_panel=_CHAIN)
+    ] = None,
+    form: Annotated[
+        Literal["raw", "linear", "conv", "auto"] | None,
+        typer.Option(help="Graph form; auto: the best per runtime.", rich_help_panel=_CHAIN),
+    ] = None,
+    placement: Annotated[
+        Literal["pointwise", "weighted", "all", "auto"] | None,
+        typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of splits and draws.", rich_help_panel=_CHAIN)
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Batch size to time; repeatable.", rich_help_panel=_MEASURE),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: all.", rich_help_panel=_MEASURE)
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Interleaved rounds.", rich_help_panel=_MEASURE)
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Top-1 budget in percentage points.", rich_help_panel=_MEASURE),
+    ] = None,
+    require: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(
+            help="Exit 1 unless the verdict is to ship this precision.", rich_help_panel=_MEASURE
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: build/<model>-<precision>/.")] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Build a measured model: checkpoint to ONNX, INT8, engine, accuracy, latency, verdict.
+
+    Without a recipe, weights and data, a demo model is trained on bundled digits.
+    """
+    overrides: dict[str, Any] = {
+        "model": model,
+        "precision": precision,
+        "targets": target,
+        "runtime": runtime,
+        "seed": seed,
+        "load.weights": weights,
+        "data.source": str(data) if data else None,
+        "data.calibration": str(calibration) if calibration else None,
+        "data.labels": str(labels) if labels else None,
+        "data.skip_bad_images": skip_bad_images,
+        "preprocess.image_size": image_size,
+        "fold.enabled": fold,
+        "export.opset": opset,
+        "export.batch": _batch(export_batch),
+        "export.form": form,
+        "simplify.enabled": simplify,
+        "quantize.subset_size": calibration_size,
+        "quantize.placement": placement,
+        "evaluate.max_drop_pp": max_drop,
+        "benchmark.batches": batch,
+        "benchmark.threads": threads,
+        "benchmark.rounds": rounds,
+    }
+    stated = {field: value for field, value in overrides.items() if value is not None}
+    from edge_convnext import pipeline
+    from edge_convnext.recipe import resolve_recipe
+
+    chosen = resolve_recipe(recipe, stated)
+    silent = quiet or json
+    if pipeline.is_demo(chosen):
+        note(pipeline.DEMO_BANNER, silent)
+    with progress(silent) as track:
+        report = pipeline.build(chosen, out, require=require, track=track)
+    if json:
+        print_json(report.model_dump(mode="json", by_alias=True))
+    else:
+        from rich.console import Console
+
+        from edge_convnext.render import print_report
+
+        print_report(report, Console())
+    if not report.verdict.passed:
+        raise typer.Exit(1)
+
+
+def _batch(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdigit() else text

@@ -1,0 +1,66 @@
+"""The terminal: a stderr console, progress bars, and what `--quiet` and `--json` silence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+
+import typer
+
+from edge_convnext.progress import Track, untracked
+
+__all__ = ["JsonFlag", "QuietFlag", "VerboseFlag", "note", "print_json", "progress"]
+
+T = TypeVar("T")
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]
+VerboseFlag = Annotated[
+    bool, typer.Option("--verbose", help="On an error, print the traceback too.")
+]
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Track]:
+    """Yield a `Track` that draws bars on stderr, or one that draws nothing."""
+    if quiet or not sys.stderr.isatty():
+        yield untracked if quiet else _announce
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def track(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+            return bars.track(items, description=what, total=total)
+
+        yield track
+
+
+def _announce(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """Without a terminal: one line per piece of work, no bars in a log file."""
+    sys.stderr.write(f"{what}\n")
+    return items
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """One line on stderr."""
+    if not quiet:
+        sys.stderr.write(f"{text}\n")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))

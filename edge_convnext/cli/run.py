@@ -1,0 +1,119 @@
+"""`edge-convnext eval`, `bench` and `predict`: what a built model does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, print_json, progress
+
+__all__ = ["bench", "evaluate", "predict"]
+
+RuntimeOption = Annotated[
+    Literal["onnxruntime", "openvino"] | None,
+    typer.Option(help="Default: what report.json beside the model chose."),
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A built .onnx model.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    runtime: RuntimeOption = None,
+    threads: ThreadsOption = None,
+    json: JsonFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Classify image files with a built model."""
+    from edge_convnext.predict import load_model
+
+    predictions = load_model(model, runtime, threads).predict(images)
+    if json:
+        print_json(
+            [
+                {"path": str(one.path), "label": one.label, "top": [list(pair) for pair in one.top]}
+                for one in predictions
+            ]
+        )
+        return
+    for one in predictions:
+        typer.echo(f"{one.path}\t{one.label}\t{100 * one.probability:.1f} %")
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A built .onnx model.")],
+    data: Annotated[Path, typer.Option(help="Class-per-folder directory, or CSV.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="One class name a line, in logit order.")
+    ] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the split of an unsplit source.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 16,
+    runtime: RuntimeOption = None,
+    threads: ThreadsOption = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Measure a built model's top-1 on the evaluation side of a data set."""
+    from edge_convnext.evaluate_model import evaluate_model
+    from edge_convnext.recipe import DataConfig
+
+    config = DataConfig(
+        source=str(data),
+        labels=str(labels) if labels else None,
+        skip_bad_images=skip_bad_images,
+    )
+    with progress(quiet or json) as track:
+        result = evaluate_model(model, config, seed, batch, runtime, threads, track)
+    if json:
+        print_json(result.to_json())
+        return
+    top5 = "" if result.accuracy.top5_pct is None else f", top-5 {result.accuracy.top5_pct:.2f} %"
+    typer.echo(
+        f"{model}: top-1 {result.accuracy.top1_pct:.2f} %{top5} on "
+        f"{result.accuracy.n_images} images ({result.runtime}; {result.split})"
+    )
+    for name, one in result.accuracy.per_class.items():
+        shown = "-" if one.top1_pct is None else f"{one.top1_pct:.2f} %"
+        typer.echo(f"  {name}: {shown} of {one.n}")
+
+
+def bench(
+    models: Annotated[
+        list[Path], typer.Argument(help="Built .onnx models; the first is the base.")
+    ],
+    runtime: Annotated[
+        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run them.")
+    ] = "both",
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Repeatable. Default: 1, 8.")
+    ] = None,
+    threads: ThreadsOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 20,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Time built models, interleaved in one process."""
+    from dataclasses import asdict
+
+    from edge_convnext.race import race_models
+    from edge_convnext.recipe import BenchmarkConfig
+
+    config = BenchmarkConfig(batches=tuple(batch or (1, 8)), threads=threads, rounds=rounds)
+    with progress(quiet or json) as track:
+        result = race_models(models, runtime, config, track)
+    if json:
+        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
+        print_json({"rows": rows})
+        return
+    from rich.console import Console
+
+    from edge_convnext.render import print_rows
+
+    print_rows(result.rows, Console())

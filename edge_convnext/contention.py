@@ -1,0 +1,50 @@
+"""How much of the processor other work took while something was timed."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CpuClock", "other_load_pct", "read_cpu_clock"]
+
+_STAT = Path("/proc/stat")
+# user, nice, system, irq, softirq, steal; not idle, iowait, nor guest, which user includes
+_BUSY_FIELDS = (0, 1, 2, 5, 6, 7)
+
+
+@dataclass(frozen=True)
+class CpuClock:
+    """One reading, in seconds."""
+
+    wall: float
+    own: float  # CPU time of this process
+    busy: float  # CPU time of everything, on the cores this process may use
+    cores: int
+
+
+def read_cpu_clock() -> CpuClock | None:
+    """Read the clocks, or None where there is no /proc/stat."""
+    try:
+        lines = _STAT.read_text().splitlines()
+    except OSError:
+        return None
+    mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    fields = [line.split()[1:] for line in lines if line.split(maxsplit=1)[0] in mine]
+    ticks = sum(int(core[index]) for core in fields for index in _BUSY_FIELDS)
+    busy = ticks / os.sysconf("SC_CLK_TCK")
+    return CpuClock(time.monotonic(), time.process_time(), busy, len(mine))
+
+
+def other_load_pct(before: CpuClock | None, after: CpuClock | None) -> float | None:
+    """Share of the cores' time that other processes took between two readings, in percent.
+
+    Returns:
+        None where the clocks can't be read, or no time has passed.
+    """
+    if before is None or after is None or after.wall <= before.wall:
+        return None
+    others = (after.busy - before.busy) - (after.own - before.own)
+    capacity = after.cores * (after.wall - before.wall)
+    return min(100.0, max(0.0, 100.0 * others / capacity))

@@ -1,0 +1,48 @@
+"""ImageNet-1k weights on the Hugging Face hub: where they are, and on what terms.
+
+Source: timm 1.0.31, `timm/models/convnext.py` (names, licences, crops); all at 224 px.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["IN1K", "HubWeights"]
+
+
+@dataclass(frozen=True)
+class HubWeights:
+    """One repository with a `model.safetensors` in timm's dialect."""
+
+    repository: str
+    licence: str
+    crop_pct: float = 0.875
+    revision: str | None = None  # a commit; None: the commit that is found at first download
+
+
+def _v2(size: str, revision: str | None = None) -> HubWeights:
+    repository = f"timm/convnextv2_{size}.fcmae_ft_in1k"
+    return HubWeights(repository, "CC BY-NC 4.0", revision=revision)
+
+
+def _v1(name: str, crop_pct: float = 0.875) -> HubWeights:
+    return HubWeights(f"timm/convnext_{name}", "Apache-2.0", crop_pct)
+
+
+IN1K: dict[str, HubWeights] = {
+    "convnextv2_atto": _v2("atto"),
+    "convnextv2_femto": _v2("femto"),
+    "convnextv2_pico": _v2("pico"),
+    "convnextv2_nano": _v2("nano"),
+    "convnextv2_tiny": _v2("tiny"),
+    "convnextv2_base": _v2("base", "7b29800e499fdc06de5b612970f3384dc8d29ca5"),
+    "convnextv2_large": _v2("large"),
+    "convnextv2_huge": _v2("huge"),
+    "convnextv1_atto": _v1("atto.d2_in1k"),
+    "convnextv1_femto": _v1("femto.d1_in1k"),
+    "convnextv1_pico": _v1("pico.d1_in1k"),
+    "convnextv1_nano": _v1("nano.d1h_in1k", crop_pct=0.95),
+    "convnextv1_tiny": _v1("tiny.fb_in1k"),
+    "convnextv1_small": _v1("small.fb_in1k"),
+    "convnextv1_base": _v1("base.fb_in1k"),
+}

@@ -1,0 +1,42 @@
+"""Images in: sources, splits, calibration sets, preprocessing.
+
+folder or CSV -> list_source -> read_source (class order, SHA-256) -> Splits
+Splits.train  -> draw_calibration -> CalibrationSet
+samples       -> iter_batches -> float32[N, 3, S, S]
+"""
+
+from edge_convnext.data.batches import find_bad_images, iter_batches
+from edge_convnext.data.calibration import (
+    CalibrationSet,
+    check_explicit_calibration,
+    draw_calibration,
+    load_calibration,
+    write_calibration_csv,
+)
+from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.images import IMAGE_SUFFIXES, ImageSet, Sample
+from edge_convnext.data.labels import read_labels_file
+from edge_convnext.data.preprocess import decode_image, normalise, open_image, resize_image
+from edge_convnext.data.splits import Splits, drop_bad_images, load_splits
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "CalibrationSet",
+    "ImageSet",
+    "Sample",
+    "Splits",
+    "check_explicit_calibration",
+    "decode_image",
+    "draw_calibration",
+    "drop_bad_images",
+    "ensure_digits",
+    "find_bad_images",
+    "iter_batches",
+    "load_calibration",
+    "load_splits",
+    "normalise",
+    "open_image",
+    "read_labels_file",
+    "resize_image",
+    "write_calibration_csv",
+]

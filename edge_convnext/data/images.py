@@ -1,0 +1,98 @@
+"""Images by content: a path, the SHA-256 of what lies there, a label, a group."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+from edge_convnext.files import sha256_file
+from edge_convnext.progress import Track, untracked
+
+__all__ = ["IMAGE_SUFFIXES", "ImageSet", "Sample", "hash_files", "is_image_name", "rank"]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+_CHUNK = 64  # files per task: a task costs as much as hashing a small file
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image file."""
+
+    path: Path
+    sha256: str
+    label: int | None = None  # index into the set's classes; None where nobody labelled it
+    group: str | None = None  # images that must stay on one side, such as photos of one leaf
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order, and the names their labels index."""
+
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over content, labels, class names and order; wherever the files lie."""
+        pairs = [[sample.sha256, sample.label] for sample in self.samples]
+        return hashlib.sha256(json.dumps([self.classes, pairs]).encode()).hexdigest()
+
+    @cached_property
+    def hashes(self) -> frozenset[str]:
+        """SHA-256 of every image."""
+        return frozenset(sample.sha256 for sample in self.samples)
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file name is one this package reads, by its suffix; hidden files are not."""
+    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def rank(purpose: str, seed: int, sha256: str) -> str:
+    """Sort key of a seeded draw: the same on every machine, whatever the order of the files.
+
+    A library's random stream may change with its version; a hash of the content can't, and
+    one more image in the folder leaves the places of the others as they were.
+    """
+    return hashlib.sha256(f"{purpose}:{seed}:{sha256}".encode()).hexdigest()
+
+
+def hash_files(
+    paths: Sequence[Path], workers: int = 2, track: Track = untracked
+) -> list[str | OSError]:
+    """Hash files on threads.
+
+    Args:
+        paths: What to hash.
+        workers: Threads.
+        track: Told of each file.
+
+    Returns:
+        Per path the hex digest, or why it can't be read.
+    """
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ThreadPoolExecutor(workers) as pool:
+        digests = chain.from_iterable(pool.map(_hash_chunk, chunks))
+        return list(track(digests, "hashing images", len(paths)))
+
+
+def _hash_chunk(paths: Sequence[Path]) -> list[str | OSError]:
+    return [_hash_file(path) for path in paths]
+
+
+def _hash_file(path: Path) -> str | OSError:
+    try:
+        if not path.is_file():  # a pipe would be waited for, a dangling link is no file
+            return OSError("not a file, or a link to nothing")
+        return sha256_file(path)
+    except OSError as error:
+        return error

@@ -1,0 +1,105 @@
+"""From a source to hashed, labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_convnext.data.folders import list_folder
+from edge_convnext.data.images import Sample, hash_files
+from edge_convnext.data.labels import class_order, label_index
+from edge_convnext.data.manifests import list_csv
+from edge_convnext.data.sources import Entry, Listing, Side
+from edge_convnext.errors import DataError
+from edge_convnext.progress import Track, untracked
+
+__all__ = ["Reading", "list_source", "read_source"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A source whose files have been hashed."""
+
+    sides: dict[Side | None, tuple[Sample, ...]]  # None: the source does not split them
+    classes: tuple[str, ...]
+    split_by: str | None
+    skipped: tuple[str, ...]  # files that can't be read, with the reason
+
+
+def list_source(source: Path, labelled: bool = True, data_root: Path | None = None) -> Listing:
+    """List the images of a folder or CSV without opening any of them.
+
+    Args:
+        source: The folder or CSV.
+        labelled: Whether every image needs a label.
+        data_root: Where else a CSV's relative paths may lie than beside the CSV.
+
+    Raises:
+        DataError: Not a source, no images, an empty class folder, a malformed CSV.
+    """
+    if source.is_dir():
+        return list_folder(source, labelled)
+    if not source.exists():
+        raise DataError(f"{source}: no such folder or CSV")
+    if source.suffix.lower() != ".csv":
+        raise DataError(
+            f"{source}: neither a folder nor a .csv file; unpack an archive first, "
+            "and pass a class-per-folder directory or a CSV path,label"
+        )
+    listing = list_csv(source, labelled, data_root)
+    if not listing.entries:
+        raise DataError(f"{source}: no rows below the header")
+    return listing
+
+
+def read_source(
+    listing: Listing,
+    classes: Sequence[str] | None = None,
+    labels_file: Path | None = None,
+    skip_bad_images: bool = False,
+    track: Track = untracked,
+) -> Reading:
+    """Put the classes in order and hash every file.
+
+    Args:
+        listing: What to read.
+        classes: The model's class names in logit order, if it has any.
+        labels_file: The user's word on the same.
+        skip_bad_images: Leave unreadable files out instead of stopping.
+        track: Told of each file.
+
+    Raises:
+        DataError: An unknown class, an unreadable file, content that is not what a manifest
+            recorded.
+    """
+    order = class_order(listing, classes, labels_file)
+    known = {name: index for index, name in enumerate(order)}
+    digests = hash_files([entry.path for entry in listing.entries], track=track)
+    sides: dict[Side | None, list[Sample]] = {}
+    skipped: list[str] = []
+    for entry, digest in zip(listing.entries, digests, strict=True):
+        if isinstance(digest, OSError):
+            reason = f"{entry.path}: can't be read ({digest.strerror or digest})"
+            if not skip_bad_images:
+                raise DataError(f"{reason}; mend it, or pass --skip-bad-images") from digest
+            skipped.append(reason)
+            continue
+        _check_content(entry, digest)
+        label = label_index(entry, known, listing.numbered)
+        sample = Sample(entry.path, digest, label, entry.group)
+        sides.setdefault(entry.side, []).append(sample)
+    return Reading(
+        {side: tuple(samples) for side, samples in sides.items()},
+        order,
+        listing.split_by,
+        tuple(skipped),
+    )
+
+
+def _check_content(entry: Entry, digest: str) -> None:
+    if entry.sha256 not in (None, digest):
+        raise DataError(
+            f"{entry.where}: {entry.path} is not the image recorded there (its SHA-256 differs); "
+            "restore it, or draw the set anew"
+        )

@@ -1,0 +1,128 @@
+"""Every graph of one build: which forms and placements are needed, and making them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName, Weights
+from edge_convnext.inputs import Inputs
+from edge_convnext.measure import Option
+from edge_convnext.plans import ENGINE_PLAN, FLOAT_FORMS, RUNTIME_PLANS, Plan
+from edge_convnext.recipe import Recipe
+from edge_convnext.steps import Images, Step, Steps
+
+__all__ = ["Graphs", "list_options", "make_graphs", "plan_for", "raw_reference"]
+
+
+@dataclass
+class Graphs:
+    """What fold, export, simplify and quantize made, by graph form and placement."""
+
+    folded: Step[Weights] | None = None
+    exported: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
+    simplified: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
+    quantized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
+
+    def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
+        """The graph of a plan as it leaves the last stage."""
+        if precision == "int8":
+            return self.quantized[plan]
+        return self.simplified.get((plan.form, precision)) or self.exported[plan.form, precision]
+
+
+def plan_for(recipe: Recipe, best: Plan) -> Plan:
+    """`best`, with what the recipe states instead of `auto`."""
+    form = best.form if recipe.export.form == "auto" else recipe.export.form
+    if not recipe.fold.enabled:
+        form = "raw"  # every other form is written on folded weights
+    placement = recipe.quantize.placement
+    return Plan(form, best.placement if placement == "auto" else placement)
+
+
+def make_graphs(
+    steps: Steps,
+    inputs: Inputs,
+    runtimes: Sequence[RuntimeName],
+    engine: bool,
+    samples: Images,
+    calibration: Images | None,
+) -> Graphs:
+    """Fold, export, simplify and quantize what the runtimes and the engine need.
+
+    Args:
+        steps: Of this build.
+        inputs: Weights and data.
+        runtimes: To be measured; the raw FP32 reference and every float form are made too.
+        engine: Whether an engine is wanted.
+        samples: Real images for the parity checks.
+        calibration: None unless INT8 is wanted.
+    """
+    recipe, graphs = steps.recipe, Graphs()
+    plans = [plan_for(recipe, RUNTIME_PLANS[runtime]) for runtime in runtimes]
+    if engine or not plans:
+        plans.append(plan_for(recipe, ENGINE_PLAN))
+    forms = _float_forms(recipe, plans, measured=bool(runtimes))
+    if recipe.fold.enabled:
+        graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+    wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
+    if recipe.precision == "fp16":
+        wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
+    for form, precision in wanted:
+        weights = inputs.weights if form == "raw" or graphs.folded is None else graphs.folded
+        # The folded file keeps its own metadata; names and preprocessing are resolved later.
+        named = Weights(
+            weights.value.path, weights.value.architecture, inputs.info, weights.value.folded
+        )
+        made = steps.export(named, weights.digest, form, precision, samples)
+        graphs.exported[form, precision] = made
+        # The raw export is the reference as users have it; simplified only where it ships.
+        if recipe.simplify.enabled and form in {plan.form for plan in plans} | {*FLOAT_FORMS[1:]}:
+            graphs.simplified[form, precision] = steps.simplify(made, samples)
+    if recipe.precision == "int8" and calibration is not None:
+        for plan in dict.fromkeys(plans):
+            before = graphs.final(plan, "fp32")
+            graphs.quantized[plan] = steps.quantize(before, plan.placement, calibration, samples)
+    return graphs
+
+
+def list_options(
+    recipe: Recipe, graphs: Graphs, runtimes: Sequence[RuntimeName], bf16: bool
+) -> list[Option]:
+    """What to evaluate and race: per runtime the quantized graph and every float form.
+
+    Args:
+        recipe: Of this build.
+        graphs: From `make_graphs`.
+        runtimes: To be measured.
+        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+    """
+    options: list[Option] = []
+    for runtime in runtimes:
+        plan = plan_for(recipe, RUNTIME_PLANS[runtime])
+        hinted = bf16 and runtime == "openvino"
+        forms = [form for form, precision in graphs.exported if precision == "fp32"]
+        for form in forms:
+            graph = graphs.final(Plan(form, plan.placement), "fp32")
+            options.append(Option(graph, runtime, "f32"))
+            if hinted and form == plan.form:
+                options.append(Option(graph, runtime, "bf16"))
+        if recipe.precision != "fp32":
+            graph = graphs.final(plan, recipe.precision)
+            options.append(Option(graph, runtime, "f32"))
+            if hinted and recipe.precision == "int8":
+                options.append(Option(graph, runtime, "bf16"))
+    return options
+
+
+def raw_reference(graphs: Graphs) -> Option | None:
+    """The raw FP32 export in ONNX Runtime: what a user has today."""
+    raw = graphs.exported.get(("raw", "fp32"))
+    return Option(raw, "onnxruntime", "f32") if raw else None
+
+
+def _float_forms(recipe: Recipe, plans: Sequence[Plan], measured: bool) -> list[FormName]:
+    if not recipe.fold.enabled:
+        return ["raw"]
+    planned = [plan.form for plan in plans]
+    return list(dict.fromkeys([*FLOAT_FORMS, *planned] if measured else planned))

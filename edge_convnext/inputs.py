@@ -1,0 +1,273 @@
+"""What a build works on: weights, an evaluation set, a calibration set.
+
+Resolves a recipe against what the checkpoint and the data say of themselves: the recipe wins
+where it states a value, the checkpoint where it carries one, the default elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
+from edge_convnext.cache import Cache, stage_key
+from edge_convnext.data import (
+    CalibrationSet,
+    ImageSet,
+    Sample,
+    Splits,
+    check_explicit_calibration,
+    drop_bad_images,
+    draw_calibration,
+    ensure_digits,
+    find_bad_images,
+    iter_batches,
+    load_calibration,
+    load_splits,
+)
+from edge_convnext.errors import DataError, RecipeError
+from edge_convnext.files import sha256_bytes
+from edge_convnext.progress import Track
+from edge_convnext.recipe import PreprocessConfig, Recipe
+from edge_convnext.steps import Images, Step, as_step
+from edge_convnext.weights import open_weights
+
+__all__ = ["Inputs", "image_batches", "is_demo", "prepare_inputs"]
+
+DIGITS = "digits"
+_WEIGHTS = "weights.safetensors"
+_CALIBRATION_BATCH = 10
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the chain reads; `evaluation` is None when nothing is labelled."""
+
+    weights: Step[Weights]
+    evaluation: ImageSet | None
+    calibration: CalibrationSet | None
+    splits: Splits | None
+    demo: bool
+    random: bool  # weights that only speed can be measured with
+    borrowed: bool  # no data given: the bundled digits serve the parity checks and timings
+    skipped_images: int  # unreadable, left out on request
+
+    @property
+    def info(self) -> ModelInfo:
+        """Of the weights, with class names and preprocessing resolved."""
+        return self.weights.value.info
+
+
+def is_demo(recipe: Recipe) -> bool:
+    """Whether the recipe trains its own model on the bundled digits."""
+    return recipe.load.weights is None and recipe.data.source == DIGITS
+
+
+def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Inputs:
+    """Find, check and split the data, and load (or, for the demo, train) the weights.
+
+    Raises:
+        RecipeError: Neither weights nor the demo, or INT8 without calibration images.
+        DataError: See `edge_convnext.data`.
+        LoadError: See `edge_convnext.load`.
+    """
+    stated, demo = recipe.load.weights, is_demo(recipe)
+    random = stated == "random"
+    borrowed = not demo and recipe.data.source is None and recipe.data.calibration is None
+    if borrowed and recipe.precision == "int8" and stated is not None and not random:
+        raise RecipeError(
+            "INT8 needs calibration images: pass --data DIR (labelled) or --calibration DIR"
+        )
+    if demo:
+        splits = _load_splits(recipe, DIGITS, None, cache, track)
+        assert splits is not None  # the digits are a source
+        weights = _train_demo(recipe, splits, cache, versions, track)
+    elif stated is not None:
+        weights = _load_weights(recipe, stated, cache, versions)
+        classes = None if random or borrowed else weights.value.info.classes or None
+        source = DIGITS if borrowed else recipe.data.source
+        splits = _load_splits(recipe, source, classes, cache, track)
+    else:
+        raise RecipeError(
+            "no weights: pass --weights FILE (or in1k, or random), "
+            "or train some with `edge-convnext train`"
+        )
+    labelled = splits is not None and not random and not borrowed
+    if labelled:
+        weights = _name_classes(weights, splits)
+    evaluation = splits.val if labelled and splits is not None else None
+    calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
+    skipped += len(splits.skipped) if splits else 0
+    return Inputs(weights, evaluation, calibration, splits, demo, random, borrowed, skipped)
+
+
+def image_batches(
+    samples: Sequence[Sample], info: ModelInfo, fixed_batch: int | None = None
+) -> Images:
+    """The images of `samples`, preprocessed, decoded once on first use.
+
+    With a fixed batch, every batch is full: images that would not fill one are left out, and
+    repeated where they are fewer than one batch.
+    """
+    batch = fixed_batch or _CALIBRATION_BATCH
+    if fixed_batch is not None:
+        whole = len(samples) // fixed_batch * fixed_batch
+        samples = samples[:whole] or list(islice(cycle(samples), fixed_batch))
+
+    @lru_cache(maxsize=1)
+    def load() -> list[NDArray[np.float32]]:
+        return list(iter_batches(samples, info.preprocess, batch, info.in_channels))
+
+    content = [sample.sha256 for sample in samples]
+    text = repr((content, asdict(info.preprocess), info.in_channels, batch))
+    return Images(sha256_bytes(text.encode()), len(samples), load)
+
+
+def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:
+    """`base` with the fields that `config` states."""
+    stated = {name: value for name, value in config.model_dump().items() if value is not None}
+    return replace(base, **stated)
+
+
+def _train_demo(
+    recipe: Recipe, splits: Splits, cache: Cache, versions: dict[str, str], track: Track
+) -> Step[Weights]:
+    preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
+
+    def make(folder: Path) -> dict[str, Any]:
+        from edge_convnext.train import train
+
+        result = train(
+            recipe.model,
+            splits,
+            preprocess,
+            recipe.train,
+            folder / _WEIGHTS,
+            seed=recipe.seed,
+            track=track,
+        )
+        return {"top1_pct": result.top1_pct, "seconds": result.seconds}
+
+    key = stage_key(
+        "train/1",
+        model=recipe.model,
+        preprocess=asdict(preprocess),
+        config=recipe.train.model_dump(mode="json"),
+        data=[splits.train.digest if splits.train else None, splits.val.digest],
+        seed=recipe.seed,
+        tools={name: versions[name] for name in ("edge-convnext", "torch")},
+    )
+    trained = cache.run("train", key, make)
+    step = _load_weights(recipe, str(trained.folder / _WEIGHTS), cache, versions)
+    spent = 0.0 if trained.cached else trained.seconds
+    reason = f"the demo's own model, trained in {trained.result['seconds']:.0f} s"
+    return replace(step, seconds=step.seconds + spent, reason=reason)
+
+
+def _load_weights(
+    recipe: Recipe,
+    stated: str,
+    cache: Cache,
+    versions: dict[str, str],
+) -> Step[Weights]:
+    """Load through the cache: key on the file's content, the hub's revision, or the seed."""
+    from edge_convnext.load import load_weights, weights_identity
+
+    config = recipe.load.model_copy(update={"weights": stated})
+
+    def make(folder: Path) -> dict[str, Any]:
+        load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {}
+
+    key = stage_key(
+        "load/1",
+        weights=weights_identity(config, recipe.model, recipe.seed),
+        model=recipe.model,
+        config=config.model_dump(mode="json", exclude={"weights"}),
+        tools={name: versions[name] for name in ("edge-convnext", "torch", "safetensors")},
+    )
+    entry = cache.run("load", key, make)
+    loaded = open_weights(entry.folder / _WEIGHTS)
+    preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
+    info = replace(loaded.info, preprocess=preprocess)
+    return as_step(replace(loaded, info=info), entry, _WEIGHTS)
+
+
+def _load_splits(
+    recipe: Recipe,
+    source: str | None,
+    classes: tuple[str, ...] | None,
+    cache: Cache,
+    track: Track,
+) -> Splits | None:
+    if source is None:
+        return None
+    folder = ensure_digits(cache.root / DIGITS) if source == DIGITS else Path(source)
+    splits = load_splits(folder, recipe.data, recipe.seed, classes, track)
+    samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
+    bad = _find_bad(samples, cache, track)
+    return drop_bad_images(splits, bad, recipe.data.skip_bad_images)
+
+
+def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str, str]:
+    """Decode every image once in its life: the verdict is kept by content."""
+    digest = sha256_bytes("".join(sorted(sample.sha256 for sample in samples)).encode())
+    key = stage_key("scan/1", images=digest)
+    entry = cache.run("scan", key, lambda _: {"bad": find_bad_images(samples, track=track)})
+    return dict(entry.result["bad"])
+
+
+def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights]:
+    """Give the logits the data's class names where the checkpoint names none."""
+    info = weights.value.info
+    if splits is None:
+        return weights
+    names = splits.val.classes
+    if len(names) != info.num_classes:
+        raise DataError(
+            f"the data has {len(names)} classes ({_shorten(names)}), the weights "
+            f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
+            "every class in logit order"
+        )
+    return replace(weights, value=replace(weights.value, info=replace(info, classes=names)))
+
+
+def _find_calibration(
+    recipe: Recipe,
+    splits: Splits | None,
+    evaluation: ImageSet | None,
+    cache: Cache,
+    track: Track,
+) -> tuple[CalibrationSet | None, int]:
+    """The calibration set, and how many bad images an explicit source had."""
+    size = recipe.quantize.subset_size
+    if recipe.data.calibration is not None:
+        source = Path(recipe.data.calibration)
+        data = Path(recipe.data.source) if recipe.data.source else None
+        images = load_calibration(source, data, recipe.data.skip_bad_images, track)
+        bad = _find_bad(images.samples, cache, track)
+        kept = drop_bad_images(Splits(None, images, ""), bad, recipe.data.skip_bad_images)
+        if evaluation is not None:
+            check_explicit_calibration(kept.val, evaluation)
+        return draw_calibration(kept.val, None, size, recipe.seed), len(kept.skipped)
+    if splits is None:
+        return None, 0
+    if splits.train is None:
+        if recipe.precision != "int8":
+            return None, 0
+        raise DataError(
+            f"{recipe.data.source}: it has an evaluation side alone, and calibration must not "
+            "see those images; pass --calibration DIR with others"
+        )
+    return draw_calibration(splits.train, evaluation, size, recipe.seed), 0
+
+
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])}, …"

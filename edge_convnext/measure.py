@@ -1,0 +1,175 @@
+"""Evaluate and race options: each is one graph in one runtime at one float precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.artifacts import ModelInfo, OnnxModel, Precision, RuntimeName, Weights
+from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.data import ImageSet, iter_batches
+from edge_convnext.evaluate import Comparison, Predictions, compare_predictions
+from edge_convnext.progress import Track
+from edge_convnext.recipe import Recipe
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.steps import Step, Steps
+
+if TYPE_CHECKING:
+    from edge_convnext.runtimes import PrecisionHint, Runtime
+
+__all__ = ["Evaluation", "Option", "choose_option", "evaluate_options", "race_options"]
+
+_TORCH = "torch"
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A graph in a runtime."""
+
+    graph: Step[OnnxModel]
+    runtime: RuntimeName
+    hint: PrecisionHint | None  # float type of what is not quantized; None: the graph's own
+
+    @property
+    def model(self) -> OnnxModel:
+        """The graph on disk."""
+        return self.graph.value
+
+    @property
+    def name(self) -> str:
+        """Unique within a build."""
+        return " ".join(filter(None, (self.model.path.name, self.runtime, self.hint)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy of the torch reference and of every option, on the same images."""
+
+    reference: Predictions
+    options: Mapping[str, Predictions]  # by option name
+    comparisons: Mapping[str, Comparison]
+    cached: bool
+    seconds: float
+
+
+def evaluate_options(
+    options: Sequence[Option],
+    weights: Step[Weights],
+    images: ImageSet,
+    steps: Steps,
+    machine: str,
+) -> Evaluation:
+    """Run the torch reference and every option over the evaluation set, in one pass.
+
+    Args:
+        options: What to evaluate.
+        weights: Unfolded: the reference is the model as it was trained.
+        images: The evaluation set.
+        steps: Of this build; logits of equal graphs on equal images are taken from its cache.
+        machine: Fingerprint: another CPU may compute other logits.
+    """
+    recipe, info = steps.recipe, weights.value.info
+    runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
+    for option in options:
+        runs[option.name] = {
+            "artefact": option.graph.digest,
+            "runtime": option.runtime,
+            "hint": option.hint or "",
+        }
+
+    def infer(names: Sequence[str]) -> dict[str, Logits]:
+        loaded = {name: _load(name, options, weights.value, recipe) for name in names}
+        return _infer_all(loaded, images, info, recipe.evaluate.batch, steps.track)
+
+    found = steps.logits(runs, images.digest, asdict(info.preprocess), machine, infer)
+    labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
+    hashes = tuple(sample.sha256 for sample in images.samples)
+    predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}
+    reference = predictions.pop(_TORCH)
+    return Evaluation(
+        reference,
+        predictions,
+        {name: compare_predictions(reference, one) for name, one in predictions.items()},
+        all(step.status == "cached" for step in found.values()),
+        sum(step.seconds for step in found.values()),
+    )
+
+
+def race_options(
+    options: Sequence[Option], images: NDArray[np.float32], recipe: Recipe, track: Track
+) -> BenchmarkResult:
+    """Time all options against each other, interleaved in this process."""
+    candidates = [
+        Candidate(
+            option.name,
+            option.model.path,
+            option.model.precision,
+            option.model.form,
+            option.model.placement,
+            option.runtime,
+            option.hint,
+        )
+        for option in options
+    ]
+    return benchmark(candidates, images, recipe.benchmark, recipe.seed, track)
+
+
+def choose_option(
+    options: Sequence[Option],
+    precision: Precision,
+    timings: BenchmarkResult | None,
+    evaluation: Evaluation | None,
+    max_drop_pp: float,
+    batch: int,
+) -> Option | None:
+    """The fastest option of a precision that keeps the accuracy budget.
+
+    Where none keeps it, the fastest; where nothing was timed, the first.
+    """
+    own = [option for option in options if option.model.precision == precision]
+    if evaluation is not None:
+        drops = evaluation.comparisons
+        kept = [
+            option
+            for option in own
+            if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
+        ]
+        own = kept or own
+    if timings is None:
+        return own[0] if own else None
+    return min(own, key=lambda option: timings.row(option.name, batch).latency_ms_p50, default=None)
+
+
+def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:
+    threads = recipe.benchmark.threads
+    if name == _TORCH:
+        from edge_convnext.convnext.network import build_network
+        from edge_convnext.runtimes.pytorch import TorchRuntime
+
+        return TorchRuntime(build_network(weights, "raw"), threads)
+    option = next(option for option in options if option.name == name)
+    chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint)
+    return load_runtime(option.runtime, option.model.path, chosen)
+
+
+def _infer_all(
+    runtimes: Mapping[str, Runtime],
+    images: ImageSet,
+    info: ModelInfo,
+    batch: int,
+    track: Track,
+) -> dict[str, Logits]:
+    """Decode each batch once and give it to every runtime."""
+    from edge_convnext.evaluate import check_logits
+
+    pieces: dict[str, list[Logits]] = {name: [] for name in runtimes}
+    batches = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
+    for part in track(batches, "evaluating", -(-len(images) // batch)):
+        for name, runtime in runtimes.items():
+            pieces[name].append(runtime.infer(part))
+    return {name: check_logits(np.concatenate(parts), name) for name, parts in pieces.items()}

@@ -1,0 +1,197 @@
+"""The chain: load, fold, export, simplify, quantize, engine, evaluate, benchmark, report.
+
+The only module that knows the order of the stages, the cache and the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_convnext.artifacts import Engine, Precision, RuntimeName
+from edge_convnext.benchmark import BenchmarkResult
+from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.data import Sample
+from edge_convnext.errors import MissingDependencyError
+from edge_convnext.graphs import Graphs, list_options, make_graphs, plan_for, raw_reference
+from edge_convnext.inputs import Inputs, image_batches, is_demo, prepare_inputs
+from edge_convnext.measure import (
+    Evaluation,
+    Option,
+    choose_option,
+    evaluate_options,
+    race_options,
+)
+from edge_convnext.plans import ENGINE_PLAN
+from edge_convnext.progress import Track, untracked
+from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.steps import Images, Step, Steps
+
+if TYPE_CHECKING:
+    from edge_convnext.report import Report
+
+__all__ = ["DEMO_BANNER", "Outcome", "build", "is_demo"]
+
+DEMO_BANNER = (
+    "demo: a model trained here on scikit-learn's handwritten digits. For your own: "
+    "edge-convnext build --model atto --weights FILE --data DIR"
+)
+_PARITY_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything one build made and measured, before it becomes a report."""
+
+    recipe: Recipe
+    inputs: Inputs
+    machine: Mapping[str, Any]  # doctor.environment()
+    targets: tuple[TargetName, ...]
+    graphs: Graphs
+    engine: Step[Engine] | None
+    engine_reason: str | None  # why there is none
+    options: Sequence[Option]  # evaluated, and raced if there are timings
+    raw: Option | None
+    evaluation: Evaluation | None
+    timings: BenchmarkResult | None
+    timing_seconds: float
+    chosen: Option | None  # of the requested precision
+    best_float: Option | None  # in the chosen one's runtime
+
+
+def build(
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    require: Precision | None = None,
+    cache: Cache | None = None,
+    track: Track = untracked,
+) -> Report:
+    """Run the whole chain and write its artefacts and report.
+
+    Args:
+        recipe: What to build (`recipe.load_recipe`).
+        out: Folder to write; None is `build/<model>-<precision>`.
+        require: The precision that the verdict must be for `report.verdict.passed`.
+        cache: Finished stages; None is the user's cache folder.
+        track: Told of work that takes long.
+
+    Returns:
+        The report, as written to `report.json`.
+
+    Raises:
+        EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
+    """
+    from edge_convnext.publish import check_writable, publish
+
+    folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
+    check_writable(folder)
+    store = cache or Cache(default_cache_folder(os.environ))
+    return publish(run_chain(recipe, store, track), folder, require)
+
+
+def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
+    """Run every stage; nothing outside the cache is written."""
+    from edge_convnext.doctor import environment
+
+    machine = environment()
+    steps = Steps(cache, recipe, machine["versions"], track)
+    inputs = prepare_inputs(recipe, cache, machine["versions"], track)
+    targets, runtimes = _choose_targets(recipe)
+    samples, calibration = _choose_images(recipe, inputs)
+    graphs = make_graphs(steps, inputs, runtimes, "rtx" in targets, samples, calibration)
+    engine, engine_reason = _build_engine(steps, graphs, targets)
+
+    options = list_options(recipe, graphs, runtimes or ("onnxruntime",), _has_bf16(runtimes))
+    evaluation = None
+    if inputs.evaluation is not None:
+        evaluation = evaluate_options(
+            options, inputs.weights, inputs.evaluation, steps, machine["fingerprint"]
+        )
+    raw = raw_reference(graphs)
+    timings, timing_seconds = None, 0.0
+    if runtimes:
+        racing = {option.name: option for option in (*options, *([raw] if raw else []))}
+        started = time.perf_counter()
+        timings = race_options(list(racing.values()), _stack(samples), recipe, track)
+        timing_seconds = time.perf_counter() - started
+
+    batch = verdict_batch(recipe)
+    budget = recipe.evaluate.max_drop_pp
+    chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
+    rivals = [option for option in options if chosen and option.runtime == chosen.runtime]
+    best_float = choose_option(rivals, "fp32", timings, evaluation, budget, batch)
+    return Outcome(
+        recipe, inputs, machine, targets, graphs, engine, engine_reason, options, raw,
+        evaluation, timings, timing_seconds, chosen, best_float,
+    )  # fmt: skip
+
+
+def verdict_batch(recipe: Recipe) -> int:
+    """The batch size that decides: 1, or the smallest timed."""
+    return min(recipe.benchmark.batches)
+
+
+def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[RuntimeName, ...]]:
+    from edge_convnext.runtimes import available_runtimes
+
+    targets: tuple[TargetName, ...]
+    targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets
+    if "cpu" not in targets:
+        return targets, ()
+    if recipe.runtime == "auto":
+        return targets, available_runtimes()
+    if recipe.runtime not in available_runtimes():
+        raise MissingDependencyError(
+            f"the runtime {recipe.runtime} is not installed: "
+            f"pip install 'edge-convnext[{recipe.runtime}]'"
+        )
+    return targets, (recipe.runtime,)
+
+
+def _choose_images(recipe: Recipe, inputs: Inputs) -> tuple[Images, Images | None]:
+    """Real images for parity checks and timings, and the calibration images."""
+    pool: Sequence[Sample] = ()
+    if inputs.calibration is not None:
+        pool = inputs.calibration.images.samples
+    elif inputs.evaluation is not None:
+        pool = inputs.evaluation.samples
+    fixed = None if recipe.export.batch == "dynamic" else recipe.export.batch
+    step = max(1, len(pool) // _PARITY_IMAGES)
+    spread = list(islice(pool[::step], _PARITY_IMAGES))  # a set is ordered by class
+    samples = image_batches(spread, inputs.info, fixed)
+    if inputs.calibration is None or recipe.precision != "int8":
+        return samples, None
+    return samples, image_batches(pool, inputs.info, fixed)
+
+
+def _build_engine(
+    steps: Steps, graphs: Graphs, targets: Sequence[TargetName]
+) -> tuple[Step[Engine] | None, str | None]:
+    if "rtx" not in targets:
+        return None, "rtx is not among the targets"
+    from edge_convnext.engine import why_no_rtx
+
+    if reason := why_no_rtx():
+        return None, reason
+    plan = plan_for(steps.recipe, ENGINE_PLAN)
+    return steps.engine(graphs.final(plan, steps.recipe.precision)), None
+
+
+def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
+    if "openvino" not in runtimes:
+        return False
+    from edge_convnext.runtimes.ov import supports_bf16
+
+    return supports_bf16()
+
+
+def _stack(samples: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.concatenate(samples.load())

@@ -1,0 +1,142 @@
+"""Run a built model on image files: needs neither torch nor nncf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.artifacts import ModelInfo, RuntimeName
+from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.files import sha256_file
+from edge_convnext.runtimes import (
+    PrecisionHint,
+    Runtime,
+    RuntimeOptions,
+    available_runtimes,
+    load_runtime,
+)
+
+__all__ = ["Model", "Prediction", "load_model", "read_model_info"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's classes, most likely first."""
+
+    path: Path
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]  # (class, softmax probability), at most five
+
+
+class Model:
+    """A built graph in a runtime, with the preprocessing and class names it carries."""
+
+    def __init__(self, runtime: Runtime, info: ModelInfo) -> None:
+        self.runtime = runtime
+        self.info = info
+
+    def predict(self, images: Sequence[str | Path], batch: int = 8) -> list[Prediction]:
+        """Classify image files.
+
+        Args:
+            images: Paths; preprocessed as the model's metadata says.
+            batch: Images per inference.
+
+        Raises:
+            DataError: A file is missing or not an image; the message names it.
+            InferenceError: The runtime failed.
+        """
+        from edge_convnext.data import decode_image
+
+        paths = [Path(image) for image in images]
+        found: list[Prediction] = []
+        for start in range(0, len(paths), batch):
+            part = paths[start : start + batch]
+            arrays = [
+                decode_image(path, self.info.preprocess, self.info.in_channels) for path in part
+            ]
+            logits = self.runtime.infer(np.stack(arrays))
+            found.extend(self._name(path, row) for path, row in zip(part, logits, strict=True))
+        return found
+
+    def _name(self, path: Path, logits: NDArray[np.float32]) -> Prediction:
+        exponents = np.exp(logits - logits.max())
+        probabilities = exponents / exponents.sum()
+        order = np.argsort(-probabilities, kind="stable")[:5]
+        classes = self.info.classes
+        top = tuple(
+            (classes[i] if classes else str(i), float(probabilities[i])) for i in order.tolist()
+        )
+        return Prediction(path, top[0][0], top[0][1], top)
+
+
+def load_model(
+    path: str | Path, runtime: RuntimeName | None = None, threads: int | None = None
+) -> Model:
+    """Load a built ONNX model.
+
+    Args:
+        path: What `edge-convnext build` wrote, such as `model.int8.onnx`.
+        runtime: None takes the one that `report.json` beside the file chose for it, where that
+            is installed, and ONNX Runtime otherwise.
+        threads: None uses every core this process may use.
+
+    Raises:
+        ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
+        MissingDependencyError: The runtime asked for is not installed.
+    """
+    file = Path(path)
+    info = read_model_info(file)
+    hint: PrecisionHint | None = None
+    if runtime is None:
+        runtime, hint = _chosen_runtime(file)
+    options = RuntimeOptions(threads=threads, precision_hint=hint)
+    return Model(load_runtime(runtime, file, options), info)
+
+
+def read_model_info(path: Path) -> ModelInfo:
+    """Read classes, preprocessing and licence from a graph's metadata.
+
+    Raises:
+        ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if path.suffix == ".engine":
+        raise ArtifactError(
+            f"{path}: an engine runs on the NVIDIA GPU it was built for, through TensorRT; "
+            "here, pass the ONNX model beside it"
+        )
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
+    except DecodeError as error:
+        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    return ModelInfo.from_metadata(metadata, path)
+
+
+def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
+    """What the report beside the file measured as best for exactly this file."""
+    from edge_convnext.report import Report
+
+    try:
+        report = Report.read(path.parent / "report.json")
+    except EdgeConvNextError:
+        return "onnxruntime", None
+    digest = sha256_file(path)
+    named = next((file.path for file in report.outputs if file.sha256 == digest), None)
+    timing = report.benchmark
+    for candidate in (timing.chosen, timing.best_float) if timing else ():
+        if candidate is None or candidate.artifact != named:
+            continue
+        if candidate.runtime in available_runtimes():
+            return candidate.runtime, candidate.precision_hint
+    return "onnxruntime", None

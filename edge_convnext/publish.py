@@ -1,0 +1,143 @@
+"""Write a build's artefacts and report into the folder the user named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.artifacts import Precision
+from edge_convnext.data import write_calibration_csv
+from edge_convnext.errors import ArtifactError
+from edge_convnext.evaluate import write_predictions_csv
+from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.graphs import plan_for
+from edge_convnext.measure import Option
+from edge_convnext.plans import RUNTIME_PLANS
+
+if TYPE_CHECKING:
+    from edge_convnext.pipeline import Outcome
+    from edge_convnext.report import Report
+
+__all__ = ["REPORT", "check_writable", "publish", "shipped_float"]
+
+REPORT = "report.json"
+_OURS = ("model.*.onnx", "model.*.engine", "model.*.engine.json", "calibration.csv",
+         "predictions.csv", "report.md", REPORT)  # fmt: skip
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before the first stage, not after the last, when the output can't be written.
+
+    Raises:
+        ArtifactError: The folder is a file, or its nearest existing parent can't be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder}: is a file; choose another --out")
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    # A trial file tells more than access(2), which knows nothing of read-only or full disks.
+    trial = parent / f".edge-convnext-{os.getpid()}"
+    try:
+        trial.write_bytes(b"x")
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder}: can't be written ({error.strerror}); choose another --out"
+        ) from error
+    finally:
+        if trial.exists():
+            trial.unlink()
+
+
+def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
+    """Copy the artefacts, then write the report that names them.
+
+    An older build's files go first and `report.json` comes last, so a folder with a report
+    is a whole build.
+
+    Args:
+        outcome: From `pipeline.run_chain`.
+        folder: Made if it is not there; files that are not a build's are left alone.
+        require: See `pipeline.build`.
+    """
+    from edge_convnext.assemble import assemble_report
+    from edge_convnext.markdown import to_markdown
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in _find_old(folder):
+        old.unlink()
+    names = _copy_models(outcome, folder)
+    if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
+        root = _data_root(outcome)
+        write_calibration_csv(outcome.inputs.calibration, folder / "calibration.csv", root)
+    _write_predictions(outcome, folder)
+    outputs = [path for path in _find_old(folder) if path.name != REPORT]
+    report = assemble_report(outcome, folder, names, outputs, require)
+    write_text_atomic(folder / "report.md", to_markdown(report))
+    report.write(folder / REPORT)
+    return report
+
+
+def shipped_float(outcome: Outcome) -> Option | None:
+    """The float graph that `model.fp32.onnx` is: the best known form for the chosen runtime.
+
+    Which form won a race of near equals is noise, and the file should not depend on it.
+    """
+    chosen = outcome.chosen or outcome.best_float
+    if chosen is None:
+        return None
+    form = plan_for(outcome.recipe, RUNTIME_PLANS[chosen.runtime]).form
+    same = (
+        option
+        for option in outcome.options
+        if option.model.precision == "fp32"
+        and option.model.form == form
+        and option.runtime == chosen.runtime
+    )
+    return next(same, outcome.best_float)
+
+
+def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
+    """Copy graphs and engine; returns shipped file name by the artefact's digest."""
+    names: dict[str, str] = {}
+    floating = shipped_float(outcome)
+    for option in (floating, outcome.chosen):
+        if option is not None and option.graph.digest not in names:
+            name = f"model.{option.model.precision}.onnx"
+            copy_atomic(option.model.path, folder / name)
+            names[option.graph.digest] = name
+    if outcome.engine is not None:
+        engine = outcome.engine.value.path
+        copy_atomic(engine, folder / engine.name)
+        copy_atomic(engine.with_name(f"{engine.name}.json"), folder / f"{engine.name}.json")
+        names[outcome.engine.digest] = engine.name
+    return names
+
+
+def _write_predictions(outcome: Outcome, folder: Path) -> None:
+    evaluation = outcome.evaluation
+    if evaluation is None:
+        return
+    predictions = {"fp32": evaluation.reference}
+    if outcome.chosen is not None and outcome.recipe.precision != "fp32":
+        predictions[outcome.recipe.precision] = evaluation.options[outcome.chosen.name]
+    classes = outcome.inputs.info.classes
+    write_predictions_csv(folder / "predictions.csv", predictions, classes)
+
+
+def _data_root(outcome: Outcome) -> Path:
+    """The folder that recorded paths start from: the data's, so that they can be read back."""
+    stated = outcome.recipe.data.calibration or outcome.recipe.data.source
+    source = Path(stated) if stated else Path()
+    if source.is_dir():
+        return source
+    if source.is_file():
+        return source.parent
+    samples = outcome.inputs.calibration.images.samples if outcome.inputs.calibration else ()
+    return Path(os.path.commonpath([sample.path.parent for sample in samples]))
+
+
+def _find_old(folder: Path) -> Iterable[Path]:
+    return sorted(path for pattern in _OURS for path in folder.glob(pattern))

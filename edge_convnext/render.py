@@ -1,0 +1,158 @@
+"""Print a report, or an examination of the machine, in the terminal.
+
+Text from outside (class names, paths, reasons) is never read as markup.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from edge_convnext.summary import (
+    FOOTNOTE,
+    MISSING,
+    headings,
+    plain,
+    seconds_text,
+    stage_note,
+    summary_rows,
+    title,
+    verdict_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rich.console import Console, RenderableType
+
+    from edge_convnext.doctor import Examination
+    from edge_convnext.report import Report, StageReport
+    from edge_convnext.summary import SummaryRow
+
+__all__ = ["print_examination", "print_report"]
+
+_PIPE_WIDTH = 120  # columns, where the output is not a terminal
+_WIDE = 100  # columns the whole summary needs
+_LEFT_OUT_WHEN_NARROW = ("agree %", "MB")
+_STATUS_STYLE = {"done": "green", "cached": "green", "failed": "red"}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the report for a person; the summary takes 100 columns, less with less detail."""
+    show = _printer(console)
+    if report.banner:
+        show(Text(f"{plain(report.banner)}\n", style="yellow"))
+    show(Text(plain(title(report)), style="bold"))
+    for note in report.notes:
+        show(Text(plain(note), style="yellow"))
+    if rows := summary_rows(report):
+        narrow = console.is_terminal and console.width < _WIDE
+        show(Text())
+        show(_summary_table(headings(report), rows, narrow))
+        show(Text(FOOTNOTE, style="dim"))
+    show(Text())
+    show(_stage_table(report.stages))
+    show(Text(f"\n{verdict_line(report)}", style=_verdict_style(report)))
+    show(_grid(((reason,) for reason in report.verdict.reasons), "l"))
+    show(Text(f"\nFiles in {plain(report.folder)}", style="bold"))
+    show(_grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
+
+
+def _printer(console: Console) -> Callable[[RenderableType], None]:
+    width = console.width if console.is_terminal else _PIPE_WIDTH
+
+    def show(what: RenderableType) -> None:
+        console.print(what, width=width, crop=False, highlight=False)
+
+    return show
+
+
+def _verdict_style(report: Report) -> str:
+    if not report.verdict.passed:
+        return "bold red"
+    return "bold yellow" if report.verdict.ship == "undecided" else "bold green"
+
+
+def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: bool) -> Table:
+    left_out = _LEFT_OUT_WHEN_NARROW if narrow else ()
+    kept = [position for position, name in enumerate(names) if name not in left_out]
+    gap = 1 if narrow else 2
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    for position in kept:
+        justify = "left" if position < 2 else "right"
+        table.add_column(names[position], justify=justify, no_wrap=True)
+    for row in rows:
+        cells = row.cells()
+        kept_cells = (Text(plain(cells[position])) for position in kept)
+        table.add_row(*kept_cells, style="bold" if row.chosen else "")
+    return table
+
+
+def _stage_table(stages: Sequence[StageReport]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for justify in ("left", "left", "right", "left"):
+        table.add_column(justify=justify)
+    for stage in stages:
+        table.add_row(
+            stage.name,
+            Text(stage.status, style=_STATUS_STYLE.get(stage.status, "yellow")),
+            seconds_text(stage.seconds),
+            Text(plain(stage_note(stage))),
+        )
+    return table
+
+
+def _grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for side in justify:
+        table.add_column(justify="right" if side == "r" else "left")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def print_examination(examination: Examination, console: Console) -> None:
+    """Print what `edge-convnext doctor` found."""
+    show = _printer(console)
+    show(Text("This machine", style="bold"))
+    show(_grid(_machine_rows(examination), "ll"))
+    show(Text("\nWhat works here", style="bold"))
+    works = [
+        (ability.kind, ability.name, "yes" if ability.works else "no", ability.reason or "")
+        for ability in examination.abilities
+    ]
+    show(_grid(works, "llll"))
+    show(Text("\nPackages", style="bold"))
+    packages = [
+        (
+            package.name,
+            package.version or "not installed",
+            "" if package.version else package.install,
+        )
+        for package in examination.packages
+    ]
+    show(_grid(packages, "lll"))
+
+
+def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
+    memory = examination.memory_bytes
+    rows = [
+        ("edge-convnext", examination.edge_convnext),
+        ("python", examination.python),
+        ("platform", examination.platform),
+        ("cpu", examination.cpu_model),
+        ("flags", " ".join(examination.cpu_flags) or MISSING),
+        ("cores", f"{examination.cores} usable"),
+        ("memory", f"{memory / (1 << 30):.1f} GiB" if memory else MISSING),
+    ]
+    for gpu in examination.gpus:
+        facts = (f"compute capability {gpu.compute_capability}", f"driver {gpu.driver}")
+        rows.append(("gpu", ", ".join((gpu.name, *facts))))
+    if not examination.gpus:
+        rows.append(("gpu", "no NVIDIA GPU found"))
+    if examination.jetson:
+        rows.append(("jetson", examination.jetson))
+    return [*rows, ("cache", examination.cache_folder)]

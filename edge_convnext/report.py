@@ -1,0 +1,453 @@
+"""`report.json`, the contract: what a build made, measured and decided.
+
+The models below are the documentation: field descriptions end up in `report.schema.json`. A
+consumer may rely on every field of schema `edge-convnext/report/1`; new optional fields can
+come within it, a changed or removed one means `report/2`.
+
+Percentages are 0 to 100, drops are percentage points (pp), intervals are [low, high].
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from edge_convnext.artifacts import (  # noqa: TC001  # pydantic evaluates annotations
+    FormName,
+    PlacementName,
+    Precision,
+    RuntimeName,
+)
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file, write_text_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "STAGES",
+    "AccuracyReport",
+    "BenchmarkReport",
+    "BenchmarkRow",
+    "Candidate",
+    "CandidateAccuracy",
+    "ClassAccuracy",
+    "DataReport",
+    "EngineReport",
+    "EnvironmentReport",
+    "FileReport",
+    "ModelReport",
+    "ParityReport",
+    "PrecisionAccuracy",
+    "Report",
+    "StageName",
+    "StageReport",
+    "Status",
+    "VariantReport",
+    "VerdictReport",
+    "WeightsReport",
+    "schema_json",
+]
+
+SCHEMA = "edge-convnext/report/1"
+
+StageName = Literal[
+    "load", "fold", "export", "simplify", "quantize", "engine", "evaluate", "benchmark"
+]
+STAGES: tuple[StageName, ...] = get_args(StageName)
+Status = Literal["done", "cached", "skipped", "not_run", "failed"]
+_RAN = ("done", "cached")
+
+
+def _ordered(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError("an interval is [low, high]")
+    return interval
+
+
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Interval = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    """Frozen, closed to unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        from_attributes=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class FileReport(_Part):
+    """A file of this build."""
+
+    path: str
+    """Relative to the report's folder, or absolute for a file in the cache."""
+    sha256: Sha256
+    bytes: NonNegativeInt
+
+    @classmethod
+    def of(cls, path: Path, folder: Path) -> FileReport:
+        """Describe the file at `path`, named relative to `folder` if it lies in it."""
+        named = path.relative_to(folder) if path.is_relative_to(folder) else path
+        return cls(path=named.as_posix(), sha256=sha256_file(path), bytes=path.stat().st_size)
+
+
+class WeightsReport(_Part):
+    """Where the weights come from."""
+
+    source: str
+    """A file name, a hub id with its revision, `random`, or the demo's own training."""
+    sha256: Sha256
+    licence: str | None
+    """Terms stated by the source; they hold for every file made from these weights."""
+
+
+class ModelReport(_Part):
+    """The network."""
+
+    name: str
+    """Such as `convnextv2_atto`."""
+    params: PositiveInt
+    image_size: PositiveInt
+    """Height and width of the input in pixels."""
+    num_classes: PositiveInt
+    weights: WeightsReport
+    in_channels: PositiveInt = 3
+    classes: tuple[str, ...] = ()
+    """Names in logit order; empty when nobody named them."""
+
+
+class EnvironmentReport(_Part):
+    """What ran the build; timings compare only between equal fingerprints."""
+
+    versions: dict[str, str]
+    """Package to version, of what is installed; `python` and `edge-convnext` among them."""
+    platform: str
+    cpu_model: str
+    cpu_flags: tuple[str, ...]
+    """Those that decide the speed of float and INT8 kernels."""
+    cores: PositiveInt
+    """That this process may use."""
+    memory_bytes: NonNegativeInt | None
+    gpus: tuple[str, ...]
+    jetson: str | None
+    """Board and Jetson Linux release."""
+    fingerprint: str
+    """Hash of CPU, flags, cores, memory and GPUs; names no user and no host."""
+
+
+class DataReport(_Part):
+    """The images behind accuracy and calibration."""
+
+    source: str
+    """A folder, a CSV, or `digits`."""
+    split: str
+    """One sentence on how training and validation sides came about."""
+    n_train: NonNegativeInt | None
+    n_val: NonNegativeInt | None
+    n_calibration: NonNegativeInt | None
+    calibration_source: str | None = None
+    """Given when the calibration images are not drawn from the training side."""
+    left_out: NonNegativeInt = 0
+    """Calibration candidates dropped because they occur in the evaluation set."""
+    skipped_images: NonNegativeInt = 0
+    """Unreadable images, left out on request."""
+
+
+class ParityReport(_Part):
+    """A stage's output against the stage before, on the same real images."""
+
+    n_images: PositiveInt
+    max_abs_err: NonNegativeFloat
+    """Largest absolute difference of a logit."""
+    sqnr_db: float | None
+    """Signal to quantization noise of the logits; null when they are equal."""
+    agreement_pct: Percent
+    """Images with the same top-1 class."""
+
+
+class EngineReport(_Part):
+    """What the builder's log said."""
+
+    builder: str
+    compute_capabilities: tuple[str, ...]
+    kernels: PositiveInt
+    int8_kernels: NonNegativeInt
+    """Convolutions and matrix products that read INT8."""
+
+
+class VariantReport(_Part):
+    """One of several artefacts that a stage made, such as a graph form per runtime."""
+
+    form: FormName | None = None
+    placement: PlacementName | None = None
+    precision: Precision | None = None
+    runtime: RuntimeName | None = None
+    target: str | None = None
+    """`cpu`, `rtx` or `tensorrt`."""
+    status: Status
+    reason: str | None = None
+    """Given unless the status is done or cached."""
+    seconds: NonNegativeFloat | None = None
+    artifact: FileReport | None = None
+    parity: ParityReport | None = None
+    quantized_ops: NonNegativeInt | None = None
+    engine: EngineReport | None = None
+
+    @model_validator(mode="after")
+    def _check_reason(self) -> VariantReport:
+        return _with_reason(self)
+
+
+class StageReport(_Part):
+    """One stage of the chain."""
+
+    name: StageName
+    status: Status
+    reason: str | None = None
+    """Given unless the status is done or cached."""
+    seconds: NonNegativeFloat | None = None
+    artifact: FileReport | None = None
+    """Of the shipped model, where a stage made several."""
+    parity: ParityReport | None = None
+    variants: tuple[VariantReport, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_reason(self) -> StageReport:
+        return _with_reason(self)
+
+
+class Candidate(_Part):
+    """A graph in a runtime: what is evaluated and timed."""
+
+    artifact: str
+    """Its name, unique within a report."""
+    form: FormName
+    placement: PlacementName | None = None
+    precision: Precision
+    runtime: RuntimeName
+    precision_hint: str | None = None
+    """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
+
+
+class ClassAccuracy(_Part):
+    """Top-1 of one class."""
+
+    n: NonNegativeInt
+    """Images of this class."""
+    top1_pct: Percent | None
+    """Null without images."""
+
+
+class PrecisionAccuracy(_Part):
+    """Accuracy of one precision."""
+
+    top1_pct: Percent
+    top5_pct: Percent | None
+    """Null below 6 classes."""
+    per_class: dict[str, ClassAccuracy]
+    """By class name, in logit order."""
+
+
+class CandidateAccuracy(Candidate):
+    """One candidate against the FP32 reference, image by image."""
+
+    top1_pct: Percent
+    top1_drop_pp: float
+    top1_drop_ci95_pp: Interval
+    agreement_pct: Percent
+    sqnr_db: float | None
+    lost: NonNegativeInt
+    """Images only the reference gets right."""
+    won: NonNegativeInt
+    """Images only the candidate gets right."""
+
+
+class AccuracyReport(_Part):
+    """The shipped precision against the FP32 reference (the torch model), same images."""
+
+    n_images: PositiveInt
+    fp32: PrecisionAccuracy
+    fp16: PrecisionAccuracy | None = None
+    int8: PrecisionAccuracy | None = None
+    top1_drop_pp: float | None = None
+    """FP32 minus the shipped precision; null when only FP32 was evaluated."""
+    top1_drop_ci95_pp: Interval | None = None
+    """95 % interval of the paired difference."""
+    agreement_pct: Percent | None = None
+    """Images with the same top-1 class."""
+    sqnr_db: float | None = None
+    """Of the logits; null when they are equal."""
+    lost: NonNegativeInt | None = None
+    won: NonNegativeInt | None = None
+    candidates: tuple[CandidateAccuracy, ...] = ()
+    """Every candidate evaluated; the fields above repeat the chosen one."""
+
+
+class BenchmarkRow(Candidate):
+    """Timing of one candidate at one batch size, interleaved with the others."""
+
+    threads: PositiveInt
+    batch: PositiveInt
+    latency_ms_p50: NonNegativeFloat
+    """Per inference of one batch, over all rounds."""
+    latency_ms_p90: NonNegativeFloat | None
+    """Null with too few samples."""
+    latency_ms_p99: NonNegativeFloat | None
+    """Null below 1,000 samples."""
+    throughput_img_s: NonNegativeFloat
+    samples: PositiveInt
+    rounds: PositiveInt
+    size_bytes: NonNegativeInt
+    peak_memory_bytes: NonNegativeInt | None
+    """Of a process that runs this candidate alone."""
+    baseline_memory_bytes: NonNegativeInt | None = None
+    """Of that process before it loads the model."""
+    round_latency_ms_p50: tuple[NonNegativeFloat, ...] = ()
+    """In the order of the rounds, which every candidate shares."""
+
+
+class BenchmarkReport(_Part):
+    """Timings of one interleaved run; never cached."""
+
+    rows: tuple[BenchmarkRow, ...]
+    speedup_vs_raw_fp32: NonNegativeFloat | None = None
+    """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, batch 1."""
+    speedup_vs_best_float: NonNegativeFloat | None = None
+    """Best float in the same runtime over the chosen model: ratio of medians, batch 1."""
+    speedup_vs_raw_fp32_ci95: Interval | None = None
+    """95 % interval over rounds."""
+    speedup_vs_best_float_ci95: Interval | None = None
+    """95 % interval over rounds."""
+    chosen: str | None = None
+    """Artifact name of the fastest model of the requested precision."""
+    best_float: str | None = None
+    """Artifact name of the fastest float in the chosen runtime."""
+    raw_fp32: str | None = None
+    """Artifact name of the unfolded FP32 export in ONNX Runtime."""
+
+    def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
+        """The timing of one artifact at one batch size, if there is one."""
+        rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))
+        return next(rows, None)
+
+
+class VerdictReport(_Part):
+    """What to ship, and why."""
+
+    ship: Literal["fp32", "fp16", "int8", "undecided"]
+    passed: bool
+    """Whether what the user required is met; true when nothing was required."""
+    reasons: tuple[str, ...]
+    """Sentences with the figures."""
+
+
+class Report(_Part):
+    """One build."""
+
+    schema_id: Literal["edge-convnext/report/1"] = Field("edge-convnext/report/1", alias="schema")
+    created: AwareDatetime
+    model: ModelReport
+    environment: EnvironmentReport
+    recipe: dict[str, JsonValue]
+    """With every default and override resolved."""
+    data: DataReport | None
+    stages: tuple[StageReport, ...]
+    """One entry per stage, in the order of the chain."""
+    accuracy: AccuracyReport | None
+    """Null when the evaluate stage did not run; its reason says why."""
+    benchmark: BenchmarkReport | None
+    """Null when the benchmark stage did not run; its reason says why."""
+    verdict: VerdictReport
+    folder: str
+    """Where the build wrote, as the user gave it."""
+    outputs: tuple[FileReport, ...] = ()
+    """Files beside this report."""
+    banner: str | None = None
+    """Given for the demo: what this build is not, and what to pass instead."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know to judge the figures."""
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Report:
+        if tuple(stage.name for stage in self.stages) != STAGES:
+            raise ValueError(f"stages are, in this order: {', '.join(STAGES)}")
+        for name, result in (("evaluate", self.accuracy), ("benchmark", self.benchmark)):
+            if (result is not None) != (self.stage(name).status in _RAN):
+                raise ValueError(f"the {name} stage's status contradicts its results")
+        return self
+
+    def stage(self, name: str) -> StageReport:
+        """The entry of one stage."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def to_json(self) -> str:
+        """Indented JSON, keys in the order of the contract."""
+        fields = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write `to_json()` in one visible step."""
+        write_text_atomic(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """Read a report back.
+
+        Raises:
+            ArtifactError: No such file, not JSON, of another schema, or not valid.
+        """
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ArtifactError(
+                f"{path}: {error.strerror}; `edge-convnext build` writes a report.json"
+            ) from error
+        except ValueError as error:  # bad UTF-8 or bad JSON
+            raise ArtifactError(f"{path}: not JSON ({error}); build again") from error
+        schema = fields.get("schema") if isinstance(fields, dict) else None
+        if schema != SCHEMA:
+            raise ArtifactError(f"{path}: schema is {schema!r}, this version reads '{SCHEMA}'")
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "report"
+            raise ArtifactError(
+                f"{path}: not a valid report ({where}: {first['msg']}); build again"
+            ) from error
+
+
+T = TypeVar("T", StageReport, VariantReport)
+
+
+def _with_reason(entry: T) -> T:
+    if entry.status not in _RAN and not entry.reason:
+        raise ValueError(f"status {entry.status} needs a reason")
+    return entry
+
+
+def schema_json() -> str:
+    """The JSON Schema of `report.json`, as kept in `report.schema.json`."""
+    schema: dict[str, Any] = Report.model_json_schema(mode="serialization")
+    return json.dumps({"$id": SCHEMA, **schema}, indent=2) + "\n"

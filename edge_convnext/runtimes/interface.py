@@ -1,0 +1,163 @@
+"""What every runtime offers, and the checks they share."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from edge_convnext.errors import ArtifactError, InferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PrecisionHint",
+    "Runtime",
+    "RuntimeInfo",
+    "RuntimeOptions",
+    "as_logits",
+    "check_images",
+    "infer_in_pieces",
+    "one_line",
+    "require_file",
+    "usable_cores",
+]
+
+PrecisionHint = Literal["f32", "bf16"]
+
+_REASON_CHARS = 300
+_SOURCE_POSITION = re.compile(r"Exception from \S+:\d+:")
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How to load a graph.
+
+    `batch` specialises the graph to one batch size, which lets a runtime plan its memory and
+    choose its kernels once; `infer` still takes any number of images.
+    """
+
+    threads: int | None = None  # None: every core this process may use
+    batch: int | None = None  # None: as exported
+    precision_hint: PrecisionHint | None = None  # of what is float in the graph; None: f32
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What ran, precisely enough to run it again."""
+
+    name: str
+    version: str
+    threads: int
+    batch: int | None  # the one size the graph runs at; None when dynamic
+    options: Mapping[str, str]
+
+
+class Runtime(Protocol):
+    """A loaded graph."""
+
+    def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run float32[N, C, H, W], any N >= 1, to logits float32[N, classes].
+
+        Raises:
+            InferenceError: The images don't fit the graph, or the runtime failed.
+        """
+        ...
+
+    def describe(self) -> RuntimeInfo:
+        """Tell the runtime, its version and the options in force."""
+        ...
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which is fewer than the machine's under taskset or cpusets."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def require_file(path: Path) -> Path:
+    """Return `path` if it is a file.
+
+    Raises:
+        ArtifactError: It is not.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file; pass a model that `edge-convnext build` wrote")
+    return path
+
+
+def one_line(error: Exception) -> str:
+    """A native library's message on one line, without source positions, cut when endless."""
+    text = " ".join(_SOURCE_POSITION.sub("", str(error)).split()) or type(error).__name__
+    return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}..."
+
+
+def check_images(
+    images: NDArray[np.float32], expected: tuple[int | None, ...], source: str
+) -> NDArray[np.float32]:
+    """Return `images`, contiguous, if they fit a graph.
+
+    Args:
+        images: float32[N, C, H, W].
+        expected: The graph's input shape, None where it is dynamic; the batch is not compared.
+        source: What to name in the message.
+
+    Raises:
+        InferenceError: Another dtype or shape, or no image at all.
+    """
+    fits = images.ndim == len(expected) and all(
+        want is None or want == have
+        for want, have in zip(expected[1:], images.shape[1:], strict=True)
+    )
+    if images.dtype != np.float32 or not fits or len(images) == 0:
+        want = ", ".join("N" if i == 0 else str(d or "any") for i, d in enumerate(expected))
+        have = ", ".join(map(str, images.shape))
+        raise InferenceError(
+            f"{source} takes float32[{want}], not {images.dtype}[{have}]; "
+            "prepare the images with the preprocessing this model was built with"
+        )
+    return np.ascontiguousarray(images)
+
+
+def infer_in_pieces(
+    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    images: NDArray[np.float32],
+    batch: int | None,
+) -> NDArray[np.float32]:
+    """Run any number of images through a graph of one batch size.
+
+    The last piece is filled up with copies of its last image, whose logits are dropped: no
+    operation of these networks mixes images.
+    """
+    if batch is None or len(images) == batch:
+        return run(images)
+    outputs = []
+    for start in range(0, len(images), batch):
+        piece = images[start : start + batch]
+        missing = batch - len(piece)
+        filled = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
+        outputs.append(run(filled)[: len(piece)])
+    return np.concatenate(outputs)
+
+
+def as_logits(output: object, images: int, source: str) -> NDArray[np.float32]:
+    """Return a runtime's output as float32[images, classes].
+
+    Raises:
+        InferenceError: It has another shape.
+    """
+    logits = np.asarray(output, dtype=np.float32)
+    if logits.ndim != 2 or len(logits) != images:
+        raise InferenceError(
+            f"{source} gave an output of shape {list(logits.shape)} for {images} images; "
+            "its first output has to be logits [N, classes]"
+        )
+    return logits

@@ -1,0 +1,126 @@
+"""OpenVINO on the CPU.
+
+The precision of what is float in a graph is always stated: left alone, OpenVINO computes
+float32 graphs in bfloat16 wherever the CPU can, and what a user measures depends on the
+machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.runtimes.interface import (
+    RuntimeInfo,
+    RuntimeOptions,
+    as_logits,
+    check_images,
+    infer_in_pieces,
+    one_line,
+    require_file,
+    usable_cores,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["OpenVino", "supports_bf16"]
+
+_DEVICE = "CPU"
+
+
+def supports_bf16() -> bool:
+    """Whether this CPU computes in bfloat16, as OpenVINO sees it.
+
+    Raises:
+        MissingDependencyError: openvino is not installed.
+    """
+    core = _import_openvino().Core()
+    return "BF16" in core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVino:
+    """A graph compiled by OpenVINO's CPU plugin.
+
+    Static shapes are 20 to 30 % faster for INT8 than a dynamic batch, so a stated batch is
+    compiled in; compiling takes a fraction of a second.
+
+    Raises:
+        MissingDependencyError: openvino is not installed.
+        ArtifactError: No such file.
+        InferenceError: It can't compile the graph, or this CPU has no bfloat16.
+    """
+
+    def __init__(self, path: Path, options: RuntimeOptions) -> None:
+        openvino = _import_openvino()
+        self._path = require_file(path)
+        self._version = str(openvino.__version__).split("-")[0]
+        hint = options.precision_hint or "f32"
+        if hint == "bf16" and not supports_bf16():
+            raise InferenceError("this CPU has no bfloat16 instructions; use precision_hint 'f32'")
+        self._threads = options.threads or usable_cores()
+        self._options = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": str(self._threads),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            core = openvino.Core()
+            model = core.read_model(path)
+            if len(model.inputs) != 1:
+                raise InferenceError(
+                    f"{path}: has {len(model.inputs)} inputs; one, the images, is needed"
+                )
+            if options.batch is not None and model.input(0).partial_shape[0].is_dynamic:
+                shape = model.input(0).partial_shape
+                shape[0] = options.batch
+                model.reshape(shape)
+            self._shape = tuple(
+                None if d.is_dynamic else int(d.get_length()) for d in model.input(0).partial_shape
+            )
+            compiled = core.compile_model(model, _DEVICE, self._options)
+            self._request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise InferenceError(
+                f"{path}: OpenVINO {self._version} can't compile this graph ({one_line(error)})"
+            ) from error
+
+    def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run float32[N, C, H, W] to logits float32[N, classes]."""
+        checked = check_images(images, self._shape, str(self._path))
+        return infer_in_pieces(self._run, checked, self._shape[0])
+
+    def describe(self) -> RuntimeInfo:
+        """Tell the version and the properties the graph was compiled with."""
+        return RuntimeInfo(
+            name="openvino",
+            version=self._version,
+            threads=self._threads,
+            batch=self._shape[0],
+            options=dict(self._options),
+        )
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            # share_inputs reads the array in place, as ONNX Runtime does; outputs are copied.
+            output = self._request.infer({0: images}, share_inputs=True)[0]
+        except RuntimeError as error:
+            raise InferenceError(
+                f"{self._path}: OpenVINO {self._version} failed ({one_line(error)})"
+            ) from error
+        return as_logits(output, len(images), str(self._path))
+
+
+def _import_openvino() -> ModuleType:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the openvino runtime is not installed: pip install 'edge-convnext[openvino]'"
+        ) from error
+    module: ModuleType = openvino
+    return module

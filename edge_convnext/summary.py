@@ -1,0 +1,223 @@
+"""What both views of a report say, as text: the summary table's cells, titles, notes.
+
+The terminal and the Markdown view take their words from here, so they can't disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edge_convnext.report import (
+        BenchmarkRow,
+        CandidateAccuracy,
+        ParityReport,
+        Report,
+        StageReport,
+    )
+
+__all__ = [
+    "FOOTNOTE",
+    "MISSING",
+    "SummaryRow",
+    "count",
+    "graph_name",
+    "headings",
+    "number",
+    "plain",
+    "seconds_text",
+    "stage_note",
+    "summary_rows",
+    "title",
+    "verdict_line",
+]
+
+MISSING = "-"  # not measured
+FOOTNOTE = (
+    "reference: accuracy of the FP32 model in torch, speed of its unfolded export (raw) in "
+    "ONNX Runtime; b1: batch 1"
+)
+_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One line of the summary, as text; `-` where nothing was measured."""
+
+    model: str
+    graph: str
+    top1_pct: str
+    drop_pp: str
+    agreement_pct: str
+    latency_ms: str
+    throughput: str
+    speedup: str
+    size_mb: str
+    chosen: bool = False
+
+    def cells(self) -> tuple[str, ...]:
+        """The cells from left to right."""
+        return (
+            self.model,
+            self.graph,
+            self.top1_pct,
+            self.drop_pp,
+            self.agreement_pct,
+            self.latency_ms,
+            self.throughput,
+            self.speedup,
+            self.size_mb,
+        )
+
+
+def summary_rows(report: Report) -> list[SummaryRow]:
+    """The FP32 reference, the best float, and the built precision in every runtime."""
+    benchmark, accuracy = report.benchmark, report.accuracy
+    rows = {row.artifact: row for row in benchmark.rows if row.batch == 1} if benchmark else {}
+    scores = {score.artifact: score for score in accuracy.candidates} if accuracy else {}
+    raw = benchmark.raw_fp32 if benchmark else None
+    chosen = benchmark.chosen if benchmark else None
+    labels: dict[str | None, str] = {}
+    if raw is not None or accuracy is not None:
+        labels[raw] = _REFERENCE
+    if benchmark and benchmark.best_float and benchmark.best_float != raw:
+        labels[benchmark.best_float] = "best float"
+    for name in _best_per_runtime(report, rows, scores):
+        labels.setdefault(name, (rows.get(name) or scores[name]).precision)
+    return [
+        _summary_row(report, label, rows.get(name or ""), scores.get(name or ""), name == chosen)
+        for name, label in labels.items()
+    ]
+
+
+def _best_per_runtime(
+    report: Report, rows: dict[str, BenchmarkRow], scores: dict[str, CandidateAccuracy]
+) -> Iterable[str]:
+    """The fastest candidate of the built precision in each runtime, the chosen one among them."""
+    precision = report.recipe.get("precision")
+    chosen = report.benchmark.chosen if report.benchmark else None
+    best: dict[str, str] = {}
+    for name in sorted({*rows, *scores}, key=lambda name: (name != chosen, _p50(rows.get(name)))):
+        candidate = rows.get(name) or scores[name]
+        if candidate.precision == precision:
+            best.setdefault(candidate.runtime, name)
+    return best.values()
+
+
+def _p50(row: BenchmarkRow | None) -> float:
+    return row.latency_ms_p50 if row else float("inf")
+
+
+def _summary_row(
+    report: Report,
+    label: str,
+    row: BenchmarkRow | None,
+    score: CandidateAccuracy | None,
+    chosen: bool,
+) -> SummaryRow:
+    benchmark, accuracy = report.benchmark, report.accuracy
+    raw = benchmark.row(benchmark.raw_fp32, 1) if benchmark else None
+    large = benchmark.row(row.artifact, _largest_batch(report)) if benchmark and row else None
+    candidate = row or score
+    top1_pct = score.top1_pct if score else None
+    if label == _REFERENCE and accuracy:
+        top1_pct = accuracy.fp32.top1_pct
+    speedup = raw.latency_ms_p50 / row.latency_ms_p50 if raw and row else None
+    if chosen and benchmark:
+        speedup = benchmark.speedup_vs_raw_fp32 or speedup
+    return SummaryRow(
+        model=label,
+        graph=graph_name(candidate) if candidate else "torch",
+        top1_pct=number(top1_pct, 2),
+        drop_pp=_drop(score.top1_drop_pp, score.top1_drop_ci95_pp) if score else MISSING,
+        agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
+        latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
+        throughput=number(large.throughput_img_s, 0) if large else MISSING,
+        speedup=f"{speedup:.2f}x" if speedup else MISSING,
+        size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
+        chosen=chosen,
+    )
+
+
+def _largest_batch(report: Report) -> int:
+    return max((row.batch for row in report.benchmark.rows), default=1) if report.benchmark else 1
+
+
+def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
+    """Form, runtime and float type of a candidate, such as `conv openvino bf16`."""
+    return " ".join(filter(None, (candidate.form, candidate.runtime, candidate.precision_hint)))
+
+
+def headings(report: Report) -> tuple[str, ...]:
+    """Of the summary table's columns."""
+    return (
+        "model",
+        "graph",
+        "top-1 %",
+        "drop pp [95 %]",
+        "agree %",
+        "ms b1",
+        f"img/s b{_largest_batch(report)}",
+        "vs raw",
+        "MB",
+    )
+
+
+def title(report: Report) -> str:
+    """The model in one line."""
+    model = report.model
+    licence = f", {model.weights.licence}" if model.weights.licence else ""
+    return (
+        f"{model.name}, {model.params / 1e6:.1f} M parameters, {model.num_classes} classes, "
+        f"{model.image_size} px; weights: {model.weights.source}{licence}"
+    )
+
+
+def verdict_line(report: Report) -> str:
+    """What to ship, in one line."""
+    verdict = report.verdict
+    what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
+    return f"Verdict: {what}{'' if verdict.passed else ' (the requirement is not met)'}"
+
+
+def stage_note(stage: StageReport) -> str:
+    """Kernels, parity and reason of one stage, whatever it has of them."""
+    engines = [variant.engine for variant in stage.variants if variant.engine]
+    counts = [f"{engine.kernels} kernels, {engine.int8_kernels} INT8" for engine in engines]
+    parity = [_parity(stage.parity)] if stage.parity else []
+    return "; ".join([*counts, *parity, *([stage.reason] if stage.reason else [])])
+
+
+def _parity(parity: ParityReport) -> str:
+    sqnr = "equal" if parity.sqnr_db is None else f"{parity.sqnr_db:.1f} dB"
+    return (
+        f"max error {parity.max_abs_err:.1e}, {sqnr}, agreement {parity.agreement_pct:.1f} % "
+        f"on {parity.n_images} images"
+    )
+
+
+def plain(text: str) -> str:
+    """One line without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _drop(drop_pp: float, interval: tuple[float, float]) -> str:
+    return f"{drop_pp:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Fixed decimals; `-` for None."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Such as `1.4 s`; empty for None."""
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def count(number: int | None) -> str:
+    """With thousands separators; `-` for None."""
+    return MISSING if number is None else f"{number:,}"

@@ -1,0 +1,1 @@
+"""What `edge_convnext.train` is made of; needs torch."""

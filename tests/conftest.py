@@ -1,0 +1,49 @@
+"""Fixtures: image folders made on the spot, and real data where it can be found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+settings.register_profile("project", deadline=None)  # a slow machine is no failure
+settings.load_profile("project")
+
+MakeImages = Callable[[Mapping[str, int]], Path]
+
+
+@pytest.fixture
+def make_images(tmp_path: Path) -> MakeImages:
+    """Write small PNGs of distinct content: {"train/cat": 2} makes train/cat/{0,1}.png."""
+    random = np.random.default_rng(0)
+
+    def make(counts: Mapping[str, int]) -> Path:
+        root = tmp_path / "images"
+        for name, count in counts.items():
+            (root / name).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / name / f"{index}.png")
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real data: `data/potato_split.csv`, `checkpoints/` and so on.
+
+    `EDGE_CONVNEXT_TEST_DATA` names it; else `shared/` beside the checkout, if there is one.
+    """
+    stated = os.environ.get("EDGE_CONVNEXT_TEST_DATA")
+    folder = Path(stated) if stated else Path(__file__).parents[2] / "shared"
+    if stated and not folder.is_dir():
+        pytest.fail(f"EDGE_CONVNEXT_TEST_DATA names no folder: {stated}")
+    if not (folder / "data" / "potato_split.csv").is_file():
+        pytest.skip("no real data: EDGE_CONVNEXT_TEST_DATA is not set and none lies beside")
+    return folder

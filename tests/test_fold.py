@@ -1,0 +1,108 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_convnext.artifacts import ModelInfo, Preprocess
+from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.convnext.fold import fold_state_dict
+from edge_convnext.convnext.forms import FORMS, build_form
+from edge_convnext.convnext.network import build_network, random_state
+from edge_convnext.fold import fold_weights
+from edge_convnext.weights import open_weights, read_state, save_weights
+
+LEAVES = ("weight", "bias")
+SMALL = Architecture("convnextv2_small", 2, (1, 1, 1, 1), (4, 8, 8, 12), 5)
+
+
+@st.composite
+def architectures(draw):
+    depths = tuple(draw(st.integers(1, 3)) for _ in range(4))
+    widths = tuple(draw(st.integers(4, 16)) for _ in range(4))
+    version = draw(st.sampled_from([1, 2]))
+    return Architecture("any", version, depths, widths, draw(st.integers(1, 6)), 3)
+
+
+def random_weights(architecture, seed, scale):
+    """Draw weights whose per-channel scales and shifts are of size `scale`."""
+    generator = torch.Generator().manual_seed(seed)
+    state = random_state(architecture, seed)
+    for tensor in state.values():
+        size = scale if tensor.dim() == 1 else 0.3
+        tensor.copy_(torch.randn(tensor.shape, generator=generator) * size)
+    return state, torch.randn(2, 3, 32, 32, generator=generator)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    architecture=architectures(),
+    seed=st.integers(0, 2**31),
+    scale=st.sampled_from([0.1, 1.0, 10.0, 100.0]),
+    form=st.sampled_from(sorted(FORMS)),
+)
+def test_every_folded_form_computes_the_raw_network(architecture, seed, scale, form):
+    state, images = random_weights(architecture, seed, scale)
+    folded = fold_state_dict(state, architecture)
+    with torch.no_grad():
+        raw = build_form(state, architecture, "raw")(images)
+        logits = build_form(folded, architecture, form)(images)
+    assert (logits - raw).abs().max() <= 1e-5 * raw.abs().max()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_folding_takes_away_what_it_says_and_nothing_else(version):
+    architecture = Architecture("any", version, (1, 1, 1, 1), (4, 8, 8, 12), 5)
+    state = random_state(architecture, 0)
+    kept = fold_state_dict(state, architecture).keys()
+    gone = {name.partition("blocks.0.")[2] or name for name in state.keys() - kept}
+    per_block = {"grn.beta"} if version == 2 else {"layer_scale.gamma"}
+    downsample = {f"stages.{i}.downsample.norm" for i in (1, 2, 3)}
+    norms = {f"{norm}.{leaf}" for norm in {"norm", "head.norm", *downsample} for leaf in LEAVES}
+    assert gone == norms | per_block
+    assert {"stem.norm.weight", "stem.norm.bias"} <= kept
+
+
+def test_folding_leaves_its_input_as_it_was():
+    state = random_state(SMALL, 0)
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    fold_state_dict(state, SMALL)
+    assert all(torch.equal(state[name], before[name]) for name in before)
+
+
+def info_of(architecture):
+    return ModelInfo(architecture.name, 5, 3, (), Preprocess(), "random", "00", "CC0")
+
+
+def test_the_stage_keeps_the_info_and_marks_the_weights_as_folded(tmp_path):
+    state = random_state(SMALL, 0)
+    raw = save_weights(state, SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
+    folded = fold_weights(raw, tmp_path / "folded.safetensors")
+    assert (raw.folded, folded.folded) == (False, True)
+    assert folded.info == raw.info
+    assert read_state(folded.path).keys() == fold_state_dict(state, SMALL).keys()
+
+
+def test_folding_the_same_weights_twice_gives_the_same_bytes(tmp_path):
+    raw = save_weights(random_state(SMALL, 0), SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
+    first = fold_weights(raw, tmp_path / "first.safetensors")
+    second = fold_weights(raw, tmp_path / "second.safetensors")
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_a_form_is_not_built_from_weights_in_the_wrong_state(tmp_path):
+    raw = save_weights(random_state(SMALL, 0), SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
+    folded = fold_weights(raw, tmp_path / "folded.safetensors")
+    with pytest.raises(ValueError, match="unfolded"):
+        build_network(raw, "linear")
+    with pytest.raises(ValueError, match="folded"):
+        build_network(folded, "raw")
+    with pytest.raises(ValueError, match="already"):
+        fold_weights(folded, tmp_path / "twice.safetensors")
+
+
+def test_saved_weights_describe_themselves(tmp_path):
+    architecture = Architecture("convnextv2_atto", 2, (2, 2, 6, 2), (40, 80, 160, 320), 5)
+    state = random_state(architecture, 0)
+    saved = save_weights(state, architecture, info_of(architecture), tmp_path / "w.safetensors")
+    assert open_weights(saved.path) == saved
+    assert all(torch.equal(tensor, state[name]) for name, tensor in read_state(saved.path).items())
