@@ -12,6 +12,7 @@ from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.errors import ArtifactError
 
 __all__ = [
+    "METADATA_KEY",
     "Engine",
     "FormName",
     "Interpolation",
@@ -33,7 +34,7 @@ RuntimeName = Literal["onnxruntime", "openvino"]
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
-_METADATA_KEY = "edge_convnext"
+METADATA_KEY = "edge_convnext"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class Preprocess:
     `squash` resizes to image_size x image_size whatever the aspect; `shortest` resizes the
     short side to round(image_size / crop_pct) and crops the centre. Values are then scaled to
     0..1, `mean` subtracted and divided by `std`, per channel.
+
+    The defaults are what most tutorials train with: a plain bilinear resize to a square and
+    ImageNet's mean and std. timm's ImageNet weights state their own.
     """
 
     image_size: int = 224
-    resize: ResizeMode = "shortest"
-    crop_pct: float = 0.875
-    interpolation: Interpolation = "bicubic"
+    resize: ResizeMode = "squash"
+    crop_pct: float = 1.0
+    interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
@@ -77,7 +81,7 @@ class ModelInfo:
 
     def to_metadata(self, **extra: str | int | None) -> dict[str, str]:
         """One JSON value under one key, for ONNX and safetensors metadata."""
-        return {_METADATA_KEY: json.dumps({**asdict(self), **extra}, sort_keys=True)}
+        return {METADATA_KEY: json.dumps({**asdict(self), **extra}, sort_keys=True)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: Path) -> ModelInfo:
@@ -87,7 +91,7 @@ class ModelInfo:
             ArtifactError: `source` does not carry it.
         """
         try:
-            fields = json.loads(metadata[_METADATA_KEY])
+            fields = json.loads(metadata[METADATA_KEY])
             return cls(
                 model=fields["model"],
                 num_classes=int(fields["num_classes"]),

@@ -30,6 +30,7 @@ from edge_convnext.report import (
     Report,
     StageName,
     StageReport,
+    Status,
     VariantReport,
     WeightsReport,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assemble_report"]
 
+_QUIET_PCT = 10.0
 _CLASSIC_TENSORRT = (
     "classic TensorRT builds on the board itself, from the ONNX model; "
     "this version does not do it for you"
@@ -86,6 +88,7 @@ def assemble_report(
         accuracy=accuracy,
         benchmark=timing,
         verdict=verdict,
+        folder=str(folder),
         outputs=tuple(FileReport.of(path, folder) for path in outputs),
         banner=_banner(outcome),
         notes=_notes(outcome),
@@ -105,6 +108,12 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
         notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    load = outcome.timings.other_load_pct if outcome.timings else None
+    if load is not None and load > _QUIET_PCT:
+        notes.append(
+            f"Other programs took {load:.0f} % of the CPU during the timings: "
+            "repeat `build` on an idle machine before you trust a speed-up."
+        )
     if outcome.engine is not None:
         notes.append("The engine was built, not timed: no GPU here.")
     return tuple(notes)
@@ -177,6 +186,7 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
                 **_without_count(asdict(evaluation.comparisons[option.name])),
             )
             for option in outcome.options
+            if option.name in evaluation.comparisons
         ),
     )
 
@@ -190,17 +200,22 @@ def _precision_accuracy(outcome: Outcome, predictions: Predictions) -> Precision
     return PrecisionAccuracy(
         top1_pct=measured.top1_pct,
         top5_pct=measured.top5_pct,
-        per_class=tuple(
-            ClassAccuracy(name=name, n=one.n, top1_pct=one.top1_pct)
+        per_class={
+            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
             for name, one in measured.per_class.items()
-        ),
+        },
     )
+
+
+def _label(option: Option, names: Mapping[str, str]) -> str:
+    """Such as `model.int8.onnx openvino f32`: the file, shipped or not, and how it runs."""
+    return option.label(names.get(option.graph.digest))
 
 
 def _candidate(option: Option, names: Mapping[str, str]) -> Candidate:
     model = option.model
     return Candidate(
-        artifact=names.get(option.graph.digest, model.path.name),
+        artifact=_label(option, names),
         form=model.form,
         placement=model.placement,
         precision=model.precision,
@@ -231,10 +246,11 @@ def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | 
         fields.update(_speedup(field, timings, outcome.chosen, reference))
     return BenchmarkReport(
         rows=tuple(rows),
+        other_load_pct=timings.other_load_pct,
         **fields,
-        chosen=_candidate(outcome.chosen, names) if outcome.chosen else None,
-        best_float=_candidate(outcome.best_float, names) if outcome.best_float else None,
-        raw_fp32=_candidate(outcome.raw, names) if outcome.raw else None,
+        chosen=_label(outcome.chosen, names) if outcome.chosen else None,
+        best_float=_label(outcome.best_float, names) if outcome.best_float else None,
+        raw_fp32=_label(outcome.raw, names) if outcome.raw else None,
     )
 
 
@@ -252,7 +268,7 @@ def _speedup(
 
 def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[StageReport, ...]:
     recipe, graphs = outcome.recipe, outcome.graphs
-    weights, engine = outcome.inputs.weights, outcome.engine
+    weights = outcome.inputs.weights
     by_name: dict[StageName, StageReport] = {
         "load": StageReport(
             name="load",
@@ -320,7 +336,7 @@ def _graph_stage(
         same = [step for step in made if step.value.form == form]
         precise = [step for step in same if step.value.precision == outcome.recipe.precision]
         leading = next(iter(precise or same), leading)
-    status = leading.status
+    status: Status = leading.status
     if status == "cached" and any(step.status == "done" for step in made):
         status = "done"
     return StageReport(

@@ -81,7 +81,7 @@ class BenchmarkRow:
     latency_ms_p50: float
     latency_ms_p90: float | None  # None below 100 samples
     latency_ms_p99: float | None  # None below 1000 samples
-    throughput_img_s: float  # of calls back to back
+    throughput_img_s: float  # of calls back to back, in the median round
     samples: int
     rounds: int
     round_latency_ms_p50: tuple[float, ...]  # in the order of the rounds
@@ -278,7 +278,9 @@ def _make_row(
         latency_ms_p50=float(np.percentile(samples, 50)),
         latency_ms_p90=_percentile(samples, 90, _MIN_SAMPLES_P90),
         latency_ms_p99=_percentile(samples, 99, _MIN_SAMPLES_P99),
-        throughput_img_s=1e3 * batch * len(samples) / float(samples.sum()),
+        throughput_img_s=statistics.median(
+            1e3 * batch * len(turn) / sum(turn) for turn in rounds_ms
+        ),
         samples=len(samples),
         rounds=len(rounds_ms),
         round_latency_ms_p50=tuple(statistics.median(turn) for turn in rounds_ms),

@@ -1,4 +1,4 @@
-"""Read the kernels of an engine from TensorRT's verbose builder log.
+"""Read the kernels of an engine from the verbose log of TensorRT for RTX.
 
 A built engine can be inspected only on a GPU, its builder's log anywhere. With
 `ProfilingVerbosity.DETAILED` the log ends with one line per kernel:
@@ -55,7 +55,7 @@ def parse_kernels(log: str) -> tuple[Kernel, ...]:
     """Find the kernels in a verbose builder log, in launch order.
 
     Args:
-        log: Messages of TensorRT 10 or later, or of TensorRT for RTX, one or more lines each.
+        log: The builder's messages, joined by line ends.
 
     Returns:
         Kernels without those that only compute shapes; empty when the log lists none.

@@ -11,6 +11,7 @@ rebuilt, not trusted. Timings are never stored here; a stage's own duration is, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -123,6 +124,8 @@ class Cache:
         """Entries and bytes per stage, by name."""
         stages = []
         for folder in sorted(path for path in self.root.glob("*") if path.is_dir()):
+            if folder.name == _SCRATCH:
+                continue
             sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
             entries = sum(1 for path in folder.iterdir() if path.is_dir())
             stages.append(CacheUsage(folder.name, entries, sum(sizes)))
@@ -190,8 +193,6 @@ def _read(folder: Path, key: str) -> tuple[Entry | None, str | None]:
         entry = Entry(folder, key, content["result"], digests, float(content["seconds"]), True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, f"the cache entry {folder} was incomplete"
-    try:
-        os.utime(marker)  # `prune --older-than` counts from the last use
-    except OSError:
-        pass  # a read-only cache still serves
+    with contextlib.suppress(OSError):  # a read-only cache still serves
+        os.utime(marker)  # `prune --older-than-days` counts from the last use
     return entry, None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import ModelInfo
-from edge_convnext.errors import ArtifactError, LoadError, MissingDependencyError
-from edge_convnext.weights import read_header, read_state
+from edge_convnext.errors import ArtifactError, LoadError
+from edge_convnext.weights import missing_packages, read_header, read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +49,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         from edge_convnext.convnext.dialects import translate
     except ImportError as error:
-        raise MissingDependencyError(
-            f"weights need torch and safetensors ({error.name} is missing): "
-            "pip install 'edge-convnext[build]'"
-        ) from error
+        raise missing_packages(error) from error
     _require_file(path)
     info = None
     if path.suffix == ".safetensors":

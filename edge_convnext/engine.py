@@ -4,9 +4,9 @@ The builder is native code, so it runs in a child process. What it made is check
 was asked: a quantized operation that ends in a float kernel is an error, not a surprise later.
 
 Two builds of one graph differ in some hundred bytes: the compiler numbers its symbols in
-memory address order. Size, kernels and results are the same.
+memory address order. Size and kernels are the same.
 
-Sources: NVIDIA TensorRT for RTX, "CPU-only AOT engines"; its `ComputeCapability` enumeration.
+Source: NVIDIA, TensorRT for RTX documentation, "CPU-only" ahead-of-time engines.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ __all__ = [
     "ClassAccuracy",
     "Comparison",
     "Predictions",
+    "check_logits",
     "compare_predictions",
     "measure_accuracy",
     "predict",
@@ -107,12 +108,24 @@ def predict(runtime: Runtime, batches: Iterable[NDArray[np.float32]]) -> NDArray
     pieces = [runtime.infer(batch) for batch in batches]
     if not pieces:
         raise DataError("there are no images to run the model on")
-    logits = np.concatenate(pieces)
+    return check_logits(np.concatenate(pieces), runtime.describe().name)
+
+
+def check_logits(logits: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """Pass finite logits through.
+
+    Args:
+        logits: float32[N, classes].
+        where: What computed them, for the message.
+
+    Raises:
+        InferenceError: Some are infinite or undefined.
+    """
     broken = int((~np.isfinite(logits)).any(axis=1).sum())
     if broken:
         raise InferenceError(
-            f"{broken} of {len(logits)} images got infinite or undefined logits in "
-            f"{runtime.describe().name}; the model overflows in this precision, use a wider one"
+            f"{broken} of {len(logits)} images got infinite or undefined logits in {where}; "
+            "the model overflows in this precision, use a wider one"
         )
     return logits
 

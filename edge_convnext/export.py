@@ -169,8 +169,8 @@ def _rename(proto: onnx.ModelProto) -> None:
     del graph.value_info[:]  # shape inference rebuilds it under the new names
     del graph.metadata_props[:]
     graph.name = "edge_convnext"
-    for value in (*graph.input, *graph.output):
-        del value.metadata_props[:]
+    for border in (*graph.input, *graph.output):
+        del border.metadata_props[:]
     del proto.functions[:]
 
 

@@ -104,21 +104,21 @@ def list_options(
         forms = [form for form, precision in graphs.exported if precision == "fp32"]
         for form in forms:
             graph = graphs.final(Plan(form, plan.placement), "fp32")
-            options.append(Option(graph, runtime, "f32"))
+            options.append(Option(graph, runtime, "f32", may_ship=form == plan.form))
             if hinted and form == plan.form:
-                options.append(Option(graph, runtime, "bf16"))
+                options.append(Option(graph, runtime, "bf16", may_ship=True))
         if recipe.precision != "fp32":
             graph = graphs.final(plan, recipe.precision)
-            options.append(Option(graph, runtime, "f32"))
+            options.append(Option(graph, runtime, "f32", may_ship=True))
             if hinted and recipe.precision == "int8":
-                options.append(Option(graph, runtime, "bf16"))
+                options.append(Option(graph, runtime, "bf16", may_ship=True))
     return options
 
 
 def raw_reference(graphs: Graphs) -> Option | None:
     """The raw FP32 export in ONNX Runtime: what a user has today."""
     raw = graphs.exported.get(("raw", "fp32"))
-    return Option(raw, "onnxruntime", "f32") if raw else None
+    return Option(raw, "onnxruntime", "f32", may_ship=False) if raw else None
 
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan], measured: bool) -> list[FormName]:

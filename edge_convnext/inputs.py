@@ -39,7 +39,7 @@ from edge_convnext.recipe import PreprocessConfig, Recipe
 from edge_convnext.steps import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
-__all__ = ["Inputs", "image_batches", "is_demo", "prepare_inputs"]
+__all__ = ["Inputs", "image_batches", "is_demo", "prepare_inputs", "prepare_training"]
 
 DIGITS = "digits"
 _WEIGHTS = "weights.safetensors"
@@ -128,6 +128,21 @@ def image_batches(
     content = [sample.sha256 for sample in samples]
     text = repr((content, asdict(info.preprocess), info.in_channels, batch))
     return Images(sha256_bytes(text.encode()), len(samples), load)
+
+
+def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
+    """Read and check what `edge-convnext train` learns from.
+
+    Raises:
+        DataError: See `edge_convnext.data`.
+    """
+    if recipe.data.source is None:
+        raise RecipeError("nothing to train on: pass --data DIR")
+    splits = load_splits(Path(recipe.data.source), recipe.data, recipe.seed, track=track)
+    samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
+    bad = find_bad_images(samples, track=track)
+    splits = drop_bad_images(splits, bad, recipe.data.skip_bad_images)
+    return splits, resolve_preprocess(recipe.preprocess, Preprocess())
 
 
 def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:

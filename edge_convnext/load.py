@@ -12,7 +12,7 @@ from edge_convnext.convnext.architecture import architecture_names, find_archite
 from edge_convnext.convnext.hub import IN1K
 from edge_convnext.errors import LoadError, MissingDependencyError
 from edge_convnext.files import sha256_bytes, sha256_file
-from edge_convnext.weights import save_weights
+from edge_convnext.weights import missing_packages, save_weights
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Weights
@@ -135,7 +135,9 @@ def _fetch(model: str, revision: str | None) -> _Source:
         ) from error
     path = Path(found)
     commit = path.parent.name  # the hub's cache: snapshots/<commit>/<file>
-    preprocess = Preprocess(crop_pct=hub.crop_pct)
+    preprocess = Preprocess(
+        resize="shortest", crop_pct=hub.crop_pct, interpolation="bicubic"
+    )
     return _Source(f"{hub.repository}@{commit}", path, hub.licence, preprocess)
 
 
@@ -161,10 +163,7 @@ def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
     try:
         from edge_convnext.convnext.network import random_state
     except ImportError as error:
-        raise MissingDependencyError(
-            f"weights need torch and safetensors ({error.name} is missing): "
-            "pip install 'edge-convnext[build]'"
-        ) from error
+        raise missing_packages(error) from error
     architecture = find_architecture(model, config.num_classes or 1000, config.in_channels or 3)
     state = random_state(architecture, seed)
     content = b"".join(state[name].numpy().tobytes() for name in sorted(state))

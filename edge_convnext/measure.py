@@ -33,7 +33,8 @@ class Option:
 
     graph: Step[OnnxModel]
     runtime: RuntimeName
-    hint: PrecisionHint | None  # float type of what is not quantized; None: the graph's own
+    hint: PrecisionHint  # float type of what is not quantized
+    may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
 
     @property
     def model(self) -> OnnxModel:
@@ -42,8 +43,12 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Unique within a build."""
-        return " ".join(filter(None, (self.model.path.name, self.runtime, self.hint)))
+        """Unique within a build: such as `conv.pointwise.int8.onnx openvino f32`."""
+        return self.label(None)
+
+    def label(self, file: str | None) -> str:
+        """`name`, with the file called as it is shipped."""
+        return f"{file or self.model.path.name} {self.runtime} {self.hint}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def evaluate_options(
         runs[option.name] = {
             "artefact": option.graph.digest,
             "runtime": option.runtime,
-            "hint": option.hint or "",
+            "hint": option.hint,
         }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:

@@ -19,7 +19,7 @@ from edge_convnext.artifacts import Engine, Precision, RuntimeName
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import Sample
-from edge_convnext.errors import MissingDependencyError
+from edge_convnext.errors import EngineBuildError, MissingDependencyError
 from edge_convnext.graphs import Graphs, list_options, make_graphs, plan_for, raw_reference
 from edge_convnext.inputs import Inputs, image_batches, is_demo, prepare_inputs
 from edge_convnext.measure import (
@@ -112,8 +112,9 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     options = list_options(recipe, graphs, runtimes or ("onnxruntime",), _has_bf16(runtimes))
     evaluation = None
     if inputs.evaluation is not None:
+        shippable = [option for option in options if option.may_ship]
         evaluation = evaluate_options(
-            options, inputs.weights, inputs.evaluation, steps, machine["fingerprint"]
+            shippable, inputs.weights, inputs.evaluation, steps, machine["fingerprint"]
         )
     raw = raw_reference(graphs)
     timings, timing_seconds = None, 0.0
@@ -181,8 +182,13 @@ def _build_engine(
 
     if reason := why_no_rtx():
         return None, reason
-    plan = plan_for(steps.recipe, ENGINE_PLAN)
-    return steps.engine(graphs.final(plan, steps.recipe.precision)), None
+    graph = graphs.final(plan_for(steps.recipe, ENGINE_PLAN), steps.recipe.precision)
+    try:
+        return steps.engine(graph), None
+    except EngineBuildError as error:
+        if steps.recipe.targets != "auto":
+            raise
+        return None, str(error)  # nobody asked for this engine: the rest is still worth having
 
 
 def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.artifacts import ModelInfo, RuntimeName
+from edge_convnext.artifacts import (
+    METADATA_KEY,
+    FormName,
+    ModelInfo,
+    PlacementName,
+    Precision,
+    RuntimeName,
+)
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.files import sha256_file
 from edge_convnext.runtimes import (
@@ -20,7 +28,7 @@ from edge_convnext.runtimes import (
     load_runtime,
 )
 
-__all__ = ["Model", "Prediction", "load_model", "read_model_info"]
+__all__ = ["Metadata", "Model", "Prediction", "load_model", "read_metadata"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,16 @@ class Prediction:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]  # (class, softmax probability), at most five
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a built graph says of itself."""
+
+    info: ModelInfo
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None
 
 
 class Model:
@@ -91,7 +109,7 @@ def load_model(
         MissingDependencyError: The runtime asked for is not installed.
     """
     file = Path(path)
-    info = read_model_info(file)
+    info = read_metadata(file).info
     hint: PrecisionHint | None = None
     if runtime is None:
         runtime, hint = _chosen_runtime(file)
@@ -99,14 +117,14 @@ def load_model(
     return Model(load_runtime(runtime, file, options), info)
 
 
-def read_model_info(path: Path) -> ModelInfo:
-    """Read classes, preprocessing and licence from a graph's metadata.
+def read_metadata(path: Path) -> Metadata:
+    """Read what a built graph says of itself.
 
     Raises:
         ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # what onnx.load raises
 
     if path.suffix == ".engine":
         raise ArtifactError(
@@ -120,7 +138,9 @@ def read_model_info(path: Path) -> ModelInfo:
     except DecodeError as error:
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    return ModelInfo.from_metadata(metadata, path)
+    info = ModelInfo.from_metadata(metadata, path)
+    fields = json.loads(metadata[METADATA_KEY])
+    return Metadata(info, fields["precision"], fields["form"], fields.get("placement"))
 
 
 def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
@@ -133,10 +153,11 @@ def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
         return "onnxruntime", None
     digest = sha256_file(path)
     named = next((file.path for file in report.outputs if file.sha256 == digest), None)
-    timing = report.benchmark
-    for candidate in (timing.chosen, timing.best_float) if timing else ():
-        if candidate is None or candidate.artifact != named:
-            continue
-        if candidate.runtime in available_runtimes():
-            return candidate.runtime, candidate.precision_hint
-    return "onnxruntime", None
+    installed = available_runtimes()
+    rows = [
+        row
+        for row in (report.benchmark.rows if report.benchmark else ())
+        if row.artifact.partition(" ")[0] == named and row.runtime in installed
+    ]
+    best = min(rows, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
+    return ("onnxruntime", None) if best is None else (best.runtime, best.precision_hint)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import Precision
+from edge_convnext.benchmark import speedup
 from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
-from edge_convnext.evaluate import write_predictions_csv
+from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.graphs import plan_for
 from edge_convnext.measure import Option
@@ -83,20 +84,24 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
 def shipped_float(outcome: Outcome) -> Option | None:
     """The float graph that `model.fp32.onnx` is: the best known form for the chosen runtime.
 
-    Which form won a race of near equals is noise, and the file should not depend on it.
+    Which form won a race of near equals is noise, and the file should not depend on it: another
+    form takes its place only where it was faster beyond the interval over rounds.
     """
-    chosen = outcome.chosen or outcome.best_float
-    if chosen is None:
+    best = outcome.best_float
+    if best is None:
         return None
-    form = plan_for(outcome.recipe, RUNTIME_PLANS[chosen.runtime]).form
-    same = (
+    form = plan_for(outcome.recipe, RUNTIME_PLANS[best.runtime]).form
+    usual = next(
         option
         for option in outcome.options
-        if option.model.precision == "fp32"
-        and option.model.form == form
-        and option.runtime == chosen.runtime
+        if (option.model.precision, option.model.form, option.runtime)
+        == ("fp32", form, best.runtime)
     )
-    return next(same, outcome.best_float)
+    if outcome.timings is None or best.model.form == form:
+        return usual
+    batch = min(row.batch for row in outcome.timings.rows)
+    ratio = speedup(outcome.timings, best.name, usual.name, batch)
+    return best if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
 
 
 def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
@@ -120,7 +125,7 @@ def _write_predictions(outcome: Outcome, folder: Path) -> None:
     evaluation = outcome.evaluation
     if evaluation is None:
         return
-    predictions = {"fp32": evaluation.reference}
+    predictions: dict[Precision, Predictions] = {"fp32": evaluation.reference}
     if outcome.chosen is not None and outcome.recipe.precision != "fp32":
         predictions[outcome.recipe.precision] = evaluation.options[outcome.chosen.name]
     classes = outcome.inputs.info.classes

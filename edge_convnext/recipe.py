@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from edge_convnext.artifacts import (
     FormName,
@@ -23,6 +23,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
+from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError
 
 __all__ = [
@@ -46,7 +47,12 @@ __all__ = [
 ]
 
 TargetName = Literal["cpu", "rtx", "tensorrt"]
-RangeEstimator = Literal["minmax", "mean_minmax", "median_minmax", "percentile", "mse"]
+Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
+# NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
+# the range from the positive values alone.
+RangeEstimator = Literal[
+    "minmax", "mean_minmax", "median_minmax", "mean_no_outliers_minmax", "mean_quantile"
+]
 
 
 class Section(BaseModel):
@@ -58,7 +64,7 @@ class Section(BaseModel):
 class LoadConfig(Section):
     """The `load:` section: where the weights come from."""
 
-    weights: str | None = None  # a file, "in1k", "random"; None trains the demo
+    weights: str | None = None  # a file, "in1k[@REVISION]", "random"; None: the demo
     num_classes: PositiveInt | None = None  # None: read from the checkpoint
     in_channels: PositiveInt | None = None  # None: read from the checkpoint
 
@@ -100,6 +106,7 @@ class TrainConfig(Section):
     min_crop_area: float = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
     rotate_deg: float = Field(0.0, ge=0.0, le=180.0)  # at most, either way
     color_jitter: float = Field(0.2, ge=0.0)  # brightness, contrast and saturation
+    bfloat16: bool = True  # autocast, where the device has it in hardware
 
 
 class FoldConfig(Section):
@@ -130,9 +137,12 @@ class QuantizeConfig(Section):
     placement: PlacementName | Literal["auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     activations_range_estimator: RangeEstimator = "minmax"
-    weights_range_estimator: RangeEstimator = "minmax"
-    fast_bias_correction: bool = True
-    smooth_quant_alpha: float | None = Field(None, ge=0.0, le=1.0)  # None: off
+    quantile_outlier_prob: float = Field(1e-4, gt=0.0, lt=0.5)  # of mean_quantile
+    overflow_fix: Literal["disable", "first_layer_only", "enable"] = "disable"
+    fast_bias_correction: bool = True  # False: the slower one, which looks at the whole graph
+    disable_bias_correction: bool = False
+    # auto: 0.5; off for the placement `all`, where NNCF can't smooth. None: off.
+    smooth_quant_alpha: Alpha | Literal["auto"] | None = "auto"
     ignored_names: tuple[str, ...] = ()  # node names kept in float
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
 
@@ -184,6 +194,11 @@ class Recipe(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
 
+    @field_validator("model")
+    @classmethod
+    def _name_in_full(cls, name: str) -> str:
+        return find_architecture(name).name
+
 
 def recipe_folder() -> Path:
     """Where the shipped recipes lie: in the wheel, or at the top of a checkout."""
@@ -222,7 +237,8 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
         raise RecipeError(
             f"{path}: a recipe is a mapping of sections, not a {type(fields).__name__}"
         )
-    return make_recipe(_apply(fields, overrides or {}, str(path)), str(path))
+    stated = {key: value for key, value in fields.items() if value is not None}
+    return make_recipe(_apply(stated, overrides or {}, str(path)), str(path))
 
 
 def make_recipe(fields: Mapping[str, Any], source: str = "recipe") -> Recipe:
@@ -258,8 +274,6 @@ def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) ->
         target = merged
         if section:
             target = merged.setdefault(section, {})
-            if target is None:
-                target = merged[section] = {}
             if not isinstance(target, dict):
                 raise RecipeError(
                     f"{source}: '{section}' is a section, not a {type(target).__name__}"

@@ -5,7 +5,7 @@ Text from outside (class names, paths, reasons) is never read as markup.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.padding import Padding
 from rich.table import Table
@@ -15,6 +15,7 @@ from edge_convnext.summary import (
     FOOTNOTE,
     MISSING,
     headings,
+    number,
     plain,
     seconds_text,
     stage_note,
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from edge_convnext.benchmark import BenchmarkRow
     from edge_convnext.doctor import Examination
     from edge_convnext.report import Report, StageReport
     from edge_convnext.summary import SummaryRow
 
-__all__ = ["print_examination", "print_report"]
+__all__ = ["print_examination", "print_report", "print_rows"]
 
 _PIPE_WIDTH = 120  # columns, where the output is not a terminal
 _WIDE = 100  # columns the whole summary needs
@@ -61,11 +63,34 @@ def print_report(report: Report, console: Console) -> None:
     show(_grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 
 
+def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
+    """Print the timings of one benchmark; the first model is the base of `vs first`."""
+    base = {row.batch: row.latency_ms_p50 for row in rows if row.artifact == rows[0].artifact}
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("model", overflow="fold")
+    for name in ("batch", "p50 ms", "p90 ms", "p99 ms", "img/s", "vs first", "MB", "peak MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            Text(plain(row.artifact)),
+            str(row.batch),
+            number(row.latency_ms_p50, 2),
+            number(row.latency_ms_p90, 2),
+            number(row.latency_ms_p99, 2),
+            number(row.throughput_img_s, 0),
+            f"{base[row.batch] / row.latency_ms_p50:.2f}x",
+            number(row.size_bytes / 1e6, 1),
+            number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
+        )
+    _printer(console)(table)
+
+
 def _printer(console: Console) -> Callable[[RenderableType], None]:
-    width = console.width if console.is_terminal else _PIPE_WIDTH
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
 
     def show(what: RenderableType) -> None:
-        console.print(what, width=width, crop=False, highlight=False)
+        console.print(what, highlight=False)
 
     return show
 
@@ -82,7 +107,7 @@ def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: boo
     gap = 1 if narrow else 2
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     for position in kept:
-        justify = "left" if position < 2 else "right"
+        justify: Literal["left", "right"] = "left" if position < 2 else "right"
         table.add_column(names[position], justify=justify, no_wrap=True)
     for row in rows:
         cells = row.cells()

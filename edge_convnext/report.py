@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from edge_convnext.artifacts import (  # noqa: TC001  # pydantic evaluates annotations
+from edge_convnext.artifacts import (
     FormName,
     PlacementName,
     Precision,
@@ -246,7 +246,7 @@ class Candidate(_Part):
     placement: PlacementName | None = None
     precision: Precision
     runtime: RuntimeName
-    precision_hint: str | None = None
+    precision_hint: Literal["f32", "bf16"] | None = None
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
 
 
@@ -345,6 +345,8 @@ class BenchmarkReport(_Part):
     """Artifact name of the fastest float in the chosen runtime."""
     raw_fp32: str | None = None
     """Artifact name of the unfolded FP32 export in ONNX Runtime."""
+    other_load_pct: Percent | None = None
+    """CPU time that other programs took during the timings; they skew ratios too."""
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""

@@ -37,8 +37,7 @@ __all__ = [
 
 MISSING = "-"  # not measured
 FOOTNOTE = (
-    "reference: accuracy of the FP32 model in torch, speed of its unfolded export (raw) in "
-    "ONNX Runtime; b1: batch 1"
+    "reference: accuracy in torch, speed of the raw FP32 export in ONNX Runtime; b: batch size"
 )
 _REFERENCE = "reference"
 
@@ -76,7 +75,8 @@ class SummaryRow:
 def summary_rows(report: Report) -> list[SummaryRow]:
     """The FP32 reference, the best float, and the built precision in every runtime."""
     benchmark, accuracy = report.benchmark, report.accuracy
-    rows = {row.artifact: row for row in benchmark.rows if row.batch == 1} if benchmark else {}
+    batch = _batches(report)[0]
+    rows = {row.artifact: row for row in benchmark.rows if row.batch == batch} if benchmark else {}
     scores = {score.artifact: score for score in accuracy.candidates} if accuracy else {}
     raw = benchmark.raw_fp32 if benchmark else None
     chosen = benchmark.chosen if benchmark else None
@@ -119,8 +119,9 @@ def _summary_row(
     chosen: bool,
 ) -> SummaryRow:
     benchmark, accuracy = report.benchmark, report.accuracy
-    raw = benchmark.row(benchmark.raw_fp32, 1) if benchmark else None
-    large = benchmark.row(row.artifact, _largest_batch(report)) if benchmark and row else None
+    small, large = _batches(report)
+    raw = benchmark.row(benchmark.raw_fp32, small) if benchmark else None
+    at_large = benchmark.row(row.artifact, large) if benchmark and row else None
     candidate = row or score
     top1_pct = score.top1_pct if score else None
     if label == _REFERENCE and accuracy:
@@ -135,15 +136,17 @@ def _summary_row(
         drop_pp=_drop(score.top1_drop_pp, score.top1_drop_ci95_pp) if score else MISSING,
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
         latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
-        throughput=number(large.throughput_img_s, 0) if large else MISSING,
+        throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
         speedup=f"{speedup:.2f}x" if speedup else MISSING,
         size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
         chosen=chosen,
     )
 
 
-def _largest_batch(report: Report) -> int:
-    return max((row.batch for row in report.benchmark.rows), default=1) if report.benchmark else 1
+def _batches(report: Report) -> tuple[int, int]:
+    """The smallest batch size timed, which latency is shown for, and the largest."""
+    batches = [row.batch for row in report.benchmark.rows] if report.benchmark else []
+    return min(batches, default=1), max(batches, default=1)
 
 
 def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
@@ -153,14 +156,15 @@ def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
 
 def headings(report: Report) -> tuple[str, ...]:
     """Of the summary table's columns."""
+    small, large = _batches(report)
     return (
         "model",
         "graph",
         "top-1 %",
         "drop pp [95 %]",
         "agree %",
-        "ms b1",
-        f"img/s b{_largest_batch(report)}",
+        f"ms b{small}",
+        f"img/s b{large}",
         "vs raw",
         "MB",
     )

@@ -84,7 +84,7 @@ def _moves(drop_pp: float) -> str:
 
 def _judge_speed(name: str, benchmark: BenchmarkReport | None) -> tuple[bool | None, str]:
     if benchmark is None or benchmark.speedup_vs_best_float is None:
-        return None, f"{name} was not timed against the best float."
+        return None, f"{name} was not timed against the best float at batch 1."
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
     where = _where(benchmark)
     if interval is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.convnext.architecture import Architecture
 
-__all__ = ["open_weights", "read_header", "read_state", "save_weights"]
+__all__ = ["missing_packages", "open_weights", "read_header", "read_state", "save_weights"]
 
 _ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
 
@@ -36,7 +36,7 @@ def save_weights(
     try:
         from safetensors.torch import save_file
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing_packages(error) from error
     tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
     with atomic_path(path) as scratch:
         save_file(tensors, scratch, info.to_metadata())
@@ -68,7 +68,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing_packages(error) from error
     try:
         state: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -85,7 +85,7 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing_packages(error) from error
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, frozenset(file.keys())
@@ -97,7 +97,8 @@ def _damaged(path: Path, error: Exception) -> ArtifactError:
     return ArtifactError(f"{path}: damaged, or not safetensors ({error}); copy or make it again")
 
 
-def _missing(error: ImportError) -> MissingDependencyError:
+def missing_packages(error: ImportError) -> MissingDependencyError:
+    """Name the extra that brings torch and safetensors."""
     return MissingDependencyError(
         f"weights need torch and safetensors ({error.name} is missing): "
         "pip install 'edge-convnext[build]'"

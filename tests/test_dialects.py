@@ -103,7 +103,7 @@ def architectures(draw):
     return Architecture("any", draw(st.sampled_from([1, 2])), depths, widths, classes, channels)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     architecture=architectures(),
     dialect=st.sampled_from(DIALECTS),

@@ -33,7 +33,7 @@ def random_weights(architecture, seed, scale):
     return state, torch.randn(2, 3, 32, 32, generator=generator)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     architecture=architectures(),
     seed=st.integers(0, 2**31),

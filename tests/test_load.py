@@ -142,7 +142,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_truncated_file_is_refused(tmp_path, state, suffix, kept):
+def test_a_truncated_file_is_refused(tmp_path, suffix, kept):
+    state = random_state(Architecture("odd", 2, (1, 1, 1, 1), (4, 6, 8, 10), 3), 0)
     path = tmp_path / f"weights{suffix}"
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
     os.truncate(path, int(path.stat().st_size * kept))
@@ -168,9 +169,9 @@ class Bomb:
 
 
 @pytest.mark.parametrize("save", [torch.save, lambda x, path: path.write_bytes(pickle.dumps(x))])
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, state, save):
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, save):
     path = tmp_path / "weights.pth"
-    save({"model": state if save is torch.save else {}, "x": Bomb(tmp_path / "boom")}, path)
+    save({"epoch": 3, "x": Bomb(tmp_path / "boom")}, path)
     message = refuse(path, tmp_path)
     assert "loading such can run code; save model.state_dict() alone" in message
     assert not (tmp_path / "boom").exists()
@@ -237,3 +238,47 @@ def test_weights_that_are_no_safetensors_cannot_be_opened(tmp_path):
         open_weights(path)
     with pytest.raises(EdgeConvNextError, match="damaged"):
         read_state(path)
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """Give an empty hub cache, and a hub that can't be reached."""
+
+    def unreachable(*_arguments, **_options):
+        raise ConnectionError("Name or service not known\nand more")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    return tmp_path / "hub"
+
+
+def test_imagenet_weights_offline_are_refused_with_what_to_do(tmp_path, hub_cache):
+    message = refuse("in1k", tmp_path)
+    assert message.startswith("can't download timm/convnextv2_atto.fcmae_ft_in1k from the Hugging")
+    assert "(Name or service not known)" in message
+    assert message.endswith("fetch its model.safetensors elsewhere and pass it with --weights")
+
+
+@pytest.mark.parametrize(
+    ("model", "repository", "licence", "crop_pct"),
+    [
+        ("atto", "timm/convnextv2_atto.fcmae_ft_in1k", "CC BY-NC 4.0", 0.875),
+        ("convnextv1_atto", "timm/convnext_atto.d2_in1k", "Apache-2.0", 0.875),
+    ],
+)
+def test_imagenet_weights_carry_revision_licence_and_preprocessing(
+    tmp_path, hub_cache, model, repository, licence, crop_pct
+):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    folder = hub_cache / f"models--{repository.replace('/', '--')}"
+    snapshot = folder / "snapshots" / commit / "model.safetensors"
+    snapshot.parent.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+    save_file(random_state(find_architecture(model), 0), snapshot)
+    for stated in ("in1k", f"in1k@{commit}"):
+        info = load(stated, tmp_path, model).info
+        assert info.weights_source == f"{repository}@{commit}"
+        assert info.weights_licence == licence
+        assert info.preprocess == Preprocess(crop_pct=crop_pct)
+        assert commit in weights_identity(LoadConfig(weights=stated), model, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,15 @@ import typer
 from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
 
 __all__ = ["build"]
+
+
+class Target(str, Enum):
+    """Typer takes no list of `Literal`."""
+
+    cpu = "cpu"
+    rtx = "rtx"
+    tensorrt = "tensorrt"
+
 
 _MODEL = "Model"
 _DATA = "Data"
@@ -38,6 +48,20 @@ def build(
     image_size: Annotated[
         int | None, typer.Option(help="Input height and width in pixels.", rich_help_panel=_MODEL)
     ] = None,
+    resize: Annotated[
+        Literal["squash", "shortest"] | None,
+        typer.Option(
+            help="To a square, or the short side and a centre crop.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    crop_pct: Annotated[
+        float | None,
+        typer.Option(help="Part kept by the centre crop, 0..1.", rich_help_panel=_DATA),
+    ] = None,
+    interpolation: Annotated[
+        Literal["nearest", "bilinear", "bicubic", "lanczos"] | None,
+        typer.Option(help="Of the resize.", rich_help_panel=_DATA),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Class-per-folder directory, or CSV.", rich_help_panel=_DATA),
@@ -65,7 +89,7 @@ def build(
         ),
     ] = None,
     target: Annotated[
-        list[Literal["cpu", "rtx", "tensorrt"]] | None,
+        list[Target] | None,
         typer.Option(
             help="Repeatable. Default: all that can be done here.",
             rich_help_panel=_CHAIN,
@@ -132,7 +156,7 @@ def build(
     overrides: dict[str, Any] = {
         "model": model,
         "precision": precision,
-        "targets": target,
+        "targets": [one.value for one in target] if target else None,
         "runtime": runtime,
         "seed": seed,
         "load.weights": weights,
@@ -141,6 +165,9 @@ def build(
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
         "preprocess.image_size": image_size,
+        "preprocess.resize": resize,
+        "preprocess.crop_pct": crop_pct,
+        "preprocess.interpolation": interpolation,
         "fold.enabled": fold,
         "export.opset": opset,
         "export.batch": _batch(export_batch),

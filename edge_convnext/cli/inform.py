@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ def models(
     from edge_convnext.convnext.architecture import architecture_names, find_architecture
     from edge_convnext.convnext.published import PUBLISHED_TOP1
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in architecture_names():
         architecture = find_architecture(name)
         published = PUBLISHED_TOP1.get(name)
@@ -49,7 +49,7 @@ def models(
     for row in rows:
         top1 = row["published_top1_pct"]
         table.add_row(
-            str(row["model"]),
+            row["model"],
             f"{row['params'] / 1e6:.1f}",
             f"{row['macs'] / 1e9:.2f}",
             f"{top1:.2f}" if top1 is not None else "-",
@@ -62,7 +62,7 @@ def recipes(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
     """List the shipped recipes and what each one states."""
     from edge_convnext.recipe import load_recipe, recipe_folder, recipe_names
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in recipe_names():
         recipe = load_recipe(name)
         size = recipe.preprocess.image_size

@@ -60,7 +60,7 @@ def evaluate(
     verbose: VerboseFlag = False,
 ) -> None:
     """Measure a built model's top-1 on the evaluation side of a data set."""
-    from edge_convnext.evaluate_model import evaluate_model
+    from edge_convnext.rerun import evaluate_model
     from edge_convnext.recipe import DataConfig
 
     config = DataConfig(
@@ -102,7 +102,7 @@ def bench(
     """Time built models, interleaved in one process."""
     from dataclasses import asdict
 
-    from edge_convnext.race import race_models
+    from edge_convnext.rerun import race_models
     from edge_convnext.recipe import BenchmarkConfig
 
     config = BenchmarkConfig(batches=tuple(batch or (1, 8)), threads=threads, rounds=rounds)

@@ -76,7 +76,7 @@ class Trainer:
         self.config = config
         self.seed = seed
         self.device = device
-        self.autocast = _has_fast_bfloat16(device)
+        self.autocast = config.bfloat16 and _has_fast_bfloat16(device)
         self.optimizer = torch.optim.AdamW(
             weight_decay_groups(self.network, config.weight_decay), lr=config.lr, fused=True
         )

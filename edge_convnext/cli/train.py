@@ -1,0 +1,85 @@
+"""`edge-convnext train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
+
+__all__ = ["train"]
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Class-per-folder directory, or CSV.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write, .safetensors.")],
+    model: Annotated[str, typer.Option(help="atto, femto, pico, … or a full name.")] = "atto",
+    recipe: Annotated[
+        str | None, typer.Option(help="Take preprocessing and training settings from a recipe.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Start from this checkpoint; a new head if need be.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="One class name a line, in logit order.")
+    ] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from a killed run's last epoch.")
+    ] = True,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Train a checkpoint that `build` takes as it is, from a folder of images."""
+    overrides: dict[str, Any] = {
+        "model": model,
+        "data.source": str(data),
+        "data.labels": str(labels) if labels else None,
+        "data.skip_bad_images": skip_bad_images,
+        "preprocess.image_size": image_size,
+        "train.epochs": epochs,
+        "train.batch": batch,
+        "train.lr": lr,
+    }
+    stated = {field: value for field, value in overrides.items() if value is not None}
+    from edge_convnext.inputs import prepare_training
+    from edge_convnext.recipe import resolve_recipe
+    from edge_convnext.train import train as run_training
+
+    silent = quiet or json
+    chosen = resolve_recipe(recipe, stated)
+    with progress(silent) as track:
+        splits, preprocess = prepare_training(chosen, track)
+        result = run_training(
+            chosen.model,
+            splits,
+            preprocess,
+            chosen.train,
+            out,
+            seed=seed,
+            init=init,
+            resume=resume,
+            device=device,
+            track=track,
+        )
+    if json:
+        print_json(
+            {"path": str(out), "top1_pct": result.top1_pct, "epochs": result.epochs,
+             "seconds": result.seconds, "data": splits.note}
+        )  # fmt: skip
+        return
+    note(splits.note, quiet)
+    typer.echo(f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images")

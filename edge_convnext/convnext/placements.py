@@ -1,0 +1,55 @@
+"""Placements: which operations of a ConvNeXt get quantized inputs, by policy name.
+
+Nodes are named `<module path>/<OpType>`, so a policy is a set of modules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from edge_convnext.artifacts import PlacementName
+
+__all__ = ["quantized_nodes"]
+
+_WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+_DENSE = frozenset({"stem.conv", "downsample.conv", "pwconv1", "pwconv2", "head.fc"})
+_DEPTHWISE = frozenset({"dwconv"})
+
+# Depthwise and elementwise operations are slower in INT8 than in float on every runtime that
+# was tried, and cost accuracy (benchmarks/README.md).
+_MODULES: Mapping[PlacementName, frozenset[str]] = {
+    "pointwise": _DENSE,
+    "weighted": _DENSE | _DEPTHWISE,
+}
+
+
+def quantized_nodes(op_types: Mapping[str, str], placement: PlacementName) -> frozenset[str] | None:
+    """Names of the nodes that a placement quantizes.
+
+    `pointwise` is every convolution and linear but the depthwise ones, `weighted` includes
+    those, `all` leaves the choice to NNCF.
+
+    Args:
+        op_types: Operation type by node name.
+        placement: Policy.
+
+    Returns:
+        The allow-list; None when there is none, for `all`.
+    """
+    if placement == "all":
+        return None
+    modules = _MODULES[placement]
+    return frozenset(
+        name
+        for name, kind in op_types.items()
+        if kind in _WEIGHTED_OPS and not modules.isdisjoint(_tails(name))
+    )
+
+
+def _tails(name: str) -> Iterable[str]:
+    """The last one and the last two parts of a node's module path."""
+    parts = name.rpartition("/")[0].split(".")
+    return (parts[-1], ".".join(parts[-2:]))

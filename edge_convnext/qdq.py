@@ -1,0 +1,206 @@
+"""Reading and rewriting Q/DQ graphs: what quantization and its lint have in common.
+
+Every pass changes the graph in place, exactly: in real arithmetic the result is the same
+function (`force_signed` excepted, which changes the quantizer it replaces).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import TensorProto, numpy_helper
+
+from edge_convnext.errors import QuantizationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+__all__ = [
+    "WEIGHTED_OPS",
+    "Wiring",
+    "absorb_smoothing",
+    "count_quantized_ops",
+    "force_signed",
+    "guard_biases",
+]
+
+WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+_SMOOTHING = "nncf_smooth_quant"  # ends the name of every multiplication SmoothQuant inserts
+
+
+class Wiring:
+    """Who makes and who reads each value of a graph; stale once nodes come or go."""
+
+    def __init__(self, proto: ModelProto) -> None:
+        self.producer = {output: node for node in proto.graph.node for output in node.output}
+        self.readers: dict[str, list[NodeProto]] = {}
+        for node in proto.graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+        self.constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+        self._outputs = {value.name for value in proto.graph.output}
+
+    def value(self, name: str) -> NDArray[Any] | None:
+        """A constant as an array; None for anything else."""
+        tensor = self.constants.get(name)
+        return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def is_private(self, name: str) -> bool:
+        """Whether exactly one node reads this value, and the caller of the graph does not."""
+        return len(self.readers.get(name, ())) == 1 and name not in self._outputs
+
+    def quantizer(self, name: str) -> NodeProto | None:
+        """The DequantizeLinear behind a value; a Transpose between them moves no values."""
+        node = self.producer.get(name)
+        while node is not None and node.op_type == "Transpose":
+            node = self.producer.get(node.input[0])
+        return node if node is not None and node.op_type == "DequantizeLinear" else None
+
+
+def count_quantized_ops(proto: ModelProto) -> int:
+    """Number of convolutions and matrix products that read a dequantized activation."""
+    wiring = Wiring(proto)
+    return sum(
+        node.op_type in WEIGHTED_OPS and wiring.quantizer(node.input[0]) is not None
+        for node in proto.graph.node
+    )
+
+
+def force_signed(proto: ModelProto) -> int:
+    """Turn uint8 quantizers with zero point 0 into the int8 ones of the same range.
+
+    NNCF quantizes a range without negative values as uint8 and offers no way out. TensorRT
+    knows int8 alone. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8, which is
+    also what NNCF writes for [-h, h].
+
+    Returns:
+        The number of quantizers changed.
+
+    Raises:
+        QuantizationError: One of them has another zero point.
+    """
+    wiring = Wiring(proto)
+    done: set[str] = set()
+    for node in proto.graph.node:
+        if node.op_type != "QuantizeLinear" or len(node.input) < 3:
+            continue
+        scale, zero_point = node.input[1], node.input[2]
+        value = wiring.value(zero_point)
+        if value is None or value.dtype != np.uint8 or zero_point in done:
+            continue
+        if value.any():
+            raise QuantizationError(
+                f"{node.name}: zero point {value.max()} is not 0; only symmetric quantizers "
+                "can be made signed"
+            )
+        old = numpy_helper.to_array(wiring.constants[scale]).astype(np.float64)
+        signed = np.asarray(old * (255 / 127), dtype=np.float32)
+        wiring.constants[scale].CopyFrom(numpy_helper.from_array(signed, scale))
+        zeros = np.zeros(value.shape, np.int8)
+        wiring.constants[zero_point].CopyFrom(numpy_helper.from_array(zeros, zero_point))
+        done.add(zero_point)
+    return len(done)
+
+
+def guard_biases(proto: ModelProto) -> int:
+    """Give the bias of every quantized MatMul the shape [1, C] instead of [C].
+
+    ONNX Runtime's MatMulAddFusion matches [C] where shapes are static, and turns INT8 MatMul +
+    Add into a float Gemm at half the speed. Broadcasting gives the same sums either way.
+
+    Returns:
+        The number of biases reshaped.
+    """
+    wiring = Wiring(proto)
+    changed = 0
+    for node in proto.graph.node:
+        if node.op_type != "MatMul" or wiring.quantizer(node.input[0]) is None:
+            continue
+        for reader in wiring.readers.get(node.output[0], ()):
+            for name in reader.input if reader.op_type == "Add" else ():
+                bias = wiring.value(name)
+                if bias is not None and bias.ndim == 1 and wiring.is_private(name):
+                    row = numpy_helper.from_array(bias[None], name)
+                    wiring.constants[name].CopyFrom(row)
+                    changed += 1
+    return changed
+
+
+def absorb_smoothing(proto: ModelProto) -> int:
+    """Fold SmoothQuant's multiplications into the constants of the operation before them.
+
+    LayerNormalization has a scale per channel to take them; GRN, x * (gamma * n + 1), takes
+    them in gamma and in the 1. Elsewhere (LayerNorm written out) they stay.
+
+    Returns:
+        The number of multiplications removed.
+    """
+    removed = 0
+    for node in [node for node in proto.graph.node if node.name.endswith(_SMOOTHING)]:
+        wiring = Wiring(proto)
+        value = next(name for name in node.input if name not in wiring.constants)
+        factors = next(array for name in node.input if (array := wiring.value(name)) is not None)
+        source = wiring.producer.get(value)
+        if source is None or not wiring.is_private(value):
+            continue
+        targets = _scalable_constants(wiring, source)
+        if not targets:
+            continue
+        for reader, position in targets:
+            _scale_constant(proto, wiring, reader, position, factors)
+        for reader in wiring.readers[node.output[0]]:
+            reader.input[:] = [value if name == node.output[0] else name for name in reader.input]
+        proto.graph.node.remove(node)
+        removed += 1
+    _drop_unread_constants(proto)
+    return removed
+
+
+def _scalable_constants(wiring: Wiring, source: NodeProto) -> list[tuple[NodeProto, int]]:
+    """Constants that scale an operation's output by channel, as (node, input position)."""
+    if source.op_type == "LayerNormalization":
+        return [(source, position) for position in range(1, len(source.input))]
+    if source.op_type != "Mul":
+        return []
+    for name in source.input:  # GRN: Mul(x, Add(Mul(gamma, n), 1))
+        total = wiring.producer.get(name)
+        if total is None or total.op_type != "Add" or not wiring.is_private(name):
+            continue
+        one = _constant_position(wiring, total)
+        if one is None:
+            continue
+        product = wiring.producer.get(total.input[1 - one])
+        if product is None or product.op_type != "Mul" or not wiring.is_private(product.output[0]):
+            continue
+        gamma = _constant_position(wiring, product)
+        if gamma is not None:
+            return [(product, gamma), (total, one)]
+    return []
+
+
+def _constant_position(wiring: Wiring, node: NodeProto) -> int | None:
+    return next((at for at, name in enumerate(node.input) if name in wiring.constants), None)
+
+
+def _scale_constant(
+    proto: ModelProto, wiring: Wiring, node: NodeProto, position: int, factors: NDArray[Any]
+) -> None:
+    old = numpy_helper.to_array(wiring.constants[node.input[position]])
+    per_channel = factors.reshape(-1) if node.op_type == "LayerNormalization" else factors
+    fresh = f"{node.name}.smooth_{position}"  # the old one may be shared
+    proto.graph.initializer.append(numpy_helper.from_array(old * per_channel, fresh))
+    node.input[position] = fresh
+
+
+def _drop_unread_constants(proto: ModelProto) -> None:
+    read = {name for node in proto.graph.node for name in node.input}
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name in read]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+
+
+def is_unsigned(tensor: TensorProto) -> bool:
+    """Whether a tensor holds uint8."""
+    return tensor.data_type == TensorProto.UINT8

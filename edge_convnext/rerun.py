@@ -1,0 +1,123 @@
+"""Measure built models again, apart from the build that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edge_convnext.artifacts import RuntimeName
+from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.data import iter_batches, load_splits
+from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
+from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, predict
+from edge_convnext.predict import load_model, read_metadata
+from edge_convnext.progress import Track, untracked
+from edge_convnext.recipe import BenchmarkConfig, DataConfig
+from edge_convnext.runtimes import available_runtimes
+
+__all__ = ["ModelAccuracy", "evaluate_model", "race_models"]
+
+
+@dataclass(frozen=True)
+class ModelAccuracy:
+    """Accuracy of one file, and how it was run."""
+
+    accuracy: Accuracy
+    runtime: str
+    split: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self.accuracy), "runtime": self.runtime, "split": self.split}
+
+
+def evaluate_model(
+    path: Path,
+    config: DataConfig,
+    seed: int = 0,
+    batch: int = 16,
+    runtime: RuntimeName | None = None,
+    threads: int | None = None,
+    track: Track = untracked,
+) -> ModelAccuracy:
+    """Top-1 of a built model on the evaluation side of a data set.
+
+    Args:
+        path: What `build` wrote.
+        config: `source` names the data; see `data.load_splits`.
+        seed: Of the split, where the source has none.
+        batch: Images per inference.
+        runtime: See `predict.load_model`.
+        threads: See `predict.load_model`.
+        track: Shows the batches.
+
+    Raises:
+        DataError: The data can't be used, or has other classes than the model.
+        ArtifactError: See `predict.load_model`.
+    """
+    model = load_model(path, runtime, threads)
+    info = model.info
+    splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
+    images = splits.val
+    if len(images.classes) != info.num_classes:
+        raise DataError(
+            f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
+            "pass the data it was trained on, or --labels FILE"
+        )
+    batches = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
+    logits = predict(model.runtime, track(batches, "evaluating", -(-len(images) // batch)))
+    labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
+    hashes = tuple(sample.sha256 for sample in images.samples)
+    accuracy = measure_accuracy(Predictions(logits, labels, hashes), images.classes)
+    described = model.runtime.describe()
+    return ModelAccuracy(accuracy, f"{described.name} {described.version}", splits.note)
+
+
+def race_models(
+    paths: Sequence[Path],
+    runtime: RuntimeName | Literal["both"],
+    config: BenchmarkConfig,
+    track: Track = untracked,
+) -> BenchmarkResult:
+    """Time built models against each other, interleaved in this process.
+
+    The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
+
+    Args:
+        paths: What `build` wrote; all of one input size.
+        runtime: Where each is run.
+        config: Batches, threads, rounds.
+        track: Shows the rounds.
+
+    Raises:
+        ArtifactError: A file is not ours, or the input sizes differ.
+        MissingDependencyError: The runtime is not installed.
+    """
+    runtimes = available_runtimes() if runtime == "both" else (runtime,)
+    if missing := set(runtimes) - set(available_runtimes()):
+        name = missing.pop()
+        raise MissingDependencyError(f"{name} is missing: pip install 'edge-convnext[{name}]'")
+    shapes, candidates = set(), []
+    for path in dict.fromkeys(paths):
+        metadata = read_metadata(path)
+        size = metadata.info.preprocess.image_size
+        shapes.add((metadata.info.in_channels, size, size))
+        candidates += [
+            Candidate(
+                f"{path} {name}",
+                path,
+                metadata.precision,
+                metadata.form,
+                metadata.placement,
+                name,
+            )
+            for name in runtimes
+        ]
+    if len(shapes) != 1:
+        raise ArtifactError("models of different input sizes can't race; pass those of one size")
+    noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
+    return benchmark(candidates, noise, config, track=track)

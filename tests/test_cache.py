@@ -1,0 +1,119 @@
+import json
+import os
+import time
+
+import pytest
+
+from edge_convnext.cache import Cache, default_cache_folder, stage_key
+from edge_convnext.errors import ArtifactError
+
+
+def write_answer(folder):
+    (folder / "answer.txt").write_text("42")
+    return {"answer": 42}
+
+
+def test_a_finished_stage_is_not_run_again(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    first = cache.run("export", "k", write_answer)
+
+    def forbidden(folder):
+        raise AssertionError("ran again")
+
+    second = cache.run("export", "k", forbidden)
+    assert not first.cached
+    assert second.cached
+    assert second.result == {"answer": 42}
+    assert second.digests == first.digests
+    assert (second.folder / "answer.txt").read_text() == "42"
+
+
+@pytest.mark.parametrize("change", [{"a": 2}, {"b": 1}, {"a": 1, "c": None}])
+def test_any_change_moves_the_key(change):
+    assert stage_key("export/1", a=1) != stage_key("export/1", **change)
+    assert stage_key("export/1", a=1) != stage_key("export/2", a=1)
+
+
+def test_a_stage_that_fails_leaves_nothing(tmp_path):
+    cache = Cache(tmp_path)
+
+    def fail(folder):
+        (folder / "half").write_text("x")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        cache.run("export", "k", fail)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert cache.run("export", "k", write_answer).result == {"answer": 42}
+
+
+def test_a_damaged_file_is_noticed_and_rebuilt(tmp_path):
+    cache = Cache(tmp_path)
+    entry = cache.run("export", "k", write_answer)
+    (entry.folder / "answer.txt").write_text("41")
+    again = cache.run("export", "k", write_answer)
+    assert not again.cached
+    assert "damaged" in again.rebuilt_because
+    assert (again.folder / "answer.txt").read_text() == "42"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": {"gone": "0"}}'])
+def test_an_entry_that_makes_no_sense_is_rebuilt(tmp_path, content):
+    cache = Cache(tmp_path)
+    entry = cache.run("export", "k", write_answer)
+    (entry.folder / "entry.json").write_text(content)
+    assert not cache.run("export", "k", write_answer).cached
+    assert cache.run("export", "k", write_answer).cached
+
+
+def test_what_a_killed_run_left_in_scratch_does_not_matter(tmp_path):
+    cache = Cache(tmp_path)
+    left = tmp_path / "scratch" / "left"
+    left.mkdir(parents=True)
+    (left / "half").write_text("x")
+    long_ago = time.time() - 3 * 86400
+    os.utime(left, (long_ago, long_ago))
+    cache.run("export", "k", write_answer)
+    assert not left.exists()
+
+
+def test_a_race_lost_to_another_build_uses_its_entry(tmp_path):
+    cache = Cache(tmp_path)
+
+    def slow(folder):
+        Cache(tmp_path).run("export", "k", write_answer)
+        return write_answer(folder)
+
+    entry = cache.run("export", "k", slow)
+    assert (entry.folder / "answer.txt").read_text() == "42"
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_usage_and_prune_count_entries(tmp_path):
+    cache = Cache(tmp_path)
+    cache.run("export", "a", write_answer)
+    old = cache.run("export", "b", write_answer)
+    long_ago = time.time() - 40 * 86400
+    os.utime(old.folder / "entry.json", (long_ago, long_ago))
+    assert {use.stage: use.entries for use in cache.usage()}["export"] == 2
+    removed, freed = cache.prune(older_than_days=30)
+    assert (removed, freed > 0) == (1, True)
+    assert cache.holds("export", "a")
+    assert not cache.holds("export", "b")
+
+
+def test_a_folder_that_cannot_be_a_cache_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="EDGE_CONVNEXT_CACHE"):
+        Cache(tmp_path / "file").run("export", "k", write_answer)
+
+
+def test_the_environment_names_the_folder(tmp_path):
+    assert default_cache_folder({"EDGE_CONVNEXT_CACHE": str(tmp_path)}) == tmp_path
+    assert default_cache_folder({}).name == "edge-convnext"
+
+
+def test_entries_are_plain_json(tmp_path):
+    entry = Cache(tmp_path).run("export", "k", write_answer)
+    content = json.loads((entry.folder / "entry.json").read_text())
+    assert set(content) == {"files", "result", "seconds"}

@@ -1,0 +1,150 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, requires
+
+import pytest
+
+from edge_convnext import doctor
+from edge_convnext.doctor import Gpu, environment, examine, installed_versions
+
+
+def declared(extra):
+    """What the installed metadata, made from pyproject.toml, requires for one extra."""
+    found = set()
+    for requirement in requires("edge-convnext"):
+        name, _, marker = requirement.partition(";")
+        stated = re.search(r"extra == ['\"](\w+)['\"]", marker)
+        if (stated and stated[1]) == extra:
+            found.add(re.split(r"[^\w.-]", name)[0].replace("-", "_"))
+    return found
+
+
+@pytest.mark.parametrize("extra", [None, "build", "openvino", "rtx", "tensorrt"])
+def test_the_packages_are_those_of_the_project(extra):
+    listed = {package.name for package in examine().packages if package.extra == extra}
+    assert {name.replace("-", "_") for name in listed} == declared(extra)
+
+
+def test_an_examination_is_json():
+    fields = json.loads(json.dumps(asdict(examine())))
+    assert fields["cores"] >= 1
+    assert {package["name"] for package in fields["packages"]} >= {"numpy", "torch"}
+
+
+def test_looking_imports_nothing_heavy():
+    heavy = "torch onnx onnxruntime nncf openvino tensorrt_rtx sklearn scipy onnxsim"
+    code = (
+        "import sys; from edge_convnext.doctor import environment; environment(); "
+        f"print(sorted(set({heavy.split()}) & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_missing_package_names_its_extra(monkeypatch):
+    def version(name):
+        if name in ("openvino", "nncf"):
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(doctor, "version", version)
+    found = examine()
+    missing = {package.name: package.install for package in found.packages if not package.version}
+    assert missing == {
+        "openvino": "pip install 'edge-convnext[openvino]'",
+        "nncf": "pip install 'edge-convnext[build]'",
+    }
+    abilities = {(ability.kind, ability.name): ability for ability in found.abilities}
+    assert abilities["runtime", "onnxruntime"].works
+    openvino = abilities["runtime", "openvino"]
+    assert not openvino.works
+    assert openvino.reason == "openvino missing: pip install 'edge-convnext[openvino]'"
+    assert not abilities["command", "build"].works
+    assert abilities["command", "train"].works
+    assert "openvino" not in installed_versions()
+
+
+def test_another_build_of_onnxruntime_counts(monkeypatch):
+    def version(name):
+        if name == "onnxruntime-gpu":
+            return "1.23"
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    versions = installed_versions()
+    assert versions["onnxruntime"] == "1.23"
+    assert set(versions) == {"edge-convnext", "python", "onnxruntime"}
+
+
+def file_system(root, **files):
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_x86_flags_are_read_in_a_fixed_order(tmp_path):
+    cpuinfo = (
+        "processor\t: 0\nmodel name\t: Some CPU\ncpu family\t: 6\nmodel\t\t: 143\n"
+        "flags\t\t: fpu amx_int8 avx2 avx512_vnni sse\n\nprocessor\t: 1\nmodel name\t: Other\n"
+    )
+    found = examine(file_system(tmp_path, proc__cpuinfo=cpuinfo))
+    assert found.cpu_model == "Some CPU (family 6, model 143)"
+    assert found.cpu_flags == ("avx2", "avx512_vnni", "amx_int8")
+    assert found.jetson is None
+
+
+def test_a_jetson_is_recognised(tmp_path):
+    root = file_system(
+        tmp_path,
+        proc__cpuinfo="processor\t: 0\nFeatures\t: fp asimd asimddp crc32\n",
+        etc__nv_tegra_release="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic\n",
+    )
+    model = root / "proc" / "device-tree" / "model"
+    model.parent.mkdir()
+    model.write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
+    found = examine(root)
+    assert found.jetson == "NVIDIA Jetson Orin Nano Developer Kit, Jetson Linux 36.4.3"
+    assert found.cpu_flags == ("asimd", "asimddp")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+@pytest.mark.parametrize(
+    ("script", "gpus"),
+    [
+        ("echo 'NVIDIA L4, 8.9, 580.1, 23034'", (Gpu("NVIDIA L4", "8.9", "580.1", 23034),)),
+        (
+            "echo 'Orin (nvgpu), [N/A], 540.4.0, [N/A]'",
+            (Gpu("Orin (nvgpu)", None, "540.4.0", None),),
+        ),
+        ("echo 'No devices were found'", ()),
+        ("echo broken >&2; exit 9", ()),
+        ("sleep 5", ()),
+    ],
+)
+def test_gpus_come_from_nvidia_smi_when_it_answers(tmp_path, monkeypatch, script, gpus):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script.replace('sleep', 'exec sleep')}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(doctor, "_NVIDIA_SMI_TIMEOUT_S", 0.3)
+    assert examine().gpus == gpus
+
+
+def test_the_fingerprint_tells_machines_apart_and_names_nobody():
+    seen = examine()
+    same = environment(replace(seen, cache_folder="/elsewhere", python="3.99"))
+    other = environment(replace(seen, cores=seen.cores + 1))
+    assert environment(seen)["fingerprint"] == same["fingerprint"] != other["fingerprint"]
+    assert re.fullmatch(r"[0-9a-f]{16}", same["fingerprint"])
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path))
+    assert examine().cache_folder == str(tmp_path)

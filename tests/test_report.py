@@ -1,0 +1,146 @@
+import json
+from pathlib import Path
+
+import pytest
+from example_report import SHA, STAGES, example_fields, example_report, without_measurements
+from pydantic import ValidationError
+
+from edge_convnext import report as report_module
+from edge_convnext.artifacts import Parity
+from edge_convnext.doctor import environment
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_bytes
+from edge_convnext.report import (
+    EnvironmentReport,
+    FileReport,
+    ParityReport,
+    Report,
+    StageReport,
+    schema_json,
+)
+
+SCHEMA_FILE = Path(report_module.__file__).with_name("report.schema.json")
+CONTRACT = (
+    "schema",
+    "model",
+    "environment",
+    "recipe",
+    "stages",
+    "accuracy",
+    "benchmark",
+    "verdict",
+)
+
+
+def test_a_report_reads_back_as_it_was_written(tmp_path):
+    report = example_report()
+    report.write(tmp_path / "report.json")
+    assert Report.read(tmp_path / "report.json") == report
+
+
+def test_equal_reports_are_equal_bytes_in_the_order_of_the_contract():
+    text = example_report().to_json()
+    assert text == Report.model_validate_json(text).to_json()
+    keys = list(json.loads(text))
+    assert [key for key in keys if key in CONTRACT] == list(CONTRACT)
+    assert json.loads(text)["schema"] == "edge-convnext/report/1"
+
+
+def test_the_schema_file_is_current():
+    pytest.importorskip("pydantic", "2.11", reason="older versions word the same schema otherwise")
+    assert json.loads(SCHEMA_FILE.read_text()) == json.loads(schema_json()), (
+        "write it anew: python -c 'from edge_convnext.report import schema_json; "
+        'print(schema_json(), end="")\' > edge_convnext/report.schema.json'
+    )
+
+
+def test_every_type_of_the_schema_is_described():
+    for name, definition in json.loads(schema_json())["$defs"].items():
+        if name != "JsonValue":
+            assert definition.get("description"), name
+
+
+@pytest.mark.parametrize("status", ["skipped", "not_run", "failed"])
+def test_a_stage_that_made_nothing_new_says_why(status):
+    with pytest.raises(ValidationError, match=f"status {status} needs a reason"):
+        StageReport(name="fold", status=status)
+    assert StageReport(name="fold", status=status, reason="--no-fold").reason == "--no-fold"
+
+
+def test_every_stage_is_there_once_and_in_order():
+    for stages in (STAGES[:-1], STAGES[::-1], [*STAGES, STAGES[-1]]):
+        with pytest.raises(ValidationError, match="stages are, in this order: load, fold"):
+            example_report(stages=stages)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "benchmark"])
+def test_results_and_status_agree(name):
+    changes = without_measurements(name)
+    assert example_report(**changes).stage(name).reason == "random weights"
+    with pytest.raises(ValidationError, match=f"the {name} stage's status contradicts"):
+        example_report(stages=changes["stages"])
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("accuracy", "top1_drop_pp", float("nan")),
+        ("accuracy", "agreement_pct", 100.1),
+        ("accuracy", "top1_drop_ci95_pp", [0.5, -0.5]),
+        ("benchmark", "speedup_vs_best_float", float("inf")),
+        ("model", "params", 0),
+        ("model", "surprise", 1),
+        ("verdict", "ship", "int4"),
+    ],
+)
+def test_what_the_contract_excludes_is_refused(part, field, value):
+    fields = example_fields()
+    with pytest.raises(ValidationError, match=field):
+        Report.model_validate({**fields, part: {**fields[part], field: value}})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"No such file or directory; `edge-convnext build`"),
+        ("{", r"not JSON"),
+        ("[]", r"schema is None, this version reads 'edge-convnext/report/1'"),
+        ('{"schema": "edge-convnext/report/9"}', r"schema is 'edge-convnext/report/9'"),
+        ('{"schema": "edge-convnext/report/1"}', r"not a valid report \(created: Field required\)"),
+    ],
+)
+def test_an_unreadable_report_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "report.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ArtifactError, match=message) as caught:
+        Report.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_described_relative_to_the_report(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    inside, outside = folder / "model.onnx", tmp_path / "cached.onnx"
+    for path in (inside, outside):
+        path.write_bytes(b"graph")
+    assert FileReport.of(inside, folder) == FileReport(
+        path="model.onnx", sha256=sha256_bytes(b"graph"), bytes=5
+    )
+    assert FileReport.of(outside, folder).path == outside.as_posix()
+
+
+def test_artefacts_and_the_machine_fit_the_contract():
+    parity = Parity(n_images=8, max_abs_err=0.0, sqnr_db=None, agreement_pct=100.0)
+    assert ParityReport.model_validate(parity).sqnr_db is None
+    assert EnvironmentReport.model_validate(environment()).cores >= 1
+
+
+def test_a_row_is_found_by_artifact_and_batch():
+    benchmark = example_report().benchmark
+    row = benchmark.row(benchmark.chosen, 8)
+    assert (row.runtime, row.batch) == ("openvino", 8)
+    assert benchmark.row(benchmark.chosen, 3) is None
+    assert benchmark.row(None, 1) is None
+    assert len(SHA) == 64
