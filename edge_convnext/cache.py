@@ -15,10 +15,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
 _ENTRY = "entry.json"
 _SCRATCH = "scratch"
 _STALE_SCRATCH_S = 24 * 3600
+_NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")  # of an entry; of a scratch folder
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,11 @@ class Cache:
 
     def usage(self) -> list[CacheUsage]:
         """Entries and bytes per stage, by name."""
-        stages = []
-        for folder in sorted(path for path in self.root.glob("*") if path.is_dir()):
-            if folder.name == _SCRATCH:
-                continue
-            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-            entries = sum(1 for path in folder.iterdir() if path.is_dir())
-            stages.append(CacheUsage(folder.name, entries, sum(sizes)))
-        return stages
+        sizes: dict[str, list[int]] = {}
+        for folder in self._folders():
+            if folder.parent.name != _SCRATCH:
+                sizes.setdefault(folder.parent.name, []).append(_size_bytes(folder))
+        return [CacheUsage(stage, len(each), sum(each)) for stage, each in sorted(sizes.items())]
 
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
         """Remove entries not used for `older_than_days`, and all abandoned scratch folders.
@@ -139,16 +138,25 @@ class Cache:
         """
         limit = time.time() - older_than_days * 86400
         removed = freed = 0
-        for folder in self.root.glob("*/*"):
+        for folder in self._folders():
             marker = folder / _ENTRY
-            if not folder.is_dir():
-                continue
             if marker.is_file() and marker.stat().st_mtime > limit:
                 continue
-            freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            freed += _size_bytes(folder)
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
         return removed, freed
+
+    def _folders(self) -> Iterator[Path]:
+        """Entries and scratch folders.
+
+        Nothing else is ever counted or removed: the environment may name a folder that holds
+        more than a cache.
+        """
+        for folder in self.root.glob("*/*"):
+            named = _NAME.fullmatch(folder.name) and folder.is_dir()
+            if not folder.is_symlink() and (named or (folder / _ENTRY).is_file()):
+                yield folder
 
     def _make_scratch(self, final: Path) -> Path:
         scratch = self.root / _SCRATCH / uuid.uuid4().hex
@@ -166,8 +174,13 @@ class Cache:
     def _drop_stale_scratch(self) -> None:
         limit = time.time() - _STALE_SCRATCH_S
         for folder in (self.root / _SCRATCH).glob("*"):
-            if folder.stat().st_mtime < limit:
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # another build just finished with it
+                if folder.stat().st_mtime < limit:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str]:

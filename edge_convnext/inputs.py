@@ -24,8 +24,8 @@ from edge_convnext.data import (
     Sample,
     Splits,
     check_explicit_calibration,
-    drop_bad_images,
     draw_calibration,
+    drop_bad_images,
     ensure_digits,
     find_bad_images,
     iter_batches,
@@ -35,13 +35,12 @@ from edge_convnext.data import (
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track
-from edge_convnext.recipe import PreprocessConfig, Recipe
+from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
 from edge_convnext.steps import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
 __all__ = ["Inputs", "image_batches", "is_demo", "prepare_inputs", "prepare_training"]
 
-DIGITS = "digits"
 _WEIGHTS = "weights.safetensors"
 _CALIBRATION_BATCH = 10
 
@@ -142,7 +141,13 @@ def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     bad = find_bad_images(samples, track=track)
     splits = drop_bad_images(splits, bad, recipe.data.skip_bad_images)
-    return splits, resolve_preprocess(recipe.preprocess, Preprocess())
+    return splits, training_preprocess(recipe)
+
+
+def training_preprocess(recipe: Recipe) -> Preprocess:
+    """The preprocessing to train with; the demo trains at one size whatever is built."""
+    preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
+    return replace(preprocess, image_size=recipe.train.image_size or preprocess.image_size)
 
 
 def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:
@@ -154,7 +159,16 @@ def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess
 def _train_demo(
     recipe: Recipe, splits: Splits, cache: Cache, versions: dict[str, str], track: Track
 ) -> Step[Weights]:
-    preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
+    preprocess = training_preprocess(recipe)
+    key = stage_key(
+        "train/1",
+        model=recipe.model,
+        preprocess=asdict(preprocess),
+        config=recipe.train.model_dump(mode="json"),
+        data=[splits.train.digest if splits.train else None, splits.val.digest],
+        seed=recipe.seed,
+        tools={name: versions.get(name) for name in ("edge-convnext", "torch")},
+    )
 
     def make(folder: Path) -> dict[str, Any]:
         from edge_convnext.train import train
@@ -166,19 +180,12 @@ def _train_demo(
             recipe.train,
             folder / _WEIGHTS,
             seed=recipe.seed,
+            resume=True,
+            state_path=cache.root / "unfinished" / key,
             track=track,
         )
         return {"top1_pct": result.top1_pct, "seconds": result.seconds}
 
-    key = stage_key(
-        "train/1",
-        model=recipe.model,
-        preprocess=asdict(preprocess),
-        config=recipe.train.model_dump(mode="json"),
-        data=[splits.train.digest if splits.train else None, splits.val.digest],
-        seed=recipe.seed,
-        tools={name: versions[name] for name in ("edge-convnext", "torch")},
-    )
     trained = cache.run("train", key, make)
     step = _load_weights(recipe, str(trained.folder / _WEIGHTS), cache, versions)
     spent = 0.0 if trained.cached else trained.seconds
@@ -206,7 +213,7 @@ def _load_weights(
         weights=weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
-        tools={name: versions[name] for name in ("edge-convnext", "torch", "safetensors")},
+        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "safetensors")},
     )
     entry = cache.run("load", key, make)
     loaded = open_weights(entry.folder / _WEIGHTS)
@@ -224,11 +231,21 @@ def _load_splits(
 ) -> Splits | None:
     if source is None:
         return None
-    folder = ensure_digits(cache.root / DIGITS) if source == DIGITS else Path(source)
+    folder = _find_digits(cache) if source == DIGITS else Path(source)
     splits = load_splits(folder, recipe.data, recipe.seed, classes, track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     bad = _find_bad(samples, cache, track)
     return drop_bad_images(splits, bad, recipe.data.skip_bad_images)
+
+
+def _find_digits(cache: Cache) -> Path:
+    """The bundled digits as a folder; an entry like any other, checked and pruned as such."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        ensure_digits(folder / DIGITS)
+        return {}
+
+    return cache.run(DIGITS, stage_key("digits/1"), make).folder / DIGITS
 
 
 def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str, str]:

@@ -19,7 +19,7 @@ from edge_convnext.artifacts import Engine, Precision, RuntimeName
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import Sample
-from edge_convnext.errors import EngineBuildError, MissingDependencyError
+from edge_convnext.errors import EngineBuildError, MissingDependencyError, RecipeError
 from edge_convnext.graphs import Graphs, list_options, make_graphs, plan_for, raw_reference
 from edge_convnext.inputs import Inputs, image_batches, is_demo, prepare_inputs
 from edge_convnext.measure import (
@@ -101,6 +101,7 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     """Run every stage; nothing outside the cache is written."""
     from edge_convnext.doctor import environment
 
+    recipe = _settle(recipe)
     machine = environment()
     steps = Steps(cache, recipe, machine["versions"], track)
     inputs = prepare_inputs(recipe, cache, machine["versions"], track)
@@ -140,6 +141,25 @@ def verdict_batch(recipe: Recipe) -> int:
     return min(recipe.benchmark.batches)
 
 
+def _settle(recipe: Recipe) -> Recipe:
+    """Refuse what contradicts itself before any work is done; time a fixed batch as it is."""
+    form, fixed, timed = recipe.export.form, recipe.export.batch, recipe.benchmark.batches
+    if not recipe.fold.enabled and form not in ("auto", "raw"):
+        raise RecipeError(
+            f"the form '{form}' is written on folded weights: "
+            "leave out --no-fold, or pass --form raw"
+        )
+    if fixed == "dynamic" or timed == (fixed,):
+        return recipe
+    if "batches" in recipe.benchmark.model_fields_set:
+        raise RecipeError(
+            f"a graph of batch {fixed} can't be timed at batch {', '.join(map(str, timed))}: "
+            f"pass --batch {fixed} alone, or leave out --export-batch"
+        )
+    timing = recipe.benchmark.model_copy(update={"batches": (fixed,)})
+    return recipe.model_copy(update={"benchmark": timing})
+
+
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[RuntimeName, ...]]:
     from edge_convnext.runtimes import available_runtimes
 
@@ -160,14 +180,15 @@ def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[Runti
 def _choose_images(recipe: Recipe, inputs: Inputs) -> tuple[Images, Images | None]:
     """Real images for parity checks and timings, and the calibration images."""
     pool: Sequence[Sample] = ()
+    step = 1
     if inputs.calibration is not None:
+        # Any beginning of the draw mixes the classes, and is the same whatever its size.
         pool = inputs.calibration.images.samples
-    elif inputs.evaluation is not None:
-        pool = inputs.evaluation.samples
+    elif inputs.splits is not None:
+        pool = inputs.splits.val.samples
+        step = max(1, len(pool) // _PARITY_IMAGES)  # this one is ordered by class
     fixed = None if recipe.export.batch == "dynamic" else recipe.export.batch
-    step = max(1, len(pool) // _PARITY_IMAGES)
-    spread = list(islice(pool[::step], _PARITY_IMAGES))  # a set is ordered by class
-    samples = image_batches(spread, inputs.info, fixed)
+    samples = image_batches(list(islice(pool[::step], _PARITY_IMAGES)), inputs.info, fixed)
     if inputs.calibration is None or recipe.precision != "int8":
         return samples, None
     return samples, image_batches(pool, inputs.info, fixed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import speedup
@@ -24,8 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["REPORT", "check_writable", "publish", "shipped_float"]
 
 REPORT = "report.json"
-_OURS = ("model.*.onnx", "model.*.engine", "model.*.engine.json", "calibration.csv",
-         "predictions.csv", "report.md", REPORT)  # fmt: skip
+_MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
+_ENGINES = tuple(f"{model}.rtx.engine" for model in _MODELS)
+# By their full names: the folder may hold a user's own `model.best.onnx`.
+_OURS = (
+    *(f"{model}.onnx" for model in _MODELS),
+    *_ENGINES,
+    *(f"{engine}.json" for engine in _ENGINES),
+    "calibration.csv",
+    "predictions.csv",
+    "report.md",
+    REPORT,
+)
 
 
 def check_writable(folder: Path) -> None:
@@ -66,6 +77,8 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     from edge_convnext.assemble import assemble_report
     from edge_convnext.markdown import to_markdown
 
+    if outcome.recipe.precision == "fp32":  # one float is shipped, and the report is about it
+        outcome = replace(outcome, chosen=shipped_float(outcome))
     folder.mkdir(parents=True, exist_ok=True)
     for old in _find_old(folder):
         old.unlink()
@@ -145,4 +158,4 @@ def _data_root(outcome: Outcome) -> Path:
 
 
 def _find_old(folder: Path) -> Iterable[Path]:
-    return sorted(path for pattern in _OURS for path in folder.glob(pattern))
+    return sorted(folder / name for name in _OURS if (folder / name).is_file())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import numpy_helper
 
 from edge_convnext.errors import QuantizationError
 
@@ -21,7 +21,6 @@ __all__ = [
     "WEIGHTED_OPS",
     "Wiring",
     "absorb_smoothing",
-    "count_quantized_ops",
     "force_signed",
     "guard_biases",
 ]
@@ -58,14 +57,13 @@ class Wiring:
             node = self.producer.get(node.input[0])
         return node if node is not None and node.op_type == "DequantizeLinear" else None
 
+    def has_quantized_weight(self, node: NodeProto) -> bool:
+        """Whether this is a convolution or matrix product with dequantized weights."""
+        return node.op_type in WEIGHTED_OPS and self.quantizer(node.input[1]) is not None
 
-def count_quantized_ops(proto: ModelProto) -> int:
-    """Number of convolutions and matrix products that read a dequantized activation."""
-    wiring = Wiring(proto)
-    return sum(
-        node.op_type in WEIGHTED_OPS and wiring.quantizer(node.input[0]) is not None
-        for node in proto.graph.node
-    )
+    def is_quantized(self, node: NodeProto) -> bool:
+        """Whether its activations are quantized as well."""
+        return self.has_quantized_weight(node) and self.quantizer(node.input[0]) is not None
 
 
 def force_signed(proto: ModelProto) -> int:
@@ -116,7 +114,7 @@ def guard_biases(proto: ModelProto) -> int:
     wiring = Wiring(proto)
     changed = 0
     for node in proto.graph.node:
-        if node.op_type != "MatMul" or wiring.quantizer(node.input[0]) is None:
+        if node.op_type != "MatMul" or not wiring.is_quantized(node):
             continue
         for reader in wiring.readers.get(node.output[0], ()):
             for name in reader.input if reader.op_type == "Add" else ():
@@ -137,9 +135,9 @@ def absorb_smoothing(proto: ModelProto) -> int:
     Returns:
         The number of multiplications removed.
     """
+    wiring = Wiring(proto)
     removed = 0
     for node in [node for node in proto.graph.node if node.name.endswith(_SMOOTHING)]:
-        wiring = Wiring(proto)
         value = next(name for name in node.input if name not in wiring.constants)
         factors = next(array for name in node.input if (array := wiring.value(name)) is not None)
         source = wiring.producer.get(value)
@@ -199,8 +197,3 @@ def _drop_unread_constants(proto: ModelProto) -> None:
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in read]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
-
-
-def is_unsigned(tensor: TensorProto) -> bool:
-    """Whether a tensor holds uint8."""
-    return tensor.data_type == TensorProto.UINT8

@@ -27,6 +27,7 @@ from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError
 
 __all__ = [
+    "DIGITS",
     "BenchmarkConfig",
     "DataConfig",
     "EngineConfig",
@@ -46,6 +47,7 @@ __all__ = [
     "resolve_recipe",
 ]
 
+DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 # NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
@@ -82,7 +84,7 @@ class DataConfig(Section):
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
-    image_size: PositiveInt | None = None  # pixels
+    image_size: int | None = Field(None, ge=32)  # pixels; five halvings leave one
     resize: ResizeMode | None = None
     crop_pct: float | None = Field(None, gt=0.0, le=1.0)
     interpolation: Interpolation | None = None
@@ -93,6 +95,7 @@ class PreprocessConfig(Section):
 class TrainConfig(Section):
     """The `train:` section: the demo's training and `edge-convnext train`."""
 
+    image_size: PositiveInt | None = None  # pixels; None: `preprocess.image_size`
     epochs: PositiveInt = 30
     batch: PositiveInt = 64  # images
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
@@ -141,7 +144,7 @@ class QuantizeConfig(Section):
     overflow_fix: Literal["disable", "first_layer_only", "enable"] = "disable"
     fast_bias_correction: bool = True  # False: the slower one, which looks at the whole graph
     disable_bias_correction: bool = False
-    # auto: 0.5; off for the placement `all`, where NNCF can't smooth. None: off.
+    # auto: 0.6; off for the placement `all`, where NNCF can't smooth. None: off.
     smooth_quant_alpha: Alpha | Literal["auto"] | None = "auto"
     ignored_names: tuple[str, ...] = ()  # node names kept in float
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
@@ -165,7 +168,7 @@ class EvaluateConfig(Section):
 class BenchmarkConfig(Section):
     """The `benchmark:` section."""
 
-    batches: tuple[PositiveInt, ...] = (1, 8)
+    batches: tuple[PositiveInt, ...] = Field((1, 8), min_length=1)
     threads: PositiveInt | None = None  # None: every core this process may use
     rounds: PositiveInt = 20
     min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
@@ -283,23 +286,44 @@ def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) ->
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"]]
-    where = ".".join(parts)
+    errors = error.errors()
+    first = errors[0]
     if first["type"] == "extra_forbidden":
+        parts = [str(part) for part in first["loc"]]
         nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
-        return f"unknown key '{where}': did you mean '{'.'.join([*parts[:-1], nearest[0]])}'?"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"'{where}' is {first['input']!r}: {first['msg'].lower()}{more}"
+        meant = ".".join([*parts[:-1], nearest[0]])
+        return f"unknown key '{'.'.join(parts)}': did you mean '{meant}'?"
+    where = _find_field(first["loc"])
+    same = [each for each in errors if _find_field(each["loc"]) == where]
+    reasons = ", or ".join(dict.fromkeys(each["msg"].lower() for each in same))
+    more = f" (and {len(errors) - len(same)} more)" if len(errors) > len(same) else ""
+    return f"'{where}' is {first['input']!r}: {reasons}{more}"
 
 
 def _valid_keys(section: list[str]) -> list[str]:
     model: type[BaseModel] = Recipe
     for part in section:
-        annotation = model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        model = _find_section(model, part) or model
     return list(model.model_fields)
+
+
+def _find_field(location: tuple[int | str, ...]) -> str:
+    """The dotted field of an error: pydantic appends the branches of a union to it."""
+    model: type[BaseModel] | None = Recipe
+    parts = []
+    for part in location:
+        if model is None and isinstance(part, str):
+            break
+        parts.append(str(part))
+        model = _find_section(model, part) if model and isinstance(part, str) else None
+    return ".".join(parts)
+
+
+def _find_section(model: type[BaseModel], field: str) -> type[BaseModel] | None:
+    annotation = model.model_fields[field].annotation if field in model.model_fields else None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
 
 
 def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Recipe:
@@ -313,6 +337,6 @@ def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Re
     """
     if name_or_path is not None:
         return load_recipe(name_or_path, overrides)
-    if "load.weights" in overrides or "data.source" in overrides:
+    if "load.weights" in overrides or overrides.get("data.source", DIGITS) != DIGITS:
         return make_recipe(_apply({}, overrides, "command line"), "command line")
     return load_recipe("demo", overrides)

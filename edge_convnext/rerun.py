@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_convnext.artifacts import RuntimeName
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
-from edge_convnext.data import iter_batches, load_splits
+from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, predict
 from edge_convnext.predict import load_model, read_metadata
@@ -62,7 +62,8 @@ def evaluate_model(
     model = load_model(path, runtime, threads)
     info = model.info
     splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
-    images = splits.val
+    bad = find_bad_images(splits.val.samples, track=track)
+    images = drop_bad_images(replace(splits, train=None), bad, config.skip_bad_images).val
     if len(images.classes) != info.num_classes:
         raise DataError(
             f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "

@@ -87,7 +87,8 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     except ImportError as error:
         raise missing_packages(error) from error
     try:
-        with safe_open(path, framework="pt") as file:
+        # "np" only reads the header here; "pt" would import torch, a second for nothing.
+        with safe_open(path, framework="np") as file:
             return file.metadata() or {}, frozenset(file.keys())
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error

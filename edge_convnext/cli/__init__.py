@@ -8,7 +8,9 @@ JSON), progress and notes to stderr. Exit codes: 0 done, 1 a stated requirement 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -57,9 +59,15 @@ app.command("doctor")(inform.doctor)
 app.add_typer(inform.cache_app, name="cache")
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C; of `KeyboardInterrupt` typer would make an exit without a word."""
+
+
 def main() -> None:
     """Entry point: our errors become one line and an exit code."""
     verbose = "--verbose" in sys.argv[1:]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except EdgeConvNextError as error:
@@ -69,14 +77,25 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or str(error)
         _fail(f"{where}{reason}; free some space or choose another --out", error, verbose)
-    except KeyboardInterrupt:
+    except _Interrupted:
         sys.stderr.write("\ninterrupted; finished stages are kept, run again to go on\n")
         sys.stderr.flush()
         os._exit(EXIT_INTERRUPTED)  # worker threads of the runtimes would delay a normal exit
+    except Exception:  # a bug keeps its traceback, but Python's own 1 would mean a failed gate
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(EXIT_ERROR)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise _Interrupted
 
 
 def _fail(message: str, error: BaseException, verbose: bool) -> None:
     if verbose:
-        raise error
+        import traceback
+
+        traceback.print_exception(error)
     sys.stderr.write(f"error: {message}\n")
     sys.exit(EXIT_ERROR)

@@ -160,7 +160,7 @@ def build(
         "runtime": runtime,
         "seed": seed,
         "load.weights": weights,
-        "data.source": str(data) if data else None,
+        "data.source": _source(data) if data else None,
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
@@ -200,6 +200,13 @@ def build(
         print_report(report, Console())
     if not report.verdict.passed:
         raise typer.Exit(1)
+
+
+def _source(data: Path) -> str:
+    from edge_convnext.recipe import DIGITS
+
+    # A folder of that name is the user's own, not the bundled digits.
+    return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
 
 
 def _batch(text: str | None) -> int | str | None:

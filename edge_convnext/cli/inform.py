@@ -16,7 +16,7 @@ cache_app = typer.Typer(help="The cache of finished stages.", no_args_is_help=Tr
 
 
 def models(
-    image_size: Annotated[int, typer.Option(help="For the MACs, in pixels.")] = 224,
+    image_size: Annotated[int, typer.Option(min=32, help="For the MACs, in pixels.")] = 224,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:

@@ -60,8 +60,8 @@ def evaluate(
     verbose: VerboseFlag = False,
 ) -> None:
     """Measure a built model's top-1 on the evaluation side of a data set."""
-    from edge_convnext.rerun import evaluate_model
     from edge_convnext.recipe import DataConfig
+    from edge_convnext.rerun import evaluate_model
 
     config = DataConfig(
         source=str(data),
@@ -102,8 +102,8 @@ def bench(
     """Time built models, interleaved in one process."""
     from dataclasses import asdict
 
-    from edge_convnext.rerun import race_models
     from edge_convnext.recipe import BenchmarkConfig
+    from edge_convnext.rerun import race_models
 
     config = BenchmarkConfig(batches=tuple(batch or (1, 8)), threads=threads, rounds=rounds)
     with progress(quiet or json) as track:

@@ -74,6 +74,11 @@ def train(
             resume=resume,
             device=device,
             track=track,
+            on_epoch=lambda row: note(
+                f"epoch {row.epoch}: loss {row.loss:.4f}, top-1 {row.top1_pct:.2f} %, "
+                f"{row.seconds:.1f} s",
+                silent,
+            ),
         )
     if json:
         print_json(

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["quantized_nodes"]
 
-_WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
 _DENSE = frozenset({"stem.conv", "downsample.conv", "pwconv1", "pwconv2", "head.fc"})
 _DEPTHWISE = frozenset({"dwconv"})
 
@@ -26,14 +25,14 @@ _MODULES: Mapping[PlacementName, frozenset[str]] = {
 }
 
 
-def quantized_nodes(op_types: Mapping[str, str], placement: PlacementName) -> frozenset[str] | None:
+def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozenset[str] | None:
     """Names of the nodes that a placement quantizes.
 
     `pointwise` is every convolution and linear but the depthwise ones, `weighted` includes
     those, `all` leaves the choice to NNCF.
 
     Args:
-        op_types: Operation type by node name.
+        weighted: Names of the convolutions and matrix products.
         placement: Policy.
 
     Returns:
@@ -42,14 +41,10 @@ def quantized_nodes(op_types: Mapping[str, str], placement: PlacementName) -> fr
     if placement == "all":
         return None
     modules = _MODULES[placement]
-    return frozenset(
-        name
-        for name, kind in op_types.items()
-        if kind in _WEIGHTED_OPS and not modules.isdisjoint(_tails(name))
-    )
+    return frozenset(name for name in weighted if not modules.isdisjoint(_tails(name)))
 
 
-def _tails(name: str) -> Iterable[str]:
-    """The last one and the last two parts of a node's module path."""
+def _tails(name: str) -> tuple[str, str]:
+    """The last part and the last two parts of a node's module path."""
     parts = name.rpartition("/")[0].split(".")
-    return (parts[-1], ".".join(parts[-2:]))
+    return parts[-1], ".".join(parts[-2:])

@@ -118,7 +118,7 @@ class Trainer:
             exact: In float32, as later stages evaluate, and not in bfloat16.
         """
         correct = 0
-        order = list(torch.arange(len(self.val_set.labels)).split(max(64, self.config.batch)))
+        order = torch.split(torch.arange(len(self.val_set.labels)), max(64, self.config.batch))
         with torch.inference_mode():
             for indices, pixels in zip(order, self.val_set.pixels.batches(order), strict=True):
                 images = pixels.permute(0, 3, 1, 2).float() / 255.0
@@ -152,10 +152,10 @@ class Trainer:
         top1_pct = self.validate(exact=epoch == self.config.epochs)
         return EpochRow(epoch, loss, lr, top1_pct, time.perf_counter() - started)
 
-    def _shuffle(self, epoch: int) -> list[Tensor]:
+    def _shuffle(self, epoch: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "shuffle", epoch))
         order = torch.randperm(len(self.train_set.labels), generator=generator)
-        return list(order[: self.steps_per_epoch * self.batch].split(self.batch))
+        return torch.split(order[: self.steps_per_epoch * self.batch], self.batch)
 
     def _set_learning_rate(self, step: int) -> float:
         steps = self.config.epochs * self.steps_per_epoch
@@ -172,7 +172,7 @@ class Trainer:
             logits.float(), labels, label_smoothing=self.config.label_smoothing
         )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
 
@@ -218,7 +218,7 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
 def _has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is done in hardware: emulated, it is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -37,10 +37,18 @@ class TrainState:
 
 
 def save_state(state: TrainState, path: Path) -> None:
-    """Write the state in one visible step."""
+    """Write the state in one visible step.
+
+    Raises:
+        TrainingError: The disk is full, or the folder can't be written.
+    """
     fields = {**vars(state), "rows": [asdict(row) for row in state.rows]}
-    with atomic_path(path) as scratch:
-        torch.save(fields, scratch)
+    try:
+        with atomic_path(path) as scratch:
+            torch.save(fields, scratch)
+    except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError
+        reason = " ".join(str(error).split())[:120]
+        raise TrainingError(f"{path}: the training state can't be written ({reason})") from error
 
 
 def load_state(path: Path, fingerprint: str) -> TrainState | None:

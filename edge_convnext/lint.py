@@ -1,0 +1,221 @@
+"""Lint: what a target can't run right, or runs slower than it looks, in a Q/DQ graph.
+
+What each runtime does with each case was tried on graphs of one operation: TensorRT for RTX
+1.7's parser and kernel list, ONNX Runtime 1.32's optimized graph and OpenVINO 2026.4's
+execution graph, both on a CPU with AVX-512 VNNI. Source for TensorRT: "Working with Quantized
+Types".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from edge_convnext.errors import ArtifactError, QuantizationError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.qdq import Wiring
+
+__all__ = ["Finding", "LintTarget", "Severity", "lint", "require_runnable"]
+
+LintTarget = Literal["onnxruntime", "openvino", "rtx"]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule that one node breaks."""
+
+    rule: str  # "zero-point"
+    severity: Severity  # an error: the target refuses the graph, or computes something else
+    node: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.rule}: {self.message}; {self.remedy}"
+
+
+def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
+    """Check a Q/DQ graph against the rules of one target.
+
+    Args:
+        path: An ONNX graph with explicit QuantizeLinear and DequantizeLinear.
+        target: What shall run it.
+
+    Returns:
+        What was found, in the order of the nodes; empty for a clean graph.
+
+    Raises:
+        ArtifactError: Missing, or not ONNX.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from edge_convnext.qdq import Wiring
+
+    try:
+        proto = onnx.load(str(path))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
+    except DecodeError as error:
+        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    rules = {"rtx": _lint_rtx, "onnxruntime": _lint_onnxruntime, "openvino": _lint_openvino}
+    return tuple(rules[target](proto, Wiring(proto)))
+
+
+def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
+    """Lint, and refuse a graph with errors.
+
+    Returns:
+        The warnings.
+
+    Raises:
+        QuantizationError: The first error: node, rule and remedy.
+        ArtifactError: Missing, or not ONNX.
+    """
+    findings = lint(path, target)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise QuantizationError(f"{path} can't run on {target}: {errors[0]}{more}")
+    return findings
+
+
+def _lint_rtx(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    for node in proto.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            yield from _check_pair(node, wiring)
+        elif wiring.has_quantized_weight(node):
+            if not wiring.is_quantized(node):
+                yield _weight_only(node, "TensorRT computes it in float")
+            elif _groups(node) > 1:
+                yield Finding(
+                    "depthwise",
+                    "warning",
+                    node.name,
+                    "TensorRT pads each INT8 group to 4 channels, which costs more than it saves",
+                    "use the placement 'pointwise'",
+                )
+
+
+def _check_pair(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
+    """What TensorRT's parser and kernels ask of one Q or DQ node."""
+    import numpy as np
+
+    def error(rule: str, message: str, remedy: str) -> Finding:
+        return Finding(rule, "error", node.name, message, remedy)
+
+    source = wiring.producer.get(node.input[0])
+    if source is not None and source.op_type == "QuantizeLinear":
+        return  # the other half of a pair that is checked at its first
+    value = wiring.value(node.input[0])
+    zero_point = wiring.value(node.input[2]) if len(node.input) > 2 else None
+    quantized = zero_point if node.op_type == "QuantizeLinear" else value
+    kind = np.dtype(np.uint8) if quantized is None else quantized.dtype  # ONNX's default
+    if kind == np.int32:
+        yield error("int32-bias", "TensorRT can't parse quantized biases", "keep the bias in float")
+        return
+    if zero_point is not None and zero_point.any():
+        yield error("zero-point", "TensorRT needs zero point 0", "quantize symmetrically")
+    if kind == np.uint8:
+        yield error("unsigned", "TensorRT's quantized type is int8, this is uint8", "use int8")
+    scale = wiring.value(node.input[1])
+    if node.op_type == "QuantizeLinear" and value is None and scale is not None and scale.size > 1:
+        yield error(
+            "per-channel-activation",
+            "TensorRT needs one scale for an activation, or runs float",
+            "quantize activations per tensor",
+        )
+
+
+def _lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    for node in proto.graph.node:
+        if not wiring.has_quantized_weight(node):
+            continue
+        if not wiring.is_quantized(node):
+            yield _weight_only(node, _CPU_WEIGHT_ONLY)
+        elif node.op_type == "MatMul":
+            yield from _check_onnxruntime_matmul(node, wiring)
+        elif not _output_is_quantized(node, wiring):
+            yield Finding(
+                "float-kernel",
+                "warning",
+                node.name,
+                f"ONNX Runtime has no INT8 {node.op_type} with a float output and runs it in float",
+                "quantizing it only costs accuracy: add it to quantize.ignored_names",
+            )
+
+
+def _check_onnxruntime_matmul(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
+    source = wiring.quantizer(node.input[0])
+    scale = wiring.value(source.input[1]) if source is not None else None
+    if scale is not None and scale.size > 1:
+        yield Finding(
+            "per-channel-activation",
+            "warning",
+            node.name,
+            "ONNX Runtime runs a MatMul with several activation scales in float",
+            "quantize activations per tensor",
+        )
+    for reader in wiring.readers.get(node.output[0], ()):
+        biases = [wiring.value(name) for name in reader.input] if reader.op_type == "Add" else []
+        if any(bias is not None and bias.ndim == 1 for bias in biases):
+            yield Finding(
+                "float-gemm",
+                "warning",
+                node.name,
+                "ONNX Runtime fuses a MatMul and its bias [C] into a float Gemm where shapes are "
+                "static",
+                "give the bias the shape [1, C]",
+            )
+
+
+def _lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    for node in proto.graph.node:
+        if not wiring.has_quantized_weight(node):
+            continue
+        if not wiring.is_quantized(node):
+            yield _weight_only(node, _CPU_WEIGHT_ONLY)
+            continue
+        weight = wiring.quantizer(node.input[1])
+        parameters = [] if weight is None else weight.input[2:]
+        zero_point = wiring.value(parameters[0]) if parameters else None
+        if zero_point is not None and zero_point.any():
+            yield Finding(
+                "zero-point",
+                "warning",
+                node.name,
+                "OpenVINO runs a convolution in float, and a MatMul less exactly, when a zero "
+                "point of its weights is not 0",
+                "quantize weights symmetrically",
+            )
+
+
+_CPU_WEIGHT_ONLY = (
+    "a MatMul's input is then quantized on the fly, differently from this graph, and a Conv runs "
+    "in float"
+)
+
+
+def _weight_only(node: NodeProto, message: str) -> Finding:
+    return Finding(
+        "weight-only",
+        "warning",
+        node.name,
+        f"only its weights are quantized: {message}",
+        "quantize its input too, or neither",
+    )
+
+
+def _output_is_quantized(node: NodeProto, wiring: Wiring) -> bool:
+    readers = wiring.readers.get(node.output[0], [])
+    return bool(readers) and all(reader.op_type == "QuantizeLinear" for reader in readers)
+
+
+def _groups(node: NodeProto) -> int:
+    return next((int(item.i) for item in node.attribute if item.name == "group"), 1)

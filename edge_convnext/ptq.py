@@ -1,0 +1,183 @@
+"""NNCF's post-training quantization under this package's options, without its noise."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.errors import MissingDependencyError, QuantizationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+
+    from edge_convnext.artifacts import PlacementName
+    from edge_convnext.progress import Track
+    from edge_convnext.recipe import QuantizeConfig
+
+__all__ = ["import_nncf", "run_nncf"]
+
+_SMOOTH_QUANT_ALPHA = 0.6  # of `auto`: the best of 0.3 to 0.7 on three checkpoints and sizes
+
+
+def import_nncf() -> ModuleType:
+    """Import NNCF, its telemetry off.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    # NNCF reports every call to its makers unless this is set when it is first imported; a
+    # build must not phone home on its user's behalf.
+    before = os.environ.get("NNCF_CI")
+    os.environ["NNCF_CI"] = "1"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside NNCF's own imports
+            nncf: ModuleType = import_module("nncf")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"quantizing needs NNCF ({error}): pip install 'edge-convnext[build]'"
+        ) from error
+    finally:
+        if before is None:
+            del os.environ["NNCF_CI"]
+        else:
+            os.environ["NNCF_CI"] = before
+    return nncf
+
+
+def run_nncf(
+    nncf: ModuleType,
+    proto: onnx.ModelProto,
+    wanted: frozenset[str],
+    images: Sequence[NDArray[np.float32]],
+    placement: PlacementName,
+    config: QuantizeConfig,
+    track: Track,
+) -> onnx.ModelProto:
+    """Run NNCF's `quantize`.
+
+    Args:
+        nncf: From `import_nncf`.
+        proto: FP32 graph; left as it is.
+        wanted: Names of the nodes that may be quantized.
+        images: Calibration batches, float32[n, C, H, W].
+        placement: Which of them NNCF is left with, for what it can't do with `all`.
+        config: PTQ settings.
+        track: Told of calibration passes.
+
+    Returns:
+        NNCF's graph: uint8 where a range has no negative values, and a multiplication before
+        every smoothed operation.
+
+    Raises:
+        QuantizationError: NNCF failed, or can't do what is asked.
+    """
+    name = proto.graph.input[0].name
+    ignored = [node.name for node in proto.graph.node if node.name not in wanted]
+    alpha = _smooth_quant_alpha(placement, config)
+    # NNCF smooths and quantizes a copy; it smooths only what it is told is a transformer.
+    options: dict[str, Any] = {
+        "preset": nncf.QuantizationPreset.PERFORMANCE,  # symmetric
+        "model_type": None if alpha is None else nncf.ModelType.TRANSFORMER,
+        "subset_size": len(images),  # NNCF counts batches
+        "fast_bias_correction": config.fast_bias_correction,
+        "ignored_scope": nncf.IgnoredScope(names=ignored) if ignored else None,
+        "advanced_parameters": _advanced(nncf, proto, config, alpha),
+    }
+    dataset = nncf.Dataset(_Batches(images, track), lambda batch: {name: batch})
+    try:
+        with _silence():
+            quantized: onnx.ModelProto = nncf.quantize(proto, dataset, **options)
+    except Exception as error:  # NNCF and ONNX Runtime raise many types
+        reason = " ".join(str(error).split())[:300]
+        raise QuantizationError(f"NNCF failed: {type(error).__name__}: {reason}") from error
+    return quantized
+
+
+class _Batches:
+    """Calibration batches that tell of their progress each time they are walked through."""
+
+    def __init__(self, images: Sequence[NDArray[np.float32]], track: Track) -> None:
+        self._images, self._track = images, track
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return iter(self._track(self._images, "calibrate", len(self)))
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep NNCF's log and progress bars off the terminal: stdout may be for machines."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # divisions by zero in NNCF's own arithmetic
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _smooth_quant_alpha(placement: PlacementName, config: QuantizeConfig) -> float | None:
+    alpha = config.smooth_quant_alpha
+    if placement != "all":
+        return _SMOOTH_QUANT_ALPHA if alpha == "auto" else alpha
+    if alpha is None or alpha == "auto":
+        return None
+    raise QuantizationError(
+        f"smooth_quant_alpha {alpha} with the placement 'all': NNCF then leaves elementwise "
+        "operations out; use --placement weighted, or leave smooth_quant_alpha to auto"
+    )
+
+
+def _advanced(
+    nncf: ModuleType, proto: onnx.ModelProto, config: QuantizeConfig, alpha: float | None
+) -> Any:
+    parameters = nncf.quantization.advanced_parameters
+    off = -1.0
+    # Smoothing the stem would multiply every image; where linears are MatMul, that is spared.
+    dense = any(node.op_type == "MatMul" for node in proto.graph.node)
+    return nncf.AdvancedQuantizationParameters(
+        overflow_fix=nncf.OverflowFix(config.overflow_fix),
+        batchwise_statistics=True,  # ranges are taken per image, whatever the batch
+        disable_bias_correction=config.disable_bias_correction,
+        activations_quantization_params=parameters.QuantizationParameters(per_channel=False),
+        weights_quantization_params=parameters.QuantizationParameters(
+            per_channel=config.weight_granularity == "per_channel"
+        ),
+        activations_range_estimator_params=_range_estimator(nncf, config),
+        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(
+            convolution=off if alpha is None or dense else alpha,
+            matmul=off if alpha is None else alpha,
+        ),
+    )
+
+
+def _range_estimator(nncf: ModuleType, config: QuantizeConfig) -> Any:
+    estimators = nncf.quantization.range_estimator
+    known = estimators.RangeEstimatorParametersSet
+    if config.activations_range_estimator != "mean_quantile":
+        return getattr(known, config.activations_range_estimator.upper())
+    # NNCF's own set takes the quantile of the values. A symmetric range needs that of their
+    # magnitudes, or a tensor with large negative values is cut at its small positive ones.
+    kinds, mean = estimators.StatisticsType, estimators.AggregatorType.MEAN
+    low, high = (
+        estimators.StatisticsCollectorParameters(
+            kind, mean, quantile_outlier_prob=config.quantile_outlier_prob
+        )
+        for kind in (kinds.QUANTILE, kinds.ABS_QUANTILE)
+    )
+    return estimators.RangeEstimatorParameters(min=low, max=high)

@@ -1,0 +1,116 @@
+"""Every command and every Python block of the README, run in order in one folder."""
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from edge_convnext.report import Report
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+CLASSES = ("Early_blight", "Late_blight", "healthy")
+PER_CLASS = 24
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    # The two install lines end in a command of their own; .ci/run runs them whole.
+    return [line for line in lines if line.startswith("edge-convnext")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the README's reader has: images/, leaves.csv, checkpoint.pth, leaf.jpg."""
+    import torch
+
+    from edge_convnext.convnext.architecture import find_architecture
+    from edge_convnext.convnext.network import random_state
+
+    root = tmp_path_factory.mktemp("readme")
+    rows = []
+    for index, name in enumerate(CLASSES):
+        (root / "images" / name).mkdir(parents=True)
+        for number in range(PER_CLASS):
+            image = Image.new("RGB", (96, 80), (40, 40 + 60 * index, number * 9))
+            ImageDraw.Draw(image).ellipse((10 + number, 20, 40 + number, 60), fill=(200, 90, 0))
+            path = root / "images" / name / f"{number}.jpg"
+            image.save(path)
+            side = "val" if number % 4 == 0 else "train"
+            rows.append([path.relative_to(root).as_posix(), name, side])
+    image.save(root / "leaf.jpg")
+    with (root / "leaves.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "split"], *rows])
+    state = random_state(find_architecture("atto", num_classes=3), seed=0)
+    torch.save({"model": state}, root / "checkpoint.pth")
+    return root
+
+
+def run(line, folder):
+    environment = {**os.environ, "EDGE_CONVNEXT_CACHE": str(folder / "cache")}
+    arguments = shlex.split(line)[1:]
+    if arguments[0] == "build":
+        arguments += ["--rounds", "6"]  # timings are not what is tested
+    elif arguments[0] == "train":
+        arguments += ["--epochs", "1"]
+    code = "from edge_convnext.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_works(folder):
+    lines = commands()
+    assert len(lines) >= 7
+    # The demo is run whole by tests/test_demo.py; what it writes is made here by a quick build.
+    quick = "edge-convnext build --weights checkpoint.pth --data images --image-size 64"
+    for line in (quick, *lines):
+        result = run(line, folder)
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+        assert "Traceback" not in result.stderr
+        assert "Warning" not in result.stderr, f"{line}\n{result.stderr}"
+    assert Report.read(folder / "build" / "atto-int8" / "report.json").accuracy is not None
+
+
+@pytest.mark.slow
+def test_every_python_block_of_the_readme_works(folder):
+    environment = {**os.environ, "EDGE_CONVNEXT_CACHE": str(folder / "cache")}
+    code = "\n".join(blocks("python"))
+    assert "load_model" in code
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_inline_commands_of_the_readme_exist():
+    from typer.testing import CliRunner
+
+    from edge_convnext.cli import app
+
+    for line in set(re.findall(r"`(edge-convnext [a-z ]+?)`", README)):
+        words = line.split()[1:]
+        shown = CliRunner().invoke(app, [*words, "--help"])
+        assert shown.exit_code == 0, line
