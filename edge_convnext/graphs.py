@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName, Weights
 from edge_convnext.inputs import Inputs
+from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
 from edge_convnext.plans import ENGINE_PLAN, FLOAT_FORMS, RUNTIME_PLANS, Plan
 from edge_convnext.recipe import Recipe
@@ -82,7 +83,14 @@ def make_graphs(
     if recipe.precision == "int8" and calibration is not None:
         for plan in dict.fromkeys(plans):
             before = graphs.final(plan, "fp32")
-            graphs.quantized[plan] = steps.quantize(before, plan.placement, calibration, samples)
+            users: list[LintTarget] = [
+                runtime for runtime in runtimes if plan_for(recipe, RUNTIME_PLANS[runtime]) == plan
+            ]
+            if engine and plan == plan_for(recipe, ENGINE_PLAN):
+                users.append("rtx")
+            graphs.quantized[plan] = steps.quantize(
+                before, plan.placement, users, calibration, samples
+            )
     return graphs
 
 

@@ -25,6 +25,7 @@ from edge_convnext.artifacts import (
     Weights,
 )
 from edge_convnext.cache import Cache, Entry, stage_key
+from edge_convnext.lint import LintTarget
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 
@@ -142,27 +143,36 @@ class Steps:
         self,
         model: Step[OnnxModel],
         placement: PlacementName,
+        targets: Sequence[LintTarget],
         calibration: Images,
         samples: Images,
     ) -> Step[OnnxModel]:
-        """Quantize, and compare with the float graph in ONNX Runtime."""
+        """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
         before = model.value
         name = f"{before.form}.{placement}.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.lint import require_runnable
             from edge_convnext.quantize import quantize
 
             config = self.recipe.quantize
             batches = calibration.load()
             made = quantize(before, batches, placement, config, folder / name, self.track)
+            warnings = [
+                f"{target}: {finding}"
+                for target in targets
+                for finding in require_runnable(made.path, target)
+            ]
             shown = samples.load()
             parity = _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
-            return {**parity, "quantized_ops": made.quantized_ops}
+            reason = _summarize(warnings)
+            return {**parity, "quantized_ops": made.quantized_ops, "reason": reason}
 
         key = stage_key(
             "quantize/1",
             model=model.digest,
             placement=placement,
+            targets=list(targets),
             config=self.recipe.quantize.model_dump(mode="json"),
             calibration=calibration.digest,
             images=samples.digest,
@@ -260,6 +270,13 @@ def as_step(value: T, entry: Entry, name: str) -> Step[T]:
         reason,
         Parity(**parity) if parity else None,
     )
+
+
+def _summarize(warnings: Sequence[str]) -> str | None:
+    if not warnings:
+        return None
+    more = f" (and {len(warnings) - 1} more like it)" if len(warnings) > 1 else ""
+    return f"{warnings[0]}{more}"
 
 
 def _parity_result(reference: Logits, candidate: Logits) -> dict[str, Any]:
