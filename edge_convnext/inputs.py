@@ -190,7 +190,9 @@ def _train_demo(
     step = _load_weights(recipe, str(trained.folder / _WEIGHTS), cache, versions)
     spent = 0.0 if trained.cached else trained.seconds
     reason = f"the demo's own model, trained in {trained.result['seconds']:.0f} s"
-    return replace(step, seconds=step.seconds + spent, reason=reason)
+    info = replace(step.value.info, weights_source="the demo, trained here on digits")
+    named = replace(step.value, info=info)
+    return replace(step, value=named, seconds=step.seconds + spent, reason=reason)
 
 
 def _load_weights(

@@ -113,7 +113,8 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     options = list_options(recipe, graphs, runtimes or ("onnxruntime",), _has_bf16(runtimes))
     evaluation = None
     if inputs.evaluation is not None:
-        shippable = [option for option in options if option.may_ship]
+        any_ships = recipe.precision == "fp32"  # whichever float form is fastest
+        shippable = [option for option in options if option.may_ship or any_ships]
         evaluation = evaluate_options(
             shippable, inputs.weights, inputs.evaluation, steps, machine["fingerprint"]
         )

@@ -7,6 +7,7 @@ stage before on the same real images, and is cached with it: equal bytes give eq
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -158,11 +159,11 @@ class Steps:
             config = self.recipe.quantize
             batches = calibration.load()
             made = quantize(before, batches, placement, config, folder / name, self.track)
-            warnings = [
-                f"{target}: {finding}"
+            warnings = Counter(
+                f"{target} {finding.rule}"
                 for target in targets
                 for finding in require_runnable(made.path, target)
-            ]
+            )
             shown = samples.load()
             parity = _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
             reason = _summarize(warnings)
@@ -272,11 +273,11 @@ def as_step(value: T, entry: Entry, name: str) -> Step[T]:
     )
 
 
-def _summarize(warnings: Sequence[str]) -> str | None:
+def _summarize(warnings: Counter[str]) -> str | None:
+    """Such as `lint: onnxruntime float-kernel x5`; `lint.Finding` explains each rule."""
     if not warnings:
         return None
-    more = f" (and {len(warnings) - 1} more like it)" if len(warnings) > 1 else ""
-    return f"{warnings[0]}{more}"
+    return "lint: " + ", ".join(f"{rule} x{count}" for rule, count in warnings.items())
 
 
 def _parity_result(reference: Logits, candidate: Logits) -> dict[str, Any]:

@@ -1,0 +1,424 @@
+import csv
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+from builds import run_command, scratch, write_checkpoint, write_images
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import edge_convnext
+from edge_convnext import measure
+from edge_convnext.artifacts import METADATA_KEY
+from edge_convnext.cache import Cache
+from edge_convnext.convnext import architecture
+from edge_convnext.engine import why_no_rtx
+from edge_convnext.errors import RecipeError
+from edge_convnext.files import sha256_file
+from edge_convnext.recipe import make_recipe
+from edge_convnext.report import STAGES, Report
+
+CLASSES = ("ant", "b|ee", "crème")  # in a table, one is markup and one is not ASCII
+TRAIN, VAL, CALIBRATION = 6, 5, 6  # images: per class, per class, drawn
+SIZE = 32
+QUICK = {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1}
+ON_CPU = {"targets": ["cpu"], "runtime": "onnxruntime"}
+RTX = why_no_rtx() is None
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    counts = {f"train/{name}": TRAIN for name in CLASSES} | {f"val/{name}": VAL for name in CLASSES}
+    write_images(folder / "images", counts)
+    write_checkpoint(folder / "weights.pth", len(CLASSES))
+    return folder
+
+
+def make(root, **fields):
+    """A quick recipe on the images and weights of `root`."""
+    return make_recipe(
+        {
+            "load": {"weights": str(root / "weights.pth")},
+            "data": {"source": str(root / "images")},
+            "preprocess": {"image_size": SIZE},
+            "quantize": {"subset_size": CALIBRATION},
+            "benchmark": QUICK,
+            **fields,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def first(root):
+    """One whole build of a real size: every runtime and target that there is."""
+    recipe = make(root, benchmark={**QUICK, "rounds": 6})
+    return edge_convnext.build(recipe, root / "first", cache=Cache(root / "cache"))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Turn `atto` into a network that exports in a moment; use a cache of its own with it."""
+    monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
+
+
+@pytest.fixture
+def build_small(small, root, tmp_path_factory):
+    """Build with the small network, and check what holds of every build."""
+    folder = tmp_path_factory.mktemp("small")
+    cache = Cache(root / "small-cache")
+
+    def build(require=None, classes=len(CLASSES), in_channels=3, **fields):
+        weights = write_checkpoint(folder / "weights.pth", classes, in_channels)
+        fields = {"load": {"weights": str(weights)}, **ON_CPU, **fields}
+        report = edge_convnext.build(
+            make(root, **fields), folder / "out", require=require, cache=cache
+        )
+        check_report(report, folder / "out")
+        assert scratch(cache.root) == []
+        return report, folder / "out"
+
+    return build
+
+
+def artifacts_of(report):
+    """Every file that a stage or one of its variants names."""
+    entries = [entry for stage in report.stages for entry in (stage, *stage.variants)]
+    return [entry.artifact for entry in entries if entry.artifact is not None]
+
+
+def check_report(report, folder):
+    """What is on disk is what the report says."""
+    assert Report.read(folder / "report.json") == report
+    assert tuple(stage.name for stage in report.stages) == STAGES
+    assert {path.name for path in folder.iterdir()} == {
+        *(file.path for file in report.outputs),
+        "report.json",
+        "report.md",
+    }
+    for file in (*report.outputs, *artifacts_of(report)):
+        path = folder / file.path
+        assert sha256_file(path) == file.sha256
+        assert path.stat().st_size == file.bytes
+
+
+def statuses(report):
+    return {stage.name: stage.status for stage in report.stages}
+
+
+def hashes(report, stage):
+    """SHA-256 of what a stage made, by form, placement and precision."""
+    return {
+        (made.form, made.placement, made.precision): made.artifact.sha256
+        for made in report.stage(stage).variants
+    }
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def images_of(root, side):
+    return {sha256_file(path): path for path in (root / "images" / side).rglob("*.png")}
+
+
+def files_of(report):
+    return {file.path for file in report.outputs}
+
+
+@pytest.mark.slow
+def test_every_stage_of_a_build_is_done_and_on_disk(first, root):
+    check_report(first, root / "first")
+    expected = dict.fromkeys(STAGES, "done")
+    if not RTX:
+        expected["engine"] = "not_run"
+    assert statuses(first) == expected
+    assert set(hashes(first, "export")) == {
+        (form, None, "fp32") for form in ("raw", "linear", "conv")
+    }
+    for variant in first.stage("quantize").variants:
+        assert variant.quantized_ops == 29
+    for name in ("fold", "export", "simplify", "quantize"):
+        stage = first.stage(name)
+        for entry in (stage, *stage.variants):
+            assert entry.parity.n_images == CALIBRATION
+            assert entry.parity.max_abs_err < (0.5 if name == "quantize" else 1e-4)
+    assert first.verdict.ship in ("int8", "fp32")
+    assert first.verdict.passed
+    assert scratch(root / "cache") == []
+
+
+@pytest.mark.slow
+def test_the_report_says_what_was_built_from_what(first, root):
+    assert first.model.num_classes == len(CLASSES)
+    assert first.model.classes == CLASSES
+    assert first.model.weights.source == "weights.pth"
+    assert first.model.weights.sha256 == sha256_file(root / "weights.pth")
+    assert first.recipe["preprocess"]["image_size"] == SIZE
+    assert first.recipe["preprocess"]["interpolation"] == "bilinear"  # resolved, not null
+    data = first.data
+    assert (data.n_train, data.n_val, data.n_calibration) == (
+        TRAIN * len(CLASSES),
+        VAL * len(CLASSES),
+        CALIBRATION,
+    )
+    assert first.banner is None
+    text = (root / "first" / "report.md").read_text(encoding="utf-8")
+    assert f"ship {first.verdict.ship}" in text
+    assert r"b\|ee" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not RTX, reason="TensorRT for RTX is not installed")
+def test_the_engine_has_an_int8_kernel_per_quantized_operation(first):
+    (variant,) = first.stage("engine").variants
+    assert variant.engine.int8_kernels == 29
+    assert variant.engine.compute_capabilities == ("8.6", "8.9", "12.0")
+    assert "not timed" in first.stage("engine").reason
+    assert {"model.int8.rtx.engine", "model.int8.rtx.engine.json"} <= files_of(first)
+
+
+@pytest.mark.slow
+def test_calibration_images_are_drawn_evenly_from_the_training_side(first, root):
+    rows = read_csv(root / "first" / "calibration.csv")
+    for row in rows:
+        assert sha256_file(root / "images" / row["path"]) == row["sha256"]
+    per_class = Counter(Path(row["path"]).parent.as_posix() for row in rows)
+    assert per_class == {f"train/{name}": CALIBRATION // len(CLASSES) for name in CLASSES}
+    assert not {row["sha256"] for row in rows} & images_of(root, "val").keys()
+
+
+@pytest.mark.slow
+def test_predictions_are_kept_per_image_and_add_up(first, root):
+    rows = read_csv(root / "first" / "predictions.csv")
+    images = images_of(root, "val")
+    assert {row["sha256"] for row in rows} == images.keys()
+    assert len(rows) == VAL * len(CLASSES) == first.accuracy.n_images
+    for row in rows:
+        assert row["label"] == images[row["sha256"]].parent.name
+    for precision in ("fp32", "int8"):
+        right = sum(row[f"{precision}_top1"] == row["label"] for row in rows)
+        measured = getattr(first.accuracy, precision)
+        assert measured.top1_pct == pytest.approx(100 * right / len(rows))
+        assert measured.top5_pct is None  # three classes
+        assert list(measured.per_class) == list(CLASSES)
+    same = sum(row["fp32_top1"] == row["int8_top1"] for row in rows)
+    assert first.accuracy.agreement_pct == pytest.approx(100 * same / len(rows))
+    low, high = first.accuracy.top1_drop_ci95_pp
+    assert low < first.accuracy.top1_drop_pp < high
+
+
+@pytest.mark.slow
+def test_the_shipped_model_predicts_what_the_report_counted(first, root):
+    model = edge_convnext.load_model(root / "first" / "model.int8.onnx")
+    assert model.runtime.describe().name in first.benchmark.chosen
+    for row in read_csv(root / "first" / "predictions.csv"):
+        (prediction,) = model.predict([images_of(root, "val")[row["sha256"]]])
+        if float(row["int8_margin"]) > 1e-3:
+            assert prediction.label == row["int8_top1"]
+
+
+@pytest.mark.slow
+def test_the_timings_name_the_files_that_were_shipped(first):
+    benchmark = first.benchmark
+    assert benchmark.chosen.startswith("model.int8.onnx ")
+    assert benchmark.best_float.split()[1] == benchmark.chosen.split()[1]  # the same runtime
+    for name in (benchmark.chosen, benchmark.best_float, benchmark.raw_fp32):
+        assert benchmark.row(name, 1).rounds == 6
+    for field in ("speedup_vs_raw_fp32", "speedup_vs_best_float"):
+        assert getattr(benchmark, field) > 0
+        assert getattr(benchmark, f"{field}_ci95") is not None
+
+
+@pytest.mark.slow
+def test_the_models_carry_their_classes_and_no_path_of_this_machine(first, root):
+    for name in ("model.fp32.onnx", "model.int8.onnx"):
+        path = root / "first" / name
+        assert str(root).encode() not in path.read_bytes()
+        metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        fields = json.loads(metadata[METADATA_KEY])
+        assert tuple(fields["classes"]) == CLASSES
+        assert fields["precision"] == name.split(".")[1]
+        assert fields["preprocess"]["image_size"] == SIZE
+        assert re.search(r"torch \S+, onnx \S+", fields["tools"])
+
+
+@pytest.mark.slow
+def test_an_identical_build_does_no_stage_again(first, root):
+    again = run_command(
+        "build", "--weights", "weights.pth", "--data", root / "images", "--image-size", SIZE,
+        "--calibration-size", CALIBRATION, "--batch", 1, "--rounds", 1, "--out", "again",
+        "--require", "fp16", "--json", cwd=root, cache=root / "cache",
+    )  # fmt: skip
+    assert again.returncode == 1  # an INT8 build can't give what was required
+    assert again.stderr == ""
+    report = Report.model_validate_json(again.stdout)  # one document, alone
+    assert report == Report.read(root / "again" / "report.json")
+    assert not report.verdict.passed
+    assert "Required was FP16." in report.verdict.reasons
+    expected = {
+        name: "cached" if status == "done" else status for name, status in statuses(first).items()
+    }
+    assert statuses(report) == {**expected, "benchmark": "done"}
+    for stage in ("export", "simplify", "quantize"):
+        assert hashes(report, stage) == hashes(first, stage)
+    assert report.stage("load").artifact.sha256 == first.stage("load").artifact.sha256
+    assert report.accuracy.candidates[0] in first.accuracy.candidates
+
+
+@pytest.mark.slow
+def test_another_placement_runs_from_quantize_on(first, root):
+    recipe = make(root, quantize={"subset_size": CALIBRATION, "placement": "weighted"}, **ON_CPU)
+    report = edge_convnext.build(recipe, root / "weighted", cache=Cache(root / "cache"))
+    check_report(report, root / "weighted")
+    assert statuses(report) == {
+        "load": "cached",
+        "fold": "cached",
+        "export": "cached",
+        "simplify": "cached",
+        "quantize": "done",
+        "engine": "not_run",
+        "evaluate": "done",
+        "benchmark": "done",
+    }
+    assert set(hashes(report, "quantize")) == {("linear", "weighted", "int8")}
+    assert report.stage("quantize").variants[0].quantized_ops == 41  # with 12 depthwise ones
+    assert hashes(report, "export") == hashes(first, "export")
+
+
+def test_another_number_of_calibration_images_exports_nothing_again(build_small):
+    fields = {"load": {"weights": "random"}, "data": {}, "targets": ["tensorrt"]}
+    build_small(quantize={"subset_size": 40}, **fields)
+    report, _ = build_small(quantize={"subset_size": 33}, **fields)
+    stages = ("load", "fold", "export", "simplify", "quantize")
+    assert [statuses(report)[name] for name in stages] == [*["cached"] * 4, "done"]
+
+
+def test_fp32_ships_one_float_whichever_form_won(build_small, monkeypatch):
+    real = measure.benchmark
+
+    def favour(candidates, images, config, *rest):
+        """Make the raw form win: by an accident of one round, or in every one of six."""
+        result = real(candidates, images, config, *rest)
+        slow = [
+            row if row.form == "raw" else replace(
+                row,
+                latency_ms_p50=row.latency_ms_p50 + 1e3,
+                round_latency_ms_p50=tuple(ms + 1e3 for ms in row.round_latency_ms_p50),
+            )
+            for row in result.rows
+        ]  # fmt: skip
+        return replace(result, rows=tuple(slow))
+
+    monkeypatch.setattr(measure, "benchmark", favour)
+    for rounds, shipped in ((1, "linear"), (6, "raw")):
+        report, _ = build_small(precision="fp32", benchmark={**QUICK, "rounds": rounds})
+        assert files_of(report) == {"model.fp32.onnx", "predictions.csv"}
+        assert statuses(report)["quantize"] == "not_run"
+        assert report.stage("quantize").reason == "the precision is fp32"
+        assert report.verdict.ship == "fp32"
+        assert (report.accuracy.int8, report.accuracy.fp16) == (None, None)
+        assert report.accuracy.agreement_pct == 100.0
+        assert report.benchmark.chosen.startswith("model.fp32.onnx ")
+        assert report.benchmark.row(report.benchmark.chosen, 1).form == shipped
+
+
+def test_fp16_is_built_and_evaluated(build_small):
+    report, folder = build_small(precision="fp16")
+    assert files_of(report) == {"model.fp16.onnx", "model.fp32.onnx", "predictions.csv"}
+    assert report.accuracy.fp16 is not None
+    assert report.accuracy.int8 is None
+    assert report.stage("export").parity.max_abs_err < 0.05
+    assert ("linear", None, "fp16") in hashes(report, "simplify")
+    half, full = (folder / f"model.{name}.onnx" for name in ("fp16", "fp32"))
+    assert half.stat().st_size < 0.7 * full.stat().st_size
+    assert read_csv(folder / "predictions.csv")[0].keys() >= {"fp16_top1", "fp16_margin"}
+
+
+def test_random_weights_are_timed_and_not_judged(build_small):
+    report, _ = build_small(load={"weights": "random"}, data={})
+    assert report.accuracy is None
+    assert statuses(report)["evaluate"] == "not_run"
+    assert "random" in report.stage("evaluate").reason
+    assert report.verdict.ship == "undecided"
+    assert report.model.weights.source == "random"
+    assert any("digits" in note for note in report.notes)
+    assert "predictions.csv" not in files_of(report)
+
+
+def test_random_weights_need_no_training_images(build_small, tmp_path):
+    source = write_images(tmp_path / "images", {"val/ant": 3, "val/bee": 3})
+    report, _ = build_small(
+        load={"weights": "random"}, data={"source": str(source)}, precision="fp32"
+    )
+    assert report.stage("fold").parity.n_images == 6
+    assert report.accuracy is None
+
+
+def test_without_folds_the_raw_graph_is_quantized(build_small):
+    report, _ = build_small(fold={"enabled": False}, simplify={"enabled": False})
+    assert {key[0] for key in hashes(report, "export")} == {"raw"}
+    assert set(hashes(report, "quantize")) == {("raw", "pointwise", "int8")}
+    for name, reason in (("fold", "--no-fold"), ("simplify", "--no-simplify")):
+        assert (report.stage(name).status, report.stage(name).reason) == ("skipped", reason)
+
+
+@pytest.mark.skipif(not RTX, reason="TensorRT for RTX is not installed")
+def test_an_engine_alone_decides_nothing(build_small):
+    report, _ = build_small(require="int8", targets=["rtx"], runtime="auto")
+    assert (report.benchmark, statuses(report)["benchmark"]) == (None, "not_run")
+    assert report.stage("benchmark").reason == "cpu is not among the targets"
+    assert statuses(report)["engine"] == "done"
+    assert report.verdict.ship == "undecided"
+    assert not report.verdict.passed
+    assert {key[0] for key in hashes(report, "export")} == {"linear"}
+
+
+def test_a_static_batch_is_timed_as_it_is(build_small):
+    fields = {"export": {"batch": 4}, "simplify": {"enabled": False}}
+    quick = {name: value for name, value in QUICK.items() if name != "batches"}
+    report, folder = build_small(benchmark=quick, **fields)
+    assert {row.batch for row in report.benchmark.rows} == {4}
+    graph = onnx.load(folder / "model.int8.onnx").graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    assert report.accuracy.n_images == VAL * len(CLASSES)  # 15: the last batch is not full
+    with pytest.raises(RecipeError, match="a graph of batch 4 can't be timed at batch 1"):
+        build_small(**fields)
+
+
+def test_grey_images_are_one_channel_to_the_end(build_small, root):
+    report, folder = build_small(in_channels=1, simplify={"enabled": False})
+    assert report.model.in_channels == 1
+    shape = onnx.load(folder / "model.int8.onnx").graph.input[0].type.tensor_type.shape
+    assert shape.dim[1].dim_value == 1
+    (image, *_) = images_of(root, "val").values()
+    (prediction,) = edge_convnext.load_model(folder / "model.int8.onnx").predict([image])
+    assert prediction.label in CLASSES
+
+
+def test_a_folded_form_without_folds_is_refused(build_small):
+    with pytest.raises(RecipeError, match="the form 'conv' is written on folded weights"):
+        build_small(fold={"enabled": False}, export={"form": "conv"})
+
+
+def test_a_build_replaces_its_own_files_and_no_others(build_small, root):
+    fields = {"targets": ["tensorrt"], "runtime": "auto"}
+    _, folder = build_small(**fields)
+    theirs = (folder / "model.best.onnx", folder / "model.py", folder / "notes" / "report.md")
+    theirs[2].parent.mkdir()
+    for path in theirs:
+        path.write_text("the user's own")
+    (folder / "model.fp16.onnx").write_text("of an older build")
+    report = edge_convnext.build(
+        make(root, load={"weights": str(folder.parent / "weights.pth")}, **fields),
+        folder,
+        cache=Cache(root / "small-cache"),
+    )
+    assert [path.read_text() for path in theirs] == ["the user's own"] * 3
+    assert not (folder / "model.fp16.onnx").exists()
+    assert not files_of(report) & {"model.fp16.onnx", "model.best.onnx"}
