@@ -108,6 +108,8 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
         notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    if outcome.recipe.precision == "fp16":
+        notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
     load = outcome.timings.other_load_pct if outcome.timings else None
     if load is not None and load > _QUIET_PCT:
         notes.append(

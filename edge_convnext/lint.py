@@ -134,7 +134,17 @@ def _check_pair(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
 
 
 def _lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    opset = max(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     for node in proto.graph.node:
+        if node.op_type == "Transpose" and opset >= 21 and wiring.quantizer(node.output[0]):
+            # microsoft/onnxruntime#25526, reached through its QDQPropagation
+            yield Finding(
+                "transposed-pair",
+                "error",
+                node.name,
+                f"ONNX Runtime can't load a Transpose of a dequantized value at opset {opset}",
+                "export with --opset 20, or use the placement 'pointwise'",
+            )
         if not wiring.has_quantized_weight(node):
             continue
         if not wiring.is_quantized(node):

@@ -114,7 +114,13 @@ class _Batches:
         return len(self._images)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        return iter(self._track(self._images, "calibrate", len(self)))
+        # One batch ahead: NNCF never asks past the last, and the bar would never be full.
+        told = iter(self._track(self._images, "calibrate", len(self)))
+        ready = next(told)
+        for batch in told:
+            yield ready
+            ready = batch
+        yield ready
 
 
 @contextlib.contextmanager

@@ -80,6 +80,17 @@ def test_the_kernel_of_a_clean_matmul_is_int8_in_onnx_runtime(tmp_path):
     assert "MatMulIntegerToFloat" in optimized_kinds(onnxruntime, tmp_path, quantized_product())
 
 
+@pytest.mark.parametrize(("opset", "rules"), [(20, []), (21, ["transposed-pair"])])
+def test_onnx_runtime_cannot_load_transposed_pairs_of_newer_opsets(tmp_path, opset, rules):
+    model = quantized_product()
+    model.opset_import[0].version = opset
+    transpose = onnx.helper.make_node("Transpose", ["dq"], ["turned"], "turn", perm=[0, 2, 1, 3])
+    product = next(node for node in model.graph.node if node.op_type == "MatMul")
+    product.input[0] = "turned"
+    model.graph.node.insert(2, transpose)
+    assert [found.rule for found in lint_graph(tmp_path, model, "onnxruntime")] == rules
+
+
 @pytest.mark.parametrize("kind", ["Conv", "MatMul"])
 def test_weights_with_a_zero_point_are_flagged_for_openvino(tmp_path, kind):
     (finding,) = lint_graph(tmp_path, quantized_product(kind, weight_zero=3), "openvino")

@@ -279,11 +279,12 @@ def test_progress_is_told_and_the_terminal_left_alone(tmp_path, product, capfd):
 
     def track(items, what, total=None):
         told.append((what, total))
-        return items
+        yield from items
+        told.append("full")
 
     batches = [IMAGES[:, 0, 0, :CHANNELS]] * 3
     quantize(product, batches, "pointwise", PLAIN, tmp_path / "int8.onnx", track)
-    assert told == [("calibrate", 3)]
+    assert told == [("calibrate", 3), "full"]
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,0 +1,394 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builds import environment, write_images
+from tiny_graph import write_graph
+
+import edge_convnext
+from edge_convnext import pipeline
+from edge_convnext.artifacts import ModelInfo, Preprocess
+from edge_convnext.cache import Cache
+from edge_convnext.cli import main
+from edge_convnext.errors import RecipeError
+from edge_convnext.recipe import load_recipe
+
+HEAVY = "torch onnx onnxruntime nncf openvino tensorrt tensorrt_rtx sklearn scipy onnxsim"
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.fixture
+def call(monkeypatch, capfd, tmp_path):
+    """Run the entry point here: exit code, stdout, stderr."""
+    monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edge-convnext", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capfd.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    yield run
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Small built models: `dynamic`, and `static` for batch 4 alone."""
+    pytest.importorskip("torch", reason="the build extra is not installed")
+    from edge_convnext.convnext.architecture import Architecture
+    from edge_convnext.convnext.network import random_state
+    from edge_convnext.export import export_onnx
+    from edge_convnext.recipe import ExportConfig
+    from edge_convnext.weights import save_weights
+
+    folder = tmp_path_factory.mktemp("models")
+    shape = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), len(CLASSES))
+    info = ModelInfo("convnextv2_atto", 3, 3, CLASSES, Preprocess(32), "w.pth", "0" * 64, None)
+    weights = save_weights(random_state(shape, 0), shape, info, folder / "weights.safetensors")
+    larger = replace(weights, info=replace(info, preprocess=Preprocess(64)))
+    for name, source, batch in (
+        ("dynamic", weights, "dynamic"),
+        ("static", weights, 4),
+        ("larger", larger, "dynamic"),
+    ):
+        config = ExportConfig(batch=batch)
+        export_onnx(source, "raw", "fp32", config, folder / f"{name}.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    counts = {f"{side}/{name}": 2 for side in ("train", "val") for name in CLASSES}
+    return write_images(tmp_path_factory.mktemp("data") / "images", counts)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "--help", "build --help", "models --json", "build --recipe potatoe"]
+)
+def test_starting_imports_nothing_heavy(line, tmp_path):
+    code = (
+        "import sys\nfrom edge_convnext.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"assert not set('{HEAVY}'.split()) & set(sys.modules), sys.modules.keys()"
+    )
+    arguments = [sys.executable, "-c", code, *line.split()]
+    result = subprocess.run(
+        arguments, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_built_model_runs_without_what_built_it(models, images, runtime):
+    pytest.importorskip(runtime)
+    code = (
+        "import sys, edge_convnext\n"
+        "from edge_convnext.predict import load_model\n"
+        f"assert not set('{HEAVY}'.split()) & set(sys.modules)\n"
+        f"model = edge_convnext.load_model({str(models / 'dynamic.onnx')!r}, {runtime!r})\n"
+        f"print(model.predict([{str(images / 'val' / 'ant' / '0.png')!r}])[0].label)\n"
+        "heavy = 'torch nncf sklearn scipy onnxsim tensorrt_rtx transformers'\n"
+        "assert not set(heavy.split()) & set(sys.modules), heavy"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--version", 0),
+        ("models", 0),
+        ("recipes", 0),
+        ("doctor", 0),
+        ("cache info", 0),
+        ("cache prune", 0),
+        ("", 2),
+        ("buidl", 2),
+        ("build --no-such-flag", 2),
+        ("build --precision int4", 2),
+        ("build --image-size big", 2),
+        ("models --image-size 8", 2),
+        ("cache prune --older-than-days -1", 2),
+        ("predict", 2),
+        ("eval model.onnx", 2),
+        ("build --recipe potatoe", 3),
+        ("build --model attoo", 3),
+        ("build --weights missing.pth --data missing", 3),
+        ("build --data missing", 3),
+        ("predict missing.onnx missing.png", 3),
+        ("eval missing.onnx --data missing", 3),
+        ("bench missing.onnx", 3),
+    ],
+)
+def test_the_exit_code_tells_usage_from_our_errors(call, tmp_path, line, code):
+    found, _, err = call(*line.split())
+    assert found == code
+    if code == 3:
+        assert err.count("\n") == 1
+        assert err.startswith("error: ")
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize("line", ["models", "recipes", "doctor", "cache info", "cache prune"])
+def test_json_is_one_document_alone_on_stdout(call, line):
+    code, out, err = call(*line.split(), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)
+
+
+def test_models_tells_sizes_and_who_published_what(call):
+    _, out, _ = call("models", "--json", "--image-size", 224)
+    rows = {row["model"]: row for row in json.loads(out)["models"]}
+    assert rows["convnextv2_atto"]["params"] == 3_708_400
+    assert rows["convnextv2_atto"]["published_top1_pct"] == 76.64
+    assert rows["convnextv1_atto"]["published_top1_pct"] is None
+    assert 4.4e9 < rows["convnextv2_tiny"]["macs"] < 4.5e9
+    _, text, _ = call("models")
+    assert all(name in text for name in rows)
+
+
+def test_recipes_are_listed_with_what_they_are_for(call):
+    _, out, _ = call("recipes", "--json")
+    listing = json.loads(out)
+    names = {row["name"]: row for row in listing["recipes"]}
+    assert names["potato"]["image_size"] == 128
+    assert Path(listing["folder"]).is_dir()
+    _, text, _ = call("recipes")
+    assert load_recipe("demo").about.split()[0] in text
+
+
+def test_the_cache_is_counted_and_pruned(call, tmp_path):
+    cache = Cache(tmp_path / "cache")
+    for key in ("a" * 64, "b" * 64):
+        cache.run("export", key, lambda folder: {"n": (folder / "x").write_text("1234")})
+    _, out, _ = call("cache", "info", "--json")
+    assert json.loads(out)["stages"]["export"]["entries"] == 2
+    assert json.loads(out)["folder"] == str(cache.root)
+    assert "export" in call("cache", "info")[1]
+    assert json.loads(call("cache", "prune", "--json")[1]) == {"removed": 0, "freed_bytes": 0}
+    _, out, _ = call("cache", "prune", "--older-than-days", 0, "--json")
+    assert json.loads(out)["removed"] == 2
+    assert not cache.holds("export", "a" * 64)
+
+
+def test_verbose_adds_the_traceback_and_keeps_the_code(call):
+    code, out, err = call("build", "--recipe", "potatoe", "--verbose")
+    assert (code, out) == (3, "")
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("error: no recipe 'potatoe'")
+
+
+def test_a_bug_keeps_its_traceback_and_is_no_failed_gate(call, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(pipeline, "build", fail)
+    code, out, err = call("build")
+    assert (code, out) == (3, "")
+    assert "ZeroDivisionError: a bug" in err
+
+
+def test_a_full_disk_is_one_line(call, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OSError(28, "No space left on device", "/somewhere/model.onnx")
+
+    monkeypatch.setattr(pipeline, "build", fail)
+    code, _, err = call("build", "--quiet")
+    assert code == 3
+    assert err == (
+        "error: /somewhere/model.onnx: No space left on device; "
+        "free some space or choose another --out\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_an_interrupt_says_that_work_is_kept(call, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        signal.raise_signal(signal.SIGINT)
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(pipeline, "build", interrupt)
+    monkeypatch.setattr(os, "_exit", leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    code, _, err = call("build", "--quiet")
+    assert code == 130
+    assert err == "\ninterrupted; finished stages are kept, run again to go on\n"
+
+
+def resolved(call, monkeypatch, *arguments):
+    """The recipe that a command line builds."""
+    seen = {}
+
+    def build(recipe, out, **options):
+        seen.update(recipe=recipe, out=out, **options)
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(pipeline, "build", build)
+    code, _, err = call("build", "--quiet", *arguments)
+    assert (code, err) == (3, "error: stop here\n")
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("flags", "field", "value"),
+    [
+        ("--model pico", "model", "convnextv2_pico"),
+        ("--weights w.pth", "load.weights", "w.pth"),
+        ("--precision fp16", "precision", "fp16"),
+        ("--image-size 96", "preprocess.image_size", 96),
+        ("--resize shortest", "preprocess.resize", "shortest"),
+        ("--crop-pct 0.9", "preprocess.crop_pct", 0.9),
+        ("--interpolation lanczos", "preprocess.interpolation", "lanczos"),
+        ("--data d", "data.source", "d"),
+        ("--calibration c", "data.calibration", "c"),
+        ("--labels l", "data.labels", "l"),
+        ("--calibration-size 7", "quantize.subset_size", 7),
+        ("--skip-bad-images", "data.skip_bad_images", True),
+        ("--target rtx --target cpu", "targets", ("rtx", "cpu")),
+        ("--runtime openvino", "runtime", "openvino"),
+        ("--no-fold", "fold.enabled", False),
+        ("--no-simplify", "simplify.enabled", False),
+        ("--opset 19", "export.opset", 19),
+        ("--export-batch 4", "export.batch", 4),
+        ("--export-batch dynamic", "export.batch", "dynamic"),
+        ("--form conv", "export.form", "conv"),
+        ("--placement all", "quantize.placement", "all"),
+        ("--seed 3", "seed", 3),
+        ("--batch 2 --batch 16", "benchmark.batches", (2, 16)),
+        ("--threads 1", "benchmark.threads", 1),
+        ("--rounds 9", "benchmark.rounds", 9),
+        ("--max-drop 0.25", "evaluate.max_drop_pp", 0.25),
+    ],
+)
+def test_every_flag_overrides_its_field_of_the_recipe(call, monkeypatch, flags, field, value):
+    seen = resolved(call, monkeypatch, "--recipe", "potato", *flags.split())
+    found = seen["recipe"]
+    for part in field.split("."):
+        found = getattr(found, part)
+    assert found == value
+    rest = load_recipe("potato", {field: value})
+    assert seen["recipe"] == rest
+
+
+def test_out_and_require_reach_the_build(call, monkeypatch, tmp_path):
+    seen = resolved(call, monkeypatch, "--out", tmp_path / "there", "--require", "int8")
+    assert (seen["out"], seen["require"]) == (tmp_path / "there", "int8")
+    assert seen["recipe"].name == "demo"
+
+
+def test_a_folder_called_digits_is_the_users_own(call, monkeypatch, tmp_path):
+    seen = resolved(call, monkeypatch, "--weights", "w.pth", "--data", "digits")
+    assert seen["recipe"].data.source == "digits"  # the bundled ones
+    (tmp_path / "digits").mkdir()
+    seen = resolved(call, monkeypatch, "--weights", "w.pth", "--data", "digits")
+    assert seen["recipe"].data.source == str(tmp_path / "digits")
+
+
+def test_predict_names_the_class_of_each_image(call, models, images):
+    paths = [images / "val" / name / "0.png" for name in CLASSES]
+    code, out, err = call("predict", models / "dynamic.onnx", *paths)
+    assert (code, err) == (0, "")
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [line[0] for line in lines] == [str(path) for path in paths]
+    assert {line[1] for line in lines} <= set(CLASSES)
+    _, out, _ = call("predict", models / "static.onnx", *paths, "--json", "--threads", 1)
+    for one, line in zip(json.loads(out), lines, strict=True):
+        assert (one["path"], one["label"]) == (line[0], line[1])
+        assert one["top"][0][0] == one["label"]
+        assert sum(probability for _, probability in one["top"]) == pytest.approx(1.0)
+
+
+def test_predict_refuses_what_is_no_model_or_no_image(call, models, images, tmp_path):
+    image, model = images / "val" / "ant" / "0.png", models / "dynamic.onnx"
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "text.onnx").write_text("not a graph")
+    (tmp_path / "model.int8.rtx.engine").write_bytes(b"ptrt")
+    write_graph(tmp_path / "foreign.onnx")
+    for arguments, reason in (
+        ((model, "missing.png"), "missing.png: can't be decoded (No such file"),
+        ((model, "text.png"), "text.png: not an image"),
+        (("text.onnx", image), "text.onnx: truncated, or not ONNX"),
+        (("foreign.onnx", image), "foreign.onnx: no edge-convnext metadata"),
+        (("model.int8.rtx.engine", image), "an engine runs on the NVIDIA GPU"),
+        ((tmp_path, image), "Is a directory"),
+    ):
+        code, out, err = call("predict", *arguments)
+        assert (code, out) == (3, "")
+        assert err.count("\n") == 1
+        assert reason in err
+
+
+def test_eval_measures_the_evaluation_side(call, models, images):
+    code, out, err = call("eval", models / "dynamic.onnx", "--data", images, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["n_images"] == 6
+    assert list(result["per_class"]) == list(CLASSES)
+    right = sum(one["n"] * one["top1_pct"] / 100 for one in result["per_class"].values())
+    assert result["top1_pct"] == pytest.approx(100 * right / 6)
+    _, text, _ = call("eval", models / "dynamic.onnx", "--data", images, "--quiet")
+    assert f"top-1 {result['top1_pct']:.2f} %" in text
+    assert result["split"] in text
+
+
+def test_eval_stops_at_a_bad_image_or_leaves_it_out(call, models, images, tmp_path):
+    folder = shutil.copytree(images, tmp_path / "images")
+    (folder / "val" / "ant" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    line = ("eval", models / "dynamic.onnx", "--data", folder, "--json")
+    code, out, err = call(*line)
+    assert (code, out) == (3, "")
+    assert "--skip-bad-images" in err
+    _, out, _ = call(*line, "--skip-bad-images")
+    assert json.loads(out)["n_images"] == 5
+
+
+def test_eval_refuses_data_of_other_classes(call, models, tmp_path):
+    folder = write_images(tmp_path / "images", {"val/ant": 1, "val/dog": 1})
+    code, _, err = call("eval", models / "dynamic.onnx", "--data", folder, "--quiet")
+    assert code == 3
+    assert "class 'dog' is not one of the model's 3 classes" in err
+
+
+def test_bench_times_models_against_the_first(call, models):
+    paths = [models / "dynamic.onnx", shutil.copy(models / "dynamic.onnx", models / "copy.onnx")]
+    flags = ("--runtime", "onnxruntime", "--rounds", 1, "--batch", 2)
+    code, out, err = call("bench", *paths, *flags, "--json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)["rows"]
+    assert [row["artifact"] for row in rows] == [f"{path} onnxruntime" for path in paths]
+    assert all((row["batch"], row["latency_ms_p99"]) == (2, None) for row in rows)
+    _, text, _ = call("bench", models / "static.onnx", *flags[:4], "--batch", 4)
+    assert "1.00x" in text
+
+
+def test_bench_refuses_models_that_no_image_fits(call, models):
+    code, _, err = call("bench", models / "dynamic.onnx", models / "larger.onnx")
+    assert code == 3
+    assert "different input sizes" in err
+    code, _, err = call("bench", models / "static.onnx", "--runtime", "onnxruntime", "--quiet")
+    assert code == 3
+    assert "batch 4" in err
+    assert err.count("\n") == 1
+
+
+def test_the_package_exports_what_it_says():
+    for name in edge_convnext.__all__:
+        assert getattr(edge_convnext, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        edge_convnext.nothing  # noqa: B018
