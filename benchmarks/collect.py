@@ -1,6 +1,6 @@
 """Keep the measurements of a build, without the paths of the machine it ran on.
 
-    python benchmarks/collect.py build/atto-int8/report.json potato-atto-224
+    python benchmarks/collect.py build/atto-int8/report.json potato-atto-224 --command "…"
 
 writes `benchmarks/results/<date>-potato-atto-224.json`: the command, model, environment,
 accuracy, timings and verdict as the report has them.

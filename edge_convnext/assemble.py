@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.artifacts import Engine, OnnxModel, Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
 from edge_convnext.evaluate import measure_accuracy
+from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
 from edge_convnext.report import (
     STAGES,
@@ -90,15 +91,9 @@ def assemble_report(
         verdict=verdict,
         folder=str(folder),
         outputs=tuple(FileReport.of(path, folder) for path in outputs),
-        banner=_banner(outcome),
+        banner=DEMO_BANNER if outcome.inputs.demo else None,
         notes=_notes(outcome),
     )
-
-
-def _banner(outcome: Outcome) -> str | None:
-    from edge_convnext.pipeline import DEMO_BANNER
-
-    return DEMO_BANNER if outcome.inputs.demo else None
 
 
 def _notes(outcome: Outcome) -> tuple[str, ...]:
@@ -106,6 +101,14 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
     licence = outcome.inputs.info.weights_licence
     if licence is not None:
         notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
+    splits = outcome.inputs.splits
+    labelled = outcome.evaluation is not None and not outcome.inputs.demo
+    if labelled and splits is not None and splits.by_seed:
+        notes.append(
+            "The data has no split of its own. The accuracies are honest only if the weights "
+            "were trained on the training side drawn here, as `edge-convnext train` with the "
+            "same seed does."
+        )
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
     if outcome.recipe.precision == "fp16":
@@ -117,7 +120,7 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
             "repeat `build` on an idle machine before you trust a speed-up."
         )
     if outcome.engine is not None:
-        notes.append("The engine was built, not timed: no GPU here.")
+        notes.append(f"The engine was {_not_timed(outcome)}.")
     return tuple(notes)
 
 
@@ -143,6 +146,13 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
     fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
     fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
     fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
+    if outcome.chosen is not None:  # what `auto` came to: this recipe makes the same files
+        model = outcome.chosen.model
+        fields["export"]["form"] = model.form
+        if model.placement is not None:
+            fields["quantize"]["placement"] = model.placement
+        if outcome.timings is not None:
+            fields["runtime"] = outcome.chosen.runtime
     return fields
 
 
@@ -367,8 +377,15 @@ def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> V
     )
 
 
+def _not_timed(outcome: Outcome) -> str:
+    if outcome.machine["gpus"]:
+        return "built, not timed: this version times CPU runtimes only"
+    return "built, not timed: no GPU here"
+
+
 def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
-    built, reason = outcome.engine, outcome.engine_reason or "built, not timed: no GPU here"
+    built, reason = outcome.engine, outcome.engine_reason or _not_timed(outcome)
+    absent = outcome.engine_status
     variants = []
     if built is not None:
         variants.append(
@@ -383,7 +400,7 @@ def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
             )
         )
     elif "rtx" in outcome.targets:
-        variants.append(VariantReport(target="rtx", status="not_run", reason=reason))
+        variants.append(VariantReport(target="rtx", status=absent, reason=reason))
     if "tensorrt" in outcome.targets:
         variants.append(
             VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
@@ -391,7 +408,7 @@ def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
         reason = reason if "rtx" in outcome.targets else _CLASSIC_TENSORRT
     return StageReport(
         name="engine",
-        status=built.status if built else "not_run",
+        status=built.status if built else absent,
         reason=reason,
         seconds=built.seconds if built else None,
         artifact=_file(built, folder / built.value.path.name) if built else None,

@@ -154,7 +154,7 @@ def benchmark(
         # Before the timing, so that no child competes with it.
         memory = [
             _try_memory(candidate, inputs, config.threads) if measure_memory else None
-            for candidate in candidates
+            for candidate in track(candidates, f"memory, batch {batch}", len(candidates))
         ]
         before = read_cpu_clock()
         times = _take_turns(models, inputs, config, seed, track)

@@ -31,7 +31,9 @@ __all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
 
 _ENTRY = "entry.json"
 _SCRATCH = "scratch"
+_UNFINISHED = "unfinished"  # states of trainings that can be resumed
 _STALE_SCRATCH_S = 24 * 3600
+_BUSY_S = 3600
 _NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")  # of an entry; of a scratch folder
 
 
@@ -111,12 +113,19 @@ class Cache:
             try:
                 scratch.rename(final)
             except OSError:
-                # Another build finished the same stage first: its entry is as good as ours.
-                if not (final / _ENTRY).is_file():
+                # Another build finished the same stage first. Its bytes may differ from ours (an
+                # engine's do), and they are what lies there.
+                entry, _ = _read(final, key)
+                if entry is None:
                     raise
+                return entry
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
+
+    def unfinished(self, key: str) -> Path:
+        """The file where work that can be resumed keeps its state until it is done."""
+        return self.root / _UNFINISHED / key / "state"
 
     def holds(self, stage: str, key: str) -> bool:
         """Whether an entry is there; `run` still checks its hashes."""
@@ -131,16 +140,20 @@ class Cache:
         return [CacheUsage(stage, len(each), sum(each)) for stage, each in sorted(sizes.items())]
 
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
-        """Remove entries not used for `older_than_days`, and all abandoned scratch folders.
+        """Remove entries not used for `older_than_days`, and what killed runs left.
+
+        What another build may be writing now, changed within the last hour, is left alone.
 
         Returns:
             Entries removed, bytes freed.
         """
-        limit = time.time() - older_than_days * 86400
+        now = time.time()
         removed = freed = 0
         for folder in self._folders():
             marker = folder / _ENTRY
-            if marker.is_file() and marker.stat().st_mtime > limit:
+            finished = marker.is_file()
+            age_s = now - (marker if finished else folder).stat().st_mtime
+            if age_s < (older_than_days * 86400 if finished else _BUSY_S):
                 continue
             freed += _size_bytes(folder)
             shutil.rmtree(folder, ignore_errors=True)
@@ -148,7 +161,7 @@ class Cache:
         return removed, freed
 
     def _folders(self) -> Iterator[Path]:
-        """Entries and scratch folders.
+        """Entries, scratch folders and unfinished trainings.
 
         Nothing else is ever counted or removed: the environment may name a folder that holds
         more than a cache.

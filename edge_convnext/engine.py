@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.artifacts import Engine, OnnxModel
+from edge_convnext.artifacts import METADATA_KEY, Engine, OnnxModel
 from edge_convnext.builder_log import parse_kernels
 from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.files import atomic_path, sha256_file
@@ -99,7 +99,7 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
 
 
 def sidecar_path(engine: Path) -> Path:
-    """The JSON file beside an engine: builder, devices, kernels, profile, source graph."""
+    """The JSON file beside an engine: builder, devices, kernels, profile, graph and model."""
     return engine.with_name(f"{engine.name}.json")
 
 
@@ -136,8 +136,21 @@ def _describe(model: OnnxModel, config: EngineConfig, built: _Built) -> str:
         "kernels": built.kernels,
         "int8_kernels": built.int8_kernels,
         "profile": built.profile,
+        "model": _read_metadata(model.path),
     }
     return json.dumps(facts, indent=2) + "\n"
+
+
+def _read_metadata(path: Path) -> dict[str, Any] | None:
+    """Weights, licence, classes and preprocessing, which an engine has no place for."""
+    import onnx
+
+    proto = onnx.load(str(path), load_external_data=False)
+    found = {entry.key: entry.value for entry in proto.metadata_props}
+    if METADATA_KEY not in found:
+        return None
+    fields: dict[str, Any] = json.loads(found[METADATA_KEY])
+    return fields
 
 
 def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Path) -> _Built:

@@ -31,6 +31,7 @@ __all__ = ["INPUT_NAME", "OUTPUT_NAME", "export_onnx"]
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
+_MAX_PROTOBUF_BYTES = 2**31 - 2**20  # protobuf's limit, less the graph itself
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _WEIGHTED = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",)}
 
@@ -67,6 +68,12 @@ def export_onnx(
             "pip install 'edge-convnext[build]'"
         ) from error
 
+    size_bytes = 4 * weights.architecture.count_params()
+    if size_bytes > _MAX_PROTOBUF_BYTES:
+        raise ExportError(
+            f"{weights.info.model} has {size_bytes / 2**30:.1f} GiB of weights, and an ONNX file "
+            "holds at most 2; choose a smaller model"
+        )
     network: torch.nn.Module = build_network(weights, form)
     if precision == "fp16":
         network = HalfBody(network)

@@ -10,7 +10,7 @@ from edge_convnext.inputs import Inputs
 from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
 from edge_convnext.plans import ENGINE_PLAN, FLOAT_FORMS, RUNTIME_PLANS, Plan
-from edge_convnext.recipe import Recipe
+from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.steps import Images, Step, Steps
 
 __all__ = ["Graphs", "list_options", "make_graphs", "plan_for", "raw_reference"]
@@ -45,7 +45,7 @@ def make_graphs(
     steps: Steps,
     inputs: Inputs,
     runtimes: Sequence[RuntimeName],
-    engine: bool,
+    targets: Sequence[TargetName],
     samples: Images,
     calibration: Images | None,
 ) -> Graphs:
@@ -55,13 +55,13 @@ def make_graphs(
         steps: Of this build.
         inputs: Weights and data.
         runtimes: To be measured; the raw FP32 reference and every float form are made too.
-        engine: Whether an engine is wanted.
+        targets: Where it shall run; beside `cpu`, each needs the graph for TensorRT.
         samples: Real images for the parity checks.
         calibration: None unless INT8 is wanted.
     """
     recipe, graphs = steps.recipe, Graphs()
     plans = [plan_for(recipe, RUNTIME_PLANS[runtime]) for runtime in runtimes]
-    if engine or not plans:
+    if set(targets) - {"cpu"} or not plans:
         plans.append(plan_for(recipe, ENGINE_PLAN))
     forms = _float_forms(recipe, plans, measured=bool(runtimes))
     if recipe.fold.enabled:
@@ -86,7 +86,8 @@ def make_graphs(
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, RUNTIME_PLANS[runtime]) == plan
             ]
-            if engine and plan == plan_for(recipe, ENGINE_PLAN):
+            # The rtx engine's builder lints for itself; on the board nobody would.
+            if "tensorrt" in targets and plan == plan_for(recipe, ENGINE_PLAN):
                 users.append("rtx")
             graphs.quantized[plan] = steps.quantize(
                 before, plan.placement, users, calibration, samples
@@ -106,6 +107,9 @@ def list_options(
         bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
     """
     options: list[Option] = []
+    if not runtimes:  # nothing to time: the engine's graph is evaluated in ONNX Runtime
+        graph = graphs.final(plan_for(recipe, ENGINE_PLAN), recipe.precision)
+        return [Option(graph, "onnxruntime", "f32", may_ship=True)]
     for runtime in runtimes:
         plan = plan_for(recipe, RUNTIME_PLANS[runtime])
         hinted = bf16 and runtime == "openvino"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
 from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
@@ -39,8 +40,19 @@ from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
 from edge_convnext.steps import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
-__all__ = ["Inputs", "image_batches", "is_demo", "prepare_inputs", "prepare_training"]
+__all__ = [
+    "DEMO_BANNER",
+    "Inputs",
+    "image_batches",
+    "is_demo",
+    "prepare_inputs",
+    "prepare_training",
+]
 
+DEMO_BANNER = (
+    "demo: a model trained here on scikit-learn's handwritten digits. For your own: "
+    "edge-convnext build --model atto --weights FILE --data DIR"
+)
 _WEIGHTS = "weights.safetensors"
 _CALIBRATION_BATCH = 10
 
@@ -112,20 +124,21 @@ def image_batches(
 ) -> Images:
     """The images of `samples`, preprocessed, decoded once on first use.
 
-    With a fixed batch, every batch is full: images that would not fill one are left out, and
-    repeated where they are fewer than one batch.
+    With a fixed batch, every batch is full: the first images fill up the last one.
     """
     batch = fixed_batch or _CALIBRATION_BATCH
     if fixed_batch is not None:
-        whole = len(samples) // fixed_batch * fixed_batch
-        samples = samples[:whole] or list(islice(cycle(samples), fixed_batch))
+        wanted = -(-len(samples) // fixed_batch) * fixed_batch
+        samples = list(islice(cycle(samples), wanted))
 
     @lru_cache(maxsize=1)
     def load() -> list[NDArray[np.float32]]:
         return list(iter_batches(samples, info.preprocess, batch, info.in_channels))
 
     content = [sample.sha256 for sample in samples]
-    text = repr((content, asdict(info.preprocess), info.in_channels, batch))
+    # Decoding and resizing are Pillow's: another version may give other pixels.
+    tools = (PIL.__version__, np.__version__)
+    text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
 
@@ -167,7 +180,7 @@ def _train_demo(
         config=recipe.train.model_dump(mode="json"),
         data=[splits.train.digest if splits.train else None, splits.val.digest],
         seed=recipe.seed,
-        tools={name: versions.get(name) for name in ("edge-convnext", "torch")},
+        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "pillow")},
     )
 
     def make(folder: Path) -> dict[str, Any]:
@@ -181,7 +194,7 @@ def _train_demo(
             folder / _WEIGHTS,
             seed=recipe.seed,
             resume=True,
-            state_path=cache.root / "unfinished" / key,
+            state_path=cache.unfinished(key),
             track=track,
         )
         return {"top1_pct": result.top1_pct, "seconds": result.seconds}
@@ -253,9 +266,13 @@ def _find_digits(cache: Cache) -> Path:
 def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str, str]:
     """Decode every image once in its life: the verdict is kept by content."""
     digest = sha256_bytes("".join(sorted(sample.sha256 for sample in samples)).encode())
-    key = stage_key("scan/1", images=digest)
-    entry = cache.run("scan", key, lambda _: {"bad": find_bad_images(samples, track=track)})
-    return dict(entry.result["bad"])
+    key = stage_key("scan/1", images=digest, pillow=PIL.__version__)
+    if cache.holds("scan", key):
+        return {}
+    bad = find_bad_images(samples, track=track)
+    if not bad:  # only good news is kept: what could not be read today may be readable tomorrow
+        cache.run("scan", key, lambda _: {})
+    return bad
 
 
 def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights]:
@@ -285,9 +302,9 @@ def _find_calibration(
     if recipe.data.calibration is not None:
         source = Path(recipe.data.calibration)
         data = Path(recipe.data.source) if recipe.data.source else None
-        images = load_calibration(source, data, recipe.data.skip_bad_images, track)
+        images, unread = load_calibration(source, data, recipe.data.skip_bad_images, track)
         bad = _find_bad(images.samples, cache, track)
-        kept = drop_bad_images(Splits(None, images, ""), bad, recipe.data.skip_bad_images)
+        kept = drop_bad_images(Splits(None, images, "", unread), bad, recipe.data.skip_bad_images)
         if evaluation is not None:
             check_explicit_calibration(kept.val, evaluation)
         return draw_calibration(kept.val, None, size, recipe.seed), len(kept.skipped)

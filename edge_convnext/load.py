@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import architecture_names, find_architecture
-from edge_convnext.convnext.hub import IN1K
+from edge_convnext.convnext.hub import IN1K, HubWeights, find_published
 from edge_convnext.errors import LoadError, MissingDependencyError
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.weights import missing_packages, save_weights
@@ -106,7 +106,13 @@ def _find(config: LoadConfig, architecture: Architecture) -> _Source:
     if kind == _HUB:
         return _fetch(architecture.name, revision or None)
     path = Path(config.weights).expanduser()
-    return _Source(path.name, path)
+    published = find_published(path, architecture.name)
+    return _published(path, *published) if published else _Source(path.name, path)
+
+
+def _published(path: Path, name: str, hub: HubWeights) -> _Source:
+    preprocess = Preprocess(resize="shortest", crop_pct=hub.crop_pct, interpolation="bicubic")
+    return _Source(name, path, hub.licence, preprocess)
 
 
 def _fetch(model: str, revision: str | None) -> _Source:
@@ -129,16 +135,15 @@ def _fetch(model: str, revision: str | None) -> _Source:
             found = hf_hub_download(hub.repository, _HUB_FILE, revision=revision)
     except Exception as error:  # the HTTP library, and so its errors, differ by version
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        pinned = f" --revision {revision}" if revision else ""
         raise LoadError(
             f"can't download {hub.repository} from the Hugging Face hub ({reason}); with no "
-            f"network here, fetch its {_HUB_FILE} elsewhere and pass it with --weights"
+            f"network here, run `hf download {hub.repository} {_HUB_FILE}{pinned}` where there is "
+            "one, copy its cache folder (HF_HOME, else ~/.cache/huggingface) here, and try again"
         ) from error
     path = Path(found)
     commit = path.parent.name  # the hub's cache: snapshots/<commit>/<file>
-    preprocess = Preprocess(
-        resize="shortest", crop_pct=hub.crop_pct, interpolation="bicubic"
-    )
-    return _Source(f"{hub.repository}@{commit}", path, hub.licence, preprocess)
+    return _published(path, f"{hub.repository}@{commit}", hub)
 
 
 def _require(asked: Architecture, found: Architecture, config: LoadConfig, path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,9 +19,14 @@ from edge_convnext.artifacts import Engine, Precision, RuntimeName
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import Sample
-from edge_convnext.errors import EngineBuildError, MissingDependencyError, RecipeError
+from edge_convnext.errors import (
+    EngineBuildError,
+    MissingDependencyError,
+    QuantizationError,
+    RecipeError,
+)
 from edge_convnext.graphs import Graphs, list_options, make_graphs, plan_for, raw_reference
-from edge_convnext.inputs import Inputs, image_batches, is_demo, prepare_inputs
+from edge_convnext.inputs import DEMO_BANNER, Inputs, image_batches, is_demo, prepare_inputs
 from edge_convnext.measure import (
     Evaluation,
     Option,
@@ -39,10 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEMO_BANNER", "Outcome", "build", "is_demo"]
 
-DEMO_BANNER = (
-    "demo: a model trained here on scikit-learn's handwritten digits. For your own: "
-    "edge-convnext build --model atto --weights FILE --data DIR"
-)
 _PARITY_IMAGES = 32
 
 
@@ -56,7 +57,8 @@ class Outcome:
     targets: tuple[TargetName, ...]
     graphs: Graphs
     engine: Step[Engine] | None
-    engine_reason: str | None  # why there is none
+    engine_status: Literal["not_run", "failed"]  # where there is none, and why
+    engine_reason: str | None
     options: Sequence[Option]  # evaluated, and raced if there are timings
     raw: Option | None
     evaluation: Evaluation | None
@@ -107,10 +109,10 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     inputs = prepare_inputs(recipe, cache, machine["versions"], track)
     targets, runtimes = _choose_targets(recipe)
     samples, calibration = _choose_images(recipe, inputs)
-    graphs = make_graphs(steps, inputs, runtimes, "rtx" in targets, samples, calibration)
-    engine, engine_reason = _build_engine(steps, graphs, targets)
+    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration)
+    engine, engine_status, engine_reason = _build_engine(steps, graphs, targets)
 
-    options = list_options(recipe, graphs, runtimes or ("onnxruntime",), _has_bf16(runtimes))
+    options = list_options(recipe, graphs, runtimes, _has_bf16(runtimes))
     evaluation = None
     if inputs.evaluation is not None:
         any_ships = recipe.precision == "fp32"  # whichever float form is fastest
@@ -132,8 +134,8 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     rivals = [option for option in options if chosen and option.runtime == chosen.runtime]
     best_float = choose_option(rivals, "fp32", timings, evaluation, budget, batch)
     return Outcome(
-        recipe, inputs, machine, targets, graphs, engine, engine_reason, options, raw,
-        evaluation, timings, timing_seconds, chosen, best_float,
+        recipe, inputs, machine, targets, graphs, engine, engine_status, engine_reason,
+        options, raw, evaluation, timings, timing_seconds, chosen, best_float,
     )  # fmt: skip
 
 
@@ -171,9 +173,9 @@ def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[Runti
     if recipe.runtime == "auto":
         return targets, available_runtimes()
     if recipe.runtime not in available_runtimes():
+        package = "edge-convnext[openvino]" if recipe.runtime == "openvino" else recipe.runtime
         raise MissingDependencyError(
-            f"the runtime {recipe.runtime} is not installed: "
-            f"pip install 'edge-convnext[{recipe.runtime}]'"
+            f"the runtime {recipe.runtime} is not installed: pip install '{package}'"
         )
     return targets, (recipe.runtime,)
 
@@ -197,20 +199,22 @@ def _choose_images(recipe: Recipe, inputs: Inputs) -> tuple[Images, Images | Non
 
 def _build_engine(
     steps: Steps, graphs: Graphs, targets: Sequence[TargetName]
-) -> tuple[Step[Engine] | None, str | None]:
+) -> tuple[Step[Engine] | None, Literal["not_run", "failed"], str | None]:
+    """The engine, or why there is none."""
     if "rtx" not in targets:
-        return None, "rtx is not among the targets"
+        return None, "not_run", "rtx is not among the targets"
     from edge_convnext.engine import why_no_rtx
 
     if reason := why_no_rtx():
-        return None, reason
+        return None, "not_run", reason
     graph = graphs.final(plan_for(steps.recipe, ENGINE_PLAN), steps.recipe.precision)
     try:
-        return steps.engine(graph), None
-    except EngineBuildError as error:
+        return steps.engine(graph), "not_run", None
+    except (EngineBuildError, QuantizationError) as error:
         if steps.recipe.targets != "auto":
             raise
-        return None, str(error)  # nobody asked for this engine: the rest is still worth having
+        # Nobody asked for this engine: the rest of the build is still worth having.
+        return None, "failed", str(error)
 
 
 def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:

@@ -1,6 +1,7 @@
 """What each runtime is given when a recipe says `auto`: measured choices, as data.
 
-On one AVX-512 VNNI server CPU (2 threads, atto, 224 px, batch 1, interleaved; NNCF 3.4):
+On one AVX-512 VNNI server CPU (2 threads, atto, 224 px, batch 1, interleaved, NNCF 3.4;
+benchmarks/README.md):
 
 - OpenVINO runs 1x1 convolutions in NCHW fastest, in float and in INT8.
 - ONNX Runtime runs INT8 MatMul faster than INT8 1x1 convolutions, by about 1.4 times.
@@ -11,13 +12,10 @@ On one AVX-512 VNNI server CPU (2 threads, atto, 224 px, batch 1, interleaved; N
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from edge_convnext.artifacts import FormName, PlacementName, Precision, RuntimeName
+from edge_convnext.artifacts import FormName, PlacementName, RuntimeName
 
-__all__ = ["ENGINE_PLAN", "FLOAT_FORMS", "RUNTIME_PLANS", "Hint", "Plan"]
-
-Hint = Literal["f32", "bf16"]
+__all__ = ["ENGINE_PLAN", "FLOAT_FORMS", "RUNTIME_PLANS", "Plan"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,3 @@ ENGINE_PLAN = Plan("linear", "pointwise")
 
 # Every float form is raced: a verdict compares with the best float, not with a handy one.
 FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
-
-
-def artefact_name(precision: Precision) -> str:
-    """File name of the shipped graph of one precision."""
-    return f"model.{precision}.onnx"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.files import sha256_file
+from edge_convnext.progress import Track, untracked
 from edge_convnext.runtimes import (
     PrecisionHint,
     Runtime,
@@ -58,12 +59,15 @@ class Model:
         self.runtime = runtime
         self.info = info
 
-    def predict(self, images: Sequence[str | Path], batch: int = 8) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[str | Path], batch: int = 8, track: Track = untracked
+    ) -> list[Prediction]:
         """Classify image files.
 
         Args:
             images: Paths; preprocessed as the model's metadata says.
             batch: Images per inference.
+            track: Shows the batches, where there is more than one.
 
         Raises:
             DataError: A file is missing or not an image; the message names it.
@@ -73,7 +77,10 @@ class Model:
 
         paths = [Path(image) for image in images]
         found: list[Prediction] = []
-        for start in range(0, len(paths), batch):
+        starts: Iterable[int] = range(0, len(paths), batch)
+        if len(paths) > batch:
+            starts = track(starts, "classifying", -(-len(paths) // batch))
+        for start in starts:
             part = paths[start : start + batch]
             arrays = [
                 decode_image(path, self.info.preprocess, self.info.in_channels) for path in part
@@ -140,7 +147,12 @@ def read_metadata(path: Path) -> Metadata:
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     info = ModelInfo.from_metadata(metadata, path)
     fields = json.loads(metadata[METADATA_KEY])
-    return Metadata(info, fields["precision"], fields["form"], fields.get("placement"))
+    try:
+        return Metadata(info, fields["precision"], fields["form"], fields.get("placement"))
+    except KeyError as error:
+        raise ArtifactError(
+            f"{path}: its edge-convnext metadata lacks {error}; build it again"
+        ) from error
 
 
 def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
@@ -153,11 +165,19 @@ def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
         return "onnxruntime", None
     digest = sha256_file(path)
     named = next((file.path for file in report.outputs if file.sha256 == digest), None)
+    benchmark = report.benchmark
+    if named is None or benchmark is None:
+        return "onnxruntime", None
     installed = available_runtimes()
     rows = [
         row
-        for row in (report.benchmark.rows if report.benchmark else ())
+        for row in benchmark.rows
         if row.artifact.partition(" ")[0] == named and row.runtime in installed
     ]
-    best = min(rows, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
+    # What the report chose kept within the accuracy budget. Of any other row that is not known,
+    # and only float32 arithmetic is sure to keep what the file was exported with.
+    usable = [row for row in rows if row.artifact == benchmark.chosen] or [
+        row for row in rows if row.precision_hint != "bf16"
+    ]
+    best = min(usable, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
     return ("onnxruntime", None) if best is None else (best.runtime, best.precision_hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -17,6 +16,7 @@ from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.graphs import plan_for
 from edge_convnext.measure import Option
 from edge_convnext.plans import RUNTIME_PLANS
+from edge_convnext.recipe import DIGITS
 
 if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
@@ -43,10 +43,17 @@ def check_writable(folder: Path) -> None:
     """Fail before the first stage, not after the last, when the output can't be written.
 
     Raises:
-        ArtifactError: The folder is a file, or its nearest existing parent can't be written.
+        ArtifactError: The folder is a file, has files of the same names that no build wrote,
+            or its nearest existing parent can't be written.
     """
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder}: is a file; choose another --out")
+    old = _find_old(folder)
+    if old and not any(path.suffix == ".onnx" for path in old):
+        raise ArtifactError(
+            f"{old[0]}: would be overwritten, and there is no model beside it that a build "
+            "wrote; choose another --out"
+        )
     parent = folder
     while not parent.exists():
         parent = parent.parent
@@ -80,8 +87,9 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     if outcome.recipe.precision == "fp32":  # one float is shipped, and the report is about it
         outcome = replace(outcome, chosen=shipped_float(outcome))
     folder.mkdir(parents=True, exist_ok=True)
-    for old in _find_old(folder):
-        old.unlink()
+    # The report first, the models last: at any moment the rest is known to be a build's.
+    for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
+        old.unlink(missing_ok=True)
     names = _copy_models(outcome, folder)
     if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
         root = _data_root(outcome)
@@ -147,15 +155,13 @@ def _write_predictions(outcome: Outcome, folder: Path) -> None:
 
 def _data_root(outcome: Outcome) -> Path:
     """The folder that recorded paths start from: the data's, so that they can be read back."""
-    stated = outcome.recipe.data.calibration or outcome.recipe.data.source
-    source = Path(stated) if stated else Path()
-    if source.is_dir():
-        return source
-    if source.is_file():
-        return source.parent
+    stated = outcome.recipe.data.source or outcome.recipe.data.calibration
+    if stated is not None and stated != DIGITS:
+        source = Path(stated)
+        return source if source.is_dir() else source.parent
     samples = outcome.inputs.calibration.images.samples if outcome.inputs.calibration else ()
     return Path(os.path.commonpath([sample.path.parent for sample in samples]))
 
 
-def _find_old(folder: Path) -> Iterable[Path]:
+def _find_old(folder: Path) -> list[Path]:
     return sorted(folder / name for name in _OURS if (folder / name).is_file())

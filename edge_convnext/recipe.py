@@ -2,7 +2,7 @@
 
 Pydantic stops here. Every field has a default, unknown keys are refused with the nearest
 valid name, and `null` means "not stated": the checkpoint's own value, or the default, applies
-(`pipeline.resolve` writes the resolved values into the report).
+(the report has the resolved values).
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from edge_convnext.artifacts import (
     FormName,
@@ -49,6 +57,7 @@ __all__ = [
 
 DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
+Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 # NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
 # the range from the positive values alone.
@@ -89,7 +98,7 @@ class PreprocessConfig(Section):
     crop_pct: float | None = Field(None, gt=0.0, le=1.0)
     interpolation: Interpolation | None = None
     mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
 
 
 class TrainConfig(Section):
@@ -174,6 +183,11 @@ class BenchmarkConfig(Section):
     min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
     warmup: PositiveInt = 3  # inferences before each round's timing
 
+    @field_validator("batches")
+    @classmethod
+    def _once_each(cls, batches: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(batches))
+
 
 class Recipe(Section):
     """One whole build."""
@@ -182,7 +196,7 @@ class Recipe(Section):
     about: str = ""  # one line for `edge-convnext recipes`
     model: str = "convnextv2_atto"
     precision: Precision = "int8"
-    targets: tuple[TargetName, ...] | Literal["auto"] = "auto"
+    targets: Targets | Literal["auto"] = "auto"
     runtime: RuntimeName | Literal["auto"] = "auto"
     seed: int = Field(0, ge=0)
     load: LoadConfig = LoadConfig()

@@ -101,7 +101,8 @@ def race_models(
     runtimes = available_runtimes() if runtime == "both" else (runtime,)
     if missing := set(runtimes) - set(available_runtimes()):
         name = missing.pop()
-        raise MissingDependencyError(f"{name} is missing: pip install 'edge-convnext[{name}]'")
+        package = "edge-convnext[openvino]" if name == "openvino" else name
+        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
     shapes, candidates = set(), []
     for path in dict.fromkeys(paths):
         metadata = read_metadata(path)

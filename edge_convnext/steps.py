@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from edge_convnext.artifacts import (
     Weights,
 )
 from edge_convnext.cache import Cache, Entry, stage_key
+from edge_convnext.errors import ExportError, QuantizationError
 from edge_convnext.lint import LintTarget
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
@@ -36,6 +37,9 @@ T = TypeVar("T")
 Status = Literal["done", "cached", "skipped"]
 Logits = NDArray[np.float32]
 _LOGITS = "logits.npy"
+# Over the largest logit. Rounding gives 1e-6; anything structural gives 1e-2 and more.
+_MAX_FOLD_ERROR = 1e-4
+_MAX_EXPORT_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,17 @@ class Steps:
 
             folded = fold_weights(weights, folder / "folded.safetensors")
             batches = samples.load()
-            return _parity_result(
-                _torch(weights, "raw", batches), _torch(folded, "linear", batches)
-            )
+            raw, linear = _torch(weights, "raw", batches), _torch(folded, "linear", batches)
+            return _parity_result(raw, linear, _MAX_FOLD_ERROR)
 
-        key = stage_key("fold/1", weights=digest, info=asdict(weights.info), images=samples.digest)
-        entry = self.cache.run("fold", key, make)
+        key = stage_key(
+            "fold/1",
+            weights=digest,
+            info=asdict(weights.info),
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "torch", "safetensors"),
+        )
+        entry = self._run("fold", key, "folding", make)
         folded = replace(weights, path=entry.folder / "folded.safetensors", folded=True)
         return as_step(folded, entry, "folded.safetensors")
 
@@ -101,7 +110,9 @@ class Steps:
 
             export_onnx(weights, form, precision, self.recipe.export, folder / name)
             batches = samples.load()
-            return _parity_result(_torch(weights, form, batches), _onnx(folder / name, batches))
+            limit = _MAX_EXPORT_ERROR if precision == "fp32" else None
+            exported = _onnx(folder / name, batches)
+            return _parity_result(_torch(weights, form, batches), exported, limit)
 
         key = stage_key(
             "export/1",
@@ -109,15 +120,18 @@ class Steps:
             info=asdict(weights.info),
             form=form,
             precision=precision,
-            config=self.recipe.export.model_dump(mode="json"),
+            config=self.recipe.export.model_dump(mode="json", exclude={"form"}),
             images=samples.digest,
-            tools=self._tools("edge-convnext", "torch", "onnx", "onnxscript"),
+            tools=self._tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
         )
-        entry = self.cache.run("export", key, make)
+        entry = self._run("export", key, f"exporting the {form} form, {precision}", make)
         return as_step(OnnxModel(entry.folder / name, precision, form), entry, name)
 
     def simplify(self, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-        """Simplify, or keep the graph with the reason."""
+        """Simplify, or go on with the graph as it is, and say why.
+
+        Only a success is kept: a time-out on a busy machine must not decide later builds.
+        """
         before = model.value
         name = before.path.name.replace(".export.", ".")
 
@@ -126,19 +140,23 @@ class Steps:
 
             batches = samples.load()
             outcome = simplify(before, batches[0], self.recipe.simplify, folder / name)
-            parity = _parity_result(_onnx(before.path, batches), _onnx(folder / name, batches))
-            return {**parity, "reason": outcome.reason}
+            if outcome.reason is not None:
+                raise _UnsimplifiedError(outcome.reason)
+            return _parity_result(_onnx(before.path, batches), _onnx(folder / name, batches))
 
         key = stage_key(
             "simplify/1",
             model=model.digest,
-            config=self.recipe.simplify.model_dump(mode="json"),
             images=samples.digest,
-            tools=self._tools("onnx", "onnxsim", "onnxruntime"),
+            tools=self._tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),
         )
-        entry = self.cache.run("simplify", key, make)
-        step = as_step(replace(before, path=entry.folder / name), entry, name)
-        return replace(step, status="skipped") if step.reason else step
+        started = time.perf_counter()
+        try:
+            entry = self._run("simplify", key, f"simplifying the {before.form} form", make)
+        except _UnsimplifiedError as unsimplified:
+            seconds = time.perf_counter() - started
+            return Step(before, "skipped", seconds, model.digest, str(unsimplified))
+        return as_step(replace(before, path=entry.folder / name), entry, name)
 
     def quantize(
         self,
@@ -153,28 +171,24 @@ class Steps:
         name = f"{before.form}.{placement}.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.lint import require_runnable
             from edge_convnext.quantize import quantize
 
             config = self.recipe.quantize
             batches = calibration.load()
             made = quantize(before, batches, placement, config, folder / name, self.track)
-            warnings = Counter(
-                f"{target} {finding.rule}"
-                for target in targets
-                for finding in require_runnable(made.path, target)
-            )
             shown = samples.load()
             parity = _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
-            reason = _summarize(warnings)
-            return {**parity, "quantized_ops": made.quantized_ops, "reason": reason}
+            findings = {target: _lint(made.path, target) for target in get_args(LintTarget)}
+            return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
             "quantize/1",
             model=model.digest,
             placement=placement,
-            targets=list(targets),
-            config=self.recipe.quantize.model_dump(mode="json"),
+            # Placement and size are above, as they were resolved.
+            config=self.recipe.quantize.model_dump(
+                mode="json", exclude={"placement", "subset_size"}
+            ),
             calibration=calibration.digest,
             images=samples.digest,
             tools=self._tools("edge-convnext", "nncf", "onnx", "onnxruntime"),
@@ -183,7 +197,8 @@ class Steps:
         made = OnnxModel(
             entry.folder / name, "int8", before.form, placement, entry.result["quantized_ops"]
         )
-        return as_step(made, entry, name)
+        reason = _judge_lint(entry.result["lint"], targets)
+        return replace(as_step(made, entry, name), reason=reason)
 
     def engine(self, model: Step[OnnxModel]) -> Step[Engine]:
         """Build the TensorRT for RTX engine."""
@@ -191,17 +206,20 @@ class Steps:
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.engine import build_rtx_engine
+            from edge_convnext.lint import require_runnable
 
+            if model.value.precision == "int8":
+                require_runnable(model.value.path, "rtx")
             built = build_rtx_engine(model.value, self.recipe.engine, folder / name)
             return {"engine": {**asdict(built), "path": name}}
 
         key = stage_key(
             "engine/1",
             model=model.digest,
-            config=self.recipe.engine.model_dump(mode="json"),
+            config=self.recipe.engine.model_dump(mode="json", exclude={"timeout_s"}),
             tools=self._tools("edge-convnext", "tensorrt_rtx"),
         )
-        entry = self.cache.run("engine", key, make)
+        entry = self._run("engine", key, "building the engine", make)
         fields = entry.result["engine"]
         fields = {**fields, "path": entry.folder / name}
         fields["compute_capabilities"] = tuple(fields["compute_capabilities"])
@@ -232,7 +250,8 @@ class Steps:
                 preprocess=dict(preprocess),
                 machine=machine,
                 batch=self.recipe.evaluate.batch,
-                tools=self._tools(run["runtime"]),
+                threads=self.recipe.benchmark.threads,
+                tools=self._tools("edge-convnext", "pillow", "numpy", run["runtime"]),
             )
             for name, run in runs.items()
         }
@@ -255,6 +274,17 @@ class Steps:
             steps[name] = replace(step, seconds=share if name in fresh else step.seconds)
         return steps
 
+    def _run(
+        self, stage: str, key: str, what: str, make: Callable[[Path], dict[str, Any]]
+    ) -> Entry:
+        """Run a stage that can't tell how far it is: it shows what is going on, and how long."""
+
+        def shown(folder: Path) -> dict[str, Any]:
+            (result,) = [make(folder) for _ in self.track((None,), what, 1)]
+            return result
+
+        return self.cache.run(stage, key, shown)
+
     def _tools(self, *packages: str) -> dict[str, str]:
         return {package: self.versions.get(package, "not installed") for package in packages}
 
@@ -273,29 +303,59 @@ def as_step(value: T, entry: Entry, name: str) -> Step[T]:
     )
 
 
-def _summarize(warnings: Counter[str]) -> str | None:
-    """Such as `lint: onnxruntime float-kernel x5`; `lint.Finding` explains each rule."""
-    if not warnings:
-        return None
-    return "lint: " + ", ".join(f"{rule} x{count}" for rule, count in warnings.items())
+class _UnsimplifiedError(Exception):
+    """Why the simplifier's output is not used."""
 
 
-def _parity_result(reference: Logits, candidate: Logits) -> dict[str, Any]:
+def _lint(path: Path, target: LintTarget) -> dict[str, Any]:
+    """Warnings by rule, and the first error, of one target."""
+    from edge_convnext.lint import lint
+
+    findings = lint(path, target)
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
+    warnings = Counter(one.rule for one in findings if one.severity == "warning")
+    return {"error": errors[0] if errors else None, "warnings": dict(warnings)}
+
+
+def _judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
+    """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
+    for target in targets:
+        if error := findings[target]["error"]:
+            raise QuantizationError(f"the quantized graph can't run on {target}: {error}")
+    warnings = [
+        f"{target} {rule} x{count}"
+        for target in targets
+        for rule, count in findings[target]["warnings"].items()
+    ]
+    return f"lint: {', '.join(warnings)}" if warnings else None
+
+
+def _parity_result(
+    reference: Logits, candidate: Logits, limit: float | None = None
+) -> dict[str, Any]:
+    """Compare two stages' logits; `limit` bounds the largest error over the largest logit."""
     from edge_convnext.metrics import compare_logits
 
-    return {"parity": asdict(compare_logits(reference, candidate))}
+    parity = compare_logits(reference, candidate)
+    if limit is not None and parity.max_abs_err > limit * float(np.abs(reference).max()):
+        raise ExportError(
+            f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
+            f"{parity.n_images} real images, which is no rounding: report it with the torch "
+            "version; --no-fold and another --opset may avoid it"
+        )
+    return {"parity": asdict(parity)}
 
 
 def _torch(weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]) -> Logits:
     from edge_convnext.convnext.network import build_network
+    from edge_convnext.evaluate import predict
     from edge_convnext.runtimes.pytorch import TorchRuntime
 
-    runtime = TorchRuntime(build_network(weights, form))
-    return np.concatenate([runtime.infer(batch) for batch in batches])
+    return predict(TorchRuntime(build_network(weights, form)), batches)
 
 
 def _onnx(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:
+    from edge_convnext.evaluate import predict
     from edge_convnext.runtimes import RuntimeOptions, load_runtime
 
-    runtime = load_runtime("onnxruntime", path, RuntimeOptions())
-    return np.concatenate([runtime.infer(batch) for batch in batches])
+    return predict(load_runtime("onnxruntime", path, RuntimeOptions()), batches)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import Architecture, find_architecture
+from edge_convnext.convnext.hub import find_published
 from edge_convnext.data import ImageSet, Splits, open_image, resize_image
 from edge_convnext.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.files import sha256_bytes, sha256_file
@@ -125,7 +126,8 @@ def train(
             f"{preprocess.image_size} px; lower either, or train on the CPU"
         ) from error
     state = trainer.average.state_dict()
-    info = _describe(architecture, splits.train.classes, preprocess, state, start)
+    licence = _find_licence(init, start)
+    info = _describe(architecture, splits.train.classes, preprocess, state, licence)
     save_weights(state, architecture, info, output)
     state_path.unlink(missing_ok=True)
     seconds = sum(row.seconds for row in rows)
@@ -254,12 +256,22 @@ def _fingerprint(
     return sha256_bytes(json.dumps(fields, sort_keys=True).encode())
 
 
+def _find_licence(init: Path | None, start: Checkpoint | None) -> str | None:
+    """The terms of what training started from bind what it made."""
+    if init is None or start is None:
+        return None
+    if start.info is not None:
+        return start.info.weights_licence
+    published = find_published(init, start.architecture.name)
+    return published[1].licence if published else None
+
+
 def _describe(
     architecture: Architecture,
     classes: tuple[str, ...],
     preprocess: Preprocess,
     state: dict[str, Tensor],
-    start: Checkpoint | None,
+    licence: str | None,
 ) -> ModelInfo:
     content = b"".join(state[name].cpu().numpy().tobytes() for name in sorted(state))
     return ModelInfo(
@@ -270,5 +282,5 @@ def _describe(
         preprocess=preprocess,
         weights_source="edge-convnext train",
         weights_sha256=sha256_bytes(content),
-        weights_licence=start.info.weights_licence if start and start.info else None,
+        weights_licence=licence,
     )

@@ -1,11 +1,13 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from edge_convnext.cache import Cache, default_cache_folder, stage_key
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file
 
 
 def write_answer(folder):
@@ -87,6 +89,61 @@ def test_a_race_lost_to_another_build_uses_its_entry(tmp_path):
     entry = cache.run("export", "k", slow)
     assert (entry.folder / "answer.txt").read_text() == "42"
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_race_lost_with_other_bytes_tells_those_that_are_there(tmp_path):
+    cache = Cache(tmp_path)
+
+    def slow(folder):
+        Cache(tmp_path).run("engine", "k", write_answer)
+        (folder / "answer.txt").write_text("other bytes, as two engines of one graph have")
+        return {}
+
+    entry = cache.run("engine", "k", slow)
+    assert entry.digests == {"answer.txt": sha256_file(entry.folder / "answer.txt")}
+    assert entry.result == {"answer": 42}
+
+
+def test_scratch_that_another_build_takes_away_does_not_matter(tmp_path, monkeypatch):
+    gone = tmp_path / "scratch" / "gone"
+    gone.mkdir(parents=True)
+    real = Path.stat
+
+    def stat(path, **options):
+        if path == gone:
+            gone.rmdir()
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert not Cache(tmp_path).run("export", "k", write_answer).cached
+
+
+def test_prune_touches_nothing_that_is_not_a_cache_entry(tmp_path):
+    thesis = tmp_path / "documents" / "thesis" / "final.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    cache = Cache(tmp_path)  # the environment named the home folder
+    cache.run("export", "a" * 64, write_answer)
+    (tmp_path / "scratch" / ("b" * 32)).mkdir()
+    (tmp_path / "export" / ("c" * 64)).mkdir()  # an entry that a killed prune left
+    assert [use.stage for use in cache.usage()] == ["export"]
+    assert cache.prune(older_than_days=0)[0] == 1
+    assert thesis.exists()
+
+
+def test_prune_leaves_alone_what_another_build_may_be_writing(tmp_path):
+    cache = Cache(tmp_path)
+    busy, abandoned = (tmp_path / "scratch" / (letter * 32) for letter in "de")
+    training = cache.unfinished("f" * 64).parent
+    for folder in (busy, abandoned, training):
+        folder.mkdir(parents=True)
+    hours_ago = time.time() - 2 * 3600
+    os.utime(abandoned, (hours_ago, hours_ago))
+    os.utime(training, (hours_ago, hours_ago))
+    assert cache.prune(older_than_days=30)[0] == 2
+    assert busy.is_dir()
+    assert not abandoned.exists()
+    assert not training.exists()
 
 
 def test_usage_and_prune_count_entries(tmp_path):

@@ -231,6 +231,18 @@ def test_an_interrupt_says_that_work_is_kept(call, monkeypatch):
     assert err == "\ninterrupted; finished stages are kept, run again to go on\n"
 
 
+@pytest.mark.parametrize("line", ["build --help", "models"])
+def test_a_terminal_without_the_letters_is_served_too(line, tmp_path):
+    code = "from edge_convnext.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, *line.split()],
+        env={**environment(tmp_path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def resolved(call, monkeypatch, *arguments):
     """The recipe that a command line builds."""
     seen = {}

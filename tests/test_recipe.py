@@ -44,6 +44,20 @@ def test_a_bad_value_is_one_line_that_names_the_field(fields):
     assert next(iter(fields)) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"export": {"batch": "x"}}, "'export.batch' is 'x': "),
+        ({"targets": ["cpu", "dla"]}, "'targets' is 'dla': input should be 'cpu', 'rtx' or "),
+        ({"benchmark": {"batches": [1, 0]}}, "'benchmark.batches.1' is 0: "),
+    ],
+)
+def test_the_branches_of_a_union_are_not_named(fields, message):
+    with pytest.raises(RecipeError) as caught:
+        make_recipe(fields)
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", "just words", "\x00"])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     path = tmp_path / "r.yaml"
@@ -68,6 +82,7 @@ def test_overrides_win_over_the_file(tmp_path):
 
 def test_the_demo_serves_only_when_neither_weights_nor_data_are_given():
     assert resolve_recipe(None, {"model": "femto"}).data.source == "digits"
+    assert resolve_recipe(None, {"data.source": "digits"}).preprocess.image_size == 48
     assert resolve_recipe(None, {"load.weights": "x.pth"}).data.source is None
     assert resolve_recipe(None, {"data.source": "d"}).load.weights is None
 

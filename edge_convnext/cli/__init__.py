@@ -7,9 +7,11 @@ JSON), progress and notes to stderr. Exit codes: 0 done, 1 a stated requirement 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -22,6 +24,7 @@ __all__ = ["app", "main"]
 
 EXIT_ERROR = 3
 EXIT_INTERRUPTED = 130
+_NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EACCES, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 app = typer.Typer(
     name="edge-convnext",
@@ -65,7 +68,9 @@ class _Interrupted(BaseException):
 
 def main() -> None:
     """Entry point: our errors become one line and an exit code."""
+    # Not the commands' own `verbose`: an error leaves them without a word of their parameters.
     verbose = "--verbose" in sys.argv[1:]
+    _print_anything()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     try:
@@ -75,8 +80,9 @@ def main() -> None:
     except OSError as error:
         # A full disk, a read-only folder: the user can mend these, a traceback does not help.
         where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
-        _fail(f"{where}{reason}; free some space or choose another --out", error, verbose)
+        reason = error.strerror or str(error) or type(error).__name__
+        hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
+        _fail(f"{where}{reason}{hint}", error, verbose)
     except _Interrupted:
         sys.stderr.write("\ninterrupted; finished stages are kept, run again to go on\n")
         sys.stderr.flush()
@@ -86,6 +92,13 @@ def main() -> None:
 
         traceback.print_exc()
         sys.exit(EXIT_ERROR)
+
+
+def _print_anything() -> None:
+    """A class or file name that the terminal has no letters for is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

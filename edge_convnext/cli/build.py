@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
+from edge_convnext.cli.console import (
+    JsonFlag,
+    QuietFlag,
+    VerboseFlag,
+    data_source,
+    note,
+    print_json,
+    progress,
+)
 
 __all__ = ["build"]
 
@@ -160,7 +168,7 @@ def build(
         "runtime": runtime,
         "seed": seed,
         "load.weights": weights,
-        "data.source": _source(data) if data else None,
+        "data.source": data_source(data) if data else None,
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
@@ -200,13 +208,6 @@ def build(
         print_report(report, Console())
     if not report.verdict.passed:
         raise typer.Exit(1)
-
-
-def _source(data: Path) -> str:
-    from edge_convnext.recipe import DIGITS
-
-    # A folder of that name is the user's own, not the bundled digits.
-    return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
 
 
 def _batch(text: str | None) -> int | str | None:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
 from edge_convnext.progress import Track, untracked
 
-__all__ = ["JsonFlag", "QuietFlag", "VerboseFlag", "note", "print_json", "progress"]
+__all__ = [
+    "DataOption",
+    "JsonFlag",
+    "LabelsOption",
+    "QuietFlag",
+    "RuntimeOption",
+    "SkipBadFlag",
+    "ThreadsOption",
+    "VerboseFlag",
+    "data_source",
+    "note",
+    "print_json",
+    "progress",
+]
 
 T = TypeVar("T")
 
@@ -22,6 +36,24 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars
 VerboseFlag = Annotated[
     bool, typer.Option("--verbose", help="On an error, print the traceback too.")
 ]
+DataOption = Annotated[Path, typer.Option(help="Class-per-folder directory, or CSV.")]
+LabelsOption = Annotated[Path | None, typer.Option(help="One class name a line, in logit order.")]
+SkipBadFlag = Annotated[
+    bool | None,
+    typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
+]
+RuntimeOption = Annotated[
+    Literal["onnxruntime", "openvino"] | None,
+    typer.Option(help="Default: what report.json beside the model chose."),
+]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+
+
+def data_source(data: Path) -> str:
+    """`--data` as a recipe's `data.source`: a folder called `digits` is the user's own."""
+    from edge_convnext.recipe import DIGITS
+
+    return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
 
 
 @contextmanager

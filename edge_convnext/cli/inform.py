@@ -53,7 +53,7 @@ def models(
             f"{row['params'] / 1e6:.1f}",
             f"{row['macs'] / 1e9:.2f}",
             f"{top1:.2f}" if top1 is not None else "-",
-            row["source"] or "no figure published for these weights",
+            row["source"] or "none recorded here",
         )
     Console().print(table)
 

@@ -7,15 +7,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, print_json, progress
+from edge_convnext.cli.console import (
+    DataOption,
+    JsonFlag,
+    LabelsOption,
+    QuietFlag,
+    RuntimeOption,
+    SkipBadFlag,
+    ThreadsOption,
+    VerboseFlag,
+    print_json,
+    progress,
+)
 
 __all__ = ["bench", "evaluate", "predict"]
-
-RuntimeOption = Annotated[
-    Literal["onnxruntime", "openvino"] | None,
-    typer.Option(help="Default: what report.json beside the model chose."),
-]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
 
 
 def predict(
@@ -24,12 +29,14 @@ def predict(
     runtime: RuntimeOption = None,
     threads: ThreadsOption = None,
     json: JsonFlag = False,
+    quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
     """Classify image files with a built model."""
     from edge_convnext.predict import load_model
 
-    predictions = load_model(model, runtime, threads).predict(images)
+    with progress(quiet or json) as track:
+        predictions = load_model(model, runtime, threads).predict(images, track=track)
     if json:
         print_json(
             [
@@ -44,13 +51,9 @@ def predict(
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A built .onnx model.")],
-    data: Annotated[Path, typer.Option(help="Class-per-folder directory, or CSV.")],
-    labels: Annotated[
-        Path | None, typer.Option(help="One class name a line, in logit order.")
-    ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
-    ] = False,
+    data: DataOption,
+    labels: LabelsOption = None,
+    skip_bad_images: SkipBadFlag = None,
     seed: Annotated[int, typer.Option(help="Of the split of an unsplit source.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 16,
     runtime: RuntimeOption = None,
@@ -66,7 +69,7 @@ def evaluate(
     config = DataConfig(
         source=str(data),
         labels=str(labels) if labels else None,
-        skip_bad_images=skip_bad_images,
+        skip_bad_images=bool(skip_bad_images),
     )
     with progress(quiet or json) as track:
         result = evaluate_model(model, config, seed, batch, runtime, threads, track)

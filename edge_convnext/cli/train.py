@@ -7,17 +7,30 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
+from edge_convnext.cli.console import (
+    DataOption,
+    JsonFlag,
+    LabelsOption,
+    QuietFlag,
+    SkipBadFlag,
+    VerboseFlag,
+    data_source,
+    note,
+    print_json,
+    progress,
+)
 
 __all__ = ["train"]
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Class-per-folder directory, or CSV.")],
+    data: DataOption,
     out: Annotated[Path, typer.Option(help="The checkpoint to write, .safetensors.")],
-    model: Annotated[str, typer.Option(help="atto, femto, pico, … or a full name.")] = "atto",
+    model: Annotated[
+        str | None, typer.Option(help="atto (the default), femto, pico, … or a full name.")
+    ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Take preprocessing and training settings from a recipe.")
+        str | None, typer.Option(help="Settings for what the other options leave out.")
     ] = None,
     image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
@@ -26,13 +39,11 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="Start from this checkpoint; a new head if need be.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="One class name a line, in logit order.")
+    labels: LabelsOption = None,
+    skip_bad_images: SkipBadFlag = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of splits, weights, order and augmentation.")
     ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")
     ] = "auto",
@@ -46,10 +57,12 @@ def train(
     """Train a checkpoint that `build` takes as it is, from a folder of images."""
     overrides: dict[str, Any] = {
         "model": model,
-        "data.source": str(data),
+        "seed": seed,
+        "data.source": data_source(data),
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
         "preprocess.image_size": image_size,
+        "train.image_size": image_size,  # a recipe's own would win over the line above
         "train.epochs": epochs,
         "train.batch": batch,
         "train.lr": lr,
@@ -69,7 +82,7 @@ def train(
             preprocess,
             chosen.train,
             out,
-            seed=seed,
+            seed=chosen.seed,
             init=init,
             resume=resume,
             device=device,

@@ -18,5 +18,6 @@ class HalfBody(nn.Module):
         self.body = network.half()
 
     def forward(self, images: Tensor) -> Tensor:
+        """Run float32[N, C, H, W] to logits float32[N, num_classes]."""
         logits: Tensor = self.body(images.half())
         return logits.float()

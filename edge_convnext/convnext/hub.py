@@ -5,9 +5,13 @@ Source: timm 1.0.31, `timm/models/convnext.py` (names, licences, crops); all at 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["IN1K", "HubWeights"]
+__all__ = ["IN1K", "HubWeights", "find_published"]
+
+_IN1K_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,35 @@ IN1K: dict[str, HubWeights] = {
     "convnextv1_small": _v1("small.fb_in1k"),
     "convnextv1_base": _v1("base.fb_in1k"),
 }
+
+
+def find_published(path: Path, model: str) -> tuple[str, HubWeights] | None:
+    """Recognise a local copy of a model's ImageNet weights, so that its terms are not lost.
+
+    Known are a file in a hub cache (`models--OWNER--NAME/snapshots/COMMIT/`) and one with
+    timm's `config.json` beside it, as `hf download --local-dir` leaves them.
+
+    Returns:
+        What to call the weights, and where they are published; None for any other file.
+    """
+    hub = IN1K.get(model)
+    if hub is None:
+        return None
+    folder = path.absolute().parent
+    cached = f"models--{hub.repository.replace('/', '--')}"
+    if folder.parent.name == "snapshots" and folder.parent.parent.name == cached:
+        return f"{hub.repository}@{folder.name}", hub
+    if _read_timm_name(folder / "config.json") == hub.repository.partition("/")[2]:
+        return f"{path.name} of {hub.repository}", hub
+    return None
+
+
+def _read_timm_name(config: Path) -> str | None:
+    """`architecture.tag` of a timm model with ImageNet's classes."""
+    try:
+        fields = json.loads(config.read_text(encoding="utf-8"))
+        if fields["num_classes"] != _IN1K_CLASSES:
+            return None
+        return f"{fields['architecture']}.{fields['pretrained_cfg']['tag']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none there, or another tool's

@@ -16,7 +16,13 @@ from edge_convnext.data.calibration import (
 from edge_convnext.data.digits import ensure_digits
 from edge_convnext.data.images import IMAGE_SUFFIXES, ImageSet, Sample
 from edge_convnext.data.labels import read_labels_file
-from edge_convnext.data.preprocess import decode_image, normalise, open_image, resize_image
+from edge_convnext.data.preprocess import (
+    check_preprocess,
+    decode_image,
+    normalise,
+    open_image,
+    resize_image,
+)
 from edge_convnext.data.splits import Splits, drop_bad_images, load_splits
 
 __all__ = [
@@ -26,6 +32,7 @@ __all__ = [
     "Sample",
     "Splits",
     "check_explicit_calibration",
+    "check_preprocess",
     "decode_image",
     "draw_calibration",
     "drop_bad_images",

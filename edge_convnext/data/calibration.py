@@ -38,7 +38,7 @@ def load_calibration(
     data: Path | None = None,
     skip_bad_images: bool = False,
     track: Track = untracked,
-) -> ImageSet:
+) -> tuple[ImageSet, tuple[str, ...]]:
     """Read an explicit calibration source; labels, if any, only serve to balance the draw.
 
     Args:
@@ -49,6 +49,9 @@ def load_calibration(
         skip_bad_images: Leave unreadable files out instead of stopping.
         track: Told of each file that is hashed.
 
+    Returns:
+        The images, and the unreadable files that were left out, each with the reason.
+
     Raises:
         DataError: Anything wrong with the source, or it has an evaluation side alone.
     """
@@ -58,7 +61,7 @@ def load_calibration(
     samples = reading.sides.get("train") or reading.sides.get(None)
     if not samples:
         raise DataError(f"{source}: no readable image on its training side to calibrate with")
-    return ImageSet(samples, reading.classes)
+    return ImageSet(samples, reading.classes), reading.skipped
 
 
 def check_explicit_calibration(calibration: ImageSet, evaluation: ImageSet) -> None:

@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from edge_convnext.artifacts import Preprocess
-from edge_convnext.errors import DataError
+from edge_convnext.errors import DataError, RecipeError
 
-__all__ = ["MAX_PIXELS", "decode_image", "normalise", "open_image", "resize_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "check_preprocess",
+    "decode_image",
+    "normalise",
+    "open_image",
+    "resize_image",
+]
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 
@@ -37,6 +44,19 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def check_preprocess(preprocess: Preprocess) -> None:
+    """Refuse a crop that the resize would never make.
+
+    Raises:
+        RecipeError: `crop_pct` below 1 with `squash`.
+    """
+    if preprocess.resize == "squash" and preprocess.crop_pct < 1.0:
+        raise RecipeError(
+            f"preprocess.crop_pct is {preprocess.crop_pct:g}, but resize 'squash' crops nothing: "
+            "pass --resize shortest, or --crop-pct 1"
+        )
 
 
 def decode_image(path: Path, preprocess: Preprocess, in_channels: int = 3) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ class Splits:
     val: ImageSet
     note: str  # how they were split, for the report
     skipped: tuple[str, ...] = ()  # images left out as bad, with the reason
+    by_seed: bool = False  # split here, not by the source
 
 
 def load_splits(
@@ -62,7 +63,11 @@ def load_splits(
     if "train" in reading.sides:
         note = f"{note} (the source has a training side only)"
     return Splits(
-        ImageSet(train, reading.classes), ImageSet(val, reading.classes), note, reading.skipped
+        ImageSet(train, reading.classes),
+        ImageSet(val, reading.classes),
+        note,
+        reading.skipped,
+        by_seed=True,
     )
 
 

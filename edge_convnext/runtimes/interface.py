@@ -23,7 +23,6 @@ __all__ = [
     "RuntimeInfo",
     "RuntimeOptions",
     "as_logits",
-    "check_images",
     "infer_in_pieces",
     "one_line",
     "require_file",
@@ -100,7 +99,7 @@ def one_line(error: Exception) -> str:
     return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}..."
 
 
-def check_images(
+def _check_images(
     images: NDArray[np.float32], expected: tuple[int | None, ...], source: str
 ) -> NDArray[np.float32]:
     """Return `images`, contiguous, if they fit a graph.
@@ -130,13 +129,24 @@ def check_images(
 def infer_in_pieces(
     run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     images: NDArray[np.float32],
-    batch: int | None,
+    shape: tuple[int | None, ...],
+    source: str,
 ) -> NDArray[np.float32]:
-    """Run any number of images through a graph of one batch size.
+    """Check images and run any number of them through a graph, maybe of one batch size.
 
     The last piece is filled up with copies of its last image, whose logits are dropped: no
     operation of these networks mixes images.
+
+    Args:
+        run: Takes one batch.
+        images: float32[N, C, H, W].
+        shape: The graph's input, None where it is dynamic.
+        source: What to name in the message.
+
+    Raises:
+        InferenceError: The images don't fit the graph.
     """
+    images, batch = _check_images(images, shape, source), shape[0]
     if batch is None or len(images) == batch:
         return run(images)
     outputs = []

@@ -14,7 +14,6 @@ from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
     as_logits,
-    check_images,
     infer_in_pieces,
     one_line,
     require_file,
@@ -91,8 +90,7 @@ class OpenVino:
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W] to logits float32[N, classes]."""
-        checked = check_images(images, self._shape, str(self._path))
-        return infer_in_pieces(self._run, checked, self._shape[0])
+        return infer_in_pieces(self._run, images, self._shape, str(self._path))
 
     def describe(self) -> RuntimeInfo:
         """Tell the version and the properties the graph was compiled with."""
