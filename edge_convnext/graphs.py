@@ -107,9 +107,13 @@ def list_options(
         bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
     """
     options: list[Option] = []
-    if not runtimes:  # nothing to time: the engine's graph is evaluated in ONNX Runtime
-        graph = graphs.final(plan_for(recipe, ENGINE_PLAN), recipe.precision)
-        return [Option(graph, "onnxruntime", "f32", may_ship=True)]
+    if not runtimes:  # nothing to time: the engine's form is evaluated in ONNX Runtime
+        plan = plan_for(recipe, ENGINE_PLAN)
+        precisions: dict[Precision, None] = dict.fromkeys(("fp32", recipe.precision))
+        return [
+            Option(graphs.final(plan, precision), "onnxruntime", "f32", may_ship=True)
+            for precision in precisions
+        ]
     for runtime in runtimes:
         plan = plan_for(recipe, RUNTIME_PLANS[runtime])
         hinted = bf16 and runtime == "openvino"

@@ -25,6 +25,7 @@ from edge_convnext.data import (
     Sample,
     Splits,
     check_explicit_calibration,
+    check_preprocess,
     draw_calibration,
     drop_bad_images,
     ensure_digits,
@@ -164,9 +165,17 @@ def training_preprocess(recipe: Recipe) -> Preprocess:
 
 
 def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:
-    """`base` with the fields that `config` states."""
+    """`base` with the fields that `config` states.
+
+    Raises:
+        RecipeError: They contradict each other.
+    """
     stated = {name: value for name, value in config.model_dump().items() if value is not None}
-    return replace(base, **stated)
+    if stated.get("resize") == "squash":
+        stated.setdefault("crop_pct", 1.0)  # the weights' own crop belongs to their own resize
+    resolved = replace(base, **stated)
+    check_preprocess(resolved)
+    return resolved
 
 
 def _train_demo(

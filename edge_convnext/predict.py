@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from edge_convnext.runtimes import (
     available_runtimes,
     load_runtime,
 )
+
+if TYPE_CHECKING:
+    from edge_convnext.report import BenchmarkRow
 
 __all__ = ["Metadata", "Model", "Prediction", "load_model", "read_metadata"]
 
@@ -155,6 +159,17 @@ def read_metadata(path: Path) -> Metadata:
         ) from error
 
 
+def _runs_here(row: BenchmarkRow) -> bool:
+    """The report may come from another machine."""
+    if row.runtime not in available_runtimes():
+        return False
+    if row.precision_hint != "bf16":
+        return True
+    from edge_convnext.runtimes.ov import supports_bf16
+
+    return supports_bf16()
+
+
 def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
     """What the report beside the file measured as best for exactly this file."""
     from edge_convnext.report import Report
@@ -168,14 +183,11 @@ def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
     benchmark = report.benchmark
     if named is None or benchmark is None:
         return "onnxruntime", None
-    installed = available_runtimes()
     rows = [
-        row
-        for row in benchmark.rows
-        if row.artifact.partition(" ")[0] == named and row.runtime in installed
+        row for row in benchmark.rows if row.artifact.partition(" ")[0] == named and _runs_here(row)
     ]
-    # What the report chose kept within the accuracy budget. Of any other row that is not known,
-    # and only float32 arithmetic is sure to keep what the file was exported with.
+    # What the report chose was measured for accuracy. Other rows may not have been, or may have
+    # failed, and only float32 arithmetic is sure to keep what the file was exported with.
     usable = [row for row in rows if row.artifact == benchmark.chosen] or [
         row for row in rows if row.precision_hint != "bf16"
     ]

@@ -112,12 +112,13 @@ def shipped_float(outcome: Outcome) -> Option | None:
     if best is None:
         return None
     form = plan_for(outcome.recipe, RUNTIME_PLANS[best.runtime]).form
-    usual = next(
+    planned = (
         option
         for option in outcome.options
         if (option.model.precision, option.model.form, option.runtime)
         == ("fp32", form, best.runtime)
     )
+    usual = next(planned, best)  # for an engine alone there is one float, in the engine's form
     if outcome.timings is None or best.model.form == form:
         return usual
     batch = min(row.batch for row in outcome.timings.rows)

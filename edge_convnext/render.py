@@ -108,7 +108,8 @@ def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: boo
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     for position in kept:
         justify: Literal["left", "right"] = "left" if position < 2 else "right"
-        table.add_column(names[position], justify=justify, no_wrap=True)
+        # Where the terminal is narrow, the graph takes two lines rather than lose a figure.
+        table.add_column(names[position], justify=justify, no_wrap=names[position] != "graph")
     for row in rows:
         cells = row.cells()
         kept_cells = (Text(plain(cells[position])) for position in kept)

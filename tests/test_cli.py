@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 from builds import environment, write_images
+from example_report import candidate, example_report, row
 from tiny_graph import write_graph
 
 import edge_convnext
 from edge_convnext import pipeline
-from edge_convnext.artifacts import ModelInfo, Preprocess
+from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.cache import Cache
 from edge_convnext.cli import main
 from edge_convnext.errors import RecipeError
+from edge_convnext.files import sha256_file
 from edge_convnext.recipe import load_recipe
 
 HEAVY = "torch onnx onnxruntime nncf openvino tensorrt tensorrt_rtx sklearn scipy onnxsim"
 CLASSES = ("ant", "bee", "cat")
+CPU = "onnxruntime f32"
 
 
 @pytest.fixture
@@ -215,6 +218,15 @@ def test_a_full_disk_is_one_line(call, monkeypatch):
     )
 
 
+def test_another_failure_of_the_system_comes_without_advice_on_space(call, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(pipeline, "build", fail)
+    code, _, err = call("build", "--quiet")
+    assert (code, err) == (3, "error: Too many open files\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_an_interrupt_says_that_work_is_kept(call, monkeypatch):
     def interrupt(*_arguments, **_options):
@@ -312,6 +324,56 @@ def test_a_folder_called_digits_is_the_users_own(call, monkeypatch, tmp_path):
     assert seen["recipe"].data.source == str(tmp_path / "digits")
 
 
+@pytest.fixture
+def trained(call, monkeypatch):
+    """The recipe that a `train` command line means, and the seed that training gets."""
+    from edge_convnext import inputs
+    from edge_convnext import train as training
+
+    seen = {}
+
+    def prepare(recipe, track):
+        seen["recipe"] = recipe
+        return None, inputs.training_preprocess(recipe)
+
+    def stop(model, splits, preprocess, *_arguments, seed, **_options):
+        seen.update(preprocess=preprocess, seed=seed)
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(inputs, "prepare_training", prepare)
+    monkeypatch.setattr(training, "train", stop)
+
+    def run(*arguments):
+        line = ("train", "--out", "w.safetensors", "--quiet", *arguments)
+        code, _, err = call(*line)
+        assert (code, err) == (3, "error: stop here\n")
+        return seen
+
+    return run
+
+
+def test_train_takes_from_the_recipe_what_no_option_states(trained, tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "{model: pico, seed: 5, train: {image_size: 64}, data: {skip_bad_images: true}}"
+    )
+    seen = trained("--data", "d", "--recipe", path)
+    assert seen["recipe"].model == "convnextv2_pico"
+    assert seen["recipe"].data.skip_bad_images
+    assert (seen["seed"], seen["preprocess"].image_size) == (5, 64)
+    options = ("--model", "nano", "--seed", 2, "--image-size", 96)
+    seen = trained("--data", "d", "--recipe", path, *options)
+    assert seen["recipe"].model == "convnextv2_nano"
+    assert (seen["recipe"].seed, seen["seed"], seen["preprocess"].image_size) == (2, 2, 96)
+    assert trained("--data", "d")["recipe"].model == "convnextv2_atto"
+
+
+def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path):
+    (tmp_path / "digits").mkdir()
+    recipe = trained("--data", "digits")["recipe"]
+    assert (recipe.name, recipe.data.source) == ("custom", str(tmp_path / "digits"))
+
+
 def test_predict_names_the_class_of_each_image(call, models, images):
     paths = [images / "val" / name / "0.png" for name in CLASSES]
     code, out, err = call("predict", models / "dynamic.onnx", *paths)
@@ -324,6 +386,66 @@ def test_predict_names_the_class_of_each_image(call, models, images):
         assert (one["path"], one["label"]) == (line[0], line[1])
         assert one["top"][0][0] == one["label"]
         assert sum(probability for _, probability in one["top"]) == pytest.approx(1.0)
+
+
+def test_predict_tells_how_far_it_is_unless_silenced(call, models, images):
+    paths = [images / "val" / "ant" / "0.png"] * 9
+    _, _, err = call("predict", models / "dynamic.onnx", *paths)
+    assert err == "classifying\n"
+    for flag in ("--quiet", "--json"):
+        assert call("predict", models / "dynamic.onnx", *paths, flag)[2] == ""
+
+
+def write_report(folder, chosen):
+    """A report in which bfloat16 is fastest, beside a copy of a model."""
+    names = [f"model.fp32.onnx {rest}" for rest in ("openvino bf16", "openvino f32", CPU)]
+    rows = []
+    for latency_ms, name in enumerate(names, 1):
+        _, runtime, hint = name.split()
+        rows.append(row(candidate(name, "conv", "fp32", runtime, hint=hint), 1, latency_ms, 9))
+    digest = sha256_file(folder / "model.fp32.onnx")
+    report = example_report(
+        outputs=[{"path": "model.fp32.onnx", "sha256": digest, "bytes": 9}],
+        benchmark={"rows": rows, "chosen": f"model.fp32.onnx {chosen}"},
+    )
+    report.write(folder / "report.json")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "bf16", "used"),
+    [
+        (CPU, True, CPU),
+        ("openvino bf16", True, "openvino bf16"),
+        ("openvino bf16", False, "openvino f32"),  # a report of another machine
+        ("openvino none", True, "openvino f32"),  # of another file
+    ],
+)
+def test_a_model_runs_as_its_report_chose(models, tmp_path, monkeypatch, chosen, bf16, used):
+    pytest.importorskip("openvino")
+    shutil.copy(models / "dynamic.onnx", tmp_path / "model.fp32.onnx")
+    write_report(tmp_path, chosen)
+    asked = {}
+    monkeypatch.setattr("edge_convnext.runtimes.ov.supports_bf16", lambda: bf16)
+    monkeypatch.setattr(
+        "edge_convnext.predict.load_runtime",
+        lambda name, _path, options: asked.update(name=name, hint=options.precision_hint),
+    )
+    edge_convnext.load_model(tmp_path / "model.fp32.onnx")
+    assert f"{asked['name']} {asked['hint']}" == used
+
+
+def test_metadata_of_another_version_is_refused_in_one_line(call, models, images, tmp_path):
+    import onnx
+
+    model = onnx.load(models / "dynamic.onnx")
+    (entry,) = [each for each in model.metadata_props if each.key == METADATA_KEY]
+    fields = json.loads(entry.value)
+    del fields["form"]
+    entry.value = json.dumps(fields)
+    onnx.save(model, tmp_path / "old.onnx")
+    code, _, err = call("predict", "old.onnx", images / "val" / "ant" / "0.png")
+    assert code == 3
+    assert err == "error: old.onnx: its edge-convnext metadata lacks 'form'; build it again\n"
 
 
 def test_predict_refuses_what_is_no_model_or_no_image(call, models, images, tmp_path):

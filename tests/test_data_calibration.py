@@ -95,11 +95,22 @@ def test_an_explicit_set_that_shares_a_group_with_the_evaluation_is_refused():
 
 
 def test_flat_folders_class_folders_and_training_sides_calibrate(make_images):
-    flat = load_calibration(make_images({"flat": 3}) / "flat")
+    flat, _ = load_calibration(make_images({"flat": 3}) / "flat")
     assert [sample.label for sample in flat.samples] == [None] * 3
     root = make_images({"all/train/cat": 2, "all/val/cat": 1})
-    assert len(load_calibration(root / "all")) == 2
-    assert [s.label for s in load_calibration(root / "all" / "train").samples] == [0, 0]
+    assert len(load_calibration(root / "all")[0]) == 2
+    assert [s.label for s in load_calibration(root / "all" / "train")[0].samples] == [0, 0]
+
+
+def test_unreadable_files_are_left_out_on_request_and_told(make_images):
+    root = make_images({"cat": 2})
+    (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
+    with pytest.raises(DataError, match=r"gone\.png: can't be read"):
+        load_calibration(root)
+    images, skipped = load_calibration(root, skip_bad_images=True)
+    assert len(images) == 2
+    assert len(skipped) == 1
+    assert "gone.png: can't be read" in skipped[0]
 
 
 def test_an_evaluation_side_alone_does_not_calibrate(make_images):
@@ -109,20 +120,20 @@ def test_an_evaluation_side_alone_does_not_calibrate(make_images):
 
 def test_a_recorded_set_is_read_back(make_images, tmp_path):
     root = make_images({"cat, tabby": 3, "dog": 3})
-    drawn = draw_calibration(load_calibration(root), None, 4, seed=0)
+    drawn = draw_calibration(load_calibration(root)[0], None, 4, seed=0)
     beside, elsewhere = root / "calibration.csv", tmp_path / "out" / "calibration.csv"
     for path, base in ((beside, root), (elsewhere, elsewhere.parent)):
         write_calibration_csv(drawn, path, base)
-        read = load_calibration(path)
+        read, _ = load_calibration(path)
         assert [s.sha256 for s in read.samples] == [s.sha256 for s in drawn.images.samples]
     write_calibration_csv(drawn, elsewhere, root)
-    assert load_calibration(elsewhere, data=root).hashes == drawn.images.hashes
+    assert load_calibration(elsewhere, data=root)[0].hashes == drawn.images.hashes
 
 
 def test_an_image_that_changed_since_it_was_recorded_is_refused(make_images):
     root = make_images({"cat": 2})
     path = root / "calibration.csv"
-    write_calibration_csv(draw_calibration(load_calibration(root), None, 2, 0), path, root)
+    write_calibration_csv(draw_calibration(load_calibration(root)[0], None, 2, 0), path, root)
     (root / "cat" / "0.png").write_bytes((root / "cat" / "1.png").read_bytes() + b"\0")
     with pytest.raises(DataError, match=r"line \d: .*0.png is not the image recorded there"):
         load_calibration(path)
@@ -136,7 +147,7 @@ def test_the_shipped_manifest_is_the_draw_it_says_it_is(shared_data, tmp_path):
     assert Counter(s.label for s in drawn.images.samples) == {0: 100, 1: 100, 2: 100}
     write_calibration_csv(drawn, tmp_path / "again.csv", source.parent)
     assert (tmp_path / "again.csv").read_text() == MANIFEST.read_text()
-    check_explicit_calibration(load_calibration(MANIFEST, data=source), splits.val)
+    check_explicit_calibration(load_calibration(MANIFEST, data=source)[0], splits.val)
 
 
 def test_tiny_imagenet_images_on_both_sides_are_left_out(shared_data, tmp_path):

@@ -15,8 +15,8 @@ from PIL import Image
 
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.data import Sample, decode_image, iter_batches, open_image, resize_image
-from edge_convnext.data.preprocess import MAX_PIXELS
-from edge_convnext.errors import DataError
+from edge_convnext.data.preprocess import MAX_PIXELS, check_preprocess
+from edge_convnext.errors import DataError, RecipeError
 
 PLAIN = Preprocess(image_size=8, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 F_SHAPE = np.array([[9, 9, 9], [9, 0, 0], [9, 9, 0], [9, 0, 0]], np.uint8) * 28  # no symmetry
@@ -75,7 +75,8 @@ def test_shortest_resizes_the_short_side_and_crops_the_centre(size, crop_pct, re
     image, (left, top) = noise(*size), corner
     whole = image.resize(resized, Image.Resampling.BICUBIC)
     expected = whole.crop((left, top, left + 32, top + 32))
-    actual = resize_image(image, Preprocess(image_size=32, crop_pct=crop_pct))
+    preprocess = Preprocess(32, resize="shortest", crop_pct=crop_pct, interpolation="bicubic")
+    actual = resize_image(image, preprocess)
     assert np.array_equal(np.asarray(actual), np.asarray(expected))
 
 
@@ -91,7 +92,8 @@ def test_squash_resizes_whatever_the_aspect(interpolation):
     st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.sampled_from([0.5, 0.875, 1.0])
 )
 def test_every_shape_of_image_gives_the_asked_size(width, height, side, crop_pct):
-    image = resize_image(noise(width, height), Preprocess(image_size=side, crop_pct=crop_pct))
+    preprocess = Preprocess(side, resize="shortest", crop_pct=crop_pct)
+    image = resize_image(noise(width, height), preprocess)
     assert image.size == (side, side)
 
 
@@ -100,7 +102,7 @@ def test_a_very_long_image_gives_its_middle_without_being_enlarged_whole(size):
     image = Image.new("RGB", size)
     middle = tuple(length // 2 - 3 for length in size)
     image.paste((200, 100, 50), (*middle, middle[0] + 7, middle[1] + 7))
-    found = np.asarray(resize_image(image, Preprocess(image_size=224)))
+    found = np.asarray(resize_image(image, Preprocess(224, resize="shortest")))
     assert found.shape == (224, 224, 3)
     assert np.all(found == (200, 100, 50))
 
@@ -256,3 +258,10 @@ def test_a_bad_image_ends_the_batches_with_its_name(make_images):
     (root / "cat" / "1.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"1\.png: empty file"):
         list(iter_batches(samples_in(root / "cat"), PLAIN, 2))
+
+
+def test_a_crop_that_squash_would_ignore_is_refused():
+    with pytest.raises(RecipeError, match=r"crop_pct is 0\.9, but resize 'squash' crops nothing"):
+        check_preprocess(Preprocess(crop_pct=0.9))
+    check_preprocess(Preprocess())
+    check_preprocess(Preprocess(resize="shortest", crop_pct=0.9))

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_convnext.artifacts import OnnxModel
+from edge_convnext.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.engine import build_rtx_engine, sidecar_path, why_no_rtx
 from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.files import sha256_file
@@ -17,6 +17,10 @@ from edge_convnext.recipe import EngineConfig
 needs_rtx = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or not find_spec("tensorrt_rtx"),
     reason="needs tensorrt-rtx, for x86-64 Linux",
+)
+
+INFO = ModelInfo(
+    "convnextv2_atto", 2, 3, ("ant", "bee"), Preprocess(16), "w.pth", "ab" * 32, "CC BY-NC 4.0"
 )
 
 
@@ -64,7 +68,7 @@ class Graph:
         zero = self.constant(f"{name}.zero", np.zeros(shape[axis], np.int8))
         return self.node("DequantizeLinear", [values, scale, zero], f"{name}/Dequantize", axis=axis)
 
-    def save(self, path, batch="batch"):
+    def save(self, path, batch="batch", metadata=None):
         graph = helper.make_graph(
             self.nodes,
             "small",
@@ -73,7 +77,9 @@ class Graph:
             self.constants,
         )
         opset = [helper.make_opsetid("", 20)]
-        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+        model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+        helper.set_model_props(model, metadata or {})
+        onnx.save(model, path)
         return path
 
 
@@ -84,7 +90,7 @@ def int8(path, quantized_ops=2):
 @needs_rtx
 @pytest.mark.parametrize("body", [np.float32, np.float16])
 def test_each_quantized_operation_becomes_one_int8_kernel(tmp_path, body):
-    onnx_path = Graph(body).save(tmp_path / "m.onnx")
+    onnx_path = Graph(body).save(tmp_path / "m.onnx", metadata=INFO.to_metadata(form="linear"))
     output = tmp_path / "out" / "m.engine"
     engine = build_rtx_engine(int8(onnx_path), EngineConfig(max_batch=4), output)
     assert engine.int8_kernels == 2
@@ -95,6 +101,10 @@ def test_each_quantized_operation_becomes_one_int8_kernel(tmp_path, body):
     facts = json.loads(sidecar_path(output).read_text())
     assert facts["onnx_sha256"] == sha256_file(onnx_path)
     assert (facts["kernels"], facts["int8_kernels"]) == (engine.kernels, 2)
+    assert facts["model"]["weights_licence"] == "CC BY-NC 4.0"
+    assert facts["model"]["weights_sha256"] == INFO.weights_sha256
+    assert facts["model"]["classes"] == ["ant", "bee"]
+    assert Preprocess.from_json(facts["model"]["preprocess"]) == INFO.preprocess
     assert facts["profile"] == {
         "input": "images",
         "min": [1, 3, 16, 16],
@@ -111,7 +121,8 @@ def test_a_float_graph_of_static_batch_has_no_int8_kernel_and_no_profile(tmp_pat
     config = EngineConfig(compute_capabilities=("8.9",))
     engine = build_rtx_engine(OnnxModel(path, precision, "linear"), config, tmp_path / "m.engine")
     assert (engine.precision, engine.int8_kernels) == (precision, 0)
-    assert json.loads(sidecar_path(engine.path).read_text())["profile"] is None
+    facts = json.loads(sidecar_path(engine.path).read_text())
+    assert (facts["profile"], facts["model"]) == (None, None)
 
 
 @needs_rtx

@@ -1,4 +1,5 @@
 import argparse
+import json
 import os
 import pickle
 
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import Architecture, find_architecture
+from edge_convnext.convnext.hub import IN1K
 from edge_convnext.convnext.network import random_state
 from edge_convnext.errors import EdgeConvNextError, LoadError, RecipeError
 from edge_convnext.fold import fold_weights
@@ -16,6 +18,7 @@ from edge_convnext.load import load_weights, weights_identity
 from edge_convnext.recipe import LoadConfig
 from edge_convnext.weights import open_weights, read_state, save_weights
 
+PUBLISHED = Preprocess(resize="shortest", crop_pct=0.875, interpolation="bicubic")
 ATTO = find_architecture("atto", num_classes=3)
 INFO = ModelInfo(
     model="convnextv2_atto",
@@ -256,18 +259,21 @@ def test_imagenet_weights_offline_are_refused_with_what_to_do(tmp_path, hub_cach
     message = refuse("in1k", tmp_path)
     assert message.startswith("can't download timm/convnextv2_atto.fcmae_ft_in1k from the Hugging")
     assert "(Name or service not known)" in message
-    assert message.endswith("fetch its model.safetensors elsewhere and pass it with --weights")
+    assert "`hf download timm/convnextv2_atto.fcmae_ft_in1k model.safetensors`" in message
+    assert "copy its cache folder (HF_HOME, else ~/.cache/huggingface) here" in message
+    pinned = refuse("in1k", tmp_path, model="base")
+    assert f"model.safetensors --revision {IN1K['convnextv2_base'].revision}`" in pinned
 
 
 @pytest.mark.parametrize(
-    ("model", "repository", "licence", "crop_pct"),
+    ("model", "repository", "licence"),
     [
-        ("atto", "timm/convnextv2_atto.fcmae_ft_in1k", "CC BY-NC 4.0", 0.875),
-        ("convnextv1_atto", "timm/convnext_atto.d2_in1k", "Apache-2.0", 0.875),
+        ("atto", "timm/convnextv2_atto.fcmae_ft_in1k", "CC BY-NC 4.0"),
+        ("convnextv1_atto", "timm/convnext_atto.d2_in1k", "Apache-2.0"),
     ],
 )
 def test_imagenet_weights_carry_revision_licence_and_preprocessing(
-    tmp_path, hub_cache, model, repository, licence, crop_pct
+    tmp_path, hub_cache, model, repository, licence
 ):
     commit = "0123456789abcdef0123456789abcdef01234567"
     folder = hub_cache / f"models--{repository.replace('/', '--')}"
@@ -280,5 +286,47 @@ def test_imagenet_weights_carry_revision_licence_and_preprocessing(
         info = load(stated, tmp_path, model).info
         assert info.weights_source == f"{repository}@{commit}"
         assert info.weights_licence == licence
-        assert info.preprocess == Preprocess(crop_pct=crop_pct)
+        assert info.preprocess == PUBLISHED
         assert commit in weights_identity(LoadConfig(weights=stated), model, 0)
+
+
+def test_a_file_of_a_hub_cache_keeps_licence_and_preprocessing(tmp_path, state):
+    folder = tmp_path / "models--timm--convnextv2_atto.fcmae_ft_in1k" / "snapshots" / "0123abc"
+    folder.mkdir(parents=True)
+    save_file(state, folder / "model.safetensors")
+    info = load(folder / "model.safetensors", tmp_path).info
+    assert info.weights_source == "timm/convnextv2_atto.fcmae_ft_in1k@0123abc"
+    assert (info.weights_licence, info.preprocess) == ("CC BY-NC 4.0", PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("config", "licence"),
+    [
+        ({}, "CC BY-NC 4.0"),
+        ({"num_classes": 3}, None),
+        ({"architecture": "convnextv2_femto"}, None),
+        ({"pretrained_cfg": {"tag": "mine"}}, None),
+        ({"pretrained_cfg": None}, None),
+    ],
+)
+def test_timms_config_beside_a_file_tells_whose_weights_it_holds(tmp_path, state, config, licence):
+    fields = {
+        "architecture": "convnextv2_atto",
+        "num_classes": 1000,
+        "pretrained_cfg": {"tag": "fcmae_ft_in1k"},
+        **config,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    save_file(state, tmp_path / "model.safetensors")
+    info = load(tmp_path / "model.safetensors", tmp_path).info
+    assert info.weights_licence == licence
+    assert info.preprocess == (PUBLISHED if licence else Preprocess())
+    known = "model.safetensors of timm/convnextv2_atto.fcmae_ft_in1k"
+    assert info.weights_source == (known if licence else "model.safetensors")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '"timm"'])
+def test_another_tools_config_beside_a_file_does_not_matter(tmp_path, state, text):
+    (tmp_path / "config.json").write_text(text)
+    save_file(state, tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors", tmp_path).info.weights_licence is None

@@ -385,6 +385,7 @@ def test_an_engine_alone_decides_nothing(build_small):
     assert report.verdict.ship == "undecided"
     assert not report.verdict.passed
     assert {key[0] for key in hashes(report, "export")} == {"linear"}
+    assert {"model.fp32.onnx", "model.int8.onnx", "model.int8.rtx.engine"} <= files_of(report)
 
 
 def test_a_static_batch_is_timed_as_it_is(build_small):

@@ -114,3 +114,7 @@ def test_inline_commands_of_the_readme_exist():
         words = line.split()[1:]
         shown = CliRunner().invoke(app, [*words, "--help"])
         assert shown.exit_code == 0, line
+
+
+def test_the_readme_has_no_placeholder():
+    assert "@@" not in README

@@ -50,6 +50,9 @@ def test_a_bad_value_is_one_line_that_names_the_field(fields):
         ({"export": {"batch": "x"}}, "'export.batch' is 'x': "),
         ({"targets": ["cpu", "dla"]}, "'targets' is 'dla': input should be 'cpu', 'rtx' or "),
         ({"benchmark": {"batches": [1, 0]}}, "'benchmark.batches.1' is 0: "),
+        ({"benchmark": {"batches": []}}, "'benchmark.batches' is []: "),
+        ({"targets": []}, "'targets' is []: "),
+        ({"preprocess": {"std": [0.2, 0, 0.2]}}, "'preprocess.std.1' is 0: "),
     ],
 )
 def test_the_branches_of_a_union_are_not_named(fields, message):
@@ -64,6 +67,10 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(RecipeError, match=r"r\.yaml"):
         load_recipe(str(path))
+
+
+def test_a_batch_size_is_timed_once():
+    assert make_recipe({"benchmark": {"batches": [8, 1, 8]}}).benchmark.batches == (8, 1)
 
 
 def test_a_missing_recipe_suggests_a_shipped_one():

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.convnext.architecture import SIZES, Architecture
@@ -370,6 +371,19 @@ def test_fine_tuning_on_the_same_classes_keeps_the_head(few, tmp_path):
     renamed = replace(few, train=replace(few.train, classes=("left", "right")))
     train("atto", renamed, PREPROCESS, FROZEN, second, seed=9, init=first)
     assert not torch.allclose(read_state(first)[weight], read_state(second)[weight], atol=1e-3)
+
+
+def test_fine_tuning_inherits_the_licence_of_published_weights(few, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train("atto", few, PREPROCESS, FROZEN, first)
+    name = "models--timm--convnextv2_atto.fcmae_ft_in1k"
+    published = tmp_path / name / "snapshots" / "0123abc" / "model.safetensors"
+    published.parent.mkdir(parents=True)
+    save_file(read_state(first), published)
+    train("atto", few, PREPROCESS, FROZEN, second, init=published)
+    assert open_weights(second).info.weights_licence == "CC BY-NC 4.0"
+    train("atto", few, PREPROCESS, FROZEN, first, init=second)
+    assert open_weights(first).info.weights_licence == "CC BY-NC 4.0"
 
 
 def test_fine_tuning_refuses_another_model(few, tmp_path):

@@ -36,8 +36,8 @@ def _v1(name: str, crop_pct: float = 0.875) -> HubWeights:
 IN1K: dict[str, HubWeights] = {
     "convnextv2_atto": _v2("atto"),
     "convnextv2_femto": _v2("femto"),
-    "convnextv2_pico": _v2("pico"),
-    "convnextv2_nano": _v2("nano"),
+    "convnextv2_pico": _v2("pico", "99e7c3ede3168ec5d4980ab71f4c92d0ae1fe62b"),
+    "convnextv2_nano": _v2("nano", "38747e4ef56f397b98d082729a4ee90c7b50cb38"),
     "convnextv2_tiny": _v2("tiny"),
     "convnextv2_base": _v2("base", "7b29800e499fdc06de5b612970f3384dc8d29ca5"),
     "convnextv2_large": _v2("large"),
