@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `cli.main` does, before torch
+
 settings.register_profile("project", deadline=None)  # a slow machine is no failure
 settings.load_profile("project")
 
