@@ -152,10 +152,10 @@ def benchmark(
         inputs = np.resize(images, (batch, *images.shape[1:]))
         models = [_load(candidate, batch, config.threads) for candidate in candidates]
         # Before the timing, so that no child competes with it.
-        memory = [
-            _try_memory(candidate, inputs, config.threads) if measure_memory else None
-            for candidate in track(candidates, f"memory, batch {batch}", len(candidates))
-        ]
+        memory: list[PeakMemory | None] = [None] * len(candidates)
+        if measure_memory:
+            shown = track(candidates, f"memory, batch {batch}", len(candidates))
+            memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
         before = read_cpu_clock()
         times = _take_turns(models, inputs, config, seed, track)
         load = other_load_pct(before, read_cpu_clock())

@@ -316,6 +316,9 @@ def _find_calibration(
         kept = drop_bad_images(Splits(None, images, "", unread), bad, recipe.data.skip_bad_images)
         if evaluation is not None:
             check_explicit_calibration(kept.val, evaluation)
+        if len(kept.val) <= size:  # in its own order, so that a recorded set replays exactly
+            whole = CalibrationSet(kept.val, 0, f"all {len(kept.val)} images of {source.name}")
+            return whole, len(kept.skipped)
         return draw_calibration(kept.val, None, size, recipe.seed), len(kept.skipped)
     if splits is None:
         return None, 0

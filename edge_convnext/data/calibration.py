@@ -106,10 +106,7 @@ def draw_calibration(
             f"all {left_out} images to calibrate with are in the evaluation set too; "
             "pass --calibration with others"
         )
-    if size >= len(allowed):  # all of them, in their own order: a recorded set replays exactly
-        drawn = [s for s in pool.samples if allowed.get(s.sha256) is s]
-    else:
-        drawn = _interleave_classes(list(allowed.values()), seed)[:size]
+    drawn = _interleave_classes(list(allowed.values()), seed)[:size]
     note = f"{len(drawn)} of {len(allowed)} images, seed {seed}"
     return CalibrationSet(ImageSet(tuple(drawn), pool.classes), left_out, note)
 
