@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_convnext.artifacts import ModelInfo, OnnxModel, Precision, RuntimeName, Weights
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import ImageSet, iter_batches
-from edge_convnext.evaluate import Comparison, Predictions, compare_predictions
+from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
@@ -171,8 +171,6 @@ def _infer_all(
     track: Track,
 ) -> dict[str, Logits]:
     """Decode each batch once and give it to every runtime."""
-    from edge_convnext.evaluate import check_logits
-
     pieces: dict[str, list[Logits]] = {name: [] for name in runtimes}
     # Several inferences per turn: the threads of one runtime go to sleep before the next's start.
     decoded = batch * _INFERENCES_PER_TURN
