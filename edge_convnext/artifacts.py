@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-FormName = Literal["raw", "linear", "conv"]
+FormName = Literal["raw", "linear", "conv", "conv_moments", "nhwc"]
 PlacementName = Literal["pointwise", "weighted", "all"]
 RuntimeName = Literal["onnxruntime", "openvino"]
 ResizeMode = Literal["squash", "shortest"]

@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 import edge_convnext
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.convnext.forms import FORMS as WRITTEN
 from edge_convnext.convnext.network import build_network, random_state
 from edge_convnext.errors import ExportError
 from edge_convnext.export import export_onnx
@@ -35,7 +36,7 @@ INFO = ModelInfo(
     weights_sha256="0" * 64,
     weights_licence="CC BY-NC 4.0",
 )
-FORMS = ("raw", "linear", "conv")
+FORMS = ("raw", *WRITTEN)
 IMAGES = np.random.default_rng(0).standard_normal((3, 3, SIZE, SIZE), dtype=np.float32)
 # Of one module: `stages.2.blocks.0.pwconv1/MatMul`, and `_1` for the second of a kind.
 NODE_NAME = re.compile(r"(?:([\w.]+)/)?([A-Z]\w*?)(?:_\d+)?")
@@ -59,7 +60,7 @@ def folded_weights(folder, raw_weights):
 
 @pytest.fixture(scope="module")
 def weights(raw_weights, folded_weights):
-    return {"raw": raw_weights, "linear": folded_weights, "conv": folded_weights}
+    return {"raw": raw_weights, **dict.fromkeys(WRITTEN, folded_weights)}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def half_models(folder, weights):
             tensor.mul_(10_000.0)  # LayerNorm squares these
     loud = save_weights(state, TINY, INFO, folder / "loud.safetensors")
     folded = fold_weights(loud, folder / "loud-folded.safetensors")
-    chosen = {"raw": loud, "linear": folded, "conv": folded}
+    chosen = {"raw": loud, **dict.fromkeys(WRITTEN, folded)}
     return {
         form: (
             chosen[form],
@@ -130,8 +131,10 @@ def test_nodes_are_named_after_their_module_and_operation(models, weights, form)
         assert path in modules
         assert op_type == node.op_type
         assert node.output[0] in (node.name, "logits")
-    kind = "Conv" if form == "conv" else "MatMul"
-    assert {f"stages.2.blocks.0.pwconv1/{kind}", "stem.conv/Conv", "head.fc/Gemm"} <= set(names)
+    pointwise = "Conv" if form.startswith("conv") else "MatMul"
+    stem = "MatMul" if form == "nhwc" else "Conv"
+    expected = {f"stages.2.blocks.0.pwconv1/{pointwise}", f"stem.conv/{stem}", "head.fc/Gemm"}
+    assert expected <= set(names)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -219,12 +222,16 @@ def test_a_half_graph_has_float_borders_and_float_reductions(half_models, form):
     types = types_of(proto)
     assert types["images"] == types["logits"] == TensorProto.FLOAT
     for node in proto.graph.node:
-        if node.op_type in ("Conv", "MatMul", "Gemm", "Gelu"):
-            assert types[node.output[0]] == TensorProto.FLOAT16
         norm = ".norm/" in node.name or ".grn/" in node.name
-        if norm and node.op_type in REDUCTIONS:
+        if node.op_type in ("Conv", "MatMul", "Gemm", "Gelu") and not norm:
+            assert types[node.output[0]] == TensorProto.FLOAT16
+        if norm and node.op_type in (*REDUCTIONS, "MatMul"):
             assert types[node.input[0]] == types[node.output[0]] == TensorProto.FLOAT
-    products = [node.input[1] for node in proto.graph.node if node.op_type in ("Conv", "MatMul")]
+    products = [
+        node.input[1]
+        for node in proto.graph.node
+        if node.op_type in ("Conv", "MatMul") and ".grn/" not in node.name
+    ]
     assert {types[name] for name in products} == {TensorProto.FLOAT16}
 
 

@@ -122,7 +122,7 @@ def build(
         str | None, typer.Option(help="dynamic, or a fixed size.", rich_help_panel=_CHAIN)
     ] = None,
     form: Annotated[
-        Literal["raw", "linear", "conv", "auto"] | None,
+        Literal["raw", "linear", "conv", "conv_moments", "nhwc", "auto"] | None,
         typer.Option(help="Graph form; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
     placement: Annotated[

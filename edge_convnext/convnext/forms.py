@@ -2,7 +2,7 @@
 
 A form is one small function from a folded block and its input to its output, such as `linear`
 and `conv` below, with the modules that it calls. The fastest one differs per runtime:
-permute + MatMul suits ONNX Runtime and TensorRT, 1x1 convolutions suit OpenVINO
+NHWC + MatMul suits ONNX Runtime, permute + MatMul TensorRT, 1x1 convolutions OpenVINO
 (benchmarks/README.md).
 
 Reductions run in float32 even where the body is float16: the sum of squares of GRN and the
@@ -25,6 +25,7 @@ from edge_convnext.convnext.model import (
     ConvNeXt,
     LayerNorm,
     Parts,
+    patch_conv,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ __all__ = ["FORMS", "FoldedBlock", "Form", "build_form"]
 class Form:
     """A way to write the folded network; the makers take channel counts."""
 
-    block: Callable[[FoldedBlock, Tensor], Tensor]  # x [N, C, H, W] -> the same shape
+    block: Callable[[FoldedBlock, Tensor], Tensor]  # a map between blocks -> the same shape
     pointwise: Callable[[int, int], nn.Module]
     block_norm: Callable[[int], nn.Module]  # without affine, in the order of `block`
     grn: Callable[[int], nn.Module]  # in the order of `block`
-    map_norm: Callable[[int, bool], nn.Module]  # over the channels of [N, C, H, W]; affine
+    map_norm: Callable[[int, bool], nn.Module]  # over the channels of a map; affine
+    stem_conv: Callable[[int, int, int], nn.Module] = patch_conv
+    downsample_conv: Callable[[int, int, int], nn.Module] = patch_conv
+    map_axes: tuple[int, int] = (2, 3)  # height and width of a map between blocks
 
 
 class FoldedBlock(nn.Module):
@@ -61,7 +65,7 @@ class FoldedBlock(nn.Module):
         self._join = form.block
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, C, H, W] to the same shape."""
+        """Map [N, C, H, W], or [N, H, W, C] where the form says so, to the same shape."""
         return self._join(self, x)
 
 
@@ -79,6 +83,16 @@ def conv(block: FoldedBlock, x: Tensor) -> Tensor:
     return x + y
 
 
+def nhwc(block: FoldedBlock, x: Tensor) -> Tensor:
+    """As `linear`, with the residual in NHWC: no transpose but those around the depthwise.
+
+    ONNX Runtime folds these two into the reordering to and from its own blocked layout.
+    """
+    y: Tensor = block.norm(block.dwconv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+    y = block.pwconv2(block.grn(block.act(block.pwconv1(y))))
+    return x + y
+
+
 class ScaleNHWC(nn.Module):
     """Folded GRN over [N, H, W, C]: x * (1 + gamma * n(x))."""
 
@@ -88,6 +102,21 @@ class ScaleNHWC(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
+        relative = norm / (norm.mean(dim=-1, keepdim=True) + EPS)
+        return x * (self.gamma * relative + 1.0).to(x.dtype)
+
+
+class ProductScaleNHWC(ScaleNHWC):
+    """`ScaleNHWC` with the sum over positions as a product with ones.
+
+    ONNX Runtime reduces the middle axes of a tensor more than twice as slowly.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, h, w, c = x.shape
+        flat = x.float().reshape(n, 1, h * w, c)
+        energy = torch.ones(1, 1, 1, h * w) @ (flat * flat)  # [N, 1, 1, C]
+        norm = torch.sqrt(energy)
         relative = norm / (norm.mean(dim=-1, keepdim=True) + EPS)
         return x * (self.gamma * relative + 1.0).to(x.dtype)
 
@@ -117,10 +146,55 @@ class WrittenOutNorm(nn.Module):
         wide = x.float()
         centred = wide - wide.mean(dim=1, keepdim=True)
         variance = (centred * centred).mean(dim=1, keepdim=True)
-        y = centred * torch.rsqrt(variance + EPS)
-        if self.weight is not None and self.bias is not None:
-            y = y * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
-        return y.to(x.dtype)
+        return self._scale(centred * torch.rsqrt(variance + EPS)).to(x.dtype)
+
+    def _scale(self, y: Tensor) -> Tensor:
+        if self.weight is None or self.bias is None:
+            return y
+        return y * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+class MomentsNorm(WrittenOutNorm):
+    """`WrittenOutNorm` with the variance as E[x^2] - E[x]^2.
+
+    Both means are taken of the input, so that neither waits for the other; the difference
+    loses digits where a channel mean is large against the deviation.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        mean = wide.mean(dim=1, keepdim=True)
+        variance = (wide * wide).mean(dim=1, keepdim=True) - mean * mean
+        return self._scale((wide - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
+
+
+class PatchLinear(nn.Module):
+    """A convolution whose patches don't overlap, as a product of [N, H', W', patch].
+
+    Args:
+        channels_in: Of the input.
+        channels_out: Of the result, [N, H', W', channels_out].
+        size: Height and width of a patch; rows and columns that fill none are left out.
+        nchw: Whether the input is [N, C, H, W] instead of [N, H, W, C].
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, size: int, nchw: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels_out, channels_in, size, size))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        self._size, self._nchw = size, nchw
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self._size
+        if self._nchw:  # two transposes that move whole rows are faster than one that can't
+            x = x.permute(0, 2, 3, 1)
+        n, h, w, c = x.shape
+        rows, columns = h // size, w // size
+        x = x[:, : rows * size, : columns * size]
+        patches = x.reshape(n, rows, size, columns, size * c).permute(0, 1, 3, 2, 4)
+        flat = patches.reshape(n, rows, columns, size * size * c)
+        weight = self.weight.permute(2, 3, 1, 0).reshape(size * size * c, -1)
+        return flat @ weight + self.bias
 
 
 def _pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
@@ -142,6 +216,23 @@ FORMS: dict[FormName, Form] = {
         grn=ScaleNCHW,
         map_norm=WrittenOutNorm,
     ),
+    "conv_moments": Form(
+        block=conv,
+        pointwise=_pointwise_conv,
+        block_norm=lambda width: MomentsNorm(width, affine=False),
+        grn=ScaleNCHW,
+        map_norm=MomentsNorm,
+    ),
+    "nhwc": Form(
+        block=nhwc,
+        pointwise=nn.Linear,
+        block_norm=lambda width: LayerNorm(width, affine=False),
+        grn=ProductScaleNHWC,
+        map_norm=LayerNorm,
+        stem_conv=lambda before, after, size: PatchLinear(before, after, size, nchw=True),
+        downsample_conv=lambda before, after, size: PatchLinear(before, after, size, nchw=False),
+        map_axes=(1, 2),
+    ),
 }
 
 
@@ -151,7 +242,7 @@ def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormN
     Args:
         state: `fold.fold_state_dict`'s result; the unfolded state dict for `raw`.
         architecture: The shape that `state` belongs to.
-        form: `raw` (the paper's modules, unfolded), `linear` or `conv`.
+        form: `raw` (the paper's modules, unfolded), or one of `FORMS`.
 
     Returns:
         A module from images float32[N, in_channels, H, W] to logits float32[N, num_classes].
@@ -171,4 +262,7 @@ def _parts(form: Form) -> Parts:
         stem_norm=lambda width: form.map_norm(width, True),
         downsample_norm=lambda width: form.map_norm(width, False),
         head_norm=lambda width: LayerNorm(width, affine=False),
+        stem_conv=form.stem_conv,
+        downsample_conv=form.downsample_conv,
+        map_axes=form.map_axes,
     )

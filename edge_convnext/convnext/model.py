@@ -1,7 +1,8 @@
 """ConvNeXt V1 and V2 as torch modules, written from the papers.
 
 Sources: arXiv 2201.03545 (V1), arXiv 2301.00808 (V2). Each module keeps the NHWC order of
-the papers inside a block; images and feature maps between blocks are NCHW.
+the papers inside a block; images and feature maps between blocks are NCHW (a graph form may
+keep the maps in NHWC too).
 
     stem      Conv 4x4 stride 4 -> LayerNorm over channels
     stage i   [LayerNorm over channels -> Conv 2x2 stride 2] -> blocks
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.convnext.architecture import Architecture
 
-__all__ = ["EPS", "PAPER", "ChannelLayerNorm", "ConvNeXt", "LayerNorm", "Parts"]
+__all__ = ["EPS", "PAPER", "ChannelLayerNorm", "ConvNeXt", "LayerNorm", "Parts", "patch_conv"]
 
 EPS = 1e-6  # of every LayerNorm and of GRN, as in the reference code
 LAYER_SCALE_INIT = 1e-6
@@ -127,12 +128,20 @@ class Parts:
     """Makers of the modules that a graph form may write differently."""
 
     block: Callable[[int, int, float], nn.Module]  # width, version, drop path rate
-    stem_norm: Callable[[int], nn.Module]  # over the channels of [N, C, H, W]
+    stem_norm: Callable[[int], nn.Module]  # over the channels of a map between blocks
     downsample_norm: Callable[[int], nn.Module]  # the same
     head_norm: Callable[[int], nn.Module]  # over [N, C]
+    stem_conv: Callable[[int, int, int], nn.Module]  # channels in and out, kernel = stride
+    downsample_conv: Callable[[int, int, int], nn.Module]  # the same
+    map_axes: tuple[int, int] = (2, 3)  # height and width of a map between blocks
 
 
-PAPER = Parts(Block, ChannelLayerNorm, ChannelLayerNorm, LayerNorm)
+def patch_conv(channels_in: int, channels_out: int, size: int) -> nn.Module:
+    """A convolution of [N, C, H, W] whose patches don't overlap."""
+    return nn.Conv2d(channels_in, channels_out, size, stride=size)
+
+
+PAPER = Parts(Block, ChannelLayerNorm, ChannelLayerNorm, LayerNorm, patch_conv, patch_conv)
 
 
 class Stem(nn.Module):
@@ -140,7 +149,7 @@ class Stem(nn.Module):
 
     def __init__(self, in_channels: int, width: int, parts: Parts) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, width, 4, stride=4)
+        self.conv = parts.stem_conv(in_channels, width, 4)
         self.norm = parts.stem_norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,7 +163,7 @@ class Downsample(nn.Module):
     def __init__(self, before: int, after: int, parts: Parts) -> None:
         super().__init__()
         self.norm = parts.downsample_norm(before)
-        self.conv = nn.Conv2d(before, after, 2, stride=2)
+        self.conv = parts.downsample_conv(before, after, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(self.norm(x))
@@ -181,9 +190,10 @@ class Head(nn.Module):
         super().__init__()
         self.norm = parts.head_norm(width)
         self.fc = nn.Linear(width, num_classes)
+        self._map_axes = parts.map_axes
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.fc(self.norm(x.mean(dim=(2, 3))))
+        y: Tensor = self.fc(self.norm(x.mean(dim=self._map_axes)))
         return y
 
 

@@ -1,0 +1,158 @@
+"""Lower: write a Q/DQ graph in the fused integer operations of one runtime.
+
+A Q/DQ graph is portable, and every runtime fuses it for itself when it loads it. ONNX Runtime
+leaves the bias of an INT8 matrix product as an operation of its own, one more pass over the
+widest tensors of the network. Its fused operation takes the bias along, but only a graph that
+names the operation gets it; no other runtime loads that graph.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.errors import ArtifactError, QuantizationError
+from edge_convnext.files import atomic_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.qdq import Wiring
+
+__all__ = ["lower_for_onnxruntime"]
+
+_DOMAIN = "com.microsoft"
+_FUSED = "MatMulIntegerToFloat"
+_SIGN = 128  # int8 + 128 is uint8, with the same scale
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A MatMul and the two DequantizeLinear that it reads."""
+
+    node: NodeProto
+    activation: NodeProto
+    weight: NodeProto
+
+
+def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
+    """Fuse every quantized MatMul and its bias into `com.microsoft.MatMulIntegerToFloat`.
+
+    The arithmetic is that of the Q/DQ graph. Signed activations become unsigned with zero
+    point 128, the same numbers, as ONNX Runtime's kernels for x86 take them.
+
+    Args:
+        model: INT8, explicit Q/DQ, constant per-channel or per-tensor weights.
+        output: Where the lowered graph goes.
+
+    Returns:
+        A graph for ONNX Runtime alone.
+
+    Raises:
+        QuantizationError: No MatMul of it has quantized inputs: the form has no MatMul.
+        ArtifactError: There is no such graph.
+
+    Source:
+        onnxruntime, docs/ContribOperators.md, com.microsoft.MatMulIntegerToFloat.
+    """
+    import onnx
+
+    from edge_convnext.qdq import Wiring
+
+    if not model.path.is_file():
+        raise ArtifactError(f"{model.path}: no such ONNX file; quantize the model first")
+    proto = onnx.load(str(model.path))
+    wiring = Wiring(proto)
+    products = [
+        _Product(node, activation, weight)
+        for node in proto.graph.node
+        if node.op_type == "MatMul" and wiring.is_quantized(node)
+        if (activation := _dequantizer(wiring, node.input[0])) is not None
+        if (weight := _dequantizer(wiring, node.input[1])) is not None
+    ]
+    if not products:
+        raise QuantizationError(
+            f"{model.path}: has no MatMul with quantized inputs to fuse; "
+            "use the form nhwc or linear, or the format qdq"
+        )
+    for name in dict.fromkeys(product.activation.input[0] for product in products):
+        _make_unsigned(proto, wiring, wiring.producer[name])
+    for product in products:
+        _fuse(proto, wiring, product)
+    _drop_unread_nodes(proto)
+    proto.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
+    for entry in proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            fields = {**json.loads(entry.value), "format": "onnxruntime"}
+            entry.value = json.dumps(fields, sort_keys=True)
+    with atomic_path(output) as scratch:
+        scratch.write_bytes(proto.SerializeToString(deterministic=True))
+    return replace(model, path=output)
+
+
+def _dequantizer(wiring: Wiring, name: str) -> NodeProto | None:
+    """The DequantizeLinear that makes this value itself: nothing may lie between."""
+    node = wiring.producer.get(name)
+    return node if node is not None and node.op_type == "DequantizeLinear" else None
+
+
+def _make_unsigned(proto: ModelProto, wiring: Wiring, quantize: NodeProto) -> None:
+    """Shift a signed QuantizeLinear and all its readers to uint8."""
+    from onnx import numpy_helper
+
+    zero_point = wiring.value(quantize.input[2])
+    if zero_point is None or zero_point.dtype != np.int8:
+        return
+    shifted = (zero_point.astype(np.int16) + _SIGN).astype(np.uint8)
+    name = f"{quantize.name}.zero_point_uint8"  # the signed one may be shared
+    proto.graph.initializer.append(numpy_helper.from_array(shifted, name))
+    for node in (quantize, *wiring.readers[quantize.output[0]]):
+        node.input[2] = name
+
+
+def _fuse(proto: ModelProto, wiring: Wiring, product: _Product) -> None:
+    """Put the fused operation where the product was, under its name."""
+    from onnx import helper, numpy_helper
+
+    activation, weight = product.activation, product.weight
+    inputs = [
+        activation.input[0], weight.input[0], activation.input[1],
+        weight.input[1], activation.input[2], weight.input[2],
+    ]  # fmt: skip
+    output = product.node.output[0]
+    readers = wiring.readers.get(output, [])
+    if len(readers) == 1 and readers[0].op_type == "Add":
+        (addition,) = readers
+        rows = [name for name in addition.input if _is_row(wiring, name)]
+        if rows:
+            flat = f"{rows[0]}.row"
+            row = np.asarray(wiring.value(rows[0])).reshape(-1)
+            proto.graph.initializer.append(numpy_helper.from_array(row, flat))
+            inputs.append(flat)
+            output = addition.output[0]
+            proto.graph.node.remove(addition)
+    fused = helper.make_node(_FUSED, inputs, [output], name=product.node.name, domain=_DOMAIN)
+    product.node.CopyFrom(fused)
+
+
+def _is_row(wiring: Wiring, name: str) -> bool:
+    value = wiring.value(name)
+    return value is not None and value.ndim > 0 and value.size == value.shape[-1]
+
+
+def _drop_unread_nodes(proto: ModelProto) -> None:
+    read = {name for node in proto.graph.node for name in node.input}
+    read |= {value.name for value in proto.graph.output}
+    kept = [node for node in proto.graph.node if any(name in read for name in node.output)]
+    del proto.graph.node[:]
+    proto.graph.node.extend(kept)
+    read = {name for node in kept for name in node.input}
+    constants = [tensor for tensor in proto.graph.initializer if tensor.name in read]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(constants)
