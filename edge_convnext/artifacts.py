@@ -13,8 +13,10 @@ from edge_convnext.errors import ArtifactError
 
 __all__ = [
     "METADATA_KEY",
+    "ActivationType",
     "Engine",
     "FormName",
+    "GraphFormat",
     "Interpolation",
     "ModelInfo",
     "OnnxModel",
@@ -29,7 +31,9 @@ __all__ = [
 
 Precision = Literal["fp32", "fp16", "int8"]
 FormName = Literal["raw", "linear", "conv", "conv_moments", "nhwc"]
-PlacementName = Literal["pointwise", "weighted", "all"]
+ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
+PlacementName = Literal["inner", "pointwise", "weighted", "all"]
+GraphFormat = Literal["qdq", "onnxruntime"]  # portable; the fused operations of one runtime
 RuntimeName = Literal["onnxruntime", "openvino"]
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]

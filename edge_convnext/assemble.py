@@ -13,6 +13,7 @@ from edge_convnext.benchmark import BenchmarkResult, speedup
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
+from edge_convnext.plans import plan_for
 from edge_convnext.report import (
     STAGES,
     AccuracyReport,
@@ -147,12 +148,12 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
     fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
     fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
     if outcome.chosen is not None:  # what `auto` came to: this recipe makes the same files
-        model = outcome.chosen.model
-        fields["export"]["form"] = model.form
-        if model.placement is not None:
-            fields["quantize"]["placement"] = model.placement
         if outcome.timings is not None:
             fields["runtime"] = outcome.chosen.runtime
+        fields["plans"] = {
+            runtime: asdict(plan_for(outcome.recipe, runtime))
+            for runtime in dict.fromkeys(option.runtime for option in outcome.options)
+        }
     return fields
 
 
@@ -279,7 +280,7 @@ def _speedup(
 
 
 def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[StageReport, ...]:
-    recipe, graphs = outcome.recipe, outcome.graphs
+    graphs = outcome.graphs
     weights = outcome.inputs.weights
     by_name: dict[StageName, StageReport] = {
         "load": StageReport(
@@ -292,7 +293,9 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
         "fold": _absent("fold", "skipped", "--no-fold"),
         "export": _graph_stage("export", outcome, folder, names, graphs.exported.values()),
         "simplify": _absent("simplify", "skipped", "--no-simplify"),
-        "quantize": _absent("quantize", "not_run", f"the precision is {recipe.precision}"),
+        "equalize": _absent("equalize", "not_run", _why_not_quantized(outcome)),
+        "quantize": _absent("quantize", "not_run", _why_not_quantized(outcome)),
+        "lower": _absent("lower", "not_run", "no plan is for ONNX Runtime alone"),
         "engine": _engine_stage(outcome, folder),
         "evaluate": _absent("evaluate", "not_run", _why_not_evaluated(outcome)),
         "benchmark": _absent("benchmark", "not_run", "cpu is not among the targets"),
@@ -309,9 +312,17 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
     if graphs.simplified:
         simplified = graphs.simplified.values()
         by_name["simplify"] = _graph_stage("simplify", outcome, folder, names, simplified)
+    if graphs.equalized:
+        equalized = graphs.equalized.values()
+        by_name["equalize"] = _graph_stage("equalize", outcome, folder, names, equalized)
+    elif graphs.quantized:
+        by_name["equalize"] = _absent("equalize", "skipped", "equalize.enabled is false")
     if graphs.quantized:
         quantized = graphs.quantized.values()
         by_name["quantize"] = _graph_stage("quantize", outcome, folder, names, quantized)
+    if graphs.lowered:
+        lowered = graphs.lowered.values()
+        by_name["lower"] = _graph_stage("lower", outcome, folder, names, lowered)
     if outcome.evaluation is not None:
         status = "cached" if outcome.evaluation.cached else "done"
         seconds = outcome.evaluation.seconds
@@ -325,6 +336,10 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
 
 def _absent(name: StageName, status: str, reason: str) -> StageReport:
     return StageReport.model_validate({"name": name, "status": status, "reason": reason})
+
+
+def _why_not_quantized(outcome: Outcome) -> str:
+    return f"the precision is {outcome.recipe.precision}"
 
 
 def _why_not_evaluated(outcome: Outcome) -> str:

@@ -9,36 +9,30 @@ from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName,
 from edge_convnext.inputs import Inputs
 from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
-from edge_convnext.plans import ENGINE_PLAN, FLOAT_FORMS, RUNTIME_PLANS, Plan
+from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.steps import Images, Step, Steps
 
-__all__ = ["Graphs", "list_options", "make_graphs", "plan_for", "raw_reference"]
+__all__ = ["Graphs", "list_options", "make_graphs", "raw_reference"]
 
 
 @dataclass
 class Graphs:
-    """What fold, export, simplify and quantize made, by graph form and placement."""
+    """What the stages from fold to lower made, by graph form and plan."""
 
     folded: Step[Weights] | None = None
     exported: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
     simplified: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
+    equalized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
     quantized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
+
+    lowered: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
 
     def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
         """The graph of a plan as it leaves the last stage."""
         if precision == "int8":
-            return self.quantized[plan]
+            return self.lowered.get(plan) or self.quantized[plan]
         return self.simplified.get((plan.form, precision)) or self.exported[plan.form, precision]
-
-
-def plan_for(recipe: Recipe, best: Plan) -> Plan:
-    """`best`, with what the recipe states instead of `auto`."""
-    form = best.form if recipe.export.form == "auto" else recipe.export.form
-    if not recipe.fold.enabled:
-        form = "raw"  # every other form is written on folded weights
-    placement = recipe.quantize.placement
-    return Plan(form, best.placement if placement == "auto" else placement)
 
 
 def make_graphs(
@@ -60,9 +54,9 @@ def make_graphs(
         calibration: None unless INT8 is wanted.
     """
     recipe, graphs = steps.recipe, Graphs()
-    plans = [plan_for(recipe, RUNTIME_PLANS[runtime]) for runtime in runtimes]
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
     if set(targets) - {"cpu"} or not plans:
-        plans.append(plan_for(recipe, ENGINE_PLAN))
+        plans.append(plan_for(recipe, None))
     forms = _float_forms(recipe, plans, measured=bool(runtimes))
     if recipe.fold.enabled:
         graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
@@ -82,17 +76,32 @@ def make_graphs(
             graphs.simplified[form, precision] = steps.simplify(made, samples)
     if recipe.precision == "int8" and calibration is not None:
         for plan in dict.fromkeys(plans):
-            before = graphs.final(plan, "fp32")
             users: list[LintTarget] = [
-                runtime for runtime in runtimes if plan_for(recipe, RUNTIME_PLANS[runtime]) == plan
+                runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
             # The rtx engine's builder lints for itself; on the board nobody would.
-            if "tensorrt" in targets and plan == plan_for(recipe, ENGINE_PLAN):
+            if "tensorrt" in targets and plan == plan_for(recipe, None):
                 users.append("rtx")
-            graphs.quantized[plan] = steps.quantize(
-                before, plan.placement, users, calibration, samples
-            )
+            _quantize(steps, graphs, plan, users, calibration, samples)
     return graphs
+
+
+def _quantize(
+    steps: Steps,
+    graphs: Graphs,
+    plan: Plan,
+    users: Sequence[LintTarget],
+    calibration: Images,
+    samples: Images,
+) -> None:
+    """Equalize, quantize and, for ONNX Runtime alone, fuse."""
+    before = graphs.final(plan, "fp32")
+    if steps.recipe.equalize.enabled:
+        before = steps.equalize(before, plan, calibration, samples)
+        graphs.equalized[plan] = before
+    graphs.quantized[plan] = steps.quantize(before, plan, users, calibration, samples)
+    if plan.format == "onnxruntime":
+        graphs.lowered[plan] = steps.lower(graphs.quantized[plan], plan, samples)
 
 
 def list_options(
@@ -108,14 +117,14 @@ def list_options(
     """
     options: list[Option] = []
     if not runtimes:  # nothing to time: the engine's form is evaluated in ONNX Runtime
-        plan = plan_for(recipe, ENGINE_PLAN)
+        plan = plan_for(recipe, None)
         precisions: dict[Precision, None] = dict.fromkeys(("fp32", recipe.precision))
         return [
             Option(graphs.final(plan, precision), "onnxruntime", "f32", may_ship=True)
             for precision in precisions
         ]
     for runtime in runtimes:
-        plan = plan_for(recipe, RUNTIME_PLANS[runtime])
+        plan = plan_for(recipe, runtime)
         hinted = bf16 and runtime == "openvino"
         forms = [form for form, precision in graphs.exported if precision == "fp32"]
         for form in forms:

@@ -25,7 +25,7 @@ from edge_convnext.errors import (
     QuantizationError,
     RecipeError,
 )
-from edge_convnext.graphs import Graphs, list_options, make_graphs, plan_for, raw_reference
+from edge_convnext.graphs import Graphs, list_options, make_graphs, raw_reference
 from edge_convnext.inputs import DEMO_BANNER, Inputs, image_batches, is_demo, prepare_inputs
 from edge_convnext.measure import (
     Evaluation,
@@ -34,7 +34,7 @@ from edge_convnext.measure import (
     evaluate_options,
     race_options,
 )
-from edge_convnext.plans import ENGINE_PLAN
+from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.steps import Images, Step, Steps
@@ -207,7 +207,7 @@ def _build_engine(
 
     if reason := why_no_rtx():
         return None, "not_run", reason
-    graph = graphs.final(plan_for(steps.recipe, ENGINE_PLAN), steps.recipe.precision)
+    graph = graphs.final(plan_for(steps.recipe, None), steps.recipe.precision)
     try:
         return steps.engine(graph), "not_run", None
     except (EngineBuildError, QuantizationError) as error:

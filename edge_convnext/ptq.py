@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from edge_convnext.artifacts import PlacementName
     from edge_convnext.progress import Track
     from edge_convnext.recipe import QuantizeConfig
 
 __all__ = ["import_nncf", "run_nncf"]
-
-_SMOOTH_QUANT_ALPHA = 0.6  # of `auto`: the best of 0.3 to 0.7 on three checkpoints and sizes
 
 
 def import_nncf() -> ModuleType:
@@ -60,7 +57,6 @@ def run_nncf(
     proto: onnx.ModelProto,
     wanted: frozenset[str],
     images: Sequence[NDArray[np.float32]],
-    placement: PlacementName,
     config: QuantizeConfig,
     track: Track,
 ) -> onnx.ModelProto:
@@ -71,28 +67,23 @@ def run_nncf(
         proto: FP32 graph; left as it is.
         wanted: Names of the nodes that may be quantized.
         images: Calibration batches, float32[n, C, H, W].
-        placement: Which of them NNCF is left with, for what it can't do with `all`.
         config: PTQ settings.
         track: Told of calibration passes.
 
     Returns:
-        NNCF's graph: uint8 where a range has no negative values, and a multiplication before
-        every smoothed operation.
+        NNCF's graph: uint8 where a range has no negative values.
 
     Raises:
         QuantizationError: NNCF failed, or can't do what is asked.
     """
     name = proto.graph.input[0].name
     ignored = [node.name for node in proto.graph.node if node.name not in wanted]
-    alpha = _smooth_quant_alpha(placement, config)
-    # NNCF smooths and quantizes a copy; it smooths only what it is told is a transformer.
     options: dict[str, Any] = {
         "preset": nncf.QuantizationPreset.PERFORMANCE,  # symmetric
-        "model_type": None if alpha is None else nncf.ModelType.TRANSFORMER,
         "subset_size": len(images),  # NNCF counts batches
         "fast_bias_correction": config.fast_bias_correction,
         "ignored_scope": nncf.IgnoredScope(names=ignored) if ignored else None,
-        "advanced_parameters": _advanced(nncf, proto, config, alpha),
+        "advanced_parameters": _advanced(nncf, config),
     }
     dataset = nncf.Dataset(_Batches(images, track), lambda batch: {name: batch})
     try:
@@ -137,25 +128,9 @@ def _silence() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _smooth_quant_alpha(placement: PlacementName, config: QuantizeConfig) -> float | None:
-    alpha = config.smooth_quant_alpha
-    if placement != "all":
-        return _SMOOTH_QUANT_ALPHA if alpha == "auto" else alpha
-    if alpha is None or alpha == "auto":
-        return None
-    raise QuantizationError(
-        f"smooth_quant_alpha {alpha} with the placement 'all': NNCF then leaves elementwise "
-        "operations out; use --placement weighted, or leave smooth_quant_alpha to auto"
-    )
-
-
-def _advanced(
-    nncf: ModuleType, proto: onnx.ModelProto, config: QuantizeConfig, alpha: float | None
-) -> Any:
+def _advanced(nncf: ModuleType, config: QuantizeConfig) -> Any:
     parameters = nncf.quantization.advanced_parameters
-    off = -1.0
-    # Smoothing the stem would multiply every image; where linears are MatMul, that is spared.
-    dense = any(node.op_type == "MatMul" for node in proto.graph.node)
+    off = -1.0  # `equalize` has done that
     return nncf.AdvancedQuantizationParameters(
         overflow_fix=nncf.OverflowFix(config.overflow_fix),
         batchwise_statistics=True,  # ranges are taken per image, whatever the batch
@@ -165,16 +140,15 @@ def _advanced(
             per_channel=config.weight_granularity == "per_channel"
         ),
         activations_range_estimator_params=_range_estimator(nncf, config),
-        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(
-            convolution=off if alpha is None or dense else alpha,
-            matmul=off if alpha is None else alpha,
-        ),
+        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=off, matmul=off),
     )
 
 
 def _range_estimator(nncf: ModuleType, config: QuantizeConfig) -> Any:
     estimators = nncf.quantization.range_estimator
     known = estimators.RangeEstimatorParametersSet
+    if config.activations_range_estimator == "reconstruction":
+        return known.MINMAX  # a placeholder: `ranges` sets them
     if config.activations_range_estimator != "mean_quantile":
         return getattr(known, config.activations_range_estimator.upper())
     # NNCF's own set takes the quantile of the values. A symmetric range needs that of their

@@ -13,9 +13,8 @@ from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
-from edge_convnext.graphs import plan_for
 from edge_convnext.measure import Option
-from edge_convnext.plans import RUNTIME_PLANS
+from edge_convnext.plans import plan_for
 from edge_convnext.recipe import DIGITS
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def shipped_float(outcome: Outcome) -> Option | None:
     best = outcome.best_float
     if best is None:
         return None
-    form = plan_for(outcome.recipe, RUNTIME_PLANS[best.runtime]).form
+    form = plan_for(outcome.recipe, best.runtime).form
     planned = (
         option
         for option in outcome.options

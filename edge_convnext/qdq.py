@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 __all__ = [
     "WEIGHTED_OPS",
     "Wiring",
-    "absorb_smoothing",
+    "drop_unread_constants",
     "force_signed",
+    "grn_constants",
     "guard_biases",
+    "scale_constant",
 ]
 
 WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
-_SMOOTHING = "nncf_smooth_quant"  # ends the name of every multiplication SmoothQuant inserts
 
 
 class Wiring:
@@ -126,43 +127,14 @@ def guard_biases(proto: ModelProto) -> int:
     return changed
 
 
-def absorb_smoothing(proto: ModelProto) -> int:
-    """Fold SmoothQuant's multiplications into the constants of the operation before them.
+def grn_constants(wiring: Wiring, node: NodeProto) -> list[tuple[NodeProto, int]]:
+    """The constants that scale a GRN's output by channel, as (node, input position).
 
-    LayerNormalization has a scale per channel to take them; GRN, x * (gamma * n + 1), takes
-    them in gamma and in the 1. Elsewhere (LayerNorm written out) they stay.
-
-    Returns:
-        The number of multiplications removed.
+    Folded GRN is Mul(x, Add(Mul(gamma, n), 1)): gamma and the 1. Empty for any other node.
     """
-    wiring = Wiring(proto)
-    removed = 0
-    for node in [node for node in proto.graph.node if node.name.endswith(_SMOOTHING)]:
-        value = next(name for name in node.input if name not in wiring.constants)
-        factors = next(array for name in node.input if (array := wiring.value(name)) is not None)
-        source = wiring.producer.get(value)
-        if source is None or not wiring.is_private(value):
-            continue
-        targets = _scalable_constants(wiring, source)
-        if not targets:
-            continue
-        for reader, position in targets:
-            _scale_constant(proto, wiring, reader, position, factors)
-        for reader in wiring.readers[node.output[0]]:
-            reader.input[:] = [value if name == node.output[0] else name for name in reader.input]
-        proto.graph.node.remove(node)
-        removed += 1
-    _drop_unread_constants(proto)
-    return removed
-
-
-def _scalable_constants(wiring: Wiring, source: NodeProto) -> list[tuple[NodeProto, int]]:
-    """Constants that scale an operation's output by channel, as (node, input position)."""
-    if source.op_type == "LayerNormalization":
-        return [(source, position) for position in range(1, len(source.input))]
-    if source.op_type != "Mul":
+    if node.op_type != "Mul":
         return []
-    for name in source.input:  # GRN: Mul(x, Add(Mul(gamma, n), 1))
+    for name in node.input:
         total = wiring.producer.get(name)
         if total is None or total.op_type != "Add" or not wiring.is_private(name):
             continue
@@ -182,17 +154,20 @@ def _constant_position(wiring: Wiring, node: NodeProto) -> int | None:
     return next((at for at, name in enumerate(node.input) if name in wiring.constants), None)
 
 
-def _scale_constant(
+def scale_constant(
     proto: ModelProto, wiring: Wiring, node: NodeProto, position: int, factors: NDArray[Any]
 ) -> None:
+    """Multiply one constant input of a node; others may go on reading the old one."""
     old = numpy_helper.to_array(wiring.constants[node.input[position]])
-    per_channel = factors.reshape(-1) if node.op_type == "LayerNormalization" else factors
-    fresh = f"{node.name}.smooth_{position}"  # the old one may be shared
-    proto.graph.initializer.append(numpy_helper.from_array(old * per_channel, fresh))
+    fresh = f"{node.name}.equalized_{position}"
+    proto.graph.initializer.append(
+        numpy_helper.from_array((old * factors).astype(old.dtype), fresh)
+    )
     node.input[position] = fresh
 
 
-def _drop_unread_constants(proto: ModelProto) -> None:
+def drop_unread_constants(proto: ModelProto) -> None:
+    """Remove initializers that no node reads."""
     read = {name for node in proto.graph.node for name in node.input}
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in read]
     del proto.graph.initializer[:]

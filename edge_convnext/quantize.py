@@ -1,8 +1,9 @@
 """Quantize: post-training quantization with NNCF, to an ONNX graph with explicit Q/DQ.
 
-Signed INT8 with zero point 0 throughout, which every target runs: activations per tensor,
-weights per output channel, biases in float. NNCF's options keep NNCF's names
-(`recipe.QuantizeConfig`).
+Weights are signed with zero point 0, per output channel; activations per tensor, signed with
+zero point 0 or, for CPUs, unsigned with any; biases stay in float. NNCF places the Q/DQ pairs
+and corrects biases; its options keep its names (`recipe.QuantizeConfig`). Ranges are this
+project's own by default (`ranges`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from edge_convnext.artifacts import PlacementName
+    from edge_convnext.artifacts import ActivationType, PlacementName
     from edge_convnext.recipe import QuantizeConfig
 
 __all__ = ["quantize"]
@@ -39,6 +40,7 @@ def quantize(
     config: QuantizeConfig,
     output: Path,
     track: Track = untracked,
+    activation_type: ActivationType = "int8",
 ) -> OnnxModel:
     """Insert INT8 Q/DQ pairs by post-training quantization.
 
@@ -52,6 +54,8 @@ def quantize(
         config: PTQ settings.
         output: Where the quantized graph goes; it keeps the metadata of `model`.
         track: Told of calibration passes.
+        activation_type: `int8`, symmetric, which every target runs; `uint8` with a zero point
+            has a finer step for lopsided values, and suits x86 CPUs.
 
     Returns:
         The INT8 graph; inputs and outputs stay float32.
@@ -76,12 +80,42 @@ def quantize(
 
     before = onnx.load(str(model.path))
     wanted = _select(before, placement, config, model.path)
-    after = run_nncf(nncf, before, wanted, images, placement, config, track)
+    after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
     _finish(after, before, placement, nncf.__version__)
+    _set_ranges(after, before, images, config, activation_type)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:
         scratch.write_bytes(after.SerializeToString(deterministic=True))
     return OnnxModel(output, "int8", model.form, placement, quantized_ops)
+
+
+def _for_nncf(
+    images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
+) -> list[NDArray[np.float32]]:
+    """What NNCF has to see: one batch where nothing of what it measures is kept."""
+    own_ranges = config.activations_range_estimator == "reconstruction" and placement != "all"
+    return images[:1] if own_ranges and config.disable_bias_correction else images
+
+
+def _set_ranges(
+    after: onnx.ModelProto,
+    before: onnx.ModelProto,
+    images: Sequence[NDArray[np.float32]],
+    config: QuantizeConfig,
+    activation_type: ActivationType,
+) -> None:
+    """Replace NNCF's ranges where they are to be chosen by error, or to be asymmetric."""
+    clip = config.activations_range_estimator == "reconstruction"
+    if not clip and activation_type == "int8":
+        return
+    from edge_convnext.ranges import choose_ranges, set_ranges
+
+    if not clip and config.activations_range_estimator != "minmax":
+        raise QuantizationError(
+            f"activations_range_estimator {config.activations_range_estimator} makes symmetric "
+            "ranges; with uint8 activations use reconstruction or minmax"
+        )
+    set_ranges(after, choose_ranges(after, before, images, activation_type, clip=clip))
 
 
 def _check_images(images: Sequence[NDArray[np.float32]]) -> None:
@@ -133,9 +167,8 @@ def _finish(
     after: onnx.ModelProto, before: onnx.ModelProto, placement: PlacementName, nncf_version: str
 ) -> None:
     """Rewrite NNCF's graph into the form that `quantize` promises."""
-    from edge_convnext.qdq import absorb_smoothing, force_signed, guard_biases
+    from edge_convnext.qdq import force_signed, guard_biases
 
-    absorb_smoothing(after)
     force_signed(after)
     guard_biases(after)
     for part in (after.graph, *after.graph.node, *after.graph.initializer):

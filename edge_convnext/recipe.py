@@ -24,7 +24,9 @@ from pydantic import (
 )
 
 from edge_convnext.artifacts import (
+    ActivationType,
     FormName,
+    GraphFormat,
     Interpolation,
     PlacementName,
     Precision,
@@ -39,10 +41,12 @@ __all__ = [
     "BenchmarkConfig",
     "DataConfig",
     "EngineConfig",
+    "EqualizeConfig",
     "EvaluateConfig",
     "ExportConfig",
     "FoldConfig",
     "LoadConfig",
+    "PlanConfig",
     "PreprocessConfig",
     "QuantizeConfig",
     "Recipe",
@@ -62,7 +66,12 @@ Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 # NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
 # the range from the positive values alone.
 RangeEstimator = Literal[
-    "minmax", "mean_minmax", "median_minmax", "mean_no_outliers_minmax", "mean_quantile"
+    "reconstruction",  # this project's, `ranges`
+    "minmax",
+    "mean_minmax",
+    "median_minmax",
+    "mean_no_outliers_minmax",
+    "mean_quantile",
 ]
 
 
@@ -142,19 +151,25 @@ class SimplifyConfig(Section):
     timeout_s: PositiveInt = 120
 
 
+class EqualizeConfig(Section):
+    """The `equalize:` section."""
+
+    enabled: bool = True
+    alpha: Alpha | Literal["auto"] = "auto"  # auto: the best of each layer
+
+
 class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
     subset_size: PositiveInt = 300  # calibration images
     placement: PlacementName | Literal["auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
-    activations_range_estimator: RangeEstimator = "minmax"
+    activations_range_estimator: RangeEstimator = "reconstruction"
     quantile_outlier_prob: float = Field(1e-4, gt=0.0, lt=0.5)  # of mean_quantile
     overflow_fix: Literal["disable", "first_layer_only", "enable"] = "disable"
     fast_bias_correction: bool = True  # False: the slower one, which looks at the whole graph
-    disable_bias_correction: bool = False
-    # auto: 0.6; off for the placement `all`, where NNCF can't smooth. None: off.
-    smooth_quant_alpha: Alpha | Literal["auto"] | None = "auto"
+    disable_bias_correction: bool = True  # it gains nothing here and takes most of the time
+    activation_type: ActivationType | Literal["auto"] = "auto"  # auto: the best per runtime
     ignored_names: tuple[str, ...] = ()  # node names kept in float
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
 
@@ -189,6 +204,15 @@ class BenchmarkConfig(Section):
         return tuple(dict.fromkeys(batches))
 
 
+class PlanConfig(Section):
+    """One entry of `plans:`; fields are `plans.Plan`'s."""
+
+    form: FormName
+    placement: PlacementName
+    activation_type: ActivationType = "int8"
+    format: GraphFormat = "qdq"
+
+
 class Recipe(Section):
     """One whole build."""
 
@@ -206,10 +230,12 @@ class Recipe(Section):
     fold: FoldConfig = FoldConfig()
     export: ExportConfig = ExportConfig()
     simplify: SimplifyConfig = SimplifyConfig()
+    equalize: EqualizeConfig = EqualizeConfig()
     quantize: QuantizeConfig = QuantizeConfig()
     engine: EngineConfig = EngineConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
+    plans: dict[RuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
 
     @field_validator("model")
     @classmethod

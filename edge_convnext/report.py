@@ -1,7 +1,7 @@
 """`report.json`, the contract: what a build made, measured and decided.
 
 The models below are the documentation: field descriptions end up in `report.schema.json`. A
-consumer may rely on every field of schema `edge-convnext/report/1`; new optional fields can
+consumer may rely on every field of schema `edge-convnext/report/2`; new optional fields can
 come within it, a changed or removed one means `report/2`.
 
 Percentages are 0 to 100, drops are percentage points (pp), intervals are [low, high].
@@ -63,10 +63,19 @@ __all__ = [
     "schema_json",
 ]
 
-SCHEMA = "edge-convnext/report/1"
+SCHEMA = "edge-convnext/report/2"
 
 StageName = Literal[
-    "load", "fold", "export", "simplify", "quantize", "engine", "evaluate", "benchmark"
+    "load",
+    "fold",
+    "export",
+    "simplify",
+    "equalize",
+    "quantize",
+    "lower",
+    "engine",
+    "evaluate",
+    "benchmark",
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 Status = Literal["done", "cached", "skipped", "not_run", "failed"]
@@ -367,7 +376,7 @@ class VerdictReport(_Part):
 class Report(_Part):
     """One build."""
 
-    schema_id: Literal["edge-convnext/report/1"] = Field("edge-convnext/report/1", alias="schema")
+    schema_id: Literal["edge-convnext/report/2"] = Field("edge-convnext/report/2", alias="schema")
     created: AwareDatetime
     model: ModelReport
     environment: EnvironmentReport

@@ -21,13 +21,13 @@ from edge_convnext.artifacts import (
     FormName,
     OnnxModel,
     Parity,
-    PlacementName,
     Precision,
     Weights,
 )
 from edge_convnext.cache import Cache, Entry, stage_key
 from edge_convnext.errors import ExportError, QuantizationError
 from edge_convnext.lint import LintTarget
+from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 
@@ -40,6 +40,7 @@ _LOGITS = "logits.npy"
 # Over the largest logit. Rounding gives 1e-6; anything structural gives 1e-2 and more.
 _MAX_FOLD_ERROR = 1e-4
 _MAX_EXPORT_ERROR = 1e-3
+_MAX_LOWERING_ERROR = 2e-2  # a value between two steps may be rounded either way
 
 
 @dataclass(frozen=True)
@@ -158,36 +159,69 @@ class Steps:
             return Step(before, "skipped", seconds, model.digest, str(unsimplified))
         return as_step(replace(before, path=entry.folder / name), entry, name)
 
+    def equalize(
+        self, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
+    ) -> Step[OnnxModel]:
+        """Rescale channels for the quantizer; the function stays, and that is checked."""
+        before = model.value
+        name = f"{plan.form}.{plan.activation_type}.equalized.onnx"
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.equalize import equalize
+
+            made = equalize(
+                before, calibration.load(), self.recipe.equalize, plan.activation_type,
+                folder / name,
+            )  # fmt: skip
+            shown = samples.load()
+            return _parity_result(
+                _onnx(before.path, shown), _onnx(made.path, shown), _MAX_EXPORT_ERROR
+            )
+
+        key = stage_key(
+            "equalize/1",
+            model=model.digest,
+            activation_type=plan.activation_type,
+            config=self.recipe.equalize.model_dump(mode="json"),
+            calibration=calibration.digest,
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+        )
+        entry = self._run("equalize", key, f"equalizing the {plan.form} form", make)
+        return as_step(replace(before, path=entry.folder / name), entry, name)
+
     def quantize(
         self,
         model: Step[OnnxModel],
-        placement: PlacementName,
+        plan: Plan,
         targets: Sequence[LintTarget],
         calibration: Images,
         samples: Images,
     ) -> Step[OnnxModel]:
         """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
         before = model.value
-        name = f"{before.form}.{placement}.int8.onnx"
+        name = f"{replace(plan, format='qdq').label}.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.quantize import quantize
 
-            config = self.recipe.quantize
-            batches = calibration.load()
-            made = quantize(before, batches, placement, config, folder / name, self.track)
+            made = quantize(
+                before, calibration.load(), plan.placement, self.recipe.quantize, folder / name,
+                self.track, plan.activation_type,
+            )  # fmt: skip
             shown = samples.load()
             parity = _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
             findings = {target: _lint(made.path, target) for target in get_args(LintTarget)}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
-            "quantize/1",
+            "quantize/2",
             model=model.digest,
-            placement=placement,
-            # Placement and size are above, as they were resolved.
+            placement=plan.placement,
+            activation_type=plan.activation_type,
+            # What is above, as it was resolved, and the size of the set, which has a digest.
             config=self.recipe.quantize.model_dump(
-                mode="json", exclude={"placement", "subset_size"}
+                mode="json", exclude={"placement", "activation_type", "subset_size"}
             ),
             calibration=calibration.digest,
             images=samples.digest,
@@ -195,10 +229,35 @@ class Steps:
         )
         entry = self.cache.run("quantize", key, make)
         made = OnnxModel(
-            entry.folder / name, "int8", before.form, placement, entry.result["quantized_ops"]
+            entry.folder / name, "int8", before.form, plan.placement, entry.result["quantized_ops"]
         )
         reason = _judge_lint(entry.result["lint"], targets)
         return replace(as_step(made, entry, name), reason=reason)
+
+    def lower(self, model: Step[OnnxModel], plan: Plan, samples: Images) -> Step[OnnxModel]:
+        """Fuse for ONNX Runtime alone, and compare with the Q/DQ graph there."""
+        before = model.value
+        name = f"{plan.label}.int8.onnx"
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.lower import lower_for_onnxruntime
+
+            made = lower_for_onnxruntime(before, folder / name)
+            shown = samples.load()
+            return _parity_result(
+                _onnx(before.path, shown), _onnx(made.path, shown), _MAX_LOWERING_ERROR
+            )
+
+        key = stage_key(
+            "lower/1",
+            model=model.digest,
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+        )
+        entry = self._run("lower", key, f"fusing the {plan.form} form", make)
+        lowered = as_step(replace(before, path=entry.folder / name), entry, name)
+        # The accuracy that counts is against the float graph; this stage has its own gate.
+        return replace(lowered, reason=model.reason, parity=model.parity)
 
     def engine(self, model: Step[OnnxModel]) -> Step[Engine]:
         """Build the TensorRT for RTX engine."""

@@ -1,12 +1,11 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
-from tiny_qdq import CHANNELS, Builder, quantized_product
+from tiny_qdq import CHANNELS, quantized_product
 
 from edge_convnext.errors import QuantizationError
-from edge_convnext.qdq import Wiring, absorb_smoothing, force_signed, guard_biases
+from edge_convnext.qdq import Wiring, force_signed, guard_biases
 
 RANDOM = np.random.default_rng(0)
 
@@ -55,58 +54,3 @@ def test_biases_of_float_products_stay():
     before = copy_of(model)
     assert guard_biases(model) == 0
     assert model == before
-
-
-def smoothed(kind):
-    """An operation, then SmoothQuant's multiplication as NNCF writes it."""
-    build = Builder()
-    factors = build.constant(
-        "factors", RANDOM.uniform(0.5, 2, (1, 1, 1, CHANNELS)).astype(np.float32)
-    )
-    one = build.constant("one", np.float32(1))
-    gamma = build.constant("gamma", RANDOM.standard_normal(CHANNELS).astype(np.float32))
-    if kind == "norm":
-        unit = build.constant("unit", np.ones(CHANNELS, np.float32))
-        result = build.node("LayerNormalization", ["images", unit, gamma], "norm", axis=-1)
-    elif kind == "grn":
-        axes = build.constant("axes", np.array([1, 2]))
-        norm = build.node("ReduceL2", ["images", axes], "length")
-        relative = build.node("Mul", [gamma, norm], "relative")
-        result = build.node("Mul", ["images", build.node("Add", [relative, one], "scale")], "grn")
-    else:
-        result = build.node("Mul", ["images", build.node("Neg", ["images"], "negative")], "square")
-    output = build.node("Mul", [result, factors], "smoothed")
-    build.nodes[-1].name = f"{result}/nncf_smooth_quant"
-    last = build.node("Tanh", [output], "tanh")
-    return build.model({"images": [1, 4, 4, CHANNELS]}, last, 4)
-
-
-@pytest.mark.parametrize(("kind", "removed"), [("norm", 1), ("grn", 1), ("square", 0)])
-def test_smoothing_moves_into_the_constants_before_it(kind, removed):
-    model = smoothed(kind)
-    images = RANDOM.standard_normal((1, 4, 4, CHANNELS), dtype=np.float32)
-    before, count = run(model, images), len(model.graph.node)
-    assert absorb_smoothing(model) == removed
-    assert len(model.graph.node) == count - removed
-    np.testing.assert_allclose(run(model, images), before, rtol=1e-5, atol=1e-6)
-    onnx.checker.check_model(model, full_check=True)
-    read = {name for node in model.graph.node for name in node.input}
-    assert {tensor.name for tensor in model.graph.initializer} <= read
-
-
-def test_smoothing_stays_where_others_read_the_value_too():
-    model = smoothed("norm")
-    model.graph.output.append(onnx.helper.make_tensor_value_info("norm", 1, [None] * 4))
-    before = copy_of(model)
-    assert absorb_smoothing(model) == 0
-    assert list(model.graph.node) == list(before.graph.node)
-
-
-def test_shared_constants_are_not_scaled_for_others():
-    model = smoothed("norm")
-    other = onnx.helper.make_node("Add", ["tanh", "unit"], ["sum"])
-    model.graph.node.append(other)
-    model.graph.output[0].name = "sum"
-    absorb_smoothing(model)
-    unit = next(tensor for tensor in model.graph.initializer if tensor.name == "unit")
-    np.testing.assert_array_equal(numpy_helper.to_array(unit), np.ones(CHANNELS))

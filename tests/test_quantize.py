@@ -20,7 +20,7 @@ from edge_convnext.fold import fold_weights
 from edge_convnext.lint import lint
 from edge_convnext.qdq import Wiring
 from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig, make_recipe
+from edge_convnext.recipe import ExportConfig, QuantizeConfig
 from edge_convnext.weights import save_weights
 
 SIZE = 32
@@ -30,7 +30,7 @@ INFO = ModelInfo(
 )
 IMAGES = np.random.default_rng(0).standard_normal((8, 3, SIZE, SIZE), dtype=np.float32)
 DENSE, DEPTHWISE = 1 + 3 + 2 * 4 + 1, 4  # stem, downsamplings, blocks, head
-PLAIN = QuantizeConfig(smooth_quant_alpha=None, disable_bias_correction=True)
+PLAIN = QuantizeConfig(activations_range_estimator="minmax")
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_weights_are_int8_per_output_channel_and_biases_float(quantized):
     assert {tensor.data_type for tensor in biases} == {onnx.TensorProto.FLOAT}
 
 
-def test_smoothing_leaves_no_operation_behind_where_constants_take_it(quantized, linear):
+def test_quantization_adds_pairs_and_nothing_else(quantized, linear):
     before, after = (
         Counter(node.op_type for node in onnx.load(model.path).graph.node)
         for model in (linear, quantized)
@@ -156,16 +156,45 @@ def test_smoothing_leaves_no_operation_behind_where_constants_take_it(quantized,
     assert before <= after
 
 
-def test_smoothing_lowers_the_error_of_uneven_channels(tmp_path, product):
-    images = np.random.default_rng(2).standard_normal((64, CHANNELS), dtype=np.float32)
-    images *= np.float32(10) ** np.linspace(-2, 1, CHANNELS, dtype=np.float32)
+@pytest.mark.parametrize("estimator", ["reconstruction", "minmax"])
+def test_unsigned_activations_fit_values_of_one_sign_better(tmp_path, product, estimator):
+    images = np.random.default_rng(2).uniform(-0.1, 3.0, (64, CHANNELS)).astype(np.float32)
     reference = logits(product.path, images)
-    errors = []
-    for name, alpha in (("plain", None), ("smooth", 0.5)):
-        config = QuantizeConfig(smooth_quant_alpha=alpha, disable_bias_correction=True)
-        made = quantize(product, [images], "pointwise", config, tmp_path / f"{name}.onnx")
-        errors.append(np.abs(logits(made.path, images) - reference).max())
-    assert errors[1] < errors[0]
+    config = QuantizeConfig(activations_range_estimator=estimator)
+    errors = {}
+    for kind in ("int8", "uint8"):
+        made = quantize(
+            product, [images], "pointwise", config, tmp_path / f"{kind}.onnx", activation_type=kind
+        )
+        proto = onnx.load(made.path)
+        wiring = Wiring(proto)
+        (node,) = (node for node in proto.graph.node if node.op_type == "QuantizeLinear")
+        assert wiring.value(node.input[2]).dtype == kind
+        errors[kind] = np.square(logits(made.path, images) - reference).mean()
+    assert errors["uint8"] < errors["int8"]
+
+
+def test_ranges_by_reconstruction_leave_a_lone_outlier_out(tmp_path, product):
+    images = np.random.default_rng(3).standard_normal((256, CHANNELS), dtype=np.float32)
+    images[0, 0] = 500.0
+    scales = {}
+    for estimator in ("minmax", "reconstruction"):
+        config = QuantizeConfig(activations_range_estimator=estimator)
+        batches = [images[start : start + 8] for start in range(0, len(images), 8)]
+        target = tmp_path / f"{estimator}.onnx"
+        proto = onnx.load(quantize(product, batches, "pointwise", config, target).path)
+        (node,) = (node for node in proto.graph.node if node.op_type == "QuantizeLinear")
+        scales[estimator] = float(Wiring(proto).value(node.input[1]))
+    assert scales["reconstruction"] < 0.5 * scales["minmax"]
+
+
+def test_an_estimator_of_symmetric_ranges_refuses_unsigned_activations(tmp_path, product):
+    config = QuantizeConfig(activations_range_estimator="mean_minmax")
+    images = IMAGES[:, 0, 0, :CHANNELS]
+    with pytest.raises(QuantizationError, match="use reconstruction or minmax"):
+        quantize(
+            product, [images], "pointwise", config, tmp_path / "x.onnx", activation_type="uint8"
+        )
 
 
 def test_the_same_input_gives_the_same_bytes_and_stays_as_it_is(folder, linear, quantized):
@@ -332,12 +361,6 @@ def test_bad_images_are_one_line_and_leave_nothing(tmp_path, product, images, me
     assert [path.name for path in tmp_path.iterdir()] == ["product.onnx"]
 
 
-def test_smoothing_and_the_placement_of_nncf_exclude_each_other(tmp_path, product):
-    config = QuantizeConfig(smooth_quant_alpha=0.5)
-    with pytest.raises(QuantizationError, match="leave smooth_quant_alpha to auto"):
-        quantize(product, [IMAGES[:, 0, 0, :CHANNELS]], "all", config, tmp_path / "x.onnx")
-
-
 def test_a_foreign_graph_needs_the_placement_all(tmp_path):
     build = Builder()
     weight = build.constant("w", np.ones((CHANNELS, CHANNELS), np.float32))
@@ -363,9 +386,3 @@ def test_without_nncf_the_extra_is_named(tmp_path, product, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[build\]'"):
         quantize(product, [IMAGES], "pointwise", PLAIN, tmp_path / "x.onnx")
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, "auto", None])
-def test_the_recipe_takes_every_alpha(alpha):
-    recipe = make_recipe({"quantize": {"smooth_quant_alpha": alpha}})
-    assert recipe.quantize.smooth_quant_alpha == alpha

@@ -43,7 +43,7 @@ def test_equal_reports_are_equal_bytes_in_the_order_of_the_contract():
     assert text == Report.model_validate_json(text).to_json()
     keys = list(json.loads(text))
     assert [key for key in keys if key in CONTRACT] == list(CONTRACT)
-    assert json.loads(text)["schema"] == "edge-convnext/report/1"
+    assert json.loads(text)["schema"] == "edge-convnext/report/2"
 
 
 def test_the_schema_file_is_current():
@@ -104,9 +104,9 @@ def test_what_the_contract_excludes_is_refused(part, field, value):
     [
         (None, r"No such file or directory; `edge-convnext build`"),
         ("{", r"not JSON"),
-        ("[]", r"schema is None, this version reads 'edge-convnext/report/1'"),
+        ("[]", r"schema is None, this version reads 'edge-convnext/report/2'"),
         ('{"schema": "edge-convnext/report/9"}', r"schema is 'edge-convnext/report/9'"),
-        ('{"schema": "edge-convnext/report/1"}', r"not a valid report \(created: Field required\)"),
+        ('{"schema": "edge-convnext/report/2"}', r"not a valid report \(created: Field required\)"),
     ],
 )
 def test_an_unreadable_report_is_refused_in_one_line(tmp_path, text, message):

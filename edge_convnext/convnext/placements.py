@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["quantized_nodes"]
 
-_DENSE = frozenset({"stem.conv", "downsample.conv", "pwconv1", "pwconv2", "head.fc"})
+_INNER = frozenset({"downsample.conv", "pwconv1", "pwconv2"})
+_DENSE = _INNER | {"stem.conv", "head.fc"}
 _DEPTHWISE = frozenset({"dwconv"})
 
 # Depthwise and elementwise operations are slower in INT8 than in float on every runtime that
 # was tried, and cost accuracy (benchmarks/README.md).
 _MODULES: Mapping[PlacementName, frozenset[str]] = {
+    "inner": _INNER,
     "pointwise": _DENSE,
     "weighted": _DENSE | _DEPTHWISE,
 }
@@ -28,8 +30,10 @@ _MODULES: Mapping[PlacementName, frozenset[str]] = {
 def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozenset[str] | None:
     """Names of the nodes that a placement quantizes.
 
-    `pointwise` is every convolution and linear but the depthwise ones, `weighted` includes
-    those, `all` leaves the choice to NNCF.
+    `pointwise` is every convolution and linear but the depthwise ones, `inner` leaves out the
+    first and the last of them too: the images' own 256 values don't lie on the grid of a
+    quantizer, and the logits have no layer after them to even out an error. `weighted` is
+    `pointwise` with the depthwise ones, `all` leaves the choice to NNCF.
 
     Args:
         weighted: Names of the convolutions and matrix products.

@@ -1,0 +1,126 @@
+"""What each ingredient of the INT8 accuracy is worth: equalization, ranges, types, biases.
+
+    python benchmarks/accuracy_ablation.py --weights W.pth --data FOLDER --image-size 64 OUT.json
+
+Every row is a whole quantization of the same float graph with the same calibration images, run
+in ONNX Runtime over the same evaluation images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from edge_convnext.artifacts import OnnxModel
+from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.data import iter_batches
+from edge_convnext.doctor import environment
+from edge_convnext.equalize import equalize
+from edge_convnext.evaluate import predict
+from edge_convnext.inputs import image_batches, prepare_inputs
+from edge_convnext.metrics import compare_logits
+from edge_convnext.progress import untracked
+from edge_convnext.quantize import quantize
+from edge_convnext.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.steps import Steps
+
+MINMAX = {"activations_range_estimator": "minmax"}
+PLAIN = {"disable_bias_correction": True}
+# name: (equalize alpha or None, quantize settings, activation type)
+VARIANTS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "plain min-max": (None, MINMAX | PLAIN, "int8"),
+    "+ NNCF's fast bias correction": (None, MINMAX, "int8"),
+    "+ ranges by reconstruction": (None, PLAIN, "int8"),
+    "+ uint8": (None, MINMAX | PLAIN, "uint8"),
+    "+ equalization, alpha 0.6": (0.6, MINMAX | PLAIN, "int8"),
+    "+ equalization, alpha per layer": ("auto", MINMAX | PLAIN, "int8"),
+    "equalization + ranges": ("auto", PLAIN, "int8"),
+    "equalization + uint8": ("auto", MINMAX | PLAIN, "uint8"),
+    "all, without bias correction": ("auto", PLAIN, "uint8"),
+    "all": ("auto", {}, "uint8"),
+    "all, int8": ("auto", {}, "int8"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--image-size", type=int, required=True)
+    parser.add_argument("--form", action="append")
+    parser.add_argument("--only", action="append", help="Variants, by name.")
+    arguments = parser.parse_args()
+    recipe = resolve_recipe(
+        None,
+        {
+            "load.weights": arguments.weights,
+            "data.source": arguments.data,
+            "preprocess.image_size": arguments.image_size,
+        },
+    )
+    cache, machine = Cache(default_cache_folder(os.environ)), environment()
+    steps = Steps(cache, recipe, machine["versions"], untracked)
+    inputs = prepare_inputs(recipe, cache, machine["versions"], untracked)
+    assert inputs.calibration is not None
+    assert inputs.evaluation is not None
+    calibration = image_batches(inputs.calibration.images.samples, inputs.info, None)
+    samples = image_batches(inputs.calibration.images.samples[:32], inputs.info, None)
+    folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+    weights = replace(folded.value, info=inputs.info)
+    batches = calibration.load()
+    images = list(iter_batches(inputs.evaluation.samples, inputs.info.preprocess, 64, 3))
+    labels = np.array([sample.label for sample in inputs.evaluation.samples])
+
+    def logits(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return predict(load_runtime("onnxruntime", path, RuntimeOptions()), images)
+
+    rows = []
+    for form in arguments.form or ("nhwc", "conv"):
+        exported = steps.export(weights, folded.digest, form, "fp32", samples)
+        model = steps.simplify(exported, samples).value
+        reference = logits(model.path)
+        right = reference.argmax(1) == labels
+        for name in arguments.only or VARIANTS:
+            alpha, settings, kind = VARIANTS[name]
+            with tempfile.TemporaryDirectory() as folder:
+                before: OnnxModel = model
+                if alpha is not None:
+                    settled = EqualizeConfig(alpha=alpha)
+                    before = equalize(model, batches, settled, kind, Path(folder) / "e.onnx")
+                config = QuantizeConfig(**settings)
+                made = quantize(
+                    before, batches, "pointwise", config, Path(folder) / "q.onnx",
+                    activation_type=kind,
+                )  # fmt: skip
+                found = logits(made.path)
+            parity = compare_logits(reference, found)
+            drop = 100 * float(right.mean() - (found.argmax(1) == labels).mean())
+            row = {"form": form, "variant": name, "top1_drop_pp": drop, **asdict(parity)}
+            rows.append(row)
+            print(
+                f"{form:6s} {name:32s} {parity.sqnr_db:6.2f} dB  agreement "
+                f"{parity.agreement_pct:6.2f} %  drop {drop:+.2f} pp",
+                flush=True,
+            )
+    result = {
+        "weights": Path(arguments.weights).name,
+        "image_size": arguments.image_size,
+        "versions": machine["versions"],
+        "rows": rows,
+    }
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

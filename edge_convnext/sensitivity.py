@@ -1,0 +1,111 @@
+"""Sensitivity: what quantizing each operation costs, alone and among the others.
+
+Each weighted operation is quantized alone, and all but it, and the logits are compared with
+those of the float graph on real images. No labels are needed, and nothing is calibrated again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_convnext.errors import ArtifactError
+from edge_convnext.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = ["Sensitivity", "rank_operations"]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One weighted operation."""
+
+    name: str  # of its node
+    alone_sqnr_db: float | None  # only it quantized; None where the logits stay equal
+    alone_agreement_pct: float
+    spared_sqnr_db: float | None  # all quantized but it
+    spared_agreement_pct: float
+    noise_share_pct: float  # of the noise power that the operations make one by one
+
+
+def rank_operations(
+    quantized: Path,
+    reference: Path,
+    batches: Sequence[NDArray[np.float32]],
+    track: Track = untracked,
+) -> tuple[Sensitivity, ...]:
+    """Measure every quantized operation, the most harmful first.
+
+    Args:
+        quantized: Explicit Q/DQ graph.
+        reference: The float graph it was made from: the same node names.
+        batches: Normalized images, float32[n, C, H, W].
+        track: Shows the operations.
+
+    Raises:
+        ArtifactError: A file is missing or is not ONNX, the first is not quantized, or the
+            second does not belong to it.
+    """
+    from edge_convnext.fallback import keep_float, quantized_operations
+    from edge_convnext.metrics import compare_logits
+
+    proto, original = _read(quantized), _read(reference)
+    names = quantized_operations(proto)
+    if not names:
+        raise ArtifactError(f"{quantized}: has no quantized operation; pass an INT8 Q/DQ graph")
+    if missing := set(names) - {node.name for node in original.graph.node}:
+        raise ArtifactError(
+            f"{reference}: has no node '{min(missing)}'; pass the float graph that {quantized} "
+            "was made from"
+        )
+    expected = _infer(original, batches)
+    found = []
+    for name in track(names, "sensitivity", len(names)):
+        others = [other for other in names if other != name]
+        alone = compare_logits(expected, _infer(keep_float(proto, original, others), batches))
+        spared = compare_logits(expected, _infer(keep_float(proto, original, [name]), batches))
+        found.append((name, alone, spared))
+    noise = [0.0 if alone.sqnr_db is None else 10 ** (-alone.sqnr_db / 10) for _, alone, _ in found]
+    total = sum(noise) or 1.0
+    ranked = [
+        Sensitivity(
+            name, alone.sqnr_db, alone.agreement_pct, spared.sqnr_db, spared.agreement_pct,
+            100 * own / total,
+        )
+        for (name, alone, spared), own in zip(found, noise, strict=True)
+    ]  # fmt: skip
+    return tuple(sorted(ranked, key=lambda one: -one.noise_share_pct))
+
+
+def _read(path: Path) -> ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load(str(path))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
+    except DecodeError as error:
+        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+
+
+def _infer(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+
+    from edge_convnext.runtimes import RuntimeOptions, load_runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(proto.SerializeToString())
+        runtime = load_runtime("onnxruntime", path, RuntimeOptions())
+        return np.concatenate([runtime.infer(batch) for batch in batches])
