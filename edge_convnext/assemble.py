@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import Engine, OnnxModel, Precision
-from edge_convnext.benchmark import BenchmarkResult, speedup
+from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
@@ -25,11 +25,13 @@ from edge_convnext.report import (
     DataReport,
     EngineReport,
     EnvironmentReport,
+    FallbackReport,
     FileReport,
     ModelReport,
     ParityReport,
     PrecisionAccuracy,
     Report,
+    SensitivityReport,
     StageName,
     StageReport,
     Status,
@@ -71,6 +73,7 @@ def assemble_report(
     accuracy = _accuracy(outcome, names)
     timing = _benchmark(outcome, names)
     stages = _stages(outcome, folder, names)
+    fallbacks = _fallbacks(outcome)
     missing = [
         f"{stage.name.capitalize()} did not run: {stage.reason}."
         for stage in stages
@@ -89,15 +92,16 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
+        fallbacks=fallbacks,
         verdict=verdict,
         folder=str(folder),
         outputs=tuple(FileReport.of(path, folder) for path in outputs),
         banner=DEMO_BANNER if outcome.inputs.demo else None,
-        notes=_notes(outcome),
+        notes=_notes(outcome, fallbacks),
     )
 
 
-def _notes(outcome: Outcome) -> tuple[str, ...]:
+def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, ...]:
     notes = []
     licence = outcome.inputs.info.weights_licence
     if licence is not None:
@@ -120,9 +124,23 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
             f"Other programs took {load:.0f} % of the CPU during the timings: "
             "repeat `build` on an idle machine before you trust a speed-up."
         )
+    notes += [_fallback_note(one) for one in fallbacks]
     if outcome.engine is not None:
         notes.append(f"The engine was {_not_timed(outcome)}.")
     return tuple(notes)
+
+
+def _fallback_note(one: FallbackReport) -> str:
+    start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
+    if one.kept_float is None or one.top1_drop_pp is None:
+        return f"{start}, and no fallback to float holds the budget."
+    cost = ""
+    if one.speedup_vs_full is not None:
+        cost = f", at {one.speedup_vs_full:.2f}x its speed"
+    return (
+        f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
+        f"float, which leaves {one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}."
+    )
 
 
 def _model(outcome: Outcome) -> ModelReport:
@@ -267,6 +285,42 @@ def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | 
     )
 
 
+def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
+    evaluation, timings = outcome.evaluation, outcome.timings
+    if evaluation is None:
+        return ()
+    drops = {name: one.top1_drop_pp for name, one in evaluation.comparisons.items()}
+    reports = []
+    for one in outcome.fallbacks:
+        held = one.options[0] if one.options else None
+        ratio = None
+        if held is not None and timings is not None:
+            batch = min(row.batch for row in timings.rows)
+            same = next(option for option in one.options if option.hint == one.full.hint)
+            ratio = speedup(timings, same.name, one.full.name, batch)
+        reports.append(
+            FallbackReport(
+                graph=one.plan.label,
+                kept_float=one.names,
+                quantized_ops=one.full.model.quantized_ops,
+                top1_drop_before_pp=drops[one.full.name],
+                top1_drop_pp=drops[held.name] if held else None,
+                speedup_vs_full=ratio.median if ratio else None,
+                speedup_vs_full_ci95=_interval(ratio) if ratio else None,
+                sensitivity=tuple(
+                    SensitivityReport(**asdict(operation)) for operation in one.ranking
+                ),
+            )
+        )
+    return tuple(reports)
+
+
+def _interval(ratio: Ratio) -> tuple[float, float] | None:
+    if ratio.ci95_lo is None or ratio.ci95_hi is None:
+        return None
+    return ratio.ci95_lo, ratio.ci95_hi
+
+
 def _speedup(
     field: str, timings: BenchmarkResult, chosen: Option | None, reference: Option | None
 ) -> dict[str, Any]:
@@ -275,8 +329,7 @@ def _speedup(
         return {}
     ratio = speedup(timings, chosen.name, reference.name, 1)
     slow, fast = (timings.row(name, 1).latency_ms_p50 for name in (reference.name, chosen.name))
-    interval = None if ratio.ci95_lo is None else (ratio.ci95_lo, ratio.ci95_hi)
-    return {field: slow / fast, f"{field}_ci95": interval}
+    return {field: slow / fast, f"{field}_ci95": _interval(ratio)}
 
 
 def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[StageReport, ...]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.qdq import WEIGHTED_OPS, Wiring, drop_unread_constants
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from onnx import ModelProto, NodeProto
+
+    from edge_convnext.qdq import Wiring
 
 __all__ = ["find_fallback", "keep_float", "quantized_operations"]
 
 
 def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
     """Names of the convolutions and products with quantized inputs, in the graph's order."""
+    from edge_convnext.qdq import WEIGHTED_OPS, Wiring
+
     wiring = Wiring(proto)
     return tuple(
         node.name
@@ -44,6 +46,8 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
     Raises:
         KeyError: A name is not one of both graphs.
     """
+    from edge_convnext.qdq import Wiring, drop_unread_constants
+
     proto = type(quantized)()
     proto.CopyFrom(quantized)
     if not names:

@@ -28,6 +28,10 @@ class Graphs:
 
     lowered: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
 
+    def before_quantize(self, plan: Plan) -> Step[OnnxModel]:
+        """The float graph that a plan's Q/DQ graph was made from."""
+        return self.equalized.get(plan) or self.final(plan, "fp32")
+
     def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
         """The graph of a plan as it leaves the last stage."""
         if precision == "int8":

@@ -48,6 +48,7 @@ def to_markdown(report: Report) -> str:
         _md(FOOTNOTE) + ".",
         *_md_classes(report),
         *_md_speed(report),
+        *_md_fallbacks(report),
         "## Stages",
         _md_table(
             ("stage", "status", "seconds", "note"),
@@ -90,6 +91,25 @@ def _md_classes(report: Report) -> list[str]:
     precision = "int8" if accuracy.int8 else "fp16"
     headings = ("class", "images", "fp32 top-1 %", f"{precision} top-1 %")
     return [title, _md_table(headings, (cells for _, cells in rows))]
+
+
+def _md_fallbacks(report: Report) -> list[str]:
+    parts = []
+    for one in report.fallbacks:
+        kept = set(one.kept_float or ())
+        headings = ("operation", "noise %", "alone dB", "spared dB", "kept in float")
+        rows = (
+            (
+                row.name,
+                number(row.noise_share_pct, 1),
+                number(row.alone_sqnr_db, 1),
+                number(row.spared_sqnr_db, 1),
+                "yes" if row.name in kept else "",
+            )
+            for row in one.sensitivity
+        )
+        parts += [f"## Sensitivity of INT8 {_md(one.graph)}", _md_table(headings, rows)]
+    return parts
 
 
 def _md_speed(report: Report) -> list[str]:

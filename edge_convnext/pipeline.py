@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,9 +18,11 @@ import numpy as np
 
 from edge_convnext.artifacts import Engine, Precision, RuntimeName
 from edge_convnext.benchmark import BenchmarkResult
+from edge_convnext.budget import Fallback, hold_budget, rank_plan
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import Sample
 from edge_convnext.errors import (
+    ArtifactError,
     EngineBuildError,
     MissingDependencyError,
     QuantizationError,
@@ -36,7 +39,8 @@ from edge_convnext.measure import (
 )
 from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.recipe import Recipe, TargetName, make_recipe
+from edge_convnext.sensitivity import Sensitivity
 from edge_convnext.steps import Images, Step, Steps
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ class Outcome:
     options: Sequence[Option]  # evaluated, and raced if there are timings
     raw: Option | None
     evaluation: Evaluation | None
+    fallbacks: Sequence[Fallback]
     timings: BenchmarkResult | None
     timing_seconds: float
     chosen: Option | None  # of the requested precision
@@ -103,23 +108,33 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     """Run every stage; nothing outside the cache is written."""
     from edge_convnext.doctor import environment
 
-    recipe = _settle(recipe)
     machine = environment()
-    steps = Steps(cache, recipe, machine["versions"], track)
-    inputs = prepare_inputs(recipe, cache, machine["versions"], track)
-    targets, runtimes = _choose_targets(recipe)
-    samples, calibration = _choose_images(recipe, inputs)
-    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration)
+    prepared = prepare(recipe, cache, machine["versions"], track)
+    recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
+    targets, runtimes, samples = prepared.targets, prepared.runtimes, prepared.samples
+    graphs = prepared.graphs
     engine, engine_status, engine_reason = _build_engine(steps, graphs, targets)
 
     options = list_options(recipe, graphs, runtimes, _has_bf16(runtimes))
-    evaluation = None
+    evaluation: Evaluation | None = None
+    fallbacks: list[Fallback] = []
     if inputs.evaluation is not None:
         any_ships = recipe.precision == "fp32"  # whichever float form is fastest
         shippable = [option for option in options if option.may_ship or any_ships]
-        evaluation = evaluate_options(
-            shippable, inputs.weights, inputs.evaluation, steps, machine["fingerprint"]
+        evaluate = partial(
+            evaluate_options,
+            weights=inputs.weights,
+            images=inputs.evaluation,
+            steps=steps,
+            machine=machine["fingerprint"],
         )
+        evaluation = evaluate(shippable)
+        if recipe.evaluate.fallback and recipe.precision == "int8":
+            fallbacks = hold_budget(steps, graphs, options, evaluation, evaluate, samples)
+            further = [option for one in fallbacks for option in one.options]
+            if further:
+                options += further
+                evaluation = evaluate([*shippable, *further])
     raw = raw_reference(graphs)
     timings, timing_seconds = None, 0.0
     if runtimes:
@@ -135,8 +150,63 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     best_float = choose_option(rivals, "fp32", timings, evaluation, budget, batch)
     return Outcome(
         recipe, inputs, machine, targets, graphs, engine, engine_status, engine_reason,
-        options, raw, evaluation, timings, timing_seconds, chosen, best_float,
+        options, raw, evaluation, fallbacks, timings, timing_seconds, chosen, best_float,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the graphs: what is left is to measure them."""
+
+    steps: Steps
+    inputs: Inputs
+    targets: tuple[TargetName, ...]
+    runtimes: tuple[RuntimeName, ...]
+    samples: Images
+    graphs: Graphs
+
+
+def prepare(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Prepared:
+    """Run the stages from load to quantize."""
+    recipe = _settle(recipe)
+    steps = Steps(cache, recipe, versions, track)
+    inputs = prepare_inputs(recipe, cache, versions, track)
+    targets, runtimes = _choose_targets(recipe)
+    samples, calibration = _choose_images(recipe, inputs)
+    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration)
+    return Prepared(steps, inputs, targets, runtimes, samples, graphs)
+
+
+def rank_build(
+    folder: Path, cache: Cache | None = None, track: Track = untracked
+) -> dict[str, tuple[Sensitivity, ...]]:
+    """Rank the operations of every INT8 graph of a finished build by what they cost.
+
+    Args:
+        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+            longer in the cache run again.
+        cache: Finished stages; None is the user's cache folder.
+        track: Told of work that takes long.
+
+    Returns:
+        By plan, such as `conv.inner`.
+
+    Raises:
+        ArtifactError: There is no report, or the build has no INT8 graph.
+    """
+    from edge_convnext.doctor import environment
+    from edge_convnext.report import Report
+
+    report = Report.read(folder / "report.json")
+    recipe = make_recipe(report.recipe, str(folder / "report.json"))
+    store = cache or Cache(default_cache_folder(os.environ))
+    prepared = prepare(recipe, store, environment()["versions"], track)
+    if not prepared.graphs.quantized:
+        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    return {
+        plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
+        for plan in prepared.graphs.quantized
+    }
 
 
 def verdict_batch(recipe: Recipe) -> int:

@@ -187,6 +187,7 @@ class EvaluateConfig(Section):
 
     batch: PositiveInt = 16  # images per inference
     max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
+    fallback: bool = True  # past it, return the most harmful operations to float
 
 
 class BenchmarkConfig(Section):

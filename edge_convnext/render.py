@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from edge_convnext.benchmark import BenchmarkRow
     from edge_convnext.doctor import Examination
     from edge_convnext.report import Report, StageReport
+    from edge_convnext.sensitivity import Sensitivity
     from edge_convnext.summary import SummaryRow
 
-__all__ = ["print_examination", "print_report", "print_rows"]
+__all__ = ["print_examination", "print_ranking", "print_report", "print_rows"]
 
 _PIPE_WIDTH = 120  # columns, where the output is not a terminal
 _WIDE = 100  # columns the whole summary needs
@@ -81,6 +82,24 @@ def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
             f"{base[row.batch] / row.latency_ms_p50:.2f}x",
             number(row.size_bytes / 1e6, 1),
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
+        )
+    _printer(console)(table)
+
+
+def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -> None:
+    """Print what quantizing each operation costs, the most harmful first."""
+    table = Table(title=plan, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("operation", overflow="fold")
+    for name in ("noise %", "alone dB", "alone agree %", "spared dB", "spared agree %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in ranking:
+        table.add_row(
+            Text(plain(one.name)),
+            number(one.noise_share_pct, 1),
+            number(one.alone_sqnr_db, 1),
+            number(one.alone_agreement_pct, 1),
+            number(one.spared_sqnr_db, 1),
+            number(one.spared_agreement_pct, 1),
         )
     _printer(console)(table)
 

@@ -49,11 +49,13 @@ __all__ = [
     "DataReport",
     "EngineReport",
     "EnvironmentReport",
+    "FallbackReport",
     "FileReport",
     "ModelReport",
     "ParityReport",
     "PrecisionAccuracy",
     "Report",
+    "SensitivityReport",
     "StageName",
     "StageReport",
     "Status",
@@ -363,6 +365,40 @@ class BenchmarkReport(_Part):
         return next(rows, None)
 
 
+class SensitivityReport(_Part):
+    """One quantized operation, compared in logits with the float graph."""
+
+    name: str
+    """Node: module path and operation."""
+    alone_sqnr_db: float | None
+    """Only it quantized; null where the logits stay equal."""
+    alone_agreement_pct: Percent
+    spared_sqnr_db: float | None
+    """All quantized but it."""
+    spared_agreement_pct: Percent
+    noise_share_pct: Percent
+    """Of the noise power that the operations make one by one."""
+
+
+class FallbackReport(_Part):
+    """An INT8 graph past the accuracy budget, and what was done about it."""
+
+    graph: str
+    """Its plan, such as `conv.inner`."""
+    kept_float: tuple[str, ...] | None
+    """Operations returned to float; null where not even nearly all of them suffice."""
+    quantized_ops: NonNegativeInt
+    """Before."""
+    top1_drop_before_pp: float
+    top1_drop_pp: float | None
+    """With the fallback."""
+    speedup_vs_full: float | None = Field(None, gt=0.0)
+    """Below 1: what the fallback costs in speed, at the smallest batch; null untimed."""
+    speedup_vs_full_ci95: Interval | None = None
+    sensitivity: tuple[SensitivityReport, ...]
+    """The most harmful first."""
+
+
 class VerdictReport(_Part):
     """What to ship, and why."""
 
@@ -389,6 +425,8 @@ class Report(_Part):
     """Null when the evaluate stage did not run; its reason says why."""
     benchmark: BenchmarkReport | None
     """Null when the benchmark stage did not run; its reason says why."""
+    fallbacks: tuple[FallbackReport, ...] = ()
+    """Where an INT8 graph missed the budget; empty where all kept it."""
     verdict: VerdictReport
     folder: str
     """Where the build wrote, as the user gave it."""

@@ -30,6 +30,7 @@ from edge_convnext.lint import LintTarget
 from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
+from edge_convnext.sensitivity import Sensitivity
 
 __all__ = ["Images", "Step", "Steps", "as_step"]
 
@@ -234,10 +235,70 @@ class Steps:
         reason = _judge_lint(entry.result["lint"], targets)
         return replace(as_step(made, entry, name), reason=reason)
 
+    def sensitivity(
+        self, quantized: Step[OnnxModel], reference: Step[OnnxModel], samples: Images
+    ) -> tuple[Sensitivity, ...]:
+        """What quantizing each operation costs, the most harmful first."""
+
+        def make(_folder: Path) -> dict[str, Any]:
+            from edge_convnext.sensitivity import rank_operations
+
+            ranked = rank_operations(
+                quantized.value.path, reference.value.path, samples.load(), self.track
+            )
+            return {"ranking": [asdict(one) for one in ranked]}
+
+        key = stage_key(
+            "sensitivity/1",
+            quantized=quantized.digest,
+            reference=reference.digest,
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+        )
+        entry = self.cache.run("sensitivity", key, make)
+        return tuple(Sensitivity(**one) for one in entry.result["ranking"])
+
+    def keep_float(
+        self,
+        quantized: Step[OnnxModel],
+        reference: Step[OnnxModel],
+        names: Sequence[str],
+        samples: Images,
+    ) -> Step[OnnxModel]:
+        """Return operations to float, and compare with the whole float graph."""
+        before = quantized.value
+        name = f"{before.path.name.removesuffix('.int8.onnx')}.float{len(names)}.int8.onnx"
+
+        def make(folder: Path) -> dict[str, Any]:
+            import onnx
+
+            from edge_convnext.fallback import keep_float, quantized_operations
+
+            original = onnx.load(str(reference.value.path))
+            proto = keep_float(onnx.load(str(before.path)), original, names)
+            onnx.save(proto, str(folder / name))
+            shown = samples.load()
+            parity = _parity_result(_onnx(reference.value.path, shown), _onnx(folder / name, shown))
+            return {**parity, "quantized_ops": len(quantized_operations(proto))}
+
+        key = stage_key(
+            "fallback/1",
+            quantized=quantized.digest,
+            reference=reference.digest,
+            names=sorted(names),
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+        )
+        entry = self._run("fallback", key, f"keeping {len(names)} operations in float", make)
+        made = replace(
+            before, path=entry.folder / name, quantized_ops=entry.result["quantized_ops"]
+        )
+        return replace(as_step(made, entry, name), reason=quantized.reason)
+
     def lower(self, model: Step[OnnxModel], plan: Plan, samples: Images) -> Step[OnnxModel]:
         """Fuse for ONNX Runtime alone, and compare with the Q/DQ graph there."""
         before = model.value
-        name = f"{plan.label}.int8.onnx"
+        name = f"{before.path.name.removesuffix('.int8.onnx')}.ort.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.lower import lower_for_onnxruntime

@@ -1,0 +1,93 @@
+"""Keep the accuracy budget: where an INT8 graph misses it, return what harms most to float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from edge_convnext.fallback import find_fallback
+from edge_convnext.graphs import Graphs
+from edge_convnext.measure import Evaluation, Option
+from edge_convnext.plans import Plan
+from edge_convnext.sensitivity import Sensitivity
+from edge_convnext.steps import Images, Steps
+
+__all__ = ["Fallback", "hold_budget", "rank_plan"]
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What was done about one INT8 graph past the budget."""
+
+    plan: Plan
+    full: Option  # of all operations in INT8, in the runtime and at the hint of `options[0]`
+    ranking: tuple[Sensitivity, ...]
+    names: tuple[str, ...] | None  # now in float; None where not even all suffice
+    options: tuple[Option, ...]  # of the graph that holds the budget; empty where there is none
+
+
+def hold_budget(
+    steps: Steps,
+    graphs: Graphs,
+    options: Sequence[Option],
+    evaluation: Evaluation,
+    evaluate: Callable[[Sequence[Option]], Evaluation],
+    samples: Images,
+) -> list[Fallback]:
+    """Find a fallback for every INT8 plan of which no option keeps the budget.
+
+    Args:
+        steps: Of this build.
+        graphs: With the quantized ones.
+        options: What was evaluated.
+        evaluation: Of them.
+        evaluate: Of further options, on the same images.
+        samples: Images to rank the operations on.
+    """
+    limit = steps.recipe.evaluate.max_drop_pp
+    found = []
+    for plan in graphs.quantized:
+        digest = graphs.final(plan, "int8").digest
+        users = [option for option in options if option.graph.digest == digest]
+        drops = {option.name: evaluation.comparisons[option.name].top1_drop_pp for option in users}
+        if not users or min(drops.values()) <= limit:
+            continue
+        full = min(users, key=lambda option: drops[option.name])
+        found.append(_find(steps, graphs, plan, full, users, evaluate, samples))
+    return found
+
+
+def rank_plan(steps: Steps, graphs: Graphs, plan: Plan, samples: Images) -> tuple[Sensitivity, ...]:
+    """Rank the operations of one plan's Q/DQ graph."""
+    return steps.sensitivity(graphs.quantized[plan], graphs.before_quantize(plan), samples)
+
+
+def _find(
+    steps: Steps,
+    graphs: Graphs,
+    plan: Plan,
+    full: Option,
+    users: Sequence[Option],
+    evaluate: Callable[[Sequence[Option]], Evaluation],
+    samples: Images,
+) -> Fallback:
+    ranking = rank_plan(steps, graphs, plan, samples)
+    limit = steps.recipe.evaluate.max_drop_pp
+
+    def option(names: Sequence[str], like: Option) -> Option:
+        graph = steps.keep_float(
+            graphs.quantized[plan], graphs.before_quantize(plan), names, samples
+        )
+        if plan.format == "onnxruntime" and graph.value.quantized_ops:
+            graph = steps.lower(graph, plan, samples)
+        return replace(like, graph=graph)
+
+    def holds(names: Sequence[str]) -> bool:
+        one = option(names, full)
+        return evaluate([one]).comparisons[one.name].top1_drop_pp <= limit
+
+    # With everything in float nothing is left to ship as INT8.
+    harmful = [one.name for one in ranking][:-1]
+    names = find_fallback(harmful, holds)
+    options = tuple(option(names, like) for like in users) if names else ()
+    return Fallback(plan, full, ranking, names, options)

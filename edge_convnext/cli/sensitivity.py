@@ -1,0 +1,40 @@
+"""`edge-convnext sensitivity`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, print_json, progress
+
+__all__ = ["sensitivity"]
+
+
+def sensitivity(
+    folder: Annotated[Path, typer.Argument(help="Of a finished INT8 build.")],
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Rank a build's INT8 operations by what quantizing each costs in accuracy.
+
+    Each is quantized alone, and all but it; logits are compared with the float graph's on 32
+    calibration images.
+    """
+    from dataclasses import asdict
+
+    from edge_convnext.pipeline import rank_build
+
+    with progress(quiet or json) as track:
+        found = rank_build(folder, track=track)
+    if json:
+        print_json({plan: [asdict(one) for one in ranking] for plan, ranking in found.items()})
+        return
+    from rich.console import Console
+
+    from edge_convnext.render import print_ranking
+
+    for plan, ranking in found.items():
+        print_ranking(plan, ranking, Console())
