@@ -13,7 +13,7 @@ from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.steps import Images, Step, Steps
 
-__all__ = ["Graphs", "list_options", "make_graphs", "raw_reference"]
+__all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
 
 
 @dataclass
@@ -68,16 +68,9 @@ def make_graphs(
     if recipe.precision == "fp16":
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
     for form, precision in wanted:
-        weights = inputs.weights if form == "raw" or graphs.folded is None else graphs.folded
-        # The folded file keeps its own metadata; names and preprocessing are resolved later.
-        named = Weights(
-            weights.value.path, weights.value.architecture, inputs.info, weights.value.folded
-        )
-        made = steps.export(named, weights.digest, form, precision, samples)
-        graphs.exported[form, precision] = made
         # The raw export is the reference as users have it; simplified only where it ships.
-        if recipe.simplify.enabled and form in {plan.form for plan in plans} | {*FLOAT_FORMS[1:]}:
-            graphs.simplified[form, precision] = steps.simplify(made, samples)
+        ships = form != "raw" or "raw" in {plan.form for plan in plans}
+        add_form(steps, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:
         for plan in dict.fromkeys(plans):
             users: list[LintTarget] = [
@@ -86,11 +79,33 @@ def make_graphs(
             # The rtx engine's builder lints for itself; on the board nobody would.
             if "tensorrt" in targets and plan == plan_for(recipe, None):
                 users.append("rtx")
-            _quantize(steps, graphs, plan, users, calibration, samples)
+            add_plan(steps, graphs, plan, users, calibration, samples)
     return graphs
 
 
-def _quantize(
+def add_form(
+    steps: Steps,
+    inputs: Inputs,
+    graphs: Graphs,
+    form: FormName,
+    precision: Precision,
+    samples: Images,
+    *,
+    simplify: bool = True,
+) -> None:
+    """Export one form from the weights that belong to it, and simplify it."""
+    weights = inputs.weights if form == "raw" or graphs.folded is None else graphs.folded
+    # The folded file keeps its own metadata; names and preprocessing are resolved later.
+    named = Weights(
+        weights.value.path, weights.value.architecture, inputs.info, weights.value.folded
+    )
+    made = steps.export(named, weights.digest, form, precision, samples)
+    graphs.exported[form, precision] = made
+    if simplify and steps.recipe.simplify.enabled:
+        graphs.simplified[form, precision] = steps.simplify(made, samples)
+
+
+def add_plan(
     steps: Steps,
     graphs: Graphs,
     plan: Plan,
@@ -98,7 +113,7 @@ def _quantize(
     calibration: Images,
     samples: Images,
 ) -> None:
-    """Equalize, quantize and, for ONNX Runtime alone, fuse."""
+    """Equalize, quantize and, for ONNX Runtime alone, fuse; the float form is there already."""
     before = graphs.final(plan, "fp32")
     if steps.recipe.equalize.enabled:
         before = steps.equalize(before, plan, calibration, samples)

@@ -21,7 +21,14 @@ from edge_convnext.steps import Step, Steps
 if TYPE_CHECKING:
     from edge_convnext.runtimes import PrecisionHint, Runtime
 
-__all__ = ["Evaluation", "Option", "choose_option", "evaluate_options", "race_options"]
+__all__ = [
+    "Evaluation",
+    "Option",
+    "as_candidate",
+    "choose_option",
+    "evaluate_options",
+    "race_options",
+]
 
 _TORCH = "torch"
 _INFERENCES_PER_TURN = 8
@@ -110,19 +117,17 @@ def race_options(
     options: Sequence[Option], images: NDArray[np.float32], recipe: Recipe, track: Track
 ) -> BenchmarkResult:
     """Time all options against each other, interleaved in this process."""
-    candidates = [
-        Candidate(
-            option.name,
-            option.model.path,
-            option.model.precision,
-            option.model.form,
-            option.model.placement,
-            option.runtime,
-            option.hint,
-        )
-        for option in options
-    ]
+    candidates = [as_candidate(option) for option in options]
     return benchmark(candidates, images, recipe.benchmark, recipe.seed, track)
+
+
+def as_candidate(option: Option) -> Candidate:
+    """An option as the benchmark takes it, under its own name."""
+    model = option.model
+    return Candidate(
+        option.name, model.path, model.precision, model.form, model.placement, option.runtime,
+        option.hint,
+    )  # fmt: skip
 
 
 def choose_option(

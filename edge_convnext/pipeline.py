@@ -115,7 +115,7 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     graphs = prepared.graphs
     engine, engine_status, engine_reason = _build_engine(steps, graphs, targets)
 
-    options = list_options(recipe, graphs, runtimes, _has_bf16(runtimes))
+    options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
     evaluation: Evaluation | None = None
     fallbacks: list[Fallback] = []
     if inputs.evaluation is not None:
@@ -287,7 +287,8 @@ def _build_engine(
         return None, "failed", str(error)
 
 
-def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
+def has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
+    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
     if "openvino" not in runtimes:
         return False
     from edge_convnext.runtimes.ov import supports_bf16

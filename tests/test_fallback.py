@@ -78,7 +78,9 @@ def test_one_in_float_leaves_the_others_quantized(graphs):
 def test_a_ruined_quantizer_leads_the_ranking(graphs, tmp_path):
     reference, quantized = graphs
     proto = onnx.load(quantized)
-    node = next(node for node in proto.graph.node if node.name in (f"{VICTIM}/Conv", f"{VICTIM}/MatMul"))
+    node = next(
+        node for node in proto.graph.node if node.name in (f"{VICTIM}/Conv", f"{VICTIM}/MatMul")
+    )
     producer = {output: one for one in proto.graph.node for output in one.output}
     scale = producer[node.input[0]].input[1]
     for tensor in proto.graph.initializer:

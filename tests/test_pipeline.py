@@ -19,6 +19,7 @@ from edge_convnext.convnext import architecture
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.errors import RecipeError
 from edge_convnext.files import sha256_file
+from edge_convnext.plans import shipped_plans
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import STAGES, Report
 
@@ -144,11 +145,12 @@ def test_every_stage_of_a_build_is_done_and_on_disk(first, root):
     if not RTX:
         expected["engine"] = "not_run"
     assert statuses(first) == expected
+    planned = {plan.form for plan in shipped_plans("convnextv2_atto").values()}
     assert set(hashes(first, "export")) == {
-        (form, None, "fp32") for form in ("raw", "linear", "conv")
+        (form, None, "fp32") for form in {"raw", "linear", "conv"} | planned
     }
     for variant in first.stage("quantize").variants:
-        assert variant.quantized_ops == 29
+        assert variant.quantized_ops == {"inner": 27, "pointwise": 29}[variant.placement]
     for name in ("fold", "export", "simplify", "quantize"):
         stage = first.stage(name)
         for entry in (stage, *stage.variants):
@@ -287,12 +289,15 @@ def test_another_placement_runs_from_quantize_on(first, root):
         "fold": "cached",
         "export": "cached",
         "simplify": "cached",
+        "equalize": "cached",  # it does not depend on the placement
         "quantize": "done",
+        "lower": "done",
         "engine": "not_run",
         "evaluate": "done",
         "benchmark": "done",
     }
-    assert set(hashes(report, "quantize")) == {("linear", "weighted", "int8")}
+    form = shipped_plans("convnextv2_atto")["onnxruntime"].form
+    assert set(hashes(report, "quantize")) == {(form, "weighted", "int8")}
     assert report.stage("quantize").variants[0].quantized_ops == 41  # with 12 depthwise ones
     assert hashes(report, "export") == hashes(first, "export")
 
@@ -321,7 +326,8 @@ def test_fp32_ships_one_float_whichever_form_won(build_small, monkeypatch):
         return replace(result, rows=tuple(slow))
 
     monkeypatch.setattr(measure, "benchmark", favour)
-    for rounds, shipped in ((1, "linear"), (6, "raw")):
+    planned = shipped_plans("convnextv2_atto")["onnxruntime"].form
+    for rounds, shipped in ((1, planned), (6, "raw")):
         report, _ = build_small(precision="fp32", benchmark={**QUICK, "rounds": rounds})
         assert files_of(report) == {"model.fp32.onnx", "predictions.csv"}
         assert statuses(report)["quantize"] == "not_run"
@@ -339,7 +345,8 @@ def test_fp16_is_built_and_evaluated(build_small):
     assert report.accuracy.fp16 is not None
     assert report.accuracy.int8 is None
     assert report.stage("export").parity.max_abs_err < 0.05
-    assert ("linear", None, "fp16") in hashes(report, "simplify")
+    form = shipped_plans("convnextv2_atto")["onnxruntime"].form
+    assert (form, None, "fp16") in hashes(report, "simplify")
     half, full = (folder / f"model.{name}.onnx" for name in ("fp16", "fp32"))
     assert half.stat().st_size < 0.7 * full.stat().st_size
     assert read_csv(folder / "predictions.csv")[0].keys() >= {"fp16_top1", "fp16_margin"}
@@ -371,7 +378,8 @@ def test_random_weights_need_no_training_images(build_small, tmp_path):
 def test_without_folds_the_raw_graph_is_quantized(build_small):
     report, _ = build_small(fold={"enabled": False})
     assert {key[0] for key in hashes(report, "export")} == {"raw"}
-    assert set(hashes(report, "quantize")) == {("raw", "pointwise", "int8")}
+    assert {key[0] for key in hashes(report, "quantize")} == {"raw"}
+    assert statuses(report)["lower"] == "not_run"
     for name, reason in (("fold", "--no-fold"), ("simplify", "--no-simplify")):
         assert (report.stage(name).status, report.stage(name).reason) == ("skipped", reason)
 

@@ -17,7 +17,7 @@ from types import FrameType
 import typer
 
 from edge_convnext import __version__
-from edge_convnext.cli import build, inform, run, sensitivity, train
+from edge_convnext.cli import build, inform, run, sensitivity, train, tune
 from edge_convnext.errors import EdgeConvNextError
 
 __all__ = ["app", "main"]
@@ -52,6 +52,7 @@ def _root(
 
 
 app.command("build")(build.build)
+app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("eval")(run.evaluate)
 app.command("bench")(run.bench)

@@ -126,7 +126,7 @@ def build(
         typer.Option(help="Graph form; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
     placement: Annotated[
-        Literal["pointwise", "weighted", "all", "auto"] | None,
+        Literal["inner", "pointwise", "weighted", "all", "auto"] | None,
         typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
     seed: Annotated[
@@ -146,6 +146,12 @@ def build(
         float | None,
         typer.Option(help="Top-1 budget in percentage points.", rich_help_panel=_MEASURE),
     ] = None,
+    tune: Annotated[
+        Literal["off", "quick", "full"],
+        typer.Option(
+            help="Search the plans here first; off: the shipped ones.", rich_help_panel=_CHAIN
+        ),
+    ] = "off",
     require: Annotated[
         Literal["fp32", "fp16", "int8"] | None,
         typer.Option(
@@ -197,6 +203,10 @@ def build(
     if pipeline.is_demo(chosen):
         note(pipeline.DEMO_BANNER, silent)
     with progress(silent) as track:
+        if tune != "off":
+            from edge_convnext.tune import search_plans
+
+            chosen = search_plans(chosen, tune, track)
         report = pipeline.build(chosen, out, require=require, track=track)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))

@@ -1,0 +1,124 @@
+"""Write a search down: `tune.json`, the winners as a recipe, and a table for the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.files import write_text_atomic
+from edge_convnext.tune import Mode, TuneResult, tune, tuned_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from edge_convnext.progress import Track
+    from edge_convnext.recipe import Recipe
+    from edge_convnext.tune import Trial
+
+__all__ = ["SCHEMA", "TuneReport", "tune_to_files"]
+
+SCHEMA = "edge-convnext/tune/1"
+_SHOWN = 8  # trials per runtime in the terminal; tune.json has all
+
+
+@dataclass(frozen=True)
+class TuneReport:
+    """A search, the model it was for, and the machine it ran on."""
+
+    recipe: Recipe
+    result: TuneResult
+    environment: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the same as in `tune.json`."""
+        result = self.result
+        size = self.recipe.preprocess.image_size
+        return {
+            "schema": SCHEMA,
+            "model": self.recipe.model,
+            "image_size": size,
+            "weights": Path(self.recipe.load.weights or "demo").name,
+            "batch": min(self.recipe.benchmark.batches),
+            "threads": self.recipe.benchmark.threads,
+            "mode": result.mode,
+            "seconds": round(result.seconds, 1),
+            "environment": dict(self.environment),
+            "stopped": dict(result.stopped),
+            "winners": {runtime: asdict(plan) for runtime, plan in result.winners.items()},
+            "trials": [asdict(trial) for trial in result.trials],
+        }
+
+    def print(self, console: Console) -> None:
+        """The fastest trials of each runtime, the Pareto front marked."""
+        from rich.table import Table
+        from rich.text import Text
+
+        for runtime, stopped in self.result.stopped.items():
+            trials = [one for one in self.result.trials if one.runtime == runtime]
+            timed = [one for one in trials if one.lap is not None]
+            table = Table(
+                title=f"{runtime}: {len(timed)} raced, {len(trials) - len(timed)} not; {stopped}",
+                title_justify="left",
+                box=None,
+                padding=(0, 2, 0, 0),
+                pad_edge=False,
+            )
+            for name in ("", "plan", "float", "ms", "SQNR dB", "drop pp"):
+                right = name in ("ms", "SQNR dB", "drop pp")
+                table.add_column(name, justify="right" if right else "left", no_wrap=True)
+            table.add_column("why", overflow="fold")
+            for one in timed[:_SHOWN]:
+                table.add_row(*(Text(cell) for cell in _cells(one, _on_front(one, timed))))
+            console.print(table, highlight=False)
+
+
+def tune_to_files(
+    recipe: Recipe, mode: Mode, folder: Path, track: Track, cache: Cache | None = None
+) -> TuneReport:
+    """Search, and write `tune.json` and `tuned.yaml` into a folder.
+
+    Raises:
+        EdgeConvNextError: See `tune.tune`; nothing is written then.
+    """
+    import yaml
+
+    from edge_convnext.doctor import environment
+
+    result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track)
+    report = TuneReport(recipe, result, environment())
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
+    write_text_atomic(folder / "tune.json", text)
+    fields = tuned_recipe(recipe, result).model_dump(mode="json", exclude_unset=True)
+    fields["name"] = "tuned"
+    write_text_atomic(folder / "tuned.yaml", yaml.safe_dump(fields, sort_keys=False))
+    return report
+
+
+def _cells(one: Trial, front: bool) -> tuple[str, ...]:
+    parity = one.parity
+    sqnr = "-" if parity is None or parity.sqnr_db is None else f"{parity.sqnr_db:.1f}"
+    drop = "-" if one.top1_drop_pp is None else f"{one.top1_drop_pp:.2f}"
+    mark = "won" if one.won else ("front" if front else "")
+    latency = "-" if one.lap is None else f"{one.lap.latency_ms_p50:.2f}"
+    return mark, one.plan.label, one.hint, latency, sqnr, drop, one.reason
+
+
+def _on_front(one: Trial, timed: list[Trial]) -> bool:
+    """Whether no other finalist is both faster and more accurate."""
+    if one.parity is None or one.lap is None:
+        return False
+    own = one.parity.sqnr_db or float("inf")
+    return not any(
+        other.lap is not None
+        and other.parity is not None
+        and other.lap.ratio < one.lap.ratio
+        and (other.parity.sqnr_db or float("inf")) > own
+        for other in timed
+    )

@@ -1,0 +1,1 @@
+"""Find the plan of each runtime by measurement: what is tried, the race, and the choice."""

@@ -1,0 +1,71 @@
+"""What `tune` tries, as data: every plan of a runtime, and why the others are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, get_args
+
+from edge_convnext.artifacts import ActivationType, FormName, GraphFormat, RuntimeName
+from edge_convnext.plans import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.artifacts import PlacementName
+
+__all__ = ["REVISION", "Excluded", "list_plans"]
+
+REVISION = 1  # of the space; raise it when a decision under the old one no longer stands
+
+_FORMS: tuple[FormName, ...] = tuple(form for form in get_args(FormName) if form != "raw")
+_QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
+_FULL_PLACEMENTS: tuple[PlacementName, ...] = (*_QUICK_PLACEMENTS, "weighted", "all")
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A plan that is not tried."""
+
+    plan: Plan
+    reason: str
+
+
+def list_plans(
+    runtime: RuntimeName, opset: int, *, full: bool
+) -> tuple[list[Plan], list[Excluded]]:
+    """Every plan worth racing in a runtime, and those left out by rule.
+
+    Args:
+        runtime: Where it would run.
+        opset: Of the graphs.
+        full: Whether to try placements that were slower wherever they were tried, too.
+    """
+    placements = _FULL_PLACEMENTS if full else _QUICK_PLACEMENTS
+    kinds: Sequence[ActivationType] = get_args(ActivationType)
+    formats: Sequence[GraphFormat] = get_args(GraphFormat)
+    plans, excluded = [], []
+    for form, placement, kind, lowered in product(_FORMS, placements, kinds, formats):
+        plan = Plan(form, placement, kind, lowered)
+        reason = _why_not(plan, runtime, opset)
+        if reason is None:
+            plans.append(plan)
+        else:
+            excluded.append(Excluded(plan, reason))
+    return plans, excluded
+
+
+def _why_not(plan: Plan, runtime: RuntimeName, opset: int) -> str | None:
+    if plan.format == "onnxruntime":
+        if runtime != "onnxruntime":
+            return "only ONNX Runtime loads its fused products"
+        if plan.form.startswith("conv"):
+            return "a form of convolutions has no products to fuse"
+        if plan.activation_type == "uint8":
+            return "the fused products take signed activations as unsigned: the same graph as int8"
+    if plan.placement == "all":
+        if plan.activation_type == "uint8":
+            return "where NNCF quantizes everything, ranges are its own, which are signed"
+        if runtime == "onnxruntime" and opset >= 21:
+            return "ONNX Runtime can't load a Transpose of a dequantized value from opset 21 on"
+    return None
