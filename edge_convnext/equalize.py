@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edge_convnext.qdq import Wiring
     from edge_convnext.recipe import EqualizeConfig
 
-__all__ = ["equalize"]
+__all__ = ["Site", "apply_factors", "equalize", "find_sites"]
 
 _ALPHAS = tuple(step / 10 for step in range(1, 10))
 _ROOM = (1.0, 1.25, 1.5, 2.0)  # of the range seen: other images go beyond it
@@ -68,7 +68,7 @@ def equalize(
     """
     import onnx
 
-    from edge_convnext.qdq import Wiring, drop_unread_constants
+    from edge_convnext.qdq import drop_unread_constants
 
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; equalize the FP32 graph")
@@ -82,7 +82,7 @@ def equalize(
         for site in sites:
             factors = _choose_factors(site, seen[site.tensor], config.alpha, activation_type)
             if factors is not None:
-                _apply(proto, Wiring(proto), site, factors)
+                apply_factors(proto, site, factors)
         drop_unread_constants(proto)
     with atomic_path(output) as scratch:
         scratch.write_bytes(proto.SerializeToString(deterministic=True))
@@ -214,9 +214,17 @@ def _error(
     return float(min(errors))
 
 
-def _apply(proto: ModelProto, wiring: Wiring, site: Site, factors: NDArray[np.float32]) -> None:
-    from edge_convnext.qdq import grn_constants, scale_constant
+def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -> None:
+    """Divide the channels of one tensor by factors, and multiply the weights that read them.
 
+    Args:
+        proto: Changed in place.
+        site: From `find_sites`.
+        factors: float32[channels], positive.
+    """
+    from edge_convnext.qdq import Wiring, grn_constants, scale_constant
+
+    wiring = Wiring(proto)
     nodes = {node.name: node for node in proto.graph.node}
     producer, reader = nodes[site.producer], nodes[site.reader]
     shrink = (1.0 / factors.astype(np.float64)).astype(np.float32)

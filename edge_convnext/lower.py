@@ -74,6 +74,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
         for node in proto.graph.node
         if node.op_type == "MatMul" and wiring.is_quantized(node)
         if (activation := _dequantizer(wiring, node.input[0])) is not None
+        if activation.input[0] in wiring.producer  # no constant
         if (weight := _dequantizer(wiring, node.input[1])) is not None
     ]
     if not products:

@@ -99,7 +99,9 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
         dequantize = wiring.producer[node.input[0]]
         if dequantize.op_type != "DequantizeLinear":
             continue  # something lies between: its channels may be elsewhere
-        quantize = wiring.producer[dequantize.input[0]]
+        quantize = wiring.producer.get(dequantize.input[0])
+        if quantize is None:
+            continue  # a constant, stored as integers
         energy = _weight_energy(float_wiring, readers[node.name])
         axis = 1 if node.op_type == "Conv" else -1
         before = found.get(quantize.name)

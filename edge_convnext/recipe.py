@@ -50,6 +50,7 @@ __all__ = [
     "PreprocessConfig",
     "QuantizeConfig",
     "Recipe",
+    "RecoverConfig",
     "SimplifyConfig",
     "TargetName",
     "TrainConfig",
@@ -174,6 +175,16 @@ class QuantizeConfig(Section):
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
 
 
+class RecoverConfig(Section):
+    """The `recover:` section: fine-tuning of an INT8 graph."""
+
+    images: PositiveInt = 2000  # from the training side
+    epochs: PositiveInt = 3
+    batch: PositiveInt = 32
+    lr: float = Field(1e-5, gt=0.0)  # of weights, biases and norms; Adam
+    scale_lr: float = Field(1e-3, gt=0.0)  # of quantizers, as a share of each scale
+
+
 class EngineConfig(Section):
     """The `engine:` section: TensorRT for RTX, compiled ahead of time."""
 
@@ -233,6 +244,7 @@ class Recipe(Section):
     simplify: SimplifyConfig = SimplifyConfig()
     equalize: EqualizeConfig = EqualizeConfig()
     quantize: QuantizeConfig = QuantizeConfig()
+    recover: RecoverConfig = RecoverConfig()
     engine: EngineConfig = EngineConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["Sensitivity", "rank_operations"]
+__all__ = ["Sensitivity", "infer_proto", "rank_operations"]
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def rank_operations(
             f"{reference}: has no node '{min(missing)}'; pass the float graph that {quantized} "
             "was made from"
         )
-    expected = _infer(original, batches)
+    expected = infer_proto(original, batches)
     found = []
     for name in track(names, "sensitivity", len(names)):
         others = [other for other in names if other != name]
-        alone = compare_logits(expected, _infer(keep_float(proto, original, others), batches))
-        spared = compare_logits(expected, _infer(keep_float(proto, original, [name]), batches))
+        alone = compare_logits(expected, infer_proto(keep_float(proto, original, others), batches))
+        spared = compare_logits(expected, infer_proto(keep_float(proto, original, [name]), batches))
         found.append((name, alone, spared))
     noise = [0.0 if alone.sqnr_db is None else 10 ** (-alone.sqnr_db / 10) for _, alone, _ in found]
     total = sum(noise) or 1.0
@@ -96,7 +96,8 @@ def _read(path: Path) -> ModelProto:
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
 
 
-def _infer(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Logits of a graph that is not on disk, in ONNX Runtime."""
     import tempfile
     from pathlib import Path
 

@@ -206,7 +206,7 @@ class _Search:
         return rows
 
     def _check(self, plans: Sequence[Plan]) -> dict[str, tuple[Parity | None, float | None, int]]:
-        """Finalists calibrated in full: SQNR, drop, nodes, by label."""
+        """Finalists calibrated in full: SQNR, drop and nodes, by plan and hint."""
         inputs = self.prepared.inputs
         calibration = inputs.calibration
         assert calibration is not None  # `_few_images` refused
@@ -216,8 +216,9 @@ class _Search:
         )
         graphs, _ = self._quantize(plans, whole)
         options = [
-            Option(graphs.final(plan, "int8"), self.runtime, "f32", may_ship=True)
+            Option(graphs.final(plan, "int8"), self.runtime, hint, may_ship=True)
             for plan in graphs.quantized
+            for hint in self.hints
         ]
         evaluation: Evaluation | None = None
         if inputs.evaluation is not None:
@@ -225,10 +226,11 @@ class _Search:
                 options, inputs.weights, inputs.evaluation, self.steps, self.machine
             )
         checked = {}
-        for plan, option in zip(graphs.quantized, options, strict=True):
+        labels = [plan.label for plan in graphs.quantized for _ in self.hints]
+        for label, option in zip(labels, options, strict=True):
             drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
-            graph = graphs.final(plan, "int8")
-            checked[plan.label] = (graph.parity, drop, _count_nodes(graph))
+            nodes = _count_nodes(option.graph)
+            checked[f"{label} {option.hint}"] = (option.graph.parity, drop, nodes)
         return checked
 
     def _judge(
@@ -242,8 +244,8 @@ class _Search:
         label, hint = name.split(" ")
         lap = standing.laps[name]
         parity, drop, nodes = None, None, None
-        if name in standing.finalists and label in checked:
-            parity, drop, nodes = checked[label]
+        if name in standing.finalists and name in checked:
+            parity, drop, nodes = checked[name]
         interval = "" if lap.ratio_ci95 is None else " [{:.2f}, {:.2f}]".format(*lap.ratio_ci95)
         reason = f"slower: {lap.ratio:.2f}x{interval}"
         if lap.tied:

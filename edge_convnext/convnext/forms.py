@@ -193,8 +193,15 @@ class PatchLinear(nn.Module):
         x = x[:, : rows * size, : columns * size]
         patches = x.reshape(n, rows, size, columns, size * c).permute(0, 1, 3, 2, 4)
         flat = patches.reshape(n, rows, columns, size * size * c)
-        weight = self.weight.permute(2, 3, 1, 0).reshape(size * size * c, -1)
-        return flat @ weight + self.bias
+        return flat @ self.weight + self.bias
+
+    def flatten(self) -> None:
+        """Turn the weight from a convolution's [out, in, size, size] into [patch, out], once.
+
+        Left to the exporter, the transpose of a large weight would stay in the graph.
+        """
+        flat = self.weight.detach().permute(2, 3, 1, 0).reshape(-1, self.weight.shape[0])
+        self.weight = nn.Parameter(flat.contiguous())
 
 
 def _pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
@@ -253,6 +260,9 @@ def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormN
     network.load_state_dict(
         {name: tensor.reshape(own[name].shape) for name, tensor in state.items()}
     )
+    for module in network.modules():
+        if isinstance(module, PatchLinear):
+            module.flatten()
     return network.eval()
 
 

@@ -1,0 +1,171 @@
+"""Recover: short quantization-aware fine-tuning of a Q/DQ graph, taught by the float graph.
+
+The student is the graph that ships (`graph_module`), the teacher the float graph it was made
+from. No labels are needed: the student learns to give the teacher's logits on training images.
+Part of them is kept apart, and decides whether the trained graph is better than the one before.
+
+Source: knowledge distillation, arXiv 1503.02531; LSQ, arXiv 1902.08153.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_convnext.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.errors import ArtifactError, MissingDependencyError, TrainingError
+from edge_convnext.files import atomic_path
+from edge_convnext.metrics import compare_logits
+from edge_convnext.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from edge_convnext.artifacts import Parity
+    from edge_convnext.graph_module import GraphModule
+    from edge_convnext.recipe import RecoverConfig
+
+__all__ = ["Recovery", "recover"]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A graph, and how near to the float graph it was before and after, on images kept apart."""
+
+    model: OnnxModel
+    before: Parity
+    after: Parity
+    kept: bool  # whether training helped; otherwise `model` has the weights it came with
+    steps: int
+
+
+def recover(
+    quantized: OnnxModel,
+    reference: OnnxModel,
+    images: NDArray[np.float32],
+    config: RecoverConfig,
+    output: Path,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Recovery:
+    """Fine-tune an INT8 graph and write it back: the same nodes, other constants.
+
+    Args:
+        quantized: Explicit Q/DQ.
+        reference: The float graph that it was made from, equalized as it was.
+        images: Normalized training images, float32[n, C, H, W]; a fifth is kept apart.
+        config: Epochs, batch, learning rates.
+        output: Where the graph goes.
+        seed: Of the order of the images.
+        track: Shows the epochs.
+
+    Returns:
+        The graph on disk, and whether training helped.
+
+    Raises:
+        ArtifactError: A file is missing, is not ONNX, or has operations that can't be trained.
+        TrainingError: The loss is not finite.
+        MissingDependencyError: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(
+            "recovering needs torch: pip install 'edge-convnext[build]'"
+        ) from error
+    from edge_convnext.graph_module import GraphModule, write_back
+
+    proto, original = _read(quantized.path), _read(reference.path)
+    student, teacher = GraphModule(proto, original), GraphModule(original)
+    split = max(len(images) - len(images) // 5, 1)
+    learning, apart = images[:split], images[split:]
+    if len(apart) == 0:
+        raise ArtifactError("recovering needs at least 5 images; pass more training images")
+    expected = _logits(original, apart)
+    before = compare_logits(expected, _logits(proto, apart))
+    steps = _train(student, teacher, learning, config, seed, track)
+    trained = write_back(student, proto)
+    after = compare_logits(expected, _logits(trained, apart))
+    kept = (after.sqnr_db or 0.0) > (before.sqnr_db or 0.0)
+    result = trained if kept else proto
+    for entry in result.metadata_props:
+        if entry.key == METADATA_KEY and kept:
+            fields = json.loads(entry.value)
+            fields["tools"] = f"{fields.get('tools', '')}, recovered with torch {torch.__version__}"
+            entry.value = json.dumps(fields, sort_keys=True)
+    with atomic_path(output) as scratch:
+        scratch.write_bytes(result.SerializeToString(deterministic=True))
+    made = OnnxModel(
+        output, quantized.precision, quantized.form, quantized.placement, quantized.quantized_ops
+    )
+    return Recovery(made, before, after, kept, steps)
+
+
+def _train(
+    student: GraphModule,
+    teacher: GraphModule,
+    images: NDArray[np.float32],
+    config: RecoverConfig,
+    seed: int,
+    track: Track,
+) -> int:
+    """Minimise the squared error of the logits; returns the number of steps."""
+    import numpy as np
+    import torch
+
+    # Adam steps by its rate whatever the gradient: a scale gets one in proportion to itself.
+    scales = [
+        {"params": [scale], "lr": config.scale_lr * float(scale.detach().abs().mean())}
+        for scale in student.parameters_of(scales=True)
+    ]
+    rest = {"params": student.parameters_of(scales=False), "lr": config.lr}
+    optimizer = torch.optim.Adam([rest, *scales])
+    batches = -(-len(images) // config.batch)
+    total = config.epochs * batches
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+    generator = np.random.default_rng(seed)
+    step = 0
+    for _ in track(range(config.epochs), "recovering", config.epochs):
+        order = generator.permutation(len(images))
+        for start in range(0, len(images), config.batch):
+            batch = torch.from_numpy(images[order[start : start + config.batch]])
+            with torch.no_grad():
+                target = teacher(batch)
+            loss = torch.nn.functional.mse_loss(student(batch), target)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is not finite after {step} steps; lower recover.lr ({config.lr})"
+                )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            step += 1
+    return step
+
+
+def _read(path: Path) -> ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load(str(path))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
+    except DecodeError as error:
+        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+
+
+def _logits(proto: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    from edge_convnext.sensitivity import infer_proto
+
+    pieces: Sequence[NDArray[np.float32]] = [
+        images[start : start + 64] for start in range(0, len(images), 64)
+    ]
+    return infer_proto(proto, pieces)

@@ -1,0 +1,81 @@
+from types import SimpleNamespace
+
+import onnx
+import pytest
+
+from edge_convnext.budget import hold_budget
+from edge_convnext.cache import Cache
+from edge_convnext.doctor import environment
+from edge_convnext.fallback import quantized_operations
+from edge_convnext.graphs import list_options
+from edge_convnext.pipeline import prepare
+from edge_convnext.progress import untracked
+from edge_convnext.recipe import make_recipe
+
+LIMIT_PP = 1.0
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    pytest.importorskip("nncf", reason="the build extra is not installed")
+    recipe = make_recipe(
+        {
+            "runtime": "onnxruntime",
+            "targets": ["cpu"],
+            "load": {"weights": "random", "num_classes": 10},
+            "preprocess": {"image_size": 32},
+            "quantize": {"subset_size": 16},
+            "simplify": {"enabled": False},
+            "evaluate": {"max_drop_pp": LIMIT_PP},
+            "plans": {
+                "onnxruntime": {"form": "nhwc", "placement": "inner", "format": "onnxruntime"}
+            },
+        }
+    )
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    return prepare(recipe, cache, environment()["versions"], untracked)
+
+
+def count_int8(option):
+    proto = onnx.load(option.model.path)
+    fused = [node for node in proto.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    return len(fused) or len(quantized_operations(proto))
+
+
+def evaluation_where(drop_of):
+    """As `measure.evaluate_options` answers, with a drop that the test decides."""
+
+    def evaluate(options):
+        drops = {one.name: SimpleNamespace(top1_drop_pp=drop_of(one)) for one in options}
+        return SimpleNamespace(comparisons=drops)
+
+    return evaluate
+
+
+def hold(prepared, drop_of):
+    options = list_options(prepared.steps.recipe, prepared.graphs, prepared.runtimes, bf16=False)
+    evaluate = evaluation_where(drop_of)
+    return hold_budget(
+        prepared.steps, prepared.graphs, options, evaluate(options), evaluate, prepared.samples
+    )
+
+
+def test_as_few_operations_as_needed_return_to_float(prepared):
+    (found,) = hold(prepared, lambda option: 5.0 if count_int8(option) > 24 else 0.5)
+    assert found.names == tuple(one.name for one in found.ranking[:3])
+    assert found.full.model.quantized_ops == 27
+    (option,) = found.options
+    assert option.model.quantized_ops == count_int8(option) == 24
+    assert option.name != found.full.name
+    assert option.model.path.name == "nhwc.inner.float3.ort.int8.onnx"
+
+
+def test_a_graph_within_the_budget_is_left_alone(prepared):
+    assert hold(prepared, lambda _option: LIMIT_PP) == []
+
+
+def test_where_nothing_helps_there_is_a_ranking_and_no_fallback(prepared):
+    (found,) = hold(prepared, lambda _option: 9.0)
+    assert found.names is None
+    assert found.options == ()
+    assert len(found.ranking) == 27

@@ -1,0 +1,127 @@
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edge_convnext.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.convnext.network import random_state
+from edge_convnext.errors import ArtifactError, TrainingError
+from edge_convnext.export import export_onnx
+from edge_convnext.fold import fold_weights
+from edge_convnext.graph_module import GraphModule, write_back
+from edge_convnext.metrics import compare_logits
+from edge_convnext.quantize import quantize
+from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig
+from edge_convnext.recover import recover
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.weights import save_weights
+
+SIZE = 48  # an odd map before the last downsampling: the graph slices it
+TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
+INFO = ModelInfo("convnextv2_atto", 5, 3, (), Preprocess(image_size=SIZE), "x", "0" * 64, None)
+IMAGES = np.random.default_rng(0).standard_normal((40, 3, SIZE, SIZE), dtype=np.float32)
+FORMS = ("linear", "nhwc", "conv", "conv_moments")
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def models(request, tmp_path_factory):
+    """Float graph and a bad INT8 graph: ranges from too few values."""
+    folder = tmp_path_factory.mktemp("recover")
+    raw = save_weights(random_state(TINY, 0), TINY, INFO, folder / "raw.safetensors")
+    folded = fold_weights(raw, folder / "folded.safetensors")
+    reference = export_onnx(folded, request.param, "fp32", ExportConfig(), folder / "fp32.onnx")
+    config = QuantizeConfig(activations_range_estimator="minmax")
+    kind = "uint8" if request.param == "linear" else "int8"
+    quantized = quantize(
+        reference, [0.3 * IMAGES[:4]], "pointwise", config, folder / "int8.onnx",
+        activation_type=kind,
+    )  # fmt: skip
+    return reference, quantized
+
+
+def infer(path):
+    return load_runtime("onnxruntime", path, RuntimeOptions()).infer(IMAGES)
+
+
+def test_the_module_computes_what_the_graphs_do(models):
+    reference, quantized = models
+    for model, least_db in ((reference, 100.0), (quantized, 40.0)):
+        module = GraphModule(onnx.load(model.path), onnx.load(reference.path))
+        with torch.no_grad():
+            found = module(torch.from_numpy(IMAGES)).numpy()
+        assert compare_logits(infer(model.path), found).sqnr_db > least_db
+
+
+def test_untrained_constants_go_back_as_they_were(models):
+    _, quantized = models
+    proto = onnx.load(quantized.path)
+    again = write_back(GraphModule(proto), proto)
+    assert list(again.graph.node) == list(proto.graph.node)
+    for old, new in zip(proto.graph.initializer, again.graph.initializer, strict=True):
+        assert old.name == new.name
+        before, after = (onnx.numpy_helper.to_array(tensor) for tensor in (old, new))
+        assert (before.dtype, before.shape) == (after.dtype, after.shape)
+        np.testing.assert_array_equal(before, after)
+
+
+def test_training_brings_the_logits_nearer_and_changes_constants_alone(models, tmp_path):
+    reference, quantized = models
+    config = RecoverConfig(epochs=8, batch=8, lr=1e-5, scale_lr=3e-2)
+    found = recover(quantized, reference, IMAGES, config, tmp_path / "recovered.onnx")
+    assert found.kept
+    assert found.after.sqnr_db > found.before.sqnr_db + 1.0
+    expected = infer(reference.path)
+    before, after = (
+        compare_logits(expected, infer(path)).sqnr_db for path in (quantized.path, found.model.path)
+    )
+    assert after > before
+    old, new = onnx.load(quantized.path).graph, onnx.load(found.model.path).graph
+    assert list(old.node) == list(new.node)
+    assert [(one.name, one.data_type, one.dims) for one in old.initializer] == [
+        (one.name, one.data_type, one.dims) for one in new.initializer
+    ]
+    (entry,) = onnx.load(found.model.path).metadata_props
+    assert entry.key == METADATA_KEY
+    assert "recovered with torch" in json.loads(entry.value)["tools"]
+
+
+def test_a_training_that_does_not_help_is_not_kept(models, tmp_path):
+    reference, quantized = models
+    config = RecoverConfig(epochs=1, batch=8, lr=1e-2)
+    found = recover(quantized, reference, IMAGES, config, tmp_path / "out.onnx")
+    assert not found.kept
+    assert onnx.load(found.model.path) == onnx.load(quantized.path)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(models, tmp_path):
+    reference, quantized = models
+    config = RecoverConfig(epochs=1, batch=8, lr=1e30)
+    with pytest.raises(TrainingError, match=r"lower recover\.lr"):
+        recover(quantized, reference, IMAGES, config, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_the_same_seed_gives_the_same_bytes(models, tmp_path):
+    reference, quantized = models
+    config = RecoverConfig(epochs=1, batch=8)
+    paths = [
+        recover(quantized, reference, IMAGES, config, tmp_path / f"{turn}.onnx").model.path
+        for turn in range(2)
+    ]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_files_that_can_not_be_trained_are_named(models, tmp_path):
+    reference, quantized = models
+    absent = OnnxModel(tmp_path / "absent.onnx", "int8", "conv")
+    with pytest.raises(ArtifactError, match="No such file"):
+        recover(absent, reference, IMAGES, RecoverConfig(), tmp_path / "x.onnx")
+    foreign = onnx.load(quantized.path)
+    foreign.graph.node[0].op_type = "Erf"
+    onnx.save(foreign, tmp_path / "foreign.onnx")
+    strange = OnnxModel(tmp_path / "foreign.onnx", "int8", "conv")
+    with pytest.raises(ArtifactError, match="can't be trained"):
+        recover(strange, reference, IMAGES, RecoverConfig(), tmp_path / "x.onnx")

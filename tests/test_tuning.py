@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge_convnext.convnext.forms import FORMS
+from edge_convnext.errors import RecipeError
+from edge_convnext.plans import Plan, plan_for, shipped_plans
+from edge_convnext.recipe import make_recipe, recipe_folder
+from edge_convnext.tune import Trial, TuneResult, _choose, tuned_recipe
+from edge_convnext.tuning.race import Lap, compare, run_race
+from edge_convnext.tuning.space import list_plans
+
+LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
+
+
+class Machine:
+    """Times that a noisy machine could show: every round slows all options alike."""
+
+    def __init__(self, noise=0.02):
+        self.random = np.random.default_rng(0)
+        self.noise = noise
+        self.asked = []
+
+    def measure(self, names, rounds):
+        self.asked.append((tuple(names), rounds))
+        weather = self.random.uniform(1.0, 2.0, rounds)
+        return {
+            name: list(
+                LATENCY_MS[name] * weather * (1 + self.noise * self.random.standard_normal(rounds))
+            )
+            for name in names
+        }
+
+
+def test_a_race_ends_when_the_leader_stands_apart():
+    machine = Machine(noise=0.001)
+    standing = run_race(["c", "d", "a", "e"], machine.measure)
+    assert next(iter(standing.laps)) == "a"
+    assert "faster than the rest" in standing.stopped
+    assert set(standing.laps) == {"a", "c", "d", "e"}
+    assert standing.laps["d"].ratio == pytest.approx(2.0, rel=0.05)
+
+
+def test_options_that_can_not_be_told_apart_both_reach_the_end():
+    machine = Machine()
+    standing = run_race(list(LATENCY_MS), machine.measure)
+    assert set(standing.finalists) == {"a", "b"}
+    assert all(standing.laps[name].tied for name in "ab")
+    assert "can't be told apart" in standing.stopped
+    counts = [len(names) for names, _ in machine.asked]
+    assert counts == sorted(counts, reverse=True)
+    rounds = [number for _, number in machine.asked]
+    assert rounds == sorted(rounds)
+
+
+def test_a_time_limit_ends_a_race_after_a_whole_rung():
+    machine = Machine()
+    clock = iter(range(0, 10_000, 100))
+    standing = run_race(list(LATENCY_MS), machine.measure, 50.0, lambda: next(clock))
+    assert len(machine.asked) == 1
+    assert standing.stopped == "the time limit of 50 s"
+    assert set(standing.laps) == set(LATENCY_MS)
+
+
+def test_laps_are_paired_by_round():
+    rounds = {"fast": [1.0, 5.0, 1.0, 1.0, 1.0, 1.0], "slow": [1.2, 6.0, 1.2, 1.2, 1.2, 1.2]}
+    laps = compare(rounds)
+    assert laps["slow"].ratio_ci95 == pytest.approx((1.2, 1.2))
+    assert not laps["slow"].tied
+    assert laps["fast"].tied
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
+    plans, excluded = list_plans(runtime, 20, full=True)
+    assert {plan.form for plan in plans} == set(FORMS)
+    assert {plan.placement for plan in plans} == {"inner", "pointwise", "weighted", "all"}
+    assert not set(plans) & {one.plan for one in excluded}
+    assert all(one.reason for one in excluded)
+    lowered = [plan for plan in plans if plan.format == "onnxruntime"]
+    assert bool(lowered) == (runtime == "onnxruntime")
+    quick, _ = list_plans(runtime, 20, full=False)
+    assert set(quick) < set(plans)
+
+
+def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
+    plans, excluded = list_plans("onnxruntime", 21, full=True)
+    assert "all" not in {plan.placement for plan in plans}
+    assert any("opset 21" in one.reason for one in excluded)
+
+
+def trial(form, ratio, drop, nodes, interval=(1.1, 1.2)):
+    lap = Lap(ratio, ratio, interval, 32)
+    return Trial("openvino", Plan(form, "inner"), "f32", lap, None, drop, nodes, False, "")
+
+
+def test_of_options_as_fast_the_simplest_wins():
+    trials = _choose(
+        [
+            trial("conv", 1.0, 0.0, 400),
+            trial("conv_moments", 1.01, 0.0, 380, (0.99, 1.03)),
+            trial("linear", 1.2, 0.0, 100),
+        ],
+        1.0,
+    )
+    assert [one.won for one in trials] == [False, True, False]
+    assert "400 nodes" in trials[0].reason
+    assert "can't be told apart" in trials[1].reason
+
+
+def test_what_is_past_the_accuracy_budget_does_not_win():
+    trials = _choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 0.2, 9)], 1.0)
+    assert [one.won for one in trials] == [False, True]
+    assert trials[0].reason == "top-1 drops by 3.00 pp, past 1.00"
+    none = _choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 2.0, 9)], 1.0)
+    assert [one.won for one in none] == [True, False]
+    assert "none keeps" in none[0].reason
+
+
+def test_a_tuned_recipe_builds_the_winners():
+    plan = Plan("conv_moments", "inner", "uint8")
+    result = TuneResult("quick", (), {"openvino": plan}, {}, "machine", 1.0)
+    recipe = tuned_recipe(make_recipe({}), result)
+    assert plan_for(recipe, "openvino") == plan
+    again = make_recipe(recipe.model_dump(mode="json"))
+    assert plan_for(again, "openvino") == plan
+    assert plan_for(recipe, "onnxruntime") == shipped_plans(recipe.model)["onnxruntime"]
+
+
+def test_the_command_line_goes_before_a_plan():
+    recipe = make_recipe({"export": {"form": "linear"}, "quantize": {"placement": "weighted"}})
+    plan = plan_for(recipe, "onnxruntime")
+    assert (plan.form, plan.placement, plan.format) == ("linear", "weighted", "qdq")
+    unfolded = recipe.model_copy(update={"fold": recipe.fold.model_copy(update={"enabled": False})})
+    assert plan_for(unfolded, "openvino").form == "raw"
+
+
+def test_an_engine_gets_signed_activations_whatever_is_stated():
+    recipe = make_recipe({"quantize": {"activation_type": "uint8"}})
+    assert plan_for(recipe, None).activation_type == "int8"
+    assert plan_for(recipe, "openvino").activation_type == "uint8"
+
+
+def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
+    names = [path.stem for path in (recipe_folder() / "tuned").glob("*.yaml")]
+    assert "convnextv2_atto" in names
+    for name in [*names, "convnextv2_huge", "convnextv1_atto"]:
+        plans = shipped_plans(name)
+        assert set(plans) == {"onnxruntime", "openvino"}
+        for runtime, plan in plans.items():
+            assert plan in list_plans(runtime, 20, full=True)[0]
+
+
+def test_tune_finds_int8_plans_only():
+    from edge_convnext.cache import Cache
+    from edge_convnext.tune import tune
+
+    recipe = make_recipe({"precision": "fp32"})
+    with pytest.raises(RecipeError, match="the precision is fp32"):
+        tune(recipe, "quick", Cache("unused"))
+    assert replace(Plan("conv", "inner"), placement="all").label == "conv.all"
