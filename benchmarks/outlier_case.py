@@ -35,6 +35,7 @@ from edge_convnext.fallback import find_fallback, keep_float
 from edge_convnext.inputs import image_batches, prepare_inputs
 from edge_convnext.metrics import compare_logits
 from edge_convnext.progress import untracked
+from edge_convnext.qdq import drop_unread_constants
 from edge_convnext.quantize import quantize
 from edge_convnext.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
 from edge_convnext.recover import recover
@@ -54,6 +55,7 @@ def inject_outliers(proto: ModelProto, strength: float) -> None:
             factors = np.ones(len(site.weight), np.float32)
             factors[::_EVERY] = 1.0 / strength
             apply_factors(proto, site, factors)
+    drop_unread_constants(proto)
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--image-size", type=int, required=True)
-    parser.add_argument("--strength", type=float, default=100.0)
+    parser.add_argument("--strength", type=float, default=30.0)
     parser.add_argument("--max-drop", type=float, default=0.5)
     arguments = parser.parse_args()
     recipe = resolve_recipe(

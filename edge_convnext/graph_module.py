@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["GraphModule", "write_back"]
 
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
+_TINY = 1e-12  # smallest scale
 _LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
 Run = Callable[..., Tensor]
 
@@ -54,7 +55,7 @@ class GraphModule(nn.Module):
         self._constants: dict[str, Tensor] = {}
         self.slots: dict[str, str] = {}  # parameter by initializer
         self.learned = nn.ParameterDict()
-        self._scales: set[str] = set()  # slots of quantizers' scales
+        self.scales: set[str] = set()  # slots of quantizers' scales
         originals = _weights_of(reference) if reference is not None else {}
         self._steps = [
             self._make_step(node, wiring, originals)
@@ -72,9 +73,7 @@ class GraphModule(nn.Module):
     def parameters_of(self, *, scales: bool) -> list[nn.Parameter]:
         """The scales of quantizers, or everything else that learns."""
         return [
-            parameter
-            for slot, parameter in self.learned.items()
-            if (slot in self._scales) == scales
+            parameter for slot, parameter in self.learned.items() if (slot in self.scales) == scales
         ]
 
     def _value(self, name: str, values: dict[str, Tensor]) -> Tensor:
@@ -112,7 +111,7 @@ class GraphModule(nn.Module):
     ) -> tuple[Run, list[str], str]:
         scale_name, zero_name = node.input[1:3]
         self._add(scale_name, torch.from_numpy(np.array(wiring.value(scale_name))))
-        self._scales.add(self.slots[scale_name])
+        self.scales.add(self.slots[scale_name])
         weight = wiring.value(node.input[0])
         if weight is None:
             zero = wiring.value(zero_name)
@@ -173,6 +172,8 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
             tensor = wiring.constants[name]
             old = numpy_helper.to_array(tensor)
             value = module.learned[slot].detach()
+            if slot in module.scales:
+                value = value.clamp(min=_TINY)  # a step can carry a tiny scale past zero
             if old.dtype == np.int8:
                 value = _round_weight(module, wiring, name, value)
             fresh = value.numpy().astype(old.dtype).reshape(old.shape)
@@ -183,7 +184,7 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
 def _round_weight(module: GraphModule, wiring: Wiring, name: str, value: Tensor) -> Tensor:
     (node,) = wiring.readers[name]
     axis = next((item.i for item in node.attribute if item.name == "axis"), 1) % value.dim()
-    scale = module.learned[module.slots[node.input[1]]].detach()
+    scale = module.learned[module.slots[node.input[1]]].detach().clamp(min=_TINY)
     shape = [-1 if at == axis else 1 for at in range(value.dim())]
     return torch.clamp(torch.round(value / scale.reshape(shape)), -_WEIGHT_MAX, _WEIGHT_MAX)
 

@@ -158,12 +158,15 @@ def scale_constant(
     proto: ModelProto, wiring: Wiring, node: NodeProto, position: int, factors: NDArray[Any]
 ) -> None:
     """Multiply one constant input of a node; others may go on reading the old one."""
-    old = numpy_helper.to_array(wiring.constants[node.input[position]])
+    tensor = wiring.constants[node.input[position]]
+    old = numpy_helper.to_array(tensor)
     fresh = f"{node.name}.equalized_{position}"
-    proto.graph.initializer.append(
-        numpy_helper.from_array((old * factors).astype(old.dtype), fresh)
-    )
-    node.input[position] = fresh
+    scaled = numpy_helper.from_array((old * factors).astype(old.dtype), fresh)
+    if tensor.name == fresh:  # scaled before: it is this node's own
+        tensor.CopyFrom(scaled)
+    else:
+        proto.graph.initializer.append(scaled)
+        node.input[position] = fresh
 
 
 def drop_unread_constants(proto: ModelProto) -> None:

@@ -112,3 +112,12 @@ def test_only_an_fp32_graph_that_exists_is_equalized(uneven, tmp_path):
     absent = OnnxModel(tmp_path / "absent.onnx", "fp32", "conv")
     with pytest.raises(ArtifactError, match="no such ONNX file"):
         equalize(absent, IMAGES, EqualizeConfig(), "int8", tmp_path / "x.onnx")
+
+
+def test_an_equalized_graph_can_be_equalized_again(uneven, tmp_path):
+    once = equalize(uneven["nhwc"], IMAGES, EqualizeConfig(alpha=0.9), "int8", tmp_path / "a.onnx")
+    twice = equalize(once, IMAGES, EqualizeConfig(alpha=0.3), "int8", tmp_path / "b.onnx")
+    names = [tensor.name for tensor in onnx.load(twice.path).graph.initializer]
+    assert len(set(names)) == len(names)
+    reference = infer(uneven["nhwc"])
+    assert np.abs(infer(twice) - reference).max() < 1e-5 * np.abs(reference).max()
