@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.artifacts import OnnxModel
+from edge_convnext.artifacts import ActivationType, OnnxModel, PlacementName
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import iter_batches
 from edge_convnext.doctor import environment
@@ -35,20 +36,19 @@ from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.steps import Steps
 
 MINMAX = {"activations_range_estimator": "minmax"}
-PLAIN = {"disable_bias_correction": True}
-# name: (equalize alpha or None, quantize settings, activation type)
-VARIANTS: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "plain min-max": (None, MINMAX | PLAIN, "int8"),
-    "+ NNCF's fast bias correction": (None, MINMAX, "int8"),
-    "+ ranges by reconstruction": (None, PLAIN, "int8"),
-    "+ uint8": (None, MINMAX | PLAIN, "uint8"),
-    "+ equalization, alpha 0.6": (0.6, MINMAX | PLAIN, "int8"),
-    "+ equalization, alpha per layer": ("auto", MINMAX | PLAIN, "int8"),
-    "equalization + ranges": ("auto", PLAIN, "int8"),
-    "equalization + uint8": ("auto", MINMAX | PLAIN, "uint8"),
-    "all, without bias correction": ("auto", PLAIN, "uint8"),
-    "all": ("auto", {}, "uint8"),
-    "all, int8": ("auto", {}, "int8"),
+CORRECTED = {**MINMAX, "disable_bias_correction": False}
+# name: (equalize alpha or None, quantize settings, activation type, placement)
+VARIANTS: dict[str, tuple[Any, dict[str, Any], ActivationType, PlacementName]] = {
+    "plain min-max": (None, MINMAX, "int8", "pointwise"),
+    "NNCF's fast bias correction": (None, CORRECTED, "int8", "pointwise"),
+    "ranges by reconstruction": (None, {}, "int8", "pointwise"),
+    "uint8": (None, MINMAX, "uint8", "pointwise"),
+    "equalization, alpha 0.6": (0.6, MINMAX, "int8", "pointwise"),
+    "equalization, alpha per layer": ("auto", MINMAX, "int8", "pointwise"),
+    "equalization and ranges": ("auto", {}, "int8", "pointwise"),
+    "equalization, ranges, uint8": ("auto", {}, "uint8", "pointwise"),
+    "equalization and ranges, inner": ("auto", {}, "int8", "inner"),
+    "equalization, ranges, uint8, inner": ("auto", {}, "uint8", "inner"),
 }
 
 
@@ -92,7 +92,7 @@ def main() -> None:
         reference = logits(model.path)
         right = reference.argmax(1) == labels
         for name in arguments.only or VARIANTS:
-            alpha, settings, kind = VARIANTS[name]
+            alpha, settings, kind, placement = VARIANTS[name]
             with tempfile.TemporaryDirectory() as folder:
                 before: OnnxModel = model
                 if alpha is not None:
@@ -100,7 +100,7 @@ def main() -> None:
                     before = equalize(model, batches, settled, kind, Path(folder) / "e.onnx")
                 config = QuantizeConfig(**settings)
                 made = quantize(
-                    before, batches, "pointwise", config, Path(folder) / "q.onnx",
+                    before, batches, placement, config, Path(folder) / "q.onnx",
                     activation_type=kind,
                 )  # fmt: skip
                 found = logits(made.path)
@@ -109,11 +109,12 @@ def main() -> None:
             row = {"form": form, "variant": name, "top1_drop_pp": drop, **asdict(parity)}
             rows.append(row)
             print(
-                f"{form:6s} {name:32s} {parity.sqnr_db:6.2f} dB  agreement "
+                f"{form:6s} {name:36s} {parity.sqnr_db:6.2f} dB  agreement "
                 f"{parity.agreement_pct:6.2f} %  drop {drop:+.2f} pp",
                 flush=True,
             )
     result = {
+        "date": datetime.now(timezone.utc).date().isoformat(),
         "weights": Path(arguments.weights).name,
         "image_size": arguments.image_size,
         "versions": machine["versions"],

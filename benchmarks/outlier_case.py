@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--image-size", type=int, required=True)
-    parser.add_argument("--strength", type=float, default=30.0)
+    parser.add_argument("--strength", type=float, default=15.0)
     parser.add_argument("--max-drop", type=float, default=0.5)
     arguments = parser.parse_args()
     recipe = resolve_recipe(

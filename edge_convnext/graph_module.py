@@ -289,6 +289,11 @@ def _unsqueeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
     return run
 
 
+def _sqrt(x: Tensor) -> Tensor:
+    """Its slope at 0 is infinite, and GRN takes the root of a channel that is silent."""
+    return torch.sqrt(x.clamp(min=_TINY**2))
+
+
 def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[Any]], Run]:
     return lambda _attributes, _values: function
 
@@ -308,7 +313,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "ReduceMean": _reduce(torch.mean),
     "Reshape": _reshape,
     "Slice": _slice,
-    "Sqrt": _plain(torch.sqrt),
+    "Sqrt": _plain(_sqrt),
     "Sub": _plain(torch.sub),
     "Transpose": lambda attributes, _values: lambda x: x.permute(attributes["perm"]),
     "Unsqueeze": _unsqueeze,

@@ -181,8 +181,8 @@ class RecoverConfig(Section):
     images: PositiveInt = 2000  # from the training side
     epochs: PositiveInt = 3
     batch: PositiveInt = 32
-    lr: float = Field(1e-5, gt=0.0)  # of weights, biases and norms; Adam
-    scale_lr: float = Field(1e-3, gt=0.0)  # of quantizers, as a share of each scale
+    lr: float = Field(3e-5, gt=0.0)  # of weights, biases and norms; Adam
+    scale_lr: float = Field(3e-3, gt=0.0)  # of quantizers, as a share of each scale
 
 
 class EngineConfig(Section):

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Recovery", "recover"]
 
 
+_MAX_GRADIENT = 10.0  # norm over all parameters
+
+
 @dataclass(frozen=True)
 class Recovery:
     """A graph, and how near to the float graph it was before and after, on images kept apart."""
@@ -144,6 +147,12 @@ def _train(
                 )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            # Fake quantization would hide a NaN: it is clamped like any other value.
+            norm = torch.nn.utils.clip_grad_norm_(student.parameters(), _MAX_GRADIENT)
+            if not torch.isfinite(norm):
+                raise TrainingError(
+                    f"a gradient is not finite after {step} steps; report it with the model"
+                )
             optimizer.step()
             schedule.step()
             step += 1

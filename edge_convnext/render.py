@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from edge_convnext.benchmark import BenchmarkRow
     from edge_convnext.doctor import Examination
+    from edge_convnext.profile import ModelProfile
     from edge_convnext.report import Report, StageReport
     from edge_convnext.sensitivity import Sensitivity
     from edge_convnext.summary import SummaryRow
 
-__all__ = ["print_examination", "print_ranking", "print_report", "print_rows"]
+__all__ = ["print_examination", "print_profile", "print_ranking", "print_report", "print_rows"]
 
 _PIPE_WIDTH = 120  # columns, where the output is not a terminal
 _WIDE = 100  # columns the whole summary needs
@@ -102,6 +103,59 @@ def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -
             number(one.spared_agreement_pct, 1),
         )
     _printer(console)(table)
+
+
+def print_profile(profile: ModelProfile, top: int, console: Console) -> None:
+    """Print where the time of one graph goes: by part of the network, and its slowest layers."""
+    show = _printer(console)
+    facts = f"batch {profile.batch}, {profile.threads} threads, {profile.inferences} inferences"
+    where = f"{profile.runtime} {profile.version} {profile.precision_hint}"
+    show(Text(f"{plain(profile.model)} in {where}, {facts}", style="bold"))
+    groups = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    groups.add_column("part")
+    for name in ("layers", "ms", "share %"):
+        groups.add_column(name, justify="right", no_wrap=True)
+    groups.add_column("kernels", overflow="fold")
+    groups.add_column("fused into", overflow="fold")
+    for group in profile.groups:
+        groups.add_row(
+            group.part,
+            str(group.layers),
+            number(group.latency_ms, 3),
+            number(group.share_pct, 1),
+            _counts(group.kernels),
+            _counts(group.fused_into),
+        )
+    show(groups)
+    layers, latency = profile.layers_ms, profile.latency_ms_p50
+    show(
+        Text(
+            f"layers {layers:.3f} ms; one call {profile.profiled_ms_p50:.3f} ms with the profiler, "
+            f"{latency:.3f} ms without it: {latency - layers:+.3f} ms in no layer",
+            style="dim",
+        )
+    )
+    slowest = sorted(profile.layers, key=lambda layer: -layer.latency_ms_p50)[:top]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("ms", "share %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("part", "dtype", "kernel", "layer"):
+        table.add_column(name, overflow="fold")
+    for layer in slowest:
+        table.add_row(
+            number(layer.latency_ms_p50, 3),
+            number(layer.share_pct, 1),
+            layer.part,
+            layer.dtype,
+            Text(plain(layer.kernel)),
+            Text(plain(layer.name)),
+        )
+    show(table)
+    show(Text())
+
+
+def _counts(counted: Sequence[tuple[str, int]]) -> Text:
+    return Text(plain(", ".join(f"{name} ({count})" for name, count in counted)))
 
 
 def _printer(console: Console) -> Callable[[RenderableType], None]:

@@ -17,9 +17,10 @@ from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, pred
 from edge_convnext.predict import load_model, read_metadata
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig
-from edge_convnext.runtimes import available_runtimes
+from edge_convnext.profile import ModelProfile, profile
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes
 
-__all__ = ["ModelAccuracy", "evaluate_model", "race_models"]
+__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def race_models(
     paths: Sequence[Path],
     runtime: RuntimeName | Literal["both"],
     config: BenchmarkConfig,
+    hint: PrecisionHint = "f32",
     track: Track = untracked,
 ) -> BenchmarkResult:
     """Time built models against each other, interleaved in this process.
@@ -92,17 +94,14 @@ def race_models(
         paths: What `build` wrote; all of one input size.
         runtime: Where each is run.
         config: Batches, threads, rounds.
+        hint: What OpenVINO computes floats in.
         track: Shows the rounds.
 
     Raises:
         ArtifactError: A file is not ours, or the input sizes differ.
         MissingDependencyError: The runtime is not installed.
     """
-    runtimes = available_runtimes() if runtime == "both" else (runtime,)
-    if missing := set(runtimes) - set(available_runtimes()):
-        name = missing.pop()
-        package = "edge-convnext[openvino]" if name == "openvino" else name
-        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
+    runtimes = _choose_runtimes(runtime)
     shapes, candidates = set(), []
     for path in dict.fromkeys(paths):
         metadata = read_metadata(path)
@@ -116,6 +115,7 @@ def race_models(
                 metadata.form,
                 metadata.placement,
                 name,
+                hint if name == "openvino" else "f32",
             )
             for name in runtimes
         ]
@@ -123,3 +123,51 @@ def race_models(
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
     return benchmark(candidates, noise, config, track=track)
+
+
+def profile_models(
+    paths: Sequence[Path],
+    runtime: RuntimeName | Literal["both"],
+    batches: Sequence[int],
+    threads: int | None = None,
+    rounds: int = 20,
+    hint: PrecisionHint = "f32",
+    track: Track = untracked,
+) -> list[ModelProfile]:
+    """Profile models, each in every runtime and at every batch size, one after the other.
+
+    Args:
+        paths: ONNX graphs with this project's node names; ours or not.
+        runtime: Where each is run.
+        batches: Images per inference.
+        threads: None: all.
+        rounds: See `profile.profile`.
+        hint: What OpenVINO computes floats in.
+        track: Shows the rounds.
+
+    Raises:
+        ArtifactError: A file is missing.
+        InferenceError: A runtime refused a graph.
+        MissingDependencyError: The runtime is not installed.
+    """
+    return [
+        profile(
+            path,
+            name,
+            RuntimeOptions(threads, batch, hint if name == "openvino" else "f32"),
+            rounds,
+            track,
+        )
+        for path in dict.fromkeys(paths)
+        for name in _choose_runtimes(runtime)
+        for batch in batches
+    ]
+
+
+def _choose_runtimes(runtime: RuntimeName | Literal["both"]) -> tuple[RuntimeName, ...]:
+    runtimes = available_runtimes() if runtime == "both" else (runtime,)
+    if missing := set(runtimes) - set(available_runtimes()):
+        name = missing.pop()
+        package = "edge-convnext[openvino]" if name == "openvino" else name
+        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
+    return runtimes

@@ -98,6 +98,18 @@ def bench(
     ] = None,
     threads: ThreadsOption = None,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 20,
+    hint: Annotated[
+        Literal["f32", "bf16"], typer.Option(help="What OpenVINO computes floats in.")
+    ] = "f32",
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="The runtime's own time per layer instead, by part of the block. "
+            "For analysis: the profiler slows the runtime.",
+        ),
+    ] = False,
+    top: Annotated[int, typer.Option(min=0, help="Single layers that --profile shows.")] = 15,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
@@ -105,18 +117,31 @@ def bench(
     """Time built models, interleaved in one process."""
     from dataclasses import asdict
 
-    from edge_convnext.recipe import BenchmarkConfig
-    from edge_convnext.rerun import race_models
+    from rich.console import Console
 
+    from edge_convnext.recipe import BenchmarkConfig
+    from edge_convnext.rerun import profile_models, race_models
+
+    if profile:
+        with progress(quiet or json) as track:
+            profiles = profile_models(
+                models, runtime, batch or [1], threads, rounds, hint, track
+            )
+        if json:
+            print_json({"profiles": [one.to_json() for one in profiles]})
+            return
+        from edge_convnext.render import print_profile
+
+        for one in profiles:
+            print_profile(one, top, Console())
+        return
     config = BenchmarkConfig(batches=tuple(batch or (1, 8)), threads=threads, rounds=rounds)
     with progress(quiet or json) as track:
-        result = race_models(models, runtime, config, track)
+        result = race_models(models, runtime, config, hint, track)
     if json:
         rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
         print_json({"rows": rows})
         return
-    from rich.console import Console
-
     from edge_convnext.render import print_rows
 
     print_rows(result.rows, Console())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from onnxruntime import SessionOptions
 
 __all__ = ["OnnxRuntime"]
 
@@ -69,6 +70,7 @@ class OnnxRuntime:
             settings.add_session_config_entry(key, value)
         if options.batch is not None:
             settings.add_free_dimension_override_by_name(_BATCH_DIMENSION, options.batch)
+        self._configure(settings)
         try:
             self._session = onnxruntime.InferenceSession(
                 path,
@@ -104,6 +106,9 @@ class OnnxRuntime:
                 **_SESSION_CONFIG,
             },
         )
+
+    def _configure(self, settings: SessionOptions) -> None:
+        """For a subclass: further settings, before the session is made."""
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:

@@ -7,7 +7,7 @@ machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from edge_convnext.errors import InferenceError, MissingDependencyError
 from edge_convnext.runtimes.interface import (
@@ -21,6 +21,7 @@ from edge_convnext.runtimes.interface import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -54,6 +55,8 @@ class OpenVino:
         InferenceError: It can't compile the graph, or this CPU has no bfloat16.
     """
 
+    _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # of a subclass
+
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
         openvino = _import_openvino()
         self._path = require_file(path)
@@ -66,6 +69,7 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": str(self._threads),
             "PERFORMANCE_HINT": "LATENCY",
+            **self._EXTRA_OPTIONS,
         }
         try:
             core = openvino.Core()
