@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_convnext.artifacts import (
     METADATA_KEY,
     FormName,
+    GraphFormat,
     ModelInfo,
     PlacementName,
     Precision,
@@ -54,6 +55,7 @@ class Metadata:
     precision: Precision
     form: FormName
     placement: PlacementName | None
+    format: GraphFormat = "qdq"  # `onnxruntime`: no other runtime loads it
 
 
 class Model:
@@ -152,7 +154,13 @@ def read_metadata(path: Path) -> Metadata:
     info = ModelInfo.from_metadata(metadata, path)
     fields = json.loads(metadata[METADATA_KEY])
     try:
-        return Metadata(info, fields["precision"], fields["form"], fields.get("placement"))
+        return Metadata(
+            info,
+            fields["precision"],
+            fields["form"],
+            fields.get("placement"),
+            fields.get("format", "qdq"),
+        )
     except KeyError as error:
         raise ArtifactError(
             f"{path}: its edge-convnext metadata lacks {error}; build it again"

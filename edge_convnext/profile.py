@@ -7,6 +7,7 @@ comparing models, which `benchmark` does.
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections import Counter
@@ -18,18 +19,31 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from edge_convnext.errors import InferenceError
 from edge_convnext.progress import Track, untracked
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes.interface import require_file
 from edge_convnext.runtimes.layer_profile import LayerTimes, load_profiler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import GraphProto
 
     from edge_convnext.artifacts import RuntimeName
     from edge_convnext.runtimes import Runtime
     from edge_convnext.runtimes.layer_profile import Profiler
 
-__all__ = ["PARTS", "GroupProfile", "LayerProfile", "ModelProfile", "Part", "find_part", "part_of_node", "profile"]
+__all__ = [
+    "PARTS",
+    "GroupProfile",
+    "LayerProfile",
+    "ModelProfile",
+    "Part",
+    "find_part",
+    "is_portable",
+    "part_of_node",
+    "profile",
+]
 
 Part = Literal[
     "stem", "downsample", "dwconv", "norm", "pwconv1", "gelu", "grn", "pwconv2", "residual",
@@ -44,7 +58,7 @@ _WEIGHTED: tuple[Part, ...] = ("stem", "downsample", "dwconv", "pwconv1", "pwcon
 _PRODUCTS = ("Conv", "MatMul", "Gemm")
 _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear", "FakeQuantize"}
 _MOVES = {"ReorderInput", "ReorderOutput", "Reorder", "Convert", "Cast"}
-_PREFIXES = ("QuantizeLinear_", "DequantizeLinear_")  # of nodes that NNCF inserted
+_QUANTIZER_NAME = re.compile("^(Quantize|Dequantize)Linear|/(Quantize|Dequantize)Linear|_d?q$")
 _INFERENCES_PER_ROUND = 5
 _WARMUP = 3
 
@@ -137,19 +151,25 @@ def profile(
     Args:
         path: An ONNX graph; its nodes are named `<module path>/<OpType>`.
         runtime: Where to run it.
-        options: Threads, batch (1 where None) and float precision.
+        options: Threads, batch (the exported one, or 1, where None) and float precision.
         rounds: Of five inferences each, with and without the profiler in turn.
         track: Shows the rounds.
 
     Raises:
         MissingDependencyError: The runtime is not installed.
         ArtifactError: No such file.
-        InferenceError: The runtime refused the graph.
+        InferenceError: The runtime refused the graph, or it is of another batch size.
     """
     with TemporaryDirectory() as folder:
         plain = load_runtime(runtime, path, options)
         profiler = load_profiler(runtime, path, options, Path(folder))
-        images = _noise(path, options.batch or 1)
+        described = plain.describe()
+        images = _noise(path, options.batch or described.batch or 1)
+        if described.batch not in (None, len(images)):
+            raise InferenceError(
+                f"{path}: was exported for batch {described.batch} and can't be profiled at batch "
+                f"{len(images)}; pass --batch {described.batch}"
+            )
         _infer_ms(profiler, images, _WARMUP)
         plain_ms: list[float] = []
         profiled_ms: list[float] = []
@@ -159,7 +179,6 @@ def profile(
             _infer_ms(profiler, images, 1)
             profiled_ms += _infer_ms(profiler, images, _INFERENCES_PER_ROUND)
         layers = profiler.take_layers()
-    described = plain.describe()
     return ModelProfile(
         model=str(path),
         runtime=runtime,
@@ -176,14 +195,12 @@ def profile(
 
 def part_of_node(name: str) -> Part | None:
     """The part of the network that a node belongs to, by its module path; None if it tells none."""
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
+    if _QUANTIZER_NAME.search(name):
+        return "quantize"
     path, _, operation = name.partition("/")
     modules = path.split(".")
-    if modules[0] in ("stem", "images_q"):
-        return "stem"
-    if modules[0] == "head":
-        return "head"
+    if modules[0] in ("stem", "head"):
+        return "stem" if modules[0] == "stem" else "head"
     if "downsample" in modules:
         return "downsample"
     if modules[-1] in _MODULES:
@@ -204,7 +221,18 @@ def find_part(layer: LayerTimes) -> Part:
         if part in _WEIGHTED and node.partition("/")[2].startswith(_PRODUCTS):
             return part
     counts = Counter(part for part in parts.values() if part is not None)
-    return counts.most_common(1)[0][0] if counts else "other"
+    # A quantizer at the end of elementwise work is not what the time goes into.
+    own = [(part, count) for part, count in counts.most_common() if part != "quantize"]
+    return own[0][0] if own else "quantize" if counts else "other"
+
+
+def is_portable(path: Path) -> bool:
+    """Whether a graph has standard operations only, not those of ONNX Runtime.
+
+    Raises:
+        ArtifactError: No such file.
+    """
+    return all(node.domain in ("", "ai.onnx") for node in _load_graph(path).node)
 
 
 def _summarize(layers: Sequence[LayerTimes]) -> tuple[LayerProfile, ...]:
@@ -221,11 +249,15 @@ def _summarize(layers: Sequence[LayerTimes]) -> tuple[LayerProfile, ...]:
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
     """Seeded noise of the graph's input size: a ConvNeXt takes the same time whatever it sees."""
-    import onnx
-
-    (images,) = onnx.load(str(path), load_external_data=False).graph.input
+    (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
+
+
+def _load_graph(path: Path) -> GraphProto:
+    import onnx
+
+    return onnx.load(str(require_file(path)), load_external_data=False).graph
 
 
 def _infer_ms(model: Runtime | Profiler, images: NDArray[np.float32], count: int) -> list[float]:

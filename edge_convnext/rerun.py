@@ -15,9 +15,9 @@ from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, l
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, predict
 from edge_convnext.predict import load_model, read_metadata
+from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig
-from edge_convnext.profile import ModelProfile, profile
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
@@ -102,6 +102,7 @@ def race_models(
         MissingDependencyError: The runtime is not installed.
     """
     runtimes = _choose_runtimes(runtime)
+    hints: dict[RuntimeName, PrecisionHint] = {"onnxruntime": "f32", "openvino": hint}
     shapes, candidates = set(), []
     for path in dict.fromkeys(paths):
         metadata = read_metadata(path)
@@ -109,16 +110,19 @@ def race_models(
         shapes.add((metadata.info.in_channels, size, size))
         candidates += [
             Candidate(
-                f"{path} {name}",
+                f"{path} {name}{'' if hints[name] == 'f32' else ' bf16'}",
                 path,
                 metadata.precision,
                 metadata.form,
                 metadata.placement,
                 name,
-                hint if name == "openvino" else "f32",
+                hints[name],
             )
             for name in runtimes
+            if metadata.format in ("qdq", name)
         ]
+    if not candidates:
+        raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
@@ -137,8 +141,8 @@ def profile_models(
     """Profile models, each in every runtime and at every batch size, one after the other.
 
     Args:
-        paths: ONNX graphs with this project's node names; ours or not.
-        runtime: Where each is run.
+        paths: ONNX graphs; their nodes have the names that the export gives.
+        runtime: Where each is run; of `both`, one that only ONNX Runtime loads is run there.
         batches: Images per inference.
         threads: None: all.
         rounds: See `profile.profile`.
@@ -160,6 +164,7 @@ def profile_models(
         )
         for path in dict.fromkeys(paths)
         for name in _choose_runtimes(runtime)
+        if runtime != "both" or name == "onnxruntime" or is_portable(path)
         for batch in batches
     ]
 

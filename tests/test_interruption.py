@@ -73,6 +73,8 @@ def test_a_killed_build_is_completed_from_where_it_was(folder, tmp_path):
         "fold": "cached",
         "export": "cached",
         "simplify": "cached",
+        "equalize": "cached",
+        "lower": "not_run",
         "quantize": "done",
         "engine": "not_run",
         "evaluate": "done",

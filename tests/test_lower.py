@@ -13,7 +13,8 @@ from edge_convnext.export import export_onnx
 from edge_convnext.fold import fold_weights
 from edge_convnext.lower import lower_for_onnxruntime
 from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.recipe import BenchmarkConfig, ExportConfig, QuantizeConfig
+from edge_convnext.rerun import race_models
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.weights import save_weights
 
@@ -105,3 +106,12 @@ def test_a_graph_without_products_is_refused(quantized, folder):
 def test_a_missing_graph_is_named(folder):
     with pytest.raises(ArtifactError, match=r"nowhere\.onnx: no such ONNX file"):
         lower_for_onnxruntime(OnnxModel(folder / "nowhere.onnx", "int8", "nhwc"), folder / "x.onnx")
+
+
+def test_bench_runs_a_lowered_graph_where_it_can_run(lowered):
+    pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    config = BenchmarkConfig(batches=(1,), rounds=1, min_round_ms=1)
+    result = race_models([lowered.path], "both", config)
+    assert {row.runtime for row in result.rows} == {"onnxruntime"}
+    with pytest.raises(ArtifactError, match="pass --runtime onnxruntime"):
+        race_models([lowered.path], "openvino", config)

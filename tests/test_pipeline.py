@@ -276,7 +276,12 @@ def test_an_identical_build_does_no_stage_again(first, root):
     for stage in ("export", "simplify", "quantize"):
         assert hashes(report, stage) == hashes(first, stage)
     assert report.stage("load").artifact.sha256 == first.stage("load").artifact.sha256
-    assert report.accuracy.candidates[0] in first.accuracy.candidates
+    # Which of two equal floats ships, and so has the shipped name, is decided by the race.
+    scores, known = (
+        [one.model_copy(update={"artifact": ""}) for one in run.accuracy.candidates]
+        for run in (report, first)
+    )
+    assert scores[0] in known
 
 
 @pytest.mark.slow
@@ -299,7 +304,7 @@ def test_another_placement_runs_from_quantize_on(first, root):
     form = shipped_plans("convnextv2_atto")["onnxruntime"].form
     assert set(hashes(report, "quantize")) == {(form, "weighted", "int8")}
     assert report.stage("quantize").variants[0].quantized_ops == 41  # with 12 depthwise ones
-    assert hashes(report, "export") == hashes(first, "export")
+    assert hashes(report, "export").items() <= hashes(first, "export").items()
 
 
 def test_another_number_of_calibration_images_exports_nothing_again(build_small):

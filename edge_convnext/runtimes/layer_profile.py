@@ -46,9 +46,7 @@ class Profiler(Protocol):
         ...
 
 
-def load_profiler(
-    name: RuntimeName, path: Path, options: RuntimeOptions, folder: Path
-) -> Profiler:
+def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder: Path) -> Profiler:
     """Load a graph with the options it always runs with, and its runtime's profiler on.
 
     Args:
