@@ -73,8 +73,14 @@ class LayerProfile:
     operation: str
     kernel: str
     dtype: str
+    moved_bytes: int  # weights and tensors that it reads, and what it writes, each once
     latency_ms_p50: float
     share_pct: float  # of the sum over all layers
+
+    @property
+    def bandwidth_gb_s(self) -> float | None:
+        """Bytes moved over time; None for a layer that took less than the clock shows."""
+        return self.moved_bytes / self.latency_ms_p50 / 1e6 if self.latency_ms_p50 else None
 
 
 @dataclass(frozen=True)
@@ -241,7 +247,7 @@ def _summarize(layers: Sequence[LayerTimes]) -> tuple[LayerProfile, ...]:
     return tuple(
         LayerProfile(
             layer.name, find_part(layer), layer.nodes, layer.operation, layer.kernel,
-            layer.dtype, median, 100 * median / total,
+            layer.dtype, layer.moved_bytes, median, 100 * median / total,
         )
         for layer, median in zip(layers, medians, strict=True)
     )  # fmt: skip

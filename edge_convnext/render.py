@@ -137,7 +137,7 @@ def print_profile(profile: ModelProfile, top: int, console: Console) -> None:
     )
     slowest = sorted(profile.layers, key=lambda layer: -layer.latency_ms_p50)[:top]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("ms", "share %"):
+    for name in ("ms", "share %", "GB/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("part", "dtype", "kernel", "layer"):
         table.add_column(name, overflow="fold")
@@ -145,6 +145,7 @@ def print_profile(profile: ModelProfile, top: int, console: Console) -> None:
         table.add_row(
             number(layer.latency_ms_p50, 3),
             number(layer.share_pct, 1),
+            number(layer.bandwidth_gb_s, 1),
             layer.part,
             layer.dtype,
             Text(plain(layer.kernel)),

@@ -97,6 +97,10 @@ def test_layers_map_to_nodes_of_the_graph(graphs, runtime):
         assert f"stages.0.blocks.0.{part}" in mapped
     assert "head.fc/Gemm" in mapped
     assert all(layer.kernel for layer in found.layers)
+    (product,) = [x for x in found.layers if "stages.0.blocks.0.pwconv1/MatMul" in x.nodes][:1]
+    reads, weights, bias, writes = 8 * 8 * 8, 8 * 32, 32, 8 * 8 * 32
+    without_bias = 4 * (reads + weights + writes)  # float32
+    assert product.moved_bytes in (without_bias, without_bias + 4 * bias)
     assert {layer.dtype for layer in found.layers} <= {"f32", "i32", "i64", "boolean"}
 
 
@@ -180,7 +184,7 @@ def test_the_part_of_a_node_is_its_module(name, part):
     ],
 )
 def test_a_fused_layer_counts_for_its_weights_or_most_of_its_nodes(nodes, operation, part):
-    layer = LayerTimes("fused", nodes, operation, "jit", "f32", (1.0,))
+    layer = LayerTimes("fused", nodes, operation, "jit", "f32", 0, (1.0,))
     assert find_part(layer) == part
 
 

@@ -27,6 +27,7 @@ class LayerTimes:
     operation: str  # the runtime's type, such as `FusedConv` or `Subgraph`
     kernel: str  # what computes it, such as `brgconv_avx512_1x1_I8`
     dtype: str  # of what it reads: `f32`, `bf16`, `u8`, …
+    moved_bytes: int  # weights and tensors that it reads, and what it writes, each once
     times_ms: tuple[float, ...]  # by inference
 
 

@@ -8,6 +8,7 @@ ends in, and everything between that value and its inputs is its work.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,21 +49,24 @@ class OnnxRuntimeProfiler(OnnxRuntime):
         import onnx
 
         trace = Path(self._session.end_profiling())
-        nodes = map_nodes(
-            onnx.load(str(self._path), load_external_data=False),
-            onnx.load(str(self._optimized), load_external_data=False),
-        )
-        return read_trace(json.loads(trace.read_text(encoding="utf-8")), nodes)
+        optimized = onnx.load(str(self._optimized), load_external_data=False)
+        nodes = map_nodes(onnx.load(str(self._path), load_external_data=False), optimized)
+        events = json.loads(trace.read_text(encoding="utf-8"))
+        return read_trace(events, nodes, _constant_bytes(optimized))
 
 
 def read_trace(
-    events: Iterable[Mapping[str, Any]], nodes: Mapping[str, tuple[str, ...]]
+    events: Iterable[Mapping[str, Any]],
+    nodes: Mapping[str, tuple[str, ...]],
+    constant_bytes: Mapping[str, int],
 ) -> list[LayerTimes]:
     """The layers in a trace of some inferences.
 
     Args:
         events: Of ONNX Runtime's JSON.
         nodes: Of our graph, by the name of the layer (`map_nodes`).
+        constant_bytes: Size of the constants that a layer reads, by its name: the trace leaves
+            out those that were packed beforehand.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
@@ -75,6 +79,9 @@ def read_trace(
             operation=kernels[0]["args"]["op_name"],
             kernel=_kernel(name, kernels[0]["args"]["op_name"]),
             dtype=_dtype(kernels[0]["args"].get("input_type_shape", [])),
+            moved_bytes=constant_bytes.get(name, 0)
+            + int(kernels[0]["args"].get("activation_size", 0))
+            + int(kernels[0]["args"].get("output_size", 0)),
             times_ms=tuple(event["dur"] / 1e3 for event in kernels),
         )
         for name, kernels in found.items()
@@ -111,6 +118,20 @@ def _between(
         inputs = [value for value in node.input if value in makers and value not in available]
         ahead += [value for value in inputs if makers[value].name not in found]
     return list(found)
+
+
+def _constant_bytes(graph: ModelProto) -> dict[str, int]:
+    from onnx import helper
+
+    sizes = {
+        constant.name: math.prod(constant.dims)
+        * helper.tensor_dtype_to_np_dtype(constant.data_type).itemsize
+        for constant in graph.graph.initializer
+    }
+    return {
+        node.name: sum(sizes.get(value, 0) for value in set(node.input))
+        for node in graph.graph.node
+    }
 
 
 def _kernel(name: str, operation: str) -> str:

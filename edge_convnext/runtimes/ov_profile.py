@@ -8,6 +8,7 @@ nodes that no layer names and that the layer behind them reads.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edge_convnext.runtimes.layer_profile import LayerTimes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenVinoProfiler", "known_nodes", "map_layers"]
 
 _PRODUCTS = {"Conv", "MatMul", "Gemm"}
+_NO_KERNEL = ("undef", "unknown")
 _MOVES = {"Reorder", "Convert"}  # inserted by the plugin; they compute none of our nodes
 
 
@@ -42,10 +44,12 @@ class OpenVinoProfiler(OpenVino):
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = super()._run(images)
         for layer in self._request.profiling_info:
-            # What is fused into another layer has 0, and so has what took less than 1 us.
             milliseconds = layer.real_time.total_seconds() * 1e3
             self._times_ms.setdefault(layer.node_name, []).append(milliseconds)
-            if milliseconds:
+            # What took less than 1 us has 0, and so has what never runs: fused into another,
+            # done in place, or a reorder between equal layouts.
+            runs = milliseconds or layer.node_type not in _MOVES
+            if runs and not layer.exec_type.startswith(_NO_KERNEL):
                 self._kernels[layer.node_name] = (layer.node_type, layer.exec_type)
         return logits
 
@@ -56,6 +60,7 @@ class OpenVinoProfiler(OpenVino):
         graph = onnx.load(str(self._path), load_external_data=False).graph
         running = self._request.get_compiled_model().get_runtime_model().get_ordered_ops()
         facts = {op.get_friendly_name(): _facts(op) for op in running}
+        moved = {op.get_friendly_name(): _moved_bytes(op) for op in running}
         readers: dict[str, list[str]] = {}
         for op in running:
             for value in op.input_values():
@@ -75,6 +80,7 @@ class OpenVinoProfiler(OpenVino):
                 operation=self._kernels[name][0],
                 kernel=self._kernels[name][1],
                 dtype=facts.get(name, {}).get("runtimePrecision", ""),
+                moved_bytes=moved.get(name, 0),
                 times_ms=tuple(self._times_ms[name]),
             )
             for name in self._times_ms
@@ -163,3 +169,10 @@ def _next_stated(
 
 def _facts(operation: Any) -> Mapping[str, str]:
     return {key: value.astype(str) for key, value in operation.get_rt_info().items()}
+
+
+def _moved_bytes(operation: Any) -> int:
+    values = [*operation.input_values(), *operation.outputs()]
+    return sum(
+        math.prod(value.get_shape()) * int(value.get_element_type().size) for value in values
+    )
