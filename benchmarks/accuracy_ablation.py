@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--image-size", type=int, required=True)
+    parser.add_argument("--subset-size", type=int, default=300, help="Calibration images.")
     parser.add_argument("--form", action="append")
     parser.add_argument("--only", action="append", help="Variants, by name.")
     arguments = parser.parse_args()
@@ -67,6 +68,7 @@ def main() -> None:
             "load.weights": arguments.weights,
             "data.source": arguments.data,
             "preprocess.image_size": arguments.image_size,
+            "quantize.subset_size": arguments.subset_size,
         },
     )
     cache, machine = Cache(default_cache_folder(os.environ)), environment()
@@ -86,11 +88,13 @@ def main() -> None:
         return predict(load_runtime("onnxruntime", path, RuntimeOptions()), images)
 
     rows = []
-    for form in arguments.form or ("nhwc", "conv"):
+    fp32_top1_pct = {}
+    for form in arguments.form or ("nhwc", "linear", "conv"):
         exported = steps.export(weights, folded.digest, form, "fp32", samples)
         model = steps.simplify(exported, samples).value
         reference = logits(model.path)
         right = reference.argmax(1) == labels
+        fp32_top1_pct[form] = 100 * float(right.mean())
         for name in arguments.only or VARIANTS:
             alpha, settings, kind, placement = VARIANTS[name]
             with tempfile.TemporaryDirectory() as folder:
@@ -117,6 +121,8 @@ def main() -> None:
         "date": datetime.now(timezone.utc).date().isoformat(),
         "weights": Path(arguments.weights).name,
         "image_size": arguments.image_size,
+        "calibration_images": len(inputs.calibration.images.samples),
+        "fp32_top1_pct": fp32_top1_pct,
         "versions": machine["versions"],
         "rows": rows,
     }

@@ -7,8 +7,9 @@ for nothing: LayerNormalization has a scale per channel, and GRN, x * (gamma * n
 in gamma and in the 1. A LayerNorm that is written out gets one multiplication, which OpenVINO
 runs in the kernel of its last operation.
 
-s_c = max|x_c|^alpha / max|W_c|^(1 - alpha), with the alpha of each layer that makes its own
-output, quantized as it will be, the nearest to the float one on sampled activations.
+|s_c| = max|x_c|^alpha / max|W_c|^(1 - alpha), with the alpha of each layer that makes its own
+output, quantized as it will be, the nearest to the float one on sampled activations; for
+unsigned activations some s_c are negative (`factors`).
 
 Source: SmoothQuant, arXiv 2211.10438; the search is this project's.
 """
@@ -20,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.activations import Activations, observe
-from edge_convnext.affine import make_grid, round_weight
+from edge_convnext.activations import observe
 from edge_convnext.artifacts import ActivationType, OnnxModel
 from edge_convnext.errors import ArtifactError, QuantizationError
+from edge_convnext.factors import choose_factors
 from edge_convnext.files import atomic_path
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import EqualizeConfig
 
 __all__ = ["Site", "apply_factors", "equalize", "find_sites"]
-
-_ALPHAS = tuple(step / 10 for step in range(1, 10))
-_ROOM = (1.0, 1.25, 1.5, 2.0)  # of the range seen: other images go beyond it
-_SMALLEST = 1e-5  # of a channel's largest value: silent channels are left alone
 
 
 def equalize(
@@ -80,7 +77,9 @@ def equalize(
         watched = {site.tensor: site.axis for site in sites}
         seen = observe(proto, watched, batches)
         for site in sites:
-            factors = _choose_factors(site, seen[site.tensor], config.alpha, activation_type)
+            factors = choose_factors(
+                site.weight, site.repeats, seen[site.tensor], config.alpha, activation_type
+            )
             if factors is not None:
                 apply_factors(proto, site, factors)
         drop_unread_constants(proto)
@@ -169,58 +168,13 @@ def _is_transposed(reader: NodeProto) -> bool:
     )
 
 
-def _choose_factors(
-    site: Site, seen: Activations, alpha: float | str, kind: ActivationType
-) -> NDArray[np.float32] | None:
-    """What to divide each channel by; None where dividing by nothing is best."""
-    reach = np.maximum(np.abs(seen.low), np.abs(seen.high))
-    weight_reach = np.abs(site.weight).max(axis=1)
-    if not reach.any():
-        return None
-    # A channel without values or weights has no error to share: it keeps its scale.
-    live = (reach > _SMALLEST * reach.max()) & (weight_reach > _SMALLEST * weight_reach.max())
-
-    def factors(strength: float) -> NDArray[np.float32]:
-        shares = np.ones_like(reach)
-        shares[live] = reach[live] ** strength / weight_reach[live] ** (1 - strength)
-        shares[live] /= np.exp(np.mean(np.log(shares[live])))
-        return shares.astype(np.float32)
-
-    if not isinstance(alpha, str):
-        return factors(alpha)
-    candidates = [None, *(factors(strength) for strength in _ALPHAS)]
-    errors = [_error(site, seen, one, kind) for one in candidates]
-    return candidates[int(np.argmin(errors))]
-
-
-def _error(
-    site: Site, seen: Activations, factors: NDArray[np.float32] | None, kind: ActivationType
-) -> float:
-    """Of the layer's output on the sampled rows, activations and weights quantized."""
-    shares = np.ones_like(seen.low) if factors is None else factors
-    low, high = float((seen.low / shares).min()), float((seen.high / shares).max())
-    scaled_rows = seen.rows / shares
-    # One scale per output of the reader; patches, if any, share theirs.
-    weight = (site.weight * shares[:, None]).reshape(len(shares) * site.repeats, -1)
-    rounded_weight = round_weight(weight).reshape(site.weight.shape)
-    expected = seen.rows @ site.weight
-    errors = [
-        np.square(
-            make_grid(room * low, room * high, kind).round(scaled_rows) @ rounded_weight - expected,
-            dtype=np.float64,
-        ).mean()
-        for room in _ROOM
-    ]
-    return float(min(errors))
-
-
 def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -> None:
     """Divide the channels of one tensor by factors, and multiply the weights that read them.
 
     Args:
         proto: Changed in place.
         site: From `find_sites`.
-        factors: float32[channels], positive.
+        factors: float32[channels], none of them 0.
     """
     from edge_convnext.qdq import Wiring, grn_constants, scale_constant
 

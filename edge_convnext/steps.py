@@ -180,7 +180,7 @@ class Steps:
             )
 
         key = stage_key(
-            "equalize/1",
+            "equalize/2",
             model=model.digest,
             activation_type=plan.activation_type,
             config=self.recipe.equalize.model_dump(mode="json"),

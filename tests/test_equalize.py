@@ -12,6 +12,7 @@ from edge_convnext.errors import ArtifactError, QuantizationError
 from edge_convnext.export import export_onnx
 from edge_convnext.fold import fold_weights
 from edge_convnext.metrics import compare_logits
+from edge_convnext.qdq import Wiring, grn_constants
 from edge_convnext.quantize import quantize
 from edge_convnext.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
@@ -32,13 +33,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uneven(folder):
-    """Folded weights whose GRN makes some channels 30 times as large, by form."""
+    """Folded weights whose GRN makes some channels 30 times as large, one way or the other."""
     state = random_state(TINY, 0)
     for name, tensor in state.items():
         if name.endswith("grn.gamma"):
-            tensor[::7] = 30.0
             block = name.removesuffix("grn.gamma")
-            state[f"{block}pwconv2.weight"][:, ::7] /= 30.0
+            for start, gamma in ((0, 30.0), (3, -30.0)):
+                tensor[start::7] = gamma
+                state[f"{block}pwconv2.weight"][:, start::7] /= 30.0
     raw = save_weights(state, TINY, INFO, folder / "raw.safetensors")
     folded = fold_weights(raw, folder / "folded.safetensors")
     return {
@@ -67,6 +69,21 @@ def test_the_function_stays_and_quantizing_it_costs_less(uneven, tmp_path, form,
         )  # fmt: skip
         found[name] = compare_logits(reference, infer(made)).sqnr_db
     assert found["equalized"] > found["plain"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_only_for_unsigned_activations_are_channels_turned_over(uneven, tmp_path, form, kind):
+    after = equalize(uneven[form], IMAGES, EqualizeConfig(), kind, tmp_path / "equalized.onnx")
+    proto = onnx.load(after.path)
+    wiring = Wiring(proto)
+    lowest = [
+        float(wiring.value(node.input[position]).min())
+        for product in proto.graph.node
+        for node, position in grn_constants(wiring, product)[1:]  # the 1 of gamma * n + 1
+    ]
+    assert len(lowest) == 4
+    assert all((value < 0) == (kind == "uint8") for value in lowest)
 
 
 @pytest.mark.parametrize(("form", "extra"), [("linear", 0), ("nhwc", 0), ("conv", 7)])
