@@ -195,6 +195,26 @@ def test_running_a_model_needs_neither_torch_nor_nncf(tmp_path):
         assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_is_no_crash_after_two_openvino_models_in_turn(tmp_path):
+    # In a process of its own: it dies where each model brings a Core of its own.
+    code = f"""
+import faulthandler, signal
+from pathlib import Path
+from edge_convnext.runtimes import load_runtime
+faulthandler.enable()
+models = [load_runtime("openvino", Path({str(write_graph(tmp_path / "g.onnx"))!r})) for _ in "ab"]
+while models:
+    models.pop(0)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
 def test_the_torch_reference_runs_in_evaluation_mode_on_its_own_threads():
     module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, CLASSES)).train()
     runtime = TorchRuntime(module, threads=1)

@@ -7,7 +7,8 @@ machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edge_convnext.errors import InferenceError, MissingDependencyError
 from edge_convnext.runtimes.interface import (
@@ -39,8 +40,7 @@ def supports_bf16() -> bool:
     Raises:
         MissingDependencyError: openvino is not installed.
     """
-    core = _import_openvino().Core()
-    return "BF16" in core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVino:
@@ -58,9 +58,9 @@ class OpenVino:
     _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # of a subclass
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
-        openvino = _import_openvino()
+        core = _core()
         self._path = require_file(path)
-        self._version = str(openvino.__version__).split("-")[0]
+        self._version = str(_import_openvino().__version__).split("-")[0]
         hint = options.precision_hint or "f32"
         if hint == "bf16" and not supports_bf16():
             raise InferenceError("this CPU has no bfloat16 instructions; use precision_hint 'f32'")
@@ -72,7 +72,6 @@ class OpenVino:
             **self._EXTRA_OPTIONS,
         }
         try:
-            core = openvino.Core()
             model = core.read_model(path)
             if len(model.inputs) != 1:
                 raise InferenceError(
@@ -115,6 +114,17 @@ class OpenVino:
                 f"{self._path}: OpenVINO {self._version} failed ({one_line(error)})"
             ) from error
         return as_logits(output, len(images), str(self._path))
+
+
+@cache
+def _core() -> Any:
+    """The one Core of this process.
+
+    Each Core's CPU plugin gives the thread an alternate signal stack, and takes the memory back
+    when it goes. Of two that go in the order they came, the last restores the stack of the
+    first, which is no longer there: the next signal, such as Ctrl-C, is a segmentation fault.
+    """
+    return _import_openvino().Core()
 
 
 def _import_openvino() -> ModuleType:
