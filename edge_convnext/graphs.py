@@ -149,8 +149,8 @@ def list_options(
         for form in forms:
             graph = graphs.final(Plan(form, plan.placement), "fp32")
             options.append(Option(graph, runtime, "f32", may_ship=form == plan.form))
-            if hinted and form == plan.form:
-                options.append(Option(graph, runtime, "bf16", may_ship=True))
+            if hinted:
+                options.append(Option(graph, runtime, "bf16", may_ship=form == plan.form))
         if recipe.precision != "fp32":
             graph = graphs.final(plan, recipe.precision)
             options.append(Option(graph, runtime, "f32", may_ship=True))

@@ -70,7 +70,7 @@ class Outcome:
     timings: BenchmarkResult | None
     timing_seconds: float
     chosen: Option | None  # of the requested precision
-    best_float: Option | None  # in the chosen one's runtime
+    best_float: Option | None  # in whichever runtime is fastest
 
 
 def build(
@@ -146,8 +146,7 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     batch = verdict_batch(recipe)
     budget = recipe.evaluate.max_drop_pp
     chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
-    rivals = [option for option in options if chosen and option.runtime == chosen.runtime]
-    best_float = choose_option(rivals, "fp32", timings, evaluation, budget, batch)
+    best_float = choose_option(options, "fp32", timings, evaluation, budget, batch)
     return Outcome(
         recipe, inputs, machine, targets, graphs, engine, engine_status, engine_reason,
         options, raw, evaluation, fallbacks, timings, timing_seconds, chosen, best_float,

@@ -345,7 +345,7 @@ class BenchmarkReport(_Part):
     speedup_vs_raw_fp32: NonNegativeFloat | None = None
     """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, batch 1."""
     speedup_vs_best_float: NonNegativeFloat | None = None
-    """Best float in the same runtime over the chosen model: ratio of medians, batch 1."""
+    """Best float of all runtimes over the chosen model: ratio of medians, batch 1."""
     speedup_vs_raw_fp32_ci95: Interval | None = None
     """95 % interval over rounds."""
     speedup_vs_best_float_ci95: Interval | None = None

@@ -91,7 +91,7 @@ class Steps:
             return _parity_result(raw, linear, _MAX_FOLD_ERROR)
 
         key = stage_key(
-            "fold/1",
+            "fold/2",
             weights=digest,
             info=asdict(weights.info),
             images=samples.digest,
@@ -117,7 +117,7 @@ class Steps:
             return _parity_result(_torch(weights, form, batches), exported, limit)
 
         key = stage_key(
-            "export/1",
+            "export/2",
             weights=digest,
             info=asdict(weights.info),
             form=form,

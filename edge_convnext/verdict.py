@@ -1,6 +1,6 @@
 """Decide what to ship from what was measured: a pure function, no thresholds of its own.
 
-INT8 (or FP16) ships only when it is faster than the best float in the same runtime beyond the
+INT8 (or FP16) ships only when it is faster than the best float of all runtimes beyond the
 interval over rounds, and loses no more accuracy than the budget. One of the two missing leaves
 the verdict open; one of the two failing settles it.
 """

@@ -49,6 +49,14 @@ def test_every_folded_form_computes_the_raw_network(architecture, seed, scale, f
     assert (logits - raw).abs().max() <= 1e-5 * raw.abs().max()
 
 
+def test_the_folded_stem_makes_maps_whose_mean_over_channels_is_zero():
+    state, images = random_weights(SMALL, 0, 10.0)
+    folded = build_form(fold_state_dict(state, SMALL), SMALL, "conv_moments")
+    with torch.no_grad():
+        maps = folded.stem.conv(images)
+    assert maps.mean(dim=1).abs().max() <= 1e-6 * maps.abs().max()
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_folding_takes_away_what_it_says_and_nothing_else(version):
     architecture = Architecture("any", version, (1, 1, 1, 1), (4, 8, 8, 12), 5)

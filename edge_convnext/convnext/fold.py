@@ -7,6 +7,9 @@ Every fold is an identity of real arithmetic, computed here in float64 and round
   without padding, so the bias term is the same at every position.
 - GRN's beta into pwconv2's bias. GRN(x) = x * (1 + gamma * n(x)) + beta, so
   W2 GRN(x) + c = W2 (x * (1 + gamma * n(x))) + (c + W2 beta).
+- The stem's LayerNorm takes the mean over channels away; the convolution before it can do that
+  for nothing. With J the mean over outputs, (W - J W) x + (c - J c) has a mean of zero, and the
+  LayerNorm, which is left as it is, gives the same. A form need not compute that mean.
 - V1's LayerScale into pwconv2: gamma * (W2 x + c) = (diag(gamma) W2) x + gamma * c.
 
 The stem's LayerNorm keeps its affine: the residual branch reads it too.
@@ -36,6 +39,7 @@ def fold_state_dict(state: dict[str, Tensor], architecture: Architecture) -> dic
         without `grn.beta` and `layer_scale.gamma`.
     """
     wide = {name: tensor.double() for name, tensor in state.items()}
+    _centre(wide, "stem.conv")
     for index, depth in enumerate(architecture.depths):
         if index:
             _fold_norm(wide, f"stages.{index}.downsample.norm", f"stages.{index}.downsample.conv")
@@ -57,6 +61,13 @@ def _fold_norm(state: dict[str, Tensor], norm: str, linear: str) -> None:
     contribution = (weight * shift.view(per_input)).flatten(1).sum(dim=1)
     state[f"{linear}.bias"] = state[f"{linear}.bias"] + contribution
     state[f"{linear}.weight"] = weight * scale.view(per_input)
+
+
+def _centre(state: dict[str, Tensor], linear: str) -> None:
+    """Make the outputs of a convolution add up to zero at every position."""
+    for part in ("weight", "bias"):
+        tensor = state[f"{linear}.{part}"]  # [out, …]
+        state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0, keepdim=True)
 
 
 def _fold_grn_beta(state: dict[str, Tensor], block: str) -> None:
