@@ -16,6 +16,7 @@ __all__ = [
     "ActivationType",
     "Engine",
     "FormName",
+    "GeluName",
     "GraphFormat",
     "Interpolation",
     "ModelInfo",
@@ -24,6 +25,7 @@ __all__ = [
     "PlacementName",
     "Precision",
     "Preprocess",
+    "RangeEstimator",
     "ResizeMode",
     "RuntimeName",
     "Weights",
@@ -33,7 +35,19 @@ Precision = Literal["fp32", "fp16", "int8"]
 FormName = Literal["raw", "linear", "conv", "conv_moments", "nhwc"]
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
 PlacementName = Literal["inner", "pointwise", "weighted", "all"]
-GraphFormat = Literal["qdq", "onnxruntime"]  # portable; the fused operations of one runtime
+GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
+# Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
+GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
+# NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
+# the range from the positive values alone.
+RangeEstimator = Literal[
+    "reconstruction",  # this project's, `ranges`
+    "minmax",
+    "mean_minmax",
+    "median_minmax",
+    "mean_no_outliers_minmax",
+    "mean_quantile",
+]
 RuntimeName = Literal["onnxruntime", "openvino"]
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]

@@ -13,7 +13,7 @@ from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
-from edge_convnext.plans import plan_for
+from edge_convnext.plans import plan_fields, plan_for
 from edge_convnext.report import (
     STAGES,
     AccuracyReport,
@@ -169,7 +169,7 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
         if outcome.timings is not None:
             fields["runtime"] = outcome.chosen.runtime
         fields["plans"] = {
-            runtime: asdict(plan_for(outcome.recipe, runtime))
+            runtime: plan_fields(plan_for(outcome.recipe, runtime))
             for runtime in dict.fromkeys(option.runtime for option in outcome.options)
         }
     return fields
@@ -252,6 +252,7 @@ def _candidate(option: Option, names: Mapping[str, str]) -> Candidate:
         precision=model.precision,
         runtime=option.runtime,
         precision_hint=option.hint,
+        settings=dict(option.settings),
     )
 
 
@@ -346,6 +347,7 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
         "fold": _absent("fold", "skipped", "--no-fold"),
         "export": _graph_stage("export", outcome, folder, names, graphs.exported.values()),
         "simplify": _absent("simplify", "skipped", "--no-simplify"),
+        "approximate": _absent("approximate", "not_run", "no plan asks for an approximation"),
         "equalize": _absent("equalize", "not_run", _why_not_quantized(outcome)),
         "quantize": _absent("quantize", "not_run", _why_not_quantized(outcome)),
         "lower": _absent("lower", "not_run", "no plan is for ONNX Runtime alone"),
@@ -365,6 +367,9 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
     if graphs.simplified:
         simplified = graphs.simplified.values()
         by_name["simplify"] = _graph_stage("simplify", outcome, folder, names, simplified)
+    if graphs.approximated:
+        approximated = graphs.approximated.values()
+        by_name["approximate"] = _graph_stage("approximate", outcome, folder, names, approximated)
     if graphs.equalized:
         equalized = graphs.equalized.values()
         by_name["equalize"] = _graph_stage("equalize", outcome, folder, names, equalized)

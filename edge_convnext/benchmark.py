@@ -64,6 +64,7 @@ class Candidate:
     placement: PlacementName | None
     runtime: RuntimeName
     precision_hint: PrecisionHint | None = None
+    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def speedup(result: BenchmarkResult, candidate: str, reference: str, batch: int)
 
 
 def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
-    options = RuntimeOptions(threads, batch, candidate.precision_hint)
+    options = RuntimeOptions(threads, batch, candidate.precision_hint, candidate.settings)
     model = load_runtime(candidate.runtime, candidate.path, options)
     fixed = model.describe().batch
     if fixed not in (None, batch):
@@ -196,7 +197,7 @@ def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
 def _try_memory(
     candidate: Candidate, inputs: NDArray[np.float32], threads: int | None
 ) -> PeakMemory | None:
-    options = RuntimeOptions(threads, len(inputs), candidate.precision_hint)
+    options = RuntimeOptions(threads, len(inputs), candidate.precision_hint, candidate.settings)
     try:
         return measure_peak_memory(candidate.runtime, candidate.path, inputs, options)
     except InferenceError as error:  # a figure less, not a reason to lose the timings

@@ -78,8 +78,8 @@ def _find(
         graph = steps.keep_float(
             graphs.quantized[plan], graphs.before_quantize(plan), names, samples
         )
-        if plan.format == "onnxruntime" and graph.value.quantized_ops:
-            graph = steps.lower(graph, plan, samples)
+        if plan.format != "qdq" and graph.value.quantized_ops:
+            graph = steps.lower(graph, plan, graphs.before_quantize(plan), samples)
         return replace(like, graph=graph)
 
     def holds(names: Sequence[str]) -> bool:

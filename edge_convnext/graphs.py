@@ -23,6 +23,7 @@ class Graphs:
     folded: Step[Weights] | None = None
     exported: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
     simplified: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
+    approximated: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
     equalized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
     quantized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
 
@@ -30,7 +31,7 @@ class Graphs:
 
     def before_quantize(self, plan: Plan) -> Step[OnnxModel]:
         """The float graph that a plan's Q/DQ graph was made from."""
-        return self.equalized.get(plan) or self.final(plan, "fp32")
+        return self.equalized.get(plan) or self.approximated.get(plan) or self.final(plan, "fp32")
 
     def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
         """The graph of a plan as it leaves the last stage."""
@@ -115,12 +116,15 @@ def add_plan(
 ) -> None:
     """Equalize, quantize and, for ONNX Runtime alone, fuse; the float form is there already."""
     before = graphs.final(plan, "fp32")
+    if plan.gelu == "tanh":
+        before = steps.approximate(before, samples)
+        graphs.approximated[plan] = before
     if steps.recipe.equalize.enabled:
         before = steps.equalize(before, plan, calibration, samples)
         graphs.equalized[plan] = before
     graphs.quantized[plan] = steps.quantize(before, plan, users, calibration, samples)
-    if plan.format == "onnxruntime":
-        graphs.lowered[plan] = steps.lower(graphs.quantized[plan], plan, samples)
+    if plan.format != "qdq":
+        graphs.lowered[plan] = steps.lower(graphs.quantized[plan], plan, before, samples)
 
 
 def list_options(
@@ -153,9 +157,10 @@ def list_options(
                 options.append(Option(graph, runtime, "bf16", may_ship=form == plan.form))
         if recipe.precision != "fp32":
             graph = graphs.final(plan, recipe.precision)
-            options.append(Option(graph, runtime, "f32", may_ship=True))
+            own = plan.settings if recipe.precision == "int8" else ()
+            options.append(Option(graph, runtime, "f32", may_ship=True, settings=own))
             if hinted and recipe.precision == "int8":
-                options.append(Option(graph, runtime, "bf16", may_ship=True))
+                options.append(Option(graph, runtime, "bf16", may_ship=True, settings=own))
     return options
 
 

@@ -4,6 +4,9 @@ A Q/DQ graph is portable, and every runtime fuses it for itself when it loads it
 leaves the bias of an INT8 matrix product as an operation of its own, one more pass over the
 widest tensors of the network. Its fused operation takes the bias along, but only a graph that
 names the operation gets it; no other runtime loads that graph.
+
+A second fused operation chooses the range of its activations itself, from the values of each
+inference. That costs a pass over them and saves the one that quantizes.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ __all__ = ["lower_for_onnxruntime"]
 
 _DOMAIN = "com.microsoft"
 _FUSED = "MatMulIntegerToFloat"
+_FUSED_DYNAMIC = "DynamicQuantizeMatMul"
 _SIGN = 128  # int8 + 128 is uint8, with the same scale
 
 
@@ -41,15 +45,18 @@ class _Product:
     weight: NodeProto
 
 
-def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
-    """Fuse every quantized MatMul and its bias into `com.microsoft.MatMulIntegerToFloat`.
+def lower_for_onnxruntime(model: OnnxModel, output: Path, *, dynamic: bool = False) -> OnnxModel:
+    """Fuse every quantized MatMul and its bias into one operation of ONNX Runtime.
 
-    The arithmetic is that of the Q/DQ graph. Signed activations become unsigned with zero
-    point 128, the same numbers, as ONNX Runtime's kernels for x86 take them.
+    With static ranges, `com.microsoft.MatMulIntegerToFloat`: the arithmetic is that of the Q/DQ
+    graph. Signed activations become unsigned with zero point 128, the same numbers, as ONNX
+    Runtime's kernels for x86 take them. With dynamic ones, `com.microsoft.DynamicQuantizeMatMul`:
+    activations are unsigned, and their range is that of the whole batch of an inference.
 
     Args:
         model: INT8, explicit Q/DQ, constant per-channel or per-tensor weights.
         output: Where the lowered graph goes.
+        dynamic: Whether every inference chooses its own ranges; those of `model` are dropped.
 
     Returns:
         A graph for ONNX Runtime alone.
@@ -59,7 +66,8 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
         ArtifactError: There is no such graph.
 
     Source:
-        onnxruntime, docs/ContribOperators.md, com.microsoft.MatMulIntegerToFloat.
+        onnxruntime, docs/ContribOperators.md, com.microsoft.MatMulIntegerToFloat and
+        com.microsoft.DynamicQuantizeMatMul.
     """
     import onnx
 
@@ -74,7 +82,8 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
         for node in proto.graph.node
         if node.op_type == "MatMul" and wiring.is_quantized(node)
         if (activation := _dequantizer(wiring, node.input[0])) is not None
-        if activation.input[0] in wiring.producer  # no constant
+        if (maker := wiring.producer.get(activation.input[0])) is not None  # no constant
+        if maker.op_type == "QuantizeLinear"
         if (weight := _dequantizer(wiring, node.input[1])) is not None
     ]
     if not products:
@@ -82,10 +91,11 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path) -> OnnxModel:
             f"{model.path}: has no MatMul with quantized inputs to fuse; "
             "use the form nhwc or linear, or the format qdq"
         )
-    for name in dict.fromkeys(product.activation.input[0] for product in products):
-        _make_unsigned(proto, wiring, wiring.producer[name])
+    if not dynamic:
+        for name in dict.fromkeys(product.activation.input[0] for product in products):
+            _make_unsigned(proto, wiring, wiring.producer[name])
     for product in products:
-        _fuse(proto, wiring, product)
+        _fuse(proto, wiring, product, dynamic)
     _drop_unread_nodes(proto)
     proto.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
     for entry in proto.metadata_props:
@@ -117,15 +127,19 @@ def _make_unsigned(proto: ModelProto, wiring: Wiring, quantize: NodeProto) -> No
         node.input[2] = name
 
 
-def _fuse(proto: ModelProto, wiring: Wiring, product: _Product) -> None:
+def _fuse(proto: ModelProto, wiring: Wiring, product: _Product, dynamic: bool) -> None:
     """Put the fused operation where the product was, under its name."""
     from onnx import helper, numpy_helper
 
     activation, weight = product.activation, product.weight
-    inputs = [
-        activation.input[0], weight.input[0], activation.input[1],
-        weight.input[1], activation.input[2], weight.input[2],
-    ]  # fmt: skip
+    if dynamic:
+        floating = wiring.producer[activation.input[0]].input[0]  # of the QuantizeLinear
+        inputs = [floating, weight.input[0], weight.input[1], weight.input[2]]
+    else:
+        inputs = [
+            activation.input[0], weight.input[0], activation.input[1],
+            weight.input[1], activation.input[2], weight.input[2],
+        ]  # fmt: skip
     output = product.node.output[0]
     readers = wiring.readers.get(output, [])
     if len(readers) == 1 and readers[0].op_type == "Add":
@@ -138,7 +152,8 @@ def _fuse(proto: ModelProto, wiring: Wiring, product: _Product) -> None:
             inputs.append(flat)
             output = addition.output[0]
             proto.graph.node.remove(addition)
-    fused = helper.make_node(_FUSED, inputs, [output], name=product.node.name, domain=_DOMAIN)
+    kind = _FUSED_DYNAMIC if dynamic else _FUSED
+    fused = helper.make_node(kind, inputs, [output], name=product.node.name, domain=_DOMAIN)
     product.node.CopyFrom(fused)
 
 

@@ -43,6 +43,7 @@ class Option:
     runtime: RuntimeName
     hint: PrecisionHint  # float type of what is not quantized
     may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
+    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
 
     @property
     def model(self) -> OnnxModel:
@@ -56,7 +57,8 @@ class Option:
 
     def label(self, file: str | None) -> str:
         """`name`, with the file called as it is shipped."""
-        return f"{file or self.model.path.name} {self.runtime} {self.hint}"
+        settings = "".join(f"+{key}={value}" for key, value in self.settings)
+        return f"{file or self.model.path.name} {self.runtime} {self.hint}{settings}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def evaluate_options(
             "artefact": option.graph.digest,
             "runtime": option.runtime,
             "hint": option.hint,
+            **dict(option.settings),
         }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
@@ -126,7 +129,7 @@ def as_candidate(option: Option) -> Candidate:
     model = option.model
     return Candidate(
         option.name, model.path, model.precision, model.form, model.placement, option.runtime,
-        option.hint,
+        option.hint, option.settings,
     )  # fmt: skip
 
 
@@ -164,7 +167,7 @@ def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe
 
         return TorchRuntime(build_network(weights, "raw"), threads)
     option = next(option for option in options if option.name == name)
-    chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint)
+    chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint, option.settings)
     return load_runtime(option.runtime, option.model.path, chosen)
 
 

@@ -8,39 +8,75 @@ a recipe's own `plans:` and the command line come first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from edge_convnext.artifacts import (
     ActivationType,
     FormName,
+    GeluName,
     GraphFormat,
     PlacementName,
+    RangeEstimator,
     RuntimeName,
 )
 
 if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
-__all__ = ["ENGINE_PLAN", "FLOAT_FORMS", "Plan", "plan_for", "shipped_plans"]
+__all__ = [
+    "ENGINE_PLAN",
+    "FLOAT_FORMS",
+    "Plan",
+    "make_plan",
+    "plan_fields",
+    "plan_for",
+    "shipped_plans",
+]
+
+_FORMAT_LABELS: Mapping[GraphFormat, str] = {
+    "qdq": "",
+    "onnxruntime": ".ort",
+    "onnxruntime_dynamic": ".dynamic",
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to write and quantize the graph."""
+    """One way to write, quantize and run the graph."""
 
     form: FormName
     placement: PlacementName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
+    gelu: GeluName = "erf"
+    range_estimator: RangeEstimator = "reconstruction"
+    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
 
     @property
     def label(self) -> str:
-        """Unique among plans, such as `nhwc.inner.uint8`; ends the names of its graphs."""
-        kind = "" if self.activation_type == "int8" else f".{self.activation_type}"
-        return f"{self.form}.{self.placement}{kind}{'' if self.format == 'qdq' else '.ort'}"
+        """Unique among plans, such as `nhwc.inner.uint8`; begins the names of its graphs."""
+        parts = [
+            "" if self.activation_type == "int8" else f".{self.activation_type}",
+            "" if self.gelu == "erf" else f".{self.gelu}",
+            "" if self.range_estimator == "reconstruction" else f".{self.range_estimator}",
+            _FORMAT_LABELS[self.format],
+            *(f"+{key}={value}" for key, value in self.settings),
+        ]
+        return f"{self.form}.{self.placement}{''.join(parts)}"
+
+
+def make_plan(fields: Mapping[str, Any]) -> Plan:
+    """A plan from plain values, as they stand in a recipe."""
+    settings = tuple(sorted(fields.get("settings", {}).items()))
+    return Plan(**{**fields, "settings": settings})
+
+
+def plan_fields(plan: Plan) -> dict[str, Any]:
+    """`make_plan` the other way: what a recipe has to say for this plan."""
+    return {**asdict(plan), "settings": dict(plan.settings)}
 
 
 # TensorRT for RTX needs 112 kernels for the MatMul form and 144 for the 1x1 Conv form, and
@@ -69,7 +105,7 @@ def shipped_plans(model: str) -> Mapping[RuntimeName, Plan]:
 
     nearest = min(sorted(files), key=distance)
     fields = yaml.safe_load(files[nearest].read_text(encoding="utf-8"))
-    return {runtime: Plan(**plan) for runtime, plan in fields["plans"].items()}
+    return {runtime: make_plan(plan) for runtime, plan in fields["plans"].items()}
 
 
 def plan_for(recipe: Recipe, runtime: RuntimeName | None) -> Plan:
@@ -81,7 +117,7 @@ def plan_for(recipe: Recipe, runtime: RuntimeName | None) -> Plan:
     if runtime is None:
         best = ENGINE_PLAN
     elif runtime in recipe.plans:
-        best = Plan(**recipe.plans[runtime].model_dump())
+        best = make_plan(recipe.plans[runtime].model_dump())
     else:
         best = shipped_plans(recipe.model)[runtime]
     form = best.form if recipe.export.form == "auto" else recipe.export.form
@@ -90,6 +126,15 @@ def plan_for(recipe: Recipe, runtime: RuntimeName | None) -> Plan:
     stated = recipe.quantize
     placement = best.placement if stated.placement == "auto" else stated.placement
     kind = best.activation_type if stated.activation_type == "auto" else stated.activation_type
-    # The fused products need MatMul; a form that was stated may have none.
-    lowered = best.format if form == best.form else "qdq"
-    return Plan(form, placement, "int8" if runtime is None else kind, lowered)
+    gelu = best.gelu if recipe.export.gelu == "auto" else recipe.export.gelu
+    estimator = stated.activations_range_estimator
+    return Plan(
+        form,
+        placement,
+        "int8" if runtime is None else kind,
+        # The fused products need MatMul; a form that was stated may have none.
+        best.format if form == best.form else "qdq",
+        gelu,
+        best.range_estimator if estimator == "auto" else estimator,
+        best.settings,
+    )

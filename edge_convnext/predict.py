@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from edge_convnext.report import BenchmarkRow
 
 __all__ = ["Metadata", "Model", "Prediction", "load_model", "read_metadata"]
+
+_Choice: TypeAlias = tuple[RuntimeName, PrecisionHint | None, tuple[tuple[str, str], ...]]
+_DEFAULT: _Choice = ("onnxruntime", None, ())
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,10 @@ def load_model(
     """
     file = Path(path)
     info = read_metadata(file).info
-    hint: PrecisionHint | None = None
+    options = RuntimeOptions(threads=threads)
     if runtime is None:
-        runtime, hint = _chosen_runtime(file)
-    options = RuntimeOptions(threads=threads, precision_hint=hint)
+        runtime, hint, settings = _chosen_runtime(file)
+        options = RuntimeOptions(threads, None, hint, settings)
     return Model(load_runtime(runtime, file, options), info)
 
 
@@ -178,19 +181,19 @@ def _runs_here(row: BenchmarkRow) -> bool:
     return supports_bf16()
 
 
-def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
+def _chosen_runtime(path: Path) -> _Choice:
     """What the report beside the file measured as best for exactly this file."""
     from edge_convnext.report import Report
 
     try:
         report = Report.read(path.parent / "report.json")
     except EdgeConvNextError:
-        return "onnxruntime", None
+        return _DEFAULT
     digest = sha256_file(path)
     named = next((file.path for file in report.outputs if file.sha256 == digest), None)
     benchmark = report.benchmark
     if named is None or benchmark is None:
-        return "onnxruntime", None
+        return _DEFAULT
     rows = [
         row for row in benchmark.rows if row.artifact.partition(" ")[0] == named and _runs_here(row)
     ]
@@ -200,4 +203,6 @@ def _chosen_runtime(path: Path) -> tuple[RuntimeName, PrecisionHint | None]:
         row for row in rows if row.precision_hint != "bf16"
     ]
     best = min(usable, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
-    return ("onnxruntime", None) if best is None else (best.runtime, best.precision_hint)
+    if best is None:
+        return _DEFAULT
+    return best.runtime, best.precision_hint, tuple(sorted(best.settings.items()))

@@ -26,10 +26,12 @@ from pydantic import (
 from edge_convnext.artifacts import (
     ActivationType,
     FormName,
+    GeluName,
     GraphFormat,
     Interpolation,
     PlacementName,
     Precision,
+    RangeEstimator,
     ResizeMode,
     RuntimeName,
 )
@@ -64,16 +66,6 @@ DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
-# NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
-# the range from the positive values alone.
-RangeEstimator = Literal[
-    "reconstruction",  # this project's, `ranges`
-    "minmax",
-    "mean_minmax",
-    "median_minmax",
-    "mean_no_outliers_minmax",
-    "mean_quantile",
-]
 
 
 class Section(BaseModel):
@@ -143,6 +135,7 @@ class ExportConfig(Section):
     opset: int = Field(20, ge=18, le=23)
     batch: PositiveInt | Literal["dynamic"] = "dynamic"
     form: FormName | Literal["auto"] = "auto"  # auto: the best known per runtime
+    gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
 
 class SimplifyConfig(Section):
@@ -165,7 +158,8 @@ class QuantizeConfig(Section):
     subset_size: PositiveInt = 300  # calibration images
     placement: PlacementName | Literal["auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
-    activations_range_estimator: RangeEstimator = "reconstruction"
+    # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
+    activations_range_estimator: RangeEstimator | Literal["auto"] = "auto"
     quantile_outlier_prob: float = Field(1e-4, gt=0.0, lt=0.5)  # of mean_quantile
     overflow_fix: Literal["disable", "first_layer_only", "enable"] = "disable"
     fast_bias_correction: bool = True  # False: the slower one, which looks at the whole graph
@@ -223,6 +217,9 @@ class PlanConfig(Section):
     placement: PlacementName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
+    gelu: GeluName = "erf"
+    range_estimator: RangeEstimator = "reconstruction"
+    settings: dict[str, str] = {}
 
 
 class Recipe(Section):

@@ -72,6 +72,7 @@ StageName = Literal[
     "fold",
     "export",
     "simplify",
+    "approximate",
     "equalize",
     "quantize",
     "lower",
@@ -259,6 +260,8 @@ class Candidate(_Part):
     runtime: RuntimeName
     precision_hint: Literal["f32", "bf16"] | None = None
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
+    settings: dict[str, str] = {}
+    """Of the runtime, beyond those that this package always makes; its own names."""
 
 
 class ClassAccuracy(_Part):

@@ -160,6 +160,27 @@ class Steps:
             return Step(before, "skipped", seconds, model.digest, str(unsimplified))
         return as_step(replace(before, path=entry.folder / name), entry, name)
 
+    def approximate(self, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
+        """Put tanh into GELU, and tell how far that is from the exact graph."""
+        before = model.value
+        name = before.path.name.replace(".onnx", ".tanh.onnx")
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.approximate import use_tanh_gelu
+
+            made = use_tanh_gelu(before, folder / name)
+            shown = samples.load()
+            return _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
+
+        key = stage_key(
+            "approximate/1",
+            model=model.digest,
+            images=samples.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+        )
+        entry = self._run("approximate", key, f"approximating GELU in the {before.form} form", make)
+        return as_step(replace(before, path=entry.folder / name), entry, name)
+
     def equalize(
         self, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
     ) -> Step[OnnxModel]:
@@ -201,13 +222,16 @@ class Steps:
     ) -> Step[OnnxModel]:
         """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
         before = model.value
-        name = f"{replace(plan, format='qdq').label}.int8.onnx"
+        name = f"{replace(plan, format='qdq', settings=()).label}.int8.onnx"
+        config = self.recipe.quantize.model_copy(
+            update={"activations_range_estimator": plan.range_estimator}
+        )
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.quantize import quantize
 
             made = quantize(
-                before, calibration.load(), plan.placement, self.recipe.quantize, folder / name,
+                before, calibration.load(), plan.placement, config, folder / name,
                 self.track, plan.activation_type,
             )  # fmt: skip
             shown = samples.load()
@@ -221,7 +245,7 @@ class Steps:
             placement=plan.placement,
             activation_type=plan.activation_type,
             # What is above, as it was resolved, and the size of the set, which has a digest.
-            config=self.recipe.quantize.model_dump(
+            config=config.model_dump(
                 mode="json", exclude={"placement", "activation_type", "subset_size"}
             ),
             calibration=calibration.digest,
@@ -295,30 +319,40 @@ class Steps:
         )
         return replace(as_step(made, entry, name), reason=quantized.reason)
 
-    def lower(self, model: Step[OnnxModel], plan: Plan, samples: Images) -> Step[OnnxModel]:
-        """Fuse for ONNX Runtime alone, and compare with the Q/DQ graph there."""
-        before = model.value
-        name = f"{before.path.name.removesuffix('.int8.onnx')}.ort.int8.onnx"
+    def lower(
+        self, model: Step[OnnxModel], plan: Plan, reference: Step[OnnxModel], samples: Images
+    ) -> Step[OnnxModel]:
+        """Fuse for ONNX Runtime alone, and compare there.
+
+        With static ranges the Q/DQ graph computes the same, which is checked. With dynamic ones
+        only the float graph, `reference`, tells how good the result is.
+        """
+        before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
+        ending = "dynamic" if dynamic else "ort"
+        name = f"{before.path.name.removesuffix('.int8.onnx')}.{ending}.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.lower import lower_for_onnxruntime
 
-            made = lower_for_onnxruntime(before, folder / name)
+            made = lower_for_onnxruntime(before, folder / name, dynamic=dynamic)
             shown = samples.load()
-            return _parity_result(
-                _onnx(before.path, shown), _onnx(made.path, shown), _MAX_LOWERING_ERROR
-            )
+            expected = _onnx(reference.value.path if dynamic else before.path, shown)
+            limit = None if dynamic else _MAX_LOWERING_ERROR
+            return _parity_result(expected, _onnx(made.path, shown), limit)
 
         key = stage_key(
-            "lower/1",
+            "lower/2",
             model=model.digest,
+            dynamic=dynamic,
+            reference=reference.digest,
             images=samples.digest,
             tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
         )
         entry = self._run("lower", key, f"fusing the {plan.form} form", make)
         lowered = as_step(replace(before, path=entry.folder / name), entry, name)
         # The accuracy that counts is against the float graph; this stage has its own gate.
-        return replace(lowered, reason=model.reason, parity=model.parity)
+        parity = lowered.parity if dynamic else model.parity
+        return replace(lowered, reason=model.reason, parity=parity)
 
     def engine(self, model: Step[OnnxModel]) -> Step[Engine]:
         """Build the TensorRT for RTX engine."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from edge_convnext.artifacts import Parity, RuntimeName
 from edge_convnext.benchmark import benchmark
@@ -23,33 +23,21 @@ from edge_convnext.graphs import Graphs, add_form, add_plan
 from edge_convnext.inputs import image_batches
 from edge_convnext.measure import Evaluation, Option, as_candidate, evaluate_options
 from edge_convnext.pipeline import Prepared, has_bf16, prepare, verdict_batch
-from edge_convnext.plans import Plan
+from edge_convnext.plans import Plan, plan_fields
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import PlanConfig, Recipe
+from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.steps import Images, Step
-from edge_convnext.tuning.race import Lap, Rounds, Standing, run_race
-from edge_convnext.tuning.space import REVISION, list_plans
+from edge_convnext.tuning.race import Lap, Rounds, run_race
+from edge_convnext.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
+from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy
 
-__all__ = ["Mode", "Trial", "TuneResult", "search_plans", "tune", "tuned_recipe"]
+__all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
 Mode = Literal["quick", "full"]
+_Checked: TypeAlias = tuple[Parity | None, float | None, int]  # parity, drop in pp, nodes
 _FEW_IMAGES = 8  # calibrate a graph that is only raced
 _QUICK_LIMIT_S = 90.0  # of the races of all runtimes; the graphs take about as long
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One plan in one runtime, at one float precision of what is not quantized."""
-
-    runtime: RuntimeName
-    plan: Plan
-    hint: str  # `f32` or `bf16`; "" for a plan that was not tried
-    lap: Lap | None  # None where it was not timed
-    parity: Parity | None  # of finalists: logits against the float graph, calibration images
-    top1_drop_pp: float | None  # of finalists, with labelled data
-    nodes: int | None
-    won: bool
-    reason: str  # why it won or lost
 
 
 @dataclass(frozen=True)
@@ -95,9 +83,8 @@ def tune(recipe: Recipe, mode: Mode, cache: Cache, track: Track = untracked) -> 
     for runtime in prepared.runtimes:
         search = _Search(prepared, runtime, mode, machine["fingerprint"])
         limit = _QUICK_LIMIT_S / len(prepared.runtimes) if mode == "quick" else None
-        found, standing = search.run(limit)
+        found, stopped[runtime] = search.run(limit)
         trials += found
-        stopped[runtime] = standing.stopped
         winners[runtime] = next(one.plan for one in found if one.won)
     seconds = time.monotonic() - started
     return TuneResult(mode, tuple(trials), winners, stopped, machine["fingerprint"], seconds)
@@ -106,7 +93,8 @@ def tune(recipe: Recipe, mode: Mode, cache: Cache, track: Track = untracked) -> 
 def tuned_recipe(recipe: Recipe, result: TuneResult) -> Recipe:
     """The recipe with the winners as its plans: it builds them without a search."""
     plans = {
-        runtime: PlanConfig.model_validate(vars(plan)) for runtime, plan in result.winners.items()
+        runtime: PlanConfig.model_validate(plan_fields(plan))
+        for runtime, plan in result.winners.items()
     }
     return recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
 
@@ -123,32 +111,76 @@ class _Search:
     def __init__(self, prepared: Prepared, runtime: RuntimeName, mode: Mode, machine: str) -> None:
         self.prepared, self.runtime, self.mode, self.machine = prepared, runtime, mode, machine
         self.steps, self.recipe = prepared.steps, prepared.steps.recipe
-        self.hints: tuple[Literal["f32", "bf16"], ...] = ("f32",)
+        self.hints: tuple[PrecisionHint, ...] = ("f32",)
         if runtime == "openvino" and has_bf16((runtime,)):
             self.hints = ("f32", "bf16")
 
-    def run(self, limit_s: float | None) -> tuple[list[Trial], Standing]:
-        """Race, check the finalists, and choose."""
+    def run(self, limit_s: float | None) -> tuple[list[Trial], str]:
+        """Race the plans, refine what wins, and choose its ranges; the winner comes first."""
         plans, excluded = list_plans(
             self.runtime, self.recipe.export.opset, full=self.mode == "full"
         )
-        few = self._few_images()
-        graphs, failed = self._quantize(plans, few)
-        options = {
-            (plan, hint): Option(graphs.final(plan, "int8"), self.runtime, hint, may_ship=True)
-            for plan in graphs.quantized
-            for hint in self.hints
-        }
-        names = {f"{plan.label} {hint}": option for (plan, hint), option in options.items()}
-        standing = run_race(list(names), partial(self._measure, names), limit_s)
-        finalists = list(dict.fromkeys(name.split(" ")[0] for name in standing.finalists))
-        by_label = {plan.label: plan for plan in graphs.quantized}
-        checked = self._check([by_label[label] for label in finalists])
-        trials = [self._judge(name, by_label, names, standing, checked) for name in standing.laps]
-        trials = _choose(trials, self.recipe.evaluate.max_drop_pp)
-        trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
+        trials, stopped = self._heat(plans, self.hints, limit_s)
+        (winner,) = [one for one in trials if one.won]
+        refined = list_refinements(winner.plan, self.runtime, self.recipe.export.opset)
+        if self.mode == "quick":
+            trials += [self._untimed(plan, "not tried: tune in full") for plan in refined]
+        else:
+            trials.remove(winner)
+            again, _ = self._heat([winner.plan, *refined], _hints(winner), None)
+            trials = again + trials
+        trials = self._choose_ranges(trials)
         trials += [self._untimed(one.plan, f"not tried: {one.reason}") for one in excluded]
-        return trials, standing
+        trials.sort(key=lambda one: not one.won)
+        return trials, stopped
+
+    def _heat(
+        self, plans: Sequence[Plan], hints: Sequence[PrecisionHint], limit_s: float | None
+    ) -> tuple[list[Trial], str]:
+        """Race some plans, check the finalists for accuracy, and choose among them."""
+        graphs, failed = self._quantize(plans, self._few_images())
+        entrants = {
+            f"{plan.label} {hint}": (plan, hint) for plan in graphs.quantized for hint in hints
+        }
+        options = {name: self._option(graphs, *entrant) for name, entrant in entrants.items()}
+        standing = run_race(list(options), partial(self._measure, options), limit_s)
+        finalists = list(dict.fromkeys(entrants[name][0] for name in standing.finalists))
+        checked = self._check(finalists, hints)
+        trials = [
+            self._judge(*entrants[name], lap, checked.get(name))
+            if name in standing.finalists
+            else self._judge(*entrants[name], lap, None)
+            for name, lap in standing.laps.items()
+        ]
+        trials = choose(trials, self.recipe.evaluate.max_drop_pp)
+        trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
+        return trials, standing.stopped
+
+    def _option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Option:
+        graph = graphs.final(plan, "int8")
+        return Option(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
+
+    def _choose_ranges(self, trials: list[Trial]) -> list[Trial]:
+        """Give the winner the range estimator that keeps it nearest to the float graph."""
+        (winner,) = [one for one in trials if one.won]
+        if winner.plan.format == "onnxruntime_dynamic" or winner.plan.placement == "all":
+            return trials  # has no ranges of ours
+        others = [
+            replace(winner.plan, range_estimator=name)
+            for name in ESTIMATORS
+            if name != winner.plan.range_estimator
+            and (name == "minmax" or winner.plan.activation_type == "int8")
+        ]
+        checked = self._check(others, _hints(winner))
+        rivals = []
+        for plan in others:
+            if found := checked.get(f"{plan.label} {winner.hint}"):
+                parity, drop, nodes = found
+                rivals.append(
+                    replace(winner, plan=plan, parity=parity, top1_drop_pp=drop, nodes=nodes)
+                )
+        trials.remove(winner)
+        return choose_by_accuracy(winner, rivals) + trials
 
     def _few_images(self) -> Images:
         calibration = self.prepared.inputs.calibration
@@ -205,8 +237,8 @@ class _Search:
         rows: Rounds = steps.cache.run("tune", key, make).result["rounds"]
         return rows
 
-    def _check(self, plans: Sequence[Plan]) -> dict[str, tuple[Parity | None, float | None, int]]:
-        """Finalists calibrated in full: SQNR, drop and nodes, by plan and hint."""
+    def _check(self, plans: Sequence[Plan], hints: Sequence[PrecisionHint]) -> dict[str, _Checked]:
+        """Plans calibrated in full: SQNR, drop and nodes, by plan and hint."""
         inputs = self.prepared.inputs
         calibration = inputs.calibration
         assert calibration is not None  # `_few_images` refused
@@ -215,77 +247,39 @@ class _Search:
             calibration.images.samples, inputs.info, None if batch == "dynamic" else batch
         )
         graphs, _ = self._quantize(plans, whole)
-        options = [
-            Option(graphs.final(plan, "int8"), self.runtime, hint, may_ship=True)
+        options = {
+            f"{plan.label} {hint}": self._option(graphs, plan, hint)
             for plan in graphs.quantized
-            for hint in self.hints
-        ]
+            for hint in hints
+        }
         evaluation: Evaluation | None = None
-        if inputs.evaluation is not None:
+        if inputs.evaluation is not None and options:
             evaluation = evaluate_options(
-                options, inputs.weights, inputs.evaluation, self.steps, self.machine
+                list(options.values()), inputs.weights, inputs.evaluation, self.steps, self.machine
             )
-        checked = {}
-        labels = [plan.label for plan in graphs.quantized for _ in self.hints]
-        for label, option in zip(labels, options, strict=True):
-            drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
-            nodes = _count_nodes(option.graph)
-            checked[f"{label} {option.hint}"] = (option.graph.parity, drop, nodes)
-        return checked
+        return {
+            name: (
+                option.graph.parity,
+                evaluation.comparisons[option.name].top1_drop_pp if evaluation else None,
+                _count_nodes(option.graph),
+            )
+            for name, option in options.items()
+        }
 
-    def _judge(
-        self,
-        name: str,
-        plans: Mapping[str, Plan],
-        options: Mapping[str, Option],
-        standing: Standing,
-        checked: Mapping[str, tuple[Parity | None, float | None, int]],
-    ) -> Trial:
-        label, hint = name.split(" ")
-        lap = standing.laps[name]
-        parity, drop, nodes = None, None, None
-        if name in standing.finalists and name in checked:
-            parity, drop, nodes = checked[name]
+    def _judge(self, plan: Plan, hint: PrecisionHint, lap: Lap, checked: _Checked | None) -> Trial:
         interval = "" if lap.ratio_ci95 is None else " [{:.2f}, {:.2f}]".format(*lap.ratio_ci95)
         reason = f"slower: {lap.ratio:.2f}x{interval}"
         if lap.tied:
             reason = f"out before the last rung: {lap.ratio:.2f}x{interval}"
-        return Trial(
-            self.runtime, plans[label], hint, lap, parity, drop, nodes, won=False, reason=reason
-        )
+        parity, drop, nodes = checked or (None, None, None)
+        return Trial(self.runtime, plan, hint, lap, parity, drop, nodes, won=False, reason=reason)
 
     def _untimed(self, plan: Plan, reason: str) -> Trial:
-        return Trial(self.runtime, plan, "", None, None, None, None, won=False, reason=reason)
+        return Trial(self.runtime, plan, None, None, None, None, None, won=False, reason=reason)
 
 
-def _choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
-    """Mark the winner: within the budget, as fast as the fastest of those, the fewest nodes."""
-    finalists = [one for one in trials if one.nodes is not None and one.lap is not None]
-    within = [one for one in finalists if (one.top1_drop_pp or 0.0) <= max_drop_pp]
-    pool = within or finalists
-    fastest = min(pool, key=lambda one: one.lap.ratio if one.lap else 0.0)
-    tied = [one for one in pool if one is fastest or (one.lap is not None and one.lap.tied)]
-    winner = min(tied, key=lambda one: (one.nodes or 0, one.lap.ratio if one.lap else 0.0))
-    marked = []
-    for one in trials:
-        if one is winner:
-            one = replace(one, won=True, reason=_why_won(tied, within))
-        elif one in tied:
-            one = replace(one, reason=f"as fast within the interval, with {one.nodes} nodes")
-        elif one in finalists and one not in within:
-            one = replace(
-                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {max_drop_pp:.2f}"
-            )
-        marked.append(one)
-    return marked
-
-
-def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
-    if not within:
-        return "the fastest; none keeps the accuracy budget"
-    if len(tied) > 1:
-        return f"the simplest of {len(tied)} that can't be told apart"
-    return "the fastest within the accuracy budget"
+def _hints(timed: Trial) -> tuple[PrecisionHint, ...]:
+    return () if timed.hint is None else (timed.hint,)
 
 
 def _count_nodes(graph: Step[Any]) -> int:

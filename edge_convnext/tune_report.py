@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.files import write_text_atomic
+from edge_convnext.plans import plan_fields
 from edge_convnext.tune import Mode, TuneResult, tune, tuned_recipe
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.progress import Track
     from edge_convnext.recipe import Recipe
-    from edge_convnext.tune import Trial
+    from edge_convnext.tuning.trials import Trial
 
 __all__ = ["SCHEMA", "TuneReport", "tune_to_files"]
 
@@ -50,7 +51,7 @@ class TuneReport:
             "seconds": round(result.seconds, 1),
             "environment": dict(self.environment),
             "stopped": dict(result.stopped),
-            "winners": {runtime: asdict(plan) for runtime, plan in result.winners.items()},
+            "winners": {runtime: plan_fields(plan) for runtime, plan in result.winners.items()},
             "trials": [asdict(trial) for trial in result.trials],
         }
 
@@ -107,7 +108,7 @@ def _cells(one: Trial, front: bool) -> tuple[str, ...]:
     drop = "-" if one.top1_drop_pp is None else f"{one.top1_drop_pp:.2f}"
     mark = "won" if one.won else ("front" if front else "")
     latency = "-" if one.lap is None else f"{one.lap.latency_ms_p50:.2f}"
-    return mark, one.plan.label, one.hint, latency, sqnr, drop, one.reason
+    return mark, one.plan.label, one.hint or "-", latency, sqnr, drop, one.reason
 
 
 def _on_front(one: Trial, timed: list[Trial]) -> bool:

@@ -112,6 +112,7 @@ STAGES = [
     stage("fold", seconds=0.4, parity=parity(2.1e-6, 118.3)),
     stage("export", seconds=9.8, parity=parity(4.8e-6, 112.9)),
     stage("simplify", "skipped", seconds=3.2, reason="outputs changed by 1.2e-2"),
+    stage("approximate", "not_run", reason="no plan asks for an approximation"),
     stage("equalize", seconds=6.1, parity=parity(3.1e-6, 114.2)),
     stage("quantize", "cached", seconds=0.0, parity=parity(0.31, 33.4)),
     stage("lower", "not_run", reason="no plan is for ONNX Runtime alone"),

@@ -73,6 +73,7 @@ def test_a_killed_build_is_completed_from_where_it_was(folder, tmp_path):
         "fold": "cached",
         "export": "cached",
         "simplify": "cached",
+        "approximate": "not_run",
         "equalize": "cached",
         "lower": "not_run",
         "quantize": "done",

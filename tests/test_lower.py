@@ -69,6 +69,19 @@ def test_the_lowered_graph_computes_what_the_qdq_graph_does(quantized, lowered, 
     assert np.abs(infer(lowered, batch) - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+def test_dynamic_products_need_no_calibrated_ranges(folder, quantized):
+    model = lower_for_onnxruntime(quantized["nhwc"], folder / "dynamic.onnx", dynamic=True)
+    graph = onnx.load(model.path).graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds["DynamicQuantizeMatMul"] == PRODUCTS
+    assert kinds["QuantizeLinear"] == 0
+    dynamic = [node for node in graph.node if node.op_type == "DynamicQuantizeMatMul"]
+    assert all(len(node.input) == 5 for node in dynamic)  # the bias is taken along
+    reference = infer(OnnxModel(folder / "nhwc.onnx", "fp32", "nhwc"))
+    error = infer(model) - reference
+    assert 10 * np.log10((reference**2).mean() / (error**2).mean()) > 20
+
+
 def test_products_take_their_bias_along(quantized, lowered):
     before, after = (onnx.load(model.path).graph for model in (quantized["nhwc"], lowered))
     old, new = (Counter(node.op_type for node in graph.node) for graph in (before, after))

@@ -3,13 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_convnext.artifacts import Parity
 from edge_convnext.convnext.forms import FORMS
 from edge_convnext.errors import RecipeError
-from edge_convnext.plans import Plan, plan_for, shipped_plans
+from edge_convnext.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
 from edge_convnext.recipe import make_recipe, recipe_folder
-from edge_convnext.tune import Trial, TuneResult, _choose, tuned_recipe
+from edge_convnext.tune import TuneResult, tuned_recipe
 from edge_convnext.tuning.race import Lap, compare, run_race
-from edge_convnext.tuning.space import list_plans
+from edge_convnext.tuning.space import list_plans, list_refinements
+from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
 
@@ -80,8 +82,22 @@ def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
     assert all(one.reason for one in excluded)
     lowered = [plan for plan in plans if plan.format == "onnxruntime"]
     assert bool(lowered) == (runtime == "onnxruntime")
+    dynamic = [plan for plan in plans if plan.format == "onnxruntime_dynamic"]
+    assert bool(dynamic) == (runtime == "onnxruntime")
     quick, _ = list_plans(runtime, 20, full=False)
     assert set(quick) < set(plans)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_refinement_changes_one_thing(runtime):
+    plan = Plan("linear", "inner", "uint8")
+    refined = list_refinements(plan, runtime, 20)
+    assert len({one.label for one in [plan, *refined]}) == len(refined) + 1
+    for one in refined:
+        assert replace(one, gelu="erf", settings=()) == plan
+        assert (one.gelu == "tanh") != bool(one.settings)
+    assert any(one.gelu == "tanh" for one in refined)
+    assert all(one.gelu == "erf" for one in list_refinements(plan, runtime, 19))
 
 
 def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
@@ -96,7 +112,7 @@ def trial(form, ratio, drop, nodes, interval=(1.1, 1.2)):
 
 
 def test_of_options_as_fast_the_simplest_wins():
-    trials = _choose(
+    trials = choose(
         [
             trial("conv", 1.0, 0.0, 400),
             trial("conv_moments", 1.01, 0.0, 380, (0.99, 1.03)),
@@ -109,11 +125,34 @@ def test_of_options_as_fast_the_simplest_wins():
     assert "can't be told apart" in trials[1].reason
 
 
+def test_of_plans_as_fast_the_exact_one_with_the_usual_settings_wins():
+    usual = trial("conv", 1.01, 0.0, 400, (0.99, 1.03))
+    tanh = replace(trial("conv", 1.0, 0.0, 400), plan=Plan("conv", "inner", gelu="tanh"), won=False)
+    pinned = replace(tanh, plan=Plan("conv", "inner", settings=(("ENABLE_CPU_PINNING", "NO"),)))
+    trials = choose([tanh, pinned, usual], 1.0)
+    assert [one.won for one in trials] == [False, False, True]
+    assert "approximation" in trials[0].reason
+    assert "ENABLE_CPU_PINNING=NO" in trials[1].reason
+
+
+def test_of_ranges_that_cost_no_time_the_nearest_to_the_float_graph_win():
+    def of(estimator, sqnr_db):
+        plan = Plan("conv", "inner", range_estimator=estimator)
+        parity = Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=99.0)
+        return replace(trial("conv", 1.0, 0.0, 400), plan=plan, parity=parity, reason="fast")
+
+    winner = replace(of("reconstruction", 30.0), won=True)
+    trials = choose_by_accuracy(winner, [of("minmax", 28.0), of("mean_quantile", 31.5)])
+    assert [one.won for one in trials] == [False, False, True]
+    assert trials[2].reason == "fast"
+    assert "31.5 dB" in trials[0].reason
+
+
 def test_what_is_past_the_accuracy_budget_does_not_win():
-    trials = _choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 0.2, 9)], 1.0)
+    trials = choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 0.2, 9)], 1.0)
     assert [one.won for one in trials] == [False, True]
     assert trials[0].reason == "top-1 drops by 3.00 pp, past 1.00"
-    none = _choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 2.0, 9)], 1.0)
+    none = choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 2.0, 9)], 1.0)
     assert [one.won for one in none] == [True, False]
     assert "none keeps" in none[0].reason
 
@@ -126,6 +165,11 @@ def test_a_tuned_recipe_builds_the_winners():
     again = make_recipe(recipe.model_dump(mode="json"))
     assert plan_for(again, "openvino") == plan
     assert plan_for(recipe, "onnxruntime") == shipped_plans(recipe.model)["onnxruntime"]
+    settings = (("ENABLE_CPU_PINNING", "NO"),)
+    odd = Plan("linear", "inner", "int8", "qdq", "tanh", "minmax", settings)
+    assert make_plan(plan_fields(odd)) == odd
+    recipe = tuned_recipe(make_recipe({}), replace(result, winners={"onnxruntime": odd}))
+    assert plan_for(make_recipe(recipe.model_dump(mode="json")), "onnxruntime") == odd
 
 
 def test_the_command_line_goes_before_a_plan():

@@ -125,6 +125,13 @@ def build(
         Literal["raw", "linear", "conv", "conv_moments", "nhwc", "auto"] | None,
         typer.Option(help="Graph form; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
+    gelu: Annotated[
+        Literal["erf", "tanh", "auto"] | None,
+        typer.Option(
+            help="erf: exact; tanh: the approximation; auto: the best per runtime.",
+            rich_help_panel=_CHAIN,
+        ),
+    ] = None,
     placement: Annotated[
         Literal["inner", "pointwise", "weighted", "all", "auto"] | None,
         typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
@@ -186,6 +193,7 @@ def build(
         "export.opset": opset,
         "export.batch": _batch(export_batch),
         "export.form": form,
+        "export.gelu": gelu,
         "simplify.enabled": simplify,
         "quantize.subset_size": calibration_size,
         "quantize.placement": placement,

@@ -40,12 +40,25 @@ class RuntimeOptions:
     """How to load a graph.
 
     `batch` specialises the graph to one batch size, which lets a runtime plan its memory and
-    choose its kernels once; `infer` still takes any number of images.
+    choose its kernels once; `infer` still takes any number of images. `settings` are the
+    runtime's own names and values: session configuration entries of ONNX Runtime, properties of
+    OpenVINO, or `batch=dynamic`, which leaves the graph as it was exported.
     """
 
     threads: int | None = None  # None: every core this process may use
     batch: int | None = None  # None: as exported
     precision_hint: PrecisionHint | None = None  # of what is float in the graph; None: f32
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def static_batch(self) -> int | None:
+        """The batch to specialise the graph to, if any."""
+        return None if ("batch", "dynamic") in self.settings else self.batch
+
+    @property
+    def native_settings(self) -> dict[str, str]:
+        """`settings` without the one that is not the runtime's."""
+        return {key: value for key, value in self.settings if key != "batch"}
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,11 @@ class OnnxRuntime:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.log_severity_level = _LOG_ERRORS_ONLY
-        for key, value in _SESSION_CONFIG.items():
+        self._config = {**_SESSION_CONFIG, **options.native_settings}
+        for key, value in self._config.items():
             settings.add_session_config_entry(key, value)
-        if options.batch is not None:
-            settings.add_free_dimension_override_by_name(_BATCH_DIMENSION, options.batch)
+        if options.static_batch is not None:
+            settings.add_free_dimension_override_by_name(_BATCH_DIMENSION, options.static_batch)
         self._configure(settings)
         try:
             self._session = onnxruntime.InferenceSession(
@@ -103,7 +104,7 @@ class OnnxRuntime:
             options={
                 "provider": "CPUExecutionProvider",
                 "disabled_optimizers": ",".join(_DISABLED_OPTIMIZERS),
-                **_SESSION_CONFIG,
+                **self._config,
             },
         )
 

@@ -70,6 +70,7 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": str(self._threads),
             "PERFORMANCE_HINT": "LATENCY",
             **self._EXTRA_OPTIONS,
+            **options.native_settings,
         }
         try:
             model = core.read_model(path)
@@ -77,9 +78,10 @@ class OpenVino:
                 raise InferenceError(
                     f"{path}: has {len(model.inputs)} inputs; one, the images, is needed"
                 )
-            if options.batch is not None and model.input(0).partial_shape[0].is_dynamic:
+            batch = options.static_batch
+            if batch is not None and model.input(0).partial_shape[0].is_dynamic:
                 shape = model.input(0).partial_shape
-                shape[0] = options.batch
+                shape[0] = batch
                 model.reshape(shape)
             self._shape = tuple(
                 None if d.is_dynamic else int(d.get_length()) for d in model.input(0).partial_shape

@@ -1,12 +1,23 @@
-"""What `tune` tries, as data: every plan of a runtime, and why the others are left out."""
+"""What `tune` tries, as data: every plan of a runtime, and why the others are left out.
+
+Forms, placements, activation types and formats depend on each other and are crossed. The rest
+is tried on what wins that race, one change at a time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.artifacts import ActivationType, FormName, GraphFormat, RuntimeName
+from edge_convnext.artifacts import (
+    ActivationType,
+    FormName,
+    GraphFormat,
+    RangeEstimator,
+    RuntimeName,
+)
 from edge_convnext.plans import Plan
 
 if TYPE_CHECKING:
@@ -14,13 +25,30 @@ if TYPE_CHECKING:
 
     from edge_convnext.artifacts import PlacementName
 
-__all__ = ["REVISION", "Excluded", "list_plans"]
+__all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements"]
 
-REVISION = 1  # of the space; raise it when a decision under the old one no longer stands
+REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
 _FORMS: tuple[FormName, ...] = tuple(form for form in get_args(FormName) if form != "raw")
 _QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
 _FULL_PLACEMENTS: tuple[PlacementName, ...] = (*_QUICK_PLACEMENTS, "weighted", "all")
+# They don't change latency; the others of NNCF's lie between the last two.
+ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
+_SETTINGS: Mapping[RuntimeName, tuple[tuple[str, str], ...]] = {
+    "onnxruntime": (
+        ("batch", "dynamic"),
+        ("session.dynamic_block_base", "4"),
+        ("session.intra_op.allow_spinning", "0"),
+        ("session.set_denormal_as_zero", "1"),
+        ("session.x64quantprecision", "1"),
+    ),
+    "openvino": (
+        ("batch", "dynamic"),
+        ("CPU_DENORMALS_OPTIMIZATION", "YES"),
+        ("ENABLE_CPU_PINNING", "NO"),
+        ("PERFORMANCE_HINT", "THROUGHPUT"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -55,14 +83,21 @@ def list_plans(
     return plans, excluded
 
 
+def list_refinements(plan: Plan, runtime: RuntimeName, opset: int) -> list[Plan]:
+    """The plan with one thing changed that was not crossed with the others."""
+    changed = [replace(plan, settings=(one,)) for one in _SETTINGS[runtime]]
+    # Before opset 20 there is no operation to approximate.
+    return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
+
+
 def _why_not(plan: Plan, runtime: RuntimeName, opset: int) -> str | None:
-    if plan.format == "onnxruntime":
+    if plan.format != "qdq":
         if runtime != "onnxruntime":
             return "only ONNX Runtime loads its fused products"
         if plan.form.startswith("conv"):
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":
-            return "the fused products take signed activations as unsigned: the same graph as int8"
+            return "the fused products make activations unsigned themselves: the same graph as int8"
     if plan.placement == "all":
         if plan.activation_type == "uint8":
             return "where NNCF quantizes everything, ranges are its own, which are signed"

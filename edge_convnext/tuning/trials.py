@@ -1,0 +1,94 @@
+"""What became of each plan of a search, and which one wins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.artifacts import Parity, RuntimeName
+    from edge_convnext.plans import Plan
+    from edge_convnext.runtimes import PrecisionHint
+    from edge_convnext.tuning.race import Lap
+
+__all__ = ["Trial", "choose", "choose_by_accuracy"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One plan in one runtime, at one float precision of what is not quantized."""
+
+    runtime: RuntimeName
+    plan: Plan
+    hint: PrecisionHint | None  # None for a plan that was not tried
+    lap: Lap | None  # None where it was not timed
+    parity: Parity | None  # of finalists: logits against the float graph, calibration images
+    top1_drop_pp: float | None  # of finalists, with labelled data
+    nodes: int | None
+    won: bool
+    reason: str  # why it won or lost
+
+
+def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
+    """Mark the winner: within the budget, as fast as the fastest of those, the simplest."""
+    finalists = [one for one in trials if one.nodes is not None and one.lap is not None]
+    within = [one for one in finalists if (one.top1_drop_pp or 0.0) <= max_drop_pp]
+    pool = within or finalists
+    fastest = min(pool, key=lambda one: one.lap.ratio if one.lap else 0.0)
+    tied = [one for one in pool if one is fastest or (one.lap is not None and one.lap.tied)]
+    winner = min(tied, key=_complexity)
+    marked = []
+    for one in trials:
+        if one is winner:
+            one = replace(one, won=True, reason=_why_won(tied, within))
+        elif one in tied:
+            one = replace(one, reason=f"as fast within the interval, with {_describe(one)}")
+        elif one in finalists and one not in within:
+            one = replace(
+                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {max_drop_pp:.2f}"
+            )
+        marked.append(one)
+    return marked
+
+
+def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial]) -> list[Trial]:
+    """Of trials that run the same kernels, mark the one nearest to the float graph."""
+    best = max([winner, *rivals], key=lambda one: _sqnr_db(one.parity))
+    lost = f"as fast, and further from the float graph than {_sqnr_db(best.parity):.1f} dB"
+    return [
+        replace(one, won=True, reason=winner.reason)
+        if one is best
+        else replace(one, won=False, reason=lost)
+        for one in [winner, *rivals]
+    ]
+
+
+def _complexity(one: Trial) -> tuple[int, int, float]:
+    """Nodes, what is not this package's default, and only then the latency."""
+    named = len(one.plan.settings) + (one.plan.gelu != "erf")
+    return one.nodes or 0, named, one.lap.ratio if one.lap else 0.0
+
+
+def _describe(one: Trial) -> str:
+    changes = [*(f"{key}={value}" for key, value in one.plan.settings)]
+    if one.plan.gelu != "erf":
+        changes.append("an approximation")
+    return " and ".join([f"{one.nodes} nodes", *changes])
+
+
+def _sqnr_db(parity: Parity | None) -> float:
+    """Infinite where nothing differs."""
+    if parity is None:
+        return -math.inf
+    return math.inf if parity.sqnr_db is None else parity.sqnr_db
+
+
+def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
+    if not within:
+        return "the fastest; none keeps the accuracy budget"
+    if len(tied) > 1:
+        return f"the simplest of {len(tied)} that can't be told apart"
+    return "the fastest within the accuracy budget"
