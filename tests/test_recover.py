@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,9 +15,10 @@ from edge_convnext.fold import fold_weights
 from edge_convnext.graph_module import GraphModule, write_back
 from edge_convnext.metrics import compare_logits
 from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig
+from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
 from edge_convnext.recover import recover
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.simplify import simplify
 from edge_convnext.weights import save_weights
 
 SIZE = 48  # an odd map before the last downsampling: the graph slices it
@@ -53,6 +55,37 @@ def test_the_module_computes_what_the_graphs_do(models):
         with torch.no_grad():
             found = module(torch.from_numpy(IMAGES)).numpy()
         assert compare_logits(infer(model.path), found).sqnr_db > least_db
+
+
+@pytest.mark.parametrize(
+    ("form", "export", "ptq", "simplified"),
+    [
+        ("linear", {"opset": 18}, {}, False),  # GELU is written out
+        ("nhwc", {"batch": 4}, {}, False),  # the batch is in the shapes of Reshape
+        ("conv", {}, {"weight_granularity": "per_tensor"}, False),
+        ("conv", {}, {}, True),  # onnxsim brings operations of its own
+        ("raw", {}, {}, False),  # --no-fold
+    ],
+)
+def test_graphs_of_other_settings_can_be_trained_too(tmp_path, form, export, ptq, simplified):
+    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
+    if form != "raw":
+        weights = fold_weights(weights, tmp_path / "folded.safetensors")
+    reference = export_onnx(weights, form, "fp32", ExportConfig(**export), tmp_path / "fp32.onnx")
+    if simplified:
+        simplify(reference, IMAGES[:4], SimplifyConfig(), tmp_path / "simple.onnx")
+        reference = replace(reference, path=tmp_path / "simple.onnx")
+    config = QuantizeConfig(**ptq)
+    path = tmp_path / "int8.onnx"
+    quantized = quantize(reference, [IMAGES[:4]], "inner", config, path)
+    found = recover(
+        quantized, reference, IMAGES[:10], RecoverConfig(epochs=1, batch=3), tmp_path / "out.onnx"
+    )
+    assert found.steps == 3
+    module = GraphModule(onnx.load(path), onnx.load(reference.path))
+    with torch.no_grad():
+        logits = module(torch.from_numpy(IMAGES)).numpy()
+    assert compare_logits(infer(path), logits).sqnr_db > 40.0
 
 
 def test_untrained_constants_go_back_as_they_were(models):
@@ -120,7 +153,7 @@ def test_files_that_can_not_be_trained_are_named(models, tmp_path):
     with pytest.raises(ArtifactError, match="No such file"):
         recover(absent, reference, IMAGES, RecoverConfig(), tmp_path / "x.onnx")
     foreign = onnx.load(quantized.path)
-    foreign.graph.node[0].op_type = "Erf"
+    foreign.graph.node[0].op_type = "Softplus"
     onnx.save(foreign, tmp_path / "foreign.onnx")
     strange = OnnxModel(tmp_path / "foreign.onnx", "int8", "conv")
     with pytest.raises(ArtifactError, match="can't be trained"):
