@@ -102,8 +102,9 @@ class GraphModule(nn.Module):
         for position, name in enumerate(names):
             self._register(name, wiring, learn=_learns(node, position))
         shapes = [wiring.value(name) for name in names]
-        if node.op_type == "Reshape" and self._batch and shapes[1][0] == self._batch:
-            shapes[1] = np.array([0, *shapes[1][1:]])  # 0: as many as there are
+        sizes = shapes[1] if node.op_type == "Reshape" else None
+        if sizes is not None and self._batch and sizes[0] == self._batch:
+            shapes[1] = np.array([0, *sizes[1:]])  # 0: as many as there are
         return make(attributes, shapes), names, node.output[0]
 
     def _make_quantizer(

@@ -137,6 +137,20 @@ def test_a_loss_that_is_not_finite_ends_the_training(models, tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_a_last_step_that_ruins_the_graph_is_an_error_too(models, tmp_path, monkeypatch):
+    reference, quantized = models
+
+    def ruin(student, *_arguments):
+        for parameter in student.parameters_of(scales=False):
+            parameter.data.fill_(float("inf"))
+        return 1
+
+    monkeypatch.setattr("edge_convnext.recover._train", ruin)
+    with pytest.raises(TrainingError, match=r"logits are not finite after 1 steps; lower recover"):
+        recover(quantized, reference, IMAGES, RecoverConfig(), tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
 def test_the_same_seed_gives_the_same_bytes(models, tmp_path):
     reference, quantized = models
     config = RecoverConfig(epochs=1, batch=8)
