@@ -306,6 +306,15 @@ def _sqrt(x: Tensor) -> Tensor:
     return torch.sqrt(x.clamp(min=_TINY**2))
 
 
+def _div(x: Tensor, divisor: Tensor) -> Tensor:
+    return x * _reciprocal(divisor)
+
+
+def _reciprocal(x: Tensor) -> Tensor:
+    """Of a 0 that quantization made: the quantizer behind clamps it, but its slope is no number."""
+    return torch.reciprocal(x.masked_fill(x == 0, _TINY))
+
+
 def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[Any]], Run]:
     return lambda _attributes, _values: function
 
@@ -313,7 +322,7 @@ def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[An
 _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "Add": _plain(torch.add),
     "Conv": _conv,
-    "Div": _plain(torch.div),
+    "Div": _plain(_div),
     "Erf": _plain(torch.erf),  # of GELU, below opset 20
     "Gelu": _gelu,
     "Gemm": _gemm,
@@ -321,7 +330,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "LayerNormalization": _layer_norm,
     "MatMul": _plain(torch.matmul),
     "Mul": _plain(torch.mul),
-    "Reciprocal": _plain(torch.reciprocal),
+    "Reciprocal": _plain(_reciprocal),
     "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMean": _reduce(torch.mean),
     "Reshape": _reshape,

@@ -88,6 +88,19 @@ def test_graphs_of_other_settings_can_be_trained_too(tmp_path, form, export, ptq
     assert compare_logits(infer(path), logits).sqnr_db > 40.0
 
 
+def test_a_divisor_that_quantization_made_zero_has_a_slope(tmp_path):
+    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
+    folded = fold_weights(weights, tmp_path / "folded.safetensors")
+    reference = export_onnx(folded, "conv", "fp32", ExportConfig(), tmp_path / "fp32.onnx")
+    config = QuantizeConfig(activations_range_estimator="minmax")
+    path = tmp_path / "int8.onnx"
+    quantize(reference, [100 * IMAGES[:4]], "all", config, path)
+    module = GraphModule(onnx.load(path))
+    module(torch.from_numpy(1e-2 * IMAGES[:4])).square().mean().backward()
+    gradients = [parameter.grad for parameter in module.parameters()]
+    assert all(one is None or one.isfinite().all() for one in gradients)
+
+
 def test_untrained_constants_go_back_as_they_were(models):
     _, quantized = models
     proto = onnx.load(quantized.path)
