@@ -14,6 +14,7 @@ from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
 from edge_convnext.plans import plan_fields, plan_for
+from edge_convnext.recover import Recovery
 from edge_convnext.report import (
     STAGES,
     AccuracyReport,
@@ -30,6 +31,7 @@ from edge_convnext.report import (
     ModelReport,
     ParityReport,
     PrecisionAccuracy,
+    RecoveryReport,
     Report,
     SensitivityReport,
     StageName,
@@ -92,6 +94,7 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
+        recoveries=_recoveries(outcome),
         fallbacks=fallbacks,
         verdict=verdict,
         folder=str(folder),
@@ -316,6 +319,20 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
     return tuple(reports)
 
 
+def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
+    return tuple(
+        RecoveryReport(
+            graph=plan.label,
+            kept=step.value.kept,
+            before=ParityReport(**asdict(step.value.before)),
+            after=ParityReport(**asdict(step.value.after)),
+            steps=step.value.steps,
+            n_training=step.value.n_training,
+        )
+        for plan, step in outcome.graphs.recovered.items()
+    )
+
+
 def _interval(ratio: Ratio) -> tuple[float, float] | None:
     if ratio.ci95_lo is None or ratio.ci95_hi is None:
         return None
@@ -378,6 +395,11 @@ def _stages(outcome: Outcome, folder: Path, names: Mapping[str, str]) -> tuple[S
     if graphs.quantized:
         quantized = graphs.quantized.values()
         by_name["quantize"] = _graph_stage("quantize", outcome, folder, names, quantized)
+    if outcome.unrecovered is not None:
+        by_name["recover"] = _absent("recover", "not_run", outcome.unrecovered)
+    else:
+        recovered = [_as_graph(step) for step in graphs.recovered.values()]
+        by_name["recover"] = _graph_stage("recover", outcome, folder, names, recovered)
     if graphs.lowered:
         lowered = graphs.lowered.values()
         by_name["lower"] = _graph_stage("lower", outcome, folder, names, lowered)
@@ -433,6 +455,12 @@ def _graph_stage(
         parity=_parity(leading),
         variants=tuple(_variant(step, folder, names) for step in made),
     )
+
+
+def _as_graph(step: Step[Recovery]) -> Step[OnnxModel]:
+    return Step(
+        step.value.model, step.status, step.seconds, step.digest, step.reason, step.parity
+    )  # fmt: skip
 
 
 def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> VariantReport:

@@ -59,7 +59,7 @@ def hold_budget(
 
 def rank_plan(steps: Steps, graphs: Graphs, plan: Plan, samples: Images) -> tuple[Sensitivity, ...]:
     """Rank the operations of one plan's Q/DQ graph."""
-    return steps.sensitivity(graphs.quantized[plan], graphs.before_quantize(plan), samples)
+    return steps.sensitivity(graphs.portable(plan), graphs.before_quantize(plan), samples)
 
 
 def _find(
@@ -76,7 +76,7 @@ def _find(
 
     def option(names: Sequence[str], like: Option) -> Option:
         graph = steps.keep_float(
-            graphs.quantized[plan], graphs.before_quantize(plan), names, samples
+            graphs.portable(plan), graphs.before_quantize(plan), names, samples
         )
         if plan.format != "qdq" and graph.value.quantized_ops:
             graph = steps.lower(graph, plan, graphs.before_quantize(plan), samples)

@@ -51,6 +51,8 @@ class GraphModule(nn.Module):
         super().__init__()
         wiring = Wiring(proto)
         self._input = proto.graph.input[0].name
+        # 0 where it is dynamic: a fixed one is written into the shapes, and training has its own.
+        self._batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         self._output = proto.graph.output[0].name
         self._constants: dict[str, Tensor] = {}
         self.slots: dict[str, str] = {}  # parameter by initializer
@@ -100,6 +102,9 @@ class GraphModule(nn.Module):
         for position, name in enumerate(names):
             self._register(name, wiring, learn=_learns(node, position))
         shapes = [wiring.value(name) for name in names]
+        sizes = shapes[1] if node.op_type == "Reshape" else None
+        if sizes is not None and self._batch and sizes[0] == self._batch:
+            shapes[1] = np.array([0, *sizes[1:]])  # 0: as many as there are
         return make(attributes, shapes), names, node.output[0]
 
     def _make_quantizer(
@@ -134,11 +139,13 @@ class GraphModule(nn.Module):
             shape = [-1 if at == axis else 1 for at in range(weight.ndim)]
             start = torch.from_numpy(weight.astype(np.float32) * scale.reshape(shape))
         self._add(node.input[0], start)
-        zeros = torch.zeros(scale.shape)
+        channels = weight.shape[axis]
+        zeros = torch.zeros(channels)
 
         def fake(value: Tensor, factors: Tensor) -> Tensor:
+            each = factors.expand(channels)  # of one scale for the whole tensor, too
             rounded: Tensor = torch._fake_quantize_learnable_per_channel_affine(
-                value, factors, zeros, axis, -_WEIGHT_MAX, _WEIGHT_MAX, _gain(value, _WEIGHT_MAX)
+                value, each, zeros, axis, -_WEIGHT_MAX, _WEIGHT_MAX, _gain(value, _WEIGHT_MAX)
             )
             return rounded
 
@@ -278,6 +285,11 @@ def _slice(_attributes: dict[str, Any], values: list[Any]) -> Run:
     return run
 
 
+def _squeeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
+    axes = tuple(int(axis) for axis in values[1])
+    return lambda x, *_: x.squeeze(axes)
+
+
 def _unsqueeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
     axes = sorted(int(axis) for axis in values[1])
 
@@ -294,6 +306,15 @@ def _sqrt(x: Tensor) -> Tensor:
     return torch.sqrt(x.clamp(min=_TINY**2))
 
 
+def _div(x: Tensor, divisor: Tensor) -> Tensor:
+    return x * _reciprocal(divisor)
+
+
+def _reciprocal(x: Tensor) -> Tensor:
+    """Of a 0 that quantization made: the quantizer behind clamps it, but its slope is no number."""
+    return torch.reciprocal(x.masked_fill(x == 0, _TINY))
+
+
 def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[Any]], Run]:
     return lambda _attributes, _values: function
 
@@ -301,19 +322,21 @@ def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[An
 _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "Add": _plain(torch.add),
     "Conv": _conv,
-    "Div": _plain(torch.div),
+    "Div": _plain(_div),
+    "Erf": _plain(torch.erf),  # of GELU, below opset 20
     "Gelu": _gelu,
     "Gemm": _gemm,
     "Identity": _plain(torch.clone),
     "LayerNormalization": _layer_norm,
     "MatMul": _plain(torch.matmul),
     "Mul": _plain(torch.mul),
-    "Reciprocal": _plain(torch.reciprocal),
+    "Reciprocal": _plain(_reciprocal),
     "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMean": _reduce(torch.mean),
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": _plain(_sqrt),
+    "Squeeze": _squeeze,
     "Sub": _plain(torch.sub),
     "Transpose": lambda attributes, _values: lambda x: x.permute(attributes["perm"]),
     "Unsqueeze": _unsqueeze,

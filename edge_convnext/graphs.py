@@ -11,6 +11,7 @@ from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
 from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for
 from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.recover import Recovery
 from edge_convnext.steps import Images, Step, Steps
 
 __all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
@@ -26,17 +27,28 @@ class Graphs:
     approximated: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
     equalized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
     quantized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
-
+    recovered: dict[Plan, Step[Recovery]] = field(default_factory=dict)
     lowered: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
 
     def before_quantize(self, plan: Plan) -> Step[OnnxModel]:
         """The float graph that a plan's Q/DQ graph was made from."""
         return self.equalized.get(plan) or self.approximated.get(plan) or self.final(plan, "fp32")
 
+    def portable(self, plan: Plan) -> Step[OnnxModel]:
+        """A plan's Q/DQ graph as it goes on: fine-tuned, where that was asked for and helped."""
+        quantized, recovered = self.quantized[plan], self.recovered.get(plan)
+        if recovered is None or not recovered.value.kept:
+            return quantized
+        # The same nodes: what the linter said of them holds.
+        return Step(
+            recovered.value.model, recovered.status, recovered.seconds, recovered.digest,
+            quantized.reason, recovered.parity,
+        )  # fmt: skip
+
     def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
         """The graph of a plan as it leaves the last stage."""
         if precision == "int8":
-            return self.lowered.get(plan) or self.quantized[plan]
+            return self.lowered.get(plan) or self.portable(plan)
         return self.simplified.get((plan.form, precision)) or self.exported[plan.form, precision]
 
 
@@ -47,8 +59,9 @@ def make_graphs(
     targets: Sequence[TargetName],
     samples: Images,
     calibration: Images | None,
+    training: Images | None,
 ) -> Graphs:
-    """Fold, export, simplify and quantize what the runtimes and the engine need.
+    """Fold, export, simplify, quantize and recover what the runtimes and the engine need.
 
     Args:
         steps: Of this build.
@@ -57,6 +70,7 @@ def make_graphs(
         targets: Where it shall run; beside `cpu`, each needs the graph for TensorRT.
         samples: Real images for the parity checks.
         calibration: None unless INT8 is wanted.
+        training: None unless INT8 graphs shall be fine-tuned.
     """
     recipe, graphs = steps.recipe, Graphs()
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
@@ -80,7 +94,7 @@ def make_graphs(
             # The rtx engine's builder lints for itself; on the board nobody would.
             if "tensorrt" in targets and plan == plan_for(recipe, None):
                 users.append("rtx")
-            add_plan(steps, graphs, plan, users, calibration, samples)
+            add_plan(steps, graphs, plan, users, calibration, samples, training)
     return graphs
 
 
@@ -113,8 +127,9 @@ def add_plan(
     users: Sequence[LintTarget],
     calibration: Images,
     samples: Images,
+    training: Images | None = None,
 ) -> None:
-    """Equalize, quantize and, for ONNX Runtime alone, fuse; the float form is there already."""
+    """Equalize, quantize, recover and, for ONNX Runtime alone, fuse; the float form is there."""
     before = graphs.final(plan, "fp32")
     if plan.gelu == "tanh":
         before = steps.approximate(before, samples)
@@ -123,8 +138,10 @@ def add_plan(
         before = steps.equalize(before, plan, calibration, samples)
         graphs.equalized[plan] = before
     graphs.quantized[plan] = steps.quantize(before, plan, users, calibration, samples)
+    if training is not None:
+        graphs.recovered[plan] = steps.recover(graphs.quantized[plan], before, training, samples)
     if plan.format != "qdq":
-        graphs.lowered[plan] = steps.lower(graphs.quantized[plan], plan, before, samples)
+        graphs.lowered[plan] = steps.lower(graphs.portable(plan), plan, before, samples)
 
 
 def list_options(

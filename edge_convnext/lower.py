@@ -163,12 +163,14 @@ def _is_row(wiring: Wiring, name: str) -> bool:
 
 
 def _drop_unread_nodes(proto: ModelProto) -> None:
-    read = {name for node in proto.graph.node for name in node.input}
-    read |= {value.name for value in proto.graph.output}
-    kept = [node for node in proto.graph.node if any(name in read for name in node.output)]
+    read = {value.name for value in proto.graph.output}
+    kept = []
+    for node in reversed(proto.graph.node):  # readers come after what they read
+        if not read.isdisjoint(node.output):
+            kept.append(node)
+            read.update(node.input)
     del proto.graph.node[:]
-    proto.graph.node.extend(kept)
-    read = {name for node in kept for name in node.input}
+    proto.graph.node.extend(reversed(kept))
     constants = [tensor for tensor in proto.graph.initializer if tensor.name in read]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(constants)

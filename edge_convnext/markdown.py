@@ -12,11 +12,13 @@ import yaml
 from edge_convnext.summary import (
     FOOTNOTE,
     MISSING,
+    RECOVERY_HEADINGS,
     count,
     graph_name,
     headings,
     number,
     plain,
+    recovery_rows,
     seconds_text,
     stage_note,
     summary_rows,
@@ -48,6 +50,7 @@ def to_markdown(report: Report) -> str:
         _md(FOOTNOTE) + ".",
         *_md_classes(report),
         *_md_speed(report),
+        *_md_recoveries(report),
         *_md_fallbacks(report),
         "## Stages",
         _md_table(
@@ -91,6 +94,12 @@ def _md_classes(report: Report) -> list[str]:
     precision = "int8" if accuracy.int8 else "fp16"
     headings = ("class", "images", "fp32 top-1 %", f"{precision} top-1 %")
     return [title, _md_table(headings, (cells for _, cells in rows))]
+
+
+def _md_recoveries(report: Report) -> list[str]:
+    if not report.recoveries:
+        return []
+    return ["## Recovery", _md_table(RECOVERY_HEADINGS, recovery_rows(report))]
 
 
 def _md_fallbacks(report: Report) -> list[str]:

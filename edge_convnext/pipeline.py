@@ -1,4 +1,4 @@
-"""The chain: load, fold, export, simplify, quantize, engine, evaluate, benchmark, report.
+"""The chain: load, fold, export, simplify, quantize, recover, engine, evaluate, benchmark, report.
 
 The only module that knows the order of the stages, the cache and the environment.
 """
@@ -20,7 +20,7 @@ from edge_convnext.artifacts import Engine, Precision, RuntimeName
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.budget import Fallback, hold_budget, rank_plan
 from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.data import Sample
+from edge_convnext.data import ImageSet, Sample, draw_calibration
 from edge_convnext.errors import (
     ArtifactError,
     EngineBuildError,
@@ -39,7 +39,7 @@ from edge_convnext.measure import (
 )
 from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import Recipe, TargetName, make_recipe
+from edge_convnext.recipe import DIGITS, Recipe, TargetName, make_recipe
 from edge_convnext.sensitivity import Sensitivity
 from edge_convnext.steps import Images, Step, Steps
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["DEMO_BANNER", "Outcome", "build", "is_demo"]
 
 _PARITY_IMAGES = 32
+_FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Outcome:
     machine: Mapping[str, Any]  # doctor.environment()
     targets: tuple[TargetName, ...]
     graphs: Graphs
+    unrecovered: str | None  # why no graph was fine-tuned
     engine: Step[Engine] | None
     engine_status: Literal["not_run", "failed"]  # where there is none, and why
     engine_reason: str | None
@@ -109,7 +111,11 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     from edge_convnext.doctor import environment
 
     machine = environment()
-    prepared = prepare(recipe, cache, machine["versions"], track)
+    return _measure(prepare(recipe, cache, machine["versions"], track), machine)
+
+
+def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
+    """Build the engine, evaluate and race what was prepared."""
     recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
     targets, runtimes, samples = prepared.targets, prepared.runtimes, prepared.samples
     graphs = prepared.graphs
@@ -140,7 +146,7 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     if runtimes:
         racing = {option.name: option for option in (*options, *([raw] if raw else []))}
         started = time.perf_counter()
-        timings = race_options(list(racing.values()), _stack(samples), recipe, track)
+        timings = race_options(list(racing.values()), _stack(samples), recipe, steps.track)
         timing_seconds = time.perf_counter() - started
 
     batch = verdict_batch(recipe)
@@ -148,8 +154,9 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
     chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
     best_float = choose_option(options, "fp32", timings, evaluation, budget, batch)
     return Outcome(
-        recipe, inputs, machine, targets, graphs, engine, engine_status, engine_reason,
-        options, raw, evaluation, fallbacks, timings, timing_seconds, chosen, best_float,
+        recipe, inputs, machine, targets, graphs, prepared.unrecovered, engine, engine_status,
+        engine_reason, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,
+        best_float,
     )  # fmt: skip
 
 
@@ -163,17 +170,20 @@ class Prepared:
     runtimes: tuple[RuntimeName, ...]
     samples: Images
     graphs: Graphs
+    unrecovered: str | None  # why no graph was fine-tuned
 
 
 def prepare(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Prepared:
-    """Run the stages from load to quantize."""
+    """Run the stages from load to lower."""
     recipe = _settle(recipe)
     steps = Steps(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track)
     targets, runtimes = _choose_targets(recipe)
-    samples, calibration = _choose_images(recipe, inputs)
-    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration)
-    return Prepared(steps, inputs, targets, runtimes, samples, graphs)
+    shown = _choose_samples(inputs)
+    samples, calibration = _choose_images(recipe, inputs, shown)
+    training, unrecovered = _choose_training(recipe, inputs, shown)
+    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration, training)
+    return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
 
 
 def rank_build(
@@ -206,6 +216,51 @@ def rank_build(
         plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
         for plan in prepared.graphs.quantized
     }
+
+
+def recover_build(
+    folder: Path,
+    overrides: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    *,
+    cache: Cache | None = None,
+    track: Track = untracked,
+) -> Report:
+    """Build a finished INT8 build again, with its graphs fine-tuned.
+
+    Args:
+        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+            longer in the cache run again.
+        overrides: Dotted field to value, on top of that recipe.
+        out: Folder to write; None replaces the build.
+        cache: Finished stages; None is the user's cache folder.
+        track: Told of work that takes long.
+
+    Returns:
+        The report; `recoveries` has what fine-tuning did to each graph.
+
+    Raises:
+        ArtifactError: There is no report, the build is not of INT8, or it has no images to
+            train with.
+        EdgeConvNextError: As of `build`; nothing is written then.
+    """
+    from edge_convnext.doctor import environment
+    from edge_convnext.publish import check_writable, publish
+    from edge_convnext.report import Report
+
+    report = Report.read(folder / "report.json")
+    stated = {**(overrides or {}), "recover.enabled": True}
+    recipe = make_recipe(report.recipe, str(folder / "report.json"), stated)
+    if recipe.precision != "int8":
+        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    _require_files(folder, recipe)
+    check_writable(out or folder)
+    machine = environment()
+    store = cache or Cache(default_cache_folder(os.environ))
+    prepared = prepare(recipe, store, machine["versions"], track)
+    if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
+        raise ArtifactError(f"{folder}: {prepared.unrecovered}")
+    return publish(_measure(prepared, machine), out or folder, None)
 
 
 def verdict_batch(recipe: Recipe) -> int:
@@ -249,8 +304,19 @@ def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[Runti
     return targets, (recipe.runtime,)
 
 
-def _choose_images(recipe: Recipe, inputs: Inputs) -> tuple[Images, Images | None]:
-    """Real images for parity checks and timings, and the calibration images."""
+def _require_files(folder: Path, recipe: Recipe) -> None:
+    """Refuse a recorded recipe of which files are gone, and say how to name them anew."""
+    for flag, stated in (("--weights", recipe.load.weights), ("--data", recipe.data.source)):
+        known = stated is None or stated in (DIGITS, "random") or stated.startswith("in1k")
+        if not known and not Path(str(stated)).exists():
+            raise ArtifactError(
+                f"{folder}: was built from {stated}, which is not here; pass {flag}, or run "
+                "where the build ran"
+            )
+
+
+def _choose_samples(inputs: Inputs) -> list[Sample]:
+    """Real images for parity checks and timings."""
     pool: Sequence[Sample] = ()
     step = 1
     if inputs.calibration is not None:
@@ -259,11 +325,47 @@ def _choose_images(recipe: Recipe, inputs: Inputs) -> tuple[Images, Images | Non
     elif inputs.splits is not None:
         pool = inputs.splits.val.samples
         step = max(1, len(pool) // _PARITY_IMAGES)  # this one is ordered by class
+    return list(islice(pool[::step], _PARITY_IMAGES))
+
+
+def _choose_images(
+    recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]
+) -> tuple[Images, Images | None]:
+    """The images of the parity checks, and the calibration images."""
     fixed = None if recipe.export.batch == "dynamic" else recipe.export.batch
-    samples = image_batches(list(islice(pool[::step], _PARITY_IMAGES)), inputs.info, fixed)
+    samples = image_batches(shown, inputs.info, fixed)
     if inputs.calibration is None or recipe.precision != "int8":
         return samples, None
-    return samples, image_batches(pool, inputs.info, fixed)
+    return samples, image_batches(inputs.calibration.images.samples, inputs.info, fixed)
+
+
+def _choose_training(
+    recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]
+) -> tuple[Images | None, str | None]:
+    """Images to fine-tune with, in one batch, or why there are none.
+
+    Those of the parity checks are left out, so that what the checks say of the trained graph
+    is honest; those of the evaluation side, as ever.
+    """
+    if recipe.precision != "int8":
+        return None, f"the precision is {recipe.precision}"
+    if not recipe.recover.enabled:
+        return None, "not asked for (--recover)"
+    splits = inputs.splits
+    if inputs.borrowed or splits is None:
+        return None, "no training images: no labelled images were given (--data)"
+    if splits.train is None:
+        return None, f"no training images: {recipe.data.source} has an evaluation side alone"
+    barred = ImageSet((*splits.val.samples, *shown), splits.val.classes)
+    left = len({sample.sha256 for sample in splits.train.samples} - barred.hashes)
+    if left < _FEWEST_TRAINING_IMAGES:
+        return None, (
+            f"no training images: besides the {len(shown)} of the parity checks, the training "
+            f"side has {left}, and at least {_FEWEST_TRAINING_IMAGES} are needed"
+        )
+    drawn = draw_calibration(splits.train, barred, recipe.recover.images, recipe.seed)
+    samples = drawn.images.samples
+    return image_batches(samples, inputs.info, len(samples)), None
 
 
 def _build_engine(

@@ -170,13 +170,14 @@ class QuantizeConfig(Section):
 
 
 class RecoverConfig(Section):
-    """The `recover:` section: fine-tuning of an INT8 graph."""
+    """The `recover:` section: fine-tuning of an INT8 graph, taught by the float one."""
 
-    images: PositiveInt = 2000  # from the training side
+    enabled: bool = False  # it takes minutes, and most models lose nothing to begin with
+    images: int = Field(2000, ge=5)  # from the training side; a fifth only judges
     epochs: PositiveInt = 3
     batch: PositiveInt = 32
-    lr: float = Field(3e-5, gt=0.0)  # of weights, biases and norms; Adam
-    scale_lr: float = Field(3e-3, gt=0.0)  # of quantizers, as a share of each scale
+    lr: float = Field(3e-5, gt=0.0, le=1e30)  # of weights, biases and norms; Adam, in float32
+    scale_lr: float = Field(3e-3, gt=0.0, le=1e30)  # of quantizers, as a share of each scale
 
 
 class EngineConfig(Section):
@@ -291,17 +292,26 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
             f"{path}: a recipe is a mapping of sections, not a {type(fields).__name__}"
         )
     stated = {key: value for key, value in fields.items() if value is not None}
-    return make_recipe(_apply(stated, overrides or {}, str(path)), str(path))
+    return make_recipe(stated, str(path), overrides)
 
 
-def make_recipe(fields: Mapping[str, Any], source: str = "recipe") -> Recipe:
+def make_recipe(
+    fields: Mapping[str, Any],
+    source: str = "recipe",
+    overrides: Mapping[str, Any] | None = None,
+) -> Recipe:
     """Validate a mapping into a `Recipe`.
+
+    Args:
+        fields: Of a recipe, as YAML or a report has them.
+        source: Where they are from, for messages.
+        overrides: See `load_recipe`.
 
     Raises:
         RecipeError: An unknown key or a bad value, in one line.
     """
     try:
-        return Recipe.model_validate(fields)
+        return Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
     except ValidationError as error:
         raise RecipeError(f"{source}: {_explain(error)}") from error
 
@@ -388,5 +398,5 @@ def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Re
     if name_or_path is not None:
         return load_recipe(name_or_path, overrides)
     if "load.weights" in overrides or overrides.get("data.source", DIGITS) != DIGITS:
-        return make_recipe(_apply({}, overrides, "command line"), "command line")
+        return make_recipe({}, "command line", overrides)
     return load_recipe("demo", overrides)

@@ -14,9 +14,11 @@ from rich.text import Text
 from edge_convnext.summary import (
     FOOTNOTE,
     MISSING,
+    RECOVERY_HEADINGS,
     headings,
     number,
     plain,
+    recovery_rows,
     seconds_text,
     stage_note,
     summary_rows,
@@ -59,6 +61,9 @@ def print_report(report: Report, console: Console) -> None:
         show(Text(FOOTNOTE, style="dim"))
     show(Text())
     show(_stage_table(report.stages))
+    if report.recoveries:
+        show(Text())
+        show(_recovery_table(report))
     show(Text(f"\n{verdict_line(report)}", style=_verdict_style(report)))
     show(_grid(((reason,) for reason in report.verdict.reasons), "l"))
     show(Text(f"\nFiles in {plain(report.folder)}", style="bold"))
@@ -202,6 +207,15 @@ def _stage_table(stages: Sequence[StageReport]) -> Table:
             seconds_text(stage.seconds),
             Text(plain(stage_note(stage))),
         )
+    return table
+
+
+def _recovery_table(report: Report) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for position, name in enumerate(RECOVERY_HEADINGS):
+        table.add_column(name, justify="left" if position == 0 else "right")
+    for row in recovery_rows(report):
+        table.add_row(*(Text(plain(cell)) for cell in row))
     return table
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "ModelReport",
     "ParityReport",
     "PrecisionAccuracy",
+    "RecoveryReport",
     "Report",
     "SensitivityReport",
     "StageName",
@@ -75,6 +76,7 @@ StageName = Literal[
     "approximate",
     "equalize",
     "quantize",
+    "recover",
     "lower",
     "engine",
     "evaluate",
@@ -368,6 +370,22 @@ class BenchmarkReport(_Part):
         return next(rows, None)
 
 
+class RecoveryReport(_Part):
+    """What fine-tuning did to one INT8 graph, on training images it did not learn from."""
+
+    graph: str
+    """Its plan, such as `conv.inner`."""
+    kept: bool
+    """Whether the logits came nearer to the float graph's; otherwise the graph is as it was."""
+    before: ParityReport
+    """The graph against the float graph."""
+    after: ParityReport
+    """The trained one, kept or not."""
+    steps: PositiveInt
+    n_training: PositiveInt
+    """Images that it learnt from."""
+
+
 class SensitivityReport(_Part):
     """One quantized operation, compared in logits with the float graph."""
 
@@ -428,6 +446,8 @@ class Report(_Part):
     """Null when the evaluate stage did not run; its reason says why."""
     benchmark: BenchmarkReport | None
     """Null when the benchmark stage did not run; its reason says why."""
+    recoveries: tuple[RecoveryReport, ...] = ()
+    """Of each INT8 graph; empty when the recover stage did not run."""
     fallbacks: tuple[FallbackReport, ...] = ()
     """Where an INT8 graph missed the budget; empty where all kept it."""
     verdict: VerdictReport

@@ -30,6 +30,7 @@ from edge_convnext.lint import LintTarget
 from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
+from edge_convnext.recover import Recovery
 from edge_convnext.sensitivity import Sensitivity
 
 __all__ = ["Images", "Step", "Steps", "as_step"]
@@ -258,6 +259,58 @@ class Steps:
         )
         reason = _judge_lint(entry.result["lint"], targets)
         return replace(as_step(made, entry, name), reason=reason)
+
+    def recover(
+        self,
+        quantized: Step[OnnxModel],
+        reference: Step[OnnxModel],
+        training: Images,
+        samples: Images,
+    ) -> Step[Recovery]:
+        """Fine-tune, and compare with the float graph on images that were not learnt from.
+
+        `training` is one batch. Where it did not help, the value has the graph as it was.
+        """
+        before = quantized.value
+        name = f"{before.path.name.removesuffix('.int8.onnx')}.recovered.int8.onnx"
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.recover import recover
+
+            (images,) = training.load()
+            found = recover(
+                before, reference.value, images, self.recipe.recover, folder / name,
+                self.recipe.seed, self.track,
+            )  # fmt: skip
+            recovery = {**asdict(found), "model": None}
+            if not found.kept:
+                (folder / name).unlink()
+                return {"recovery": recovery}
+            shown = samples.load()
+            parity = _parity_result(_onnx(reference.value.path, shown), _onnx(folder / name, shown))
+            return {**parity, "recovery": recovery}
+
+        key = stage_key(
+            "recover/1",
+            quantized=quantized.digest,
+            reference=reference.digest,
+            # How many images there are is in their digest.
+            config=self.recipe.recover.model_dump(mode="json", exclude={"enabled", "images"}),
+            training=training.digest,
+            images=samples.digest,
+            seed=self.recipe.seed,
+            tools=self._tools("edge-convnext", "torch", "numpy", "onnx", "onnxruntime"),
+        )
+        entry = self.cache.run("recover", key, make)
+        fields = dict(entry.result["recovery"])
+        fields["before"], fields["after"] = Parity(**fields["before"]), Parity(**fields["after"])
+        if fields["kept"]:
+            fields["model"] = replace(before, path=entry.folder / name)
+            return as_step(Recovery(**fields), entry, name)
+        recovery = Recovery(**{**fields, "model": before})
+        seconds = 0.0 if entry.cached else entry.seconds
+        reason = "training did not bring the logits nearer to the float graph's"
+        return Step(recovery, "skipped", seconds, quantized.digest, reason, quantized.parity)
 
     def sensitivity(
         self, quantized: Step[OnnxModel], reference: Step[OnnxModel], samples: Images

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "FOOTNOTE",
     "MISSING",
+    "RECOVERY_HEADINGS",
     "SummaryRow",
     "count",
     "graph_name",
     "headings",
     "number",
     "plain",
+    "recovery_rows",
     "seconds_text",
     "stage_note",
     "summary_rows",
@@ -39,6 +41,9 @@ MISSING = "-"  # not measured
 FOOTNOTE = (
     "reference: accuracy in torch, speed of the raw FP32 export in ONNX Runtime; b: batch size"
 )
+RECOVERY_HEADINGS = (
+    "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
+)  # fmt: skip
 _REFERENCE = "reference"
 
 
@@ -201,6 +206,22 @@ def _parity(parity: ParityReport) -> str:
         f"max error {parity.max_abs_err:.1e}, {sqnr}, agreement {parity.agreement_pct:.1f} % "
         f"on {parity.n_images} images"
     )
+
+
+def recovery_rows(report: Report) -> list[tuple[str, ...]]:
+    """What fine-tuning did to each INT8 graph; cells of `RECOVERY_HEADINGS`."""
+    return [
+        (
+            one.graph,
+            "yes" if one.kept else "no",
+            *("equal" if each.sqnr_db is None else number(each.sqnr_db, 1) for each in pair),
+            *(number(each.agreement_pct, 2) for each in pair),
+            f"{one.n_training:,}",
+            f"{one.after.n_images:,}",
+        )
+        for one in report.recoveries
+        for pair in [(one.before, one.after)]
+    ]
 
 
 def plain(text: str) -> str:

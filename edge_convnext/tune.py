@@ -74,9 +74,10 @@ def tune(recipe: Recipe, mode: Mode, cache: Cache, track: Track = untracked) -> 
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
     started = time.monotonic()
     machine = environment()
-    prepared = prepare(
-        recipe.model_copy(update={"targets": ("cpu",)}), cache, machine["versions"], track
-    )
+    # Fine-tuning changes no latency, and comes when the winner is built.
+    quick = recipe.recover.model_copy(update={"enabled": False})
+    raced = recipe.model_copy(update={"targets": ("cpu",), "recover": quick})
+    prepared = prepare(raced, cache, machine["versions"], track)
     trials: list[Trial] = []
     winners: dict[RuntimeName, Plan] = {}
     stopped: dict[RuntimeName, str] = {}

@@ -115,6 +115,7 @@ STAGES = [
     stage("approximate", "not_run", reason="no plan asks for an approximation"),
     stage("equalize", seconds=6.1, parity=parity(3.1e-6, 114.2)),
     stage("quantize", "cached", seconds=0.0, parity=parity(0.31, 33.4)),
+    stage("recover", "not_run", reason="not asked for (--recover)"),
     stage("lower", "not_run", reason="no plan is for ONNX Runtime alone"),
     stage(
         "engine",

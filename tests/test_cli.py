@@ -293,6 +293,8 @@ def resolved(call, monkeypatch, *arguments):
         ("--export-batch dynamic", "export.batch", "dynamic"),
         ("--form conv", "export.form", "conv"),
         ("--placement all", "quantize.placement", "all"),
+        ("--recover", "recover.enabled", True),
+        ("--no-recover", "recover.enabled", False),
         ("--seed 3", "seed", 3),
         ("--batch 2 --batch 16", "benchmark.batches", (2, 16)),
         ("--threads 1", "benchmark.threads", 1),

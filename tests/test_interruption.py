@@ -77,6 +77,7 @@ def test_a_killed_build_is_completed_from_where_it_was(folder, tmp_path):
         "equalize": "cached",
         "lower": "not_run",
         "quantize": "done",
+        "recover": "not_run",
         "engine": "not_run",
         "evaluate": "done",
         "benchmark": "not_run",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,9 +15,10 @@ from edge_convnext.fold import fold_weights
 from edge_convnext.graph_module import GraphModule, write_back
 from edge_convnext.metrics import compare_logits
 from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig
+from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
 from edge_convnext.recover import recover
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.simplify import simplify
 from edge_convnext.weights import save_weights
 
 SIZE = 48  # an odd map before the last downsampling: the graph slices it
@@ -53,6 +55,50 @@ def test_the_module_computes_what_the_graphs_do(models):
         with torch.no_grad():
             found = module(torch.from_numpy(IMAGES)).numpy()
         assert compare_logits(infer(model.path), found).sqnr_db > least_db
+
+
+@pytest.mark.parametrize(
+    ("form", "export", "ptq", "simplified"),
+    [
+        ("linear", {"opset": 18}, {}, False),  # GELU is written out
+        ("nhwc", {"batch": 4}, {}, False),  # the batch is in the shapes of Reshape
+        ("conv", {}, {"weight_granularity": "per_tensor"}, False),
+        ("conv", {}, {}, True),  # onnxsim brings operations of its own
+        ("raw", {}, {}, False),  # --no-fold
+    ],
+)
+def test_graphs_of_other_settings_can_be_trained_too(tmp_path, form, export, ptq, simplified):
+    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
+    if form != "raw":
+        weights = fold_weights(weights, tmp_path / "folded.safetensors")
+    reference = export_onnx(weights, form, "fp32", ExportConfig(**export), tmp_path / "fp32.onnx")
+    if simplified:
+        simplify(reference, IMAGES[:4], SimplifyConfig(), tmp_path / "simple.onnx")
+        reference = replace(reference, path=tmp_path / "simple.onnx")
+    config = QuantizeConfig(**ptq)
+    path = tmp_path / "int8.onnx"
+    quantized = quantize(reference, [IMAGES[:4]], "inner", config, path)
+    found = recover(
+        quantized, reference, IMAGES[:10], RecoverConfig(epochs=1, batch=3), tmp_path / "out.onnx"
+    )
+    assert found.steps == 3
+    module = GraphModule(onnx.load(path), onnx.load(reference.path))
+    with torch.no_grad():
+        logits = module(torch.from_numpy(IMAGES)).numpy()
+    assert compare_logits(infer(path), logits).sqnr_db > 40.0
+
+
+def test_a_divisor_that_quantization_made_zero_has_a_slope(tmp_path):
+    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
+    folded = fold_weights(weights, tmp_path / "folded.safetensors")
+    reference = export_onnx(folded, "conv", "fp32", ExportConfig(), tmp_path / "fp32.onnx")
+    config = QuantizeConfig(activations_range_estimator="minmax")
+    path = tmp_path / "int8.onnx"
+    quantize(reference, [100 * IMAGES[:4]], "all", config, path)
+    module = GraphModule(onnx.load(path))
+    module(torch.from_numpy(1e-2 * IMAGES[:4])).square().mean().backward()
+    gradients = [parameter.grad for parameter in module.parameters()]
+    assert all(one is None or one.isfinite().all() for one in gradients)
 
 
 def test_untrained_constants_go_back_as_they_were(models):
@@ -104,6 +150,20 @@ def test_a_loss_that_is_not_finite_ends_the_training(models, tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_a_last_step_that_ruins_the_graph_is_an_error_too(models, tmp_path, monkeypatch):
+    reference, quantized = models
+
+    def ruin(student, *_arguments):
+        for parameter in student.parameters_of(scales=False):
+            parameter.data.fill_(float("inf"))
+        return 1
+
+    monkeypatch.setattr("edge_convnext.recover._train", ruin)
+    with pytest.raises(TrainingError, match=r"logits are not finite after 1 steps; lower recover"):
+        recover(quantized, reference, IMAGES, RecoverConfig(), tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
 def test_the_same_seed_gives_the_same_bytes(models, tmp_path):
     reference, quantized = models
     config = RecoverConfig(epochs=1, batch=8)
@@ -120,7 +180,7 @@ def test_files_that_can_not_be_trained_are_named(models, tmp_path):
     with pytest.raises(ArtifactError, match="No such file"):
         recover(absent, reference, IMAGES, RecoverConfig(), tmp_path / "x.onnx")
     foreign = onnx.load(quantized.path)
-    foreign.graph.node[0].op_type = "Erf"
+    foreign.graph.node[0].op_type = "Softplus"
     onnx.save(foreign, tmp_path / "foreign.onnx")
     strange = OnnxModel(tmp_path / "foreign.onnx", "int8", "conv")
     with pytest.raises(ArtifactError, match="can't be trained"):

@@ -17,7 +17,7 @@ from types import FrameType
 import typer
 
 from edge_convnext import __version__
-from edge_convnext.cli import build, inform, run, sensitivity, train, tune
+from edge_convnext.cli import build, inform, recover, run, sensitivity, train, tune
 from edge_convnext.errors import EdgeConvNextError
 
 __all__ = ["app", "main"]
@@ -58,6 +58,7 @@ app.command("eval")(run.evaluate)
 app.command("bench")(run.bench)
 app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
+app.command("recover")(recover.recover)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
 app.command("doctor")(inform.doctor)

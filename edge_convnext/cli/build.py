@@ -136,6 +136,14 @@ def build(
         Literal["inner", "pointwise", "weighted", "all", "auto"] | None,
         typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
+    recover: Annotated[
+        bool | None,
+        typer.Option(
+            "--recover/--no-recover",
+            help="Fine-tune the INT8 graphs for some minutes, taught by the float ones.",
+            rich_help_panel=_CHAIN,
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of splits and draws.", rich_help_panel=_CHAIN)
     ] = None,
@@ -197,6 +205,7 @@ def build(
         "simplify.enabled": simplify,
         "quantize.subset_size": calibration_size,
         "quantize.placement": placement,
+        "recover.enabled": recover,
         "evaluate.max_drop_pp": max_drop,
         "benchmark.batches": batch,
         "benchmark.threads": threads,
