@@ -3,8 +3,8 @@
     python benchmarks/tune_all.py [--atto-weights W.pth --data DATA] [MODEL …]
 
 Writes `recipes/tuned/<model>.yaml` and `benchmarks/results/<date>-tune-<model>.json`. Run it on
-an idle machine. A model without weights gets random ones, calibrated on the bundled digits: that
-decides speed alone.
+an idle machine. A model without weights gets random ones, calibrated on a few images of the data:
+that decides speed, and whether each runtime computes what the graph says.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def main() -> None:
             "preprocess.image_size": IMAGE_SIZE,
             "benchmark.batches": [1],
             "load.weights": "random",
+            "quantize.subset_size": 32,
         }
         if arguments.data:
             overrides["data.source"] = arguments.data
         if name == "atto" and arguments.atto_weights:
             overrides["load.weights"] = arguments.atto_weights
+            del overrides["quantize.subset_size"]  # here accuracy counts
         recipe = resolve_recipe(None, overrides)
         scratch = ROOT / "build" / "tune" / name
         cache = Cache(default_cache_folder(os.environ))

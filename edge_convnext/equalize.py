@@ -78,8 +78,9 @@ def equalize(
         seen = observe(proto, watched, batches)
         for site in sites:
             factors = choose_factors(
-                site.weight, site.repeats, seen[site.tensor], config.alpha, activation_type
-            )
+                site.weight, site.repeats, seen[site.tensor], config.alpha, activation_type,
+                turn=site.may_turn,
+            )  # fmt: skip
             if factors is not None:
                 apply_factors(proto, site, factors)
         drop_unread_constants(proto)
@@ -98,6 +99,9 @@ class Site:
     reader: str  # node: Conv, MatMul or Gemm
     weight: NDArray[np.float32]  # [channels, everything else]
     repeats: int  # rows of the reader's weight per channel, where patches were flattened
+    # OpenVINO 2026.4 computes a LayerNormalization of negative scale wrongly where a quantizer
+    # follows; a norm has hardly any channels to turn over anyway.
+    may_turn: bool
 
 
 def find_sites(proto: ModelProto) -> list[Site]:
@@ -137,7 +141,8 @@ def _find_site(wiring: Wiring, reader: NodeProto) -> Site | None:
     if repeats > 1 and not moved:
         return None
     rows = weight.reshape(repeats, channels, -1).transpose(1, 0, 2).reshape(channels, -1)
-    return Site(producer.name, tensor, axis, reader.name, rows, repeats)
+    may_turn = producer.op_type != "LayerNormalization"
+    return Site(producer.name, tensor, axis, reader.name, rows, repeats, may_turn)
 
 
 def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tuple[int, int] | None:

@@ -36,6 +36,8 @@ def choose_factors(
     seen: Activations,
     alpha: float | str,
     kind: ActivationType,
+    *,
+    turn: bool,
 ) -> NDArray[np.float32] | None:
     """Choose the factors whose quantized layer is nearest to the float one.
 
@@ -45,12 +47,13 @@ def choose_factors(
         seen: The tensor's channels on calibration images.
         alpha: Strength, 0 to 1, or "auto" for the best, no equalization among them.
         kind: What the tensor will be quantized to; factors are positive for int8.
+        turn: Whether factors may be negative.
 
     Returns:
         float32[C]; None where dividing by nothing is best.
     """
     unsigned = kind == "uint8"
-    signs = np.where(unsigned & (-seen.low > seen.high), -1, 1).astype(np.float32)
+    signs = np.where(unsigned & turn & (-seen.low > seen.high), -1, 1).astype(np.float32)
     if not (np.any(seen.low) or np.any(seen.high)):
         return None
     strengths = _ALPHAS if isinstance(alpha, str) else (alpha,)

@@ -202,7 +202,7 @@ class Steps:
             )
 
         key = stage_key(
-            "equalize/2",
+            "equalize/3",
             model=model.digest,
             activation_type=plan.activation_type,
             config=self.recipe.equalize.model_dump(mode="json"),

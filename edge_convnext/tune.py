@@ -10,23 +10,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from edge_convnext.artifacts import Parity, RuntimeName
+from edge_convnext.artifacts import OnnxModel, Parity, RuntimeName
 from edge_convnext.benchmark import benchmark
 from edge_convnext.cache import Cache, default_cache_folder, stage_key
+from edge_convnext.data import Sample
 from edge_convnext.errors import EdgeConvNextError, RecipeError
+from edge_convnext.evaluate import predict
 from edge_convnext.graphs import Graphs, add_form, add_plan
 from edge_convnext.inputs import image_batches
 from edge_convnext.measure import Evaluation, Option, as_candidate, evaluate_options
+from edge_convnext.metrics import compare_logits
 from edge_convnext.pipeline import Prepared, has_bf16, prepare, verdict_batch
 from edge_convnext.plans import Plan, plan_fields
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import PlanConfig, Recipe
-from edge_convnext.runtimes import PrecisionHint
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, load_runtime
 from edge_convnext.steps import Images, Step
 from edge_convnext.tuning.race import Lap, Rounds, run_race
 from edge_convnext.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
@@ -172,7 +175,10 @@ class _Search:
             if name != winner.plan.range_estimator
             and (name == "minmax" or winner.plan.activation_type == "int8")
         ]
-        checked = self._check(others, _hints(winner))
+        # On images that set no range: one that holds all it has seen looks best on those.
+        (judged,) = self._check([winner.plan], _hints(winner), apart=True).values()
+        winner_apart = replace(winner, parity=judged[0])
+        checked = self._check(others, _hints(winner), apart=True)
         rivals = []
         for plan in others:
             if found := checked.get(f"{plan.label} {winner.hint}"):
@@ -181,13 +187,15 @@ class _Search:
                     replace(winner, plan=plan, parity=parity, top1_drop_pp=drop, nodes=nodes)
                 )
         trials.remove(winner)
-        return choose_by_accuracy(winner, rivals) + trials
+        return choose_by_accuracy(winner_apart, rivals) + trials
 
     def _few_images(self) -> Images:
         calibration = self.prepared.inputs.calibration
         if calibration is None:
             raise RecipeError("tune has no images to calibrate with: pass --data or --calibration")
-        samples = calibration.images.samples[:_FEW_IMAGES]
+        return self._batches(calibration.images.samples[:_FEW_IMAGES])
+
+    def _batches(self, samples: Sequence[Sample]) -> Images:
         batch = self.recipe.export.batch
         return image_batches(
             samples, self.prepared.inputs.info, None if batch == "dynamic" else batch
@@ -238,16 +246,20 @@ class _Search:
         rows: Rounds = steps.cache.run("tune", key, make).result["rounds"]
         return rows
 
-    def _check(self, plans: Sequence[Plan], hints: Sequence[PrecisionHint]) -> dict[str, _Checked]:
-        """Plans calibrated in full: SQNR, drop and nodes, by plan and hint."""
+    def _check(
+        self, plans: Sequence[Plan], hints: Sequence[PrecisionHint], *, apart: bool = False
+    ) -> dict[str, _Checked]:
+        """Plans calibrated in full: SQNR where they run, drop and nodes, by plan and hint.
+
+        With `apart`, a quarter of the images does not calibrate, and the SQNR is of those.
+        """
         inputs = self.prepared.inputs
         calibration = inputs.calibration
         assert calibration is not None  # `_few_images` refused
-        batch = self.recipe.export.batch
-        whole = image_batches(
-            calibration.images.samples, inputs.info, None if batch == "dynamic" else batch
-        )
-        graphs, _ = self._quantize(plans, whole)
+        images = calibration.images.samples
+        split = max(1, len(images) - len(images) // 4) if apart else len(images)
+        seen, shown = self._batches(images[:split]), self._batches(images[split:] or images)
+        graphs, _ = self._quantize(plans, seen)
         options = {
             f"{plan.label} {hint}": self._option(graphs, plan, hint)
             for plan in graphs.quantized
@@ -258,14 +270,47 @@ class _Search:
             evaluation = evaluate_options(
                 list(options.values()), inputs.weights, inputs.evaluation, self.steps, self.machine
             )
+        floats = {plan: graphs.before_quantize(plan) for plan in graphs.quantized}
         return {
-            name: (
-                option.graph.parity,
-                evaluation.comparisons[option.name].top1_drop_pp if evaluation else None,
-                _count_nodes(option.graph),
+            f"{plan.label} {hint}": (
+                self._compare(options[f"{plan.label} {hint}"], floats[plan], shown),
+                evaluation.comparisons[options[f"{plan.label} {hint}"].name].top1_drop_pp
+                if evaluation
+                else None,
+                _count_nodes(options[f"{plan.label} {hint}"].graph),
             )
-            for name, option in options.items()
+            for plan in graphs.quantized
+            for hint in hints
         }
+
+    def _compare(self, option: Option, floating: Step[OnnxModel], images: Images) -> Parity:
+        """Logits of the option where it runs, against those of the float graph.
+
+        ONNX Runtime's word is not enough: a runtime may compute a valid graph wrongly.
+        """
+
+        def make(_folder: Path) -> dict[str, Any]:
+            batches = images.load()
+            usual = RuntimeOptions(self.recipe.benchmark.threads)
+            own = replace(usual, precision_hint=option.hint, settings=option.settings)
+            expected = load_runtime("onnxruntime", floating.value.path, usual)
+            found = load_runtime(option.runtime, option.model.path, own)
+            return {
+                "parity": asdict(
+                    compare_logits(predict(expected, batches), predict(found, batches))
+                )
+            }
+
+        key = stage_key(
+            "tune-parity/1",
+            options={"run": option.name, "graph": option.graph.digest, "float": floating.digest},
+            images=images.digest,
+            machine=self.machine,
+            tools={
+                name: self.steps.versions.get(name, "") for name in ("edge-convnext", self.runtime)
+            },
+        )
+        return Parity(**self.steps.cache.run("tune", key, make).result["parity"])
 
     def _judge(self, plan: Plan, hint: PrecisionHint, lap: Lap, checked: _Checked | None) -> Trial:
         interval = "" if lap.ratio_ci95 is None else " [{:.2f}, {:.2f}]".format(*lap.ratio_ci95)

@@ -32,15 +32,17 @@ def layer_error(rows, factors, kind):
 @pytest.mark.parametrize("alpha", ["auto", 0.5])
 def test_channels_below_zero_are_turned_over_for_an_unsigned_grid_alone(alpha):
     seen = activations(one_sided())
-    unsigned = choose_factors(WEIGHT, 1, seen, alpha, "uint8")
+    unsigned = choose_factors(WEIGHT, 1, seen, alpha, "uint8", turn=True)
+    upright = choose_factors(WEIGHT, 1, seen, alpha, "uint8", turn=False)
+    assert upright is None or (upright > 0).all()
     np.testing.assert_array_equal(unsigned < 0, TURNED)
-    signed = choose_factors(WEIGHT, 1, seen, alpha, "int8")
+    signed = choose_factors(WEIGHT, 1, seen, alpha, "int8", turn=True)
     assert signed is None or (signed > 0).all()
 
 
 def test_turning_channels_over_makes_better_use_of_an_unsigned_grid():
     rows = one_sided()
-    factors = choose_factors(WEIGHT, 1, activations(rows), "auto", "uint8")
+    factors = choose_factors(WEIGHT, 1, activations(rows), "auto", "uint8", turn=True)
     turned = layer_error(rows, factors, "uint8")
     assert turned < 0.6 * layer_error(rows, np.abs(factors), "uint8")
     assert turned < 0.6 * layer_error(rows, np.abs(factors), "int8")
@@ -50,7 +52,7 @@ def test_turning_channels_over_makes_better_use_of_an_unsigned_grid():
 def test_an_outlier_channel_shrinks_and_the_layer_comes_nearer(kind):
     rows = RANDOM.standard_normal((2 * ROWS, CHANNELS)).astype(np.float32)
     rows[:, 5] *= 50.0
-    factors = choose_factors(WEIGHT, 1, activations(rows), "auto", kind)
+    factors = choose_factors(WEIGHT, 1, activations(rows), "auto", kind, turn=True)
     assert np.argmax(np.abs(factors)) == 5
     plain = layer_error(rows, np.ones(CHANNELS, np.float32), kind)
     assert layer_error(rows, factors, kind) < 0.1 * plain
@@ -60,5 +62,5 @@ def test_an_outlier_channel_shrinks_and_the_layer_comes_nearer(kind):
 def test_silent_channels_and_silent_tensors_are_left_alone(kind):
     rows = RANDOM.standard_normal((2 * ROWS, CHANNELS)).astype(np.float32)
     rows[:, 2] = 0.0
-    assert choose_factors(WEIGHT, 1, activations(rows), 0.5, kind)[2] == 1.0
-    assert choose_factors(WEIGHT, 1, activations(np.zeros_like(rows)), 0.5, kind) is None
+    assert choose_factors(WEIGHT, 1, activations(rows), 0.5, kind, turn=True)[2] == 1.0
+    assert choose_factors(WEIGHT, 1, activations(np.zeros_like(rows)), 0.5, kind, turn=True) is None

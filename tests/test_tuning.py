@@ -132,6 +132,10 @@ def test_of_plans_as_fast_the_exact_one_with_the_usual_settings_wins():
     trials = choose([tanh, pinned, usual], 1.0)
     assert [one.won for one in trials] == [False, False, True]
     assert "approximation" in trials[0].reason
+    slower = replace(usual, lap=Lap(1.015, 1.015, (1.01, 1.02), 32))
+    assert choose([tanh, slower], 1.0)[1].won  # too little for another function
+    slower = replace(usual, lap=Lap(1.05, 1.05, (1.04, 1.06), 32))
+    assert choose([tanh, slower], 1.0)[0].won
     assert "ENABLE_CPU_PINNING=NO" in trials[1].reason
 
 
@@ -155,6 +159,16 @@ def test_what_is_past_the_accuracy_budget_does_not_win():
     none = choose([trial("conv", 1.0, 3.0, 9), trial("linear", 1.2, 2.0, 9)], 1.0)
     assert [one.won for one in none] == [True, False]
     assert "none keeps" in none[0].reason
+
+
+def test_a_plan_that_its_runtime_computes_wrongly_does_not_win():
+    def of(ratio, sqnr_db):
+        parity = Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=50.0)
+        return replace(trial("conv", ratio, None, 400), parity=parity)
+
+    trials = choose([of(1.0, 0.4), of(1.2, 30.0)], 1.0)
+    assert [one.won for one in trials] == [False, True]
+    assert trials[0].reason == "computes something else here: 0.4 dB"
 
 
 def test_a_tuned_recipe_builds_the_winners():
