@@ -29,12 +29,13 @@ from edge_convnext.summary import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_convnext.report import Report
+    from edge_convnext.report import Report, SensitivityReport
 
 __all__ = ["to_markdown"]
 
 _MANY_CLASSES = 40  # beyond, only those that changed most are listed
 _LISTED_CLASSES = 20
+_SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
 
 
 def to_markdown(report: Report) -> str:
@@ -52,6 +53,7 @@ def to_markdown(report: Report) -> str:
         *_md_speed(report),
         *_md_recoveries(report),
         *_md_fallbacks(report),
+        *_md_sensitivity(report),
         "## Stages",
         _md_table(
             ("stage", "status", "seconds", "note"),
@@ -96,6 +98,25 @@ def _md_classes(report: Report) -> list[str]:
     return [title, _md_table(headings, (cells for _, cells in rows))]
 
 
+def _md_sensitivity(report: Report) -> list[str]:
+    parts = []
+    for one in report.sensitivity:
+        table = _md_table(_SENSITIVITY, (_sensitivity_cells(row) for row in one.operations))
+        parts += [f"## Sensitivity of INT8 {_md(one.graph)}", table]
+    return parts
+
+
+def _sensitivity_cells(row: SensitivityReport) -> tuple[str, ...]:
+    return (
+        row.name,
+        number(row.noise_share_pct, 1),
+        number(row.alone_sqnr_db, 1),
+        number(row.alone_agreement_pct, 1),
+        number(row.spared_sqnr_db, 1),
+        number(row.spared_agreement_pct, 1),
+    )
+
+
 def _md_recoveries(report: Report) -> list[str]:
     if not report.recoveries:
         return []
@@ -106,18 +127,11 @@ def _md_fallbacks(report: Report) -> list[str]:
     parts = []
     for one in report.fallbacks:
         kept = set(one.kept_float or ())
-        headings = ("operation", "noise %", "alone dB", "spared dB", "kept in float")
+        headings = (*_SENSITIVITY, "kept in float")
         rows = (
-            (
-                row.name,
-                number(row.noise_share_pct, 1),
-                number(row.alone_sqnr_db, 1),
-                number(row.spared_sqnr_db, 1),
-                "yes" if row.name in kept else "",
-            )
-            for row in one.sensitivity
+            (*_sensitivity_cells(row), "yes" if row.name in kept else "") for row in one.sensitivity
         )
-        parts += [f"## Sensitivity of INT8 {_md(one.graph)}", _md_table(headings, rows)]
+        parts += [f"## Fallback of INT8 {_md(one.graph)}", _md_table(headings, rows)]
     return parts
 
 

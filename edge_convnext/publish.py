@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,8 +21,9 @@ from edge_convnext.recipe import DIGITS
 if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
     from edge_convnext.report import Report
+    from edge_convnext.sensitivity import Sensitivity
 
-__all__ = ["REPORT", "check_writable", "publish", "shipped_float"]
+__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish", "shipped_float"]
 
 REPORT = "report.json"
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
@@ -96,6 +98,28 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     _write_predictions(outcome, folder)
     outputs = [path for path in _find_old(folder) if path.name != REPORT]
     report = assemble_report(outcome, folder, names, outputs, require)
+    write_text_atomic(folder / "report.md", to_markdown(report))
+    report.write(folder / REPORT)
+    return report
+
+
+def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) -> Report:
+    """Write rankings into the report of a finished build.
+
+    Args:
+        folder: Of the build.
+        found: By plan.
+    """
+    from edge_convnext.markdown import to_markdown
+    from edge_convnext.report import RankingReport, Report, SensitivityReport
+
+    rankings = tuple(
+        RankingReport(
+            graph=plan, operations=tuple(SensitivityReport(**asdict(one)) for one in ranking)
+        )
+        for plan, ranking in found.items()
+    )
+    report = Report.read(folder / REPORT).model_copy(update={"sensitivity": rankings})
     write_text_atomic(folder / "report.md", to_markdown(report))
     report.write(folder / REPORT)
     return report

@@ -54,6 +54,7 @@ __all__ = [
     "ModelReport",
     "ParityReport",
     "PrecisionAccuracy",
+    "RankingReport",
     "RecoveryReport",
     "Report",
     "SensitivityReport",
@@ -83,6 +84,7 @@ StageName = Literal[
     "benchmark",
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)
+_LATER = ("approximate", "recover")  # a report written before them is still one
 Status = Literal["done", "cached", "skipped", "not_run", "failed"]
 _RAN = ("done", "cached")
 
@@ -420,6 +422,15 @@ class FallbackReport(_Part):
     """The most harmful first."""
 
 
+class RankingReport(_Part):
+    """What quantizing each operation of one INT8 graph costs."""
+
+    graph: str
+    """Its plan, such as `conv.inner`."""
+    operations: tuple[SensitivityReport, ...]
+    """The most harmful first."""
+
+
 class VerdictReport(_Part):
     """What to ship, and why."""
 
@@ -450,6 +461,8 @@ class Report(_Part):
     """Of each INT8 graph; empty when the recover stage did not run."""
     fallbacks: tuple[FallbackReport, ...] = ()
     """Where an INT8 graph missed the budget; empty where all kept it."""
+    sensitivity: tuple[RankingReport, ...] = ()
+    """Of each INT8 graph; empty until `edge-convnext sensitivity` was run on this build."""
     verdict: VerdictReport
     folder: str
     """Where the build wrote, as the user gave it."""
@@ -462,7 +475,8 @@ class Report(_Part):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Report:
-        if tuple(stage.name for stage in self.stages) != STAGES:
+        names = tuple(stage.name for stage in self.stages)
+        if names != tuple(name for name in STAGES if name in names or name not in _LATER):
             raise ValueError(f"stages are, in this order: {', '.join(STAGES)}")
         for name, result in (("evaluate", self.accuracy), ("benchmark", self.benchmark)):
             if (result is not None) != (self.stage(name).status in _RAN):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "TuneReport", "tune_to_files"]
 
 SCHEMA = "edge-convnext/tune/1"
-_SHOWN = 8  # trials per runtime in the terminal; tune.json has all
+_SHOWN = 12  # trials per runtime in the terminal; tune.json has all
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,11 @@ class TuneReport:
                 padding=(0, 2, 0, 0),
                 pad_edge=False,
             )
-            for name in ("", "plan", "float", "ms", "SQNR dB", "drop pp"):
-                right = name in ("ms", "SQNR dB", "drop pp")
-                table.add_column(name, justify="right" if right else "left", no_wrap=True)
-            table.add_column("why", overflow="fold")
+            table.add_column("", no_wrap=True)
+            table.add_column("plan", overflow="fold")
+            for name in ("ms", "dB", "drop pp"):
+                table.add_column(name, justify="right", no_wrap=True)
+            table.add_column("why", overflow="fold", ratio=1)
             for one in timed[:_SHOWN]:
                 table.add_row(*(Text(cell) for cell in _cells(one, _on_front(one, timed))))
             console.print(table, highlight=False)
@@ -108,18 +109,19 @@ def _cells(one: Trial, front: bool) -> tuple[str, ...]:
     drop = "-" if one.top1_drop_pp is None else f"{one.top1_drop_pp:.2f}"
     mark = "won" if one.won else ("front" if front else "")
     latency = "-" if one.lap is None else f"{one.lap.latency_ms_p50:.2f}"
-    return mark, one.plan.label, one.hint or "-", latency, sqnr, drop, one.reason
+    plan = " ".join(filter(None, [one.plan.label, one.hint])).replace("+", " ")
+    return mark, plan, latency, sqnr, drop, one.reason
 
 
 def _on_front(one: Trial, timed: list[Trial]) -> bool:
-    """Whether no other finalist is both faster and more accurate."""
+    """Whether no other finalist is as fast and more accurate."""
     if one.parity is None or one.lap is None:
         return False
     own = one.parity.sqnr_db or float("inf")
     return not any(
         other.lap is not None
         and other.parity is not None
-        and other.lap.ratio < one.lap.ratio
+        and other.lap.ratio <= one.lap.ratio
         and (other.parity.sqnr_db or float("inf")) > own
         for other in timed
     )

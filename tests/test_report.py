@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from edge_convnext.artifacts import Parity
 from edge_convnext.doctor import environment
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_bytes
+from edge_convnext.publish import add_sensitivity
 from edge_convnext.report import (
     EnvironmentReport,
     FileReport,
@@ -18,6 +20,7 @@ from edge_convnext.report import (
     StageReport,
     schema_json,
 )
+from edge_convnext.sensitivity import Sensitivity
 
 SCHEMA_FILE = Path(report_module.__file__).with_name("report.schema.json")
 CONTRACT = (
@@ -71,6 +74,29 @@ def test_every_stage_is_there_once_and_in_order():
     for stages in (STAGES[:-1], STAGES[::-1], [*STAGES, STAGES[-1]]):
         with pytest.raises(ValidationError, match="stages are, in this order: load, fold"):
             example_report(stages=stages)
+
+
+def test_a_report_from_before_the_newest_stages_is_still_read(tmp_path):
+    older = [stage for stage in STAGES if stage["name"] not in ("approximate", "recover")]
+    report = example_report(stages=older)
+    report.write(tmp_path / "report.json")
+    assert Report.read(tmp_path / "report.json") == report
+
+
+def test_a_ranking_goes_into_the_report_of_a_finished_build(tmp_path):
+    before = example_report()
+    before.write(tmp_path / "report.json")
+    one = Sensitivity("stages.0.blocks.0.pwconv1/Conv", 41.0, 99.0, 31.0, 97.0, 62.5)
+    add_sensitivity(tmp_path, {"conv.inner": (one,)})
+    after = Report.read(tmp_path / "report.json")
+    (found,) = after.sensitivity
+    assert found.graph == "conv.inner"
+    (ranking,) = found.operations
+    assert ranking.model_dump() == asdict(one)
+    assert after.model_copy(update={"sensitivity": ()}) == before
+    text = (tmp_path / "report.md").read_text()
+    assert "## Sensitivity of INT8 conv.inner" in text
+    assert "62.5" in text
 
 
 @pytest.mark.parametrize("name", ["evaluate", "benchmark"])

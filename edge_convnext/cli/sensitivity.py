@@ -21,14 +21,16 @@ def sensitivity(
     """Rank a build's INT8 operations by what quantizing each costs in accuracy.
 
     Each is quantized alone, and all but it; logits are compared with the float graph's on 32
-    calibration images.
+    calibration images. The ranking goes into the build's report.
     """
     from dataclasses import asdict
 
     from edge_convnext.pipeline import rank_build
+    from edge_convnext.publish import add_sensitivity
 
     with progress(quiet or json) as track:
         found = rank_build(folder, track=track)
+    add_sensitivity(folder, found)
     if json:
         print_json({plan: [asdict(one) for one in ranking] for plan, ranking in found.items()})
         return
