@@ -131,7 +131,7 @@ class _Search:
             trials += [self._untimed(plan, "not tried: tune in full") for plan in refined]
         else:
             trials.remove(winner)
-            again, _ = self._heat([winner.plan, *refined], _hints(winner), None)
+            again, _ = self._heat([winner.plan, *refined], _hints(winner), None, winner.plan)
             trials = again + trials
         trials = self._choose_ranges(trials)
         trials += [self._untimed(one.plan, f"not tried: {one.reason}") for one in excluded]
@@ -139,15 +139,23 @@ class _Search:
         return trials, stopped
 
     def _heat(
-        self, plans: Sequence[Plan], hints: Sequence[PrecisionHint], limit_s: float | None
+        self,
+        plans: Sequence[Plan],
+        hints: Sequence[PrecisionHint],
+        limit_s: float | None,
+        usual: Plan | None = None,
     ) -> tuple[list[Trial], str]:
-        """Race some plans, check the finalists for accuracy, and choose among them."""
+        """Race some plans, check the finalists for accuracy, and choose among them.
+
+        `usual` is one that stays to the end, whatever a few noisy rounds say of it.
+        """
         graphs, failed = self._quantize(plans, self._few_images())
         entrants = {
             f"{plan.label} {hint}": (plan, hint) for plan in graphs.quantized for hint in hints
         }
         options = {name: self._option(graphs, *entrant) for name, entrant in entrants.items()}
-        standing = run_race(list(options), partial(self._measure, options), limit_s)
+        always = next((name for name, (plan, _) in entrants.items() if plan == usual), None)
+        standing = run_race(list(options), partial(self._measure, options), limit_s, always=always)
         finalists = list(dict.fromkeys(entrants[name][0] for name in standing.finalists))
         checked = self._check(finalists, hints)
         trials = [

@@ -56,6 +56,15 @@ def test_options_that_can_not_be_told_apart_both_reach_the_end():
     assert rounds == sorted(rounds)
 
 
+def test_the_option_to_beat_stays_to_the_end():
+    machine = Machine()
+    standing = run_race(list(LATENCY_MS), machine.measure, always="f")
+    assert "f" in standing.finalists
+    assert standing.laps["f"].rounds == standing.laps["a"].rounds
+    assert all("f" in names for names, _ in machine.asked)
+    assert standing.laps["e"].rounds < standing.laps["f"].rounds
+
+
 def test_a_time_limit_ends_a_race_after_a_whole_rung():
     machine = Machine()
     clock = iter(range(0, 10_000, 100))

@@ -55,6 +55,7 @@ def run_race(
     measure: Callable[[Sequence[str], int], Rounds],
     limit_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    always: str | None = None,
 ) -> Standing:
     """Race options until the leader stands apart from the rest, or few are left.
 
@@ -63,6 +64,7 @@ def run_race(
         measure: Times some of them for a number of rounds, interleaved.
         limit_s: After which no further rung is begun.
         clock: In seconds.
+        always: An option that stays to the end: the one that others have to beat.
     """
     deadline = math.inf if limit_s is None else clock() + limit_s
     left, rounds = list(names), _FIRST_ROUNDS
@@ -74,17 +76,22 @@ def run_race(
         tied = [name for name in standing if found[name].tied]
         if rounds >= 2 * _FIRST_ROUNDS and len(tied) == 1:
             stopped = "the leader is faster than the rest beyond the interval"
-        elif len(left) <= _FINALISTS and rounds >= _LAST_ROUNDS:
+        elif len(left) <= _FINALISTS + (always is not None) and rounds >= _LAST_ROUNDS:
             stopped = f"the last {len(tied)} can't be told apart in {rounds} rounds"
         elif clock() >= deadline:
             stopped = f"the time limit of {limit_s:.0f} s"
         else:
             keep = max(_FINALISTS, math.ceil(len(left) / 2))
             left = (tied if rounds >= 2 * _FIRST_ROUNDS else standing)[:keep]
+            if always is not None and always not in left:
+                left.append(always)
             rounds = min(2 * rounds, _LAST_ROUNDS)
             continue
         order = sorted(laps, key=lambda name: (-laps[name].rounds, laps[name].ratio))
-        return Standing({name: laps[name] for name in order}, tuple(standing[:_FINALISTS]), stopped)
+        finalists = standing[:_FINALISTS]
+        if always is not None and always not in finalists:
+            finalists.append(always)
+        return Standing({name: laps[name] for name in order}, tuple(finalists), stopped)
 
 
 def compare(rounds: Rounds) -> dict[str, Lap]:
