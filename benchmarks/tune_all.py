@@ -44,12 +44,14 @@ def main() -> None:
             "benchmark.batches": [1],
             "load.weights": "random",
             "quantize.subset_size": 32,
+            "quantize.activations_range_estimator": "reconstruction",
         }
         if arguments.data:
             overrides["data.source"] = arguments.data
         if name == "atto" and arguments.atto_weights:
             overrides["load.weights"] = arguments.atto_weights
-            del overrides["quantize.subset_size"]  # here accuracy counts
+            for name_of_field in ("subset_size", "activations_range_estimator"):
+                del overrides[f"quantize.{name_of_field}"]  # here accuracy counts
         recipe = resolve_recipe(None, overrides)
         scratch = ROOT / "build" / "tune" / name
         cache = Cache(default_cache_folder(os.environ))

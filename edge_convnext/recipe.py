@@ -220,7 +220,14 @@ class PlanConfig(Section):
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"
     range_estimator: RangeEstimator = "reconstruction"
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = {}  # of the runtime, its names; or `batch: dynamic`
+
+    @field_validator("settings")
+    @classmethod
+    def _batch_is_dynamic(cls, settings: dict[str, str]) -> dict[str, str]:
+        if settings.get("batch", "dynamic") != "dynamic":
+            raise ValueError("batch can only be 'dynamic': a fixed one is export.batch")
+        return settings
 
 
 class Recipe(Section):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "TuneReport", "tune_to_files"]
 
 SCHEMA = "edge-convnext/tune/1"
+_QUIET_PCT = 10.0
 _SHOWN = 12  # trials per runtime in the terminal; tune.json has all
 
 
@@ -45,12 +46,13 @@ class TuneReport:
             "model": self.recipe.model,
             "image_size": size,
             "weights": Path(self.recipe.load.weights or "demo").name,
-            "batch": min(self.recipe.benchmark.batches),
+            "batch": result.batch,
             "threads": self.recipe.benchmark.threads,
             "mode": result.mode,
             "seconds": round(result.seconds, 1),
             "environment": dict(self.environment),
             "stopped": dict(result.stopped),
+            "other_load_pct": round(result.other_load_pct, 1),
             "winners": {runtime: plan_fields(plan) for runtime, plan in result.winners.items()},
             "trials": [asdict(trial) for trial in result.trials],
         }
@@ -78,10 +80,22 @@ class TuneReport:
             for one in timed[:_SHOWN]:
                 table.add_row(*(Text(cell) for cell in _cells(one, _on_front(one, timed))))
             console.print(table, highlight=False)
+        if self.result.other_load_pct > _QUIET_PCT:
+            console.print(
+                f"Other programs took up to {self.result.other_load_pct:.0f} % of the CPU during "
+                "the races: tune again on an idle machine (`edge-convnext cache prune` forgets "
+                "this one).",
+                highlight=False,
+            )
 
 
 def tune_to_files(
-    recipe: Recipe, mode: Mode, folder: Path, track: Track, cache: Cache | None = None
+    recipe: Recipe,
+    mode: Mode,
+    folder: Path,
+    track: Track,
+    cache: Cache | None = None,
+    batch: int | None = None,
 ) -> TuneReport:
     """Search, and write `tune.json` and `tuned.yaml` into a folder.
 
@@ -92,7 +106,7 @@ def tune_to_files(
 
     from edge_convnext.doctor import environment
 
-    result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track)
+    result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track, batch)
     report = TuneReport(recipe, result, environment())
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
@@ -121,6 +135,7 @@ def _on_front(one: Trial, timed: list[Trial]) -> bool:
     return not any(
         other.lap is not None
         and other.parity is not None
+        and other.heat == one.heat
         and other.lap.ratio <= one.lap.ratio
         and (other.parity.sqnr_db or float("inf")) > own
         for other in timed

@@ -148,17 +148,25 @@ def test_of_plans_as_fast_the_exact_one_with_the_usual_settings_wins():
     assert "ENABLE_CPU_PINNING=NO" in trials[1].reason
 
 
-def test_of_ranges_that_cost_no_time_the_nearest_to_the_float_graph_win():
-    def of(estimator, sqnr_db):
-        plan = Plan("conv", "inner", range_estimator=estimator)
-        parity = Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=99.0)
-        return replace(trial("conv", 1.0, 0.0, 400), plan=plan, parity=parity, reason="fast")
+def of_ranges(estimator, sqnr_db, drop=0.0):
+    plan = Plan("conv", "inner", range_estimator=estimator)
+    parity = Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=99.0)
+    return replace(trial("conv", 1.0, drop, 400), plan=plan, apart=parity, reason="fast")
 
-    winner = replace(of("reconstruction", 30.0), won=True)
-    trials = choose_by_accuracy(winner, [of("minmax", 28.0), of("mean_quantile", 31.5)])
+
+def test_of_ranges_that_cost_no_time_the_nearest_to_the_float_graph_win():
+    winner = replace(of_ranges("reconstruction", 30.0), won=True)
+    rivals = [of_ranges("minmax", 28.0), of_ranges("mean_quantile", 31.5)]
+    trials = choose_by_accuracy(winner, rivals, 1.0)
     assert [one.won for one in trials] == [False, False, True]
-    assert trials[2].reason == "fast"
-    assert "31.5 dB" in trials[0].reason
+    assert trials[2].reason == "fast; mean_quantile has the nearest ranges"
+    assert "30.0 dB on images that set no range, not 31.5" in trials[0].reason
+
+
+def test_near_ranges_past_the_budget_do_not_win():
+    winner = replace(of_ranges("reconstruction", 30.0), won=True)
+    trials = choose_by_accuracy(winner, [of_ranges("minmax", 40.0, drop=1.5)], 1.0)
+    assert [one.won for one in trials] == [True, False]
 
 
 def test_what_is_past_the_accuracy_budget_does_not_win():
@@ -182,7 +190,7 @@ def test_a_plan_that_its_runtime_computes_wrongly_does_not_win():
 
 def test_a_tuned_recipe_builds_the_winners():
     plan = Plan("conv_moments", "inner", "uint8")
-    result = TuneResult("quick", (), {"openvino": plan}, {}, "machine", 1.0)
+    result = TuneResult("quick", 1, (), {"openvino": plan}, {}, "machine", 0.0, 1.0)
     recipe = tuned_recipe(make_recipe({}), result)
     assert plan_for(recipe, "openvino") == plan
     again = make_recipe(recipe.model_dump(mode="json"))
@@ -223,7 +231,7 @@ def test_tune_finds_int8_plans_only():
     from edge_convnext.cache import Cache
     from edge_convnext.tune import tune
 
-    recipe = make_recipe({"precision": "fp32"})
     with pytest.raises(RecipeError, match="the precision is fp32"):
-        tune(recipe, "quick", Cache("unused"))
-    assert replace(Plan("conv", "inner"), placement="all").label == "conv.all"
+        tune(make_recipe({"precision": "fp32"}), "quick", Cache("unused"))
+    with pytest.raises(RecipeError, match="leave out --no-fold"):
+        tune(make_recipe({"fold": {"enabled": False}}), "quick", Cache("unused"))

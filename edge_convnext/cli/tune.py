@@ -67,7 +67,6 @@ def tune(
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "runtime": runtime,
-        "benchmark.batches": [batch],
         "benchmark.threads": threads,
         "evaluate.max_drop_pp": max_drop,
     }
@@ -78,7 +77,7 @@ def tune(
     chosen = resolve_recipe(recipe, stated)
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
     with progress(quiet or json) as track:
-        result = tune_to_files(chosen, mode, folder, track)
+        result = tune_to_files(chosen, mode, folder, track, batch=batch)
     if json:
         print_json(result.to_json())
         return

@@ -33,6 +33,10 @@ class Trial:
     nodes: int | None
     won: bool
     reason: str  # why it won or lost
+    heat: int = 1  # laps of one heat compare with each other
+    # Of the winner and its other range estimators, which run the same kernels and share a lap:
+    # on calibration images that set no range.
+    apart: Parity | None = None
 
 
 def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
@@ -71,14 +75,16 @@ def _is_tied(one: Trial, fastest: Trial) -> bool:
     return _named(fastest) > _named(one) and one.lap.ratio < _WORTH
 
 
-def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial]) -> list[Trial]:
+def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
     """Of trials that run the same kernels, mark the one nearest to the float graph."""
-    best = max([winner, *rivals], key=lambda one: _sqnr_db(one.parity))
-    lost = f"as fast, and further from the float graph than {_sqnr_db(best.parity):.1f} dB"
+    within = [one for one in rivals if (one.top1_drop_pp or 0.0) <= max_drop_pp]
+    best = max([winner, *within], key=lambda one: _sqnr_db(one.apart))
+    lost = f"as fast, and {{:.1f}} dB on images that set no range, not {_sqnr_db(best.apart):.1f}"
+    ranges = "" if best is winner else f"; {best.plan.range_estimator} has the nearest ranges"
     return [
-        replace(one, won=True, reason=winner.reason)
+        replace(one, won=True, reason=f"{winner.reason}{ranges}")
         if one is best
-        else replace(one, won=False, reason=lost)
+        else replace(one, won=False, reason=lost.format(_sqnr_db(one.apart)))
         for one in [winner, *rivals]
     ]
 
