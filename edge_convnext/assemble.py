@@ -90,6 +90,7 @@ def assemble_report(
         model=_model(outcome),
         environment=EnvironmentReport.model_validate(outcome.machine),
         recipe=_resolved(outcome),
+        stated_recipe=_stated(outcome),
         data=_data(outcome),
         stages=stages,
         accuracy=accuracy,
@@ -175,6 +176,13 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
             runtime: plan_fields(plan_for(outcome.recipe, runtime))
             for runtime in dict.fromkeys(option.runtime for option in outcome.options)
         }
+    return fields
+
+
+def _stated(outcome: Outcome) -> dict[str, Any]:
+    """The recipe as it was, with the plans that were in force: what builds the same again."""
+    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
+    fields["plans"] = _resolved(outcome)["plans"]
     return fields
 
 
@@ -296,12 +304,11 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
     drops = {name: one.top1_drop_pp for name, one in evaluation.comparisons.items()}
     reports = []
     for one in outcome.fallbacks:
-        held = one.options[0] if one.options else None
+        held = one.held
         ratio = None
         if held is not None and timings is not None:
             batch = min(row.batch for row in timings.rows)
-            same = next(option for option in one.options if option.hint == one.full.hint)
-            ratio = speedup(timings, same.name, one.full.name, batch)
+            ratio = speedup(timings, held.name, one.full.name, batch)
         reports.append(
             FallbackReport(
                 graph=one.plan.label,
@@ -441,6 +448,7 @@ def _graph_stage(
     if outcome.chosen is not None:  # of several shipped graphs, the one in its form
         form = outcome.chosen.model.form
         same = [step for step in made if step.value.form == form]
+        same.sort(key=lambda step: step.digest not in names)
         precise = [step for step in same if step.value.precision == outcome.recipe.precision]
         leading = next(iter(precise or same), leading)
     status: Status = leading.status

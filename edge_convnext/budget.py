@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from edge_convnext.fallback import find_fallback
 from edge_convnext.graphs import Graphs
+from edge_convnext.lower import has_products
 from edge_convnext.measure import Evaluation, Option
 from edge_convnext.plans import Plan
 from edge_convnext.sensitivity import Sensitivity
@@ -20,10 +21,18 @@ class Fallback:
     """What was done about one INT8 graph past the budget."""
 
     plan: Plan
-    full: Option  # of all operations in INT8, in the runtime and at the hint of `options[0]`
+    full: Option  # of all operations in INT8, the one of its options that lost least
     ranking: tuple[Sensitivity, ...]
     names: tuple[str, ...] | None  # now in float; None where not even all suffice
     options: tuple[Option, ...]  # of the graph that holds the budget; empty where there is none
+
+    @property
+    def held(self) -> Option | None:
+        """What runs as `full` does, and keeps the budget."""
+        own = (self.full.runtime, self.full.hint, self.full.settings)
+        return next(
+            (one for one in self.options if (one.runtime, one.hint, one.settings) == own), None
+        )
 
 
 def hold_budget(
@@ -78,7 +87,7 @@ def _find(
         graph = steps.keep_float(
             graphs.portable(plan), graphs.before_quantize(plan), names, samples
         )
-        if plan.format != "qdq" and graph.value.quantized_ops:
+        if plan.format != "qdq" and has_products(graph.value.path):
             graph = steps.lower(graph, plan, graphs.before_quantize(plan), samples)
         return replace(like, graph=graph)
 

@@ -6,7 +6,8 @@
 
 A stage works in a scratch folder that takes its final name in one rename, so a killed run
 leaves either a whole entry or none. Files are hashed again on every hit: a damaged entry is
-rebuilt, not trusted. Timings are never stored here; a stage's own duration is, for information.
+rebuilt, not trusted. A build's timings are
+never stored here, a search's are (`tune`); a stage's own duration is, for information.
 """
 
 from __future__ import annotations

@@ -57,8 +57,13 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
     originals = {node.name: node for node in reference.graph.node}
     for name in sorted(names):
         node, original = nodes[name], originals[name]
-        node.input[0] = _before_quantizer(wiring, node.input[0])
-        node.input[1] = _restore(proto, float_wiring, original.input[1], f"{name}.weight")
+        for position, part in enumerate(("input", "weight")):
+            constant = original.input[position]
+            if constant in float_wiring.constants:
+                fresh = _restore(proto, float_wiring, constant, f"{name}.{part}")
+            else:
+                fresh = _before_quantizer(proto, wiring, node, position)
+            node.input[position] = fresh
         if len(node.input) > 2 and node.input[2]:
             node.input[2] = _restore(proto, float_wiring, original.input[2], f"{name}.bias")
         elif node.op_type == "MatMul":
@@ -95,9 +100,22 @@ def find_fallback(
     return tuple(ranking[:high])
 
 
-def _before_quantizer(wiring: Wiring, name: str) -> str:
-    dequantize = wiring.producer[name]
-    return wiring.producer[dequantize.input[0]].input[0]
+def _before_quantizer(proto: ModelProto, wiring: Wiring, node: NodeProto, position: int) -> str:
+    """The float tensor behind the quantizer of a node's input, transposed as that is."""
+    moves = []
+    maker = wiring.producer[node.input[position]]
+    while maker.op_type == "Transpose":
+        moves.append(maker)
+        maker = wiring.producer[maker.input[0]]
+    name: str = wiring.producer[maker.input[0]].input[0]
+    at = next(i for i, one in enumerate(proto.graph.node) if one.name == node.name)
+    for number, move in enumerate(reversed(moves)):
+        copy = type(move)()
+        copy.CopyFrom(move)
+        copy.name, copy.input[0] = f"{node.name}.float_{number}/Transpose", name
+        copy.output[0] = name = f"{node.name}.float_{number}"
+        proto.graph.node.insert(at + number, copy)
+    return name
 
 
 def _restore(proto: ModelProto, wiring: Wiring, constant: str, fresh: str) -> str:
@@ -131,14 +149,15 @@ def _restore_bias(
 
 
 def _drop_unread_pairs(proto: ModelProto) -> None:
-    """Q and DQ nodes that nothing reads any more, those of weights too."""
+    """Q, DQ and the transposes behind them that nothing reads any more, those of weights too."""
     while True:
         read = {name for node in proto.graph.node for name in node.input}
         read |= {value.name for value in proto.graph.output}
         unread = [
             node
             for node in proto.graph.node
-            if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.output[0] not in read
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Transpose")
+            and node.output[0] not in read
         ]
         if not unread:
             return

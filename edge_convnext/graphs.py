@@ -9,9 +9,10 @@ from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName,
 from edge_convnext.inputs import Inputs
 from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
-from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for
+from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.recover import Recovery
+from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.steps import Images, Step, Steps
 
 __all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
@@ -172,6 +173,12 @@ def list_options(
             options.append(Option(graph, runtime, "f32", may_ship=form == plan.form))
             if hinted:
                 options.append(Option(graph, runtime, "bf16", may_ship=form == plan.form))
+            if plan.settings and form == plan.form:  # what they are worth is not INT8's doing
+                hints: list[PrecisionHint] = ["f32", "bf16"] if hinted else ["f32"]
+                options += [
+                    Option(graph, runtime, hint, may_ship=True, settings=plan.settings)
+                    for hint in hints
+                ]
         if recipe.precision != "fp32":
             graph = graphs.final(plan, recipe.precision)
             own = plan.settings if recipe.precision == "int8" else ()
@@ -191,4 +198,7 @@ def _float_forms(recipe: Recipe, plans: Sequence[Plan], measured: bool) -> list[
     if not recipe.fold.enabled:
         return ["raw"]
     planned = [plan.form for plan in plans]
-    return list(dict.fromkeys([*FLOAT_FORMS, *planned] if measured else planned))
+    if not measured:
+        return list(dict.fromkeys(planned))
+    best = [plan.form for plan in shipped_plans(recipe.model).values()]
+    return list(dict.fromkeys([*FLOAT_FORMS, *best, *planned]))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.qdq import Wiring
 
-__all__ = ["lower_for_onnxruntime"]
+__all__ = ["has_products", "lower_for_onnxruntime"]
 
 _DOMAIN = "com.microsoft"
 _FUSED = "MatMulIntegerToFloat"
@@ -77,15 +77,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path, *, dynamic: bool = Fal
         raise ArtifactError(f"{model.path}: no such ONNX file; quantize the model first")
     proto = onnx.load(str(model.path))
     wiring = Wiring(proto)
-    products = [
-        _Product(node, activation, weight)
-        for node in proto.graph.node
-        if node.op_type == "MatMul" and wiring.is_quantized(node)
-        if (activation := _dequantizer(wiring, node.input[0])) is not None
-        if (maker := wiring.producer.get(activation.input[0])) is not None  # no constant
-        if maker.op_type == "QuantizeLinear"
-        if (weight := _dequantizer(wiring, node.input[1])) is not None
-    ]
+    products = _find_products(wiring)
     if not products:
         raise QuantizationError(
             f"{model.path}: has no MatMul with quantized inputs to fuse; "
@@ -105,6 +97,27 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path, *, dynamic: bool = Fal
     with atomic_path(output) as scratch:
         scratch.write_bytes(proto.SerializeToString(deterministic=True))
     return replace(model, path=output)
+
+
+def has_products(path: Path) -> bool:
+    """Whether a Q/DQ graph has anything to fuse: a Gemm and a Conv stay as they are."""
+    import onnx
+
+    from edge_convnext.qdq import Wiring
+
+    return bool(_find_products(Wiring(onnx.load(str(path)))))
+
+
+def _find_products(wiring: Wiring) -> list[_Product]:
+    return [
+        _Product(node, activation, weight)
+        for node in wiring.producer.values()
+        if node.op_type == "MatMul" and wiring.is_quantized(node)
+        if (activation := _dequantizer(wiring, node.input[0])) is not None
+        if (maker := wiring.producer.get(activation.input[0])) is not None  # no constant
+        if maker.op_type == "QuantizeLinear"
+        if (weight := _dequantizer(wiring, node.input[1])) is not None
+    ]
 
 
 def _dequantizer(wiring: Wiring, name: str) -> NodeProto | None:

@@ -115,12 +115,10 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
 
 
 def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
-    """Build the engine, evaluate and race what was prepared."""
+    """Evaluate what was prepared, build the engine, and race."""
     recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
     targets, runtimes, samples = prepared.targets, prepared.runtimes, prepared.samples
     graphs = prepared.graphs
-    engine, engine_status, engine_reason = _build_engine(steps, graphs, targets)
-
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
     evaluation: Evaluation | None = None
     fallbacks: list[Fallback] = []
@@ -141,6 +139,7 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
             if further:
                 options += further
                 evaluation = evaluate([*shippable, *further])
+    engine, engine_status, engine_reason = _build_engine(steps, graphs, targets, fallbacks)
     raw = raw_reference(graphs)
     timings, timing_seconds = None, 0.0
     if runtimes:
@@ -201,17 +200,25 @@ def rank_build(
         By plan, such as `conv.inner`.
 
     Raises:
-        ArtifactError: There is no report, or the build has no INT8 graph.
+        ArtifactError: There is no report, the build has no INT8 graph, or can't be made again.
     """
     from edge_convnext.doctor import environment
     from edge_convnext.report import Report
 
     report = Report.read(folder / "report.json")
-    recipe = make_recipe(report.recipe, str(folder / "report.json"))
+    recipe = make_recipe(report.stated_recipe or report.recipe, str(folder / "report.json"))
+    if recipe.precision != "int8":
+        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    _require_files(folder, recipe)
     store = cache or Cache(default_cache_folder(os.environ))
     prepared = prepare(recipe, store, environment()["versions"], track)
-    if not prepared.graphs.quantized:
-        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
+    for plan, graph in prepared.graphs.quantized.items():
+        if graph.digest not in known:
+            raise ArtifactError(
+                f"{folder}: the INT8 graph {plan.label} came out otherwise than in the report, "
+                "with other tool versions or data; build again first"
+            )
     return {
         plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
         for plan in prepared.graphs.quantized
@@ -250,7 +257,8 @@ def recover_build(
 
     report = Report.read(folder / "report.json")
     stated = {**(overrides or {}), "recover.enabled": True}
-    recipe = make_recipe(report.recipe, str(folder / "report.json"), stated)
+    built = report.stated_recipe or report.recipe
+    recipe = make_recipe(built, str(folder / "report.json"), stated)
     if recipe.precision != "int8":
         raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
     _require_files(folder, recipe)
@@ -369,7 +377,10 @@ def _choose_training(
 
 
 def _build_engine(
-    steps: Steps, graphs: Graphs, targets: Sequence[TargetName]
+    steps: Steps,
+    graphs: Graphs,
+    targets: Sequence[TargetName],
+    fallbacks: Sequence[Fallback],
 ) -> tuple[Step[Engine] | None, Literal["not_run", "failed"], str | None]:
     """The engine, or why there is none."""
     if "rtx" not in targets:
@@ -378,7 +389,11 @@ def _build_engine(
 
     if reason := why_no_rtx():
         return None, "not_run", reason
-    graph = graphs.final(plan_for(steps.recipe, None), steps.recipe.precision)
+    plan = plan_for(steps.recipe, None)
+    graph = graphs.final(plan, steps.recipe.precision)
+    for fallback in fallbacks:  # what missed the budget is no engine to ship
+        if fallback.plan == plan and fallback.held is not None:
+            graph = fallback.held.graph
     try:
         return steps.engine(graph), "not_run", None
     except (EngineBuildError, QuantizationError) as error:

@@ -83,7 +83,8 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 # signed activations.
 ENGINE_PLAN = Plan("linear", "pointwise")
 
-# Every float form is raced: a verdict compares with the best float, not with a handy one.
+# These float forms are raced, and those of the plans, shipped and in force: a verdict compares
+# with the best float, not with a handy one.
 FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
 
 

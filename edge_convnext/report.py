@@ -2,7 +2,7 @@
 
 The models below are the documentation: field descriptions end up in `report.schema.json`. A
 consumer may rely on every field of schema `edge-convnext/report/2`; new optional fields can
-come within it, a changed or removed one means `report/2`.
+come within it, a changed or removed one means `report/3`.
 
 Percentages are 0 to 100, drops are percentage points (pp), intervals are [low, high].
 """
@@ -450,6 +450,8 @@ class Report(_Part):
     environment: EnvironmentReport
     recipe: dict[str, JsonValue]
     """With every default and override resolved."""
+    stated_recipe: dict[str, JsonValue] | None = None
+    """`auto` where it was stated: `recover` and `sensitivity` run this one again."""
     data: DataReport | None
     stages: tuple[StageReport, ...]
     """One entry per stage, in the order of the chain."""

@@ -123,7 +123,7 @@ class Steps:
             info=asdict(weights.info),
             form=form,
             precision=precision,
-            config=self.recipe.export.model_dump(mode="json", exclude={"form"}),
+            config=self.recipe.export.model_dump(mode="json", exclude={"form", "gelu"}),
             images=samples.digest,
             tools=self._tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
         )
@@ -148,7 +148,7 @@ class Steps:
             return _parity_result(_onnx(before.path, batches), _onnx(folder / name, batches))
 
         key = stage_key(
-            "simplify/1",
+            "simplify/2",
             model=model.digest,
             images=samples.digest,
             tools=self._tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),

@@ -70,6 +70,24 @@ def test_as_few_operations_as_needed_return_to_float(prepared):
     assert option.model.path.name == "nhwc.inner.float3.ort.int8.onnx"
 
 
+def test_a_fallback_that_leaves_nothing_to_fuse_stays_portable(prepared, tmp_path_factory):
+    """The last layer is a Gemm, which ONNX Runtime's fused products don't know."""
+    fields = prepared.steps.recipe.model_dump(mode="json")
+    fields["plans"]["onnxruntime"]["placement"] = "pointwise"
+    cache = Cache(tmp_path_factory.mktemp("pointwise"))
+    pointwise = prepare(make_recipe(fields), cache, environment()["versions"], untracked)
+    names = []
+
+    def drop_of(option):
+        names.append(option.model.path.name)
+        return 5.0 if count_int8(option) > 1 else 0.5
+
+    (found,) = hold(pointwise, drop_of)
+    assert found.held is not None
+    assert found.held.model.quantized_ops == 1
+    assert any("float28" in name for name in names)
+
+
 def test_a_graph_within_the_budget_is_left_alone(prepared):
     assert hold(prepared, lambda _option: LIMIT_PP) == []
 

@@ -59,6 +59,22 @@ def test_all_in_float_is_the_float_graph(graphs, tmp_path):
     onnx.checker.check_model(restored, full_check=True)
 
 
+def test_a_transpose_behind_the_quantizer_is_kept(tmp_path):
+    raw = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
+    folded = fold_weights(raw, tmp_path / "folded.safetensors")
+    model = export_onnx(folded, "nhwc", "fp32", ExportConfig(), tmp_path / "fp32.onnx")
+    made = quantize(model, [IMAGES], "all", QuantizeConfig(), tmp_path / "int8.onnx")
+    reference, quantized = onnx.load(model.path), onnx.load(made.path)
+    makers = {name: node for node in quantized.graph.node for name in node.output}
+    names = quantized_operations(quantized)
+    operations = [node for node in quantized.graph.node if node.name in names]
+    assert any(makers[node.input[0]].op_type == "Transpose" for node in operations)
+    restored = keep_float(quantized, reference, names)
+    onnx.checker.check_model(restored, full_check=True)
+    assert quantized_operations(restored) == []
+    assert np.isfinite(infer(restored, tmp_path / "b.onnx")).all()
+
+
 def test_none_in_float_is_the_same_bytes(graphs):
     reference, quantized = (onnx.load(path) for path in graphs)
     before = quantized.SerializeToString(deterministic=True)

@@ -30,8 +30,13 @@ from edge_convnext.sensitivity import infer_proto
 CLASSES = ("ant", "bee", "cat")
 TRAIN, VAL, CALIBRATION = 8, 3, 6  # images: per class, per class, drawn
 SIZE = 32
-# Ranges from minima and maxima leave something to win back.
-HARD = {"subset_size": CALIBRATION, "activations_range_estimator": "minmax"}
+# Clipped ranges and one scale per weight leave something to win back.
+HARD = {
+    "subset_size": CALIBRATION,
+    "activations_range_estimator": "mean_quantile",
+    "quantile_outlier_prob": 0.02,
+    "weight_granularity": "per_tensor",
+}
 RECOVER = {"enabled": True, "epochs": 6, "batch": 4, "lr": 1e-5, "scale_lr": 1e-2}
 FUSED = {"form": "nhwc", "placement": "pointwise", "format": "onnxruntime"}
 
@@ -247,7 +252,7 @@ def test_recover_builds_a_finished_build_again_with_its_graphs_fine_tuned(built,
     assert (stage.status, stage.reason) == ("done", None)
     assert stage.parity == report.stage("lower").parity != report.stage("quantize").parity
     (one,) = report.recoveries
-    assert (one.graph, one.kept) == ("nhwc.pointwise.ort", True)
+    assert (one.graph, one.kept) == ("nhwc.pointwise.mean_quantile.ort", True)
     assert one.before.sqnr_db < one.after.sqnr_db
     images = TRAIN * len(CLASSES) - CALIBRATION
     assert one.before.n_images == one.after.n_images == images // 5
@@ -278,8 +283,8 @@ def test_what_can_not_be_recovered_is_one_line_and_changes_nothing(
     report = json.loads((built / "report.json").read_text())
 
     def spoil(**sections):
-        recipe = {**report["recipe"], **sections}
-        (built / "report.json").write_text(json.dumps({**report, "recipe": recipe}))
+        recipes = {name: {**report[name], **sections} for name in ("recipe", "stated_recipe")}
+        (built / "report.json").write_text(json.dumps({**report, **recipes}))
 
     def refuse(*arguments):
         before = content(built.parent)
