@@ -21,7 +21,7 @@ _ADAPTERS = Path(__file__).parent / "adapters"
 _RECORD = "record.json"
 _TIME_LIMIT_S = 900
 _REASON_CHARS = 300
-_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\",:;()]+/)+")
+_FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\",:;()]+/)+")
 # No tool shall report to its makers what it is run on, nor look for a GPU.
 _SETTINGS = {
     "NNCF_CI": "1",

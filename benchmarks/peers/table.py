@@ -167,7 +167,7 @@ def _measured(
 
 def _page(name: str, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     images, load = facts["evaluation_images"], facts["other_load_pct"]
-    said = f"{images:,} evaluation images, FP32 top-1 {facts['fp32_top1_pct']:.2f} %"
+    said = f"{images:,} evaluation images, FP32 top-1 {_number(facts['fp32_top1_pct'], '.2f')} %"
     busy = "unknown" if load is None else f"{load:.0f} % of the CPU"
     return (
         f"# Peers, {name}, {facts['date']}\n\n"
