@@ -172,8 +172,16 @@ def test_ratios_are_to_our_fastest_overall_and_within_the_runtime(task, tmp_path
     assert "| peer | defaults | ORT | 1.0 | 0.0 | - | - | - | 8.00 | 4.00 [0.40, 4.00] |" in text
 
 
-def test_the_size_counts_external_data(tmp_path):
-    (tmp_path / "graph.onnx").write_bytes(b"1234")
-    (tmp_path / "graph.onnx_data").write_bytes(b"56")
-    (tmp_path / "graph.json").write_bytes(b"7")
-    assert table._size_bytes(tmp_path / "graph.onnx") == 6
+@pytest.mark.parametrize("name", ["graph.onnx", "graph.xml"])
+def test_weights_beside_a_graph_belong_to_it(tmp_path, name):
+    beside = tmp_path / ("graph.bin" if name.endswith("xml") else "graph.onnx_data")
+    for file in (tmp_path / name, beside, tmp_path / "graph.json", tmp_path / "output.txt"):
+        file.write_bytes(b"12")
+    assert set(Graph("a", "b", tmp_path / name, 1.0).files) == {tmp_path / name, beside}
+    assert Graph("a", "b", None, None, "failed").files == []
+
+
+def test_one_failure_in_both_hints_is_one_row(tmp_path):
+    graph = Graph("peer", "defaults", write_graph(tmp_path / "g.onnx"), 1.0)
+    candidates = [Candidate(graph, name, "no") for name in ("openvino", "openvino f32")]
+    assert len(table.make_rows([graph], candidates, Timings({}, {}, {}, None))) == 1

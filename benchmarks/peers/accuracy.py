@@ -23,7 +23,7 @@ from edge_convnext.evaluate import (
     compare_predictions,
     measure_accuracy,
 )
-from edge_convnext.files import atomic_path, sha256_file
+from edge_convnext.files import atomic_path, sha256_bytes, sha256_file
 from edge_convnext.isolate import IsolatedFailure, run_isolated
 from edge_convnext.metrics import agreement_pct, sqnr_db
 from edge_convnext.runtimes.interface import usable_cores
@@ -117,7 +117,8 @@ def _find_logits(task: Task, candidate: Candidate, retry: bool) -> NDArray[np.fl
     """Logits, or why there are none."""
     path, threads = candidate.graph.path, threads_of(task)
     assert path is not None
-    digest, configuration = sha256_file(path), candidate.configuration
+    contents = "".join(sha256_file(file) for file in candidate.graph.files)
+    digest, configuration = sha256_bytes(contents.encode()), candidate.configuration
     folder = task.folder / "logits" / f"{digest[:16]}-{configuration.replace(' ', '-')}"
     versions = [f"{name} {task.machine['versions'].get(name)}" for name in (candidate.runtime,)]
     key = [digest, configuration, task.images.name, str(threads), *versions]

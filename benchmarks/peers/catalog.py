@@ -66,6 +66,8 @@ class Peer:
     adapter: str  # in `adapters/`
     choice: str  # the variant as the adapter calls it
     environment: str | None = None  # None: the interpreter that runs this
+    file: str = "graph.onnx"  # what it makes
+    only_runtime: str | None = None  # where that runs; None: anywhere
 
     @property
     def label(self) -> str:
@@ -79,6 +81,11 @@ def _ort(choice: str, variant: str) -> Peer:
 
 def _nncf(choice: str, variant: str) -> Peer:
     return Peer(f"nncf-{choice}", "NNCF", variant, "run_nncf", choice)
+
+
+def _nncf_openvino(choice: str, variant: str) -> Peer:
+    name = f"nncf-openvino-{choice}"
+    return Peer(name, "NNCF", variant, "run_nncf", choice, None, "graph.xml", "openvino")
 
 
 def _modelopt(choice: str, variant: str) -> Peer:
@@ -109,6 +116,8 @@ PEERS: tuple[Peer, ...] = (
     _nncf("performance", "defaults (PERFORMANCE)"),
     _nncf("mixed", "MIXED"),
     _nncf("transformer", "model type TRANSFORMER"),
+    _nncf_openvino("performance", "defaults, on OpenVINO's graph"),
+    _nncf_openvino("transformer", "TRANSFORMER, on OpenVINO's graph"),
     _inc("neural-compressor-2", "default", "defaults"),
     _inc("neural-compressor-2", "qdq", "Q/DQ"),
     _inc("neural-compressor-3", "default", "defaults"),

@@ -46,7 +46,7 @@ def produce(peer: Peer, task: Task, venvs: Path, retry: bool = False) -> Graph:
     pins = ENVIRONMENTS[peer.environment] if peer.environment else ()
     files = (_ADAPTERS / "call.py", _ADAPTERS / f"{peer.adapter}.py", task.raw.path)
     key = [sha256_file(file) for file in files]
-    key += [task.calibration.name, peer.choice, *pins]
+    key += [task.calibration.name, peer.choice, peer.file, *pins]
     made = read_record(folder, key, retry)
     if made is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,9 +60,12 @@ def produce(peer: Peer, task: Task, venvs: Path, retry: bool = False) -> Graph:
         if reason is None:
             made |= json.loads((folder / "graph.json").read_text(encoding="utf-8"))
         write_record(folder, key, made)
-    path = None if made["reason"] else folder / "graph.onnx"
+    path = None if made["reason"] else folder / peer.file
     versions = tuple(made.get("versions", pins))
-    return Graph(peer.tool, peer.variant, path, made.get("build_s"), made["reason"], versions)
+    return Graph(
+        peer.tool, peer.variant, path, made.get("build_s"), made["reason"], versions,
+        peer.only_runtime,
+    )  # fmt: skip
 
 
 def read_record(folder: Path, key: Sequence[str], retry: bool) -> dict[str, object] | None:
@@ -119,7 +122,7 @@ def _find_environment(folder: Path, pins: Sequence[str]) -> tuple[str, str | Non
 def _run_adapter(peer: Peer, python: str, task: Task, folder: Path) -> str | None:
     command = [
         python, str(_ADAPTERS / f"{peer.adapter}.py"), str(task.raw.path), str(task.calibration),
-        str(folder.absolute() / "graph.onnx"), peer.choice,
+        str(folder.absolute() / peer.file), peer.choice,
     ]  # fmt: skip
     scratch = folder / "scratch"  # some write into the working folder
     scratch.mkdir()

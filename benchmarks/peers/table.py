@@ -75,8 +75,13 @@ def make_rows(
         if graph.path is None:
             rows.append({**common, "runtime": None, "failed": graph.reason})
             continue
-        common["size_bytes"] = _size_bytes(graph.path)
-        rows += [{**common, **_measured(one, candidates, timings)} for one in own]
+        common["size_bytes"] = sum(file.stat().st_size for file in graph.files)
+        told: set[str] = set()
+        for candidate in own:
+            row = {**common, **_measured(candidate, candidates, timings)}
+            if row["failed"] is None or row["failed"] not in told:  # once for both hints
+                rows.append(row)
+            told.add(row["failed"])
     return rows
 
 
@@ -176,15 +181,6 @@ def _page(name: str, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
         f"{said if images else 'random weights: speed alone'}. {facts['threads']} threads, "
         f"{facts['rounds']} rounds, load of other programs during the timing: {busy}.\n\n"
         f"{render(rows)}\n{_NOTES}"
-    )
-
-
-def _size_bytes(graph: Path) -> int:
-    """With its external data, which lies beside it and is called like it."""
-    return sum(
-        file.stat().st_size
-        for file in graph.parent.iterdir()
-        if file == graph or file.name.startswith((f"{graph.name}_", f"{graph.name}."))
     )
 
 

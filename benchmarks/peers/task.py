@@ -43,6 +43,14 @@ class Graph:
         """Unique within a run."""
         return f"{self.tool}, {self.variant}"
 
+    @property
+    def files(self) -> list[Path]:
+        """The graph, and its weights where they lie beside it; none where it failed."""
+        if self.path is None:
+            return []
+        beside = self.path.parent.glob(f"{self.path.stem}.*")
+        return sorted(file for file in beside if file.suffix != ".json")
+
 
 @dataclass(frozen=True)
 class Task:

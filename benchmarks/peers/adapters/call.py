@@ -4,7 +4,8 @@ An adapter is a script for an interpreter that has its tool installed, and nothi
 
     python ADAPTER MODEL.onnx CALIBRATION.npy OUT.onnx VARIANT
 
-It writes OUT.onnx and OUT.json. Imports are not part of the seconds, in no tool.
+It writes OUT.onnx, or what else OUT is called, and OUT.json. Imports are not part of the
+seconds, in no tool.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Call:
     @property
     def input_name(self) -> str:
         """Of the one input."""
-        return str(onnx.load(str(self.model), load_external_data=False).graph.input[0].name)
+        proto = onnx.load(str(self.model), load_external_data=False)
+        return str(proto.graph.input[0].name)
 
 
 class Reader:

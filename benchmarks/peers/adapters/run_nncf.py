@@ -1,4 +1,4 @@
-"""NNCF's `nncf.quantize` on the ONNX graph, with its defaults."""
+"""NNCF's `nncf.quantize` on the ONNX graph or, for an `.xml`, on OpenVINO's of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import nncf
 import onnx
+import openvino
 from call import Call, serve
 
 _VARIANTS: dict[str, dict[str, Any]] = {
@@ -20,11 +21,15 @@ def quantize(call: Call) -> None:
     name = call.input_name
     dataset = nncf.Dataset(call.images, lambda image: {name: image[None]})
     settings = _VARIANTS[call.variant]
-    made = nncf.quantize(
-        onnx.load(str(call.model)), dataset, subset_size=len(call.images), **settings
-    )
-    onnx.save(made, str(call.out))
+    count = len(call.images)
+    if call.out.suffix == ".xml":
+        model = openvino.Core().read_model(call.model)
+        made = nncf.quantize(model, dataset, subset_size=count, **settings)
+        openvino.save_model(made, call.out, compress_to_fp16=False)
+    else:
+        made = nncf.quantize(onnx.load(str(call.model)), dataset, subset_size=count, **settings)
+        onnx.save(made, str(call.out))
 
 
 if __name__ == "__main__":
-    serve(quantize, ["nncf", "onnx", "onnxruntime"])
+    serve(quantize, ["nncf", "onnx", "onnxruntime", "openvino"])
