@@ -1,7 +1,8 @@
 """Both runtimes as a user gets them who changes nothing but the number of threads.
 
 `onnxruntime` is a plain `InferenceSession`. The one setting is `session.force_spinning_stop`: its
-threads don't spin on after a run, into the turn of the next candidate.
+threads don't spin on after a run, into the turn of the next candidate. The batch stays dynamic,
+as exported: a fixed one changes nothing but makes NNCF's graphs a half slower (MatMulAddFusion).
 
 `openvino` has no precision hint: on a CPU with bfloat16 it computes in that what is float in
 the graph. `openvino f32` states float32. Both compile the batch in, which is worth 20 to 30 %,

@@ -28,8 +28,9 @@ _NOTES = """
 - Every graph is made from the same float export and the same calibration images; ours from the
   checkpoint behind that export. The drop, agreement and SQNR are against the raw FP32 graph in
   ORT on the same images.
-- ORT: a plain session. OpenVINO: default hints, batch compiled in; without a precision hint it
-  computes what is float in bfloat16 where the CPU can. Its f32 hint is shown for all as well.
+- ORT: a plain session, dynamic batch. OpenVINO: default hints, batch compiled in; without a
+  precision hint it computes what is float in bfloat16 where the CPU can. Its f32 hint is shown
+  for all as well.
 - Latency: batch 1, all rows interleaved in one process, in a new random order each round.
   `/ ours` is the median over the rounds of a row's latency by that of our fastest row, with its
   95 % interval; the last column by our fastest in that runtime. Above 1.00 we are faster.
