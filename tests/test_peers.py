@@ -185,3 +185,13 @@ def test_one_failure_in_both_hints_is_one_row(tmp_path):
     graph = Graph("peer", "defaults", write_graph(tmp_path / "g.onnx"), 1.0)
     candidates = [Candidate(graph, name, "no") for name in ("openvino", "openvino f32")]
     assert len(table.make_rows([graph], candidates, Timings({}, {}, {}, None))) == 1
+
+
+def test_random_weights_are_compared_by_speed_alone(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy, "available_configurations", lambda: ("onnxruntime",))
+    task.labels = None
+    candidates = accuracy.evaluate(task, [task.raw])
+    assert (candidates[0].reason, candidates[0].comparison) == (None, None)
+    timings = make_timings(candidates, [(1.0,) * 8])
+    target = table.write_results("tiny", task, [task.raw], candidates, timings, tmp_path)
+    assert "random weights: speed alone" in target.with_suffix(".md").read_text()
