@@ -44,7 +44,15 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import BenchmarkConfig
     from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeInfo
 
-__all__ = ["BenchmarkResult", "BenchmarkRow", "Candidate", "Ratio", "benchmark", "speedup"]
+__all__ = [
+    "BenchmarkResult",
+    "BenchmarkRow",
+    "Candidate",
+    "Ratio",
+    "benchmark",
+    "speedup",
+    "take_turns",
+]
 
 _MIN_INFERENCES = 3  # timed, per turn
 _MIN_SAMPLES_P90 = 100  # ten values beyond a percentile, or it is an anecdote
@@ -158,7 +166,7 @@ def benchmark(
             shown = track(candidates, f"memory, batch {batch}", len(candidates))
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
         before = read_cpu_clock()
-        times = _take_turns(models, inputs, config, seed, track)
+        times = take_turns(models, inputs, config, seed, track)
         load = other_load_pct(before, read_cpu_clock())
         loads += [] if load is None else [load]
         for candidate, model, rounds_ms, peak in zip(
@@ -205,14 +213,25 @@ def _try_memory(
         return None
 
 
-def _take_turns(
+def take_turns(
     models: Sequence[Runtime],
     inputs: NDArray[np.float32],
     config: BenchmarkConfig,
     seed: int,
     track: Track,
 ) -> list[list[list[float]]]:
-    """Time every model in every round: milliseconds by model, round and inference."""
+    """Time every model in every round, in a new random order each.
+
+    Args:
+        models: Loaded.
+        inputs: float32[N, C, H, W], given to every model.
+        config: Rounds, warm-up, milliseconds per turn.
+        seed: Of the order.
+        track: Shows the rounds.
+
+    Returns:
+        Milliseconds by model, round and inference.
+    """
     shuffle = random.Random(seed).shuffle
     times: list[list[list[float]]] = [[] for _ in models]
     with _no_garbage_collection():
