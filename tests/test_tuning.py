@@ -148,6 +148,13 @@ def test_of_plans_as_fast_the_exact_one_with_the_usual_settings_wins():
     assert "ENABLE_CPU_PINNING=NO" in trials[1].reason
 
 
+def test_dynamic_ranges_have_to_earn_their_place():
+    static = replace(trial("nhwc", 1.005, 0.0, 268, (0.99, 1.02)), plan=Plan("nhwc", "inner"))
+    plan = Plan("nhwc", "inner", format="onnxruntime_dynamic")
+    dynamic = replace(trial("nhwc", 1.0, 0.0, 243), plan=plan)
+    assert [one.won for one in choose([dynamic, static], 1.0)] == [False, True]
+
+
 def of_ranges(estimator, sqnr_db, drop=0.0):
     plan = Plan("conv", "inner", range_estimator=estimator)
     parity = Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=99.0)

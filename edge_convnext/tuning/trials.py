@@ -90,13 +90,18 @@ def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: floa
 
 
 def _complexity(one: Trial) -> tuple[int, int, float]:
-    """Nodes, what is not this package's default, and only then the latency."""
-    return one.nodes or 0, _named(one), one.lap.ratio if one.lap else 0.0
+    """What is not this package's default, nodes, and only then the latency."""
+    return _named(one), one.nodes or 0, one.lap.ratio if one.lap else 0.0
 
 
 def _named(one: Trial) -> int:
-    """What of a plan is not this package's default."""
-    return len(one.plan.settings) + (one.plan.gelu != "erf")
+    """What of a plan has to earn its place.
+
+    Settings, an approximation, and ranges of each inference: with those an image's logits depend
+    on the others of its batch.
+    """
+    dynamic = one.plan.format == "onnxruntime_dynamic"
+    return len(one.plan.settings) + (one.plan.gelu != "erf") + dynamic
 
 
 def _describe(one: Trial) -> str:
