@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from onnx import ModelProto, NodeProto
 
@@ -67,7 +67,7 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
         if len(node.input) > 2 and node.input[2]:
             node.input[2] = _restore(proto, float_wiring, original.input[2], f"{name}.bias")
         elif node.op_type == "MatMul":
-            _restore_bias(proto, wiring, float_wiring, node, original)
+            _restore_bias(proto, nodes, wiring, float_wiring, original)
     _drop_unread_pairs(proto)
     drop_unread_constants(proto)
     return proto
@@ -128,17 +128,14 @@ def _restore(proto: ModelProto, wiring: Wiring, constant: str, fresh: str) -> st
 
 def _restore_bias(
     proto: ModelProto,
+    nodes: Mapping[str, NodeProto],
     wiring: Wiring,
     float_wiring: Wiring,
-    node: NodeProto,
     original: NodeProto,
 ) -> None:
     """The bias of a MatMul is an Add of its own, which bias correction may have changed."""
-    for now, before in zip(
-        wiring.readers.get(node.output[0], ()),
-        float_wiring.readers.get(original.output[0], ()),
-        strict=True,
-    ):
+    for before in float_wiring.readers.get(original.output[0], ()):
+        now = nodes[before.name]  # a quantizer may lie between it and the product
         for position, (name, old) in enumerate(zip(now.input, before.input, strict=True)):
             if now.op_type == "Add" and name in wiring.constants and old in float_wiring.constants:
                 fresh = _restore(proto, float_wiring, old, f"{now.name}.{position}")

@@ -71,7 +71,7 @@ def test_a_transpose_behind_the_quantizer_is_kept(tmp_path):
     assert any(makers[node.input[0]].op_type == "Transpose" for node in operations)
     restored = keep_float(quantized, reference, names)
     onnx.checker.check_model(restored, full_check=True)
-    assert quantized_operations(restored) == []
+    assert quantized_operations(restored) == ()
     assert np.isfinite(infer(restored, tmp_path / "b.onnx")).all()
 
 
