@@ -26,7 +26,7 @@ from edge_convnext.tuning.trials import Trial
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
 Mode = Literal["quick", "full"]
-_QUICK_LIMIT_S = 90.0  # of the races of all runtimes; the graphs take about as long
+_QUICK_LIMIT_S = 60.0  # of the races of all runtimes; the graphs take longer
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def tune(
         recipe: The model, its data, and the accuracy budget. What it states of plans, such as
             `export.form`, is not searched.
         mode: `quick` leaves out placements that were slower wherever they were tried, and
-            stops racing after a minute and a half; `full` tries all, without a limit.
+            stops racing after a minute; `full` tries all, without a limit, and refines what wins.
         cache: Finished stages.
         track: Told of work that takes long.
         batch: Images per inference to tune for; None: the recipe's smallest.

@@ -49,7 +49,7 @@ class Search:
         self.other_load_pct = 0.0  # the most that other programs took of the CPU meanwhile
 
     def run(self, limit_s: float | None) -> tuple[list[Trial], str]:
-        """Race the plans, refine what wins, and choose its ranges; the winner comes first.
+        """Race the plans and, in full, refine what wins and its ranges; the winner comes first.
 
         Raises:
             EdgeConvNextError: No plan is left under what the recipe states, or none can be made.
@@ -67,10 +67,9 @@ class Search:
         if self.full:
             trials.remove(winner)
             again, _ = self._heat([winner.plan, *refined], _hints(winner), None, winner.plan)
-            trials = [replace(one, heat=2) for one in again] + trials
+            trials = self._choose_ranges([replace(one, heat=2) for one in again] + trials)
         else:
             trials += [self._untimed(plan, "not tried: tune in full") for plan in refined]
-        trials = self._choose_ranges(trials)
         trials += [self._untimed(one.plan, f"not tried: {one.reason}") for one in excluded]
         trials += [
             self._untimed(plan, f"not tried: {reason}")
