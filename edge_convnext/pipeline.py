@@ -203,13 +203,8 @@ def rank_build(
         ArtifactError: There is no report, the build has no INT8 graph, or can't be made again.
     """
     from edge_convnext.doctor import environment
-    from edge_convnext.report import Report
 
-    report = Report.read(folder / "report.json")
-    recipe = make_recipe(report.stated_recipe or report.recipe, str(folder / "report.json"))
-    if recipe.precision != "int8":
-        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
-    _require_files(folder, recipe)
+    report, recipe = _read_int8_build(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     prepared = prepare(recipe, store, environment()["versions"], track)
     known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
@@ -253,15 +248,8 @@ def recover_build(
     """
     from edge_convnext.doctor import environment
     from edge_convnext.publish import check_writable, publish
-    from edge_convnext.report import Report
 
-    report = Report.read(folder / "report.json")
-    stated = {**(overrides or {}), "recover.enabled": True}
-    built = report.stated_recipe or report.recipe
-    recipe = make_recipe(built, str(folder / "report.json"), stated)
-    if recipe.precision != "int8":
-        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
-    _require_files(folder, recipe)
+    _, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
     check_writable(out or folder)
     machine = environment()
     store = cache or Cache(default_cache_folder(os.environ))
@@ -269,6 +257,21 @@ def recover_build(
     if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
         raise ArtifactError(f"{folder}: {prepared.unrecovered}")
     return publish(_measure(prepared, machine), out or folder, None)
+
+
+def _read_int8_build(
+    folder: Path, overrides: Mapping[str, Any] | None = None
+) -> tuple[Report, Recipe]:
+    """The report of a finished INT8 build, and the recipe that makes it again."""
+    from edge_convnext.report import Report
+
+    path = folder / "report.json"
+    report = Report.read(path)
+    recipe = make_recipe(report.stated_recipe or report.recipe, str(path), overrides)
+    if recipe.precision != "int8":
+        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    _require_files(folder, recipe)
+    return report, recipe
 
 
 def verdict_batch(recipe: Recipe) -> int:
