@@ -147,7 +147,7 @@ def _advanced(nncf: ModuleType, config: QuantizeConfig) -> Any:
 def _range_estimator(nncf: ModuleType, config: QuantizeConfig) -> Any:
     estimators = nncf.quantization.range_estimator
     known = estimators.RangeEstimatorParametersSet
-    if config.activations_range_estimator in ("auto", "reconstruction"):
+    if config.own_ranges:
         return known.MINMAX  # a placeholder: `ranges` sets them
     if config.activations_range_estimator != "mean_quantile":
         return getattr(known, config.activations_range_estimator.upper())

@@ -89,15 +89,11 @@ def quantize(
     return OnnxModel(output, "int8", model.form, placement, quantized_ops)
 
 
-def _own_ranges(config: QuantizeConfig) -> bool:
-    return config.activations_range_estimator in ("auto", "reconstruction")
-
-
 def _for_nncf(
     images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
 ) -> list[NDArray[np.float32]]:
     """What NNCF has to see: one batch where nothing of what it measures is kept."""
-    own_ranges = _own_ranges(config) and placement != "all"
+    own_ranges = config.own_ranges and placement != "all"
     return images[:1] if own_ranges and config.disable_bias_correction else images
 
 
@@ -109,7 +105,7 @@ def _set_ranges(
     activation_type: ActivationType,
 ) -> None:
     """Replace NNCF's ranges where they are to be chosen by error, or to be asymmetric."""
-    clip = _own_ranges(config)
+    clip = config.own_ranges
     if not clip and activation_type == "int8":
         return
     from edge_convnext.ranges import choose_ranges, set_ranges

@@ -168,6 +168,11 @@ class QuantizeConfig(Section):
     ignored_names: tuple[str, ...] = ()  # node names kept in float
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
 
+    @property
+    def own_ranges(self) -> bool:
+        """Whether ranges are this project's; without a plan, `auto` means so."""
+        return self.activations_range_estimator in ("auto", "reconstruction")
+
 
 class RecoverConfig(Section):
     """The `recover:` section: fine-tuning of an INT8 graph, taught by the float one."""
