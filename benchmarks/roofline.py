@@ -57,7 +57,8 @@ _TRIAD_MIB = (1, 2, 4, 8, 16, 64, 256)  # of the three arrays together
 _STACKED = 6  # convolutions, so that quantizing the input does not count
 _CONV_SHAPES = ((256, 56), (512, 28), (1024, 14))  # channels, height and width
 _PRODUCT_SIZE = 1024
-_PRODUCTS = {"Conv", "MatMul", "Gemm", "MatMulIntegerToFloat"}
+_FUSED = {"MatMulIntegerToFloat", "DynamicQuantizeMatMul"}  # INT8 products of ONNX Runtime's own
+_PRODUCTS = {"Conv", "MatMul", "Gemm"} | _FUSED
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def count_macs(model: ModelProto, batch: int) -> Macs:
             transposed = any(a.name == "transB" and a.i for a in node.attribute)
             count = math.prod(output) * weight[-1 if transposed else -2]
         reads = [makers[value].op_type for value in node.input[:2] if value in makers]
-        if node.op_type == "MatMulIntegerToFloat" or reads == ["DequantizeLinear"] * 2:
+        if node.op_type in _FUSED or reads == ["DequantizeLinear"] * 2:
             int8 += count
         else:
             floating += count
@@ -329,7 +330,7 @@ def _shapes(model: ModelProto) -> dict[str, list[int]]:
     known = onnx.ModelProto()
     known.CopyFrom(model)
     for node in known.graph.node:  # so that shape inference goes on behind them
-        if node.op_type == "MatMulIntegerToFloat":
+        if node.op_type in _FUSED:
             node.op_type, node.domain = "MatMul", ""
             del node.input[2:]
     inferred = onnx.shape_inference.infer_shapes(known, data_prop=True)
@@ -357,10 +358,10 @@ def _call(path: Path, runtime: Any, threads: int, hint: Any, images: Any) -> Cal
         settings.add_session_config_entry("session.force_spinning_stop", "1")
         session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
         return lambda: session.run(None, {"images": images})
-    import openvino
+    from edge_convnext.runtimes.ov import shared_core  # more than one per process is not safe
 
     options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
-    request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
+    request = shared_core().compile_model(path, "CPU", options).create_infer_request()
     return lambda: request.infer({0: images}, share_inputs=True, share_outputs=True)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge_convnext.errors import ArtifactError, QuantizationError
+from edge_convnext.errors import QuantizationError
+from edge_convnext.graph_file import read_proto
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -53,17 +54,9 @@ def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     Raises:
         ArtifactError: Missing, or not ONNX.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
-
     from edge_convnext.qdq import Wiring
 
-    try:
-        proto = onnx.load(str(path))
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    proto = read_proto(path)
     rules = {"rtx": _lint_rtx, "onnxruntime": _lint_onnxruntime, "openvino": _lint_openvino}
     return tuple(rules[target](proto, Wiring(proto)))
 

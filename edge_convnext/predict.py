@@ -22,6 +22,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.files import sha256_file
+from edge_convnext.graph_file import read_proto
 from edge_convnext.progress import Track, untracked
 from edge_convnext.runtimes import (
     PrecisionHint,
@@ -139,20 +140,12 @@ def read_metadata(path: Path) -> Metadata:
     Raises:
         ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
     """
-    import onnx
-    from google.protobuf.message import DecodeError  # what onnx.load raises
-
     if path.suffix == ".engine":
         raise ArtifactError(
             f"{path}: an engine runs on the NVIDIA GPU it was built for, through TensorRT; "
             "here, pass the ONNX model beside it"
         )
-    try:
-        proto = onnx.load(str(path), load_external_data=False)
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    proto = read_proto(path, weights=False)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     info = ModelInfo.from_metadata(metadata, path)
     fields = json.loads(metadata[METADATA_KEY])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.errors import ArtifactError, MissingDependencyError, TrainingError
 from edge_convnext.files import atomic_path
+from edge_convnext.graph_file import infer_proto, read_proto
 from edge_convnext.metrics import compare_logits
 from edge_convnext.progress import Track, untracked
 
@@ -87,7 +88,7 @@ def recover(
         ) from error
     from edge_convnext.graph_module import GraphModule, write_back
 
-    proto, original = _read(quantized.path), _read(reference.path)
+    proto, original = read_proto(quantized.path), read_proto(reference.path)
     student, teacher = GraphModule(proto, original), GraphModule(original)
     split = max(len(images) - len(images) // 5, 1)
     learning, apart = images[:split], images[split:]
@@ -180,21 +181,7 @@ def _ratio_db(parity: Parity) -> float:
     return math.inf if parity.sqnr_db is None else parity.sqnr_db
 
 
-def _read(path: Path) -> ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        return onnx.load(str(path))
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
-
-
 def _logits(proto: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    from edge_convnext.sensitivity import infer_proto
-
     pieces: Sequence[NDArray[np.float32]] = [
         images[start : start + 64] for start in range(0, len(images), 64)
     ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.errors import ArtifactError
+from edge_convnext.graph_file import infer_proto, read_proto
 from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from onnx import ModelProto
 
-__all__ = ["Sensitivity", "infer_proto", "rank_operations"]
+__all__ = ["Sensitivity", "rank_operations"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def rank_operations(
     from edge_convnext.fallback import keep_float, quantized_operations
     from edge_convnext.metrics import compare_logits
 
-    proto, original = _read(quantized), _read(reference)
+    proto, original = read_proto(quantized), read_proto(reference)
     names = quantized_operations(proto)
     if not names:
         raise ArtifactError(f"{quantized}: has no quantized operation; pass an INT8 Q/DQ graph")
@@ -82,31 +82,3 @@ def rank_operations(
         for (name, alone, spared), own in zip(found, noise, strict=True)
     ]  # fmt: skip
     return tuple(sorted(ranked, key=lambda one: -one.noise_share_pct))
-
-
-def _read(path: Path) -> ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        return onnx.load(str(path))
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
-
-
-def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Logits of a graph that is not on disk, in ONNX Runtime."""
-    import tempfile
-    from pathlib import Path
-
-    import numpy as np
-
-    from edge_convnext.runtimes import RuntimeOptions, load_runtime
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(proto.SerializeToString())
-        runtime = load_runtime("onnxruntime", path, RuntimeOptions())
-        return np.concatenate([runtime.infer(batch) for batch in batches])

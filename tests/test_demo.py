@@ -32,7 +32,7 @@ def test_the_demo_builds_a_measured_int8_model(tmp_path):
     assert report.accuracy.fp32.top1_pct >= 97.0
     assert report.accuracy.top1_drop_pp <= 0.5
     assert report.accuracy.agreement_pct >= 99.0
-    # 24 pointwise convolutions and 3 downsampling ones: the tuned plan leaves stem and head in float.
+    # 24 pointwise convolutions and 3 of downsampling: the plan leaves stem and head in float.
     assert report.stage("quantize").variants[0].quantized_ops == 27
     for file in report.outputs:
         assert sha256_file(folder / file.path) == file.sha256

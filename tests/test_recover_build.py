@@ -21,11 +21,11 @@ from edge_convnext.cli import main
 from edge_convnext.convnext import architecture
 from edge_convnext.data import decode_image
 from edge_convnext.doctor import environment
+from edge_convnext.graph_file import infer_proto
 from edge_convnext.pipeline import prepare, rank_build
 from edge_convnext.progress import untracked
 from edge_convnext.recipe import load_recipe, make_recipe
 from edge_convnext.report import Report
-from edge_convnext.sensitivity import infer_proto
 
 CLASSES = ("ant", "bee", "cat")
 TRAIN, VAL, CALIBRATION = 8, 3, 6  # images: per class, per class, drawn

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge_convnext.errors import InferenceError
 from edge_convnext.runtimes import RuntimeInfo, available_runtimes
 from edge_convnext.runtimes.interface import as_logits, one_line
-from edge_convnext.runtimes.ov import _core, supports_bf16
+from edge_convnext.runtimes.ov import shared_core, supports_bf16
 
 __all__ = ["Configuration", "available_configurations", "load"]
 
@@ -70,7 +70,7 @@ class _Loaded:
         self._run = lambda images: session.run(None, {name: images})[0]
 
     def _load_openvino(self, path: Path) -> None:
-        core = _core()
+        core = shared_core()
         model = core.read_model(path)
         shape = model.input(0).partial_shape
         shape[0] = self._batch

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OpenVino", "supports_bf16"]
+__all__ = ["OpenVino", "shared_core", "supports_bf16"]
 
 _DEVICE = "CPU"
 
@@ -40,7 +40,7 @@ def supports_bf16() -> bool:
     Raises:
         MissingDependencyError: openvino is not installed.
     """
-    return "BF16" in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in shared_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVino:
@@ -58,7 +58,7 @@ class OpenVino:
     _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # of a subclass
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
-        core = _core()
+        core = shared_core()
         self._path = require_file(path)
         self._version = str(_import_openvino().__version__).split("-")[0]
         hint = options.precision_hint or "f32"
@@ -119,7 +119,7 @@ class OpenVino:
 
 
 @cache
-def _core() -> Any:
+def shared_core() -> Any:
     """The one Core of this process.
 
     Each Core's CPU plugin gives the thread an alternate signal stack, and takes the memory back
