@@ -41,7 +41,8 @@ from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DIGITS, Recipe, TargetName, make_recipe
 from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.steps import Images, Step, Steps
+from edge_convnext.step import Images, Step
+from edge_convnext.steps import Steps
 
 if TYPE_CHECKING:
     from edge_convnext.report import Report

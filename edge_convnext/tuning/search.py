@@ -22,7 +22,7 @@ from edge_convnext.pipeline import Prepared, has_bf16
 from edge_convnext.plans import Plan
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, load_runtime
-from edge_convnext.steps import Images, Step
+from edge_convnext.step import Images, Step
 from edge_convnext.tuning.race import Lap, Rounds, run_race
 from edge_convnext.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
 from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy
