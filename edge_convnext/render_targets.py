@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -31,10 +31,18 @@ _WAYS: Mapping[DeliveryKind, str] = {
 }
 _SHORT: Mapping[DeliveryKind, str] = {
     "rtx_ahead": "RTX engine",
-    "on_board": "on the board",
+    "on_board": "on board",
     "onnx_only": "ONNX only",
 }
+_GENERATIONS = {
+    "Xavier": ("xavier-nx", "agx-xavier"),
+    "Orin": ("orin-nano", "orin-nx", "agx-orin"),
+    "Thor": ("thor",),
+}
 _UNITS = {"memory_gib": "GiB", "bandwidth_gb_s": "GB/s", "int8_dense_tops": "dense INT8 TOPS"}
+_WIDE = 100  # columns that whole tables need
+_LEFT_OUT_WHEN_NARROW = ("power", "DLA")
+_DLA_LEGEND = "DLA: cores; for a JetPack, whether its TensorRT uses them (this project does not)"
 _LEGEND = (
     f"{_UNVERIFIED}: unverified, from memory or without a source that says so",
     "a / b: without and with Super mode (JetPack 6.2 and later); INT8 TOPS: GPU alone, dense",
@@ -46,15 +54,16 @@ def print_targets(shown: table.Table, console: Console) -> None:
     """Print every device, every JetPack, and what this project can do with them."""
     show = printer(console)
     show(Text("Devices", style="bold"))
-    show(_device_table(shown.devices))
+    narrow = _is_narrow(console)
+    show(_device_table(shown.devices, narrow))
     show(Text("\nJetPack", style="bold"))
-    show(_jetpack_table(shown.jetpacks))
+    show(_jetpack_table(shown.jetpacks, narrow))
     show(Text())
     ways = {way.kind: way for way in map(deliver, shown.devices)}
     for kind, short in _SHORT.items():
         status = ways[kind].status
         show(Text(f"{short}: {_WAYS[kind]}{f' ({status})' if status else ''}"))
-    for line in _LEGEND:
+    for line in _LEGEND if narrow else (*_LEGEND, _DLA_LEGEND):
         show(Text(line, style="dim"))
 
 
@@ -75,7 +84,7 @@ def print_device(device: table.Device, shown: table.Table, console: Console) -> 
         show(Text(advice.text))
     if rows:
         show(Text("\nJetPack", style="bold"))
-        show(_jetpack_table(rows))
+        show(_jetpack_table(rows, _is_narrow(console)))
         notes = _grid(3)
         for row in rows:
             notes.add_row(row.title, row.note or "", _keys_text(row))
@@ -90,11 +99,16 @@ def print_device(device: table.Device, shown: table.Table, console: Console) -> 
     show(sources)
 
 
-def _device_table(devices: Iterable[table.Device]) -> Table:
-    sheet = _sheet(("device", "cc", "GiB", "GB/s", "INT8 TOPS", "DLA", "power", "here"), "lrrrrrll")
+def _is_narrow(console: Console) -> bool:
+    return console.is_terminal and console.width < _WIDE
+
+
+def _device_table(devices: Iterable[table.Device], narrow: bool) -> Table:
+    names = ("device", "cc", "GiB", "GB/s", "INT8 TOPS", "DLA", "power", "here")
+    rows = []
     for device in devices:
         boost, memory, peak, power = device.boost, device.memory, device.peak, device.power
-        sheet.add_row(
+        cells = (
             device.name,
             _marked(device.compute.capability, device.compute),
             _marked(memory.memory_gib, memory),
@@ -112,26 +126,39 @@ def _device_table(devices: Iterable[table.Device]) -> Table:
             ),
             _SHORT[deliver(device).kind],
         )
-    return sheet
+        rows.append(cells)
+    return _sheet(names, "lrrrrrll", rows, narrow)
 
 
-def _jetpack_table(jetpacks: Iterable[table.Jetpack]) -> Table:
-    names = ("JetPack", "Jetson Linux", "CUDA", "TensorRT", "Python", "boards", "DLA of", "here")
-    sheet = _sheet(names, "llrrrlll")
+def _jetpack_table(jetpacks: Iterable[table.Jetpack], narrow: bool) -> Table:
+    names = ("JetPack", "Jetson Linux", "CUDA", "TensorRT", "Python", "boards", "DLA", "here")
+    rows = []
     for row in jetpacks:
         releases = list(row.releases)
         ends = releases[0] if len(releases) == 1 else f"{releases[0]} to {releases[-1]}"
-        sheet.add_row(
+        cells = (
             _marked(row.title, row),
             ends,
             row.cuda,
             row.tensorrt,
             row.python,
-            ", ".join(row.families),
-            ", ".join(row.dla_families) or "none",
+            _boards_text(row.families),
+            "yes" if row.dla_families else "no",
             _SHORT[deliver_to_board(row).kind],
         )
-    return sheet
+        rows.append(cells)
+    return _sheet(names, "llrrrlll", rows, narrow)
+
+
+def _boards_text(families: Sequence[str]) -> str:
+    """Families by name; a generation's name where all of its families are there."""
+    left = list(families)
+    names = []
+    for generation, members in _GENERATIONS.items():
+        if set(members) <= set(left):
+            names.append(generation)
+            left = [family for family in left if family not in members]
+    return ", ".join([*left, *names])
 
 
 def _values_text(fact: table.Fact) -> str:
@@ -171,10 +198,19 @@ def _pair(plain: Text | str, boost: table.Boost | None, boosted: object) -> Text
     )
 
 
-def _sheet(names: Sequence[str], sides: str) -> Table:
-    sheet = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name, side in zip(names, sides, strict=True):
-        sheet.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+def _sheet(
+    names: Sequence[str], sides: str, rows: Iterable[Sequence[str | Text]], narrow: bool
+) -> Table:
+    left_out = _LEFT_OUT_WHEN_NARROW if narrow else ()
+    kept = [position for position, name in enumerate(names) if name not in left_out]
+    gap = 1 if narrow else 2
+    sheet = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    for position in kept:
+        justify: Literal["left", "right"] = "right" if sides[position] == "r" else "left"
+        # Only power modes have words to break a line at.
+        sheet.add_column(names[position], justify=justify, no_wrap=names[position] != "power")
+    for cells in rows:
+        sheet.add_row(*(cells[position] for position in kept))
     return sheet
 
 
