@@ -17,7 +17,7 @@ from types import FrameType
 import typer
 
 from edge_convnext import __version__
-from edge_convnext.cli import build, inform, recover, run, sensitivity, train, tune
+from edge_convnext.cli import build, inform, recover, run, sensitivity, targets, train, tune
 from edge_convnext.errors import EdgeConvNextError
 
 __all__ = ["app", "main"]
@@ -61,6 +61,7 @@ app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
+app.command("targets")(targets.targets)
 app.command("doctor")(inform.doctor)
 app.add_typer(inform.cache_app, name="cache")
 
