@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
+from edge_convnext.contention import QUIET_PCT
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
 
 __all__ = ["assemble_report"]
-
-_QUIET_PCT = 10.0
 
 
 def assemble_report(
@@ -112,7 +111,7 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
     load = outcome.timings.other_load_pct if outcome.timings else None
-    if load is not None and load > _QUIET_PCT:
+    if load is not None and load > QUIET_PCT:
         notes.append(
             f"Other programs took {load:.0f} % of the CPU during the timings: "
             "repeat `build` on an idle machine before you trust a speed-up."

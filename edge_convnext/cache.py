@@ -132,6 +132,10 @@ class Cache:
         """Whether an entry is there; `run` still checks its hashes."""
         return (self.root / stage / key / _ENTRY).is_file()
 
+    def forget(self, stage: str, key: str) -> None:
+        """Remove an entry: what it holds does not stand for a later run."""
+        shutil.rmtree(self.root / stage / key, ignore_errors=True)
+
     def usage(self) -> list[CacheUsage]:
         """Entries and bytes per stage, by name."""
         sizes: dict[str, list[int]] = {}

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CpuClock", "other_load_pct", "read_cpu_clock"]
+__all__ = ["QUIET_PCT", "CpuClock", "other_load_pct", "read_cpu_clock"]
+
+QUIET_PCT = 10.0  # past it, trust no speed
 
 _STAT = Path("/proc/stat")
 # user, nice, system, irq, softirq, steal; not idle, iowait, nor guest, which user includes

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from edge_convnext.summary import (
-    FOOTNOTE,
     MISSING,
     RECOVERY_HEADINGS,
     count,
+    footnote,
     graph_name,
     headings,
     number,
@@ -48,7 +48,7 @@ def to_markdown(report: Report) -> str:
         _md(title(report)) + ".",
         "## Result",
         _md_table(headings(report), (row.cells() for row in summary_rows(report))),
-        _md(FOOTNOTE) + ".",
+        _md(footnote(report)) + ".",
         *_md_classes(report),
         *_md_speed(report),
         *_md_recoveries(report),

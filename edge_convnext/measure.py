@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.artifacts import ModelInfo, OnnxModel, Precision, RuntimeName, Weights
-from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark, speedup
 from edge_convnext.data import ImageSet, iter_batches
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
+from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
@@ -29,6 +30,7 @@ __all__ = [
     "choose_option",
     "evaluate_options",
     "race_options",
+    "settle_float",
 ]
 
 _TORCH = "torch"
@@ -158,6 +160,34 @@ def choose_option(
     if timings is None:
         return own[0] if own else None
     return min(own, key=lambda option: timings.row(option.name, batch).latency_ms_p50, default=None)
+
+
+def settle_float(
+    recipe: Recipe,
+    options: Sequence[Option],
+    fastest: Option | None,
+    timings: BenchmarkResult | None,
+    batch: int,
+) -> Option | None:
+    """The float that ships: the form of the plan in force, unless another is faster for sure.
+
+    Which form won a race of near equals is noise, and the file should not depend on it: another
+    form takes its place only where it was faster beyond the interval over rounds.
+    """
+    if fastest is None:
+        return None
+    form = plan_for(recipe, fastest.runtime).form
+    wanted = ("fp32", form, fastest.runtime, fastest.hint)
+    planned = (
+        option
+        for option in options
+        if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
+    )
+    usual = next(planned, fastest)  # for an engine alone there is one float, in the engine's form
+    if timings is None or fastest.model.form == form:
+        return usual
+    ratio = speedup(timings, fastest.name, usual.name, batch)
+    return fastest if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
 
 
 def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:

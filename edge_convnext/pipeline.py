@@ -36,6 +36,7 @@ from edge_convnext.measure import (
     choose_option,
     evaluate_options,
     race_options,
+    settle_float,
 )
 from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
@@ -123,6 +124,7 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
     evaluation: Evaluation | None = None
     fallbacks: list[Fallback] = []
+    further: list[Option] = []  # of fallbacks
     if inputs.evaluation is not None:
         any_ships = recipe.precision == "fp32"  # whichever float form is fastest
         shippable = [option for option in options if option.may_ship or any_ships]
@@ -136,7 +138,7 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
         evaluation = evaluate(shippable)
         if recipe.evaluate.fallback and recipe.precision == "int8":
             fallbacks = hold_budget(steps, graphs, options, evaluation, evaluate, samples)
-            further = [option for one in fallbacks for option in one.options]
+            further += [option for one in fallbacks for option in one.options]
             if further:
                 options += further
                 evaluation = evaluate([*shippable, *further])
@@ -151,8 +153,14 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
 
     batch = verdict_batch(recipe)
     budget = recipe.evaluate.max_drop_pp
-    chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
-    best_float = choose_option(options, "fp32", timings, evaluation, budget, batch)
+    fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
+    best_float = settle_float(recipe, options, fastest, timings, batch)
+    if recipe.precision == "fp32":  # one float is shipped, and the report is about it
+        chosen = best_float
+    else:
+        chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
+    if evaluation is not None and best_float and best_float.name not in evaluation.options:
+        evaluation = evaluate([*shippable, *further, best_float])
     return Outcome(
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, engine, engine_status,
         engine_reason, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,

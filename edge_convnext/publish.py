@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.artifacts import Precision
-from edge_convnext.benchmark import speedup
 from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
-from edge_convnext.measure import Option
-from edge_convnext.plans import plan_for
 from edge_convnext.recipe import DIGITS
 
 if TYPE_CHECKING:
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
 
-__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish", "shipped_float"]
+__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish"]
 
 REPORT = "report.json"
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
@@ -85,8 +82,6 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     from edge_convnext.assemble import assemble_report
     from edge_convnext.markdown import to_markdown
 
-    if outcome.recipe.precision == "fp32":  # one float is shipped, and the report is about it
-        outcome = replace(outcome, chosen=shipped_float(outcome))
     folder.mkdir(parents=True, exist_ok=True)
     # The report first, the models last: at any moment the rest is known to be a build's.
     for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
@@ -125,35 +120,10 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
     return report
 
 
-def shipped_float(outcome: Outcome) -> Option | None:
-    """The float graph that `model.fp32.onnx` is: the best known form for the chosen runtime.
-
-    Which form won a race of near equals is noise, and the file should not depend on it: another
-    form takes its place only where it was faster beyond the interval over rounds.
-    """
-    best = outcome.best_float
-    if best is None:
-        return None
-    form = plan_for(outcome.recipe, best.runtime).form
-    planned = (
-        option
-        for option in outcome.options
-        if (option.model.precision, option.model.form, option.runtime)
-        == ("fp32", form, best.runtime)
-    )
-    usual = next(planned, best)  # for an engine alone there is one float, in the engine's form
-    if outcome.timings is None or best.model.form == form:
-        return usual
-    batch = min(row.batch for row in outcome.timings.rows)
-    ratio = speedup(outcome.timings, best.name, usual.name, batch)
-    return best if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
-
-
 def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
     """Copy graphs and engine; returns shipped file name by the artefact's digest."""
     names: dict[str, str] = {}
-    floating = shipped_float(outcome)
-    for option in (floating, outcome.chosen):
+    for option in (outcome.best_float, outcome.chosen):
         if option is not None and option.graph.digest not in names:
             name = f"model.{option.model.precision}.onnx"
             copy_atomic(option.model.path, folder / name)

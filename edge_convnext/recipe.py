@@ -367,7 +367,8 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key '{'.'.join(parts)}': did you mean '{meant}'?"
     where = _find_field(first["loc"])
     same = [each for each in errors if _find_field(each["loc"]) == where]
-    reasons = ", or ".join(dict.fromkeys(each["msg"].lower() for each in same))
+    messages = [each["msg"].lower().removeprefix("value error, ") for each in same]
+    reasons = ", or ".join(dict.fromkeys(messages))
     more = f" (and {len(errors) - len(same)} more)" if len(errors) > len(same) else ""
     return f"'{where}' is {first['input']!r}: {reasons}{more}"
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_convnext.summary import (
-    FOOTNOTE,
     RECOVERY_HEADINGS,
+    footnote,
     headings,
     number,
     plain,
@@ -63,7 +63,7 @@ def print_report(report: Report, console: Console) -> None:
         narrow = console.is_terminal and console.width < _WIDE
         show(Text())
         show(_summary_table(headings(report), rows, narrow))
-        show(Text(FOOTNOTE, style="dim"))
+        show(Text(footnote(report), style="dim"))
     show(Text())
     show(_stage_table(report.stages))
     if report.recoveries:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "FOOTNOTE",
     "MISSING",
     "RECOVERY_HEADINGS",
     "SummaryRow",
     "count",
+    "footnote",
     "graph_name",
     "headings",
     "number",
@@ -38,9 +38,6 @@ __all__ = [
 ]
 
 MISSING = "-"  # not measured
-FOOTNOTE = (
-    "reference: accuracy in torch, speed of the raw FP32 export in ONNX Runtime; b: batch size"
-)
 RECOVERY_HEADINGS = (
     "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
 )  # fmt: skip
@@ -173,6 +170,20 @@ def headings(report: Report) -> tuple[str, ...]:
         "vs raw",
         "MB",
     )
+
+
+def footnote(report: Report) -> str:
+    """How to read the summary table."""
+    small, _ = _batches(report)
+    text = (
+        "reference: accuracy in torch, speed of the raw FP32 export in ONNX Runtime; b: batch "
+        f"size; rows are the fastest at batch {small}"
+    )
+    benchmark = report.benchmark
+    if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
+        return text
+    low, high = benchmark.speedup_vs_raw_fp32_ci95
+    return f"{text}; vs raw: 95 % interval over rounds {low:.2f} to {high:.2f} where chosen"
 
 
 def title(report: Report) -> str:

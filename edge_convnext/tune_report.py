@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.contention import QUIET_PCT
 from edge_convnext.files import write_text_atomic
 from edge_convnext.plans import plan_fields
 from edge_convnext.tune import Mode, TuneResult, tune, tuned_recipe
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "TuneReport", "tune_to_files"]
 
 SCHEMA = "edge-convnext/tune/1"
-_QUIET_PCT = 10.0
 _SHOWN = 12  # trials per runtime in the terminal; tune.json has all
 
 
@@ -80,11 +80,17 @@ class TuneReport:
             for one in timed[:_SHOWN]:
                 table.add_row(*(Text(cell) for cell in _cells(one, _on_front(one, timed))))
             console.print(table, highlight=False)
-        if self.result.other_load_pct > _QUIET_PCT:
+        console.print(
+            "ms: in the last rung that a plan ran in. Rungs run at different times: compare the "
+            "ratios, which are paired by round. dB, drop: of the plans that were checked.",
+            style="dim",
+            highlight=False,
+        )
+        if self.result.other_load_pct > QUIET_PCT:
             console.print(
                 f"Other programs took up to {self.result.other_load_pct:.0f} % of the CPU during "
-                "the races: tune again on an idle machine (`edge-convnext cache prune` forgets "
-                "this one).",
+                "the races: tune again on an idle machine. What was timed meanwhile is not "
+                "remembered.",
                 highlight=False,
             )
 

@@ -94,7 +94,10 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None) -> tuple[bool | N
     if low > 1.0:
         return True, f"{name} has {ratio:.2f}x {measured}."
     if ratio > 1.0:
-        return False, f"{name} has {ratio:.2f}x {measured}: not faster beyond that interval."
+        return False, (
+            f"{name} has {ratio:.2f}x {measured}: not faster beyond that interval. More rounds on "
+            "an idle machine would tell."
+        )
     return False, f"{name} has {ratio:.2f}x {measured}: not faster."
 
 

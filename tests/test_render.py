@@ -37,6 +37,14 @@ def test_a_reference_that_is_the_best_float_is_listed_once():
     assert models == ["reference", "int8", "int8"]
 
 
+def test_the_ratio_to_the_raw_export_has_its_interval():
+    benchmark = {**BENCHMARK, "speedup_vs_raw_fp32_ci95": [2.1, 2.4]}
+    for text in (printed(example_report(benchmark=benchmark), 200), to_markdown(example_report())):
+        assert "vs raw: 95 % interval over rounds 2." in text
+    unpaired = {**BENCHMARK, "speedup_vs_raw_fp32_ci95": None}
+    assert "vs raw: 95" not in printed(example_report(benchmark=unpaired), 200)
+
+
 def test_what_was_not_measured_is_a_dash_or_left_out():
     untimed = summary_rows(example_report(**without_measurements("benchmark")))
     assert {row.latency_ms for row in untimed} == {"-"}

@@ -22,8 +22,8 @@ class Row:
 class Stopwatch:
     """Stands in for the benchmark; every label has a latency that the test states."""
 
-    def __init__(self, latency_ms):
-        self.latency_ms, self.raced = latency_ms, []
+    def __init__(self, latency_ms, other_load_pct=3.0):
+        self.latency_ms, self.other_load_pct, self.raced = latency_ms, other_load_pct, []
 
     def __call__(self, candidates, images, config, *_arguments, **_options):
         names = [candidate.name for candidate in candidates]
@@ -33,7 +33,7 @@ class Stopwatch:
             Row(name, self.latency_ms(name) * random.normal(1.0, 1e-4, config.rounds))
             for name in names
         ]
-        return BenchmarkResult(tuple(rows), (), 3.0)
+        return BenchmarkResult(tuple(rows), (), self.other_load_pct)
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,23 @@ def test_a_quick_search_calibrates_in_full_until_one_finalist_holds_the_budget(
     found = tune(recipe, "quick", cache)
     assert len([one for one in found.trials if one.parity is not None]) == 2
     assert not list(answers)
+
+
+@pytest.mark.slow
+def test_what_was_timed_under_load_is_not_remembered(root, cache, monkeypatch):
+    watch = Stopwatch(lambda name: 1.0 if "linear" in name else 3.0, other_load_pct=60.0)
+    monkeypatch.setattr(search, "benchmark", watch)
+    recipe = recipe_of(root)
+    # No other test races this batch size.
+    first = tune(recipe, "quick", cache, batch=2)
+    assert first.other_load_pct == 60.0
+    rungs = len(watch.raced)
+    tune(recipe, "quick", cache, batch=2)
+    assert len(watch.raced) > rungs
+    quiet = Stopwatch(watch.latency_ms)
+    monkeypatch.setattr(search, "benchmark", quiet)
+    tune(recipe, "quick", cache, batch=2)
+    assert quiet.raced
+    quiet.raced.clear()
+    tune(recipe, "quick", cache, batch=2)
+    assert not quiet.raced
