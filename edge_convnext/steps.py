@@ -241,7 +241,7 @@ class Steps:
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
-            "quantize/2",
+            "quantize/3",
             model=model.digest,
             placement=plan.placement,
             activation_type=plan.activation_type,
