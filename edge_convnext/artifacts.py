@@ -14,9 +14,11 @@ from edge_convnext.errors import ArtifactError
 __all__ = [
     "METADATA_KEY",
     "ActivationType",
+    "CpuFormName",
     "Engine",
     "FormName",
     "GeluName",
+    "GpuFormName",
     "GraphFormat",
     "Interpolation",
     "ModelInfo",
@@ -32,7 +34,16 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-FormName = Literal["raw", "linear", "conv", "conv_moments", "nhwc"]
+CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
+GpuFormName = Literal[
+    "mixed",
+    "expand",
+    "weights_expand",
+    "weights_mixed",
+    "product_expand",
+    "product_mixed",
+]
+FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
 PlacementName = Literal["inner", "pointwise", "weighted", "all"]
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel

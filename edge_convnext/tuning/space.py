@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.artifacts import (
     ActivationType,
-    FormName,
+    CpuFormName,
     GraphFormat,
     RangeEstimator,
     RuntimeName,
@@ -29,7 +29,7 @@ __all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
-_FORMS: tuple[FormName, ...] = tuple(form for form in get_args(FormName) if form != "raw")
+_FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
 _QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
 _FULL_PLACEMENTS: tuple[PlacementName, ...] = (*_QUICK_PLACEMENTS, "weighted", "all")
 # They don't change latency; the others of NNCF's lie between the last two.
