@@ -40,12 +40,15 @@ GpuFormName = Literal[
     "expand",
     "weights_expand",
     "weights_mixed",
+    "late",
+    "late_mixed",
+    "late_product_mixed",
     "product_expand",
     "product_mixed",
 ]
 FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
-PlacementName = Literal["inner", "pointwise", "weighted", "all"]
+PlacementName = Literal["inner", "pointwise", "weighted", "all", "blocks", "late_blocks"]
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]

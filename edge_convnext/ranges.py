@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import ActivationType
     from edge_convnext.qdq import Wiring
 
-__all__ = ["choose_ranges", "set_ranges"]
+__all__ = ["choose_grid", "choose_ranges", "set_ranges"]
 
 _SHARES = tuple(np.geomspace(2.5, 0.25, 41))  # of the range seen that are tried
 
@@ -62,7 +62,9 @@ def choose_ranges(
     quantizers = _find_quantizers(quantized, reference)
     watched = {one.tensor: one.axis for one in quantizers}
     seen = observe(reference, watched, batches)
-    return {one.node: _choose(seen[one.tensor], one.energy, kind, clip) for one in quantizers}
+    return {
+        one.node: choose_grid(seen[one.tensor], one.energy, kind, clip=clip) for one in quantizers
+    }
 
 
 def set_ranges(proto: ModelProto, grids: dict[str, Grid]) -> None:
@@ -126,9 +128,17 @@ def _weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
     return energy
 
 
-def _choose(
-    seen: Activations, energy: NDArray[np.float32], kind: ActivationType, clip: bool
+def choose_grid(
+    seen: Activations, energy: NDArray[np.float32], kind: ActivationType, *, clip: bool
 ) -> Grid:
+    """Choose the grid of one tensor.
+
+    Args:
+        seen: Its values.
+        energy: [C], squares of the weights that read each channel, added up.
+        kind: Of the grid.
+        clip: Whether to search; otherwise the range is that of the values seen.
+    """
     low, high = float(seen.low.min()), float(seen.high.max())
     whole = make_grid(low, high, kind)
     if not clip:

@@ -41,6 +41,14 @@ def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
     return x + block.pwconv2(y.permute(0, 3, 1, 2))
 
 
+def late_weights(block: FoldedBlock, x: Tensor) -> Tensor:
+    """Product for pwconv1; GRN gives pwconv2's scale instead of another map."""
+    y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
+    y = block.act(block.pwconv1(y)).permute(0, 3, 1, 2)  # [N, 4C, H, W]
+    scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
+    return x + block.pwconv2(y, scale)
+
+
 def scaled_weights(block: FoldedBlock, x: Tensor) -> Tensor:
     """NCHW behind the norm; GRN gives pwconv2's scale instead of another map."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -123,6 +131,8 @@ _WEIGHTS = BlockForm(
     WeightScale,
     lambda before, after: ScaledConv(before, after, 1),
 )
+_LATE = replace(_WEIGHTS, join=late_weights, pointwise=nn.Linear)
+_LATE_PRODUCT = replace(_LATE, grn=BatchedWeightScale, pwconv2=ScaledProduct)
 _PRODUCT = replace(_WEIGHTS, grn=BatchedWeightScale, pwconv2=ScaledProduct)
 
 
@@ -140,9 +150,14 @@ GPU_FORMS: Mapping[GpuFormName, Form] = {
     "expand": _form(*[_EXPAND] * 4),
     "weights_expand": _form(_WEIGHTS, _WEIGHTS, _EXPAND, _EXPAND),
     "weights_mixed": _form(_WEIGHTS, _WEIGHTS, _MIXED, _MIXED),
+    "late": _form(*[_LATE] * 4),
+    "late_mixed": _form(_LATE, _LATE, _LATE, _MIXED),
+    "late_product_mixed": _form(_LATE_PRODUCT, _LATE_PRODUCT, _LATE_PRODUCT, _MIXED),
     "product_expand": _form(_PRODUCT, _PRODUCT, _EXPAND, _EXPAND),
     "product_mixed": _form(_PRODUCT, _PRODUCT, _MIXED, _MIXED),
 }
 
 # They compute weights per image: their graphs have a batch of 1.
-ONE_IMAGE_FORMS: frozenset[GpuFormName] = frozenset({"weights_expand", "weights_mixed"})
+ONE_IMAGE_FORMS: frozenset[GpuFormName] = frozenset(
+    {"weights_expand", "weights_mixed", "late", "late_mixed"}
+)
