@@ -172,6 +172,8 @@ class Engine:
     compute_capabilities: tuple[str, ...]
     kernels: int
     int8_kernels: int  # convolutions and matrix products with INT8 inputs
+    activation_bytes: int  # that one inference reads and writes, each tensor of a kernel once
+    weight_bytes: int
     build_seconds: float
 
 
