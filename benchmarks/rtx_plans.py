@@ -25,6 +25,8 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from edge_convnext.halve import halve_body
+
 from edge_convnext.artifacts import FormName, OnnxModel, PlacementName, Weights
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
@@ -32,7 +34,6 @@ from edge_convnext.doctor import environment
 from edge_convnext.engine import build_rtx_engine
 from edge_convnext.export import export_onnx
 from edge_convnext.fold import fold_weights
-from edge_convnext.halve import halve_body
 from edge_convnext.inputs import image_batches, prepare_inputs
 from edge_convnext.metrics import compare_logits
 from edge_convnext.place import place_qdq

@@ -201,14 +201,14 @@ def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) 
         ]
     )
     dequantized = f"{name}/Dequantize"
-    attributes = {} if per_tensor else {"axis": axis}
     pair = helper.make_node(
         "DequantizeLinear",
         [stored, scale_name, zero_name],
         [dequantized],
         name=dequantized,
-        **attributes,
     )
+    if not per_tensor:
+        pair.attribute.append(helper.make_attribute("axis", axis))
     position = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
     node.input[1] = dequantized
     proto.graph.node.insert(position, pair)

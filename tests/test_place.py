@@ -86,7 +86,8 @@ def test_a_product_gets_a_scale_per_output_and_a_convolution_one_alone(placed):
     shapes = {
         name: wiring.value(wiring.producer[node.input[1]].input[1]).shape
         for node in wiring.producer.values()
-        if (name := node.name).startswith("stages.1.blocks.0.pwconv") and node.op_type != "Add"
+        if node.op_type in ("Conv", "MatMul")
+        and (name := node.name).startswith("stages.1.blocks.0.pwconv")
     }
     assert shapes == {
         "stages.1.blocks.0.pwconv1/MatMul": (64,),

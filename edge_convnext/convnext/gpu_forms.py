@@ -38,7 +38,8 @@ def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
     """Product, then convolution: the residual addition fuses with the latter."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
     y = block.grn(block.act(block.pwconv1(y)))
-    return x + block.pwconv2(y.permute(0, 3, 1, 2))
+    y = block.pwconv2(y.permute(0, 3, 1, 2))
+    return x + y
 
 
 def late_weights(block: FoldedBlock, x: Tensor) -> Tensor:
@@ -46,7 +47,8 @@ def late_weights(block: FoldedBlock, x: Tensor) -> Tensor:
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
     y = block.act(block.pwconv1(y)).permute(0, 3, 1, 2)  # [N, 4C, H, W]
     scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
-    return x + block.pwconv2(y, scale)
+    y = block.pwconv2(y, scale)
+    return x + y
 
 
 def scaled_weights(block: FoldedBlock, x: Tensor) -> Tensor:
@@ -54,7 +56,8 @@ def scaled_weights(block: FoldedBlock, x: Tensor) -> Tensor:
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     y = block.act(block.pwconv1(y))  # [N, 4C, H, W]
     scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
-    return x + block.pwconv2(y, scale)
+    y = block.pwconv2(y, scale)
+    return x + y
 
 
 class ExpandedScaleNHWC(ScaleNHWC):
@@ -64,8 +67,8 @@ class ExpandedScaleNHWC(ScaleNHWC):
         wide = x.float()
         norm = torch.linalg.vector_norm(wide, dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
         mean = norm.expand_as(wide).mean(dim=-1, keepdim=True)  # [N, H, W, 1]
-        relative = norm / (mean + EPS)
-        return x * (self.gamma * relative + 1.0).to(x.dtype)
+        scale: Tensor = (self.gamma * (norm / (mean + EPS)) + 1.0).to(x.dtype)
+        return x * scale
 
 
 class WeightScale(ScaleNHWC):
@@ -92,7 +95,8 @@ class BatchedWeightScale(ScaleNHWC):
 
 def _map_norm(x: Tensor) -> Tensor:
     """L2 norm of each channel's map, [N, C, H, W] -> [N, C]; the reduction runs in NHWC."""
-    return torch.linalg.vector_norm(x.permute(0, 2, 3, 1).float(), dim=(1, 2))
+    norm: Tensor = torch.linalg.vector_norm(x.permute(0, 2, 3, 1).float(), dim=(1, 2))
+    return norm
 
 
 class ScaledConv(nn.Conv2d):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,6 +12,8 @@ from edge_convnext.convnext.model import PAPER, ConvNeXt, LayerNorm, Parts
 from edge_convnext.weights import read_state
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from edge_convnext.artifacts import FormName, Weights
@@ -77,8 +79,8 @@ def _parts(form: Form) -> Parts:
 
 
 def _find(name: FormName) -> Form:
-    forms: dict[str, Form] = {**FORMS, **GPU_FORMS}
-    return forms[name]
+    forms: tuple[Mapping[Any, Form], ...] = (FORMS, GPU_FORMS)
+    return next(known[name] for known in forms if name in known)
 
 
 def random_state(architecture: Architecture, seed: int) -> dict[str, Tensor]:
