@@ -173,14 +173,24 @@ class Prepared:
     unrecovered: str | None  # why no graph was fine-tuned
 
 
-def prepare(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Prepared:
-    """Run the stages from load to lower."""
+def prepare(
+    recipe: Recipe,
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    *,
+    fold_only: bool = False,
+) -> Prepared:
+    """Run the stages from load to lower; with `fold_only`, to fold."""
     recipe = _settle(recipe)
     steps = Steps(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track)
     targets, runtimes = _choose_targets(recipe)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
+    if fold_only:
+        folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+        return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded=folded), None)
     training, unrecovered = _choose_training(recipe, inputs, shown)
     graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration, training)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)

@@ -17,7 +17,17 @@ from types import FrameType
 import typer
 
 from edge_convnext import __version__
-from edge_convnext.cli import build, inform, inspect, recover, run, sensitivity, train, tune
+from edge_convnext.cli import (
+    build,
+    inform,
+    inspect,
+    recover,
+    run,
+    sensitivity,
+    targets,
+    train,
+    tune,
+)
 from edge_convnext.errors import EdgeConvNextError
 
 __all__ = ["app", "main"]
@@ -62,6 +72,7 @@ app.command("recover")(recover.recover)
 app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
+app.command("targets")(targets.targets)
 app.command("doctor")(inform.doctor)
 app.add_typer(inform.cache_app, name="cache")
 
