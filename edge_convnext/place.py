@@ -119,11 +119,13 @@ def _find_products(proto: ModelProto, wiring: Wiring, placement: PlacementName) 
 
 
 def _describe(wiring: Wiring, node: NodeProto) -> _Product:
+    from edge_convnext.ranges import weight_energy
+
     axis = 1 if node.op_type == "Conv" else -1
     activation, axis = _walk_up(wiring, node.input[0], axis)
     weight = node.input[1]
     if weight in wiring.constants:
-        return _Product(node, activation, axis, weight, _energy(wiring, node, weight), False)
+        return _Product(node, activation, axis, weight, weight_energy(wiring, node), False)
     computed, _ = _walk_up(wiring, weight, 0)
     factor = wiring.producer[computed]
     constant = next((name for name in factor.input if name in wiring.constants), None)
@@ -132,7 +134,7 @@ def _describe(wiring: Wiring, node: NodeProto) -> _Product:
             f"{node.name}: its weight is made by {factor.name}, which is no scaled constant; "
             "choose another form"
         )
-    return _Product(node, activation, axis, computed, _energy(wiring, node, constant), True)
+    return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
 
 
 def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
@@ -147,14 +149,11 @@ def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
     return tensor, axis
 
 
-def _energy(wiring: Wiring, node: NodeProto, weight: str) -> NDArray[np.float32]:
+def _computed_energy(wiring: Wiring, weight: str) -> NDArray[np.float32]:
+    """Of a weight [out, in, …] before it is scaled."""
     value = wiring.value(weight)
     assert value is not None  # the caller found it among the constants
-    # A product's constant is [in, out]; one that is scaled first is a linear's [out, in].
-    is_linear = node.op_type != "Conv" and weight == node.input[1]
-    first = value.ndim - 2 if is_linear else 1
-    others = tuple(axis for axis in range(value.ndim) if axis != first)
-    energy: NDArray[np.float32] = np.square(value).sum(axis=others)
+    energy: NDArray[np.float32] = np.square(value.reshape(*value.shape[:2])).sum(axis=0)
     return energy
 
 
@@ -172,7 +171,8 @@ def _insert_pair(proto: ModelProto, tensor: str, scale: float) -> None:
             numpy_helper.from_array(np.asarray(0, np.int8), zero_name),
         ]
     )
-    made = next(at for at, node in enumerate(proto.graph.node) if tensor in node.output)
+    makers = (at for at, node in enumerate(proto.graph.node) if tensor in node.output)
+    made = next(makers, -1)  # the images have none
     for offset, (kind, source, result) in enumerate(
         [("QuantizeLinear", tensor, quantized), ("DequantizeLinear", quantized, dequantized)]
     ):
@@ -184,9 +184,11 @@ def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) 
     """Store a weight as integers behind a DequantizeLinear."""
     from onnx import helper, numpy_helper
 
+    from edge_convnext.qdq import is_transposed
+
     name = node.input[1]
     weight = numpy_helper.to_array(next(one for one in proto.graph.initializer if one.name == name))
-    axis = 0 if node.op_type == "Conv" else weight.ndim - 1
+    axis = 0 if node.op_type == "Conv" or is_transposed(node) else weight.ndim - 1
     others = tuple(at for at in range(weight.ndim) if at != axis)
     largest = np.abs(weight).max() if per_tensor else np.abs(weight).max(axis=others, keepdims=True)
     scale = np.maximum(largest, _TINY).astype(np.float32) / np.float32(_WEIGHT_MAX)

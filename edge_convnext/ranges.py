@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_convnext.activations import Activations, observe
 from edge_convnext.affine import Grid, make_grid
+from edge_convnext.qdq import is_transposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import ActivationType
     from edge_convnext.qdq import Wiring
 
-__all__ = ["choose_grid", "choose_ranges", "set_ranges"]
+__all__ = ["choose_grid", "choose_ranges", "set_ranges", "weight_energy"]
 
 _SHARES = tuple(np.geomspace(2.5, 0.25, 41))  # of the range seen that are tried
 
@@ -104,7 +105,7 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
         quantize = wiring.producer.get(dequantize.input[0])
         if quantize is None:
             continue  # a constant, stored as integers
-        energy = _weight_energy(float_wiring, readers[node.name])
+        energy = weight_energy(float_wiring, readers[node.name])
         axis = 1 if node.op_type == "Conv" else -1
         before = found.get(quantize.name)
         if before is not None:
@@ -113,13 +114,14 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
     return list(found.values())
 
 
-def _weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
+def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
+    """Squares of the weights of a float product, added up by input channel."""
     weight = wiring.value(node.input[1])
     assert weight is not None  # it is quantized in the other graph
     if node.op_type == "Conv":
         groups = next((item.i for item in node.attribute if item.name == "group"), 1)
         first = 1 if groups == 1 else 0  # a depthwise weight is [C, 1, kh, kw]
-    elif node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute):
+    elif is_transposed(node):
         first = 1
     else:
         first = weight.ndim - 2

@@ -19,6 +19,7 @@ from edge_convnext.weights import save_weights
 
 CASES = {
     ("linear", "blocks"): 8,
+    ("linear", "pointwise"): 13,  # the images too
     ("mixed", "blocks"): 8,
     ("late", "blocks"): 8,
     ("late_product_mixed", "blocks"): 8,
