@@ -11,7 +11,8 @@ from edge_convnext.lower import has_products
 from edge_convnext.measure import Evaluation, Option
 from edge_convnext.plans import Plan
 from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.steps import Images, Steps
+from edge_convnext.step import Images
+from edge_convnext.steps import Steps
 
 __all__ = ["Fallback", "hold_budget", "rank_plan"]
 

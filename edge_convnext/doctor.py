@@ -21,6 +21,9 @@ from edge_convnext import __version__
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.runtimes.interface import usable_cores
+from edge_convnext.targets.board import Board, find_board
+from edge_convnext.targets.delivery import CLASSIC_TENSORRT
+from edge_convnext.targets.gpu import GpuTarget, match_gpu
 
 __all__ = [
     "Ability",
@@ -77,6 +80,7 @@ _ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2")
 _NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
 _NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
 _NVIDIA_SMI_TIMEOUT_S = 1.5
+_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it knows little there, and not every one has it
 _GIB = 1 << 30
 
 
@@ -126,7 +130,9 @@ class Examination:
     cores: int
     memory_bytes: int | None
     gpus: tuple[Gpu, ...]
-    jetson: str | None  # board and Jetson Linux release
+    gpu_targets: tuple[GpuTarget, ...]  # of GPUs in slots
+    jetson: str | None  # board, Jetson Linux release and power mode
+    board: Board | None  # the same Jetson in full
     packages: tuple[Package, ...]
     abilities: tuple[Ability, ...]
     cache_folder: str
@@ -139,7 +145,9 @@ def examine(root: Path = Path("/")) -> Examination:
         root: Of the file system whose `/proc` and `/etc` are read.
     """
     cpu_model, cpu_flags = _read_cpu(root)
-    gpus = _find_gpus()
+    board = find_board(root)
+    gpus = _find_gpus(_NVIDIA_SMI_TIMEOUT_S if board is None else _NVIDIA_SMI_TIMEOUT_JETSON_S)
+    slots = gpus if board is None else ()
     packages = _find_packages()
     return Examination(
         edge_convnext=__version__,
@@ -150,7 +158,9 @@ def examine(root: Path = Path("/")) -> Examination:
         cores=usable_cores(),
         memory_bytes=_memory_bytes(),
         gpus=gpus,
-        jetson=_find_jetson(root),
+        gpu_targets=tuple(match_gpu(gpu.name, gpu.compute_capability) for gpu in slots),
+        jetson=board.summary if board else None,
+        board=board,
         packages=packages,
         abilities=_find_abilities(packages),
         cache_folder=str(default_cache_folder(os.environ)),
@@ -227,7 +237,7 @@ def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
             "target",
             "tensorrt",
             works=False,
-            reason="not in this version: it builds engines of TensorRT for RTX only",
+            reason=CLASSIC_TENSORRT,
         ),
     )
 
@@ -250,14 +260,14 @@ def _memory_bytes() -> int | None:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _find_gpus() -> tuple[Gpu, ...]:
+def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
     command, layout = _NVIDIA_SMI
     try:
         answer = subprocess.run(
             [command, _NVIDIA_SMI_FIELDS, layout],
             capture_output=True,
             text=True,
-            timeout=_NVIDIA_SMI_TIMEOUT_S,
+            timeout=timeout_s,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
@@ -275,17 +285,6 @@ def _known(text: str) -> str | None:
 
 def _integer(text: str) -> int | None:
     return int(text) if text.strip().isdigit() else None
-
-
-def _find_jetson(root: Path) -> str | None:
-    """Such as "NVIDIA Jetson Orin Nano, Jetson Linux 36.4.3"; None on other machines."""
-    # "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: …"
-    release = _text(root / "etc/nv_tegra_release").replace(",", " ").split()
-    if "REVISION:" not in release[:-1] or len(release) < 2:
-        return None
-    revision = release[release.index("REVISION:") + 1]
-    board = _text(root / "proc/device-tree/model").strip("\0\n ") or "Jetson"
-    return f"{board}, Jetson Linux {release[1].lstrip('R')}.{revision}"
 
 
 def _text(path: Path) -> str:

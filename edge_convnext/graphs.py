@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName, Weights
 from edge_convnext.inputs import Inputs
@@ -13,7 +13,8 @@ from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.recover import Recovery
 from edge_convnext.runtimes import PrecisionHint
-from edge_convnext.steps import Images, Step, Steps
+from edge_convnext.step import Images, Step
+from edge_convnext.steps import Steps
 
 __all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
 
@@ -41,10 +42,7 @@ class Graphs:
         if recovered is None or not recovered.value.kept:
             return quantized
         # The same nodes: what the linter said of them holds.
-        return Step(
-            recovered.value.model, recovered.status, recovered.seconds, recovered.digest,
-            quantized.reason, recovered.parity,
-        )  # fmt: skip
+        return replace(recovered.of(recovered.value.model), reason=quantized.reason)
 
     def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
         """The graph of a plan as it leaves the last stage."""

@@ -38,7 +38,7 @@ from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
-from edge_convnext.steps import Images, Step, as_step
+from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
 __all__ = [

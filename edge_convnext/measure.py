@@ -16,7 +16,8 @@ from edge_convnext.evaluate import Comparison, Predictions, check_logits, compar
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.steps import Step, Steps
+from edge_convnext.step import Step
+from edge_convnext.steps import Steps
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes import PrecisionHint, Runtime

@@ -41,7 +41,8 @@ from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DIGITS, Recipe, TargetName, make_recipe
 from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.steps import Images, Step, Steps
+from edge_convnext.step import Images, Step
+from edge_convnext.steps import Steps
 
 if TYPE_CHECKING:
     from edge_convnext.report import Report
@@ -172,14 +173,24 @@ class Prepared:
     unrecovered: str | None  # why no graph was fine-tuned
 
 
-def prepare(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Prepared:
-    """Run the stages from load to lower."""
+def prepare(
+    recipe: Recipe,
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    *,
+    fold_only: bool = False,
+) -> Prepared:
+    """Run the stages from load to lower; with `fold_only`, to fold."""
     recipe = _settle(recipe)
     steps = Steps(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track)
     targets, runtimes = _choose_targets(recipe)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
+    if fold_only:
+        folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+        return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded=folded), None)
     training, unrecovered = _choose_training(recipe, inputs, shown)
     graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration, training)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)

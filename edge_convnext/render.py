@@ -1,4 +1,4 @@
-"""Print a report, or an examination of the machine, in the terminal.
+"""Print a report, timings, a profile or a ranking in the terminal.
 
 Text from outside (class names, paths, reasons) is never read as markup.
 """
@@ -13,7 +13,6 @@ from rich.text import Text
 
 from edge_convnext.summary import (
     FOOTNOTE,
-    MISSING,
     RECOVERY_HEADINGS,
     headings,
     number,
@@ -32,13 +31,19 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from edge_convnext.benchmark import BenchmarkRow
-    from edge_convnext.doctor import Examination
     from edge_convnext.profile import ModelProfile
     from edge_convnext.report import Report, StageReport
     from edge_convnext.sensitivity import Sensitivity
     from edge_convnext.summary import SummaryRow
 
-__all__ = ["print_examination", "print_profile", "print_ranking", "print_report", "print_rows"]
+__all__ = [
+    "grid",
+    "print_profile",
+    "print_ranking",
+    "print_report",
+    "print_rows",
+    "printer",
+]
 
 _PIPE_WIDTH = 120  # columns, where the output is not a terminal
 _WIDE = 100  # columns the whole summary needs
@@ -48,7 +53,7 @@ _STATUS_STYLE = {"done": "green", "cached": "green", "failed": "red"}
 
 def print_report(report: Report, console: Console) -> None:
     """Print the report for a person; the summary takes 100 columns, less with less detail."""
-    show = _printer(console)
+    show = printer(console)
     if report.banner:
         show(Text(f"{plain(report.banner)}\n", style="yellow"))
     show(Text(plain(title(report)), style="bold"))
@@ -65,9 +70,9 @@ def print_report(report: Report, console: Console) -> None:
         show(Text())
         show(_recovery_table(report))
     show(Text(f"\n{verdict_line(report)}", style=_verdict_style(report)))
-    show(_grid(((reason,) for reason in report.verdict.reasons), "l"))
+    show(grid(((reason,) for reason in report.verdict.reasons), "l"))
     show(Text(f"\nFiles in {plain(report.folder)}", style="bold"))
-    show(_grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
+    show(grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 
 
 def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
@@ -89,7 +94,7 @@ def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
             number(row.size_bytes / 1e6, 1),
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
         )
-    _printer(console)(table)
+    printer(console)(table)
 
 
 def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -> None:
@@ -107,12 +112,12 @@ def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -
             number(one.spared_sqnr_db, 1),
             number(one.spared_agreement_pct, 1),
         )
-    _printer(console)(table)
+    printer(console)(table)
 
 
 def print_profile(profile: ModelProfile, top: int, console: Console) -> None:
     """Print where the time of one graph goes: by part of the network, and its slowest layers."""
-    show = _printer(console)
+    show = printer(console)
     facts = f"batch {profile.batch}, {profile.threads} threads, {profile.inferences} inferences"
     where = f"{profile.runtime} {profile.version} {profile.precision_hint}"
     show(Text(f"{plain(profile.model)} in {where}, {facts}", style="bold"))
@@ -164,7 +169,8 @@ def _counts(counted: Sequence[tuple[str, int]]) -> Text:
     return Text(plain(", ".join(f"{name} ({count})" for name, count in counted)))
 
 
-def _printer(console: Console) -> Callable[[RenderableType], None]:
+def printer(console: Console) -> Callable[[RenderableType], None]:
+    """What prints a line or a table; a pipe gets the width that whole tables need."""
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
 
@@ -219,54 +225,11 @@ def _recovery_table(report: Report) -> Table:
     return table
 
 
-def _grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:
+def grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:
+    """Indented rows without a heading; `justify` has an `l` or an `r` for each column."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for side in justify:
         table.add_column(justify="right" if side == "r" else "left")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return Padding(table, (0, 0, 0, 2), expand=False)
-
-
-def print_examination(examination: Examination, console: Console) -> None:
-    """Print what `edge-convnext doctor` found."""
-    show = _printer(console)
-    show(Text("This machine", style="bold"))
-    show(_grid(_machine_rows(examination), "ll"))
-    show(Text("\nWhat works here", style="bold"))
-    works = [
-        (ability.kind, ability.name, "yes" if ability.works else "no", ability.reason or "")
-        for ability in examination.abilities
-    ]
-    show(_grid(works, "llll"))
-    show(Text("\nPackages", style="bold"))
-    packages = [
-        (
-            package.name,
-            package.version or "not installed",
-            "" if package.version else package.install,
-        )
-        for package in examination.packages
-    ]
-    show(_grid(packages, "lll"))
-
-
-def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
-    memory = examination.memory_bytes
-    rows = [
-        ("edge-convnext", examination.edge_convnext),
-        ("python", examination.python),
-        ("platform", examination.platform),
-        ("cpu", examination.cpu_model),
-        ("flags", " ".join(examination.cpu_flags) or MISSING),
-        ("cores", f"{examination.cores} usable"),
-        ("memory", f"{memory / (1 << 30):.1f} GiB" if memory else MISSING),
-    ]
-    for gpu in examination.gpus:
-        facts = (f"compute capability {gpu.compute_capability}", f"driver {gpu.driver}")
-        rows.append(("gpu", ", ".join((gpu.name, *facts))))
-    if not examination.gpus:
-        rows.append(("gpu", "no NVIDIA GPU found"))
-    if examination.jetson:
-        rows.append(("jetson", examination.jetson))
-    return [*rows, ("cache", examination.cache_folder)]

@@ -7,14 +7,12 @@ stage before on the same real images, and is cached with it: equal bytes give eq
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_convnext.artifacts import (
     Engine,
@@ -25,48 +23,29 @@ from edge_convnext.artifacts import (
     Weights,
 )
 from edge_convnext.cache import Cache, Entry, stage_key
-from edge_convnext.errors import ExportError, QuantizationError
+from edge_convnext.checks import (
+    Logits,
+    judge_lint,
+    lint_result,
+    onnx_logits,
+    parity_result,
+    torch_logits,
+)
 from edge_convnext.lint import LintTarget
 from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 from edge_convnext.recover import Recovery
 from edge_convnext.sensitivity import Sensitivity
+from edge_convnext.step import Images, Step, as_step
 
-__all__ = ["Images", "Step", "Steps", "as_step"]
+__all__ = ["Steps"]
 
-T = TypeVar("T")
-Status = Literal["done", "cached", "skipped"]
-Logits = NDArray[np.float32]
 _LOGITS = "logits.npy"
 # Over the largest logit. Rounding gives 1e-6; anything structural gives 1e-2 and more.
 _MAX_FOLD_ERROR = 1e-4
 _MAX_EXPORT_ERROR = 1e-3
 _MAX_LOWERING_ERROR = 2e-2  # a value between two steps may be rounded either way
-
-
-@dataclass(frozen=True)
-class Step(Generic[T]):
-    """What one run of one stage made, and how it went."""
-
-    value: T
-    status: Status
-    seconds: float
-    digest: str  # SHA-256 of the artefact
-    reason: str | None = None
-    parity: Parity | None = None
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images a stage may need: decoded only when it really runs.
-
-    `load` returns float32[n, C, S, S] batches and may be called more than once.
-    """
-
-    digest: str
-    count: int
-    load: Callable[[], Sequence[NDArray[np.float32]]]
 
 
 class Steps:
@@ -88,8 +67,11 @@ class Steps:
 
             folded = fold_weights(weights, folder / "folded.safetensors")
             batches = samples.load()
-            raw, linear = _torch(weights, "raw", batches), _torch(folded, "linear", batches)
-            return _parity_result(raw, linear, _MAX_FOLD_ERROR)
+            raw, linear = (
+                torch_logits(weights, "raw", batches),
+                torch_logits(folded, "linear", batches),
+            )
+            return parity_result(raw, linear, _MAX_FOLD_ERROR)
 
         key = stage_key(
             "fold/2",
@@ -114,8 +96,8 @@ class Steps:
             export_onnx(weights, form, precision, self.recipe.export, folder / name)
             batches = samples.load()
             limit = _MAX_EXPORT_ERROR if precision == "fp32" else None
-            exported = _onnx(folder / name, batches)
-            return _parity_result(_torch(weights, form, batches), exported, limit)
+            exported = onnx_logits(folder / name, batches)
+            return parity_result(torch_logits(weights, form, batches), exported, limit)
 
         key = stage_key(
             "export/2",
@@ -145,7 +127,9 @@ class Steps:
             outcome = simplify(before, batches[0], self.recipe.simplify, folder / name)
             if outcome.reason is not None:
                 raise _UnsimplifiedError(outcome.reason)
-            return _parity_result(_onnx(before.path, batches), _onnx(folder / name, batches))
+            return parity_result(
+                onnx_logits(before.path, batches), onnx_logits(folder / name, batches)
+            )
 
         key = stage_key(
             "simplify/2",
@@ -171,7 +155,7 @@ class Steps:
 
             made = use_tanh_gelu(before, folder / name)
             shown = samples.load()
-            return _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
+            return parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
 
         key = stage_key(
             "approximate/1",
@@ -197,8 +181,8 @@ class Steps:
                 folder / name,
             )  # fmt: skip
             shown = samples.load()
-            return _parity_result(
-                _onnx(before.path, shown), _onnx(made.path, shown), _MAX_EXPORT_ERROR
+            return parity_result(
+                onnx_logits(before.path, shown), onnx_logits(made.path, shown), _MAX_EXPORT_ERROR
             )
 
         key = stage_key(
@@ -236,8 +220,8 @@ class Steps:
                 self.track, plan.activation_type,
             )  # fmt: skip
             shown = samples.load()
-            parity = _parity_result(_onnx(before.path, shown), _onnx(made.path, shown))
-            findings = {target: _lint(made.path, target) for target in get_args(LintTarget)}
+            parity = parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
+            findings = {target: lint_result(made.path, target) for target in get_args(LintTarget)}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
@@ -257,7 +241,7 @@ class Steps:
         made = OnnxModel(
             entry.folder / name, "int8", before.form, plan.placement, entry.result["quantized_ops"]
         )
-        reason = _judge_lint(entry.result["lint"], targets)
+        reason = judge_lint(entry.result["lint"], targets)
         return replace(as_step(made, entry, name), reason=reason)
 
     def recover(
@@ -287,7 +271,9 @@ class Steps:
                 (folder / name).unlink()
                 return {"recovery": recovery}
             shown = samples.load()
-            parity = _parity_result(_onnx(reference.value.path, shown), _onnx(folder / name, shown))
+            parity = parity_result(
+                onnx_logits(reference.value.path, shown), onnx_logits(folder / name, shown)
+            )
             return {**parity, "recovery": recovery}
 
         key = stage_key(
@@ -355,7 +341,9 @@ class Steps:
             proto = keep_float(onnx.load(str(before.path)), original, names)
             onnx.save(proto, str(folder / name))
             shown = samples.load()
-            parity = _parity_result(_onnx(reference.value.path, shown), _onnx(folder / name, shown))
+            parity = parity_result(
+                onnx_logits(reference.value.path, shown), onnx_logits(folder / name, shown)
+            )
             return {**parity, "quantized_ops": len(quantized_operations(proto))}
 
         key = stage_key(
@@ -389,9 +377,9 @@ class Steps:
 
             made = lower_for_onnxruntime(before, folder / name, dynamic=dynamic)
             shown = samples.load()
-            expected = _onnx(reference.value.path if dynamic else before.path, shown)
+            expected = onnx_logits(reference.value.path if dynamic else before.path, shown)
             limit = None if dynamic else _MAX_LOWERING_ERROR
-            return _parity_result(expected, _onnx(made.path, shown), limit)
+            return parity_result(expected, onnx_logits(made.path, shown), limit)
 
         key = stage_key(
             "lower/2",
@@ -421,7 +409,7 @@ class Steps:
             return {"engine": {**asdict(built), "path": name}}
 
         key = stage_key(
-            "engine/1",
+            "engine/2",
             model=model.digest,
             config=self.recipe.engine.model_dump(mode="json", exclude={"timeout_s"}),
             tools=self._tools("edge-convnext", "tensorrt_rtx"),
@@ -496,73 +484,5 @@ class Steps:
         return {package: self.versions.get(package, "not installed") for package in packages}
 
 
-def as_step(value: T, entry: Entry, name: str) -> Step[T]:
-    """What a cache entry says of the stage run that it holds; `name` is the artefact's file."""
-    parity = entry.result.get("parity")
-    reason = entry.result.get("reason") or entry.rebuilt_because
-    return Step(
-        value,
-        "cached" if entry.cached else "done",
-        0.0 if entry.cached else entry.seconds,
-        entry.digests[name],
-        reason,
-        Parity(**parity) if parity else None,
-    )
-
-
 class _UnsimplifiedError(Exception):
     """Why the simplifier's output is not used."""
-
-
-def _lint(path: Path, target: LintTarget) -> dict[str, Any]:
-    """Warnings by rule, and the first error, of one target."""
-    from edge_convnext.lint import lint
-
-    findings = lint(path, target)
-    errors = [str(finding) for finding in findings if finding.severity == "error"]
-    warnings = Counter(one.rule for one in findings if one.severity == "warning")
-    return {"error": errors[0] if errors else None, "warnings": dict(warnings)}
-
-
-def _judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
-    """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
-    for target in targets:
-        if error := findings[target]["error"]:
-            raise QuantizationError(f"the quantized graph can't run on {target}: {error}")
-    warnings = [
-        f"{target} {rule} x{count}"
-        for target in targets
-        for rule, count in findings[target]["warnings"].items()
-    ]
-    return f"lint: {', '.join(warnings)}" if warnings else None
-
-
-def _parity_result(
-    reference: Logits, candidate: Logits, limit: float | None = None
-) -> dict[str, Any]:
-    """Compare two stages' logits; `limit` bounds the largest error over the largest logit."""
-    from edge_convnext.metrics import compare_logits
-
-    parity = compare_logits(reference, candidate)
-    if limit is not None and parity.max_abs_err > limit * float(np.abs(reference).max()):
-        raise ExportError(
-            f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
-            f"{parity.n_images} real images, which is no rounding: report it with the torch "
-            "version; --no-fold and another --opset may avoid it"
-        )
-    return {"parity": asdict(parity)}
-
-
-def _torch(weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    from edge_convnext.convnext.network import build_network
-    from edge_convnext.evaluate import predict
-    from edge_convnext.runtimes.pytorch import TorchRuntime
-
-    return predict(TorchRuntime(build_network(weights, form)), batches)
-
-
-def _onnx(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    from edge_convnext.evaluate import predict
-    from edge_convnext.runtimes import RuntimeOptions, load_runtime
-
-    return predict(load_runtime("onnxruntime", path, RuntimeOptions()), batches)

@@ -116,6 +116,8 @@ def test_a_built_model_runs_without_what_built_it(models, images, runtime):
         ("--version", 0),
         ("models", 0),
         ("recipes", 0),
+        ("targets", 0),
+        ("targets orin-nano-8gb", 0),
         ("doctor", 0),
         ("cache info", 0),
         ("cache prune", 0),
@@ -128,6 +130,7 @@ def test_a_built_model_runs_without_what_built_it(models, images, runtime):
         ("cache prune --older-than-days -1", 2),
         ("predict", 2),
         ("eval model.onnx", 2),
+        ("targets raspberry-pi", 3),
         ("build --recipe potatoe", 3),
         ("build --model attoo", 3),
         ("build --weights missing.pth --data missing", 3),
@@ -146,7 +149,9 @@ def test_the_exit_code_tells_usage_from_our_errors(call, tmp_path, line, code):
     assert not (tmp_path / "build").exists()
 
 
-@pytest.mark.parametrize("line", ["models", "recipes", "doctor", "cache info", "cache prune"])
+@pytest.mark.parametrize(
+    "line", ["models", "recipes", "targets", "doctor", "cache info", "cache prune"]
+)
 def test_json_is_one_document_alone_on_stdout(call, line):
     code, out, err = call(*line.split(), "--json")
     assert (code, err) == (0, "")

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, requires
 
 import pytest
+from recorded_boards import ORIN_NANO, ORIN_NX, write_tree
 
 from edge_convnext import doctor
 from edge_convnext.doctor import Gpu, environment, examine, installed_versions
@@ -101,17 +102,16 @@ def test_x86_flags_are_read_in_a_fixed_order(tmp_path):
 
 
 def test_a_jetson_is_recognised(tmp_path):
-    root = file_system(
-        tmp_path,
-        proc__cpuinfo="processor\t: 0\nFeatures\t: fp asimd asimddp crc32\n",
-        etc__nv_tegra_release="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic\n",
+    found = examine(write_tree(tmp_path, ORIN_NX))
+    assert found.jetson == (
+        "NVIDIA Jetson Orin NX Engineering Reference Developer Kit, Jetson Linux 36.3.0"
     )
-    model = root / "proc" / "device-tree" / "model"
-    model.parent.mkdir()
-    model.write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
-    found = examine(root)
-    assert found.jetson == "NVIDIA Jetson Orin Nano Developer Kit, Jetson Linux 36.4.3"
-    assert found.cpu_flags == ("asimd", "asimddp")
+    assert found.board.device == "orin-nx-16gb"
+    assert found.gpu_targets == ()
+    nano = examine(write_tree(tmp_path / "nano", ORIN_NANO))
+    assert nano.cpu_flags == ("asimd", "asimddp")
+    fields = json.loads(json.dumps(asdict(nano)))
+    assert fields["board"]["title"] == "Jetson Orin Nano 8 GB"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
@@ -134,7 +134,9 @@ def test_gpus_come_from_nvidia_smi_when_it_answers(tmp_path, monkeypatch, script
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(doctor, "_NVIDIA_SMI_TIMEOUT_S", 0.3)
-    assert examine().gpus == gpus
+    found = examine()
+    assert found.gpus == gpus
+    assert [target.gpu for target in found.gpu_targets] == [gpu.name for gpu in gpus]
 
 
 def test_the_fingerprint_tells_machines_apart_and_names_nobody():

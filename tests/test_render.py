@@ -8,8 +8,10 @@ from rich.console import Console
 
 from edge_convnext.doctor import Ability, Examination, Gpu, Package
 from edge_convnext.markdown import to_markdown
-from edge_convnext.render import print_examination, print_report, print_rows
+from edge_convnext.render import print_report, print_rows
+from edge_convnext.render_doctor import print_examination
 from edge_convnext.summary import summary_rows
+from edge_convnext.targets.gpu import match_gpu
 
 
 def printed(report, width=100, terminal=True):
@@ -142,7 +144,9 @@ EXAMINATION = Examination(
     cores=4,
     memory_bytes=8 << 30,
     gpus=(),
+    gpu_targets=(),
     jetson=None,
+    board=None,
     packages=(Package("rich", "15.0", None), Package("openvino", None, "openvino")),
     abilities=(Ability("target", "rtx", works=False, reason="no [rtx]"),),
     cache_folder="/home/someone/.cache/edge-convnext",
@@ -162,7 +166,11 @@ def test_the_examination_says_what_is_missing_and_how_to_get_it():
 def test_the_examination_shows_gpus_and_jetsons():
     gpu = Gpu("NVIDIA L4", "8.9", "580.1", 23034)
     console = Console(file=io.StringIO(), width=100)
-    print_examination(replace(EXAMINATION, gpus=(gpu,), jetson="Jetson Linux 36.4.3"), console)
+    target = match_gpu(gpu.name, gpu.compute_capability)
+    seen = replace(EXAMINATION, gpus=(gpu,), gpu_targets=(target,), jetson="Jetson Linux 36.4.3")
+    print_examination(seen, console)
     text = console.file.getvalue()
     assert "NVIDIA L4, compute capability 8.9, driver 580.1" in text
+    assert "engine built ahead of time with TensorRT for RTX" in text
+    assert "fp16 first" in text
     assert "Jetson Linux 36.4.3" in text

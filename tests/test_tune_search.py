@@ -110,3 +110,19 @@ def test_a_recipe_that_leaves_no_plan_is_one_line(root, cache):
     recipe = recipe_of(root, export={"form": "raw"})
     with pytest.raises(RecipeError, match="tune has no graph for onnxruntime: the recipe leaves"):
         tune(recipe, "quick", cache)
+
+
+@pytest.mark.slow
+def test_a_quick_search_calibrates_in_full_until_one_finalist_holds_the_budget(
+    root, cache, monkeypatch
+):
+    monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
+    recipe = recipe_of(root)
+    found = tune(recipe, "quick", cache)
+    checked = [one for one in found.trials if one.parity is not None]
+    assert checked == [one for one in found.trials if one.won]
+    answers = iter([False, True])
+    monkeypatch.setattr(search, "holds", lambda *_: next(answers))
+    found = tune(recipe, "quick", cache)
+    assert len([one for one in found.trials if one.parity is not None]) == 2
+    assert not list(answers)

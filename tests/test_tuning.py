@@ -58,7 +58,7 @@ def test_options_that_can_not_be_told_apart_both_reach_the_end():
 
 def test_the_option_to_beat_stays_to_the_end():
     machine = Machine()
-    standing = run_race(list(LATENCY_MS), machine.measure, always="f")
+    standing = run_race(list(LATENCY_MS), machine.measure, always=["f"])
     assert "f" in standing.finalists
     assert standing.laps["f"].rounds == standing.laps["a"].rounds
     assert all("f" in names for names, _ in machine.asked)
@@ -84,7 +84,7 @@ def test_laps_are_paired_by_round():
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
-    plans, excluded = list_plans(runtime, 20, full=True)
+    plans, excluded = list_plans(runtime, 20)
     assert {plan.form for plan in plans} == set(FORMS)
     assert {plan.placement for plan in plans} == {"inner", "pointwise", "weighted", "all"}
     assert not set(plans) & {one.plan for one in excluded}
@@ -93,8 +93,17 @@ def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
     assert bool(lowered) == (runtime == "onnxruntime")
     dynamic = [plan for plan in plans if plan.format == "onnxruntime_dynamic"]
     assert bool(dynamic) == (runtime == "onnxruntime")
-    quick, _ = list_plans(runtime, 20, full=False)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_quick_search_stays_around_the_plan_in_force(runtime):
+    plans, _ = list_plans(runtime, 20)
+    usual = Plan("conv_moments", "weighted", "uint8")
+    quick, _ = list_plans(runtime, 20, usual)
+    assert usual in quick
     assert set(quick) < set(plans)
+    assert {plan.activation_type for plan in quick} == {"uint8"}
+    assert {plan.placement for plan in quick} == {"inner", "pointwise", "weighted"}
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -110,7 +119,7 @@ def test_a_refinement_changes_one_thing(runtime):
 
 
 def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
-    plans, excluded = list_plans("onnxruntime", 21, full=True)
+    plans, excluded = list_plans("onnxruntime", 21)
     assert "all" not in {plan.placement for plan in plans}
     assert any("opset 21" in one.reason for one in excluded)
 
@@ -231,7 +240,7 @@ def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
         plans = shipped_plans(name)
         assert set(plans) == {"onnxruntime", "openvino"}
         for runtime, plan in plans.items():
-            assert plan in list_plans(runtime, 20, full=True)[0]
+            assert plan in list_plans(runtime, 20)[0]
 
 
 def test_tune_finds_int8_plans_only():

@@ -17,7 +17,8 @@ from edge_convnext.graphs import Graphs, add_form
 from edge_convnext.inputs import Inputs, image_batches, prepare_inputs
 from edge_convnext.progress import untracked
 from edge_convnext.recipe import Recipe
-from edge_convnext.steps import Images, Step, Steps
+from edge_convnext.step import Images, Step
+from edge_convnext.steps import Steps
 
 __all__ = ["Graph", "Task", "prepare_task"]
 

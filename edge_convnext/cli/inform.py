@@ -96,7 +96,7 @@ def doctor(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
         return
     from rich.console import Console
 
-    from edge_convnext.render import print_examination
+    from edge_convnext.render_doctor import print_examination
 
     print_examination(examination, Console())
 

@@ -37,7 +37,9 @@ def tune(
     labels: LabelsOption = None,
     mode: Annotated[
         Literal["quick", "full"],
-        typer.Option(help="quick: about 3 minutes for atto; full: every placement, no limit."),
+        typer.Option(
+            help="quick: up to 3 minutes for atto on 2 cores; full: every plan, no limit."
+        ),
     ] = "quick",
     runtime: Annotated[
         Literal["onnxruntime", "openvino", "auto"] | None,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_convnext.intervals import median_interval
@@ -55,7 +55,7 @@ def run_race(
     measure: Callable[[Sequence[str], int], Rounds],
     limit_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-    always: str | None = None,
+    always: Collection[str] = (),
 ) -> Standing:
     """Race options until the leader stands apart from the rest, or few are left.
 
@@ -64,7 +64,7 @@ def run_race(
         measure: Times some of them for a number of rounds, interleaved.
         limit_s: After which no further rung is begun.
         clock: In seconds.
-        always: An option that stays to the end: the one that others have to beat.
+        always: Options that stay to the end: what others have to beat.
     """
     deadline = math.inf if limit_s is None else clock() + limit_s
     left, rounds = list(names), _FIRST_ROUNDS
@@ -76,21 +76,19 @@ def run_race(
         tied = [name for name in standing if found[name].tied]
         if rounds >= 2 * _FIRST_ROUNDS and len(tied) == 1:
             stopped = "the leader is faster than the rest beyond the interval"
-        elif len(left) <= _FINALISTS + (always is not None) and rounds >= _LAST_ROUNDS:
+        elif len(left) <= _FINALISTS + len(always) and rounds >= _LAST_ROUNDS:
             stopped = f"the last {len(tied)} can't be told apart in {rounds} rounds"
         elif clock() >= deadline:
             stopped = f"the time limit of {limit_s:.0f} s"
         else:
             keep = max(_FINALISTS, math.ceil(len(left) / 2))
             left = (tied if rounds >= 2 * _FIRST_ROUNDS else standing)[:keep]
-            if always is not None and always not in left:
-                left.append(always)
+            left += [name for name in always if name not in left]
             rounds = min(2 * rounds, _LAST_ROUNDS)
             continue
         order = sorted(laps, key=lambda name: (-laps[name].rounds, laps[name].ratio))
         finalists = standing[:_FINALISTS]
-        if always is not None and always not in finalists:
-            finalists.append(always)
+        finalists += [name for name in always if name not in finalists]
         return Standing({name: laps[name] for name in order}, tuple(finalists), stopped)
 
 

@@ -19,13 +19,13 @@ from edge_convnext.inputs import image_batches
 from edge_convnext.measure import Evaluation, Option, as_candidate, evaluate_options
 from edge_convnext.metrics import compare_logits
 from edge_convnext.pipeline import Prepared, has_bf16
-from edge_convnext.plans import Plan
+from edge_convnext.plans import Plan, plan_for
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, load_runtime
-from edge_convnext.steps import Images, Step
-from edge_convnext.tuning.race import Lap, Rounds, run_race
+from edge_convnext.step import Images, Step
+from edge_convnext.tuning.race import Lap, Rounds, Standing, run_race
 from edge_convnext.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
-from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy
+from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy, holds
 
 __all__ = ["Search"]
 
@@ -55,9 +55,10 @@ class Search:
             EdgeConvNextError: No plan is left under what the recipe states, or none can be made.
         """
         opset = self.recipe.export.opset
-        listed, excluded = list_plans(self.runtime, opset, full=self.full)
+        around = None if self.full else plan_for(self.recipe, self.runtime)
+        listed, excluded = list_plans(self.runtime, opset, around)
         plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
-        trials, stopped = self._heat(plans, self.hints, limit_s)
+        trials, stopped = self._heat(plans, self.hints, limit_s, around)
         (winner,) = [one for one in trials if one.won]
         refined = [
             plan
@@ -98,12 +99,12 @@ class Search:
             f"{plan.label} {hint}": (plan, hint) for plan in graphs.quantized for hint in hints
         }
         options = {name: self._option(graphs, *entrant) for name, entrant in entrants.items()}
-        always = next((name for name, (plan, _) in entrants.items() if plan == usual), None)
+        always = [name for name, (plan, _) in entrants.items() if plan == usual]
         standing = run_race(
             list(options), partial(self._measure, options), limit_s, lambda: self.raced_s, always
         )
-        finalists = list(dict.fromkeys(entrants[name][0] for name in standing.finalists))
-        checked, unmade = self._check(finalists, hints)
+        finalists = {name: entrants[name] for name in self._by_preference(standing, options)}
+        checked, unmade = self._check_finalists(finalists, hints)
         trials = []
         for name, lap in standing.laps.items():
             plan, hint = entrants[name]
@@ -111,14 +112,42 @@ class Search:
             if name in standing.finalists and name in checked:
                 parity, drop, nodes = checked[name]
                 trial = replace(trial, parity=parity, top1_drop_pp=drop, nodes=nodes)
-            elif name in standing.finalists:
+            elif plan in unmade:
                 trial = replace(trial, reason=f"failed, calibrated in full: {unmade[plan]}")
+            elif name in standing.finalists and lap.tied:
+                trial = replace(trial, reason="as fast within the interval, and not the simplest")
             trials.append(trial)
         if not checked:
             raise RecipeError(f"no finalist for {self.runtime} can be made: {trials[0].reason}")
         trials = choose(trials, self.recipe.evaluate.max_drop_pp)
         trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
         return trials, standing.stopped
+
+    def _by_preference(self, standing: Standing, options: Mapping[str, Option]) -> list[str]:
+        """Finalists as they would win if all were accurate: as fast as any, then the simplest."""
+        return sorted(
+            standing.finalists,
+            key=lambda name: (
+                not standing.laps[name].tied,
+                _count_nodes(options[name].graph),
+                standing.laps[name].ratio,
+            ),
+        )
+
+    def _check_finalists(
+        self, finalists: Mapping[str, tuple[Plan, PrecisionHint]], hints: Sequence[PrecisionHint]
+    ) -> tuple[dict[str, _Checked], dict[Plan, str]]:
+        """Check them all or, in a quick search, until one holds the budget; see `_check`."""
+        if self.full:
+            return self._check(list(dict.fromkeys(plan for plan, _ in finalists.values())), hints)
+        checked: dict[str, _Checked] = {}
+        unmade: dict[Plan, str] = {}
+        for name, (plan, hint) in finalists.items():
+            found, failed = self._check([plan], (hint,))
+            checked, unmade = {**checked, **found}, {**unmade, **failed}
+            if name in found and holds(*found[name][:2], self.recipe.evaluate.max_drop_pp):
+                break
+        return checked, unmade
 
     def _option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Option:
         graph = graphs.final(plan, "int8")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.artifacts import (
     ActivationType,
-    FormName,
+    CpuFormName,
     GraphFormat,
     RangeEstimator,
     RuntimeName,
@@ -29,9 +29,15 @@ __all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
-_FORMS: tuple[FormName, ...] = tuple(form for form in get_args(FormName) if form != "raw")
+_FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
+_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise", "weighted", "all")
+# What was never far behind, wherever it was tried (benchmarks/README.md).
+_QUICK_FORMS: Mapping[RuntimeName, tuple[CpuFormName, ...]] = {
+    "onnxruntime": ("linear", "nhwc"),
+    "openvino": ("conv", "conv_moments"),
+}
 _QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
-_FULL_PLACEMENTS: tuple[PlacementName, ...] = (*_QUICK_PLACEMENTS, "weighted", "all")
+_QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
 # They don't change latency; the others of NNCF's lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
 _SETTINGS: Mapping[RuntimeName, tuple[tuple[str, str], ...]] = {
@@ -60,27 +66,39 @@ class Excluded:
 
 
 def list_plans(
-    runtime: RuntimeName, opset: int, *, full: bool
+    runtime: RuntimeName, opset: int, around: Plan | None = None
 ) -> tuple[list[Plan], list[Excluded]]:
     """Every plan worth racing in a runtime, and those left out by rule.
 
     Args:
         runtime: Where it would run.
         opset: Of the graphs.
-        full: Whether to try placements that were slower wherever they were tried, too.
+        around: The plan in force, for a quick search: it, and what was never far behind. None
+            for all there are.
     """
-    placements = _FULL_PLACEMENTS if full else _QUICK_PLACEMENTS
     kinds: Sequence[ActivationType] = get_args(ActivationType)
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
-    for form, placement, kind, lowered in product(_FORMS, placements, kinds, formats):
+    for form, placement, kind, lowered in product(_FORMS, _PLACEMENTS, kinds, formats):
         plan = Plan(form, placement, kind, lowered)
+        if around is not None and not _is_near(plan, around, runtime):
+            continue
         reason = _why_not(plan, runtime, opset)
         if reason is None:
             plans.append(plan)
         else:
             excluded.append(Excluded(plan, reason))
     return plans, excluded
+
+
+def _is_near(plan: Plan, usual: Plan, runtime: RuntimeName) -> bool:
+    return (
+        plan.form in (usual.form, *_QUICK_FORMS[runtime])
+        and plan.placement in (usual.placement, *_QUICK_PLACEMENTS)
+        and plan.format in (usual.format, *_QUICK_FORMATS)
+        # Signed and unsigned are equally fast, and the usual one is the more accurate.
+        and plan.activation_type == usual.activation_type
+    )
 
 
 def list_refinements(plan: Plan, runtime: RuntimeName, opset: int) -> list[Plan]:

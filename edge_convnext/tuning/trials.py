@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes import PrecisionHint
     from edge_convnext.tuning.race import Lap
 
-__all__ = ["Trial", "choose", "choose_by_accuracy"]
+__all__ = ["Trial", "choose", "choose_by_accuracy", "holds"]
 
 _BROKEN_DB = 10.0  # logits this far off are no rounding: other graphs of the race have 25 and more
 _WORTH = 1.02  # a setting or an approximation has to be worth its name
@@ -64,6 +64,11 @@ def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
             )
         marked.append(one)
     return marked
+
+
+def holds(parity: Parity | None, top1_drop_pp: float | None, max_drop_pp: float) -> bool:
+    """Whether a graph computes what it should, within the accuracy budget."""
+    return _sqnr_db(parity) >= _BROKEN_DB and (top1_drop_pp or 0.0) <= max_drop_pp
 
 
 def _is_tied(one: Trial, fastest: Trial) -> bool:

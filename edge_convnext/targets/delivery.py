@@ -1,0 +1,108 @@
+"""What this project can deliver to a device, an engine or the ONNX file, and in what precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_convnext.targets.lookup import find_architecture
+from edge_convnext.targets.table import Device, Jetpack, Precision, load_table
+
+__all__ = [
+    "CLASSIC_TENSORRT",
+    "Advice",
+    "Delivery",
+    "DeliveryKind",
+    "advise",
+    "deliver",
+    "deliver_to_board",
+    "deliver_to_gpu",
+]
+
+DeliveryKind = Literal["rtx_ahead", "on_board", "onnx_only"]
+
+# The one place that says how far engines of JetPack's own TensorRT are.
+CLASSIC_TENSORRT = "not in this version: it builds engines of TensorRT for RTX only"
+
+_OLDEST_PYTHON = (3, 10)  # pyproject.toml's requires-python
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a model gets onto a device; `status` is None where this version can do it."""
+
+    kind: DeliveryKind
+    label: str
+    reason: str
+    status: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        return f"{self.label}{f' ({self.status})' if self.status else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which precision to try first, of those the GPU has in hardware; measuring decides."""
+
+    precisions: tuple[Precision, ...]
+    try_first: Precision
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        return f"{self.try_first} first, of {' '.join(self.precisions)}: {self.reason}"
+
+
+def advise(capability: str | None) -> Advice | None:
+    """The table's word on GPUs of a compute capability such as "8.7"."""
+    row = find_architecture(capability) if capability else None
+    return Advice(row.precisions, row.try_first, row.reason) if row else None
+
+
+def deliver(device: Device) -> Delivery:
+    """The best way onto a device, with the newest JetPack it has."""
+    if device.family is None:
+        return deliver_to_gpu(device.compute.capability)
+    rows = [row for row in load_table().jetpacks if device.family in row.families]
+    return deliver_to_board(rows[-1])
+
+
+def deliver_to_gpu(capability: str) -> Delivery:
+    """The way onto a GPU in a slot."""
+    from edge_convnext.recipe import EngineConfig
+
+    built = EngineConfig().compute_capabilities
+    if capability in built:
+        return Delivery(
+            "rtx_ahead",
+            "engine built ahead of time with TensorRT for RTX",
+            f"for compute capabilities {', '.join(built)}; built without a GPU, not yet run on one",
+        )
+    return Delivery(
+        "onnx_only",
+        "ONNX only",
+        f"the engine is built for compute capabilities {', '.join(built)}, not {capability}",
+    )
+
+
+def deliver_to_board(jetpack: Jetpack) -> Delivery:
+    """The way onto a Jetson with that JetPack."""
+    if tuple(map(int, jetpack.python.split("."))) < _OLDEST_PYTHON:
+        lacks = "" if jetpack.layer_normalization else " without LayerNormalization"
+        needed = ".".join(map(str, _OLDEST_PYTHON))
+        return Delivery(
+            "onnx_only",
+            "ONNX only",
+            f"JetPack {jetpack.title} has Python {jetpack.python}, edge-convnext needs {needed} or "
+            f"newer; and TensorRT {jetpack.tensorrt}{lacks}",
+        )
+    return Delivery(
+        "on_board",
+        "engine built on the board",
+        f"from the ONNX file, by JetPack's own TensorRT {jetpack.tensorrt}; an engine fits one "
+        "kind of board and one version",
+        CLASSIC_TENSORRT,
+    )
