@@ -4,7 +4,9 @@ A built engine can be inspected only on a GPU, its builder's log anywhere. With
 `ProfilingVerbosity.DETAILED` the log ends with one line per kernel:
 
     Name: …, LayerType: gemm, Inputs: [ { Name: …, Dimensions: [1,40], …, Datatype: Int8, … }],
-    Constants: […], Outputs: […], …, Metadata: [ONNX Layer: …][ONNX Layer: …]
+    Constants: […], Outputs: […], …, Metadata: [ONNX Layer: …]␟[ONNX Layer: …]
+
+where ␟ is the unit separator, U+001F.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _KERNEL = re.compile(
 _TENSOR = re.compile(
     r"\{ Name: (?P<name>.+?), Dimensions: \[(?P<shape>[-\d,]*)\],.*?\bDatatype: (?P<dtype>\w+)"
 )
-_NODE = re.compile(r"\[ONNX Layer: (.+?)\](?=\[|$)")
+_NODE = re.compile(r"\[ONNX Layer: (.+?)\](?=[\x1f\[]|$)")
 
 _SHAPE_CALL = "shape_call"  # computes dimensions on the host
 _GENERATED = "kgen"  # elementwise work and reductions, fused and compiled

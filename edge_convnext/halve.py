@@ -34,9 +34,10 @@ _PAIR = ("QuantizeLinear", "DequantizeLinear")
 def halve_body(model: OnnxModel, output: Path, border: FloatName = "float32") -> OnnxModel:
     """Give a float32 graph a float16 body, with explicit casts and typed Q/DQ.
 
-    A value is cast at most once to each type, and before it is transposed rather than after. A
-    QuantizeLinear reads what is there, float32 behind a norm, and its DequantizeLinear writes
-    what is wanted, so that no cast comes between an INT8 operation and its operands.
+    A value is cast at most once to each type, and transposed as float16 where it is float16 on
+    either side. A QuantizeLinear reads what is there, float32 behind a norm, and its
+    DequantizeLinear writes what is wanted, so that no cast comes between an INT8 operation and
+    its operands.
 
     A scale below 6.1e-5, float16's smallest normal number, would keep a few of its bits, or
     none. Its operation then stays in float32 with both of its operands: its kernel is INT8 all

@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import onnx
 import pytest
 
-from edge_convnext.builder_log import Kernel, parse_kernels
+from edge_convnext.builder_log import Kernel, KernelTensor, parse_kernels
 from edge_convnext.isolate import IsolatedFailure, run_isolated
 
 needs_rtx = pytest.mark.skipif(
@@ -41,6 +42,11 @@ class RtxBuild:
         found = [line for line in self.lines if f"LayerType: {kind}" in line]
         shapes = re.findall(r"Dimensions: \[([\d,]+)\]", " ".join(found))
         return [[int(size) for size in shape.split(",")] for shape in shapes]
+
+
+def dtypes(tensors: Iterable[KernelTensor]) -> tuple[str, ...]:
+    """Distinct types, in the order of the tensors."""
+    return tuple(dict.fromkeys(tensor.dtype for tensor in tensors))
 
 
 def build_rtx(model: onnx.ModelProto | Path) -> RtxBuild:

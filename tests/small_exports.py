@@ -10,9 +10,11 @@ import onnxruntime
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.convnext.architecture import Architecture, find_architecture
 from edge_convnext.convnext.forms import FORMS as WRITTEN
+from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.convnext.network import random_state
 from edge_convnext.export import export_onnx
 from edge_convnext.fold import fold_weights
+from edge_convnext.place import place_qdq
 from edge_convnext.quantize import quantize
 from edge_convnext.recipe import ExportConfig, QuantizeConfig
 from edge_convnext.weights import save_weights
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from edge_convnext.artifacts import FormName, OnnxModel, Precision
+    from edge_convnext.artifacts import FormName, OnnxModel, PlacementName, Precision
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
@@ -64,7 +66,9 @@ def export(
 
 
 def export_tiny(form: FormName, folder: Path, precision: Precision = "fp32") -> OnnxModel:
-    return export(random_state(TINY, 0), form, folder, precision=precision)
+    """With a dynamic batch where the form has one, else for one image."""
+    config = ExportConfig(batch=1 if form in ONE_IMAGE_FORMS else "dynamic")
+    return export(random_state(TINY, 0), form, folder, config=config, precision=precision)
 
 
 def quantize_export(
@@ -75,13 +79,22 @@ def quantize_export(
     return quantize(model, batches, "pointwise", config, model.path.with_suffix(".int8.onnx"))
 
 
+def place_export(
+    model: OnnxModel, batches: Sequence[NDArray[np.float32]], placement: PlacementName = "blocks"
+) -> OnnxModel:
+    """INT8 as TensorRT wants it, weights per image included."""
+    return place_qdq(model, batches, placement, model.path.with_suffix(f".{placement}.onnx"))
+
+
 def infer(path: Path, images: NDArray[Any]) -> NDArray[np.float32]:
     """Logits in ONNX Runtime, of images of whatever type the graph takes."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"images": images})
-    return np.asarray(logits, np.float32)
+    single = session.get_inputs()[0].shape[0] == 1
+    pieces = np.split(images, len(images)) if single else [images]
+    logits = [session.run(None, {"images": piece})[0] for piece in pieces]
+    return np.concatenate(logits).astype(np.float32)
 
 
 def largest_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

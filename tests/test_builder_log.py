@@ -62,8 +62,8 @@ FUSED = (
     "Datatype: Half, Format: (Linear) Row major linear format }], Outputs: [ "
     "{ Name: __myln_k_arg__bb1_9_myl0, Dimensions: [3136,160], Strides: [160,1], "
     "StrideOrder: [1,0], Datatype: Half, Format: (Linear) Row major linear format }], "
-    "TacticName: , StreamId: 0, Metadata: [ONNX Layer: stages.0.blocks.0.act/Gelu]"
-    "[ONNX Layer: stages.0.blocks.0.pwconv1/Add][ONNX Layer: stages.0.blocks.0.pwconv1/MatMul]"
+    "TacticName: , StreamId: 0, Metadata: [ONNX Layer: stages.0.blocks.0.act/Gelu]\x1f"
+    "[ONNX Layer: stages.0.blocks.0.pwconv1/Add]\x1f[ONNX Layer: stages.0.blocks.0.pwconv1/MatMul]"
 )
 
 

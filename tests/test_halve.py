@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 import numpy as np
@@ -5,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from rtx_builds import build_rtx, needs_rtx
+from rtx_builds import build_rtx, dtypes, needs_rtx
 from small_exports import (
     ATTO,
     FORMS,
@@ -15,6 +16,7 @@ from small_exports import (
     infer,
     largest_error,
     make_images,
+    place_export,
     quantize_export,
 )
 from tiny_qdq import CHANNELS, Builder, quantized_product
@@ -29,6 +31,13 @@ from edge_convnext.qdq import Wiring
 from edge_convnext.recipe import ExportConfig
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+# Float forms, Q/DQ of NNCF, and Q/DQ as TensorRT wants it, for computed weights too.
+CASES = [
+    *((form, precision) for form in FORMS for precision in ("fp32", "int8")),
+    *((form, "fp32") for form in ("mixed", "late", "weights_expand", "product_expand")),
+    *((form, "blocks") for form in ("mixed", "late", "late_product_mixed")),
+]
+QUANTIZE = {"int8": quantize_export, "blocks": place_export}
 NORMS = {"LayerNormalization", "Reciprocal", "ReduceL2", "ReduceMean", "Sqrt"}
 IMAGES = make_images(4)
 # Of the largest logit. float16 has 11 bits; behind a quantizer, a value next to the border of
@@ -43,12 +52,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exports(folder):
-    """By form, the float graph and the Q/DQ graph of the same weights."""
-    models = {}
-    for form in FORMS:
-        model = export_tiny(form, folder)
-        models[form, "fp32"] = model
-        models[form, "int8"] = quantize_export(model, [IMAGES])
+    """By form and precision, all of the same weights."""
+    models = {(form, "fp32"): export_tiny(form, folder) for form in dict(CASES)}
+    for form, precision in CASES:
+        if precision != "fp32":
+            models[form, precision] = QUANTIZE[precision](models[form, "fp32"], [IMAGES])
     return models
 
 
@@ -70,8 +78,7 @@ def attribute(node, name):
     return next(item.i for item in node.attribute if item.name == name)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "precision"), CASES)
 def test_logits_are_those_of_the_float32_body(exports, halved, form, precision):
     expected = infer(exports[form, precision].path, IMAGES)
     found = infer(halved[form, precision].path, IMAGES)
@@ -79,8 +86,7 @@ def test_logits_are_those_of_the_float32_body(exports, halved, form, precision):
     assert largest_error(found, expected) < limit
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "precision"), CASES)
 def test_norms_compute_in_float32_and_products_in_float16(halved, form, precision):
     proto = onnx.load(halved[form, precision].path)
     types = element_types(proto)
@@ -93,8 +99,34 @@ def test_norms_compute_in_float32_and_products_in_float16(halved, form, precisio
             assert kind == HALF, node.name
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "precision"), CASES)
+def test_nothing_but_norms_and_the_border_is_float32(halved, form, precision):
+    """Nor what a norm hands on to a quantizer or to pwconv2's weights, which it scales."""
+    proto = onnx.load(halved[form, precision].path)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    types = element_types(proto)
+    wiring = Wiring(proto)
+    wide = [node for node in proto.graph.node if types[node.output[0]] == FLOAT]
+    patches = r"|(stem|.*\.downsample)\.conv/(Reshape|Transpose)"  # of NHWC, before a quantizer
+    modules = re.compile(
+        r".*(\.norm/|\.grn/|\.pwconv2/Mul)|head/ReduceMean" + patches * (precision == "int8")
+    )
+    for node in wide:
+        readers = wiring.readers.get(node.output[0], []) if node.op_type == "Cast" else [node]
+        for reader in readers:
+            assert modules.match(reader.name), reader.name
+    read = {name for node in wide for name in node.input}
+    quantizers = {
+        node.input[1]
+        for node in proto.graph.node
+        if node.op_type == "QuantizeLinear" and types[node.input[0]] == FLOAT
+    }
+    for tensor in proto.graph.initializer:
+        assert tensor.data_type != FLOAT or tensor.name in read | quantizers
+
+
+@pytest.mark.parametrize(("form", "precision"), CASES)
 def test_no_value_is_cast_twice_and_no_cast_undoes_another(halved, form, precision):
     proto = onnx.load(halved[form, precision].path)
     wiring = Wiring(proto)
@@ -137,15 +169,18 @@ def test_equal_graphs_give_equal_bytes(folder, exports, halved):
     assert again.path.read_bytes() == halved["conv", "int8"].path.read_bytes()
 
 
-def test_a_float16_border_is_not_cast(tmp_path, exports):
-    model = halve_body(exports["linear", "fp32"], tmp_path / "half.onnx", "float16")
+@pytest.mark.parametrize(
+    ("case", "limit"), [(("linear", "fp32"), 2e-3), (("late", "blocks"), 2e-2)]
+)
+def test_a_float16_border_is_not_cast(tmp_path, exports, case, limit):
+    model = halve_body(exports[case], tmp_path / "half.onnx", "float16")
     graph = onnx.load(model.path).graph
     for value in (*graph.input, *graph.output):
         assert value.type.tensor_type.elem_type == HALF
     assert graph.node[0].op_type == "Conv"
     assert graph.node[-1].op_type == "Gemm"
-    expected = infer(exports["linear", "fp32"].path, IMAGES)
-    assert largest_error(infer(model.path, IMAGES.astype(np.float16)), expected) < 2e-3
+    expected = infer(exports[case].path, IMAGES)
+    assert largest_error(infer(model.path, IMAGES.astype(np.float16)), expected) < limit
 
 
 def tiny_scales(value):
@@ -193,7 +228,7 @@ def test_the_kernel_is_int8_whatever_the_scale(tmp_path, scale, output):
     built = build_rtx(halve_proto(tmp_path, tiny_scales(scale), border="float16"))
     (kernel,) = [one for one in built.kernels if one.multiplies_int8]
     assert kernel.kind == "gemm"
-    assert kernel.output_types == (output,)
+    assert dtypes(kernel.outputs) == (output,)
 
 
 def test_a_quantized_value_that_both_types_read_is_dequantized_for_each(tmp_path):
@@ -236,7 +271,7 @@ def large_activations(kind):
     return state
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, "mixed", "late", "weights_expand"])
 @pytest.mark.parametrize("kind", ["before the norm", "before GRN"])
 def test_squares_that_float16_cannot_hold_do_no_harm(tmp_path, kind, form):
     """facebookresearch/ConvNeXt#80 and facebookresearch/ConvNeXt-V2#66.
@@ -245,14 +280,15 @@ def test_squares_that_float16_cannot_hold_do_no_harm(tmp_path, kind, form):
     GRN gives NaN and its LayerNormalization a constant. ONNX Runtime shows neither on a CPU: it
     has few float16 operations for it, and computes the others in float32 between casts.
     """
-    model = export(large_activations(kind), form, tmp_path)
-    expected = infer(model.path, IMAGES)
+    model = export(large_activations(kind), form, tmp_path, config=ExportConfig(batch=1))
+    image = IMAGES[:1]
+    expected = infer(model.path, image)
     half = halve_body(model, tmp_path / "half.onnx")
-    assert largest_error(infer(half.path, IMAGES), expected) < 2 * FLOAT16_ERROR
+    assert largest_error(infer(half.path, image), expected) < 2 * FLOAT16_ERROR
     with np.errstate(all="ignore"):
-        (ours,) = ReferenceEvaluator(onnx.load(half.path)).run(None, {"images": IMAGES})
+        (ours,) = ReferenceEvaluator(onnx.load(half.path)).run(None, {"images": image})
         (theirs,) = ReferenceEvaluator(naive(model.path)).run(
-            None, {"images": IMAGES.astype(np.float16)}
+            None, {"images": image.astype(np.float16)}
         )
     assert largest_error(ours, expected) < 2 * FLOAT16_ERROR
     assert not largest_error(theirs.astype(np.float32), expected) < 0.05  # not: it may be NaN

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from rtx_builds import build_rtx, needs_rtx
+from rtx_builds import build_rtx, dtypes, needs_rtx
 from small_exports import export_tiny, make_images, quantize_export
 from tiny_qdq import CHANNELS, quantized_product
 
@@ -65,7 +65,7 @@ def test_the_parser_takes_uint8_activations_for_int8_ones(tmp_path):
     assert rules(tmp_path, model) == [("unsigned", "error")]
     signed, unsigned = build_rtx(quantized_product()), build_rtx(model)
     assert unsigned.error is None
-    assert unsigned.kernels[0].output_types == ("Int8",)
+    assert dtypes(unsigned.kernels[0].outputs) == ("Int8",)
     assert [one.kind for one in unsigned.kernels] == [one.kind for one in signed.kernels]
 
 
@@ -85,7 +85,7 @@ def test_the_builder_computes_these_products_in_float(tmp_path, kind, slow, rule
     assert built.error is None
     assert not [one for one in built.kernels if one.kind == "gemm"]
     convolutions = [one for one in built.kernels if one.kind == "correlation"]
-    assert "Int8" not in {kind for one in convolutions for kind in one.input_types}
+    assert "Int8" not in {kind for one in convolutions for kind in dtypes(one.inputs)}
 
 
 @needs_rtx
@@ -132,7 +132,7 @@ def test_some_float16_reductions_are_computed_in_float16(tmp_path, model, widens
     found = set(rules(tmp_path, model))
     assert found == (set() if widens else {("float16-range", "warning")})
     (kernel,) = build_rtx(model).kernels
-    assert (kernel.input_types, kernel.output_types[0]) == (("Half",), "Half")
+    assert (dtypes(kernel.inputs), dtypes(kernel.outputs)[0]) == (("Half",), "Half")
     assert kernel.name.startswith("__myl_Cast") == widens
 
 
@@ -186,7 +186,7 @@ def test_a_scale_that_lost_most_bits_passes_silently(tmp_path):
     assert rules(tmp_path, model) == [("tiny-scale", "warning")]
     built = build_rtx(model)
     assert built.error is None
-    assert built.kernels[-1].constant_types == ("Half",)  # it is what dequantizes
+    assert dtypes(built.kernels[-1].constants) == ("Half",)  # it is what dequantizes
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,20 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 from rtx_builds import build_rtx, needs_rtx
-from small_exports import FORMS, export_tiny, infer, largest_error, make_images, quantize_export
+from small_exports import (
+    FORMS,
+    export_tiny,
+    infer,
+    largest_error,
+    make_images,
+    place_export,
+    quantize_export,
+)
 from tiny_qdq import Builder
 
 from edge_convnext.approximate import use_tanh_gelu
 from edge_convnext.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.errors import ArtifactError, ExportError
 from edge_convnext.halve import halve_body
 from edge_convnext.lint import lint
@@ -24,9 +33,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exports(folder):
-    models = {(form, "fp32"): export_tiny(form, folder) for form in FORMS}
+    models = {(form, "fp32"): export_tiny(form, folder) for form in (*FORMS, *GPU_FORMS)}
     for form in ("linear", "conv", "nhwc"):
         models[form, "int8"] = quantize_export(models[form, "fp32"], [IMAGES])
+    models["late", "blocks"] = place_export(models["late", "fp32"], [IMAGES])
     models["tanh", "fp32"] = use_tanh_gelu(models["linear", "fp32"], folder / "tanh.onnx")
     return models
 
@@ -40,8 +50,9 @@ def converted(folder, exports):
 
 
 CASES = [
-    *((form, "fp32") for form in (*FORMS, "tanh")),
+    *((form, "fp32") for form in (*FORMS, *GPU_FORMS, "tanh")),
     *((form, "int8") for form in ("linear", "conv", "nhwc")),
+    ("late", "blocks"),
 ]
 
 

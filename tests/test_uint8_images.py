@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from rtx_builds import build_rtx, needs_rtx
+from rtx_builds import build_rtx, dtypes, needs_rtx
 from small_exports import (
     SIZE,
     export,
@@ -125,7 +125,7 @@ def test_tensorrt_needs_no_further_kernel_for_pixels(exports, tmp_path, name, la
     assert pixels.error is None
     assert len(pixels.kernels) == len(values.kernels)
     assert pixels.int8_kernels == model.quantized_ops
-    assert "UInt8" in pixels.kernels[0].input_types
+    assert "UInt8" in dtypes(pixels.kernels[0].inputs)
 
 
 def conv(pads=(0, 0, 0, 0), readers=1, channels=3, metadata=True):
