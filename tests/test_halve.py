@@ -244,6 +244,19 @@ def test_a_quantized_value_that_both_types_read_is_dequantized_for_each(tmp_path
     assert (kinds["DequantizeLinear"], kinds["Cast"]) == (2, 2)  # the norm's end and the output
 
 
+def test_a_quantized_value_that_a_norm_alone_reads_is_dequantized_wide(tmp_path):
+    build = Builder()
+    grid = [build.constant("s", np.float32(0.02)), build.constant("z", np.int8(0))]
+    build.node("QuantizeLinear", ["images", *grid], "q")
+    build.node("DequantizeLinear", ["q", *grid], "dq")
+    turned = build.node("Transpose", ["dq"], "t", perm=[1, 0])
+    build.node("LayerNormalization", [turned, build.constant("one", np.ones(1, np.float32))], "n")
+    after = halve_proto(tmp_path, build.model({"images": [1, 8]}, "n", 2))
+    assert [node.op_type for node in after.graph.node] == [
+        *("QuantizeLinear", "DequantizeLinear", "Transpose", "LayerNormalization")
+    ]
+
+
 def naive(path):
     """What a converter makes that knows no norm: every float is float16."""
     proto = onnx.load(path)

@@ -102,8 +102,10 @@ def test_the_builder_pads_the_groups_of_a_depthwise(tmp_path):
         graph(("Cast", ["x"], "h", {"to": HALF}), ("Add", ["x", "h"], "y"), kind=FLOAT),
         graph(("MatMul", ["x", "w"], "y"), kind=FLOAT, w=np.ones((64, 8), np.float16)),
         graph(("LayerNormalization", ["x", "w"], "y"), w=np.ones(64, np.float32)),
+        graph(("Cast", ["x"], "b", {"to": TensorProto.BFLOAT16}), ("Mul", ["x", "b"], "y")),
+        graph(("Cast", ["x"], "f", {"to": FLOAT}), ("Concat", ["x", "f"], "y", {"axis": 0})),
     ],
-    ids=["Add", "MatMul", "LayerNormalization"],
+    ids=["Add", "MatMul", "LayerNormalization", "bfloat16", "Concat"],
 )
 def test_the_parser_casts_nothing_by_itself(tmp_path, model):
     for target in ("rtx", "tensorrt10"):
@@ -160,7 +162,8 @@ def test_pixels_have_to_be_cast_before_anything_else(tmp_path):
     assert "input has type UInt8 but must have type" in build_rtx(model).error
 
 
-def product(scale, weight_scale=0.01):
+def product(scale, weight_scale=0.01, kind=HALF):
+    """The scales are float16, whatever the images are."""
     return graph(
         ("QuantizeLinear", ["x", "s", "z"], "q"),
         ("DequantizeLinear", ["q", "s", "z"], "dq"),
@@ -170,7 +173,16 @@ def product(scale, weight_scale=0.01):
         z=np.int8(0),
         w=np.ones((64, 8), np.int8),
         ws=np.full(8, weight_scale, np.float16),
+        kind=kind,
     )
+
+
+@needs_rtx
+def test_a_scale_may_be_of_another_type_than_what_it_quantizes(tmp_path):
+    model = product(0.01, kind=FLOAT)
+    assert rules(tmp_path, model) == []
+    built = build_rtx(model)
+    assert (built.error, built.int8_kernels) == (None, 1)
 
 
 @needs_rtx
@@ -178,6 +190,7 @@ def test_a_scale_that_underflowed_is_refused(tmp_path):
     model = product(1e-8)  # 0 in float16
     assert rules(tmp_path, model) == [("scale", "error")] * 2
     assert "Scale coefficients must all be positive" in build_rtx(model).error
+    assert rules(tmp_path, product(-0.01)) == [("scale", "error")] * 2
 
 
 @needs_rtx

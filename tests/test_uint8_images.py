@@ -9,6 +9,7 @@ from small_exports import (
     export_tiny,
     infer,
     largest_error,
+    place_export,
     quantize_export,
 )
 from tiny_qdq import Builder
@@ -24,6 +25,8 @@ from edge_convnext.uint8_images import use_uint8_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 IMAGES = np.stack([normalise(one, Preprocess()) for one in PIXELS])
+FOLDED_INT8 = ("int8 but the stem", "int8 blocks of one image")
+EXPORTS = ["linear", "nhwc", "int8", *FOLDED_INT8]
 FLOAT_STEM = (r"stem\.conv/.*",)
 
 
@@ -42,6 +45,7 @@ def exports(folder):
         "nhwc": export_tiny("nhwc", folder),
         "int8": quantize_export(linear, [IMAGES]),
         "int8 but the stem": quantize_export(export_tiny("linear", inner), [IMAGES], FLOAT_STEM),
+        "int8 blocks of one image": place_export(export_tiny("late", folder), [IMAGES]),
     }
 
 
@@ -50,18 +54,18 @@ def kinds(path):
 
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-@pytest.mark.parametrize("name", ["linear", "nhwc", "int8", "int8 but the stem"])
+@pytest.mark.parametrize("name", EXPORTS)
 def test_pixels_give_the_logits_of_normalised_images(exports, tmp_path, name, layout):
     model = use_uint8_images(exports[name], tmp_path / "uint8.onnx", layout)
     pixels = PIXELS if layout == "nhwc" else np.ascontiguousarray(PIXELS.transpose(0, 3, 1, 2))
     expected = infer(exports[name].path, IMAGES)
     # Behind a quantizer, a rounding of the last bit may decide between two steps.
-    limit = 5e-3 if name == "int8 but the stem" else 1e-6
+    limit = 5e-3 if name in FOLDED_INT8 else 1e-6
     assert largest_error(infer(model.path, pixels), expected) < limit
 
 
 def test_a_float_stem_takes_the_normalisation_into_its_weights(exports, tmp_path):
-    for name in ("linear", "int8 but the stem"):
+    for name in ("linear", *FOLDED_INT8):
         before = exports[name].path
         after = use_uint8_images(exports[name], tmp_path / "uint8.onnx", "nchw").path
         assert kinds(after) == ["Cast", *kinds(before)]
@@ -116,7 +120,7 @@ def test_other_stages_take_such_a_graph(exports, tmp_path, name, layout):
 
 @needs_rtx
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-@pytest.mark.parametrize("name", ["linear", "int8 but the stem"])
+@pytest.mark.parametrize("name", ["linear", *FOLDED_INT8])
 def test_tensorrt_needs_no_further_kernel_for_pixels(exports, tmp_path, name, layout):
     model = use_uint8_images(exports[name], tmp_path / "uint8.onnx", layout)
     pixels, values = (
