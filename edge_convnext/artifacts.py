@@ -14,9 +14,11 @@ from edge_convnext.errors import ArtifactError
 __all__ = [
     "METADATA_KEY",
     "ActivationType",
+    "CpuFormName",
     "Engine",
     "FormName",
     "GeluName",
+    "GpuFormName",
     "GraphFormat",
     "Interpolation",
     "ModelInfo",
@@ -32,9 +34,21 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-FormName = Literal["raw", "linear", "conv", "conv_moments", "nhwc"]
+CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
+GpuFormName = Literal[
+    "mixed",
+    "expand",
+    "weights_expand",
+    "weights_mixed",
+    "late",
+    "late_mixed",
+    "late_product_mixed",
+    "product_expand",
+    "product_mixed",
+]
+FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
-PlacementName = Literal["inner", "pointwise", "weighted", "all"]
+PlacementName = Literal["inner", "pointwise", "weighted", "all", "blocks", "late_blocks"]
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
@@ -158,6 +172,8 @@ class Engine:
     compute_capabilities: tuple[str, ...]
     kernels: int
     int8_kernels: int  # convolutions and matrix products with INT8 inputs
+    activation_bytes: int  # that one inference reads and writes, each tensor of a kernel once
+    weight_bytes: int
     build_seconds: float
 
 

@@ -3,26 +3,53 @@
 A built engine can be inspected only on a GPU, its builder's log anywhere. With
 `ProfilingVerbosity.DETAILED` the log ends with one line per kernel:
 
-    Name: …, LayerType: gemm, Inputs: [ { …, Datatype: Int8, … }], Constants: […], Outputs: […], …
+    Name: …, LayerType: gemm, Inputs: [ { Name: …, Dimensions: [1,40], …, Datatype: Int8, … }],
+    Constants: […], Outputs: […], …, Metadata: [ONNX Layer: …]␟[ONNX Layer: …]
+
+where ␟ is the unit separator, U+001F.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Kernel", "parse_kernels"]
+__all__ = ["Kernel", "KernelTensor", "parse_kernels"]
 
 _KERNEL = re.compile(
     r"^Name: (?P<name>.+?), LayerType: (?P<kind>\w+), Inputs: \[(?P<inputs>.*?)\], "
-    r"Constants: \[(?P<constants>.*?)\], Outputs: \[(?P<outputs>.*?)\], TacticName:",
+    r"Constants: \[(?P<constants>.*?)\], Outputs: \[(?P<outputs>.*?)\], TacticName:"
+    r"(?:.*?, Metadata: (?P<metadata>.*))?",
     re.MULTILINE,
 )
-_DATATYPE = re.compile(r"\bDatatype: (\w+)")
+_TENSOR = re.compile(
+    r"\{ Name: (?P<name>.+?), Dimensions: \[(?P<shape>[-\d,]*)\],.*?\bDatatype: (?P<dtype>\w+)"
+)
+_NODE = re.compile(r"\[ONNX Layer: (.+?)\](?=[\x1f\[]|$)")
 
 _SHAPE_CALL = "shape_call"  # computes dimensions on the host
 _GENERATED = "kgen"  # elementwise work and reductions, fused and compiled
 _INT8 = "Int8"
+_BYTES = {
+    "Float": 4, "Half": 2, "BFloat16": 2, "Int64": 8, "Int32": 4, "Int8": 1, "UInt8": 1,
+    "Bool": 1, "FP8": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KernelTensor:
+    """What a kernel reads or writes."""
+
+    name: str  # the builder's
+    shape: tuple[int, ...]  # -1 for a dimension that is settled at run time
+    dtype: str  # the builder's word: `Int8`, `Half`, `Float`
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its elements; a dimension that is not settled counts as 1."""
+        return math.prod(max(size, 1) for size in self.shape) * _BYTES.get(self.dtype, 4)
 
 
 @dataclass(frozen=True)
@@ -30,15 +57,25 @@ class Kernel:
     """One launch on the GPU.
 
     `kind` is the builder's word: `gemm`, `correlation` (a convolution), `kgen` (fused
-    elementwise work and reductions), `runtime_fusion` (compiled on the device). Types are the
-    builder's too: `Int8`, `Half`, `Float`.
+    elementwise work and reductions), `runtime_fusion` (compiled on the device).
     """
 
     name: str
     kind: str
-    input_types: tuple[str, ...]
-    constant_types: tuple[str, ...]
-    output_types: tuple[str, ...]
+    inputs: tuple[KernelTensor, ...]
+    constants: tuple[KernelTensor, ...]
+    outputs: tuple[KernelTensor, ...]
+    nodes: tuple[str, ...]  # of the ONNX graph, that it computes all or a part of
+
+    @property
+    def activation_bytes(self) -> int:
+        """Of each distinct tensor that it reads and writes; no cache is thought of."""
+        return _distinct_bytes((*self.inputs, *self.outputs))
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of the constants that it reads."""
+        return _distinct_bytes(self.constants)
 
     @property
     def multiplies_int8(self) -> bool:
@@ -46,9 +83,9 @@ class Kernel:
 
         Elementwise kernels that dequantize read INT8 as well, but hold no INT8 weights.
         """
-        if _INT8 not in self.input_types:
+        if _INT8 not in {tensor.dtype for tensor in self.inputs}:
             return False
-        return self.kind != _GENERATED or _INT8 in self.constant_types
+        return self.kind != _GENERATED or _INT8 in {tensor.dtype for tensor in self.constants}
 
 
 def parse_kernels(log: str) -> tuple[Kernel, ...]:
@@ -64,10 +101,26 @@ def parse_kernels(log: str) -> tuple[Kernel, ...]:
         Kernel(
             name=match["name"],
             kind=match["kind"],
-            input_types=tuple(_DATATYPE.findall(match["inputs"])),
-            constant_types=tuple(_DATATYPE.findall(match["constants"])),
-            output_types=tuple(_DATATYPE.findall(match["outputs"])),
+            inputs=_tensors(match["inputs"]),
+            constants=_tensors(match["constants"]),
+            outputs=_tensors(match["outputs"]),
+            nodes=tuple(_NODE.findall(match["metadata"] or "")),
         )
         for match in _KERNEL.finditer(log)
         if match["kind"] != _SHAPE_CALL
     )
+
+
+def _tensors(text: str) -> tuple[KernelTensor, ...]:
+    return tuple(
+        KernelTensor(
+            match["name"],
+            tuple(int(size) for size in match["shape"].split(",") if size),
+            match["dtype"],
+        )
+        for match in _TENSOR.finditer(text)
+    )
+
+
+def _distinct_bytes(tensors: Iterable[KernelTensor]) -> int:
+    return sum({tensor.name: tensor.size_bytes for tensor in tensors}.values())

@@ -20,10 +20,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import METADATA_KEY, Engine, OnnxModel
-from edge_convnext.builder_log import parse_kernels
+from edge_convnext.builder_log import Kernel, parse_kernels
 from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.isolate import IsolatedFailure, run_isolated
+from edge_convnext.kernel_table import kernel_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_rtx_engine", "sidecar_path", "why_no_rtx"]
 
-_SIDECAR_SCHEMA = "edge-convnext/engine/1"
+_SIDECAR_SCHEMA = "edge-convnext/engine/2"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,21 @@ class _Built:
     """What the child reports back."""
 
     builder: str
-    kernels: int
-    int8_kernels: int
+    kernels: tuple[Kernel, ...]
     profile: dict[str, Any] | None
     seconds: float
+
+    @property
+    def int8_kernels(self) -> int:
+        return sum(kernel.multiplies_int8 for kernel in self.kernels)
+
+    @property
+    def activation_bytes(self) -> int:
+        return sum(kernel.activation_bytes for kernel in self.kernels)
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(kernel.weight_bytes for kernel in self.kernels)
 
 
 def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> Engine:
@@ -92,8 +104,10 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
         precision=model.precision,
         builder=built.builder,
         compute_capabilities=config.compute_capabilities,
-        kernels=built.kernels,
+        kernels=len(built.kernels),
         int8_kernels=built.int8_kernels,
+        activation_bytes=built.activation_bytes,
+        weight_bytes=built.weight_bytes,
         build_seconds=built.seconds,
     )
 
@@ -133,8 +147,11 @@ def _describe(model: OnnxModel, config: EngineConfig, built: _Built) -> str:
         "form": model.form,
         "placement": model.placement,
         "onnx_sha256": sha256_file(model.path),
-        "kernels": built.kernels,
+        "kernels": len(built.kernels),
         "int8_kernels": built.int8_kernels,
+        "activation_bytes": built.activation_bytes,
+        "weight_bytes": built.weight_bytes,
+        "kernel_table": [kernel_fields(kernel) for kernel in built.kernels],
         "profile": built.profile,
         "model": _read_metadata(model.path),
     }
@@ -187,8 +204,7 @@ def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Pa
         )
     return _Built(
         builder=f"tensorrt-rtx {trt.__version__}",
-        kernels=len(kernels),
-        int8_kernels=sum(kernel.multiplies_int8 for kernel in kernels),
+        kernels=kernels,
         profile=profile,
         seconds=seconds,
     )

@@ -53,13 +53,15 @@ def export_onnx(
         The graph: images float32[N, C, H, W] to logits float32[N, num_classes].
 
     Raises:
-        ExportError: The exporter failed, or produced another opset than asked for.
+        ExportError: The exporter failed, or produced another opset than asked for; or the form
+            is for one image, and the batch is not 1.
         MissingDependencyError: torch or onnxscript is not installed.
     """
     try:
         import onnx
         import torch
 
+        from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
         from edge_convnext.convnext.half import HalfBody
         from edge_convnext.convnext.network import build_network
     except ImportError as error:
@@ -73,6 +75,11 @@ def export_onnx(
         raise ExportError(
             f"{weights.info.model} has {size_bytes / 2**30:.1f} GiB of weights, and an ONNX file "
             "holds at most 2; choose a smaller model"
+        )
+    if form in ONE_IMAGE_FORMS and config.batch != 1:
+        raise ExportError(
+            f"the form '{form}' computes weights per image and has a batch of {config.batch}; "
+            "set export.batch to 1, or choose the form 'product_expand'"
         )
     network: torch.nn.Module = build_network(weights, form)
     if precision == "fp16":

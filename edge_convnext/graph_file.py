@@ -1,12 +1,15 @@
-"""An ONNX graph read from its file, or run before it has one."""
+"""An ONNX graph read from its file and written to one, or run before it has one."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edge_convnext.artifacts import METADATA_KEY
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["infer_proto", "read_proto"]
+__all__ = [
+    "element_types",
+    "infer_proto",
+    "read_opset",
+    "read_proto",
+    "set_facts",
+    "write_proto",
+]
+
+_FEW_BYTES = 1024  # more than any shape or list of axes takes
 
 
 def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
@@ -37,6 +49,49 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
         raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
     except DecodeError as error:
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+
+
+def write_proto(proto: ModelProto, output: Path) -> None:
+    """Write a graph, whole or not at all; equal graphs give equal bytes."""
+    with atomic_path(output) as scratch:
+        scratch.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def read_opset(proto: ModelProto) -> int:
+    """The version of ONNX's own operations that a graph is written in."""
+    return max(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def set_facts(proto: ModelProto, **facts: Any) -> None:
+    """Add to this package's metadata, if the graph carries any, or change it."""
+    for entry in proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = json.dumps({**json.loads(entry.value), **facts}, sort_keys=True)
+
+
+def element_types(proto: ModelProto) -> dict[str, int]:
+    """Element type of every value, a number of `TensorProto.DataType`, as ONNX infers it.
+
+    Values of operations that ONNX does not know are missing.
+    """
+    import onnx
+
+    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    for part in ("node", "input", "output"):
+        getattr(bare.graph, part).extend(getattr(proto.graph, part))
+    for tensor in proto.graph.initializer:  # types need no weights, and protobuf holds 2 GiB
+        if len(tensor.raw_data) <= _FEW_BYTES:
+            bare.graph.initializer.append(tensor)
+        else:
+            bare.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+    graph = onnx.shape_inference.infer_shapes(bare).graph
+    types = {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        if value.type.tensor_type.elem_type:
+            types[value.name] = int(value.type.tensor_type.elem_type)
+    return types
 
 
 def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

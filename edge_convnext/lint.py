@@ -1,20 +1,20 @@
-"""Lint: what a target can't run right, or runs slower than it looks, in a Q/DQ graph.
+"""Lint: what a target can't run right, or runs slower than it looks, in a graph.
 
 What each runtime does with each case was tried on graphs of one operation: TensorRT for RTX
-1.7's parser and kernel list, ONNX Runtime 1.32's optimized graph and OpenVINO 2026.4's
-execution graph, both on a CPU with AVX-512 VNNI. Source for TensorRT: "Working with Quantized
-Types".
+1.7's parser and kernel list (`lint_tensorrt`), ONNX Runtime 1.32's optimized graph and OpenVINO
+2026.4's execution graph, both on a CPU with AVX-512 VNNI.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edge_convnext.errors import QuantizationError
-from edge_convnext.graph_file import read_proto
+from edge_convnext.findings import Finding, Severity, weight_only
+from edge_convnext.graph_file import read_opset, read_proto
+from edge_convnext.lint_tensorrt import TensorRTName, lint_tensorrt
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -23,29 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "LintTarget", "Severity", "lint", "require_runnable"]
 
-LintTarget = Literal["onnxruntime", "openvino", "rtx"]
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One rule that one node breaks."""
-
-    rule: str  # "zero-point"
-    severity: Severity  # an error: the target refuses the graph, or computes something else
-    node: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.node}: {self.rule}: {self.message}; {self.remedy}"
+LintTarget = Literal["onnxruntime", "openvino", TensorRTName]
 
 
 def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
-    """Check a Q/DQ graph against the rules of one target.
+    """Check a graph against the rules of one target.
 
     Args:
-        path: An ONNX graph with explicit QuantizeLinear and DequantizeLinear.
+        path: An ONNX graph, with explicit QuantizeLinear and DequantizeLinear or without.
         target: What shall run it.
 
     Returns:
@@ -57,8 +42,12 @@ def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     from edge_convnext.qdq import Wiring
 
     proto = read_proto(path)
-    rules = {"rtx": _lint_rtx, "onnxruntime": _lint_onnxruntime, "openvino": _lint_openvino}
-    return tuple(rules[target](proto, Wiring(proto)))
+    wiring = Wiring(proto)
+    if target == "onnxruntime":
+        return tuple(_lint_onnxruntime(proto, wiring))
+    if target == "openvino":
+        return tuple(_lint_openvino(proto, wiring))
+    return tuple(lint_tensorrt(proto, wiring, target))
 
 
 def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
@@ -79,55 +68,8 @@ def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     return findings
 
 
-def _lint_rtx(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
-    for node in proto.graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            yield from _check_pair(node, wiring)
-        elif wiring.has_quantized_weight(node):
-            if not wiring.is_quantized(node):
-                yield _weight_only(node, "TensorRT computes it in float")
-            elif _groups(node) > 1:
-                yield Finding(
-                    "depthwise",
-                    "warning",
-                    node.name,
-                    "TensorRT pads each INT8 group to 4 channels, which costs more than it saves",
-                    "use the placement 'pointwise'",
-                )
-
-
-def _check_pair(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
-    """What TensorRT's parser and kernels ask of one Q or DQ node."""
-    import numpy as np
-
-    def error(rule: str, message: str, remedy: str) -> Finding:
-        return Finding(rule, "error", node.name, message, remedy)
-
-    source = wiring.producer.get(node.input[0])
-    if source is not None and source.op_type == "QuantizeLinear":
-        return  # the other half of a pair that is checked at its first
-    value = wiring.value(node.input[0])
-    zero_point = wiring.value(node.input[2]) if len(node.input) > 2 else None
-    quantized = zero_point if node.op_type == "QuantizeLinear" else value
-    kind = np.dtype(np.uint8) if quantized is None else quantized.dtype  # ONNX's default
-    if kind == np.int32:
-        yield error("int32-bias", "TensorRT can't parse quantized biases", "keep the bias in float")
-        return
-    if zero_point is not None and zero_point.any():
-        yield error("zero-point", "TensorRT needs zero point 0", "quantize symmetrically")
-    if kind == np.uint8:
-        yield error("unsigned", "TensorRT's quantized type is int8, this is uint8", "use int8")
-    scale = wiring.value(node.input[1])
-    if node.op_type == "QuantizeLinear" and value is None and scale is not None and scale.size > 1:
-        yield error(
-            "per-channel-activation",
-            "TensorRT needs one scale for an activation, or runs float",
-            "quantize activations per tensor",
-        )
-
-
 def _lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
-    opset = max(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = read_opset(proto)
     for node in proto.graph.node:
         if node.op_type == "Transpose" and opset >= 21 and wiring.quantizer(node.output[0]):
             # microsoft/onnxruntime#25526, reached through its QDQPropagation
@@ -141,7 +83,7 @@ def _lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
         if not wiring.has_quantized_weight(node):
             continue
         if not wiring.is_quantized(node):
-            yield _weight_only(node, _CPU_WEIGHT_ONLY)
+            yield weight_only(node, _CPU_WEIGHT_ONLY)
         elif node.op_type == "MatMul":
             yield from _check_onnxruntime_matmul(node, wiring)
         elif not _output_is_quantized(node, wiring):
@@ -183,7 +125,7 @@ def _lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
         if not wiring.has_quantized_weight(node):
             continue
         if not wiring.is_quantized(node):
-            yield _weight_only(node, _CPU_WEIGHT_ONLY)
+            yield weight_only(node, _CPU_WEIGHT_ONLY)
             continue
         norm = _norm_before(node, wiring)
         if norm is not None:
@@ -228,20 +170,6 @@ _CPU_WEIGHT_ONLY = (
 )
 
 
-def _weight_only(node: NodeProto, message: str) -> Finding:
-    return Finding(
-        "weight-only",
-        "warning",
-        node.name,
-        f"only its weights are quantized: {message}",
-        "quantize its input too, or neither",
-    )
-
-
 def _output_is_quantized(node: NodeProto, wiring: Wiring) -> bool:
     readers = wiring.readers.get(node.output[0], [])
     return bool(readers) and all(reader.op_type == "QuantizeLinear" for reader in readers)
-
-
-def _groups(node: NodeProto) -> int:
-    return next((int(item.i) for item in node.attribute if item.name == "group"), 1)

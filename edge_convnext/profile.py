@@ -42,6 +42,7 @@ __all__ = [
     "find_part",
     "is_portable",
     "part_of_node",
+    "part_of_nodes",
     "profile",
 ]
 
@@ -222,7 +223,12 @@ def find_part(layer: LayerTimes) -> Part:
         return "quantize"
     if layer.operation in _MOVES:
         return "reorder"
-    parts = {node: part_of_node(node) for node in layer.nodes or (layer.name,)}
+    return part_of_nodes(layer.nodes or (layer.name,))
+
+
+def part_of_nodes(nodes: Sequence[str]) -> Part:
+    """The part that fused nodes count for: that of their product, else of most of them."""
+    parts = {node: part_of_node(node) for node in nodes}
     for node, part in parts.items():
         if part in _WEIGHTED and node.partition("/")[2].startswith(_PRODUCTS):
             return part

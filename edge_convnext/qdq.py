@@ -24,6 +24,7 @@ __all__ = [
     "force_signed",
     "grn_constants",
     "guard_biases",
+    "is_transposed",
     "scale_constant",
 ]
 
@@ -167,6 +168,11 @@ def scale_constant(
     else:
         proto.graph.initializer.append(scaled)
         node.input[position] = fresh
+
+
+def is_transposed(node: NodeProto) -> bool:
+    """Whether this is a Gemm whose weight is [outputs, inputs]."""
+    return node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
 
 
 def drop_unread_constants(proto: ModelProto) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_convnext.activations import Activations, observe
 from edge_convnext.affine import Grid, make_grid
+from edge_convnext.qdq import is_transposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import ActivationType
     from edge_convnext.qdq import Wiring
 
-__all__ = ["choose_ranges", "set_ranges"]
+__all__ = ["choose_grid", "choose_ranges", "set_ranges", "weight_energy"]
 
 _SHARES = tuple(np.geomspace(2.5, 0.25, 41))  # of the range seen that are tried
 
@@ -62,7 +63,9 @@ def choose_ranges(
     quantizers = _find_quantizers(quantized, reference)
     watched = {one.tensor: one.axis for one in quantizers}
     seen = observe(reference, watched, batches)
-    return {one.node: _choose(seen[one.tensor], one.energy, kind, clip) for one in quantizers}
+    return {
+        one.node: choose_grid(seen[one.tensor], one.energy, kind, clip=clip) for one in quantizers
+    }
 
 
 def set_ranges(proto: ModelProto, grids: dict[str, Grid]) -> None:
@@ -102,7 +105,7 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
         quantize = wiring.producer.get(dequantize.input[0])
         if quantize is None:
             continue  # a constant, stored as integers
-        energy = _weight_energy(float_wiring, readers[node.name])
+        energy = weight_energy(float_wiring, readers[node.name])
         axis = 1 if node.op_type == "Conv" else -1
         before = found.get(quantize.name)
         if before is not None:
@@ -111,13 +114,14 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
     return list(found.values())
 
 
-def _weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
+def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
+    """Squares of the weights of a float product, added up by input channel."""
     weight = wiring.value(node.input[1])
     assert weight is not None  # it is quantized in the other graph
     if node.op_type == "Conv":
         groups = next((item.i for item in node.attribute if item.name == "group"), 1)
         first = 1 if groups == 1 else 0  # a depthwise weight is [C, 1, kh, kw]
-    elif node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute):
+    elif is_transposed(node):
         first = 1
     else:
         first = weight.ndim - 2
@@ -126,9 +130,17 @@ def _weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
     return energy
 
 
-def _choose(
-    seen: Activations, energy: NDArray[np.float32], kind: ActivationType, clip: bool
+def choose_grid(
+    seen: Activations, energy: NDArray[np.float32], kind: ActivationType, *, clip: bool
 ) -> Grid:
+    """Choose the grid of one tensor.
+
+    Args:
+        seen: Its values.
+        energy: [C], squares of the weights that read each channel, added up.
+        kind: Of the grid.
+        clip: Whether to search; otherwise the range is that of the values seen.
+    """
     low, high = float(seen.low.min()), float(seen.high.max())
     whole = make_grid(low, high, kind)
     if not clip:

@@ -210,6 +210,9 @@ class EngineReport(_Part):
     kernels: PositiveInt
     int8_kernels: NonNegativeInt
     """Convolutions and matrix products that read INT8."""
+    activation_bytes: NonNegativeInt | None = None
+    """Read and written by one inference, each tensor of a kernel once; a dynamic batch counts 1."""
+    weight_bytes: NonNegativeInt | None = None
 
 
 class VariantReport(_Part):

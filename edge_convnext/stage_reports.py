@@ -209,6 +209,8 @@ def _engine(engine: Engine) -> EngineReport:
         compute_capabilities=engine.compute_capabilities,
         kernels=engine.kernels,
         int8_kernels=engine.int8_kernels,
+        activation_bytes=engine.activation_bytes,
+        weight_bytes=engine.weight_bytes,
     )
 
 

@@ -225,7 +225,7 @@ class Steps:
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
-            "quantize/2",
+            "quantize/3",
             model=model.digest,
             placement=plan.placement,
             activation_type=plan.activation_type,
@@ -409,7 +409,7 @@ class Steps:
             return {"engine": {**asdict(built), "path": name}}
 
         key = stage_key(
-            "engine/1",
+            "engine/2",
             model=model.digest,
             config=self.recipe.engine.model_dump(mode="json", exclude={"timeout_s"}),
             tools=self._tools("edge-convnext", "tensorrt_rtx"),

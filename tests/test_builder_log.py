@@ -46,9 +46,43 @@ def test_kernels_are_read_in_order_with_their_types():
         "generated matvec",
     ]
     assert kernels[1].kind == "correlation"
-    assert kernels[1].input_types == ("Int8",)
-    assert kernels[1].constant_types == ("Int8", "Float")
-    assert kernels[1].output_types == ("Float",)
+    assert [tensor.dtype for tensor in kernels[1].inputs] == ["Int8"]
+    assert [tensor.dtype for tensor in kernels[1].constants] == ["Int8", "Float"]
+    assert [tensor.dtype for tensor in kernels[1].outputs] == ["Float"]
+
+
+# Of tensorrt-rtx 1.7.1, a GELU that is fused into its product; only the tactic is cut short.
+FUSED = (
+    "Name: __myl_FcAddDivCastErfCastAddMulMul_myl0_6, LayerType: runtime_fusion, Inputs: [ "
+    "{ Name: stages.0.blocks.0.norm/Cast_1.1_myl0, Dimensions: [3136,40], Strides: [40,1], "
+    "StrideOrder: [1,0], Datatype: Half, Format: (Linear) Row major linear format }], "
+    "Constants: [ { Name: __mye59269_dconst_myl0, Dimensions: [40,160], Strides: [160,1], "
+    "StrideOrder: [1,0], Datatype: Half, Format: (Linear) Row major linear format }, "
+    "{ Name: __mye59862_reshape_myl0, Dimensions: [1,160], Strides: [160,1], StrideOrder: [1,0], "
+    "Datatype: Half, Format: (Linear) Row major linear format }], Outputs: [ "
+    "{ Name: __myln_k_arg__bb1_9_myl0, Dimensions: [3136,160], Strides: [160,1], "
+    "StrideOrder: [1,0], Datatype: Half, Format: (Linear) Row major linear format }], "
+    "TacticName: , StreamId: 0, Metadata: [ONNX Layer: stages.0.blocks.0.act/Gelu]\x1f"
+    "[ONNX Layer: stages.0.blocks.0.pwconv1/Add]\x1f[ONNX Layer: stages.0.blocks.0.pwconv1/MatMul]"
+)
+
+
+def test_a_kernel_knows_its_tensors_its_bytes_and_the_nodes_it_computes():
+    (kernel,) = parse_kernels(FUSED)
+    assert [tensor.shape for tensor in kernel.inputs] == [(3136, 40)]
+    assert [tensor.shape for tensor in kernel.constants] == [(40, 160), (1, 160)]
+    assert kernel.activation_bytes == 2 * 3136 * (40 + 160)
+    assert kernel.weight_bytes == 2 * 41 * 160
+    assert kernel.nodes == (
+        "stages.0.blocks.0.act/Gelu",
+        "stages.0.blocks.0.pwconv1/Add",
+        "stages.0.blocks.0.pwconv1/MatMul",
+    )
+
+
+def test_a_tensor_that_a_kernel_reads_twice_counts_once():
+    (kernel,) = parse_kernels(line("square", "kgen", [FLOAT, FLOAT], [], [FLOAT]))
+    assert kernel.activation_bytes == 4 * 40 * 56 * 56
 
 
 def test_only_products_with_int8_activations_count_as_int8():

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.dialects import translate
-from edge_convnext.convnext.forms import build_form
-from edge_convnext.convnext.network import random_state
+from edge_convnext.convnext.network import build_form, random_state
 from edge_convnext.errors import LoadError
 
 DIALECTS = ["reference", "timm", "transformers", "ours"]

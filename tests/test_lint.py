@@ -14,7 +14,7 @@ def lint_graph(tmp_path, model, target):
     return lint(path, target)
 
 
-@pytest.mark.parametrize("target", ["rtx", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("target", ["rtx", "tensorrt10", "onnxruntime", "openvino"])
 def test_a_signed_symmetric_matmul_is_clean_everywhere(tmp_path, target):
     assert lint_graph(tmp_path, quantized_product(), target) == ()
 
@@ -50,7 +50,7 @@ def test_warnings_do_not_refuse_a_graph(tmp_path):
     assert (finding.rule, finding.node) == ("depthwise", "product/Conv")
 
 
-@pytest.mark.parametrize("target", ["rtx", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("target", ["rtx", "tensorrt10", "onnxruntime", "openvino"])
 @pytest.mark.parametrize("kind", ["Conv", "MatMul"])
 def test_quantized_weights_alone_are_flagged_everywhere(tmp_path, kind, target):
     (finding,) = lint_graph(tmp_path, quantized_product(kind, quantize_input=False), target)

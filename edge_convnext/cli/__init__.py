@@ -17,7 +17,17 @@ from types import FrameType
 import typer
 
 from edge_convnext import __version__
-from edge_convnext.cli import build, inform, recover, run, sensitivity, targets, train, tune
+from edge_convnext.cli import (
+    build,
+    inform,
+    inspect,
+    recover,
+    run,
+    sensitivity,
+    targets,
+    train,
+    tune,
+)
 from edge_convnext.errors import EdgeConvNextError
 
 __all__ = ["app", "main"]
@@ -59,6 +69,7 @@ app.command("bench")(run.bench)
 app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
+app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
 app.command("targets")(targets.targets)

@@ -35,7 +35,7 @@ def fold_state_dict(state: dict[str, Tensor], architecture: Architecture) -> dic
         architecture: The shape that `state` belongs to.
 
     Returns:
-        A state dict for `forms.build_form`: without the LayerNorm affines (but the stem's),
+        A state dict for `network.build_form`: without the LayerNorm affines (but the stem's),
         without `grn.beta` and `layer_scale.gamma`.
     """
     wide = {name: tensor.double() for name, tensor in state.items()}

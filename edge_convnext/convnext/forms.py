@@ -2,8 +2,8 @@
 
 A form is one small function from a folded block and its input to its output, such as `linear`
 and `conv` below, with the modules that it calls. The fastest one differs per runtime:
-NHWC + MatMul suits ONNX Runtime, permute + MatMul TensorRT, 1x1 convolutions OpenVINO
-(benchmarks/README.md).
+NHWC + MatMul suits ONNX Runtime, 1x1 convolutions OpenVINO (benchmarks/README.md); those for
+TensorRT are in `gpu_forms`.
 
 Reductions run in float32 even where the body is float16: the sum of squares of GRN and the
 variance of LayerNorm overflow float16 on real activations (facebookresearch/ConvNeXt-V2#66,
@@ -12,7 +12,7 @@ facebookresearch/ConvNeXt#80).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,31 +20,35 @@ from torch import Tensor, nn
 
 from edge_convnext.convnext.model import (
     EPS,
-    PAPER,
     ChannelLayerNorm,
-    ConvNeXt,
     LayerNorm,
-    Parts,
     patch_conv,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_convnext.artifacts import FormName
-    from edge_convnext.convnext.architecture import Architecture
+    from edge_convnext.artifacts import CpuFormName
 
-__all__ = ["FORMS", "FoldedBlock", "Form", "build_form"]
+__all__ = ["FORMS", "BlockForm", "FoldedBlock", "Form", "PatchLinear", "ScaleNHWC"]
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """A way to write a folded block; the makers take channel counts."""
+
+    join: Callable[[FoldedBlock, Tensor], Tensor]  # a map between blocks -> the same shape
+    pointwise: Callable[[int, int], nn.Module]  # of pwconv1, and of pwconv2 unless that is stated
+    norm: Callable[[int], nn.Module]  # without affine, in the order of `join`
+    grn: Callable[[int], nn.Module]  # in the order of `join`
+    pwconv2: Callable[[int, int], nn.Module] | None = None
 
 
 @dataclass(frozen=True)
 class Form:
     """A way to write the folded network; the makers take channel counts."""
 
-    block: Callable[[FoldedBlock, Tensor], Tensor]  # a map between blocks -> the same shape
-    pointwise: Callable[[int, int], nn.Module]
-    block_norm: Callable[[int], nn.Module]  # without affine, in the order of `block`
-    grn: Callable[[int], nn.Module]  # in the order of `block`
+    blocks: tuple[BlockForm, BlockForm, BlockForm, BlockForm]  # by stage
     stem_norm: Callable[[int], nn.Module]  # affine, over the channels of a centred map
     downsample_norm: Callable[[int], nn.Module]  # without affine, over the channels of a map
     stem_conv: Callable[[int, int, int], nn.Module] = patch_conv
@@ -55,15 +59,15 @@ class Form:
 class FoldedBlock(nn.Module):
     """The modules of one residual block after the folds; the form says how they are joined."""
 
-    def __init__(self, width: int, version: int, form: Form) -> None:
+    def __init__(self, width: int, version: int, form: BlockForm) -> None:
         super().__init__()
         self.dwconv = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = form.block_norm(width)
+        self.norm = form.norm(width)
         self.pwconv1 = form.pointwise(width, 4 * width)
         self.act = nn.GELU()
         self.grn = form.grn(4 * width) if version == 2 else nn.Identity()
-        self.pwconv2 = form.pointwise(4 * width, width)
-        self._join = form.block
+        self.pwconv2 = (form.pwconv2 or form.pointwise)(4 * width, width)
+        self._join = form.join
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, C, H, W], or [N, H, W, C] where the form says so, to the same shape."""
@@ -102,6 +106,7 @@ class ScaleNHWC(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale [N, H, W, C]."""
         norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
         relative = norm / (norm.mean(dim=-1, keepdim=True) + EPS)
         return x * (self.gamma * relative + 1.0).to(x.dtype)
@@ -199,6 +204,7 @@ class PatchLinear(nn.Module):
         self._size, self._nchw = size, nchw
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map to [N, H', W', channels_out]."""
         size = self._size
         if self._nchw:  # two transposes that move whole rows are faster than one that can't
             x = x.permute(0, 2, 3, 1)
@@ -222,36 +228,31 @@ def _pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
     return nn.Conv2d(channels_in, channels_out, 1)
 
 
-FORMS: dict[FormName, Form] = {
+_LINEAR = BlockForm(linear, nn.Linear, lambda width: LayerNorm(width, affine=False), ScaleNHWC)
+_CONV = BlockForm(
+    conv, _pointwise_conv, lambda width: WrittenOutNorm(width, affine=False), ScaleNCHW
+)
+_MOMENTS = replace(_CONV, norm=lambda width: MomentsNorm(width, affine=False))
+_NHWC = replace(_LINEAR, join=nhwc, grn=ProductScaleNHWC)
+
+FORMS: dict[CpuFormName, Form] = {
     "linear": Form(
-        block=linear,
-        pointwise=nn.Linear,
-        block_norm=lambda width: LayerNorm(width, affine=False),
-        grn=ScaleNHWC,
+        blocks=(_LINEAR,) * 4,
         stem_norm=ChannelLayerNorm,
         downsample_norm=lambda width: ChannelLayerNorm(width, affine=False),
     ),
     "conv": Form(
-        block=conv,
-        pointwise=_pointwise_conv,
-        block_norm=lambda width: WrittenOutNorm(width, affine=False),
-        grn=ScaleNCHW,
+        blocks=(_CONV,) * 4,
         stem_norm=lambda width: WrittenOutNorm(width, affine=True),
         downsample_norm=lambda width: WrittenOutNorm(width, affine=False),
     ),
     "conv_moments": Form(
-        block=conv,
-        pointwise=_pointwise_conv,
-        block_norm=lambda width: MomentsNorm(width, affine=False),
-        grn=ScaleNCHW,
+        blocks=(_MOMENTS,) * 4,
         stem_norm=lambda width: CentredNorm(width, affine=True),
         downsample_norm=lambda width: MomentsNorm(width, affine=False),
     ),
     "nhwc": Form(
-        block=nhwc,
-        pointwise=nn.Linear,
-        block_norm=lambda width: LayerNorm(width, affine=False),
-        grn=ProductScaleNHWC,
+        blocks=(_NHWC,) * 4,
         stem_norm=LayerNorm,
         downsample_norm=lambda width: LayerNorm(width, affine=False),
         stem_conv=lambda before, after, size: PatchLinear(before, after, size, nchw=True),
@@ -259,38 +260,3 @@ FORMS: dict[FormName, Form] = {
         map_axes=(1, 2),
     ),
 }
-
-
-def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormName) -> ConvNeXt:
-    """Build the network of one form, in evaluation mode.
-
-    Args:
-        state: `fold.fold_state_dict`'s result; the unfolded state dict for `raw`.
-        architecture: The shape that `state` belongs to.
-        form: `raw` (the paper's modules, unfolded), or one of `FORMS`.
-
-    Returns:
-        A module from images float32[N, in_channels, H, W] to logits float32[N, num_classes].
-    """
-    parts = PAPER if form == "raw" else _parts(FORMS[form])
-    network = ConvNeXt(architecture, parts=parts)
-    own = network.state_dict()
-    network.load_state_dict(
-        {name: tensor.reshape(own[name].shape) for name, tensor in state.items()}
-    )
-    for module in network.modules():
-        if isinstance(module, PatchLinear):
-            module.flatten()
-    return network.eval()
-
-
-def _parts(form: Form) -> Parts:
-    return Parts(
-        block=lambda width, version, _drop_path_rate: FoldedBlock(width, version, form),
-        stem_norm=form.stem_norm,
-        downsample_norm=form.downsample_norm,
-        head_norm=lambda width: LayerNorm(width, affine=False),
-        stem_conv=form.stem_conv,
-        downsample_conv=form.downsample_conv,
-        map_axes=form.map_axes,
-    )

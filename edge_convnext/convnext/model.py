@@ -127,7 +127,7 @@ class Block(nn.Module):
 class Parts:
     """Makers of the modules that a graph form may write differently."""
 
-    block: Callable[[int, int, float], nn.Module]  # width, version, drop path rate
+    block: Callable[[int, int, int, float], nn.Module]  # stage, width, version, drop path rate
     stem_norm: Callable[[int], nn.Module]  # over the channels of a map between blocks
     downsample_norm: Callable[[int], nn.Module]  # the same
     head_norm: Callable[[int], nn.Module]  # over [N, C]
@@ -141,7 +141,14 @@ def patch_conv(channels_in: int, channels_out: int, size: int) -> nn.Module:
     return nn.Conv2d(channels_in, channels_out, size, stride=size)
 
 
-PAPER = Parts(Block, ChannelLayerNorm, ChannelLayerNorm, LayerNorm, patch_conv, patch_conv)
+PAPER = Parts(
+    lambda _stage, width, version, drop_path_rate: Block(width, version, drop_path_rate),
+    ChannelLayerNorm,
+    ChannelLayerNorm,
+    LayerNorm,
+    patch_conv,
+    patch_conv,
+)
 
 
 class Stem(nn.Module):
@@ -219,7 +226,7 @@ class ConvNeXt(nn.Module):
             downsample = Downsample(widths[index - 1], width, parts) if index else None
             first = sum(depths[:index])
             blocks = [
-                parts.block(width, architecture.version, rate)
+                parts.block(index, width, architecture.version, rate)
                 for rate in rates[first : first + depth]
             ]
             stages.append(Stage(downsample, blocks))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edge_convnext.convnext.forms import build_form
-from edge_convnext.convnext.model import ConvNeXt
+from edge_convnext.convnext.forms import FORMS, FoldedBlock, Form, PatchLinear
+from edge_convnext.convnext.gpu_forms import GPU_FORMS
+from edge_convnext.convnext.model import PAPER, ConvNeXt, LayerNorm, Parts
 from edge_convnext.weights import read_state
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from edge_convnext.artifacts import FormName, Weights
     from edge_convnext.convnext.architecture import Architecture
 
-__all__ = ["build_network", "random_state"]
+__all__ = ["build_form", "build_network", "random_state"]
 
 
 def build_network(weights: Weights, form: FormName) -> ConvNeXt:
@@ -36,6 +39,48 @@ def build_network(weights: Weights, form: FormName) -> ConvNeXt:
         state = "folded" if weights.folded else "unfolded"
         raise ValueError(f"the form '{form}' can't be built from {state} weights")
     return build_form(read_state(weights.path), weights.architecture, form)
+
+
+def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormName) -> ConvNeXt:
+    """Build the network of one form, in evaluation mode.
+
+    Args:
+        state: `fold.fold_state_dict`'s result; the unfolded state dict for `raw`.
+        architecture: The shape that `state` belongs to.
+        form: `raw` (the paper's modules, unfolded), or one of `FORMS` or `GPU_FORMS`.
+
+    Returns:
+        A module from images float32[N, in_channels, H, W] to logits float32[N, num_classes].
+    """
+    parts = PAPER if form == "raw" else _parts(_find(form))
+    network = ConvNeXt(architecture, parts=parts)
+    own = network.state_dict()
+    network.load_state_dict(
+        {name: tensor.reshape(own[name].shape) for name, tensor in state.items()}
+    )
+    for module in network.modules():
+        if isinstance(module, PatchLinear):
+            module.flatten()
+    return network.eval()
+
+
+def _parts(form: Form) -> Parts:
+    return Parts(
+        block=lambda stage, width, version, _drop_path_rate: FoldedBlock(
+            width, version, form.blocks[stage]
+        ),
+        stem_norm=form.stem_norm,
+        downsample_norm=form.downsample_norm,
+        head_norm=lambda width: LayerNorm(width, affine=False),
+        stem_conv=form.stem_conv,
+        downsample_conv=form.downsample_conv,
+        map_axes=form.map_axes,
+    )
+
+
+def _find(name: FormName) -> Form:
+    forms: tuple[Mapping[Any, Form], ...] = (FORMS, GPU_FORMS)
+    return next(known[name] for known in forms if name in known)
 
 
 def random_state(architecture: Architecture, seed: int) -> dict[str, Tensor]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["quantized_nodes"]
 
-_INNER = frozenset({"downsample.conv", "pwconv1", "pwconv2"})
+_BLOCKS = frozenset({"pwconv1", "pwconv2"})
+_INNER = _BLOCKS | {"downsample.conv"}
 _DENSE = _INNER | {"stem.conv", "head.fc"}
 _DEPTHWISE = frozenset({"dwconv"})
 
@@ -24,7 +25,10 @@ _MODULES: Mapping[PlacementName, frozenset[str]] = {
     "inner": _INNER,
     "pointwise": _DENSE,
     "weighted": _DENSE | _DEPTHWISE,
+    "blocks": _BLOCKS,
+    "late_blocks": _BLOCKS,
 }
+_EARLY = ("stages.0.", "stages.1.")
 
 
 def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozenset[str] | None:
@@ -33,7 +37,8 @@ def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozen
     `pointwise` is every convolution and linear but the depthwise ones, `inner` leaves out the
     first and the last of them too: the images' own 256 values don't lie on the grid of a
     quantizer, and the logits have no layer after them to even out an error. `weighted` is
-    `pointwise` with the depthwise ones, `all` leaves the choice to NNCF.
+    `pointwise` with the depthwise ones, `all` leaves the choice to NNCF. `blocks` is those inside
+    blocks alone, `late_blocks` those of the last two stages, where weights outweigh the maps.
 
     Args:
         weighted: Names of the convolutions and matrix products.
@@ -45,7 +50,12 @@ def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozen
     if placement == "all":
         return None
     modules = _MODULES[placement]
-    return frozenset(name for name in weighted if not modules.isdisjoint(_tails(name)))
+    return frozenset(
+        name
+        for name in weighted
+        if not modules.isdisjoint(_tails(name))
+        and not (placement == "late_blocks" and name.startswith(_EARLY))
+    )
 
 
 def _tails(name: str) -> tuple[str, str]:

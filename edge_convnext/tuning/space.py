@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.artifacts import (
     ActivationType,
-    FormName,
+    CpuFormName,
     GraphFormat,
     RangeEstimator,
     RuntimeName,
@@ -29,10 +29,10 @@ __all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
-_FORMS: tuple[FormName, ...] = tuple(form for form in get_args(FormName) if form != "raw")
+_FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
 _PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise", "weighted", "all")
 # What was never far behind, wherever it was tried (benchmarks/README.md).
-_QUICK_FORMS: Mapping[RuntimeName, tuple[FormName, ...]] = {
+_QUICK_FORMS: Mapping[RuntimeName, tuple[CpuFormName, ...]] = {
     "onnxruntime": ("linear", "nhwc"),
     "openvino": ("conv", "conv_moments"),
 }

@@ -1,0 +1,45 @@
+"""`edge-convnext inspect`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    engine: Annotated[Path, typer.Argument(help="An engine, or the JSON file beside it.")],
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Every kernel, in the order of launch.")
+    ] = False,
+    json: JsonFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Show what an engine launches and moves, by part of the block.
+
+    The table was read from the builder's log when the engine was built; no GPU is needed.
+    """
+    from edge_convnext.engine import sidecar_path
+    from edge_convnext.kernel_table import group_kernels, kernel_fields, read_kernels
+
+    sidecar = engine if engine.suffix == ".json" else sidecar_path(engine)
+    found = read_kernels(sidecar)
+    groups = group_kernels(found)
+    if json:
+        rows = [kernel_fields(kernel) for kernel in found]
+        print_json({"groups": [asdict(group) for group in groups], "kernels": rows})
+        return
+    from rich.console import Console
+
+    from edge_convnext.render_kernels import print_groups, print_kernels
+
+    console = Console()
+    if kernels:
+        print_kernels(found, console)
+    print_groups(groups, sidecar.name, console)

@@ -1,0 +1,73 @@
+import json
+from dataclasses import replace
+
+import pytest
+from test_builder_log import FUSED, INT8, line
+from typer.testing import CliRunner
+
+from edge_convnext.builder_log import parse_kernels
+from edge_convnext.cli import app
+from edge_convnext.engine import sidecar_path
+from edge_convnext.errors import ArtifactError
+from edge_convnext.kernel_table import group_kernels, kernel_fields, part_of_kernel, read_kernels
+
+(GELU,) = parse_kernels(FUSED)
+HEAD = parse_kernels(line("head", "gemm", [INT8], [INT8], [INT8]))[0]
+HEAD = replace(HEAD, nodes=("head.fc/MatMul", "head.fc/Add"))
+KERNELS = (GELU, replace(GELU, nodes=("stages.0.blocks.1.pwconv1/MatMul",)), HEAD)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    path = tmp_path / "model.int8.rtx.engine"
+    path.write_bytes(b"plan")
+    table = [kernel_fields(kernel) for kernel in KERNELS]
+    sidecar_path(path).write_text(json.dumps({"kernel_table": table}))
+    return path
+
+
+def test_a_kernel_counts_for_the_part_of_its_product():
+    assert [part_of_kernel(kernel) for kernel in KERNELS] == ["pwconv1", "pwconv1", "head"]
+
+
+def test_kernels_are_added_up_by_part():
+    pwconv1, head = group_kernels(KERNELS)
+    assert (pwconv1.part, pwconv1.kernels, pwconv1.int8_kernels) == ("pwconv1", 2, 0)
+    assert pwconv1.activation_bytes == 2 * GELU.activation_bytes
+    assert pwconv1.weight_bytes == 2 * GELU.weight_bytes
+    assert pwconv1.kinds == (("runtime_fusion Half -> Half", 2),)
+    assert (head.part, head.int8_kernels) == ("head", 1)
+
+
+def test_kernels_come_back_from_the_file_beside_the_engine_as_they_were(engine):
+    assert read_kernels(sidecar_path(engine)) == KERNELS
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kernel_table": [{"name": "x"}]}', "\0"])
+def test_a_damaged_file_is_one_line(engine, text):
+    sidecar_path(engine).write_text(text)
+    with pytest.raises(ArtifactError, match=r"rtx\.engine\.json: damaged, .*build the engine"):
+        read_kernels(sidecar_path(engine))
+
+
+def test_an_engine_without_its_file_is_one_line(engine):
+    sidecar_path(engine).unlink()
+    with pytest.raises(ArtifactError, match="keep the two together"):
+        read_kernels(sidecar_path(engine))
+
+
+@pytest.mark.parametrize("flags", [[], ["--kernels"]])
+def test_inspect_shows_parts_and_kernels(engine, flags):
+    shown = CliRunner().invoke(app, ["inspect", str(engine), *flags])
+    assert shown.exit_code == 0, shown.output
+    assert "pwconv1" in shown.output
+    assert "head" in shown.output
+    assert ("runtime_fusion" in shown.output) or flags
+
+
+def test_inspect_prints_json_for_machines(engine):
+    shown = CliRunner().invoke(app, ["inspect", str(sidecar_path(engine)), "--json"])
+    found = json.loads(shown.stdout)
+    assert [group["part"] for group in found["groups"]] == ["pwconv1", "head"]
+    assert [kernel["part"] for kernel in found["kernels"]] == ["pwconv1", "pwconv1", "head"]
+    assert found["kernels"][2]["multiplies_int8"] is True
