@@ -123,6 +123,8 @@ def _export(
     outcome = simplify(
         exported, images, recipe.simplify, folder / f"{form}.{config.batch}.simple.onnx"
     )
+    if outcome.reason is not None:
+        raise SystemExit(f"{exported.path.name} was not simplified: {outcome.reason}")
     return outcome.model
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "METADATA_KEY",
     "ActivationType",
     "CpuFormName",
+    "CpuPlacementName",
     "Engine",
     "FormName",
     "GeluName",
@@ -48,7 +49,8 @@ GpuFormName = Literal[
 ]
 FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
-PlacementName = Literal["inner", "pointwise", "weighted", "all", "blocks", "late_blocks"]
+CpuPlacementName = Literal["inner", "pointwise", "weighted", "all"]
+PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks"]  # the last two for TensorRT
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]

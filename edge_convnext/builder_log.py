@@ -49,7 +49,9 @@ class KernelTensor:
     @property
     def size_bytes(self) -> int:
         """Of its elements; a dimension that is not settled counts as 1."""
-        return math.prod(max(size, 1) for size in self.shape) * _BYTES.get(self.dtype, 4)
+        if self.dtype not in _BYTES:
+            raise ValueError(f"the builder's log has a type of unknown size: {self.dtype}")
+        return math.prod(max(size, 1) for size in self.shape) * _BYTES[self.dtype]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ __all__ = [
 
 _FEW_BYTES = 1024  # more than any shape or list of axes takes
 
+_ONNX_DOMAIN = ("", "ai.onnx")
+
 
 def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
     """Read a graph.
@@ -44,11 +46,14 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
     from google.protobuf.message import DecodeError  # what onnx.load raises
 
     try:
-        return onnx.load(str(path), load_external_data=weights)
+        proto = onnx.load(str(path), load_external_data=weights)
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
     except DecodeError as error:
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    if not any(entry.domain in _ONNX_DOMAIN for entry in proto.opset_import):
+        raise ArtifactError(f"{path}: empty, or not ONNX; build it again")  # b"" is a valid message
+    return proto
 
 
 def write_proto(proto: ModelProto, output: Path) -> None:
@@ -59,7 +64,7 @@ def write_proto(proto: ModelProto, output: Path) -> None:
 
 def read_opset(proto: ModelProto) -> int:
     """The version of ONNX's own operations that a graph is written in."""
-    return max(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    return max(entry.version for entry in proto.opset_import if entry.domain in _ONNX_DOMAIN)
 
 
 def set_facts(proto: ModelProto, **facts: Any) -> None:

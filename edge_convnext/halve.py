@@ -126,7 +126,8 @@ class _Halving:
         if node.output[0] in self.floats:
             self.types[node.output[0]] = kind
             if node.op_type == "Cast":
-                node.attribute[0].CopyFrom(helper.make_attribute("to", _number(kind)))
+                (to,) = (item for item in node.attribute if item.name == "to")
+                to.CopyFrom(helper.make_attribute("to", _number(kind)))
 
     def _is_wide(self, node: NodeProto) -> bool:
         from edge_convnext.wide import MOVEMENTS

@@ -1,7 +1,8 @@
 """What TensorRT can't parse, or builds into something else than the graph says.
 
-The rules of TensorRT for RTX were seen in its 1.7's parser and kernel list (tests/test_lint.py
-asks both). It shares its parser with TensorRT 10 and 11, so those get the same ones. What is
+The rules of TensorRT for RTX were seen in its 1.7's parser and kernel list, which
+tests/test_lint_tensorrt.py asks. It shares its parser with TensorRT 10 and 11, so those get the
+same ones. What is
 said of 8.5 and 8.6 was read: onnx-tensorrt's docs/operators.md and docs/Changelog.md, and
 NVIDIA/TensorRT#3467.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,10 +27,10 @@ __all__ = [
     "Evaluation",
     "Option",
     "as_candidate",
+    "choose_float",
     "choose_option",
     "evaluate_options",
     "race_options",
-    "settle_float",
 ]
 
 _TORCH = "torch"
@@ -73,6 +73,14 @@ class Evaluation:
     comparisons: Mapping[str, Comparison]
     cached: bool
     seconds: float
+
+    def joined(self, earlier: Evaluation) -> Evaluation:
+        """This one, of an earlier one's options and more, with the time of both."""
+        return replace(
+            self,
+            cached=self.cached and earlier.cached,
+            seconds=self.seconds + earlier.seconds,
+        )
 
 
 def evaluate_options(
@@ -148,46 +156,58 @@ def choose_option(
 
     Where none keeps it, the fastest; where nothing was timed, the first.
     """
-    own = [option for option in options if option.model.precision == precision]
-    if evaluation is not None:
-        drops = evaluation.comparisons
-        kept = [
-            option
-            for option in own
-            if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
-        ]
-        own = kept or own
+    own = _within_budget(options, precision, evaluation, max_drop_pp)
     if timings is None:
         return own[0] if own else None
     return min(own, key=lambda option: timings.row(option.name, batch).latency_ms_p50, default=None)
 
 
-def settle_float(
+def choose_float(
     recipe: Recipe,
     options: Sequence[Option],
-    fastest: Option | None,
     timings: BenchmarkResult | None,
+    evaluation: Evaluation | None,
     batch: int,
 ) -> Option | None:
     """The float that ships: the form of the plan in force, unless another is faster for sure.
 
     Which form won a race of near equals is noise, and the file should not depend on it: another
-    form takes its place only where it was faster beyond the interval over rounds.
+    form takes its place only where it was faster beyond the interval over rounds. One whose
+    bfloat16 is past the accuracy budget does not count, where that was measured.
     """
+    budget = recipe.evaluate.max_drop_pp
+    fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
     if fastest is None:
         return None
     form = plan_for(recipe, fastest.runtime).form
     wanted = ("fp32", form, fastest.runtime, fastest.hint)
     planned = (
         option
-        for option in options
+        for option in _within_budget(options, "fp32", evaluation, budget)
         if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
     )
     usual = next(planned, fastest)  # for an engine alone there is one float, in the engine's form
-    if timings is None or fastest.model.form == form:
+    if timings is None or usual is fastest:
         return usual
     ratio = speedup(timings, fastest.name, usual.name, batch)
     return fastest if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
+
+
+def _within_budget(
+    options: Sequence[Option],
+    precision: Precision,
+    evaluation: Evaluation | None,
+    max_drop_pp: float,
+) -> list[Option]:
+    """Options of a precision that keep the budget or were not evaluated; all, if none does."""
+    own = [option for option in options if option.model.precision == precision]
+    drops = evaluation.comparisons if evaluation is not None else {}
+    kept = [
+        option
+        for option in own
+        if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
+    ]
+    return kept or own
 
 
 def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:

@@ -33,10 +33,10 @@ from edge_convnext.inputs import DEMO_BANNER, Inputs, image_batches, is_demo, pr
 from edge_convnext.measure import (
     Evaluation,
     Option,
+    choose_float,
     choose_option,
     evaluate_options,
     race_options,
-    settle_float,
 )
 from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
@@ -141,7 +141,7 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
             further += [option for one in fallbacks for option in one.options]
             if further:
                 options += further
-                evaluation = evaluate([*shippable, *further])
+                evaluation = evaluate([*shippable, *further]).joined(evaluation)
     engine, engine_status, engine_reason = _build_engine(steps, graphs, targets, fallbacks)
     raw = raw_reference(graphs)
     timings, timing_seconds = None, 0.0
@@ -153,14 +153,16 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
 
     batch = verdict_batch(recipe)
     budget = recipe.evaluate.max_drop_pp
-    fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
-    best_float = settle_float(recipe, options, fastest, timings, batch)
+    best_float = choose_float(recipe, options, timings, evaluation, batch)
+    evaluated = [*shippable, *further]
+    while evaluation is not None and best_float and best_float.name not in evaluation.options:
+        evaluated.append(best_float)
+        evaluation = evaluate(evaluated).joined(evaluation)
+        best_float = choose_float(recipe, options, timings, evaluation, batch)
     if recipe.precision == "fp32":  # one float is shipped, and the report is about it
         chosen = best_float
     else:
         chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
-    if evaluation is not None and best_float and best_float.name not in evaluation.options:
-        evaluation = evaluate([*shippable, *further, best_float])
     return Outcome(
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, engine, engine_status,
         engine_reason, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,

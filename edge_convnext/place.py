@@ -69,7 +69,8 @@ def place_qdq(
         The INT8 graph; inputs, outputs and everything else stay float32.
 
     Raises:
-        QuantizationError: The graph is not FP32, or has no product of that placement.
+        QuantizationError: The graph is not FP32, has no product of that placement, or a weight
+            that is neither a constant nor a constant times a factor.
         ArtifactError: Missing, or not ONNX.
 
     Source:
@@ -127,12 +128,13 @@ def _describe(wiring: Wiring, node: NodeProto) -> _Product:
     if weight in wiring.constants:
         return _Product(node, activation, axis, weight, weight_energy(wiring, node), False)
     computed, _ = _walk_up(wiring, weight, 0)
-    factor = wiring.producer[computed]
-    constant = next((name for name in factor.input if name in wiring.constants), None)
-    if factor.op_type != "Mul" or constant is None:
+    factor = wiring.producer.get(computed)
+    read = factor.input if factor is not None and factor.op_type == "Mul" else ()
+    constant = next((name for name in read if name in wiring.constants), None)
+    if constant is None:
         raise QuantizationError(
-            f"{node.name}: its weight is made by {factor.name}, which is no scaled constant; "
-            "choose another form"
+            f"{node.name}: its weight, {computed}, is no constant and no scaled one; choose "
+            "another form"
         )
     return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
 

@@ -25,11 +25,11 @@ from pydantic import (
 
 from edge_convnext.artifacts import (
     ActivationType,
-    FormName,
+    CpuFormName,
+    CpuPlacementName,
     GeluName,
     GraphFormat,
     Interpolation,
-    PlacementName,
     Precision,
     RangeEstimator,
     ResizeMode,
@@ -134,7 +134,7 @@ class ExportConfig(Section):
 
     opset: int = Field(20, ge=18, le=23)
     batch: PositiveInt | Literal["dynamic"] = "dynamic"
-    form: FormName | Literal["auto"] = "auto"  # auto: the best known per runtime
+    form: Literal["raw", CpuFormName, "auto"] = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
 
@@ -156,7 +156,7 @@ class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
     subset_size: PositiveInt = 300  # calibration images
-    placement: PlacementName | Literal["auto"] = "auto"  # auto: the best known per runtime
+    placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
     activations_range_estimator: RangeEstimator | Literal["auto"] = "auto"
@@ -219,8 +219,8 @@ class BenchmarkConfig(Section):
 class PlanConfig(Section):
     """One entry of `plans:`; fields are `plans.Plan`'s."""
 
-    form: FormName
-    placement: PlacementName
+    form: Literal["raw", CpuFormName]
+    placement: CpuPlacementName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"

@@ -53,14 +53,14 @@ def tune(
     """Search the plans of every runtime that the recipe asks for.
 
     What was timed is kept in the cache: a search that was stopped goes on where it was, and one
-    that finished on this machine is answered at once.
+    that finished on this machine, idle, is answered at once.
 
     Args:
         recipe: The model, its data, and the accuracy budget. What it states of plans, such as
             `export.form`, is not searched.
-        mode: `quick` tries what was never far behind, stops racing after 45 seconds, and checks
-            finalists until one is accurate: three minutes for atto on two cores, its graphs
-            included. `full` tries all, without a limit, and refines what wins.
+        mode: `quick` tries what was never far behind, stops racing in time, and checks finalists
+            until one is accurate: three minutes for atto on two cores, its graphs included. `full`
+            tries all, without a limit, and refines what wins.
         cache: Finished stages.
         track: Told of work that takes long.
         batch: Images per inference to tune for; None: the recipe's smallest.

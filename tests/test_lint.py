@@ -138,6 +138,9 @@ def test_files_that_are_no_graph_are_one_line(tmp_path):
     (tmp_path / "noise.onnx").write_bytes(b"\xff" * 64)
     with pytest.raises(ArtifactError, match="truncated, or not ONNX"):
         lint(tmp_path / "noise.onnx", "rtx")
+    (tmp_path / "empty.onnx").write_bytes(b"")  # a valid message of protobuf
+    with pytest.raises(ArtifactError, match="empty, or not ONNX"):
+        lint(tmp_path / "empty.onnx", "rtx")
 
 
 def optimized_kinds(onnxruntime, tmp_path, model):

@@ -146,3 +146,14 @@ def test_what_was_timed_under_load_is_not_remembered(root, cache, monkeypatch):
     quiet.raced.clear()
     tune(recipe, "quick", cache, batch=2)
     assert not quiet.raced
+
+
+@pytest.mark.slow
+def test_what_a_recipe_states_of_gelu_and_ranges_holds_for_every_plan(root, cache, monkeypatch):
+    monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
+    ptq = {"subset_size": 12, "placement": "inner", "activation_type": "int8"}
+    stated = {"activations_range_estimator": "minmax"}
+    recipe = recipe_of(root, quantize={**ptq, **stated}, export={"gelu": "tanh"})
+    found = tune(recipe, "quick", cache)
+    raced = [one.plan for one in found.trials if one.lap is not None]
+    assert {(plan.gelu, plan.range_estimator) for plan in raced} == {("tanh", "minmax")}

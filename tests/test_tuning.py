@@ -106,6 +106,12 @@ def test_a_quick_search_stays_around_the_plan_in_force(runtime):
     assert {plan.placement for plan in quick} == {"inner", "pointwise", "weighted"}
 
 
+def test_a_quick_search_races_the_plan_in_force_with_all_its_settings():
+    usual = Plan("nhwc", "inner", gelu="tanh", settings=(("batch", "dynamic"),))
+    quick, _ = list_plans("onnxruntime", 20, usual)
+    assert usual in quick
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_refinement_changes_one_thing(runtime):
     plan = Plan("linear", "inner", "uint8")

@@ -4,14 +4,17 @@ The widest tensor of a block, [N, H, W, 4C], decides what a block costs on a GPU
 moves it fewer times than the paper's order of operations, for a reason found in the compiled
 plans of TensorRT for RTX (benchmarks/README.md):
 
-- `expand`: a product for pwconv1 and a convolution for pwconv2, which fuses with the residual
-  addition. GRN's mean over channels is taken of its norms spread over the map, and so computed
-  inside the kernel that scales the map instead of in one of its own.
-- `weights`: GRN scales pwconv2's weights instead of the map. They are computed per image, so the
-  batch is 1.
-- `weights_product`: the same for any batch, as a batched product.
+- `mixed`: a product for pwconv1 and a convolution for pwconv2, which fuses with the residual
+  addition.
+- `expand`: that, and GRN's mean over channels is taken of its norms spread over the map, and so
+  computed inside the kernel that scales the map instead of in one of its own.
+- `weights`: convolutions, and GRN scales pwconv2's weights instead of the map. They are computed
+  per image, so the batch is 1. `product`: the same for any batch, as a batched product.
+- `late`: `weights` with a product for pwconv1, whose output INT8 then stores once. `late_product`:
+  the same for any batch.
 
-What suits best depends on the stage: early ones have large maps and small weights.
+What suits best depends on the stage: early ones have large maps and small weights. A name of two
+parts has the first in the first two stages (`late`: in three) and the second in the rest.
 """
 
 from __future__ import annotations

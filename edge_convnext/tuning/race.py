@@ -3,7 +3,8 @@
 Each rung times what is left, interleaved in one process, twice as long as the rung before. An
 option falls out when it is slower than the leader beyond the interval over rounds, and at the
 end of every rung at least the slower half does. A rung is a cached stage: a search that was
-killed goes on at the rung it was in, and a finished one is remembered for this machine.
+killed goes on at the rung it was in, and a finished one is remembered for this machine, but for
+what was timed while other programs were busy.
 
 Source: successive halving, Jamieson and Talwalkar, arXiv 1502.07943.
 """

@@ -58,13 +58,14 @@ class Search:
         opset = self.recipe.export.opset
         around = None if self.full else plan_for(self.recipe, self.runtime)
         listed, excluded = list_plans(self.runtime, opset, around)
+        listed = list(dict.fromkeys(_as_stated(self.recipe, plan) for plan in listed))
         plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
         trials, stopped = self._heat(plans, self.hints, limit_s, around)
         (winner,) = [one for one in trials if one.won]
         refined = [
             plan
             for plan in list_refinements(winner.plan, self.runtime, opset)
-            if _differs(self.recipe, plan) is None
+            if plan != winner.plan and _differs(self.recipe, plan) is None
         ]
         if self.full:
             trials.remove(winner)
@@ -338,6 +339,14 @@ def _count_nodes(graph: Step[Any]) -> int:
     import onnx
 
     return len(onnx.load(str(graph.value.path), load_external_data=False).graph.node)
+
+
+def _as_stated(recipe: Recipe, plan: Plan) -> Plan:
+    """The plan with what is not crossed with the others as the recipe states it."""
+    gelu, estimator = recipe.export.gelu, recipe.quantize.activations_range_estimator
+    if gelu != "auto":
+        plan = replace(plan, gelu=gelu)
+    return plan if estimator == "auto" else replace(plan, range_estimator=estimator)
 
 
 def _differs(recipe: Recipe, plan: Plan) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_args
 from edge_convnext.artifacts import (
     ActivationType,
     CpuFormName,
+    CpuPlacementName,
     GraphFormat,
     RangeEstimator,
     RuntimeName,
@@ -30,7 +31,7 @@ __all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
 _FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
-_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise", "weighted", "all")
+_PLACEMENTS: tuple[PlacementName, ...] = get_args(CpuPlacementName)
 # What was never far behind, wherever it was tried (benchmarks/README.md).
 _QUICK_FORMS: Mapping[RuntimeName, tuple[CpuFormName, ...]] = {
     "onnxruntime": ("linear", "nhwc"),
@@ -88,6 +89,8 @@ def list_plans(
             plans.append(plan)
         else:
             excluded.append(Excluded(plan, reason))
+    if around is not None and around.form in _FORMS and around not in plans:
+        plans.append(around)  # with its settings, GELU or ranges
     return plans, excluded
 
 
