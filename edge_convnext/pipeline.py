@@ -125,9 +125,9 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     evaluation: Evaluation | None = None
     fallbacks: list[Fallback] = []
     further: list[Option] = []  # of fallbacks
+    any_ships = recipe.precision == "fp32"  # whichever float form is fastest
+    shippable = [option for option in options if option.may_ship or any_ships]
     if inputs.evaluation is not None:
-        any_ships = recipe.precision == "fp32"  # whichever float form is fastest
-        shippable = [option for option in options if option.may_ship or any_ships]
         evaluate = partial(
             evaluate_options,
             weights=inputs.weights,
