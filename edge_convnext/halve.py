@@ -90,8 +90,8 @@ class _Halving:
             node.output[0]: node.input[1] for node in proto.graph.node if node.op_type in _PAIR
         }
         _raise_idle_scales(proto, self.wiring)
-        tiny = {node.output[0] for node in proto.graph.node if self._multiplies_tiny(node)}
-        self.wide = find_wide(proto, self.wiring, tiny)
+        others = [node for node in proto.graph.node if self._is_wide_here(node)]
+        self.wide = find_wide(proto, self.wiring, {node.output[0] for node in others})
         self.types: dict[str, FloatName] = {}  # of the float values made so far
         self.nodes: list[NodeProto] = []
         self.constants: dict[tuple[str, FloatName], Any] = {}
@@ -154,9 +154,12 @@ class _Halving:
             for reader in self.wiring.readers.get(name, ())
         )
 
-    def _multiplies_tiny(self, node: NodeProto) -> bool:
+    def _is_wide_here(self, node: NodeProto) -> bool:
+        """Whether a node multiplies by a tiny scale, or casts pixels that are to be normalised."""
         from edge_convnext.qdq import WEIGHTED_OPS
 
+        if node.op_type == "Cast":
+            return node.input[0] not in self.floats
         if node.op_type not in WEIGHTED_OPS:
             return False
         pairs = [self.wiring.quantizer(name) for name in node.input]

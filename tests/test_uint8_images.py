@@ -25,8 +25,8 @@ from edge_convnext.uint8_images import use_uint8_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 IMAGES = np.stack([normalise(one, Preprocess()) for one in PIXELS])
-FOLDED_INT8 = ("int8 but the stem", "int8 blocks of one image")
-EXPORTS = ["linear", "nhwc", "int8", *FOLDED_INT8]
+MORE_INT8 = ("int8 but the stem", "int8 blocks of one image")
+EXPORTS = ["linear", "nhwc", "int8", *MORE_INT8]
 FLOAT_STEM = (r"stem\.conv/.*",)
 
 
@@ -59,23 +59,23 @@ def test_pixels_give_the_logits_of_normalised_images(exports, tmp_path, name, la
     model = use_uint8_images(exports[name], tmp_path / "uint8.onnx", layout)
     pixels = PIXELS if layout == "nhwc" else np.ascontiguousarray(PIXELS.transpose(0, 3, 1, 2))
     expected = infer(exports[name].path, IMAGES)
-    # Behind a quantizer, a rounding of the last bit may decide between two steps.
-    limit = 5e-3 if name in FOLDED_INT8 else 1e-6
-    assert largest_error(infer(model.path, pixels), expected) < limit
+    assert largest_error(infer(model.path, pixels), expected) < 1e-6
 
 
-def test_a_float_stem_takes_the_normalisation_into_its_weights(exports, tmp_path):
-    for name in ("linear", *FOLDED_INT8):
-        before = exports[name].path
-        after = use_uint8_images(exports[name], tmp_path / "uint8.onnx", "nchw").path
-        assert kinds(after) == ["Cast", *kinds(before)]
-        assert after.stat().st_size < before.stat().st_size + 1000
+@pytest.mark.parametrize("name", ["linear", "int8"])
+def test_the_body_is_untouched(exports, tmp_path, name):
+    before, after = exports[name].path, use_uint8_images(exports[name], tmp_path / "u.onnx").path
+    assert kinds(after) == ["Cast", "Mul", "Add", "Transpose", *kinds(before)]
+    assert after.stat().st_size < before.stat().st_size + 1000
 
 
-@pytest.mark.parametrize("name", ["int8", "nhwc"])
-def test_any_other_stem_reads_it_written_out(exports, tmp_path, name):
-    after = use_uint8_images(exports[name], tmp_path / "uint8.onnx", "nchw").path
-    assert kinds(after) == ["Cast", "Mul", "Add", *kinds(exports[name].path)]
+def test_a_float16_body_gets_the_float16_images_that_it_got_before(exports, tmp_path):
+    """Pixels are scaled and shifted in float32: the sum cancels most of what it adds."""
+    float_images = halve_body(exports["linear"], tmp_path / "float.onnx")
+    uint8 = use_uint8_images(exports["linear"], tmp_path / "uint8.onnx", "nchw")
+    pixels = np.ascontiguousarray(PIXELS.transpose(0, 3, 1, 2))
+    found = infer(halve_body(uint8, tmp_path / "half.onnx").path, pixels)
+    assert largest_error(found, infer(float_images.path, IMAGES)) < 1e-6
 
 
 def test_input_and_metadata_say_what_to_feed(exports, tmp_path):
@@ -113,14 +113,12 @@ def test_other_stages_take_such_a_graph(exports, tmp_path, name, layout):
     assert largest_error(infer(older.path, pixels), expected) < 1e-6
     half = halve_body(model, tmp_path / "half.onnx", "float16")
     assert largest_error(infer(half.path, pixels), expected) < 2e-2
-    cast = onnx.load(half.path).graph.node[0]
-    assert cast.attribute[0].i == TensorProto.FLOAT16  # 0 to 255 are exact in it
     assert onnx.load(half.path).graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
 
 
 @needs_rtx
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-@pytest.mark.parametrize("name", ["linear", *FOLDED_INT8])
+@pytest.mark.parametrize("name", ["linear", *MORE_INT8])
 def test_tensorrt_needs_no_further_kernel_for_pixels(exports, tmp_path, name, layout):
     model = use_uint8_images(exports[name], tmp_path / "uint8.onnx", layout)
     pixels, values = (
@@ -132,12 +130,10 @@ def test_tensorrt_needs_no_further_kernel_for_pixels(exports, tmp_path, name, la
     assert "UInt8" in dtypes(pixels.kernels[0].inputs)
 
 
-def conv(pads=(0, 0, 0, 0), readers=1, channels=3, metadata=True):
+def conv(channels=3, metadata=True):
     build = Builder()
-    weight = np.random.default_rng(0).standard_normal((8, channels, 4, 4)).astype(np.float32)
-    build.node("Conv", ["images", build.constant("w", weight)], "y", strides=[4, 4], pads=pads)
-    for _ in range(readers - 1):
-        build.node("Relu", ["images"], "other")
+    weight = np.ones((8, channels, 4, 4), np.float32)
+    build.node("Conv", ["images", build.constant("w", weight)], "y", strides=[4, 4])
     proto = build.model({"images": [1, channels, 16, 16]}, "y", 4)
     if metadata:
         info = ModelInfo("m", 2, channels, (), Preprocess(16), "w.pth", "ab" * 32, None)
@@ -152,23 +148,8 @@ def convert(tmp_path, proto):
 
 
 @pytest.mark.parametrize(
-    ("pads", "expected"),
-    [((0, 0, 0, 0), ["Conv"]), ((1, 1, 1, 1), ["Mul", "Add", "Conv"])],
-)
-def test_a_padded_stem_is_not_folded_into(tmp_path, pads, expected):
-    """What is padded are zeros among normalised values, not among pixels."""
-    path = convert(tmp_path, conv(pads))
-    assert kinds(path) == ["Cast", "Transpose", *expected]
-    pixels = PIXELS[:1, :16, :16]
-    images = normalise(pixels[0], Preprocess())[None]
-    found = infer(path, pixels)
-    np.testing.assert_allclose(found, infer(tmp_path / "graph.onnx", images), atol=1e-5)
-
-
-@pytest.mark.parametrize(
     ("graph", "error", "message"),
     [
-        ({"readers": 2}, ExportError, "images is float and has 2 readers"),
         ({"channels": 4}, ExportError, "has 4 channels and its preprocessing 3"),
         ({"metadata": False}, ArtifactError, "no edge-convnext metadata"),
     ],
