@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.artifacts import ModelInfo, OnnxModel, Precision, RuntimeName, Weights
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark, speedup
+from edge_convnext.checks import Logits
 from edge_convnext.data import ImageSet, iter_batches
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.plans import plan_for
@@ -35,7 +36,6 @@ __all__ = [
 
 _TORCH = "torch"
 _INFERENCES_PER_TURN = 8
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

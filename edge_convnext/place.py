@@ -8,15 +8,13 @@ both GRN's reduction and the product read, so that it is stored as INT8 once.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.artifacts import OnnxModel
 from edge_convnext.errors import QuantizationError
-from edge_convnext.files import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +75,7 @@ def place_qdq(
         TensorRT, "Working with Quantized Types".
     """
     from edge_convnext.activations import observe
-    from edge_convnext.graph_file import read_proto
+    from edge_convnext.graph_file import read_proto, set_facts, write_proto
     from edge_convnext.qdq import Wiring, drop_unread_constants
     from edge_convnext.ranges import choose_grid
 
@@ -104,9 +102,8 @@ def place_qdq(
         else:
             _quantize_constant(proto, one.node, per_tensor=one.node.op_type == "Conv")
     drop_unread_constants(proto)
-    _record(proto, placement)
-    with atomic_path(output) as scratch:
-        scratch.write_bytes(proto.SerializeToString(deterministic=True))
+    set_facts(proto, precision="int8", placement=placement)
+    write_proto(proto, output)
     return OnnxModel(output, "int8", model.form, placement, len(products))
 
 
@@ -216,10 +213,3 @@ def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) 
     position = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
     node.input[1] = dequantized
     proto.graph.node.insert(position, pair)
-
-
-def _record(proto: ModelProto, placement: PlacementName) -> None:
-    for entry in proto.metadata_props:
-        if entry.key == METADATA_KEY:
-            fields = {**json.loads(entry.value), "precision": "int8", "placement": placement}
-            entry.value = json.dumps(fields, sort_keys=True)

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
     from edge_convnext.artifacts import CpuFormName
 
-__all__ = ["FORMS", "BlockForm", "FoldedBlock", "Form", "PatchLinear", "ScaleNHWC"]
+__all__ = [
+    "FORMS",
+    "BlockForm",
+    "FoldedBlock",
+    "Form",
+    "PatchLinear",
+    "ScaleNHWC",
+    "pointwise_conv",
+]
 
 
 @dataclass(frozen=True)
@@ -224,13 +232,14 @@ class PatchLinear(nn.Module):
         self.weight = nn.Parameter(flat.contiguous())
 
 
-def _pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
+def pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
+    """A 1x1 convolution of [N, C, H, W]."""
     return nn.Conv2d(channels_in, channels_out, 1)
 
 
 _LINEAR = BlockForm(linear, nn.Linear, lambda width: LayerNorm(width, affine=False), ScaleNHWC)
 _CONV = BlockForm(
-    conv, _pointwise_conv, lambda width: WrittenOutNorm(width, affine=False), ScaleNCHW
+    conv, pointwise_conv, lambda width: WrittenOutNorm(width, affine=False), ScaleNCHW
 )
 _MOMENTS = replace(_CONV, norm=lambda width: MomentsNorm(width, affine=False))
 _NHWC = replace(_LINEAR, join=nhwc, grn=ProductScaleNHWC)

@@ -26,7 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_convnext.convnext.forms import BlockForm, FoldedBlock, Form, ScaleNHWC
+from edge_convnext.convnext.forms import (
+    BlockForm,
+    FoldedBlock,
+    Form,
+    ScaleNHWC,
+    pointwise_conv,
+)
 from edge_convnext.convnext.model import EPS, ChannelLayerNorm, LayerNorm
 
 if TYPE_CHECKING:
@@ -48,19 +54,20 @@ def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
 def late_weights(block: FoldedBlock, x: Tensor) -> Tensor:
     """Product for pwconv1; GRN gives pwconv2's scale instead of another map."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
-    y = block.act(block.pwconv1(y)).permute(0, 3, 1, 2)  # [N, 4C, H, W]
-    scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
-    y = block.pwconv2(y, scale)
-    return x + y
+    return x + _scale_pwconv2(block, block.act(block.pwconv1(y)).permute(0, 3, 1, 2))
 
 
 def scaled_weights(block: FoldedBlock, x: Tensor) -> Tensor:
     """NCHW behind the norm; GRN gives pwconv2's scale instead of another map."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    y = block.act(block.pwconv1(y))  # [N, 4C, H, W]
+    return x + _scale_pwconv2(block, block.act(block.pwconv1(y)))
+
+
+def _scale_pwconv2(block: FoldedBlock, y: Tensor) -> Tensor:
+    """[N, 4C, H, W] -> [N, C, H, W]; V1 has no GRN to scale with."""
     scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
-    y = block.pwconv2(y, scale)
-    return x + y
+    z: Tensor = block.pwconv2(y, scale)
+    return z
 
 
 class ExpandedScaleNHWC(ScaleNHWC):
@@ -121,19 +128,15 @@ class ScaledProduct(nn.Linear):
         return y.reshape(n, h, w, -1).permute(0, 3, 1, 2)
 
 
-def _conv(channels_in: int, channels_out: int) -> nn.Module:
-    return nn.Conv2d(channels_in, channels_out, 1)
-
-
 def _norm(width: int) -> nn.Module:
     return LayerNorm(width, affine=False)
 
 
-_MIXED = BlockForm(mixed, nn.Linear, _norm, ScaleNHWC, _conv)
+_MIXED = BlockForm(mixed, nn.Linear, _norm, ScaleNHWC, pointwise_conv)
 _EXPAND = replace(_MIXED, grn=ExpandedScaleNHWC)
 _WEIGHTS = BlockForm(
     scaled_weights,
-    _conv,
+    pointwise_conv,
     _norm,
     WeightScale,
     lambda before, after: ScaledConv(before, after, 1),
