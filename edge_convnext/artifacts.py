@@ -16,10 +16,12 @@ __all__ = [
     "ActivationType",
     "CpuFormName",
     "CpuPlacementName",
+    "CpuRuntimeName",
     "Engine",
     "FormName",
     "GeluName",
     "GpuFormName",
+    "GpuRuntimeName",
     "GraphFormat",
     "Interpolation",
     "ModelInfo",
@@ -64,7 +66,9 @@ RangeEstimator = Literal[
     "mean_no_outliers_minmax",
     "mean_quantile",
 ]
-RuntimeName = Literal["onnxruntime", "openvino"]
+CpuRuntimeName = Literal["onnxruntime", "openvino"]
+GpuRuntimeName = Literal["tensorrt", "tensorrt_rtx"]  # they run engines, not graphs
+RuntimeName = Literal[CpuRuntimeName, GpuRuntimeName]
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.artifacts import METADATA_KEY, Engine, OnnxModel
+from edge_convnext.artifacts import Engine, OnnxModel
 from edge_convnext.builder_log import Kernel, parse_kernels
 from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.isolate import IsolatedFailure, run_isolated
 from edge_convnext.kernel_table import kernel_fields
+from edge_convnext.tensorrt.api import Api, open_api
+from edge_convnext.tensorrt.native import listen, parse_graph, set_profile
+from edge_convnext.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,16 +36,17 @@ if TYPE_CHECKING:
 
 __all__ = ["build_rtx_engine", "sidecar_path", "why_no_rtx"]
 
-_SIDECAR_SCHEMA = "edge-convnext/engine/2"
-
 
 @dataclass(frozen=True)
 class _Built:
     """What the child reports back."""
 
     builder: str
+    version: str
     kernels: tuple[Kernel, ...]
     profile: dict[str, Any] | None
+    batch: int | None
+    input_type: str
     seconds: float
 
     @property
@@ -98,7 +102,8 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
                 "`--target cpu` goes on without one"
             )
         _check_int8(model, built)
-        note.write_text(_describe(model, config, built), encoding="utf-8", newline="\n")
+        facts = _describe(model, config, built, sha256_file(plan))
+        note.write_text(facts, encoding="utf-8", newline="\n")
     return Engine(
         path=output,
         precision=model.precision,
@@ -110,11 +115,6 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
         weight_bytes=built.weight_bytes,
         build_seconds=built.seconds,
     )
-
-
-def sidecar_path(engine: Path) -> Path:
-    """The JSON file beside an engine: builder, devices, kernels, profile, graph and model."""
-    return engine.with_name(f"{engine.name}.json")
 
 
 def why_no_rtx() -> str | None:
@@ -138,119 +138,91 @@ def _check_int8(model: OnnxModel, built: _Built) -> None:
         )
 
 
-def _describe(model: OnnxModel, config: EngineConfig, built: _Built) -> str:
+def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str) -> str:
     facts = {
-        "schema": _SIDECAR_SCHEMA,
+        "schema": SCHEMA,
         "builder": built.builder,
+        "runtime": "tensorrt_rtx",
+        "tensorrt": built.version,
+        "gpu": None,  # compiled, not tuned
         "compute_capabilities": list(config.compute_capabilities),
         "precision": model.precision,
         "form": model.form,
         "placement": model.placement,
+        "quantized_ops": model.quantized_ops,
         "onnx_sha256": sha256_file(model.path),
+        "engine_sha256": digest,
+        "flags": {"max_batch": config.max_batch},
         "kernels": len(built.kernels),
         "int8_kernels": built.int8_kernels,
         "activation_bytes": built.activation_bytes,
         "weight_bytes": built.weight_bytes,
         "kernel_table": [kernel_fields(kernel) for kernel in built.kernels],
+        "batch": built.batch,
+        "input_type": built.input_type,
         "profile": built.profile,
-        "model": _read_metadata(model.path),
+        "model": graph_metadata(model.path),
     }
     return json.dumps(facts, indent=2) + "\n"
 
 
-def _read_metadata(path: Path) -> dict[str, Any] | None:
-    """Weights, licence, classes and preprocessing, which an engine has no place for."""
-    import onnx
-
-    proto = onnx.load(str(path), load_external_data=False)
-    found = {entry.key: entry.value for entry in proto.metadata_props}
-    if METADATA_KEY not in found:
-        return None
-    fields: dict[str, Any] = json.loads(found[METADATA_KEY])
-    return fields
-
-
 def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Path) -> _Built:
     """The child's work."""
-    import tensorrt_rtx as trt
-
-    messages: list[tuple[Any, str]] = []
-
-    class Log(trt.ILogger):  # type: ignore[misc]  # untyped package
-        def log(self, severity: Any, message: str) -> None:
-            messages.append((severity, message))
-
-    log = Log()
+    api = open_api("tensorrt_rtx")
+    trt = api.module
+    messages = listen(trt)
     start = time.perf_counter()
-    builder = trt.Builder(log)
+    builder = trt.Builder(messages.logger)
     network = builder.create_network(0)  # strongly typed: the only mode
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
-        raise EngineBuildError(_parser_errors(parser))
+    parse_graph(api, network, messages, onnx)
     settings = builder.create_builder_config()
     settings.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    _set_capabilities(trt, settings, capabilities)
-    profile = _set_profile(builder, settings, network.get_input(0), max_batch)
+    _set_capabilities(api, settings, capabilities)
+    images = network.get_input(0)
+    profile = set_profile(builder, settings, images, 1, max_batch)
+    batch, input_type = int(images.shape[0]), str(images.dtype.name)
     plan = builder.build_serialized_network(network, settings)
     seconds = time.perf_counter() - start
     if plan is None:
-        raise EngineBuildError(_last_error(trt, messages))
+        raise EngineBuildError(messages.last_error)
     output.write_bytes(plan)
-    kernels = parse_kernels("\n".join(message for _, message in messages))
+    kernels = parse_kernels("\n".join(messages.lines))
     if not kernels:
         raise EngineBuildError(
-            f"{trt.__version__} builds but its log lists no kernels, so INT8 can't be checked; "
+            f"{api.version} builds but its log lists no kernels, so INT8 can't be checked; "
             "install a version this project is tested with: pip install 'edge-convnext[rtx]'"
         )
     return _Built(
-        builder=f"tensorrt-rtx {trt.__version__}",
+        builder=api.label,
+        version=api.version,
         kernels=kernels,
         profile=profile,
+        batch=batch if batch > 0 else None,
+        input_type=input_type,
         seconds=seconds,
     )
 
 
-def _set_capabilities(trt: Any, settings: Any, capabilities: tuple[str, ...]) -> None:
-    known = {
-        f"{name[2:-1]}.{name[-1]}": capability
-        for name, capability in trt.ComputeCapability.__members__.items()
-        if name.startswith("SM")
-    }
-    wanted = [known.get(text) for text in capabilities]
-    if not wanted or None in wanted or len(set(capabilities)) != len(capabilities):
-        raise EngineBuildError(
-            f"compute capabilities {', '.join(capabilities) or '(none)'}: "
-            f"choose one or more of {', '.join(sorted(known, key=float))}, each once"
-        )
-    settings.num_compute_capabilities = len(wanted)
-    for index, capability in enumerate(wanted):
-        if not settings.set_compute_capability(capability, index):
-            raise EngineBuildError(f"compute capability {capabilities[index]} was refused")
-
-
-def _set_profile(builder: Any, settings: Any, images: Any, max_batch: int) -> dict[str, Any] | None:
-    shape = tuple(images.shape)
-    if shape[0] != -1:
-        return None
-    smallest, largest = (1, *shape[1:]), (max_batch, *shape[1:])
-    profile = builder.create_optimization_profile()
-    profile.set_shape(images.name, smallest, smallest, largest)
-    settings.add_optimization_profile(profile)
-    bounds = {"min": smallest, "opt": smallest, "max": largest}
-    return {"input": images.name, **{name: list(shape) for name, shape in bounds.items()}}
-
-
-def _parser_errors(parser: Any) -> str:
-    errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    if not errors:
-        return "the graph can't be parsed, and the parser does not say why"
-    first = errors[0]
-    where = f"node '{first.node_name()}' ({first.node_operator()})" if first.node_name() else "file"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{where} can't be parsed: {' '.join(first.desc().split())}{more}"
-
-
-def _last_error(trt: Any, messages: list[tuple[Any, str]]) -> str:
-    severe = (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
-    errors = [" ".join(message.split()) for severity, message in messages if severity in severe]
-    return errors[-1] if errors else "the builder does not say why"
+def _set_capabilities(api: Api, settings: Any, capabilities: tuple[str, ...]) -> None:
+    trt = api.module
+    if api.has("compute_capabilities"):
+        known = {
+            f"{name[2:-1]}.{name[-1]}": capability
+            for name, capability in trt.ComputeCapability.__members__.items()
+            if name.startswith("SM")
+        }
+        wanted = [known.get(text) for text in capabilities]
+        if not wanted or None in wanted or len(set(capabilities)) != len(capabilities):
+            raise EngineBuildError(
+                f"compute capabilities {', '.join(capabilities) or '(none)'}: "
+                f"choose one or more of {', '.join(sorted(known, key=float))}, each once"
+            )
+        settings.num_compute_capabilities = len(wanted)
+        for index, capability in enumerate(wanted):
+            if not settings.set_compute_capability(capability, index):
+                raise EngineBuildError(f"compute capability {capabilities[index]} was refused")
+        return
+    raise EngineBuildError(
+        f"{api.label} can't compile for a GPU that is not here; install a version this project is "
+        "tested with: pip install 'edge-convnext[rtx]'"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from edge_convnext.artifacts import FormName, OnnxModel, Precision, RuntimeName, Weights
+from edge_convnext.artifacts import CpuRuntimeName, FormName, OnnxModel, Precision, Weights
 from edge_convnext.inputs import Inputs
 from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
@@ -54,7 +54,7 @@ class Graphs:
 def make_graphs(
     steps: Steps,
     inputs: Inputs,
-    runtimes: Sequence[RuntimeName],
+    runtimes: Sequence[CpuRuntimeName],
     targets: Sequence[TargetName],
     samples: Images,
     calibration: Images | None,
@@ -144,7 +144,7 @@ def add_plan(
 
 
 def list_options(
-    recipe: Recipe, graphs: Graphs, runtimes: Sequence[RuntimeName], bf16: bool
+    recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
 ) -> list[Option]:
     """What to evaluate and race: per runtime the quantized graph and every float form.
 

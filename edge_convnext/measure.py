@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.artifacts import ModelInfo, OnnxModel, Precision, RuntimeName, Weights
+from edge_convnext.artifacts import CpuRuntimeName, ModelInfo, OnnxModel, Precision, Weights
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark, speedup
 from edge_convnext.checks import Logits
 from edge_convnext.data import ImageSet, iter_batches
@@ -43,7 +43,7 @@ class Option:
     """A graph in a runtime."""
 
     graph: Step[OnnxModel]
-    runtime: RuntimeName
+    runtime: CpuRuntimeName
     hint: PrecisionHint  # float type of what is not quantized
     may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
     settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edge_convnext.artifacts import Engine, Precision, RuntimeName
+from edge_convnext.artifacts import CpuRuntimeName, Engine, Precision
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.budget import Fallback, hold_budget, rank_plan
 from edge_convnext.cache import Cache, default_cache_folder
@@ -177,7 +177,7 @@ class Prepared:
     steps: Steps
     inputs: Inputs
     targets: tuple[TargetName, ...]
-    runtimes: tuple[RuntimeName, ...]
+    runtimes: tuple[CpuRuntimeName, ...]
     samples: Images
     graphs: Graphs
     unrecovered: str | None  # why no graph was fine-tuned
@@ -319,7 +319,7 @@ def _settle(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"benchmark": timing})
 
 
-def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[RuntimeName, ...]]:
+def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
     from edge_convnext.runtimes import available_runtimes
 
     targets: tuple[TargetName, ...]
@@ -427,7 +427,7 @@ def _build_engine(
         return None, "failed", str(error)
 
 
-def has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
+def has_bf16(runtimes: Sequence[CpuRuntimeName]) -> bool:
     """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
     if "openvino" not in runtimes:
         return False

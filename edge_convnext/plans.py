@@ -15,12 +15,12 @@ import yaml
 
 from edge_convnext.artifacts import (
     ActivationType,
+    CpuRuntimeName,
     FormName,
     GeluName,
     GraphFormat,
     PlacementName,
     RangeEstimator,
-    RuntimeName,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ ENGINE_PLAN = Plan("linear", "pointwise")
 FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
 
 
-def shipped_plans(model: str) -> Mapping[RuntimeName, Plan]:
+def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
     """The tuned plan of each runtime for a model, or for the tuned model nearest in size.
 
     Args:
@@ -109,7 +109,7 @@ def shipped_plans(model: str) -> Mapping[RuntimeName, Plan]:
     return {runtime: make_plan(plan) for runtime, plan in fields["plans"].items()}
 
 
-def plan_for(recipe: Recipe, runtime: RuntimeName | None) -> Plan:
+def plan_for(recipe: Recipe, runtime: CpuRuntimeName | None) -> Plan:
     """The plan of a runtime under a recipe; of the TensorRT engine where `runtime` is None.
 
     What the recipe states for every runtime (`export.form`, `quantize.placement`, …) goes

@@ -27,13 +27,13 @@ from edge_convnext.artifacts import (
     ActivationType,
     CpuFormName,
     CpuPlacementName,
+    CpuRuntimeName,
     GeluName,
     GraphFormat,
     Interpolation,
     Precision,
     RangeEstimator,
     ResizeMode,
-    RuntimeName,
 )
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError
@@ -243,7 +243,7 @@ class Recipe(Section):
     model: str = "convnextv2_atto"
     precision: Precision = "int8"
     targets: Targets | Literal["auto"] = "auto"
-    runtime: RuntimeName | Literal["auto"] = "auto"
+    runtime: CpuRuntimeName | Literal["auto"] = "auto"
     seed: int = Field(0, ge=0)
     load: LoadConfig = LoadConfig()
     data: DataConfig = DataConfig()
@@ -258,7 +258,7 @@ class Recipe(Section):
     engine: EngineConfig = EngineConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    plans: dict[RuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
+    plans: dict[CpuRuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
 
     @field_validator("model")
     @classmethod

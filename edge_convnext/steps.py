@@ -409,7 +409,7 @@ class Steps:
             return {"engine": {**asdict(built), "path": name}}
 
         key = stage_key(
-            "engine/2",
+            "engine/3",
             model=model.digest,
             config=self.recipe.engine.model_dump(mode="json", exclude={"timeout_s"}),
             tools=self._tools("edge-convnext", "tensorrt_rtx"),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_convnext.artifacts import RuntimeName
+from edge_convnext.artifacts import CpuRuntimeName
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.errors import RecipeError
 from edge_convnext.pipeline import prepare, verdict_batch
@@ -36,8 +36,8 @@ class TuneResult:
     mode: Mode
     batch: int  # images per inference that was tuned for
     trials: tuple[Trial, ...]  # by runtime and heat, the fastest first
-    winners: Mapping[RuntimeName, Plan]
-    stopped: Mapping[RuntimeName, str]  # why each race ended
+    winners: Mapping[CpuRuntimeName, Plan]
+    stopped: Mapping[CpuRuntimeName, str]  # why each race ended
     machine: str  # fingerprint
     other_load_pct: float  # the most that other programs took of the CPU during a race
     seconds: float
@@ -82,8 +82,8 @@ def tune(
     raced = recipe.model_copy(update={"targets": ("cpu",), "recover": quick})
     prepared = prepare(raced, cache, machine["versions"], track, fold_only=True)
     trials: list[Trial] = []
-    winners: dict[RuntimeName, Plan] = {}
-    stopped: dict[RuntimeName, str] = {}
+    winners: dict[CpuRuntimeName, Plan] = {}
+    stopped: dict[CpuRuntimeName, str] = {}
     size = batch or verdict_batch(recipe)
     other_load_pct = 0.0
     for runtime in prepared.runtimes:

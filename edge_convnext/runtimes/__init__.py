@@ -15,7 +15,7 @@ from edge_convnext.runtimes.pytorch import TorchRuntime
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_convnext.artifacts import RuntimeName
+    from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
 
 __all__ = [
     "PrecisionHint",
@@ -23,29 +23,45 @@ __all__ = [
     "RuntimeInfo",
     "RuntimeOptions",
     "TorchRuntime",
+    "available_gpu_runtimes",
     "available_runtimes",
     "load_runtime",
 ]
 
-_ALL_RUNTIMES: tuple[RuntimeName, ...] = ("onnxruntime", "openvino")
+_CPU_RUNTIMES: tuple[CpuRuntimeName, ...] = ("onnxruntime", "openvino")
+_GPU_RUNTIMES: tuple[GpuRuntimeName, ...] = ("tensorrt", "tensorrt_rtx")
 
 
-def available_runtimes() -> tuple[RuntimeName, ...]:
-    """Runtimes that are installed, found without importing them."""
-    return tuple(name for name in _ALL_RUNTIMES if find_spec(name) is not None)
+def available_runtimes() -> tuple[CpuRuntimeName, ...]:
+    """Runtimes for graphs on the CPU that are installed, found without importing them."""
+    return tuple(name for name in _CPU_RUNTIMES if find_spec(name) is not None)
+
+
+def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
+    """Runtimes for engines that are installed, where CUDA finds a device to run them on.
+
+    It opens the device: call it where one is about to be used.
+    """
+    installed = tuple(name for name in _GPU_RUNTIMES if find_spec(name) is not None)
+    if not installed:
+        return ()
+    from edge_convnext.tensorrt.cuda import why_no_cuda
+
+    return () if why_no_cuda() else installed
 
 
 def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None = None) -> Runtime:
-    """Load an ONNX graph into a runtime.
+    """Load an ONNX graph or an engine into a runtime.
 
     Args:
         name: Which runtime.
-        path: `images` float32[N, C, H, W] to logits float32[N, classes].
+        path: `images` float32[N, C, H, W] to logits float32[N, classes]; an engine for the
+            runtimes of GPUs.
         options: Threads, batch and precision; the defaults when None.
 
     Raises:
         MissingDependencyError: The runtime is not installed.
-        ArtifactError: No such file.
+        ArtifactError: No such file, or an engine for another machine.
         InferenceError: The runtime refused the graph or the options.
     """
     chosen = options or RuntimeOptions()
@@ -53,6 +69,10 @@ def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None =
         from edge_convnext.runtimes.ort import OnnxRuntime
 
         return OnnxRuntime(path, chosen)
+    if name in _GPU_RUNTIMES:
+        from edge_convnext.tensorrt.runner import EngineRunner
+
+        return EngineRunner(path, chosen)
     from edge_convnext.runtimes.ov import OpenVino
 
     return OpenVino(path, chosen)

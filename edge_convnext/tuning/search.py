@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edge_convnext.artifacts import OnnxModel, Parity, RuntimeName
+from edge_convnext.artifacts import CpuRuntimeName, OnnxModel, Parity
 from edge_convnext.benchmark import benchmark
 from edge_convnext.cache import stage_key
 from edge_convnext.contention import QUIET_PCT
@@ -38,7 +38,7 @@ class Search:
     """The search in one runtime."""
 
     def __init__(
-        self, prepared: Prepared, runtime: RuntimeName, full: bool, batch: int, machine: str
+        self, prepared: Prepared, runtime: CpuRuntimeName, full: bool, batch: int, machine: str
     ) -> None:
         self.prepared, self.runtime, self.full = prepared, runtime, full
         self.batch, self.machine = batch, machine

@@ -15,9 +15,9 @@ from edge_convnext.artifacts import (
     ActivationType,
     CpuFormName,
     CpuPlacementName,
+    CpuRuntimeName,
     GraphFormat,
     RangeEstimator,
-    RuntimeName,
 )
 from edge_convnext.plans import Plan
 
@@ -33,7 +33,7 @@ REVISION = 2  # of the space; raise it when a decision under the old one no long
 _FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
 _PLACEMENTS: tuple[PlacementName, ...] = get_args(CpuPlacementName)
 # What was never far behind, wherever it was tried (benchmarks/README.md).
-_QUICK_FORMS: Mapping[RuntimeName, tuple[CpuFormName, ...]] = {
+_QUICK_FORMS: Mapping[CpuRuntimeName, tuple[CpuFormName, ...]] = {
     "onnxruntime": ("linear", "nhwc"),
     "openvino": ("conv", "conv_moments"),
 }
@@ -41,7 +41,7 @@ _QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
 _QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
 # They don't change latency; the others of NNCF's lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
-_SETTINGS: Mapping[RuntimeName, tuple[tuple[str, str], ...]] = {
+_SETTINGS: Mapping[CpuRuntimeName, tuple[tuple[str, str], ...]] = {
     "onnxruntime": (
         ("batch", "dynamic"),
         ("session.dynamic_block_base", "4"),
@@ -67,7 +67,7 @@ class Excluded:
 
 
 def list_plans(
-    runtime: RuntimeName, opset: int, around: Plan | None = None
+    runtime: CpuRuntimeName, opset: int, around: Plan | None = None
 ) -> tuple[list[Plan], list[Excluded]]:
     """Every plan worth racing in a runtime, and those left out by rule.
 
@@ -94,7 +94,7 @@ def list_plans(
     return plans, excluded
 
 
-def _is_near(plan: Plan, usual: Plan, runtime: RuntimeName) -> bool:
+def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName) -> bool:
     return (
         plan.form in (usual.form, *_QUICK_FORMS[runtime])
         and plan.placement in (usual.placement, *_QUICK_PLACEMENTS)
@@ -104,14 +104,14 @@ def _is_near(plan: Plan, usual: Plan, runtime: RuntimeName) -> bool:
     )
 
 
-def list_refinements(plan: Plan, runtime: RuntimeName, opset: int) -> list[Plan]:
+def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Plan]:
     """The plan with one thing changed that was not crossed with the others."""
     changed = [replace(plan, settings=(one,)) for one in _SETTINGS[runtime]]
     # Before opset 20 there is no operation to approximate.
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
 
 
-def _why_not(plan: Plan, runtime: RuntimeName, opset: int) -> str | None:
+def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int) -> str | None:
     if plan.format != "qdq":
         if runtime != "onnxruntime":
             return "only ONNX Runtime loads its fused products"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.artifacts import Parity, RuntimeName
+    from edge_convnext.artifacts import CpuRuntimeName, Parity
     from edge_convnext.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
     from edge_convnext.tuning.race import Lap
@@ -24,7 +24,7 @@ _WORTH = 1.02  # a setting or an approximation has to be worth its name
 class Trial:
     """One plan in one runtime, at one float precision of what is not quantized."""
 
-    runtime: RuntimeName
+    runtime: CpuRuntimeName
     plan: Plan
     hint: PrecisionHint | None  # None for a plan that was not tried
     lap: Lap | None  # None where it was not timed
