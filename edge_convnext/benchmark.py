@@ -22,7 +22,7 @@ import random
 import statistics
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,7 @@ from edge_convnext.errors import InferenceError
 from edge_convnext.intervals import median_interval
 from edge_convnext.memory import PeakMemory, measure_peak_memory
 from edge_convnext.progress import Track, untracked
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +97,10 @@ class BenchmarkRow:
     size_bytes: int  # of the file
     peak_memory_bytes: int | None  # of a process that runs nothing else
     baseline_memory_bytes: int | None  # of that process before it loads the model
+    gpu_ms_p50: float | None = None  # of the GPU alone, copies left out; None on a CPU
+    gpu_ms_p90: float | None = None
+    gpu_ms_p99: float | None = None
+    round_gpu_ms_p50: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,15 @@ def benchmark(
             shown = track(candidates, f"memory, batch {batch}", len(candidates))
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
         before = read_cpu_clock()
-        times = take_turns(models, inputs, config, seed, track)
+        gpu: list[list[list[float]]] = [[] for _ in models]
+        times = take_turns(models, inputs, config, seed, track, gpu)
         load = other_load_pct(before, read_cpu_clock())
         loads += [] if load is None else [load]
-        for candidate, model, rounds_ms, peak in zip(
-            candidates, models, times, memory, strict=True
+        for candidate, model, rounds_ms, peak, gpu_ms in zip(
+            candidates, models, times, memory, gpu, strict=True
         ):
-            rows.append(_make_row(candidate, model, batch, rounds_ms, peak))
+            row = _make_row(candidate, model, batch, rounds_ms, peak)
+            rows.append(_add_gpu(row, gpu_ms))
             runtimes.append(model.describe())
     return BenchmarkResult(tuple(rows), tuple(runtimes), max(loads, default=None))
 
@@ -180,11 +186,15 @@ def benchmark(
 def speedup(result: BenchmarkResult, candidate: str, reference: str, batch: int) -> Ratio:
     """Tell how many times faster than `reference` the candidate is, from paired rounds.
 
+    Where both ran on a GPU, in its own time: copies and Python are the same for both.
+
     Raises:
         KeyError: One of the two was not measured at this batch size.
     """
-    fast = result.row(candidate, batch).round_latency_ms_p50
-    slow = result.row(reference, batch).round_latency_ms_p50
+    one, other = result.row(candidate, batch), result.row(reference, batch)
+    fast, slow = one.round_latency_ms_p50, other.round_latency_ms_p50
+    if one.round_gpu_ms_p50 and other.round_gpu_ms_p50:
+        fast, slow = one.round_gpu_ms_p50, other.round_gpu_ms_p50
     ratios = [before / after for before, after in zip(slow, fast, strict=True)]
     low, high = median_interval(ratios) or (None, None)
     return Ratio(statistics.median(ratios), low, high, len(ratios))
@@ -219,6 +229,7 @@ def take_turns(
     config: BenchmarkConfig,
     seed: int,
     track: Track,
+    gpu: list[list[list[float]]] | None = None,
 ) -> list[list[list[float]]]:
     """Time every model in every round, in a new random order each.
 
@@ -228,6 +239,7 @@ def take_turns(
         config: Rounds, warm-up, milliseconds per turn.
         seed: Of the order.
         track: Shows the rounds.
+        gpu: Gets a GPU's own milliseconds of as many launches, by model and round.
 
     Returns:
         Milliseconds by model, round and inference.
@@ -243,6 +255,9 @@ def take_turns(
             for index in order:
                 _infer_ms(models[index], inputs, config.warmup)
                 times[index].append(_infer_ms(models[index], inputs, counts[index]))
+                model = models[index]
+                if gpu is not None and isinstance(model, GpuRuntime):
+                    gpu[index].append(model.time_launches(len(inputs), counts[index]))
     return times
 
 
@@ -307,6 +322,19 @@ def _make_row(
         size_bytes=candidate.path.stat().st_size,
         peak_memory_bytes=peak.peak_bytes if peak else None,
         baseline_memory_bytes=peak.baseline_bytes if peak else None,
+    )
+
+
+def _add_gpu(row: BenchmarkRow, rounds_ms: list[list[float]]) -> BenchmarkRow:
+    if not rounds_ms:
+        return row
+    samples = np.concatenate([np.asarray(turn) for turn in rounds_ms])
+    return replace(
+        row,
+        gpu_ms_p50=float(np.percentile(samples, 50)),
+        gpu_ms_p90=_percentile(samples, 90, _MIN_SAMPLES_P90),
+        gpu_ms_p99=_percentile(samples, 99, _MIN_SAMPLES_P99),
+        round_gpu_ms_p50=tuple(statistics.median(turn) for turn in rounds_ms),
     )
 
 

@@ -211,11 +211,13 @@ def _set_capabilities(api: Api, settings: Any, capabilities: tuple[str, ...]) ->
             for name, capability in trt.ComputeCapability.__members__.items()
             if name.startswith("SM")
         }
+        listed = ", ".join(sorted(known, key=float))
+        known["current"] = trt.ComputeCapability.CURRENT  # of the GPU that is here
         wanted = [known.get(text) for text in capabilities]
         if not wanted or None in wanted or len(set(capabilities)) != len(capabilities):
             raise EngineBuildError(
                 f"compute capabilities {', '.join(capabilities) or '(none)'}: "
-                f"choose one or more of {', '.join(sorted(known, key=float))}, each once"
+                f"choose one or more of {listed}, each once"
             )
         settings.num_compute_capabilities = len(wanted)
         for index, capability in enumerate(wanted):

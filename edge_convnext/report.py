@@ -346,6 +346,14 @@ class BenchmarkRow(Candidate):
     """Of that process before it loads the model."""
     round_latency_ms_p50: tuple[NonNegativeFloat, ...] = ()
     """In the order of the rounds, which every candidate shares."""
+    gpu_ms_p50: NonNegativeFloat | None = None
+    """Of the GPU alone, copies left out; null on a CPU."""
+    gpu_ms_p90: NonNegativeFloat | None = None
+    """Null with too few samples."""
+    gpu_ms_p99: NonNegativeFloat | None = None
+    """Null below 1,000 samples."""
+    round_gpu_ms_p50: tuple[NonNegativeFloat, ...] = ()
+    """In the order of the rounds."""
 
 
 class BenchmarkReport(_Part):

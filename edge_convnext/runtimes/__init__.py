@@ -9,7 +9,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edge_convnext.runtimes.interface import PrecisionHint, Runtime, RuntimeInfo, RuntimeOptions
+from edge_convnext.runtimes.interface import (
+    GpuRuntime,
+    PrecisionHint,
+    Runtime,
+    RuntimeInfo,
+    RuntimeOptions,
+)
 from edge_convnext.runtimes.pytorch import TorchRuntime
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
 
 __all__ = [
+    "GpuRuntime",
     "PrecisionHint",
     "Runtime",
     "RuntimeInfo",

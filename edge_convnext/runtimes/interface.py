@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "GpuRuntime",
     "PrecisionHint",
     "Runtime",
     "RuntimeInfo",
@@ -85,6 +86,19 @@ class Runtime(Protocol):
 
     def describe(self) -> RuntimeInfo:
         """Tell the runtime, its version and the options in force."""
+        ...
+
+
+@runtime_checkable
+class GpuRuntime(Runtime, Protocol):
+    """A loaded engine, whose GPU can be timed apart from the copies."""
+
+    def time_launches(self, batch: int, count: int) -> list[float]:
+        """GPU milliseconds of each of `count` inferences of one batch, back to back.
+
+        Raises:
+            InferenceError: There is no such batch size, or the GPU failed.
+        """
         ...
 
 

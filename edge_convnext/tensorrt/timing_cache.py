@@ -23,15 +23,12 @@ def load_timings(settings: Any, path: Path) -> str | None:
     Returns:
         Why its content is of no use, or None.
     """
-    note = None
-    timings = settings.create_timing_cache(path.read_bytes()) if path.is_file() else None
+    timings = _read(settings, path)
     if timings is not None and settings.set_timing_cache(timings, False):
         return None
-    if path.is_file():
-        note = f"{path} is of another GPU or TensorRT and was not used"
     timings = settings.create_timing_cache(b"")
     settings.set_timing_cache(timings, False)
-    return note
+    return f"{path} is of another GPU or TensorRT and was not used" if path.is_file() else None
 
 
 def save_timings(settings: Any, path: Path) -> str | None:
@@ -46,16 +43,23 @@ def save_timings(settings: Any, path: Path) -> str | None:
     note = None
     with _locked(path):
         merged = learnt
-        if path.is_file():
-            timings = settings.create_timing_cache(path.read_bytes())
-            # Entries that both have stay as they were.
-            if timings is not None and timings.combine(learnt, False):
-                merged = timings
-            else:
-                note = f"{path} was of another GPU or TensorRT and is replaced"
+        timings = _read(settings, path)
+        # Entries that both have stay as they were.
+        if timings is not None and timings.combine(learnt, False):
+            merged = timings
+        elif path.is_file():
+            note = f"{path} was of another GPU or TensorRT and is replaced"
         with atomic_path(path) as scratch:
             scratch.write_bytes(bytes(merged.serialize()))
     return note
+
+
+def _read(settings: Any, path: Path) -> Any:
+    """A file's timings; None where there is no file, or none that TensorRT can read."""
+    try:
+        return settings.create_timing_cache(path.read_bytes())
+    except Exception:  # the bindings raise a TypeError for what is no cache
+        return None
 
 
 @contextmanager
