@@ -31,6 +31,7 @@ from edge_convnext.runtimes import (
     available_runtimes,
     load_runtime,
 )
+from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
 
 if TYPE_CHECKING:
     from edge_convnext.report import BenchmarkRow
@@ -113,21 +114,29 @@ class Model:
 def load_model(
     path: str | Path, runtime: RuntimeName | None = None, threads: int | None = None
 ) -> Model:
-    """Load a built ONNX model.
+    """Load a built ONNX model, or an engine.
 
     Args:
-        path: What `edge-convnext build` wrote, such as `model.int8.onnx`.
+        path: What `edge-convnext build` wrote, such as `model.int8.onnx`; or an `.engine` with
+            its sidecar, which runs in the TensorRT it was built for.
         runtime: None takes the one that `report.json` beside the file chose for it, where that
             is installed, and ONNX Runtime otherwise.
         threads: None uses every core this process may use.
 
     Raises:
-        ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
+        ArtifactError: Missing, damaged, not ours, or an engine for another machine or runtime.
         MissingDependencyError: The runtime asked for is not installed.
     """
     file = Path(path)
-    info = read_metadata(file).info
     options = RuntimeOptions(threads=threads)
+    if file.suffix == ENGINE_SUFFIX:
+        facts = read_facts(file)
+        if runtime not in (None, facts.runtime):
+            raise ArtifactError(
+                f"{file}: an engine runs in {facts.runtime}; for {runtime} pass the ONNX model"
+            )
+        return Model(load_runtime(facts.runtime, file, options), facts.info)
+    info = read_metadata(file).info
     if runtime is None:
         runtime, hint, settings = _chosen_runtime(file)
         options = RuntimeOptions(threads, None, hint, settings)
@@ -135,16 +144,14 @@ def load_model(
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read what a built graph says of itself.
+    """Read what a built graph says of itself, or the sidecar of an engine.
 
     Raises:
-        ArtifactError: Missing, damaged, not ours, or an engine, which needs its GPU.
+        ArtifactError: Missing, damaged, or not ours.
     """
-    if path.suffix == ".engine":
-        raise ArtifactError(
-            f"{path}: an engine runs on the NVIDIA GPU it was built for, through TensorRT; "
-            "here, pass the ONNX model beside it"
-        )
+    if path.suffix == ENGINE_SUFFIX:
+        facts = read_facts(path)
+        return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
     proto = read_proto(path, weights=False)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     info = ModelInfo.from_metadata(metadata, path)

@@ -80,7 +80,9 @@ def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
     base = {row.batch: row.latency_ms_p50 for row in rows if row.artifact == rows[0].artifact}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
-    for name in ("batch", "p50 ms", "p90 ms", "p99 ms", "img/s", "vs first", "MB", "peak MB"):
+    timed_gpu = any(row.gpu_ms_p50 is not None for row in rows)
+    columns = ["batch", "p50 ms", "p90 ms", "p99 ms", "img/s", "vs first", "MB", "peak MB"]
+    for name in (*columns, "GPU ms") if timed_gpu else columns:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -93,6 +95,7 @@ def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
             f"{base[row.batch] / row.latency_ms_p50:.2f}x",
             number(row.size_bytes / 1e6, 1),
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
+            *([number(row.gpu_ms_p50, 3)] if timed_gpu else []),
         )
     printer(console)(table)
 

@@ -9,18 +9,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edge_convnext.artifacts import RuntimeName
+from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, predict
-from edge_convnext.predict import load_model, read_metadata
+from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes
+from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
 
-__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
+__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ def evaluate_model(
     config: DataConfig,
     seed: int = 0,
     batch: int = 16,
-    runtime: RuntimeName | None = None,
+    runtime: CpuRuntimeName | None = None,
     threads: int | None = None,
     track: Track = untracked,
 ) -> ModelAccuracy:
     """Top-1 of a built model on the evaluation side of a data set.
 
     Args:
-        path: What `build` wrote.
+        path: What `build` wrote, or an engine.
         config: `source` names the data; see `data.load_splits`.
         seed: Of the split, where the source has none.
         batch: Images per inference.
@@ -81,7 +82,7 @@ def evaluate_model(
 
 def race_models(
     paths: Sequence[Path],
-    runtime: RuntimeName | Literal["both"],
+    runtime: CpuRuntimeName | Literal["both"],
     config: BenchmarkConfig,
     hint: PrecisionHint = "f32",
     track: Track = untracked,
@@ -91,8 +92,8 @@ def race_models(
     The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
 
     Args:
-        paths: What `build` wrote; all of one input size.
-        runtime: Where each is run.
+        paths: What `build` wrote, and engines; all of one input size.
+        runtime: Where each graph is run; an engine runs in the TensorRT it was built for.
         config: Batches, threads, rounds.
         hint: What OpenVINO computes floats in.
         track: Shows the rounds.
@@ -101,25 +102,15 @@ def race_models(
         ArtifactError: A file is not ours, or the input sizes differ.
         MissingDependencyError: The runtime is not installed.
     """
-    runtimes = _choose_runtimes(runtime)
-    hints: dict[RuntimeName, PrecisionHint] = {"onnxruntime": "f32", "openvino": hint}
+    graphs = [path for path in paths if path.suffix != ENGINE_SUFFIX]
+    runtimes = _choose_runtimes(runtime) if graphs else ()
     shapes, candidates = set(), []
     for path in dict.fromkeys(paths):
         metadata = read_metadata(path)
         size = metadata.info.preprocess.image_size
         shapes.add((metadata.info.in_channels, size, size))
         candidates += [
-            Candidate(
-                f"{path} {name}{'' if hints[name] == 'f32' else ' bf16'}",
-                path,
-                metadata.precision,
-                metadata.form,
-                metadata.placement,
-                name,
-                hints[name],
-            )
-            for name in runtimes
-            if metadata.format in ("qdq", name)
+            _candidate(path, metadata, name, hint) for name in _list(path, runtimes, metadata)
         ]
     if not candidates:
         raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
@@ -129,9 +120,42 @@ def race_models(
     return benchmark(candidates, noise, config, track=track)
 
 
+def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
+    """Batch sizes to time where none is asked for: 1 and 8, or those that the engines run."""
+    engines = [read_facts(path) for path in paths if path.suffix == ENGINE_SUFFIX]
+    static = {facts.batch for facts in engines if facts.batch is not None}
+    if static:
+        return tuple(sorted(static))
+    return (1, min((facts.max_batch for facts in engines), default=8))
+
+
+def _candidate(
+    path: Path, metadata: Metadata, runtime: CpuRuntimeName | GpuRuntimeName, hint: PrecisionHint
+) -> Candidate:
+    used = hint if runtime == "openvino" else "f32"
+    return Candidate(
+        f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
+        path,
+        metadata.precision,
+        metadata.form,
+        metadata.placement,
+        runtime,
+        used,
+    )
+
+
+def _list(
+    path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
+) -> list[CpuRuntimeName | GpuRuntimeName]:
+    """Where a file is run."""
+    if path.suffix == ENGINE_SUFFIX:
+        return [read_facts(path).runtime]
+    return [name for name in runtimes if metadata.format in ("qdq", name)]
+
+
 def profile_models(
     paths: Sequence[Path],
-    runtime: RuntimeName | Literal["both"],
+    runtime: CpuRuntimeName | Literal["both"],
     batches: Sequence[int],
     threads: int | None = None,
     rounds: int = 20,
@@ -150,10 +174,15 @@ def profile_models(
         track: Shows the rounds.
 
     Raises:
-        ArtifactError: A file is missing.
+        ArtifactError: A file is missing, or an engine.
         InferenceError: A runtime refused a graph.
         MissingDependencyError: The runtime is not installed.
     """
+    for path in paths:
+        if path.suffix == ENGINE_SUFFIX:
+            raise ArtifactError(
+                f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
+            )
     return [
         profile(
             path,
@@ -169,7 +198,9 @@ def profile_models(
     ]
 
 
-def _choose_runtimes(runtime: RuntimeName | Literal["both"]) -> tuple[RuntimeName, ...]:
+def _choose_runtimes(
+    runtime: CpuRuntimeName | Literal["both"],
+) -> tuple[CpuRuntimeName, ...]:
     runtimes = available_runtimes() if runtime == "both" else (runtime,)
     if missing := set(runtimes) - set(available_runtimes()):
         name = missing.pop()

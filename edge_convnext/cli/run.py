@@ -24,7 +24,7 @@ __all__ = ["bench", "evaluate", "predict"]
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A built .onnx model.")],
+    model: Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     runtime: RuntimeOption = None,
     threads: ThreadsOption = None,
@@ -50,7 +50,7 @@ def predict(
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A built .onnx model.")],
+    model: Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")],
     data: DataOption,
     labels: LabelsOption = None,
     skip_bad_images: SkipBadFlag = None,
@@ -88,13 +88,15 @@ def evaluate(
 
 def bench(
     models: Annotated[
-        list[Path], typer.Argument(help="Built .onnx models; the first is the base.")
+        list[Path],
+        typer.Argument(help="Built .onnx models, and engines; the first is the base."),
     ],
     runtime: Annotated[
-        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run them.")
+        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run .onnx models.")
     ] = "both",
     batch: Annotated[
-        list[int] | None, typer.Option(min=1, help="Repeatable. Default: 1, 8.")
+        list[int] | None,
+        typer.Option(min=1, help="Repeatable. Default: 1, 8, or what the engines run."),
     ] = None,
     threads: ThreadsOption = None,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 20,
@@ -120,7 +122,7 @@ def bench(
     from rich.console import Console
 
     from edge_convnext.recipe import BenchmarkConfig
-    from edge_convnext.rerun import profile_models, race_models
+    from edge_convnext.rerun import profile_models, race_models, usual_batches
 
     if profile:
         with progress(quiet or json) as track:
@@ -133,7 +135,8 @@ def bench(
         for one in profiles:
             print_profile(one, top, Console())
         return
-    config = BenchmarkConfig(batches=tuple(batch or (1, 8)), threads=threads, rounds=rounds)
+    batches = tuple(batch or usual_batches(models))
+    config = BenchmarkConfig(batches=batches, threads=threads, rounds=rounds)
     with progress(quiet or json) as track:
         result = race_models(models, runtime, config, hint, track)
     if json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from edge_convnext.artifacts import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edge_convnext.tensorrt.cuda import DeviceFacts
 
 __all__ = [
+    "ENGINE_SUFFIX",
     "SCHEMA",
     "EngineFacts",
     "graph_metadata",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 SCHEMA = "edge-convnext/engine/3"
+ENGINE_SUFFIX = ".engine"
 _AMPERE = (8, 0)
 
 
@@ -57,6 +59,8 @@ class EngineFacts:
     gpu: str | None  # the one it was tuned on; None where it was compiled ahead of time
     version_compatible: bool
     hardware_compatible: bool
+    batch: int | None  # the one size it runs; None where it has a profile
+    max_batch: int
     model: Mapping[str, Any] | None  # the graph's metadata
 
     @property
@@ -111,12 +115,14 @@ def read_facts(engine: Path) -> EngineFacts:
             gpu=fields["gpu"]["name"] if fields["gpu"] else None,
             version_compatible=bool(flags.get("version_compatible")),
             hardware_compatible=bool(flags.get("hardware_compatible")),
+            batch=fields["batch"],
+            max_batch=int(fields["batch"] or fields["profile"]["max"][0]),
             model=fields["model"],
         )
     except OSError as error:
         raise ArtifactError(
-            f"{path}: {error.strerror}; what an engine is for stands in the JSON file beside it: "
-            "keep the two together"
+            f"{path}: {error.strerror}; an engine runs on the NVIDIA GPU it was built for, and "
+            "which that is stands in the JSON file beside it: keep the two together"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
@@ -163,8 +169,3 @@ def _reads(facts: EngineFacts, api: Api) -> bool:
     built, here = version_tuple(facts.version), version_tuple(api.version)
     following = {8: (8, 10), 10: (10, 11)}.get(built[0], (built[0],))
     return facts.version_compatible and here >= built and here[0] in following
-
-
-def device_fields(device: DeviceFacts) -> dict[str, Any]:
-    """A GPU as the sidecar has it."""
-    return asdict(device)
