@@ -178,9 +178,9 @@ def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Pa
     settings = builder.create_builder_config()
     settings.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     _set_capabilities(api, settings, capabilities)
-    images = network.get_input(0)
-    profile = set_profile(builder, settings, images, 1, max_batch)
-    batch, input_type = int(images.shape[0]), str(images.dtype.name)
+    input_tensor = network.get_input(0)
+    profile = set_profile(builder, settings, input_tensor, 1, max_batch)
+    batch, input_type = int(input_tensor.shape[0]), str(input_tensor.dtype.name)
     plan = builder.build_serialized_network(network, settings)
     seconds = time.perf_counter() - start
     if plan is None:

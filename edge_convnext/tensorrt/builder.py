@@ -90,22 +90,22 @@ def build_engine(
         EngineBuildError: The builder refused the graph or a setting, crashed, or ran out of time.
             Nothing is written then.
     """
-    settings = config or TensorRtConfig()
+    chosen = config or TensorRtConfig()
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
     api = open_api("tensorrt")
-    _check(settings)
+    _check(chosen)
     graph = _read(onnx)
     wanted = precision or graph.precision
     _check_precision(onnx, graph.precision, wanted, api)
     _lint(onnx, api)
     # Contexts close in reverse order: whoever sees the engine finds its sidecar too.
     with atomic_path(output) as plan, atomic_path(sidecar_path(output)) as note:
-        arguments = (onnx.absolute(), wanted, graph.reductions, settings, plan)
-        built = run_isolated(_build, arguments, settings.timeout_s)
+        arguments = (onnx.absolute(), wanted, graph.reductions, chosen, plan)
+        built = run_isolated(_build, arguments, chosen.timeout_s)
         if isinstance(built, IsolatedFailure):
             raise EngineBuildError(f"{onnx}: no {api.label} engine: {built.reason}")
-        facts = _describe(onnx, graph, wanted, settings, built, sha256_file(plan))
+        facts = _describe(onnx, graph, wanted, chosen, built, sha256_file(plan))
         note.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
     return Engine(
         path=output,
@@ -226,9 +226,9 @@ def _build(
     settings = builder.create_builder_config()
     notes = _configure(api, settings, config)
     _choose_types(api, settings, network, precision, reductions if config.wide_reductions else ())
-    images = network.get_input(0)
-    profile = set_profile(builder, settings, images, config.opt_batch, config.max_batch)
-    batch, input_type = int(images.shape[0]), str(images.dtype.name)
+    input_tensor = network.get_input(0)
+    profile = set_profile(builder, settings, input_tensor, config.opt_batch, config.max_batch)
+    batch, input_type = int(input_tensor.shape[0]), str(input_tensor.dtype.name)
     if config.timing_cache is not None:
         notes.append(load_timings(settings, config.timing_cache))
     plan = builder.build_serialized_network(network, settings)
@@ -304,7 +304,8 @@ def _choose_types(
             # The parser writes a norm as several layers, all named after its node.
             if not layer.name.startswith(wide) or layer.num_outputs < 1:
                 continue
-            if layer.get_output(0).dtype == trt.DataType.FLOAT:
+            output_tensor = layer.get_output(0)
+            if output_tensor.dtype == trt.DataType.FLOAT:
                 layer.precision = trt.DataType.FLOAT
                 layer.set_output_type(0, trt.DataType.FLOAT)
 

@@ -3,7 +3,8 @@
 Runs in the child process that builds (`isolate`). Names tell the type of what TensorRT hands
 out, here and in the other modules that touch it, and the contract test goes by them: `trt` is
 the module, `builder`, `network`, `settings` (IBuilderConfig), `parser`, `error` (ParserError),
-`profile`, `images` (ITensor), `timings` (ITimingCache), `runtime`, `engine`, `context`.
+`profile`, `input_tensor` (ITensor), `timings`, `learnt` and `merged` (ITimingCache), `runtime`,
+`engine`, `context`, `inspector`, `layer`, `jit` (IRuntimeConfig).
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ def parse_graph(api: Api, network: Any, messages: Messages, onnx: Path) -> None:
 
 
 def set_profile(
-    builder: Any, settings: Any, images: Any, opt_batch: int, max_batch: int
+    builder: Any, settings: Any, input_tensor: Any, opt_batch: int, max_batch: int
 ) -> dict[str, Any] | None:
     """Give a network of dynamic batch one optimization profile; None for a static batch."""
-    shape = tuple(images.shape)
+    shape = tuple(input_tensor.shape)
     if shape[0] != -1:
         return None
     bounds = {
@@ -80,9 +81,9 @@ def set_profile(
         "max": (max_batch, *shape[1:]),
     }
     profile = builder.create_optimization_profile()
-    profile.set_shape(images.name, bounds["min"], bounds["opt"], bounds["max"])
+    profile.set_shape(input_tensor.name, bounds["min"], bounds["opt"], bounds["max"])
     settings.add_optimization_profile(profile)
-    return {"input": images.name, **{name: list(bound) for name, bound in bounds.items()}}
+    return {"input": input_tensor.name, **{name: list(bound) for name, bound in bounds.items()}}
 
 
 def _parser_errors(api: Api, parser: Any) -> str:

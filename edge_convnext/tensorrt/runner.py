@@ -286,11 +286,11 @@ class EngineRunner:
         engine = self._engine
         trt = self._api.module
         if self._api.has("graph_strategy"):
-            config = engine.create_runtime_config()
+            jit = engine.create_runtime_config()
             # Kernels for the shape at hand are compiled before it runs, not meanwhile.
-            strategies = trt.DynamicShapesKernelSpecializationStrategy
-            config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
-            context = engine.create_execution_context(config)
+            eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            jit.dynamic_shapes_kernel_specialization_strategy = eager
+            context = engine.create_execution_context(jit)
         else:
             context = engine.create_execution_context()
         if context is None:
