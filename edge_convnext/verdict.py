@@ -24,6 +24,7 @@ def decide(
     max_drop_pp: float,
     require: Precision | None = None,
     not_measured: tuple[str, ...] = (),
+    batch: int = 1,
 ) -> VerdictReport:
     """Choose between the requested precision and the float it would replace.
 
@@ -34,6 +35,7 @@ def decide(
         max_drop_pp: Largest top-1 drop to accept, in percentage points.
         require: The precision the user asked the verdict to be, if any.
         not_measured: Sentences that say why accuracy or timings are missing.
+        batch: The batch size that the speed is of.
 
     Returns:
         The verdict; `passed` tells whether `require` is met.
@@ -42,10 +44,10 @@ def decide(
         return _verdict("fp32", ["Only FP32 was asked for."], require)
     name = precision.upper()
     accurate, accuracy_reason = _judge_accuracy(name, accuracy, max_drop_pp)
-    faster, speed_reason = _judge_speed(name, benchmark)
+    faster, speed_reason = _judge_speed(name, benchmark, batch)
     reasons = [speed_reason, accuracy_reason, *not_measured]
     if faster is False or accurate is False:
-        best_float = benchmark.row(benchmark.best_float, 1) if benchmark else None
+        best_float = benchmark.row(benchmark.best_float, batch) if benchmark else None
         return _verdict(best_float.precision if best_float else "fp32", reasons, require)
     if faster is None or accurate is None:
         return _verdict("undecided", reasons, require)
@@ -82,11 +84,13 @@ def _moves(drop_pp: float) -> str:
     return f"{'drops' if drop_pp > 0 else 'rises'} by {abs(drop_pp):.2f} pp"
 
 
-def _judge_speed(name: str, benchmark: BenchmarkReport | None) -> tuple[bool | None, str]:
+def _judge_speed(
+    name: str, benchmark: BenchmarkReport | None, batch: int
+) -> tuple[bool | None, str]:
     if benchmark is None or benchmark.speedup_vs_best_float is None:
-        return None, f"{name} was not timed against the best float at batch 1."
+        return None, f"{name} was not timed against the best float at batch {batch}."
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
-    where = _where(benchmark)
+    where = _where(benchmark, batch)
     if interval is None:
         return None, f"{name} has {ratio:.2f}x the speed of {where}, without an interval."
     low, high = interval
@@ -101,9 +105,9 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None) -> tuple[bool | N
     return False, f"{name} has {ratio:.2f}x {measured}: not faster."
 
 
-def _where(benchmark: BenchmarkReport) -> str:
-    row = benchmark.row(benchmark.best_float, 1)
+def _where(benchmark: BenchmarkReport, batch: int) -> str:
+    row = benchmark.row(benchmark.best_float, batch)
     if row is None:
-        return "the best float at batch 1"
+        return f"the best float at batch {batch}"
     hint = f", {row.precision_hint}" if row.precision_hint else ""
-    return f"the best float ({row.form} form{hint}) in {row.runtime} at batch 1"
+    return f"the best float ({row.form} form{hint}) in {row.runtime} at batch {batch}"

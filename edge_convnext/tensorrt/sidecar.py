@@ -157,7 +157,7 @@ def _why_not(facts: EngineFacts, api: Api, device: DeviceFacts) -> str | None:
         wanted = ", ".join(facts.compute_capabilities)
         return f"is for compute capability {wanted}; the {device.name} has {capability}"
     if facts.gpu is not None and facts.gpu != device.name and not facts.hardware_compatible:
-        return f"was tuned on an {facts.gpu}, and this is an {device.name}"
+        return f"was tuned on {facts.gpu}, and this is {device.name}"
     return None
 
 
