@@ -23,6 +23,8 @@ from edge_convnext.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.tensorrt.runner import EngineRunner
 from edge_convnext.tensorrt.sidecar import sidecar_path
 
+_SHOWN = ("build_seconds", "kernels", "int8_kernels", "activation_bytes", "weight_bytes")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -151,7 +153,7 @@ def _race(
             "precision": job.precision,
             "variant": job.variant,
             "engine_bytes": built[job].get("engine_bytes"),
-            "build_seconds": built[job].get("sidecar", {}).get("build_seconds"),
+            **{key: built[job].get("sidecar", {}).get(key) for key in _SHOWN},
         }
         try:
             runner = EngineRunner(scratch / f"{job.label}.engine", RuntimeOptions(batch=job.batch))
@@ -327,16 +329,20 @@ def _race_rtx(
 
 def _build_rtx(graphs: Path, scratch: Path, job: Job, capability: str) -> Path:
     from edge_convnext.engine import build_rtx_engine
-    from edge_convnext.qdq import Wiring
 
     onnx = scratch / f"rtx.{job.label}.onnx"
     finish(graphs, job.model, job.batch, job.item, "typed", onnx)
-    import onnx as onnx_package
-
-    proto = onnx_package.load(str(onnx))
-    wiring = Wiring(proto)
-    quantized = sum(wiring.is_quantized(node) for node in proto.graph.node)
+    quantized = count_quantized(graphs, job)
     graph = OnnxModel(onnx, job.precision, job.item.form, job.item.placement, quantized)
     config = EngineConfig(compute_capabilities=(capability,))
     output = scratch / f"rtx.{job.label}.{capability}.engine"
     return build_rtx_engine(graph, config, output).path
+
+
+def count_quantized(graphs: Path, job: Job) -> int:
+    """Quantized operations of a graph, as `prepare` wrote them down."""
+    rows = json.loads((graphs / "manifest.json").read_text())["graphs"]
+    batch = 1 if job.batch == 1 else 8
+    wanted = (job.model, batch, job.item.form, job.item.placement)
+    keys = ("model", "batch", "form", "placement")
+    return next(row["quantized_ops"] for row in rows if tuple(map(row.get, keys)) == wanted)

@@ -31,6 +31,8 @@ from edge_convnext.tensorrt.timing_cache import load_timings, save_timings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from onnx import ModelProto
+
     from edge_convnext.lint import LintTarget
 
 __all__ = ["build_engine"]
@@ -135,16 +137,32 @@ def _read(onnx: Path) -> _Graph:
     from onnx import TensorProto
 
     from edge_convnext.graph_file import element_types, read_proto
-    from edge_convnext.qdq import Wiring
 
     proto = read_proto(onnx)
-    wiring = Wiring(proto)
-    quantized = sum(wiring.is_quantized(node) for node in proto.graph.node)
+    quantized = _count_quantized(proto)
     halved = TensorProto.FLOAT16 in element_types(proto).values()
     precision: Precision = "int8" if quantized else "fp16" if halved else "fp32"
     sums = ("ReduceL2", "ReduceSumSquare")
     reductions = tuple(node.name for node in proto.graph.node if node.op_type in sums)
     return _Graph(precision, quantized, reductions, graph_metadata(onnx))
+
+
+def _count_quantized(proto: ModelProto) -> int:
+    """Products whose operands both come dequantized, maybe moved: weights may be computed."""
+    from edge_convnext.qdq import WEIGHTED_OPS, Wiring
+
+    wiring = Wiring(proto)
+
+    def is_dequantized(name: str) -> bool:
+        node = wiring.producer.get(name)
+        while node is not None and node.op_type in ("Transpose", "Reshape"):
+            node = wiring.producer.get(node.input[0])
+        return node is not None and node.op_type == "DequantizeLinear"
+
+    return sum(
+        node.op_type in WEIGHTED_OPS and all(is_dequantized(name) for name in node.input[:2])
+        for node in proto.graph.node
+    )
 
 
 def _check_precision(onnx: Path, have: Precision, want: Precision, api: Api) -> None:
