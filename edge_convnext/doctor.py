@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from edge_convnext.runtimes.interface import usable_cores
 from edge_convnext.targets.board import Board, find_board
 from edge_convnext.targets.delivery import CLASSIC_TENSORRT
 from edge_convnext.targets.gpu import GpuTarget, match_gpu
+from edge_convnext.tensorrt.api import is_installed
 
 __all__ = [
     "Ability",
@@ -58,7 +60,9 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     ),
     "openvino": ("openvino",),
     "rtx": ("tensorrt_rtx",),
-    "tensorrt": ("tensorrt", "pycuda"),
+    "tensorrt": ("pycuda",),
+    "cuda": ("cuda-python",),
+    "desktop": ("tensorrt",),  # on a board JetPack brings it
 }
 # Other builds of one package bring the same module under another name.
 _SAME_MODULE = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime-openvino")}
@@ -233,13 +237,18 @@ def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
         needs("runtime", "openvino", "openvino"),
         needs("target", "cpu", "onnxruntime"),
         Ability("target", "rtx", no_rtx is None, no_rtx or "built here, timed on a GPU only"),
-        Ability(
-            "target",
-            "tensorrt",
-            works=False,
-            reason=CLASSIC_TENSORRT,
-        ),
+        _classic_tensorrt(),
     )
+
+
+def _classic_tensorrt() -> Ability:
+    if not is_installed("tensorrt"):
+        reason = f"{CLASSIC_TENSORRT}; TensorRT is not installed here"
+        return Ability("target", "tensorrt", works=False, reason=reason)
+    if find_spec("pycuda") is None and find_spec("cuda") is None:
+        reason = "CUDA from Python is missing: pip install 'edge-convnext[tensorrt]' or '[cuda]'"
+        return Ability("target", "tensorrt", works=False, reason=reason)
+    return Ability("target", "tensorrt", works=True, reason=CLASSIC_TENSORRT)
 
 
 def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ def declared(extra):
     return found
 
 
-@pytest.mark.parametrize("extra", [None, "build", "openvino", "rtx", "tensorrt"])
+@pytest.mark.parametrize("extra", [None, "build", "openvino", "rtx", "tensorrt", "cuda"])
 def test_the_packages_are_those_of_the_project(extra):
     listed = {package.name for package in examine().packages if package.extra == extra}
     assert {name.replace("-", "_") for name in listed} == declared(extra)

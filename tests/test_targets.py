@@ -161,7 +161,7 @@ def test_jetpack_5_is_onnx_only_and_says_why():
 def test_newer_jetpacks_wait_for_an_engine_built_on_the_board():
     way = deliver(find_device("orin-nano-8gb"))
     assert way.kind == "on_board"
-    assert way.status.startswith("not in this version")
+    assert way.status.startswith("`edge-convnext engine` builds on the machine")
     assert way.status in way.text
 
 
@@ -236,7 +236,7 @@ def test_the_tables_fit_and_mark_what_is_unverified(width):
     assert all(device.name in text for device in TABLE.devices)
     assert "Xavier, Orin" in text
     assert "?: unverified" in text
-    assert "not in this version" in " ".join(text.split())
+    assert "not yet run on a GPU" in " ".join(text.split())
 
 
 def test_a_figure_has_its_question_mark_beside_it():
@@ -284,7 +284,7 @@ def test_the_json_is_the_whole_table(capsys, monkeypatch):
     assert (code, err) == (0, "")
     document = json.loads(out)
     assert document["schema"] == "edge-convnext/targets/1"
-    assert document["classic_tensorrt"].startswith("not in this version")
+    assert document["classic_tensorrt"].startswith("`edge-convnext engine` builds")
     assert len(document["devices"]) == len(TABLE.devices)
     assert set(document["sources"]) == set(TABLE.sources)
     nano = next(row for row in document["devices"] if row["name"] == "orin-nano-8gb")

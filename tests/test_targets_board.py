@@ -194,7 +194,7 @@ def test_doctor_prints_the_board_line_by_line(tmp_path):
         "expected       CUDA 12.6, TensorRT 10.3, Python 3.10",
         "found          CUDA 12.6.11, TensorRT 10.3.0, Python",
         "power mode     MAXN_SUPER",
-        "delivery       engine built on the board (not in this version",
+        "delivery       engine built on the board (`edge-convnext engine`",
         "precision      fp16 first, of fp32 fp16 bf16 int8:",
     ):
         assert line in text
