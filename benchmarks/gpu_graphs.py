@@ -74,7 +74,7 @@ def read_images(folder: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def prepare(folder: Path, models: Sequence[str], jobs: int) -> dict[str, Any]:
-    """Export, quantize and store every graph of some models."""
+    """Export, quantize and store every graph of some models, beside those of others."""
     folder.mkdir(parents=True, exist_ok=True)
     levels = np.random.default_rng(_SEED).integers(0, 8, (IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE))
     np.save(folder / "images.npy", levels.astype(np.uint8))
@@ -89,6 +89,9 @@ def prepare(folder: Path, models: Sequence[str], jobs: int) -> dict[str, Any]:
             rows += found
             for row in found:
                 sys.stderr.write(f"{row}\n")
+    manifest_path = folder / "manifest.json"
+    earlier = json.loads(manifest_path.read_text())["graphs"] if manifest_path.is_file() else []
+    rows += [row for row in earlier if row["model"] not in models]
     manifest = {
         "image_size": IMAGE_SIZE,
         "weights": f"random, seed {_SEED}, on a coarse grid; GRN parameters are not zero",
@@ -96,7 +99,7 @@ def prepare(folder: Path, models: Sequence[str], jobs: int) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "graphs": rows,
     }
-    write_text_atomic(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    write_text_atomic(manifest_path, json.dumps(manifest, indent=1) + "\n")
     return manifest
 
 
