@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
 
+from edge_convnext.benchmark import Candidate, benchmark, speedup
 from edge_convnext.errors import ArtifactError, InferenceError
 from edge_convnext.predict import load_model
+from edge_convnext.recipe import BenchmarkConfig
 from edge_convnext.rerun import usual_batches
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
 from edge_convnext.tensorrt import runner as module
@@ -157,3 +159,20 @@ def test_engines_are_timed_at_the_batch_they_run(load, tmp_path):
     assert usual_batches([load(4)._path]) == (4,)
     assert usual_batches([load(None)._path, tmp_path / "m.onnx"]) == (1, 4)
     assert usual_batches([tmp_path / "m.onnx"]) == (1, 8)
+
+
+def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):
+    path = load(1)._path
+    other = write_engine(tmp_path / "other.engine", precision="fp16")
+    candidates = [
+        Candidate(one.name, one, precision, "mixed", None, "tensorrt")
+        for one, precision in ((path, "int8"), (other, "fp16"))
+    ]
+    config = BenchmarkConfig(batches=(1,), rounds=6, min_round_ms=1, warmup=1)
+    result = benchmark(candidates, IMAGES[:1], config, measure_memory=False)
+    for row in result.rows:
+        assert row.gpu_ms_p50 == 0.5
+        assert row.round_gpu_ms_p50 == (0.5,) * 6
+        assert row.latency_ms_p50 > 0
+    assert speedup(result, "m.engine", "other.engine", 1).median == 1.0  # of the GPU's time
+    assert result.runtimes[0].options["cuda"] == "fake 1.0"

@@ -141,7 +141,7 @@ def bench(
         result = race_models(models, runtime, config, hint, track)
     if json:
         rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
-        print_json({"rows": rows})
+        print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
         return
     from edge_convnext.render import print_rows
 
