@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0, help="Stop after so long.")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--jobs", type=int, default=3, help="Exports or builds at a time.")
+    parser.add_argument("--build-seconds", type=float, default=240.0, help="At most, per engine.")
     parser.add_argument("--level", type=int, default=None, help="Optimization level of builds.")
     parser.add_argument("--tactic-sources", nargs="*", default=None)
     parser.add_argument("--workspace-mib", type=int, default=None)
@@ -119,7 +120,16 @@ def _measure_engines(arguments, results, graphs, scratch, groups) -> None:  # ty
     if arguments.part == "rtx":
         measure_rtx(results, graphs, scratch, groups, rounds)
     elif arguments.part == "classic":
-        measure_classic(results, graphs, scratch, groups, config, arguments.jobs, rounds)
+        measure_classic(
+            results,
+            graphs,
+            scratch,
+            groups,
+            config,
+            arguments.jobs,
+            rounds,
+            arguments.build_seconds,
+        )
     else:
         try_features(
             results, graphs, scratch, replace(config, timing_cache=scratch / "timings.cache")

@@ -77,27 +77,39 @@ def measure_classic(
     config: TensorRtConfig,
     jobs: int,
     rounds: int,
+    build_s: float,
 ) -> None:
-    """Build each group's engines, some at a time, and race them when all are there."""
-    for index, (model, batch) in enumerate(groups):
+    """Build each group's engines, some at a time, and race them when all are there.
+
+    The first two groups come first, with the most telling engines; then once more with all.
+    """
+    first = [(*group, True) for group in groups[:2]] + [(*group, False) for group in groups[:2]]
+    built: dict[Job, dict[str, Any]] = {}
+    for model, batch, few in [*first, *((*group, True) for group in groups[2:])]:
+        name = f"{model} b{batch}{'' if few else ', all forms'}"
         if results.left_s() < 45:
-            results.add("left_out", [f"{model} b{batch}: out of time"])
+            results.add("left_out", [f"{name}: out of time"])
             continue
-        wanted = list_jobs(model, batch, few=index > 1)
-        built: dict[Job, dict[str, Any]] = {}
-        with results.step(f"build {model} b{batch}"):
+        wanted = list_jobs(model, batch, few=few)
+        missing = [job for job in wanted if job not in built]
+        with results.step(f"build {name}"):
             with ThreadPoolExecutor(jobs) as pool:
-                build = partial(_build, results, graphs, scratch, config)
-                built = dict(zip(wanted, pool.map(build, wanted), strict=True))
-            results.add("builds", list(built.values()))
-        with results.step(f"race {model} b{batch}"):
+                build = partial(_build, results, graphs, scratch, config, build_s)
+                built |= dict(zip(missing, pool.map(build, missing), strict=True))
+            results.add("builds", [built[job] for job in missing])
+        with results.step(f"race {name}"):
             ready = [job for job in wanted if "error" not in built.get(job, {"error": ""})]
             rows = _race(ready, built, graphs, scratch, rounds)
-            results.add("rows", rows)
+            results.add("rows", [{**row, "race": name} for row in rows])
 
 
 def _build(
-    results: Results, graphs: Path, scratch: Path, config: TensorRtConfig, job: Job
+    results: Results,
+    graphs: Path,
+    scratch: Path,
+    config: TensorRtConfig,
+    build_s: float,
+    job: Job,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {**asdict(job), "label": job.label, "runtime": "tensorrt"}
     left = results.left_s()
@@ -111,7 +123,7 @@ def _build(
             config,
             wide_reductions=job.variant != "narrow",
             max_batch=max(job.batch, config.max_batch),
-            timeout_s=max(20.0, left - 20),
+            timeout_s=max(20.0, min(build_s, left - 20)),
         )
         engine = build_engine(onnx, scratch / f"{job.label}.engine", chosen, job.precision)
         facts = json.loads(sidecar_path(engine.path).read_text())
