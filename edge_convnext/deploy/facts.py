@@ -108,7 +108,7 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
 
 
 def _models(folder: Path) -> Iterator[Path]:
-    for pattern in ("*.engine", "*.onnx", "*/*.engine", "*/*.onnx"):
+    for pattern in ("*.engine", "*.onnx", "gpu/*.engine", "gpu/*.onnx"):
         yield from sorted(folder.glob(pattern))
 
 
