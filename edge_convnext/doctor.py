@@ -21,6 +21,7 @@ from typing import Any, Literal
 from edge_convnext import __version__
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
+from edge_convnext.jetson.now import BoardNow, read_now
 from edge_convnext.runtimes.interface import usable_cores
 from edge_convnext.targets.board import Board, find_board
 from edge_convnext.targets.delivery import CLASSIC_TENSORRT
@@ -140,6 +141,7 @@ class Examination:
     packages: tuple[Package, ...]
     abilities: tuple[Ability, ...]
     cache_folder: str
+    board_now: BoardNow | None = None  # its clocks, temperature and power
 
 
 def examine(root: Path = Path("/")) -> Examination:
@@ -168,6 +170,7 @@ def examine(root: Path = Path("/")) -> Examination:
         packages=packages,
         abilities=_find_abilities(packages),
         cache_folder=str(default_cache_folder(os.environ)),
+        board_now=read_now(board, root) if board else None,
     )
 
 

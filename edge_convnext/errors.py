@@ -5,6 +5,7 @@ EdgeConvNextError
 ├── MissingDependencyError     an optional package is not installed (also an ImportError)
 ├── DataError                  images, labels, splits, calibration sets
 ├── ArtifactError              a built file is missing, damaged or not ours
+├── BoardError                 a board, or a tool of its, refused what was asked
 └── StageError                 a stage of the chain could not do its work
     ├── LoadError              checkpoints and hubs
     ├── TrainingError
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactError",
+    "BoardError",
     "DataError",
     "EdgeConvNextError",
     "EngineBuildError",
@@ -55,6 +57,10 @@ class DataError(EdgeConvNextError):
 
 class ArtifactError(EdgeConvNextError):
     """A built file is missing, damaged or not made by this package."""
+
+
+class BoardError(EdgeConvNextError):
+    """A board, or a tool of its, refused what was asked."""
 
 
 class StageError(EdgeConvNextError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_convnext.doctor import Examination
+    from edge_convnext.jetson.now import BoardNow
     from edge_convnext.targets.board import Board
     from edge_convnext.targets.gpu import GpuTarget
     from edge_convnext.targets.installed import Stack
@@ -64,11 +65,11 @@ def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
     if examination.jetson:
         rows.append(("jetson", examination.jetson))
     if examination.board:
-        rows += _board_rows(examination.board)
+        rows += _board_rows(examination.board, examination.board_now)
     return [*rows, ("cache", examination.cache_folder)]
 
 
-def _board_rows(board: Board) -> list[tuple[str, str]]:
+def _board_rows(board: Board, now: BoardNow | None) -> list[tuple[str, str]]:
     module = board.title or "not in the table"
     rows = [("module", f"{module} ({board.part})" if board.part else module)]
     if board.jetpack:
@@ -76,6 +77,7 @@ def _board_rows(board: Board) -> list[tuple[str, str]]:
     if board.expected:
         rows.append(("expected", _stack_text(board.expected)))
     rows += [("found", _stack_text(board.found)), ("power mode", board.power_mode or "not told")]
+    rows += now.lines if now else ()
     return [*rows, *_target_rows(board)]
 
 

@@ -116,6 +116,7 @@ def test_the_data_lies_in_the_package():
         "gpus.yaml",
         "jetpacks.yaml",
         "jetsons.yaml",
+        "rails.yaml",
         "sources.yaml",
     }
 

@@ -20,6 +20,7 @@ from edge_convnext import __version__
 from edge_convnext.cli import (
     build,
     engine,
+    deploy,
     inform,
     inspect,
     recover,
@@ -71,6 +72,7 @@ app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
+app.command("deploy")(deploy.deploy)
 app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)

@@ -41,6 +41,7 @@ class Board:
     part: str | None  # of the module, such as "p3767-0005"
     device: str | None  # its name in the table
     title: str | None
+    family: Family | None  # told by its name where the module is not in the table
     told_by: Literal["part number", "memory"] | None
     jetson_linux: str | None  # "36.4.3"
     jetpack: str | None  # "6.2"
@@ -98,6 +99,7 @@ def find_board(root: Path = Path("/")) -> Board | None:
         part=part,
         device=device.name if device else None,
         title=device.title if device else None,
+        family=device.family if device else _family_of(model),
         told_by=told_by,
         jetson_linux=linux,
         jetpack=match.version if match else None,

@@ -9,7 +9,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Stack", "find_power_mode", "find_stack", "read_start"]
+__all__ = [
+    "Stack",
+    "find_power_mode",
+    "find_stack",
+    "parse_power_mode",
+    "read_start",
+    "stored_power_mode",
+]
 
 _NVPMODEL_TIMEOUT_S = 0.3
 _LIBRARIES = "usr/lib/aarch64-linux-gnu"
@@ -60,10 +67,18 @@ def find_power_mode(root: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         stated = None
     else:
-        said = answer.stdout.decode("utf-8", errors="replace")
-        stated = re.search(r"^NV Power Mode: *(\S+)", said, re.MULTILINE)
-    if stated:
-        return stated[1]
+        stated = parse_power_mode(answer.stdout.decode("utf-8", errors="replace"))
+    return stated or stored_power_mode(root)
+
+
+def parse_power_mode(text: str) -> str | None:
+    """The mode's name in what `nvpmodel -q` prints."""
+    stated = re.search(r"^NV Power Mode: *(\S+)", text, re.MULTILINE)
+    return stated[1] if stated else None
+
+
+def stored_power_mode(root: Path) -> str | None:
+    """The mode's name by the files of `nvpmodel`."""
     mode = re.search(r"\bpmode:(\d{1,4})\b", read_start(root / "var/lib/nvpmodel/status"))
     config = read_start(root / "etc/nvpmodel.conf", 1 << 16)
     modes = re.findall(r"< *POWER_MODEL ID=(\d{1,4}) NAME=(\S+) *>", config)

@@ -28,9 +28,11 @@ __all__ = [
     "Peak",
     "Power",
     "Precision",
+    "Row",
     "Source",
     "Table",
     "load_table",
+    "read_yaml",
 ]
 
 RECALLED = "recalled"  # the source of what was checked against nothing
@@ -238,18 +240,19 @@ class _GpuSheet(Row):
 @lru_cache(maxsize=1)
 def load_table() -> Table:
     """The shipped table; a few milliseconds once per process."""
-    gpus = _GpuSheet.model_validate(_read("gpus"))
+    gpus = _GpuSheet.model_validate(read_yaml("gpus"))
     return Table.model_validate(
         {
-            "devices": [*_read("jetsons"), *gpus.devices()],
-            "jetpacks": _read("jetpacks"),
-            "architectures": _read("architectures"),
-            "sources": _read("sources"),
+            "devices": [*read_yaml("jetsons"), *gpus.devices()],
+            "jetpacks": read_yaml("jetpacks"),
+            "architectures": read_yaml("architectures"),
+            "sources": read_yaml("sources"),
         }
     )
 
 
-def _read(name: str) -> Any:
+def read_yaml(name: str) -> Any:
+    """The plain values of a YAML file beside this module."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where built
     text = Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8")
     return yaml.load(text, loader)

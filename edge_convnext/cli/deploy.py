@@ -1,0 +1,48 @@
+"""`edge-convnext deploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+
+__all__ = ["deploy"]
+
+
+def deploy(
+    build: Annotated[Path, typer.Argument(help="The folder of a build.")],
+    format: Annotated[
+        Literal["python", "cpp", "triton"],
+        typer.Option(
+            help="A Python script or a C++ program that needs TensorRT alone, or a Triton model "
+            "repository."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The engine or .onnx file. Default: what the verdict ships."),
+    ] = None,
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Triton: largest batch, where the model's is free.")
+    ] = 8,
+    queue_delay_us: Annotated[
+        int, typer.Option(min=0, help="Triton: wait for a batch to fill, in microseconds.")
+    ] = 100,
+    json: JsonFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Write what runs a build without this package: Python, C++ or Triton."""
+    from edge_convnext.deploy.write import write_deployment
+
+    files = write_deployment(
+        build, format, out, model, max_batch=max_batch, queue_delay_us=queue_delay_us
+    )
+    if json:
+        print_json({"folder": str(out), "files": [path.as_posix() for path in files]})
+        return
+    for path in files:
+        typer.echo(out / path)

@@ -1,0 +1,141 @@
+// Classify an image with TensorRT 8.6 or later, or TensorRT for RTX:
+//
+//     classify model.engine leaf.ppm
+//
+// The image is a binary PPM (PGM for a grey model) of the model's size, such as
+// `convert leaf.jpg -resize 224x224! leaf.ppm` makes. The names, sizes and numbers of the model are
+// in model.h, which `edge-convnext deploy` wrote.
+
+#include <NvInfer.h>
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "model.h"
+
+namespace {
+
+[[noreturn]] void fail(std::string const& what) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+    std::exit(1);
+}
+
+void check(cudaError_t status) {
+    if (status != cudaSuccess) fail(cudaGetErrorString(status));
+}
+
+class Logger : public nvinfer1::ILogger {
+    void log(Severity severity, char const* message) noexcept override {
+        if (severity <= Severity::kWARNING) std::fprintf(stderr, "%s\n", message);
+    }
+};
+
+std::vector<char> readFile(char const* path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) fail(std::string("can't read ") + path);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::vector<std::uint8_t> readPixels(char const* path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string magic;
+    int width = 0, height = 0, largest = 0;
+    file >> magic >> width >> height >> largest;
+    file.get();  // the one blank before the pixels
+    if (!file || magic != (model::kChannels == 1 ? "P5" : "P6") || width != model::kImageSize ||
+        height != model::kImageSize || largest != 255) {
+        fail(std::string(path) + ": not a binary PPM or PGM of the model's size, 8 bits a value");
+    }
+    std::vector<std::uint8_t> pixels(std::size_t(width) * height * model::kChannels);
+    if (!file.read(reinterpret_cast<char*>(pixels.data()), std::streamsize(pixels.size()))) {
+        fail(std::string(path) + ": ends too early");
+    }
+    return pixels;
+}
+
+// Bytes of the network's input: normalised floats [C, H, W], or pixels in the model's own order.
+std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels) {
+    std::size_t const area = std::size_t(model::kImageSize) * model::kImageSize;
+    std::vector<float> values(pixels.size());
+    std::vector<std::uint8_t> planes(pixels.size());
+    for (std::size_t i = 0; i < area; ++i) {
+        for (std::size_t c = 0; c < model::kChannels; ++c) {
+            std::uint8_t const pixel = pixels[i * model::kChannels + c];
+            planes[c * area + i] = pixel;
+            values[c * area + i] = (pixel / 255.0F - model::kMean[c]) / model::kStd[c];
+        }
+    }
+    if (model::kUint8Images) return model::kInterleaved ? pixels : planes;
+    auto const* bytes = reinterpret_cast<std::uint8_t const*>(values.data());
+    return {bytes, bytes + values.size() * sizeof(float)};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) fail("usage: classify ENGINE IMAGE");
+    Logger logger;
+    auto const plan = readFile(argv[1]);
+    std::unique_ptr<nvinfer1::IRuntime> runtime(nvinfer1::createInferRuntime(logger));
+    if (!runtime) fail("TensorRT can't start");
+    runtime->setEngineHostCodeAllowed(model::kVersionCompatible);
+    std::unique_ptr<nvinfer1::ICudaEngine> engine(
+        runtime->deserializeCudaEngine(plan.data(), plan.size()));
+    if (!engine) fail("the engine is not for this machine");
+    if (engine->getTensorDataType(model::kOutput) != nvinfer1::DataType::kFLOAT) {
+        fail("the engine's logits are not float32");
+    }
+    auto const kind = engine->getTensorDataType(model::kInput);
+    if (kind != (model::kUint8Images ? nvinfer1::DataType::kUINT8 : nvinfer1::DataType::kFLOAT)) {
+        fail("the engine's images are not of the type that model.h says");
+    }
+    std::unique_ptr<nvinfer1::IExecutionContext> context(engine->createExecutionContext());
+    if (!context) fail("no room to run the engine");
+
+    auto shape = engine->getTensorShape(model::kInput);
+    if (shape.nbDims != 4) fail("the engine's input is not a batch of images");
+    if (shape.d[0] < 0) shape.d[0] = 1;  // any batch
+    if (!context->setInputShape(model::kInput, shape)) fail("the engine can't run one image");
+    auto const batch = std::size_t(shape.d[0]);
+    auto const image = prepare(readPixels(argv[2]));
+    std::vector<float> logits(batch * model::kClasses);
+
+    void* input = nullptr;
+    void* output = nullptr;
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreate(&stream));
+    check(cudaMalloc(&input, batch * image.size()));
+    check(cudaMalloc(&output, logits.size() * sizeof(float)));
+    for (std::size_t i = 0; i < batch; ++i) {  // a fixed batch: the same image in every place
+        check(cudaMemcpyAsync(static_cast<std::uint8_t*>(input) + i * image.size(), image.data(),
+                              image.size(), cudaMemcpyHostToDevice, stream));
+    }
+    if (!context->setTensorAddress(model::kInput, input) ||
+        !context->setTensorAddress(model::kOutput, output) || !context->enqueueV3(stream)) {
+        fail("TensorRT failed");
+    }
+    check(cudaMemcpyAsync(logits.data(), output, logits.size() * sizeof(float),
+                          cudaMemcpyDeviceToHost, stream));
+    check(cudaStreamSynchronize(stream));
+
+    std::vector<std::size_t> order(model::kClasses);
+    std::iota(order.begin(), order.end(), std::size_t(0));
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+    for (std::size_t i = 0; i < std::min<std::size_t>(5, order.size()); ++i) {
+        std::printf("%8.3f  %s\n", logits[order[i]], model::kLabels[order[i]]);
+    }
+    check(cudaFree(input));
+    check(cudaFree(output));
+    check(cudaStreamDestroy(stream));
+    return 0;
+}
