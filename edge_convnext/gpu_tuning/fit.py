@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_convnext.errors import DataError
 from edge_convnext.gpu_tuning.model import Calibration, cost_kernels
+from edge_convnext.gpu_tuning.trials import CANDIDATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ class Agreement:
     spearman: float | None  # of ranks; None where one side has no order
     kendall: float | None  # tau-b: pairs in the same order less pairs in the other
     regret_pct: float  # what the model's pick takes longer than the fastest
+    raced_regret_pct: float  # what the fastest of the model's first three takes longer
     picked: int  # position of the model's pick
     fastest: int
 
@@ -96,6 +98,7 @@ def compare_rankings(modelled: Sequence[float], measured: Sequence[float]) -> Ag
         raise DataError(f"can't compare {len(modelled)} modelled with {len(measured)} timed plans")
     ours, theirs = np.asarray(modelled, np.float64), np.asarray(measured, np.float64)
     picked, fastest = int(ours.argmin()), int(theirs.argmin())
+    raced = theirs[np.argsort(ours, kind="stable")[:CANDIDATES]]
     upper = np.triu_indices(len(ours), 1)
     pairs = [np.sign(one[:, None] - one[None, :])[upper] for one in (ours, theirs)]
     return Agreement(
@@ -103,6 +106,7 @@ def compare_rankings(modelled: Sequence[float], measured: Sequence[float]) -> Ag
         spearman=_correlation(*(_ranks(one) - _ranks(one).mean() for one in (ours, theirs))),
         kendall=_correlation(*pairs),
         regret_pct=100 * float(theirs[picked] / theirs[fastest] - 1),
+        raced_regret_pct=100 * float(raced.min() / theirs[fastest] - 1),
         picked=picked,
         fastest=fastest,
     )

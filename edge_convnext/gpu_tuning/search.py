@@ -81,13 +81,25 @@ class GpuSearch:
             trials += [one for one in own if one.cost is None]
         return trials
 
+    def read_plan(self, plan: GpuPlan) -> tuple[Kernel, ...]:
+        """The kernels that a plan compiles to, in launch order.
+
+        Raises:
+            EdgeConvNextError: It can't be exported, quantized or built.
+        """
+        if plan.placement is None:
+            return self._compile(self._float_graph(plan.form))
+        few = self._calibration_images(_FEW_IMAGES)
+        return self._compile(self._place(plan.form, plan.placement, few))
+
     def _float_trials(self) -> tuple[list[GpuTrial], dict[FormName, tuple[Kernel, ...]]]:
-        trials, plans = [], dict[Any, tuple[Kernel, ...]]()
+        trials: list[GpuTrial] = []
+        plans: dict[FormName, tuple[Kernel, ...]] = {}
         forms = list_forms(self.batch)
         what = f"float16 plans for batch {self.batch}"
         for form in self.steps.track(forms, what, len(forms)):
             try:
-                plans[form] = self._compile(self._float_graph(form))
+                plans[form] = self.read_plan(GpuPlan(form))
                 trials.append(self._trial(GpuPlan(form), plans[form]))
             except EdgeConvNextError as error:
                 trials.append(self._failed(GpuPlan(form), f"failed: {error}"))
@@ -102,7 +114,6 @@ class GpuSearch:
         *,
         every: bool,
     ) -> list[GpuTrial]:
-        few = self._calibration_images(_FEW_IMAGES)
         forms = [one.plan.form for one in rank(floats)]
         trials: list[GpuTrial] = []
         best_ms = math.inf
@@ -116,8 +127,7 @@ class GpuSearch:
                     trials.append(self._failed(plan, reason))
                     continue
                 try:
-                    kernels = self._compile(self._place(form, placement, few))
-                    trials.append(self._trial(plan, kernels))
+                    trials.append(self._trial(plan, self.read_plan(plan)))
                 except EdgeConvNextError as error:
                     trials.append(self._failed(plan, f"failed: {error}"))
             best_ms = min([best_ms, *(one.cost.modelled_ms for one in trials if one.cost)])

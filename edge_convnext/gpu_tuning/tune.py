@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from edge_convnext.cache import Cache
     from edge_convnext.gpu_tuning.model import Gpu
     from edge_convnext.gpu_tuning.trials import GpuTrial
+    from edge_convnext.pipeline import Prepared
     from edge_convnext.recipe import Recipe
 
-__all__ = ["GpuTuneResult", "engine_plans", "plan_capability", "tune_gpu", "with_engine_plans"]
+__all__ = [
+    "GpuTuneResult",
+    "engine_plans",
+    "plan_capability",
+    "prepare_batch",
+    "tune_gpu",
+    "with_engine_plans",
+]
 
 # What TensorRT for RTX 1.7 compiles for ahead of time; others are read from the plan of 8.6.
 _COMPILED = ("8.0", "8.6", "8.9", "12.0", "12.1")
@@ -98,19 +106,30 @@ def tune_gpu(
     capability = plan_capability(gpu.capability)
     trials: list[GpuTrial] = []
     for batch in dict.fromkeys(batches):
-        # Each graph is of one batch size: what is timed is stated so that the two agree.
-        fixed = recipe.model_copy(
-            update={
-                "targets": ("rtx",),
-                "export": recipe.export.model_copy(update={"batch": batch}),
-                "benchmark": recipe.benchmark.model_copy(update={"batches": (batch,)}),
-                "recover": recipe.recover.model_copy(update={"enabled": False}),
-            }
-        )
-        prepared = prepare(fixed, cache, machine["versions"], track, fold_only=True)
+        prepared = prepare_batch(recipe, batch, cache, machine["versions"], track)
         search = GpuSearch(prepared, gpu, assumed, capability, machine["fingerprint"])
         trials += search.run(every=every)
     return GpuTuneResult(gpu, assumed, capability, tuple(trials), time.monotonic() - started)
+
+
+def prepare_batch(
+    recipe: Recipe, batch: int, cache: Cache, versions: dict[str, str], track: Track = untracked
+) -> Prepared:
+    """Load and fold for graphs of one batch size, which forms for TensorRT have.
+
+    Raises:
+        EdgeConvNextError: See `pipeline.prepare`.
+    """
+    fixed = recipe.model_copy(
+        update={
+            "targets": ("rtx",),
+            "export": recipe.export.model_copy(update={"batch": batch}),
+            # What is timed is stated so that the two agree.
+            "benchmark": recipe.benchmark.model_copy(update={"batches": (batch,)}),
+            "recover": recipe.recover.model_copy(update={"enabled": False}),
+        }
+    )
+    return prepare(fixed, cache, versions, track, fold_only=True)
 
 
 def plan_capability(capability: str) -> str:
