@@ -17,7 +17,7 @@ from edge_convnext.convnext.placements import quantized_nodes
 from edge_convnext.gpu_tuning.model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.gpu_tuning.report import GpuTuneReport
 from edge_convnext.gpu_tuning.space import PLACEMENTS, GpuPlan, list_forms
-from edge_convnext.gpu_tuning.trials import GpuTrial, choose, rank
+from edge_convnext.gpu_tuning.trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.gpu_tuning.tune import (
     GpuTuneResult,
     engine_plans,
@@ -80,6 +80,14 @@ def test_where_none_keeps_the_budget_the_most_accurate_is_picked_and_says_so():
     chosen = choose([trial("late", "blocks", drop=9.0), trial("mixed", "blocks", drop=2.0)], 1.0)
     assert [one.picked for one in chosen] == [False, True]
     assert chosen[1].reason.endswith("none keeps the budget")
+
+
+def test_plans_that_compile_to_the_same_are_alike():
+    one, other = trial("mixed", "blocks"), trial("expand", "blocks", ms=1.01)
+    assert is_alike(one, other)
+    assert not is_alike(one, trial("expand", "blocks", kernels=96))
+    assert not is_alike(one, replace(other, cost=replace(other.cost, weight_bytes=5_000_000)))
+    assert not is_alike(one, replace(other, cost=None))
 
 
 def test_only_three_go_on_to_the_device():

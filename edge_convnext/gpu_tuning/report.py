@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from edge_convnext.gpu_tuning.model import Calibration, Gpu
     from edge_convnext.gpu_tuning.trials import GpuTrial
@@ -31,9 +32,13 @@ __all__ = ["SCHEMA", "GpuTuneReport", "trial_fields", "tune_gpu_to_files"]
 
 SCHEMA = "edge-convnext/tune-gpu/1"
 _SHOWN = 8  # trials of a table; tune.json has all
-_HEAD = ("", "form", "INT8", "kernels", "MB", "GOP", "ms*", "launch/bytes/ops %", "dB", "drop pp",
-         "why")  # fmt: skip
-_LEFT = ("", "form", "INT8", "why")
+_HEAD = ("", "form", "placement", "kernels", "MB", "GOP", "ms*", "l/b/o %", "dB", "drop pp", "why")
+_LEFT = ("", "form", "placement", "why")
+_WIDE = 110  # columns that the reasons need; tune.json has them too
+_LEGEND = (
+    "l/b/o: launches, bytes and operations, as shares of the time. MB: what the kernels read and "
+    "write, weights included. dB, drop: INT8 against its float graph, where that was checked."
+)
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,10 @@ class GpuTuneReport:
                     if (one.batch, one.plan.precision) == (batch, precision)
                 ]
                 if own:
-                    console.print(
-                        _table(f"{self.result.gpu.name}, batch {batch}, {precision}", own),
-                        highlight=False,
-                    )
-        console.print(f"* {self.result.note}", style="dim", highlight=False)
+                    title = f"{self.result.gpu.name}, batch {batch}, {precision}"
+                    table = _table(title, own, wide=console.width >= _WIDE)
+                    console.print(table, highlight=False)
+        console.print(f"* {self.result.note} {_LEGEND}", style="dim", highlight=False)
         console.print(
             "Verdict: undecided, since no GPU timed anything. Race the candidates on the device.",
             highlight=False,
@@ -144,24 +148,31 @@ def tune_gpu_to_files(
     return report
 
 
-def _table(title: str, trials: Sequence[GpuTrial]) -> Any:
+def _table(title: str, trials: Sequence[GpuTrial], *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     built = [one for one in trials if one.cost is not None]
+    unbuilt = len(trials) - len(built)
     table = Table(
-        title=f"{title}: {len(built)} modelled, not timed; {len(trials) - len(built)} not built",
+        title=f"{title}: {len(built)} modelled, not timed; {unbuilt} not built",
         title_justify="left",
         box=None,
-        padding=(0, 2, 0, 0),
+        padding=(0, 2 if wide else 1, 0, 0),
         pad_edge=False,
     )
-    for name in _HEAD:
+    head = _HEAD if wide else _HEAD[:-1]
+    for name in head:
+        folds = name in ("form", "placement", "why")
         table.add_column(
-            name, justify="left" if name in _LEFT else "right", no_wrap=name not in ("form", "why")
+            name,
+            justify="left" if name in _LEFT else "right",
+            no_wrap=not folds,
+            overflow="fold",
+            min_width=8 if folds else None,
         )
     for one in built[:_SHOWN]:
-        table.add_row(*map(Text, _cells(one)))
+        table.add_row(*map(Text, _cells(one)[: len(head)]))
     return table
 
 

@@ -18,7 +18,7 @@ from edge_convnext.checks import onnx_logits, parity_result
 from edge_convnext.errors import EdgeConvNextError, RecipeError
 from edge_convnext.gpu_tuning.model import cost_plan, least_int8_ms
 from edge_convnext.gpu_tuning.space import PLACEMENTS, GpuPlan, list_forms
-from edge_convnext.gpu_tuning.trials import CANDIDATES, GpuTrial, choose, holds, rank
+from edge_convnext.gpu_tuning.trials import CANDIDATES, GpuTrial, choose, holds, is_alike, rank
 from edge_convnext.graphs import Graphs, add_form
 from edge_convnext.inputs import image_batches
 from edge_convnext.kernel_table import read_kernels
@@ -137,12 +137,17 @@ class GpuSearch:
         """Check finalists until enough keep the budget, and choose among them."""
         budget = self.recipe.evaluate.max_drop_pp
         checked: list[GpuTrial] = []
-        for one in ranked[:_CHECKED_AT_MOST]:
-            if sum(holds(each, budget) for each in checked) == CANDIDATES:
-                break
-            checked.append(self._check(one) if one.plan.placement else one)
-        chosen = choose(checked, budget) if checked else []
-        return [*chosen, *ranked[len(checked) :]]
+        left: list[GpuTrial] = []
+        for one in ranked:
+            enough = sum(holds(each, budget) for each in checked) == CANDIDATES
+            twin = next((each for each in checked if is_alike(one, each)), None)
+            if enough or len(checked) == _CHECKED_AT_MOST:
+                left.append(one)
+            elif twin is not None:
+                left.append(replace(one, reason=f"kernels and bytes of {twin.plan.label}"))
+            else:
+                checked.append(self._check(one) if one.plan.placement else one)
+        return [*(choose(checked, budget) if checked else []), *left]
 
     def _check(self, trial: GpuTrial) -> GpuTrial:
         """Calibrate in full, and compare with the float graph in ONNX Runtime."""
@@ -173,7 +178,7 @@ class GpuSearch:
             return parity_result(expected, onnx_logits(graph.value.path, shown))
 
         key = stage_key(
-            "gpu-parity/1",
+            "tune-gpu-parity/1",
             graph=graph.digest,
             float=reference.digest,
             images=images.digest,
@@ -202,7 +207,7 @@ class GpuSearch:
             return {"quantized_ops": made.quantized_ops}
 
         key = stage_key(
-            "place/1",
+            "tune-place/1",
             model=before.digest,
             placement=placement,
             images=images.digest,
@@ -230,7 +235,7 @@ class GpuSearch:
             return {}
 
         key = stage_key(
-            "gpu-plan/1",
+            "tune-plan/1",
             model=graph.digest,
             capability=self.capability,
             tools=self._tools("edge-convnext", "onnx", "tensorrt_rtx"),

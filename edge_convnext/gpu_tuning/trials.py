@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from edge_convnext.gpu_tuning.model import PlanCost
     from edge_convnext.gpu_tuning.space import GpuPlan
 
-__all__ = ["CANDIDATES", "GpuTrial", "choose", "holds", "rank"]
+__all__ = ["CANDIDATES", "GpuTrial", "choose", "holds", "is_alike", "rank"]
 
 CANDIDATES = 3  # of each precision and batch, for a race on the device
+_ALIKE = 0.01  # of the bytes
 _BROKEN_DB = 10.0  # logits this far off are no rounding (`tuning.trials`)
 
 
@@ -41,6 +42,18 @@ def holds(trial: GpuTrial, max_drop_pp: float) -> bool:
         return False
     sqnr_db = math.inf if trial.parity.sqnr_db is None else trial.parity.sqnr_db
     return sqnr_db >= _BROKEN_DB and (trial.top1_drop_pp or 0.0) <= max_drop_pp
+
+
+def is_alike(one: GpuTrial, other: GpuTrial) -> bool:
+    """Whether two plans compile to as many kernels with the same bytes: a race of one suffices."""
+    if one.cost is None or other.cost is None:
+        return False
+    ours, theirs = one.cost, other.cost
+    return (
+        ours.kernels == theirs.kernels
+        and math.isclose(ours.activation_bytes, theirs.activation_bytes, rel_tol=_ALIKE)
+        and math.isclose(ours.weight_bytes, theirs.weight_bytes, rel_tol=_ALIKE)
+    )
 
 
 def rank(trials: Sequence[GpuTrial]) -> list[GpuTrial]:
