@@ -10,7 +10,9 @@
 
 and prints both orders of each model and batch, their rank correlation, and the regret: what the
 model's pick takes longer than the fastest. `kernels` is a `kernel_table` as engines have it in the
-JSON file beside them; without it the plan is compiled here, by TensorRT for RTX.
+JSON file beside them; without it the plan is compiled here, by TensorRT for RTX. A file with such
+a list under "rows" serves too, and `gpu_ms: {"p50": …}` for the time. Of several variants of one
+plan the fastest counts.
 """
 
 from __future__ import annotations
@@ -105,9 +107,9 @@ def recipe_of(model: str) -> Recipe:
 
 def compare(rows: Sequence[Mapping[str, Any]], gpu: Gpu) -> dict[str, Any]:
     """Set the model against measured plans: as assumed, fitted on them, and on other models."""
-    known = [row for row in rows if row.get("form") and row["precision"] in ("fp16", "int8")]
+    known = select(rows)
     plans = [_kernels_of(row) for row in known]
-    times = [float(row["gpu_ms_p50"]) for row in known]
+    times = [_time_ms(row) for row in known]
     fitted = fit(plans, times, gpu) if len(plans) > 3 else None
     groups = []
     for model, batch in dict.fromkeys((row["model"], row["batch"]) for row in known):
@@ -144,6 +146,29 @@ def compare(rows: Sequence[Mapping[str, Any]], gpu: Gpu) -> dict[str, Any]:
     calibration = asdict(fitted) if fitted else None
     return {"gpu": asdict(gpu), "skipped": len(rows) - len(known), "fitted": calibration,
             "groups": groups}  # fmt: skip
+
+
+def select(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows that were timed and have a plan that can be modelled: each plan once."""
+    best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        precision = "int8" if row.get("placement") else "fp16"
+        if _time_ms(row) is None or not row.get("form") or row.get("precision") != precision:
+            continue
+        if not isinstance(row["batch"], int):
+            continue
+        key = tuple(row.get(name) for name in ("model", "batch", "form", "placement"))
+        if key not in best or _time_ms(row) < _time_ms(best[key]):
+            best[key] = row
+    return list(best.values())
+
+
+def _time_ms(row: Mapping[str, Any]) -> Any:
+    """GPU time of one inference; None for a plan that failed."""
+    if "gpu_ms_p50" in row:
+        return row["gpu_ms_p50"]
+    found = row.get("gpu_ms")
+    return found["p50"] if isinstance(found, dict) else found
 
 
 def _kernels_of(row: Mapping[str, Any]) -> tuple[Kernel, ...]:

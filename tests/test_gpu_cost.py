@@ -268,14 +268,17 @@ def test_measured_plans_are_compared_by_model_and_batch(tmp_path, capsys, monkey
         for model in ("atto", "pico")
         for at, plan in enumerate(PLANS)
     ]  # fmt: skip
-    rows.append({"model": "atto", "batch": 1, "precision": "fp32", "form": "raw", "gpu_ms_p50": 1})
+    slower = {**rows[0], "variant": "timed twice", "gpu_ms": {"p50": 9.0}}
+    del slower["gpu_ms_p50"]
+    failed = {**rows[0], "form": "late", "error": "no engine", "gpu_ms_p50": None}
+    rows += [slower, failed, {**rows[0], "precision": "fp32"}]
     measured, out = tmp_path / "measured.json", tmp_path / "out.json"
     measured.write_text(json.dumps(rows))
     command = ["cost_model.py", "compare", str(measured), "--gpu", "h100", "--out", str(out)]
     monkeypatch.setattr("sys.argv", command)
     script.main()
     found = json.loads(out.read_text())
-    assert found["skipped"] == 1
+    assert found["skipped"] == 3
     assert [group["model"] for group in found["groups"]] == ["atto", "pico"]
     for group in found["groups"]:
         assert set(group["agreement"]) == {"assumed", "fitted", "held out"}

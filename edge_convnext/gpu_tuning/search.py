@@ -178,7 +178,7 @@ class GpuSearch:
             return parity_result(expected, onnx_logits(graph.value.path, shown))
 
         key = stage_key(
-            "tune-gpu-parity/1",
+            "gpu-parity/1",
             graph=graph.digest,
             float=reference.digest,
             images=images.digest,
@@ -207,7 +207,7 @@ class GpuSearch:
             return {"quantized_ops": made.quantized_ops}
 
         key = stage_key(
-            "tune-place/1",
+            "gpu-place/1",
             model=before.digest,
             placement=placement,
             images=images.digest,
@@ -235,7 +235,7 @@ class GpuSearch:
             return {}
 
         key = stage_key(
-            "tune-plan/1",
+            "gpu-plan/1",
             model=graph.digest,
             capability=self.capability,
             tools=self._tools("edge-convnext", "onnx", "tensorrt_rtx"),
