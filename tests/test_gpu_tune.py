@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from builds import write_checkpoint, write_images
 from rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
@@ -167,8 +168,16 @@ def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatc
     monkeypatch.setattr("edge_convnext.gpu_tuning.search.list_forms", lambda _: ("mixed",))
     monkeypatch.setattr("edge_convnext.gpu_tuning.search.PLACEMENTS", ("blocks", "last_blocks"))
     out = tmp_path / "out"
-    small = {"model": "atto", "load": {"weights": "random"}, "preprocess": {"image_size": 32}}
-    small |= {"quantize": {"subset_size": 4}, "simplify": {"enabled": False}}
+    counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
+    folder = write_images(tmp_path / "images", counts)
+    small = {
+        "model": "atto",
+        "load": {"weights": str(write_checkpoint(tmp_path / "weights.pth", 2))},
+        "data": {"source": str(folder)},
+        "preprocess": {"image_size": 32},
+        "simplify": {"enabled": False},
+        "evaluate": {"max_drop_pp": 100.0},  # of a model that was not trained
+    }
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(small))
     command = ["tune", "--target", "rtx", "--device", "orin-nano-8gb", "--recipe", str(recipe)]
@@ -183,6 +192,7 @@ def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatc
     assert rows["mixed", "blocks"]["cost"]["int8_kernels"] == 24
     assert rows["mixed", "last_blocks"]["cost"]["int8_kernels"] == 4
     assert all(row["parity"]["sqnr_db"] > 10 for row in rows.values() if row["placement"])
+    assert all(row["top1_drop_pp"] is not None for row in rows.values() if row["placement"])
     assert sorted(row["rank"] for row in found["candidates"]) == [1, 1, 2]
     tuned = yaml.safe_load((out / "tuned.yaml").read_text())
     assert tuned["engine"]["plans"] == found["plans"]
