@@ -46,13 +46,16 @@ GpuFormName = Literal[
     "late",
     "late_mixed",
     "late_product_mixed",
+    "late_product2_mixed",
     "product_expand",
+    "product3_expand",
     "product_mixed",
 ]
 FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
 CpuPlacementName = Literal["inner", "pointwise", "weighted", "all"]
-PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks"]  # the last two for TensorRT
+# Those inside blocks are for TensorRT: of all stages, of the last two, of the last one.
+PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks", "last_blocks"]
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]

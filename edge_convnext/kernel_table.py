@@ -19,7 +19,14 @@ from edge_convnext.profile import PARTS, Part, part_of_nodes
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KernelGroup", "group_kernels", "kernel_fields", "part_of_kernel", "read_kernels"]
+__all__ = [
+    "KernelGroup",
+    "group_kernels",
+    "kernel_fields",
+    "kernels_from_rows",
+    "part_of_kernel",
+    "read_kernels",
+]
 
 
 @dataclass(frozen=True)
@@ -80,17 +87,7 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(
-            Kernel(
-                name=one["name"],
-                kind=one["kind"],
-                inputs=_tensors(one["inputs"]),
-                constants=_tensors(one["constants"]),
-                outputs=_tensors(one["outputs"]),
-                nodes=tuple(one["nodes"]),
-            )
-            for one in fields["kernel_table"]
-        )
+        return kernels_from_rows(fields["kernel_table"])
     except OSError as error:
         raise ArtifactError(
             f"{path}: {error.strerror}; an engine's kernels are in the JSON file beside it: keep "
@@ -100,6 +97,25 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
         raise ArtifactError(
             f"{path}: damaged, or without a table of kernels; build the engine again"
         ) from error
+
+
+def kernels_from_rows(rows: Sequence[dict[str, Any]]) -> tuple[Kernel, ...]:
+    """Kernels as `kernel_fields` wrote them.
+
+    Raises:
+        KeyError, TypeError: The rows are something else.
+    """
+    return tuple(
+        Kernel(
+            name=one["name"],
+            kind=one["kind"],
+            inputs=_tensors(one["inputs"]),
+            constants=_tensors(one["constants"]),
+            outputs=_tensors(one["outputs"]),
+            nodes=tuple(one["nodes"]),
+        )
+        for one in rows
+    )
 
 
 def _tensors(rows: Sequence[dict[str, Any]]) -> tuple[KernelTensor, ...]:

@@ -39,7 +39,12 @@ _GENERATIONS = {
     "Orin": ("orin-nano", "orin-nx", "agx-orin"),
     "Thor": ("thor",),
 }
-_UNITS = {"memory_gib": "GiB", "bandwidth_gb_s": "GB/s", "int8_dense_tops": "dense INT8 TOPS"}
+_UNITS = {
+    "memory_gib": "GiB",
+    "mib": "MiB",
+    "bandwidth_gb_s": "GB/s",
+    "int8_dense_tops": "dense INT8 TOPS",
+}
 _WIDE = 100  # columns that whole tables need
 _LEFT_OUT_WHEN_NARROW = ("power", "DLA")
 _DLA_LEGEND = "DLA: cores; for a JetPack, whether its TensorRT uses them (this project does not)"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +18,10 @@ from edge_convnext.cli.console import (
     print_json,
     progress,
 )
+
+if TYPE_CHECKING:
+    from edge_convnext.gpu_tuning.report import GpuTuneReport
+    from edge_convnext.tune_report import TuneReport
 
 __all__ = ["tune"]
 
@@ -45,7 +50,22 @@ def tune(
         Literal["onnxruntime", "openvino", "auto"] | None,
         typer.Option(help="auto tunes all that are installed."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Batch size to tune for.")] = 1,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Batch size to tune for; several for a GPU. Default: 1."),
+    ] = None,
+    target: Annotated[
+        Literal["cpu", "rtx"],
+        typer.Option(help="rtx: plans of an NVIDIA GPU that need not be here, ranked by a model."),
+    ] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option(help="For rtx, see `edge-convnext targets`. Default: orin-nano-8gb."),
+    ] = None,
+    compute_capability: Annotated[
+        str | None,
+        typer.Option(help="For rtx, such as 8.7: the slowest device that has it."),
+    ] = None,
     threads: ThreadsOption = None,
     max_drop: Annotated[
         float | None, typer.Option(help="Top-1 budget in percentage points.")
@@ -59,7 +79,9 @@ def tune(
 ) -> None:
     """Find the fastest accurate INT8 graph of each runtime here, by racing them.
 
-    Writes a recipe that builds the winners without a search.
+    Writes a recipe that builds the winners without a search. For a GPU, graphs are ranked by a
+    model of the kernels they compile to: nothing is timed, and the first three are to be raced
+    on the device.
     """
     overrides: dict[str, Any] = {
         "model": model,
@@ -74,16 +96,45 @@ def tune(
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.recipe import resolve_recipe
-    from edge_convnext.tune_report import tune_to_files
 
+    batches = batch or [1]
+    _refuse_mixed(target, batches, device or compute_capability, runtime)
     chosen = resolve_recipe(recipe, stated)
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
-    with progress(quiet or json) as track:
-        result = tune_to_files(chosen, mode, folder, track, batch=batch)
+    result: TuneReport | GpuTuneReport
+    if target == "rtx":
+        from edge_convnext.gpu_tuning.model import find_model_gpu
+        from edge_convnext.gpu_tuning.report import tune_gpu_to_files
+
+        gpu = find_model_gpu(device, compute_capability)
+        with progress(quiet or json) as track:
+            result = tune_gpu_to_files(chosen, gpu, batches, folder, track, every=mode == "full")
+    else:
+        from edge_convnext.tune_report import tune_to_files
+
+        with progress(quiet or json) as track:
+            result = tune_to_files(chosen, mode, folder, track, batch=batches[0])
     if json:
         print_json(result.to_json())
         return
     from rich.console import Console
 
     result.print(Console())
-    typer.echo(f"\nBuild the winners: edge-convnext build --recipe {folder / 'tuned.yaml'}")
+    what = "winners" if target == "cpu" else "first"
+    typer.echo(f"\nBuild the {what}: edge-convnext build --recipe {folder / 'tuned.yaml'}")
+
+
+def _refuse_mixed(
+    target: str, batches: Sequence[int], gpu: str | None, runtime: str | None
+) -> None:
+    """Refuse flags of the other target."""
+    from edge_convnext.errors import RecipeError
+
+    if target == "rtx" and runtime is not None:
+        raise RecipeError("--runtime is of the target cpu: leave it out with --target rtx")
+    if target == "cpu" and gpu is not None:
+        raise RecipeError(
+            "--device and --compute-capability are of a GPU: add --target rtx, or leave them out"
+        )
+    if target == "cpu" and len(batches) > 1:
+        raise RecipeError("tune races one batch size on the CPU: pass one --batch")

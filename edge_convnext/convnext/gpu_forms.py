@@ -14,7 +14,8 @@ plans of TensorRT for RTX (benchmarks/README.md):
   the same for any batch.
 
 What suits best depends on the stage: early ones have large maps and small weights. A name of two
-parts has the first in the first two stages (`late`: in three) and the second in the rest.
+parts has the first in the first two stages (`late`: in three), or in as many as it says, and the
+second in the rest.
 """
 
 from __future__ import annotations
@@ -163,7 +164,9 @@ GPU_FORMS: Mapping[GpuFormName, Form] = {
     "late": _form(*[_LATE] * 4),
     "late_mixed": _form(_LATE, _LATE, _LATE, _MIXED),
     "late_product_mixed": _form(_LATE_PRODUCT, _LATE_PRODUCT, _LATE_PRODUCT, _MIXED),
+    "late_product2_mixed": _form(_LATE_PRODUCT, _LATE_PRODUCT, _MIXED, _MIXED),
     "product_expand": _form(_PRODUCT, _PRODUCT, _EXPAND, _EXPAND),
+    "product3_expand": _form(_PRODUCT, _PRODUCT, _PRODUCT, _EXPAND),
     "product_mixed": _form(_PRODUCT, _PRODUCT, _MIXED, _MIXED),
 }
 

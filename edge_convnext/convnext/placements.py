@@ -27,8 +27,12 @@ _MODULES: Mapping[PlacementName, frozenset[str]] = {
     "weighted": _DENSE | _DEPTHWISE,
     "blocks": _BLOCKS,
     "late_blocks": _BLOCKS,
+    "last_blocks": _BLOCKS,
 }
-_EARLY = ("stages.0.", "stages.1.")
+_FLOAT_STAGES: Mapping[PlacementName, tuple[str, ...]] = {
+    "late_blocks": ("stages.0.", "stages.1."),
+    "last_blocks": ("stages.0.", "stages.1.", "stages.2."),
+}
 
 
 def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozenset[str] | None:
@@ -38,7 +42,8 @@ def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozen
     first and the last of them too: the images' own 256 values don't lie on the grid of a
     quantizer, and the logits have no layer after them to even out an error. `weighted` is
     `pointwise` with the depthwise ones, `all` leaves the choice to NNCF. `blocks` is those inside
-    blocks alone, `late_blocks` those of the last two stages, where weights outweigh the maps.
+    blocks alone, `late_blocks` those of the last two stages, where weights outweigh the maps, and
+    `last_blocks` those of the last one, where they do most.
 
     Args:
         weighted: Names of the convolutions and matrix products.
@@ -49,12 +54,11 @@ def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozen
     """
     if placement == "all":
         return None
-    modules = _MODULES[placement]
+    modules, floats = _MODULES[placement], _FLOAT_STAGES.get(placement, ())
     return frozenset(
         name
         for name in weighted
-        if not modules.isdisjoint(_tails(name))
-        and not (placement == "late_blocks" and name.startswith(_EARLY))
+        if not modules.isdisjoint(_tails(name)) and not name.startswith(floats)
     )
 
 

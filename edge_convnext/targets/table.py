@@ -17,6 +17,7 @@ from pydantic import model_validator as validates
 __all__ = [
     "Architecture",
     "Boost",
+    "Cache",
     "Compute",
     "Device",
     "Dla",
@@ -85,6 +86,12 @@ class Memory(Fact):
     bandwidth_gb_s: PositiveFloat
 
 
+class Cache(Fact):
+    """The GPU's L2 cache, in MiB."""
+
+    l2_mib: PositiveFloat
+
+
 class Peak(Fact):
     """The GPU's INT8 peak without structured sparsity, in TOPS."""
 
@@ -127,6 +134,7 @@ class Device(Row):
     family: Family | None = None
     compute: Compute
     memory: Memory
+    cache: Cache | None = None  # unknown
     peak: Peak | None = None  # unknown
     dla: Dla | None = None
     power: Power | None = None
@@ -210,6 +218,7 @@ class _GpuRow(Row):
     capability: Capability
     memory_gib: PositiveInt
     bandwidth_gb_s: PositiveFloat
+    l2_mib: PositiveFloat
     int8_dense_tops: PositiveFloat
 
 
@@ -231,6 +240,7 @@ class _GpuSheet(Row):
                 memory=Memory(
                     memory_gib=row.memory_gib, bandwidth_gb_s=row.bandwidth_gb_s, **stated
                 ),
+                cache=Cache(l2_mib=row.l2_mib, **stated),
                 peak=Peak(int8_dense_tops=row.int8_dense_tops, **stated),
             )
             for row in self.rows

@@ -1,0 +1,157 @@
+"""`tune --target rtx`: rank the plans of a model for a device, at several batch sizes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from edge_convnext.engine import why_no_rtx
+from edge_convnext.errors import MissingDependencyError, RecipeError
+from edge_convnext.gpu_tuning.model import Calibration
+from edge_convnext.gpu_tuning.search import GpuSearch
+from edge_convnext.pipeline import prepare
+from edge_convnext.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_convnext.cache import Cache
+    from edge_convnext.gpu_tuning.model import Gpu
+    from edge_convnext.gpu_tuning.trials import GpuTrial
+    from edge_convnext.pipeline import Prepared
+    from edge_convnext.recipe import Recipe
+
+__all__ = [
+    "GpuTuneResult",
+    "engine_plans",
+    "plan_capability",
+    "prepare_batch",
+    "tune_gpu",
+    "with_engine_plans",
+]
+
+# What TensorRT for RTX 1.7 compiles for ahead of time; others are read from the plan of 8.6.
+_COMPILED = ("8.0", "8.6", "8.9", "12.0", "12.1")
+_STANDS_IN = "8.6"
+
+
+@dataclass(frozen=True)
+class GpuTuneResult:
+    """What a search found; the verdict stays `undecided`, as nothing was timed."""
+
+    gpu: Gpu
+    calibration: Calibration
+    capability: str  # that the plans were compiled for
+    trials: tuple[GpuTrial, ...]  # by batch, precision and modelled time, candidates first
+    seconds: float
+
+    timed: Literal[False] = False
+    verdict: Literal["undecided"] = "undecided"
+
+    @property
+    def note(self) -> str:
+        """What the figures are, in one sentence or two."""
+        what = (
+            f"Modelled, not timed: launches, bytes and operations of the kernels that TensorRT for "
+            f"RTX compiles, over the figures of {self.gpu.name}."
+        )
+        if self.capability != self.gpu.capability:
+            what += (
+                f" It compiles nothing for compute capability {self.gpu.capability}: the plans are "
+                f"those of {self.capability}."
+            )
+        if self.gpu.unverified:
+            what += f" Unverified: {', '.join(self.gpu.unverified)}."
+        return what
+
+
+def tune_gpu(
+    recipe: Recipe,
+    gpu: Gpu,
+    batches: Sequence[int],
+    cache: Cache,
+    track: Track = untracked,
+    *,
+    every: bool = False,
+    calibration: Calibration | None = None,
+) -> GpuTuneResult:
+    """Rank graph forms and placements at each batch size; float16 always, INT8 if asked for.
+
+    Args:
+        recipe: The model, its data and the accuracy budget; precision `int8` or `fp16`.
+        gpu: To model.
+        batches: Images per inference, each a search of its own.
+        cache: Graphs, plans and comparisons; a finished search is answered at once.
+        track: Told of work that takes long.
+        every: Build what can't win too.
+        calibration: From measurements (`fit`); None assumes.
+
+    Raises:
+        MissingDependencyError: TensorRT for RTX is not installed, or not made for this machine.
+        RecipeError: The precision is fp32, folds are off, or INT8 has no calibration images.
+        EdgeConvNextError: See `pipeline.build`.
+    """
+    from edge_convnext.doctor import environment
+
+    if recipe.precision == "fp32":
+        raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
+    if not recipe.fold.enabled:
+        raise RecipeError("tune has forms of folded weights alone: leave out --no-fold")
+    if reason := why_no_rtx():
+        raise MissingDependencyError(f"reading the plans of a GPU: {reason}")
+    started = time.monotonic()
+    machine = environment()
+    assumed = calibration or Calibration()
+    capability = plan_capability(gpu.capability)
+    trials: list[GpuTrial] = []
+    for batch in dict.fromkeys(batches):
+        prepared = prepare_batch(recipe, batch, cache, machine["versions"], track)
+        search = GpuSearch(prepared, gpu, assumed, capability, machine["fingerprint"])
+        trials += search.run(every=every)
+    return GpuTuneResult(gpu, assumed, capability, tuple(trials), time.monotonic() - started)
+
+
+def prepare_batch(
+    recipe: Recipe, batch: int, cache: Cache, versions: dict[str, str], track: Track = untracked
+) -> Prepared:
+    """Load and fold for graphs of one batch size, which forms for TensorRT have.
+
+    Raises:
+        EdgeConvNextError: See `pipeline.prepare`.
+    """
+    fixed = recipe.model_copy(
+        update={
+            "targets": ("rtx",),
+            "export": recipe.export.model_copy(update={"batch": batch}),
+            # What is timed is stated so that the two agree.
+            "benchmark": recipe.benchmark.model_copy(update={"batches": (batch,)}),
+            "recover": recipe.recover.model_copy(update={"enabled": False}),
+        }
+    )
+    return prepare(fixed, cache, versions, track, fold_only=True)
+
+
+def plan_capability(capability: str) -> str:
+    """The compute capability whose plan stands for a device's."""
+    return capability if capability in _COMPILED else _STANDS_IN
+
+
+def engine_plans(result: GpuTuneResult) -> dict[str, dict[str, dict[str, str]]]:
+    """What was picked, as `engine.plans` of a recipe has it: by precision, then by batch."""
+    plans: dict[str, dict[str, dict[str, str]]] = {}
+    for one in result.trials:
+        if one.picked:
+            stated: dict[str, str] = {"form": one.plan.form}
+            if one.plan.placement is not None:
+                stated["placement"] = one.plan.placement
+            plans.setdefault(one.plan.precision, {})[str(one.batch)] = stated
+    return plans
+
+
+def with_engine_plans(
+    fields: Mapping[str, Any], plans: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> dict[str, Any]:
+    """The fields of a recipe, with the plans of its engines."""
+    engine = {**(fields.get("engine") or {}), "plans": {key: dict(plans[key]) for key in plans}}
+    return {**fields, "engine": engine}
