@@ -5,6 +5,7 @@ EdgeConvNextError
 ├── MissingDependencyError     an optional package is not installed (also an ImportError)
 ├── DataError                  images, labels, splits, calibration sets
 ├── ArtifactError              a built file is missing, damaged or not ours
+├── RemoteError                a board can't be reached, or what was run there failed
 └── StageError                 a stage of the chain could not do its work
     ├── LoadError              checkpoints and hubs
     ├── TrainingError
@@ -31,6 +32,7 @@ __all__ = [
     "MissingDependencyError",
     "QuantizationError",
     "RecipeError",
+    "RemoteError",
     "SimplifyError",
     "StageError",
     "TrainingError",
@@ -55,6 +57,10 @@ class DataError(EdgeConvNextError):
 
 class ArtifactError(EdgeConvNextError):
     """A built file is missing, damaged or not made by this package."""
+
+
+class RemoteError(EdgeConvNextError):
+    """A board can't be reached over SSH, or what was run there failed."""
 
 
 class StageError(EdgeConvNextError):

@@ -1,0 +1,188 @@
+"""`edge-convnext bench`: time built models, or measure a bundle on this board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.console import (
+    JsonFlag,
+    QuietFlag,
+    ThreadsOption,
+    VerboseFlag,
+    note,
+    print_json,
+    progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.board import BoardSettings
+
+__all__ = ["bench"]
+
+_BUNDLE = ".ecb"
+_BOARD = "Bundle"
+_HOSTS = "Over SSH"
+_ROUNDS = 20
+
+
+def bench(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Built .onnx models, the first is the base; or one bundle, .ecb."),
+    ],
+    runtime: Annotated[
+        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run them.")
+    ] = "both",
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Repeatable. Default: 1, 8; of a bundle, the build's."),
+    ] = None,
+    threads: ThreadsOption = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Interleaved rounds. Default: 20; of a bundle, the build's."),
+    ] = None,
+    hint: Annotated[
+        Literal["f32", "bf16"], typer.Option(help="What OpenVINO computes floats in.")
+    ] = "f32",
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="The runtime's own time per layer instead, by part of the block, at batch 1 "
+            "unless said. For analysis: the profiler slows the runtime.",
+        ),
+    ] = False,
+    top: Annotated[int, typer.Option(min=0, help="Single layers that --profile shows.")] = 15,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the report and the file that ships. Default: board/NAME.",
+            rich_help_panel=_BOARD,
+        ),
+    ] = None,
+    require: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(
+            help="Exit 1 unless the verdict is to ship this precision.", rich_help_panel=_BOARD
+        ),
+    ] = None,
+    lock_clocks: Annotated[
+        bool,
+        typer.Option(
+            "--lock-clocks",
+            help="Hold a Jetson's clocks at their maximum meanwhile, and restore them; needs root.",
+            rich_help_panel=_BOARD,
+        ),
+    ] = False,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Time built models, interleaved in one process; or measure a bundle on this board.
+
+    A bundle (`edge-convnext bundle`) is measured in full: engines are built where there is a
+    TensorRT, every graph is raced and evaluated, and a report says what ships here.
+    """
+    if any(model.suffix == _BUNDLE for model in models):
+        from edge_convnext.board import BoardSettings
+        from edge_convnext.errors import RecipeError
+
+        if len(models) != 1 or profile:
+            raise RecipeError("a bundle is measured alone: pass one .ecb, without --profile")
+        settings = BoardSettings(
+            runtimes=None if runtime == "both" else (runtime,),
+            batches=tuple(batch) if batch else None,
+            threads=threads,
+            rounds=rounds,
+            lock_clocks=lock_clocks,
+            require=require,
+        )
+        _bench_here(models[0], out, settings, json, quiet)
+    elif profile:
+        _profile(models, runtime, batch or [1], threads, rounds or _ROUNDS, hint, top, json, quiet)
+    else:
+        _race(models, runtime, batch or [1, 8], threads, rounds or _ROUNDS, hint, json, quiet)
+
+
+def _bench_here(
+    bundle: Path, out: Path | None, settings: BoardSettings, json: bool, quiet: bool
+) -> None:
+    from edge_convnext.board import bench_bundle
+
+    silent = quiet or json
+    folder = out or Path("board") / bundle.stem
+    with progress(silent) as track:
+        report = bench_bundle(bundle, folder, settings, track, lambda text: note(text, silent))
+    if json:
+        print_json(report.model_dump(mode="json", by_alias=True))
+    else:
+        from rich.console import Console
+
+        from edge_convnext.render import print_report
+
+        print_report(report, Console())
+    if not report.verdict.passed:
+        raise typer.Exit(1)
+
+
+def _profile(
+    models: Sequence[Path],
+    runtime: Literal["onnxruntime", "openvino", "both"],
+    batches: Sequence[int],
+    threads: int | None,
+    rounds: int,
+    hint: Literal["f32", "bf16"],
+    top: int,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from edge_convnext.rerun import profile_models
+
+    with progress(quiet or json) as track:
+        profiles = profile_models(models, runtime, batches, threads, rounds, hint, track)
+    if json:
+        print_json({"profiles": [one.to_json() for one in profiles]})
+        return
+    from rich.console import Console
+
+    from edge_convnext.render import print_profile
+
+    for one in profiles:
+        print_profile(one, top, Console())
+
+
+def _race(
+    models: Sequence[Path],
+    runtime: Literal["onnxruntime", "openvino", "both"],
+    batches: Sequence[int],
+    threads: int | None,
+    rounds: int,
+    hint: Literal["f32", "bf16"],
+    json: bool,
+    quiet: bool,
+) -> None:
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from edge_convnext.recipe import BenchmarkConfig
+    from edge_convnext.rerun import race_models
+
+    config = BenchmarkConfig(batches=tuple(batches), threads=threads, rounds=rounds)
+    with progress(quiet or json) as track:
+        result = race_models(models, runtime, config, hint, track)
+    if json:
+        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
+        print_json({"rows": rows})
+        return
+    from edge_convnext.render import print_rows
+
+    print_rows(result.rows, Console())
