@@ -57,16 +57,19 @@ def _shipped(run: BoardRun) -> BenchmarkRow | None:
     return next((row for row in rows if row and row.precision == run.verdict.ship), None)
 
 
-def print_boards(runs: Sequence[BoardRun], console: Console) -> None:
-    """Print the table."""
+def print_boards(
+    runs: Sequence[BoardRun], console: Console, hosts: Sequence[str] | None = None
+) -> None:
+    """Print the table, with the names of the hosts in front where they are given."""
     from rich.table import Table
     from rich.text import Text
 
     from edge_convnext.render import printer
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in BOARD_HEADINGS:
+    for name in (*(["host"] if hosts else []), *BOARD_HEADINGS):
         table.add_column(name, overflow="fold")
-    for run in runs:
-        table.add_row(*(Text(plain(cell)) for cell in board_cells(run)))
+    for place, run in enumerate(runs):
+        cells = (*([hosts[place]] if hosts else []), *board_cells(run))
+        table.add_row(*(Text(plain(cell)) for cell in cells))
     printer(console)(table)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["merge_boards"]
+__all__ = ["as_run", "merge_boards"]
 
 
 def merge_boards(build_dir: Path, reports: Sequence[Path]) -> Report:
@@ -67,10 +67,21 @@ def _read_run(path: Path, build: Report) -> BoardRun:
         raise ArtifactError(
             f"{path}: is of another build ({what} differs); bundle this build and run it again"
         )
+    return as_run(report)
+
+
+def as_run(report: Report) -> BoardRun:
+    """A board's report as a build's report carries it.
+
+    Raises:
+        ValueError: It is not a board's.
+    """
+    if report.board is None:
+        raise ValueError("not a board's report")
     return BoardRun(
         created=report.created,
         environment=report.environment,
-        board=board,
+        board=report.board,
         accuracy=report.accuracy,
         benchmark=report.benchmark,
         verdict=report.verdict,

@@ -16,6 +16,15 @@ from edge_convnext.cli.console import (
     print_json,
     progress,
 )
+from edge_convnext.cli.hosts import (
+    REMOTE_COMMAND,
+    HostOption,
+    KeepFlag,
+    RemoteCommandOption,
+    SshOption,
+    bench_over_ssh,
+    remote_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +35,6 @@ __all__ = ["bench"]
 
 _BUNDLE = ".ecb"
 _BOARD = "Bundle"
-_HOSTS = "Over SSH"
 _ROUNDS = 20
 
 
@@ -82,6 +90,10 @@ def bench(
             rich_help_panel=_BOARD,
         ),
     ] = False,
+    host: HostOption = None,
+    ssh_option: SshOption = None,
+    remote_command: RemoteCommandOption = REMOTE_COMMAND,
+    keep: KeepFlag = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
@@ -89,7 +101,8 @@ def bench(
     """Time built models, interleaved in one process; or measure a bundle on this board.
 
     A bundle (`edge-convnext bundle`) is measured in full: engines are built where there is a
-    TensorRT, every graph is raced and evaluated, and a report says what ships here.
+    TensorRT, every graph is raced and evaluated, and a report says what ships here. With --host
+    all of that happens on other machines, and their reports come back.
     """
     if any(model.suffix == _BUNDLE for model in models):
         from edge_convnext.board import BoardSettings
@@ -97,6 +110,19 @@ def bench(
 
         if len(models) != 1 or profile:
             raise RecipeError("a bundle is measured alone: pass one .ecb, without --profile")
+        if host:
+            chosen: list[tuple[str, object]] = [
+                ("--runtime", None if runtime == "both" else runtime),
+                *(("--batch", size) for size in batch or ()),
+                ("--threads", threads),
+                ("--rounds", rounds),
+                ("--require", require),
+            ]
+            words = [str(word) for pair in chosen if pair[1] is not None for word in pair]
+            words += ["--lock-clocks"] if lock_clocks else []
+            remote = remote_settings(ssh_option, remote_command, keep, words)
+            bench_over_ssh(models[0], host, out, remote, json, quiet)
+            return
         settings = BoardSettings(
             runtimes=None if runtime == "both" else (runtime,),
             batches=tuple(batch) if batch else None,
@@ -106,7 +132,12 @@ def bench(
             require=require,
         )
         _bench_here(models[0], out, settings, json, quiet)
-    elif profile:
+        return
+    if host:
+        from edge_convnext.errors import RecipeError
+
+        raise RecipeError("--host takes a bundle: make one with `edge-convnext bundle BUILD_DIR`")
+    if profile:
         _profile(models, runtime, batch or [1], threads, rounds or _ROUNDS, hint, top, json, quiet)
     else:
         _race(models, runtime, batch or [1, 8], threads, rounds or _ROUNDS, hint, json, quiet)
