@@ -336,11 +336,11 @@ class Builder:
     def __init__(self, version="10.3.0", runtime="tensorrt", fails=None):
         self.version, self.runtime, self.fails, self.built = version, runtime, fails, []
 
-    def build(self, graph, output, precision, timing_cache):
+    def build(self, graph, source, output, precision, timing_cache):
         if precision == self.fails:
             raise EngineBuildError("no kernel")
         self.built.append((graph.name, precision, timing_cache.name))
-        output.write_bytes(graph.read_bytes())
+        output.write_bytes(source.read_bytes())
         output.with_name(f"{output.name}.json").write_text("{}")
 
 

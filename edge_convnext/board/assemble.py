@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.benchmark import BenchmarkResult, speedup
+from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.contention import QUIET_PCT
 from edge_convnext.evaluate import measure_accuracy
@@ -276,7 +277,7 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     if wanted and rival and timed_single and choice.unmatched is None:
         ratio = speedup(measured.timings, wanted.name, rival.name, 1)
         slow, fast = (measured.timings.row(one.name, 1) for one in (rival, wanted))
-        fields["speedup_vs_best_float"] = slow.latency_ms_p50 / fast.latency_ms_p50
+        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
     return BenchmarkReport(
@@ -286,6 +287,12 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
         best_float=rival.name if rival else None,
         **fields,
     )
+
+
+def _median_ms(row: TimedRow, other: TimedRow) -> float:
+    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
+    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
+    return row.latency_ms_p50 if own is None or rival is None else float(own)
 
 
 def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path]:

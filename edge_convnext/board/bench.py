@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.board.assemble import Measured, publish_board
-from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines, find_builders
+from edge_convnext.board.builders import find_builders
+from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
 from edge_convnext.board.measure import (
     compare,
@@ -96,8 +97,7 @@ def bench_bundle(
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
-        found = find_builders() if builders is None else builders
-        measured = _measure(unpacked, work, chosen, readings, found, track)
+        measured = _measure(unpacked, work, chosen, readings, builders, track)
         after = readings.state()
     return publish_board(measured, out, before, after, readings.reason, chosen.require)
 
@@ -107,7 +107,7 @@ def _measure(
     work: Path,
     settings: BoardSettings,
     readings: Readings,
-    builders: Sequence[EngineBuilder],
+    builders: Sequence[EngineBuilder] | None,
     track: Track,
 ) -> Measured:
     machine = environment()
@@ -175,7 +175,7 @@ def _measure(
 
 
 def _build(
-    unpacked: Unpacked, builders: Sequence[EngineBuilder], folder: Path, track: Track
+    unpacked: Unpacked, builders: Sequence[EngineBuilder] | None, folder: Path, track: Track
 ) -> tuple[list[BuiltEngine], list[LeftOutReport]]:
     graphs = [
         (graph, unpacked.graph_path(graph), unpacked.manifest.member(graph.file).sha256)
@@ -184,6 +184,11 @@ def _build(
     ]
     engines: list[BuiltEngine] = []
     left_out: list[LeftOutReport] = []
+    if not graphs:
+        return engines, left_out
+    reason = None
+    if builders is None:
+        builders, reason = find_builders()
     for builder in track(builders, "building engines", len(builders)) if builders else ():
         built, failed = build_engines(builder, graphs, folder)
         engines += built
@@ -191,11 +196,9 @@ def _build(
             LeftOutReport(artifact=f"{one.graph.name} {one.runtime}", reason=one.reason)
             for one in failed
         ]
-    if graphs and not builders:
-        left_out += [
-            LeftOutReport(artifact=graph.name, reason="no TensorRT that builds engines here")
-            for graph, _, _ in graphs
-        ]
+    if not builders:
+        why = reason or "no TensorRT builds engines here"
+        left_out += [LeftOutReport(artifact=graph.name, reason=why) for graph, _, _ in graphs]
     return engines, left_out
 
 

@@ -26,7 +26,6 @@ __all__ = [
     "EngineBuilder",
     "EngineFailure",
     "build_engines",
-    "find_builders",
     "graphs_for",
 ]
 
@@ -41,8 +40,15 @@ class EngineBuilder(Protocol):
     device: str  # GPU, compute capability and driver: what an engine is tied to
     flags: tuple[str, ...]  # all else that decides an engine
 
-    def build(self, graph: Path, output: Path, precision: Precision, timing_cache: Path) -> None:
-        """Build `output` and the sidecar beside it.
+    def build(
+        self,
+        graph: BundledGraph,
+        source: Path,
+        output: Path,
+        precision: Precision,
+        timing_cache: Path,
+    ) -> None:
+        """Build `output` from the file `source`, and the sidecar beside it.
 
         `precision` is the engine's: of an opset 17 graph with a float32 body it sets the
         builder's flags, of a typed graph it is what the graph is.
@@ -73,17 +79,6 @@ class EngineFailure:
     graph: BundledGraph
     runtime: str
     reason: str
-
-
-def find_builders() -> tuple[EngineBuilder, ...]:
-    """The engine builders that work on this machine."""
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    if find_spec("edge_convnext.tensorrt") is None:
-        return ()
-    found: tuple[EngineBuilder, ...] = import_module("edge_convnext.tensorrt.board").find_builders()
-    return found
 
 
 def graphs_for(
@@ -132,7 +127,7 @@ def build_engines(
         reused = output.is_file() and note.is_file()
         if not reused:
             try:
-                builder.build(path, output, precision, timing_cache)
+                builder.build(graph, path, output, precision, timing_cache)
             except EdgeConvNextError as error:
                 failed.append(EngineFailure(graph, builder.runtime, str(error)))
                 continue

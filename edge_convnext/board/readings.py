@@ -13,9 +13,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from edge_convnext.targets.board import find_board
+from edge_convnext.targets.board import Board, find_board
 
 __all__ = ["NoReadings", "PowerFigures", "Readings", "find_readings"]
+
+_IDLE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,28 @@ class NoReadings:
 
 def find_readings() -> Readings:
     """The readings of the machine this runs on."""
-    if find_board() is None:
+    board = find_board()
+    if board is None:
         return NoReadings()
     if find_spec("edge_convnext.jetson") is None:
         return NoReadings("this version reads no Jetson's mode, clocks or power")
-    return _Jetson()
+    return _Jetson(board)
 
 
 class _Jetson:
+    """`edge_convnext.jetson` on the board this runs on."""
+
     reason: str | None = None
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
 
     def state(self) -> dict[str, Any] | None:
         return asdict(import_module("edge_convnext.jetson.state").read_state())
 
     def meter(self) -> Meter | None:
-        return _JetsonMeter()
+        meter = import_module("edge_convnext.jetson.power").PowerMeter(self._board)
+        return _JetsonMeter(meter) if meter.can_read else None
 
     def locked_clocks(self) -> AbstractContextManager[object]:
         lock: AbstractContextManager[object] = import_module(
@@ -111,15 +120,18 @@ class _Jetson:
 
 
 class _JetsonMeter:
-    def __init__(self) -> None:
-        self._meter = import_module("edge_convnext.jetson.power").PowerMeter()
+    """Takes the idle power before each stretch of work: it drifts with temperature."""
+
+    def __init__(self, meter: Any) -> None:
+        self._meter = meter
 
     def start(self) -> None:
+        self._meter.measure_idle(_IDLE_S)
         self._meter.start()
 
     def stop(self) -> PowerFigures | None:
         reading = self._meter.stop()
-        if reading is None or reading.mean_w is None or not reading.samples:
+        if reading.mean_w is None:
             return None
-        samples = reading.samples if isinstance(reading.samples, int) else len(reading.samples)
-        return PowerFigures(reading.mean_w, reading.idle_w, samples, reading.scope, reading.source)
+        scope = f"{reading.power_scope}{' (unverified)' if reading.unverified else ''}"
+        return PowerFigures(reading.mean_w, reading.idle_w, reading.samples, scope, reading.source)

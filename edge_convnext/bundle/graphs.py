@@ -101,9 +101,19 @@ def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGr
         batch=_fixed_batch(path),
         kind=kind,
         format=metadata.format,
+        quantized_ops=_quantized_ops(digest, report),
         settings=_settings(name, report),
     )
     return FoundGraph(path, digest, entry)
+
+
+def _quantized_ops(digest: str, report: Report) -> int | None:
+    """As a stage counted them in this very file."""
+    variants = [one for stage in report.stages for one in stage.variants]
+    counts = (
+        one.quantized_ops for one in variants if one.artifact and one.artifact.sha256 == digest
+    )
+    return next(counts, None)
 
 
 def _fixed_batch(path: Path) -> int | None:

@@ -112,6 +112,7 @@ class BundledGraph(_Part):
     batch: PositiveInt | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"
+    quantized_ops: NonNegativeInt | None = None
     settings: dict[RuntimeName, dict[str, str]] = {}  # that the build ran it with
 
 
