@@ -22,6 +22,7 @@ from edge_convnext.summary import (
     recovery_rows,
     seconds_text,
     stage_note,
+    state_text,
     summary_rows,
     title,
     verdict_line,
@@ -96,15 +97,14 @@ def _md_board(report: Report) -> list[str]:
     if board is None:
         return []
     parts = ["## Board", f"{_md(board.name)}."]
-    states = (("before", board.state_before), ("after", board.state_after))
+    before, after = board.state_before or {}, board.state_after or {}
     facts = [
-        (when, name, str(value))
-        for when, state in states
-        for name, value in (state or {}).items()
-        if value not in (None, [], {}, ())
+        (name.replace("_", " "), state_text(before.get(name)), state_text(after.get(name)))
+        for name in {**before, **after}
+        if before.get(name) not in (None, [], {}) or after.get(name) not in (None, [], {})
     ]
     if facts:
-        parts.append(_md_table(("when", "what", "value"), facts))
+        parts.append(_md_table(("what", "before", "after"), facts))
     if board.energy:
         headings = ("artifact", "batch", "W", "idle W", "mJ/image", "images", "rails", "source")
         rows = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ QUICK = {"batches": [1], "rounds": 6, "min_round_ms": 1, "warmup": 1}
 assert len(CLASSES) == TINY.num_classes
 
 
-def build_tiny(root: Path, name: str = "build", seed: int = 0) -> Path:
-    """Export, quantize and report; returns the folder, as `edge-convnext build` leaves it."""
+def build_tiny(root: Path, name: str = "build", seed: int = 0, gpu: bool = False) -> Path:
+    """Export, quantize and report; returns the folder, as `edge-convnext build` leaves it.
+
+    With `gpu` the same graphs lie there under the names of those for TensorRT as well.
+    """
     folder = root / name
     folder.mkdir()
     images = root / "images"
@@ -41,6 +45,10 @@ def build_tiny(root: Path, name: str = "build", seed: int = 0) -> Path:
     quantized.path.rename(folder / "model.int8.onnx")
     for scrap in folder.glob("*.safetensors"):
         scrap.unlink()
+    if gpu:
+        (folder / "gpu").mkdir()
+        for source, copy in (("fp32", "fp16.b1"), ("int8", "int8.b1"), ("fp32", "fp16.b2")):
+            shutil.copy(folder / f"model.{source}.onnx", folder / "gpu" / f"{copy}.onnx")
     labels = np.array([sample.label for sample in samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in samples)
     found = {
@@ -77,7 +85,7 @@ def _report(folder, images, found, preprocess) -> Report:
         "classes": CLASSES,
         "weights": {"source": "random", "sha256": "0" * 64, "licence": None},
     }
-    files = sorted(folder.iterdir())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return Report.model_validate(
         example_fields(
             **{

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +21,11 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
+from edge_convnext.benchmark import BenchmarkResult, Candidate
 from edge_convnext.board import BoardSettings, bench, bench_bundle
+from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
+from edge_convnext.board.entries import Entry
 from edge_convnext.board.merge import merge_boards
 from edge_convnext.board.readings import NoReadings, PowerFigures
 from edge_convnext.bundle import open_bundle
@@ -275,6 +281,9 @@ class Jetson(NoReadings):
         self.asked.append("state")
         return {"power_mode": "15W", "clocks_locked": "lock" in self.asked}
 
+    def differences(self):
+        return ("throttled after the run: gpu-throttle-alert",)
+
     def meter(self):
         return self
 
@@ -301,6 +310,7 @@ def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
     assert report.board.clocks_locked is lock
     assert bool(said) is not lock  # warned, and told how to mend it
     assert all("--lock-clocks" in text for text in said)
+    assert "Throttled after the run: gpu-throttle-alert." in report.notes
     assert len(report.board.energy) == 2
     one = report.board.energy[0]
     assert (one.power_scope, one.mean_w, one.idle_w) == ("VDD_IN", 5.0, 2.0)
@@ -310,6 +320,34 @@ def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
         assert board.asked[0] == "lock"
         assert board.asked[-1] == "restore"
     assert "VDD\\_IN" in (out / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(
+    find_spec("edge_convnext.jetson") is None, reason="no readings of a Jetson in this version"
+)
+def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
+    """The whole bench on the recorded file system of an Orin Nano."""
+    from edge_convnext.jetson import power, state
+    from recorded_boards import write_tree
+    from recorded_jetsons import RUNNING
+
+    from edge_convnext.board import readings
+    from edge_convnext.targets.board import find_board
+
+    tree = write_tree(tmp_path / "nano", RUNNING["orin-nano-8gb"])
+    meter, read_state = power.PowerMeter, state.read_state
+    monkeypatch.setattr(readings, "find_board", lambda: find_board(tree))
+    monkeypatch.setattr(readings, "_IDLE_S", 0.01)
+    monkeypatch.setattr(power, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
+    monkeypatch.setattr(state, "read_state", lambda: read_state(tree))
+    settings = replace(ORT, energy_seconds=0.05)
+    report = bench_bundle(root / "tiny.ecb", tmp_path / "out", settings)
+    assert report.board.state_before["temperatures_c"]
+    for one in report.board.energy:
+        assert "VDD_IN" in one.power_scope
+        assert one.mean_w == pytest.approx(4.984 * 1.856)
+        assert one.idle_w == pytest.approx(4.984 * 1.856)
+    assert len(report.board.energy) == 2
 
 
 def graph(name, precision, kind, batch=1):
@@ -376,6 +414,72 @@ def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
     newer = Builder("10.7.0")
     build_engines(newer, graphs, tmp_path / "engines")
     assert len(newer.built) == 2  # another version's engines are not taken
+
+
+@pytest.mark.skipif(
+    find_spec("edge_convnext.tensorrt") is None, reason="no TensorRT runtime in this version"
+)
+@pytest.mark.parametrize("fails", [None, "fp16"])
+def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails):
+    """With a builder that copies the graph, and ONNX Runtime in the GPU's place."""
+    from edge_convnext import benchmark
+    from edge_convnext.board import measure
+    from edge_convnext.runtimes import load_runtime
+
+    def load(name, path, options=None):
+        return load_runtime("onnxruntime" if name == "tensorrt" else name, path, options)
+
+    for module in (benchmark, measure):
+        monkeypatch.setattr(module, "load_runtime", load)
+    monkeypatch.setattr(benchmark, "_try_memory", lambda *_: None)
+    write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb")
+    builder = Builder(fails=fails)
+    report = bench_bundle(
+        tmp_path / "gpu.ecb",
+        tmp_path / "out",
+        replace(ORT, batches=(1, 2)),
+        builders=[builder],
+    )
+    rows = {(row.artifact, row.batch) for row in report.benchmark.rows if row.batch == 1}
+    assert ("gpu/int8.b1.onnx tensorrt", 1) in rows
+    assert ("gpu/fp16.b2.onnx tensorrt", 1) not in rows  # of batch 2 alone
+    engines = report.stage("engine").variants
+    assert {one.precision for one in engines} == ({"int8"} if fails else {"int8", "fp16"})
+    left_out = {one.artifact for one in report.board.left_out}
+    assert ("gpu/fp16.b1.onnx tensorrt" in left_out) is bool(fails)
+    if fails and "tensorrt" in report.benchmark.chosen:
+        assert report.benchmark.speedup_vs_best_float is None
+        assert "No float engine" in " ".join(report.verdict.reasons)
+    for file in report.outputs:
+        assert sha256_file(tmp_path / "out" / file.path) == file.sha256
+
+
+def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
+    def entry(name, precision, on_gpu):
+        candidate = Candidate(name, Path(name), precision, "mixed", None, "onnxruntime")
+        return Entry(candidate, GPU[0], name, on_gpu)
+
+    def timed(**latency_ms):
+        rows = tuple(
+            SimpleNamespace(artifact=name, batch=1, latency_ms_p50=value)
+            for name, value in latency_ms.items()
+        )
+        return BenchmarkResult(rows, ())
+
+    cpu = [entry("cpu32", "fp32", False), entry("cpu8", "int8", False)]
+    gpu = [entry("gpu16", "fp16", True), entry("gpu8", "int8", True)]
+    every = timed(cpu32=9.0, cpu8=6.0, gpu16=2.0, gpu8=1.0)
+    choice = choose([*cpu, *gpu], "int8", every, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert choice.unmatched is None
+    alone = choose([*cpu, gpu[1]], "int8", timed(cpu32=9.0, cpu8=6.0, gpu8=1.0), {}, 1.0)
+    assert "INT8 has to beat" in alone.unmatched
+    lost = {"gpu8": SimpleNamespace(top1_drop_pp=3.0), "cpu8": SimpleNamespace(top1_drop_pp=0.5)}
+    choice = choose([*cpu, *gpu], "int8", every, lost, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("cpu8", "gpu16")
+    choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
+    assert choice.wanted is choice.best_float
+    assert choice.wanted.name == "cpu32"
 
 
 def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, root, tmp_path):

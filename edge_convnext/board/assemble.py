@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
     from edge_convnext.report import EnergyReport, LeftOutReport
 
-__all__ = ["Measured", "publish_board"]
+__all__ = ["Measured", "Seen", "publish_board"]
 
 _AT_THE_DESK = "ran at the desk, see the build's report"
 _RAN = ("done", "cached")
@@ -67,12 +67,20 @@ class Measured:
     energy: tuple[EnergyReport, ...]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the board told of itself."""
+
+    before: dict[str, Any] | None  # the measurement
+    after: dict[str, Any] | None
+    unread: str | None  # why there is no state
+    differences: tuple[str, ...]  # between the two
+
+
 def publish_board(
     measured: Measured,
     out: Path,
-    before: dict[str, Any] | None,
-    after: dict[str, Any] | None,
-    unread: str | None,
+    seen: Seen,
     require: Precision | None,
 ) -> Report:
     """Decide, and write the file that ships and then the report, `report.json` last.
@@ -80,9 +88,7 @@ def publish_board(
     Args:
         measured: From the bench.
         out: Where to write.
-        before: The board's state before the measurement.
-        after: And after it.
-        unread: Why the state was not read.
+        seen: What the board told of itself.
         require: The precision the verdict must be, if any.
     """
     from edge_convnext.markdown import to_markdown
@@ -116,18 +122,18 @@ def publish_board(
         folder=str(out),
         outputs=tuple(FileReport.of(path, out) for path in files),
         banner=measured.unpacked.report.banner,
-        notes=_notes(measured, before, unread),
+        notes=_notes(measured, seen),
         board=BoardReport(
             name=_name(measured.machine),
             bundle_sha256=measured.unpacked.digest,
             graphs=_graphs(measured.unpacked),
             ships=files[0].name if files else None,
-            state_before=before,
-            state_after=after,
-            state_reason=unread,
-            clocks_locked=before.get("clocks_locked") if before else None,
+            state_before=seen.before,
+            state_after=seen.after,
+            state_reason=seen.unread,
+            clocks_locked=seen.before.get("clocks_locked") if seen.before else None,
             energy=measured.energy,
-            energy_reason=None if measured.energy else unread or "no power was read",
+            energy_reason=None if measured.energy else seen.unread or "no power was read",
             left_out=measured.left_out,
         ),
     )
@@ -148,17 +154,14 @@ def _graphs(unpacked: Unpacked) -> tuple[BundledFile, ...]:
     )
 
 
-def _notes(
-    measured: Measured, before: dict[str, Any] | None, unread: str | None
-) -> tuple[str, ...]:
+def _notes(measured: Measured, seen: Seen) -> tuple[str, ...]:
     notes: list[str] = []
     licence = measured.unpacked.manifest.model.weights.licence
     if licence is not None:
         notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
-    if unread is not None:
-        notes.append(f"Mode, clocks, temperature and power were not read: {unread}.")
-    elif before is not None and before.get("clocks_locked") is not True:
-        notes.append("The clocks were not locked: timings vary more than with --lock-clocks.")
+    if seen.unread is not None:
+        notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
+    notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
     load = measured.timings.other_load_pct
     if load is not None and load > QUIET_PCT:
         notes.append(

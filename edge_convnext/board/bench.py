@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.board.assemble import Measured, publish_board
+from edge_convnext.board.assemble import Measured, Seen, publish_board
 from edge_convnext.board.builders import find_builders
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
@@ -99,7 +99,8 @@ def bench_bundle(
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
         measured = _measure(unpacked, work, chosen, readings, builders, track)
         after = readings.state()
-    return publish_board(measured, out, before, after, readings.reason, chosen.require)
+    seen = Seen(before, after, readings.reason, readings.differences())
+    return publish_board(measured, out, seen, chosen.require)
 
 
 def _measure(

@@ -7,6 +7,7 @@ stands in the figures' place.
 from __future__ import annotations
 
 import contextlib
+import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -55,6 +56,10 @@ class Readings(Protocol):
         """Mode, clocks, temperatures and throttling as plain values."""
         ...
 
+    def differences(self) -> tuple[str, ...]:
+        """What of the first `state` and the last a reader of the timings has to know."""
+        ...
+
     def meter(self) -> Meter | None:
         """A power meter; None where the board has none."""
         ...
@@ -77,6 +82,10 @@ class NoReadings:
     def state(self) -> dict[str, Any] | None:
         """Nothing."""
         return None
+
+    def differences(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
 
     def meter(self) -> Meter | None:
         """None."""
@@ -104,9 +113,17 @@ class _Jetson:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._states: list[Any] = []
 
     def state(self) -> dict[str, Any] | None:
-        return asdict(import_module("edge_convnext.jetson.state").read_state())
+        self._states.append(import_module("edge_convnext.jetson.state").read_state())
+        text = json.dumps(asdict(self._states[-1]))
+        plain: dict[str, Any] = json.loads(text)  # lists for tuples, as in a report
+        return plain
+
+    def differences(self) -> tuple[str, ...]:
+        compare = import_module("edge_convnext.jetson.state").compare_states
+        return tuple(compare(self._states[0], self._states[-1]))
 
     def meter(self) -> Meter | None:
         meter = import_module("edge_convnext.jetson.power").PowerMeter(self._board)
