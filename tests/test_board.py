@@ -499,8 +499,10 @@ def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, roo
     later.write(tmp_path / "later.json")
     [run] = merge_boards(tmp_path / "build", [tmp_path / "later.json"]).boards
     assert run.notes == ("later",)
-    [run] = merge_boards(tmp_path / "build", [measured[1]]).boards
+    said = []
+    [run] = merge_boards(tmp_path / "build", [measured[1]], said.append).boards
     assert run.notes == ("later",)  # an older report does not come back
+    assert "left out" in said[0]
     # A bundle of the merged build is still a bundle of the same graphs.
     write_bundle(tmp_path / "build", tmp_path / "merged.ecb")
     assert open_bundle(tmp_path / "merged.ecb").manifest.graphs

@@ -1,5 +1,6 @@
 """Boards over SSH: a real sshd on the loopback interface, which runs this Python as the board."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -19,9 +20,18 @@ from board_builds import bundle_tiny
 from builds import run_command
 
 from edge_convnext import __version__
+from edge_convnext.board import BoardSettings, bench_bundle
+from edge_convnext.cli.hosts import measure_build
 from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import sha256_file
-from edge_convnext.remote import RemoteSettings, bench_on_hosts, check_hosts, scripts, session
+from edge_convnext.remote import (
+    HostResult,
+    RemoteSettings,
+    bench_on_hosts,
+    check_hosts,
+    scripts,
+    session,
+)
 from edge_convnext.remote.hosts import folder_name
 from edge_convnext.remote.session import Session
 from edge_convnext.remote.ssh import Host
@@ -79,8 +89,9 @@ class Boards:
     def cut(self):
         """Cut every line, as a dead network does; what runs on the boards is not told."""
         for child in psutil.Process(self.server.pid).children(recursive=True):
-            if child.name().startswith("sshd"):
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that just ended
+                if child.name().startswith("sshd"):
+                    child.kill()
 
 
 def free_port():
@@ -243,6 +254,29 @@ def test_a_desk_that_gave_up_picks_the_bench_up_and_another_host_s_failure_stops
     assert bad.report is None
     assert "no edge-convnext answers there" in bad.error
     assert boards.left() == []
+
+
+def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, monkeypatch):
+    """What `build --host` does after the build; the board's run itself is tested above."""
+    shutil.copytree(root / "build", tmp_path / "build")
+    report = Report.read(root / "build" / "report.json").model_copy(
+        update={"folder": str(tmp_path / "build")}
+    )
+    seen = []
+
+    def bench(bundle, hosts, out, settings, say):
+        seen.append((sha256_file(bundle), tuple(hosts), settings.arguments))
+        bench_bundle(bundle, out / FIRST, BoardSettings(("onnxruntime",), rounds=1))
+        good = HostResult(FIRST, out / FIRST, Report.read(out / FIRST / "report.json"), None)
+        return [good, HostResult(SECOND, out / SECOND, None, "its disk is full")]
+
+    monkeypatch.setattr("edge_convnext.remote.bench_on_hosts", bench)
+    settings = RemoteSettings(arguments=("--require", "int8"))
+    merged, errors = measure_build(report, [FIRST, SECOND], settings, silent=True)
+    assert seen == [(sha256_file(root / "tiny.ecb"), (FIRST, SECOND), ("--require", "int8"))]
+    assert errors == ["its disk is full"]
+    assert len(merged.boards) == 1
+    assert Report.read(tmp_path / "build" / "report.json") == merged
 
 
 def test_damaged_halves_start_again(boards, root, tmp_path, clean):

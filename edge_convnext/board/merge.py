@@ -10,13 +10,15 @@ from edge_convnext.files import write_text_atomic
 from edge_convnext.report import BoardRun, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["as_run", "merge_boards"]
 
 
-def merge_boards(build_dir: Path, reports: Sequence[Path]) -> Report:
+def merge_boards(
+    build_dir: Path, reports: Sequence[Path], say: Callable[[str], None] = lambda _: None
+) -> Report:
     """Write boards' results into a build's `report.json` and `report.md`.
 
     Of one board, told by its environment's fingerprint, the latest report counts. Merging the
@@ -25,6 +27,7 @@ def merge_boards(build_dir: Path, reports: Sequence[Path]) -> Report:
     Args:
         build_dir: Of the build.
         reports: What `bench BUNDLE` wrote: `report.json`, or its folder.
+        say: Told of reports that were not taken, a board's clock may be wrong.
 
     Returns:
         The build's report with `boards`.
@@ -45,6 +48,11 @@ def merge_boards(build_dir: Path, reports: Sequence[Path]) -> Report:
         known = runs.get(run.environment.fingerprint)
         if known is None or run.created > known.created:
             runs[run.environment.fingerprint] = run
+        elif run != known:
+            say(
+                f"{one}: made {run.created:%Y-%m-%d %H:%M}, before the report of the same board "
+                f"that is merged ({known.created:%Y-%m-%d %H:%M}); left out"
+            )
     boards = tuple(runs[fingerprint] for fingerprint in sorted(runs))
     merged = build.model_copy(update={"boards": boards})
     if merged != build:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, print_json, progress
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
 
 __all__ = ["bundle", "merge"]
 
@@ -65,7 +65,7 @@ def merge(
     """Fold what boards measured into the report of the build they got their bundle from."""
     from edge_convnext.board.merge import merge_boards
 
-    report = merge_boards(folder, reports)
+    report = merge_boards(folder, reports, note)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
         return

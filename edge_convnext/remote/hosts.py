@@ -103,8 +103,11 @@ def bench_on_hosts(
         except OSError as error:  # the desk's disk
             return HostResult(name, folders[name], None, f"{folders[name]}: {error.strerror}")
 
-    with ThreadPoolExecutor(len(names), thread_name_prefix="host") as pool:
+    pool = ThreadPoolExecutor(len(names), thread_name_prefix="host")
+    try:
         return list(pool.map(one, names))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the boards
 
 
 def folder_name(host: str) -> str:

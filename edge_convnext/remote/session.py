@@ -25,6 +25,7 @@ from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.remote import scripts
 from edge_convnext.remote.ssh import ConnectionLostError, Host, quote, shorten
 from edge_convnext.report import FileReport, Report
+from edge_convnext.summary import plain
 
 __all__ = ["Session"]
 
@@ -114,11 +115,13 @@ class Session:
         )
         if state.get("whole") == "1":
             return
-        have, free = int(state.get("have", 0)), int(state.get("free_kib", 0)) * 1024
+        have = int(state.get("have", 0))
+        kib = state.get("free_kib", "")
+        free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df tells nothing
         if have > size or (have and state.get("sha256") != _prefix_sha256(self.bundle, have)):
             have = 0  # of another file, or damaged: from the start
         needed = (size - have) + size + _SPARE_BYTES
-        if free < needed:
+        if free is not None and free < needed:
             raise RemoteError(
                 f"{self.host.name}: its disk is full: {free / 1e6:.0f} MB free where "
                 f"{needed / 1e6:.0f} MB are needed, in {folder}"
@@ -249,7 +252,7 @@ class _Relay:
         self.received += len(piece)
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
-            text = line.decode("utf-8", errors="replace").strip()
+            text = plain(line.decode("utf-8", errors="replace")).strip()
             if text:
                 self.last = text
                 self._say(text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from edge_convnext.errors import RemoteError
+from edge_convnext.summary import plain
 
 __all__ = ["Answer", "ConnectionLostError", "Host", "quote"]
 
@@ -174,7 +175,7 @@ class Host:
 def shorten(text: str) -> str:
     """The last line with something on it, for a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:_SHOWN_CHARS] if lines else ""
+    return plain(lines[-1])[:_SHOWN_CHARS] if lines else ""
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
