@@ -6,6 +6,7 @@ EdgeConvNextError
 ├── DataError                  images, labels, splits, calibration sets
 ├── ArtifactError              a built file is missing, damaged or not ours
 ├── BoardError                 a board, or a tool of its, refused what was asked
+├── RemoteError                a board can't be reached, or what was run there failed
 └── StageError                 a stage of the chain could not do its work
     ├── LoadError              checkpoints and hubs
     ├── TrainingError
@@ -33,6 +34,7 @@ __all__ = [
     "MissingDependencyError",
     "QuantizationError",
     "RecipeError",
+    "RemoteError",
     "SimplifyError",
     "StageError",
     "TrainingError",
@@ -61,6 +63,10 @@ class ArtifactError(EdgeConvNextError):
 
 class BoardError(EdgeConvNextError):
     """A board, or a tool of its, refused what was asked."""
+
+
+class RemoteError(EdgeConvNextError):
+    """A board can't be reached over SSH, or what was run there failed."""
 
 
 class StageError(EdgeConvNextError):

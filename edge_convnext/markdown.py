@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from edge_convnext.render_boards import BOARD_HEADINGS, board_cells
 from edge_convnext.summary import (
     MISSING,
     RECOVERY_HEADINGS,
@@ -21,6 +22,7 @@ from edge_convnext.summary import (
     recovery_rows,
     seconds_text,
     stage_note,
+    state_text,
     summary_rows,
     title,
     verdict_line,
@@ -49,6 +51,8 @@ def to_markdown(report: Report) -> str:
         "## Result",
         _md_table(headings(report), (row.cells() for row in summary_rows(report))),
         _md(footnote(report)) + ".",
+        *_md_boards(report),
+        *_md_board(report),
         *_md_classes(report),
         *_md_speed(report),
         *_md_recoveries(report),
@@ -74,6 +78,52 @@ def to_markdown(report: Report) -> str:
         _fenced(yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=1000)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _md_boards(report: Report) -> list[str]:
+    """What ships on which board, in a build's report."""
+    if not report.boards:
+        return []
+    rows = (board_cells(run) for run in report.boards)
+    reasons = [
+        f"{run.board.name}: {reason}" for run in report.boards for reason in run.verdict.reasons
+    ]
+    return ["## Boards", _md_table(BOARD_HEADINGS, rows), _bullets(reasons)]
+
+
+def _md_board(report: Report) -> list[str]:
+    """What only a board tells, in a board's own report."""
+    board = report.board
+    if board is None:
+        return []
+    parts = ["## Board", f"{_md(board.name)}."]
+    before, after = board.state_before or {}, board.state_after or {}
+    facts = [
+        (name.replace("_", " "), state_text(before.get(name)), state_text(after.get(name)))
+        for name in {**before, **after}
+        if before.get(name) not in (None, [], {}) or after.get(name) not in (None, [], {})
+    ]
+    if facts:
+        parts.append(_md_table(("what", "before", "after"), facts))
+    if board.energy:
+        headings = ("artifact", "batch", "W", "idle W", "mJ/image", "images", "rails", "source")
+        rows = (
+            (
+                one.artifact,
+                str(one.batch),
+                number(one.mean_w, 2),
+                number(one.idle_w, 2),
+                number(one.energy_mj_per_image, 2),
+                str(one.images),
+                one.power_scope,
+                one.power_source,
+            )
+            for one in board.energy
+        )
+        parts.append(_md_table(headings, rows))
+    elif board.energy_reason:
+        parts.append(f"Energy was not measured: {_md(board.energy_reason)}.")
+    return parts
 
 
 def _md_classes(report: Report) -> list[str]:

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from edge_convnext.render_boards import print_boards
 from edge_convnext.summary import (
     RECOVERY_HEADINGS,
     footnote,
@@ -71,6 +72,9 @@ def print_report(report: Report, console: Console) -> None:
         show(_recovery_table(report))
     show(Text(f"\n{verdict_line(report)}", style=_verdict_style(report)))
     show(grid(((reason,) for reason in report.verdict.reasons), "l"))
+    if report.boards:
+        show(Text())
+        print_boards(report.boards, console)
     show(Text(f"\nFiles in {plain(report.folder)}", style="bold"))
     show(grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 

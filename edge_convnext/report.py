@@ -43,14 +43,19 @@ __all__ = [
     "AccuracyReport",
     "BenchmarkReport",
     "BenchmarkRow",
+    "BoardReport",
+    "BoardRun",
+    "BundledFile",
     "Candidate",
     "CandidateAccuracy",
     "ClassAccuracy",
     "DataReport",
+    "EnergyReport",
     "EngineReport",
     "EnvironmentReport",
     "FallbackReport",
     "FileReport",
+    "LeftOutReport",
     "ModelReport",
     "ParityReport",
     "PrecisionAccuracy",
@@ -298,6 +303,7 @@ class CandidateAccuracy(Candidate):
     top1_drop_ci95_pp: Interval
     agreement_pct: Percent
     sqnr_db: float | None
+    """Of the logits; null when they are equal, and on a board, which has not the reference's."""
     lost: NonNegativeInt
     """Images only the reference gets right."""
     won: NonNegativeInt
@@ -318,7 +324,7 @@ class AccuracyReport(_Part):
     agreement_pct: Percent | None = None
     """Images with the same top-1 class."""
     sqnr_db: float | None = None
-    """Of the logits; null when they are equal."""
+    """Of the logits; null when they are equal, and on a board, which has not the reference's."""
     lost: NonNegativeInt | None = None
     won: NonNegativeInt | None = None
     candidates: tuple[CandidateAccuracy, ...] = ()
@@ -442,6 +448,64 @@ class RankingReport(_Part):
     """The most harmful first."""
 
 
+class EnergyReport(_Part):
+    """What one candidate takes from the supply, inferences back to back."""
+
+    artifact: str
+    batch: PositiveInt
+    mean_w: NonNegativeFloat
+    """While it ran."""
+    idle_w: NonNegativeFloat | None = None
+    """Of the idle board, on the same rails, just before."""
+    energy_mj_per_image: NonNegativeFloat
+    """Mean power times time, by the images; idle power is not subtracted."""
+    images: PositiveInt
+    samples: PositiveInt
+    """Readings of the power."""
+    power_scope: str
+    """Which rails: figures of different scopes do not compare."""
+    power_source: str
+    """What was read."""
+
+
+class LeftOutReport(_Part):
+    """A candidate that could not be built or run on the board."""
+
+    artifact: str
+    reason: str
+
+
+class BundledFile(_Part):
+    """A graph of the build that this run is about."""
+
+    path: str
+    """In the build's folder."""
+    sha256: Sha256
+
+
+class BoardReport(_Part):
+    """How a bundle was measured on a board, beyond what every report tells."""
+
+    name: str
+    """The board, or the machine where it is none."""
+    bundle_sha256: Sha256
+    """Of the bundle's manifest, which names everything in it."""
+    graphs: tuple[BundledFile, ...]
+    ships: str | None
+    """File that the verdict is for, beside this report; null where it is undecided."""
+    state_before: dict[str, JsonValue] | None = None
+    """Power mode, clocks, temperatures, throttling; null where they can't be read."""
+    state_after: dict[str, JsonValue] | None = None
+    state_reason: str | None = None
+    """Why the state was not read."""
+    clocks_locked: bool | None = None
+    """Whether all clocks were held at their maximum; null where that can't be told."""
+    energy: tuple[EnergyReport, ...] = ()
+    energy_reason: str | None = None
+    """Why no energy was measured."""
+    left_out: tuple[LeftOutReport, ...] = ()
+
+
 class VerdictReport(_Part):
     """What to ship, and why."""
 
@@ -450,6 +514,20 @@ class VerdictReport(_Part):
     """Whether what the user required is met; true when nothing was required."""
     reasons: tuple[str, ...]
     """Sentences with the figures."""
+
+
+class BoardRun(_Part):
+    """A board's own report, as `edge-convnext merge` folds it into the build's."""
+
+    created: AwareDatetime
+    environment: EnvironmentReport
+    board: BoardReport
+    accuracy: AccuracyReport | None
+    benchmark: BenchmarkReport | None
+    verdict: VerdictReport
+    outputs: tuple[FileReport, ...] = ()
+    """Files beside that report."""
+    notes: tuple[str, ...] = ()
 
 
 class Report(_Part):
@@ -485,6 +563,10 @@ class Report(_Part):
     """Given for the demo: what this build is not, and what to pass instead."""
     notes: tuple[str, ...] = ()
     """What a reader must know to judge the figures."""
+    board: BoardReport | None = None
+    """Given where `edge-convnext bench BUNDLE` wrote this report."""
+    boards: tuple[BoardRun, ...] = ()
+    """Board reports merged into this build's, one for each environment fingerprint."""
 
     @model_validator(mode="after")
     def _check_whole(self) -> Report:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pydantic import JsonValue
+
     from edge_convnext.report import (
         BenchmarkRow,
         CandidateAccuracy,
@@ -32,6 +34,7 @@ __all__ = [
     "recovery_rows",
     "seconds_text",
     "stage_note",
+    "state_text",
     "summary_rows",
     "title",
     "verdict_line",
@@ -233,6 +236,24 @@ def recovery_rows(report: Report) -> list[tuple[str, ...]]:
         for one in report.recoveries
         for pair in [(one.before, one.after)]
     ]
+
+
+def state_text(value: JsonValue) -> str:
+    """A value of a board's state, on one line: `cpu-thermal 49.5, gpu-thermal 50.1`."""
+    if isinstance(value, dict):
+        named = {key: each for key, each in value.items() if each is not None}
+        if isinstance(now := named.get("current_hz"), int):  # a clock
+            return f"{named.get('name')} {now / 1e6:.0f} MHz"
+        name = [str(named.pop("name"))] if "name" in named else []
+        facts = [f"{key.replace('_', ' ')} {state_text(each)}" for key, each in named.items()]
+        return " ".join([*name, ", ".join(facts)])
+    if isinstance(value, list):
+        return "; ".join(map(state_text, value))
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return MISSING if value is None else str(value)
 
 
 def plain(text: str) -> str:

@@ -18,9 +18,11 @@ import typer
 
 from edge_convnext import __version__
 from edge_convnext.cli import (
+    bench,
     build,
-    engine,
+    bundle,
     deploy,
+    engine,
     inform,
     inspect,
     recover,
@@ -67,7 +69,9 @@ app.command("build")(build.build)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("eval")(run.evaluate)
-app.command("bench")(run.bench)
+app.command("bench")(bench.bench)
+app.command("bundle")(bundle.bundle)
+app.command("merge")(bundle.merge)
 app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)

@@ -17,6 +17,15 @@ from edge_convnext.cli.console import (
     print_json,
     progress,
 )
+from edge_convnext.cli.hosts import (
+    REMOTE_COMMAND,
+    HostOption,
+    KeepFlag,
+    RemoteCommandOption,
+    SshOption,
+    measure_build,
+    remote_settings,
+)
 
 __all__ = ["build"]
 
@@ -174,6 +183,10 @@ def build(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Default: build/<model>-<precision>/.")] = None,
+    host: HostOption = None,
+    ssh_option: SshOption = None,
+    remote_command: RemoteCommandOption = REMOTE_COMMAND,
+    keep: KeepFlag = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
@@ -217,6 +230,13 @@ def build(
 
     chosen = resolve_recipe(recipe, stated)
     silent = quiet or json
+    errors: list[str] = []
+    words = ["--require", require] if require else []
+    remote = remote_settings(ssh_option, remote_command, keep, words)
+    if host:
+        from edge_convnext.remote import check_hosts
+
+        check_hosts(host, remote)  # now, and not after a build of minutes
     if pipeline.is_demo(chosen):
         note(pipeline.DEMO_BANNER, silent)
     with progress(silent) as track:
@@ -225,6 +245,8 @@ def build(
 
             chosen = search_plans(chosen, tune, track)
         report = pipeline.build(chosen, out, require=require, track=track)
+    if host:
+        report, errors = measure_build(report, host, remote, silent)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -233,7 +255,11 @@ def build(
         from edge_convnext.render import print_report
 
         print_report(report, Console())
-    if not report.verdict.passed:
+    for error in errors:
+        note(f"error: {error}")
+    if errors:
+        raise typer.Exit(3)
+    if not all(one.passed for one in (report.verdict, *(run.verdict for run in report.boards))):
         raise typer.Exit(1)
 
 

@@ -1,9 +1,9 @@
-"""`edge-convnext eval`, `bench` and `predict`: what a built model does."""
+"""`edge-convnext eval` and `predict`: what a built model answers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
@@ -20,7 +20,7 @@ from edge_convnext.cli.console import (
     progress,
 )
 
-__all__ = ["bench", "evaluate", "predict"]
+__all__ = ["evaluate", "predict"]
 
 
 def predict(
@@ -84,65 +84,3 @@ def evaluate(
     for name, one in result.accuracy.per_class.items():
         shown = "-" if one.top1_pct is None else f"{one.top1_pct:.2f} %"
         typer.echo(f"  {name}: {shown} of {one.n}")
-
-
-def bench(
-    models: Annotated[
-        list[Path],
-        typer.Argument(help="Built .onnx models, and engines; the first is the base."),
-    ],
-    runtime: Annotated[
-        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run .onnx models.")
-    ] = "both",
-    batch: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="Repeatable. Default: 1, 8, or what the engines run."),
-    ] = None,
-    threads: ThreadsOption = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 20,
-    hint: Annotated[
-        Literal["f32", "bf16"], typer.Option(help="What OpenVINO computes floats in.")
-    ] = "f32",
-    profile: Annotated[
-        bool,
-        typer.Option(
-            "--profile",
-            help="The runtime's own time per layer instead, by part of the block, at batch 1 "
-            "unless said. For analysis: the profiler slows the runtime.",
-        ),
-    ] = False,
-    top: Annotated[int, typer.Option(min=0, help="Single layers that --profile shows.")] = 15,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
-) -> None:
-    """Time built models, interleaved in one process."""
-    from dataclasses import asdict
-
-    from rich.console import Console
-
-    from edge_convnext.recipe import BenchmarkConfig
-    from edge_convnext.rerun import profile_models, race_models, usual_batches
-
-    if profile:
-        with progress(quiet or json) as track:
-            profiles = profile_models(models, runtime, batch or [1], threads, rounds, hint, track)
-        if json:
-            print_json({"profiles": [one.to_json() for one in profiles]})
-            return
-        from edge_convnext.render import print_profile
-
-        for one in profiles:
-            print_profile(one, top, Console())
-        return
-    batches = tuple(batch or usual_batches(models))
-    config = BenchmarkConfig(batches=batches, threads=threads, rounds=rounds)
-    with progress(quiet or json) as track:
-        result = race_models(models, runtime, config, hint, track)
-    if json:
-        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
-        print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
-        return
-    from edge_convnext.render import print_rows
-
-    print_rows(result.rows, Console())

@@ -5,7 +5,7 @@ Splits.train  -> draw_calibration -> CalibrationSet
 samples       -> iter_batches -> float32[N, 3, S, S]
 """
 
-from edge_convnext.data.batches import find_bad_images, iter_batches
+from edge_convnext.data.batches import find_bad_images, iter_batches, iter_pixels
 from edge_convnext.data.calibration import (
     CalibrationSet,
     check_explicit_calibration,
@@ -39,6 +39,7 @@ __all__ = [
     "ensure_digits",
     "find_bad_images",
     "iter_batches",
+    "iter_pixels",
     "load_calibration",
     "load_splits",
     "normalise",

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.data.images import Sample
-from edge_convnext.data.preprocess import decode_image, open_image
+from edge_convnext.data.preprocess import decode_image, decode_pixels, open_image
 from edge_convnext.errors import DataError
 from edge_convnext.progress import Track, untracked
 
-__all__ = ["find_bad_images", "iter_batches"]
+__all__ = ["find_bad_images", "iter_batches", "iter_pixels"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,6 +53,21 @@ def iter_batches(
     images = _map_ahead(decode, samples, workers, ahead=batch + workers)
     while arrays := list(islice(images, batch)):
         yield np.stack(arrays)
+
+
+def iter_pixels(
+    samples: Iterable[Sample], preprocess: Preprocess, in_channels: int = 3, workers: int = 2
+) -> Iterator[NDArray[np.uint8]]:
+    """Decode images in order, one by one, as `decode_pixels` does.
+
+    Raises:
+        DataError: An image can't be decoded; the message names it.
+    """
+
+    def decode(sample: Sample) -> NDArray[np.uint8]:
+        return decode_pixels(sample.path, preprocess, in_channels)
+
+    return _map_ahead(decode, samples, workers, ahead=64)
 
 
 def find_bad_images(

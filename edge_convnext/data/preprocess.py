@@ -16,6 +16,7 @@ __all__ = [
     "MAX_PIXELS",
     "check_preprocess",
     "decode_image",
+    "decode_pixels",
     "normalise",
     "open_image",
     "resize_image",
@@ -73,8 +74,19 @@ def decode_image(path: Path, preprocess: Preprocess, in_channels: int = 3) -> ND
     Raises:
         DataError: The file can't be decoded, or the model takes neither 1 nor 3 channels.
     """
-    image = resize_image(open_image(path, _mode(in_channels)), preprocess)
-    return normalise(np.asarray(image), preprocess)
+    return normalise(decode_pixels(path, preprocess, in_channels), preprocess)
+
+
+def decode_pixels(path: Path, preprocess: Preprocess, in_channels: int = 3) -> NDArray[np.uint8]:
+    """Read and resize one image: all of `decode_image` but `normalise`.
+
+    Returns:
+        uint8[image_size, image_size, 3], or uint8[image_size, image_size] for one channel.
+
+    Raises:
+        DataError: See `decode_image`.
+    """
+    return np.asarray(resize_image(open_image(path, _mode(in_channels)), preprocess))
 
 
 def open_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> Image.Image:

@@ -1,0 +1,320 @@
+"""Write down what a board measured: `report.json`, `report.md`, and the file that ships there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.benchmark import BenchmarkResult, speedup
+from edge_convnext.benchmark import BenchmarkRow as TimedRow
+from edge_convnext.board.choose import Choice, choose
+from edge_convnext.contention import QUIET_PCT
+from edge_convnext.evaluate import measure_accuracy
+from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.report import (
+    AccuracyReport,
+    BenchmarkReport,
+    BenchmarkRow,
+    BoardReport,
+    BundledFile,
+    Candidate,
+    CandidateAccuracy,
+    ClassAccuracy,
+    EnvironmentReport,
+    FileReport,
+    PrecisionAccuracy,
+    Report,
+    StageReport,
+    VariantReport,
+    VerdictReport,
+)
+from edge_convnext.verdict import decide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.artifacts import Precision
+    from edge_convnext.board.engines import BuiltEngine
+    from edge_convnext.board.entries import Entry
+    from edge_convnext.bundle import Unpacked
+    from edge_convnext.evaluate import Comparison, Predictions
+    from edge_convnext.recipe import Recipe
+    from edge_convnext.report import EnergyReport, LeftOutReport
+
+__all__ = ["Measured", "Seen", "publish_board"]
+
+_AT_THE_DESK = "ran at the desk, see the build's report"
+_RAN = ("done", "cached")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything one bench measured, before it becomes a report."""
+
+    unpacked: Unpacked
+    recipe: Recipe  # of the build
+    machine: Mapping[str, Any]  # doctor.environment()
+    engines: tuple[BuiltEngine, ...]
+    entries: tuple[Entry, ...]
+    left_out: tuple[LeftOutReport, ...]
+    predictions: Mapping[str, Predictions]  # by entry; empty without evaluation images
+    comparisons: Mapping[str, Comparison]
+    evaluate_seconds: float
+    timings: BenchmarkResult
+    race_seconds: float
+    energy: tuple[EnergyReport, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the board told of itself."""
+
+    before: dict[str, Any] | None  # the measurement
+    after: dict[str, Any] | None
+    unread: str | None  # why there is no state
+    differences: tuple[str, ...]  # between the two
+
+
+def publish_board(
+    measured: Measured,
+    out: Path,
+    seen: Seen,
+    require: Precision | None,
+) -> Report:
+    """Decide, and write the file that ships and then the report, `report.json` last.
+
+    Args:
+        measured: From the bench.
+        out: Where to write.
+        seen: What the board told of itself.
+        require: The precision the verdict must be, if any.
+    """
+    from edge_convnext.markdown import to_markdown
+    from edge_convnext.publish import REPORT
+
+    recipe = measured.recipe
+    budget = recipe.evaluate.max_drop_pp
+    choice = choose(
+        measured.entries, recipe.precision, measured.timings, measured.comparisons, budget
+    )
+    accuracy = _accuracy(measured, choice)
+    timing = _benchmark(measured, choice)
+    missing = [choice.unmatched] if choice.unmatched else []
+    if accuracy is None:
+        missing.append("The bundle has no evaluation images.")
+    verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing))
+    for old in ("report.json", "report.md"):
+        (out / old).unlink(missing_ok=True)
+    files = _copy_winner(verdict, choice, out)
+    report = Report(
+        created=datetime.now(timezone.utc).replace(microsecond=0),
+        model=measured.unpacked.manifest.model,
+        environment=EnvironmentReport.model_validate(measured.machine),
+        recipe=measured.unpacked.report.recipe,
+        stated_recipe=measured.unpacked.report.stated_recipe,
+        data=measured.unpacked.report.data,
+        stages=_stages(measured, out),
+        accuracy=accuracy,
+        benchmark=timing,
+        verdict=verdict,
+        folder=str(out),
+        outputs=tuple(FileReport.of(path, out) for path in files),
+        banner=measured.unpacked.report.banner,
+        notes=_notes(measured, seen),
+        board=BoardReport(
+            name=_name(measured.machine),
+            bundle_sha256=measured.unpacked.digest,
+            graphs=_graphs(measured.unpacked),
+            ships=files[0].name if files else None,
+            state_before=seen.before,
+            state_after=seen.after,
+            state_reason=seen.unread,
+            clocks_locked=seen.before.get("clocks_locked") if seen.before else None,
+            energy=measured.energy,
+            energy_reason=None if measured.energy else seen.unread or "no power was read",
+            left_out=measured.left_out,
+        ),
+    )
+    write_text_atomic(out / "report.md", to_markdown(report))
+    report.write(out / REPORT)
+    return report
+
+
+def _name(machine: Mapping[str, Any]) -> str:
+    return str(machine["jetson"] or next(iter(machine["gpus"]), None) or machine["cpu_model"])
+
+
+def _graphs(unpacked: Unpacked) -> tuple[BundledFile, ...]:
+    manifest = unpacked.manifest
+    return tuple(
+        BundledFile(path=graph.name, sha256=manifest.member(graph.file).sha256)
+        for graph in manifest.graphs
+    )
+
+
+def _notes(measured: Measured, seen: Seen) -> tuple[str, ...]:
+    notes: list[str] = []
+    licence = measured.unpacked.manifest.model.weights.licence
+    if licence is not None:
+        notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
+    if seen.unread is not None:
+        notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
+    notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
+    load = measured.timings.other_load_pct
+    if load is not None and load > QUIET_PCT:
+        notes.append(
+            f"Other programs took {load:.0f} % of the CPU during the timings: repeat `bench` on "
+            "an idle board before you trust a speed-up."
+        )
+    notes += [f"{one.artifact} was left out: {one.reason}." for one in measured.left_out]
+    return tuple(notes)
+
+
+def _stages(measured: Measured, out: Path) -> tuple[StageReport, ...]:
+    own = {
+        "evaluate": StageReport(
+            name="evaluate", status="not_run", reason="the bundle has no evaluation images"
+        )
+        if not measured.predictions
+        else StageReport(name="evaluate", status="done", seconds=measured.evaluate_seconds),
+        "benchmark": StageReport(name="benchmark", status="done", seconds=measured.race_seconds),
+    }
+    if measured.engines:
+        own["engine"] = StageReport(
+            name="engine",
+            status="cached" if all(one.reused for one in measured.engines) else "done",
+            seconds=sum(one.seconds for one in measured.engines),
+            variants=tuple(_variant(one, out) for one in measured.engines),
+        )
+    stages = []
+    for stage in measured.unpacked.report.stages:
+        if stage.name in own:
+            stages.append(own[stage.name])
+        elif stage.status in _RAN:
+            stages.append(StageReport(name=stage.name, status="not_run", reason=_AT_THE_DESK))
+        else:
+            plain = {"name": stage.name, "status": stage.status, "reason": stage.reason}
+            stages.append(StageReport.model_validate(plain))
+    return tuple(stages)
+
+
+def _variant(engine: BuiltEngine, out: Path) -> VariantReport:
+    return VariantReport(
+        form=engine.graph.form,
+        placement=engine.graph.placement,
+        precision=engine.precision,
+        target="rtx" if engine.runtime == "tensorrt_rtx" else "tensorrt",
+        status="cached" if engine.reused else "done",
+        seconds=engine.seconds,
+        artifact=FileReport.of(engine.path, out),
+    )
+
+
+def _candidate(entry: Entry) -> Candidate:
+    one = entry.candidate
+    return Candidate(
+        artifact=one.name,
+        form=one.form,
+        placement=one.placement,
+        precision=one.precision,
+        runtime=one.runtime,
+        precision_hint=one.precision_hint,
+        settings=dict(one.settings),
+    )
+
+
+def _accuracy(measured: Measured, choice: Choice) -> AccuracyReport | None:
+    desk = measured.unpacked.report.accuracy
+    if not measured.predictions or desk is None:
+        return None
+    precision = measured.recipe.precision
+    fields: dict[str, Any] = {"n_images": desk.n_images, "fp32": desk.fp32}
+    if choice.wanted is not None:
+        name = choice.wanted.name
+        if precision != "fp32":
+            classes = measured.unpacked.manifest.model.classes
+            fields[precision] = _precision_accuracy(measured.predictions[name], classes)
+        fields.update(_without_count(measured.comparisons[name]))
+    candidates = tuple(
+        CandidateAccuracy(
+            **_candidate(entry).model_dump(),
+            top1_pct=measure_accuracy(measured.predictions[entry.name]).top1_pct,
+            **_without_count(measured.comparisons[entry.name]),
+        )
+        for entry in measured.entries
+    )
+    return AccuracyReport(**fields, candidates=candidates)
+
+
+def _without_count(comparison: Comparison) -> dict[str, Any]:
+    return {name: value for name, value in asdict(comparison).items() if name != "n_images"}
+
+
+def _precision_accuracy(predictions: Predictions, classes: Sequence[str]) -> PrecisionAccuracy:
+    found = measure_accuracy(predictions, classes)
+    return PrecisionAccuracy(
+        top1_pct=found.top1_pct,
+        top5_pct=found.top5_pct,
+        per_class={
+            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
+            for name, one in found.per_class.items()
+        },
+    )
+
+
+def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
+    entries = {entry.name: entry for entry in measured.entries}
+    own = [name for name in BenchmarkRow.model_fields if name not in Candidate.model_fields]
+    rows = tuple(
+        BenchmarkRow(
+            **_candidate(entries[row.artifact]).model_dump(),
+            **{name: getattr(row, name) for name in own if hasattr(row, name)},
+        )
+        for row in measured.timings.rows
+    )
+    fields: dict[str, Any] = {}
+    wanted, rival = choice.wanted, choice.best_float
+    timed_single = any(row.batch == 1 for row in rows)
+    if wanted and rival and timed_single and choice.unmatched is None:
+        ratio = speedup(measured.timings, wanted.name, rival.name, 1)
+        slow, fast = (measured.timings.row(one.name, 1) for one in (rival, wanted))
+        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
+        if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
+            fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
+    return BenchmarkReport(
+        rows=rows,
+        other_load_pct=measured.timings.other_load_pct,
+        chosen=wanted.name if wanted else None,
+        best_float=rival.name if rival else None,
+        **fields,
+    )
+
+
+def _median_ms(row: TimedRow, other: TimedRow) -> float:
+    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
+    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
+    return row.latency_ms_p50 if own is None or rival is None else float(own)
+
+
+def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path]:
+    """Copy the file that ships, an engine with its sidecar; files of an earlier verdict go."""
+    for precision in ("fp32", "fp16", "int8"):
+        for suffix in ("onnx", "engine", "engine.json"):
+            (out / f"model.{precision}.{suffix}").unlink(missing_ok=True)
+    if verdict.ship == "undecided":
+        return []
+    pair = (choice.wanted, choice.best_float)
+    winner = next((one for one in pair if one and one.candidate.precision == verdict.ship), None)
+    if winner is None:
+        return []
+    source = winner.candidate.path
+    target = out / f"model.{verdict.ship}{source.suffix}"
+    copy_atomic(source, target)
+    sidecar = source.with_name(f"{source.name}.json")
+    if not sidecar.is_file():
+        return [target]
+    beside = target.with_name(f"{target.name}.json")
+    copy_atomic(sidecar, beside)
+    return [target, beside]

@@ -1,0 +1,231 @@
+"""`edge-convnext bench BUNDLE`: everything that happens on the board, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.board.assemble import Measured, Seen, publish_board
+from edge_convnext.board.builders import find_builders
+from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
+from edge_convnext.board.entries import cpu_entries, engine_entry
+from edge_convnext.board.measure import (
+    compare,
+    evaluate_entries,
+    measure_energy,
+    race,
+    try_entries,
+)
+from edge_convnext.board.readings import Readings, find_readings
+from edge_convnext.bundle import open_bundle
+from edge_convnext.doctor import environment
+from edge_convnext.errors import ArtifactError
+from edge_convnext.progress import Track, untracked
+from edge_convnext.recipe import make_recipe
+from edge_convnext.report import EnergyReport, LeftOutReport, Report
+from edge_convnext.runtimes import available_runtimes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge_convnext.artifacts import Precision, RuntimeName
+    from edge_convnext.bundle import Unpacked
+    from edge_convnext.bundle.read import UnpackedEvaluation
+
+__all__ = ["BoardSettings", "bench_bundle"]
+
+_TIMED_IMAGES = 32
+_WORK = "work"
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """What a user may state; None: as the build did."""
+
+    runtimes: tuple[RuntimeName, ...] | None = None  # on the CPU; None: all that are installed
+    batches: tuple[int, ...] | None = None
+    threads: int | None = None
+    rounds: int | None = None
+    lock_clocks: bool = False
+    energy_seconds: float = 5.0  # of each candidate, where the board has a power meter
+    require: Precision | None = None
+
+
+def bench_bundle(
+    path: Path,
+    out: Path,
+    settings: BoardSettings | None = None,
+    track: Track = untracked,
+    say: Callable[[str], None] = lambda _: None,
+    readings: Readings | None = None,
+    builders: Sequence[EngineBuilder] | None = None,
+) -> Report:
+    """Measure a bundle on this machine and decide what ships here.
+
+    Args:
+        path: What `edge-convnext bundle` wrote.
+        out: Folder for the report and the file that ships; `work/` in it keeps engines and
+            logits, which an interrupted run goes on from.
+        settings: Batches, rounds and the like.
+        track: Shows the work.
+        say: Told of what a user should know at once.
+        readings: Of mode, clocks and power; None: this machine's.
+        builders: Of engines; None: those that work here.
+
+    Returns:
+        The report, as written to `report.json`.
+
+    Raises:
+        ArtifactError: Not a sound bundle, or nothing in it runs here.
+        EdgeConvNextError: In one line, what is wrong and what to do; no report is written then.
+    """
+    chosen = settings or BoardSettings()
+    bundle = open_bundle(path)
+    _check_folder(out)
+    work = out / _WORK / bundle.digest[:16]
+    unpacked = bundle.unpack(work / "bundle", track)
+    readings = readings or find_readings()
+    locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
+    with locked:
+        before = readings.state()
+        if before is not None and before.get("clocks_locked") is not True:
+            say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
+        measured = _measure(unpacked, work, chosen, readings, builders, track)
+        after = readings.state()
+    seen = Seen(before, after, readings.reason, readings.differences())
+    return publish_board(measured, out, seen, chosen.require)
+
+
+def _measure(
+    unpacked: Unpacked,
+    work: Path,
+    settings: BoardSettings,
+    readings: Readings,
+    builders: Sequence[EngineBuilder] | None,
+    track: Track,
+) -> Measured:
+    machine = environment()
+    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder))
+    stated = {
+        "batches": settings.batches,
+        "rounds": settings.rounds,
+        "threads": settings.threads,
+    }
+    given = {name: value for name, value in stated.items() if value is not None}
+    # The desk's number of threads means nothing on another machine.
+    config = recipe.benchmark.model_copy(update={"threads": None, **given})
+    engines, left_out = _build(unpacked, builders, work / "engines", track)
+    runtimes = settings.runtimes or available_runtimes()
+    entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))
+    entries += [engine_entry(engine) for engine in engines]
+    evaluation = unpacked.evaluation()
+    images = _timed_images(unpacked, evaluation)
+    entries, refused = try_entries(entries, images, config.threads)
+    predictions, comparisons, evaluate_seconds = {}, {}, 0.0
+    if evaluation is not None:
+        started = time.perf_counter()
+        facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
+        predictions = evaluate_entries(
+            entries,
+            evaluation,
+            recipe.evaluate.batch,
+            config.threads,
+            work / "logits",
+            facts,
+            track,
+        )
+        comparisons = compare(evaluation.reference, predictions)
+        evaluate_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    timings = race(entries, images, config, recipe.seed, track)
+    race_seconds = time.perf_counter() - started
+    meter = readings.meter()
+    energy: tuple[EnergyReport, ...] = ()
+    if meter is not None:
+        batch = min(row.batch for row in timings.rows)
+        fitting = [entry for entry in entries if entry.fits(batch)]
+        energy = measure_energy(
+            track(fitting, "measuring energy", len(fitting)),
+            images,
+            batch,
+            config.threads,
+            settings.energy_seconds,
+            meter,
+        )
+    return Measured(
+        unpacked=unpacked,
+        recipe=recipe,
+        machine=machine,
+        engines=tuple(engines),
+        entries=tuple(entries),
+        left_out=(*left_out, *refused),
+        predictions=predictions,
+        comparisons=comparisons,
+        evaluate_seconds=evaluate_seconds,
+        timings=timings,
+        race_seconds=race_seconds,
+        energy=energy,
+    )
+
+
+def _build(
+    unpacked: Unpacked, builders: Sequence[EngineBuilder] | None, folder: Path, track: Track
+) -> tuple[list[BuiltEngine], list[LeftOutReport]]:
+    graphs = [
+        (graph, unpacked.graph_path(graph), unpacked.manifest.member(graph.file).sha256)
+        for graph in unpacked.manifest.graphs
+        if graph.kind != "cpu"
+    ]
+    engines: list[BuiltEngine] = []
+    left_out: list[LeftOutReport] = []
+    if not graphs:
+        return engines, left_out
+    reason = None
+    if builders is None:
+        builders, reason = find_builders()
+    for builder in track(builders, "building engines", len(builders)) if builders else ():
+        built, failed = build_engines(builder, graphs, folder)
+        engines += built
+        left_out += [
+            LeftOutReport(artifact=f"{one.graph.name} {one.runtime}", reason=one.reason)
+            for one in failed
+        ]
+    if not builders:
+        why = reason or "no TensorRT builds engines here"
+        left_out += [LeftOutReport(artifact=graph.name, reason=why) for graph, _, _ in graphs]
+    return engines, left_out
+
+
+def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
+    if "openvino" not in runtimes:
+        return False
+    from edge_convnext.runtimes.ov import supports_bf16
+
+    return supports_bf16()
+
+
+def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
+    """Real images where there are some; a ConvNeXt takes the same time whatever it is shown."""
+    if evaluation is not None:
+        return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
+    side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
+    return np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse, before the first engine, to write over a build or where nothing can be written."""
+    from edge_convnext.publish import REPORT
+
+    report = out / REPORT
+    if report.is_file() and Report.read(report).board is None:
+        raise ArtifactError(f"{out}: is a build's folder; choose another --out")
+    if out.exists() and not out.is_dir():
+        raise ArtifactError(f"{out}: is a file; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,95 @@
+"""The TensorRTs of this machine as `engines.EngineBuilder`: `edge_convnext.tensorrt` does the work.
+
+Classic TensorRT builds and times on the GPU. TensorRT for RTX compiles for the GPU's compute
+capability, without touching it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.artifacts import OnnxModel
+from edge_convnext.engine import build_rtx_engine
+from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.recipe import EngineConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.artifacts import Precision
+    from edge_convnext.board.engines import EngineBuilder
+    from edge_convnext.bundle.manifest import BundledGraph
+
+__all__ = ["find_builders"]
+
+_PACKAGE = "edge_convnext.tensorrt"
+
+
+def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
+    """The builders that work here, and why there is none."""
+    if find_spec(_PACKAGE) is None:
+        return (), "this version builds no engines on a board"
+    cuda = import_module(f"{_PACKAGE}.cuda")
+    installed = [name for name in ("tensorrt", "tensorrt_rtx") if find_spec(name) is not None]
+    if not installed:
+        return (), "no TensorRT is installed here"
+    if reason := cuda.why_no_cuda():
+        return (), str(reason)
+    found: list[EngineBuilder] = []
+    reasons = []
+    for name in installed:
+        try:
+            api = import_module(f"{_PACKAGE}.api").open_api(name)
+        except EdgeConvNextError as error:  # too old, or its libraries don't load
+            reasons.append(str(error))
+            continue
+        kind = _Classic if name == "tensorrt" else _Rtx
+        found.append(kind(api.version, cuda.open_cuda().facts()))
+    return tuple(found), "; ".join(reasons) or None
+
+
+class _OfGpu:
+    """What both kinds have."""
+
+    flags: tuple[str, ...] = ()
+
+    def __init__(self, version: str, device: Any) -> None:
+        self.version = version
+        self.capability = str(device.compute_capability)
+        self.device = repr(sorted(asdict(device).items()))
+
+
+class _Classic(_OfGpu):
+    runtime = "tensorrt"
+
+    def build(
+        self,
+        graph: BundledGraph,
+        source: Path,
+        output: Path,
+        precision: Precision,
+        timing_cache: Path,
+    ) -> None:
+        tensorrt = import_module(_PACKAGE)
+        config = tensorrt.TensorRtConfig(timing_cache=timing_cache)
+        tensorrt.build_engine(source, output, config, precision)
+
+
+class _Rtx(_OfGpu):
+    runtime = "tensorrt_rtx"
+
+    def build(
+        self,
+        graph: BundledGraph,
+        source: Path,
+        output: Path,
+        precision: Precision,
+        timing_cache: Path,
+    ) -> None:
+        operations = graph.quantized_ops or 0
+        model = OnnxModel(source, precision, graph.form, graph.placement, operations)
+        config = EngineConfig(compute_capabilities=(self.capability,), max_batch=graph.batch or 8)
+        build_rtx_engine(model, config, output)

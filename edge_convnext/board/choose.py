@@ -1,0 +1,72 @@
+"""Which file ships on a board: the same rule as a build's, over everything that ran there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_convnext.artifacts import Precision
+    from edge_convnext.benchmark import BenchmarkResult
+    from edge_convnext.board.entries import Entry
+    from edge_convnext.evaluate import Comparison
+
+__all__ = ["Choice", "choose"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The fastest of the requested precision, and the float it has to beat."""
+
+    wanted: Entry | None
+    best_float: Entry | None
+    unmatched: str | None  # why the two can't be compared
+
+
+def choose(
+    entries: Sequence[Entry],
+    precision: Precision,
+    timings: BenchmarkResult,
+    comparisons: Mapping[str, Comparison],
+    max_drop_pp: float,
+) -> Choice:
+    """Choose by latency at the smallest batch timed, among what keeps the accuracy budget.
+
+    Args:
+        entries: What ran.
+        precision: That the build was asked for.
+        timings: Of the entries.
+        comparisons: With FP32, by name; empty where nothing was evaluated.
+        max_drop_pp: Largest top-1 drop to accept.
+    """
+    batch = min(row.batch for row in timings.rows)
+    latency = {row.artifact: row.latency_ms_p50 for row in timings.rows if row.batch == batch}
+
+    def fastest(of: Sequence[Entry]) -> Entry | None:
+        timed = [entry for entry in of if entry.name in latency]
+        kept = [entry for entry in timed if _keeps(entry, comparisons, max_drop_pp)]
+        return min(kept or timed, key=lambda entry: latency[entry.name], default=None)
+
+    floats = [entry for entry in entries if _is_float(entry, precision)]
+    best_float = fastest(floats)
+    if precision == "fp32":
+        return Choice(best_float, best_float, None)
+    wanted = fastest([entry for entry in entries if entry.candidate.precision == precision])
+    unmatched = None
+    on_gpu = wanted is not None and wanted.on_gpu
+    if on_gpu and not any(entry.on_gpu and entry.name in latency for entry in floats):
+        unmatched = f"No float engine of this GPU was timed, which {precision.upper()} has to beat."
+    return Choice(wanted, best_float, unmatched)
+
+
+def _is_float(entry: Entry, precision: Precision) -> bool:
+    """FP32, and for INT8 FP16 too: on a GPU that is the float anybody would ship."""
+    own = entry.candidate.precision
+    return own == "fp32" or (own == "fp16" and precision == "int8")
+
+
+def _keeps(entry: Entry, comparisons: Mapping[str, Comparison], max_drop_pp: float) -> bool:
+    comparison = comparisons.get(entry.name)
+    return comparison is None or comparison.top1_drop_pp <= max_drop_pp

@@ -1,0 +1,98 @@
+"""Fold boards' reports into the report of the build that their bundles came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.bundle.graphs import published_hashes
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import write_text_atomic
+from edge_convnext.report import BoardRun, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["as_run", "merge_boards"]
+
+
+def merge_boards(
+    build_dir: Path, reports: Sequence[Path], say: Callable[[str], None] = lambda _: None
+) -> Report:
+    """Write boards' results into a build's `report.json` and `report.md`.
+
+    Of one board, told by its environment's fingerprint, the latest report counts. Merging the
+    same report again changes nothing.
+
+    Args:
+        build_dir: Of the build.
+        reports: What `bench BUNDLE` wrote: `report.json`, or its folder.
+        say: Told of reports that were not taken, a board's clock may be wrong.
+
+    Returns:
+        The build's report with `boards`.
+
+    Raises:
+        ArtifactError: A report is not of a board, or of another build; nothing is written then.
+    """
+    from edge_convnext.markdown import to_markdown
+    from edge_convnext.publish import REPORT
+
+    path = build_dir / REPORT
+    build = Report.read(path)
+    if build.board is not None:
+        raise ArtifactError(f"{path}: is a board's report; name the build's folder first")
+    runs = {run.environment.fingerprint: run for run in build.boards}
+    for one in reports:
+        run = _read_run(one / REPORT if one.is_dir() else one, build)
+        known = runs.get(run.environment.fingerprint)
+        if known is None or run.created > known.created:
+            runs[run.environment.fingerprint] = run
+        elif run != known:
+            say(
+                f"{one}: made {run.created:%Y-%m-%d %H:%M}, before the report of the same board "
+                f"that is merged ({known.created:%Y-%m-%d %H:%M}); left out"
+            )
+    boards = tuple(runs[fingerprint] for fingerprint in sorted(runs))
+    merged = build.model_copy(update={"boards": boards})
+    if merged != build:
+        write_text_atomic(build_dir / "report.md", to_markdown(merged))
+        merged.write(path)
+    return merged
+
+
+def _read_run(path: Path, build: Report) -> BoardRun:
+    report = Report.read(path)
+    board = report.board
+    if board is None:
+        raise ArtifactError(
+            f"{path}: is not a board's report; pass one that `edge-convnext bench BUNDLE` wrote"
+        )
+    published = published_hashes(build)
+    foreign = [graph for graph in board.graphs if published.get(graph.path) != graph.sha256]
+    if foreign or report.model.weights.sha256 != build.model.weights.sha256:
+        what = foreign[0].path if foreign else "the weights"
+        raise ArtifactError(
+            f"{path}: is of another build ({what} differs); bundle this build and run it again"
+        )
+    return as_run(report)
+
+
+def as_run(report: Report) -> BoardRun:
+    """A board's report as a build's report carries it.
+
+    Raises:
+        ValueError: It is not a board's.
+    """
+    if report.board is None:
+        raise ValueError("not a board's report")
+    return BoardRun(
+        created=report.created,
+        environment=report.environment,
+        board=report.board,
+        accuracy=report.accuracy,
+        benchmark=report.benchmark,
+        verdict=report.verdict,
+        outputs=report.outputs,
+        notes=report.notes,
+    )

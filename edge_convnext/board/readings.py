@@ -1,0 +1,154 @@
+"""Mode, clocks, temperatures and power of the board, where it tells them.
+
+`edge_convnext.jetson` reads them on a Jetson. Elsewhere, and where a board hides them, a reason
+stands in the figures' place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from edge_convnext.targets.board import Board, find_board
+
+__all__ = ["NoReadings", "PowerFigures", "Readings", "find_readings"]
+
+_IDLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class PowerFigures:
+    """Mean power over one stretch of work."""
+
+    mean_w: float
+    idle_w: float | None
+    samples: int
+    scope: str  # which rails
+    source: str
+
+
+class Meter(Protocol):
+    """Reads power from `start` to `stop`."""
+
+    def start(self) -> None:
+        """Begin to read."""
+        ...
+
+    def stop(self) -> PowerFigures | None:
+        """End; None where too little was read."""
+        ...
+
+
+class Readings(Protocol):
+    """What a board tells of itself."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is read; None where something is."""
+        ...
+
+    def state(self) -> dict[str, Any] | None:
+        """Mode, clocks, temperatures and throttling as plain values."""
+        ...
+
+    def differences(self) -> tuple[str, ...]:
+        """What of the first `state` and the last a reader of the timings has to know."""
+        ...
+
+    def meter(self) -> Meter | None:
+        """A power meter; None where the board has none."""
+        ...
+
+    def locked_clocks(self) -> AbstractContextManager[object]:
+        """Hold all clocks at their maximum, and restore them after.
+
+        Raises:
+            EdgeConvNextError: They can't be locked.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class NoReadings:
+    """A machine that tells nothing."""
+
+    reason: str | None = "not a Jetson"
+
+    def state(self) -> dict[str, Any] | None:
+        """Nothing."""
+        return None
+
+    def differences(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def meter(self) -> Meter | None:
+        """None."""
+        return None
+
+    def locked_clocks(self) -> AbstractContextManager[object]:
+        """Do nothing: there is nothing to lock."""
+        return contextlib.nullcontext()
+
+
+def find_readings() -> Readings:
+    """The readings of the machine this runs on."""
+    board = find_board()
+    if board is None:
+        return NoReadings()
+    if find_spec("edge_convnext.jetson") is None:
+        return NoReadings("this version reads no Jetson's mode, clocks or power")
+    return _Jetson(board)
+
+
+class _Jetson:
+    """`edge_convnext.jetson` on the board this runs on."""
+
+    reason: str | None = None
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._states: list[Any] = []
+
+    def state(self) -> dict[str, Any] | None:
+        self._states.append(import_module("edge_convnext.jetson.state").read_state())
+        text = json.dumps(asdict(self._states[-1]))
+        plain: dict[str, Any] = json.loads(text)  # lists for tuples, as in a report
+        return plain
+
+    def differences(self) -> tuple[str, ...]:
+        compare = import_module("edge_convnext.jetson.state").compare_states
+        return tuple(compare(self._states[0], self._states[-1]))
+
+    def meter(self) -> Meter | None:
+        meter = import_module("edge_convnext.jetson.power").PowerMeter(self._board)
+        return _JetsonMeter(meter) if meter.can_read else None
+
+    def locked_clocks(self) -> AbstractContextManager[object]:
+        lock: AbstractContextManager[object] = import_module(
+            "edge_convnext.jetson.clocks"
+        ).locked_clocks()
+        return lock
+
+
+class _JetsonMeter:
+    """Takes the idle power before each stretch of work: it drifts with temperature."""
+
+    def __init__(self, meter: Any) -> None:
+        self._meter = meter
+
+    def start(self) -> None:
+        self._meter.measure_idle(_IDLE_S)
+        self._meter.start()
+
+    def stop(self) -> PowerFigures | None:
+        reading = self._meter.stop()
+        if reading.mean_w is None:
+            return None
+        scope = f"{reading.power_scope}{' (unverified)' if reading.unverified else ''}"
+        return PowerFigures(reading.mean_w, reading.idle_w, reading.samples, scope, reading.source)

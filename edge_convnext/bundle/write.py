@@ -1,0 +1,187 @@
+"""Write a bundle: everything is hashed as it is written, and the file appears whole or not at all.
+
+Equal input gives equal bytes: members are stored as they are, in one order, with one time stamp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from edge_convnext import __version__
+from edge_convnext.artifacts import Preprocess
+from edge_convnext.bundle.evaluation import find_images, read_reference
+from edge_convnext.bundle.graphs import FoundGraph, find_candidates
+from edge_convnext.bundle.manifest import (
+    IMAGES,
+    MANIFEST,
+    PREDICTIONS,
+    RECIPE,
+    REPORT,
+    TENSORS,
+    EvaluationEntry,
+    EvaluationKind,
+    Manifest,
+    Member,
+    PreprocessEntry,
+)
+from edge_convnext.data import iter_pixels
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import atomic_path
+from edge_convnext.progress import Track, untracked
+from edge_convnext.recipe import make_recipe
+from edge_convnext.report import Report
+
+if TYPE_CHECKING:
+    from edge_convnext.data import Sample
+
+__all__ = ["write_bundle"]
+
+_BLOCK = 1 << 20
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
+_MODE = stat.S_IFREG | 0o644
+
+
+@dataclass
+class _Writer:
+    """A zip that remembers the hash of each member."""
+
+    archive: zipfile.ZipFile
+    members: list[Member] = field(default_factory=list)
+
+    def add(self, name: str, pieces: Iterable[bytes]) -> Member:
+        """Store one member."""
+        digest, size = hashlib.sha256(), 0
+        info = zipfile.ZipInfo(name, _NO_TIME)
+        info.external_attr = _MODE << 16
+        info.create_system = 3  # Unix, wherever this runs: the bytes shall not tell
+        with self.archive.open(info, "w", force_zip64=True) as file:
+            for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                file.write(piece)
+        member = Member(name=name, sha256=digest.hexdigest(), bytes=size)
+        self.members.append(member)
+        return member
+
+    def add_file(self, name: str, path: Path, sha256: str) -> None:
+        """Store a file that was hashed before."""
+        if self.add(name, _blocks(path)).sha256 != sha256:
+            raise ArtifactError(f"{path}: changed while it was read; bundle again")
+
+
+def write_bundle(
+    build_dir: Path,
+    output: Path,
+    evaluation: EvaluationKind = "images",
+    data: Path | None = None,
+    track: Track = untracked,
+) -> Manifest:
+    """Bundle a finished build for a board.
+
+    Args:
+        build_dir: What `edge-convnext build` wrote.
+        output: The bundle, by custom `*.ecb`.
+        evaluation: `images`: the image files as they are. `tensors`: uint8 pixels as they are
+            before normalisation, so the board sees exactly the desk's input, whatever decodes
+            and resizes there. `none`: the board measures speed alone.
+        data: Where the build's data is now; None: where its recipe says.
+        track: Shows the images.
+
+    Returns:
+        The manifest; without an evaluation where the build had none.
+
+    Raises:
+        ArtifactError: No finished build, or its files are not those of its report.
+        DataError: The evaluation images are gone or changed.
+    """
+    path = build_dir / REPORT
+    report = Report.read(path)
+    recipe = make_recipe(report.recipe, str(path))
+    graphs = find_candidates(build_dir, report)
+    preprocess = Preprocess.from_json(report.recipe["preprocess"])  # type: ignore[arg-type]
+    predictions = build_dir / PREDICTIONS.rpartition("/")[2]
+    wanted = evaluation if report.accuracy is not None else "none"
+    with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
+        writer = _Writer(archive)
+        writer.add(REPORT, _blocks(path))
+        text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True)
+        writer.add(RECIPE, [text.encode()])
+        for graph in graphs:
+            writer.add_file(graph.entry.file, graph.path, graph.sha256)
+        entry = None
+        if wanted != "none":
+            classes = report.model.classes
+            reference = read_reference(predictions, classes, report.model.num_classes)
+            writer.add(PREDICTIONS, _blocks(predictions))
+            with find_images(recipe, reference, classes, data, track) as samples:
+                shown = _once_each(samples) if wanted == "images" else samples
+                tracked = track(shown, "bundling images", len(shown))
+                if wanted == "images":
+                    _add_images(writer, tracked)
+                else:
+                    channels = report.model.in_channels
+                    writer.add(TENSORS, _tensor_pieces(tracked, len(samples), preprocess, channels))
+            entry = EvaluationEntry(kind=wanted, n_images=len(reference.labels))
+        manifest = _describe(report, preprocess, graphs, entry, writer.members)
+        content = manifest.model_dump(mode="json", by_alias=True)
+        writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
+    return manifest
+
+
+def _describe(
+    report: Report,
+    preprocess: Preprocess,
+    graphs: tuple[FoundGraph, ...],
+    evaluation: EvaluationEntry | None,
+    members: list[Member],
+) -> Manifest:
+    return Manifest(
+        edge_convnext=__version__,
+        model=report.model,
+        preprocess=PreprocessEntry(**asdict(preprocess)),
+        graphs=tuple(graph.entry for graph in graphs),
+        evaluation=evaluation,
+        members=tuple(members),
+    )
+
+
+def _once_each(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    return tuple({sample.sha256: sample for sample in samples}.values())
+
+
+def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
+    """Image files under neutral names: where they lay at the desk is nobody's business."""
+    for index, sample in enumerate(samples):
+        name = f"{IMAGES}/{index:06d}{sample.path.suffix.lower()}"
+        writer.add_file(name, sample.path, sample.sha256)
+
+
+def _tensor_pieces(
+    samples: Iterable[Sample], count: int, preprocess: Preprocess, channels: int
+) -> Iterator[bytes]:
+    """A `.npy` of uint8[N, H, W, 3], or uint8[N, H, W], image by image."""
+    side = preprocess.image_size
+    shape = (count, side, side, 3) if channels == 3 else (count, side, side)
+    header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    start = io.BytesIO()
+    np.lib.format.write_array_header_1_0(start, header)
+    yield start.getvalue()
+    for image in iter_pixels(samples, preprocess, channels):
+        yield image.tobytes()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -1,0 +1,141 @@
+"""Options and output of what runs on other machines over SSH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_convnext.cli.console import note, print_json, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.remote import HostResult, RemoteSettings
+    from edge_convnext.report import Report
+
+__all__ = [
+    "REMOTE_COMMAND",
+    "HostOption",
+    "KeepFlag",
+    "RemoteCommandOption",
+    "SshOption",
+    "bench_over_ssh",
+    "measure_build",
+    "remote_settings",
+]
+
+REMOTE_COMMAND = "edge-convnext"
+_PANEL = "Over SSH"
+
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="user@board, or an alias of ~/.ssh/config; repeatable.", rich_help_panel=_PANEL
+    ),
+]
+SshOption = Annotated[
+    list[str] | None,
+    typer.Option(help="As after ssh -o, such as Port=2222; repeatable.", rich_help_panel=_PANEL),
+]
+RemoteCommandOption = Annotated[
+    str,
+    typer.Option(
+        help="How edge-convnext is called there, such as venv/bin/edge-convnext.",
+        rich_help_panel=_PANEL,
+    ),
+]
+KeepFlag = Annotated[
+    bool,
+    typer.Option(
+        "--keep",
+        help="Leave the bundle and its engines on the board, in ~/.cache/edge-convnext-remote.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def remote_settings(
+    ssh_options: list[str] | None, command: str, keep: bool, words: Sequence[str]
+) -> RemoteSettings:
+    """The flags as one value; `words` are `bench`'s own, for the board."""
+    from edge_convnext.remote import RemoteSettings
+
+    return RemoteSettings(tuple(ssh_options or ()), command, tuple(words), keep)
+
+
+def bench_over_ssh(
+    bundle: Path,
+    hosts: Sequence[str],
+    out: Path | None,
+    settings: RemoteSettings,
+    json: bool,
+    quiet: bool,
+) -> list[HostResult]:
+    """Bench on every host and print one table; exits 3 if a host failed, 1 for a requirement."""
+    from edge_convnext.remote import bench_on_hosts
+
+    silent = quiet or json
+    folder = out or Path("board") / bundle.stem
+    results = bench_on_hosts(bundle, hosts, folder, settings, lambda text: note(text, silent))
+    if json:
+        print_json(
+            {
+                one.host: one.report.model_dump(mode="json", by_alias=True)
+                if one.report
+                else {"error": one.error}
+                for one in results
+            }
+        )
+    else:
+        _print(results)
+    failed = [one for one in results if one.error is not None]
+    for one in failed:
+        note(f"error: {one.error}")
+    if failed:
+        raise typer.Exit(3)
+    if not all(one.report.verdict.passed for one in results if one.report):
+        raise typer.Exit(1)
+    return results
+
+
+def measure_build(
+    report: Report, hosts: Sequence[str], settings: RemoteSettings, silent: bool
+) -> tuple[Report, list[str]]:
+    """Bundle a finished build, bench it on every host, and merge what comes back.
+
+    The bundle stays in the build's folder: `bench BUNDLE --host` goes on from a lost line.
+
+    Returns:
+        The build's report with the boards that were measured, and the errors of the others.
+    """
+    from edge_convnext.board.merge import merge_boards
+    from edge_convnext.bundle.write import write_bundle
+    from edge_convnext.remote import bench_on_hosts
+
+    folder = Path(report.folder)
+    bundle = folder / f"{folder.resolve().name}.ecb"
+    with progress(silent) as track:
+        write_bundle(folder, bundle, track=track)
+    results = bench_on_hosts(
+        bundle, hosts, folder / "boards", settings, lambda text: note(text, silent)
+    )
+    done = [one.folder for one in results if one.report is not None]
+    errors = [one.error for one in results if one.error is not None]
+    return (merge_boards(folder, done) if done else report), errors
+
+
+def _print(results: Sequence[HostResult]) -> None:
+    from rich.console import Console
+
+    from edge_convnext.board.merge import as_run
+    from edge_convnext.render_boards import print_boards
+
+    done = [(one, one.report) for one in results if one.report is not None]
+    if not done:
+        return
+    runs = [as_run(report) for _, report in done]
+    print_boards(runs, Console(), [one.host for one, _ in done])
+    for one, _ in done:
+        typer.echo(f"{one.host}: {one.folder / 'report.md'}")

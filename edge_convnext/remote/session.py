@@ -1,0 +1,299 @@
+"""One bench on one board, from copying the bundle to fetching the report.
+
+Everything on the board lies in one folder, named by the bundle and the options, so the same
+command finds what an earlier one left: a part of the bundle, a bench that still runs, or one that
+is done. The bench is detached there and writes a log; a lost line only means to look again.
+
+    bundle.part, bundle.ecb    the copy, and the copy when it is whole
+    log, console, pid, code    of the bench: stderr, stdout, process, exit code once it ended
+    out/                       what the bench writes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from edge_convnext import __version__
+from edge_convnext.errors import ArtifactError, RemoteError
+from edge_convnext.files import atomic_path, sha256_file
+from edge_convnext.remote import scripts
+from edge_convnext.remote.ssh import ConnectionLostError, Host, quote, shorten
+from edge_convnext.report import FileReport, Report
+from edge_convnext.summary import plain
+
+__all__ = ["Session"]
+
+CHUNK_BYTES = 1 << 18
+FIRST_WAIT_S = 1.0  # before another try on a lost line; doubled each time
+_LONGEST_WAIT_S = 30.0
+_SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
+_MAX_REPORT = 256 << 20  # bytes
+_FINISHED = (0, 1)  # 1: the verdict is not the required one
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """How to run one bundle on one board."""
+
+    host: Host
+    bundle: Path
+    arguments: tuple[str, ...]  # of `bench`, after the bundle and `-o`
+    command: str = "edge-convnext"  # on the board; shell words
+    keep: bool = False
+    give_up_s: float = 600.0  # without a line
+    say: Say = lambda _: None
+
+    def check(self) -> str:
+        """Look whether the board has this package, and not an older one.
+
+        Returns:
+            A name for the board.
+
+        Raises:
+            RemoteError: It can't be reached, or has no edge-convnext that can bench a bundle.
+        """
+        answer = self.host.run(scripts.doctor(self.command))
+        install = f"pip install 'edge-convnext=={__version__}'"
+        try:
+            seen: dict[str, Any] = json.loads(scripts.between_marks(answer.text))
+            version = str(seen["edge_convnext"])
+            gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
+            board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            said = shorten(answer.errors)
+            raise RemoteError(
+                f"{self.host.name}: no edge-convnext answers there ({said or 'no output'}); on the "
+                f"board: {install}, or name it with --remote-command"
+            ) from error
+        if _number(version) < _number(__version__):
+            raise RemoteError(
+                f"{self.host.name}: has edge-convnext {version}, this is {__version__}; on the "
+                f"board: {install}"
+            )
+        return board
+
+    def run(self, out: Path) -> Report:
+        """Copy, bench, fetch, and leave nothing behind.
+
+        Args:
+            out: Where the report and the files that ship go.
+
+        Raises:
+            RemoteError: In one line what failed. What is on the board stays there, and the same
+                call goes on from it.
+        """
+        board = self.check()  # the first contact fails at once
+        self.say(f"reached {board}")
+        sha256 = sha256_file(self.bundle)
+        folder = self._patiently(lambda: self._prepare(sha256))
+        self._patiently(lambda: self._copy(folder, sha256))
+        self._bench(folder)
+        report = self._patiently(lambda: self._fetch(folder, out))
+        if not self.keep:
+            self._patiently(lambda: self._do(scripts.remove(folder)))
+        return report
+
+    def _prepare(self, sha256: str) -> str:
+        text = json.dumps([sha256, self.arguments, self.command])
+        name = hashlib.sha256(text.encode()).hexdigest()[:24]
+        return self._do(scripts.prepare(name)).strip()
+
+    def _copy(self, folder: str, sha256: str) -> None:
+        """Send what is not there yet."""
+        size = self.bundle.stat().st_size
+        state = dict(
+            line.partition("=")[::2] for line in self._do(scripts.look(folder)).splitlines()
+        )
+        if state.get("whole") == "1":
+            return
+        have = int(state.get("have", 0))
+        kib = state.get("free_kib", "")
+        free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df tells nothing
+        if have > size or (have and state.get("sha256") != _prefix_sha256(self.bundle, have)):
+            have = 0  # of another file, or damaged: from the start
+        needed = (size - have) + size + _SPARE_BYTES
+        if free is not None and free < needed:
+            raise RemoteError(
+                f"{self.host.name}: its disk is full: {free / 1e6:.0f} MB free where "
+                f"{needed / 1e6:.0f} MB are needed, in {folder}"
+            )
+        done = have
+        told = 0.0
+
+        def sent(count: int) -> None:
+            nonlocal done, told
+            done += count
+            if time.monotonic() - told > 2.0 or done == size:
+                told = time.monotonic()
+                self.say(f"copied {done / 1e6:.1f} of {size / 1e6:.1f} MB")
+
+        answer = self.host.send(scripts.receive(folder, have), _read_from(self.bundle, have), sent)
+        self._require(answer.code, answer.errors, "copying the bundle")
+        answer = self.host.run(scripts.seal(folder, sha256))
+        if answer.code != 0:
+            raise ConnectionLostError(f"{self.host.name}: the copy came out damaged")
+
+    def _bench(self, folder: str) -> None:
+        """Start the bench unless it runs or is done, and relay its log to the end."""
+        started = self._patiently(lambda: self._do(scripts.start(folder, self._remote_line())))
+        self.say(
+            {"running": "the bench is still running", "done": "the bench was done"}.get(
+                started.strip(), "the bench has started"
+            )
+        )
+        relay = _Relay(self.say)
+        self._patiently(lambda: self._follow(folder, relay), relay.is_new)
+        answer = self._patiently(lambda: self._do(scripts.exit_code(folder))).strip()
+        if not answer:
+            raise RemoteError(
+                f"{self.host.name}: the bench ended without a word (a restart, or no memory?); "
+                "run the same command again to go on"
+            )
+        if int(answer) not in _FINISHED:
+            why = relay.last.removeprefix("error: ") or f"exit code {answer}"
+            raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
+
+    def _remote_line(self) -> str:
+        words = ("bench", "bundle.ecb", "-o", "out", *self.arguments)
+        return f"{self.command} {' '.join(quote(word) for word in words)}"
+
+    def _follow(self, folder: str, relay: _Relay) -> None:
+        for piece in self.host.stream(scripts.follow(folder, relay.received)):
+            relay.add(piece)
+
+    def _fetch(self, folder: str, out: Path) -> Report:
+        """Bring the report and every file it answers for."""
+        out.mkdir(parents=True, exist_ok=True)
+        report_path = out / "report.json"
+        with atomic_path(report_path) as scratch:
+            self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
+            report = Report.read(scratch)
+            if report.board is None:
+                raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
+            for file in _files_of(report):
+                self._fetch_file(f"{folder}/out/{file.path}", out / file.path, file)
+            with atomic_path(out / "report.md") as text:
+                self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
+        return report
+
+    def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:
+        if target.is_file() and sha256_file(target) == file.sha256:
+            return
+        with atomic_path(target) as scratch:
+            self._receive(source, scratch, file.bytes)
+            if sha256_file(scratch) != file.sha256:
+                raise ConnectionLostError(f"{self.host.name}: {file.path} came out damaged")
+
+    def _receive(self, source: str, target: Path, limit: int) -> None:
+        size = 0
+        with target.open("wb") as file:
+            for piece in self.host.stream(f"exec cat {quote(source)}"):
+                size += len(piece)
+                if size > limit:
+                    raise RemoteError(f"{self.host.name}: {source} is larger than it states")
+                file.write(piece)
+
+    def _do(self, script: str) -> str:
+        answer = self.host.run(script)
+        self._require(answer.code, answer.errors, "a command")
+        return answer.text
+
+    def _require(self, code: int, errors: str, what: str) -> None:
+        if code != 0:
+            said = shorten(errors) or f"exit code {code}"
+            raise RemoteError(f"{self.host.name}: {what} failed there: {said}")
+
+    def _patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:
+        """Do it until the line holds, or has been down for too long.
+
+        Args:
+            do: Picks up where it was cut.
+            advanced: Whether it came further since it was last asked.
+        """
+        wait, since = FIRST_WAIT_S, None
+        while True:
+            try:
+                return do()
+            except ConnectionLostError as error:
+                now = time.monotonic()
+                if since is None or advanced():
+                    wait, since = FIRST_WAIT_S, now
+                if now - since + wait > self.give_up_s:
+                    raise RemoteError(
+                        f"{error}; what runs on the board goes on: run the same command again "
+                        "to pick it up"
+                    ) from error
+                self.say(f"{error}; trying again in {wait:.0f} s")
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+class _Relay:
+    """Bytes of the log in, whole lines out."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._rest = b""
+        self._asked_at = 0
+        self.received = 0
+        self.last = ""
+
+    def add(self, piece: bytes) -> None:
+        """Take what came."""
+        self.received += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            text = plain(line.decode("utf-8", errors="replace")).strip()
+            if text:
+                self.last = text
+                self._say(text)
+
+    def is_new(self) -> bool:
+        """Whether anything came since this was last asked."""
+        before, self._asked_at = self._asked_at, self.received
+        return self.received > before
+
+
+def _files_of(report: Report) -> list[FileReport]:
+    """What ships, and every engine; names that leave the folder are refused."""
+    engines = [
+        variant.artifact
+        for variant in report.stage("engine").variants
+        if variant.artifact is not None
+    ]
+    files = [*report.outputs, *engines]
+    for file in files:
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts or "\\" in file.path:
+            raise ArtifactError(f"a board's report names {file.path!r}, which is no file of it")
+    return files
+
+
+def _number(version: str) -> tuple[int, ...]:
+    digits = [part for part in version.replace("+", ".").split(".")[:3] if part.isdigit()]
+    return tuple(int(part) for part in digits)
+
+
+def _prefix_sha256(path: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (block := file.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()
+
+
+def _read_from(path: Path, offset: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while block := file.read(CHUNK_BYTES):
+            yield block

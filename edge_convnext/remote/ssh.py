@@ -1,0 +1,192 @@
+"""Run a script on a board with the OpenSSH client, and tell a lost line from a real error."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from edge_convnext.errors import RemoteError
+from edge_convnext.summary import plain
+
+__all__ = ["Answer", "ConnectionLostError", "Host", "quote"]
+
+_CLIENT = "ssh"
+_LOST = 255  # ssh's own exit code for everything that is not the command's
+# Never a prompt: nobody may be there to answer, and several hosts would ask at once.
+_ALWAYS = ("BatchMode=yes",)
+# A line that is dead is noticed in a quarter of a minute. The user's options come before these,
+# and of two the client takes the first.
+_USUAL = ("ConnectTimeout=15", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR")
+_NAME = re.compile(r"[^\s-]\S*")
+_TIMEOUT_S = 120.0
+_SHOWN_CHARS = 300
+
+quote = shlex.quote
+
+
+class ConnectionLostError(RemoteError):
+    """The line is down or the board does not answer: another try may do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script on the board wrote, and its exit code."""
+
+    code: int
+    output: bytes
+    errors: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.output.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A board as ssh knows it."""
+
+    name: str  # "user@board", or an alias of the user's configuration
+    options: tuple[str, ...] = ()  # as after `ssh -o`
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise RemoteError(f"{self.name!r} is no host; pass --host user@board")
+
+    def run(self, script: str, *, timeout_s: float = _TIMEOUT_S) -> Answer:
+        """Run a POSIX shell script to its end.
+
+        Raises:
+            RemoteError: No ssh client, an unknown host key, or the login was refused.
+            ConnectionLostError: The board can't be reached, or stopped answering.
+        """
+        try:
+            done = subprocess.run(
+                self._command(script),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ConnectionLostError(f"{self.name}: no answer in {timeout_s:.0f} s") from error
+        errors = done.stderr.decode("utf-8", errors="replace")
+        if done.returncode == _LOST:
+            raise self._explain(errors)
+        return Answer(done.returncode, done.stdout, errors)
+
+    def send(self, script: str, pieces: Iterator[bytes], sent: Callable[[int], None]) -> Answer:
+        """Run a script that reads `pieces` from its standard input.
+
+        Args:
+            script: Ends when its input does.
+            pieces: What to send.
+            sent: Told of the bytes of each piece.
+
+        Raises:
+            RemoteError: See `run`.
+            ConnectionLostError: See `run`.
+        """
+        process = subprocess.Popen(
+            self._command(script),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stdin is not None  # it is a pipe
+            try:
+                for piece in pieces:
+                    process.stdin.write(piece)
+                    process.stdin.flush()
+                    sent(len(piece))
+                process.stdin.close()
+            except OSError:  # the other side is gone; its exit code says why
+                if not _ended(process):
+                    process.kill()
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            process.stdin = None  # `communicate` would flush what nobody reads
+            output, errors = process.communicate()
+        text = errors.decode("utf-8", errors="replace")
+        if process.returncode in (_LOST, -9):
+            raise self._explain(text)
+        return Answer(process.returncode, output, text)
+
+    def stream(self, script: str) -> Iterator[bytes]:
+        """Run a script and yield its output as it comes.
+
+        Raises:
+            RemoteError: See `run`, or the script failed.
+            ConnectionLostError: See `run`.
+        """
+        process = subprocess.Popen(
+            self._command(script),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None  # it is a pipe
+            assert process.stderr is not None
+            while piece := _read_some(process.stdout):
+                yield piece
+            errors = process.stderr.read().decode("utf-8", errors="replace")
+            code = process.wait()
+        finally:
+            process.kill()
+            process.communicate()
+        if code == _LOST:
+            raise self._explain(errors)
+        if code != 0:
+            raise RemoteError(f"{self.name}: {shorten(errors) or f'exit code {code}'}")
+
+    def _command(self, script: str) -> list[str]:
+        if shutil.which(_CLIENT) is None:
+            raise RemoteError("no ssh here: install the OpenSSH client")
+        options = [word for option in (*_ALWAYS, *self.options, *_USUAL) for word in ("-o", option)]
+        # Whatever the login shell there is, the script is for a POSIX one.
+        return [_CLIENT, "-T", *options, "--", self.name, f"exec sh -c {quote(script)}"]
+
+    def _explain(self, errors: str) -> RemoteError:
+        said = shorten(errors)
+        if "Host key verification failed" in errors or "IDENTIFICATION HAS CHANGED" in errors:
+            return RemoteError(
+                f"{self.name}: its host key is not the known one; if the board is new or was "
+                f"installed again, check and accept it with: ssh {self.name} (an old key goes "
+                "with ssh-keygen -R)"
+            )
+        if "Permission denied" in errors or "Too many authentication failures" in errors:
+            return RemoteError(
+                f"{self.name}: the login was refused ({said}); it must work without a password: "
+                f"ssh-copy-id {self.name}"
+            )
+        if "Bad configuration option" in errors or "Could not resolve hostname" in errors:
+            return RemoteError(f"{self.name}: {said}; check --host and --ssh-option")
+        return ConnectionLostError(f"{self.name}: {said or 'the connection was lost'}")
+
+
+def shorten(text: str) -> str:
+    """The last line with something on it, for a message."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return plain(lines[-1])[:_SHOWN_CHARS] if lines else ""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the client ends by itself shortly: it knows why, a kill would hide it."""
+    try:
+        process.wait(timeout=10.0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _read_some(file: IO[bytes]) -> bytes:
+    """What is there, at least a byte; empty at the end."""
+    return file.read1(1 << 16) if hasattr(file, "read1") else file.read(1 << 16)

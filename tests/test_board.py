@@ -1,0 +1,566 @@
+"""Bundles, what a board makes of them, and the way back into the build's report."""
+
+import contextlib
+import io
+import json
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
+from builds import run_command
+
+from edge_convnext.benchmark import BenchmarkResult, Candidate
+from edge_convnext.board import BoardSettings, bench, bench_bundle
+from edge_convnext.board.choose import choose
+from edge_convnext.board.engines import build_engines, graphs_for
+from edge_convnext.board.entries import Entry
+from edge_convnext.board.merge import merge_boards
+from edge_convnext.board.readings import NoReadings, PowerFigures
+from edge_convnext.bundle import open_bundle
+from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check_name
+from edge_convnext.bundle.write import write_bundle
+from edge_convnext.errors import ArtifactError, DataError, EngineBuildError
+from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.report import Report
+
+N = PER_CLASS * len(CLASSES)
+ORT = BoardSettings(runtimes=("onnxruntime",), rounds=6)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("board")
+    bundle_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(root):
+    """One bench of the bundle: its report and folder."""
+    return bench_bundle(root / "tiny.ecb", root / "b1", ORT), root / "b1"
+
+
+def repack(source, target, change=None, add=(), infos=None):
+    """Write a bundle again with members changed, and no other care."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for info in old.infolist():
+            data = old.read(info)
+            if change and info.filename in change:
+                data = change[info.filename](data)
+            if data is not None:
+                new.writestr(infos(info) if infos else info, data)
+        for info, data in add:
+            new.writestr(info, data)
+    return target
+
+
+def edit_manifest(**changes):
+    def edit(data):
+        return json.dumps({**json.loads(data), **changes}).encode()
+
+    return {MANIFEST: edit}
+
+
+def test_equal_builds_give_equal_bytes_and_a_bundle_opens_to_what_was_put_in(root, tmp_path):
+    again = tmp_path / "again.ecb"
+    write_bundle(root / "build", again)
+    assert again.read_bytes() == (root / "tiny.ecb").read_bytes()
+    unpacked = open_bundle(again).unpack(tmp_path / "out")
+    assert unpacked.report == Report.read(root / "build" / "report.json")
+    assert [graph.name for graph in unpacked.manifest.graphs] == [
+        "model.fp32.onnx",
+        "model.int8.onnx",
+    ]
+    for graph in unpacked.manifest.graphs:
+        original = root / "build" / graph.name
+        assert sha256_file(unpacked.graph_path(graph)) == sha256_file(original)
+    assert len(unpacked.evaluation()) == N
+    # What is there is kept, what was damaged is written again.
+    victim = unpacked.graph_path(unpacked.manifest.graphs[0])
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    open_bundle(again).unpack(tmp_path / "out")
+    assert sha256_file(victim) == sha256_file(root / "build" / "model.fp32.onnx")
+
+
+def test_pixels_and_files_are_the_same_input(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    as_tensors = open_bundle(tmp_path / "t.ecb").unpack(tmp_path / "t").evaluation()
+    as_images = open_bundle(root / "tiny.ecb").unpack(tmp_path / "i").evaluation()
+    assert as_tensors.pixels.dtype == np.uint8
+    for left, right in zip(as_tensors.batches(4), as_images.batches(4), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert as_tensors.reference.sha256s == as_images.reference.sha256s
+
+
+def test_a_bundle_without_images_gets_a_speed_and_no_verdict(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "none.ecb", "none")
+    report = bench_bundle(tmp_path / "none.ecb", tmp_path / "out", ORT)
+    assert report.accuracy is None
+    assert report.benchmark is not None
+    assert report.stage("evaluate").status == "not_run"
+    assert report.verdict.ship in ("undecided", "fp32")  # where INT8 is slower, speed settles it
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.json", "/etc/x.json", "a/../x.json", "a//x.json", ".x.json", "a\\x.json", "x.py",
+     "x.sh", "x.pkl", "x", "a" * 300 + ".json"],
+)  # fmt: skip
+def test_names_that_leave_the_folder_or_run_are_refused(name):
+    with pytest.raises(ValueError, match="is no "):
+        check_name(name)
+
+
+def special(mode):
+    info = zipfile.ZipInfo("models/x.onnx")
+    info.external_attr = mode << 16
+    return info
+
+
+def deflated(info):
+    other = zipfile.ZipInfo(info.filename)
+    other.compress_type = zipfile.ZIP_DEFLATED
+    return other
+
+
+def escape(data):
+    fields = json.loads(data)
+    fields["members"][0]["name"] = "../../escape.json"
+    return json.dumps(fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"change": {"recipe.yaml": lambda data: data[:-1]}}, "not as the manifest says"),
+        ({"change": {MANIFEST: lambda _: None}}, "not a bundle"),
+        ({"change": {MANIFEST: lambda _: b"\xff{"}}, "not JSON"),
+        ({"change": {MANIFEST: lambda _: b"[" * 100_000}}, "not JSON"),
+        ({"change": edit_manifest(schema="edge-convnext/bundle/9")}, "edge-convnext/bundle/9"),
+        ({"change": edit_manifest(further=1)}, "bad manifest"),
+        ({"change": edit_manifest(members=[])}, "bad manifest"),
+        ({"change": {MANIFEST: escape}}, "no name of a bundle's member"),
+        ({"add": [(zipfile.ZipInfo("extra.json"), b"{}")]}, "'extra.json'"),
+        ({"add": [(special(stat.S_IFLNK | 0o777), b"/etc/passwd")]}, "plain file"),
+        ({"add": [(special(stat.S_IFREG | 0o755), b"#!")]}, "plain file"),
+        ({"infos": deflated}, "plain file"),
+    ],
+)  # fmt: skip
+def test_a_bundle_that_is_not_one_is_refused_and_nothing_is_unpacked(
+    root, tmp_path, options, reason
+):
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", **options)
+    with pytest.raises(ArtifactError, match=reason) as caught:
+        bench_bundle(bad, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flipped_byte_is_found_where_it_lies(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    bad = tmp_path / "bad.ecb"
+    bad.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx.*damaged"):
+        open_bundle(bad).unpack(tmp_path / "out")
+    assert not (tmp_path / "out" / "models" / "model.int8.onnx").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
+def test_a_bundle_cut_short_is_refused(root, tmp_path, kept):
+    whole = (root / "tiny.ecb").read_bytes()
+    cut = tmp_path / "cut.ecb"
+    cut.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
+    with pytest.raises(ArtifactError, match="not a whole bundle"):
+        open_bundle(cut)
+
+
+def test_an_array_with_a_pickle_in_it_is_not_loaded(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([print], dtype=object), allow_pickle=True)
+    pickled = buffer.getvalue()
+
+    def swap(data):
+        fields = json.loads(data)
+        for member in fields["members"]:
+            if member["name"] == TENSORS:
+                member.update(sha256=sha256_bytes(pickled), bytes=len(pickled))
+        return json.dumps(fields).encode()
+
+    bad = repack(
+        tmp_path / "t.ecb", tmp_path / "p.ecb", {TENSORS: lambda _: pickled, MANIFEST: swap}
+    )
+    with pytest.raises(ArtifactError, match="not an array"):
+        open_bundle(bad).unpack(tmp_path / "out").evaluation()
+
+
+def test_a_build_that_was_changed_or_lost_its_images_is_not_bundled(root, tmp_path):
+    shutil.copytree(root / "build", tmp_path / "build")
+    out = tmp_path / "x.ecb"
+    with pytest.raises(DataError, match="is not here; pass --data"):
+        write_bundle(tmp_path / "build", out, data=tmp_path / "gone")
+    shutil.copytree(root / "images", tmp_path / "moved")
+    write_bundle(tmp_path / "build", out, data=tmp_path / "moved")
+    assert out.read_bytes() == (root / "tiny.ecb").read_bytes()
+    out.unlink()
+    next((tmp_path / "moved").rglob("*.png")).write_bytes(b"another")
+    with pytest.raises(DataError, match=f"1 of the {N} images"):
+        write_bundle(tmp_path / "build", out, data=tmp_path / "moved")
+    (tmp_path / "build" / "model.int8.onnx").write_bytes(b"another")
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: is not the file"):
+        write_bundle(tmp_path / "build", out)
+    assert [path.name for path in tmp_path.glob("*.ecb*")] == []  # nor a scratch file
+
+
+def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
+    report, folder = measured
+    assert Report.read(folder / "report.json") == report
+    assert (folder / "report.md").read_text(encoding="utf-8").count("## Board") == 1
+    assert report.stage("quantize").status == "not_run"
+    assert "desk" in report.stage("quantize").reason
+    assert report.accuracy.n_images == N
+    desk = Report.read(folder.parent / "build" / "report.json")
+    assert report.accuracy.int8.top1_pct == desk.accuracy.int8.top1_pct
+    assert {row.artifact for row in report.benchmark.rows} == {
+        "model.fp32.onnx onnxruntime f32",
+        "model.int8.onnx onnxruntime f32",
+    }
+    board = report.board
+    assert board.state_before is None
+    assert board.state_reason == "not a Jetson"
+    assert board.energy == ()
+    [shipped] = [file.path for file in report.outputs]
+    assert shipped == board.ships == f"model.{report.verdict.ship}.onnx"
+    assert sha256_file(folder / shipped) == report.outputs[0].sha256
+
+
+def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp_path, monkeypatch):
+    shutil.copytree(measured[1], tmp_path / "out")
+    (tmp_path / "out" / "report.json").unlink()
+    loads = []
+    real = bench.evaluate_entries
+
+    def watch(entries, evaluation, *rest):
+        monkeypatch.setattr(type(evaluation), "batches", lambda *_: loads.append(1) or iter(()))
+        return real(entries, evaluation, *rest)
+
+    monkeypatch.setattr(bench, "evaluate_entries", watch)
+    report = bench_bundle(root / "tiny.ecb", tmp_path / "out", ORT)
+    assert loads == []  # no image was read again
+    assert report.accuracy == measured[0].accuracy
+
+
+def test_a_bench_does_not_write_over_a_build(root):
+    before = sha256_file(root / "build" / "report.json")
+    with pytest.raises(ArtifactError, match="is a build's folder"):
+        bench_bundle(root / "tiny.ecb", root / "build")
+    assert sha256_file(root / "build" / "report.json") == before
+
+
+class Jetson(NoReadings):
+    """Readings of a board with unlocked clocks, and what was asked of it."""
+
+    def __init__(self):
+        super().__init__(reason=None)
+        object.__setattr__(self, "asked", [])
+
+    def state(self):
+        self.asked.append("state")
+        return {"power_mode": "15W", "clocks_locked": "lock" in self.asked}
+
+    def differences(self):
+        return ("throttled after the run: gpu-throttle-alert",)
+
+    def meter(self):
+        return self
+
+    def start(self):
+        self.asked.append("start")
+
+    def stop(self):
+        return PowerFigures(5.0, 2.0, 40, "VDD_IN", "hwmon ina3221")
+
+    @contextlib.contextmanager
+    def locked_clocks(self):
+        self.asked.append("lock")
+        yield
+        self.asked.append("restore")
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
+    said, board = [], Jetson()
+    settings = replace(ORT, lock_clocks=lock, energy_seconds=0.01)
+    out = tmp_path / "out"
+    report = bench_bundle(root / "tiny.ecb", out, settings, say=said.append, readings=board)
+    assert report.board.state_before["power_mode"] == "15W"
+    assert report.board.clocks_locked is lock
+    assert bool(said) is not lock  # warned, and told how to mend it
+    assert all("--lock-clocks" in text for text in said)
+    assert "Throttled after the run: gpu-throttle-alert." in report.notes
+    assert len(report.board.energy) == 2
+    one = report.board.energy[0]
+    assert (one.power_scope, one.mean_w, one.idle_w) == ("VDD_IN", 5.0, 2.0)
+    assert one.energy_mj_per_image > 0
+    assert board.asked.count("restore") == lock
+    if lock:
+        assert board.asked[0] == "lock"
+        assert board.asked[-1] == "restore"
+    assert "VDD\\_IN" in (out / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(
+    find_spec("edge_convnext.jetson") is None, reason="no readings of a Jetson in this version"
+)
+def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
+    """The whole bench on the recorded file system of an Orin Nano."""
+    from recorded_boards import write_tree
+    from recorded_jetsons import RUNNING
+
+    from edge_convnext.board import readings
+    from edge_convnext.jetson import power, state
+    from edge_convnext.targets.board import find_board
+
+    tree = write_tree(tmp_path / "nano", RUNNING["orin-nano-8gb"])
+    meter, read_state = power.PowerMeter, state.read_state
+    monkeypatch.setattr(readings, "find_board", lambda: find_board(tree))
+    monkeypatch.setattr(readings, "_IDLE_S", 0.01)
+    monkeypatch.setattr(power, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
+    monkeypatch.setattr(state, "read_state", lambda: read_state(tree))
+    settings = replace(ORT, energy_seconds=0.05)
+    report = bench_bundle(root / "tiny.ecb", tmp_path / "out", settings)
+    assert report.board.state_before["temperatures_c"]
+    for one in report.board.energy:
+        assert "VDD_IN" in one.power_scope
+        assert one.mean_w == pytest.approx(4.984 * 1.856)
+        assert one.idle_w == pytest.approx(4.984 * 1.856)
+    assert len(report.board.energy) == 2
+
+
+def graph(name, precision, kind, batch=1):
+    return BundledGraph(
+        name=name, file=f"models/{name}", precision=precision, form="mixed", batch=batch, kind=kind
+    )
+
+
+GPU = (
+    graph("gpu/fp16.b1.onnx", "fp16", "typed20"),
+    graph("gpu/int8.b1.onnx", "int8", "typed20"),
+    graph("gpu/fp32.b1.opset17.onnx", "fp32", "opset17"),
+    graph("gpu/int8.b1.opset17.onnx", "int8", "opset17"),
+    graph("model.int8.onnx", "int8", "cpu"),
+)
+
+
+class Builder:
+    """A builder that copies the graph, and fails where it is told to."""
+
+    device = "Orin 8.7 driver 540.3"
+    flags = ()
+
+    def __init__(self, version="10.3.0", runtime="tensorrt", fails=None):
+        self.version, self.runtime, self.fails, self.built = version, runtime, fails, []
+
+    def build(self, graph, source, output, precision, timing_cache):
+        if precision == self.fails:
+            raise EngineBuildError("no kernel")
+        self.built.append((graph.name, precision, timing_cache.name))
+        output.write_bytes(source.read_bytes())
+        output.with_name(f"{output.name}.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime", "expected"),
+    [
+        ("8.6.2", "tensorrt", ["gpu/fp32.b1.opset17.onnx", "gpu/int8.b1.opset17.onnx"]),
+        ("10.3.0", "tensorrt", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
+        ("11.4.0", "tensorrt", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
+        ("1.7.1", "tensorrt_rtx", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
+    ],
+)
+def test_each_tensorrt_gets_the_graphs_it_reads(version, runtime, expected):
+    chosen = graphs_for(Builder(version, runtime), GPU)
+    assert [one.name for one, _ in chosen] == expected
+    assert [precision for _, precision in chosen] == ["fp16", "int8"]
+
+
+def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
+    graphs = []
+    for one in GPU:
+        path = tmp_path / one.name.replace("/", "-")
+        path.write_bytes(one.name.encode())
+        graphs.append((one, path, sha256_file(path)))
+    builder = Builder(fails="int8")
+    built, failed = build_engines(builder, graphs, tmp_path / "engines")
+    assert [one.precision for one in built] == ["fp16"]
+    assert [(one.graph.precision, one.reason) for one in failed] == [("int8", "no kernel")]
+    builder.fails = None
+    built, failed = build_engines(builder, graphs, tmp_path / "engines")
+    assert [(one.precision, one.reused) for one in built] == [("fp16", True), ("int8", False)]
+    assert {cache for _, _, cache in builder.built} == {"tensorrt.timing"}  # shared
+    newer = Builder("10.7.0")
+    build_engines(newer, graphs, tmp_path / "engines")
+    assert len(newer.built) == 2  # another version's engines are not taken
+
+
+@pytest.mark.skipif(
+    find_spec("edge_convnext.tensorrt") is None, reason="no TensorRT runtime in this version"
+)
+@pytest.mark.parametrize("fails", [None, "fp16"])
+def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails):
+    """With a builder that copies the graph, and ONNX Runtime in the GPU's place."""
+    from edge_convnext import benchmark
+    from edge_convnext.board import measure
+    from edge_convnext.runtimes import load_runtime
+
+    def load(name, path, options=None):
+        return load_runtime("onnxruntime" if name == "tensorrt" else name, path, options)
+
+    for module in (benchmark, measure):
+        monkeypatch.setattr(module, "load_runtime", load)
+    monkeypatch.setattr(benchmark, "_try_memory", lambda *_: None)
+    write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb")
+    builder = Builder(fails=fails)
+    report = bench_bundle(
+        tmp_path / "gpu.ecb",
+        tmp_path / "out",
+        replace(ORT, batches=(1, 2)),
+        builders=[builder],
+    )
+    rows = {(row.artifact, row.batch) for row in report.benchmark.rows if row.batch == 1}
+    assert ("gpu/int8.b1.onnx tensorrt", 1) in rows
+    assert ("gpu/fp16.b2.onnx tensorrt", 1) not in rows  # of batch 2 alone
+    engines = report.stage("engine").variants
+    assert {one.precision for one in engines} == ({"int8"} if fails else {"int8", "fp16"})
+    left_out = {one.artifact for one in report.board.left_out}
+    assert ("gpu/fp16.b1.onnx tensorrt" in left_out) is bool(fails)
+    if fails and "tensorrt" in report.benchmark.chosen:
+        assert report.benchmark.speedup_vs_best_float is None
+        assert "No float engine" in " ".join(report.verdict.reasons)
+    for file in report.outputs:
+        assert sha256_file(tmp_path / "out" / file.path) == file.sha256
+
+
+def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
+    def entry(name, precision, on_gpu):
+        candidate = Candidate(name, Path(name), precision, "mixed", None, "onnxruntime")
+        return Entry(candidate, GPU[0], name, on_gpu)
+
+    def timed(**latency_ms):
+        rows = tuple(
+            SimpleNamespace(artifact=name, batch=1, latency_ms_p50=value)
+            for name, value in latency_ms.items()
+        )
+        return BenchmarkResult(rows, ())
+
+    cpu = [entry("cpu32", "fp32", False), entry("cpu8", "int8", False)]
+    gpu = [entry("gpu16", "fp16", True), entry("gpu8", "int8", True)]
+    every = timed(cpu32=9.0, cpu8=6.0, gpu16=2.0, gpu8=1.0)
+    choice = choose([*cpu, *gpu], "int8", every, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert choice.unmatched is None
+    alone = choose([*cpu, gpu[1]], "int8", timed(cpu32=9.0, cpu8=6.0, gpu8=1.0), {}, 1.0)
+    assert "INT8 has to beat" in alone.unmatched
+    lost = {"gpu8": SimpleNamespace(top1_drop_pp=3.0), "cpu8": SimpleNamespace(top1_drop_pp=0.5)}
+    choice = choose([*cpu, *gpu], "int8", every, lost, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("cpu8", "gpu16")
+    choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
+    assert choice.wanted is choice.best_float
+    assert choice.wanted.name == "cpu32"
+
+
+def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, root, tmp_path):
+    shutil.copytree(root / "build", tmp_path / "build")
+    merged = merge_boards(tmp_path / "build", [measured[1]])
+    [run] = merged.boards
+    assert run.verdict == measured[0].verdict
+    assert Report.read(tmp_path / "build" / "report.json") == merged
+    text = (tmp_path / "build" / "report.md").read_text(encoding="utf-8")
+    assert "## Boards" in text
+    first = sha256_file(tmp_path / "build" / "report.json")
+    merge_boards(tmp_path / "build", [measured[1], measured[1] / "report.json"])
+    assert sha256_file(tmp_path / "build" / "report.json") == first
+    later = measured[0].model_copy(
+        update={"created": measured[0].created.replace(year=2090), "notes": ("later",)}
+    )
+    later.write(tmp_path / "later.json")
+    [run] = merge_boards(tmp_path / "build", [tmp_path / "later.json"]).boards
+    assert run.notes == ("later",)
+    said = []
+    [run] = merge_boards(tmp_path / "build", [measured[1]], said.append).boards
+    assert run.notes == ("later",)  # an older report does not come back
+    assert "left out" in said[0]
+    # A bundle of the merged build is still a bundle of the same graphs.
+    write_bundle(tmp_path / "build", tmp_path / "merged.ecb")
+    assert open_bundle(tmp_path / "merged.ecb").manifest.graphs
+
+
+def test_a_report_of_another_build_is_not_merged(measured, root, tmp_path):
+    other = build_tiny(tmp_path, seed=1)
+    before = sha256_file(other / "report.json")
+    with pytest.raises(ArtifactError, match=r"of another build \(model.fp32.onnx differs\)"):
+        merge_boards(other, [measured[1]])
+    with pytest.raises(ArtifactError, match="is not a board's report"):
+        merge_boards(other, [root / "build"])
+    assert sha256_file(other / "report.json") == before
+
+
+def test_on_a_board_nothing_but_the_light_core_is_imported(root, tmp_path):
+    """Where torch is not installed, the bench still runs."""
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('torch', 'nncf', 'onnxscript', 'sklearn')))\n"
+        "from edge_convnext.cli import main; main()"
+    )
+    arguments = ["bench", root / "tiny.ecb", "-o", tmp_path / "out", "--json", "--rounds", "1",
+                 "--runtime", "onnxruntime"]  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["board"]["bundle_sha256"]
+    assert Report.read(tmp_path / "out" / "report.json").verdict.ship == "undecided"  # one round
+
+
+def test_an_interrupted_bundle_leaves_the_old_one(root, tmp_path, monkeypatch):
+    out = tmp_path / "x.ecb"
+    out.write_bytes(b"old")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_convnext.bundle.write._add_images", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(root / "build", out)
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(root, tmp_path):
+    bundle = root / "tiny.ecb"
+    for arguments in (
+        ("bench", tmp_path / "none.ecb"),
+        ("bench", bundle, bundle),
+        ("merge", root / "build", tmp_path / "none"),
+        ("bundle", tmp_path, "-o", tmp_path / "x.ecb"),
+    ):
+        result = run_command(*arguments, cwd=tmp_path, cache=tmp_path / "cache")
+        assert result.returncode == 3, result.stderr
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1

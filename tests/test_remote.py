@@ -1,0 +1,379 @@
+"""Boards over SSH: a real sshd on the loopback interface, which runs this Python as the board."""
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import psutil
+from board_builds import bundle_tiny
+from builds import run_command
+
+from edge_convnext import __version__
+from edge_convnext.board import BoardSettings, bench_bundle
+from edge_convnext.cli.hosts import measure_build
+from edge_convnext.errors import ArtifactError, RemoteError
+from edge_convnext.files import sha256_file
+from edge_convnext.remote import (
+    HostResult,
+    RemoteSettings,
+    bench_on_hosts,
+    check_hosts,
+    scripts,
+    session,
+)
+from edge_convnext.remote.hosts import folder_name
+from edge_convnext.remote.session import Session
+from edge_convnext.remote.ssh import Host
+from edge_convnext.report import Report
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+pytestmark = [
+    pytest.mark.skipif(
+        SSHD is None or shutil.which("ssh") is None,
+        reason="needs an OpenSSH client and server: apt-get install openssh-server",
+    ),
+    pytest.mark.slow,
+]
+
+ROOT = Path(__file__).parent.parent
+PYTHON = f"{sys.executable} -c 'from edge_convnext.cli import main; main()'"
+FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+ARGUMENTS = ("--runtime", "onnxruntime", "--rounds", "1")
+
+
+@dataclass(frozen=True)
+class Boards:
+    """Two boards, which are two addresses of one sshd with a cache folder each."""
+
+    server: subprocess.Popen
+    folder: Path
+    port: int
+
+    def options(self, **changes):
+        stated = {
+            "Port": self.port,
+            "IdentityFile": self.folder / "user",
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.folder / "known_hosts",
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            **changes,
+        }
+        return tuple(f"{name}={value}" for name, value in stated.items())
+
+    def settings(self, **changes):
+        return replace(RemoteSettings(self.options(), PYTHON, ARGUMENTS), **changes)
+
+    def session(self, bundle, **changes):
+        host = Host(FIRST, changes.pop("options", self.options()))
+        return replace(Session(host, bundle, ARGUMENTS, PYTHON), **changes)
+
+    def cache(self, host=FIRST):
+        return self.folder / f"cache-{host}"
+
+    def left(self, host=FIRST):
+        """What is on a board."""
+        return sorted(self.cache(host).glob("edge-convnext-remote/*"))
+
+    def cut(self):
+        """Cut every line, as a dead network does; what runs on the boards is not told."""
+        for child in psutil.Process(self.server.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that just ended
+                if child.name().startswith("sshd"):
+                    child.kill()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((FIRST, 0))
+        return probe.getsockname()[1]
+
+
+def make_key(path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.with_suffix(".pub").read_text()
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sshd")
+    host_key = make_key(folder / "host")
+    (folder / "authorized_keys").write_text(make_key(folder / "user"))
+    make_key(folder / "stranger")
+    port = free_port()
+    known = [f"[{host}]:{port} {host_key}" for host in (FIRST, SECOND)]
+    (folder / "known_hosts").write_text("".join(known))
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd separates privileges
+    path = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+
+    def environment(host):
+        return f"SetEnv XDG_CACHE_HOME={folder / f'cache-{host}'} PYTHONPATH={path}"
+
+    lines = [
+        f"Port {port}", f"ListenAddress {FIRST}", f"ListenAddress {SECOND}",
+        f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized_keys'}",
+        f"PidFile {folder / 'pid'}", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
+        f"Match LocalAddress {SECOND}", f"  {environment(SECOND)}",
+        "Match all", f"  {environment(FIRST)}",
+    ]  # fmt: skip
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+    server = subprocess.Popen(
+        [SSHD, "-D", "-E", str(folder / "log"), "-f", str(folder / "sshd_config")]
+    )
+    until = time.monotonic() + 10
+    while time.monotonic() < until and server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((FIRST, port)) == 0:
+                break
+        time.sleep(0.05)
+    if server.poll() is not None:
+        pytest.fail(f"sshd did not start: {(folder / 'log').read_text()}")
+    yield Boards(server, folder, port)
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("remote")
+    bundle_tiny(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Wait less, and send in pieces that can be cut between."""
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.2)
+    monkeypatch.setattr(session, "CHUNK_BYTES", 1 << 14)
+
+
+@pytest.fixture
+def clean(boards):
+    yield
+    for host in (FIRST, SECOND):
+        shutil.rmtree(boards.cache(host), ignore_errors=True)
+
+
+def test_two_boards_run_side_by_side_merge_back_and_keep_nothing(boards, root, tmp_path):
+    options = [word for option in boards.options() for word in ("--ssh-option", option)]
+    result = run_command(
+        "bench", root / "tiny.ecb", "-o", "out", "--host", FIRST, "--host", SECOND, *options,
+        "--remote-command", PYTHON, *ARGUMENTS, cwd=tmp_path, cache=tmp_path / "cache",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    for host in (FIRST, SECOND):
+        assert host in result.stdout
+        assert f"{host}  timing batch 1" in result.stderr  # live, with the host in front
+        report = Report.read(tmp_path / "out" / host / "report.json")
+        assert report.board is not None
+        assert (tmp_path / "out" / host / "report.md").is_file()
+        assert boards.left(host) == []
+        assert not (boards.cache(host) / "edge-convnext-remote").exists()
+    shutil.copytree(root / "build", tmp_path / "build")
+    merged = run_command(
+        "merge", "build", f"out/{FIRST}", f"out/{SECOND}", cwd=tmp_path, cache=tmp_path / "cache"
+    )
+    assert merged.returncode == 0, merged.stderr
+    # The two are one machine, and so one board.
+    assert len(Report.read(tmp_path / "build" / "report.json").boards) == 1
+
+
+def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
+    boards, root, tmp_path, monkeypatch, clean
+):
+    offsets, lines, cuts = [], [], []
+    real = scripts.receive
+
+    def receive(folder, offset):
+        offsets.append(offset)
+        return real(folder, offset)
+
+    def say(text):
+        lines.append(text)
+        if text.startswith("copied") and not cuts:
+            time.sleep(0.5)  # what was sent arrives
+            boards.cut()
+            cuts.append("copy")
+        if text == "evaluating" and cuts == ["copy"]:
+            boards.cut()
+            cuts.append("bench")
+
+    monkeypatch.setattr(scripts, "receive", receive)
+    report = boards.session(root / "tiny.ecb", say=say, keep=True).run(tmp_path / "out")
+    assert cuts == ["copy", "bench"]
+    assert len(offsets) == 2
+    assert 0 == offsets[0] < offsets[1]  # not from the start again
+    assert lines.count("evaluating") == 1  # nor a line of the log twice
+    assert sum("trying again" in line for line in lines) >= 2
+    assert report == Report.read(tmp_path / "out" / "report.json")
+    for file in report.outputs:
+        assert sha256_file(tmp_path / "out" / file.path) == file.sha256
+    [left] = boards.left()  # --keep
+    assert sha256_file(left / "bundle.ecb") == sha256_file(root / "tiny.ecb")
+    # The same again finds it done, and cleans up.
+    lines.clear()
+    boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "again")
+    assert "the bench was done" in lines
+    assert boards.left() == []
+
+
+def test_a_desk_that_gave_up_picks_the_bench_up_and_another_host_s_failure_stops_nothing(
+    boards, root, tmp_path, clean
+):
+    def cut(text):
+        if text == "evaluating":
+            boards.cut()
+
+    only_first = f'[ "${{SSH_CONNECTION#*{SECOND}}}" = "$SSH_CONNECTION" ] && {PYTHON}'
+    first = boards.session(root / "tiny.ecb", say=cut, give_up_s=0.0, command=only_first)
+    with pytest.raises(RemoteError, match="run the same command again"):
+        first.run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    lines = []
+    settings = boards.settings(command=only_first)
+    good, bad = bench_on_hosts(
+        root / "tiny.ecb", [FIRST, SECOND], tmp_path / "out", settings, lines.append
+    )
+    assert good.error is None
+    assert good.report == Report.read(tmp_path / "out" / FIRST / "report.json")
+    assert any(line.endswith(("is still running", "was done")) for line in lines)
+    assert bad.report is None
+    assert "no edge-convnext answers there" in bad.error
+    assert boards.left() == []
+
+
+def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, monkeypatch):
+    """What `build --host` does after the build; the board's run itself is tested above."""
+    shutil.copytree(root / "build", tmp_path / "build")
+    report = Report.read(root / "build" / "report.json").model_copy(
+        update={"folder": str(tmp_path / "build")}
+    )
+    seen = []
+
+    def bench(bundle, hosts, out, settings, say):
+        seen.append((sha256_file(bundle), tuple(hosts), settings.arguments))
+        bench_bundle(bundle, out / FIRST, BoardSettings(("onnxruntime",), rounds=1))
+        good = HostResult(FIRST, out / FIRST, Report.read(out / FIRST / "report.json"), None)
+        return [good, HostResult(SECOND, out / SECOND, None, "its disk is full")]
+
+    monkeypatch.setattr("edge_convnext.remote.bench_on_hosts", bench)
+    settings = RemoteSettings(arguments=("--require", "int8"))
+    merged, errors = measure_build(report, [FIRST, SECOND], settings, silent=True)
+    assert seen == [(sha256_file(root / "tiny.ecb"), (FIRST, SECOND), ("--require", "int8"))]
+    assert errors == ["its disk is full"]
+    assert len(merged.boards) == 1
+    assert Report.read(tmp_path / "build" / "report.json") == merged
+
+
+def test_damaged_halves_start_again(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "bundle.part").write_bytes(b"x" * 1000)  # not the beginning of it
+    one._copy(str(folder), sha256_file(root / "tiny.ecb"))
+    assert sha256_file(folder / "bundle.ecb") == sha256_file(root / "tiny.ecb")
+    assert not (folder / "bundle.part").exists()
+
+
+@pytest.fixture
+def full(boards, tmp_path, monkeypatch, clean):
+    """A board with a megabyte of disk: a real one where mounting is allowed, else by its df."""
+    disk = boards.cache()
+    disk.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") and not subprocess.run(mount, capture_output=True).returncode:
+        yield
+        subprocess.run(["umount", str(disk)], check=True)
+        return
+    (tmp_path / "df").write_text("#!/bin/sh\necho 'tmpfs 1024 24 1000 3% /'\n")
+    (tmp_path / "df").chmod(0o755)
+    real = scripts.look
+    monkeypatch.setattr(scripts, "look", lambda folder: f"PATH={tmp_path}:$PATH; {real(folder)}")
+    yield
+
+
+def test_a_full_disk_is_told_before_the_copy(boards, root, tmp_path, full):
+    with pytest.raises(RemoteError, match=r"its disk is full: 1 MB free where \d+ MB are needed"):
+        boards.session(root / "tiny.ecb").run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fills_up_in_the_copy_is_told(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "bundle.part").symlink_to("/dev/full")
+    with pytest.raises(RemoteError, match="No space left on device") as caught:
+        one.run(tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_bench_says_when_it_fails_there_is_told_here(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "out").write_text("in the way")
+    with pytest.raises(RemoteError, match=r"the bench failed there: out: .*is a file"):
+        one.run(tmp_path / "out")
+    assert one._do(scripts.start(str(folder), "true")).strip() == "started"  # and not "done"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"options": {"UserKnownHostsFile": "wrong_hosts"}}, "host key is not the known one"),
+        ({"options": {"IdentityFile": "stranger"}}, "login was refused .*ssh-copy-id"),
+        ({"options": {"Port": 1}}, "refused"),
+        ({"options": {"NoSuchOption": 1}}, "--ssh-option"),
+        ({"command": "/nowhere/edge-convnext"}, "no edge-convnext answers there .*pip install"),
+        ({"command": "echo '{\"edge_convnext\": \"0.0.9\", \"jetson\": null, \"gpus\": [], "
+          "\"cpu_model\": \"x\"}' #"}, f"has edge-convnext 0.0.9, this is {__version__}"),
+        ({"host": "nowhere.invalid"}, "--host"),
+    ],
+)  # fmt: skip
+def test_a_board_that_can_t_be_used_is_told_in_one_line(boards, root, tmp_path, changes, reason):
+    port = boards.port
+    other = make_key(tmp_path / "other")
+    (boards.folder / "wrong_hosts").write_text(f"[{FIRST}]:{port} {other}")
+    stated = {
+        name: boards.folder / value if isinstance(value, str) else value
+        for name, value in changes.get("options", {}).items()
+    }
+    settings = boards.settings(
+        ssh_options=boards.options(**stated), command=changes.get("command", PYTHON)
+    )
+    [result] = bench_on_hosts(
+        root / "tiny.ecb", [changes.get("host", FIRST)], tmp_path, settings, lambda _: None
+    )
+    assert result.report is None
+    assert "\n" not in result.error
+    with pytest.raises(RemoteError, match=reason):
+        check_hosts([changes.get("host", FIRST)], settings)
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=touch x", "", "a b"])
+def test_a_host_is_never_an_option(name):
+    with pytest.raises(RemoteError, match="is no host"):
+        Host(name)
+
+
+def test_nothing_is_copied_of_what_is_no_bundle(boards, tmp_path):
+    (tmp_path / "x.ecb").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="not a whole bundle"):
+        bench_on_hosts(tmp_path / "x.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None)
+
+
+def test_folders_of_hosts():
+    assert folder_name(f"{getpass.getuser()}@orin.local") == f"{getpass.getuser()}-orin.local"
+    assert folder_name("../..") == "host"
