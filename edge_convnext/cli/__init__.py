@@ -19,6 +19,7 @@ import typer
 from edge_convnext import __version__
 from edge_convnext.cli import (
     build,
+    gate,
     inform,
     inspect,
     recover,
@@ -69,6 +70,7 @@ app.command("bench")(run.bench)
 app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
+app.command("gate")(gate.gate)
 app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
