@@ -71,7 +71,7 @@ def read_baseline(path: Path) -> Baseline:
         fields: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; {again}") from error
-    except ValueError as error:  # bad UTF-8 or bad JSON
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
         raise ArtifactError(f"{path}: not JSON ({error}); {again}") from error
     schema = fields.pop("schema", None) if isinstance(fields, dict) else None
     if schema != _SCHEMA:
