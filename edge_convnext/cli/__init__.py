@@ -28,6 +28,7 @@ from edge_convnext.cli import (
     targets,
     train,
     tune,
+    verify,
 )
 from edge_convnext.errors import EdgeConvNextError
 
@@ -71,6 +72,7 @@ app.command("predict")(run.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
 app.command("gate")(gate.gate)
+app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)
