@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["median_interval", "paired_difference_interval"]
+__all__ = ["median_interval", "paired_difference_interval", "proportion_interval"]
 
 _BISECTIONS = 60  # of an interval of width 2 at most: finer than float64's own steps near 1
 
@@ -46,6 +46,33 @@ def paired_difference_interval(
     lower = _falling_root(lambda d: _paired_score(lost, won, n, d) - z, -1.0, estimate)
     upper = _falling_root(lambda d: _paired_score(lost, won, n, d) + z, estimate, 1.0)
     return lower, upper
+
+
+def proportion_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for one proportion.
+
+    Args:
+        hits: Items that have it, 0 to `n`.
+        n: All items, at least 1.
+        confidence: Between 0 and 1.
+
+    Returns:
+        Lower and upper limit, as proportions.
+
+    Raises:
+        ValueError: The counts are out of range.
+
+    Source:
+        Wilson, "Probable inference, the law of succession, and statistical inference", Journal
+        of the American Statistical Association 22 (1927), 209-212.
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise ValueError(f"{hits} items can't be among {n}")
+    z = statistics.NormalDist().inv_cdf(0.5 + confidence / 2)
+    share, weight = hits / n, z * z / n
+    middle = (share + weight / 2) / (1 + weight)
+    half = z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def median_interval(

@@ -13,6 +13,7 @@ from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.recipe import DIGITS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
 
-__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish"]
+__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish", "write_report"]
 
 REPORT = "report.json"
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
@@ -34,6 +35,7 @@ _OURS = (
     "predictions.csv",
     "report.md",
     REPORT,
+    MANIFEST,
 )
 
 
@@ -71,8 +73,8 @@ def check_writable(folder: Path) -> None:
 def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
     """Copy the artefacts, then write the report that names them.
 
-    An older build's files go first and `report.json` comes last, so a folder with a report
-    is a whole build.
+    An older build's files go first, `report.json` comes last but for `manifest.json`, which has
+    its hash: a folder with a manifest is a whole build.
 
     Args:
         outcome: From `pipeline.run_chain`.
@@ -80,7 +82,6 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
         require: See `pipeline.build`.
     """
     from edge_convnext.assemble import assemble_report
-    from edge_convnext.markdown import to_markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     # The report first, the models last: at any moment the rest is known to be a build's.
@@ -91,11 +92,20 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
         root = _data_root(outcome)
         write_calibration_csv(outcome.inputs.calibration, folder / "calibration.csv", root)
     _write_predictions(outcome, folder)
-    outputs = [path for path in _find_old(folder) if path.name != REPORT]
+    outputs = [path for path in _find_old(folder) if path.name not in (REPORT, MANIFEST)]
     report = assemble_report(outcome, folder, names, outputs, require)
+    write_report(report, folder)
+    return report
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write both forms of a build's report, and the manifest that has their hashes."""
+    from edge_convnext.markdown import to_markdown
+
+    (folder / MANIFEST).unlink(missing_ok=True)  # until all is written it is no whole build
     write_text_atomic(folder / "report.md", to_markdown(report))
     report.write(folder / REPORT)
-    return report
+    write_manifest(folder, _find_old(folder))
 
 
 def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) -> Report:
@@ -105,7 +115,6 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
         folder: Of the build.
         found: By plan.
     """
-    from edge_convnext.markdown import to_markdown
     from edge_convnext.report import RankingReport, Report, SensitivityReport
 
     rankings = tuple(
@@ -115,8 +124,7 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
         for plan, ranking in found.items()
     )
     report = Report.read(folder / REPORT).model_copy(update={"sensitivity": rankings})
-    write_text_atomic(folder / "report.md", to_markdown(report))
-    report.write(folder / REPORT)
+    write_report(report, folder)
     return report
 
 

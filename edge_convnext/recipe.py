@@ -8,6 +8,7 @@ valid name, and `null` means "not stated": the checkpoint's own value, or the de
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -66,6 +67,9 @@ DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+_MAX_BYTES = 1 << 20  # of a recipe's file
 
 
 class Section(BaseModel):
@@ -244,7 +248,7 @@ class Recipe(Section):
     precision: Precision = "int8"
     targets: Targets | Literal["auto"] = "auto"
     runtime: CpuRuntimeName | Literal["auto"] = "auto"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     load: LoadConfig = LoadConfig()
     data: DataConfig = DataConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
@@ -290,13 +294,7 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
             the file and the key.
     """
     path = _find_recipe(name_or_path)
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path}: not YAML ({reason}); see `edge-convnext recipes`") from error
-    except OSError as error:
-        raise RecipeError(f"{path}: can't be read ({error.strerror})") from error
+    fields = _read_yaml(path)
     if fields is None:
         fields = {}
     if not isinstance(fields, dict):
@@ -326,6 +324,31 @@ def make_recipe(
         return Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
     except ValidationError as error:
         raise RecipeError(f"{source}: {_explain(error)}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases: nested, a few lines of them stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {mark.line + 1}: a recipe has no aliases, write it out")
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise RecipeError(f"{path}: over {_MAX_BYTES} bytes, which no recipe has")
+        return yaml.load(content.decode("utf-8"), _Loader)
+    # Numbers of thousands of digits raise ValueError, brackets of thousands RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: not YAML ({reason}); see `edge-convnext recipes`") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: can't be read ({error.strerror})") from error
 
 
 def _find_recipe(name_or_path: str) -> Path:
@@ -370,7 +393,7 @@ def _explain(error: ValidationError) -> str:
     messages = [each["msg"].lower().removeprefix("value error, ") for each in same]
     reasons = ", or ".join(dict.fromkeys(messages))
     more = f" (and {len(errors) - len(same)} more)" if len(errors) > len(same) else ""
-    return f"'{where}' is {first['input']!r}: {reasons}{more}"
+    return f"'{where}' is {reprlib.repr(first['input'])}: {reasons}{more}"
 
 
 def _valid_keys(section: list[str]) -> list[str]:

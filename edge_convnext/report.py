@@ -604,7 +604,7 @@ class Report(_Part):
             raise ArtifactError(
                 f"{path}: {error.strerror}; `edge-convnext build` writes a report.json"
             ) from error
-        except ValueError as error:  # bad UTF-8 or bad JSON
+        except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
             raise ArtifactError(f"{path}: not JSON ({error}); build again") from error
         schema = fields.get("schema") if isinstance(fields, dict) else None
         if schema != SCHEMA:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["missing_packages", "open_weights", "read_header", "read_state", "save_weights"]
 
+_REASON_CHARS = 200
 _ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
 
 
@@ -95,7 +96,8 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    return ArtifactError(f"{path}: damaged, or not safetensors ({error}); copy or make it again")
+    reason = str(error)[:_REASON_CHARS]  # it may repeat what stands in the file
+    return ArtifactError(f"{path}: damaged, or not safetensors ({reason}); copy or make it again")
 
 
 def missing_packages(error: ImportError) -> MissingDependencyError:

@@ -23,6 +23,7 @@ from edge_convnext.cli import (
     bundle,
     deploy,
     engine,
+    gate,
     inform,
     inspect,
     recover,
@@ -31,6 +32,7 @@ from edge_convnext.cli import (
     targets,
     train,
     tune,
+    verify,
 )
 from edge_convnext.errors import EdgeConvNextError
 
@@ -77,6 +79,8 @@ app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
 app.command("deploy")(deploy.deploy)
+app.command("gate")(gate.gate)
+app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(inform.models)
 app.command("recipes")(inform.recipes)

@@ -199,7 +199,9 @@ def _shape(value: object) -> tuple[int, ...]:
 
 def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
     """Read widths, depths, classes and channels off a few tensors."""
-    blocks = [re.match(r"stages\.(\d)\.blocks\.(\d+)\.(grn|layer_scale)\.", n) for n in shapes]
+    blocks = [
+        re.match(r"stages\.([0-3])\.blocks\.(\d{1,6})\.(grn|layer_scale)\.", n) for n in shapes
+    ]
     found = [match for match in blocks if match is not None]
     kinds = {match[3] for match in found}
     if len(kinds) != 1:
@@ -210,10 +212,20 @@ def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> A
         )
     version = 2 if kinds == {"grn"} else 1
     depths = [1 + max((int(m[2]) for m in found if int(m[1]) == i), default=-1) for i in range(4)]
+    if sum(depths) > len(shapes):  # before a network of a billion blocks is made
+        raise LoadError(
+            f"{source}: {sum(depths)} blocks by the largest number, but {len(shapes)} tensors; "
+            "the checkpoint is incomplete, save it again"
+        )
     entries = ["stem.conv.weight", *(f"stages.{i}.downsample.conv.weight" for i in (1, 2, 3))]
     for name in (*entries, "head.fc.weight"):
         if len(shapes.get(name, ())) < 2:
             raise _missing_names([name], source)
+        if 0 in shapes[name]:
+            raise LoadError(
+                f"{source}: '{name}' is empty, {list(shapes[name])}; "
+                "the checkpoint is damaged, save it again"
+            )
     widths = [shapes[name][0] for name in entries]
     depths4 = (depths[0], depths[1], depths[2], depths[3])
     widths4 = (widths[0], widths[1], widths[2], widths[3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_convnext.data.sources import Entry, Listing, Side, choose_sides, is_plain_text
@@ -12,6 +13,7 @@ from edge_convnext.errors import DataError
 __all__ = ["list_csv"]
 
 _COLUMNS = ("path", "label", "split", "group", "sha256")
+_SHOWN_CHARS = 200  # of what stands in the file, in a message
 
 Row = tuple[int, dict[str, str]]  # line number, column to text
 
@@ -27,11 +29,10 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     Raises:
         DataError: One line with the CSV's line number.
     """
-    rows = _read_rows(source, labelled)
-    sides, split_by = _read_sides(source, rows)
+    sides, split_by = _read_sides(source, labelled)
     roots = (source.parent, data_root) if data_root else (source.parent,)
     entries: dict[str, Entry] = {}
-    for line, row in rows:
+    for line, row in _read_rows(source, labelled):
         where = f"{source} line {line}"
         if sides and row["split"] not in sides:
             continue  # a test split beside a validation split
@@ -51,8 +52,8 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     return Listing(source, tuple(entries.values()), split_by, numbered=True)
 
 
-def _read_rows(source: Path, labelled: bool) -> list[Row]:
-    rows: list[Row] = []
+def _read_rows(source: Path, labelled: bool) -> Iterator[Row]:
+    """Row by row: what is kept of a file is bounded by the images that there are, not its lines."""
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
             reader = csv.reader(file, strict=True)
@@ -68,14 +69,13 @@ def _read_rows(source: Path, labelled: bool) -> list[Row]:
                 row = dict(zip(header, fields, strict=True))
                 # A file name may end in a space; elsewhere one is a slip.
                 row |= {name: text.strip() for name, text in row.items() if name != "path"}
-                rows.append((reader.line_num, row))
+                yield reader.line_num, row
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
     except csv.Error as error:
         raise DataError(f"{source} line {reader.line_num}: not CSV ({error})") from error
     except OSError as error:
         raise DataError(f"{source}: can't be read ({error.strerror})") from error
-    return rows
 
 
 def _read_header(source: Path, fields: list[str], labelled: bool) -> list[str]:
@@ -85,26 +85,32 @@ def _read_header(source: Path, fields: list[str], labelled: bool) -> list[str]:
     wrong = [name for name in header if name not in _COLUMNS or header.count(name) > 1]
     missing = [name for name in needed if name not in header]
     if missing or wrong:
-        fault = f"no column '{missing[0]}'" if missing else f"column '{wrong[0]}' is not one of"
+        found = _shorten(wrong[0]) if wrong else ""
+        fault = f"no column '{missing[0]}'" if missing else f"column '{found}' is not one of"
         if not missing and wrong[0] in _COLUMNS:
             fault = f"column '{wrong[0]}' comes twice in"
         raise DataError(f"{source}: {fault}; the first line must read {form}")
     return header
 
 
-def _read_sides(source: Path, rows: list[Row]) -> tuple[dict[str, Side], str | None]:
-    named = [(line, row.get("split", "")) for line, row in rows]
-    if not any(name for _, name in named):
-        return {}, None
-    for line, name in named:
-        if not name:
+def _read_sides(source: Path, labelled: bool) -> tuple[dict[str, Side], str | None]:
+    first_line: dict[str, int] = {}  # of each split's name
+    for line, row in _read_rows(source, labelled):
+        name = row.get("split", "")
+        if name not in first_line and name and not choose_sides([name]):
             raise DataError(
-                f"{source} line {line}: no split, though other rows have one; "
-                "fill the column or leave it out"
+                f"{source} line {line}: split '{_shorten(name)}' is not train, val or test"
             )
-        if not choose_sides([name]):
-            raise DataError(f"{source} line {line}: split '{name}' is not train, val or test")
-    found = sorted({name for _, name in named})
+        first_line.setdefault(name, line)
+    empty = first_line.pop("", None)
+    if not first_line:
+        return {}, None
+    if empty is not None:
+        raise DataError(
+            f"{source} line {empty}: no split, though other rows have one; "
+            "fill the column or leave it out"
+        )
+    found = sorted(first_line)
     sides = choose_sides(found)
     unused = [name for name in found if name not in sides]
     text = f"by the split column of {source.name}"
@@ -115,10 +121,17 @@ def _find_image(name: str, roots: tuple[Path, ...], where: str) -> Path:
     if not name:
         raise DataError(f"{where}: no path")
     if not is_plain_text(name):
-        raise DataError(f"{where}: the path {name!r} is not plain text")
+        raise DataError(f"{where}: the path {_shorten(name)!r} is not plain text")
     for root in roots:
         path = Path(os.path.normpath(root / name))
-        if path.is_file():
-            return path
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:  # a name that no file can have, such as one that is too long
+            raise DataError(f"{where}: {error.strerror}: {_shorten(name)}") from error
     hint = f"paths are relative to {roots[0]}" if not Path(name).is_absolute() else "absolute path"
-    raise DataError(f"{where}: no such file: {name} ({hint})")
+    raise DataError(f"{where}: no such file: {_shorten(name)} ({hint})")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -1,0 +1,347 @@
+"""Fuzz the parsers that are ours: whatever comes in, one line comes out or a value.
+
+    python -m benchmarks.fuzz --inputs 20000 OUT.json
+
+Hypothesis mutates valid inputs: bytes, text and structure. A crash is any exception but
+`EdgeConvNextError`, a message of more than one line or 2,000 characters, a file outside the
+scratch folder, or more than `_SLOW_S` for one input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import struct
+import tempfile
+import time
+import traceback
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from PIL import Image
+from safetensors.torch import save as save_safetensors
+
+from edge_convnext.checkpoint import read_checkpoint
+from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.convnext.dialects import translate
+from edge_convnext.convnext.network import random_state
+from edge_convnext.data.manifests import list_csv
+from edge_convnext.doctor import environment
+from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.files import write_text_atomic
+from edge_convnext.gate.baseline import read_baseline
+from edge_convnext.recipe import load_recipe, recipe_folder
+from edge_convnext.report import Report
+
+_SLOW_S = 20.0
+_MESSAGE_CHARS = 2000
+
+_SMALL = Architecture("small", 2, (1, 1, 1, 1), (4, 6, 8, 10), 3)
+_STATE = random_state(_SMALL, 0)
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(
+        ["auto", "int8", "random", "../x", "/etc/passwd", "demo", "", "\x00", "9" * 50]
+    )
+)
+_NAMES = st.text(max_size=8)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@dataclass
+class Tally:
+    """What one parser did with its inputs."""
+
+    inputs: int = 0
+    accepted: int = 0
+    refused: int = 0
+    slowest_s: float = 0.0
+    crashes: Counter[str] = field(default_factory=Counter)
+
+
+@st.composite
+def mutated_bytes(draw: Any, seeds: tuple[bytes, ...]) -> bytes:
+    """A valid file with bytes changed, cut, doubled or put in."""
+    content = bytearray(draw(st.sampled_from(seeds)))
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(content)))
+        kind = draw(st.sampled_from(["change", "cut", "insert", "double", "end"]))
+        if kind == "change" and at < len(content):
+            content[at] = draw(st.integers(0, 255))
+        elif kind == "cut":
+            del content[at : at + draw(st.integers(1, 64))]
+        elif kind == "insert":
+            content[at:at] = draw(st.binary(max_size=12) | st.sampled_from(_PHRASES))
+        elif kind == "double":
+            content[at:at] = content[at : at + draw(st.integers(1, 200))]
+        elif kind == "end" and draw(st.booleans()):
+            del content[at:]
+    return bytes(content)
+
+
+_PHRASES = (
+    *(b"../", b"\x00", b"\xff\xfe", b"\r", b"\n", b'"', b",", b"&a ", b"*a", b"/etc/passwd"),
+    *(b"[" * 2000, b"{" * 2000, b"9" * 5000, b"1e999", b"NaN", b"-1", b"null"),
+    b"!!python/name:os.system ",
+)
+
+
+@st.composite
+def mutated_tree(draw: Any, seed: Mapping[str, Any]) -> Any:
+    """A valid document with values replaced, taken out or put in, at any depth."""
+    tree = json.loads(json.dumps(seed, default=str))
+    for _ in range(draw(st.integers(0, 4))):
+        place: Any = tree
+        for _ in range(draw(st.integers(0, 5))):
+            children = list(place) if isinstance(place, dict) else range(len(place))
+            inner = [key for key in children if isinstance(place[key], (dict, list)) and place[key]]
+            if not inner:
+                break
+            place = place[draw(st.sampled_from(inner))]
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        kind = draw(st.sampled_from(["replace", "remove", "add"]))
+        if kind == "add" and isinstance(place, dict):
+            place[draw(st.text(max_size=12))] = draw(_VALUES)
+        elif keys and kind == "remove":
+            del place[draw(st.sampled_from(keys))]
+        elif keys:
+            place[draw(st.sampled_from(keys))] = draw(_VALUES)
+    return tree
+
+
+_SHAPES = st.lists(st.sampled_from([0, 1, 3, 4, 6, 16]), max_size=4)
+_FILLS = st.sampled_from([0.0, 1.0, float("nan"), float("inf")])
+_FLOATS = st.sampled_from([torch.float32, torch.float16, torch.float64, torch.bfloat16])
+_TENSORS = st.builds(torch.full, _SHAPES, _FILLS, dtype=_FLOATS) | st.builds(
+    torch.zeros, st.just((3, 4)), dtype=st.sampled_from([torch.int64, torch.bool])
+)
+_WRAPPERS = ("model", "state_dict", "ema", "module", "x")
+
+
+@st.composite
+def mutated_state(draw: Any) -> object:
+    """A state dict with names and tensors changed, and wrapped in other dictionaries."""
+    state: dict[Any, Any] = dict(_STATE)
+    for _ in range(draw(st.integers(0, 4))):
+        name = draw(st.sampled_from(sorted(map(str, state)) or ["x"]))
+        kind = draw(st.sampled_from(["tensor", "remove", "rename", "value", "add"]))
+        value = state.get(name)
+        if kind == "remove" or kind == "rename":
+            state.pop(name, None)
+        if kind == "rename":
+            digits = draw(st.sampled_from(["99999", "-1", "9" * 30, "٣", "00", ""]))
+            state[name.replace("0", digits, 1)] = value
+        elif kind == "tensor":
+            state[name] = draw(_TENSORS)
+        elif kind == "value":
+            state[name] = draw(_VALUES)
+        elif kind == "add":
+            state[draw(st.text(max_size=20) | st.integers() | st.none())] = draw(_TENSORS)
+    content: object = state
+    for key in draw(
+        st.lists(st.sampled_from(["model", "state_dict", "ema", "module", "x"]), max_size=3)
+    ):
+        content = {key: content, "epoch": 3}
+    prefix = draw(st.sampled_from(["", "module.", "_orig_mod.", "a.b.c."]))
+    if prefix and content is state:
+        content = {f"{prefix}{name}": value for name, value in state.items()}
+    return content
+
+
+def _torch_file(content: object) -> bytes:
+    file = BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def _lying_headers() -> tuple[bytes, ...]:
+    def header(fields: object, size: int | None = None) -> bytes:
+        text = json.dumps(fields).encode()
+        return struct.pack("<Q", len(text) if size is None else size) + text + b"\0" * 64
+
+    entry = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    return (
+        header({"a": entry}),
+        header({"a": {**entry, "data_offsets": [0, 1 << 60]}}),
+        header({"a": {**entry, "shape": [1 << 40, 1 << 40]}}),
+        header({"a": {**entry, "data_offsets": [16, 0]}}),
+        header({"a": entry, "b": {**entry, "data_offsets": [8, 24]}}),
+        header({"a": entry}, size=(1 << 64) - 1),
+        header({"__metadata__": {"edge_convnext": "[" * 5000}, "a": entry}),
+    )
+
+
+def _zip_tricks() -> tuple[bytes, ...]:
+    files = []
+    for name in ("../../evil", "/evil", "archive/data.pkl"):
+        file = BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, b"\0" * (1 << 20))
+            archive.writestr("archive/version", "3\n")
+        files.append(file.getvalue())
+    return tuple(files)
+
+
+def _file_parser(suffix: str, read: Callable[[Path], object]) -> Callable[[Path, Any], object]:
+    def parse(folder: Path, content: Any) -> object:
+        path = folder / f"input{suffix}"
+        path.write_bytes(content)
+        return read(path)
+
+    return parse
+
+
+def _csv_seeds(folder: Path, images: bool) -> tuple[bytes, ...]:
+    for name in ("a", "b", "c d") if images else ():
+        Image.new("RGB", (4, 4)).save(folder / f"{name}.png")
+    return (
+        b"path,label\na.png,x\nb.png,y\n",
+        b"path,label,split,group\na.png,x,train,1\nb.png,y,val,2\nc d.png,y,test,3\n",
+        b'\xef\xbb\xbfpath,label\n"a.png","x,y"\n../b.png,0\n',
+        b"path,sha256\na.png," + b"0" * 64 + b"\n",
+    )
+
+
+def make_targets(
+    folder: Path, example_report: Mapping[str, Any], images: bool = True
+) -> dict[str, tuple[SearchStrategy[Any], Callable[[Any], object]]]:
+    """Each parser with the inputs it gets; `images`: write those that the CSVs name."""
+
+    def in_folder(parse: Callable[[Path, Any], object]) -> Callable[[Any], object]:
+        return lambda content: parse(folder, content)
+
+    recipes = tuple(path.read_bytes() for path in sorted(recipe_folder().glob("*.yaml")))
+    trees = [yaml.safe_load(text) for text in recipes]
+    recipe = _file_parser(".yaml", lambda path: load_recipe(str(path)))
+    report = _file_parser(".json", Report.read)
+    baseline = _file_parser(".json", read_baseline)
+    checkpoint = {end: _file_parser(end, read_checkpoint) for end in (".pth", ".safetensors")}
+    pth = (_torch_file(_STATE), _torch_file({"model": _STATE, "epoch": 1}), *_zip_tricks())
+    tensors = (save_safetensors(_STATE), *_lying_headers())
+    as_json = json.dumps(example_report, default=str).encode()
+    example_baseline = {
+        "schema": "edge-convnext/baseline/1", "model": "m", "precision": "int8",
+        "fingerprint": "f", "versions": {"a": "1"}, "top1_pct": 90.0, "size_bytes": 3,
+        "speedup_vs_raw_fp32": 2.0, "speedup_vs_raw_fp32_ci95": [1.9, 2.1],
+        "predictions": {"0" * 20: "x"},
+    }  # fmt: skip
+
+    def dump(tree: object) -> bytes:
+        return json.dumps(tree, default=str).encode()
+
+    def dump_yaml(tree: object) -> bytes:
+        return yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace")
+
+    return {
+        "recipe, bytes": (mutated_bytes(recipes), in_folder(recipe)),
+        "recipe, structure": (
+            st.sampled_from(trees).flatmap(mutated_tree).map(dump_yaml), in_folder(recipe),
+        ),
+        "CSV": (
+            mutated_bytes(_csv_seeds(folder, images)),
+            in_folder(_file_parser(".csv", lambda path: list_csv(path))),
+        ),
+        "CSV without labels": (
+            mutated_bytes(_csv_seeds(folder, images)),
+            in_folder(_file_parser(".csv", lambda path: list_csv(path, labelled=False))),
+        ),
+        "state dict": (mutated_state(), lambda content: translate(content, "input")),
+        ".pth": (mutated_bytes(pth), in_folder(checkpoint[".pth"])),
+        ".safetensors": (mutated_bytes(tensors), in_folder(checkpoint[".safetensors"])),
+        "report, bytes": (mutated_bytes((as_json,)), in_folder(report)),
+        "report, structure": (mutated_tree(example_report).map(dump), in_folder(report)),
+        "baseline": (mutated_tree(example_baseline).map(dump), in_folder(baseline)),
+    }  # fmt: skip
+
+
+def fuzz(strategy: SearchStrategy[Any], parse: Callable[[Any], object], inputs: int) -> Tally:
+    """Give a parser so many inputs."""
+    tally = Tally()
+
+    @settings(
+        max_examples=inputs,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def run(content: Any) -> None:
+        tally.inputs += 1
+        started = time.perf_counter()
+        try:
+            parse(content)
+            tally.accepted += 1
+        except EdgeConvNextError as error:
+            tally.refused += 1
+            text = str(error)
+            if len(text) > _MESSAGE_CHARS:
+                tally.crashes[f"message of {len(text)} characters: {text[:80]}"] += 1
+        except Exception as error:  # what is looked for
+            tally.crashes[_describe(error)] += 1
+        seconds = time.perf_counter() - started
+        tally.slowest_s = max(tally.slowest_s, seconds)
+        if seconds > _SLOW_S:
+            tally.crashes["slow"] += 1
+
+    run()
+    return tally
+
+
+def _describe(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:80]
+    return f"{type(error).__name__} in {Path(last.filename).name}:{last.name}: {text}"
+
+
+def main() -> None:
+    """Fuzz every parser and write a dated result."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=2000, help="Per parser.")
+    parser.add_argument("--report", type=Path, required=True, help="A report.json to start from.")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        around = set(Path(scratch).parent.iterdir())
+        targets = make_targets(Path(scratch), json.loads(options.report.read_text()))
+        for name, (strategy, parse) in targets.items():
+            tally = fuzz(strategy, parse, options.inputs)
+            found[name] = {**vars(tally), "crashes": dict(tally.crashes)}
+            print(f"{name}: {tally.inputs} tried, {tally.refused} refused, {dict(tally.crashes)}")
+        outside = [str(path) for path in set(Path(scratch).parent.iterdir()) - around]
+    content = {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": environment()["versions"],
+        "parsers": found,
+        "files_outside": outside,
+    }
+    write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`edge-convnext gate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json
+
+if TYPE_CHECKING:
+    from edge_convnext.gate.baseline import Baseline
+    from edge_convnext.gate.evidence import Evidence
+
+__all__ = ["gate"]
+
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows on the run's page
+_SHOWN_FLIPS = 20
+
+
+def gate(
+    report: Annotated[Path, typer.Argument(help="report.json, or the folder of a build.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Compare with an earlier build, from --save-baseline.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Top-1 budget in pp, against FP32 and the baseline. [1.0]")
+    ] = None,
+    preset: Annotated[
+        Literal["mlperf-99", "mlperf-99.9"] | None,
+        typer.Option(help="Budget as a share of FP32's top-1, in place of --max-drop."),
+    ] = None,
+    min_agreement: Annotated[
+        float | None, typer.Option(help="Images with FP32's class, in percent.")
+    ] = None,
+    max_class_drop: Annotated[
+        float | None, typer.Option(help="Budget of every class, in pp.")
+    ] = None,
+    min_speedup: Annotated[
+        float | None, typer.Option(help="Over the best float, raced in the same run.")
+    ] = None,
+    max_latency_ratio: Annotated[
+        float | None, typer.Option(help="To the baseline's, both against raw FP32 in their run.")
+    ] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Of the shipped model.")] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict",
+            help="Fail where the figures can't tell yet. On where the variable CI is set.",
+        ),
+    ] = None,
+    save_baseline: Annotated[
+        Path | None, typer.Option(help="Write this build as a baseline to commit.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the classes and images that flipped.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write Markdown, for a comment.")] = None,
+    annotations: Annotated[
+        bool | None,
+        typer.Option(
+            "--annotations/--no-annotations",
+            help="GitHub's annotations and step summary. On where GITHUB_ACTIONS is set.",
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Decide whether a build may pass: exit code 0, or 1 where a limit is not kept.
+
+    The files must be those the report was written about. A limit passes or fails when the 95 %
+    interval lies on one side of it, and is inconclusive when it straddles it.
+    """
+    from edge_convnext.files import write_text_atomic
+    from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
+    from edge_convnext.gate.decide import judge
+    from edge_convnext.gate.evidence import read_evidence
+    from edge_convnext.gate.limits import Limits
+    from edge_convnext.gate.outputs import (
+        to_annotations,
+        to_json,
+        to_junit,
+        to_markdown,
+        to_text,
+    )
+
+    if preset is not None and max_drop is not None:
+        raise typer.BadParameter("--preset and --max-drop both state the budget; pass one")
+    stated = {
+        "min_agreement_pct": min_agreement,
+        "max_class_drop_pp": max_class_drop,
+        "min_speedup": min_speedup,
+        "max_latency_ratio": max_latency_ratio,
+        "max_size_mb": max_size_mb,
+    }
+    if preset is not None:
+        limits = Limits.of_preset(preset, **stated)
+    else:
+        limits = Limits(max_drop_pp=1.0 if max_drop is None else max_drop, **stated)
+    sure = bool(os.environ.get("CI")) if strict is None else strict
+    evidence = read_evidence(report)
+    earlier = read_baseline(baseline) if baseline else None
+    result = judge(evidence, limits, earlier)
+
+    if junit is not None:
+        write_text_atomic(junit, to_junit(result, sure))
+    if markdown is not None:
+        write_text_atomic(markdown, to_markdown(result, sure))
+    on_github = bool(os.environ.get("GITHUB_ACTIONS")) if annotations is None else annotations
+    if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(to_markdown(result, sure))
+    if json:
+        fields = to_json(result, sure)
+        if explain:
+            fields["flips"] = _flips(evidence, earlier)
+        print_json(fields)
+    else:
+        typer.echo(to_text(result, sure))
+        if on_github:
+            typer.echo(to_annotations(result, sure), nl=False)
+        if explain:
+            _print_flips(evidence, earlier)
+    if save_baseline is not None:
+        write_baseline(make_baseline(evidence), save_baseline)
+        note(f"baseline written to {save_baseline}", quiet or json)
+    if not result.passed(sure):
+        raise typer.Exit(1)
+
+
+def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from edge_convnext.gate.explain import explain
+
+    return asdict(explain(evidence, baseline))
+
+
+def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
+    from edge_convnext.gate.explain import explain
+
+    found = explain(evidence, baseline)
+    typer.echo(
+        f"\n{len(found.flips)} images flipped against {found.against}; by class, worst first:"
+    )
+    for one in found.classes:
+        typer.echo(
+            f"  {one.label}: {one.drop_pp:+.2f} pp drop, {one.lost} lost, {one.won} won of {one.n}"
+        )
+    for flip in found.flips[:_SHOWN_FLIPS]:
+        what = "lost" if flip.lost else "won" if flip.now == flip.label else "other"
+        typer.echo(
+            f"  {flip.sha256[:16]} {what}: '{flip.label}' was '{flip.before}', "
+            f"is '{flip.now}' by {flip.margin:.2f}"
+        )
+    if (more := len(found.flips) - _SHOWN_FLIPS) > 0:
+        typer.echo(f"  and {more} more; --json lists all")

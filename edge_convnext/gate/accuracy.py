@@ -1,0 +1,173 @@
+"""Criteria of accuracy: intervals over images, compared with a budget."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from edge_convnext.errors import ArtifactError
+from edge_convnext.gate.baseline import Baseline
+from edge_convnext.gate.criteria import (
+    Criterion,
+    Decision,
+    decide_above,
+    decide_below,
+    images_to_settle,
+)
+from edge_convnext.gate.evidence import Evidence, Prediction
+from edge_convnext.intervals import paired_difference_interval, proportion_interval
+
+__all__ = ["judge_agreement", "judge_baseline_drop", "judge_class_drops", "judge_drop"]
+
+_CONFIDENCE = 0.95
+_LEAST_SHARED = 0.9  # of the images, for a comparison with a baseline
+
+
+def judge_drop(evidence: Evidence, budget_pp: float) -> Criterion:
+    """Top-1 of FP32 minus the shipped precision's, on the same images."""
+    pairs = [(one.lost, one.won) for one in evidence.predictions]
+    name = evidence.precision.upper()
+    return _drop_criterion("top1_drop_pp", f"{name} against FP32", pairs, budget_pp)
+
+
+def judge_baseline_drop(evidence: Evidence, baseline: Baseline, budget_pp: float) -> Criterion:
+    """Top-1 of the baseline minus this build's, on the images that both have.
+
+    It sees what a comparison with this build's own FP32 can't: other weights, another class
+    order, another mean.
+
+    Raises:
+        ArtifactError: They share less than 90 % of the images.
+    """
+    pairs = []
+    for one in evidence.predictions:
+        before = baseline.said_of(one.sha256)
+        if before is not None:
+            was, is_ = before == one.label, one.candidate == one.label
+            pairs.append((was and not is_, is_ and not was))
+    if len(pairs) < _LEAST_SHARED * max(len(evidence.predictions), len(baseline.predictions)):
+        raise ArtifactError(
+            f"{evidence.path}: shares {len(pairs)} of {len(evidence.predictions)} images with "
+            f"the baseline's {len(baseline.predictions)}; save a new baseline with these images"
+        )
+    return _drop_criterion("top1_drop_vs_baseline_pp", "against the baseline", pairs, budget_pp)
+
+
+def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
+    """Share of the images with FP32's top-1 class."""
+    n = len(evidence.predictions)
+    same = sum(one.candidate == one.fp32 for one in evidence.predictions)
+    interval = _as_pct(proportion_interval(same, n, _CONFIDENCE))
+    decision = decide_above(interval, least_pct)
+    more = None
+    if decision == "inconclusive":
+        more = images_to_settle(
+            lambda m: (
+                decide_above(
+                    _as_pct(proportion_interval(round(same * m / n), m, _CONFIDENCE)), least_pct
+                )
+                != "inconclusive"
+            ),
+            n,
+        )
+    measured = 100.0 * same / n
+    return Criterion(
+        "agreement_pct",
+        decision,
+        measured,
+        interval,
+        least_pct,
+        f"{measured:.2f} % of {n:,} images have FP32's class (95 % interval {interval[0]:.2f} to "
+        f"{interval[1]:.2f}); at least {least_pct:g} % was asked for{_settling(decision, more)}.",
+    )
+
+
+def judge_class_drops(evidence: Evidence, budget_pp: float) -> Criterion:
+    """The drop of the class that lost most, among as many intervals as there are classes.
+
+    Each interval is widened so that all of them hold together (Bonferroni): of 200 classes, ten
+    would else fail or pass by chance.
+    """
+    by_class: dict[str, list[Prediction]] = defaultdict(list)
+    for one in evidence.predictions:
+        by_class[one.label].append(one)
+    confidence = 1 - (1 - _CONFIDENCE) / len(by_class)
+    found = []
+    for label, predictions in by_class.items():
+        lost, won = _count((one.lost, one.won) for one in predictions)
+        n = len(predictions)
+        interval = _as_pct(paired_difference_interval(lost, won, n, confidence))
+        found.append((100.0 * (lost - won) / n, interval, label, n))
+    decisions = {label: decide_below(interval, budget_pp) for _, interval, label, _ in found}
+    failed = [one for one in found if decisions[one[2]] == "fail"]
+    unsure = [one for one in found if decisions[one[2]] == "inconclusive"]
+    drop, interval, label, n = max(failed or unsure or found)
+    decision: Decision = "fail" if failed else "inconclusive" if unsure else "pass"
+    others = len(failed or unsure) - 1
+    more = f", and {others} more" if others > 0 else ""
+    return Criterion(
+        "class_drop_pp",
+        decision,
+        drop,
+        interval,
+        budget_pp,
+        f"class '{label}' drops by {drop:.2f} pp on its {n:,} images (interval "
+        f"{interval[0]:.2f} to {interval[1]:.2f}, 95 % over all classes){more}; the budget is "
+        f"{budget_pp:g} pp per class.",
+    )
+
+
+def _drop_criterion(
+    name: str, what: str, pairs: list[tuple[bool, bool]], budget_pp: float
+) -> Criterion:
+    n = len(pairs)
+    lost, won = _count(pairs)
+    interval = _as_pct(paired_difference_interval(lost, won, n, _CONFIDENCE))
+    decision = decide_below(interval, budget_pp)
+    more = None
+    if decision == "inconclusive":
+        more = images_to_settle(
+            lambda m: (
+                decide_below(
+                    _as_pct(
+                        paired_difference_interval(
+                            round(lost * m / n), round(won * m / n), m, _CONFIDENCE
+                        )
+                    ),
+                    budget_pp,
+                )
+                != "inconclusive"
+            ),
+            n,
+        )
+    drop = 100.0 * (lost - won) / n
+    return Criterion(
+        name,
+        decision,
+        drop,
+        interval,
+        budget_pp,
+        f"top-1 {what}: a drop of {drop:.2f} pp on {n:,} images (95 % interval {interval[0]:.2f} "
+        f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {budget_pp:.2f} pp"
+        f"{_settling(decision, more)}.",
+    )
+
+
+def _settling(decision: str, images: int | None) -> str:
+    if decision != "inconclusive":
+        return ""
+    if images is None:
+        return "; no number of images would settle it, the drop is the budget"
+    return f"; about {images:,} images would settle it if the rates stay"
+
+
+def _count(pairs: Iterable[tuple[bool, bool]]) -> tuple[int, int]:
+    lost = won = 0
+    for one_lost, one_won in pairs:
+        lost += one_lost
+        won += one_won
+    return lost, won
+
+
+def _as_pct(interval: tuple[float, float]) -> tuple[float, float]:
+    return 100.0 * interval[0], 100.0 * interval[1]

@@ -1,0 +1,130 @@
+"""Read a finished build as evidence: the report, the files it names, the predictions per image.
+
+Nothing is decided here, but what can't be decided on is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_convnext.artifacts import Precision
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file
+from edge_convnext.report import Report
+
+__all__ = ["Evidence", "Prediction", "read_evidence"]
+
+PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was said of one image."""
+
+    sha256: str
+    label: str
+    fp32: str
+    candidate: str
+    margin: float  # of the candidate: largest logit minus the second largest
+
+    @property
+    def lost(self) -> bool:
+        """Only FP32 is right."""
+        return self.fp32 == self.label != self.candidate
+
+    @property
+    def won(self) -> bool:
+        """Only the candidate is right."""
+        return self.candidate == self.label != self.fp32
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A report whose files were found to be those it was written about."""
+
+    path: Path
+    report: Report
+    precision: Precision
+    predictions: tuple[Prediction, ...]  # an image that the set has twice is here twice
+    model_bytes: int  # of the shipped model
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read a report and check everything it stands on.
+
+    Args:
+        path: `report.json`, or the folder that a build wrote.
+
+    Raises:
+        ArtifactError: There is no report, of this schema; a file beside it is missing or has
+            another hash; it is the demo's; a stage that a gate needs did not run.
+    """
+    path = path / "report.json" if path.is_dir() else path
+    report = Report.read(path)
+    if report.banner is not None:
+        raise ArtifactError(
+            f"{path}: is the demo's report, which says nothing of your model; "
+            "build with --weights and --data"
+        )
+    for output in report.outputs:
+        _check_file(path, path.parent / output.path, output.sha256)
+    precision: Precision = report.recipe["precision"]  # type: ignore[assignment]  # validated
+    if precision == "fp32":
+        raise ArtifactError(
+            f"{path}: is a build of FP32, which is the reference itself; gate one of INT8"
+        )
+    if report.accuracy is None:
+        stage = report.stage("evaluate")
+        raise ArtifactError(
+            f"{path}: the evaluate stage did not run ({stage.reason}), and a gate without "
+            "accuracy would pass by accident; build with labelled images (--data)"
+        )
+    name = f"model.{precision}.onnx"
+    named = {file.path: file for file in report.outputs}
+    if missing := {name, PREDICTIONS} - named.keys():
+        raise ArtifactError(f"{path}: names no {' and no '.join(sorted(missing))}; build again")
+    predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
+    _check_figures(path, report, predictions)
+    return Evidence(path, report, precision, predictions, named[name].bytes)
+
+
+def _check_file(report: Path, file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise ArtifactError(f"{file}: is missing, and {report} is about it; build again")
+    if sha256_file(file) != sha256:
+        raise ArtifactError(f"{file}: is not the file that {report} is about; build again")
+
+
+def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...]:
+    wanted = ("sha256", "label", "fp32_top1", f"{precision}_top1", f"{precision}_margin")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(_prediction(row, wanted) for row in csv.DictReader(file))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; build again") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ArtifactError(
+            f"{path}: is not the file that a build of {precision} writes ({error}); build again"
+        ) from error
+
+
+def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
+    sha256, label, fp32, candidate, margin = (row[column] for column in columns)
+    return Prediction(sha256, label, fp32, candidate, float(margin))
+
+
+def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ...]) -> None:
+    """The report's figures and the predictions they came from have to tell the same."""
+    accuracy = report.accuracy
+    assert accuracy is not None
+    said = (accuracy.n_images, accuracy.lost, accuracy.won)
+    lost, won = (
+        sum(values) for values in zip(*((o.lost, o.won) for o in predictions), strict=True)
+    )
+    if said != (len(predictions), lost, won):
+        raise ArtifactError(
+            f"{path}: says that of {said[0]} images {said[1]} were lost and {said[2]} won, "
+            f"{PREDICTIONS} says {lost} and {won} of {len(predictions)}; build again"
+        )

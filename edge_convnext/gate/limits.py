@@ -1,0 +1,54 @@
+"""The limits of a gate, as a user states them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from edge_convnext.errors import RecipeError
+
+__all__ = ["Limits", "PresetName"]
+
+PresetName = Literal["mlperf-99", "mlperf-99.9"]
+
+# MLPerf Inference's rules: a submission keeps at least 99 % (99.9 %) of the FP32 model's accuracy.
+_KEPT_PCT: dict[PresetName, float] = {"mlperf-99": 99.0, "mlperf-99.9": 99.9}
+_PERCENTAGES = ("max_drop_pp", "min_agreement_pct", "max_class_drop_pp")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a build has to keep; None is not asked for.
+
+    Raises:
+        RecipeError: A limit is out of its range.
+    """
+
+    max_drop_pp: float | None = 1.0  # of top-1, FP32 minus shipped
+    min_agreement_pct: float | None = None  # images with FP32's top-1 class
+    max_class_drop_pp: float | None = None  # of any class
+    min_speedup: float | None = None  # over the best float of the same run
+    max_latency_ratio: float | None = None  # to the baseline's, both as ratios to raw FP32
+    max_size_mb: float | None = None  # 10^6 bytes of the shipped model
+    kept_pct: float | None = None  # of FP32's top-1: a preset's; takes the place of max_drop_pp
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if not 0.0 <= value < float("inf"):
+                raise RecipeError(f"{field.name} is {value}; a limit is a number from 0 upwards")
+            if field.name in _PERCENTAGES and value > 100.0:
+                raise RecipeError(f"{field.name} is {value}; it is a percentage, up to 100")
+
+    @classmethod
+    def of_preset(cls, preset: PresetName, **stated: float | None) -> Limits:
+        """Those of a preset and what else was stated."""
+        return cls(**{**stated, "kept_pct": _KEPT_PCT[preset]})
+
+    def drop_budget_pp(self, fp32_top1_pct: float) -> float | None:
+        """The top-1 drop that is allowed, given what FP32 reaches on the same images."""
+        if self.kept_pct is not None:
+            return fp32_top1_pct * (100.0 - self.kept_pct) / 100.0
+        return self.max_drop_pp

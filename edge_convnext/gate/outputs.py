@@ -1,0 +1,134 @@
+"""A gate's result as the formats that CI systems read.
+
+Text from outside (class names, paths) is escaped in each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+from edge_convnext.gate.criteria import Criterion, Decision
+from edge_convnext.gate.decide import GateResult
+
+__all__ = ["to_annotations", "to_json", "to_junit", "to_markdown", "to_text"]
+
+_SCHEMA = "edge-convnext/gate/1"
+_SUITE = "edge-convnext gate"
+_SIGNS: dict[Decision, str] = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
+_COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusive": "warning"}
+
+
+def to_text(result: GateResult, strict: bool) -> str:
+    """Lines for a terminal."""
+    lines = [f"{one.decision:<12} {one.reason}" for one in result.criteria]
+    return "\n".join([*lines, _outcome(result, strict)])
+
+
+def to_json(result: GateResult, strict: bool) -> dict[str, object]:
+    """Plain values of schema `edge-convnext/gate/1`."""
+    return {
+        "schema": _SCHEMA,
+        **asdict(result),
+        "decision": result.decision,
+        "strict": strict,
+        "passed": result.passed(strict),
+    }
+
+
+def to_junit(result: GateResult, strict: bool) -> str:
+    """JUnit XML as GitLab, Jenkins and GitHub's reporters read it: one case per criterion.
+
+    What is inconclusive is `skipped`, which every reader shows apart from what passed; under
+    `strict` it is a failure like any other.
+
+    Source:
+        The de facto schema of the Jenkins xUnit plugin, junit-10.xsd.
+    """
+    failed = [one for one in result.criteria if not _passes(one, strict)]
+    skipped = [one for one in result.criteria if one.decision == "inconclusive"]
+    counts = {
+        "tests": str(len(result.criteria)),
+        "failures": str(len(failed)),
+        "errors": "0",
+        "skipped": "0" if strict else str(len(skipped)),
+    }
+    root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
+    for one in result.criteria:
+        names = {"classname": f"{result.model}.{result.precision}", "name": one.name}
+        case = ElementTree.SubElement(suite, "testcase", names)
+        if not _passes(one, strict):
+            kind = {"message": _printable(one.reason), "type": one.decision}
+            ElementTree.SubElement(case, "failure", kind)
+        elif one.decision == "inconclusive":
+            ElementTree.SubElement(case, "skipped", {"message": _printable(one.reason)})
+        else:
+            ElementTree.SubElement(case, "system-out").text = _printable(one.reason)
+    ElementTree.indent(root)
+    body: str = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def to_markdown(result: GateResult, strict: bool) -> str:
+    """For a step summary or a pull request's comment."""
+    lines = [
+        f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {_md(result.model)} {result.precision}",
+        "",
+        "| | criterion | measured | 95 % interval | limit |",
+        "|---|---|---|---|---|",
+    ]
+    for one in result.criteria:
+        interval = (
+            "-" if one.interval is None else f"{one.interval[0]:.2f} to {one.interval[1]:.2f}"
+        )
+        measured = "-" if one.measured is None else f"{one.measured:.2f}"
+        sign = f"{_SIGNS[one.decision]} {one.decision}"
+        lines.append(f"| {sign} | `{one.name}` | {measured} | {interval} | {one.limit:g} |")
+    lines += [
+        "",
+        *(f"- {_md(one.reason)}" for one in result.criteria),
+        "",
+        _outcome(result, strict),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_annotations(result: GateResult, strict: bool) -> str:
+    """GitHub's workflow commands, one line per criterion; printed on stdout they annotate a run.
+
+    Source:
+        GitHub Docs, "Workflow commands for GitHub Actions".
+    """
+    lines = []
+    for one in result.criteria:
+        command = "error" if not _passes(one, strict) else _COMMANDS[one.decision]
+        text = one.reason.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        lines.append(f"::{command} title={_SUITE} {one.name}::{text}")
+    return "\n".join(lines) + "\n"
+
+
+def _passes(one: Criterion, strict: bool) -> bool:
+    return one.decision == "pass" or (one.decision == "inconclusive" and not strict)
+
+
+def _final(result: GateResult, strict: bool) -> Decision:
+    return result.decision if result.passed(strict) else "fail"
+
+
+def _outcome(result: GateResult, strict: bool) -> str:
+    text = f"Gate: {result.decision}"
+    if result.decision == "inconclusive":
+        text += ", which fails under --strict" if strict else ", which passes without --strict"
+    return f"{text}."
+
+
+def _printable(text: str) -> str:
+    """XML 1.0 has no control characters at all."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _md(text: str) -> str:
+    for character in "\\`*_[]<>|":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())

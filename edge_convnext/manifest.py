@@ -1,0 +1,131 @@
+"""`manifest.json`: the size and SHA-256 of every file of a build, and the check of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file, write_text_atomic
+
+__all__ = [
+    "MANIFEST",
+    "FileCheck",
+    "FileComparison",
+    "compare_builds",
+    "read_manifest",
+    "verify_build",
+    "write_manifest",
+]
+
+MANIFEST = "manifest.json"
+_SCHEMA = "edge-convnext/manifest/1"
+
+# What two builds of the same input can't share, and why.
+_VARIES: tuple[tuple[str, str], ...] = (
+    ("report.json", "has timings, the date and seconds per stage"),
+    ("report.md", "has timings, the date and seconds per stage"),
+    ("*.engine", "a builder numbers and times what it compiles"),
+    ("*.engine.json", "describes the engine"),
+)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of a manifest, as it was found."""
+
+    path: str
+    state: Literal["unchanged", "changed", "missing"]
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """One file in two builds."""
+
+    path: str
+    state: Literal["identical", "varies", "different", "missing"]
+    reason: str | None = None  # why a file varies by its nature
+
+
+def write_manifest(folder: Path, files: Sequence[Path]) -> None:
+    """Record files that lie in `folder`; equal files give equal bytes."""
+    entries = {
+        path.relative_to(folder).as_posix(): {
+            "sha256": sha256_file(path),
+            "bytes": path.stat().st_size,
+        }
+        for path in sorted(files)
+    }
+    text = json.dumps({"schema": _SCHEMA, "files": entries}, indent=1) + "\n"
+    write_text_atomic(folder / MANIFEST, text)
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name.
+
+    Raises:
+        ArtifactError: No manifest, or not one that a build wrote; a name in it leaves the folder.
+    """
+    path = folder / MANIFEST
+    try:
+        fields: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: {error.strerror}; pass a folder that `edge-convnext build` finished"
+        ) from error
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
+        raise ArtifactError(f"{path}: not JSON ({error}); build again") from error
+    schema = fields.get("schema") if isinstance(fields, dict) else None
+    if schema != _SCHEMA:
+        raise ArtifactError(f"{path}: schema is {schema!r}, this version reads '{_SCHEMA}'")
+    try:
+        found = {str(name): str(entry["sha256"]) for name, entry in fields["files"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not a manifest that a build wrote; build again") from error
+    for name in found:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ArtifactError(f"{path}: '{name}' is outside the build; build again")
+    return found
+
+
+def verify_build(folder: Path) -> tuple[FileCheck, ...]:
+    """Hash every file of a build again.
+
+    Raises:
+        ArtifactError: See `read_manifest`.
+    """
+    return tuple(
+        FileCheck(name, _check(folder / name, sha256))
+        for name, sha256 in read_manifest(folder).items()
+    )
+
+
+def compare_builds(folder: Path, other: Path) -> tuple[FileComparison, ...]:
+    """Tell which files two builds share, byte for byte, by what is on disk.
+
+    Raises:
+        ArtifactError: See `read_manifest`.
+    """
+    names = dict.fromkeys([*read_manifest(folder), *read_manifest(other)])
+    return tuple(_compare(name, folder / name, other / name) for name in names)
+
+
+def _check(path: Path, sha256: str) -> Literal["unchanged", "changed", "missing"]:
+    if not path.is_file():
+        return "missing"
+    return "unchanged" if sha256_file(path) == sha256 else "changed"
+
+
+def _compare(name: str, here: Path, there: Path) -> FileComparison:
+    if not (here.is_file() and there.is_file()):
+        return FileComparison(name, "missing")
+    if sha256_file(here) == sha256_file(there):
+        return FileComparison(name, "identical")
+    for pattern, reason in _VARIES:
+        if fnmatch(Path(name).name, pattern):
+            return FileComparison(name, "varies", reason)
+    return FileComparison(name, "different")

@@ -1,0 +1,48 @@
+"""For test suites: gate a build with one assertion.
+
+from edge_convnext.testing import Limits, assert_gate
+
+def test_int8_is_as_accurate() -> None:
+    assert_gate("build/atto-int8", Limits(max_drop_pp=0.5), baseline="baseline.json")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_convnext.gate.baseline import read_baseline
+from edge_convnext.gate.decide import GateResult, gate
+from edge_convnext.gate.limits import Limits
+from edge_convnext.gate.outputs import to_text
+
+__all__ = ["Limits", "assert_gate"]
+
+
+def assert_gate(
+    report: str | Path,
+    limits: Limits | None = None,
+    *,
+    baseline: str | Path | None = None,
+    strict: bool = False,
+) -> GateResult:
+    """Raise AssertionError, with every figure, unless a build keeps its limits.
+
+    Args:
+        report: `report.json`, or the folder of the build.
+        limits: What it has to keep; a top-1 drop of at most 1 pp when None.
+        baseline: File that `edge-convnext gate --save-baseline` wrote.
+        strict: Whether what can't be told yet fails too.
+
+    Returns:
+        The result, to look at further.
+
+    Raises:
+        AssertionError: A limit is not kept.
+        ArtifactError: The report can't be gated at all; see `gate.decide.gate`.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    earlier = read_baseline(Path(baseline)) if baseline else None
+    result = gate(Path(report), limits, earlier)
+    if not result.passed(strict):
+        raise AssertionError(to_text(result, strict))
+    return result

@@ -1,0 +1,319 @@
+"""Gates: what passes, what fails, what can't be told, and what is refused."""
+
+import json
+import statistics
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from example_report import BENCHMARK, without_measurements
+from gate_builds import make_build, sha, write_build
+from typer.testing import CliRunner
+
+from edge_convnext.cli import app
+from edge_convnext.errors import ArtifactError, RecipeError
+from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
+from edge_convnext.gate.criteria import images_to_settle
+from edge_convnext.gate.decide import gate
+from edge_convnext.gate.evidence import read_evidence
+from edge_convnext.gate.explain import explain
+from edge_convnext.gate.limits import Limits
+from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown
+from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.testing import assert_gate
+
+
+def run(*arguments, env=None):
+    clean = {"CI": None, "GITHUB_ACTIONS": None, "GITHUB_STEP_SUMMARY": None, **(env or {})}
+    return CliRunner().invoke(app, ["gate", *map(str, arguments)], env=clean)
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "decision"),
+    [
+        (10_000, 0, "pass"),
+        (10_000, 300, "fail"),
+        (476, 3, "inconclusive"),
+        (200, 0, "inconclusive"),
+    ],
+)
+def test_the_interval_decides_not_the_estimate(tmp_path, n, lost, decision):
+    result = gate(make_build(tmp_path, n, lost), Limits(max_drop_pp=1.0))
+    assert result.decision == decision
+    (drop,) = result.criteria
+    low, high = drop.interval
+    assert drop.measured == pytest.approx(100 * lost / n)
+    assert low <= drop.measured <= high
+    assert {"pass": high <= 1, "fail": low > 1, "inconclusive": low <= 1 < high}[decision]
+
+
+def test_an_unsure_drop_names_the_images_that_would_settle_it(tmp_path):
+    (drop,) = gate(make_build(tmp_path, 400, lost=2, won=1)).criteria
+    assert drop.decision == "inconclusive"
+    named = int(drop.reason.split("about ")[1].split(" images")[0].replace(",", ""))
+    low, high = paired_difference_interval(round(2 * named / 400), round(named / 400), named)
+    assert high <= 0.01 or low > 0.01
+    assert 400 < named < 40_000
+
+
+def test_no_number_of_images_tells_a_drop_from_its_own_size(tmp_path):
+    (drop,) = gate(make_build(tmp_path, 400, lost=4), Limits(max_drop_pp=1.0)).criteria
+    assert "no number of images" in drop.reason
+    assert images_to_settle(lambda _n: False, 400) is None
+
+
+def test_agreement_and_size_are_limits_of_their_own(tmp_path):
+    report = make_build(tmp_path, 10_000, lost=200, won=200)
+    limits = Limits(max_drop_pp=None, min_agreement_pct=97.0, max_size_mb=3.9)
+    agreement, size = gate(report, limits).criteria
+    assert (agreement.decision, agreement.measured) == ("fail", 96.0)
+    assert (size.decision, size.measured) == ("fail", 4.0)
+    assert gate(report, Limits(max_drop_pp=1.0)).decision == "pass"  # lost and won cancel
+
+
+def test_a_class_that_falls_is_found_among_many(tmp_path):
+    rows = [
+        [sha(i), f"c{i % 20}", f"c{i % 20}", "1", "c0" if i % 20 == 7 else f"c{i % 20}", "1"]
+        for i in range(20_000)
+    ]
+    (found,) = gate(write_build_in(tmp_path, rows), Limits(None, max_class_drop_pp=5.0)).criteria
+    assert found.decision == "fail"
+    assert "class 'c7' drops by 100.00 pp" in found.reason
+
+
+def test_the_worst_class_of_many_honest_ones_does_not_fail(tmp_path):
+    random = np.random.default_rng(0)
+    rows = []
+    for index in range(20_000):  # 2 % lost and 2 % won in each of 200 classes of 100 images
+        name, kind = f"c{index % 200}", random.random()
+        fp32, int8 = ("x" if 0.02 <= kind < 0.04 else name), ("x" if kind < 0.02 else name)
+        rows.append([sha(index), name, fp32, "1", int8, "1"])
+    (found,) = gate(write_build_in(tmp_path, rows), Limits(None, max_class_drop_pp=1.0)).criteria
+    assert found.decision == "inconclusive"
+
+
+def write_build_in(folder, rows):
+    folder.mkdir(exist_ok=True)
+    return write_build(folder, rows)
+
+
+def test_speed_is_judged_by_its_interval(tmp_path):
+    report = make_build(tmp_path)  # 1.21 [1.18, 1.23]
+    for least, decision in ((1.18, "pass"), (1.2, "inconclusive"), (1.24, "fail")):
+        (found,) = gate(report, Limits(None, min_speedup=least)).criteria
+        assert (found.decision, found.measured) == (decision, 1.21)
+    bare = {**BENCHMARK, "speedup_vs_best_float_ci95": None}
+    report = make_build(tmp_path / "few rounds", benchmark=bare)
+    (found,) = gate(report, Limits(None, min_speedup=1.0)).criteria
+    assert found.decision == "inconclusive"
+    assert "interval" in found.reason
+
+
+def test_a_slower_build_fails_against_its_baseline_on_the_same_machine(tmp_path):
+    before = make_baseline(read_evidence(make_build(tmp_path / "before")))
+    slower = {
+        **BENCHMARK,
+        "speedup_vs_raw_fp32": 2.23 / 1.15,
+        "speedup_vs_raw_fp32_ci95": [2.19 / 1.15, 2.26 / 1.15],
+    }
+    report = make_build(tmp_path / "after", benchmark=slower)
+    (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+    assert found.decision == "fail"
+    assert found.measured == pytest.approx(1.15)
+    assert found.interval[0] < 1.15 < found.interval[1]
+    (same,) = gate(tmp_path / "before", Limits(None, max_latency_ratio=1.05), before).criteria
+    assert same.decision == "pass"
+    elsewhere = make_build(tmp_path / "elsewhere", environment=environment("another"))
+    (found,) = gate(elsewhere, Limits(None, max_latency_ratio=1.05), before).criteria
+    assert found.decision == "inconclusive"
+    assert "another machine" in found.reason
+
+
+def environment(fingerprint):
+    from example_report import example_fields
+
+    return {**example_fields()["environment"], "fingerprint": fingerprint}
+
+
+def test_a_baseline_sees_what_the_builds_own_fp32_hides(tmp_path):
+    """A wrong mean or class order spoils FP32 as much as INT8: no drop between them."""
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", 10_000)))
+    rows = [
+        [sha(i), f"class {i % 4}", f"class {i * 7 % 4}", "1", f"class {i * 7 % 4}", "1"]
+        for i in range(10_000)
+    ]
+    report = write_build_in(tmp_path / "after", rows)
+    own, against = gate(report, Limits(), before).criteria
+    assert (own.decision, own.measured) == ("pass", 0.0)
+    assert (against.decision, against.name) == ("fail", "top1_drop_vs_baseline_pp")
+
+
+def test_a_baseline_file_is_small_and_reads_back(tmp_path):
+    baseline = make_baseline(read_evidence(make_build(tmp_path, 10_000, lost=20)))
+    path = tmp_path / "baseline.json"
+    write_baseline(baseline, path)
+    assert read_baseline(path) == baseline
+    assert path.stat().st_size < 500_000
+    assert baseline.top1_pct == pytest.approx(99.8)
+    assert baseline.said_of(sha(3)) == "class 0"  # one of those that INT8 lost
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "schema is None"),
+        ('{"schema": "edge-convnext/baseline/9"}', "this version reads"),
+        ('{"schema": "edge-convnext/baseline/1", "model": 3}', "gate REPORT --save-baseline"),
+    ],
+)
+def test_a_foreign_baseline_is_refused(tmp_path, text, said):
+    path = tmp_path / "baseline.json"
+    path.write_text(text)
+    with pytest.raises(ArtifactError, match=said):
+        read_baseline(path)
+
+
+def test_a_baseline_of_other_images_or_another_model_is_refused(tmp_path):
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", 1000)))
+    rows = [[sha(i + 500), "a", "a", "1", "a", "1"] for i in range(1000)]
+    with pytest.raises(ArtifactError, match="shares 500 of 1000 images"):
+        gate(write_build_in(tmp_path / "other images", rows), Limits(), before)
+    model = {**json.loads((tmp_path / "before/report.json").read_text())["model"], "name": "tiny"}
+    with pytest.raises(ArtifactError, match="is of tiny, the baseline of convnextv2_atto"):
+        gate(make_build(tmp_path / "other model", model=model), Limits(), before)
+
+
+def test_what_could_pass_by_accident_is_refused(tmp_path):
+    whole = make_build(tmp_path / "whole")
+    with pytest.raises(ArtifactError, match="demo"):
+        gate(make_build(tmp_path / "demo", banner="digits"))
+    missing = without_measurements("evaluate", reason="no labelled images")
+    with pytest.raises(ArtifactError, match=r"evaluate stage did not run \(no labelled images\)"):
+        gate(make_build(tmp_path / "unlabelled", **missing))
+    untimed = make_build(tmp_path / "untimed", **without_measurements("benchmark"))
+    assert gate(untimed).decision == "pass"
+    with pytest.raises(ArtifactError, match="benchmark stage did not run"):
+        gate(untimed, Limits(min_speedup=1.1))
+    with pytest.raises(ArtifactError, match="needs --baseline"):
+        gate(whole, Limits(max_latency_ratio=1.1))
+    with pytest.raises(ArtifactError, match="no limit"):
+        gate(whole, Limits(max_drop_pp=None))
+    float_build = make_build(tmp_path / "float", recipe={"precision": "fp32"})
+    with pytest.raises(ArtifactError, match="is a build of FP32"):
+        gate(float_build)
+
+
+@pytest.mark.parametrize("file", ["model.int8.onnx", "predictions.csv"])
+def test_files_that_are_not_the_reports_are_refused(tmp_path, file):
+    report = make_build(tmp_path)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(ArtifactError, match=f"{file}: is not the file"):
+        gate(report)
+    path.unlink()
+    with pytest.raises(ArtifactError, match=f"{file}: is missing"):
+        gate(report)
+
+
+def test_a_report_that_contradicts_its_predictions_is_refused(tmp_path):
+    report = make_build(tmp_path, lost=5)
+    fields = json.loads(report.read_text())
+    fields["accuracy"]["lost"] = 2
+    report.write_text(json.dumps(fields))
+    with pytest.raises(ArtifactError, match="2 were lost"):
+        gate(report)
+
+
+@pytest.mark.parametrize("limits", [{"max_drop_pp": -1.0}, {"min_agreement_pct": 101.0},
+                                    {"max_size_mb": float("nan")}])  # fmt: skip
+def test_limits_out_of_range_are_refused(limits):
+    with pytest.raises(RecipeError, match=next(iter(limits))):
+        Limits(**limits)
+
+
+def test_a_preset_is_a_share_of_fp32s_accuracy():
+    assert Limits.of_preset("mlperf-99").drop_budget_pp(90.0) == pytest.approx(0.9)
+    assert Limits.of_preset("mlperf-99.9").drop_budget_pp(90.0) == pytest.approx(0.09)
+
+
+def test_exit_codes(tmp_path):
+    passing = make_build(tmp_path / "passing", 10_000)
+    failing = make_build(tmp_path / "failing", 10_000, lost=300)
+    unsure = make_build(tmp_path / "unsure", 200)
+    assert run(passing).exit_code == 0
+    assert run(failing).exit_code == 1
+    assert run(unsure).exit_code == 0
+    assert run(unsure, "--strict").exit_code == 1
+    assert run(unsure, env={"CI": "true"}).exit_code == 1
+    assert run(unsure, "--no-strict", env={"CI": "true"}).exit_code == 0
+    assert run(passing, "--preset", "mlperf-99", "--max-drop", "1").exit_code == 2
+    assert isinstance(run(tmp_path / "nowhere").exception, ArtifactError)
+
+
+def test_the_command_saves_explains_and_writes_what_ci_reads(tmp_path):
+    before = make_build(tmp_path / "before", 1000)
+    after = make_build(tmp_path / "after", 1000, lost=40)
+    baseline, junit, comment = (tmp_path / name for name in ("b.json", "j.xml", "c.md"))
+    assert run(before, "--save-baseline", baseline).exit_code == 0
+    summary = tmp_path / "summary.md"
+    arguments = (
+        after,
+        "--baseline",
+        baseline,
+        "--explain",
+        "--junit",
+        junit,
+        "--markdown",
+        comment,
+    )
+    result = run(*arguments, env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
+    assert result.exit_code == 1
+    assert "40 images flipped against the baseline" in result.stdout
+    assert "::error title=edge-convnext gate top1_drop_pp::" in result.stdout
+    assert summary.read_text() == comment.read_text()
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    document = json.loads(run(*arguments[:4], "--json").stdout)
+    assert (document["schema"], document["passed"]) == ("edge-convnext/gate/1", False)
+    assert document["flips"]["classes"][0]["lost"] == 10
+
+
+def test_flips_come_worst_first(tmp_path):
+    found = explain(read_evidence(make_build(tmp_path, 1000, lost=9, won=3, classes=3)))
+    drops = [one.drop_pp for one in found.classes]
+    assert drops == sorted(drops, reverse=True)
+    assert [flip.lost for flip in found.flips] == [True] * 9 + [False] * 3
+    margins = [flip.margin for flip in found.flips[:9]]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_outside_text_is_escaped_in_every_format(tmp_path):
+    name = 'a|b<c>&"%\n::error::x\x07'
+    rows = [[sha(i), name, name, "1", "other", "1"] for i in range(500)]
+    result = gate(write_build_in(tmp_path, rows), Limits(None, max_class_drop_pp=1.0))
+    assert ElementTree.fromstring(to_junit(result, False)).get("failures") == "1"
+    assert len(to_annotations(result, False).splitlines()) == 1
+    assert "a\\|b\\<c\\>" in to_markdown(result, False)
+
+
+def test_the_assertion_shows_every_figure(tmp_path):
+    assert assert_gate(make_build(tmp_path / "passing", 10_000)).decision == "pass"
+    with pytest.raises(AssertionError, match=r"a drop of 3\.00 pp on 10,000 images"):
+        assert_gate(make_build(tmp_path / "failing", 10_000, lost=300))
+    unsure = make_build(tmp_path / "unsure", 200)
+    assert assert_gate(unsure).decision == "inconclusive"
+    with pytest.raises(AssertionError, match="fails under --strict"):
+        assert_gate(unsure, strict=True)
+
+
+def test_proportion_interval_is_wilsons():
+    # 95 % of 81 of 263, from Newcombe, Statistics in Medicine 17 (1998), 857-872, table I.
+    low, high = proportion_interval(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+    assert proportion_interval(0, 20)[0] == pytest.approx(0.0, abs=1e-12)
+    assert proportion_interval(20, 20)[1] == pytest.approx(1.0)
+    z = statistics.NormalDist().inv_cdf(0.975)
+    assert proportion_interval(20, 20)[0] == pytest.approx(20 / (20 + z * z))
+    with pytest.raises(ValueError, match="can't be among"):
+        proportion_interval(3, 2)

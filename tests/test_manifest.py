@@ -1,0 +1,101 @@
+"""manifest.json, and `verify`, which reads it."""
+
+import json
+
+import pytest
+from gate_builds import make_build
+from typer.testing import CliRunner
+
+from edge_convnext.cli import app
+from edge_convnext.errors import ArtifactError
+from edge_convnext.manifest import compare_builds, read_manifest, verify_build, write_manifest
+
+
+@pytest.fixture
+def build(tmp_path):
+    folder = tmp_path / "build"
+    make_build(folder)
+    write_manifest(folder, sorted(folder.iterdir()))
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+
+
+def test_a_whole_build_is_unchanged(build):
+    assert set(read_manifest(build)) == {"model.int8.onnx", "predictions.csv", "report.json"}
+    assert {check.state for check in verify_build(build)} == {"unchanged"}
+    result = run(build)
+    assert result.exit_code == 0
+    assert "unchanged  model.int8.onnx" in result.stdout
+
+
+def test_a_flipped_byte_and_a_missing_file_are_found(build):
+    model = build / "model.int8.onnx"
+    content = bytearray(model.read_bytes())
+    content[1000] ^= 1
+    model.write_bytes(content)
+    (build / "predictions.csv").unlink()
+    states = {check.path: check.state for check in verify_build(build)}
+    assert states == {
+        "model.int8.onnx": "changed",
+        "predictions.csv": "missing",
+        "report.json": "unchanged",
+    }
+    result = run(build)
+    assert isinstance(result.exception, ArtifactError)
+    assert "model.int8.onnx: changed since the build and 1 more" in str(result.exception)
+
+
+def test_equal_files_give_an_equal_manifest(build):
+    before = (build / "manifest.json").read_bytes()
+    write_manifest(build, sorted(p for p in build.iterdir() if p.name != "manifest.json"))
+    assert (build / "manifest.json").read_bytes() == before
+
+
+def test_two_builds_are_compared_file_by_file(build, tmp_path):
+    other = tmp_path / "other"
+    make_build(other, banner="x")  # its report differs
+    write_manifest(other, sorted(other.iterdir()))
+    states = {one.path: one.state for one in compare_builds(build, other)}
+    assert states == {
+        "model.int8.onnx": "identical",
+        "predictions.csv": "identical",
+        "report.json": "varies",
+    }
+    assert run(build, "--same-as", other).exit_code == 0
+    (other / "model.int8.onnx").write_bytes(b"another")
+    assert run(build, "--same-as", other).exit_code == 1
+    document = json.loads(run(build, "--same-as", other, "--json").stdout)
+    assert document["comparison"][0] == {
+        "path": "model.int8.onnx",
+        "state": "different",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "No such file"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "schema is None"),
+        ('{"schema": "edge-convnext/manifest/1", "files": {"a": 3}}', "not a manifest"),
+        ('{"schema": "edge-convnext/manifest/1"}', "not a manifest"),
+        (
+            '{"schema": "edge-convnext/manifest/1", "files": {"../x": {"sha256": ""}}}',
+            "outside the build",
+        ),
+        (
+            '{"schema": "edge-convnext/manifest/1", "files": {"/etc/passwd": {"sha256": ""}}}',
+            "outside the build",
+        ),
+    ],
+)
+def test_what_is_no_manifest_is_refused(build, text, reason):
+    path = build / "manifest.json"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ArtifactError, match=reason):
+        verify_build(build)
