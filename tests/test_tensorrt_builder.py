@@ -14,6 +14,7 @@ from edge_convnext.errors import (
 from edge_convnext.files import sha256_file
 from edge_convnext.tensorrt import TensorRtConfig, build_engine, builder
 from edge_convnext.tensorrt.api import Api, is_installed, open_api
+from edge_convnext.tensorrt.graph import check_precision
 from edge_convnext.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.tensorrt.native import set_profile
 from edge_convnext.tensorrt.sidecar import read_facts, sidecar_path
@@ -96,8 +97,8 @@ def test_only_8_6_chooses_types_and_keeps_reductions_wide(version, precision, fl
 )
 def test_a_precision_that_the_graph_does_not_have_is_refused(tmp_path, version, have, want, reason):
     with pytest.raises(EngineBuildError, match=reason):
-        builder._check_precision(tmp_path / "m.onnx", have, want, api(version))
-    builder._check_precision(tmp_path / "m.onnx", "fp32", "fp16", api("8.6.2"))
+        check_precision(tmp_path / "m.onnx", have, want, api(version))
+    check_precision(tmp_path / "m.onnx", "fp32", "fp16", api("8.6.2"))
 
 
 def test_a_dynamic_batch_gets_a_profile_and_a_static_one_none():

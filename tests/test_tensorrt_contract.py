@@ -26,6 +26,7 @@ FILES = {
     "tensorrt/builder.py": CLASSIC,
     "tensorrt/timing_cache.py": CLASSIC,
     "tensorrt/native.py": VERSIONS,
+    "tensorrt/loading.py": VERSIONS,
     "tensorrt/runner.py": VERSIONS,
 }
 
@@ -118,7 +119,7 @@ def test_the_installed_bindings_have_what_the_table_says():
 
 
 @pytest.mark.skipif(not find_spec("tensorrt_rtx"), reason="needs tensorrt-rtx")
-@pytest.mark.parametrize("file", ["engine.py", "tensorrt/native.py", "tensorrt/runner.py"])
+@pytest.mark.parametrize("file", [file for file in FILES if "rtx1.7" in FILES[file]])
 def test_the_installed_bindings_have_what_the_code_asks_for(file):
     trt = importlib.import_module("tensorrt_rtx")
     for one in find_accesses(read(file)):

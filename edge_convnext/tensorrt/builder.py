@@ -23,32 +23,19 @@ from edge_convnext.kernel_table import kernel_fields
 from edge_convnext.tensorrt.api import Api, open_api
 from edge_convnext.tensorrt.config import TensorRtConfig
 from edge_convnext.tensorrt.cuda import DeviceFacts, open_cuda
+from edge_convnext.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.tensorrt.native import listen, parse_graph, set_profile
-from edge_convnext.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
+from edge_convnext.tensorrt.sidecar import SCHEMA, sidecar_path
 from edge_convnext.tensorrt.timing_cache import load_timings, save_timings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnx import ModelProto
-
-    from edge_convnext.lint import LintTarget
-
 __all__ = ["build_engine"]
 
 _MIB = 1 << 20
 _LEVELS = range(6)
-
-
-@dataclass(frozen=True)
-class _Graph:
-    """What the graph says of itself."""
-
-    precision: Precision  # int8: it has Q/DQ; fp16: it has float16
-    quantized_ops: int
-    reductions: tuple[str, ...]  # nodes that add up squares
-    metadata: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -97,10 +84,10 @@ def build_engine(
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
     api = open_api("tensorrt")
     _check(chosen)
-    graph = _read(onnx)
+    graph = read_graph(onnx)
     wanted = precision or graph.precision
-    _check_precision(onnx, graph.precision, wanted, api)
-    _lint(onnx, api)
+    check_precision(onnx, graph.precision, wanted, api)
+    lint_graph(onnx, api)
     # Contexts close in reverse order: whoever sees the engine finds its sidecar too.
     with atomic_path(output) as plan, atomic_path(sidecar_path(output)) as note:
         arguments = (onnx.absolute(), wanted, graph.reductions, chosen, plan)
@@ -133,58 +120,9 @@ def _check(config: TensorRtConfig) -> None:
         )
 
 
-def _read(onnx: Path) -> _Graph:
-    from onnx import TensorProto
-
-    from edge_convnext.graph_file import element_types, read_proto
-
-    proto = read_proto(onnx)
-    quantized = _count_quantized(proto)
-    halved = TensorProto.FLOAT16 in element_types(proto).values()
-    precision: Precision = "int8" if quantized else "fp16" if halved else "fp32"
-    sums = ("ReduceL2", "ReduceSumSquare")
-    reductions = tuple(node.name for node in proto.graph.node if node.op_type in sums)
-    return _Graph(precision, quantized, reductions, graph_metadata(onnx))
-
-
-def _count_quantized(proto: ModelProto) -> int:
-    """Products whose operands both come dequantized, maybe moved: weights may be computed."""
-    from edge_convnext.qdq import WEIGHTED_OPS, Wiring
-
-    wiring = Wiring(proto)
-
-    def is_dequantized(name: str) -> bool:
-        node = wiring.producer.get(name)
-        while node is not None and node.op_type in ("Transpose", "Reshape"):
-            node = wiring.producer.get(node.input[0])
-        return node is not None and node.op_type == "DequantizeLinear"
-
-    return sum(
-        node.op_type in WEIGHTED_OPS and all(is_dequantized(name) for name in node.input[:2])
-        for node in proto.graph.node
-    )
-
-
-def _check_precision(onnx: Path, have: Precision, want: Precision, api: Api) -> None:
-    if have == want or ((have, want) == ("fp32", "fp16") and not api.is_typed):
-        return
-    if api.is_typed:
-        advice = f"{api.label} builds the types that the graph states: pass the {want} graph"
-    else:
-        advice = "TensorRT 8.6 makes fp16 of an fp32 graph, and int8 of a quantized one"
-    raise EngineBuildError(f"{onnx}: is {have}, and {want} was asked for; {advice}")
-
-
-def _lint(onnx: Path, api: Api) -> None:
-    from edge_convnext.lint import require_runnable
-
-    target: LintTarget = "tensorrt10" if api.is_typed else "tensorrt8.6"
-    require_runnable(onnx, target)
-
-
 def _describe(
     onnx: Path,
-    graph: _Graph,
+    graph: Graph,
     precision: Precision,
     config: TensorRtConfig,
     built: _Built,

@@ -103,7 +103,7 @@ class PyCuda:
 
     def begin_capture(self, stream: Any) -> None:
         if not hasattr(stream, "begin_capture"):
-            raise InferenceError(f"{self.label} can't record CUDA graphs; 2022.2 and later can")
+            raise InferenceError(f"{self.label} can't record CUDA graphs; cuda-python can")
         stream.begin_capture()
 
     def end_capture(self, stream: Any) -> Any:

@@ -9,7 +9,6 @@ compilation" and "CUDA graphs".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,10 @@ from edge_convnext.runtimes.interface import (
     infer_in_pieces,
     one_line,
 )
-from edge_convnext.tensorrt.api import Api, open_api
+from edge_convnext.tensorrt.api import open_api
 from edge_convnext.tensorrt.cuda import Cuda, open_cuda
-from edge_convnext.tensorrt.native import Messages, listen
+from edge_convnext.tensorrt.loading import find_tensors, load_engine
+from edge_convnext.tensorrt.native import listen
 from edge_convnext.tensorrt.sidecar import read_facts, require_runs_here
 
 if TYPE_CHECKING:
@@ -34,26 +34,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge_convnext.tensorrt.sidecar import EngineFacts
-
 __all__ = ["EngineRunner"]
 
-_NUMPY: Mapping[str, type[np.generic]] = {
-    "FLOAT": np.float32,
-    "HALF": np.float16,
-    "UINT8": np.uint8,
-}
 _MOST_SIZES = 8  # batch sizes that stay prepared
 _WARMUP = 3  # TensorRT for RTX compiles in the first
-
-
-@dataclass
-class _Tensor:
-    """An input or output of the engine."""
-
-    name: str
-    shape: tuple[int, ...]  # -1 where the batch is dynamic
-    dtype: np.dtype[Any]
 
 
 @dataclass
@@ -104,8 +88,8 @@ class EngineRunner:
             require_runs_here(self._facts, self._api, self._device)
         self._use_graph = chosen.native_settings.get("cuda_graph", "on") != "off"
         self._messages = listen(self._api.module, errors_only=True)
-        self._runtime, self._engine = _load(self._api, self._messages, self._facts)
-        self._input, self._output = _find_tensors(self._api, self._engine, path)
+        self._runtime, self._engine = load_engine(self._api, self._messages, self._facts)
+        self._input, self._output = find_tensors(self._api, self._engine, path)
         self._largest = self._input.shape[0]
         if self._largest == -1:
             bounds = self._engine.get_tensor_profile_shape(self._input.name, 0)
@@ -335,44 +319,3 @@ class EngineRunner:
         prepared.context = None
         self._cuda.free(prepared.device_in)
         self._cuda.free(prepared.device_out)
-
-
-def _load(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, Any]:
-    trt = api.module
-    runtime = trt.Runtime(messages.logger)
-    plan = facts.path.read_bytes()
-    if api.has("engine_validity"):
-        validity, diagnostics = runtime.get_engine_validity(plan)
-        if validity == trt.EngineValidity.INVALID:
-            raise InferenceError(
-                f"{facts.path}: {api.label} can't run it here ({_list_flags(diagnostics)})"
-            )
-    if facts.version_compatible:
-        runtime.engine_host_code_allowed = True  # it carries the runtime of its own version
-    engine = runtime.deserialize_cuda_engine(plan)
-    if engine is None:
-        raise InferenceError(
-            f"{facts.path}: {api.label} can't load it ({messages.last_error}); build it again"
-        )
-    return runtime, engine
-
-
-def _list_flags(diagnostics: Any) -> str:
-    return " ".join(str(diagnostics).split())
-
-
-def _find_tensors(api: Api, engine: Any, path: Path) -> tuple[_Tensor, _Tensor]:
-    trt = api.module
-    inputs: list[_Tensor] = []
-    outputs: list[_Tensor] = []
-    for index in range(engine.num_io_tensors):
-        name = engine.get_tensor_name(index)
-        kind = str(engine.get_tensor_dtype(name).name)
-        if kind not in _NUMPY:
-            raise InferenceError(f"{path}: {name} is of type {kind}, not float or uint8")
-        tensor = _Tensor(name, tuple(engine.get_tensor_shape(name)), np.dtype(_NUMPY[kind]))
-        mode = engine.get_tensor_mode(name)
-        (inputs if mode == trt.TensorIOMode.INPUT else outputs).append(tensor)
-    if len(inputs) != 1 or not outputs:
-        raise InferenceError(f"{path}: has {len(inputs)} inputs; one, the images, is needed")
-    return inputs[0], outputs[0]
