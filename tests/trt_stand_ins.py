@@ -140,6 +140,7 @@ NV_INFER_H = """\
 #include <cstring>
 namespace nvinfer1 {
 struct Dims { int32_t nbDims; int64_t d[8]; };
+enum class TensorIOMode : int32_t { kNONE = 0, kINPUT = 1, kOUTPUT = 2 };
 enum class DataType : int32_t { kFLOAT = 0, kHALF = 1, kUINT8 = 5 };
 class ILogger {
 public:
@@ -171,6 +172,11 @@ public:
 };
 class ICudaEngine {
 public:
+    int32_t getNbIOTensors() const noexcept { return 2; }
+    char const* getIOTensorName(int32_t i) const noexcept { return i ? "pixels" : "scores"; }
+    TensorIOMode getTensorIOMode(char const* name) const noexcept {
+        return std::strcmp(name, "pixels") ? TensorIOMode::kOUTPUT : TensorIOMode::kINPUT;
+    }
     Dims getTensorShape(char const*) const noexcept { return {4, {-1, 3, 4, 4}}; }
     DataType getTensorDataType(char const*) const noexcept { return DataType::kFLOAT; }
     IExecutionContext* createExecutionContext() noexcept { return new IExecutionContext; }

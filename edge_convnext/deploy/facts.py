@@ -17,7 +17,7 @@ from edge_convnext.graph_file import read_proto
 if TYPE_CHECKING:
     from onnx import ValueInfoProto
 
-__all__ = ["Deployable", "Tensor", "find_model", "read_deployable"]
+__all__ = ["Deployable", "Kind", "Tensor", "find_model", "read_deployable", "read_tensors"]
 
 Kind = Literal["tensorrt", "tensorrt_rtx", "onnx"]
 
@@ -41,10 +41,9 @@ class Deployable:
     kind: Kind
     info: ModelInfo
     metadata: dict[str, Any]  # the model's, as the graph carries it
-    images: Tensor
-    logits: Tensor
-    max_batch: int | None  # an engine's; None where any batch size runs
+    max_batch: int | None  # of an engine's profile; None where the graph decides
     version_compatible: bool
+    onnx_sha256: str | None  # of the graph an engine was built from
 
 
 def find_model(folder: Path, kinds: tuple[Kind, ...]) -> Path:
@@ -71,40 +70,53 @@ def find_model(folder: Path, kinds: tuple[Kind, ...]) -> Path:
     )
 
 
-def read_deployable(path: Path, folder: Path) -> Deployable:
-    """Read a file's tensors and preprocessing.
+def read_deployable(path: Path) -> Deployable:
+    """Read a file's preprocessing and classes.
 
     Args:
         path: An ONNX file, or an engine with its JSON file.
-        folder: Of the build; an engine's graph is looked for here, because it has the names.
 
     Raises:
-        ArtifactError: Missing, damaged, not ours, or an engine whose graph is not in the build.
+        ArtifactError: Missing, damaged or not ours.
     """
     kind = _kind_of(path)
+    fields: dict[str, Any] = {}
     if kind == "onnx":
-        graph, fields = path, {}
+        proto = read_proto(path, weights=False)
+        carried = {entry.key: entry.value for entry in proto.metadata_props}
     else:
         fields = _read_sidecar(path)
-        graph = _find_graph(folder, str(fields.get("onnx_sha256")), path)
+        carried = {METADATA_KEY: json.dumps(fields.get("model"))}
+    info = ModelInfo.from_metadata(carried, path)
+    profile = fields.get("profile")
+    return Deployable(
+        path=path,
+        kind=kind,
+        info=info,
+        metadata=json.loads(carried[METADATA_KEY]),
+        max_batch=int(profile["max"][0]) if profile else None,
+        version_compatible=bool(fields.get("flags", {}).get("version_compatible")),
+        onnx_sha256=fields.get("onnx_sha256"),
+    )
+
+
+def read_tensors(model: Deployable, folder: Path) -> tuple[Tensor, Tensor]:
+    """The images and the logits; of an engine as its graph has them.
+
+    Args:
+        model: From `read_deployable`.
+        folder: Of the build, where an engine's graph is looked for.
+
+    Raises:
+        ArtifactError: The graph is not in the build, or has other tensors than a build's.
+    """
+    graph = model.path if model.kind == "onnx" else _find_graph(folder, model)
     proto = read_proto(graph, weights=False)
-    carried = {entry.key: entry.value for entry in proto.metadata_props}
     weights = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in weights]
     if len(inputs) != 1 or len(proto.graph.output) != 1:
         raise ArtifactError(f"{graph}: has to have one input and one output; build it again")
-    profile = fields.get("profile")
-    images = _tensor(inputs[0], graph)
-    return Deployable(
-        path=path,
-        kind=kind,
-        info=ModelInfo.from_metadata(carried, graph),
-        metadata=json.loads(carried[METADATA_KEY]),
-        images=images,
-        logits=_tensor(proto.graph.output[0], graph),
-        max_batch=int(profile["max"][0]) if profile else images.shape[0],
-        version_compatible=bool(fields.get("flags", {}).get("version_compatible")),
-    )
+    return _tensor(inputs[0], graph), _tensor(proto.graph.output[0], graph)
 
 
 def _models(folder: Path) -> Iterator[Path]:
@@ -140,12 +152,13 @@ def _read_sidecar(engine: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path}: can't be read ({error}); keep it with its engine") from error
 
 
-def _find_graph(folder: Path, digest: str, engine: Path) -> Path:
+def _find_graph(folder: Path, model: Deployable) -> Path:
     for path in _models(folder):
-        if path.suffix == ".onnx" and sha256_file(path) == digest:
+        if path.suffix == ".onnx" and sha256_file(path) == model.onnx_sha256:
             return path
     raise ArtifactError(
-        f"{engine}: the ONNX graph it was built from is not in {folder}; pass the build's folder"
+        f"{model.path}: the ONNX graph it was built from, which has its tensors, is not in "
+        f"{folder}; pass the build's folder, or --model with an .onnx model"
     )
 
 

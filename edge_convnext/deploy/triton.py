@@ -23,12 +23,18 @@ _TYPES = {"float32": "TYPE_FP32", "float16": "TYPE_FP16", "uint8": "TYPE_UINT8"}
 
 
 def to_config(
-    model: Deployable, name: str, max_batch: int, queue_delay_us: int, labelled: bool
+    model: Deployable,
+    tensors: tuple[Tensor, Tensor],
+    name: str,
+    max_batch: int,
+    queue_delay_us: int,
+    labelled: bool,
 ) -> str:
     """The text of a model's configuration.
 
     Args:
         model: An engine of classic TensorRT, or an ONNX graph.
+        tensors: Its images and its logits.
         name: The model's name, which is that of its folder.
         max_batch: For a graph with a free batch; an engine's profile may allow less.
         queue_delay_us: How long the server waits for a batch to fill, in microseconds.
@@ -42,14 +48,15 @@ def to_config(
             f"{model.path}: Triton runs no engines of TensorRT for RTX; pass --model with an "
             "engine of TensorRT or an .onnx model"
         )
-    free = model.images.shape[0] is None
+    images, logits = tensors
+    free = images.shape[0] is None
     largest = min(max_batch, model.max_batch or max_batch) if free else 0
     lines = [
         f"name: {json.dumps(name)}",
         f"platform: {json.dumps(_PLATFORMS[model.kind])}",
         f"max_batch_size: {largest}",
-        *_tensor("input", model.images, free),
-        *_tensor("output", model.logits, free, LABELS if labelled else None),
+        *_tensor("input", images, free),
+        *_tensor("output", logits, free, LABELS if labelled else None),
     ]
     if largest > 1:
         lines.append(f"dynamic_batching {{ max_queue_delay_microseconds: {queue_delay_us} }}")

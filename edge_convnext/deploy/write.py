@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from edge_convnext.deploy.facts import Deployable, Kind, find_model, read_deployable
+from edge_convnext.deploy.facts import Deployable, Kind, find_model, read_deployable, read_tensors
 from edge_convnext.deploy.triton import LABELS, MODEL_FILES, to_config
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError
@@ -54,7 +54,7 @@ def write_deployment(
             that has files or can't be written.
     """
     path = model or find_model(folder, _KINDS[kind])
-    facts = read_deployable(path, folder)
+    facts = read_deployable(path)
     if kind != "triton" and facts.kind not in _KINDS[kind]:
         raise ArtifactError(f"{path}: not an engine, and {kind} runs engines; pass --model ENGINE")
     _require_new(output)
@@ -66,7 +66,7 @@ def write_deployment(
             made = Path(scratch) / "made"
             made.mkdir()
             if kind == "triton":
-                _write_triton(facts, made, max_batch, queue_delay_us)
+                _write_triton(facts, folder, made, max_batch, queue_delay_us)
             else:
                 _write_program(facts, made, kind)
             if output.exists():
@@ -82,10 +82,13 @@ def _require_new(output: Path) -> None:
         raise ArtifactError(f"{output}: is there already; choose another --out, or remove it")
 
 
-def _write_triton(facts: Deployable, folder: Path, max_batch: int, queue_delay_us: int) -> None:
+def _write_triton(
+    facts: Deployable, build: Path, folder: Path, max_batch: int, queue_delay_us: int
+) -> None:
     name = re.sub(r"[^\w-]+", "_", facts.info.model)  # a folder's name, and only that
     labelled = bool(facts.info.classes)
-    config = to_config(facts, name, max_batch, queue_delay_us, labelled)
+    tensors = read_tensors(facts, build)
+    config = to_config(facts, tensors, name, max_batch, queue_delay_us, labelled)
     version = folder / name / "1"
     version.mkdir(parents=True)
     shutil.copyfile(facts.path, version / MODEL_FILES[facts.kind])
@@ -103,10 +106,6 @@ def _write_program(facts: Deployable, folder: Path, kind: Literal["python", "cpp
     if kind == "python":
         shutil.copyfile(_TEMPLATES / "classify.py", folder / "classify.py")
         return
-    if facts.images.dtype == "float16" or facts.logits.dtype != "float32":
-        raise ArtifactError(
-            f"{facts.path}: the C++ program takes float32 or uint8 images and float32 logits"
-        )
     shutil.copyfile(_TEMPLATES / "classify.cpp", folder / "classify.cpp")
     library = "tensorrt_rtx" if facts.kind == "tensorrt_rtx" else "nvinfer"
     cmake = (_TEMPLATES / "CMakeLists.txt").read_text(encoding="utf-8")
@@ -127,12 +126,9 @@ def _to_header(facts: Deployable) -> str:
         f"{pre.interpolation}.\n"
         "#pragma once\n\n"
         "namespace model {\n"
-        f"constexpr char const* kInput = {_quote(facts.images.name)};\n"
-        f"constexpr char const* kOutput = {_quote(facts.logits.name)};\n"
         f"constexpr int kImageSize = {pre.image_size};\n"
         f"constexpr int kChannels = {info.in_channels};\n"
         f"constexpr int kClasses = {len(classes)};\n"
-        f"constexpr bool kUint8Images = {_bool(facts.images.dtype == 'uint8')};\n"
         f"constexpr bool kInterleaved = {_bool(facts.metadata.get('images_layout') == 'nhwc')};\n"
         f"constexpr bool kVersionCompatible = {_bool(facts.version_compatible)};\n"
         f"constexpr float kMean[] = {{{_floats(mean)}}};\n"

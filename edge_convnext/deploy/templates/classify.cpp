@@ -3,8 +3,8 @@
 //     classify model.engine leaf.ppm
 //
 // The image is a binary PPM (PGM for a grey model) of the model's size, such as
-// `convert leaf.jpg -resize 224x224! leaf.ppm` makes. The names, sizes and numbers of the model are
-// in model.h, which `edge-convnext deploy` wrote.
+// `convert leaf.jpg -resize 224x224! leaf.ppm` makes. The sizes and numbers of the model are in
+// model.h, which `edge-convnext deploy` wrote.
 
 #include <NvInfer.h>
 #include <cuda_runtime_api.h>
@@ -63,7 +63,7 @@ std::vector<std::uint8_t> readPixels(char const* path) {
 }
 
 // Bytes of the network's input: normalised floats [C, H, W], or pixels in the model's own order.
-std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels) {
+std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels, bool asPixels) {
     std::size_t const area = std::size_t(model::kImageSize) * model::kImageSize;
     std::vector<float> values(pixels.size());
     std::vector<std::uint8_t> planes(pixels.size());
@@ -74,7 +74,7 @@ std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels) {
             values[c * area + i] = (pixel / 255.0F - model::kMean[c]) / model::kStd[c];
         }
     }
-    if (model::kUint8Images) return model::kInterleaved ? pixels : planes;
+    if (asPixels) return model::kInterleaved ? pixels : planes;
     auto const* bytes = reinterpret_cast<std::uint8_t const*>(values.data());
     return {bytes, bytes + values.size() * sizeof(float)};
 }
@@ -91,22 +91,29 @@ int main(int argc, char** argv) {
     std::unique_ptr<nvinfer1::ICudaEngine> engine(
         runtime->deserializeCudaEngine(plan.data(), plan.size()));
     if (!engine) fail("the engine is not for this machine");
-    if (engine->getTensorDataType(model::kOutput) != nvinfer1::DataType::kFLOAT) {
-        fail("the engine's logits are not float32");
+    char const* source = nullptr;
+    char const* result = nullptr;
+    for (std::int32_t i = 0; i < engine->getNbIOTensors(); ++i) {
+        char const* name = engine->getIOTensorName(i);
+        bool const isInput = engine->getTensorIOMode(name) == nvinfer1::TensorIOMode::kINPUT;
+        (isInput ? source : result) = name;
     }
-    auto const kind = engine->getTensorDataType(model::kInput);
-    if (kind != (model::kUint8Images ? nvinfer1::DataType::kUINT8 : nvinfer1::DataType::kFLOAT)) {
-        fail("the engine's images are not of the type that model.h says");
+    if (!source || !result) fail("the engine has no input or no output");
+    auto const kind = engine->getTensorDataType(source);
+    bool const asPixels = kind == nvinfer1::DataType::kUINT8;
+    if ((!asPixels && kind != nvinfer1::DataType::kFLOAT) ||
+        engine->getTensorDataType(result) != nvinfer1::DataType::kFLOAT) {
+        fail("this program takes float32 or uint8 images and float32 logits");
     }
     std::unique_ptr<nvinfer1::IExecutionContext> context(engine->createExecutionContext());
     if (!context) fail("no room to run the engine");
 
-    auto shape = engine->getTensorShape(model::kInput);
+    auto shape = engine->getTensorShape(source);
     if (shape.nbDims != 4) fail("the engine's input is not a batch of images");
     if (shape.d[0] < 0) shape.d[0] = 1;  // any batch
-    if (!context->setInputShape(model::kInput, shape)) fail("the engine can't run one image");
+    if (!context->setInputShape(source, shape)) fail("the engine can't run one image");
     auto const batch = std::size_t(shape.d[0]);
-    auto const image = prepare(readPixels(argv[2]));
+    auto const image = prepare(readPixels(argv[2]), asPixels);
     std::vector<float> logits(batch * model::kClasses);
 
     void* input = nullptr;
@@ -119,8 +126,8 @@ int main(int argc, char** argv) {
         check(cudaMemcpyAsync(static_cast<std::uint8_t*>(input) + i * image.size(), image.data(),
                               image.size(), cudaMemcpyHostToDevice, stream));
     }
-    if (!context->setTensorAddress(model::kInput, input) ||
-        !context->setTensorAddress(model::kOutput, output) || !context->enqueueV3(stream)) {
+    if (!context->setTensorAddress(source, input) ||
+        !context->setTensorAddress(result, output) || !context->enqueueV3(stream)) {
         fail("TensorRT failed");
     }
     check(cudaMemcpyAsync(logits.data(), output, logits.size() * sizeof(float),
