@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.benchmark import BenchmarkResult, speedup
 from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
+from edge_convnext.board.stages import board_stages
 from edge_convnext.contention import QUIET_PCT
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.files import copy_atomic, write_text_atomic
@@ -26,8 +27,6 @@ from edge_convnext.report import (
     FileReport,
     PrecisionAccuracy,
     Report,
-    StageReport,
-    VariantReport,
     VerdictReport,
 )
 from edge_convnext.verdict import decide
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "Seen", "publish_board"]
 
-_AT_THE_DESK = "ran at the desk, see the build's report"
-_RAN = ("done", "cached")
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -61,7 +57,7 @@ class Measured:
     left_out: tuple[LeftOutReport, ...]
     predictions: Mapping[str, Predictions]  # by entry; empty without evaluation images
     comparisons: Mapping[str, Comparison]
-    evaluate_seconds: float
+    evaluate_seconds: float | None  # None without evaluation images
     timings: BenchmarkResult
     race_seconds: float
     energy: tuple[EnergyReport, ...]
@@ -115,7 +111,14 @@ def publish_board(
         recipe=measured.unpacked.report.recipe,
         stated_recipe=measured.unpacked.report.stated_recipe,
         data=measured.unpacked.report.data,
-        stages=_stages(measured, out),
+        stages=board_stages(
+            measured.unpacked,
+            measured.engines,
+            measured.left_out,
+            measured.evaluate_seconds,
+            measured.race_seconds,
+            out,
+        ),
         accuracy=accuracy,
         benchmark=timing,
         verdict=verdict,
@@ -168,48 +171,10 @@ def _notes(measured: Measured, seen: Seen) -> tuple[str, ...]:
             f"Other programs took {load:.0f} % of the CPU during the timings: repeat `bench` on "
             "an idle board before you trust a speed-up."
         )
-    notes += [f"{one.artifact} was left out: {one.reason}." for one in measured.left_out]
+    for reason in dict.fromkeys(one.reason for one in measured.left_out):
+        names = ", ".join(one.artifact for one in measured.left_out if one.reason == reason)
+        notes.append(f"Left out, {names}: {reason}.")
     return tuple(notes)
-
-
-def _stages(measured: Measured, out: Path) -> tuple[StageReport, ...]:
-    own = {
-        "evaluate": StageReport(
-            name="evaluate", status="not_run", reason="the bundle has no evaluation images"
-        )
-        if not measured.predictions
-        else StageReport(name="evaluate", status="done", seconds=measured.evaluate_seconds),
-        "benchmark": StageReport(name="benchmark", status="done", seconds=measured.race_seconds),
-    }
-    if measured.engines:
-        own["engine"] = StageReport(
-            name="engine",
-            status="cached" if all(one.reused for one in measured.engines) else "done",
-            seconds=sum(one.seconds for one in measured.engines),
-            variants=tuple(_variant(one, out) for one in measured.engines),
-        )
-    stages = []
-    for stage in measured.unpacked.report.stages:
-        if stage.name in own:
-            stages.append(own[stage.name])
-        elif stage.status in _RAN:
-            stages.append(StageReport(name=stage.name, status="not_run", reason=_AT_THE_DESK))
-        else:
-            plain = {"name": stage.name, "status": stage.status, "reason": stage.reason}
-            stages.append(StageReport.model_validate(plain))
-    return tuple(stages)
-
-
-def _variant(engine: BuiltEngine, out: Path) -> VariantReport:
-    return VariantReport(
-        form=engine.graph.form,
-        placement=engine.graph.placement,
-        precision=engine.precision,
-        target="rtx" if engine.runtime == "tensorrt_rtx" else "tensorrt",
-        status="cached" if engine.reused else "done",
-        seconds=engine.seconds,
-        artifact=FileReport.of(engine.path, out),
-    )
 
 
 def _candidate(entry: Entry) -> Candidate:

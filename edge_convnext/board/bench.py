@@ -128,7 +128,8 @@ def _measure(
     evaluation = unpacked.evaluation()
     images = _timed_images(unpacked, evaluation)
     entries, refused = try_entries(entries, images, config.threads)
-    predictions, comparisons, evaluate_seconds = {}, {}, 0.0
+    predictions, comparisons = {}, {}
+    evaluate_seconds: float | None = None
     if evaluation is not None:
         started = time.perf_counter()
         facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
