@@ -21,6 +21,7 @@ __all__ = [
     "GeluName",
     "GpuFormName",
     "GraphFormat",
+    "ImagesType",
     "Interpolation",
     "ModelInfo",
     "OnnxModel",
@@ -65,6 +66,7 @@ RangeEstimator = Literal[
     "mean_quantile",
 ]
 RuntimeName = Literal["onnxruntime", "openvino"]
+ImagesType = Literal["float32", "float16", "uint8"]  # that a graph takes; uint8: pixels
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
