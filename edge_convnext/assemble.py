@@ -69,6 +69,8 @@ def assemble_report(
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
+    if outcome.timings is None and outcome.gpu_graphs.made:
+        missing += _untimed(outcome, names)
     recipe = outcome.recipe
     verdict = decide(
         recipe.precision, accuracy, timing, recipe.evaluate.max_drop_pp, require, tuple(missing)
@@ -121,6 +123,17 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     return tuple(notes)
 
 
+def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
+    """What a verdict on graphs for GPUs alone rests on."""
+    built = any(build.step is not None for build in outcome.engines)
+    made = "The engines were built and never run" if built else "No engine was built"
+    if outcome.chosen is not None and outcome.evaluation is not None:
+        file = names.get(outcome.chosen.graph.digest, outcome.chosen.model.path.name)
+        yield f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
+    else:
+        yield f"{made}: nothing was timed."
+
+
 def _gpu_notes(outcome: Outcome) -> Iterator[str]:
     """What was measured of the graphs for TensorRT, and on what."""
     evaluation = outcome.evaluation
@@ -131,9 +144,9 @@ def _gpu_notes(outcome: Outcome) -> Iterator[str]:
         found = compared[option.name]
         sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
         yield (
-            f"{option.model.path.name}, which the INT8 engine is of, against FP32 in ONNX Runtime: "
-            f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}. "
-            "This is its Q/DQ with a float32 body; the engine's is float16."
+            f"{option.model.path.name}, the Q/DQ of an INT8 graph for TensorRT, measured in ONNX "
+            f"Runtime with a float32 body: drop {found.top1_drop_pp:.2f} pp, agreement "
+            f"{found.agreement_pct:.2f} %, {sqnr}. The typed graph's body is float16."
         )
     if any(build.step is not None for build in outcome.engines):
         yield f"The engines were {why_not_timed(outcome)}."

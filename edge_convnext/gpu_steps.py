@@ -6,6 +6,7 @@ Runtime with the float graph that it was made from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -42,21 +43,26 @@ class GpuSteps:
         """Quantize to signed, symmetric INT8, whatever type of activations suits the CPU."""
         before, plan = model.value, self.plan
         assert plan.placement is not None  # of an INT8 plan
-        placement = plan.placement
+        placement, config = plan.placement, self.steps.recipe.quantize
+        ignored = (*map(re.escape, config.ignored_names), *config.ignored_patterns)
         name = f"{plan.label}.int8.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.place import place_qdq
 
-            made = place_qdq(before, calibration.load(), placement, folder / name)
+            place_qdq(before, calibration.load(), placement, folder / name)
+            kept = _return_to_float(before.path, folder / name, ignored)
             shown = samples.load()
-            parity = parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
-            return {**parity, "quantized_ops": made.quantized_ops}
+            parity = parity_result(
+                onnx_logits(before.path, shown), onnx_logits(folder / name, shown)
+            )
+            return {**parity, "quantized_ops": kept}
 
         key = stage_key(
             "place/1",
             model=model.digest,
             placement=placement,
+            ignored=ignored,
             name=name,
             calibration=calibration.digest,
             images=samples.digest,
@@ -177,6 +183,28 @@ def engine_name(model: OnnxModel, batch: int, capabilities: Sequence[str]) -> st
     """Such as `model.int8.rtx.sm86-89-120.b8.engine`."""
     devices = "-".join(capability.replace(".", "") for capability in capabilities)
     return f"model.{model.precision}.rtx.sm{devices}.b{batch}.engine"
+
+
+def _return_to_float(reference: Path, quantized: Path, patterns: Sequence[str]) -> int:
+    """Undo what patterns of node names keep in float; returns how many operations stay INT8.
+
+    A module may be another operation in this form: `…pwconv2/Conv` for `…pwconv2/MatMul`.
+    """
+    from edge_convnext.fallback import keep_float, quantized_operations
+    from edge_convnext.graph_file import read_proto, write_proto
+    from edge_convnext.qdq import WEIGHTED_OPS
+
+    proto = read_proto(quantized)
+    operations = quantized_operations(proto)
+    kept = []
+    for operation in operations:
+        module = operation.rpartition("/")[0]
+        names = [f"{module}/{kind}" for kind in WEIGHTED_OPS]
+        if any(re.fullmatch(pattern, name) for pattern in patterns for name in names):
+            kept.append(operation)
+    if kept:
+        write_proto(keep_float(proto, read_proto(reference), kept), quantized)
+    return len(operations) - len(kept)
 
 
 def _with_batch(recipe: Recipe, batch: int) -> Recipe:

@@ -104,7 +104,8 @@ def _best_per_runtime(
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
-    for name in sorted({*rows, *scores}, key=lambda name: (name != chosen, _p50(rows.get(name)))):
+    names = dict.fromkeys((*rows, *scores))  # where nothing was timed, the first is the chosen one
+    for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
         if candidate.precision == precision:
             best.setdefault(candidate.runtime, name)
