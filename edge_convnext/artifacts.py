@@ -23,6 +23,7 @@ __all__ = [
     "GpuFormName",
     "GpuRuntimeName",
     "GraphFormat",
+    "ImagesType",
     "Interpolation",
     "ModelInfo",
     "OnnxModel",
@@ -72,6 +73,7 @@ RangeEstimator = Literal[
 CpuRuntimeName = Literal["onnxruntime", "openvino"]
 GpuRuntimeName = Literal["tensorrt", "tensorrt_rtx"]  # they run engines, not graphs
 RuntimeName = Literal[CpuRuntimeName, GpuRuntimeName]
+ImagesType = Literal["float32", "float16", "uint8"]  # that a graph takes; uint8: pixels
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 

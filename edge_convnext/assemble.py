@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -69,6 +69,8 @@ def assemble_report(
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
+    if outcome.timings is None and outcome.gpu_graphs.made:
+        missing += _untimed(outcome, names)
     recipe = outcome.recipe
     verdict = decide(
         recipe.precision, accuracy, timing, recipe.evaluate.max_drop_pp, require, tuple(missing)
@@ -117,9 +119,37 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
             "repeat `build` on an idle machine before you trust a speed-up."
         )
     notes += [_fallback_note(one) for one in fallbacks]
-    if outcome.engine is not None:
-        notes.append(f"The engine was {why_not_timed(outcome)}.")
+    notes += _gpu_notes(outcome)
     return tuple(notes)
+
+
+def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
+    """What a verdict on graphs for GPUs alone rests on."""
+    built = any(build.step is not None for build in outcome.engines)
+    made = "The engines were built and never run" if built else "No engine was built"
+    if outcome.chosen is not None and outcome.evaluation is not None:
+        file = names.get(outcome.chosen.graph.digest, outcome.chosen.model.path.name)
+        yield f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
+    else:
+        yield f"{made}: nothing was timed."
+
+
+def _gpu_notes(outcome: Outcome) -> Iterator[str]:
+    """What was measured of the graphs for TensorRT, and on what."""
+    evaluation = outcome.evaluation
+    compared = evaluation.comparisons if evaluation is not None else {}
+    for option in outcome.gpu_options:
+        if option.model.precision != "int8" or option.name not in compared:
+            continue
+        found = compared[option.name]
+        sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
+        yield (
+            f"{option.model.path.name}, the Q/DQ of an INT8 graph for TensorRT, measured in ONNX "
+            f"Runtime with a float32 body: drop {found.top1_drop_pp:.2f} pp, agreement "
+            f"{found.agreement_pct:.2f} %, {sqnr}. The typed graph's body is float16."
+        )
+    if any(build.step is not None for build in outcome.engines):
+        yield f"The engines were {why_not_timed(outcome)}."
 
 
 def _fallback_note(one: FallbackReport) -> str:
@@ -154,6 +184,9 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
     """The recipe with what the checkpoint and the machine settled."""
     fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
     fields["targets"] = list(outcome.targets)
+    if outcome.gpu_graphs.made:
+        batches = sorted({graph.plan.batch for graph in outcome.gpu_graphs.made})
+        fields["engine"] |= {"batches": batches, "plans": _gpu_plans(outcome)}
     fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
     fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
     fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
@@ -171,7 +204,19 @@ def _stated(outcome: Outcome) -> dict[str, Any]:
     """The recipe as it was, with the plans that were in force: what builds the same again."""
     fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
     fields["plans"] = _resolved(outcome)["plans"]
+    fields["engine"]["plans"] = _gpu_plans(outcome)
     return fields
+
+
+def _gpu_plans(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """The recipe's own, and those in force, as `engine.plans` states them."""
+    found: dict[str, dict[str, Any]]
+    found = outcome.recipe.engine.model_dump(mode="json")["plans"]
+    for graph in outcome.gpu_graphs.made:
+        plan = graph.plan
+        by_batch = found.setdefault("int8" if plan.precision == "int8" else "fp16", {})
+        by_batch[str(plan.batch)] = {"form": plan.form, "placement": plan.placement}
+    return found
 
 
 def _data(outcome: Outcome) -> DataReport | None:
@@ -215,7 +260,7 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
                 top1_pct=measure_accuracy(evaluation.options[option.name]).top1_pct,
                 **_without_count(asdict(evaluation.comparisons[option.name])),
             )
-            for option in outcome.options
+            for option in (*outcome.options, *outcome.gpu_options)
             if option.name in evaluation.comparisons
         ),
     )

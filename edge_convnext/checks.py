@@ -34,7 +34,7 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
     """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
     for target in targets:
         if error := findings[target]["error"]:
-            raise QuantizationError(f"the quantized graph can't run on {target}: {error}")
+            raise QuantizationError(f"the graph can't run on {target}: {error}")
     warnings = [
         f"{target} {rule} x{count}"
         for target in targets

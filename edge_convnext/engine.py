@@ -62,7 +62,9 @@ class _Built:
         return sum(kernel.weight_bytes for kernel in self.kernels)
 
 
-def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> Engine:
+def build_rtx_engine(
+    model: OnnxModel, config: EngineConfig, output: Path, *, require_int8: bool = True
+) -> Engine:
     """Compile an ONNX graph into one engine for several NVIDIA GPU generations.
 
     The network is strongly typed: every tensor keeps the ONNX file's type. A graph with a
@@ -73,6 +75,8 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
         model: A float32, float16 or Q/DQ graph with one input, [N, C, H, W].
         config: Compute capabilities, largest batch, time limit.
         output: Where to write the engine.
+        require_int8: Refuse an engine with another number of INT8 kernels than the graph has
+            quantized operations.
 
     Returns:
         The engine, with the kernels the builder's log lists.
@@ -101,7 +105,8 @@ def build_rtx_engine(model: OnnxModel, config: EngineConfig, output: Path) -> En
                 f"{model.path}: no TensorRT for RTX engine: {built.reason}; "
                 "`--target cpu` goes on without one"
             )
-        _check_int8(model, built)
+        if require_int8:
+            _check_int8(model, built)
         facts = _describe(model, config, built, sha256_file(plan))
         note.write_text(facts, encoding="utf-8", newline="\n")
     return Engine(

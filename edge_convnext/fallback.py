@@ -101,10 +101,12 @@ def find_fallback(
 
 
 def _before_quantizer(proto: ModelProto, wiring: Wiring, node: NodeProto, position: int) -> str:
-    """The float tensor behind the quantizer of a node's input, transposed as that is."""
+    """The float tensor behind the quantizer of a node's input, moved as that is."""
+    from edge_convnext.qdq import MOVES
+
     moves = []
     maker = wiring.producer[node.input[position]]
-    while maker.op_type == "Transpose":
+    while maker.op_type in MOVES:
         moves.append(maker)
         maker = wiring.producer[maker.input[0]]
     name: str = wiring.producer[maker.input[0]].input[0]
@@ -112,8 +114,9 @@ def _before_quantizer(proto: ModelProto, wiring: Wiring, node: NodeProto, positi
     for number, move in enumerate(reversed(moves)):
         copy = type(move)()
         copy.CopyFrom(move)
-        copy.name, copy.input[0] = f"{node.name}.float_{number}/Transpose", name
-        copy.output[0] = name = f"{node.name}.float_{number}"
+        fresh = f"{node.name}.float_{position}_{number}"
+        copy.name, copy.input[0] = f"{fresh}/{move.op_type}", name
+        copy.output[0] = name = fresh
         proto.graph.node.insert(at + number, copy)
     return name
 
@@ -146,14 +149,16 @@ def _restore_bias(
 
 
 def _drop_unread_pairs(proto: ModelProto) -> None:
-    """Q, DQ and the transposes behind them that nothing reads any more, those of weights too."""
+    """Q, DQ and the moves behind them that nothing reads any more, those of weights too."""
+    from edge_convnext.qdq import MOVES
+
     while True:
         read = {name for node in proto.graph.node for name in node.input}
         read |= {value.name for value in proto.graph.output}
         unread = [
             node
             for node in proto.graph.node
-            if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Transpose")
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear", *MOVES)
             and node.output[0] not in read
         ]
         if not unread:

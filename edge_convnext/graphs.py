@@ -1,4 +1,4 @@
-"""Every graph of one build: which forms and placements are needed, and making them."""
+"""Every graph for a CPU of one build: which forms and placements are needed, and making them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_convnext.inputs import Inputs
 from edge_convnext.lint import LintTarget
 from edge_convnext.measure import Option
 from edge_convnext.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
-from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.recipe import Recipe
 from edge_convnext.recover import Recovery
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.step import Images, Step
@@ -55,27 +55,23 @@ def make_graphs(
     steps: Steps,
     inputs: Inputs,
     runtimes: Sequence[CpuRuntimeName],
-    targets: Sequence[TargetName],
     samples: Images,
     calibration: Images | None,
     training: Images | None,
 ) -> Graphs:
-    """Fold, export, simplify, quantize and recover what the runtimes and the engine need.
+    """Fold, export, simplify, quantize and recover what the runtimes need.
 
     Args:
         steps: Of this build.
         inputs: Weights and data.
         runtimes: To be measured; the raw FP32 reference and every float form are made too.
-        targets: Where it shall run; beside `cpu`, each needs the graph for TensorRT.
         samples: Real images for the parity checks.
         calibration: None unless INT8 is wanted.
         training: None unless INT8 graphs shall be fine-tuned.
     """
     recipe, graphs = steps.recipe, Graphs()
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
-    if set(targets) - {"cpu"} or not plans:
-        plans.append(plan_for(recipe, None))
-    forms = _float_forms(recipe, plans, measured=bool(runtimes))
+    forms = _float_forms(recipe, plans) if plans else []
     if recipe.fold.enabled:
         graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
@@ -90,9 +86,6 @@ def make_graphs(
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
-            # The rtx engine's builder lints for itself; on the board nobody would.
-            if "tensorrt" in targets and plan == plan_for(recipe, None):
-                users.append("rtx")
             add_plan(steps, graphs, plan, users, calibration, samples, training)
     return graphs
 
@@ -155,13 +148,6 @@ def list_options(
         bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
     """
     options: list[Option] = []
-    if not runtimes:  # nothing to time: the engine's form is evaluated in ONNX Runtime
-        plan = plan_for(recipe, None)
-        precisions: dict[Precision, None] = dict.fromkeys(("fp32", recipe.precision))
-        return [
-            Option(graphs.final(plan, precision), "onnxruntime", "f32", may_ship=True)
-            for precision in precisions
-        ]
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
         hinted = bf16 and runtime == "openvino"
@@ -192,11 +178,9 @@ def raw_reference(graphs: Graphs) -> Option | None:
     return Option(raw, "onnxruntime", "f32", may_ship=False) if raw else None
 
 
-def _float_forms(recipe: Recipe, plans: Sequence[Plan], measured: bool) -> list[FormName]:
+def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
     if not recipe.fold.enabled:
         return ["raw"]
     planned = [plan.form for plan in plans]
-    if not measured:
-        return list(dict.fromkeys(planned))
     best = [plan.form for plan in shipped_plans(recipe.model).values()]
     return list(dict.fromkeys([*FLOAT_FORMS, *best, *planned]))

@@ -12,21 +12,26 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.artifacts import CpuRuntimeName, Engine, Precision
+from edge_convnext.artifacts import CpuRuntimeName, Precision
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.budget import Fallback, hold_budget, rank_plan
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.data import ImageSet, Sample, draw_calibration
 from edge_convnext.errors import (
     ArtifactError,
-    EngineBuildError,
     MissingDependencyError,
-    QuantizationError,
     RecipeError,
+)
+from edge_convnext.gpu_graphs import (
+    EngineBuild,
+    GpuGraphs,
+    build_engines,
+    list_gpu_options,
+    make_gpu_graphs,
 )
 from edge_convnext.graphs import Graphs, list_options, make_graphs, raw_reference
 from edge_convnext.inputs import DEMO_BANNER, Inputs, image_batches, is_demo, prepare_inputs
@@ -38,11 +43,10 @@ from edge_convnext.measure import (
     evaluate_options,
     race_options,
 )
-from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DIGITS, Recipe, TargetName, make_recipe
 from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.step import Images, Step
+from edge_convnext.step import Images
 from edge_convnext.steps import Steps
 
 if TYPE_CHECKING:
@@ -64,9 +68,9 @@ class Outcome:
     targets: tuple[TargetName, ...]
     graphs: Graphs
     unrecovered: str | None  # why no graph was fine-tuned
-    engine: Step[Engine] | None
-    engine_status: Literal["not_run", "failed"]  # where there is none, and why
-    engine_reason: str | None
+    gpu_graphs: GpuGraphs
+    gpu_options: Sequence[Option]  # evaluated in ONNX Runtime, and never raced
+    engines: Sequence[EngineBuild]
     options: Sequence[Option]  # evaluated, and raced if there are timings
     raw: Option | None
     evaluation: Evaluation | None
@@ -117,16 +121,17 @@ def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
 
 
 def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
-    """Evaluate what was prepared, build the engine, and race."""
+    """Evaluate what was prepared, build the engines, and race."""
     recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
     targets, runtimes, samples = prepared.targets, prepared.runtimes, prepared.samples
     graphs = prepared.graphs
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
+    for_gpu = list_gpu_options(recipe, prepared.gpu_graphs.made, alone=not runtimes)
     evaluation: Evaluation | None = None
     fallbacks: list[Fallback] = []
     further: list[Option] = []  # of fallbacks
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
-    shippable = [option for option in options if option.may_ship or any_ships]
+    shippable = [option for option in options if option.may_ship or any_ships] + for_gpu
     if inputs.evaluation is not None:
         evaluate = partial(
             evaluate_options,
@@ -142,7 +147,7 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
             if further:
                 options += further
                 evaluation = evaluate([*shippable, *further]).joined(evaluation)
-    engine, engine_status, engine_reason = _build_engine(steps, graphs, targets, fallbacks)
+    engines = build_engines(steps, prepared.gpu_graphs, targets)
     raw = raw_reference(graphs)
     timings, timing_seconds = None, 0.0
     if runtimes:
@@ -153,19 +158,20 @@ def _measure(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
 
     batch = verdict_batch(recipe)
     budget = recipe.evaluate.max_drop_pp
-    best_float = choose_float(recipe, options, timings, evaluation, batch)
+    judged = options if runtimes else for_gpu  # a race decides, where there is one
+    best_float = choose_float(recipe, judged, timings, evaluation, batch)
     evaluated = [*shippable, *further]
     while evaluation is not None and best_float and best_float.name not in evaluation.options:
         evaluated.append(best_float)
         evaluation = evaluate(evaluated).joined(evaluation)
-        best_float = choose_float(recipe, options, timings, evaluation, batch)
+        best_float = choose_float(recipe, judged, timings, evaluation, batch)
     if recipe.precision == "fp32":  # one float is shipped, and the report is about it
         chosen = best_float
     else:
-        chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
+        chosen = choose_option(judged, recipe.precision, timings, evaluation, budget, batch)
     return Outcome(
-        recipe, inputs, machine, targets, graphs, prepared.unrecovered, engine, engine_status,
-        engine_reason, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,
+        recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
+        for_gpu, engines, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,
         best_float,
     )  # fmt: skip
 
@@ -180,6 +186,7 @@ class Prepared:
     runtimes: tuple[CpuRuntimeName, ...]
     samples: Images
     graphs: Graphs
+    gpu_graphs: GpuGraphs
     unrecovered: str | None  # why no graph was fine-tuned
 
 
@@ -200,10 +207,15 @@ def prepare(
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
         folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-        return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded=folded), None)
+        folded_alone = Graphs(folded=folded)
+        return Prepared(steps, inputs, targets, runtimes, samples, folded_alone, GpuGraphs(), None)
     training, unrecovered = _choose_training(recipe, inputs, shown)
-    graphs = make_graphs(steps, inputs, runtimes, targets, samples, calibration, training)
-    return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
+    if unrecovered is None and not runtimes:
+        unrecovered = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
+    graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
+    weights = graphs.folded or inputs.weights
+    gpu_graphs = make_gpu_graphs(steps, inputs, weights, targets, shown, calibration)
+    return Prepared(steps, inputs, targets, runtimes, samples, graphs, gpu_graphs, unrecovered)
 
 
 def rank_build(
@@ -228,6 +240,11 @@ def rank_build(
     report, recipe = _read_int8_build(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     prepared = prepare(recipe, store, environment()["versions"], track)
+    if not prepared.graphs.quantized:
+        raise ArtifactError(
+            f"{folder}: has graphs for GPUs alone, and those for the CPU are ranked; "
+            "build with --target cpu as well"
+        )
     known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
     for plan, graph in prepared.graphs.quantized.items():
         if graph.digest not in known:
@@ -398,33 +415,6 @@ def _choose_training(
     drawn = draw_calibration(splits.train, barred, recipe.recover.images, recipe.seed)
     samples = drawn.images.samples
     return image_batches(samples, inputs.info, len(samples)), None
-
-
-def _build_engine(
-    steps: Steps,
-    graphs: Graphs,
-    targets: Sequence[TargetName],
-    fallbacks: Sequence[Fallback],
-) -> tuple[Step[Engine] | None, Literal["not_run", "failed"], str | None]:
-    """The engine, or why there is none."""
-    if "rtx" not in targets:
-        return None, "not_run", "rtx is not among the targets"
-    from edge_convnext.engine import why_no_rtx
-
-    if reason := why_no_rtx():
-        return None, "not_run", reason
-    plan = plan_for(steps.recipe, None)
-    graph = graphs.final(plan, steps.recipe.precision)
-    for fallback in fallbacks:  # what missed the budget is no engine to ship
-        if fallback.plan == plan and fallback.held is not None:
-            graph = fallback.held.graph
-    try:
-        return steps.engine(graph), "not_run", None
-    except (EngineBuildError, QuantizationError) as error:
-        if steps.recipe.targets != "auto":
-            raise
-        # Nobody asked for this engine: the rest of the build is still worth having.
-        return None, "failed", str(error)
 
 
 def has_bf16(runtimes: Sequence[CpuRuntimeName]) -> bool:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["place_qdq"]
 
-_MOVES = ("Transpose", "Reshape")  # they move values and keep them
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
 _TINY = 1e-12
 
@@ -138,8 +137,10 @@ def _describe(wiring: Wiring, node: NodeProto) -> _Product:
 
 def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
     """The tensor before all that only moves it, and where its channels are there."""
+    from edge_convnext.qdq import MOVES
+
     node = wiring.producer.get(tensor)
-    while node is not None and node.op_type in _MOVES:
+    while node is not None and node.op_type in MOVES:
         if node.op_type == "Transpose":
             order = next(item.ints for item in node.attribute if item.name == "perm")
             axis = order[axis]

@@ -1,8 +1,8 @@
-"""Plans: how each runtime is served best, as data that was measured.
+"""Plans: how each runtime of a CPU is served best, as data that was measured.
 
 A plan is everything about the INT8 graph that decides its speed. The shipped ones are in
 `recipes/tuned/`, one file per model, written by `edge-convnext tune` (benchmarks/README.md);
-a recipe's own `plans:` and the command line come first.
+a recipe's own `plans:` and the command line come first. Those for TensorRT are in `gpu_plans`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = [
-    "ENGINE_PLAN",
     "FLOAT_FORMS",
     "Plan",
     "make_plan",
@@ -79,10 +78,6 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
     return {**asdict(plan), "settings": dict(plan.settings)}
 
 
-# TensorRT for RTX needs 112 kernels for the MatMul form and 144 for the 1x1 Conv form, and
-# signed activations.
-ENGINE_PLAN = Plan("linear", "pointwise")
-
 # These float forms are raced, and those of the plans, shipped and in force: a verdict compares
 # with the best float, not with a handy one.
 FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
@@ -109,15 +104,13 @@ def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
     return {runtime: make_plan(plan) for runtime, plan in fields["plans"].items()}
 
 
-def plan_for(recipe: Recipe, runtime: CpuRuntimeName | None) -> Plan:
-    """The plan of a runtime under a recipe; of the TensorRT engine where `runtime` is None.
+def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
+    """The plan of a runtime under a recipe.
 
     What the recipe states for every runtime (`export.form`, `quantize.placement`, …) goes
     before its `plans:`, and those before the shipped ones.
     """
-    if runtime is None:
-        best = ENGINE_PLAN
-    elif runtime in recipe.plans:
+    if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
         best = shipped_plans(recipe.model)[runtime]
@@ -132,7 +125,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName | None) -> Plan:
     return Plan(
         form,
         placement,
-        "int8" if runtime is None else kind,
+        kind,
         # The fused products need MatMul; a form that was stated may have none.
         best.format if form == best.form else "qdq",
         gelu,

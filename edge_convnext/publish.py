@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -13,6 +15,7 @@ from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
 from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.recipe import DIGITS
 
@@ -25,18 +28,18 @@ __all__ = ["REPORT", "add_sensitivity", "check_writable", "publish", "write_repo
 
 REPORT = "report.json"
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
-_ENGINES = tuple(f"{model}.rtx.engine" for model in _MODELS)
+_PRECISIONS = "|".join(get_args(Precision))
 # By their full names: the folder may hold a user's own `model.best.onnx`.
 _OURS = (
     *(f"{model}.onnx" for model in _MODELS),
-    *_ENGINES,
-    *(f"{engine}.json" for engine in _ENGINES),
     "calibration.csv",
     "predictions.csv",
     "report.md",
     REPORT,
     MANIFEST,
 )
+_ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
+_GPU_GRAPH = re.compile(rf"({_PRECISIONS})\.b\d+(\.opset17)?\.onnx")
 
 
 def check_writable(folder: Path) -> None:
@@ -87,6 +90,8 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     # The report first, the models last: at any moment the rest is known to be a build's.
     for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
         old.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or it holds files of the user's
+        (folder / GPU_FOLDER).rmdir()
     names = _copy_models(outcome, folder)
     if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
         root = _data_root(outcome)
@@ -136,11 +141,18 @@ def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
             name = f"model.{option.model.precision}.onnx"
             copy_atomic(option.model.path, folder / name)
             names[option.graph.digest] = name
-    if outcome.engine is not None:
-        engine = outcome.engine.value.path
-        copy_atomic(engine, folder / engine.name)
-        copy_atomic(engine.with_name(f"{engine.name}.json"), folder / f"{engine.name}.json")
-        names[outcome.engine.digest] = engine.name
+    for graph in outcome.gpu_graphs.made:
+        for step in filter(None, (graph.typed, graph.older)):
+            name = gpu_graph_name(step.value.path)
+            (folder / GPU_FOLDER).mkdir(exist_ok=True)
+            copy_atomic(step.value.path, folder / name)
+            names.setdefault(step.digest, name)
+    for build in outcome.engines:
+        if build.step is not None:
+            engine = build.step.value.path
+            copy_atomic(engine, folder / engine.name)
+            copy_atomic(engine.with_name(f"{engine.name}.json"), folder / f"{engine.name}.json")
+            names[build.step.digest] = engine.name
     return names
 
 
@@ -166,4 +178,9 @@ def _data_root(outcome: Outcome) -> Path:
 
 
 def _find_old(folder: Path) -> list[Path]:
-    return sorted(folder / name for name in _OURS if (folder / name).is_file())
+    """Every file of a build that lies there."""
+    named = [folder / name for name in _OURS]
+    named += [path for path in folder.glob("model.*") if _ENGINE.fullmatch(path.name)]
+    graphs = (folder / GPU_FOLDER).glob("*.onnx")
+    named += [path for path in graphs if _GPU_GRAPH.fullmatch(path.name)]
+    return sorted(path for path in named if path.is_file())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 __all__ = [
+    "MOVES",
     "WEIGHTED_OPS",
     "Wiring",
     "drop_unread_constants",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+MOVES = frozenset({"Reshape", "Transpose"})  # they move values and keep them
 
 
 class Wiring:
@@ -53,9 +55,9 @@ class Wiring:
         return len(self.readers.get(name, ())) == 1 and name not in self._outputs
 
     def quantizer(self, name: str) -> NodeProto | None:
-        """The DequantizeLinear behind a value; a Transpose between them moves no values."""
+        """The DequantizeLinear behind a value, before all that only moves what it dequantizes."""
         node = self.producer.get(name)
-        while node is not None and node.op_type == "Transpose":
+        while node is not None and node.op_type in MOVES:
             node = self.producer.get(node.input[0])
         return node if node is not None and node.op_type == "DequantizeLinear" else None
 

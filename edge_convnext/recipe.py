@@ -29,9 +29,12 @@ from edge_convnext.artifacts import (
     CpuFormName,
     CpuPlacementName,
     CpuRuntimeName,
+    FormName,
     GeluName,
     GraphFormat,
+    ImagesType,
     Interpolation,
+    PlacementName,
     Precision,
     RangeEstimator,
     ResizeMode,
@@ -48,6 +51,7 @@ __all__ = [
     "EvaluateConfig",
     "ExportConfig",
     "FoldConfig",
+    "GpuPlanConfig",
     "LoadConfig",
     "PlanConfig",
     "PreprocessConfig",
@@ -189,12 +193,38 @@ class RecoverConfig(Section):
     scale_lr: float = Field(3e-3, gt=0.0, le=1e30)  # of quantizers, as a share of each scale
 
 
-class EngineConfig(Section):
-    """The `engine:` section: TensorRT for RTX, compiled ahead of time."""
+class GpuPlanConfig(Section):
+    """One entry of `engine.plans`."""
 
+    form: FormName
+    placement: PlacementName | None = None  # of INT8 plans, and of those alone
+
+
+class EngineConfig(Section):
+    """The `engine:` section: graphs for TensorRT, and TensorRT for RTX, compiled ahead of time."""
+
+    # One graph and engine for each; auto: 1 and 8, or 1 alone where no GPU target was named.
+    batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | Literal["auto"] = "auto"
+    # Type of the images, and of the logits where it is a float type. uint8: pixels, NHWC,
+    # normalised in the graph.
+    input: ImagesType = "float16"
     compute_capabilities: tuple[str, ...] = ("8.6", "8.9", "12.0")
     max_batch: PositiveInt = 8  # of the optimization profile, when the graph's batch is dynamic
     timeout_s: PositiveInt = 600
+    # By precision and by the batch size from which a plan holds; others are the shipped ones.
+    plans: dict[Literal["fp16", "int8"], dict[PositiveInt, GpuPlanConfig]] = {}
+
+    @field_validator("plans")
+    @classmethod
+    def _placed_where_quantized(
+        cls, plans: dict[Literal["fp16", "int8"], dict[int, GpuPlanConfig]]
+    ) -> dict[Literal["fp16", "int8"], dict[int, GpuPlanConfig]]:
+        for precision, by_batch in plans.items():
+            for batch, plan in by_batch.items():
+                if (plan.placement is not None) != (precision == "int8"):
+                    needs = "needs a placement" if precision == "int8" else "has no placement"
+                    raise ValueError(f"the plan {precision} {batch} {needs}")
+        return plans
 
 
 class EvaluateConfig(Section):

@@ -84,12 +84,13 @@ StageName = Literal[
     "quantize",
     "recover",
     "lower",
+    "typed",
     "engine",
     "evaluate",
     "benchmark",
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)
-_LATER = ("approximate", "recover")  # a report written before them is still one
+_LATER = ("approximate", "recover", "typed")  # a report written before them is still one
 Status = Literal["done", "cached", "skipped", "not_run", "failed"]
 _RAN = ("done", "cached")
 
@@ -226,6 +227,8 @@ class VariantReport(_Part):
     form: FormName | None = None
     placement: PlacementName | None = None
     precision: Precision | None = None
+    batch: PositiveInt | None = None
+    """Of a graph or engine of one batch size; null where it is dynamic."""
     runtime: RuntimeName | None = None
     target: str | None = None
     """`cpu`, `rtx` or `tensorrt`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import Engine, OnnxModel
+from edge_convnext.gpu_graphs import EngineBuild, GpuGraph
+from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.report import (
     STAGES,
     EngineReport,
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["report_stages", "why_not_timed"]
 
 _CLASSIC_TENSORRT = (
-    "classic TensorRT builds on the board itself, from the ONNX model; "
+    "classic TensorRT builds on the board itself, from the graphs in gpu/; "
     "this version does not do it for you"
 )
+_BY_WEIGHT = ("done", "cached", "failed", "not_run")
 
 
 def report_stages(
@@ -41,7 +44,8 @@ def report_stages(
         folder: Where the artefacts were copied to.
         names: Shipped file name by artefact digest.
     """
-    graphs = outcome.graphs
+    graphs, for_gpu = outcome.graphs, outcome.gpu_graphs.made
+    exported = [*graphs.exported.values(), *_distinct(one.exported for one in for_gpu)]
     weights = outcome.inputs.weights
     by_name: dict[StageName, StageReport] = {
         "load": StageReport(
@@ -52,12 +56,13 @@ def report_stages(
             artifact=_file(weights, weights.value.path, folder),
         ),
         "fold": _absent("fold", "skipped", "--no-fold"),
-        "export": _graph_stage("export", outcome, folder, names, graphs.exported.values()),
+        "export": _graph_stage("export", outcome, folder, names, exported),
         "simplify": _absent("simplify", "skipped", "--no-simplify"),
         "approximate": _absent("approximate", "not_run", "no plan asks for an approximation"),
         "equalize": _absent("equalize", "not_run", _why_not_quantized(outcome)),
         "quantize": _absent("quantize", "not_run", _why_not_quantized(outcome)),
         "lower": _absent("lower", "not_run", "no plan is for ONNX Runtime alone"),
+        "typed": _typed_stage(outcome, folder),
         "engine": _engine_stage(outcome, folder),
         "evaluate": _absent("evaluate", "not_run", _why_not_evaluated(outcome)),
         "benchmark": _absent("benchmark", "not_run", "cpu is not among the targets"),
@@ -71,19 +76,23 @@ def report_stages(
             artifact=_file(folded, folded.value.path, folder),
             parity=_parity(folded),
         )
-    if graphs.simplified:
-        simplified = graphs.simplified.values()
+    simplified = [*graphs.simplified.values(), *_distinct(one.simplified for one in for_gpu)]
+    if simplified:
         by_name["simplify"] = _graph_stage("simplify", outcome, folder, names, simplified)
-    if graphs.approximated:
-        approximated = graphs.approximated.values()
+    approximated = [
+        *graphs.approximated.values(), *_distinct(one.approximated for one in for_gpu)
+    ]  # fmt: skip
+    if approximated:
         by_name["approximate"] = _graph_stage("approximate", outcome, folder, names, approximated)
     if graphs.equalized:
         equalized = graphs.equalized.values()
         by_name["equalize"] = _graph_stage("equalize", outcome, folder, names, equalized)
     elif graphs.quantized:
         by_name["equalize"] = _absent("equalize", "skipped", "equalize.enabled is false")
-    if graphs.quantized:
-        quantized = graphs.quantized.values()
+    elif outcome.recipe.precision == "int8":
+        by_name["equalize"] = _absent("equalize", "not_run", "cpu is not among the targets")
+    quantized = [*graphs.quantized.values(), *_distinct(one.placed for one in for_gpu)]
+    if quantized:
         by_name["quantize"] = _graph_stage("quantize", outcome, folder, names, quantized)
     if outcome.unrecovered is not None:
         by_name["recover"] = _absent("recover", "not_run", outcome.unrecovered)
@@ -163,43 +172,113 @@ def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> V
     )
 
 
+def _distinct(steps: Iterable[Step[OnnxModel] | None]) -> list[Step[OnnxModel]]:
+    """Without those that are not there, and each once: plans share their float graphs."""
+    return list({step.value.path: step for step in steps if step is not None}.values())
+
+
 def why_not_timed(outcome: Outcome) -> str:
-    """What the report says of an engine that was built."""
+    """What the report says of engines that were built."""
     if outcome.machine["gpus"]:
         return "built, not timed: this version times CPU runtimes only"
     return "built, not timed: no GPU here"
 
 
+def _typed_stage(outcome: Outcome, folder: Path) -> StageReport:
+    """Graphs as TensorRT takes them; the requested precision leads."""
+    graphs = outcome.gpu_graphs
+    if not graphs.made:
+        assert graphs.reason is not None  # there is one where there are no graphs
+        return _absent("typed", graphs.status, graphs.reason)
+    variants = tuple(_typed_variants(graphs.made, folder))
+    ran = [step for one in graphs.made for step in (one.typed, one.older) if step is not None]
+    return StageReport(
+        name="typed",
+        status="done" if any(step.status == "done" for step in ran) else "cached",
+        reason=_typed_reason(outcome),
+        seconds=sum(step.seconds for step in ran),
+        artifact=variants[0].artifact,
+        parity=variants[0].parity,
+        variants=variants,
+    )
+
+
+def _typed_variants(graphs: Iterable[GpuGraph], folder: Path) -> Iterator[VariantReport]:
+    for graph in graphs:
+        for step in (graph.typed, graph.older):
+            if step is not None:
+                yield VariantReport(
+                    form=step.value.form,
+                    placement=step.value.placement,
+                    precision=step.value.precision,
+                    batch=graph.plan.batch,
+                    target="rtx" if step is graph.typed else "tensorrt",
+                    status=step.status,
+                    reason=step.reason,
+                    seconds=step.seconds,
+                    artifact=_file(step, folder / gpu_graph_name(step.value.path), folder),
+                    parity=_parity(step),
+                    quantized_ops=step.value.quantized_ops if step.value.placement else None,
+                )
+
+
+def _typed_reason(outcome: Outcome) -> str | None:
+    notes = [graph.typed.reason for graph in outcome.gpu_graphs.made if graph.typed.reason]
+    if outcome.recipe.quantize.activation_type == "uint8" and outcome.recipe.precision == "int8":
+        notes.insert(0, "signed activations: TensorRT has no uint8 ones")
+    return "; ".join(dict.fromkeys(notes)) or None
+
+
 def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
-    built, reason = outcome.engine, outcome.engine_reason or why_not_timed(outcome)
-    absent = outcome.engine_status
-    variants = []
-    if built is not None:
-        variants.append(
-            VariantReport(
-                target="rtx",
-                precision=built.value.precision,
-                status=built.status,
-                reason=reason,
-                seconds=built.seconds,
-                artifact=_file(built, folder / built.value.path.name),
-                engine=_engine(built.value),
-            )
-        )
-    elif "rtx" in outcome.targets:
-        variants.append(VariantReport(target="rtx", status=absent, reason=reason))
+    """One variant per engine; that of the requested precision at the smallest batch leads."""
+    variants = [_engine_variant(outcome, build, folder) for build in outcome.engines]
+    reasons = [variant.reason for variant in variants if variant.reason]
+    if "rtx" not in outcome.targets:
+        reasons.append("rtx is not among the targets")
+    elif not variants:  # nobody named the target, and its graphs failed
+        graphs = outcome.gpu_graphs
+        assert graphs.reason is not None
+        variants.append(VariantReport(target="rtx", status=graphs.status, reason=graphs.reason))
+        reasons.append(graphs.reason)
     if "tensorrt" in outcome.targets:
         variants.append(
             VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
         )
-        reason = reason if "rtx" in outcome.targets else _CLASSIC_TENSORRT
-    return StageReport(
-        name="engine",
-        status=built.status if built else absent,
-        reason=reason,
-        seconds=built.seconds if built else None,
-        artifact=_file(built, folder / built.value.path.name) if built else None,
-        variants=tuple(variants),
+        reasons = [*reasons, _CLASSIC_TENSORRT] if "rtx" in outcome.targets else [_CLASSIC_TENSORRT]
+    built = [variant for variant in variants if variant.engine]
+    statuses = {variant.status for variant in built or variants}
+    status = next((one for one in _BY_WEIGHT if one in statuses), "not_run")
+    return StageReport.model_validate(
+        {
+            "name": "engine",
+            "status": status,
+            "reason": "; ".join(dict.fromkeys(reasons)),
+            "seconds": sum(variant.seconds or 0.0 for variant in built) if built else None,
+            "artifact": built[0].artifact if built else None,
+            "variants": tuple(variants),
+        }
+    )
+
+
+def _engine_variant(outcome: Outcome, build: EngineBuild, folder: Path) -> VariantReport:
+    plan, step = build.plan, build.step
+    fields: dict[str, Any] = {
+        "target": "rtx",
+        "form": plan.form,
+        "placement": plan.placement,
+        "precision": plan.precision,
+        "batch": plan.batch,
+    }
+    if step is None:
+        return VariantReport(**fields, status=build.status, reason=build.reason)
+    found = f"; {plan.precision} batch {plan.batch} {step.reason}" if step.reason else ""
+    return VariantReport(
+        **fields,
+        status=step.status,
+        reason=f"{why_not_timed(outcome)}{found}",
+        seconds=step.seconds,
+        artifact=_file(step, folder / step.value.path.name, folder),
+        engine=_engine(step.value),
     )
 
 
@@ -219,10 +298,10 @@ def _shipped_file(step: Step[OnnxModel], folder: Path, names: Mapping[str, str])
     return _file(step, folder / name if name else step.value.path, folder)
 
 
-def _file(step: Step[Any], path: Path, folder: Path | None = None) -> FileReport:
+def _file(step: Step[Any], path: Path, folder: Path) -> FileReport:
     """The digest was checked when the cache was read: no need to hash the file again."""
-    inside = path.name if folder is None or path.is_relative_to(folder) else path.as_posix()
-    return FileReport(path=inside, sha256=step.digest, bytes=path.stat().st_size)
+    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return FileReport(path=inside.as_posix(), sha256=step.digest, bytes=path.stat().st_size)
 
 
 def _parity(step: Step[Any]) -> ParityReport | None:

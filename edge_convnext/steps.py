@@ -15,7 +15,6 @@ from typing import Any, get_args
 import numpy as np
 
 from edge_convnext.artifacts import (
-    Engine,
     FormName,
     OnnxModel,
     Parity,
@@ -78,9 +77,9 @@ class Steps:
             weights=digest,
             info=asdict(weights.info),
             images=samples.digest,
-            tools=self._tools("edge-convnext", "torch", "safetensors"),
+            tools=self.tools("edge-convnext", "torch", "safetensors"),
         )
-        entry = self._run("fold", key, "folding", make)
+        entry = self.run("fold", key, "folding", make)
         folded = replace(weights, path=entry.folder / "folded.safetensors", folded=True)
         return as_step(folded, entry, "folded.safetensors")
 
@@ -107,9 +106,9 @@ class Steps:
             precision=precision,
             config=self.recipe.export.model_dump(mode="json", exclude={"form", "gelu"}),
             images=samples.digest,
-            tools=self._tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
+            tools=self.tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
         )
-        entry = self._run("export", key, f"exporting the {form} form, {precision}", make)
+        entry = self.run("export", key, f"exporting the {form} form, {precision}", make)
         return as_step(OnnxModel(entry.folder / name, precision, form), entry, name)
 
     def simplify(self, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
@@ -135,11 +134,11 @@ class Steps:
             "simplify/2",
             model=model.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),
         )
         started = time.perf_counter()
         try:
-            entry = self._run("simplify", key, f"simplifying the {before.form} form", make)
+            entry = self.run("simplify", key, f"simplifying the {before.form} form", make)
         except _UnsimplifiedError as unsimplified:
             seconds = time.perf_counter() - started
             return Step(before, "skipped", seconds, model.digest, str(unsimplified))
@@ -161,9 +160,9 @@ class Steps:
             "approximate/1",
             model=model.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
         )
-        entry = self._run("approximate", key, f"approximating GELU in the {before.form} form", make)
+        entry = self.run("approximate", key, f"approximating GELU in the {before.form} form", make)
         return as_step(replace(before, path=entry.folder / name), entry, name)
 
     def equalize(
@@ -192,9 +191,9 @@ class Steps:
             config=self.recipe.equalize.model_dump(mode="json"),
             calibration=calibration.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
         )
-        entry = self._run("equalize", key, f"equalizing the {plan.form} form", make)
+        entry = self.run("equalize", key, f"equalizing the {plan.form} form", make)
         return as_step(replace(before, path=entry.folder / name), entry, name)
 
     def quantize(
@@ -235,7 +234,7 @@ class Steps:
             ),
             calibration=calibration.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "nncf", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "nncf", "onnx", "onnxruntime"),
         )
         entry = self.cache.run("quantize", key, make)
         made = OnnxModel(
@@ -285,7 +284,7 @@ class Steps:
             training=training.digest,
             images=samples.digest,
             seed=self.recipe.seed,
-            tools=self._tools("edge-convnext", "torch", "numpy", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "torch", "numpy", "onnx", "onnxruntime"),
         )
         entry = self.cache.run("recover", key, make)
         fields = dict(entry.result["recovery"])
@@ -316,7 +315,7 @@ class Steps:
             quantized=quantized.digest,
             reference=reference.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
         )
         entry = self.cache.run("sensitivity", key, make)
         return tuple(Sensitivity(**one) for one in entry.result["ranking"])
@@ -352,9 +351,9 @@ class Steps:
             reference=reference.digest,
             names=sorted(names),
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
         )
-        entry = self._run("fallback", key, f"keeping {len(names)} operations in float", make)
+        entry = self.run("fallback", key, f"keeping {len(names)} operations in float", make)
         made = replace(
             before, path=entry.folder / name, quantized_ops=entry.result["quantized_ops"]
         )
@@ -387,38 +386,13 @@ class Steps:
             dynamic=dynamic,
             reference=reference.digest,
             images=samples.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime"),
+            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
         )
-        entry = self._run("lower", key, f"fusing the {plan.form} form", make)
+        entry = self.run("lower", key, f"fusing the {plan.form} form", make)
         lowered = as_step(replace(before, path=entry.folder / name), entry, name)
         # The accuracy that counts is against the float graph; this stage has its own gate.
         parity = lowered.parity if dynamic else model.parity
         return replace(lowered, reason=model.reason, parity=parity)
-
-    def engine(self, model: Step[OnnxModel]) -> Step[Engine]:
-        """Build the TensorRT for RTX engine."""
-        name = f"model.{model.value.precision}.rtx.engine"
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.engine import build_rtx_engine
-            from edge_convnext.lint import require_runnable
-
-            if model.value.precision == "int8":
-                require_runnable(model.value.path, "rtx")
-            built = build_rtx_engine(model.value, self.recipe.engine, folder / name)
-            return {"engine": {**asdict(built), "path": name}}
-
-        key = stage_key(
-            "engine/3",
-            model=model.digest,
-            config=self.recipe.engine.model_dump(mode="json", exclude={"timeout_s"}),
-            tools=self._tools("edge-convnext", "tensorrt_rtx"),
-        )
-        entry = self._run("engine", key, "building the engine", make)
-        fields = entry.result["engine"]
-        fields = {**fields, "path": entry.folder / name}
-        fields["compute_capabilities"] = tuple(fields["compute_capabilities"])
-        return as_step(Engine(**fields), entry, name)
 
     def logits(
         self,
@@ -446,7 +420,7 @@ class Steps:
                 machine=machine,
                 batch=self.recipe.evaluate.batch,
                 threads=self.recipe.benchmark.threads,
-                tools=self._tools("edge-convnext", "pillow", "numpy", run["runtime"]),
+                tools=self.tools("edge-convnext", "pillow", "numpy", run["runtime"]),
             )
             for name, run in runs.items()
         }
@@ -469,9 +443,7 @@ class Steps:
             steps[name] = replace(step, seconds=share if name in fresh else step.seconds)
         return steps
 
-    def _run(
-        self, stage: str, key: str, what: str, make: Callable[[Path], dict[str, Any]]
-    ) -> Entry:
+    def run(self, stage: str, key: str, what: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
         """Run a stage that can't tell how far it is: it shows what is going on, and how long."""
 
         def shown(folder: Path) -> dict[str, Any]:
@@ -480,7 +452,8 @@ class Steps:
 
         return self.cache.run(stage, key, shown)
 
-    def _tools(self, *packages: str) -> dict[str, str]:
+    def tools(self, *packages: str) -> dict[str, str]:
+        """Versions of what a stage's output depends on, for its key."""
         return {package: self.versions.get(package, "not installed") for package in packages}
 
 

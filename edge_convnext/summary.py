@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from edge_convnext.report import (
         BenchmarkRow,
         CandidateAccuracy,
+        EngineReport,
         ParityReport,
         Report,
         StageReport,
+        VariantReport,
     )
 
 __all__ = [
@@ -105,7 +107,8 @@ def _best_per_runtime(
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
-    for name in sorted({*rows, *scores}, key=lambda name: (name != chosen, _p50(rows.get(name)))):
+    names = dict.fromkeys((*rows, *scores))  # where nothing was timed, the first is the chosen one
+    for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
         if candidate.precision == precision:
             best.setdefault(candidate.runtime, name)
@@ -208,10 +211,16 @@ def verdict_line(report: Report) -> str:
 
 def stage_note(stage: StageReport) -> str:
     """Kernels, parity and reason of one stage, whatever it has of them."""
-    engines = [variant.engine for variant in stage.variants if variant.engine]
-    counts = [f"{engine.kernels} kernels, {engine.int8_kernels} INT8" for engine in engines]
+    counts = [_engine(one, one.engine) for one in stage.variants if one.engine]
     parity = [_parity(stage.parity)] if stage.parity else []
     return "; ".join([*counts, *parity, *([stage.reason] if stage.reason else [])])
+
+
+def _engine(variant: VariantReport, engine: EngineReport) -> str:
+    batch = f" b{variant.batch}" if variant.batch else ""
+    moved = f", {engine.activation_bytes / 1e6:.1f} MB" if engine.activation_bytes else ""
+    counts = f"{engine.kernels} kernels, {engine.int8_kernels} INT8"
+    return f"{variant.precision}{batch}: {counts}{moved}"
 
 
 def _parity(parity: ParityReport) -> str:

@@ -117,6 +117,7 @@ STAGES = [
     stage("quantize", "cached", seconds=0.0, parity=parity(0.31, 33.4)),
     stage("recover", "not_run", reason="not asked for (--recover)"),
     stage("lower", "not_run", reason="no plan is for ONNX Runtime alone"),
+    stage("typed", "not_run", reason="no GPU is among the targets"),
     stage(
         "engine",
         seconds=1.4,

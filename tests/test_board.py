@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -322,9 +321,6 @@ def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
     assert "VDD\\_IN" in (out / "report.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(
-    find_spec("edge_convnext.jetson") is None, reason="no readings of a Jetson in this version"
-)
 def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
     """The whole bench on the recorded file system of an Orin Nano."""
     from recorded_boards import write_tree
@@ -416,9 +412,6 @@ def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
     assert len(newer.built) == 2  # another version's engines are not taken
 
 
-@pytest.mark.skipif(
-    find_spec("edge_convnext.tensorrt") is None, reason="no TensorRT runtime in this version"
-)
 @pytest.mark.parametrize("fails", [None, "fp16"])
 def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails):
     """With a builder that copies the graph, and ONNX Runtime in the GPU's place."""

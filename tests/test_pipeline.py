@@ -30,6 +30,7 @@ QUICK = {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1}
 ON_CPU = {"targets": ["cpu"], "runtime": "onnxruntime"}
 RANDOM = {"load": {"weights": "random"}, "data": {}, "quantize": {"subset_size": 40}}
 RTX = why_no_rtx() is None
+GPU_FORMS = {"late_mixed", "weights_expand"}  # for one image
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,8 @@ def check_report(report, folder):
     """What is on disk is what the report says."""
     assert Report.read(folder / "report.json") == report
     assert tuple(stage.name for stage in report.stages) == STAGES
-    assert {path.name for path in folder.iterdir()} == {
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.relative_to(folder).as_posix() for path in files} == {
         *(file.path for file in report.outputs),
         "report.json",
         "report.md",
@@ -145,14 +147,14 @@ def test_every_stage_of_a_build_is_done_and_on_disk(first, root):
     expected = dict.fromkeys(STAGES, "done")
     expected["approximate"] = expected["recover"] = "not_run"
     if not RTX:
-        expected["engine"] = "not_run"
+        expected["typed"] = expected["engine"] = "not_run"
     assert statuses(first) == expected
     planned = {plan.form for plan in shipped_plans("convnextv2_atto").values()}
-    assert set(hashes(first, "export")) == {
-        (form, None, "fp32") for form in {"raw", "linear", "conv"} | planned
-    }
+    forms = {"raw", "linear", "conv"} | planned | (GPU_FORMS if RTX else set())
+    assert set(hashes(first, "export")) == {(form, None, "fp32") for form in forms}
     for variant in first.stage("quantize").variants:
-        assert variant.quantized_ops == {"inner": 27, "pointwise": 29}[variant.placement]
+        expected = {"inner": 27, "pointwise": 29, "blocks": 24}
+        assert variant.quantized_ops == expected[variant.placement]
     for name in ("fold", "export", "simplify", "quantize"):
         stage = first.stage(name)
         for entry in (stage, *stage.variants):
@@ -185,12 +187,15 @@ def test_the_report_says_what_was_built_from_what(first, root):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not RTX, reason="TensorRT for RTX is not installed")
-def test_the_engine_has_an_int8_kernel_per_quantized_operation(first):
-    (variant,) = first.stage("engine").variants
-    assert variant.engine.int8_kernels == 29
-    assert variant.engine.compute_capabilities == ("8.6", "8.9", "12.0")
-    assert "not timed" in first.stage("engine").reason
-    assert {"model.int8.rtx.engine", "model.int8.rtx.engine.json"} <= files_of(first)
+def test_engines_nobody_asked_for_are_of_one_image(first):
+    variants = first.stage("engine").variants
+    assert [(one.precision, one.batch) for one in variants] == [("int8", 1), ("fp16", 1)]
+    assert [one.engine.int8_kernels for one in variants] == [24, 0]
+    assert variants[0].engine.compute_capabilities == ("8.6", "8.9", "12.0")
+    assert first.stage("engine").reason == "built, not timed: no GPU here"  # and as planned
+    for name in ("model.int8.rtx.sm86-89-120.b1.engine", "model.fp16.rtx.sm86-89-120.b1.engine"):
+        assert {name, f"{name}.json"} <= files_of(first)
+    assert {"gpu/int8.b1.onnx", "gpu/fp16.b1.onnx"} <= files_of(first)
 
 
 @pytest.mark.slow
@@ -302,6 +307,7 @@ def test_another_placement_runs_from_quantize_on(first, root):
         "quantize": "done",
         "recover": "not_run",
         "lower": "done",
+        "typed": "not_run",
         "engine": "not_run",
         "evaluate": "done",
         "benchmark": "done",
@@ -313,8 +319,9 @@ def test_another_placement_runs_from_quantize_on(first, root):
 
 
 def test_another_number_of_calibration_images_exports_nothing_again(build_small):
-    build_small(**{**RANDOM, "quantize": {"subset_size": 33}}, targets=["tensorrt"])
-    report, _ = build_small(**RANDOM, targets=["tensorrt"])
+    fields = {"targets": ["tensorrt"], "engine": {"batches": [1]}}
+    build_small(**{**RANDOM, "quantize": {"subset_size": 33}}, **fields)
+    report, _ = build_small(**RANDOM, **fields)
     stages = ("load", "fold", "export", "quantize")
     assert [statuses(report)[name] for name in stages] == ["cached", "cached", "cached", "done"]
 
@@ -380,6 +387,7 @@ def test_random_weights_need_no_training_images(build_small, tmp_path):
         data={"source": str(source)},
         precision="fp32",
         targets=["tensorrt"],
+        engine={"batches": [1]},
     )
     assert report.stage("fold").parity.n_images == 6
     assert report.accuracy is None
@@ -392,18 +400,6 @@ def test_without_folds_the_raw_graph_is_quantized(build_small):
     assert statuses(report)["lower"] == "not_run"
     for name, reason in (("fold", "--no-fold"), ("simplify", "--no-simplify")):
         assert (report.stage(name).status, report.stage(name).reason) == ("skipped", reason)
-
-
-@pytest.mark.skipif(not RTX, reason="TensorRT for RTX is not installed")
-def test_an_engine_alone_decides_nothing(build_small):
-    report, _ = build_small(require="int8", targets=["rtx"], runtime="auto")
-    assert (report.benchmark, statuses(report)["benchmark"]) == (None, "not_run")
-    assert report.stage("benchmark").reason == "cpu is not among the targets"
-    assert statuses(report)["engine"] == "done"
-    assert report.verdict.ship == "undecided"
-    assert not report.verdict.passed
-    assert {key[0] for key in hashes(report, "export")} == {"linear"}
-    assert {"model.fp32.onnx", "model.int8.onnx", "model.int8.rtx.engine"} <= files_of(report)
 
 
 def test_a_static_batch_is_timed_as_it_is(build_small):
@@ -419,7 +415,7 @@ def test_a_static_batch_is_timed_as_it_is(build_small):
 
 
 def test_grey_images_are_one_channel_to_the_end(build_small, root):
-    report, folder = build_small(in_channels=1, targets=["tensorrt"])
+    report, folder = build_small(in_channels=1)
     assert report.model.in_channels == 1
     shape = onnx.load(folder / "model.int8.onnx").graph.input[0].type.tensor_type.shape
     assert shape.dim[1].dim_value == 1
@@ -434,13 +430,17 @@ def test_a_folded_form_without_folds_is_refused(build_small):
 
 
 def test_a_build_replaces_its_own_files_and_no_others(build_small, root):
-    fields = {"targets": ["tensorrt"], "runtime": "auto"}
+    fields = {"targets": ["tensorrt"], "runtime": "auto", "engine": {"batches": [1]}}
     _, folder = build_small(**fields)
-    theirs = (folder / "model.best.onnx", folder / "model.py", folder / "notes" / "report.md")
-    theirs[2].parent.mkdir()
+    names = ("model.best.onnx", "model.py", "gpu/mine.onnx", "notes/report.md")
+    theirs = [folder / name for name in names]
+    theirs[-1].parent.mkdir()
     for path in theirs:
         path.write_text("the user's own")
-    (folder / "model.fp16.onnx").write_text("of an older build")
+    older = ("model.fp16.onnx", "model.int8.rtx.engine", "gpu/fp16.b8.onnx",
+             "model.int8.rtx.sm86.b8.engine.json")  # fmt: skip
+    for name in older:
+        (folder / name).write_text("of an older build")
     report = edge_convnext.build(
         make(
             root,
@@ -451,6 +451,6 @@ def test_a_build_replaces_its_own_files_and_no_others(build_small, root):
         folder,
         cache=Cache(root / "small-cache"),
     )
-    assert [path.read_text() for path in theirs] == ["the user's own"] * 3
-    assert not (folder / "model.fp16.onnx").exists()
-    assert not files_of(report) & {"model.fp16.onnx", "model.best.onnx"}
+    assert [path.read_text() for path in theirs] == ["the user's own"] * len(theirs)
+    assert not [name for name in older if (folder / name).exists()]
+    assert not files_of(report) & {*older, *names}

@@ -1,6 +1,5 @@
 """What TensorRT for RTX compiles atto to, as benchmarks/rtx_plans.py counts it."""
 
-import re
 from collections import Counter
 
 import pytest
@@ -11,6 +10,7 @@ from edge_convnext.convnext.network import random_state
 from edge_convnext.engine import build_rtx_engine, sidecar_path
 from edge_convnext.halve import halve_body
 from edge_convnext.kernel_table import part_of_kernel, read_kernels
+from edge_convnext.plan_checks import check_kernels, only_moves
 from edge_convnext.recipe import EngineConfig, ExportConfig
 
 pytestmark = [needs_rtx, pytest.mark.slow]
@@ -24,8 +24,6 @@ PLANS = {
     ("mixed", "blocks"): (96, 24, 34.6e6),
     ("late_mixed", "blocks"): (86, 24, 26.85e6),
 }
-# Words in the name of a generated kernel for what moves values, or only changes their type.
-MOVES = {"Cast", "Conc", "Move", "Repl", "Resh", "Slic", "Tran"}
 
 
 @pytest.fixture(scope="module", params=PLANS, ids=lambda plan: "-".join(filter(None, plan)))
@@ -50,15 +48,11 @@ def test_kernels_and_bytes_are_those_that_were_counted(plan):
     assert 0.95 * activation_bytes < engine.activation_bytes <= activation_bytes
 
 
-def test_no_kernel_of_a_block_only_moves_values(plan):
-    _, _, kernels = plan
-    generated = [kernel for kernel in kernels if kernel.kind == "kgen"]
-    steps = {
-        one.name: set(re.findall(r"[A-Z][a-z]+", one.name.split("_myl0")[0])) for one in generated
-    }
-    assert all(steps.values())  # or their names are no longer lists of steps
-    movers = [one for one in generated if steps[one.name] <= MOVES]
-    assert [one.nodes for one in movers] == [("stem.conv/Conv",)]  # a fourth channel for pixels
+def test_the_kernels_are_as_planned_and_only_pixels_are_just_moved(plan):
+    _, engine, kernels = plan
+    assert check_kernels(kernels, engine.int8_kernels) == ()
+    movers = [kernel.nodes for kernel in kernels if only_moves(kernel)]
+    assert movers == [("stem.conv/Conv",)]  # a fourth channel for pixels
     assert {one.kind for one in kernels} <= {"correlation", "gemm", "kgen", "runtime_fusion"}
 
 

@@ -233,12 +233,6 @@ def test_the_command_line_goes_before_a_plan():
     assert plan_for(unfolded, "openvino").form == "raw"
 
 
-def test_an_engine_gets_signed_activations_whatever_is_stated():
-    recipe = make_recipe({"quantize": {"activation_type": "uint8"}})
-    assert plan_for(recipe, None).activation_type == "int8"
-    assert plan_for(recipe, "openvino").activation_type == "uint8"
-
-
 def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
     names = [path.stem for path in (recipe_folder() / "tuned").glob("*.yaml")]
     assert "convnextv2_atto" in names

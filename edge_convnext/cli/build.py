@@ -41,6 +41,7 @@ class Target(str, Enum):
 _MODEL = "Model"
 _DATA = "Data"
 _CHAIN = "Chain"
+_GPU = "GPU"
 _MEASURE = "Measurement"
 
 
@@ -145,6 +146,30 @@ def build(
         Literal["inner", "pointwise", "weighted", "all", "auto"] | None,
         typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
     ] = None,
+    engine_batch: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Batch size of graphs and engines for TensorRT; repeatable. Default: 1 and 8; "
+            "without --target, 1.",
+            rich_help_panel=_GPU,
+        ),
+    ] = None,
+    images: Annotated[
+        Literal["float32", "float16", "uint8"] | None,
+        typer.Option(
+            "--input",
+            help="Images that these graphs take; uint8: pixels, normalised in the graph. "
+            "Default: float16.",
+            rich_help_panel=_GPU,
+        ),
+    ] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the engine's GPUs, such as 8.9; repeatable. Default: 8.6, 8.9 and 12.0.",
+            rich_help_panel=_GPU,
+        ),
+    ] = None,
     recover: Annotated[
         bool | None,
         typer.Option(
@@ -218,6 +243,9 @@ def build(
         "simplify.enabled": simplify,
         "quantize.subset_size": calibration_size,
         "quantize.placement": placement,
+        "engine.batches": engine_batch,
+        "engine.input": images,
+        "engine.compute_capabilities": compute_capability,
         "recover.enabled": recover,
         "evaluate.max_drop_pp": max_drop,
         "benchmark.batches": batch,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.runtimes.image_types import read_border
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -88,11 +89,12 @@ class OnnxRuntime:
             raise InferenceError(f"{path}: has {len(inputs)} inputs; one, the images, is needed")
         self._input = str(inputs[0].name)
         self._output = str(self._session.get_outputs()[0].name)
-        self._shape = tuple(d if isinstance(d, int) else None for d in inputs[0].shape)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._images = read_border(inputs[0].type, inputs[0].shape, metadata, path)
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32[N, C, H, W] to logits float32[N, classes]."""
-        return infer_in_pieces(self._run, images, self._shape, str(self._path))
+        """Run float32[N, C, H, W] to logits float32[N, classes], whatever type the graph takes."""
+        return infer_in_pieces(self._run, images, self._images.shape, str(self._path))
 
     def describe(self) -> RuntimeInfo:
         """Tell the version and the options that differ from ONNX Runtime's defaults."""
@@ -100,7 +102,7 @@ class OnnxRuntime:
             name="onnxruntime",
             version=self._version,
             threads=self._threads,
-            batch=self._shape[0],
+            batch=self._images.shape[0],
             options={
                 "provider": "CPUExecutionProvider",
                 "disabled_optimizers": ",".join(_DISABLED_OPTIMIZERS),
@@ -113,7 +115,8 @@ class OnnxRuntime:
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            (output,) = self._session.run([self._output], {self._input: images})
+            fed = {self._input: self._images.adapt(images)}
+            (output,) = self._session.run([self._output], fed)
         except Exception as error:  # its exceptions share no other base class
             raise InferenceError(
                 f"{self._path}: ONNX Runtime {self._version} failed ({one_line(error)})"
