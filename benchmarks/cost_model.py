@@ -30,6 +30,7 @@ from typing import Any
 from edge_convnext.builder_log import Kernel
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.doctor import environment
+from edge_convnext.files import write_text_atomic
 from edge_convnext.gpu_tuning.fit import compare_rankings, fit
 from edge_convnext.gpu_tuning.model import Calibration, Gpu, cost_plan, find_model_gpu
 from edge_convnext.gpu_tuning.report import GpuTuneReport
@@ -50,6 +51,7 @@ OTHERS = {
     "h200": Gpu("H200", "9.0", 4800.0, 1979.0, 67.0, 50.0, _RECALLED),
 }
 _SHOWN = 3
+_KEPT = ("kernels", "activation_bytes", "weight_bytes", "memory_bytes", "ops", "modelled_ms")
 
 
 def main() -> None:
@@ -82,6 +84,9 @@ def write_ranking(
     """Search for every model and device, and write what came first."""
     cache = Cache(default_cache_folder(os.environ))
     machine = environment()
+    date = datetime.now(timezone.utc).date().isoformat()
+    target = folder / f"{date}-gpu-cost-model.json"
+    folder.mkdir(parents=True, exist_ok=True)
     reports = []
     for model in models:
         for device in devices:
@@ -89,14 +94,24 @@ def write_ranking(
             recipe = recipe_of(model)
             sys.stderr.write(f"{model} on {device}\n")
             found = tune_gpu(recipe, gpu, batches, cache, every=True)
-            reports.append(GpuTuneReport(recipe, found, {}).to_json())
-    date = datetime.now(timezone.utc).date().isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{date}-gpu-cost-model.json"
-    result = {"date": date, "timed": False, "environment": machine, "searches": reports}
-    target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    target.with_suffix(".md").write_text(render_ranking(reports), encoding="utf-8")
-    sys.stderr.write(f"{target}\n")
+            reports.append(shorten(GpuTuneReport(recipe, found, {}).to_json()))
+        # A search takes minutes: what one model gave is kept if the next is interrupted.
+        result = {"date": date, "timed": False, "environment": machine, "searches": reports}
+        write_text_atomic(target, json.dumps(result, indent=1) + "\n")
+        write_text_atomic(target.with_suffix(".md"), render_ranking(reports))
+        sys.stderr.write(f"{target}\n")
+
+
+def shorten(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A search with one line of figures for each plan that is no candidate."""
+    trials = [
+        {
+            **{key: row[key] for key in ("precision", "batch", "form", "placement", "reason")},
+            **{key: row["cost"][key] for key in _KEPT if row["cost"]},
+        }
+        for row in report["trials"]
+    ]
+    return {**report, "trials": trials}
 
 
 def recipe_of(model: str) -> Recipe:
