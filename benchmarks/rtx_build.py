@@ -20,7 +20,8 @@ from edge_convnext.files import write_text_atomic
 from edge_convnext.report import EngineReport, Report, VariantReport
 
 RESULTS = Path(__file__).parent / "results"
-# Kernels and MB of activations, at 224 px with float16 images and logits.
+# Kernels and MB of activations, with float16 images and logits.
+_SIZE = 224
 BEST: dict[tuple[str, str, int], tuple[tuple[int, float], ...]] = {
     ("convnextv2_atto", "fp16", 1): ((84, 29.9),),
     ("convnextv2_atto", "int8", 1): ((86, 26.8), (92, 29.5), (84, 27.9)),
@@ -64,7 +65,8 @@ def describe(report: Report, variant: VariantReport, engine: EngineReport) -> di
     assert variant.batch is not None
     assert engine.activation_bytes is not None
     moved_mb = engine.activation_bytes / 1e6
-    best = BEST.get((report.model.name, variant.precision, variant.batch), ())
+    known = BEST.get((report.model.name, variant.precision, variant.batch), ())
+    best = known if report.model.image_size == _SIZE else ()
     slack = _ROUNDED_MB.get(variant.batch, 0.0)
     matched = [row for row in best if engine.kernels <= row[0] and moved_mb <= row[1] + slack]
     graph = next(
