@@ -29,14 +29,14 @@ def test_an_engine_as_it_was_planned_has_nothing_to_say():
 
 
 def test_what_an_engine_should_not_have_is_counted():
-    assert check_kernels(GOOD, 2) == ("1 INT8 kernels for 2 quantized operations",)
+    assert check_kernels(GOOD, 2) == ("INT8 kernels: 1 for 2 quantized operations",)
     padded = kernel(f"{BLOCK}.dwconv/Conv", reads="Int8", weights="Int8")
     assert check_kernels((*GOOD, padded), 2) == (
-        "1 depthwise convolutions in INT8, padded to 4 channels per group",
+        "depthwise convolutions in INT8, padded to 4 channels a group: 1",
     )
     moved = kernel(f"{BLOCK}.pwconv2/Conv", "__myl_CastTran_myl0_5", "kgen")
     reformatted = kernel(f"{BLOCK}.pwconv2/Conv", "Reformatting", "reformat")
     assert only_moves(moved)
     assert check_kernels((*GOOD, moved, reformatted), 1) == (
-        "2 kernels inside blocks that only move values",
+        "kernels inside blocks that only move values: 2",
     )
