@@ -34,15 +34,13 @@ def check_kernels(kernels: Sequence[Kernel], quantized_ops: int) -> tuple[str, .
     found = []
     int8 = sum(kernel.multiplies_int8 for kernel in kernels)
     if int8 != quantized_ops:
-        found.append(f"{int8} INT8 kernels for {quantized_ops} quantized operations")
+        found.append(f"INT8 kernels: {int8} for {quantized_ops} quantized operations")
     padded = [one for one in kernels if _is_in(one, _DEPTHWISE) and one.multiplies_int8]
     if padded:
-        found.append(
-            f"{len(padded)} depthwise convolutions in INT8, padded to 4 channels per group"
-        )
+        found.append(f"depthwise convolutions in INT8, padded to 4 channels a group: {len(padded)}")
     movers = [one for one in kernels if _is_in(one, _BLOCK) and only_moves(one)]
     if movers:
-        found.append(f"{len(movers)} kernels inside blocks that only move values")
+        found.append(f"kernels inside blocks that only move values: {len(movers)}")
     return tuple(found)
 
 

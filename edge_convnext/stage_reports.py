@@ -232,7 +232,8 @@ def _typed_reason(outcome: Outcome) -> str | None:
 def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
     """One variant per engine; that of the requested precision at the smallest batch leads."""
     variants = [_engine_variant(outcome, build, folder) for build in outcome.engines]
-    reasons = [variant.reason for variant in variants if variant.reason]
+    texts = [variant.reason for variant in variants if variant.reason]
+    reasons = [part for text in texts for part in text.split("; ")]  # each is said once, below
     if "rtx" not in outcome.targets:
         reasons.append("rtx is not among the targets")
     elif not variants:  # nobody named the target, and its graphs failed

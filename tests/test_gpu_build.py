@@ -144,7 +144,7 @@ def test_a_graph_for_tensorrt_8_6_comes_with_the_typed_one_and_takes_pixels(buil
         assert proto.opset_import[0].version == (17 if older else 20)
         halves = [one for one in proto.graph.initializer if one.data_type == 10]
         assert bool(halves) != older
-        assert variant.parity.sqnr_db > 30
+        assert variant.parity.sqnr_db is None or variant.parity.sqnr_db > 30  # None: equal
     assert statuses(report)["engine"] == "not_run"
     assert "from the graphs in gpu/" in report.stage("engine").reason
     pixels = make_images(2).clip(0, 1).transpose(0, 2, 3, 1) * 255
@@ -181,4 +181,8 @@ def test_operations_that_stay_float_do_so_in_every_form(build):
     made = report.stage("engine").variants[0]
     assert made.engine.int8_kernels == INT8_OPS - 2  # one of the two is a Conv there
     assert report.stage("quantize").variants[0].quantized_ops == INT8_OPS - 2
-    assert "not as planned" not in report.stage("engine").reason
+    # The first block's map is copied now: the plan was made for a block that is INT8 throughout.
+    assert report.stage("engine").reason == (
+        "built, not timed: no GPU here; int8 batch 1 not as planned: "
+        "kernels inside blocks that only move values: 1"
+    )
