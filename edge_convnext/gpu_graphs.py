@@ -54,8 +54,7 @@ class GpuGraph:
     simplified: Step[OnnxModel] | None
     approximated: Step[OnnxModel] | None
     placed: Step[OnnxModel] | None  # of INT8 plans: explicit Q/DQ, a float32 body
-    typed: Step[OnnxModel]  # as TensorRT 10 and later, and TensorRT for RTX, take it
-    older: Step[OnnxModel] | None  # as TensorRT 8.6 takes it
+    written: Step[OnnxModel]  # as the TensorRTs of its family take it
 
     @property
     def source(self) -> Step[OnnxModel]:
@@ -141,7 +140,6 @@ class _Maker:
         # TensorRT 10 has the parser of TensorRT for RTX, but for a float16 reduction.
         self.typed_targets: list[LintTarget] = ["rtx"] if "rtx" in targets else []
         self.typed_targets += ["tensorrt10"] if "tensorrt" in targets else []
-        self.needs_older = "tensorrt" in targets
         self.samples: dict[int, Images] = {}
         self.exports: dict[tuple[FormName, int], tuple[Step[OnnxModel], Step[OnnxModel] | None]]
         self.exports = {}
@@ -157,11 +155,11 @@ class _Maker:
             assert self.calibration is not None  # an INT8 build has calibration images
             placed = gpu.place(source, _rebatch(self.calibration, plan.batch), samples)
         body = placed or source
-        typed = gpu.finish(body, source, samples, self.typed_targets)
-        older = None
-        if self.needs_older:
-            older = gpu.finish(body, source, samples, ["tensorrt8.6"], opset_17=True)
-        return GpuGraph(plan, exported, simplified, approximated, placed, typed, older)
+        targets: list[LintTarget] = ["tensorrt8.6"]
+        written = gpu.finish(
+            body, source, samples, self.typed_targets if plan.family == "typed" else targets
+        )
+        return GpuGraph(plan, exported, simplified, approximated, placed, written)
 
     def _export(
         self, gpu: GpuSteps, samples: Images
@@ -212,11 +210,15 @@ def build_engines(
     why_not = _why_no_engine()
     builds = []
     for graph in graphs.made:
+        if graph.plan.family != "typed":
+            continue
         if why_not is not None:
             builds.append(EngineBuild(graph.plan, None, reason=why_not))
             continue
         try:
-            builds.append(EngineBuild(graph.plan, GpuSteps(steps, graph.plan).engine(graph.typed)))
+            builds.append(
+                EngineBuild(graph.plan, GpuSteps(steps, graph.plan).engine(graph.written))
+            )
         except EngineBuildError as error:
             if steps.recipe.targets != "auto":
                 raise
@@ -245,8 +247,11 @@ def _own_options(recipe: Recipe, graphs: Sequence[GpuGraph], alone: bool) -> Ite
     """Those of the requested precision, the smallest batch first."""
     own = [graph for graph in graphs if graph.plan.precision == recipe.precision]
     if recipe.precision == "int8":
+        first: dict[str, GpuGraph] = {}
         for graph in own:
+            first.setdefault(graph.body.digest, graph)  # families may share a graph
+        for graph in first.values():
             yield Option(graph.body, "onnxruntime", "f32", may_ship=alone)
     elif alone:  # equal in all but the batch size, and slow on a CPU
-        yield Option(own[0].typed if recipe.precision == "fp16" else own[0].body, "onnxruntime",
+        yield Option(own[0].written if recipe.precision == "fp16" else own[0].body, "onnxruntime",
                      "f32", may_ship=True)  # fmt: skip

@@ -80,8 +80,6 @@ class GpuSteps:
         reference: Step[OnnxModel],
         samples: Images,
         targets: Sequence[LintTarget],
-        *,
-        opset_17: bool = False,
     ) -> Step[OnnxModel]:
         """Write a graph as TensorRT takes it, and lint it.
 
@@ -93,9 +91,9 @@ class GpuSteps:
             reference: The float graph that it is compared with.
             samples: Of the graph's batch size.
             targets: That shall run it; what they refuse is refused here.
-            opset_17: For TensorRT 8.6.
         """
         before, images_type = model.value, self.steps.recipe.engine.input
+        opset_17 = self.plan.family == "tensorrt8"
         halved = self.plan.precision != "fp32" and not opset_17
         precision = "fp16" if halved and before.precision == "fp32" else before.precision
         name = f"{precision}.b{self.plan.batch}{'.opset17' if opset_17 else ''}.onnx"
@@ -128,7 +126,7 @@ class GpuSteps:
             return {**parity, "reason": reason}
 
         key = stage_key(
-            "finish/1",
+            "finish/2",
             model=model.digest,
             name=name,
             images_type=images_type,

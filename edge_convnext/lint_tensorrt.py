@@ -4,7 +4,7 @@ The rules of TensorRT for RTX were seen in its 1.7's parser and kernel list, whi
 tests/test_lint_tensorrt.py asks. It shares its parser with TensorRT 10 and 11, so those get the
 same ones. What is
 said of 8.5 and 8.6 was read: onnx-tensorrt's docs/operators.md and docs/Changelog.md, and
-NVIDIA/TensorRT#3467.
+NVIDIA/TensorRT#3467; but that 8.6 fails on INT8 constants was seen, on an H200.
 
 Source: TensorRT, "Working with Quantized Types" and "Strongly Typed Networks".
 """
@@ -76,11 +76,26 @@ def lint_tensorrt(proto: ModelProto, wiring: Wiring, target: TensorRTName) -> It
         if node.op_type in _PAIR:
             yield from _check_pair(node, wiring)
             yield from _check_scale(node, wiring)
+            if not version.typed:
+                yield from _check_constant(node, wiring)
             continue
         if version.typed:
             yield from _check_types(node, wiring, types, opset, version)
         if wiring.has_quantized_weight(node):
             yield from _check_product(node, wiring)
+
+
+def _check_constant(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
+    """TensorRT 8 quantizes weights itself."""
+    constant = wiring.value(node.input[0])
+    if node.op_type == "DequantizeLinear" and constant is not None:
+        yield Finding(
+            "int8-constant",
+            "error",
+            node.name,
+            "the builder of this TensorRT fails on weights that are stored as INT8",
+            "store floats with Q/DQ: opset17.use_opset_17 does",
+        )
 
 
 def _check_images(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:

@@ -2,7 +2,9 @@
 
 JetPack 6.0 comes with TensorRT 8.6. Its parser has no Gelu, and takes the axes of a reduction
 as an attribute only: axes that are an input it does not see, and reduces over all of them
-without a word (NVIDIA/TensorRT#3467). LayerNormalization it has; TensorRT 8.5 does not.
+without a word (NVIDIA/TensorRT#3467). LayerNormalization it has; TensorRT 8.5 does not. It
+quantizes weights itself, from floats with Q/DQ: on INT8 constants its builder failed on an H200
+(`convertMyelinWeightsToFp32`: `params.weights.type() != DataType::kINT8`).
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def use_opset_17(model: OnnxModel, output: Path) -> OnnxModel:
 
     Axes of reductions become attributes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
     the order of operations that TensorRT and ONNX Runtime recognise, or as its approximation by
-    tanh where the graph has that. Every other operation is the same in its older version.
+    tanh where the graph has that. INT8 constants become floats with a QuantizeLinear, which gives
+    the same integers. Every other operation is the same in its older version.
 
     Args:
         model: FP32, or INT8 with explicit Q/DQ and a float32 body; opset 18 to 20.
@@ -84,6 +87,7 @@ def _convert(proto: ModelProto) -> None:
         raise ExportError("has float16 in it, which TensorRT 8.6 chooses itself; pass float32")
     wiring = Wiring(proto)
     nodes = [fresh for node in proto.graph.node for fresh in _rewrite(node, proto, wiring, opset)]
+    nodes = [fresh for node in nodes for fresh in _quantize_constant(node, proto, wiring)]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     proto.graph.ClearField("value_info")
@@ -111,6 +115,31 @@ def _rewrite(node: NodeProto, proto: ModelProto, wiring: Wiring, opset: int) -> 
         f"{node.name} is a {node.op_type}, which has no known form in opset {OPSET}; "
         "pass a portable graph of this package"
     )
+
+
+def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> list[NodeProto]:
+    """Of a DequantizeLinear of INT8 constants: the floats, and the QuantizeLinear between."""
+    from onnx import helper, numpy_helper
+
+    integers = wiring.value(node.input[0]) if node.op_type == "DequantizeLinear" else None
+    scale = wiring.value(node.input[1]) if integers is not None else None
+    if integers is None or scale is None or integers.dtype != np.int8:
+        return [node]
+    axis = next((item.i for item in node.attribute if item.name == "axis"), 1)
+    shape = [1] * integers.ndim
+    if scale.size > 1:
+        shape[axis] = scale.size
+    # Half a step is far more than the rounding of this product and of its quotient.
+    floats = integers.astype(np.float32) * scale.reshape(shape if integers.ndim else ())
+    constant = f"{node.input[0]}/float"
+    quantized = f"{node.input[0]}/Quantize"
+    proto.graph.initializer.append(numpy_helper.from_array(floats, constant))
+    quantize = helper.make_node(
+        "QuantizeLinear", [constant, *node.input[1:]], [quantized], name=quantized
+    )
+    quantize.attribute.extend(node.attribute)
+    node.input[0] = quantized
+    return [quantize, node]
 
 
 def _is_unchanged(kind: str, opset: int) -> bool:

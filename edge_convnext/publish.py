@@ -142,11 +142,10 @@ def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
             copy_atomic(option.model.path, folder / name)
             names[option.graph.digest] = name
     for graph in outcome.gpu_graphs.made:
-        for step in filter(None, (graph.typed, graph.older)):
-            name = gpu_graph_name(step.value.path)
-            (folder / GPU_FOLDER).mkdir(exist_ok=True)
-            copy_atomic(step.value.path, folder / name)
-            names.setdefault(step.digest, name)
+        name = gpu_graph_name(graph.written.value.path)
+        (folder / GPU_FOLDER).mkdir(exist_ok=True)
+        copy_atomic(graph.written.value.path, folder / name)
+        names.setdefault(graph.written.digest, name)
     for build in outcome.engines:
         if build.step is not None:
             engine = build.step.value.path

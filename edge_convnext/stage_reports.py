@@ -191,7 +191,7 @@ def _typed_stage(outcome: Outcome, folder: Path) -> StageReport:
         assert graphs.reason is not None  # there is one where there are no graphs
         return _absent("typed", graphs.status, graphs.reason)
     variants = tuple(_typed_variants(graphs.made, folder))
-    ran = [step for one in graphs.made for step in (one.typed, one.older) if step is not None]
+    ran = [graph.written for graph in graphs.made]
     return StageReport(
         name="typed",
         status="done" if any(step.status == "done" for step in ran) else "cached",
@@ -205,25 +205,24 @@ def _typed_stage(outcome: Outcome, folder: Path) -> StageReport:
 
 def _typed_variants(graphs: Iterable[GpuGraph], folder: Path) -> Iterator[VariantReport]:
     for graph in graphs:
-        for step in (graph.typed, graph.older):
-            if step is not None:
-                yield VariantReport(
-                    form=step.value.form,
-                    placement=step.value.placement,
-                    precision=step.value.precision,
-                    batch=graph.plan.batch,
-                    target="rtx" if step is graph.typed else "tensorrt",
-                    status=step.status,
-                    reason=step.reason,
-                    seconds=step.seconds,
-                    artifact=_file(step, folder / gpu_graph_name(step.value.path), folder),
-                    parity=_parity(step),
-                    quantized_ops=step.value.quantized_ops if step.value.placement else None,
-                )
+        step = graph.written
+        yield VariantReport(
+            form=step.value.form,
+            placement=step.value.placement,
+            precision=step.value.precision,
+            batch=graph.plan.batch,
+            target="rtx" if graph.plan.family == "typed" else "tensorrt",
+            status=step.status,
+            reason=step.reason,
+            seconds=step.seconds,
+            artifact=_file(step, folder / gpu_graph_name(step.value.path), folder),
+            parity=_parity(step),
+            quantized_ops=step.value.quantized_ops if step.value.placement else None,
+        )
 
 
 def _typed_reason(outcome: Outcome) -> str | None:
-    notes = [graph.typed.reason for graph in outcome.gpu_graphs.made if graph.typed.reason]
+    notes = [one.written.reason for one in outcome.gpu_graphs.made if one.written.reason]
     if outcome.recipe.quantize.activation_type == "uint8" and outcome.recipe.precision == "int8":
         notes.insert(0, "signed activations: TensorRT has no uint8 ones")
     return "; ".join(dict.fromkeys(notes)) or None

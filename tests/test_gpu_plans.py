@@ -66,3 +66,17 @@ def test_what_is_stated_for_every_runtime_goes_first():
 def test_a_plan_that_can_not_be_is_refused(plans, message):
     with pytest.raises(RecipeError, match=message):
         make_recipe({"engine": {"plans": plans}})
+
+
+def test_tensorrt_8_6_has_plans_of_its_own():
+    recipe = make_recipe({})
+    plans = list_gpu_plans(recipe, ("tensorrt",))
+    assert {one.family for one in plans} == {"typed", "tensorrt8"}
+    older = [one for one in plans if one.family == "tensorrt8" and one.batch == 1]
+    assert [(one.form, one.placement) for one in older] == [
+        ("linear", "pointwise"),
+        ("linear", None),
+    ]
+    stated = make_recipe({"engine": {"plans": {"fp16": {1: {"form": "expand"}}}}})
+    assert plan_for_gpu(stated, "fp16", 1).form == "expand"
+    assert plan_for_gpu(stated, "fp16", 1, "tensorrt8").form == "linear"

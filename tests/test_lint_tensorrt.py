@@ -231,6 +231,15 @@ def test_older_versions_do_not_see_axes_that_are_an_input(tmp_path):
         assert rules(tmp_path, total, target) == []
 
 
+def test_tensorrt_8_fails_on_weights_stored_as_int8(tmp_path, exports):
+    """Seen in 8.6 on an H200: `params.weights.type() != DataType::kINT8`."""
+    _, quantized = exports
+    for target in TARGETS[2:]:
+        assert ("int8-constant", "error") in rules(tmp_path, onnx.load(quantized.path), target)
+    for target in TARGETS[:2]:
+        assert rules(tmp_path, onnx.load(quantized.path), target) == []
+
+
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lint")

@@ -1,6 +1,7 @@
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from rtx_builds import build_rtx, needs_rtx
 from small_exports import (
@@ -90,6 +91,7 @@ def test_tensorrt_8_6_has_nothing_against_it(exports, converted, case):
         "opset",
         "missing-operation",
         "axes-input",
+        "int8-constant",
     }
     assert lint(converted[case].path, "tensorrt8.6") == ()
 
@@ -181,3 +183,33 @@ def test_float16_graphs_and_those_of_one_runtime_are_refused(tmp_path, exports):
     with pytest.raises(ArtifactError, match="No such file"):
         use_opset_17(OnnxModel(tmp_path / "gone.onnx", "fp32", "linear"), target)
     assert not target.exists()
+
+
+def test_weights_are_stored_as_floats_and_quantized_to_the_same_integers(exports, converted):
+    """TensorRT 8.6 fails on INT8 constants; the integers behind its own Q are the ones before."""
+    for key in [key for key in exports if key[1] == "int8"]:
+        proto = onnx.load(converted[key].path)
+        constants = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer
+        }
+        for node in proto.graph.node:
+            if node.op_type == "DequantizeLinear":
+                assert node.input[0] not in constants
+        before = onnx.load(exports[key].path)
+        stored = {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in before.graph.initializer
+            if tensor.data_type == TensorProto.INT8 and "zero_point" not in tensor.name
+        }
+        quantizers = [
+            n for n in proto.graph.node if n.input[0] in constants and "Quantize" in n.op_type
+        ]
+        assert len(quantizers) == len(stored) > 0
+        for node in quantizers:
+            floats, scale = (constants[name] for name in node.input[:2])
+            axis = next((item.i for item in node.attribute if item.name == "axis"), 1)
+            shape = [1] * floats.ndim
+            if scale.size > 1:
+                shape[axis] = -1
+            integers = np.rint(floats / scale.reshape(shape)).astype(np.int8)
+            assert np.array_equal(integers, stored[node.output[0].removesuffix("/Quantize")])
