@@ -86,19 +86,19 @@ class Model:
             DataError: A file is missing or not an image; the message names it.
             InferenceError: The runtime failed.
         """
-        from edge_convnext.data import decode_image
+        from edge_convnext.data import Sample, iter_batches
 
         paths = [Path(image) for image in images]
+        samples = [Sample(path, "") for path in paths]
         found: list[Prediction] = []
-        starts: Iterable[int] = range(0, len(paths), batch)
+        batches: Iterable[NDArray[np.float32]] = iter_batches(
+            samples, self.info.preprocess, batch, self.info.in_channels
+        )
         if len(paths) > batch:
-            starts = track(starts, "classifying", -(-len(paths) // batch))
-        for start in starts:
-            part = paths[start : start + batch]
-            arrays = [
-                decode_image(path, self.info.preprocess, self.info.in_channels) for path in part
-            ]
-            logits = self.runtime.infer(np.stack(arrays))
+            batches = track(batches, "classifying", -(-len(paths) // batch))
+        for arrays in batches:  # the next ones are decoded meanwhile
+            part = paths[len(found) : len(found) + len(arrays)]
+            logits = self.runtime.infer(arrays)
             found.extend(self._name(path, row) for path, row in zip(part, logits, strict=True))
         return found
 
