@@ -106,6 +106,7 @@ def check_report(report, folder):
         *(file.path for file in report.outputs),
         "report.json",
         "report.md",
+        "manifest.json",
     }
     for file in (*report.outputs, *artifacts_of(report)):
         path = folder / file.path
