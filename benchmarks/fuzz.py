@@ -19,7 +19,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import onnx
 import torch
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
@@ -35,15 +36,20 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 from safetensors.torch import save as save_safetensors
 
+from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.dialects import translate
 from edge_convnext.convnext.network import random_state
+from edge_convnext.data.labels import read_labels_file
 from edge_convnext.data.manifests import list_csv
 from edge_convnext.doctor import environment
 from edge_convnext.errors import EdgeConvNextError
 from edge_convnext.files import write_text_atomic
 from edge_convnext.gate.baseline import read_baseline
+from edge_convnext.kernel_table import group_kernels, read_kernels
+from edge_convnext.manifest import verify_build
+from edge_convnext.predict import read_metadata
 from edge_convnext.recipe import load_recipe, recipe_folder
 from edge_convnext.report import Report
 
@@ -69,6 +75,20 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4),
     max_leaves=12,
 )
+
+
+_INFO = ModelInfo("convnextv2_atto", 3, 3, ("a", "b", "c"), Preprocess(4), "w", "0" * 64, None)
+_TENSOR = {"name": "t", "shape": [1, 4], "dtype": "Half"}
+_KERNEL = {
+    "name": "k", "kind": "gemm", "inputs": [_TENSOR], "constants": [_TENSOR],
+    "outputs": [_TENSOR], "nodes": ["stages.0.blocks.0.pwconv1/MatMul"],
+}  # fmt: skip
+_SIDECAR = {"schema": "edge-convnext/engine/2", "kernel_table": [_KERNEL, _KERNEL]}
+_X = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # SHA-256 of "x"
+_MANIFEST = {
+    "schema": "edge-convnext/manifest/1",
+    "files": {"a": {"sha256": _X, "bytes": 1}, "b": {"sha256": _X, "bytes": 1}},
+}
 
 
 @dataclass
@@ -205,6 +225,32 @@ def _zip_tricks() -> tuple[bytes, ...]:
     return tuple(files)
 
 
+def _graph() -> bytes:
+    """Images to three logits, in two operations."""
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    weight = helper.make_tensor("weight", floats, [48, 3], bytes(4 * 48 * 3), raw=True)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["images"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("images", floats, ["batch", 3, 4, 4])],
+        [helper.make_tensor_value_info("logits", floats, ["batch", 3])],
+        [weight],
+    )
+    opset = helper.make_opsetid("", 20)
+    content: bytes = helper.make_model(graph, opset_imports=[opset]).SerializeToString()
+    return content
+
+
+def _described(graph: bytes, stated: Mapping[str, Any]) -> bytes:
+    proto = onnx.ModelProto.FromString(graph)
+    proto.metadata_props.add(key=METADATA_KEY, value=json.dumps(stated))
+    content: bytes = proto.SerializeToString()
+    return content
+
+
 def _file_parser(suffix: str, read: Callable[[Path], object]) -> Callable[[Path, Any], object]:
     def parse(folder: Path, content: Any) -> object:
         path = folder / f"input{suffix}"
@@ -241,6 +287,9 @@ def make_targets(
     checkpoint = {end: _file_parser(end, read_checkpoint) for end in (".pth", ".safetensors")}
     pth = (_torch_file(_STATE), _torch_file({"model": _STATE, "epoch": 1}), *_zip_tricks())
     tensors = (save_safetensors(_STATE), *_lying_headers())
+    graph = _graph()
+    graph_parser = _file_parser(".onnx", read_metadata)
+    stated = {**asdict(_INFO), "precision": "fp32", "form": "raw", "placement": None}
     as_json = json.dumps(example_report, default=str).encode()
     example_baseline = {
         "schema": "edge-convnext/baseline/1", "model": "m", "precision": "int8",
@@ -248,6 +297,24 @@ def make_targets(
         "speedup_vs_raw_fp32": 2.0, "speedup_vs_raw_fp32_ci95": [1.9, 2.1],
         "predictions": {"0" * 20: "x"},
     }  # fmt: skip
+
+    folder_of_build = folder / "build"
+    folder_of_build.mkdir(exist_ok=True)
+    for name in ("a", "b"):
+        (folder_of_build / name).write_bytes(b"x")
+
+    def manifest(folder: Path, content: Any) -> object:
+        (folder / "build" / "manifest.json").write_bytes(content)
+        return verify_build(folder / "build")
+
+    def kernels(path: Path) -> object:
+        return group_kernels(read_kernels(path))
+
+    def metadata(folder: Path, content: Any) -> object:
+        proto = onnx.ModelProto.FromString(graph)
+        proto.metadata_props.add(key=METADATA_KEY, value=content.decode("utf-8", "replace"))
+        (folder / "input.onnx").write_bytes(proto.SerializeToString())
+        return read_metadata(folder / "input.onnx")
 
     def dump(tree: object) -> bytes:
         return json.dumps(tree, default=str).encode()
@@ -274,6 +341,20 @@ def make_targets(
         "report, bytes": (mutated_bytes((as_json,)), in_folder(report)),
         "report, structure": (mutated_tree(example_report).map(dump), in_folder(report)),
         "baseline": (mutated_tree(example_baseline).map(dump), in_folder(baseline)),
+        "engine sidecar, bytes": (
+            mutated_bytes((dump(_SIDECAR),)), in_folder(_file_parser(".json", kernels)),
+        ),
+        "engine sidecar, structure": (
+            mutated_tree(_SIDECAR).map(dump), in_folder(_file_parser(".json", kernels)),
+        ),
+        "manifest": (mutated_tree(_MANIFEST).map(dump), in_folder(manifest)),
+        "ONNX metadata, bytes": (mutated_bytes((dump(stated),)), in_folder(metadata)),
+        "ONNX metadata, structure": (mutated_tree(stated).map(dump), in_folder(metadata)),
+        "ONNX file": (mutated_bytes((_described(graph, stated),)), in_folder(graph_parser)),
+        "labels": (
+            mutated_bytes((b'["a", "b"]', b"a\nb\n")),
+            in_folder(_file_parser("", read_labels_file)),
+        ),
     }  # fmt: skip
 
 
@@ -292,7 +373,7 @@ def fuzz(strategy: SearchStrategy[Any], parse: Callable[[Any], object], inputs: 
     @given(strategy)
     def run(content: Any) -> None:
         tally.inputs += 1
-        started = time.perf_counter()
+        started = time.process_time()  # of this process: others may be busy
         try:
             parse(content)
             tally.accepted += 1
@@ -303,7 +384,7 @@ def fuzz(strategy: SearchStrategy[Any], parse: Callable[[Any], object], inputs: 
                 tally.crashes[f"message of {len(text)} characters: {text[:80]}"] += 1
         except Exception as error:  # what is looked for
             tally.crashes[_describe(error)] += 1
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         tally.slowest_s = max(tally.slowest_s, seconds)
         if seconds > _SLOW_S:
             tally.crashes["slow"] += 1
@@ -323,24 +404,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--inputs", type=int, default=2000, help="Per parser.")
     parser.add_argument("--report", type=Path, required=True, help="A report.json to start from.")
+    parser.add_argument("--only", action="append", help="Repeatable: a parser. Default: all.")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    found = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        around = set(Path(scratch).parent.iterdir())
-        targets = make_targets(Path(scratch), json.loads(options.report.read_text()))
-        for name, (strategy, parse) in targets.items():
-            tally = fuzz(strategy, parse, options.inputs)
-            found[name] = {**vars(tally), "crashes": dict(tally.crashes)}
-            print(f"{name}: {tally.inputs} tried, {tally.refused} refused, {dict(tally.crashes)}")
-        outside = [str(path) for path in set(Path(scratch).parent.iterdir()) - around]
-    content = {
+    content: dict[str, Any] = {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": environment()["versions"],
-        "parsers": found,
-        "files_outside": outside,
+        "parsers": {},
+        "files_outside": [],
     }
-    write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        inside = Path(scratch) / "alone" / "input"  # what is written a level above is seen
+        inside.mkdir(parents=True)
+        targets = make_targets(inside, json.loads(options.report.read_text()))
+        for name, (strategy, parse) in targets.items():
+            if options.only and name not in options.only:
+                continue
+            tally = fuzz(strategy, parse, options.inputs)
+            content["parsers"][name] = {**vars(tally), "crashes": dict(tally.crashes)}
+            print(f"{name}: {tally.inputs} tried, {tally.refused} refused, {dict(tally.crashes)}")
+            around = [*Path(scratch).iterdir(), *inside.parent.iterdir()]
+            content["files_outside"] = [
+                str(one) for one in around if one not in inside.parents and one != inside
+            ]
+            write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.errors import ArtifactError
@@ -78,6 +80,12 @@ ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
+MAX_IMAGE_SIZE = 4096  # pixels
+# What JSON of any content makes of the code that reads it.
+_UNREADABLE = (
+    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -102,11 +110,30 @@ class Preprocess:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Preprocess:
         """Read what `dataclasses.asdict` wrote, lists for tuples allowed."""
+        if not isinstance(fields, Mapping):
+            raise TypeError("not a mapping")
         known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
         for name in ("mean", "std"):
             if name in known:
                 known[name] = tuple(float(value) for value in known[name])
-        return cls(**known)
+        read = cls(**known)
+        read._check()
+        return read
+
+    def _check(self) -> None:
+        """A file may say anything, and the size is one that memory is taken by."""
+        if not isinstance(self.image_size, int) or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels")
+        if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
+            raise ValueError("crop_pct is not 0.01 to 1")
+        if self.resize not in get_args(ResizeMode):
+            raise ValueError("resize is no way to resize")
+        if self.interpolation not in get_args(Interpolation):
+            raise ValueError("interpolation is none")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("mean and std are of three channels")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError("mean or std is no number to normalise by")
 
 
 @dataclass(frozen=True)
@@ -135,21 +162,33 @@ class ModelInfo:
         """
         try:
             fields = json.loads(metadata[METADATA_KEY])
-            return cls(
-                model=fields["model"],
+            classes = tuple(_text(name) for name in fields["classes"])
+            licence = fields["weights_licence"]
+            read = cls(
+                model=_text(fields["model"]),
                 num_classes=int(fields["num_classes"]),
                 in_channels=int(fields["in_channels"]),
-                classes=tuple(fields["classes"]),
+                classes=classes,
                 preprocess=Preprocess.from_json(fields["preprocess"]),
-                weights_source=fields["weights_source"],
-                weights_sha256=fields["weights_sha256"],
-                weights_licence=fields["weights_licence"],
+                weights_source=_text(fields["weights_source"]),
+                weights_sha256=_text(fields["weights_sha256"]),
+                weights_licence=None if licence is None else _text(licence),
             )
-        except (KeyError, TypeError, ValueError) as error:
+            if classes and len(classes) != read.num_classes:
+                raise ValueError(f"{len(classes)} class names for {read.num_classes} classes")
+            return read
+        except _UNREADABLE as error:
             raise ArtifactError(
                 f"{source}: no edge-convnext metadata in this file; "
                 "pass a model that `edge-convnext build` wrote"
             ) from error
+
+
+def _text(value: object) -> str:
+    """A text as it is; it may be printed, so without what would steer a terminal."""
+    if not isinstance(value, str) or _CONTROLS.search(value):
+        raise TypeError("not a plain text")
+    return value
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,8 @@ class Cache:
         """
         final = self.root / stage / key
         damage = None
+        if final.is_symlink():  # never ours: nothing is read, written or removed through it
+            final.unlink()
         if final.is_dir():
             entry, damage = _read(final, key)
             if entry is not None:
@@ -173,7 +175,8 @@ class Cache:
         """
         for folder in self.root.glob("*/*"):
             named = _NAME.fullmatch(folder.name) and folder.is_dir()
-            if not folder.is_symlink() and (named or (folder / _ENTRY).is_file()):
+            linked = folder.is_symlink() or folder.parent.is_symlink()
+            if not linked and (named or (folder / _ENTRY).is_file()):
                 yield folder
 
     def _make_scratch(self, final: Path) -> Path:

@@ -6,10 +6,12 @@ import argparse
 import pickle
 import re
 import warnings
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import ModelInfo
+from edge_convnext.bounded import bounded_memory
 from edge_convnext.errors import ArtifactError, LoadError
 from edge_convnext.weights import missing_packages, read_header, read_state
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "read_checkpoint"]
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+_UNPACKED = 4  # times the file: torch stores without compression, and weights hardly deflate
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,11 @@ def _read_safetensors(path: Path) -> tuple[object, ModelInfo | None]:
 def _read_torch(path: Path) -> object:
     import torch
 
+    limit = _UNPACKED * path.stat().st_size
+    _check_declared_size(path, limit)
     try:
-        with warnings.catch_warnings():
+        # The pickle in a checkpoint may ask for memory as well, without any code in it.
+        with bounded_memory(limit), warnings.catch_warnings():
             # torch warns of old pickles and TorchScript before it refuses them itself.
             warnings.simplefilter("ignore")
             # Training scripts save their parsed arguments; a Namespace only holds values.
@@ -111,9 +117,28 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds {what}, and loading such can run code; "
             "save model.state_dict() alone with torch.save and pass that"
         ) from error
+    except MemoryError as error:
+        raise LoadError(
+            f"{path}: asks for more than {limit} bytes of memory, {_UNPACKED} times its own size; "
+            "it is damaged or made to do harm"
+        ) from error
     except Exception as error:  # of bytes that are no checkpoint, torch raises nearly anything
         raise _damaged(path, error) from error
     return content
+
+
+def _check_declared_size(path: Path, limit: int) -> None:
+    """Refuse a zip bomb before torch reserves what its directory says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            declared = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # of another kind, or damaged: torch says what about it
+        return
+    if declared > limit:
+        raise LoadError(
+            f"{path}: unpacks to {declared} bytes, over {_UNPACKED} times its own size; "
+            "it is damaged or made to do harm"
+        )
 
 
 def _damaged(path: Path, error: Exception) -> LoadError:

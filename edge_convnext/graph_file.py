@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import METADATA_KEY
+from edge_convnext.bounded import require_regular
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import atomic_path
 
@@ -29,6 +30,8 @@ __all__ = [
 
 _FEW_BYTES = 1024  # more than any shape or list of axes takes
 
+_MOST_BYTES = 2 << 30  # protobuf's limit
+
 _ONNX_DOMAIN = ("", "ai.onnx")
 
 
@@ -46,10 +49,13 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
     from google.protobuf.message import DecodeError  # what onnx.load raises
 
     try:
-        proto = onnx.load(str(path), load_external_data=weights)
+        if require_regular(path) > _MOST_BYTES:
+            raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than a graph can have")
+        # Whatever its name: of another suffix, onnx would read text.
+        proto = onnx.load(str(path), format="protobuf", load_external_data=weights)
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except DecodeError as error:
+    except (DecodeError, onnx.checker.ValidationError) as error:  # the second of external data
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
     if not any(entry.domain in _ONNX_DOMAIN for entry in proto.opset_import):
         raise ArtifactError(f"{path}: empty, or not ONNX; build it again")  # b"" is a valid message

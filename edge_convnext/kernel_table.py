@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.builder_log import Kernel, KernelTensor
 from edge_convnext.errors import ArtifactError
 from edge_convnext.profile import PARTS, Part, part_of_nodes
@@ -86,17 +87,19 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
         ArtifactError: Missing, damaged, or written by a version that kept no kernels.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        return kernels_from_rows(fields["kernel_table"])
+        fields = json.loads(read_text_bounded(path))
+        kernels = kernels_from_rows(fields["kernel_table"])
+        group_kernels(kernels)  # a type that no builder writes has no size
     except OSError as error:
         raise ArtifactError(
             f"{path}: {error.strerror}; an engine's kernels are in the JSON file beside it: keep "
             "the two together"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: damaged, or without a table of kernels; build the engine again"
         ) from error
+    return kernels
 
 
 def kernels_from_rows(rows: Sequence[dict[str, Any]]) -> tuple[Kernel, ...]:
@@ -107,19 +110,34 @@ def kernels_from_rows(rows: Sequence[dict[str, Any]]) -> tuple[Kernel, ...]:
     """
     return tuple(
         Kernel(
-            name=one["name"],
-            kind=one["kind"],
+            name=_text(one["name"]),
+            kind=_text(one["kind"]),
             inputs=_tensors(one["inputs"]),
             constants=_tensors(one["constants"]),
             outputs=_tensors(one["outputs"]),
-            nodes=tuple(one["nodes"]),
+            nodes=tuple(map(_text, one["nodes"])),
         )
         for one in rows
     )
 
 
 def _tensors(rows: Sequence[dict[str, Any]]) -> tuple[KernelTensor, ...]:
-    return tuple(KernelTensor(row["name"], tuple(row["shape"]), row["dtype"]) for row in rows)
+    return tuple(
+        KernelTensor(_text(row["name"]), tuple(map(_size, row["shape"])), _text(row["dtype"]))
+        for row in rows
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or not -1 <= value < 1 << 31:
+        raise TypeError("not the size of a dimension")
+    return value
 
 
 def _kind(kernel: Kernel) -> str:

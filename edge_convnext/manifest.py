@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file, write_text_atomic
 
@@ -72,7 +73,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / MANIFEST
     try:
-        fields: Any = json.loads(path.read_text(encoding="utf-8"))
+        fields: Any = json.loads(read_text_bounded(path))
     except OSError as error:
         raise ArtifactError(
             f"{path}: {error.strerror}; pass a folder that `edge-convnext build` finished"

@@ -230,11 +230,16 @@ def _infer_all(
     track: Track,
 ) -> dict[str, Logits]:
     """Decode each batch once and give it to every runtime."""
-    pieces: dict[str, list[Logits]] = {name: [] for name in runtimes}
+    found: dict[str, Logits] = {}  # 4 bytes an image, a class and a runtime, once
+    start = 0
     # Several inferences per turn: the threads of one runtime go to sleep before the next's start.
     decoded = batch * _INFERENCES_PER_TURN
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
     for part in track(batches, "evaluating", -(-len(images) // decoded)):
         for name, runtime in runtimes.items():
-            pieces[name].append(runtime.infer(part))
-    return {name: check_logits(np.concatenate(parts), name) for name, parts in pieces.items()}
+            logits = check_logits(runtime.infer(part), name)
+            if name not in found:
+                found[name] = np.empty((len(images), logits.shape[1]), np.float32)
+            found[name][start : start + len(part)] = logits
+        start += len(part)
+    return found

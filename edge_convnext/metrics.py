@@ -22,6 +22,9 @@ __all__ = [
 ]
 
 
+_ROWS = 4096  # of logits at a time
+
+
 def hits(logits: NDArray[np.float32], labels: NDArray[np.int64], k: int = 1) -> NDArray[np.bool_]:
     """Whether each label is among the k largest logits; of equal ones the first class counts.
 
@@ -33,10 +36,13 @@ def hits(logits: NDArray[np.float32], labels: NDArray[np.int64], k: int = 1) -> 
     Returns:
         bool[N].
     """
-    own = logits[np.arange(len(labels)), labels][:, None]
-    earlier = np.arange(logits.shape[1])[None, :] < labels[:, None]
-    ahead = (logits > own) | ((logits == own) & earlier)
-    right: NDArray[np.bool_] = ahead.sum(axis=1) < k
+    right = np.empty(len(labels), np.bool_)
+    numbers = np.arange(logits.shape[1])[None, :]
+    for start in range(0, len(labels), _ROWS):
+        part, index = logits[start : start + _ROWS], labels[start : start + _ROWS]
+        own = part[np.arange(len(part)), index][:, None]
+        ahead = (part > own) | ((part == own) & (numbers < index[:, None]))
+        right[start : start + _ROWS] = ahead.sum(axis=1) < k
     return right
 
 
@@ -72,9 +78,11 @@ def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> f
         None where the ratio is not a number one can write down: the two are equal, or the
         reference is zero throughout.
     """
-    signal = float(np.square(reference, dtype=np.float64).sum())
-    difference = reference.astype(np.float64) - candidate
-    noise = float(np.square(difference).sum())
+    signal = noise = 0.0
+    for start in range(0, len(reference), _ROWS):  # float64 of all would be twice the logits
+        rows = reference[start : start + _ROWS].astype(np.float64)
+        signal += float(np.square(rows).sum())
+        noise += float(np.square(rows - candidate[start : start + _ROWS]).sum())
     if signal == 0.0 or noise == 0.0:
         return None
     return 10 * math.log10(signal / noise)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.files import sha256_file
+from edge_convnext.graph_check import check_graph
 from edge_convnext.graph_file import read_proto
 from edge_convnext.progress import Track, untracked
 from edge_convnext.runtimes import (
@@ -34,6 +35,8 @@ from edge_convnext.runtimes import (
 from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from edge_convnext.report import BenchmarkRow
 
 __all__ = ["Metadata", "Model", "Prediction", "load_model", "read_metadata"]
@@ -84,19 +87,19 @@ class Model:
             DataError: A file is missing or not an image; the message names it.
             InferenceError: The runtime failed.
         """
-        from edge_convnext.data import decode_image
+        from edge_convnext.data import Sample, iter_batches
 
         paths = [Path(image) for image in images]
+        samples = [Sample(path, "") for path in paths]
         found: list[Prediction] = []
-        starts: Iterable[int] = range(0, len(paths), batch)
+        batches: Iterable[NDArray[np.float32]] = iter_batches(
+            samples, self.info.preprocess, batch, self.info.in_channels
+        )
         if len(paths) > batch:
-            starts = track(starts, "classifying", -(-len(paths) // batch))
-        for start in starts:
-            part = paths[start : start + batch]
-            arrays = [
-                decode_image(path, self.info.preprocess, self.info.in_channels) for path in part
-            ]
-            logits = self.runtime.infer(np.stack(arrays))
+            batches = track(batches, "classifying", -(-len(paths) // batch))
+        for arrays in batches:  # the next ones are decoded meanwhile
+            part = paths[len(found) : len(found) + len(arrays)]
+            logits = self.runtime.infer(arrays)
             found.extend(self._name(path, row) for path, row in zip(part, logits, strict=True))
         return found
 
@@ -106,7 +109,8 @@ class Model:
         order = np.argsort(-probabilities, kind="stable")[:5]
         classes = self.info.classes
         top = tuple(
-            (classes[i] if classes else str(i), float(probabilities[i])) for i in order.tolist()
+            (classes[i] if i < len(classes) else str(i), float(probabilities[i]))
+            for i in order.tolist()
         )
         return Prediction(path, top[0][0], top[0][1], top)
 
@@ -157,7 +161,7 @@ def read_metadata(path: Path) -> Metadata:
     info = ModelInfo.from_metadata(metadata, path)
     fields = json.loads(metadata[METADATA_KEY])
     try:
-        return Metadata(
+        found = Metadata(
             info,
             fields["precision"],
             fields["form"],
@@ -168,6 +172,36 @@ def read_metadata(path: Path) -> Metadata:
         raise ArtifactError(
             f"{path}: its edge-convnext metadata lacks {error}; build it again"
         ) from error
+    _check_words(found, path)
+    check_graph(proto, path)
+    _check_classes(proto, info, path)
+    return found
+
+
+def _check_words(found: Metadata, path: Path) -> None:
+    """A field that says something else than this version knows, or nothing that can be said."""
+    for field, known in (
+        ("precision", Precision),
+        ("form", FormName),
+        ("placement", PlacementName),
+        ("format", GraphFormat),
+    ):
+        value = getattr(found, field)
+        if value not in get_args(known) and not (field == "placement" and value is None):
+            raise ArtifactError(
+                f"{path}: its edge-convnext metadata has a {field} that this version does not "
+                "know; build it again"
+            )
+
+
+def _check_classes(proto: ModelProto, info: ModelInfo, path: Path) -> None:
+    shape = proto.graph.output[0].type.tensor_type.shape.dim
+    classes = shape[-1].dim_value if len(shape) == 2 else 0
+    if classes not in (0, info.num_classes):
+        raise ArtifactError(
+            f"{path}: gives {classes} logits, and its metadata says {info.num_classes} classes; "
+            "build it again"
+        )
 
 
 def _runs_here(row: BenchmarkRow) -> bool:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from edge_convnext.errors import InferenceError
+from edge_convnext.graph_check import check_graph
+from edge_convnext.graph_file import read_proto
 from edge_convnext.progress import Track, untracked
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.runtimes.interface import require_file
@@ -267,9 +269,9 @@ def _noise(path: Path, batch: int) -> NDArray[np.float32]:
 
 
 def _load_graph(path: Path) -> GraphProto:
-    import onnx
-
-    return onnx.load(str(require_file(path)), load_external_data=False).graph
+    proto = read_proto(require_file(path), weights=False)
+    check_graph(proto, path)
+    return proto.graph
 
 
 def _infer_ms(model: Runtime | Profiler, images: NDArray[np.float32], count: int) -> list[float]:

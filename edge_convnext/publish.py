@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -61,16 +62,14 @@ def check_writable(folder: Path) -> None:
     while not parent.exists():
         parent = parent.parent
     # A trial file tells more than access(2), which knows nothing of read-only or full disks.
-    trial = parent / f".edge-convnext-{os.getpid()}"
+    # Of a name that nobody can have put a link under, for the trial to write through.
     try:
-        trial.write_bytes(b"x")
+        with tempfile.NamedTemporaryFile(prefix=".edge-convnext-", dir=parent) as trial:
+            trial.write(b"x")
     except OSError as error:
         raise ArtifactError(
             f"{folder}: can't be written ({error.strerror}); choose another --out"
         ) from error
-    finally:
-        if trial.exists():
-            trial.unlink()
 
 
 def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:

@@ -32,6 +32,7 @@ from edge_convnext.artifacts import (
     Precision,
     RuntimeName,
 )
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file, write_text_atomic
 
@@ -602,7 +603,7 @@ class Report(_Part):
             ArtifactError: No such file, not JSON, of another schema, or not valid.
         """
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = json.loads(read_text_bounded(path))
         except OSError as error:
             raise ArtifactError(
                 f"{path}: {error.strerror}; `edge-convnext build` writes a report.json"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
-from edge_convnext.evaluate import Accuracy, Predictions, measure_accuracy, predict
+from edge_convnext.evaluate import Accuracy, count_hits
 from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
@@ -64,20 +65,28 @@ def evaluate_model(
     model = load_model(path, runtime, threads)
     info = model.info
     splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
-    bad = find_bad_images(splits.val.samples, track=track)
-    images = drop_bad_images(replace(splits, train=None), bad, config.skip_bad_images).val
+    images = splits.val
+    if config.skip_bad_images:  # else the first one stops the evaluation, and none is decoded twice
+        bad = find_bad_images(images.samples, track=track)
+        images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
     if len(images.classes) != info.num_classes:
         raise DataError(
             f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
             "pass the data it was trained on, or --labels FILE"
         )
-    batches = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
-    logits = predict(model.runtime, track(batches, "evaluating", -(-len(images) // batch)))
+    decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
+    batches = track(decoded, "evaluating", -(-len(images) // batch))
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
-    hashes = tuple(sample.sha256 for sample in images.samples)
-    accuracy = measure_accuracy(Predictions(logits, labels, hashes), images.classes)
+    accuracy = count_hits(model.runtime, _advise(batches), labels, images.classes)
     described = model.runtime.describe()
     return ModelAccuracy(accuracy, f"{described.name} {described.version}", splits.note)
+
+
+def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    try:
+        yield from batches
+    except DataError as error:
+        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
 
 
 def race_models(

@@ -427,20 +427,22 @@ class Steps:
         missing = [name for name, key in keys.items() if not self.cache.holds("evaluate", key)]
         started = time.perf_counter()
         fresh = dict(infer(missing)) if missing else {}
+        ran = frozenset(fresh)
         share = (time.perf_counter() - started) / max(len(missing), 1)
         steps: dict[str, Step[Logits]] = {}
         for name, key in keys.items():
 
             def make(folder: Path, name: str = name) -> dict[str, Any]:
                 # A damaged entry counts as held until it is read: run that one alone.
-                logits = fresh[name] if name in fresh else infer([name])[name]
+                # Each is let go once it is written: what is read back is the file's own pages.
+                logits = fresh.pop(name) if name in fresh else infer([name])[name]
                 np.save(folder / _LOGITS, logits, allow_pickle=False)
                 return {}
 
             entry = self.cache.run("evaluate", key, make)
-            logits = np.load(entry.folder / _LOGITS, allow_pickle=False)
+            logits = np.load(entry.folder / _LOGITS, mmap_mode="r", allow_pickle=False)
             step = as_step(logits, entry, _LOGITS)
-            steps[name] = replace(step, seconds=share if name in fresh else step.seconds)
+            steps[name] = replace(step, seconds=share if name in ran else step.seconds)
         return steps
 
     def run(self, stage: str, key: str, what: str, make: Callable[[Path], dict[str, Any]]) -> Entry:

@@ -26,6 +26,15 @@ def load(name):
 roofline, scaling = load("roofline"), load("scaling")
 
 
+def test_the_images_of_a_load_are_readable_and_no_two_are_equal(tmp_path):
+    from edge_convnext.data import find_bad_images, load_calibration
+
+    load("load").make_images(tmp_path, 130, classes=3, side=16)
+    images, _ = load_calibration(tmp_path / "val")
+    assert len(images.hashes) == len(images) == 130
+    assert find_bad_images(images.samples) == {}
+
+
 def option(runtime, precision, name):
     model = SimpleNamespace(precision=precision)
     return SimpleNamespace(runtime=runtime, model=model, name=name)

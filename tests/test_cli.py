@@ -91,6 +91,20 @@ def test_starting_imports_nothing_heavy(line, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def test_help_imports_no_arrays_images_or_schemas(tmp_path):
+    light = "numpy PIL pydantic yaml google platformdirs"
+    code = (
+        "import sys\nfrom edge_convnext.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"assert not set('{HEAVY} {light}'.split()) & set(sys.modules), sys.modules.keys()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "--help"], env=environment(tmp_path), capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_built_model_runs_without_what_built_it(models, images, runtime):
     pytest.importorskip(runtime)

@@ -10,11 +10,12 @@ from edge_convnext.errors import DataError, InferenceError
 from edge_convnext.evaluate import (
     Predictions,
     compare_predictions,
+    count_hits,
     measure_accuracy,
     predict,
     write_predictions_csv,
 )
-from edge_convnext.runtimes import load_runtime
+from edge_convnext.runtimes import RuntimeInfo, load_runtime
 
 
 def predictions_of(guesses: list[int], labels: list[int], classes: int = 3) -> Predictions:
@@ -71,6 +72,27 @@ def test_labels_and_names_that_do_not_fit_the_model_are_named():
         measure_accuracy(predictions_of([0], [0]), ("a", "b"))
     with pytest.raises(ValueError, match="not one set"):
         Predictions(np.zeros((2, 3), np.float32), np.zeros(1, np.int64), ("a",))
+
+
+@pytest.mark.parametrize("names", [5, 6])
+def test_counting_as_it_goes_gives_what_all_logits_give(names):
+    random = np.random.default_rng(0)
+    logits = random.integers(0, 3, (9001, names)).astype(np.float32)  # with ties
+    labels = random.integers(0, names - 1, 9001)  # the last class has no image
+    classes = [f"class {index}" for index in range(names)]
+    hashes = tuple(map(str, range(9001)))
+
+    class Echo:
+        def infer(self, images):
+            return images
+
+        def describe(self):
+            return RuntimeInfo("echo", "1", 1, None, {})
+
+    found = count_hits(Echo(), np.array_split(logits, 700), labels, classes)
+    assert found == measure_accuracy(Predictions(logits, labels, hashes), classes)
+    with pytest.raises(DataError, match="no images"):
+        count_hits(Echo(), [], labels, classes)
 
 
 def test_a_drop_is_positive_when_the_candidate_is_worse():

@@ -40,6 +40,7 @@ def test_whatever_comes_in_one_line_comes_out(tmp_path, name):
         ("seed: !!python/object/apply:os.system ['touch evil']", "not YAML"),
         ("name: " + "x" * (1 << 20), "over 1048576 bytes"),
         ("model: [" + "x, " * 10_000 + "x]", "'model' is"),
+        ("model: '" + "[" * 3000 + "'", "unknown model '"),
     ],
 )
 def test_recipes_that_are_bombs(tmp_path, text, reason):

@@ -20,6 +20,8 @@ __all__ = [
     "name_architecture",
 ]
 
+_SHOWN_CHARS = 80  # of a name that is none, in a message
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -94,9 +96,10 @@ def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) 
     known = architecture_names()
     full = name if name in known else f"convnextv2_{name}"
     if full not in known:
-        nearest = difflib.get_close_matches(name, (*known, *_V2), n=1, cutoff=0.0)[0]
+        shown = name[:_SHOWN_CHARS]
+        nearest = difflib.get_close_matches(shown, (*known, *_V2), n=1, cutoff=0.0)[0]
         raise RecipeError(
-            f"unknown model '{name}': did you mean '{nearest}'? "
+            f"unknown model '{shown}': did you mean '{nearest}'? "
             "`edge-convnext models` lists every name"
         )
     depths, widths = SIZES[full.partition("_")[2]]

@@ -35,6 +35,7 @@ DialectName = Literal["reference", "timm", "transformers", "ours"]
 
 # Where a state dict lies in a checkpoint, best first. Averaged weights come before raw ones, as
 # in timm: they are what a training run reports.
+_MOST_WRAPPERS = 8  # of a checkpoint around its state dict
 _WRAPPERS = (
     "model_ema",
     "state_dict_ema",
@@ -133,6 +134,7 @@ def translate(checkpoint: object, source: str) -> Translation:
     architecture = _infer_architecture(shapes, source)
     expected = _expected_shapes(architecture)
     _check_names(expected.keys(), theirs, source)
+    _check_stored([named[theirs[ours]] for ours in expected], source)
     state = {
         ours: _to_float32(named[theirs[ours]], shape, f"{source}: '{theirs[ours]}'")
         for ours, shape in expected.items()
@@ -143,7 +145,7 @@ def translate(checkpoint: object, source: str) -> Translation:
 def _unwrap(checkpoint: object, source: str) -> tuple[dict[str, object], tuple[str, ...]]:
     wrappers: list[str] = []
     content = checkpoint
-    while isinstance(content, Mapping):
+    while isinstance(content, Mapping) and len(wrappers) < _MOST_WRAPPERS:  # one may hold itself
         inner = next((key for key in _WRAPPERS if _is_filled(content.get(key))), None)
         if inner is None:
             break
@@ -273,12 +275,36 @@ def _and_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
+def _check_stored(values: Iterable[object], source: str) -> None:
+    """Refuse tensors that repeat their few values by strides, or each other's: copies would not.
+
+    A file of a kilobyte may hold a tensor of a terabyte.
+    """
+    stored: dict[int, int] = {}
+    claimed = 0
+    for value in values:
+        if isinstance(value, Tensor) and _is_stored(value):
+            storage = value.untyped_storage()
+            stored[storage.data_ptr()] = storage.nbytes()
+            claimed += value.numel() * value.element_size()
+    if claimed > sum(stored.values()):
+        raise LoadError(
+            f"{source}: its tensors have {claimed} bytes, of which {sum(stored.values())} are "
+            "stored; save the state dict with every tensor cloned"
+        )
+
+
+def _is_stored(value: Tensor) -> bool:
+    return value.layout == torch.strided and value.device.type == "cpu"
+
+
 def _to_float32(value: object, shape: tuple[int, ...], what: str) -> Tensor:
     """Check one tensor; the shape may differ in axes of length 1 ([1, 1, 1, 4C] or [4C])."""
     if not isinstance(value, Tensor):
         raise LoadError(f"{what} is a {type(value).__name__}, not a tensor")
-    if not value.is_floating_point() or value.layout != torch.strided:
-        raise LoadError(f"{what} is {value.dtype}, {value.layout}; weights are dense floats")
+    if not value.is_floating_point() or not _is_stored(value):
+        kind = f"{value.dtype}, {value.layout}, on {value.device}"
+        raise LoadError(f"{what} is {kind}; weights are dense floats")
     if [n for n in value.shape if n != 1] != [n for n in shape if n != 1]:
         raise LoadError(f"{what} has shape {list(value.shape)}, not {list(shape)}")
     tensor = value.detach().float().reshape(shape).contiguous()

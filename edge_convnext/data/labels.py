@@ -7,10 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_convnext.data.sources import Entry, Listing
+from edge_convnext.bounded import read_text_bounded
+from edge_convnext.data.sources import Entry, Listing, is_plain_text
 from edge_convnext.errors import DataError
 
 __all__ = ["class_order", "label_index", "read_labels_file"]
+
+_MOST_BYTES = 64 << 20
+_SHOWN_CHARS = 200
 
 
 def class_order(
@@ -69,20 +73,26 @@ def read_labels_file(path: Path) -> tuple[str, ...]:
         DataError: Unreadable, empty, an empty or repeated name.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig").strip()
+        text = read_text_bounded(path, _MOST_BYTES).strip()
         names = json.loads(text) if text.startswith("[") else text.splitlines()
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: starts like a JSON list but is none ({error})") from error
     if not names:
         raise DataError(f"{path}: no class names in it; write one a line, in logit order")
     seen: dict[str, int] = {}
     for line, name in enumerate(names, start=1):
         if not isinstance(name, str) or not name.strip():
-            raise DataError(f"{path}: entry {line} is not a class name: {name!r}")
+            raise DataError(
+                f"{path}: entry {line} is not a class name: {repr(name)[:_SHOWN_CHARS]}"
+            )
+        if len(name) > _SHOWN_CHARS or not is_plain_text(name.strip()):
+            raise DataError(
+                f"{path}: entry {line} is not one line of at most {_SHOWN_CHARS} characters"
+            )
         if name.strip() in seen:
             raise DataError(
                 f"{path}: '{name.strip()}' is both entry {seen[name.strip()]} and entry {line}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from edge_convnext.artifacts import Preprocess
+from edge_convnext.bounded import require_regular
 from edge_convnext.errors import DataError, RecipeError
 
 __all__ = [
@@ -99,6 +100,8 @@ def open_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> Image.Image:
         DataError: Not an image, damaged, over `MAX_PIXELS`, or without a fixed value range.
     """
     try:
+        if path.exists():
+            require_regular(path)
         with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} is over {MAX_PIXELS} pixels")

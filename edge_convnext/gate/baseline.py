@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import write_text_atomic
 from edge_convnext.gate.evidence import Evidence
@@ -68,7 +69,7 @@ def read_baseline(path: Path) -> Baseline:
     """
     again = "write it anew with `edge-convnext gate REPORT --save-baseline FILE`"
     try:
-        fields: Any = json.loads(path.read_text(encoding="utf-8"))
+        fields: Any = json.loads(read_text_bounded(path))
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; {again}") from error
     except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end

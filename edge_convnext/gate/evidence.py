@@ -120,9 +120,7 @@ def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ..
     accuracy = report.accuracy
     assert accuracy is not None
     said = (accuracy.n_images, accuracy.lost, accuracy.won)
-    lost, won = (
-        sum(values) for values in zip(*((o.lost, o.won) for o in predictions), strict=True)
-    )
+    lost, won = sum(one.lost for one in predictions), sum(one.won for one in predictions)
     if said != (len(predictions), lost, won):
         raise ArtifactError(
             f"{path}: says that of {said[0]} images {said[1]} were lost and {said[2]} won, "

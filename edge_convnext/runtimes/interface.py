@@ -24,6 +24,7 @@ __all__ = [
     "RuntimeInfo",
     "RuntimeOptions",
     "as_logits",
+    "check_settings",
     "infer_in_pieces",
     "one_line",
     "require_file",
@@ -124,6 +125,25 @@ def one_line(error: Exception) -> str:
     """A native library's message on one line, without source positions, cut when endless."""
     text = " ".join(_SOURCE_POSITION.sub("", str(error)).split()) or type(error).__name__
     return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}..."
+
+
+def check_settings(options: RuntimeOptions, known: frozenset[str], runtime: str) -> dict[str, str]:
+    """The runtime's own settings, if each is one that only changes how it computes.
+
+    Settings come from recipes and from the report beside a model, and a runtime has others that
+    make it write caches and dumps wherever they say.
+
+    Raises:
+        InferenceError: One is not in `known`.
+    """
+    for name in options.native_settings:
+        if name not in known:
+            shown = "".join(letter for letter in name[:80] if letter.isprintable())
+            raise InferenceError(
+                f"{runtime}: '{shown}' is none of the settings that are passed on "
+                f"({', '.join(sorted(known))})"
+            )
+    return options.native_settings
 
 
 def _check_images(

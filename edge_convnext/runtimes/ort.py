@@ -20,6 +20,7 @@ from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
     as_logits,
+    check_settings,
     infer_in_pieces,
     one_line,
     require_file,
@@ -37,6 +38,24 @@ __all__ = ["OnnxRuntime"]
 
 _DISABLED_OPTIMIZERS = ("MatMulAddFusion",)
 _SESSION_CONFIG = {"session.force_spinning_stop": "1"}
+_SETTINGS = frozenset(
+    (
+        "mlas.enable_gemm_fastmath_arm64_bfloat16",
+        "optimization.enable_gelu_approximation",
+        "session.disable_double_qdq_remover",
+        "session.disable_prepacking",
+        "session.disable_quant_qdq",
+        "session.dynamic_block_base",
+        "session.enable_quant_qdq_cleanup",
+        "session.force_spinning_stop",
+        "session.inter_op.allow_spinning",
+        "session.intra_op.allow_spinning",
+        "session.intra_op_thread_affinities",
+        "session.qdqisint8allowed",
+        "session.set_denormal_as_zero",
+        "session.x64quantprecision",
+    )
+)
 _BATCH_DIMENSION = "batch"  # the name that the export gives to a dynamic batch
 _LOG_ERRORS_ONLY = 3
 
@@ -67,7 +86,7 @@ class OnnxRuntime:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.log_severity_level = _LOG_ERRORS_ONLY
-        self._config = {**_SESSION_CONFIG, **options.native_settings}
+        self._config = {**_SESSION_CONFIG, **check_settings(options, _SETTINGS, "ONNX Runtime")}
         for key, value in self._config.items():
             settings.add_session_config_entry(key, value)
         if options.static_batch is not None:

@@ -15,6 +15,7 @@ from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
     as_logits,
+    check_settings,
     infer_in_pieces,
     one_line,
     require_file,
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
 __all__ = ["OpenVino", "shared_core", "supports_bf16"]
 
 _DEVICE = "CPU"
+_SETTINGS = frozenset(
+    (
+        "CPU_DENORMALS_OPTIMIZATION",
+        "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE",
+        "ENABLE_CPU_PINNING",
+        "ENABLE_CPU_RESERVATION",
+        "ENABLE_HYPER_THREADING",
+        "EXECUTION_MODE_HINT",
+        "INFERENCE_NUM_THREADS",
+        "INFERENCE_PRECISION_HINT",
+        "MODEL_DISTRIBUTION_POLICY",
+        "NUM_STREAMS",
+        "PERFORMANCE_HINT",
+        "PERFORMANCE_HINT_NUM_REQUESTS",
+        "SCHEDULING_CORE_TYPE",
+    )
+)
 
 
 def supports_bf16() -> bool:
@@ -70,7 +89,7 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": str(self._threads),
             "PERFORMANCE_HINT": "LATENCY",
             **self._EXTRA_OPTIONS,
-            **options.native_settings,
+            **check_settings(options, _SETTINGS, "OpenVINO"),
         }
         try:
             model = core.read_model(path)
