@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +15,7 @@ from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.locks import hold_lock
 from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.recipe import DIGITS
 
@@ -37,6 +40,8 @@ _OURS = (
     REPORT,
     MANIFEST,
 )
+# What `files.atomic_path` was writing when its process was killed.
+_HALF_WRITTEN = re.compile(rf"\.(?:{'|'.join(map(re.escape, _OURS))})\.[a-z0-9_]{{8}}\.tmp")
 
 
 def check_writable(folder: Path) -> None:
@@ -58,32 +63,38 @@ def check_writable(folder: Path) -> None:
     while not parent.exists():
         parent = parent.parent
     # A trial file tells more than access(2), which knows nothing of read-only or full disks.
-    trial = parent / f".edge-convnext-{os.getpid()}"
     try:
-        trial.write_bytes(b"x")
+        with tempfile.TemporaryFile(dir=parent) as trial:  # no name: a kill leaves nothing
+            trial.write(b"x")
+            trial.flush()
     except OSError as error:
         raise ArtifactError(
             f"{folder}: can't be written ({error.strerror}); choose another --out"
         ) from error
-    finally:
-        if trial.exists():
-            trial.unlink()
 
 
 def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
     """Copy the artefacts, then write the report that names them.
 
     An older build's files go first, `report.json` comes last but for `manifest.json`, which has
-    its hash: a folder with a manifest is a whole build.
+    its hash: a folder with a manifest is a whole build. Two builds write one after the other.
 
     Args:
         outcome: From `pipeline.run_chain`.
         folder: Made if it is not there; files that are not a build's are left alone.
         require: See `pipeline.build`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder):
+        return _write_all(outcome, folder, require)
+
+
+def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
     from edge_convnext.assemble import assemble_report
 
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if _HALF_WRITTEN.fullmatch(path.name):
+            path.unlink()
     # The report first, the models last: at any moment the rest is known to be a build's.
     for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
         old.unlink(missing_ok=True)
