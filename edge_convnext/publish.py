@@ -92,9 +92,7 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
 def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
     from edge_convnext.assemble import assemble_report
 
-    for path in folder.iterdir():
-        if _HALF_WRITTEN.fullmatch(path.name):
-            path.unlink()
+    drop_half_written(folder)
     # The report first, the models last: at any moment the rest is known to be a build's.
     for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
         old.unlink(missing_ok=True)
@@ -107,6 +105,13 @@ def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Rep
     report = assemble_report(outcome, folder, names, outputs, require)
     write_report(report, folder)
     return report
+
+
+def drop_half_written(folder: Path) -> None:
+    """Remove what builds that were killed while they wrote left in their output."""
+    for path in folder.iterdir():
+        if _HALF_WRITTEN.fullmatch(path.name):
+            path.unlink()
 
 
 def write_report(report: Report, folder: Path) -> None:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -132,3 +133,18 @@ def test_nothing_outlives_an_interrupted_parent(tmp_path: Path, signal_name: str
     finally:
         if is_alive(grandchild):
             os.kill(grandchild, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks on folders")
+def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, other = (tmp_path / f"edge-convnext-{pid}-abc" for pid in (ended.pid, os.getpid()))
+    thesis = tmp_path / "edge-convnext-thesis"
+    for folder in (left, other, thesis):
+        folder.mkdir()
+    assert run_isolated(double, (21,), 30) == 42
+    assert {path.name for path in tmp_path.iterdir()} == {other.name, thesis.name}

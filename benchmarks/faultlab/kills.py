@@ -43,8 +43,8 @@ def kill(lab: Lab, variant: str, kills: int) -> Row:
     """Kill builds, each time followed by one that completes with the same files.
 
     Survived: no process outlives the build by 2 s; its output has no manifest or a right one; the
-    build after it ends with 0 and the reference's files, and nothing is left in the cache's
-    scratch folder, the output or TMPDIR.
+    build after it ends with 0 and the reference's files and makes no finished stage again; and
+    nothing is left in the cache's scratch folder, the output or TMPDIR.
     """
     started = time.perf_counter()
     hit: Counter[str] = Counter()
@@ -144,10 +144,13 @@ def _draw(lab: Lab, variant: str, cache: Path) -> tuple[str, float]:
 
 def _complete(lab: Lab, variant: str, cache: Path, out: Path) -> list[str]:
     """Build on what is there, and tell what is not as it should be."""
+    finished = {path: path.stat().st_ino for path in cache.glob("*/*/entry.json")}
     ended = lab.build(variant, cache, out)
     if ended.status != 0:
         return [f"the next build ended with {ended.status}: {ended.error[-300:]}"]
     faults = [] if lab.is_same(variant, out) else [f"other files: {sorted(lab.hashes(out))}"]
+    again = [path.parts[-3] for path, inode in finished.items() if path.stat().st_ino != inode]
+    faults += [f"made again: {', '.join(again)}"] if again else []
     return faults + _left(lab, cache)
 
 

@@ -29,6 +29,7 @@ from PIL import Image
 
 from edge_convnext.files import sha256_file
 from edge_convnext.manifest import MANIFEST, verify_build
+from edge_convnext.ptq import import_nncf
 
 __all__ = ["Build", "Lab", "Outcome", "Reference", "Setup", "valid_or_absent"]
 
@@ -41,7 +42,7 @@ _FIXED = ("model.fp32.onnx", "model.int8.onnx", "calibration.csv", "predictions.
 _LONGEST_BUILD_S = 600.0
 _PRELOADED = (
     *("torch", "torch.onnx._internal.exporter._core", "onnx", "onnxscript", "onnxruntime"),
-    *("nncf", "nncf.onnx", "safetensors.torch", "edge_convnext.cli", "edge_convnext.pipeline"),
+    *("safetensors.torch", "edge_convnext.cli", "edge_convnext.pipeline"),
     *("edge_convnext.assemble", "edge_convnext.train", "edge_convnext.recover"),
 )
 
@@ -200,6 +201,8 @@ class Lab:
         self.references: dict[str, Reference] = {}
         for name in _PRELOADED:
             importlib.import_module(name)
+        import_nncf()
+        importlib.import_module("nncf.onnx")
         _use_small_network()
         self._write_inputs(np.random.default_rng(seed))
 

@@ -70,7 +70,7 @@ def jump_clock(lab: Lab, variant: str) -> Row:
                 if ended.status != 0 or not lab.is_same(variant, out / name):
                     faults.append(f"{name}: {ended.status} {ended.error[-300:]}")
             seconds = [
-                stage["seconds"]
+                stage["seconds"] or 0.0
                 for stage in json.loads((out / "a" / "report.json").read_text())["stages"]
             ]
             if any(not 0 <= each < 600 for each in seconds):

@@ -94,7 +94,8 @@ def main() -> None:
     _print_anything()
     stopping.install()
     try:
-        app()
+        with stopping.last_word():
+            app()
     except EdgeConvNextError as error:
         _fail(" ".join(str(error).split()), error, verbose)
     except OSError as error:
@@ -103,8 +104,6 @@ def main() -> None:
         reason = error.strerror or str(error) or type(error).__name__
         hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
         _fail(f"{where}{reason}{hint}", error, verbose)
-    except stopping.Stopped as stopped:
-        stopping.leave(stopped.number)
     except Exception:  # a bug keeps its traceback, but Python's own 1 would mean a failed gate
         import traceback
 

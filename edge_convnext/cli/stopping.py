@@ -6,22 +6,34 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["Stopped", "install", "leave"]
+__all__ = ["Stopped", "install", "last_word", "leave"]
 
 _PATIENCE_S = 5.0
 _leaving = threading.Event()
+_received: list[int] = []
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class Stopped(BaseException):
     """A signal; of `KeyboardInterrupt` typer would make an exit without a word."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+
+@contextmanager
+def last_word() -> Iterator[None]:
+    """However the block ends after a signal, the signal is why.
+
+    torch's exporter, for one, makes an error of its own out of whatever stops it.
+    """
+    try:
+        yield
+    finally:
+        if _received:
+            leave(_received.pop())
 
 
 def install() -> None:
@@ -41,6 +53,8 @@ def install() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in caught:
         signal.signal(number, _stop)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=_forget)
 
 
 def leave(number: int) -> NoReturn:
@@ -54,11 +68,20 @@ def leave(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
+def _forget() -> None:
+    """A fork that some library makes has the pipe in common: its signals are not ours."""
+    signal.set_wakeup_fd(-1)
+    for number in _WORDS:
+        if signal.getsignal(number) in (_stop, _leave):
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
     for each in _WORDS:  # a second one means: at once
         if signal.getsignal(each) is _stop:
             signal.signal(each, _leave)
-    raise Stopped(number)
+    _received.append(number)
+    raise Stopped
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
