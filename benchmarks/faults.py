@@ -1,7 +1,7 @@
 """Hurt builds in every way that machines do, and count what survives.
 
-    python -m benchmarks.faults --kills 200 OUT.json
-    python -m benchmarks.faults --reduced OUT.json       half a minute, for a continuous test
+    python -m benchmarks.faults --kills 200 --out OUT.json
+    python -m benchmarks.faults --reduced --out OUT.json     half a minute, for a continuous test
 
 Each scenario says in its docstring what surviving means. Linux; the scenarios with file systems of
 their own need the right to mount, and say so where it is missing. The network is a small one, see
@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -76,18 +77,29 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="Of the full form.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reduced", action="store_true")
+    parser.add_argument("--only", action="append", help="A scenario; repeatable.")
     parser.add_argument(
-        "--only", action="append", help="A scenario; repeatable. Other rows of OUT are kept."
+        "--merge", type=Path, nargs="+", help="Run nothing: add up results of other seeds."
     )
-    parser.add_argument("out", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    scenarios = reduced() if options.reduced else full(options.kills)
+    if options.merge:
+        content = merge([json.loads(path.read_text()) for path in options.merge])
+    else:
+        scenarios = reduced() if options.reduced else full(options.kills)
+        content = run({name: scenarios[name] for name in options.only or scenarios}, options.seed)
+    write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
+    sys.exit(any(row["survived"] < row["tried"] for row in content["rows"]))
+
+
+def run(scenarios: dict[str, Scenario], seed: int) -> dict[str, Any]:
+    """Run scenarios one after the other."""
     rows: list[Row] = []
     skipped: list[str] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        lab = Lab(Path(folder) / "lab", options.seed)
-        for name in options.only or scenarios:
-            row = scenarios[name](lab)
+        lab = Lab(Path(folder) / "lab", seed)
+        for name, scenario in scenarios.items():
+            row = scenario(lab)
             if row is None:
                 skipped.append(f"{name}: mounting is not permitted")
                 continue
@@ -95,20 +107,45 @@ def main() -> None:
             sys.stderr.write(f"{row.line()}\n")
             for failure in row.notes["failures"]:
                 sys.stderr.write(f"    {' '.join(failure.split())}\n")
-    earlier = []
-    if options.only and options.out.exists():
-        earlier = json.loads(options.out.read_text())["rows"]
-    made = {row.scenario: row.fields() for row in rows}
-    content = {
+    return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seed": options.seed,
+        "seeds": [seed],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "versions": environment()["versions"],
         "skipped": skipped,
-        "rows": list(({row["scenario"]: row for row in earlier} | made).values()),
+        "rows": [row.fields() for row in rows],
     }
-    write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
-    sys.exit(any(row.survived < row.tried for row in rows))
+
+
+def merge(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add up the rows of runs on one machine."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in (row for result in results for row in result["rows"]):
+        before = rows.get(row["scenario"])
+        rows[row["scenario"]] = _add(before, row) if before else row
+    return {
+        **results[-1],
+        "seeds": sorted({seed for result in results for seed in result["seeds"]}),
+        "skipped": sorted({text for result in results for text in result["skipped"]}),
+        "rows": list(rows.values()),
+    }
+
+
+def _add(first: Any, second: Any) -> Any:
+    """Counts and lists of two runs together; of anything else, and of extremes, the greater."""
+    if isinstance(first, dict):
+        keys = dict.fromkeys([*first, *second])
+        return {
+            key: max(first[key], second[key])
+            if key.startswith("longest") and key in first and key in second
+            else _add(first.get(key), second.get(key))
+            for key in keys
+        }
+    if first is None or second is None:
+        return second if first is None else first
+    if isinstance(first, str):
+        return first
+    return first + second
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_a_reduced_run_survives(tmp_path):
-    line = [sys.executable, "-m", "benchmarks.faults", "--reduced", str(tmp_path / "out.json")]
+    line = [sys.executable, "-m", "benchmarks.faults", "--reduced"]
+    line += ["--out", str(tmp_path / "out.json")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     run = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

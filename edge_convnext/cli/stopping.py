@@ -47,14 +47,14 @@ def install() -> None:
     caught = [number for number, usual in ours.items() if signal.getsignal(number) is usual]
     if not caught or threading.current_thread() is not threading.main_thread():
         return
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    threading.Thread(target=_watch, args=(reading,), daemon=True, name="stopping").start()
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    if sys.platform != "win32":
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        threading.Thread(target=_watch, args=(reading,), daemon=True, name="stopping").start()
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=_forget)
     for number in caught:
         signal.signal(number, _stop)
-    if sys.platform != "win32":
-        os.register_at_fork(after_in_child=_forget)
 
 
 def leave(number: int) -> NoReturn:
