@@ -30,6 +30,7 @@ __all__ = ["IsolatedFailure", "end_children", "run_isolated"]
 
 T = TypeVar("T")
 
+_REASON_CHARS = 400
 _PREFIX = "edge-convnext-"
 _CALL, _RESULT, _OUTPUT = "call.pickle", "result.pickle", "output.txt"
 # `-c` puts the working folder first on sys.path; the parent's own path replaces it before
@@ -186,4 +187,7 @@ def _die_with(parent: int) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """The beginning, where libraries say what, and the end, where they say why."""
+    line = " ".join(text.split())
+    half = _REASON_CHARS // 2
+    return line if len(line) <= _REASON_CHARS else f"{line[:half]} … {line[-half:]}"

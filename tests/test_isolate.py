@@ -83,6 +83,14 @@ def test_an_exception_is_a_failure_on_one_line():
     assert run_isolated(fail, ("two\nlines",), 30) == IsolatedFailure("ValueError: two lines")
 
 
+def test_a_reason_as_long_as_a_page_keeps_its_beginning_and_its_end():
+    failure = run_isolated(fail, ("x" * 3000 + " because",), 30)
+    assert isinstance(failure, IsolatedFailure)
+    assert failure.reason.startswith("ValueError: x")
+    assert failure.reason.endswith("x because")
+    assert len(failure.reason) < 500
+
+
 def test_our_own_errors_keep_only_their_message():
     failure = run_isolated(fail_on_purpose, (), 30)
     assert failure == IsolatedFailure("node X: refused; change it")

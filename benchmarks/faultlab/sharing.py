@@ -125,8 +125,8 @@ def starve_worker(lab: Lab, variant: str, limits_mib: tuple[int, ...]) -> Row:
             shutil.copytree(source, cache)
             shutil.rmtree(cache / "simplify")
             ended = lab.build(variant, cache, out, partial(_starve, limit << 20))
-            faults = _judge_fallback(lab, variant, ended.status, ended.error, cache, out)
             reasons[_simplify_reason(out) or "simplified"] += 1
+            faults = _judge_fallback(lab, variant, ended.status, ended.error, cache, out)
             survived += not faults
             failures += [f"{limit} MiB: {fault}" for fault in faults]
     seconds = time.perf_counter() - started
