@@ -93,9 +93,7 @@ def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Rep
     from edge_convnext.assemble import assemble_report
 
     drop_half_written(folder)
-    # The report first, the models last: at any moment the rest is known to be a build's.
-    for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
-        old.unlink(missing_ok=True)
+    drop_old(folder)
     names = _copy_models(outcome, folder)
     if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
         root = _data_root(outcome)
@@ -105,6 +103,13 @@ def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Rep
     report = assemble_report(outcome, folder, names, outputs, require)
     write_report(report, folder)
     return report
+
+
+def drop_old(folder: Path) -> None:
+    """Remove an older build: first what says that it is whole, last what says it is a build's."""
+    old = _find_old(folder)
+    for path in sorted(old, key=lambda one: (one.name != MANIFEST, one.suffix == ".onnx")):
+        path.unlink(missing_ok=True)
 
 
 def drop_half_written(folder: Path) -> None:

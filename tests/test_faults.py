@@ -12,11 +12,13 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
+from benchmarks.faultlab.lab import valid_or_absent
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.network import random_state
 from edge_convnext.errors import ArtifactError
-from edge_convnext.publish import check_writable, drop_half_written
+from edge_convnext.manifest import write_manifest
+from edge_convnext.publish import check_writable, drop_half_written, drop_old
 from edge_convnext.weights import save_weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, /proc")
@@ -63,6 +65,28 @@ def test_a_killed_build_s_half_written_files_are_removed_and_no_others(tmp_path)
         (tmp_path / name).touch()
     drop_half_written(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+@pytest.mark.parametrize("stop_after", range(6))
+def test_an_older_build_that_is_half_removed_has_no_manifest(tmp_path, monkeypatch, stop_after):
+    names = ["calibration.csv", "model.fp32.onnx", "model.int8.onnx", "predictions.csv"]
+    for name in [*names, "report.json"]:
+        (tmp_path / name).write_text("x")
+    write_manifest(tmp_path, [tmp_path / name for name in names])
+    unlink, left = Path.unlink, stop_after
+
+    def killed(path, missing_ok=False):
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with contextlib.suppress(KeyboardInterrupt):
+        drop_old(tmp_path)
+    assert valid_or_absent(tmp_path)
+    check_writable(tmp_path)  # the next build knows it for a build's
 
 
 def test_the_trial_of_an_output_folder_leaves_nothing(tmp_path):
