@@ -1,13 +1,14 @@
 """A content-addressed store for finished stages.
 
-    <root>/<stage>/<key>/entry.json     result, seconds, and the SHA-256 of every file
+    <root>/<stage>/<key>/entry.json     result, seconds, the SHA-256 of every file, and its own
     <root>/<stage>/<key>/…              the stage's files
     <root>/scratch/<random>/            work in progress
 
 A stage works in a scratch folder that takes its final name in one rename, so a killed run
-leaves either a whole entry or none. Files are hashed again on every hit: a damaged entry is
-rebuilt, not trusted. A build's timings are
-never stored here, a search's are (`tune`); a stage's own duration is, for information.
+leaves either a whole entry or none. The run holds the lock of that folder: one that nobody holds
+was left by a killed run, and the next run removes it. Files are hashed again on every hit: a
+damaged entry is rebuilt, not trusted. A build's timings are never stored here, a search's are
+(`tune`); a stage's own duration is, for information.
 """
 
 from __future__ import annotations
@@ -15,27 +16,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
+from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.locks import hold_lock
 
 __all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
 
 _ENTRY = "entry.json"
 _SCRATCH = "scratch"
 _UNFINISHED = "unfinished"  # states of trainings that can be resumed
-_STALE_SCRATCH_S = 24 * 3600
+_STALE_SCRATCH_S = 24 * 3600  # where there are no locks
 _BUSY_S = 3600
 _NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")  # of an entry; of a scratch folder
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._used: set[Path] = set()  # entries that the caller relies on
 
     def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
         """Return the entry of `key`, made now if it is not there.
@@ -105,26 +111,36 @@ class Cache:
         if final.is_dir():
             entry, damage = _read(final, key)
             if entry is not None:
+                self._used.add(final)
                 return entry
-            shutil.rmtree(final, ignore_errors=True)
-        scratch = self._make_scratch(final)
-        try:
+            _log.warning("%s; making it again", damage)
+        with self._scratch(final) as scratch:
             started = time.perf_counter()
             result = make(scratch)
             seconds = time.perf_counter() - started
             digests = _seal(scratch, result, seconds)
-            try:
-                scratch.rename(final)
-            except OSError:
-                # Another build finished the same stage first. Its bytes may differ from ours (an
-                # engine's do), and they are what lies there.
-                entry, _ = _read(final, key)
-                if entry is None:
-                    raise
-                return entry
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            earlier = _place(scratch, final, key)
+        self._used.add(final)
+        if earlier is not None:
+            return earlier
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Say so where work failed because entries it used were removed meanwhile.
+
+        Raises:
+            ArtifactError: In place of whatever a library says of a file that is gone.
+        """
+        try:
+            yield
+        except Exception as error:
+            gone = next((folder for folder in sorted(self._used) if not folder.is_dir()), None)
+            if gone is None:
+                raise
+            raise ArtifactError(
+                f"{gone}: was removed from the cache while it was in use; run again"
+            ) from error
 
     def unfinished(self, key: str) -> Path:
         """The file where work that can be resumed keeps its state until it is done."""
@@ -136,6 +152,7 @@ class Cache:
 
     def forget(self, stage: str, key: str) -> None:
         """Remove an entry: what it holds does not stand for a later run."""
+        self._used.discard(self.root / stage / key)
         shutil.rmtree(self.root / stage / key, ignore_errors=True)
 
     def usage(self) -> list[CacheUsage]:
@@ -149,22 +166,23 @@ class Cache:
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
         """Remove entries not used for `older_than_days`, and what killed runs left.
 
-        What another build may be writing now, changed within the last hour, is left alone.
+        What another build is writing is left alone, and a training's state that changed within
+        the last hour. With 0, every finished entry goes, whatever the clock said when it was used.
 
         Returns:
             Entries removed, bytes freed.
         """
         now = time.time()
         removed = freed = 0
-        for folder in self._folders():
-            marker = folder / _ENTRY
-            finished = marker.is_file()
-            age_s = now - (marker if finished else folder).stat().st_mtime
-            if age_s < (older_than_days * 86400 if finished else _BUSY_S):
-                continue
-            freed += _size_bytes(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+        for folder in list(self._folders()):
+            with contextlib.suppress(FileNotFoundError):  # another build just finished with it
+                size_bytes = _size_bytes(folder)
+                if folder.parent.name == _SCRATCH:
+                    gone = _remove_abandoned(folder, now - _BUSY_S)
+                else:
+                    gone = _remove_unused(folder, now, older_than_days * 86400)
+                removed += gone
+                freed += size_bytes if gone else 0
         return removed, freed
 
     def _folders(self) -> Iterator[Path]:
@@ -179,25 +197,77 @@ class Cache:
             if not linked and (named or (folder / _ENTRY).is_file()):
                 yield folder
 
-    def _make_scratch(self, final: Path) -> Path:
-        scratch = self.root / _SCRATCH / uuid.uuid4().hex
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_stale_scratch()
-            scratch.mkdir(parents=True)
-        except OSError as error:
-            raise ArtifactError(
-                f"{self.root}: the cache folder can't be written ({error.strerror}); "
-                "set EDGE_CONVNEXT_CACHE to a folder that can"
-            ) from error
-        return scratch
+    @contextmanager
+    def _scratch(self, final: Path) -> Iterator[Path]:
+        """A locked folder to work in, removed if it is still there afterwards."""
+        everyones = self.root / _SCRATCH
+        scratch = everyones / uuid.uuid4().hex
+        with contextlib.ExitStack() as stack:
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                everyones.mkdir(parents=True, exist_ok=True)
+                with hold_lock(everyones):  # nobody takes the new one for an abandoned one
+                    self._drop_abandoned()
+                    scratch.mkdir()
+                    stack.enter_context(hold_lock(scratch))
+            except OSError as error:
+                raise ArtifactError(
+                    f"{self.root}: the cache folder can't be written ({error.strerror}); "
+                    "set EDGE_CONVNEXT_CACHE to a folder that can"
+                ) from error
+            try:
+                yield scratch
+            except Exception as error:
+                if scratch.is_dir():
+                    raise
+                raise ArtifactError(
+                    f"{self.root}: the cache folder was removed while it was in use; run again"
+                ) from error
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
 
-    def _drop_stale_scratch(self) -> None:
+    def _drop_abandoned(self) -> None:
         limit = time.time() - _STALE_SCRATCH_S
         for folder in (self.root / _SCRATCH).glob("*"):
-            with contextlib.suppress(FileNotFoundError):  # another build just finished with it
-                if folder.stat().st_mtime < limit:
-                    shutil.rmtree(folder, ignore_errors=True)
+            if _NAME.fullmatch(folder.name):
+                with contextlib.suppress(OSError):  # another build just finished with it
+                    _remove_abandoned(folder, limit)
+
+
+def _remove_abandoned(folder: Path, limit: float) -> bool:
+    """Remove a scratch folder that nobody works in; without locks, one older than `limit`."""
+    with hold_lock(folder, wait=False) as held:
+        if held is False or (held is None and folder.stat().st_mtime >= limit):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
+    """Remove an entry or a training's state that was not used lately."""
+    marker = folder / _ENTRY
+    finished = marker.is_file()
+    age_s = now - (marker if finished else folder).stat().st_mtime
+    if age_s < (older_than_s if finished else _BUSY_S) and not (finished and older_than_s == 0):
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _place(scratch: Path, final: Path, key: str) -> Entry | None:
+    """Give a finished stage its name, or return the entry that another build made meanwhile.
+
+    Its bytes may differ from ours (an engine's do), and they are what lies there.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
+    with hold_lock(final.parent):
+        if final.is_dir():
+            entry, _ = _read(final, key)
+            if entry is not None:
+                return entry
+            final.rename(scratch.with_name(uuid.uuid4().hex))  # damaged: the next run removes it
+        scratch.rename(final)
+    return None
 
 
 def _size_bytes(folder: Path) -> int:
@@ -210,22 +280,31 @@ def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    content = {"files": files, "result": result, "seconds": seconds}
-    (folder / _ENTRY).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    (folder / _ENTRY).write_text(_entry_text(files, result, seconds), encoding="utf-8")
     return files
+
+
+def _entry_text(files: Any, result: Any, seconds: Any) -> str:
+    """What `entry.json` holds: its own digest too, so that a changed byte shows."""
+    content = {"files": files, "result": result, "seconds": seconds}
+    own = sha256_bytes(json.dumps(content, allow_nan=False).encode())
+    return json.dumps({**content, "sha256": own}, indent=1, allow_nan=False)
 
 
 def _read(folder: Path, key: str) -> tuple[Entry | None, str | None]:
     """The entry, or why it can't be used."""
     marker = folder / _ENTRY
     try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
+        text = marker.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if text != _entry_text(content["files"], content["result"], content["seconds"]):
+            return None, f"the cached file {marker} was damaged"
         digests = dict(content["files"])
         for name, digest in digests.items():
             if sha256_file(folder / name) != digest:
                 return None, f"the cached file {folder / name} was damaged"
         entry = Entry(folder, key, content["result"], digests, float(content["seconds"]), True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None, f"the cache entry {folder} was incomplete"
     with contextlib.suppress(OSError):  # a read-only cache still serves
         os.utime(marker)  # `prune --older-than-days` counts from the last use

@@ -276,12 +276,26 @@ def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str
     """Decode every image once in its life: the verdict is kept by content."""
     digest = sha256_bytes("".join(sorted(sample.sha256 for sample in samples)).encode())
     key = stage_key("scan/1", images=digest, pillow=PIL.__version__)
-    if cache.holds("scan", key):
+
+    def make(_folder: Path) -> dict[str, Any]:
+        bad = find_bad_images(samples, track=track)
+        if bad:  # only good news is kept: what could not be read today may be readable tomorrow
+            raise _BadImagesError(bad)
         return {}
-    bad = find_bad_images(samples, track=track)
-    if not bad:  # only good news is kept: what could not be read today may be readable tomorrow
-        cache.run("scan", key, lambda _: {})
-    return bad
+
+    try:
+        cache.run("scan", key, make)
+    except _BadImagesError as found:
+        return found.bad
+    return {}
+
+
+class _BadImagesError(Exception):
+    """What is wrong with which image."""
+
+    def __init__(self, bad: dict[str, str]) -> None:
+        super().__init__()
+        self.bad = bad
 
 
 def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights]:

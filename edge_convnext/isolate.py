@@ -8,8 +8,10 @@ travel as pickles through a private scratch folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,14 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.locks import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IsolatedFailure", "run_isolated"]
+__all__ = ["IsolatedFailure", "end_children", "run_isolated"]
 
 T = TypeVar("T")
 
+_REASON_CHARS = 400
+_PREFIX = "edge-convnext-"
 _CALL, _RESULT, _OUTPUT = "call.pickle", "result.pickle", "output.txt"
 # `-c` puts the working folder first on sys.path; the parent's own path replaces it before
 # anything is imported, so that a stray file beside the user can't shadow a module.
@@ -36,6 +41,7 @@ _BOOTSTRAP = (
 )
 _OUTPUT_TAIL_BYTES = 8192
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,9 @@ def run_isolated(
         The function's picklable result; or the failure, when it raised, crashed, was killed or
         ran out of time.
     """
-    with tempfile.TemporaryDirectory(prefix="edge-convnext-") as scratch:
+    _drop_abandoned()
+    prefix = f"{_PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix) as scratch, hold_lock(Path(scratch)):
         folder = Path(scratch)
         (folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
         command = [sys.executable, "-c", _BOOTSTRAP, scratch, str(os.getpid()), *sys.path]
@@ -75,13 +83,42 @@ def run_isolated(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            _running.add(child)
             try:
                 status = child.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 return IsolatedFailure(f"still running after {timeout_s:g} s, so it was ended")
             finally:
                 _end(child)
+                _running.discard(child)
         return cast("T | IsolatedFailure", _read_result(folder, status))
+
+
+def end_children() -> None:
+    """Kill what runs now, for a process that must leave without unwinding."""
+    for child in list(_running):
+        _end(child)
+
+
+def _drop_abandoned() -> None:
+    """Remove the scratch folders of processes that were killed: a call holds many images."""
+    if sys.platform == "win32":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
+        with contextlib.suppress(OSError, ValueError):  # somebody else's, or gone
+            if folder.lstat().st_uid == os.getuid() and not _is_alive(int(owner)):
+                with hold_lock(folder, wait=False) as held:
+                    if held:
+                        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -150,4 +187,7 @@ def _die_with(parent: int) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """The beginning, where libraries say what, and the end, where they say why."""
+    line = " ".join(text.split())
+    half = _REASON_CHARS // 2
+    return line if len(line) <= _REASON_CHARS else f"{line[:half]} … {line[-half:]}"

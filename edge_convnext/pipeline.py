@@ -109,7 +109,8 @@ def build(
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
     check_writable(folder)
     store = cache or Cache(default_cache_folder(os.environ))
-    return publish(run_chain(recipe, store, track), folder, require)
+    with store.guarded():
+        return publish(run_chain(recipe, store, track), folder, require)
 
 
 def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
@@ -239,7 +240,14 @@ def rank_build(
 
     report, recipe = _read_int8_build(folder)
     store = cache or Cache(default_cache_folder(os.environ))
-    prepared = prepare(recipe, store, environment()["versions"], track)
+    with store.guarded():
+        prepared = prepare(recipe, store, environment()["versions"], track)
+        return _rank_graphs(folder, report, prepared)
+
+
+def _rank_graphs(
+    folder: Path, report: Report, prepared: Prepared
+) -> dict[str, tuple[Sensitivity, ...]]:
     if not prepared.graphs.quantized:
         raise ArtifactError(
             f"{folder}: has graphs for GPUs alone, and those for the CPU are ranked; "
@@ -291,10 +299,11 @@ def recover_build(
     check_writable(out or folder)
     machine = environment()
     store = cache or Cache(default_cache_folder(os.environ))
-    prepared = prepare(recipe, store, machine["versions"], track)
-    if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
-        raise ArtifactError(f"{folder}: {prepared.unrecovered}")
-    return publish(_measure(prepared, machine), out or folder, None)
+    with store.guarded():
+        prepared = prepare(recipe, store, machine["versions"], track)
+        if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
+            raise ArtifactError(f"{folder}: {prepared.unrecovered}")
+        return publish(_measure(prepared, machine), out or folder, None)
 
 
 def _read_int8_build(

@@ -17,6 +17,7 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
+from edge_convnext.locks import hold_lock
 from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.recipe import DIGITS
 
@@ -41,6 +42,8 @@ _OURS = (
 )
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
 _GPU_GRAPH = re.compile(rf"({_PRECISIONS})\.b\d+(\.opset17)?\.onnx")
+# What `files.atomic_path` was writing when its process was killed.
+_HALF_WRITTEN = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 def check_writable(folder: Path) -> None:
@@ -62,10 +65,10 @@ def check_writable(folder: Path) -> None:
     while not parent.exists():
         parent = parent.parent
     # A trial file tells more than access(2), which knows nothing of read-only or full disks.
-    # Of a name that nobody can have put a link under, for the trial to write through.
     try:
-        with tempfile.NamedTemporaryFile(prefix=".edge-convnext-", dir=parent) as trial:
+        with tempfile.TemporaryFile(dir=parent) as trial:  # no name: a kill leaves nothing
             trial.write(b"x")
+            trial.flush()
     except OSError as error:
         raise ArtifactError(
             f"{folder}: can't be written ({error.strerror}); choose another --out"
@@ -76,21 +79,23 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     """Copy the artefacts, then write the report that names them.
 
     An older build's files go first, `report.json` comes last but for `manifest.json`, which has
-    its hash: a folder with a manifest is a whole build.
+    its hash: a folder with a manifest is a whole build. Two builds write one after the other.
 
     Args:
         outcome: From `pipeline.run_chain`.
         folder: Made if it is not there; files that are not a build's are left alone.
         require: See `pipeline.build`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder):
+        return _write_all(outcome, folder, require)
+
+
+def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
     from edge_convnext.assemble import assemble_report
 
-    folder.mkdir(parents=True, exist_ok=True)
-    # The report first, the models last: at any moment the rest is known to be a build's.
-    for old in sorted(_find_old(folder), key=lambda path: (path.suffix == ".onnx", path.name)):
-        old.unlink(missing_ok=True)
-    with suppress(OSError):  # there is none, or it holds files of the user's
-        (folder / GPU_FOLDER).rmdir()
+    drop_half_written(folder)
+    drop_old(folder)
     names = _copy_models(outcome, folder)
     if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
         root = _data_root(outcome)
@@ -100,6 +105,25 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     report = assemble_report(outcome, folder, names, outputs, require)
     write_report(report, folder)
     return report
+
+
+def drop_old(folder: Path) -> None:
+    """Remove an older build: first what says that it is whole, last what says it is a build's."""
+    old = _find_old(folder)
+    for path in sorted(old, key=lambda one: (one.name != MANIFEST, one.suffix == ".onnx")):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or it holds files of the user's
+        (folder / GPU_FOLDER).rmdir()
+
+
+def drop_half_written(folder: Path) -> None:
+    """Remove what builds that were killed while they wrote left in their output."""
+    for path in (*folder.iterdir(), *(folder / GPU_FOLDER).glob(".*.tmp")):
+        match = _HALF_WRITTEN.fullmatch(path.name)
+        if match and (
+            match[1] in _OURS or _ENGINE.fullmatch(match[1]) or _GPU_GRAPH.fullmatch(match[1])
+        ):
+            path.unlink()
 
 
 def write_report(report: Report, folder: Path) -> None:

@@ -33,14 +33,22 @@ def save_weights(
         architecture: The shape that `state` belongs to.
         info: What the file says of itself; `edge-convnext build` reads it back.
         path: Where the file goes.
+
+    Raises:
+        ArtifactError: The disk is full.
     """
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
     except ImportError as error:
         raise missing_packages(error) from error
     tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
     with atomic_path(path) as scratch:
-        save_file(tensors, scratch, info.to_metadata())
+        try:
+            save_file(tensors, scratch, info.to_metadata())
+        except SafetensorError as error:  # its writer is not Python's, and raises no OSError
+            reason = " ".join(str(error).split())[:_REASON_CHARS]
+            raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
     return Weights(path, architecture, info, folded=_ONLY_UNFOLDED not in tensors)
 
 

@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from edge_convnext.cache import Cache, default_cache_folder, stage_key
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
+from edge_convnext.locks import hold_lock
 
 
 def write_answer(folder):
@@ -59,6 +62,54 @@ def test_a_damaged_file_is_noticed_and_rebuilt(tmp_path):
     assert (again.folder / "answer.txt").read_text() == "42"
 
 
+@pytest.mark.parametrize("change", [("42", "43"), ("1.0", "1.5"), ("answer", "Answer")])
+def test_an_entry_whose_own_bytes_changed_is_rebuilt(tmp_path, change, caplog):
+    cache = Cache(tmp_path)
+    marker = cache.run("export", "k", lambda _: {"answer": 42, "error": 1.0}).folder / "entry.json"
+    marker.write_text(marker.read_text().replace(*change))
+    assert "entry.json was damaged" in cache.run("export", "k", write_answer).rebuilt_because
+    assert "making it again" in caplog.text
+
+
+def test_a_damaged_entry_that_another_build_replaced_meanwhile_is_not_replaced_again(tmp_path):
+    cache = Cache(tmp_path)
+    entry = cache.run("export", "k", write_answer)
+    (entry.folder / "answer.txt").write_text("41")
+
+    def slow(folder):
+        Cache(tmp_path).run("export", "k", write_answer)
+        return {"answer": 0}
+
+    assert cache.run("export", "k", slow).result == {"answer": 42}
+
+
+def test_a_cache_that_is_removed_in_use_is_named(tmp_path):
+    cache = Cache(tmp_path / "cache")
+
+    def vanish(folder):
+        shutil.rmtree(tmp_path / "cache")
+        (folder / "model").write_text("x")
+
+    with pytest.raises(ArtifactError, match="removed while it was in use; run again"):
+        cache.run("export", "k", vanish)
+
+
+def test_an_entry_that_is_removed_in_use_is_named(tmp_path):
+    cache = Cache(tmp_path)
+    entry = cache.run("export", "k", write_answer)
+    shutil.rmtree(entry.folder)
+
+    def fail(error):
+        with cache.guarded():
+            raise error
+
+    with pytest.raises(ArtifactError, match="export/k: was removed from the cache"):
+        fail(RuntimeError("a library's own words for a file that is not there"))
+    cache.run("export", "k", write_answer)
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError())
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": {"gone": "0"}}'])
 def test_an_entry_that_makes_no_sense_is_rebuilt(tmp_path, content):
     cache = Cache(tmp_path)
@@ -70,13 +121,36 @@ def test_an_entry_that_makes_no_sense_is_rebuilt(tmp_path, content):
 
 def test_what_a_killed_run_left_in_scratch_does_not_matter(tmp_path):
     cache = Cache(tmp_path)
-    left = tmp_path / "scratch" / "left"
+    left = tmp_path / "scratch" / ("a" * 32)
     left.mkdir(parents=True)
     (left / "half").write_text("x")
-    long_ago = time.time() - 3 * 86400
-    os.utime(left, (long_ago, long_ago))
     cache.run("export", "k", write_answer)
     assert not left.exists()
+
+
+def test_what_another_build_works_in_is_left_alone_whatever_the_clock_says(tmp_path, monkeypatch):
+    cache, now = Cache(tmp_path), time.time()
+
+    def slow(folder):
+        monkeypatch.setattr(time, "time", lambda: now + 400 * 86400)
+        Cache(tmp_path).run("fold", "k", write_answer)
+        assert Cache(tmp_path).prune(older_than_days=0)[0] == 1  # the fold
+        assert folder.is_dir()
+        return write_answer(folder)
+
+    assert not cache.run("export", "k", slow).cached
+    assert cache.run("export", "k", write_answer).cached
+
+
+def test_without_locks_old_scratch_is_taken_for_abandoned(tmp_path, monkeypatch):
+    left = [tmp_path / "scratch" / (letter * 32) for letter in "ab"]
+    for folder in left:
+        folder.mkdir(parents=True)
+    long_ago = time.time() - 3 * 86400
+    os.utime(left[0], (long_ago, long_ago))
+    monkeypatch.setattr("edge_convnext.cache.hold_lock", lambda *_, **__: nullcontext())
+    Cache(tmp_path).run("export", "k", write_answer)
+    assert [folder.exists() for folder in left] == [False, True]
 
 
 def test_a_race_lost_to_another_build_uses_its_entry(tmp_path):
@@ -127,7 +201,7 @@ def test_prune_touches_nothing_that_is_not_a_cache_entry(tmp_path):
     (tmp_path / "scratch" / ("b" * 32)).mkdir()
     (tmp_path / "export" / ("c" * 64)).mkdir()  # an entry that a killed prune left
     assert [use.stage for use in cache.usage()] == ["export"]
-    assert cache.prune(older_than_days=0)[0] == 1
+    assert cache.prune(older_than_days=0)[0] == 2
     assert thesis.exists()
 
 
@@ -138,12 +212,21 @@ def test_prune_leaves_alone_what_another_build_may_be_writing(tmp_path):
     for folder in (busy, abandoned, training):
         folder.mkdir(parents=True)
     hours_ago = time.time() - 2 * 3600
-    os.utime(abandoned, (hours_ago, hours_ago))
     os.utime(training, (hours_ago, hours_ago))
-    assert cache.prune(older_than_days=30)[0] == 2
+    with hold_lock(busy):
+        assert cache.prune(older_than_days=30)[0] == 2
     assert busy.is_dir()
     assert not abandoned.exists()
     assert not training.exists()
+
+
+def test_prune_of_everything_removes_what_a_clock_ahead_wrote(tmp_path):
+    cache = Cache(tmp_path)
+    marker = cache.run("export", "a", write_answer).folder / "entry.json"
+    ahead = time.time() + 40 * 86400
+    os.utime(marker, (ahead, ahead))
+    assert cache.prune(older_than_days=30)[0] == 0
+    assert cache.prune(older_than_days=0)[0] == 1
 
 
 def test_usage_and_prune_count_entries(tmp_path):
@@ -173,4 +256,4 @@ def test_the_environment_names_the_folder(tmp_path):
 def test_entries_are_plain_json(tmp_path):
     entry = Cache(tmp_path).run("export", "k", write_answer)
     content = json.loads((entry.folder / "entry.json").read_text())
-    assert set(content) == {"files", "result", "seconds"}
+    assert set(content) == {"files", "result", "seconds", "sha256"}

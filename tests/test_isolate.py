@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -82,6 +83,14 @@ def test_an_exception_is_a_failure_on_one_line():
     assert run_isolated(fail, ("two\nlines",), 30) == IsolatedFailure("ValueError: two lines")
 
 
+def test_a_reason_as_long_as_a_page_keeps_its_beginning_and_its_end():
+    failure = run_isolated(fail, ("x" * 3000 + " because",), 30)
+    assert isinstance(failure, IsolatedFailure)
+    assert failure.reason.startswith("ValueError: x")
+    assert failure.reason.endswith("x because")
+    assert len(failure.reason) < 500
+
+
 def test_our_own_errors_keep_only_their_message():
     failure = run_isolated(fail_on_purpose, (), 30)
     assert failure == IsolatedFailure("node X: refused; change it")
@@ -132,3 +141,18 @@ def test_nothing_outlives_an_interrupted_parent(tmp_path: Path, signal_name: str
     finally:
         if is_alive(grandchild):
             os.kill(grandchild, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks on folders")
+def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, other = (tmp_path / f"edge-convnext-{pid}-abc" for pid in (ended.pid, os.getpid()))
+    thesis = tmp_path / "edge-convnext-thesis"
+    for folder in (left, other, thesis):
+        folder.mkdir()
+    assert run_isolated(double, (21,), 30) == 42
+    assert {path.name for path in tmp_path.iterdir()} == {other.name, thesis.name}

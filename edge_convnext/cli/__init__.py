@@ -2,17 +2,16 @@
 
 Nothing heavy is imported until a command runs. Results go to stdout (with `--json`, only
 JSON), progress and notes to stderr. Exit codes: 0 done, 1 a stated requirement is not met,
-2 usage, 3 an error of ours in one line (with `--verbose`, the traceback too).
+2 usage, 3 an error of ours in one line (with `--verbose`, the traceback too), 130 interrupted
+(SIGINT), 143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 from io import TextIOWrapper
-from types import FrameType
 
 import typer
 
@@ -29,6 +28,7 @@ from edge_convnext.cli import (
     recover,
     run,
     sensitivity,
+    stopping,
     targets,
     train,
     tune,
@@ -39,8 +39,10 @@ from edge_convnext.errors import EdgeConvNextError
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 3
-EXIT_INTERRUPTED = 130
-_NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EACCES, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_ROOM = {
+    *(errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES),
+    getattr(errno, "EDQUOT", errno.ENOSPC),
+}
 
 app = typer.Typer(
     name="edge-convnext",
@@ -89,10 +91,6 @@ app.command("doctor")(inform.doctor)
 app.add_typer(inform.cache_app, name="cache")
 
 
-class _Interrupted(BaseException):
-    """Ctrl-C; of `KeyboardInterrupt` typer would make an exit without a word."""
-
-
 def main() -> None:
     """Entry point: our errors become one line and an exit code."""
     # torch's worker threads otherwise spin while they wait, and stand still where another program
@@ -102,10 +100,10 @@ def main() -> None:
     # Not the commands' own `verbose`: an error leaves them without a word of their parameters.
     verbose = "--verbose" in sys.argv[1:]
     _print_anything()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+    stopping.install()
     try:
-        app()
+        with stopping.last_word():
+            app()
     except EdgeConvNextError as error:
         _fail(" ".join(str(error).split()), error, verbose)
     except OSError as error:
@@ -114,10 +112,6 @@ def main() -> None:
         reason = error.strerror or str(error) or type(error).__name__
         hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
         _fail(f"{where}{reason}{hint}", error, verbose)
-    except _Interrupted:
-        sys.stderr.write("\ninterrupted; finished stages are kept, run again to go on\n")
-        sys.stderr.flush()
-        os._exit(EXIT_INTERRUPTED)  # worker threads of the runtimes would delay a normal exit
     except Exception:  # a bug keeps its traceback, but Python's own 1 would mean a failed gate
         import traceback
 
@@ -130,10 +124,6 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise _Interrupted
 
 
 def _fail(message: str, error: BaseException, verbose: bool) -> None:

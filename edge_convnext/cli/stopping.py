@@ -1,0 +1,94 @@
+"""Ctrl-C and SIGTERM: one line, exit code 130 or 143, and nothing left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["Stopped", "install", "last_word", "leave"]
+
+_PATIENCE_S = 5.0
+_leaving = threading.Event()
+_received: list[int] = []
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class Stopped(BaseException):
+    """A signal; of `KeyboardInterrupt` typer would make an exit without a word."""
+
+
+@contextmanager
+def last_word() -> Iterator[None]:
+    """However the block ends after a signal, the signal is why.
+
+    torch's exporter, for one, makes an error of its own out of whatever stops it.
+    """
+    try:
+        yield
+    finally:
+        if _received:
+            leave(_received.pop())
+
+
+def install() -> None:
+    """Have both signals raise `Stopped` in the main thread.
+
+    One that whoever started us ignores is left so, as Ctrl-C is by a shell's background. Python
+    acts on a signal when the main thread is back from native code, and a library may swallow the
+    exception: a thread that the system's own handler wakes ends the process some seconds later.
+    """
+    ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    caught = [number for number, usual in ours.items() if signal.getsignal(number) is usual]
+    if not caught or threading.current_thread() is not threading.main_thread():
+        return
+    if sys.platform != "win32":
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        threading.Thread(target=_watch, args=(reading,), daemon=True, name="stopping").start()
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=_forget)
+    for number in caught:
+        signal.signal(number, _stop)
+
+
+def leave(number: int) -> NoReturn:
+    """Say it and end, without waiting for worker threads of the runtimes."""
+    _leaving.set()
+    if isolate := sys.modules.get("edge_convnext.isolate"):  # else there are no children
+        isolate.end_children()
+    word = _WORDS[signal.Signals(number)]
+    sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")
+    sys.stderr.flush()
+    os._exit(128 + number)
+
+
+def _forget() -> None:
+    """A fork that some library makes has the pipe in common: its signals are not ours."""
+    signal.set_wakeup_fd(-1)
+    for number in _WORDS:
+        if signal.getsignal(number) in (_stop, _leave):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for each in _WORDS:  # a second one means: at once
+        if signal.getsignal(each) is _stop:
+            signal.signal(each, _leave)
+    _received.append(number)
+    raise Stopped
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    leave(number)
+
+
+def _watch(reading: int) -> None:
+    while number := os.read(reading, 1)[0]:
+        if number in tuple(_WORDS) and not _leaving.wait(_PATIENCE_S):
+            leave(number)
