@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["report_stages", "why_not_timed"]
 
 _CLASSIC_TENSORRT = (
-    "classic TensorRT builds on the board itself, from the graphs in gpu/; "
-    "this version does not do it for you"
+    "classic TensorRT builds where the engine will run: `edge-convnext bundle` packs the graphs, "
+    "and `bench` builds and measures their engines there"
 )
 _BY_WEIGHT = ("done", "cached", "failed", "not_run")
 
@@ -180,7 +180,7 @@ def _distinct(steps: Iterable[Step[OnnxModel] | None]) -> list[Step[OnnxModel]]:
 def why_not_timed(outcome: Outcome) -> str:
     """What the report says of engines that were built."""
     if outcome.machine["gpus"]:
-        return "built, not timed: this version times CPU runtimes only"
+        return "built, not timed: `edge-convnext bundle` and `bench` do so on a GPU"
     return "built, not timed: no GPU here"
 
 

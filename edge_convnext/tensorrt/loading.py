@@ -47,9 +47,11 @@ def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, 
     if api.has("engine_validity"):
         validity, diagnostics = runtime.get_engine_validity(plan)
         if validity == trt.EngineValidity.INVALID:
-            raise InferenceError(
-                f"{facts.path}: {api.label} can't run it here ({_list_flags(diagnostics)})"
-            )
+            # Such as UNSUPPORTED_CC: it compiles for no GPU of this compute capability.
+            kinds = trt.EngineInvalidityDiagnostics.__members__.items()
+            why = [name for name, kind in kinds if int(diagnostics) & int(kind)]
+            reason = " ".join(why) or diagnostics
+            raise InferenceError(f"{facts.path}: {api.label} can't run it here ({reason})")
     if facts.version_compatible:
         runtime.engine_host_code_allowed = True  # it carries the runtime of its own version
     engine = runtime.deserialize_cuda_engine(plan)
@@ -58,10 +60,6 @@ def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, 
             f"{facts.path}: {api.label} can't load it ({messages.last_error}); build it again"
         )
     return runtime, engine
-
-
-def _list_flags(diagnostics: Any) -> str:
-    return " ".join(str(diagnostics).split())
 
 
 def find_tensors(api: Api, engine: Any, path: Path) -> tuple[Tensor, Tensor]:
