@@ -148,8 +148,9 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
         "aside. Nothing was timed: no engine was run. INT8: drop, agreement and dB of the Q/DQ "
         "graph with a float32 body in ONNX Runtime, against FP32 on the evaluation images. Without "
         "labelled images, and for FP16, dB of the graph's logits on the parity images.\n\n"
-        "The best plans are of 1,000 classes. With few, TensorRT computes the head's product in a "
-        "generated kernel and adds the bias in one more, of a few bytes.\n"
+        "The best plans are of 1,000 classes, written down to 0.1 MB at batch 1 and to 1 MB at "
+        "batch 8, and compared to within that. With few classes, TensorRT computes the head's "
+        "product in a generated kernel and adds the bias in one more, of a few bytes.\n"
     )
     return "\n".join(lines) + "\n" + note
 
