@@ -13,7 +13,7 @@ from typing import NoReturn
 
 __all__ = ["Stopped", "install", "last_word", "leave"]
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 2.0
 _leaving = threading.Event()
 _received: list[int] = []
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -41,7 +41,7 @@ def install() -> None:
 
     One that whoever started us ignores is left so, as Ctrl-C is by a shell's background. Python
     acts on a signal when the main thread is back from native code, and a library may swallow the
-    exception: a thread that the system's own handler wakes ends the process some seconds later.
+    exception: a thread that the system's own handler wakes ends the process 2 s later.
     """
     ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     caught = [number for number, usual in ours.items() if signal.getsignal(number) is usual]
