@@ -147,13 +147,13 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
     bare.opset_import.extend(one for one in proto.opset_import if one.domain in _STANDARD)
     bare.graph.name = "sizes"
     bare.graph.input.extend(proto.graph.input)
-    bare.graph.output.extend(proto.graph.output)
-    for value in (*bare.graph.input, *bare.graph.output):
+    # Not the outputs: where what they declare contradicts the operations, ONNX would believe them.
+    for value in (*proto.graph.input, *proto.graph.output):
         if not value.type.HasField("tensor_type"):
             return f"'{_shorten(value.name)}' is no tensor"
-        shape = value.type.tensor_type.shape.dim
-        if len(shape) and not shape[0].dim_value:  # the batch
-            shape[0].dim_value = 1
+    shape = bare.graph.input[0].type.tensor_type.shape.dim
+    if len(shape) and not shape[0].dim_value:  # the batch
+        shape[0].dim_value = 1
     images = [one.dim_value for one in bare.graph.input[0].type.tensor_type.shape.dim]
     if len(images) != 4 or min(images) < 1:
         return f"its input has the shape {_shorten(str(images))}, not that of images"
@@ -174,7 +174,7 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
     except Exception as error:  # its exceptions share no other base class
         return f"its shapes contradict each other ({_shorten(' '.join(str(error).split()))})"
     sizes: dict[str, int] = {}
-    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+    for value in (*inferred.input, *inferred.value_info):
         tensor_type = value.type.tensor_type
         dims = [one.dim_value for one in tensor_type.shape.dim if one.HasField("dim_value")]
         if tensor_type.HasField("shape") and len(dims) == len(tensor_type.shape.dim):
