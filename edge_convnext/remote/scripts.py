@@ -80,9 +80,10 @@ def seal(folder: str, sha256: str) -> str:
 def start(folder: str, line: str) -> str:
     """Start the bench, detached from this line; print `running` or `done` where it was before.
 
-    A bench that failed is started again.
+    A bench that failed is started again. Like `doctor`, it starts in the user's home, where a
+    relative command such as `venv/bin/edge-convnext` is found.
     """
-    inner = f"{line} >console 2>log </dev/null; echo $? >code.new; mv code.new code"
+    inner = f"(cd; {line}) >console 2>log </dev/null; echo $? >code.new; mv code.new code"
     return f"""cd {quote(folder)} || exit
 {_ALIVE}
 if [ -f code ]; then

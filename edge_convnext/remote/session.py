@@ -144,7 +144,9 @@ class Session:
 
     def _bench(self, folder: str) -> None:
         """Start the bench unless it runs or is done, and relay its log to the end."""
-        started = self._patiently(lambda: self._do(scripts.start(folder, self._remote_line())))
+        started = self._patiently(
+            lambda: self._do(scripts.start(folder, self._remote_line(folder)))
+        )
         self.say(
             {"running": "the bench is still running", "done": "the bench was done"}.get(
                 started.strip(), "the bench has started"
@@ -162,8 +164,8 @@ class Session:
             why = relay.last.removeprefix("error: ") or f"exit code {answer}"
             raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
 
-    def _remote_line(self) -> str:
-        words = ("bench", "bundle.ecb", "-o", "out", *self.arguments)
+    def _remote_line(self, folder: str) -> str:
+        words = ("bench", f"{folder}/bundle.ecb", "-o", f"{folder}/out", *self.arguments)
         return f"{self.command} {' '.join(quote(word) for word in words)}"
 
     def _follow(self, folder: str, relay: _Relay) -> None:
