@@ -20,7 +20,7 @@ def hold_lock(folder: Path, *, wait: bool = True) -> Iterator[bool | None]:
     """Hold the lock of a folder inside the block.
 
     Args:
-        folder: Must exist. Of a symbolic link, nothing is locked.
+        folder: Must exist, and be no symbolic link.
         wait: For whoever has it now.
 
     Yields:
@@ -28,7 +28,7 @@ def hold_lock(folder: Path, *, wait: bool = True) -> Iterator[bool | None]:
         file system has no such locks, and nobody holds them.
 
     Raises:
-        OSError: The folder can't be opened.
+        OSError: The folder can't be opened, or is a link.
     """
     if sys.platform == "win32":
         yield None

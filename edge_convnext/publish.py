@@ -87,7 +87,7 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
         require: See `pipeline.build`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder):
+    with hold_lock(folder.resolve()):  # --out may be a link
         return _write_all(outcome, folder, require)
 
 
