@@ -82,12 +82,11 @@ def read_evidence(path: Path) -> Evidence:
             "accuracy would pass by accident; build with labelled images (--data)"
         )
     name = f"model.{precision}.onnx"
-    named = {file.path: file for file in report.outputs}
-    if missing := {name, PREDICTIONS} - named.keys():
+    if missing := {name, PREDICTIONS} - {file.path for file in report.outputs}:
         raise ArtifactError(f"{path}: names no {' and no '.join(sorted(missing))}; build again")
     predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
     _check_figures(path, report, predictions)
-    return Evidence(path, report, precision, predictions, named[name].bytes)
+    return Evidence(path, report, precision, predictions, path.with_name(name).stat().st_size)
 
 
 def _check_file(report: Path, file: Path, sha256: str) -> None:

@@ -56,6 +56,8 @@ def judge_latency_ratio(evidence: Evidence, baseline: Baseline | None, most: flo
         why = "the baseline has no timings with an interval"
     elif now is None or now_ci is None:
         why = "this build's timings have no interval (fewer than 6 rounds)"
+    elif min(now, now_ci[0], then_ci[0]) <= 0:
+        why = "a speed-up of 0 is no measurement"
     else:
         # The quotient of two intervals holds the true ratio at least as surely as both hold theirs.
         interval = (then_ci[0] / now_ci[1], then_ci[1] / now_ci[0])
