@@ -113,8 +113,10 @@ def bench(
         from edge_convnext.board import BoardSettings
         from edge_convnext.errors import RecipeError
 
-        if len(models) != 1 or profile:
-            raise RecipeError("a bundle is measured alone: pass one .ecb, without --profile")
+        if len(models) != 1 or profile or hint != "f32":
+            raise RecipeError(
+                "a bundle is measured alone: pass one .ecb, without --profile and --hint"
+            )
         if host:
             chosen: list[tuple[str, object]] = [
                 ("--runtime", None if runtime == "both" else runtime),
@@ -138,10 +140,20 @@ def bench(
         )
         _bench_here(models[0], out, settings, json, quiet)
         return
-    if host:
+    of_bundles: dict[str, object] = {
+        "--host": host,
+        "--ssh-option": ssh_option,
+        "--keep": keep,
+        "--out": out,
+        "--require": require,
+        "--lock-clocks": lock_clocks,
+    }
+    if unheard := [name for name, value in of_bundles.items() if value]:
         from edge_convnext.errors import RecipeError
 
-        raise RecipeError("--host takes a bundle: make one with `edge-convnext bundle BUILD_DIR`")
+        raise RecipeError(
+            f"{unheard[0]} takes a bundle: make one with `edge-convnext bundle BUILD_DIR`"
+        )
     if profile:
         _profile(models, runtime, batch or [1], threads, rounds or _ROUNDS, hint, top, json, quiet)
     else:
