@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
@@ -32,6 +34,7 @@ from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check
 from edge_convnext.bundle.write import write_bundle
 from edge_convnext.errors import ArtifactError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.manifest import verify_build
 from edge_convnext.report import Report
 
 N = PER_CLASS * len(CLASSES)
@@ -140,6 +143,12 @@ def escape(data):
     return json.dumps(fields).encode()
 
 
+def enlarge(data):
+    fields = json.loads(data)
+    fields["preprocess"]["image_size"] = 10**6  # a terabyte for one image
+    return json.dumps(fields).encode()
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -151,6 +160,7 @@ def escape(data):
         ({"change": edit_manifest(further=1)}, "bad manifest"),
         ({"change": edit_manifest(members=[])}, "bad manifest"),
         ({"change": {MANIFEST: escape}}, "no name of a bundle's member"),
+        ({"change": {MANIFEST: enlarge}}, "image_size"),
         ({"add": [(zipfile.ZipInfo("extra.json"), b"{}")]}, "'extra.json'"),
         ({"add": [(special(stat.S_IFLNK | 0o777), b"/etc/passwd")]}, "plain file"),
         ({"add": [(special(stat.S_IFREG | 0o755), b"#!")]}, "plain file"),
@@ -175,6 +185,40 @@ def test_a_flipped_byte_is_found_where_it_lies(root, tmp_path):
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx.*damaged"):
         open_bundle(bad).unpack(tmp_path / "out")
     assert not (tmp_path / "out" / "models" / "model.int8.onnx").exists()
+
+
+def test_a_graph_of_a_bundle_is_checked_before_a_runtime_gets_it(root, tmp_path):
+    name = "models/model.fp32.onnx"
+    proto = onnx.load(root / "build" / "model.fp32.onnx")
+    proto.graph.node[0].op_type = "Loop"
+    data = proto.SerializeToString()
+
+    def swap(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {name: lambda _: data, MANIFEST: swap})
+    with pytest.raises(ArtifactError, match="operation Loop, which no build writes"):
+        bench_bundle(bad, tmp_path / "out", ORT)
+
+
+def test_whatever_byte_of_a_bundle_flips_it_is_refused_or_read_whole(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    bad = tmp_path / "bad.ecb"
+    places = [*range(directory, len(whole), 7), *range(60)]
+    for place in places:
+        bad.write_bytes(whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :])
+        with contextlib.suppress(ArtifactError):
+            open_bundle(bad).unpack(tmp_path / "out")
+
+
+def test_a_pipe_is_no_bundle(tmp_path):
+    os.mkfifo(tmp_path / "x.ecb")
+    with pytest.raises(ArtifactError, match="pipe"):
+        open_bundle(tmp_path / "x.ecb")
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
@@ -267,6 +311,13 @@ def test_a_bench_does_not_write_over_a_build(root):
     with pytest.raises(ArtifactError, match="is a build's folder"):
         bench_bundle(root / "tiny.ecb", root / "build")
     assert sha256_file(root / "build" / "report.json") == before
+
+
+def test_a_bench_removes_no_model_that_no_bench_wrote(root, tmp_path):
+    (tmp_path / "model.int8.onnx").write_bytes(b"mine")
+    with pytest.raises(ArtifactError, match="no bench wrote it"):
+        bench_bundle(root / "tiny.ecb", tmp_path)
+    assert (tmp_path / "model.int8.onnx").read_bytes() == b"mine"
 
 
 class Jetson(NoReadings):
@@ -483,6 +534,7 @@ def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, roo
     assert Report.read(tmp_path / "build" / "report.json") == merged
     text = (tmp_path / "build" / "report.md").read_text(encoding="utf-8")
     assert "## Boards" in text
+    assert {check.state for check in verify_build(tmp_path / "build")} == {"unchanged"}
     first = sha256_file(tmp_path / "build" / "report.json")
     merge_boards(tmp_path / "build", [measured[1], measured[1] / "report.json"])
     assert sha256_file(tmp_path / "build" / "report.json") == first

@@ -12,19 +12,12 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
-from builds import write_images
-
 from benchmarks.faultlab.lab import valid_or_absent
 from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.cache import Cache
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.network import random_state
-from edge_convnext.data import Sample
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.inputs import _find_bad
 from edge_convnext.manifest import write_manifest
-from edge_convnext.progress import untracked
 from edge_convnext.publish import check_writable, drop_half_written, drop_old
 from edge_convnext.weights import save_weights
 
@@ -99,14 +92,3 @@ def test_an_older_build_that_is_half_removed_has_no_manifest(tmp_path, monkeypat
 def test_the_trial_of_an_output_folder_leaves_nothing(tmp_path):
     check_writable(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_damaged_word_that_the_images_decode_is_not_believed(tmp_path, caplog):
-    image = write_images(tmp_path / "images", {"ant": 1}) / "ant" / "0.png"
-    samples = [Sample(image, sha256_file(image))]
-    cache = Cache(tmp_path / "cache")
-    assert _find_bad(samples, cache, untracked) == {}
-    (marker,) = (tmp_path / "cache" / "scan").glob("*/entry.json")
-    marker.write_text(marker.read_text().replace("{", "[", 1))
-    assert _find_bad(samples, cache, untracked) == {}
-    assert "making it again" in caplog.text

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
 from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
@@ -34,7 +35,6 @@ from edge_convnext.verdict import decide
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_convnext.artifacts import Precision
     from edge_convnext.board.engines import BuiltEngine
     from edge_convnext.board.entries import Entry
     from edge_convnext.bundle import Unpacked
@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
     from edge_convnext.report import EnergyReport, LeftOutReport
 
-__all__ = ["Measured", "Seen", "publish_board"]
+__all__ = ["WINNERS", "Measured", "Seen", "publish_board"]
+
+WINNERS = tuple(
+    f"model.{precision}.{suffix}"
+    for precision in get_args(Precision)
+    for suffix in ("onnx", "engine", "engine.json")
+)
 
 
 @dataclass(frozen=True)
@@ -265,9 +271,8 @@ def _median_ms(row: TimedRow, other: TimedRow) -> float:
 
 def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path]:
     """Copy the file that ships, an engine with its sidecar; files of an earlier verdict go."""
-    for precision in ("fp32", "fp16", "int8"):
-        for suffix in ("onnx", "engine", "engine.json"):
-            (out / f"model.{precision}.{suffix}").unlink(missing_ok=True)
+    for name in WINNERS:
+        (out / name).unlink(missing_ok=True)
     if verdict.ship == "undecided":
         return []
     pair = (choice.wanted, choice.best_float)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.board.assemble import Measured, Seen, publish_board
+from edge_convnext.board.assemble import WINNERS, Measured, Seen, publish_board
 from edge_convnext.board.builders import find_builders
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
@@ -229,4 +229,9 @@ def _check_folder(out: Path) -> None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"{out}: is a file; choose another --out")
+    foreign = [] if report.is_file() or (out / _WORK).is_dir() else sorted(out.glob("model.*"))
+    if taken := [path for path in foreign if path.name in WINNERS]:
+        raise ArtifactError(
+            f"{taken[0]}: would be removed, and no bench wrote it; choose another --out"
+        )
     out.mkdir(parents=True, exist_ok=True)

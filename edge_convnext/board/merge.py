@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import write_text_atomic
 from edge_convnext.report import BoardRun, Report
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ __all__ = ["as_run", "merge_boards"]
 def merge_boards(
     build_dir: Path, reports: Sequence[Path], say: Callable[[str], None] = lambda _: None
 ) -> Report:
-    """Write boards' results into a build's `report.json` and `report.md`.
+    """Write boards' results into a build's report, and its new hashes into the manifest.
 
     Of one board, told by its environment's fingerprint, the latest report counts. Merging the
     same report again changes nothing.
@@ -35,8 +34,7 @@ def merge_boards(
     Raises:
         ArtifactError: A report is not of a board, or of another build; nothing is written then.
     """
-    from edge_convnext.markdown import to_markdown
-    from edge_convnext.publish import REPORT
+    from edge_convnext.publish import REPORT, write_report
 
     path = build_dir / REPORT
     build = Report.read(path)
@@ -56,8 +54,7 @@ def merge_boards(
     boards = tuple(runs[fingerprint] for fingerprint in sorted(runs))
     merged = build.model_copy(update={"boards": boards})
     if merged != build:
-        write_text_atomic(build_dir / "report.md", to_markdown(merged))
-        merged.write(path)
+        write_report(merged, build_dir)
     return merged
 
 

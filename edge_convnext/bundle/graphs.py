@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import RuntimeName
     from edge_convnext.report import Report
 
-__all__ = ["FoundGraph", "check_self_contained", "find_candidates", "published_hashes"]
+__all__ = ["FoundGraph", "check_graph_file", "find_candidates", "published_hashes"]
 
 _GPU = "gpu"
 _GPU_NAME = re.compile(r"(fp32|fp16|int8)\.b(\d+)(\.opset17)?\.onnx")
@@ -73,7 +73,24 @@ def published_hashes(report: Report) -> dict[str, str]:
     return hashes
 
 
-def check_self_contained(path: Path) -> None:
+def check_graph_file(path: Path, num_classes: int) -> None:
+    """Refuse, before a runtime or a builder reads it, a graph that no build wrote.
+
+    Args:
+        path: The graph.
+        num_classes: That the bundle states.
+
+    Raises:
+        ArtifactError: See `predict.read_metadata`; its weights lie in other files, or it has
+            another number of classes.
+    """
+    _check_self_contained(path)
+    found = read_metadata(path).info.num_classes
+    if found != num_classes:
+        raise ArtifactError(f"{path}: has {found} classes, the bundle states {num_classes}")
+
+
+def _check_self_contained(path: Path) -> None:
     """Refuse a graph that keeps weights in files beside it, which may lie anywhere.
 
     Raises:
@@ -90,7 +107,7 @@ def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGr
         raise ArtifactError(
             f"{path}: is not the file that report.json beside it is about; build again"
         )
-    check_self_contained(path)
+    _check_self_contained(path)
     metadata = read_metadata(path)
     entry = BundledGraph(
         name=name,

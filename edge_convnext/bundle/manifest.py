@@ -22,6 +22,7 @@ from edge_convnext.artifacts import (
     Interpolation,
     PlacementName,
     Precision,
+    Preprocess,
     ResizeMode,
     RuntimeName,
 )
@@ -125,6 +126,11 @@ class PreprocessEntry(_Part):
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    @model_validator(mode="after")
+    def _check_values(self) -> PreprocessEntry:
+        Preprocess.from_json(self.model_dump())  # memory is taken by the size
+        return self
 
 
 class EvaluationEntry(_Part):

@@ -19,8 +19,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from edge_convnext.artifacts import Preprocess
+from edge_convnext.bounded import require_regular
 from edge_convnext.bundle.evaluation import read_reference
-from edge_convnext.bundle.graphs import check_self_contained
+from edge_convnext.bundle.graphs import check_graph_file
 from edge_convnext.bundle.manifest import (
     MANIFEST,
     PREDICTIONS,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "Unpacked", "UnpackedEvaluation", "open_bundle"]
 
+# What `zipfile` raises of bytes that are no zip: offsets before the file, names in no encoding.
+_NO_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError)
 _BLOCK = 1 << 20
 _MAX_MANIFEST = 64 << 20  # bytes; a million images take about as much
 _MAX_MEMBERS = 1_000_000
@@ -64,7 +67,8 @@ class Bundle:
         """Extract every member below `folder`; what is there and whole is left alone.
 
         Raises:
-            ArtifactError: A member is damaged, or is not what its name says.
+            ArtifactError: A member is damaged, or is not what its name says; a graph is none that
+                a build writes.
             OSError: The disk is full, or the folder can't be written.
         """
         with _open(self.path) as archive:
@@ -73,7 +77,7 @@ class Bundle:
                 if not _is_whole(target, member):
                     _extract(archive, member, target, self.path)
         for graph in self.manifest.graphs:
-            check_self_contained(folder / graph.file)
+            check_graph_file(folder / graph.file, self.manifest.model.num_classes)
         return Unpacked(folder, self.manifest, self.digest, Report.read(folder / REPORT))
 
 
@@ -174,12 +178,13 @@ def open_bundle(path: Path) -> Bundle:
 
 def _open(path: Path) -> zipfile.ZipFile:
     try:
+        require_regular(path)
         return zipfile.ZipFile(path)
     except OSError as error:
         raise ArtifactError(
             f"{path}: {error.strerror}; `edge-convnext bundle` writes one"
         ) from error
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except _NO_ZIP as error:
         raise ArtifactError(
             f"{path}: not a whole bundle ({error}); copy or bundle it again"
         ) from error
@@ -237,7 +242,7 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
                 if left < 0:
                     break
                 yield block
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _NO_ZIP as error:
         raise ArtifactError(
             f"{path}: {info.filename!r} is damaged ({error}); copy or bundle it again"
         ) from error
@@ -265,9 +270,11 @@ def _load_pixels(path: Path, count: int, manifest: Manifest) -> NDArray[np.uint8
     side = manifest.preprocess.image_size
     shape = (count, side, side, 3) if manifest.model.in_channels == 3 else (count, side, side)
     try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ArtifactError(f"{path}: not an array ({error}); bundle again") from error
+        pixels = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # of bytes that are no array, numpy raises nearly anything
+        raise ArtifactError(
+            f"{path}: not an array ({' '.join(str(error).split())[:200]}); bundle again"
+        ) from error
     if pixels.dtype != np.uint8 or pixels.shape != shape:
         raise ArtifactError(
             f"{path}: {pixels.dtype}{list(pixels.shape)} is not uint8{list(shape)}; bundle again"

@@ -35,7 +35,7 @@ from edge_convnext.bundle.manifest import (
     Member,
     PreprocessEntry,
 )
-from edge_convnext.data import iter_pixels
+from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import atomic_path
 from edge_convnext.progress import Track, untracked
@@ -163,7 +163,9 @@ def _once_each(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
 def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
     """Image files under neutral names: where they lay at the desk is nobody's business."""
     for index, sample in enumerate(samples):
-        name = f"{IMAGES}/{index:06d}{sample.path.suffix.lower()}"
+        suffix = sample.path.suffix.lower()
+        # A CSV may list images of any name; what they are is told by their content.
+        name = f"{IMAGES}/{index:06d}{suffix if suffix in IMAGE_SUFFIXES else '.png'}"
         writer.add_file(name, sample.path, sample.sha256)
 
 

@@ -118,12 +118,14 @@ def measure_build(
     bundle = folder / f"{folder.resolve().name}.ecb"
     with progress(silent) as track:
         write_bundle(folder, bundle, track=track)
-    results = bench_on_hosts(
-        bundle, hosts, folder / "boards", settings, lambda text: note(text, silent)
-    )
+
+    def tell(text: str) -> None:
+        note(text, silent)
+
+    results = bench_on_hosts(bundle, hosts, folder / "boards", settings, tell)
     done = [one.folder for one in results if one.report is not None]
     errors = [one.error for one in results if one.error is not None]
-    return (merge_boards(folder, done) if done else report), errors
+    return (merge_boards(folder, done, tell) if done else report), errors
 
 
 def _print(results: Sequence[HostResult]) -> None:
