@@ -194,7 +194,7 @@ def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Pa
     kernels = parse_kernels("\n".join(messages.lines))
     if not kernels:
         raise EngineBuildError(
-            f"{api.version} builds but its log lists no kernels, so INT8 can't be checked; "
+            f"{api.label} builds but its log lists no kernels, so INT8 can't be checked; "
             "install a version this project is tested with: pip install 'edge-convnext[rtx]'"
         )
     return _Built(

@@ -1,7 +1,8 @@
 """GPU plans: the graph form and the placement for TensorRT, by precision and batch size, as data.
 
 The shipped ones are in `recipes/gpu/plans.yaml` with their source. A recipe's `engine.plans` come
-first, and what it states for every runtime (`export.form`, `quantize.placement`) before those.
+first, but for TensorRT 8.6, and what it states for every runtime (`export.form`,
+`quantize.placement`) before those.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from edge_convnext.board.readings import NoReadings, PowerFigures
 from edge_convnext.bundle import open_bundle
 from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check_name
 from edge_convnext.bundle.write import write_bundle
-from edge_convnext.errors import ArtifactError, DataError, EngineBuildError
+from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.manifest import verify_build
 from edge_convnext.report import Report
@@ -385,8 +385,8 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
     meter, read_state = power.PowerMeter, state.read_state
     monkeypatch.setattr(readings, "find_board", lambda: find_board(tree))
     monkeypatch.setattr(readings, "_IDLE_S", 0.01)
-    monkeypatch.setattr(power, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
-    monkeypatch.setattr(state, "read_state", lambda: read_state(tree))
+    monkeypatch.setattr(readings, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
+    monkeypatch.setattr(readings, "read_state", lambda: read_state(tree))
     settings = replace(ORT, energy_seconds=0.05)
     report = bench_bundle(root / "tiny.ecb", tmp_path / "out", settings)
     assert report.board.state_before["temperatures_c"]
@@ -609,3 +609,9 @@ def test_the_command_line_says_what_is_wrong_in_one_line(root, tmp_path):
         assert result.returncode == 3, result.stderr
         assert result.stderr.startswith("error: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_clocks_that_can_not_be_locked_are_no_locked_clocks(root, tmp_path):
+    settings = replace(ORT, lock_clocks=True)
+    with pytest.raises(BoardError, match="not a Jetson; leave out --lock-clocks"):
+        bench_bundle(root / "tiny.ecb", tmp_path / "out", settings, readings=NoReadings())

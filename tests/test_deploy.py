@@ -392,6 +392,12 @@ def test_the_cpp_program_classifies_with_stand_ins(build, tmp_path, photograph):
         [float(row[0]) for row in rows], [row[0] for row in wanted], atol=2e-3
     )
 
+    compile_program(tmp_path / "out", [headers], "-DHALVES", "-o", f"{program}16")
+    command = [f"{program}16", str(tmp_path / "out/model.engine"), str(image)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    rounded = [float(line.split()[0]) for line in answer.stdout.splitlines()]
+    np.testing.assert_allclose(rounded, [row[0] for row in wanted], atol=2e-3, rtol=2e-3)
+
     assert classify(tmp_path / "absent", image).stderr.startswith("can't read")
     (tmp_path / "empty").touch()
     assert "not for this machine" in classify(tmp_path / "empty", image).stderr
@@ -399,6 +405,43 @@ def test_the_cpp_program_classifies_with_stand_ins(build, tmp_path, photograph):
     assert "of the model's size" in classify(tmp_path / "out/model.engine", image).stderr
     image.write_bytes(b"P6\n4 4\n255\nshort")
     assert "ends too early" in classify(tmp_path / "out/model.engine", image).stderr
+
+
+@needs_compiler
+def test_the_cpp_program_rounds_to_halves_as_numpy_does(build, tmp_path):
+    write_deployment(build, "cpp", tmp_path / "out")
+    headers = tmp_path / "headers"
+    headers.mkdir()
+    (headers / "NvInfer.h").write_text(NV_INFER_H)
+    (headers / "cuda_runtime_api.h").write_text(CUDA_RUNTIME_API_H)
+    program = tmp_path / "out/round.cpp"
+    program.write_text(
+        "#define main classify\n"
+        '#include "classify.cpp"\n'
+        "#undef main\n"
+        "int main() {\n"
+        "    for (float x; std::fread(&x, sizeof x, 1, stdin);)\n"
+        '        std::printf("%d %.9g\\n", toHalf(x), fromHalf(toHalf(x)));\n'
+        "}\n"
+    )
+    command = ["g++", "-std=c++14", "-isystem", str(headers), "-o", str(tmp_path / "round")]
+    subprocess.run([*command, str(program)], check=True)
+    rng = np.random.default_rng(0)
+    values = np.concatenate(
+        [
+            np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32),
+            rng.normal(0, 2, 20_000),
+            rng.normal(0, 1e-5, 2_000),  # subnormal
+            [0.0, -0.0, 2049.0, 2051.0],  # ties go to even
+        ]
+    ).astype(np.float32)
+    answer = subprocess.run(
+        [str(tmp_path / "round")], input=values.tobytes(), capture_output=True, check=True
+    )
+    rows = np.array(answer.stdout.split(), np.float64).reshape(-1, 2)
+    halves = values.astype(np.float16)
+    np.testing.assert_array_equal(rows[:, 0], halves.view(np.uint16))
+    np.testing.assert_array_equal(rows[:, 1].astype(np.float32), halves.astype(np.float32))
 
 
 def tensorrt_includes():

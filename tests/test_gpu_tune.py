@@ -196,6 +196,7 @@ def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatc
     assert sorted(row["rank"] for row in found["candidates"]) == [1, 1, 2]
     tuned = yaml.safe_load((out / "tuned.yaml").read_text())
     assert tuned["engine"]["plans"] == found["plans"]
+    assert tuned["engine"]["batches"] == [1]  # what was searched is what is built
     assert re.fullmatch("blocks|last_blocks", found["plans"]["int8"]["1"]["placement"])
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout)["plans"] == found["plans"]

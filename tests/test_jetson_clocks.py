@@ -65,7 +65,8 @@ def send_and_wait(number):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_them_too(tmp_path, number):
-    tool, before = Tool(), signal.getsignal(number)
+    tool, before = Tool(), signal.SIG_DFL
+    outer = signal.signal(number, before)  # nohup ignores SIGHUP
     with (
         pytest.raises(SystemExit) as left,
         locked_clocks(tool, store=tmp_path / "clocks.conf", is_root=True),
@@ -74,6 +75,17 @@ def test_a_signal_restores_them_too(tmp_path, number):
     assert left.value.code == 128 + number
     assert tool.calls[-1] == "--restore"
     assert signal.getsignal(number) is before
+    signal.signal(number, outer)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
+def test_a_signal_that_someone_sees_to_is_left_to_them(tmp_path, handler):
+    outer = signal.signal(signal.SIGHUP, handler)
+    try:
+        with locked_clocks(Tool(), store=tmp_path / "clocks.conf", is_root=True):
+            assert signal.getsignal(signal.SIGHUP) is handler
+    finally:
+        signal.signal(signal.SIGHUP, outer)
 
 
 def test_a_real_process_restores_before_it_dies(tmp_path):
@@ -101,6 +113,39 @@ def test_a_real_process_restores_before_it_dies(tmp_path):
         assert child.stdout.readline() == "locked\n"
         child.terminate()
         assert child.wait(timeout=30) == 143
+    assert (tmp_path / "calls").read_text().split() == ["--store", "lock", "--restore"]
+
+
+def test_a_command_stuck_in_native_code_restores_before_it_leaves(tmp_path):
+    code = f"""
+        import hashlib
+        from pathlib import Path
+        from edge_convnext.cli import stopping
+        from edge_convnext.jetson.clocks import locked_clocks
+        from edge_convnext.jetson.tools import ToolAnswer
+
+        def run(command):
+            with Path({str(tmp_path / "calls")!r}).open("a") as file:
+                print(*command[1:2] or ["lock"], file=file)
+            if "--store" in command:
+                Path(command[2]).touch()
+            return ToolAnswer(0, "")
+
+        stopping.install()
+        with locked_clocks(run, store=Path({str(tmp_path / "clocks.conf")!r}), is_root=True):
+            print("locked", flush=True)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)  # minutes without Python in between
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with child:
+        assert child.stdout.readline() == "locked\n"
+        time.sleep(0.5)  # until it is in there
+        child.terminate()
+        assert child.wait(timeout=30) == 143
+        assert child.stderr.read().split(";")[0].strip() == "terminated"
     assert (tmp_path / "calls").read_text().split() == ["--store", "lock", "--restore"]
 
 

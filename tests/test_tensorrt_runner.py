@@ -10,6 +10,7 @@ from edge_convnext.rerun import usual_batches
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
 from edge_convnext.tensorrt import runner as module
 from edge_convnext.tensorrt.runner import EngineRunner
+from edge_convnext.tensorrt.sidecar import sidecar_path
 
 IMAGES = np.random.default_rng(1).standard_normal((9, 3, SIZE, SIZE)).astype(np.float32)
 
@@ -144,6 +145,29 @@ def test_a_missing_or_damaged_sidecar_is_said(load, tmp_path):
     (tmp_path / "alone.engine.json").write_text('{"schema": "edge-convnext/engine/2"}')
     with pytest.raises(ArtifactError, match="of an older version"):
         load_runtime("tensorrt", path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"runtime": "antigravity"},
+        {"precision": "int3"},
+        {"batch": "4"},
+        {"model": [1]},
+        {"batch": None, "profile": {"max": []}},
+    ],
+)
+def test_a_sidecar_with_values_that_no_builder_writes_is_refused(tmp_path, changes):
+    path = write_engine(tmp_path / "m.engine", **changes)
+    with pytest.raises(ArtifactError, match="damaged, or of an older version"):
+        load_model(path)
+
+
+def test_a_sidecar_nested_without_end_is_refused(tmp_path):
+    path = write_engine(tmp_path / "m.engine")
+    sidecar_path(path).write_text("[" * 100_000)
+    with pytest.raises(ArtifactError, match="damaged"):
+        load_model(path)
 
 
 def test_a_model_from_an_engine_has_its_classes_and_preprocessing(load):

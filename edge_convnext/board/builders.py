@@ -7,14 +7,15 @@ capability, without touching it.
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from edge_convnext.artifacts import OnnxModel
+from edge_convnext.artifacts import GpuRuntimeName, OnnxModel
 from edge_convnext.engine import build_rtx_engine
 from edge_convnext.errors import EdgeConvNextError
 from edge_convnext.recipe import EngineConfig
+from edge_convnext.tensorrt import TensorRtConfig, build_engine
+from edge_convnext.tensorrt.api import is_installed, open_api
+from edge_convnext.tensorrt.cuda import open_cuda, why_no_cuda
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,27 +26,25 @@ if TYPE_CHECKING:
 
 __all__ = ["find_builders"]
 
-_PACKAGE = "edge_convnext.tensorrt"
-
 
 def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
     """The builders that work here, and why there is none."""
-    cuda = import_module(f"{_PACKAGE}.cuda")
-    installed = [name for name in ("tensorrt", "tensorrt_rtx") if find_spec(name) is not None]
+    names: tuple[GpuRuntimeName, ...] = get_args(GpuRuntimeName)
+    installed = [name for name in names if is_installed(name)]
     if not installed:
         return (), "no TensorRT is installed here"
-    if reason := cuda.why_no_cuda():
-        return (), str(reason)
+    if reason := why_no_cuda():
+        return (), reason
     found: list[EngineBuilder] = []
     reasons = []
     for name in installed:
         try:
-            api = import_module(f"{_PACKAGE}.api").open_api(name)
+            api = open_api(name)
         except EdgeConvNextError as error:  # too old, or its libraries don't load
             reasons.append(str(error))
             continue
         kind = _Classic if name == "tensorrt" else _Rtx
-        found.append(kind(api.version, cuda.open_cuda().facts()))
+        found.append(kind(api.version, open_cuda().facts()))
     return tuple(found), "; ".join(reasons) or None
 
 
@@ -71,9 +70,8 @@ class _Classic(_OfGpu):
         precision: Precision,
         timing_cache: Path,
     ) -> None:
-        tensorrt = import_module(_PACKAGE)
-        config = tensorrt.TensorRtConfig(timing_cache=timing_cache)
-        tensorrt.build_engine(source, output, config, precision)
+        config = TensorRtConfig(timing_cache=timing_cache)
+        build_engine(source, output, config, precision)
 
 
 class _Rtx(_OfGpu):

@@ -6,14 +6,15 @@ stands in the figures' place.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Protocol
 
+from edge_convnext.errors import BoardError
+from edge_convnext.jetson.clocks import locked_clocks
+from edge_convnext.jetson.power import PowerMeter
+from edge_convnext.jetson.state import BoardState, compare_states, read_state
 from edge_convnext.targets.board import Board, find_board
 
 __all__ = ["NoReadings", "PowerFigures", "Readings", "find_readings"]
@@ -92,8 +93,12 @@ class NoReadings:
         return None
 
     def locked_clocks(self) -> AbstractContextManager[object]:
-        """Do nothing: there is nothing to lock."""
-        return contextlib.nullcontext()
+        """Refuse: who asks for locked clocks wants them locked.
+
+        Raises:
+            BoardError: Always.
+        """
+        raise BoardError(f"clocks can't be locked here: {self.reason}; leave out --lock-clocks")
 
 
 def find_readings() -> Readings:
@@ -101,8 +106,6 @@ def find_readings() -> Readings:
     board = find_board()
     if board is None:
         return NoReadings()
-    if find_spec("edge_convnext.jetson") is None:
-        return NoReadings("this version reads no Jetson's mode, clocks or power")
     return _Jetson(board)
 
 
@@ -113,33 +116,29 @@ class _Jetson:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._states: list[Any] = []
+        self._states: list[BoardState] = []
 
     def state(self) -> dict[str, Any] | None:
-        self._states.append(import_module("edge_convnext.jetson.state").read_state())
+        self._states.append(read_state())
         text = json.dumps(asdict(self._states[-1]))
         plain: dict[str, Any] = json.loads(text)  # lists for tuples, as in a report
         return plain
 
     def differences(self) -> tuple[str, ...]:
-        compare = import_module("edge_convnext.jetson.state").compare_states
-        return tuple(compare(self._states[0], self._states[-1]))
+        return compare_states(self._states[0], self._states[-1])
 
     def meter(self) -> Meter | None:
-        meter = import_module("edge_convnext.jetson.power").PowerMeter(self._board)
+        meter = PowerMeter(self._board)
         return _JetsonMeter(meter) if meter.can_read else None
 
     def locked_clocks(self) -> AbstractContextManager[object]:
-        lock: AbstractContextManager[object] = import_module(
-            "edge_convnext.jetson.clocks"
-        ).locked_clocks()
-        return lock
+        return locked_clocks()
 
 
 class _JetsonMeter:
     """Takes the idle power before each stretch of work: it drifts with temperature."""
 
-    def __init__(self, meter: Any) -> None:
+    def __init__(self, meter: PowerMeter) -> None:
         self._meter = meter
 
     def start(self) -> None:
@@ -148,7 +147,7 @@ class _JetsonMeter:
 
     def stop(self) -> PowerFigures | None:
         reading = self._meter.stop()
-        if reading.mean_w is None:
+        if reading.mean_w is None or reading.source is None:
             return None
         scope = f"{reading.power_scope}{' (unverified)' if reading.unverified else ''}"
         return PowerFigures(reading.mean_w, reading.idle_w, reading.samples, scope, reading.source)

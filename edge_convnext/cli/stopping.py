@@ -62,6 +62,8 @@ def leave(number: int) -> NoReturn:
     _leaving.set()
     if isolate := sys.modules.get("edge_convnext.isolate"):  # else there are no children
         isolate.end_children()
+    if clocks := sys.modules.get("edge_convnext.jetson.clocks"):  # else nobody holds them
+        clocks.restore_now()
     word = _WORDS[signal.Signals(number)]
     sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")
     sys.stderr.flush()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.files import sha256_file
@@ -144,11 +145,11 @@ def _shipped(folder: Path) -> str:
 def _read_sidecar(engine: Path) -> dict[str, Any]:
     path = sidecar_path(engine)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text_bounded(path))
         if not isinstance(fields, dict):
             raise ValueError("not an object")
         return fields
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: can't be read ({error}); keep it with its engine") from error
 
 

@@ -144,6 +144,8 @@ def tune_gpu_to_files(
     fields = recipe.model_dump(mode="json", exclude_unset=True)
     fields |= {"name": "tuned", "targets": ["rtx"]}
     tuned = with_engine_plans(fields, engine_plans(result))
+    if recipe.engine.batches == "auto":  # build what was searched, not 1 and 8
+        tuned["engine"]["batches"] = sorted(set(batches))
     write_text_atomic(folder / "tuned.yaml", yaml.safe_dump(tuned, sort_keys=False))
     return report
 

@@ -97,7 +97,7 @@ def tune_gpu(
     if recipe.precision == "fp32":
         raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
     if not recipe.fold.enabled:
-        raise RecipeError("tune has forms of folded weights alone: leave out --no-fold")
+        raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
     if reason := why_no_rtx():
         raise MissingDependencyError(f"reading the plans of a GPU: {reason}")
     started = time.monotonic()

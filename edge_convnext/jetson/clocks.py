@@ -2,8 +2,9 @@
 
 `jetson_clocks --store FILE` keeps the settings, `jetson_clocks` raises them and
 `jetson_clocks --restore FILE` brings them back: also after an exception, Ctrl-C, SIGTERM and a
-lost terminal (SIGHUP). A process that is killed outright leaves FILE behind; the next lock restores
-it first. `--store` asks before it overwrites a file, so FILE is never there when it is called.
+lost terminal (SIGHUP), and by `restore_now` where a process leaves without unwinding. One that is
+killed outright leaves FILE behind; the next lock restores it first. `--store` asks before it
+overwrites a file, so FILE is never there when it is called.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from types import FrameType
 from edge_convnext.errors import BoardError
 from edge_convnext.jetson.tools import Run, run_tool
 
-__all__ = ["locked_clocks"]
+__all__ = ["locked_clocks", "restore_now"]
 
 _STORE = Path("/run/edge-convnext-clocks.conf")  # gone after a restart, as are the clocks
 _BY_HAND = (
     "lock them yourself: sudo jetson_clocks --store clocks.conf && sudo jetson_clocks, "
     "and afterwards sudo jetson_clocks --restore clocks.conf"
 )
+_held: list[tuple[Run, Path]] = []  # what `restore_now` has to bring back
 
 
 @contextlib.contextmanager
@@ -49,10 +51,19 @@ def locked_clocks(
         if store.exists():
             _restore(run, store)
         _require(run, ["--store", str(store)])
+        _held.append((run, store))
         try:
             _require(run, [])
             yield
         finally:
+            _restore(run, store)
+            _held.clear()
+
+
+def restore_now() -> None:
+    """Bring the clocks back if they are held, for a process that must leave without unwinding."""
+    for run, store in list(_held):
+        with contextlib.suppress(BoardError):  # the next lock tries again
             _restore(run, store)
 
 
@@ -90,7 +101,11 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_end_the_block() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into an exit that passes through `finally`."""
+    """Turn SIGTERM and SIGHUP into an exit that passes through `finally`.
+
+    Signals that are ignored or handled already stay so: the command line makes an exception of
+    SIGTERM itself, and under `nohup` a lost terminal ends nothing.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -98,12 +113,15 @@ def _signals_end_the_block() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    caught = [number for number in ends if signal.getsignal(number) is signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

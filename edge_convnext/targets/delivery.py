@@ -22,7 +22,9 @@ __all__ = [
 DeliveryKind = Literal["rtx_ahead", "on_board", "onnx_only"]
 
 # The one place that says how far engines of JetPack's own TensorRT are.
-CLASSIC_TENSORRT = "`edge-convnext engine` builds on the machine that runs it; not yet run on a GPU"
+CLASSIC_TENSORRT = (
+    "`edge-convnext engine` builds on the machine that runs it; run on an H200, not yet on a Jetson"
+)
 
 _OLDEST_PYTHON = (3, 10)  # pyproject.toml's requires-python
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.errors import InferenceError, MissingDependencyError
 from edge_convnext.tensorrt.cuda import DeviceFacts, read_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -65,10 +66,8 @@ class PyCuda:
         return int(stream.handle)
 
     def allocate(self, size_bytes: int) -> Any:
-        try:
+        with self._one_line("memory"):
             return self._driver.mem_alloc(size_bytes)
-        except self._driver.Error as error:
-            raise _failed("memory", error) from error
 
     def address(self, memory: Any) -> int:
         return int(memory)
@@ -77,20 +76,21 @@ class PyCuda:
         memory.free()
 
     def pinned(self, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        array: NDArray[Any] = self._driver.pagelocked_empty(tuple(shape), dtype)
+        with self._one_line("pinned memory"):
+            array: NDArray[Any] = self._driver.pagelocked_empty(tuple(shape), dtype)
         return array
 
     def upload(self, memory: Any, array: NDArray[Any], stream: Any) -> None:
-        self._driver.memcpy_htod_async(memory, array, stream)
+        with self._one_line("copy"):
+            self._driver.memcpy_htod_async(memory, array, stream)
 
     def download(self, array: NDArray[Any], memory: Any, stream: Any) -> None:
-        self._driver.memcpy_dtoh_async(array, memory, stream)
+        with self._one_line("copy"):
+            self._driver.memcpy_dtoh_async(array, memory, stream)
 
     def synchronize(self, stream: Any) -> None:
-        try:
+        with self._one_line("kernel"):
             stream.synchronize()
-        except self._driver.Error as error:
-            raise _failed("kernel", error) from error
 
     def create_event(self) -> Any:
         return self._driver.Event()
@@ -99,25 +99,32 @@ class PyCuda:
         event.record(stream)
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
-        return float(start.time_till(end))
+        with self._one_line("clock"):
+            return float(start.time_till(end))
 
     def begin_capture(self, stream: Any) -> None:
         if not hasattr(stream, "begin_capture"):
             raise InferenceError(f"{self.label} can't record CUDA graphs; cuda-python can")
-        stream.begin_capture()
+        with self._one_line("CUDA graph"):
+            stream.begin_capture()
 
     def end_capture(self, stream: Any) -> Any:
-        try:
+        with self._one_line("CUDA graph"):
             return stream.end_capture().instantiate()
-        except self._driver.Error as error:
-            raise _failed("CUDA graph", error) from error
 
     def launch(self, graph: Any, stream: Any) -> None:
-        graph.launch(stream)
+        with self._one_line("CUDA graph"):
+            graph.launch(stream)
+
+    @contextmanager
+    def _one_line(self, what: str) -> Iterator[None]:
+        """Errors of earlier launches come up in any later call."""
+        try:
+            yield
+        except self._driver.Error as error:
+            raise InferenceError(
+                f"the GPU's {what} failed ({' '.join(str(error).split())})"
+            ) from error
 
     def _leave(self) -> None:
         self._context.pop()
-
-
-def _failed(what: str, error: Exception) -> InferenceError:
-    return InferenceError(f"the GPU's {what} failed ({' '.join(str(error).split())})")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, get_args
 
 from edge_convnext.artifacts import (
     METADATA_KEY,
@@ -20,6 +20,7 @@ from edge_convnext.artifacts import (
     PlacementName,
     Precision,
 )
+from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
 from edge_convnext.tensorrt.api import Api, version_tuple
@@ -80,14 +81,23 @@ def sidecar_path(engine: Path) -> Path:
 
 
 def graph_metadata(path: Path) -> dict[str, Any] | None:
-    """Weights, licence, classes and preprocessing, which an engine has no place for."""
+    """Weights, licence, classes and preprocessing, which an engine has no place for.
+
+    Raises:
+        ArtifactError: The metadata is no JSON.
+    """
     import onnx
 
     proto = onnx.load(str(path), load_external_data=False)
     found = {entry.key: entry.value for entry in proto.metadata_props}
     if METADATA_KEY not in found:
         return None
-    fields: dict[str, Any] = json.loads(found[METADATA_KEY])
+    try:
+        fields: dict[str, Any] = json.loads(found[METADATA_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: its edge-convnext metadata is no JSON; export it again"
+        ) from error
     return fields
 
 
@@ -101,11 +111,12 @@ def read_facts(engine: Path) -> EngineFacts:
         raise ArtifactError(f"{engine}: no such engine; build it with `edge-convnext engine`")
     path = sidecar_path(engine)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text_bounded(path))
         flags = fields["flags"]
+        _check_values(fields)
         return EngineFacts(
             path=engine,
-            runtime=cast("GpuRuntimeName", fields["runtime"]),
+            runtime=fields["runtime"],
             version=str(fields["tensorrt"]),
             precision=fields["precision"],
             form=fields["form"],
@@ -124,11 +135,22 @@ def read_facts(engine: Path) -> EngineFacts:
             f"{path}: {error.strerror}; an engine runs on the NVIDIA GPU it was built for, and "
             "which that is stands in the JSON file beside it: keep the two together"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: damaged, or of an older version ({type(error).__name__}: {error}); build "
             "the engine again"
         ) from error
+
+
+def _check_values(fields: Mapping[str, Any]) -> None:
+    """Sidecars come from anyone, and `runtime` is the name of a module that gets imported."""
+    allowed = {"runtime": get_args(GpuRuntimeName), "precision": get_args(Precision)}
+    for key, words in allowed.items():
+        if fields[key] not in words:
+            raise ValueError(f"{key} is none of {', '.join(words)}")
+    for key, kind in (("batch", int), ("model", dict)):
+        if fields[key] is not None and not isinstance(fields[key], kind):
+            raise ValueError(f"{key} is no {kind.__name__}")
 
 
 def require_runs_here(facts: EngineFacts, api: Api, device: DeviceFacts) -> None:

@@ -10,9 +10,11 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -62,8 +64,33 @@ std::vector<std::uint8_t> readPixels(char const* path) {
     return pixels;
 }
 
+// float16: 1 bit of sign, 5 of exponent, 10 of mantissa. Normalised pixels are within its range.
+std::uint16_t toHalf(float value) {
+    std::uint16_t const sign = std::signbit(value) ? 0x8000 : 0;
+    int exponent = -13;  // of the smallest numbers, which share it
+    if (value != 0) std::frexp(value, &exponent);
+    exponent = std::max(exponent, -13);
+    auto const steps = int(std::nearbyint(std::ldexp(std::fabs(value), 11 - exponent)));
+    return std::uint16_t(sign + ((exponent + 13) << 10) + steps);
+}
+
+float fromHalf(std::uint16_t bits) {
+    int const exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    float const size = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                       : exponent     ? std::ldexp(1024.0F + mantissa, exponent - 25)
+                                      : std::ldexp(float(mantissa), -24);
+    return bits & 0x8000 ? -size : size;
+}
+
+template <typename T>
+std::vector<std::uint8_t> toBytes(std::vector<T> const& values) {
+    auto const* bytes = reinterpret_cast<std::uint8_t const*>(values.data());
+    return {bytes, bytes + values.size() * sizeof(T)};
+}
+
 // Bytes of the network's input: normalised floats [C, H, W], or pixels in the model's own order.
-std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels, bool asPixels) {
+std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels,
+                                  nvinfer1::DataType kind) {
     std::size_t const area = std::size_t(model::kImageSize) * model::kImageSize;
     std::vector<float> values(pixels.size());
     std::vector<std::uint8_t> planes(pixels.size());
@@ -74,9 +101,15 @@ std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels, bool 
             values[c * area + i] = (pixel / 255.0F - model::kMean[c]) / model::kStd[c];
         }
     }
-    if (asPixels) return model::kInterleaved ? pixels : planes;
-    auto const* bytes = reinterpret_cast<std::uint8_t const*>(values.data());
-    return {bytes, bytes + values.size() * sizeof(float)};
+    if (kind == nvinfer1::DataType::kUINT8) return model::kInterleaved ? pixels : planes;
+    if (kind == nvinfer1::DataType::kFLOAT) return toBytes(values);
+    std::vector<std::uint16_t> halves(values.size());
+    std::transform(values.begin(), values.end(), halves.begin(), toHalf);
+    return toBytes(halves);
+}
+
+bool isFloat(nvinfer1::DataType kind) {
+    return kind == nvinfer1::DataType::kFLOAT || kind == nvinfer1::DataType::kHALF;
 }
 
 }  // namespace
@@ -100,11 +133,11 @@ int main(int argc, char** argv) {
     }
     if (!source || !result) fail("the engine has no input or no output");
     auto const kind = engine->getTensorDataType(source);
-    bool const asPixels = kind == nvinfer1::DataType::kUINT8;
-    if ((!asPixels && kind != nvinfer1::DataType::kFLOAT) ||
-        engine->getTensorDataType(result) != nvinfer1::DataType::kFLOAT) {
-        fail("this program takes float32 or uint8 images and float32 logits");
+    auto const resultKind = engine->getTensorDataType(result);
+    if ((kind != nvinfer1::DataType::kUINT8 && !isFloat(kind)) || !isFloat(resultKind)) {
+        fail("this program takes images as floats, halves or bytes, and logits as floats or halves");
     }
+    bool const halfResult = resultKind == nvinfer1::DataType::kHALF;
     std::unique_ptr<nvinfer1::IExecutionContext> context(engine->createExecutionContext());
     if (!context) fail("no room to run the engine");
 
@@ -113,15 +146,16 @@ int main(int argc, char** argv) {
     if (shape.d[0] < 0) shape.d[0] = 1;  // any batch
     if (!context->setInputShape(source, shape)) fail("the engine can't run one image");
     auto const batch = std::size_t(shape.d[0]);
-    auto const image = prepare(readPixels(argv[2]), asPixels);
+    auto const image = prepare(readPixels(argv[2]), kind);
     std::vector<float> logits(batch * model::kClasses);
+    std::vector<std::uint8_t> made(logits.size() * (halfResult ? 2 : 4));
 
     void* input = nullptr;
     void* output = nullptr;
     cudaStream_t stream = nullptr;
     check(cudaStreamCreate(&stream));
     check(cudaMalloc(&input, batch * image.size()));
-    check(cudaMalloc(&output, logits.size() * sizeof(float)));
+    check(cudaMalloc(&output, made.size()));
     for (std::size_t i = 0; i < batch; ++i) {  // a fixed batch: the same image in every place
         check(cudaMemcpyAsync(static_cast<std::uint8_t*>(input) + i * image.size(), image.data(),
                               image.size(), cudaMemcpyHostToDevice, stream));
@@ -130,9 +164,14 @@ int main(int argc, char** argv) {
         !context->setTensorAddress(result, output) || !context->enqueueV3(stream)) {
         fail("TensorRT failed");
     }
-    check(cudaMemcpyAsync(logits.data(), output, logits.size() * sizeof(float),
-                          cudaMemcpyDeviceToHost, stream));
+    check(cudaMemcpyAsync(made.data(), output, made.size(), cudaMemcpyDeviceToHost, stream));
     check(cudaStreamSynchronize(stream));
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        std::uint16_t half = 0;
+        if (halfResult) std::memcpy(&half, &made[2 * i], 2);
+        else std::memcpy(&logits[i], &made[4 * i], 4);
+        if (halfResult) logits[i] = fromHalf(half);
+    }
 
     std::vector<std::size_t> order(model::kClasses);
     std::iota(order.begin(), order.end(), std::size_t(0));
