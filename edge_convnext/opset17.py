@@ -130,9 +130,12 @@ def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> li
     if scale.size > 1:
         shape[axis] = scale.size
     # Half a step is far more than the rounding of this product and of its quotient.
+    zero = wiring.value(node.input[2]) if len(node.input) > 2 else None
+    if zero is not None and zero.any():
+        raise ExportError(f"{node.name} has a zero point, and TensorRT knows symmetric INT8 alone")
     floats = integers.astype(np.float32) * scale.reshape(shape if integers.ndim else ())
-    constant = f"{node.input[0]}/float"
-    quantized = f"{node.input[0]}/Quantize"
+    # Two may read one constant, so these are named after the reader.
+    constant, quantized = f"{node.output[0]}/float", f"{node.output[0]}/Quantize"
     proto.graph.initializer.append(numpy_helper.from_array(floats, constant))
     quantize = helper.make_node(
         "QuantizeLinear", [constant, *node.input[1:]], [quantized], name=quantized

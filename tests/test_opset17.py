@@ -196,10 +196,15 @@ def test_weights_are_stored_as_floats_and_quantized_to_the_same_integers(exports
             if node.op_type == "DequantizeLinear":
                 assert node.input[0] not in constants
         before = onnx.load(exports[key].path)
-        stored = {
+        integer = {
             tensor.name: numpy_helper.to_array(tensor)
             for tensor in before.graph.initializer
-            if tensor.data_type == TensorProto.INT8 and "zero_point" not in tensor.name
+            if tensor.data_type == TensorProto.INT8
+        }
+        stored = {
+            node.output[0]: integer[node.input[0]]
+            for node in before.graph.node
+            if node.op_type == "DequantizeLinear" and node.input[0] in integer
         }
         quantizers = [
             n for n in proto.graph.node if n.input[0] in constants and "Quantize" in n.op_type
