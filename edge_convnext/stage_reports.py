@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["report_stages", "why_not_timed"]
 
 _CLASSIC_TENSORRT = (
-    "classic TensorRT builds where the engine will run: `edge-convnext bundle` packs the graphs, "
+    "classic TensorRT builds where the engine will run, from the graphs in gpu/: "
+    "`edge-convnext bundle` packs them, "
     "and `bench` builds and measures their engines there"
 )
 _BY_WEIGHT = ("done", "cached", "failed", "not_run")

@@ -54,7 +54,8 @@ def test_the_module_computes_what_the_graphs_do(models):
         module = GraphModule(onnx.load(model.path), onnx.load(reference.path))
         with torch.no_grad():
             found = module(torch.from_numpy(IMAGES)).numpy()
-        assert compare_logits(infer(model.path), found).sqnr_db > least_db
+        parity = compare_logits(infer(model.path), found)
+        assert parity.max_abs_err == 0.0 or parity.sqnr_db > least_db
 
 
 @pytest.mark.parametrize(
