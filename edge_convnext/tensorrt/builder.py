@@ -180,7 +180,8 @@ def _build(
     network = builder.create_network(_network_flags(api))
     parse_graph(api, network, messages, onnx)
     settings = builder.create_builder_config()
-    notes = _configure(api, settings, config)
+    _configure(api, settings, config)
+    notes: list[str | None] = []
     _choose_types(api, settings, network, precision, reductions if config.wide_reductions else ())
     input_tensor = network.get_input(0)
     profile = set_profile(builder, settings, input_tensor, config.opt_batch, config.max_batch)
@@ -218,7 +219,7 @@ def _network_flags(api: Api) -> int:
     return flags
 
 
-def _configure(api: Api, settings: Any, config: TensorRtConfig) -> list[str | None]:
+def _configure(api: Api, settings: Any, config: TensorRtConfig) -> None:
     trt = api.module
     settings.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if config.workspace_mib is not None:
@@ -238,7 +239,6 @@ def _configure(api: Api, settings: Any, config: TensorRtConfig) -> list[str | No
             raise EngineBuildError(f"tactic source {missing[0]}: choose of {', '.join(known)}")
         bits = sum(1 << int(known[name]) for name in dict.fromkeys(config.tactic_sources))
         settings.set_tactic_sources(bits)
-    return []
 
 
 def _choose_types(
