@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from edge_convnext.bounded import read_text_bounded
+from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file, write_text_atomic
 
@@ -72,17 +72,9 @@ def read_manifest(folder: Path) -> dict[str, str]:
         ArtifactError: No manifest, or not one that a build wrote; a name in it leaves the folder.
     """
     path = folder / MANIFEST
-    try:
-        fields: Any = json.loads(read_text_bounded(path))
-    except OSError as error:
-        raise ArtifactError(
-            f"{path}: {error.strerror}; pass a folder that `edge-convnext build` finished"
-        ) from error
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
-        raise ArtifactError(f"{path}: not JSON ({error}); build again") from error
-    schema = fields.get("schema") if isinstance(fields, dict) else None
-    if schema != _SCHEMA:
-        raise ArtifactError(f"{path}: schema is {schema!r}, this version reads '{_SCHEMA}'")
+    fields = read_document(
+        path, _SCHEMA, "pass a folder that `edge-convnext build` finished", "build again"
+    )
     try:
         found = {str(name): str(entry["sha256"]) for name, entry in fields["files"].items()}
     except (KeyError, TypeError, AttributeError) as error:

@@ -32,7 +32,7 @@ from edge_convnext.artifacts import (
     Precision,
     RuntimeName,
 )
-from edge_convnext.bounded import read_text_bounded
+from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file, write_text_atomic
 
@@ -602,17 +602,9 @@ class Report(_Part):
         Raises:
             ArtifactError: No such file, not JSON, of another schema, or not valid.
         """
-        try:
-            fields = json.loads(read_text_bounded(path))
-        except OSError as error:
-            raise ArtifactError(
-                f"{path}: {error.strerror}; `edge-convnext build` writes a report.json"
-            ) from error
-        except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
-            raise ArtifactError(f"{path}: not JSON ({error}); build again") from error
-        schema = fields.get("schema") if isinstance(fields, dict) else None
-        if schema != SCHEMA:
-            raise ArtifactError(f"{path}: schema is {schema!r}, this version reads '{SCHEMA}'")
+        fields = read_document(
+            path, SCHEMA, "`edge-convnext build` writes a report.json", "build again"
+        )
         try:
             return cls.model_validate(fields)
         except ValidationError as error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from edge_convnext.bounded import read_text_bounded
+from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import write_text_atomic
 from edge_convnext.gate.evidence import Evidence
@@ -68,15 +67,8 @@ def read_baseline(path: Path) -> Baseline:
         ArtifactError: No such file, or not one that `gate --save-baseline` wrote.
     """
     again = "write it anew with `edge-convnext gate REPORT --save-baseline FILE`"
-    try:
-        fields: Any = json.loads(read_text_bounded(path))
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}; {again}") from error
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
-        raise ArtifactError(f"{path}: not JSON ({error}); {again}") from error
-    schema = fields.pop("schema", None) if isinstance(fields, dict) else None
-    if schema != _SCHEMA:
-        raise ArtifactError(f"{path}: schema is {schema!r}, this version reads '{_SCHEMA}'")
+    fields = read_document(path, _SCHEMA, again, again)
+    del fields["schema"]
     try:
         from pydantic import TypeAdapter, ValidationError
 
