@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.baseline import Baseline
@@ -57,19 +57,13 @@ def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
     """Share of the images with FP32's top-1 class."""
     n = len(evidence.predictions)
     same = sum(one.candidate == one.fp32 for one in evidence.predictions)
-    interval = _as_pct(proportion_interval(same, n, _CONFIDENCE))
+
+    def interval_of(m: int) -> tuple[float, float]:
+        return _as_pct(proportion_interval(round(same * m / n), m, _CONFIDENCE))
+
+    interval = interval_of(n)
     decision = decide_above(interval, least_pct)
-    more = None
-    if decision == "inconclusive":
-        more = images_to_settle(
-            lambda m: (
-                decide_above(
-                    _as_pct(proportion_interval(round(same * m / n), m, _CONFIDENCE)), least_pct
-                )
-                != "inconclusive"
-            ),
-            n,
-        )
+    settling = _settling(decision, n, lambda m: decide_above(interval_of(m), least_pct))
     measured = 100.0 * same / n
     return Criterion(
         "agreement_pct",
@@ -78,7 +72,7 @@ def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
         interval,
         least_pct,
         f"{measured:.2f} % of {n:,} images have FP32's class (95 % interval {interval[0]:.2f} to "
-        f"{interval[1]:.2f}); at least {least_pct:g} % was asked for{_settling(decision, more)}.",
+        f"{interval[1]:.2f}); at least {least_pct:g} % was asked for{settling}.",
     )
 
 
@@ -122,24 +116,14 @@ def _drop_criterion(
 ) -> Criterion:
     n = len(pairs)
     lost, won = _count(pairs)
-    interval = _as_pct(paired_difference_interval(lost, won, n, _CONFIDENCE))
+
+    def interval_of(m: int) -> tuple[float, float]:
+        rates = round(lost * m / n), round(won * m / n)
+        return _as_pct(paired_difference_interval(*rates, m, _CONFIDENCE))
+
+    interval = interval_of(n)
     decision = decide_below(interval, budget_pp)
-    more = None
-    if decision == "inconclusive":
-        more = images_to_settle(
-            lambda m: (
-                decide_below(
-                    _as_pct(
-                        paired_difference_interval(
-                            round(lost * m / n), round(won * m / n), m, _CONFIDENCE
-                        )
-                    ),
-                    budget_pp,
-                )
-                != "inconclusive"
-            ),
-            n,
-        )
+    settling = _settling(decision, n, lambda m: decide_below(interval_of(m), budget_pp))
     drop = 100.0 * (lost - won) / n
     return Criterion(
         name,
@@ -149,13 +133,15 @@ def _drop_criterion(
         budget_pp,
         f"top-1 {what}: a drop of {drop:.2f} pp on {n:,} images (95 % interval {interval[0]:.2f} "
         f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {budget_pp:.2f} pp"
-        f"{_settling(decision, more)}.",
+        f"{settling}.",
     )
 
 
-def _settling(decision: str, images: int | None) -> str:
+def _settling(decision: Decision, n: int, decide: Callable[[int], Decision]) -> str:
+    """What to say of how many images would decide, where `n` of the same rates do not."""
     if decision != "inconclusive":
         return ""
+    images = images_to_settle(lambda m: decide(m) != "inconclusive", n)
     if images is None:
         return "; no number of images would settle it, the drop is the budget"
     return f"; about {images:,} images would settle it if the rates stay"
