@@ -371,9 +371,9 @@ class BenchmarkReport(_Part):
 
     rows: tuple[BenchmarkRow, ...]
     speedup_vs_raw_fp32: NonNegativeFloat | None = None
-    """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, batch 1."""
+    """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, smallest batch size."""
     speedup_vs_best_float: NonNegativeFloat | None = None
-    """Best float of all runtimes over the chosen model: ratio of medians, batch 1."""
+    """Best float of all runtimes over the chosen model: ratio of medians, smallest batch size."""
     speedup_vs_raw_fp32_ci95: Interval | None = None
     """95 % interval over rounds."""
     speedup_vs_best_float_ci95: Interval | None = None

@@ -23,10 +23,11 @@ from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
 from edge_convnext.benchmark import BenchmarkResult, Candidate
-from edge_convnext.board import BoardSettings, bench, bench_bundle
+from edge_convnext.board import BoardSettings, bench, bench_bundle, here
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
 from edge_convnext.board.entries import Entry
+from edge_convnext.board.here import builders_for, measure_here
 from edge_convnext.board.merge import merge_boards
 from edge_convnext.board.readings import NoReadings, PowerFigures
 from edge_convnext.bundle import open_bundle
@@ -35,7 +36,8 @@ from edge_convnext.bundle.write import write_bundle
 from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.manifest import verify_build
-from edge_convnext.report import Report
+from edge_convnext.publish import write_report
+from edge_convnext.report import Report, StageReport, VariantReport
 
 N = PER_CLASS * len(CLASSES)
 ORT = BoardSettings(runtimes=("onnxruntime",), rounds=6)
@@ -432,16 +434,19 @@ class Builder:
 @pytest.mark.parametrize(
     ("version", "runtime", "expected"),
     [
-        ("8.6.2", "tensorrt", ["gpu/fp32.b1.opset17.onnx", "gpu/int8.b1.opset17.onnx"]),
-        ("10.3.0", "tensorrt", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
-        ("11.4.0", "tensorrt", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
-        ("1.7.1", "tensorrt_rtx", ["gpu/fp16.b1.onnx", "gpu/int8.b1.onnx"]),
+        (
+            "8.6.2",
+            "tensorrt",
+            {"fp16": "gpu/fp32.b1.opset17.onnx", "int8": "gpu/int8.b1.opset17.onnx"},
+        ),
+        ("10.3.0", "tensorrt", {"fp16": "gpu/fp16.b1.onnx", "int8": "gpu/int8.b1.onnx"}),
+        ("11.4.0", "tensorrt", {"fp16": "gpu/fp16.b1.onnx", "int8": "gpu/int8.b1.onnx"}),
+        ("1.7.1", "tensorrt_rtx", {"fp16": "gpu/fp16.b1.onnx", "int8": "gpu/int8.b1.onnx"}),
     ],
 )
 def test_each_tensorrt_gets_the_graphs_it_reads(version, runtime, expected):
-    chosen = graphs_for(Builder(version, runtime), GPU)
-    assert [one.name for one, _ in chosen] == expected
-    assert [precision for _, precision in chosen] == ["fp16", "int8"]
+    chosen = {precision: one.name for one, precision in graphs_for(Builder(version, runtime), GPU)}
+    assert chosen == {"fp32": "gpu/fp32.b1.opset17.onnx", **expected}
 
 
 def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
@@ -452,20 +457,22 @@ def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
         graphs.append((one, path, sha256_file(path)))
     builder = Builder(fails="int8")
     built, failed = build_engines(builder, graphs, tmp_path / "engines")
-    assert [one.precision for one in built] == ["fp16"]
+    assert [one.precision for one in built] == ["fp16", "fp32"]
     assert [(one.graph.precision, one.reason) for one in failed] == [("int8", "no kernel")]
     builder.fails = None
     built, failed = build_engines(builder, graphs, tmp_path / "engines")
-    assert [(one.precision, one.reused) for one in built] == [("fp16", True), ("int8", False)]
+    assert {one.precision: one.reused for one in built} == {
+        "fp16": True, "int8": False, "fp32": True
+    }  # fmt: skip
     assert {cache for _, _, cache in builder.built} == {"tensorrt.timing"}  # shared
     newer = Builder("10.7.0")
     build_engines(newer, graphs, tmp_path / "engines")
-    assert len(newer.built) == 2  # another version's engines are not taken
+    assert len(newer.built) == 3  # another version's engines are not taken
 
 
-@pytest.mark.parametrize("fails", [None, "fp16"])
-def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails):
-    """With a builder that copies the graph, and ONNX Runtime in the GPU's place."""
+@pytest.fixture
+def ort_as_gpu(monkeypatch):
+    """ONNX Runtime runs what `Builder` copied."""
     from edge_convnext import benchmark
     from edge_convnext.board import measure
     from edge_convnext.runtimes import load_runtime
@@ -476,6 +483,11 @@ def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails)
     for module in (benchmark, measure):
         monkeypatch.setattr(module, "load_runtime", load)
     monkeypatch.setattr(benchmark, "_try_memory", lambda *_: None)
+
+
+@pytest.mark.parametrize("fails", [None, "fp16"])
+def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, ort_as_gpu, fails):
+    """With a builder that copies the graph, and ONNX Runtime in the GPU's place."""
     write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb")
     builder = Builder(fails=fails)
     report = bench_bundle(
@@ -488,14 +500,54 @@ def test_on_a_gpu_int8_has_to_beat_the_fp16_engine(tmp_path, monkeypatch, fails)
     assert ("gpu/int8.b1.onnx tensorrt", 1) in rows
     assert ("gpu/fp16.b2.onnx tensorrt", 1) not in rows  # of batch 2 alone
     engines = report.stage("engine").variants
-    assert {one.precision for one in engines} == ({"int8"} if fails else {"int8", "fp16"})
+    assert {one.precision for one in engines} == {"int8", "fp16"} - {fails}
     left_out = {one.artifact for one in report.board.left_out}
     assert ("gpu/fp16.b1.onnx tensorrt" in left_out) is bool(fails)
     if fails and "tensorrt" in report.benchmark.chosen:
         assert report.benchmark.speedup_vs_best_float is None
-        assert "No float engine" in " ".join(report.verdict.reasons)
+        assert "No FP16 engine" in " ".join(report.verdict.reasons)
     for file in report.outputs:
         assert sha256_file(tmp_path / "out" / file.path) == file.sha256
+
+
+def test_a_build_where_the_gpu_is_measured_on_the_spot(tmp_path, ort_as_gpu):
+    folder = build_tiny(tmp_path, gpu=True)
+    left = VariantReport(target="tensorrt", status="not_run", reason="builds where it will run")
+    stage = StageReport(name="engine", status="not_run", reason=left.reason, variants=(left,))
+    built = Report.read(folder / "report.json")
+    stages = tuple(stage if one.name == "engine" else one for one in built.stages)
+    write_report(built.model_copy(update={"stages": stages}), folder)
+    report = measure_here(Report.read(folder / "report.json"), [Builder()])
+    [run] = report.boards
+    ran = {row.artifact for row in run.benchmark.rows}
+    assert {"gpu/int8.b1.onnx tensorrt", "gpu/fp16.b1.onnx tensorrt"} <= ran
+    engine = report.stage("engine")
+    assert engine.reason == engine.variants[0].reason
+    assert engine.reason == f"classic TensorRT built and ran its engines on {run.board.name}"
+    assert Report.read(folder / "report.json") == report
+    assert {check.state for check in verify_build(folder)} == {"unchanged"}
+
+
+def test_where_no_gpu_is_nothing_is_measured_and_the_reason_is_told(monkeypatch):
+    monkeypatch.setattr(here, "find_builders", lambda: ((), "no TensorRT is installed here"))
+    assert builders_for(["cpu", "tensorrt"]) == ((), "no TensorRT is installed here")
+    assert builders_for(["cpu"]) == ((), None)  # nobody asked for a GPU
+    rtx = Builder(runtime="tensorrt_rtx")
+    monkeypatch.setattr(here, "find_builders", lambda: ((rtx,), None))
+    assert builders_for(["rtx"]) == ((rtx,), None)
+    assert builders_for(["tensorrt"]) == ((), "tensorrt can't run here")
+
+
+def test_one_batch_size_can_be_measured_alone_and_decides(tmp_path, ort_as_gpu):
+    write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb")
+    builder = Builder()
+    report = bench_bundle(
+        tmp_path / "gpu.ecb", tmp_path / "out", replace(ORT, batches=(2,)), builders=[builder]
+    )
+    assert [name for name, _, _ in builder.built] == ["gpu/fp16.b2.onnx"]  # no engine for nothing
+    assert {row.batch for row in report.benchmark.rows} == {2}
+    assert report.benchmark.speedup_vs_best_float is not None
+    assert "at batch 2" in report.verdict.reasons[0]
 
 
 def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():

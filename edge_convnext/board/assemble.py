@@ -106,7 +106,8 @@ def publish_board(
     missing = [choice.unmatched] if choice.unmatched else []
     if accuracy is None:
         missing.append("The bundle has no evaluation images.")
-    verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing))
+    batch = choice.batch
+    verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing), batch)
     for old in ("report.json", "report.md"):
         (out / old).unlink(missing_ok=True)
     files = _copy_winner(verdict, choice, out)
@@ -247,10 +248,10 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     )
     fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
-    timed_single = any(row.batch == 1 for row in rows)
-    if wanted and rival and timed_single and choice.unmatched is None:
-        ratio = speedup(measured.timings, wanted.name, rival.name, 1)
-        slow, fast = (measured.timings.row(one.name, 1) for one in (rival, wanted))
+    if wanted and rival and choice.unmatched is None:
+        batch = choice.batch
+        ratio = speedup(measured.timings, wanted.name, rival.name, batch)
+        slow, fast = (measured.timings.row(one.name, batch) for one in (rival, wanted))
         fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)

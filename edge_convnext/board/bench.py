@@ -121,7 +121,7 @@ def _measure(
     given = {name: value for name, value in stated.items() if value is not None}
     # The desk's number of threads means nothing on another machine.
     config = recipe.benchmark.model_copy(update={"threads": None, **given})
-    engines, left_out = _build(unpacked, builders, work / "engines", track)
+    engines, left_out = _build(unpacked, builders, work / "engines", settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
     entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))
     entries += [engine_entry(engine) for engine in engines]
@@ -177,12 +177,16 @@ def _measure(
 
 
 def _build(
-    unpacked: Unpacked, builders: Sequence[EngineBuilder] | None, folder: Path, track: Track
+    unpacked: Unpacked,
+    builders: Sequence[EngineBuilder] | None,
+    folder: Path,
+    batches: tuple[int, ...] | None,
+    track: Track,
 ) -> tuple[list[BuiltEngine], list[LeftOutReport]]:
     graphs = [
         (graph, unpacked.graph_path(graph), unpacked.manifest.member(graph.file).sha256)
         for graph in unpacked.manifest.graphs
-        if graph.kind != "cpu"
+        if graph.kind != "cpu" and (batches is None or graph.batch in (None, *batches))
     ]
     engines: list[BuiltEngine] = []
     left_out: list[LeftOutReport] = []
@@ -194,10 +198,7 @@ def _build(
     for builder in track(builders, "building engines", len(builders)) if builders else ():
         built, failed = build_engines(builder, graphs, folder)
         engines += built
-        left_out += [
-            LeftOutReport(artifact=f"{one.graph.name} {one.runtime}", reason=one.reason)
-            for one in failed
-        ]
+        left_out += [LeftOutReport(artifact=one.name, reason=one.reason) for one in failed]
     if not builders:
         why = reason or "no TensorRT builds engines here"
         left_out += [LeftOutReport(artifact=graph.name, reason=why) for graph, _, _ in graphs]

@@ -23,6 +23,7 @@ class Choice:
     wanted: Entry | None
     best_float: Entry | None
     unmatched: str | None  # why the two can't be compared
+    batch: int  # that latency was compared at
 
 
 def choose(
@@ -52,17 +53,28 @@ def choose(
     floats = [entry for entry in entries if _is_float(entry, precision)]
     best_float = fastest(floats)
     if precision == "fp32":
-        return Choice(best_float, best_float, None)
+        return Choice(best_float, best_float, None, batch)
     wanted = fastest([entry for entry in entries if entry.candidate.precision == precision])
     unmatched = None
-    on_gpu = wanted is not None and wanted.on_gpu
-    if on_gpu and not any(entry.on_gpu and entry.name in latency for entry in floats):
-        unmatched = f"No float engine of this GPU was timed, which {precision.upper()} has to beat."
-    return Choice(wanted, best_float, unmatched)
+    # On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing.
+    rival: Precision = "fp16" if precision == "int8" else "fp32"
+    if (
+        wanted is not None
+        and wanted.on_gpu
+        and not any(
+            entry.on_gpu and entry.candidate.precision == rival and entry.name in latency
+            for entry in floats
+        )
+    ):
+        unmatched = (
+            f"No {rival.upper()} engine of this GPU was timed, which {precision.upper()} has to "
+            "beat."
+        )
+    return Choice(wanted, best_float, unmatched, batch)
 
 
 def _is_float(entry: Entry, precision: Precision) -> bool:
-    """FP32, and for INT8 FP16 too: on a GPU that is the float anybody would ship."""
+    """FP32, and for INT8 FP16 too."""
     own = entry.candidate.precision
     return own == "fp32" or (own == "fp16" and precision == "int8")
 

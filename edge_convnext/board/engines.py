@@ -71,6 +71,11 @@ class BuiltEngine:
     seconds: float
     reused: bool
 
+    @property
+    def name(self) -> str:
+        """Unique within a bench."""
+        return _name(self.graph, self.runtime, self.precision)
+
 
 @dataclass(frozen=True)
 class EngineFailure:
@@ -78,7 +83,19 @@ class EngineFailure:
 
     graph: BundledGraph
     runtime: str
+    precision: Precision  # that the engine should have had
     reason: str
+
+    @property
+    def name(self) -> str:
+        """Unique within a bench."""
+        return _name(self.graph, self.runtime, self.precision)
+
+
+def _name(graph: BundledGraph, runtime: str, precision: Precision) -> str:
+    """The precision is the graph's own, or is named."""
+    own = precision == graph.precision
+    return f"{graph.name} {runtime}" if own else f"{graph.name} {runtime} {precision}"
 
 
 def graphs_for(
@@ -87,18 +104,20 @@ def graphs_for(
     """Graphs that a builder reads, and the precision of each engine.
 
     TensorRT for RTX and TensorRT 10 and later take the typed graphs. TensorRT 8.6 reads opset 17
-    and chooses half precision by a flag: its float graph becomes an FP16 engine, the rival that
-    INT8 has to beat.
+    and chooses half precision by a flag: its float graph becomes an FP16 engine too, the rival
+    that INT8 has to beat. Each of them builds the FP32 engine, the reference, from that graph.
     """
     major = int(builder.version.partition(".")[0])
     typed = builder.runtime == "tensorrt_rtx" or major >= _FIRST_TYPED
-    if typed:
-        return [(graph, graph.precision) for graph in graphs if graph.kind == "typed20"]
-    return [
-        (graph, "fp16" if graph.precision == "fp32" else graph.precision)
-        for graph in graphs
-        if graph.kind == "opset17"
-    ]
+    read: list[tuple[BundledGraph, Precision]] = []
+    for graph in graphs:
+        if graph.kind == "opset17" and graph.precision == "fp32":
+            read.append((graph, "fp32"))
+            if not typed:
+                read.append((graph, "fp16"))
+        elif graph.kind == ("typed20" if typed else "opset17"):
+            read.append((graph, graph.precision))
+    return read
 
 
 def build_engines(
@@ -129,7 +148,7 @@ def build_engines(
             try:
                 builder.build(graph, path, output, precision, timing_cache)
             except EdgeConvNextError as error:
-                failed.append(EngineFailure(graph, builder.runtime, str(error)))
+                failed.append(EngineFailure(graph, builder.runtime, precision, str(error)))
                 continue
         seconds = time.perf_counter() - started
         built.append(BuiltEngine(graph, output, precision, builder.runtime, key, seconds, reused))

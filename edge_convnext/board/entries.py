@@ -59,7 +59,7 @@ def engine_entry(engine: BuiltEngine) -> Entry:
     """An engine that was built here."""
     graph = engine.graph
     candidate = Candidate(
-        name=f"{graph.name} {engine.runtime}",
+        name=engine.name,
         path=engine.path,
         precision=engine.precision,
         form=graph.form,

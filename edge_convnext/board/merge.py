@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.errors import ArtifactError
-from edge_convnext.report import BoardRun, Report
+from edge_convnext.report import BoardRun, Report, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,10 +52,35 @@ def merge_boards(
                 f"that is merged ({known.created:%Y-%m-%d %H:%M}); left out"
             )
     boards = tuple(runs[fingerprint] for fingerprint in sorted(runs))
-    merged = build.model_copy(update={"boards": boards})
+    merged = build.model_copy(update={"boards": boards, "stages": _tell_engines(build, boards)})
     if merged != build:
         write_report(merged, build_dir)
     return merged
+
+
+def _tell_engines(build: Report, boards: Sequence[BoardRun]) -> tuple[StageReport, ...]:
+    """The stages; of engines that the desk left to the boards, it says which boards made them."""
+    names = [
+        run.board.name
+        for run in boards
+        if run.benchmark and any(row.runtime == "tensorrt" for row in run.benchmark.rows)
+    ]
+    if not names:
+        return build.stages
+    reason = f"classic TensorRT built and ran its engines on {', '.join(dict.fromkeys(names))}"
+
+    def tell(stage: StageReport) -> StageReport:
+        left = [one for one in stage.variants if one.target == "tensorrt" and one.reason]
+        if stage.name != "engine" or not left:
+            return stage
+        variants = tuple(
+            one.model_copy(update={"reason": reason}) if one in left else one
+            for one in stage.variants
+        )
+        text = (stage.reason or "").replace(str(left[0].reason), reason)
+        return stage.model_copy(update={"reason": text, "variants": variants})
+
+    return tuple(tell(stage) for stage in build.stages)
 
 
 def _read_run(path: Path, build: Report) -> BoardRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,12 @@ from edge_convnext.cli.hosts import (
     measure_build,
     remote_settings,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.artifacts import Precision
+    from edge_convnext.report import Report
 
 __all__ = ["build"]
 
@@ -275,6 +281,8 @@ def build(
         report = pipeline.build(chosen, out, require=require, track=track)
     if host:
         report, errors = measure_build(report, host, remote, silent)
+    elif chosen.targets != "auto":
+        report = _measure_here(report, chosen.targets, require, silent)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -287,8 +295,26 @@ def build(
         note(f"error: {error}")
     if errors:
         raise typer.Exit(3)
-    if not all(one.passed for one in (report.verdict, *(run.verdict for run in report.boards))):
+    verdicts = [run.verdict for run in report.boards]
+    if report.benchmark is not None or not verdicts:  # else only the boards timed anything
+        verdicts.append(report.verdict)
+    if not all(one.passed for one in verdicts):
         raise typer.Exit(1)
+
+
+def _measure_here(
+    report: Report, targets: Sequence[str], require: Precision | None, silent: bool
+) -> Report:
+    """Where this machine has the GPU, its engines are built, raced and evaluated at once."""
+    from edge_convnext.board.here import builders_for, measure_here
+
+    builders, reason = builders_for(targets)
+    if not builders:
+        if reason is not None:
+            note(f"no engine was measured here: {reason}", silent)
+        return report
+    with progress(silent) as track:
+        return measure_here(report, builders, require, track, lambda text: note(text, silent))
 
 
 def _batch(text: str | None) -> int | str | None:

@@ -1,0 +1,76 @@
+"""`build --target tensorrt` on a machine with the GPU: a finished build is measured on the spot.
+
+The same bundle, bench and merge as on any board, so that the figures mean the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.board.bench import BoardSettings, bench_bundle
+from edge_convnext.board.builders import find_builders
+from edge_convnext.board.merge import merge_boards
+from edge_convnext.bundle.write import write_bundle
+from edge_convnext.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_convnext.artifacts import Precision
+    from edge_convnext.board.engines import EngineBuilder
+    from edge_convnext.report import Report
+
+__all__ = ["builders_for", "measure_here"]
+
+_RUNTIMES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
+
+
+def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str | None]:
+    """What builds and runs engines of these targets on this machine's GPU, and why nothing does.
+
+    Args:
+        targets: That the user named; without one of a GPU there is no builder and no reason.
+    """
+    wanted = {_RUNTIMES[target] for target in targets if target in _RUNTIMES}
+    if not wanted:
+        return (), None
+    builders, reason = find_builders()
+    fitting = tuple(one for one in builders if one.runtime in wanted)
+    if fitting:
+        return fitting, None
+    return (), reason or f"{' and '.join(sorted(wanted))} can't run here"
+
+
+def measure_here(
+    report: Report,
+    builders: Sequence[EngineBuilder],
+    require: Precision | None = None,
+    track: Track = untracked,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Build the engines of a finished build here, race and evaluate them, and merge the result.
+
+    The bundle stays in the build's folder, and the bench's in `boards/here`: after an
+    interruption `bench BUNDLE -o` on it goes on with the engines that are there.
+
+    Args:
+        report: Of the build.
+        builders: From `builders_for`.
+        require: The precision that the verdict must be, if any.
+        track: Shows the work.
+        say: Told of what a user should know at once.
+
+    Returns:
+        The build's report, with this machine among its boards.
+
+    Raises:
+        EdgeConvNextError: Nothing could be measured; the build itself stays as it is.
+    """
+    folder = Path(report.folder)
+    bundle = folder / f"{folder.resolve().name}.ecb"
+    write_bundle(folder, bundle, track=track)
+    out = folder / "boards" / "here"
+    settings = BoardSettings(require=require)
+    bench_bundle(bundle, out, settings, track, say, builders=builders)
+    return merge_boards(folder, [out], say)
