@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ from edge_convnext.deploy import write
 from edge_convnext.deploy.write import write_deployment
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
+from edge_convnext.manifest import write_manifest
+from edge_convnext.report import BoardReport, BundledFile
 
 TEMPLATES = Path(write.__file__).with_name("templates")
 SCRIPT = TEMPLATES / "classify.py"
@@ -64,6 +67,7 @@ def write_engine(path, graph, runtime="tensorrt", **fields):
     facts = {
         "runtime": runtime,
         "onnx_sha256": sha256_file(graph),
+        "engine_sha256": sha256_file(path),
         "profile": {"input": "pixels", "max": [4, 3, 4, 4]},
         "flags": {},
         "model": json.loads(next(iter(carried.values()))),
@@ -81,8 +85,16 @@ def build(tmp_path):
     write_graph(folder / "model.fp32.onnx", labels=())
     write_engine(folder / "model.int8.rtx.engine", graph, "tensorrt_rtx")
     write_engine(folder / "model.int8.engine", graph)
-    (folder / "report.json").write_text("{}")
+    ship(folder, "int8")
+    write_manifest(folder, sorted(folder.iterdir()))
     return folder
+
+
+def ship(folder, precision):
+    """The verdict of a build."""
+    report = example_report()
+    verdict = report.verdict.model_copy(update={"ship": precision})
+    report.model_copy(update={"verdict": verdict}).write(folder / "report.json")
 
 
 def model_config(text):
@@ -144,9 +156,7 @@ def test_the_configuration_is_what_triton_documents(build, tmp_path):
 
 
 def test_what_the_verdict_ships_is_deployed(build, tmp_path):
-    report = example_report()
-    verdict = report.verdict.model_copy(update={"ship": "fp32"})
-    report.model_copy(update={"verdict": verdict}).write(build / "report.json")
+    ship(build, "fp32")
     for engine in build.glob("*.engine"):
         engine.unlink()
     write_deployment(build, "triton", tmp_path / "a")
@@ -168,6 +178,7 @@ def test_a_triton_repository_of_an_onnx_model(build, tmp_path):
 
 def test_a_fixed_batch_is_a_size_like_any_other(build, tmp_path):
     graph = write_graph(build / "fixed.onnx", batch=2, kind=TensorProto.UINT8)
+    write_manifest(build, [graph])
     schema, config = model_config(triton(build, tmp_path / "a", model=graph))
     assert config.max_batch_size == 0
     assert list(config.input[0].dims) == [2, 3, 4, 4]
@@ -207,6 +218,7 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     refused("python runs engines", build, "python", out, model=build / "model.int8.onnx")
     refused("can't be read", build, "python", out, model=build / "absent.engine")
     lost = write_graph(build / "lost.onnx", batch=3)
+    write_manifest(build, [path for path in sorted(build.iterdir()) if path.suffix != ".json"])
     engine = write_engine(build / "lost.engine", lost)
     lost.unlink()
     refused("the ONNX graph it was built from", build, "triton", out, model=engine)
@@ -223,6 +235,94 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     (tmp_path / "full/file").touch()
     with pytest.raises(ArtifactError, match="is there already"):
         write_deployment(build, "triton", tmp_path / "full")
+
+
+def test_only_whole_models_of_the_build_are_deployed(build, tmp_path):
+    def refused(match, kind="python", **options):
+        with pytest.raises(ArtifactError, match=match) as error:
+            write_deployment(build, kind, tmp_path / "out", **options)
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "out").exists()
+
+    other = tmp_path / "other"
+    graph = write_graph(other / "model.int8.onnx", batch=2, labels=("a", "b", "c", "d", "e"))
+    engine = write_engine(other / "model.int8.engine", graph)
+    engine.write_bytes(b"another plan")
+    refused("is not the engine that model.int8.engine.json describes", model=engine)
+    sidecar = engine.with_name(f"{engine.name}.json")
+    facts = {**json.loads(sidecar.read_text()), "engine_sha256": sha256_file(engine)}
+    sidecar.write_text(json.dumps(facts))
+    for kind in ("python", "cpp", "triton"):
+        refused("neither it nor its graph is a file of", kind, model=engine)
+    refused(r"model\.int8\.onnx: it is no file of .*, so classes", "triton", model=graph)
+    shutil.copy(engine, build)  # both over those of the build
+    shutil.copy(sidecar, build)
+    refused("is not the file that the build's manifest.json states")
+    (build / "model.int8.engine").write_bytes(b"pl")
+    refused("the SHA-256 differs")
+
+
+def test_an_engine_that_the_device_built_of_a_graph_of_the_build_is_deployed(build, tmp_path):
+    engine = write_engine(tmp_path / "here.engine", build / "model.int8.onnx")
+    assert write_deployment(build, "python", tmp_path / "out", engine)
+
+
+def test_what_a_board_measured_is_deployed_from_its_folder(build, tmp_path):
+    engine = build / "model.int8.engine"
+    board = tmp_path / "board"
+    board.mkdir()
+    for path in (engine, engine.with_name(f"{engine.name}.json")):
+        shutil.copy(path, board)
+    report = board_report([("model.int8.onnx", sha256_file(build / "model.int8.onnx"))])
+    report.write(board / "report.json")
+    assert write_deployment(board, "python", tmp_path / "a")
+    board_report([("model.int8.onnx", "0" * 64)]).write(board / "report.json")
+    with pytest.raises(ArtifactError, match="neither it nor its graph is a file of"):
+        write_deployment(board, "python", tmp_path / "b")
+
+
+def board_report(graphs):
+    report = example_report()
+    board = BoardReport(
+        name="a board",
+        bundle_sha256="0" * 64,
+        graphs=tuple(BundledFile(path=path, sha256=sha256) for path, sha256 in graphs),
+        ships="model.int8.engine",
+    )
+    return report.model_copy(update={"board": board})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "options", "said"),
+    [
+        ("int8", (), "the verdict ships INT8"),
+        (
+            "undecided",
+            (),
+            "the verdict is undecided: a guess among 2; --model takes another",
+        ),
+        ("fp16", (), "the verdict ships FP16, which this format has no file of here; --model"),
+        ("undecided", ("--model", "model.int8.b8.engine"), "as --model says"),
+    ],
+)
+def test_the_command_says_which_file_it_took_and_why(build, tmp_path, verdict, options, said):
+    for batch in (16, 8):  # smallest first, whatever the names sort like
+        write_engine(
+            build / f"model.int8.b{batch}.engine",
+            build / "model.int8.onnx",
+            precision="int8",
+            compute_capabilities=["8.6", "12.0"],
+            batch=batch,
+        )
+    (build / "model.int8.engine").unlink()
+    ship(build, verdict)
+    named = [str(build / one) if one.endswith(".engine") else one for one in options]
+    out = ["--format", "python", "--out", str(tmp_path / "out")]
+    answer = CliRunner().invoke(app, ["deploy", str(build), *out, *named])
+    assert answer.exit_code == 0, answer.exception
+    first = answer.stdout.splitlines()[0]
+    what = "int8, TensorRT, compute capability 8.6, 12.0, batch 8"
+    assert first.startswith(f"{build / 'model.int8.b8.engine'} ({what}): {said}")
 
 
 def test_a_failure_leaves_nothing(build, tmp_path, monkeypatch):
@@ -350,6 +450,31 @@ def test_the_script_says_what_failed(build, tmp_path, monkeypatch, photograph, t
     script(monkeypatch, trt_stand_ins.tensorrt(**trt), fails=fails)
     with pytest.raises(SystemExit, match=said):
         run_script(monkeypatch, tmp_path / "out", photograph)
+
+
+@pytest.mark.parametrize("absent", ["numpy", "PIL", "cuda", "tensorrt"])
+def test_what_the_script_misses_is_one_line_with_its_usage(
+    build, tmp_path, monkeypatch, photograph, absent
+):
+    write_deployment(build, "python", tmp_path / "out")
+    script(monkeypatch)
+    for name in [one for one in sys.modules if one.partition(".")[0] == absent]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, absent, None)  # as if it were not installed
+    with pytest.raises(SystemExit) as said:
+        run_script(monkeypatch, tmp_path / "out", photograph)
+    assert re.fullmatch(
+        rf".*{absent}.*; usage: python classify.py model.engine .*", said.value.code
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["model.engine"], ["absent.engine", "leaf.jpg"]])
+def test_the_script_says_how_to_call_it(tmp_path, arguments):
+    command = [sys.executable, str(SCRIPT), *arguments]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    (line,) = answer.stderr.splitlines()
+    assert "usage: python classify.py model.engine leaf.jpg" in line
 
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")

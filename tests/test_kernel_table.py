@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ from edge_convnext.builder_log import parse_kernels
 from edge_convnext.cli import app
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import sha256_file
 from edge_convnext.kernel_table import group_kernels, kernel_fields, part_of_kernel, read_kernels
+from edge_convnext.manifest import write_manifest
 
 (GELU,) = parse_kernels(FUSED)
 HEAD = parse_kernels(line("head", "gemm", [INT8], [INT8], [INT8]))[0]
@@ -22,7 +25,8 @@ def engine(tmp_path):
     path = tmp_path / "model.int8.rtx.engine"
     path.write_bytes(b"plan")
     table = [kernel_fields(kernel) for kernel in KERNELS]
-    sidecar_path(path).write_text(json.dumps({"kernel_table": table}))
+    facts = {"engine_sha256": sha256_file(path), "kernel_table": table}
+    sidecar_path(path).write_text(json.dumps(facts))
     return path
 
 
@@ -63,6 +67,33 @@ def test_inspect_shows_parts_and_kernels(engine, flags):
     assert "pwconv1" in shown.output
     assert "head" in shown.output
     assert ("Half[3136,40]" in shown.output) is bool(flags)
+
+
+def test_inspect_takes_the_engine_that_its_file_describes_and_nothing_else(engine, tmp_path):
+    def refused(path, match):
+        answer = CliRunner().invoke(app, ["inspect", str(path)])
+        assert isinstance(answer.exception, ArtifactError)
+        assert re.search(match, str(answer.exception)), answer.exception
+        assert not answer.stdout
+
+    for path in (tmp_path, tmp_path / "int8.b1.onnx", tmp_path / "recipe.yaml"):
+        refused(path, "inspect takes an engine")
+    engine.write_bytes(b"another plan")
+    refused(engine, r"is not the engine that model\.int8\.rtx\.engine\.json describes")
+    refused(sidecar_path(engine), "copied over")
+    engine.unlink()
+    refused(engine, "no such engine")
+    assert CliRunner().invoke(app, ["inspect", str(sidecar_path(engine))]).exit_code == 0
+
+
+def test_inspect_knows_an_engine_of_another_build_by_the_manifest(engine, tmp_path):
+    write_manifest(tmp_path, [engine, sidecar_path(engine)])
+    engine.write_bytes(b"another plan")
+    facts = json.loads(sidecar_path(engine).read_text())
+    facts["engine_sha256"] = sha256_file(engine)
+    sidecar_path(engine).write_text(json.dumps(facts))
+    answer = CliRunner().invoke(app, ["inspect", str(engine)])
+    assert "is not the file that the build's manifest.json states" in str(answer.exception)
 
 
 def test_inspect_prints_json_for_machines(engine):

@@ -25,11 +25,21 @@ def inspect(
 
     The table was read from the builder's log when the engine was built; no GPU is needed.
     """
-    from edge_convnext.engine import sidecar_path
+    from edge_convnext.errors import ArtifactError
     from edge_convnext.kernel_table import group_kernels, kernel_fields, read_kernels
+    from edge_convnext.provenance import require_whole_engine
+    from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, sidecar_path
 
     sidecar = engine if engine.suffix == ".json" else sidecar_path(engine)
+    if not sidecar.name.endswith(f"{ENGINE_SUFFIX}.json"):
+        raise ArtifactError(
+            f"{engine}: inspect takes an engine (*{ENGINE_SUFFIX}), or the JSON file beside it; "
+            "`edge-convnext build --target rtx` makes engines"
+        )
     found = read_kernels(sidecar)
+    described = sidecar.with_suffix("")
+    if engine is not sidecar or described.is_file():
+        require_whole_engine(described)
     groups = group_kernels(found)
     if json:
         rows = [kernel_fields(kernel) for kernel in found]

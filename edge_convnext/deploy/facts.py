@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,30 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo
 from edge_convnext.bounded import read_text_bounded
+from edge_convnext.bundle.manifest import REPORT
 from edge_convnext.engine import sidecar_path
-from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
 from edge_convnext.graph_file import read_proto
+from edge_convnext.provenance import require_of_build, require_whole_engine
+from edge_convnext.report import Report
 
 if TYPE_CHECKING:
     from onnx import ValueInfoProto
 
-__all__ = ["Deployable", "Kind", "Tensor", "find_model", "read_deployable", "read_tensors"]
+__all__ = [
+    "Choice",
+    "Deployable",
+    "Kind",
+    "Tensor",
+    "choose_model",
+    "read_deployable",
+    "read_tensors",
+]
 
 Kind = Literal["tensorrt", "tensorrt_rtx", "onnx"]
 
+_LABELS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX", "onnx": "ONNX"}
 _TYPES = {1: "float32", 10: "float16", 2: "uint8"}  # of TensorProto
 
 
@@ -47,38 +60,90 @@ class Deployable:
     onnx_sha256: str | None  # of the graph an engine was built from
 
 
-def find_model(folder: Path, kinds: tuple[Kind, ...]) -> Path:
+@dataclass(frozen=True)
+class Choice:
+    """A file of a build, and why it is the one."""
+
+    path: Path
+    why: str  # a clause for the user
+    what: str  # precision, runtime, GPUs and batch, which a deployed file's name does not tell
+
+
+def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = None) -> Choice:
     """The file of a build to deploy: of the first kind there is, what the verdict ships.
 
     Args:
         folder: What `edge-convnext build` wrote.
         kinds: That will do, the best first.
+        named: The user's own choice.
 
     Raises:
         ArtifactError: Not a build, or nothing of these kinds in it.
     """
-    if not (folder / "report.json").is_file():
+    if not (folder / REPORT).is_file():
         raise ArtifactError(f"{folder}: no report.json in it; pass the folder of a build")
-    shipped = _shipped(folder)
+    if named is not None:
+        return Choice(named, "as --model says", _describe(named))
+    ship = Report.read(folder / REPORT).verdict.ship
+    wanted = "int8" if ship == "undecided" else ship
     found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
     for kind in kinds:
-        best = sorted(found[kind], key=lambda path: (f".{shipped}." not in path.name, str(path)))
-        if best:
-            return best[0]
+        if not found[kind]:
+            continue
+        best = min(found[kind], key=lambda path: (f".{wanted}." not in path.name, _order(path)))
+        return Choice(best, _why(best, ship, wanted, len(found[kind])), _describe(best))
     raise ArtifactError(
         f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
         "on the board it is for), or pass --model"
     )
 
 
-def read_deployable(path: Path) -> Deployable:
+def _order(path: Path) -> tuple[int, str]:
+    """By batch size, where the name tells one."""
+    match = re.search(r"\.b(\d+)\.", path.name)
+    return (int(match[1]) if match else 0, str(path))
+
+
+def _why(path: Path, ship: str, wanted: str, found: int) -> str:
+    others = f" among {found}" if found > 1 else ""
+    if ship == "undecided":
+        return f"the verdict is undecided: a guess{others}; --model takes another"
+    if f".{wanted}." not in path.name:
+        return (
+            f"the verdict ships {wanted.upper()}, which this format has no file of here; --model "
+            "takes another"
+        )
+    return f"the verdict ships {wanted.upper()}"
+
+
+def _describe(path: Path) -> str:
+    """Such as `int8, TensorRT for RTX, compute capability 8.6, 8.9, 12.0, batch 1`."""
+    kind = _kind_of(path)
+    if kind == "onnx":
+        return _LABELS[kind]
+    fields = _read_sidecar(path)
+    batch, profile = fields.get("batch"), fields.get("profile")
+    capabilities = fields.get("compute_capabilities")
+    return ", ".join(
+        [
+            *([str(fields["precision"])] if "precision" in fields else []),
+            _LABELS[kind],
+            *([f"compute capability {', '.join(map(str, capabilities))}"] if capabilities else []),
+            *([f"batch {batch}"] if batch else []),
+            *([f"batch up to {profile['max'][0]}"] if profile and not batch else []),
+        ]
+    )
+
+
+def read_deployable(path: Path, folder: Path) -> Deployable:
     """Read a file's preprocessing and classes.
 
     Args:
         path: An ONNX file, or an engine with its JSON file.
+        folder: Of the build.
 
     Raises:
-        ArtifactError: Missing, damaged or not ours.
+        ArtifactError: Missing, damaged, not ours, or of another build.
     """
     kind = _kind_of(path)
     fields: dict[str, Any] = {}
@@ -87,8 +152,10 @@ def read_deployable(path: Path) -> Deployable:
         carried = {entry.key: entry.value for entry in proto.metadata_props}
     else:
         fields = _read_sidecar(path)
+        require_whole_engine(path)
         carried = {METADATA_KEY: json.dumps(fields.get("model"))}
     info = ModelInfo.from_metadata(carried, path)
+    require_of_build(path, fields.get("onnx_sha256"), folder)
     profile = fields.get("profile")
     return Deployable(
         path=path,
@@ -130,16 +197,6 @@ def _kind_of(path: Path) -> Kind:
     if path.suffix != ".engine":
         return "onnx"
     return "tensorrt" if _read_sidecar(path).get("runtime") == "tensorrt" else "tensorrt_rtx"
-
-
-def _shipped(folder: Path) -> str:
-    from edge_convnext.report import Report
-
-    try:
-        ship = Report.read(folder / "report.json").verdict.ship
-    except EdgeConvNextError:
-        return "int8"
-    return "int8" if ship == "undecided" else ship
 
 
 def _read_sidecar(engine: Path) -> dict[str, Any]:

@@ -9,12 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from edge_convnext.deploy.facts import Deployable, Kind, find_model, read_deployable, read_tensors
+from edge_convnext.deploy.facts import (
+    Choice,
+    Deployable,
+    Kind,
+    choose_model,
+    read_deployable,
+    read_tensors,
+)
 from edge_convnext.deploy.triton import LABELS, MODEL_FILES, to_config
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError
 
-__all__ = ["DeployFormat", "write_deployment"]
+__all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
 DeployFormat: TypeAlias = Literal["python", "cpp", "triton"]
 
@@ -25,6 +32,11 @@ _KINDS: dict[DeployFormat, tuple[Kind, ...]] = {
     "triton": ("tensorrt", "onnx"),
 }
 _ENGINE = "model.engine"
+
+
+def choose_for(kind: DeployFormat, folder: Path, model: Path | None = None) -> Choice:
+    """The file that `write_deployment` takes, and why; see `facts.choose_model`."""
+    return choose_model(folder, _KINDS[kind], model)
 
 
 def write_deployment(
@@ -50,11 +62,11 @@ def write_deployment(
         The files, relative to `output`.
 
     Raises:
-        ArtifactError: No such model in the build, one that this format can't use, or an output
-            that has files or can't be written.
+        ArtifactError: No such model in the build, one that is damaged, of another build or that
+            this format can't use, or an output that has files or can't be written.
     """
-    path = model or find_model(folder, _KINDS[kind])
-    facts = read_deployable(path)
+    path = model or choose_for(kind, folder).path
+    facts = read_deployable(path, folder)
     if kind != "triton" and facts.kind not in _KINDS[kind]:
         raise ArtifactError(f"{path}: not an engine, and {kind} runs engines; pass --model ENGINE")
     _require_new(output)
