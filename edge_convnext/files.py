@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path", "copy_atomic", "sha256_bytes", "sha256_file", "write_text_atomic"]
+__all__ = [
+    "atomic_path",
+    "copy_atomic",
+    "sha256_bytes",
+    "sha256_file",
+    "why_unwritable",
+    "write_text_atomic",
+]
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -25,6 +32,20 @@ def sha256_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def why_unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder, or in the nearest parent there is; None: it can."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    # A trial file tells more than access(2), which knows nothing of read-only or full disks.
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:  # no name: a kill leaves nothing
+            trial.write(b"x")
+            trial.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 @contextmanager

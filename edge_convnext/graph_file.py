@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "element_types",
+    "fixed_batch",
     "infer_proto",
     "read_opset",
     "read_proto",
@@ -71,6 +72,17 @@ def write_proto(proto: ModelProto, output: Path) -> None:
 def read_opset(proto: ModelProto) -> int:
     """The version of ONNX's own operations that a graph is written in."""
     return max(entry.version for entry in proto.opset_import if entry.domain in _ONNX_DOMAIN)
+
+
+def fixed_batch(path: Path) -> int | None:
+    """The one batch size that a graph takes; None where it is free.
+
+    Raises:
+        ArtifactError: Missing, or not ONNX.
+    """
+    graph = read_proto(path, weights=False).graph
+    sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()
+    return sizes[0].dim_value or None if sizes else None
 
 
 def set_facts(proto: ModelProto, **facts: Any) -> None:

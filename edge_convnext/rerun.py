@@ -15,6 +15,7 @@ from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, count_hits
+from edge_convnext.graph_file import fixed_batch
 from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
@@ -108,7 +109,7 @@ def race_models(
         track: Shows the rounds.
 
     Raises:
-        ArtifactError: A file is not ours, or the input sizes differ.
+        ArtifactError: A file is not ours, is for another batch size, or the input sizes differ.
         MissingDependencyError: The runtime is not installed.
     """
     graphs = [path for path in paths if path.suffix != ENGINE_SUFFIX]
@@ -123,6 +124,7 @@ def race_models(
         ]
     if not candidates:
         raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
+    _check_batches(paths, config.batches)
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
@@ -130,12 +132,34 @@ def race_models(
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
-    """Batch sizes to time where none is asked for: 1 and 8, or those that the engines run."""
-    engines = [read_facts(path) for path in paths if path.suffix == ENGINE_SUFFIX]
-    static = {facts.batch for facts in engines if facts.batch is not None}
+    """Batch sizes to time where none is asked for: 1 and 8, or those that the models run.
+
+    Raises:
+        ArtifactError: Two of the models have no batch size in common.
+    """
+    static = {batch: path for path in paths if (batch := _fixed_batch(path)) is not None}
+    if len(static) > 1:
+        (one, first), (other, second) = list(static.items())[:2]
+        raise ArtifactError(
+            f"{second}: is of batch {other}, and {first} of batch {one}: pass models of one batch "
+            "size"
+        )
     if static:
-        return tuple(sorted(static))
+        return tuple(static)
+    engines = [read_facts(path) for path in paths if path.suffix == ENGINE_SUFFIX]
     return (1, min((facts.max_batch for facts in engines), default=8))
+
+
+def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
+    """Fail before the first size is timed, not after it."""
+    for path in paths:
+        fixed = _fixed_batch(path)
+        if fixed is not None and set(batches) != {fixed}:
+            raise ArtifactError(f"{path}: is of batch {fixed} alone; pass --batch {fixed}")
+
+
+def _fixed_batch(path: Path) -> int | None:
+    return read_facts(path).batch if path.suffix == ENGINE_SUFFIX else fixed_batch(path)
 
 
 def _candidate(
@@ -183,7 +207,7 @@ def profile_models(
         track: Shows the rounds.
 
     Raises:
-        ArtifactError: A file is missing, or an engine.
+        ArtifactError: A file is missing, an engine, or for another batch size.
         InferenceError: A runtime refused a graph.
         MissingDependencyError: The runtime is not installed.
     """
@@ -192,6 +216,7 @@ def profile_models(
             raise ArtifactError(
                 f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
             )
+    _check_batches(paths, batches)
     return [
         profile(
             path,

@@ -228,7 +228,7 @@ def test_a_bundle_cut_short_is_refused(root, tmp_path, kept):
     whole = (root / "tiny.ecb").read_bytes()
     cut = tmp_path / "cut.ecb"
     cut.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(ArtifactError, match="not a whole bundle"):
+    with pytest.raises(ArtifactError, match="cut short, or no bundle"):
         open_bundle(cut)
 
 
@@ -633,6 +633,23 @@ def test_on_a_board_nothing_but_the_light_core_is_imported(root, tmp_path):
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["board"]["bundle_sha256"]
     assert Report.read(tmp_path / "out" / "report.json").verdict.ship == "undecided"  # one round
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("folder", r"folder: is a folder; choose another --out, such as .*/folder\.ecb"),
+        ("x.zip", r"x\.zip: `bench` knows a bundle by its \.ecb; .* such as .*/x\.ecb"),
+        ("file/new/x.ecb", r"file/new/x\.ecb: can't be written \(Not a directory\)"),
+    ],
+)
+def test_a_name_that_can_be_no_bundle_is_refused_before_the_work(root, tmp_path, out, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError, match=said) as error:
+        write_bundle(tmp_path / "no build is read", tmp_path / out)
+    assert ".tmp" not in str(error.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_an_interrupted_bundle_leaves_the_old_one(root, tmp_path, monkeypatch):

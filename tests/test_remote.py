@@ -373,7 +373,7 @@ def test_a_host_is_never_an_option(name):
 
 def test_nothing_is_copied_of_what_is_no_bundle(boards, tmp_path):
     (tmp_path / "x.ecb").write_bytes(b"x")
-    with pytest.raises(ArtifactError, match="not a whole bundle"):
+    with pytest.raises(ArtifactError, match="cut short, or no bundle"):
         bench_on_hosts(tmp_path / "x.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None)
 
 

@@ -209,7 +209,9 @@ def test_an_engine_and_its_facts_are_written_together(tmp_path, child):
     onnx = tmp_path / "m.onnx"
     onnx.write_bytes(quantized_product().SerializeToString())
     config = TensorRtConfig(workspace_mib=64, timing_cache=tmp_path / "t", hardware_compatible=True)
-    engine = build_engine(onnx, tmp_path / "out" / "m.engine", config)
+    said = []
+    engine = build_engine(onnx, tmp_path / "out" / "m.engine", config, say=said.append)
+    assert said == ["building m.engine: minutes, where the timing cache is new"]
     assert (engine.precision, engine.builder) == ("int8", "tensorrt 10.3.0")
     assert engine.compute_capabilities == ("8.7",)
     facts = json.loads(sidecar_path(engine.path).read_text())
@@ -241,9 +243,22 @@ def test_what_can_be_told_beforehand_costs_no_build(tmp_path, child, graph, conf
     assert list(tmp_path.iterdir()) == [onnx]
 
 
-def test_a_graph_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ArtifactError, match="no such ONNX file"):
-        build_engine(tmp_path / "m.onnx", tmp_path / "m.engine")
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("m.onnx", None, "no such ONNX file"),
+        ("m.onnx", b"plan", "not ONNX"),
+        ("m.engine", b"plan", r"belongs to an engine; pass the \.onnx graph"),
+        ("m.engine.json", b"{}", "belongs to an engine"),
+    ],
+)
+def test_what_is_no_graph_is_said_before_anything_of_building(tmp_path, name, content, reason):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    said = []
+    with pytest.raises(ArtifactError, match=reason):
+        build_engine(tmp_path / name, tmp_path / "out.engine", say=said.append)
+    assert said == []
 
 
 @pytest.mark.skipif(is_installed("tensorrt"), reason="TensorRT is installed")

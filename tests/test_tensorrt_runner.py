@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
+from tiny_graph import write_graph
 
 from edge_convnext.benchmark import Candidate, benchmark, speedup
 from edge_convnext.errors import ArtifactError, InferenceError
@@ -180,9 +181,17 @@ def test_a_model_from_an_engine_has_its_classes_and_preprocessing(load):
 
 
 def test_engines_are_timed_at_the_batch_they_run(load, tmp_path):
+    graph = write_graph(tmp_path / "m.onnx")
     assert usual_batches([load(4)._path]) == (4,)
-    assert usual_batches([load(None)._path, tmp_path / "m.onnx"]) == (1, 4)
-    assert usual_batches([tmp_path / "m.onnx"]) == (1, 8)
+    assert usual_batches([load(None)._path, graph]) == (1, 4)
+    assert usual_batches([graph]) == (1, 8)
+
+
+def test_graphs_of_one_batch_are_timed_at_it_and_two_such_do_not_race(tmp_path):
+    graphs = [write_graph(tmp_path / f"b{batch}.onnx", batch) for batch in (2, 2, 3)]
+    assert usual_batches([*graphs[:2], write_graph(tmp_path / "free.onnx")]) == (2,)
+    with pytest.raises(ArtifactError, match=r"b3\.onnx: is of batch 3, and .*b2\.onnx of batch 2"):
+        usual_batches(graphs)
 
 
 def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):

@@ -11,7 +11,7 @@ from edge_convnext.artifacts import Precision
 from edge_convnext.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.graph_file import read_proto
+from edge_convnext.graph_file import fixed_batch, read_proto
 from edge_convnext.predict import read_metadata
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGr
         precision=metadata.precision,
         form=metadata.form,
         placement=metadata.placement,
-        batch=_fixed_batch(path),
+        batch=fixed_batch(path),
         kind=kind,
         format=metadata.format,
         quantized_ops=_quantized_ops(digest, report),
@@ -131,11 +131,6 @@ def _quantized_ops(digest: str, report: Report) -> int | None:
         one.quantized_ops for one in variants if one.artifact and one.artifact.sha256 == digest
     )
     return next(counts, None)
-
-
-def _fixed_batch(path: Path) -> int | None:
-    images = read_proto(path, weights=False).graph.input[0]
-    return images.type.tensor_type.shape.dim[0].dim_value or None
 
 
 def _settings(name: str, report: Report) -> dict[RuntimeName, dict[str, str]]:

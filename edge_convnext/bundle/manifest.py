@@ -36,6 +36,7 @@ __all__ = [
     "RECIPE",
     "REPORT",
     "SCHEMA",
+    "SUFFIX",
     "TENSORS",
     "BundledGraph",
     "EvaluationEntry",
@@ -50,6 +51,7 @@ __all__ = [
 SCHEMA = "edge-convnext/bundle/1"
 MANIFEST = "manifest.json"
 REPORT = "report.json"
+SUFFIX = ".ecb"  # of a bundle: `bench` knows one by it
 RECIPE = "recipe.yaml"
 PREDICTIONS = "evaluation/predictions.csv"
 TENSORS = "evaluation/images.npy"

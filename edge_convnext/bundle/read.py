@@ -185,9 +185,7 @@ def _open(path: Path) -> zipfile.ZipFile:
             f"{path}: {error.strerror}; `edge-convnext bundle` writes one"
         ) from error
     except _NO_ZIP as error:
-        raise ArtifactError(
-            f"{path}: not a whole bundle ({error}); copy or bundle it again"
-        ) from error
+        raise ArtifactError(f"{path}: cut short, or no bundle; copy or bundle it again") from error
 
 
 def _check_directory(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:

@@ -28,6 +28,7 @@ from edge_convnext.bundle.manifest import (
     PREDICTIONS,
     RECIPE,
     REPORT,
+    SUFFIX,
     TENSORS,
     EvaluationEntry,
     EvaluationKind,
@@ -37,7 +38,7 @@ from edge_convnext.bundle.manifest import (
 )
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import atomic_path, why_unwritable
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import Report
@@ -91,7 +92,7 @@ def write_bundle(
 
     Args:
         build_dir: What `edge-convnext build` wrote.
-        output: The bundle, by custom `*.ecb`.
+        output: The bundle, `*.ecb`.
         evaluation: `images`: the image files as they are. `tensors`: uint8 pixels as they are
             before normalisation, so the board sees exactly the desk's input, whatever decodes
             and resizes there. `none`: the board measures speed alone.
@@ -102,9 +103,11 @@ def write_bundle(
         The manifest; without an evaluation where the build had none.
 
     Raises:
-        ArtifactError: No finished build, or its files are not those of its report.
+        ArtifactError: No finished build, its files are not those of its report, or `output` is
+            no name for a bundle or can't be written.
         DataError: The evaluation images are gone or changed.
     """
+    _check_output(output)
     path = build_dir / REPORT
     report = Report.read(path)
     recipe = make_recipe(report.recipe, str(path))
@@ -137,6 +140,21 @@ def write_bundle(
         content = manifest.model_dump(mode="json", by_alias=True)
         writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
     return manifest
+
+
+def _check_output(output: Path) -> None:
+    """Fail before the images are packed, not after."""
+    if output.is_dir():
+        raise ArtifactError(
+            f"{output}: is a folder; choose another --out, such as {output}{SUFFIX}"
+        )
+    if output.suffix != SUFFIX:
+        raise ArtifactError(
+            f"{output}: `bench` knows a bundle by its {SUFFIX}; choose another --out, such as "
+            f"{output.with_suffix(SUFFIX)}"
+        )
+    if reason := why_unwritable(output.parent):
+        raise ArtifactError(f"{output}: can't be written ({reason}); choose another --out")
 
 
 def _describe(

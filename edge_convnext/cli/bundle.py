@@ -52,6 +52,7 @@ def bundle(
     images = f"{shown.n_images:,} images as {shown.kind}" if shown else "no evaluation images"
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(manifest.graphs)} graphs, {images}")
     typer.echo(f"On the board: edge-convnext bench {out.name}")
+    typer.echo(f"From here: edge-convnext bench {out} --host USER@BOARD")
 
 
 def merge(

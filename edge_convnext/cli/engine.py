@@ -66,8 +66,7 @@ def engine(
         max_batch=max_batch,
         timeout_s=timeout_s,
     )
-    note(f"building {target.name}: minutes, where the timing cache is new", quiet or json)
-    built = build_engine(model, target, config, precision)
+    built = build_engine(model, target, config, precision, lambda text: note(text, quiet or json))
     if json:
         print_json({**asdict(built), "path": str(built.path)})
         return

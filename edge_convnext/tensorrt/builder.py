@@ -26,10 +26,11 @@ from edge_convnext.tensorrt.cuda import DeviceFacts, open_cuda
 from edge_convnext.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.tensorrt.native import listen, parse_graph, set_profile
-from edge_convnext.tensorrt.sidecar import SCHEMA, sidecar_path
+from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, SCHEMA, sidecar_path
 from edge_convnext.tensorrt.timing_cache import load_timings, save_timings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["build_engine"]
@@ -58,6 +59,7 @@ def build_engine(
     output: Path,
     config: TensorRtConfig | None = None,
     precision: Precision | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Engine:
     """Build one graph into an engine for this machine's GPU, in a child process.
 
@@ -68,6 +70,7 @@ def build_engine(
         config: Settings; the defaults when None.
         precision: None takes what the graph is. `fp16` of a float32 graph is for 8.6, which
             then chooses float16 where that is faster.
+        say: Told when all is checked and the work begins.
 
     Returns:
         The engine, with the layers that the inspector lists, if it lists any.
@@ -82,12 +85,15 @@ def build_engine(
     chosen = config or TensorRtConfig()
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
+    if ENGINE_SUFFIX in onnx.suffixes:
+        raise ArtifactError(f"{onnx}: belongs to an engine; pass the .onnx graph of it")
+    graph = read_graph(onnx)
     api = open_api("tensorrt")
     _check(chosen)
-    graph = read_graph(onnx)
     wanted = precision or graph.precision
     check_precision(onnx, graph.precision, wanted, api)
     lint_graph(onnx, api)
+    say(f"building {output.name}: minutes, where the timing cache is new")
     # Contexts close in reverse order: whoever sees the engine finds its sidecar too.
     with atomic_path(output) as plan, atomic_path(sidecar_path(output)) as note:
         arguments = (onnx.absolute(), wanted, graph.reductions, chosen, plan)
