@@ -12,6 +12,7 @@ from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
 from edge_convnext.contention import QUIET_PCT
 from edge_convnext.evaluate import measure_accuracy
+from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
 from edge_convnext.plans import plan_fields, plan_for
@@ -38,7 +39,7 @@ from edge_convnext.stage_reports import report_stages, why_not_timed
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.evaluate import Predictions
+    from edge_convnext.evaluate import Comparison, Predictions
     from edge_convnext.pipeline import Outcome
 
 __all__ = ["assemble_report"]
@@ -138,18 +139,33 @@ def _gpu_notes(outcome: Outcome) -> Iterator[str]:
     """What was measured of the graphs for TensorRT, and on what."""
     evaluation = outcome.evaluation
     compared = evaluation.comparisons if evaluation is not None else {}
-    for option in outcome.gpu_options:
-        if option.model.precision != "int8" or option.name not in compared:
-            continue
-        found = compared[option.name]
-        sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
+    measured = [
+        f"{_gpu_files(outcome, option)} {_losses(compared[option.name])}"
+        for option in outcome.gpu_options
+        if option.model.precision == "int8" and option.name in compared
+    ]
+    if measured:
         yield (
-            f"{option.model.path.name}, the Q/DQ of an INT8 graph for TensorRT, measured in ONNX "
-            f"Runtime with a float32 body: drop {found.top1_drop_pp:.2f} pp, agreement "
-            f"{found.agreement_pct:.2f} %, {sqnr}. The typed graph's body is float16."
+            "The Q/DQ of the graphs for TensorRT was measured in ONNX Runtime with a float32 body, "
+            "which those of opset 17 have; that of the others is float16: "
+            f"{'; '.join(measured)}."
         )
     if any(build.step is not None for build in outcome.engines):
         yield f"The engines were {why_not_timed(outcome)}."
+
+
+def _gpu_files(outcome: Outcome, option: Option) -> str:
+    """The build's files that were written from a graph."""
+    return " and ".join(
+        gpu_graph_name(graph.written.value.path)
+        for graph in outcome.gpu_graphs.made
+        if graph.body.digest == option.graph.digest
+    )
+
+
+def _losses(found: Comparison) -> str:
+    sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
+    return f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}"
 
 
 def _fallback_note(one: FallbackReport) -> str:

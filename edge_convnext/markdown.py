@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from edge_convnext.render_boards import BOARD_HEADINGS, board_cells
+from edge_convnext.stage_table import stage_rows
 from edge_convnext.summary import (
     MISSING,
     RECOVERY_HEADINGS,
@@ -20,8 +21,6 @@ from edge_convnext.summary import (
     number,
     plain,
     recovery_rows,
-    seconds_text,
-    stage_note,
     state_text,
     summary_rows,
     title,
@@ -61,10 +60,7 @@ def to_markdown(report: Report) -> str:
         "## Stages",
         _md_table(
             ("stage", "status", "seconds", "note"),
-            (
-                (stage.name, stage.status, seconds_text(stage.seconds), stage_note(stage))
-                for stage in report.stages
-            ),
+            stage_rows(report),
         ),
         *_md_data(report),
         "## Files",

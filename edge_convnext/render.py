@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_convnext.render_boards import print_boards
+from edge_convnext.stage_table import stage_rows
 from edge_convnext.summary import (
     RECOVERY_HEADINGS,
     footnote,
@@ -19,8 +20,6 @@ from edge_convnext.summary import (
     number,
     plain,
     recovery_rows,
-    seconds_text,
-    stage_note,
     summary_rows,
     title,
     verdict_line,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.benchmark import BenchmarkRow
     from edge_convnext.profile import ModelProfile
-    from edge_convnext.report import Report, StageReport
+    from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
     from edge_convnext.summary import SummaryRow
 
@@ -66,7 +65,7 @@ def print_report(report: Report, console: Console) -> None:
         show(_summary_table(headings(report), rows, narrow))
         show(Text(footnote(report), style="dim"))
     show(Text())
-    show(_stage_table(report.stages))
+    show(_stage_table(report))
     if report.recoveries:
         show(Text())
         show(_recovery_table(report))
@@ -209,17 +208,13 @@ def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: boo
     return table
 
 
-def _stage_table(stages: Sequence[StageReport]) -> Table:
+def _stage_table(report: Report) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for justify in ("left", "left", "right", "left"):
         table.add_column(justify=justify)
-    for stage in stages:
-        table.add_row(
-            stage.name,
-            Text(stage.status, style=_STATUS_STYLE.get(stage.status, "yellow")),
-            seconds_text(stage.seconds),
-            Text(plain(stage_note(stage))),
-        )
+    for name, status, seconds, what in stage_rows(report):
+        style = _STATUS_STYLE.get(status, "yellow")
+        table.add_row(name, Text(status, style=style), seconds, Text(plain(what)))
     return table
 
 

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from edge_convnext.report import (
         BenchmarkRow,
         CandidateAccuracy,
-        EngineReport,
-        ParityReport,
         Report,
-        StageReport,
-        VariantReport,
     )
 
 __all__ = [
@@ -34,8 +30,6 @@ __all__ = [
     "number",
     "plain",
     "recovery_rows",
-    "seconds_text",
-    "stage_note",
     "state_text",
     "summary_rows",
     "title",
@@ -60,12 +54,13 @@ class SummaryRow:
     agreement_pct: str
     latency_ms: str
     throughput: str
-    speedup: str
+    speedup: str | None  # None: raw FP32 was not timed, and there is no such column
     size_mb: str
     chosen: bool = False
 
     def cells(self) -> tuple[str, ...]:
-        """The cells from left to right."""
+        """The cells from left to right, of the columns that `headings` names."""
+        speedup = () if self.speedup is None else (self.speedup,)
         return (
             self.model,
             self.graph,
@@ -74,7 +69,7 @@ class SummaryRow:
             self.agreement_pct,
             self.latency_ms,
             self.throughput,
-            self.speedup,
+            *speedup,
             self.size_mb,
         )
 
@@ -145,7 +140,7 @@ def _summary_row(
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
         latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
         throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
-        speedup=f"{speedup:.2f}x" if speedup else MISSING,
+        speedup=(f"{speedup:.2f}x" if speedup else MISSING) if raw else None,
         size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
         chosen=chosen,
     )
@@ -165,6 +160,7 @@ def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
 def headings(report: Report) -> tuple[str, ...]:
     """Of the summary table's columns."""
     small, large = _batches(report)
+    raw = report.benchmark is not None and report.benchmark.raw_fp32 is not None
     return (
         "model",
         "graph",
@@ -173,7 +169,7 @@ def headings(report: Report) -> tuple[str, ...]:
         "agree %",
         f"ms b{small}",
         f"img/s b{large}",
-        "vs raw",
+        *(["vs raw"] if raw else []),
         "MB",
     )
 
@@ -181,11 +177,12 @@ def headings(report: Report) -> tuple[str, ...]:
 def footnote(report: Report) -> str:
     """How to read the summary table."""
     small, _ = _batches(report)
-    text = (
-        "reference: accuracy in torch, speed of the raw FP32 export in ONNX Runtime; b: batch "
-        f"size; rows are the fastest at batch {small}"
-    )
     benchmark = report.benchmark
+    raw = benchmark is not None and benchmark.raw_fp32 is not None
+    speed = ", speed of the raw FP32 export in ONNX Runtime" if raw else ""
+    text = f"reference: accuracy in torch{speed}; b: batch size"
+    if benchmark is not None:
+        text += f"; rows are the fastest at batch {small}"
     if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
         return text
     low, high = benchmark.speedup_vs_raw_fp32_ci95
@@ -207,28 +204,6 @@ def verdict_line(report: Report) -> str:
     verdict = report.verdict
     what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
     return f"Verdict: {what}{'' if verdict.passed else ' (the requirement is not met)'}"
-
-
-def stage_note(stage: StageReport) -> str:
-    """Kernels, parity and reason of one stage, whatever it has of them."""
-    counts = [_engine(one, one.engine) for one in stage.variants if one.engine]
-    parity = [_parity(stage.parity)] if stage.parity else []
-    return "; ".join([*counts, *parity, *([stage.reason] if stage.reason else [])])
-
-
-def _engine(variant: VariantReport, engine: EngineReport) -> str:
-    batch = f" b{variant.batch}" if variant.batch else ""
-    moved = f", {engine.activation_bytes / 1e6:.1f} MB" if engine.activation_bytes else ""
-    counts = f"{engine.kernels} kernels, {engine.int8_kernels} INT8"
-    return f"{variant.precision}{batch}: {counts}{moved}"
-
-
-def _parity(parity: ParityReport) -> str:
-    sqnr = "equal" if parity.sqnr_db is None else f"{parity.sqnr_db:.1f} dB"
-    return (
-        f"max error {parity.max_abs_err:.1e}, {sqnr}, agreement {parity.agreement_pct:.1f} % "
-        f"on {parity.n_images} images"
-    )
 
 
 def recovery_rows(report: Report) -> list[tuple[str, ...]]:
@@ -277,11 +252,6 @@ def _drop(drop_pp: float, interval: tuple[float, float]) -> str:
 def number(value: float | None, digits: int) -> str:
     """Fixed decimals; `-` for None."""
     return MISSING if value is None else f"{value:.{digits}f}"
-
-
-def seconds_text(seconds: float | None) -> str:
-    """Such as `1.4 s`; empty for None."""
-    return "" if seconds is None else f"{seconds:.1f} s"
 
 
 def count(number: int | None) -> str:

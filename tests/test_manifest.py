@@ -28,7 +28,9 @@ def test_a_whole_build_is_unchanged(build):
     assert {check.state for check in verify_build(build)} == {"unchanged"}
     result = run(build)
     assert result.exit_code == 0
-    assert "unchanged  model.int8.onnx" in result.stdout
+    assert result.stdout == "3 files unchanged\n"
+    assert "unchanged  model.int8.onnx" in run(build, "--verbose").stdout
+    assert len(json.loads(run(build, "--json").stdout)["files"]) == 3
 
 
 def test_a_flipped_byte_and_a_missing_file_are_found(build):
@@ -45,6 +47,11 @@ def test_a_flipped_byte_and_a_missing_file_are_found(build):
     }
     result = run(build)
     assert isinstance(result.exception, ArtifactError)
+    assert result.stdout.splitlines() == [
+        "changed    model.int8.onnx",
+        "missing    predictions.csv",
+        "1 of 3 files unchanged",
+    ]
     assert "model.int8.onnx: changed since the build and 1 more" in str(result.exception)
 
 
@@ -73,6 +80,9 @@ def test_two_builds_are_compared_file_by_file(build, tmp_path):
         "state": "different",
         "reason": None,
     }
+    (build / "predictions.csv").unlink()
+    missing = [line for line in run(build, "--same-as", other).stdout.splitlines() if "csv" in line]
+    assert missing == [f"missing    predictions.csv: not in {build}"]
 
 
 @pytest.mark.parametrize(

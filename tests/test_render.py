@@ -10,7 +10,9 @@ from edge_convnext.doctor import Ability, Examination, Gpu, Package
 from edge_convnext.markdown import to_markdown
 from edge_convnext.render import print_report, print_rows
 from edge_convnext.render_doctor import print_examination
-from edge_convnext.summary import summary_rows
+from edge_convnext.report import StageReport
+from edge_convnext.stage_table import stage_rows
+from edge_convnext.summary import headings, summary_rows
 from edge_convnext.targets.gpu import match_gpu
 
 
@@ -53,6 +55,38 @@ def test_what_was_not_measured_is_a_dash_or_left_out():
     assert {row.top1_pct for row in unscored} == {"-"}
     assert len(unscored) == 4
     assert summary_rows(example_report(**without_measurements("evaluate", "benchmark"))) == []
+
+
+def test_without_a_raw_export_nothing_is_compared_with_it():
+    without = {**BENCHMARK, "raw_fp32": None, "speedup_vs_raw_fp32": None}
+    for report in (
+        example_report(benchmark={**without, "speedup_vs_raw_fp32_ci95": None}),
+        example_report(**without_measurements("benchmark")),
+    ):
+        for text in (printed(report, 200), to_markdown(report)):
+            assert "vs raw" not in text
+            assert "raw FP32" not in text
+        assert {len(row.cells()) for row in summary_rows(report)} == {len(headings(report))}
+
+
+def test_stages_that_a_board_leaves_to_the_desk_are_one_line():
+    report = example_report()
+    desk = "ran at the desk, see the build's report"
+    others = ("engine", "evaluate", "benchmark")
+    stages = tuple(
+        stage
+        if stage.name in others
+        else StageReport(name=stage.name, status="not_run", reason=desk)
+        for stage in report.stages
+    )
+    board = report.model_copy(update={"stages": stages})
+    for text in (printed(board, 200), to_markdown(board)):
+        assert text.count("ran at the desk") == 1
+        assert "load, fold, export" in text
+    first, *rest = stage_rows(board)
+    assert first[:3] == (f"{len(stages) - len(others)} stages", "not_run", "")
+    assert [name for name, *_ in rest] == list(others)
+    assert [name for name, *_ in stage_rows(report)] == [one.name for one in report.stages]
 
 
 @pytest.mark.parametrize("width", [80, 100])

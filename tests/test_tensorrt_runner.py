@@ -1,15 +1,19 @@
+import sys
+
 import numpy as np
 import pytest
 from fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
 from tiny_graph import write_graph
 
 from edge_convnext.benchmark import Candidate, benchmark, speedup
-from edge_convnext.errors import ArtifactError, InferenceError
+from edge_convnext.errors import ArtifactError, InferenceError, MissingDependencyError
 from edge_convnext.predict import load_model
 from edge_convnext.recipe import BenchmarkConfig
 from edge_convnext.rerun import usual_batches
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
+from edge_convnext.tensorrt import cuda as cuda_module
 from edge_convnext.tensorrt import runner as module
+from edge_convnext.tensorrt.cuda import has_gpu
 from edge_convnext.tensorrt.runner import EngineRunner
 from edge_convnext.tensorrt.sidecar import sidecar_path
 
@@ -209,3 +213,33 @@ def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):
         assert row.latency_ms_p50 > 0
     assert speedup(result, "m.engine", "other.engine", 1).median == 1.0  # of the GPU's time
     assert result.runtimes[0].options["cuda"] == "fake 1.0"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ([], False),
+        (["dev/null", "dev/nvram"], False),
+        (["dev/nvidia0", "dev/nvidiactl"], True),  # a PC
+        (["proc/driver/nvidia/version"], True),
+        (["dev/nvhost-gpu", "dev/nvmap"], True),  # a Jetson
+        (["dev/dxg"], True),  # WSL
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's files")
+def test_a_gpu_is_seen_by_its_drivers_files(tmp_path, files, found):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert has_gpu(tmp_path) is found
+
+
+@pytest.mark.parametrize(
+    ("gpu", "said"), [(False, "^no NVIDIA GPU was found here"), (True, "needs CUDA from Python")]
+)
+def test_bindings_are_advised_only_where_there_is_a_gpu(monkeypatch, gpu, said):
+    monkeypatch.setattr(cuda_module, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(cuda_module, "find_spec", lambda _: None)
+    cuda_module.open_cuda.cache_clear()
+    with pytest.raises(MissingDependencyError, match=said):
+        cuda_module.open_cuda()

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WINNERS", "Measured", "Seen", "publish_board"]
 
+_NAMED = 3  # of graphs that share a reason; report.json has all
+
 WINNERS = tuple(
     f"model.{precision}.{suffix}"
     for precision in get_args(Precision)
@@ -108,6 +110,15 @@ def publish_board(
         missing.append("The bundle has no evaluation images.")
     batch = choice.batch
     verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing), batch)
+    stages = board_stages(
+        measured.unpacked,
+        measured.engines,
+        measured.left_out,
+        measured.evaluate_seconds,
+        measured.race_seconds,
+        out,
+    )
+    said = next((stage.reason for stage in stages if stage.name == "engine"), None)
     for old in ("report.json", "report.md"):
         (out / old).unlink(missing_ok=True)
     files = _copy_winner(verdict, choice, out)
@@ -118,21 +129,14 @@ def publish_board(
         recipe=measured.unpacked.report.recipe,
         stated_recipe=measured.unpacked.report.stated_recipe,
         data=measured.unpacked.report.data,
-        stages=board_stages(
-            measured.unpacked,
-            measured.engines,
-            measured.left_out,
-            measured.evaluate_seconds,
-            measured.race_seconds,
-            out,
-        ),
+        stages=stages,
         accuracy=accuracy,
         benchmark=timing,
         verdict=verdict,
         folder=str(out),
         outputs=tuple(FileReport.of(path, out) for path in files),
         banner=measured.unpacked.report.banner,
-        notes=_notes(measured, seen),
+        notes=_notes(measured, seen, said),
         board=BoardReport(
             name=_name(measured.machine),
             bundle_sha256=measured.unpacked.digest,
@@ -164,7 +168,8 @@ def _graphs(unpacked: Unpacked) -> tuple[BundledFile, ...]:
     )
 
 
-def _notes(measured: Measured, seen: Seen) -> tuple[str, ...]:
+def _notes(measured: Measured, seen: Seen, said: str | None) -> tuple[str, ...]:
+    """What to know beside the stages, of which the engines' says one reason already."""
     notes: list[str] = []
     licence = measured.unpacked.manifest.model.weights.licence
     if licence is not None:
@@ -178,9 +183,10 @@ def _notes(measured: Measured, seen: Seen) -> tuple[str, ...]:
             f"Other programs took {load:.0f} % of the CPU during the timings: repeat `bench` on "
             "an idle board before you trust a speed-up."
         )
-    for reason in dict.fromkeys(one.reason for one in measured.left_out):
-        names = ", ".join(one.artifact for one in measured.left_out if one.reason == reason)
-        notes.append(f"Left out, {names}: {reason}.")
+    for reason in dict.fromkeys(one.reason for one in measured.left_out if one.reason != said):
+        names = [one.artifact for one in measured.left_out if one.reason == reason]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        notes.append(f"Left out, {', '.join(names[:_NAMED])}{more}: {reason}.")
     return tuple(notes)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.cli.console import JsonFlag, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["verify"]
 
@@ -20,7 +23,12 @@ def verify(
         typer.Option(help="Another build: which files are the same, byte for byte?"),
     ] = None,
     json: JsonFlag = False,
-    verbose: VerboseFlag = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="List files that are as they should be too; on an error, a traceback."
+        ),
+    ] = False,
 ) -> None:
     """Hash every file of a build again and compare with its manifest.json.
 
@@ -38,11 +46,13 @@ def verify(
             fields["comparison"] = [asdict(one) for one in comparisons]
         print_json(fields)
     elif same_as:
-        for one in comparisons:
-            typer.echo(f"{one.state:<10} {one.path}{f': {one.reason}' if one.reason else ''}")
+        lines = [
+            (one.state, one.path, one.reason or _absent(one.path, folder, same_as))
+            for one in comparisons
+        ]
+        _print(lines, "identical", verbose)
     else:
-        for check in checks:
-            typer.echo(f"{check.state:<10} {check.path}")
+        _print([(one.state, one.path, None) for one in checks], "unchanged", verbose)
     broken = [check for check in checks if check.state != "unchanged"]
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
@@ -51,3 +61,19 @@ def verify(
         )
     if any(one.state in ("different", "missing") for one in comparisons):
         raise typer.Exit(1)
+
+
+def _absent(name: str, *folders: Path) -> str | None:
+    """On which side a file is missing."""
+    gone = [str(folder) for folder in folders if not (folder / name).is_file()]
+    return f"not in {' and '.join(gone)}" if gone else None
+
+
+def _print(lines: Sequence[tuple[str, str, str | None]], usual: str, verbose: bool) -> None:
+    """What differs, or with `verbose` all, and how many files are as they should be."""
+    for state, path, reason in lines:
+        if verbose or state != usual:
+            typer.echo(f"{state:<10} {path}{f': {reason}' if reason else ''}")
+    count = sum(state == usual for state, _, _ in lines)
+    of = "" if count == len(lines) else f" of {len(lines)}"
+    typer.echo(f"{count}{of} files {usual}")

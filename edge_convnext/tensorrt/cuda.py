@@ -7,6 +7,7 @@ by importing.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cuda", "DeviceFacts", "open_cuda", "read_driver", "why_no_cuda"]
+__all__ = ["Cuda", "DeviceFacts", "has_gpu", "open_cuda", "read_driver", "why_no_cuda"]
 
 _HELP = (
     "running an engine needs CUDA from Python: pip install 'edge-convnext[tensorrt]' (pycuda, "
     "which builds against the CUDA toolkit) or 'edge-convnext[cuda]' (cuda-python)"
 )
+_NO_GPU = (
+    "no NVIDIA GPU was found here, and an engine runs on the one that it is for; "
+    "`edge-convnext bundle` takes a build there, and its ONNX models run anywhere"
+)
 _DRIVER = Path("/proc/driver/nvidia/version")
+# What drivers leave in /dev: of a PC, of a Jetson, of WSL.
+_DEVICES = ("nvidiactl", "nvidia[0-9]*", "nvhost-gpu", "nvmap", "nvgpu", "dxg")
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,8 @@ def open_cuda(ordinal: int = 0) -> Cuda:
         ordinal: Which device, among those that CUDA_VISIBLE_DEVICES leaves.
 
     Raises:
-        MissingDependencyError: Neither pycuda nor cuda-python is installed, or there is no
-            driver.
+        MissingDependencyError: There is no GPU or no driver, or neither pycuda nor cuda-python
+            is installed.
         InferenceError: The driver has no such device.
     """
     if find_spec("pycuda") is not None:
@@ -138,7 +145,16 @@ def open_cuda(ordinal: int = 0) -> Cuda:
         from edge_convnext.tensorrt.cuda_python import CudaPython
 
         return CudaPython(ordinal)
-    raise MissingDependencyError(_HELP)
+    raise MissingDependencyError(_HELP if has_gpu() else _NO_GPU)
+
+
+def has_gpu(root: Path = Path("/")) -> bool:
+    """Whether a driver has found a GPU, as far as files tell; True where they can't."""
+    if sys.platform != "linux":
+        return True
+    devices = root / "dev"
+    driver = (root / _DRIVER.relative_to("/")).is_file()
+    return driver or any(next(devices.glob(name), None) for name in _DEVICES)
 
 
 def why_no_cuda() -> str | None:
