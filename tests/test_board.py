@@ -538,6 +538,16 @@ def test_where_no_gpu_is_nothing_is_measured_and_the_reason_is_told(monkeypatch)
     assert builders_for(["tensorrt"]) == ((), "tensorrt can't run here")
 
 
+def test_where_no_engine_is_built_the_reason_is_told_once(tmp_path, monkeypatch):
+    why = "no TensorRT is installed here"
+    monkeypatch.setattr("edge_convnext.board.bench.find_builders", lambda: ((), why))
+    write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb", "none")
+    report = bench_bundle(tmp_path / "gpu.ecb", tmp_path / "out", replace(ORT, batches=(1,)))
+    assert {one.reason for one in report.board.left_out} == {why}
+    assert (tmp_path / "out" / "report.md").read_text().count(why) == 1
+    assert report.stage("engine").reason == why
+
+
 def test_one_batch_size_can_be_measured_alone_and_decides(tmp_path, ort_as_gpu):
     write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb")
     builder = Builder()
