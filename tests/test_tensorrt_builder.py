@@ -248,8 +248,8 @@ def test_what_can_be_told_beforehand_costs_no_build(tmp_path, child, graph, conf
     [
         ("m.onnx", None, "no such ONNX file"),
         ("m.onnx", b"plan", "not ONNX"),
-        ("m.engine", b"plan", r"belongs to an engine; pass the \.onnx graph"),
-        ("m.engine.json", b"{}", "belongs to an engine"),
+        ("m.engine", b"plan", r"is of an engine; pass the \.onnx graph"),
+        ("m.engine.json", b"{}", "is of an engine"),
     ],
 )
 def test_what_is_no_graph_is_said_before_anything_of_building(tmp_path, name, content, reason):

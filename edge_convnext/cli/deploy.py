@@ -36,17 +36,19 @@ def deploy(
     verbose: VerboseFlag = False,
 ) -> None:
     """Write what runs a build without this package: Python, C++ or Triton."""
+    from edge_convnext.deploy.facts import read_deployable
     from edge_convnext.deploy.write import choose_for, write_deployment
 
     choice = choose_for(format, build, model)
     files = write_deployment(
         build, format, out, choice.path, max_batch=max_batch, queue_delay_us=queue_delay_us
     )
+    label = read_deployable(choice.path, build).label
     if json:
         names = [path.as_posix() for path in files]
-        chosen = {"model": str(choice.path), "is": choice.what, "why": choice.why}
+        chosen = {"model": str(choice.path), "is": label, "why": choice.why}
         print_json({"folder": str(out), **chosen, "files": names})
         return
-    typer.echo(f"{choice.path} ({choice.what}): {choice.why}")
+    typer.echo(f"{choice.path} ({label}): {choice.why}")
     for path in files:
         typer.echo(out / path)

@@ -15,7 +15,7 @@ from edge_convnext.bundle.manifest import REPORT
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.graph_file import read_proto
+from edge_convnext.graph_file import fixed_batch, read_proto
 from edge_convnext.provenance import require_of_build, require_whole_engine
 from edge_convnext.report import Report
 
@@ -58,6 +58,26 @@ class Deployable:
     max_batch: int | None  # of an engine's profile; None where the graph decides
     version_compatible: bool
     onnx_sha256: str | None  # of the graph an engine was built from
+    precision: str
+    batch: int | None  # the one size it runs; None where it is free
+    compute_capabilities: tuple[str, ...]  # of an engine
+
+    @property
+    def label(self) -> str:
+        """What a deployed file's name does not tell: `int8, TensorRT, compute capability 8.7, …`.
+
+        Sizes are `batch 1` or `batch up to 8`.
+        """
+        capabilities = ", ".join(self.compute_capabilities)
+        return ", ".join(
+            [
+                self.precision,
+                _LABELS[self.kind],
+                *([f"compute capability {capabilities}"] if capabilities else []),
+                *([f"batch {self.batch}"] if self.batch else []),
+                *([f"batch up to {self.max_batch}"] if self.max_batch and not self.batch else []),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,6 @@ class Choice:
 
     path: Path
     why: str  # a clause for the user
-    what: str  # precision, runtime, GPUs and batch, which a deployed file's name does not tell
 
 
 def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = None) -> Choice:
@@ -83,7 +102,7 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
     if not (folder / REPORT).is_file():
         raise ArtifactError(f"{folder}: no report.json in it; pass the folder of a build")
     if named is not None:
-        return Choice(named, "as --model says", _describe(named))
+        return Choice(named, "as --model says")
     ship = Report.read(folder / REPORT).verdict.ship
     wanted = "int8" if ship == "undecided" else ship
     found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
@@ -91,7 +110,7 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
         if not found[kind]:
             continue
         best = min(found[kind], key=lambda path: (f".{wanted}." not in path.name, _order(path)))
-        return Choice(best, _why(best, ship, wanted, len(found[kind])), _describe(best))
+        return Choice(best, _why(best, ship, wanted, len(found[kind])))
     raise ArtifactError(
         f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
         "on the board it is for), or pass --model"
@@ -116,25 +135,6 @@ def _why(path: Path, ship: str, wanted: str, found: int) -> str:
     return f"the verdict ships {wanted.upper()}"
 
 
-def _describe(path: Path) -> str:
-    """Such as `int8, TensorRT for RTX, compute capability 8.6, 8.9, 12.0, batch 1`."""
-    kind = _kind_of(path)
-    if kind == "onnx":
-        return _LABELS[kind]
-    fields = _read_sidecar(path)
-    batch, profile = fields.get("batch"), fields.get("profile")
-    capabilities = fields.get("compute_capabilities")
-    return ", ".join(
-        [
-            *([str(fields["precision"])] if "precision" in fields else []),
-            _LABELS[kind],
-            *([f"compute capability {', '.join(map(str, capabilities))}"] if capabilities else []),
-            *([f"batch {batch}"] if batch else []),
-            *([f"batch up to {profile['max'][0]}"] if profile and not batch else []),
-        ]
-    )
-
-
 def read_deployable(path: Path, folder: Path) -> Deployable:
     """Read a file's preprocessing and classes.
 
@@ -156,15 +156,19 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
         carried = {METADATA_KEY: json.dumps(fields.get("model"))}
     info = ModelInfo.from_metadata(carried, path)
     require_of_build(path, fields.get("onnx_sha256"), folder)
+    metadata = json.loads(carried[METADATA_KEY])
     profile = fields.get("profile")
     return Deployable(
         path=path,
         kind=kind,
         info=info,
-        metadata=json.loads(carried[METADATA_KEY]),
+        metadata=metadata,
         max_batch=int(profile["max"][0]) if profile else None,
         version_compatible=bool(fields.get("flags", {}).get("version_compatible")),
         onnx_sha256=fields.get("onnx_sha256"),
+        precision=str((fields or metadata).get("precision")),
+        batch=fixed_batch(path) if kind == "onnx" else fields.get("batch"),
+        compute_capabilities=tuple(map(str, fields.get("compute_capabilities") or ())),
     )
 
 

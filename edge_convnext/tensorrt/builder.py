@@ -86,7 +86,7 @@ def build_engine(
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
     if ENGINE_SUFFIX in onnx.suffixes:
-        raise ArtifactError(f"{onnx}: belongs to an engine; pass the .onnx graph of it")
+        raise ArtifactError(f"{onnx}: is of an engine; pass the .onnx graph it was built from")
     graph = read_graph(onnx)
     api = open_api("tensorrt")
     _check(chosen)
