@@ -140,7 +140,7 @@ def test_a_graph_without_our_names_is_other(tmp_path):
 
 
 def test_a_missing_graph_is_named(tmp_path):
-    with pytest.raises(ArtifactError, match=r"nowhere\.onnx: no such file"):
+    with pytest.raises(ArtifactError, match=r"nowhere\.onnx: No such file"):
         profile_models([tmp_path / "nowhere.onnx"], "both", [1])
 
 
