@@ -297,7 +297,37 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     assert "a\\|b\\<c\\>" in to_markdown(result, False)
 
 
-def test_the_assertion_shows_every_figure(tmp_path):
+def test_a_failed_gate_leaves_the_baseline_as_it_is(tmp_path):
+    passing, failing = make_build(tmp_path / "a", 1000), make_build(tmp_path / "b", 1000, lost=40)
+    unsure, kept = make_build(tmp_path / "c", 200), tmp_path / "baseline.json"
+    assert run(unsure, "--save-baseline", kept, "--strict", "-q").exit_code == 1
+    assert not kept.exists()
+    assert run(unsure, "--save-baseline", kept).exit_code == 0  # the first ever: of what passes
+    assert len(read_baseline(kept).predictions) == 200
+    assert "baseline written" in run(passing, "--save-baseline", kept).stderr
+    before = kept.read_bytes()
+    for quiet in ([], ["-q"]):
+        result = run(failing, "--baseline", kept, "--save-baseline", kept, *quiet)
+        assert result.exit_code == 1
+        assert result.stderr == f"baseline not written to {kept}: the gate failed\n"
+    result = run(failing, "--save-baseline", kept, "--json")
+    assert json.loads(result.stdout)["baseline"] == {"path": str(kept), "written": False}
+    assert kept.read_bytes() == before
+    assert json.loads(run(passing, "--save-baseline", kept, "--json").stdout)["baseline"]["written"]
+
+
+def test_the_assertion_is_as_strict_as_the_command(tmp_path, monkeypatch):
+    unsure = make_build(tmp_path, 200)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="fails under --strict"):
+        assert_gate(unsure)
+    assert assert_gate(unsure, strict=False).decision == "inconclusive"
+    monkeypatch.setenv("CI", "")
+    assert assert_gate(unsure).decision == "inconclusive"
+
+
+def test_the_assertion_shows_every_figure(tmp_path, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     assert assert_gate(make_build(tmp_path / "passing", 10_000)).decision == "pass"
     with pytest.raises(AssertionError, match=r"a drop of 3\.00 pp on 10,000 images"):
         assert_gate(make_build(tmp_path / "failing", 10_000, lost=300))

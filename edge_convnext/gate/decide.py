@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edge_convnext.gate.evidence import Evidence, read_evidence
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.speed import judge_latency_ratio, judge_size, judge_speedup
 
-__all__ = ["GateResult", "gate", "judge"]
+__all__ = ["GateResult", "gate", "is_strict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class GateResult:
     def passed(self, strict: bool) -> bool:
         """Whether CI may go on; `strict` wants to be sure."""
         return self.decision == "pass" or (self.decision == "inconclusive" and not strict)
+
+
+def is_strict(stated: bool | None) -> bool:
+    """Whether what can't be told yet fails: as the user said, else where `CI` is set."""
+    return bool(os.environ.get("CI")) if stated is None else stated
 
 
 def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = None) -> GateResult:
