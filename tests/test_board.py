@@ -553,6 +553,19 @@ def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, roo
     assert open_bundle(tmp_path / "merged.ecb").manifest.graphs
 
 
+def test_nothing_is_merged_into_a_build_that_was_changed(measured, root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    merge_boards(build, [measured[1]])
+    before = sha256_file(build / "report.json")
+    with (build / "model.int8.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: changed since the build"):
+        merge_boards(build, [measured[1]])
+    assert sha256_file(build / "report.json") == before
+    states = {check.path: check.state for check in verify_build(build)}
+    assert states["model.int8.onnx"] == "changed"
+
+
 def test_a_report_of_another_build_is_not_merged(measured, root, tmp_path):
     other = build_tiny(tmp_path, seed=1)
     before = sha256_file(other / "report.json")
