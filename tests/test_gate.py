@@ -2,11 +2,12 @@
 
 import json
 import statistics
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from example_report import BENCHMARK, without_measurements
+from example_report import BENCHMARK, example_fields, without_measurements
 from gate_builds import make_build, sha, write_build
 from typer.testing import CliRunner
 
@@ -18,8 +19,9 @@ from edge_convnext.gate.decide import gate
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
-from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown
+from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
 from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.printable import printable
 from edge_convnext.testing import assert_gate
 
 
@@ -92,9 +94,9 @@ def test_the_worst_class_of_many_honest_ones_does_not_fail(tmp_path):
     assert found.decision == "inconclusive"
 
 
-def write_build_in(folder, rows):
+def write_build_in(folder, rows, **changes):
     folder.mkdir(exist_ok=True)
-    return write_build(folder, rows)
+    return write_build(folder, rows, **changes)
 
 
 def test_speed_is_judged_by_its_interval(tmp_path):
@@ -130,8 +132,6 @@ def test_a_slower_build_fails_against_its_baseline_on_the_same_machine(tmp_path)
 
 
 def environment(fingerprint):
-    from example_report import example_fields
-
     return {**example_fields()["environment"], "fingerprint": fingerprint}
 
 
@@ -288,13 +288,56 @@ def test_flips_come_worst_first(tmp_path):
     assert margins == sorted(margins, reverse=True)
 
 
+HOSTILE = 'a|b<c>&"%\n::error::x\x07\x1b[2J[red]\u202e@octocat #1 ##[add-mask]x \ud800'
+
+
 def test_outside_text_is_escaped_in_every_format(tmp_path):
-    name = 'a|b<c>&"%\n::error::x\x07'
-    rows = [[sha(i), name, name, "1", "other", "1"] for i in range(500)]
-    result = gate(write_build_in(tmp_path, rows), Limits(None, max_class_drop_pp=1.0))
-    assert ElementTree.fromstring(to_junit(result, False)).get("failures") == "1"
-    assert len(to_annotations(result, False).splitlines()) == 1
-    assert "a\\|b\\<c\\>" in to_markdown(result, False)
+    rows = [[sha(i), HOSTILE, HOSTILE, "1", "other", "1"] for i in range(500)]
+    model = {**example_fields()["model"], "name": "atto\x1b\n"}
+    build = write_build_in(tmp_path, [[*map(readable, row)] for row in rows], model=model)
+    result = gate(build, Limits(None, max_class_drop_pp=1.0))
+    (drop,) = result.criteria
+    result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),))
+    junit, markdown = to_junit(result, False), to_markdown(result, False)
+    assert ElementTree.fromstring(junit).get("failures") == "1"
+    (line,) = to_annotations(result, False).splitlines()
+    assert 'a|b<c>&"%25\\x0a::error::x' in line
+    assert "a\\|b\\<c\\>\\&" in markdown
+    assert "@octocat" not in markdown  # would be told of it
+    assert "#1" not in markdown
+    text = to_text(result, False)
+    assert len(text.splitlines()) == 2
+    for shown in (junit, markdown, line, text):
+        assert not [one for one in shown if ord(one) < 32 and one != "\n"]
+        assert "\u202e" not in shown
+        assert "##[" not in shown
+        shown.encode()  # no half of a pair
+    assert "[red]" in text  # nothing reads it as a style
+
+
+def readable(text):
+    """A CSV holds no halves of pairs."""
+    return text.replace("\ud800", "")
+
+
+def test_flips_and_paths_show_no_control_characters(tmp_path):
+    label = readable(HOSTILE)
+    rows = [[sha(i), label, label, "1", "other", "1"] for i in range(500)]
+    build = write_build_in(tmp_path / "a\x1b[2Jb", rows)
+    result = run(build, "--explain", "--save-baseline", tmp_path / "b\x1b.json")
+    assert result.exit_code == 1
+    assert "\\x1b[2J[red]\\u202e@octocat" in result.stdout
+    assert r"b\x1b.json: the gate failed" in result.stderr
+    for shown in (result.stdout, result.stderr):
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+        assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+def test_printable_leaves_letters_of_any_language_alone():
+    for text in ("crème brûlée 火\u3000災 😀", "C:\\new", "[b]x[/b]"):
+        assert printable(text) == text
+    assert printable("a\r\u2028\U000e0001") == r"a\x0d\u2028\U000e0001"
 
 
 def test_a_failed_gate_leaves_the_baseline_as_it_is(tmp_path):

@@ -150,6 +150,7 @@ def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
 
 def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
     from edge_convnext.gate.explain import explain
+    from edge_convnext.printable import printable
 
     found = explain(evidence, baseline)
     typer.echo(
@@ -157,13 +158,15 @@ def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
     )
     for one in found.classes:
         typer.echo(
-            f"  {one.label}: {one.drop_pp:+.2f} pp drop, {one.lost} lost, {one.won} won of {one.n}"
+            f"  {printable(one.label)}: {one.drop_pp:+.2f} pp drop, {one.lost} lost, "
+            f"{one.won} won of {one.n}"
         )
     for flip in found.flips[:_SHOWN_FLIPS]:
         what = "lost" if flip.lost else "won" if flip.now == flip.label else "other"
+        label, before, now = map(printable, (flip.label, flip.before, flip.now))
         typer.echo(
-            f"  {flip.sha256[:16]} {what}: '{flip.label}' was '{flip.before}', "
-            f"is '{flip.now}' by {flip.margin:.2f}"
+            f"  {printable(flip.sha256[:16])} {what}: '{label}' was '{before}', "
+            f"is '{now}' by {flip.margin:.2f}"
         )
     if (more := len(found.flips) - _SHOWN_FLIPS) > 0:
         typer.echo(f"  and {more} more; --json lists all")
