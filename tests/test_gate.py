@@ -131,6 +131,27 @@ def test_a_slower_build_fails_against_its_baseline_on_the_same_machine(tmp_path)
     assert "another machine" in found.reason
 
 
+def test_without_raw_fp32_latency_is_compared_over_the_same_float(tmp_path):
+    """As on a board."""
+    unraced = {"speedup_vs_raw_fp32": None, "speedup_vs_raw_fp32_ci95": None}
+    of_board = {**BENCHMARK, **unraced}
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", benchmark=of_board)))
+    slower = {
+        **of_board,
+        "speedup_vs_best_float": 1.21 / 1.15,
+        "speedup_vs_best_float_ci95": [1.18 / 1.15, 1.23 / 1.15],
+    }
+    report = make_build(tmp_path / "after", benchmark=slower)
+    (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+    assert (found.decision, found.measured) == ("fail", pytest.approx(1.15))
+    other = {**of_board, "best_float": "fp32 raw onnxruntime"}
+    for changes, why in ((other, "the baseline against another"), (BENCHMARK, "raced against raw")):
+        report = make_build(tmp_path / "other", benchmark=changes)
+        (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+        assert found.decision == "inconclusive"
+        assert why in found.reason
+
+
 def environment(fingerprint):
     return {**example_fields()["environment"], "fingerprint": fingerprint}
 

@@ -31,6 +31,7 @@ class GateResult:
     precision: str
     n_images: int
     criteria: tuple[Criterion, ...]
+    notes: tuple[str, ...] = ()  # sentences; they decide nothing
 
     @property
     def decision(self) -> Decision:
@@ -54,7 +55,7 @@ def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = N
     """Decide whether a build keeps its limits.
 
     Args:
-        path: `report.json`, or the folder of the build.
+        path: `report.json` of a build or of a board, or the folder that it lies in.
         limits: What it has to keep; a top-1 drop of at most 1 pp when None.
         baseline: An earlier build to compare with, from `baseline.read_baseline`.
 
@@ -98,6 +99,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         evidence.precision,
         len(evidence.predictions),
         tuple(criteria),
+        evidence.notes(),
     )
 
 

@@ -28,6 +28,7 @@ _COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusi
 def to_text(result: GateResult, strict: bool) -> str:
     """Lines for a terminal."""
     lines = [f"{one.decision:<12} {printable(one.reason)}" for one in result.criteria]
+    lines += [f"{'note':<12} {printable(note)}" for note in result.notes]
     return "\n".join([*lines, _outcome(result, strict)])
 
 
@@ -72,6 +73,8 @@ def to_junit(result: GateResult, strict: bool) -> str:
             ElementTree.SubElement(case, "skipped", {"message": printable(one.reason)})
         else:
             ElementTree.SubElement(case, "system-out").text = printable(one.reason)
+    if result.notes:
+        ElementTree.SubElement(suite, "system-out").text = printable(" ".join(result.notes))
     ElementTree.indent(root)
     body: str = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
@@ -94,7 +97,7 @@ def to_markdown(result: GateResult, strict: bool) -> str:
         lines.append(f"| {sign} | `{one.name}` | {measured} | {interval} | {one.limit:g} |")
     lines += [
         "",
-        *(f"- {_md(one.reason)}" for one in result.criteria),
+        *(f"- {_md(text)}" for text in (*(one.reason for one in result.criteria), *result.notes)),
         "",
         _outcome(result, strict),
     ]
@@ -110,9 +113,13 @@ def to_annotations(result: GateResult, strict: bool) -> str:
     lines = []
     for one in result.criteria:
         command = "error" if not _passes(one, strict) else _COMMANDS[one.decision]
-        text = printable(one.reason).replace("%", "%25")  # and has no ends of lines
-        lines.append(f"::{command} title={_SUITE} {one.name}::{text}")
+        lines.append(f"::{command} title={_SUITE} {one.name}::{_message(one.reason)}")
+    lines += [f"::notice title={_SUITE}::{_message(note)}" for note in result.notes]
     return "\n".join(lines) + "\n"
+
+
+def _message(text: str) -> str:
+    return printable(text).replace("%", "%25")  # and has no ends of lines
 
 
 def _passes(one: Criterion, strict: bool) -> bool:
