@@ -298,7 +298,10 @@ def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
 
 
 def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp_path):
-    report, folder = measured
+    report, _ = measured
+    folder = shutil.copytree(measured[1], tmp_path / "quiet")
+    quiet = report.benchmark.model_copy(update={"other_load_pct": None})  # whoever tests
+    report.model_copy(update={"benchmark": quiet}).write(folder / "report.json")
     evidence = read_evidence(folder)
     assert [one.sha256 for one in evidence.predictions] == [
         one.sha256 for one in read_evidence(root / "build").predictions

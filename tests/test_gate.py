@@ -152,6 +152,22 @@ def test_without_raw_fp32_latency_is_compared_over_the_same_float(tmp_path):
         assert why in found.reason
 
 
+def test_what_was_timed_on_a_busy_machine_decides_nothing(tmp_path):
+    """A baseline of a busy runner would fail an honest build on a quiet one, or pass a slow one."""
+    limits = Limits(None, min_speedup=1.0, max_latency_ratio=1.05)
+    quiet = make_build(tmp_path / "quiet", benchmark={**BENCHMARK, "other_load_pct": 9.0})
+    busy = make_build(tmp_path / "busy", benchmark={**BENCHMARK, "other_load_pct": 40.0})
+    of_quiet, of_busy = (make_baseline(read_evidence(one)) for one in (quiet, busy))
+    for report, before, decisions in (
+        (quiet, of_quiet, ["pass", "pass"]),
+        (quiet, of_busy, ["pass", "inconclusive"]),
+        (busy, of_quiet, ["inconclusive", "inconclusive"]),
+    ):
+        found = gate(report, limits, before).criteria
+        assert [one.decision for one in found] == decisions
+    assert "this build was timed while other programs took 40 % of the CPU" in found[1].reason
+
+
 def environment(fingerprint):
     return {**example_fields()["environment"], "fingerprint": fingerprint}
 

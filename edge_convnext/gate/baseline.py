@@ -34,6 +34,7 @@ class Baseline:
     best_float: str | None = None  # artefact
     speedup_vs_best_float: float | None = None
     speedup_vs_best_float_ci95: tuple[float, float] | None = None
+    other_load_pct: float | None = None  # CPU time of other programs meanwhile
 
     def said_of(self, sha256: str) -> str | None:
         """The class that was predicted for an image, if it was among them."""
@@ -58,6 +59,7 @@ def make_baseline(evidence: Evidence) -> Baseline:
         best_float=benchmark.best_float if benchmark else None,
         speedup_vs_best_float=benchmark.speedup_vs_best_float if benchmark else None,
         speedup_vs_best_float_ci95=benchmark.speedup_vs_best_float_ci95 if benchmark else None,
+        other_load_pct=benchmark.other_load_pct if benchmark else None,
     )
 
 

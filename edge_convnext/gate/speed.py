@@ -1,9 +1,13 @@
-"""Criteria of speed and size: ratios measured interleaved in one run, never bare milliseconds."""
+"""Criteria of speed and size: ratios measured interleaved in one run, never bare milliseconds.
+
+What was timed on a busy machine decides nothing: ratios are skewed there too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_convnext.contention import QUIET_PCT
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.baseline import Baseline
 from edge_convnext.gate.criteria import Criterion, decide_above, decide_below
@@ -25,11 +29,12 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
     benchmark = _timings(evidence)
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
     asked = f"at least {least:g}x was asked for"
-    if ratio is None or interval is None:
-        why = "was not timed beside it at batch 1" if ratio is None else _FEW
+    busy = _busy(benchmark.other_load_pct)
+    if ratio is None or interval is None or busy:
+        why = busy or ("was not timed beside it at batch 1" if ratio is None else _FEW)
         return Criterion(
-            "speedup_vs_best_float", "inconclusive", ratio, None, least,
-            f"of the speed-up over the best float: it {why}; {asked}.",
+            "speedup_vs_best_float", "inconclusive", ratio, interval, least,
+            f"the speed-up over the best float can't be told: it {why}; {asked}.",
         )  # fmt: skip
     return Criterion(
         "speedup_vs_best_float",
@@ -98,11 +103,27 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
     if then is None or now is None:
         which = "the baseline" if then is None else "this build"
         return f"{which} was not raced against {against.split(',')[0]} at batch 1"
+    for who, load in (
+        ("this build", benchmark.other_load_pct),
+        ("the baseline", baseline.other_load_pct),
+    ):
+        if busy := _busy(load):
+            return f"{who} {busy}"
     if then_ci is None or now_ci is None:
         return f"{'the baseline' if then_ci is None else 'this build'} {_FEW}"
     if min(now, now_ci[0], then_ci[0]) <= 0:
         return "a speed-up of 0 is no measurement"
     return _Speedups(against, now, now_ci, then, then_ci)
+
+
+def _busy(other_load_pct: float | None) -> str | None:
+    """Why timings tell nothing: a busy machine slows some runtimes far more than others."""
+    if other_load_pct is None or other_load_pct <= QUIET_PCT:
+        return None
+    return (
+        f"was timed while other programs took {other_load_pct:.0f} % of the CPU (at most "
+        f"{QUIET_PCT:g} % is quiet); time it again on an idle machine"
+    )
 
 
 def judge_size(evidence: Evidence, most_mb: float) -> Criterion:
