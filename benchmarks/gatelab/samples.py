@@ -69,6 +69,7 @@ def make_samples(work: Path) -> Settings:
         str(weights), str(data), _SIDE, threads=1, calibration_images=8, rounds=8, round_ms=2,
         max_drop_pp=6.0, max_latency_ratio=2.0, kept_speedup=0.0, planted_pp=20.0,
         tolerance_pp=8.0, planted_slowdown=5.0, slowdown_tolerance=2.0,
+        on_a_busy_machine=True,
     )  # fmt: skip
 
 
