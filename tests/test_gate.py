@@ -94,6 +94,23 @@ def test_the_worst_class_of_many_honest_ones_does_not_fail(tmp_path):
     assert found.decision == "inconclusive"
 
 
+def test_two_classes_of_many_that_changed_places_are_found_with_a_baseline(tmp_path):
+    names = [f"c{i % 200}" for i in range(20_000)]
+    other = {"c3": "c5", "c5": "c3"}
+    rows = [[sha(i), name, name, "1", name, "1"] for i, name in enumerate(names)]
+    before = make_baseline(read_evidence(write_build_in(tmp_path / "before", rows)))
+    said = [other.get(name, name) for name in names]
+    rows = [
+        [sha(i), *pair, "1", pair[1], "1"] for i, pair in enumerate(zip(names, said, strict=True))
+    ]
+    report = write_build_in(tmp_path / "after", rows)
+    own, top1, class_own, by_class = gate(report, Limits(max_class_drop_pp=20.0), before).criteria
+    assert [one.decision for one in (own, class_own)] == ["pass", "pass"]
+    assert (top1.measured, top1.decision) == (1.0, "inconclusive")  # both are 1 % of the images
+    assert (by_class.name, by_class.decision) == ("class_drop_vs_baseline_pp", "fail")
+    assert "drops by 100.00 pp against the baseline on its 100 images" in by_class.reason
+
+
 def write_build_in(folder, rows, **changes):
     folder.mkdir(exist_ok=True)
     return write_build(folder, rows, **changes)

@@ -36,7 +36,8 @@ def gate(
         float | None, typer.Option(help="Images with FP32's class, in percent.")
     ] = None,
     max_class_drop: Annotated[
-        float | None, typer.Option(help="Budget of every class, in pp.")
+        float | None,
+        typer.Option(help="Budget of every class, in pp, against FP32 and the baseline."),
     ] = None,
     min_speedup: Annotated[
         float | None, typer.Option(help="Over the best float, raced in the same run.")

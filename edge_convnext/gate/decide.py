@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.accuracy import (
     judge_agreement,
+    judge_baseline_class_drops,
     judge_baseline_drop,
     judge_class_drops,
     judge_drop,
@@ -83,6 +84,10 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         criteria.append(judge_agreement(evidence, limits.min_agreement_pct))
     if limits.max_class_drop_pp is not None:
         criteria.append(judge_class_drops(evidence, limits.max_class_drop_pp))
+        if baseline is not None:
+            criteria.append(
+                judge_baseline_class_drops(evidence, baseline, limits.max_class_drop_pp)
+            )
     if limits.min_speedup is not None:
         criteria.append(judge_speedup(evidence, limits.min_speedup))
     if limits.max_latency_ratio is not None:
