@@ -238,7 +238,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     data = take_images(options.data.absolute(), options.images, options.work)
     return Settings(
         str(options.weights.absolute()), str(data), options.image_size, options.runtime,
-        options.threads, whole=options.whole,
+        options.threads, whole=options.whole, on_a_busy_machine=options.busy,
     )  # fmt: skip
 
 
@@ -258,6 +258,11 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--retry-busy", action="store_true", help="make rows of a busy machine again"
+    )
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="decide accuracy alone",
     )
     parser.add_argument("--reduced", action="store_true", help="a small network on made images")
     parser.add_argument("--work", type=Path, default=Path("build/gate-selftest"))

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ __all__ = ["BATCH", "Lab", "Row", "Settings"]
 
 Row = dict[str, Any]
 
+_PATIENCE = 10  # builds
+_PAUSE_S = 20.0
 _COMMAND = "from edge_convnext.cli import main; main()"
 BATCH = 32  # images per inference, where no time is taken
 
@@ -110,24 +113,32 @@ class Lab:
         return make_recipe({**fields, **changes}, "gate_selftest")
 
     def start(self) -> Report:
-        """Make the first build and its baseline, unless they are there."""
+        """Make the first build and its baseline, unless they are there.
+
+        On a busy machine it is timed again, some times: the rest of it is in the cache.
+
+        Raises:
+            RuntimeError: It does not pass the gate, or was never timed in quiet.
+        """
         kept = self.folder / f"first-{self.key}.json"
         if self.baseline.is_file() and kept.is_file():
             return Report.read(kept)
-        with self.built("first", 0) as (report, folder):
-            found = self.gate(folder, "--max-drop", self.settings.max_drop_pp,
-                              "--save-baseline", self.baseline)  # fmt: skip
-            if found["decision"] != "pass":
-                raise RuntimeError(f"the first build does not pass: {found}")
-            load = report.benchmark.other_load_pct if report.benchmark else None
-            if load is not None and load > QUIET_PCT and not self.settings.on_a_busy_machine:
-                self.baseline.unlink()
-                raise RuntimeError(
-                    f"other programs took {load:.0f} % of the CPU while the first build was timed, "
-                    "so the gate would compare no speed with it; wait until they are done"
-                )
-            report.write(kept)
-        return report
+        load = 0.0
+        for _ in range(_PATIENCE):
+            with self.built("first", 0) as (report, folder):
+                load = (report.benchmark and report.benchmark.other_load_pct) or 0.0
+                if load <= QUIET_PCT or self.settings.on_a_busy_machine:
+                    found = self.gate(folder, "--max-drop", self.settings.max_drop_pp,
+                                      "--save-baseline", self.baseline)  # fmt: skip
+                    if found["decision"] != "pass":
+                        raise RuntimeError(f"the first build does not pass: {found}")
+                    report.write(kept)
+                    return report
+            time.sleep(_PAUSE_S)
+        raise RuntimeError(
+            f"other programs took {load:.0f} % of the CPU while the first build was timed, so the "
+            "gate would compare no speed with it; wait until they are done, or pass --busy"
+        )
 
     def gate(self, folder: Path, *arguments: object) -> dict[str, Any]:
         """Run the command as in CI: strict, JSON; with its exit code."""
