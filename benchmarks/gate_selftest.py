@@ -239,6 +239,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
         str(options.weights.absolute()), str(data), options.image_size, options.runtime,
         options.threads, whole=options.whole, on_a_busy_machine=options.busy,
+        kept_speedup=0.0 if options.busy else Settings.kept_speedup,
     )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def noise(bench: Bench, seed: int) -> Row:
     def drop(scale: float) -> float:
         return before - bench.float_top1_pct(plants.add_noise(state, scale, seed))
 
-    scale, cost = bench.find("noise", 0.2, drop, settings.planted_pp, settings.tolerance_pp)
+    scale, cost = bench.find("noise", 0.34, drop, settings.planted_pp, settings.tolerance_pp)
     changes = bench.use(plants.add_noise(state, scale, seed))
     with bench.lab.built("noise", seed, **changes) as (report, folder):
         planted = {"scale": scale, "fp32_drop_pp": cost}
@@ -150,7 +150,7 @@ def noise_int8(bench: Bench, seed: int) -> Row:
             return first.fp32.top1_pct - bench.graph_top1_pct(target)
 
         wanted, near = settings.planted_pp, settings.tolerance_pp
-        planted["scale"], planted["int8_drop_pp"] = bench.find("int8", 0.2, drop, wanted, near)
+        planted["scale"], planted["int8_drop_pp"] = bench.find("int8", 0.37, drop, wanted, near)
 
     work = bench.lab.scratch(f"changed-{seed}")
     with (
@@ -170,7 +170,7 @@ def slow(bench: Bench, seed: int) -> Row:
             return bench.slowdown(source, target) - 1.0
 
         wanted, near = settings.planted_slowdown - 1.0, settings.slowdown_tolerance
-        channels, found = bench.find("slow", 16.0, excess, wanted, near)
+        channels, found = bench.find("slow", 45.0, excess, wanted, near)
         planted["channels"], planted["latency_ratio"] = round(channels), found + 1.0
 
     work = bench.lab.scratch(f"changed-{seed}")
