@@ -83,21 +83,20 @@ def read_rows(path: Path, key: str) -> list[Row]:
     return rows
 
 
-def drop_busy(path: Path) -> None:
-    """Forget the rows that were timed on a busy machine: they are made again."""
+def drop_busy(path: Path, key: str) -> None:
+    """Forget the rows of this key that were timed on a busy machine: they are made again."""
     if not path.is_file():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
-            if not _was_busy(line)]  # fmt: skip
-    write_text_atomic(path, "".join(kept))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    write_text_atomic(path, "".join(line for line in lines if not _was_busy(line, key)))
 
 
-def _was_busy(line: str) -> bool:
+def _was_busy(line: str, key: str) -> bool:
     try:
-        load = json.loads(line).get("other_load_pct")
-    except ValueError:
+        row = json.loads(line)
+    except ValueError:  # cut short by a kill
         return True
-    return load is not None and load > QUIET_PCT
+    return row.get("key") == key and (row["other_load_pct"] or 0.0) > QUIET_PCT
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -202,7 +201,7 @@ def main() -> None:
         wanted += [(HONEST, seed) for seed in range(1, options.honest + 1)]
     path = options.work / "rows.jsonl"
     if options.retry_busy:
-        drop_busy(path)
+        drop_busy(path, lab.key)
     rows = list(run_all(lab, wanted, path))
     summary = summarize(rows)
     assert first.accuracy is not None

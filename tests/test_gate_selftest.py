@@ -57,7 +57,9 @@ def test_a_stopped_run_goes_on_and_a_busy_row_is_made_again(tmp_path, monkeypatc
         file.write(json.dumps(row(7))[:30])  # killed while it wrote
     assert run(3) == [2]
     assert run(3) == []
-    gate_selftest.drop_busy(path)
+    gate_selftest.drop_busy(path, "another")
+    assert run(3) == []
+    gate_selftest.drop_busy(path, "k")
     assert run(3) == [1, 2]
     Lab.key = "other weights"
     assert run(1) == [0]
