@@ -242,7 +242,7 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
                 if left < 0:
                     break
                 yield block
-    except _NO_ZIP as error:
+    except (*_NO_ZIP, OSError) as error:  # the last of a place before the file's beginning
         raise ArtifactError(
             f"{path}: {info.filename!r} is damaged ({error}); copy or bundle it again"
         ) from error
