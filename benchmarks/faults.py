@@ -33,6 +33,7 @@ from benchmarks.faultlab.record import Record
 
 Scenario = Callable[[Lab], "Row | None"]
 
+_LIMITS_MIB = (64, 256, 512, 1024)  # of a worker's address space
 _KILLS_A_PART = 20  # each part begins with an empty cache, so that whole builds are killed too
 
 
@@ -65,7 +66,9 @@ def full(kill_count: int) -> dict[str, dict[str, Scenario]]:
         "one folder": lambda lab: sharing.build_concurrently(lab, "board", 4, same_out=True),
         "clock": lambda lab: sharing.jump_clock(lab, "board"),
         "worker killed": lambda lab: sharing.kill_worker(lab, "board", 6),
-        "worker starved": lambda lab: sharing.starve_worker(lab, "board", (64, 256, 512, 1024)),
+        "worker starved": lambda lab: sharing.starve_worker(lab, "board", _LIMITS_MIB),
+        "builder killed": lambda lab: sharing.kill_worker(lab, "board", 6, "engine"),
+        "builder starved": lambda lab: sharing.starve_worker(lab, "board", _LIMITS_MIB, "engine"),
         "twice": lambda lab: sharing.build_twice(lab, "board", 3),
         "twice demo": lambda lab: sharing.build_twice(lab, "demo", 1),
     }
@@ -125,7 +128,7 @@ def run(parts: dict[str, Scenario], record: Record) -> None:
         for name, scenario in parts.items():
             lab.random = random.Random(f"{record.seed} {name}")
             row = scenario(lab)
-            record.add(name, row, "mounting is not permitted")
+            record.add(name, row, "mounting is not permitted, or TensorRT for RTX not installed")
             if row is None:
                 continue
             sys.stderr.write(f"{row.line()}\n")
