@@ -56,6 +56,7 @@ def test_a_stopped_run_goes_on_and_a_torn_line_is_dropped(tmp_path):
     again.add("c", row({"fold": 1, "load": 1}, longest=0.5))
     content = json.loads(out.read_text())
     assert content["kills_per_stage"] == {"fold": {"board": 3}, "load": {"board": 1}}
+    assert content["never_killed_in"] == []
     assert content["skipped"] == {"b": "not permitted"}
     (joined,) = content["rows"]
     assert (joined["tried"], joined["seconds"]) == (4, 3.0)

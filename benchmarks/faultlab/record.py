@@ -68,13 +68,20 @@ class Record:
         """Write the result of what is there, and return it."""
         rows = [row for row in self.parts.values() if "skipped" not in row]
         joined = join_rows(rows)
+        kills = _count_kills(joined)
         content = {
             **self._run,
             "seconds": round(sum(row["seconds"] for row in rows), 1),
             "skipped": {
                 name: row["skipped"] for name, row in self.parts.items() if "skipped" in row
             },
-            "kills_per_stage": _count_kills(joined),
+            "kills_per_stage": kills,
+            "never_killed_in": [
+                f"{stage} of {build}"
+                for stage, by_build in kills.items()
+                for build, count in by_build.items()
+                if count == 0
+            ],
             "rows": joined,
         }
         write_text_atomic(self._out, json.dumps(content, indent=1) + "\n")
