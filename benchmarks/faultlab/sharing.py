@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.faultlab.kills import Row
 from benchmarks.faultlab.lab import Build, Lab, Outcome
@@ -241,8 +242,9 @@ def _kill_children(build: Build) -> bool:
 
 
 def _starve(limit_bytes: int) -> None:
-    """In the build: the first child gets the limit, the build itself and later ones none."""
+    """In the build: the first worker gets the limit, the build itself and later ones none."""
     import subprocess
+    import sys
 
     start = subprocess.Popen.__init__
 
@@ -250,7 +252,10 @@ def _starve(limit_bytes: int) -> None:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
 
-        subprocess.Popen.__init__ = start  # type: ignore[method-assign]
-        start(self, *arguments, **{**named, "preexec_fn": limit})  # type: ignore[call-overload]
+        command: Any = arguments[0] if arguments else named.get("args")
+        if command[0] == sys.executable:  # others ask the system for its facts
+            subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+            named["preexec_fn"] = limit
+        start(self, *arguments, **named)  # type: ignore[call-overload]
 
     subprocess.Popen.__init__ = limited  # type: ignore[method-assign]
