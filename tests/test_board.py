@@ -406,6 +406,9 @@ class Jetson(NoReadings):
     def stop(self):
         return PowerFigures(5.0, 2.0, 40, "VDD_IN", "hwmon ina3221")
 
+    def close(self):
+        self.asked.append("close")
+
     @contextlib.contextmanager
     def locked_clocks(self):
         self.asked.append("lock")
@@ -432,6 +435,7 @@ def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
     if lock:
         assert board.asked[0] == "lock"
         assert board.asked[-1] == "restore"
+    assert board.asked.count("close") == 1
     assert "VDD\\_IN" in (out / "report.md").read_text(encoding="utf-8")
 
 
@@ -448,7 +452,12 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
     meter, read_state = power.PowerMeter, state.read_state
     monkeypatch.setattr(readings, "find_board", lambda: find_board(tree))
     monkeypatch.setattr(readings, "_IDLE_S", 0.01)
-    monkeypatch.setattr(readings, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
+    meters = []
+    monkeypatch.setattr(
+        readings,
+        "PowerMeter",
+        lambda board: meters.append(meter(board, tree, interval_ms=5)) or meters[-1],
+    )
     monkeypatch.setattr(readings, "read_state", lambda: read_state(tree))
     settings = replace(ORT, energy_seconds=0.05)
     report = bench_bundle(root / "tiny.ecb", tmp_path / "out", settings)
@@ -458,6 +467,7 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
         assert one.mean_w == pytest.approx(4.984 * 1.856)
         assert one.idle_w == pytest.approx(4.984 * 1.856)
     assert len(report.board.energy) == 2
+    assert [one.can_read for one in meters] == [False]  # closed: no file and no tool is held
 
 
 def graph(name, precision, kind, batch=1):

@@ -152,14 +152,15 @@ def _measure(
     if meter is not None:
         batch = min(row.batch for row in timings.rows)
         fitting = [entry for entry in entries if entry.fits(batch)]
-        energy = measure_energy(
-            track(fitting, "measuring energy", len(fitting)),
-            images,
-            batch,
-            config.threads,
-            settings.energy_seconds,
-            meter,
-        )
+        with contextlib.closing(meter):
+            energy = measure_energy(
+                track(fitting, "measuring energy", len(fitting)),
+                images,
+                batch,
+                config.threads,
+                settings.energy_seconds,
+                meter,
+            )
     return Measured(
         unpacked=unpacked,
         recipe=recipe,
