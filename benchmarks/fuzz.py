@@ -1,6 +1,6 @@
 """Fuzz the parsers that are ours: whatever comes in, one line comes out or a value.
 
-    python -m benchmarks.fuzz --inputs 20000 OUT.json
+    python -m benchmarks.fuzz --inputs 20000 --report REPORT.json OUT.json
 
 Hypothesis mutates valid inputs: bytes, text and structure. A crash is any exception but
 `EdgeConvNextError`, a message of more than one line or 2,000 characters, a file outside the
@@ -36,6 +36,7 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 from safetensors.torch import save as save_safetensors
 
+from benchmarks import fuzz_boards
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import Architecture
@@ -99,6 +100,7 @@ class Tally:
     accepted: int = 0
     refused: int = 0
     slowest_s: float = 0.0
+    seconds: float = 0.0  # of the parser; making the inputs takes its time too
     crashes: Counter[str] = field(default_factory=Counter)
 
 
@@ -319,6 +321,26 @@ def make_targets(
     def dump(tree: object) -> bytes:
         return json.dumps(tree, default=str).encode()
 
+    facts = {**fuzz_boards.FACTS, "model": stated}
+    members = fuzz_boards.make_members(_described(graph, stated), example_report)
+    model = {**example_report["model"], "num_classes": 3, "classes": ["a", "b", "c"]}
+    bundled = fuzz_boards.make_bundle_manifest(members, model)
+
+    def bundle_of(manifest: object) -> bytes:
+        return fuzz_boards.make_bundle(dump(manifest), members)
+
+    def bundle_with(changed: tuple[str, bytes]) -> bytes:
+        """A file of it is another, and the manifest is right about it."""
+        name, content = changed
+        other = {**members, name: content}
+        manifest = fuzz_boards.make_bundle_manifest(other, model)
+        return fuzz_boards.make_bundle(dump(manifest), other)
+
+    @st.composite
+    def changed_member(draw: Any) -> tuple[str, bytes]:
+        name = draw(st.sampled_from(sorted(members)))
+        return name, draw(mutated_bytes((members[name],)))
+
     def dump_yaml(tree: object) -> bytes:
         return yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace")
 
@@ -340,14 +362,31 @@ def make_targets(
         ".safetensors": (mutated_bytes(tensors), in_folder(checkpoint[".safetensors"])),
         "report, bytes": (mutated_bytes((as_json,)), in_folder(report)),
         "report, structure": (mutated_tree(example_report).map(dump), in_folder(report)),
-        "baseline": (mutated_tree(example_baseline).map(dump), in_folder(baseline)),
+        "baseline, bytes": (mutated_bytes((dump(example_baseline),)), in_folder(baseline)),
+        "baseline, structure": (mutated_tree(example_baseline).map(dump), in_folder(baseline)),
+        "engine facts, bytes": (
+            mutated_bytes((dump(facts),)), in_folder(fuzz_boards.read_engine),
+        ),
+        "engine facts, structure": (
+            mutated_tree(facts).map(dump), in_folder(fuzz_boards.read_engine),
+        ),
+        "bundle, bytes": (
+            mutated_bytes((bundle_of(bundled),)), in_folder(fuzz_boards.read_bundle),
+        ),
+        "bundle, manifest": (
+            mutated_tree(bundled).map(bundle_of), in_folder(fuzz_boards.read_bundle),
+        ),
+        "bundle, members": (
+            changed_member().map(bundle_with), in_folder(fuzz_boards.read_bundle),
+        ),
         "engine sidecar, bytes": (
             mutated_bytes((dump(_SIDECAR),)), in_folder(_file_parser(".json", kernels)),
         ),
         "engine sidecar, structure": (
             mutated_tree(_SIDECAR).map(dump), in_folder(_file_parser(".json", kernels)),
         ),
-        "manifest": (mutated_tree(_MANIFEST).map(dump), in_folder(manifest)),
+        "manifest, bytes": (mutated_bytes((dump(_MANIFEST),)), in_folder(manifest)),
+        "manifest, structure": (mutated_tree(_MANIFEST).map(dump), in_folder(manifest)),
         "ONNX metadata, bytes": (mutated_bytes((dump(stated),)), in_folder(metadata)),
         "ONNX metadata, structure": (mutated_tree(stated).map(dump), in_folder(metadata)),
         "ONNX file": (mutated_bytes((_described(graph, stated),)), in_folder(graph_parser)),
@@ -380,12 +419,15 @@ def fuzz(strategy: SearchStrategy[Any], parse: Callable[[Any], object], inputs: 
         except EdgeConvNextError as error:
             tally.refused += 1
             text = str(error)
+            if not text or "\n" in text or "\r" in text:
+                tally.crashes[f"message of more than one line: {text[:80]!r}"] += 1
             if len(text) > _MESSAGE_CHARS:
                 tally.crashes[f"message of {len(text)} characters: {text[:80]}"] += 1
         except Exception as error:  # what is looked for
             tally.crashes[_describe(error)] += 1
         seconds = time.process_time() - started
         tally.slowest_s = max(tally.slowest_s, seconds)
+        tally.seconds += seconds
         if seconds > _SLOW_S:
             tally.crashes["slow"] += 1
 
@@ -420,9 +462,14 @@ def main() -> None:
         for name, (strategy, parse) in targets.items():
             if options.only and name not in options.only:
                 continue
+            started = time.perf_counter()
             tally = fuzz(strategy, parse, options.inputs)
-            content["parsers"][name] = {**vars(tally), "crashes": dict(tally.crashes)}
-            print(f"{name}: {tally.inputs} tried, {tally.refused} refused, {dict(tally.crashes)}")
+            each_ms = 1000 * (time.perf_counter() - started) / max(1, tally.inputs)
+            content["parsers"][name] = {
+                **vars(tally), "crashes": dict(tally.crashes), "ms_per_input": round(each_ms, 2)
+            }  # fmt: skip
+            print(f"{name}: {tally.inputs} tried, {tally.refused} refused, {each_ms:.1f} ms each, "
+                  f"{dict(tally.crashes)}", flush=True)  # fmt: skip
             around = [*Path(scratch).iterdir(), *inside.parent.iterdir()]
             content["files_outside"] = [
                 str(one) for one in around if one not in inside.parents and one != inside

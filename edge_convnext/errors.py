@@ -38,11 +38,37 @@ __all__ = [
     "SimplifyError",
     "StageError",
     "TrainingError",
+    "shorten",
 ]
+
+
+_LONGEST_CHARS = 1600  # of a message; the paths and reasons of honest ones take a third
 
 
 class EdgeConvNextError(Exception):
     """Base of every error a user can cause and mend."""
+
+    def __str__(self) -> str:
+        """One line of bounded length, whatever of someone's file the message quotes."""
+        text = _printable(super().__str__())
+        if len(text) <= _LONGEST_CHARS:
+            return text
+        half = _LONGEST_CHARS // 2  # the end says what to do
+        return f"{text[:half]} ... {text[-half:]}"
+
+
+def shorten(text: str, most_chars: int = 200) -> str:
+    """What a message quotes of somebody's file: printable, and no longer than it has to be."""
+    text = _printable(text)
+    return text if len(text) <= most_chars else f"{text[:most_chars]}..."
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
+    )
 
 
 class RecipeError(EdgeConvNextError):

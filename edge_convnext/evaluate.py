@@ -14,7 +14,7 @@ from edge_convnext.intervals import paired_difference_interval
 from edge_convnext.metrics import agreement_pct, hits, per_class_top1_pct, sqnr_db, top_k_pct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -221,7 +221,10 @@ def compare_predictions(reference: Predictions, candidate: Predictions) -> Compa
 
 
 def write_predictions_csv(
-    path: Path, predictions: Mapping[Precision, Predictions], classes: Sequence[str] = ()
+    path: Path,
+    predictions: Mapping[Precision, Predictions],
+    classes: Sequence[str] = (),
+    answers_alone: Collection[Precision] = (),
 ) -> None:
     """Write one line per image: hash, label, and each precision's class and margin.
 
@@ -232,6 +235,8 @@ def write_predictions_csv(
         path: The CSV; it appears whole or not at all.
         predictions: Of the same images in the same order, at least one.
         classes: Names in logit order; numbers stand in when nobody named them.
+        answers_alone: Precisions whose logits tell only the order, as `bundle.evaluation` reads
+            them back: they get no margin.
 
     Raises:
         ValueError: The predictions are not of the same images.
@@ -243,8 +248,11 @@ def write_predictions_csv(
     header = ["sha256", "label"]
     columns: list[Sequence[str]] = [first.sha256s, [names[label] for label in first.labels]]
     for precision, prediction in predictions.items():
-        header += [f"{precision}_top1", f"{precision}_margin"]
+        header.append(f"{precision}_top1")
         columns.append([names[guess] for guess in prediction.logits.argmax(axis=1)])
+        if precision in answers_alone:
+            continue
+        header.append(f"{precision}_margin")
         columns.append([f"{margin:.4f}" for margin in _margins(prediction.logits)])
     with atomic_path(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

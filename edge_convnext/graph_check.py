@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,10 +73,10 @@ def _odd_structure(proto: ModelProto) -> str | None:
         known = _PRODUCTS if node.domain == _OF_ONNX_RUNTIME else _OPERATIONS
         if node.op_type not in known or node.domain not in (*_STANDARD, _OF_ONNX_RUNTIME):
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-            return f"has the operation {_shorten(name)}, which no build writes"
+            return f"has the operation {shorten(name)}, which no build writes"
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
-                return f"holds a graph in the operation {_shorten(node.name or node.op_type)}"
+                return f"holds a graph in the operation {shorten(node.name or node.op_type)}"
     if len(graph.input) != 1 or len(graph.output) < 1:
         return f"has {len(graph.input)} inputs and {len(graph.output)} outputs; images are needed"
     return None
@@ -93,7 +93,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 def _odd_tensor(tensor: TensorProto) -> str | None:
     """Why a constant is not what its shape says."""
-    name = _shorten(tensor.name or "a constant")
+    name = shorten(tensor.name or "a constant")
     if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
         return f"'{name}' lies in another file, and a build writes one"
     if tensor.data_type not in _ITEM_BYTES or any(size < 0 for size in tensor.dims):
@@ -105,7 +105,7 @@ def _odd_tensor(tensor: TensorProto) -> str | None:
         fields = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
         found, exact = sum(len(getattr(tensor, field)) for field in fields), wanted
     if found != exact:
-        return f"'{name}' is truncated: its shape is {_shorten(str(list(tensor.dims)))}"
+        return f"'{name}' is truncated: its shape is {shorten(str(list(tensor.dims)))}"
     return None
 
 
@@ -123,7 +123,7 @@ def _odd_size(proto: ModelProto) -> str | None:
         outputs = [name for name in node.output if name]
         for name in outputs:
             if name not in sizes:
-                return f"the size of '{_shorten(name)}' can't be told"
+                return f"the size of '{shorten(name)}' can't be told"
         if all(name in constants or not name for name in node.input):
             constants.update(outputs)
             folded += sum(sizes[name] for name in outputs)
@@ -150,13 +150,13 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
     # Not the outputs: where what they declare contradicts the operations, ONNX would believe them.
     for value in (*proto.graph.input, *proto.graph.output):
         if not value.type.HasField("tensor_type"):
-            return f"'{_shorten(value.name)}' is no tensor"
+            return f"'{shorten(value.name)}' is no tensor"
     shape = bare.graph.input[0].type.tensor_type.shape.dim
     if len(shape) and not shape[0].dim_value:  # the batch
         shape[0].dim_value = 1
     images = [one.dim_value for one in bare.graph.input[0].type.tensor_type.shape.dim]
     if len(images) != 4 or min(images) < 1:
-        return f"its input has the shape {_shorten(str(images))}, not that of images"
+        return f"its input has the shape {shorten(str(images))}, not that of images"
     for tensor in proto.graph.initializer:
         if len(tensor.raw_data) <= _SPARE_FOR_SHAPES:
             bare.graph.initializer.append(tensor)
@@ -172,7 +172,7 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
     try:
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     except Exception as error:  # its exceptions share no other base class
-        return f"its shapes contradict each other ({_shorten(' '.join(str(error).split()))})"
+        return f"its shapes contradict each other ({shorten(' '.join(str(error).split()))})"
     sizes: dict[str, int] = {}
     for value in (*inferred.input, *inferred.value_info):
         tensor_type = value.type.tensor_type
@@ -194,8 +194,3 @@ def _stand_in(graph: GraphProto, inputs: Sequence[str], output: str) -> None:
     for source, target in zip(inputs[:2], floats, strict=False):
         graph.node.append(onnx.helper.make_node("Cast", [source], [target], to=1))
     graph.node.append(onnx.helper.make_node("MatMul", floats, [output]))
-
-
-def _shorten(text: str) -> str:
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return text if len(text) <= 100 else f"{text[:100]}..."

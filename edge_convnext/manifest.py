@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +17,7 @@ __all__ = [
     "MANIFEST",
     "FileCheck",
     "FileComparison",
+    "check_unchanged",
     "compare_builds",
     "read_manifest",
     "verify_build",
@@ -52,15 +53,21 @@ class FileComparison:
     reason: str | None = None  # why a file varies by its nature
 
 
-def write_manifest(folder: Path, files: Sequence[Path]) -> None:
-    """Record files that lie in `folder`; equal files give equal bytes."""
-    entries = {
-        path.relative_to(folder).as_posix(): {
-            "sha256": sha256_file(path),
-            "bytes": path.stat().st_size,
-        }
-        for path in sorted(files)
-    }
+def write_manifest(
+    folder: Path, files: Sequence[Path], known: Mapping[str, str] | None = None
+) -> None:
+    """Record files that lie in `folder`; equal files give equal bytes.
+
+    Args:
+        folder: Of the build.
+        files: In it.
+        known: SHA-256, by name, of files that stay what they were; the others are hashed.
+    """
+    entries = {}
+    for path in sorted(files):
+        name = path.relative_to(folder).as_posix()
+        sha256 = (known or {}).get(name) or sha256_file(path)
+        entries[name] = {"sha256": sha256, "bytes": path.stat().st_size}
     text = json.dumps({"schema": _SCHEMA, "files": entries}, indent=1) + "\n"
     write_text_atomic(folder / MANIFEST, text)
 
@@ -83,6 +90,32 @@ def read_manifest(folder: Path) -> dict[str, str]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ArtifactError(f"{path}: '{name}' is outside the build; build again")
     return found
+
+
+def check_unchanged(
+    folder: Path, outputs: Mapping[str, str], rewritten: Sequence[str]
+) -> dict[str, str]:
+    """Check a build before something is added to it, so that no change is taken for its own.
+
+    Args:
+        folder: Of the build.
+        outputs: SHA-256 by name, as its report says.
+        rewritten: Names that need not be what they were: they are made from others.
+
+    Returns:
+        SHA-256 by name of every file the report and the manifest answer for, `rewritten` left out.
+        An addition that was killed may have left no manifest.
+
+    Raises:
+        ArtifactError: A file is missing, or not the one that they say.
+    """
+    recorded = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+    for said in (outputs, recorded):
+        for name, sha256 in said.items():
+            if name not in rewritten and (state := _check(folder / name, sha256)) != "unchanged":
+                raise ArtifactError(f"{folder / name}: {state} since the build; build again")
+    kept = {**outputs, **recorded}
+    return {name: sha256 for name, sha256 in kept.items() if name not in rewritten}
 
 
 def verify_build(folder: Path) -> tuple[FileCheck, ...]:

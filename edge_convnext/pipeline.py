@@ -234,11 +234,14 @@ def rank_build(
         By plan, such as `conv.inner`.
 
     Raises:
-        ArtifactError: There is no report, the build has no INT8 graph, or can't be made again.
+        ArtifactError: There is no report, the build has no INT8 graph, was changed since, or
+            can't be made again.
     """
     from edge_convnext.doctor import environment
+    from edge_convnext.publish import check_addable
 
     report, recipe = _read_int8_build(folder)
+    check_addable(folder, report)  # now, not after minutes of work
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
         prepared = prepare(recipe, store, environment()["versions"], track)

@@ -18,7 +18,7 @@ from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
 from edge_convnext.locks import hold_lock
-from edge_convnext.manifest import MANIFEST, write_manifest
+from edge_convnext.manifest import MANIFEST, check_unchanged, write_manifest
 from edge_convnext.recipe import DIGITS
 
 if TYPE_CHECKING:
@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
 
-__all__ = ["REPORT", "add_sensitivity", "check_writable", "publish", "write_report"]
+__all__ = [
+    "REPORT",
+    "add_sensitivity",
+    "amend_report",
+    "check_addable",
+    "check_writable",
+    "publish",
+    "write_report",
+]
 
 REPORT = "report.json"
+_TABLES = "report.md"
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
 _PRECISIONS = "|".join(get_args(Precision))
 # By their full names: the folder may hold a user's own `model.best.onnx`.
@@ -36,7 +45,7 @@ _OURS = (
     *(f"{model}.onnx" for model in _MODELS),
     "calibration.csv",
     "predictions.csv",
-    "report.md",
+    _TABLES,
     REPORT,
     MANIFEST,
 )
@@ -126,14 +135,54 @@ def drop_half_written(folder: Path) -> None:
             path.unlink()
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write both forms of a build's report, and the manifest that has their hashes."""
+def write_report(report: Report, folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Write both forms of a build's report, and the manifest that has their hashes.
+
+    Args:
+        report: Of the build.
+        folder: Of the build.
+        known: See `manifest.write_manifest`.
+    """
     from edge_convnext.markdown import to_markdown
 
     (folder / MANIFEST).unlink(missing_ok=True)  # until all is written it is no whole build
-    write_text_atomic(folder / "report.md", to_markdown(report))
+    write_text_atomic(folder / _TABLES, to_markdown(report))
     report.write(folder / REPORT)
-    write_manifest(folder, _find_old(folder))
+    write_manifest(folder, _find_old(folder), known)
+
+
+def check_addable(folder: Path, report: Report) -> dict[str, str]:
+    """Check that a build is as it was finished, before something is added to its report.
+
+    Args:
+        folder: Of the build.
+        report: As it is there.
+
+    Returns:
+        SHA-256 by name, of all that an addition leaves alone.
+
+    Raises:
+        ArtifactError: A file is missing or was changed since.
+    """
+    outputs = {file.path: file.sha256 for file in report.outputs}
+    # The tables are made from the report, so that one edited by hand misleads nobody later.
+    found = check_unchanged(folder, outputs, (_TABLES,))
+    return {name: sha256 for name, sha256 in found.items() if name != REPORT}
+
+
+def amend_report(report: Report, folder: Path, before: Report) -> None:
+    """Write a finished build's report anew; the files beside it keep the hashes they had.
+
+    Args:
+        report: The new one.
+        folder: Of the build.
+        before: The one that is there.
+
+    Raises:
+        ArtifactError: See `check_addable`; nothing is written then.
+    """
+    with hold_lock(folder.resolve()):
+        write_report(report, folder, check_addable(folder, before))
 
 
 def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) -> Report:
@@ -142,6 +191,9 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
     Args:
         folder: Of the build.
         found: By plan.
+
+    Raises:
+        ArtifactError: See `check_addable`; nothing is written then.
     """
     from edge_convnext.report import RankingReport, Report, SensitivityReport
 
@@ -151,8 +203,9 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
         )
         for plan, ranking in found.items()
     )
-    report = Report.read(folder / REPORT).model_copy(update={"sensitivity": rankings})
-    write_report(report, folder)
+    before = Report.read(folder / REPORT)
+    report = before.model_copy(update={"sensitivity": rankings})
+    amend_report(report, folder, before)
     return report
 
 

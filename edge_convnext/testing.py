@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_convnext.gate.baseline import read_baseline
-from edge_convnext.gate.decide import GateResult, gate
+from edge_convnext.gate.decide import GateResult, gate, is_strict
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.outputs import to_text
 
@@ -23,7 +23,7 @@ def assert_gate(
     limits: Limits | None = None,
     *,
     baseline: str | Path | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
 ) -> GateResult:
     """Raise AssertionError, with every figure, unless a build keeps its limits.
 
@@ -31,7 +31,8 @@ def assert_gate(
         report: `report.json`, or the folder of the build.
         limits: What it has to keep; a top-1 drop of at most 1 pp when None.
         baseline: File that `edge-convnext gate --save-baseline` wrote.
-        strict: Whether what can't be told yet fails too.
+        strict: Whether what can't be told yet fails too; None: where the variable `CI` is set,
+            as of the command.
 
     Returns:
         The result, to look at further.
@@ -43,6 +44,7 @@ def assert_gate(
     __tracebackhide__ = True  # pytest shows the caller's line
     earlier = read_baseline(Path(baseline)) if baseline else None
     result = gate(Path(report), limits, earlier)
-    if not result.passed(strict):
-        raise AssertionError(to_text(result, strict))
+    sure = is_strict(strict)
+    if not result.passed(sure):
+        raise AssertionError(to_text(result, sure))
     return result

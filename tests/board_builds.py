@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from small_exports import SIZE, TINY, export, infer, place_export
 from edge_convnext.bundle.write import write_bundle
 from edge_convnext.convnext.network import random_state
 from edge_convnext.data import iter_batches, load_splits
-from edge_convnext.evaluate import Predictions, measure_accuracy, write_predictions_csv
+from edge_convnext.evaluate import (
+    Predictions,
+    compare_predictions,
+    measure_accuracy,
+    write_predictions_csv,
+)
 from edge_convnext.files import sha256_file
 from edge_convnext.predict import read_metadata
 from edge_convnext.recipe import DataConfig, make_recipe
@@ -77,6 +83,7 @@ def _report(folder, images, found, preprocess) -> Report:
             for label, value in one.per_class.items()
         }
         accuracy[precision] = {"top1_pct": one.top1_pct, "top5_pct": None, "per_class": classes}
+    compared = asdict(compare_predictions(found["fp32"], found["int8"]))
     model = {
         "name": "convnextv2_atto",
         "params": 10_000,
@@ -92,7 +99,7 @@ def _report(folder, images, found, preprocess) -> Report:
                 **without_measurements("benchmark", reason="not wanted"),
                 "model": model,
                 "recipe": recipe,
-                "accuracy": {"n_images": len(found["fp32"].labels), **accuracy},
+                "accuracy": {**compared, **accuracy},
                 "folder": str(folder),
                 "outputs": [FileReport.of(path, folder).model_dump() for path in files],
             }

@@ -35,7 +35,7 @@ def sha(index: int) -> str:
 
 def write_build(folder: Path, rows: list[list[str]], **changes) -> Path:
     header = ["sha256", "label", "fp32_top1", "fp32_margin", "int8_top1", "int8_margin"]
-    with (folder / "predictions.csv").open("w", newline="") as file:
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     (folder / "model.int8.onnx").write_bytes(b"int8" * 1_000_000)
     lost = sum(row[2] == row[1] != row[4] for row in rows)

@@ -35,9 +35,13 @@ from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check
 from edge_convnext.bundle.write import write_bundle
 from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.gate.baseline import make_baseline
+from edge_convnext.gate.decide import gate, judge
+from edge_convnext.gate.evidence import read_evidence
+from edge_convnext.gate.limits import Limits
 from edge_convnext.manifest import verify_build
 from edge_convnext.publish import write_report
-from edge_convnext.report import Report, StageReport, VariantReport
+from edge_convnext.report import LeftOutReport, Report, StageReport, VariantReport
 
 N = PER_CLASS * len(CLASSES)
 ORT = BoardSettings(runtimes=("onnxruntime",), rounds=6)
@@ -114,6 +118,8 @@ def test_a_bundle_without_images_gets_a_speed_and_no_verdict(root, tmp_path):
     assert report.accuracy is None
     assert report.benchmark is not None
     assert report.stage("evaluate").status == "not_run"
+    with pytest.raises(ArtifactError, match=r"no image was evaluated on this board.*--evaluation"):
+        gate(tmp_path / "out")
     assert report.verdict.ship in ("undecided", "fp32")  # where INT8 is slower, speed settles it
 
 
@@ -287,9 +293,64 @@ def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
     assert board.state_before is None
     assert board.state_reason == "not a Jetson"
     assert board.energy == ()
-    [shipped] = [file.path for file in report.outputs]
+    shipped, predictions = [file.path for file in report.outputs]
+    assert predictions == "predictions.csv"
     assert shipped == board.ships == f"model.{report.verdict.ship}.onnx"
     assert sha256_file(folder / shipped) == report.outputs[0].sha256
+
+
+def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp_path):
+    report, _ = measured
+    folder = shutil.copytree(measured[1], tmp_path / "quiet")
+    quiet = report.benchmark.model_copy(update={"other_load_pct": None})  # whoever tests
+    report.model_copy(update={"benchmark": quiet}).write(folder / "report.json")
+    evidence = read_evidence(folder)
+    assert [one.sha256 for one in evidence.predictions] == [
+        one.sha256 for one in read_evidence(root / "build").predictions
+    ]
+    generous = Limits(max_drop_pp=100.0, min_speedup=0.0, max_latency_ratio=1e9, max_size_mb=1)
+    drop, again, speed, ratio, size = judge(evidence, generous, make_baseline(evidence)).criteria
+    assert drop.measured == pytest.approx(report.accuracy.top1_drop_pp)
+    assert again.measured == 0.0
+    assert speed.measured == report.benchmark.speedup_vs_best_float
+    assert ratio.measured == pytest.approx(1.0)
+    assert "against the best float, model.fp32.onnx onnxruntime f32" in ratio.reason
+    assert size.measured == (root / "build" / "model.int8.onnx").stat().st_size / 1e6
+    assert {one.decision for one in (drop, again, speed, ratio, size)} == {"pass"}
+    (strict,) = gate(folder, Limits(None, min_speedup=1000.0)).criteria
+    assert strict.decision == "fail"
+    text = "".join(evidence.notes())
+    assert f"Measured on {report.board.name}" in text
+    assert ("verdict" in text) is (report.verdict.ship != "int8")
+    out = shutil.copytree(folder, tmp_path / "out")
+    (out / "predictions.csv").write_text("sha256,label\n")
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: is not the file"):
+        gate(out)
+
+
+def test_a_gate_says_what_a_boards_report_lacks(measured, root, tmp_path):
+    report, folder = measured
+    out = tmp_path / "report.json"
+    report.model_copy(update={"outputs": ()}).write(out)
+    with pytest.raises(ArtifactError, match=r"names no predictions\.csv.*run bench again"):
+        gate(out)
+    unrun = report.benchmark.model_copy(update={"chosen": None})
+    left_out = (LeftOutReport(artifact="gpu/int8.b1.onnx", reason="no memory"),)
+    board = report.board.model_copy(update={"left_out": left_out})
+    report.model_copy(update={"benchmark": unrun, "board": board, "outputs": ()}).write(out)
+    with pytest.raises(ArtifactError, match=r"no INT8 model ran .*\(gpu/int8.b1.onnx: no memory"):
+        gate(out)
+    merged = shutil.copytree(root / "build", tmp_path / "build")
+    merge_boards(merged, [folder])
+    (note,) = [one for one in read_evidence(merged).notes() if "merged" in one]
+    assert f"not judged here ({report.board.name})" in note
+
+
+def test_a_bench_does_not_write_over_a_users_predictions(root, tmp_path):
+    (tmp_path / "predictions.csv").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: would be removed"):
+        bench_bundle(root / "tiny.ecb", tmp_path, ORT)
+    assert (tmp_path / "predictions.csv").read_text() == "mine"
 
 
 def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp_path, monkeypatch):
@@ -345,6 +406,9 @@ class Jetson(NoReadings):
     def stop(self):
         return PowerFigures(5.0, 2.0, 40, "VDD_IN", "hwmon ina3221")
 
+    def close(self):
+        self.asked.append("close")
+
     @contextlib.contextmanager
     def locked_clocks(self):
         self.asked.append("lock")
@@ -371,6 +435,7 @@ def test_mode_clocks_and_energy_are_in_the_report(root, tmp_path, lock):
     if lock:
         assert board.asked[0] == "lock"
         assert board.asked[-1] == "restore"
+    assert board.asked.count("close") == 1
     assert "VDD\\_IN" in (out / "report.md").read_text(encoding="utf-8")
 
 
@@ -387,7 +452,12 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
     meter, read_state = power.PowerMeter, state.read_state
     monkeypatch.setattr(readings, "find_board", lambda: find_board(tree))
     monkeypatch.setattr(readings, "_IDLE_S", 0.01)
-    monkeypatch.setattr(readings, "PowerMeter", lambda board: meter(board, tree, interval_ms=5))
+    meters = []
+    monkeypatch.setattr(
+        readings,
+        "PowerMeter",
+        lambda board: meters.append(meter(board, tree, interval_ms=5)) or meters[-1],
+    )
     monkeypatch.setattr(readings, "read_state", lambda: read_state(tree))
     settings = replace(ORT, energy_seconds=0.05)
     report = bench_bundle(root / "tiny.ecb", tmp_path / "out", settings)
@@ -397,6 +467,7 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
         assert one.mean_w == pytest.approx(4.984 * 1.856)
         assert one.idle_w == pytest.approx(4.984 * 1.856)
     assert len(report.board.energy) == 2
+    assert [one.can_read for one in meters] == [False]  # closed: no file and no tool is held
 
 
 def graph(name, precision, kind, batch=1):
@@ -613,6 +684,19 @@ def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, roo
     # A bundle of the merged build is still a bundle of the same graphs.
     write_bundle(tmp_path / "build", tmp_path / "merged.ecb")
     assert open_bundle(tmp_path / "merged.ecb").manifest.graphs
+
+
+def test_nothing_is_merged_into_a_build_that_was_changed(measured, root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    merge_boards(build, [measured[1]])
+    before = sha256_file(build / "report.json")
+    with (build / "model.int8.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: changed since the build"):
+        merge_boards(build, [measured[1]])
+    assert sha256_file(build / "report.json") == before
+    states = {check.path: check.state for check in verify_build(build)}
+    assert states["model.int8.onnx"] == "changed"
 
 
 def test_a_report_of_another_build_is_not_merged(measured, root, tmp_path):

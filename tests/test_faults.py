@@ -12,7 +12,9 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
+from benchmarks.faultlab.kills import Row
 from benchmarks.faultlab.lab import valid_or_absent
+from benchmarks.faultlab.record import Record
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.network import random_state
@@ -35,6 +37,36 @@ def test_a_reduced_run_survives(tmp_path):
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert len(rows) == 3
     assert all(row["survived"] == row["tried"] > 0 for row in rows)
+
+
+def row(hit, longest=1.0):
+    notes = {"killed_in": hit, "longest_until_the_end_s": longest, "failures": []}
+    return Row("kill -9, board", sum(hit.values()), sum(hit.values()), 1.5, notes)
+
+
+def test_a_stopped_run_goes_on_and_a_torn_line_is_dropped(tmp_path):
+    out, settings = tmp_path / "out.json", {"seed": 0, "kills": 4}
+    record = Record(out, settings)
+    record.add("a", row({"fold": 2, "load": 0}))
+    record.add("b", None, "not permitted")
+    with out.with_suffix(".jsonl").open("a") as file:
+        file.write('{"part": "c", "ro')
+    again = Record(out, settings)
+    assert set(again.parts) == {"a", "b"}
+    again.add("c", row({"fold": 1, "load": 1}, longest=0.5))
+    content = json.loads(out.read_text())
+    assert content["kills_per_stage"] == {"fold": {"board": 3}, "load": {"board": 1}}
+    assert content["never_killed_in"] == []
+    assert content["skipped"] == {"b": "not permitted"}
+    (joined,) = content["rows"]
+    assert (joined["tried"], joined["seconds"]) == (4, 3.0)
+    assert joined["notes"]["longest_until_the_end_s"] == 1.0
+
+
+def test_results_of_two_kinds_are_not_mixed(tmp_path):
+    Record(tmp_path / "out.json", {"seed": 0})
+    with pytest.raises(SystemExit, match="is of other seed"):
+        Record(tmp_path / "out.json", {"seed": 1})
 
 
 @contextlib.contextmanager

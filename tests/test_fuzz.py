@@ -7,12 +7,13 @@ import pytest
 import torch
 from example_report import example_report
 
+from benchmarks import fuzz_boards
 from benchmarks.fuzz import fuzz, make_targets
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.dialects import translate
 from edge_convnext.convnext.network import random_state
 from edge_convnext.data.manifests import list_csv
-from edge_convnext.errors import ArtifactError, DataError, LoadError, RecipeError
+from edge_convnext.errors import ArtifactError, DataError, EdgeConvNextError, LoadError, RecipeError
 from edge_convnext.recipe import load_recipe
 from edge_convnext.report import Report
 
@@ -79,6 +80,33 @@ def test_a_csv_is_not_read_beyond_its_first_fault(tmp_path, make_images):
         list_csv(path)
     assert tracemalloc.get_traced_memory()[1] < 3_000_000
     tracemalloc.stop()
+
+
+def test_a_message_is_one_printable_line_whatever_it_quotes(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text('preprocess: {"\\n\\e[2J": 1}')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path))
+    assert str(caught.value).isprintable()
+    text = str(EdgeConvNextError("bad: " + "x" * 50_000 + "; build again"))
+    assert len(text) < 2000
+    assert text.endswith("; build again")
+
+
+@pytest.mark.parametrize("version", ["", "x", "²", "9" * 5000])
+def test_an_engine_of_a_version_that_is_none_is_refused(tmp_path, version):
+    facts = {**fuzz_boards.FACTS, "tensorrt": version, "model": None}
+    with pytest.raises(ArtifactError, match="was built by"):
+        fuzz_boards.read_engine(tmp_path, json.dumps(facts).encode())
+
+
+def test_a_bundle_whose_member_lies_before_the_file_is_damaged(tmp_path):
+    """A cut shifts what the directory says of places: `zipfile` then seeks below zero."""
+    members = fuzz_boards.make_members(b"graph", EXAMPLE)
+    manifest = fuzz_boards.make_bundle_manifest(members, EXAMPLE["model"])
+    content = fuzz_boards.make_bundle(json.dumps(manifest).encode(), members)
+    with pytest.raises(ArtifactError, match="damaged"):
+        fuzz_boards.read_bundle(tmp_path, content[40:])
 
 
 def test_a_state_dict_of_a_billion_blocks_is_refused_before_it_is_built():

@@ -2,11 +2,12 @@
 
 import json
 import statistics
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from example_report import BENCHMARK, without_measurements
+from example_report import BENCHMARK, example_fields, without_measurements
 from gate_builds import make_build, sha, write_build
 from typer.testing import CliRunner
 
@@ -18,8 +19,9 @@ from edge_convnext.gate.decide import gate
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
-from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown
+from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
 from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.printable import printable
 from edge_convnext.testing import assert_gate
 
 
@@ -92,9 +94,26 @@ def test_the_worst_class_of_many_honest_ones_does_not_fail(tmp_path):
     assert found.decision == "inconclusive"
 
 
-def write_build_in(folder, rows):
+def test_two_classes_of_many_that_changed_places_are_found_with_a_baseline(tmp_path):
+    names = [f"c{i % 200}" for i in range(20_000)]
+    other = {"c3": "c5", "c5": "c3"}
+    rows = [[sha(i), name, name, "1", name, "1"] for i, name in enumerate(names)]
+    before = make_baseline(read_evidence(write_build_in(tmp_path / "before", rows)))
+    said = [other.get(name, name) for name in names]
+    rows = [
+        [sha(i), *pair, "1", pair[1], "1"] for i, pair in enumerate(zip(names, said, strict=True))
+    ]
+    report = write_build_in(tmp_path / "after", rows)
+    own, top1, class_own, by_class = gate(report, Limits(max_class_drop_pp=20.0), before).criteria
+    assert [one.decision for one in (own, class_own)] == ["pass", "pass"]
+    assert (top1.measured, top1.decision) == (1.0, "inconclusive")  # both are 1 % of the images
+    assert (by_class.name, by_class.decision) == ("class_drop_vs_baseline_pp", "fail")
+    assert "drops by 100.00 pp against the baseline on its 100 images" in by_class.reason
+
+
+def write_build_in(folder, rows, **changes):
     folder.mkdir(exist_ok=True)
-    return write_build(folder, rows)
+    return write_build(folder, rows, **changes)
 
 
 def test_speed_is_judged_by_its_interval(tmp_path):
@@ -129,9 +148,44 @@ def test_a_slower_build_fails_against_its_baseline_on_the_same_machine(tmp_path)
     assert "another machine" in found.reason
 
 
-def environment(fingerprint):
-    from example_report import example_fields
+def test_without_raw_fp32_latency_is_compared_over_the_same_float(tmp_path):
+    """As on a board."""
+    unraced = {"speedup_vs_raw_fp32": None, "speedup_vs_raw_fp32_ci95": None}
+    of_board = {**BENCHMARK, **unraced}
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", benchmark=of_board)))
+    slower = {
+        **of_board,
+        "speedup_vs_best_float": 1.21 / 1.15,
+        "speedup_vs_best_float_ci95": [1.18 / 1.15, 1.23 / 1.15],
+    }
+    report = make_build(tmp_path / "after", benchmark=slower)
+    (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+    assert (found.decision, found.measured) == ("fail", pytest.approx(1.15))
+    other = {**of_board, "best_float": "fp32 raw onnxruntime"}
+    for changes, why in ((other, "the baseline against another"), (BENCHMARK, "raced against raw")):
+        report = make_build(tmp_path / "other", benchmark=changes)
+        (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+        assert found.decision == "inconclusive"
+        assert why in found.reason
 
+
+def test_what_was_timed_on_a_busy_machine_decides_nothing(tmp_path):
+    """A baseline of a busy runner would fail an honest build on a quiet one, or pass a slow one."""
+    limits = Limits(None, min_speedup=1.0, max_latency_ratio=1.05)
+    quiet = make_build(tmp_path / "quiet", benchmark={**BENCHMARK, "other_load_pct": 9.0})
+    busy = make_build(tmp_path / "busy", benchmark={**BENCHMARK, "other_load_pct": 40.0})
+    of_quiet, of_busy = (make_baseline(read_evidence(one)) for one in (quiet, busy))
+    for report, before, decisions in (
+        (quiet, of_quiet, ["pass", "pass"]),
+        (quiet, of_busy, ["pass", "inconclusive"]),
+        (busy, of_quiet, ["inconclusive", "inconclusive"]),
+    ):
+        found = gate(report, limits, before).criteria
+        assert [one.decision for one in found] == decisions
+    assert "this build was timed while other programs took 40 % of the CPU" in found[1].reason
+
+
+def environment(fingerprint):
     return {**example_fields()["environment"], "fingerprint": fingerprint}
 
 
@@ -288,16 +342,89 @@ def test_flips_come_worst_first(tmp_path):
     assert margins == sorted(margins, reverse=True)
 
 
+HOSTILE = 'a|b<c>&"%\n::error::x\x07\x1b[2J[red]\u202e@octocat #1 ##[add-mask]x \ud800'
+
+
 def test_outside_text_is_escaped_in_every_format(tmp_path):
-    name = 'a|b<c>&"%\n::error::x\x07'
-    rows = [[sha(i), name, name, "1", "other", "1"] for i in range(500)]
-    result = gate(write_build_in(tmp_path, rows), Limits(None, max_class_drop_pp=1.0))
-    assert ElementTree.fromstring(to_junit(result, False)).get("failures") == "1"
-    assert len(to_annotations(result, False).splitlines()) == 1
-    assert "a\\|b\\<c\\>" in to_markdown(result, False)
+    rows = [[sha(i), HOSTILE, HOSTILE, "1", "other", "1"] for i in range(500)]
+    model = {**example_fields()["model"], "name": "atto\x1b\n"}
+    build = write_build_in(tmp_path, [[*map(readable, row)] for row in rows], model=model)
+    result = gate(build, Limits(None, max_class_drop_pp=1.0))
+    (drop,) = result.criteria
+    result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),))
+    junit, markdown = to_junit(result, False), to_markdown(result, False)
+    assert ElementTree.fromstring(junit).get("failures") == "1"
+    (line,) = to_annotations(result, False).splitlines()
+    assert 'a|b<c>&"%25\\x0a::error::x' in line
+    assert "a\\|b\\<c\\>\\&" in markdown
+    assert "@octocat" not in markdown  # would be told of it
+    assert "#1" not in markdown
+    text = to_text(result, False)
+    assert len(text.splitlines()) == 2
+    for shown in (junit, markdown, line, text):
+        assert not [one for one in shown if ord(one) < 32 and one != "\n"]
+        assert "\u202e" not in shown
+        assert "##[" not in shown
+        shown.encode()  # no half of a pair
+    assert "[red]" in text  # nothing reads it as a style
 
 
-def test_the_assertion_shows_every_figure(tmp_path):
+def readable(text):
+    """A CSV holds no halves of pairs."""
+    return text.replace("\ud800", "")
+
+
+def test_flips_and_paths_show_no_control_characters(tmp_path):
+    label = readable(HOSTILE)
+    rows = [[sha(i), label, label, "1", "other", "1"] for i in range(500)]
+    build = write_build_in(tmp_path / "a\x1b[2Jb", rows)
+    result = run(build, "--explain", "--save-baseline", tmp_path / "b\x1b.json")
+    assert result.exit_code == 1
+    assert "\\x1b[2J[red]\\u202e@octocat" in result.stdout
+    assert r"b\x1b.json: the gate failed" in result.stderr
+    for shown in (result.stdout, result.stderr):
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+        assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+def test_printable_leaves_letters_of_any_language_alone():
+    for text in ("crème brûlée 火\u3000災 😀", "C:\\new", "[b]x[/b]"):
+        assert printable(text) == text
+    assert printable("a\r\u2028\U000e0001") == r"a\x0d\u2028\U000e0001"
+
+
+def test_a_failed_gate_leaves_the_baseline_as_it_is(tmp_path):
+    passing, failing = make_build(tmp_path / "a", 1000), make_build(tmp_path / "b", 1000, lost=40)
+    unsure, kept = make_build(tmp_path / "c", 200), tmp_path / "baseline.json"
+    assert run(unsure, "--save-baseline", kept, "--strict", "-q").exit_code == 1
+    assert not kept.exists()
+    assert run(unsure, "--save-baseline", kept).exit_code == 0  # the first ever: of what passes
+    assert len(read_baseline(kept).predictions) == 200
+    assert "baseline written" in run(passing, "--save-baseline", kept).stderr
+    before = kept.read_bytes()
+    for quiet in ([], ["-q"]):
+        result = run(failing, "--baseline", kept, "--save-baseline", kept, *quiet)
+        assert result.exit_code == 1
+        assert result.stderr == f"baseline not written to {kept}: the gate failed\n"
+    result = run(failing, "--save-baseline", kept, "--json")
+    assert json.loads(result.stdout)["baseline"] == {"path": str(kept), "written": False}
+    assert kept.read_bytes() == before
+    assert json.loads(run(passing, "--save-baseline", kept, "--json").stdout)["baseline"]["written"]
+
+
+def test_the_assertion_is_as_strict_as_the_command(tmp_path, monkeypatch):
+    unsure = make_build(tmp_path, 200)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="fails under --strict"):
+        assert_gate(unsure)
+    assert assert_gate(unsure, strict=False).decision == "inconclusive"
+    monkeypatch.setenv("CI", "")
+    assert assert_gate(unsure).decision == "inconclusive"
+
+
+def test_the_assertion_shows_every_figure(tmp_path, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     assert assert_gate(make_build(tmp_path / "passing", 10_000)).decision == "pass"
     with pytest.raises(AssertionError, match=r"a drop of 3\.00 pp on 10,000 images"):
         assert_gate(make_build(tmp_path / "failing", 10_000, lost=300))

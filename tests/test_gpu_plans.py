@@ -74,9 +74,10 @@ def test_tensorrt_8_6_has_plans_of_its_own():
     assert {one.family for one in plans} == {"typed", "tensorrt8"}
     older = [one for one in plans if one.family == "tensorrt8" and one.batch == 1]
     assert [(one.form, one.placement) for one in older] == [
-        ("linear", "pointwise"),
+        ("linear", "blocks"),
         ("linear", None),
     ]
+    assert plan_for_gpu(recipe, "int8", 8, "tensorrt8").form == "mixed"
     stated = make_recipe({"engine": {"plans": {"fp16": {1: {"form": "expand"}}}}})
     assert plan_for_gpu(stated, "fp16", 1).form == "expand"
     assert plan_for_gpu(stated, "fp16", 1, "tensorrt8").form == "linear"

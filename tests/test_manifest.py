@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from edge_convnext.cli import app
 from edge_convnext.errors import ArtifactError
 from edge_convnext.manifest import compare_builds, read_manifest, verify_build, write_manifest
+from edge_convnext.publish import add_sensitivity, write_report
+from edge_convnext.report import Report
 
 
 @pytest.fixture
@@ -59,6 +61,37 @@ def test_equal_files_give_an_equal_manifest(build):
     before = (build / "manifest.json").read_bytes()
     write_manifest(build, sorted(p for p in build.iterdir() if p.name != "manifest.json"))
     assert (build / "manifest.json").read_bytes() == before
+
+
+def test_an_addition_takes_no_changed_file_for_the_builds_own(build):
+    model, manifest = build / "model.int8.onnx", build / "manifest.json"
+    whole, before = model.read_bytes(), read_manifest(build)
+    add_sensitivity(build, {})
+    assert {check.state for check in verify_build(build)} == {"unchanged"}
+    after = read_manifest(build)
+    assert set(after) == {*before, "report.md"}
+    (build / "report.md").write_text("my notes")  # made from the report, and made again
+    add_sensitivity(build, {})
+    model.write_bytes(whole + b"x")
+    for recorded in (manifest.read_bytes(), None):  # a killed addition leaves no manifest
+        with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: changed since the build"):
+            add_sensitivity(build, {})
+        assert (manifest.read_bytes() if manifest.exists() else None) == recorded
+        manifest.unlink(missing_ok=True)
+    model.write_bytes(whole)
+    add_sensitivity(build, {})
+    assert read_manifest(build)["model.int8.onnx"] == before["model.int8.onnx"]
+    report = build / "report.json"
+    report.write_text(report.read_text().replace("potato.pth", "better.pth"))
+    with pytest.raises(ArtifactError, match=r"report\.json: changed since the build"):
+        add_sensitivity(build, {})
+
+
+def test_a_file_that_changes_while_something_is_added_is_found(build):
+    known = dict.fromkeys(read_manifest(build), "0" * 64)
+    write_report(Report.read(build / "report.json"), build, known)
+    states = {check.path: check.state for check in verify_build(build)}
+    assert states["model.int8.onnx"] == states["predictions.csv"] == "changed"
 
 
 def test_two_builds_are_compared_file_by_file(build, tmp_path):

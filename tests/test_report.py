@@ -84,7 +84,7 @@ def test_a_report_from_before_the_newest_stages_is_still_read(tmp_path):
 
 
 def test_a_ranking_goes_into_the_report_of_a_finished_build(tmp_path):
-    before = example_report()
+    before = example_report(outputs=[])
     before.write(tmp_path / "report.json")
     one = Sensitivity("stages.0.blocks.0.pwconv1/Conv", 41.0, 99.0, 31.0, 97.0, 62.5)
     add_sensitivity(tmp_path, {"conv.inner": (one,)})

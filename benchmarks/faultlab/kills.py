@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import time
@@ -10,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faultlab.lab import Lab, valid_or_absent
+from benchmarks.faultlab.lab import Build, Lab, Outcome, valid_or_absent
 
 __all__ = ["Row", "kill", "stop"]
 
-_CLEAN_EVERY = 20  # kills: the cache is emptied, so that whole builds are interrupted too
 _WORDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 _SOON_S = 3.0
-_UNCACHED = ("evaluate", "benchmark", "publish", "between", "start")
+_MOST_TRIES = 3  # of one stage before the next one's turn: some take a hundredth of a second
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,33 @@ class Row:
         return {**asdict(self), "seconds": round(self.seconds, 1)}
 
 
-def kill(lab: Lab, variant: str, kills: int) -> Row:
+def kill(lab: Lab, variant: str, kills: int, first: int = 0, *, whole: bool = False) -> Row:
     """Kill builds, each time followed by one that completes with the same files.
 
     Survived: no process outlives the build by 2 s; its output has no manifest or a right one; the
     build after it ends with 0 and the reference's files and makes no finished stage again; and
     nothing is left in the cache's scratch folder, the output or TMPDIR.
+
+    Args:
+        lab: Where.
+        variant: Of the build.
+        kills: How many.
+        first: How many went before in other rows: the stages take turns.
+        whole: Begin with the undisturbed build's cache, not with an empty one.
     """
     started = time.perf_counter()
-    hit: Counter[str] = Counter()
+    hit = _counter(lab, variant)
     failures: list[str] = []
     survived = ended_before = 0
     with lab.scratch("kill") as (cache, out):
-        while (tried := sum(hit.values())) < kills:
-            if tried % _CLEAN_EVERY == 0:
-                shutil.rmtree(cache, ignore_errors=True)
-            stage, moment = _draw(lab, variant, cache)
-            build = lab.start(variant, cache, out)
-            if build.wait_for(stage):
-                time.sleep(moment)
+        if whole:
+            lab.copy_cache(variant).rename(cache)
+        turns = _Turns(lab, variant, cache, first)
+        while hit.total() < kills:
+            build = turns.start(out)
             build.send(signal.SIGKILL)
             ended = build.wait()
-            if ended.status != -signal.SIGKILL:
+            if not turns.landed(ended, -signal.SIGKILL):
                 ended_before += 1
                 continue
             faults = ["a child outlives it"] if build.left_behind() else []
@@ -72,47 +77,35 @@ def kill(lab: Lab, variant: str, kills: int) -> Row:
             failures += [f"{ended.last_stage}: {fault}" for fault in faults]
     notes = {"killed_in": dict(hit), "ended_before_the_kill": ended_before, "failures": failures}
     seconds = time.perf_counter() - started
-    return Row(f"kill -9, {variant}", sum(hit.values()), survived, seconds, notes)
+    return Row(f"kill -9, {variant}", hit.total(), survived, seconds, notes)
 
 
-def stop(lab: Lab, variant: str, number: signal.Signals, times: int) -> Row:
+def stop(lab: Lab, variant: str, number: signal.Signals, times: int, *, whole: bool = False) -> Row:
     """Send SIGINT or SIGTERM to builds.
 
     Survived: as of `kill`, and one line of its own, the exit code, and within 3 s.
     """
-    status, word = _WORDS[number]
+    status, _ = _WORDS[number]
     started = time.perf_counter()
-    hit: Counter[str] = Counter()
+    hit = _counter(lab, variant)
     failures: list[str] = []
     delays: list[float] = []
     survived = 0
     with lab.scratch("stop") as (cache, out):
-        while sum(hit.values()) < times:
-            stage, moment = _draw(lab, variant, cache)
-            build = lab.start(variant, cache, out)
-            if build.wait_for(stage):
-                time.sleep(moment)
-            if build.poll() is not None:
-                build.wait()
-                continue
+        if whole:
+            lab.copy_cache(variant).rename(cache)
+        turns = _Turns(lab, variant, cache, 0)
+        while hit.total() < times:
+            build = turns.start(out)
             sent = time.monotonic()
             build.send(number)
             ended = build.wait()
+            if not turns.landed(ended, status) and ended.status == 0:
+                continue  # it had ended before
             delays.append(time.monotonic() - sent)
-            if ended.status == 0:
-                continue
             hit[ended.last_stage] += 1
             faults = ["a child outlives it"] if build.left_behind(0.0) else []
-            if ended.status != status:
-                faults.append(f"exit status {ended.status}: {ended.error[-300:]}")
-            if not ended.error.endswith(
-                f"\n{word}; finished stages are kept, run again to go on\n"
-            ):
-                faults.append(f"it says {ended.error[-300:]}")
-            if "Traceback" in ended.error:
-                faults.append("a traceback")
-            if delays[-1] > _SOON_S:
-                faults.append(f"{delays[-1]:.1f} s until it ended")
+            faults += _judge_stopped(ended, number, delays[-1])
             faults += _complete(lab, variant, cache, out)
             survived += not faults
             failures += [f"{ended.last_stage}: {fault}" for fault in faults]
@@ -121,24 +114,72 @@ def stop(lab: Lab, variant: str, number: signal.Signals, times: int) -> Row:
         "failures": failures,
     }  # fmt: skip
     seconds = time.perf_counter() - started
-    return Row(f"{number.name}, {variant}", sum(hit.values()), survived, seconds, notes)
+    return Row(f"{number.name}, {variant}", hit.total(), survived, seconds, notes)
 
 
-def _draw(lab: Lab, variant: str, cache: Path) -> tuple[str, float]:
-    """A stage and a moment in it, in seconds; what the cache has of the stage is taken out."""
-    reference = lab.reference(variant)
-    names = sorted({name for name, _ in reference.stages} - {"between"})
-    stage = lab.random.choice(names)
-    indices = [index for index, (name, _) in enumerate(reference.stages) if name == stage]
-    moment = lab.random.uniform(0, reference.duration_s(lab.random.choice(indices)))
-    folder = cache / stage
-    if folder.is_dir():
-        entries = sorted(folder.iterdir())
-        # All of an evaluation: it asks for what is not there in one pass.
-        gone = entries if stage == "evaluate" else [lab.random.choice(entries)] if entries else []
-        for entry in gone:
-            shutil.rmtree(entry)
-    return stage, moment
+class _Turns:
+    """Stages one after the other, in an order of chance, each at a moment of chance."""
+
+    def __init__(self, lab: Lab, variant: str, cache: Path, first: int) -> None:
+        self._lab, self._variant, self._cache = lab, variant, cache
+        self._names = _stages(lab, variant)
+        random.Random(variant).shuffle(self._names)  # the same in every row
+        self._turn, self._tries = first, 0
+
+    def start(self, out: Path) -> Build:
+        """A build that is now, most likely, in the stage whose turn it is."""
+        stage, moment = self._draw()
+        self._tries += 1
+        build = self._lab.start(self._variant, self._cache, out)
+        if build.wait_for(stage):
+            time.sleep(moment)
+        return build
+
+    def landed(self, ended: Outcome, status: int) -> bool:
+        """Whether the signal ended the build; in the right stage, the next one's turn has come."""
+        stage = self._names[self._turn % len(self._names)]
+        met = ended.status == status
+        if (met and ended.last_stage == stage) or self._tries >= _MOST_TRIES:
+            self._turn, self._tries = self._turn + 1, 0
+        return met
+
+    def _draw(self) -> tuple[str, float]:
+        """A stage and seconds into it; what the cache has of the stage is taken out."""
+        reference = self._lab.reference(self._variant)
+        stage, draw = self._names[self._turn % len(self._names)], self._lab.random
+        indices = [index for index, (name, _) in enumerate(reference.stages) if name == stage]
+        moment = draw.uniform(0, reference.duration_s(draw.choice(indices)))
+        folder = self._cache / stage
+        if folder.is_dir():
+            entries = sorted(folder.iterdir())
+            # All of an evaluation: it asks for what is not there in one pass.
+            gone = entries if stage == "evaluate" else [draw.choice(entries)] if entries else []
+            for entry in gone:
+                shutil.rmtree(entry)
+        return stage, moment
+
+
+def _stages(lab: Lab, variant: str) -> list[str]:
+    return sorted({name for name, _ in lab.reference(variant).stages} - {"between"})
+
+
+def _counter(lab: Lab, variant: str) -> Counter[str]:
+    """Of every stage, so that a stage that was never met shows."""
+    return Counter(dict.fromkeys(_stages(lab, variant), 0))
+
+
+def _judge_stopped(ended: Outcome, number: signal.Signals, delay_s: float) -> list[str]:
+    status, word = _WORDS[number]
+    faults = []
+    if ended.status != status:
+        faults.append(f"exit status {ended.status}: {ended.error[-300:]}")
+    if not ended.error.endswith(f"\n{word}; finished stages are kept, run again to go on\n"):
+        faults.append(f"it says {ended.error[-300:]}")
+    if "Traceback" in ended.error:
+        faults.append("a traceback")
+    if delay_s > _SOON_S:
+        faults.append(f"{delay_s:.1f} s until it ended")
+    return faults
 
 
 def _complete(lab: Lab, variant: str, cache: Path, out: Path) -> list[str]:

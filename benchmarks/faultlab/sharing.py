@@ -12,9 +12,10 @@ from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.faultlab.kills import Row
-from benchmarks.faultlab.lab import Build, Lab
+from benchmarks.faultlab.lab import Build, Lab, Outcome
 from edge_convnext.manifest import compare_builds, verify_build
 
 __all__ = ["build_concurrently", "build_twice", "jump_clock", "kill_worker", "starve_worker"]
@@ -84,12 +85,15 @@ def jump_clock(lab: Lab, variant: str) -> Row:
     return Row(f"clock jumps, {variant}", len(_JUMPS_H), survived, seconds_all, notes)
 
 
-def kill_worker(lab: Lab, variant: str, times: int) -> Row:
-    """The isolated child of the simplifier is killed, as the system does when memory is out.
+def kill_worker(lab: Lab, variant: str, times: int, stage: str = "simplify") -> Row | None:
+    """The isolated child of a stage is killed, as the system does when memory is out.
 
-    Survived: the build goes on without what the child was to make, says so in the report, keeps
-    nothing of it in the cache, and the next build has the reference's files.
+    Survived: the build goes on without what the simplifier was to make, says so in the report, and
+    keeps nothing of it in the cache; without an engine that was asked for it ends with 3 and one
+    line. The next build has the reference's files. None where the builder is not installed.
     """
+    if not _has(lab, variant, stage):
+        return None
     started = time.perf_counter()
     failures: list[str] = []
     reasons: Counter[str] = Counter()
@@ -98,23 +102,27 @@ def kill_worker(lab: Lab, variant: str, times: int) -> Row:
     for _ in range(times):
         with lab.scratch("worker") as (cache, out):
             shutil.copytree(source, cache)
-            shutil.rmtree(cache / "simplify")
+            shutil.rmtree(cache / stage)
             build = lab.start(variant, cache, out)
-            build.wait_for("simplify")
+            build.wait_for(stage)
             time.sleep(lab.random.uniform(0, 0.8))
             killed = _kill_children(build)
             ended = build.wait()
-            faults = _judge_fallback(lab, variant, ended.status, ended.error, cache, out)
+            faults = _judge_fallback(lab, variant, ended, cache, out)
             reasons["killed" if killed else "it had ended"] += 1
             survived += not faults
             failures += faults
     seconds = time.perf_counter() - started
     notes = {"worker": dict(reasons), "failures": failures}
-    return Row(f"worker killed, {variant}", times, survived, seconds, notes)
+    return Row(f"worker of {stage} killed, {variant}", times, survived, seconds, notes)
 
 
-def starve_worker(lab: Lab, variant: str, limits_mib: tuple[int, ...]) -> Row:
-    """The isolated child may use only so much address space."""
+def starve_worker(
+    lab: Lab, variant: str, limits_mib: tuple[int, ...], stage: str = "simplify"
+) -> Row | None:
+    """The isolated child of a stage may use only so much address space; survived: as above."""
+    if not _has(lab, variant, stage):
+        return None
     started = time.perf_counter()
     failures: list[str] = []
     reasons: Counter[str] = Counter()
@@ -123,15 +131,18 @@ def starve_worker(lab: Lab, variant: str, limits_mib: tuple[int, ...]) -> Row:
     for limit in limits_mib:
         with lab.scratch("starve") as (cache, out):
             shutil.copytree(source, cache)
-            shutil.rmtree(cache / "simplify")
+            shutil.rmtree(cache / stage)
             ended = lab.build(variant, cache, out, partial(_starve, limit << 20))
-            reasons[_simplify_reason(out) or "simplified"] += 1
-            faults = _judge_fallback(lab, variant, ended.status, ended.error, cache, out)
+            last = ended.error.strip().splitlines()[-1:]
+            reasons[_simplify_reason(out) or ("made" if ended.status == 0 else last[0][-160:])] += 1
+            faults = _judge_fallback(lab, variant, ended, cache, out)
             survived += not faults
             failures += [f"{limit} MiB: {fault}" for fault in faults]
     seconds = time.perf_counter() - started
     notes = {"limits_mib": list(limits_mib), "reasons": dict(reasons), "failures": failures}
-    return Row(f"worker out of memory, {variant}", len(limits_mib), survived, seconds, notes)
+    return Row(
+        f"worker of {stage} out of memory, {variant}", len(limits_mib), survived, seconds, notes
+    )
 
 
 def build_twice(lab: Lab, variant: str, times: int = 1) -> Row:
@@ -191,12 +202,15 @@ def _prune(lab: Lab, cache: Path, by_s: float) -> int:
     return sum(usage.entries for usage in Cache(cache).usage() if usage.stage != "unfinished")
 
 
-def _judge_fallback(
-    lab: Lab, variant: str, status: int, error: str, cache: Path, out: Path
-) -> list[str]:
+def _has(lab: Lab, variant: str, stage: str) -> bool:
+    return any(name == stage for name, _ in lab.reference(variant).stages)
+
+
+def _judge_fallback(lab: Lab, variant: str, ended: Outcome, cache: Path, out: Path) -> list[str]:
     faults = []
-    if status != 0:
-        faults.append(f"{status} {error[-300:]}")
+    if ended.status != 0:
+        if not (ended.is_one_line(3) and "no TensorRT for RTX engine" in ended.error):
+            faults.append(f"{ended.status} {ended.error[-300:]}")
     elif not lab.is_same(variant, out) and not _simplify_reason(out):
         faults.append("other files, and no word of it")
     again = lab.build(variant, cache, out)
@@ -228,8 +242,9 @@ def _kill_children(build: Build) -> bool:
 
 
 def _starve(limit_bytes: int) -> None:
-    """In the build: children get the limit, the build itself none."""
+    """In the build: the first worker gets the limit, the build itself and later ones none."""
     import subprocess
+    import sys
 
     start = subprocess.Popen.__init__
 
@@ -237,6 +252,10 @@ def _starve(limit_bytes: int) -> None:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
 
-        start(self, *arguments, **{**named, "preexec_fn": limit})  # type: ignore[call-overload]
+        command: Any = arguments[0] if arguments else named.get("args")
+        if command[0] == sys.executable:  # others ask the system for its facts
+            subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+            named["preexec_fn"] = limit
+        start(self, *arguments, **named)  # type: ignore[call-overload]
 
     subprocess.Popen.__init__ = limited  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
 from edge_convnext.contention import QUIET_PCT
-from edge_convnext.evaluate import measure_accuracy
+from edge_convnext.evaluate import measure_accuracy, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.report import (
     AccuracyReport,
@@ -42,15 +42,17 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
     from edge_convnext.report import EnergyReport, LeftOutReport
 
-__all__ = ["WINNERS", "Measured", "Seen", "publish_board"]
+__all__ = ["OWN_FILES", "Measured", "Seen", "publish_board"]
 
 _NAMED = 3  # of graphs that share a reason; report.json has all
 
+PREDICTIONS = "predictions.csv"
 WINNERS = tuple(
     f"model.{precision}.{suffix}"
     for precision in get_args(Precision)
     for suffix in ("onnx", "engine", "engine.json")
 )
+OWN_FILES = (*WINNERS, PREDICTIONS)  # beside the report
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Measured:
     engines: tuple[BuiltEngine, ...]
     entries: tuple[Entry, ...]
     left_out: tuple[LeftOutReport, ...]
+    reference: Predictions | None  # the desk's FP32; None without evaluation images
     predictions: Mapping[str, Predictions]  # by entry; empty without evaluation images
     comparisons: Mapping[str, Comparison]
     evaluate_seconds: float | None  # None without evaluation images
@@ -119,9 +122,10 @@ def publish_board(
         out,
     )
     said = next((stage.reason for stage in stages if stage.name == "engine"), None)
-    for old in ("report.json", "report.md"):
+    for old in ("report.json", "report.md", PREDICTIONS):
         (out / old).unlink(missing_ok=True)
     files = _copy_winner(verdict, choice, out)
+    answers = _write_predictions(measured, choice, out)
     report = Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
         model=measured.unpacked.manifest.model,
@@ -134,7 +138,7 @@ def publish_board(
         benchmark=timing,
         verdict=verdict,
         folder=str(out),
-        outputs=tuple(FileReport.of(path, out) for path in files),
+        outputs=tuple(FileReport.of(path, out) for path in (*files, *answers)),
         banner=measured.unpacked.report.banner,
         notes=_notes(measured, seen, said),
         board=BoardReport(
@@ -274,6 +278,18 @@ def _median_ms(row: TimedRow, other: TimedRow) -> float:
     """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
     own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
     return row.latency_ms_p50 if own is None or rival is None else float(own)
+
+
+def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Path]:
+    """Each image's class at the desk in FP32 and here in the precision asked for."""
+    precision, reference = measured.recipe.precision, measured.reference
+    if reference is None or choice.wanted is None or precision == "fp32":
+        return []
+    found: dict[Precision, Predictions] = {"fp32": reference}
+    found[precision] = measured.predictions[choice.wanted.name]
+    path, classes = out / PREDICTIONS, measured.unpacked.manifest.model.classes
+    write_predictions_csv(path, found, classes, answers_alone=["fp32"])
+    return [path]
 
 
 def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.board.assemble import WINNERS, Measured, Seen, publish_board
+from edge_convnext.board.assemble import OWN_FILES, Measured, Seen, publish_board
 from edge_convnext.board.builders import find_builders
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
@@ -152,14 +152,15 @@ def _measure(
     if meter is not None:
         batch = min(row.batch for row in timings.rows)
         fitting = [entry for entry in entries if entry.fits(batch)]
-        energy = measure_energy(
-            track(fitting, "measuring energy", len(fitting)),
-            images,
-            batch,
-            config.threads,
-            settings.energy_seconds,
-            meter,
-        )
+        with contextlib.closing(meter):
+            energy = measure_energy(
+                track(fitting, "measuring energy", len(fitting)),
+                images,
+                batch,
+                config.threads,
+                settings.energy_seconds,
+                meter,
+            )
     return Measured(
         unpacked=unpacked,
         recipe=recipe,
@@ -167,6 +168,7 @@ def _measure(
         engines=tuple(engines),
         entries=tuple(entries),
         left_out=(*left_out, *refused),
+        reference=evaluation.reference if evaluation else None,
         predictions=predictions,
         comparisons=comparisons,
         evaluate_seconds=evaluate_seconds,
@@ -230,8 +232,8 @@ def _check_folder(out: Path) -> None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"{out}: is a file; choose another --out")
-    foreign = [] if report.is_file() or (out / _WORK).is_dir() else sorted(out.glob("model.*"))
-    if taken := [path for path in foreign if path.name in WINNERS]:
+    foreign = [] if report.is_file() or (out / _WORK).is_dir() else sorted(out.glob("*.*"))
+    if taken := [path for path in foreign if path.name in OWN_FILES]:
         raise ArtifactError(
             f"{taken[0]}: would be removed, and no bench wrote it; choose another --out"
         )

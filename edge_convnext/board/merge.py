@@ -32,14 +32,16 @@ def merge_boards(
         The build's report with `boards`.
 
     Raises:
-        ArtifactError: A report is not of a board, or of another build; nothing is written then.
+        ArtifactError: A report is not of a board, or of another build, or a file of this build
+            was changed since; nothing is written then.
     """
-    from edge_convnext.publish import REPORT, write_report
+    from edge_convnext.publish import REPORT, amend_report, check_addable
 
     path = build_dir / REPORT
     build = Report.read(path)
     if build.board is not None:
         raise ArtifactError(f"{path}: is a board's report; name the build's folder first")
+    check_addable(build_dir, build)
     runs = {run.environment.fingerprint: run for run in build.boards}
     for one in reports:
         run = _read_run(one / REPORT if one.is_dir() else one, build)
@@ -54,7 +56,7 @@ def merge_boards(
     boards = tuple(runs[fingerprint] for fingerprint in sorted(runs))
     merged = build.model_copy(update={"boards": boards, "stages": _tell_engines(build, boards)})
     if merged != build:
-        write_report(merged, build_dir)
+        amend_report(merged, build_dir, build)
     return merged
 
 

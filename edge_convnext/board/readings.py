@@ -44,6 +44,10 @@ class Meter(Protocol):
         """End; None where too little was read."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it reads from, a process of the board's tool included."""
+        ...
+
 
 class Readings(Protocol):
     """What a board tells of itself."""
@@ -151,3 +155,6 @@ class _JetsonMeter:
             return None
         scope = f"{reading.power_scope}{' (unverified)' if reading.unverified else ''}"
         return PowerFigures(reading.mean_w, reading.idle_w, reading.samples, scope, reading.source)
+
+    def close(self) -> None:
+        self._meter.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,7 +241,7 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
                 if left < 0:
                     break
                 yield block
-    except _NO_ZIP as error:
+    except (*_NO_ZIP, OSError) as error:  # the last of a place before the file's beginning
         raise ArtifactError(
             f"{path}: {info.filename!r} is damaged ({error}); copy or bundle it again"
         ) from error
@@ -268,7 +269,9 @@ def _load_pixels(path: Path, count: int, manifest: Manifest) -> NDArray[np.uint8
     side = manifest.preprocess.image_size
     shape = (count, side, side, 3) if manifest.model.in_channels == 3 else (count, side, side)
     try:
-        pixels = np.lib.format.open_memmap(path, mode="r")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of headers that no numpy of today writes
+            pixels = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # of bytes that are no array, numpy raises nearly anything
         raise ArtifactError(
             f"{path}: not an array ({' '.join(str(error).split())[:200]}); bundle again"

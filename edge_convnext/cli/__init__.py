@@ -35,6 +35,7 @@ from edge_convnext.cli import (
     verify,
 )
 from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.printable import printable
 
 __all__ = ["app", "main"]
 
@@ -131,5 +132,5 @@ def _fail(message: str, error: BaseException, verbose: bool) -> None:
         import traceback
 
         traceback.print_exception(error)
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {printable(message)}\n")
     sys.exit(EXIT_ERROR)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
+from edge_convnext.printable import printable
 from edge_convnext.progress import Track, untracked
 
 __all__ = [
@@ -86,9 +87,10 @@ def _announce(items: Iterable[T], what: str, total: int | None = None) -> Iterab
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """One line on stderr."""
+    """One line on stderr, or a text of several."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        shown = "\n".join(printable(line) for line in text.split("\n"))
+        sys.stderr.write(f"{shown}\n")
 
 
 def print_json(value: object) -> None:

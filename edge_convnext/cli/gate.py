@@ -36,7 +36,8 @@ def gate(
         float | None, typer.Option(help="Images with FP32's class, in percent.")
     ] = None,
     max_class_drop: Annotated[
-        float | None, typer.Option(help="Budget of every class, in pp.")
+        float | None,
+        typer.Option(help="Budget of every class, in pp, against FP32 and the baseline."),
     ] = None,
     min_speedup: Annotated[
         float | None, typer.Option(help="Over the best float, raced in the same run.")
@@ -53,7 +54,7 @@ def gate(
         ),
     ] = None,
     save_baseline: Annotated[
-        Path | None, typer.Option(help="Write this build as a baseline to commit.")
+        Path | None, typer.Option(help="Write this build as a baseline to commit, if it passes.")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the classes and images that flipped.")
@@ -78,7 +79,7 @@ def gate(
     """
     from edge_convnext.files import write_text_atomic
     from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
-    from edge_convnext.gate.decide import judge
+    from edge_convnext.gate.decide import is_strict, judge
     from edge_convnext.gate.evidence import read_evidence
     from edge_convnext.gate.limits import Limits
     from edge_convnext.gate.outputs import (
@@ -102,7 +103,7 @@ def gate(
         limits = Limits.of_preset(preset, **stated)
     else:
         limits = Limits(max_drop_pp=1.0 if max_drop is None else max_drop, **stated)
-    sure = bool(os.environ.get("CI")) if strict is None else strict
+    sure = is_strict(strict)
     evidence = read_evidence(report)
     earlier = read_baseline(baseline) if baseline else None
     result = judge(evidence, limits, earlier)
@@ -115,8 +116,13 @@ def gate(
     if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(to_markdown(result, sure))
+    passed = result.passed(sure)
+    if save_baseline is not None and passed:  # what failed is nothing to compare the next with
+        write_baseline(make_baseline(evidence), save_baseline)
     if json:
         fields = to_json(result, sure)
+        if save_baseline is not None:
+            fields["baseline"] = {"path": str(save_baseline), "written": passed}
         if explain:
             fields["flips"] = _flips(evidence, earlier)
         print_json(fields)
@@ -127,9 +133,11 @@ def gate(
         if explain:
             _print_flips(evidence, earlier)
     if save_baseline is not None:
-        write_baseline(make_baseline(evidence), save_baseline)
-        note(f"baseline written to {save_baseline}", quiet or json)
-    if not result.passed(sure):
+        if passed:
+            note(f"baseline written to {save_baseline}", quiet or json)
+        else:  # even under --quiet: what was asked for was not done
+            note(f"baseline not written to {save_baseline}: the gate failed", json)
+    if not passed:
         raise typer.Exit(1)
 
 
@@ -143,6 +151,7 @@ def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
 
 def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
     from edge_convnext.gate.explain import explain
+    from edge_convnext.printable import printable
 
     found = explain(evidence, baseline)
     typer.echo(
@@ -150,13 +159,15 @@ def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
     )
     for one in found.classes:
         typer.echo(
-            f"  {one.label}: {one.drop_pp:+.2f} pp drop, {one.lost} lost, {one.won} won of {one.n}"
+            f"  {printable(one.label)}: {one.drop_pp:+.2f} pp drop, {one.lost} lost, "
+            f"{one.won} won of {one.n}"
         )
     for flip in found.flips[:_SHOWN_FLIPS]:
         what = "lost" if flip.lost else "won" if flip.now == flip.label else "other"
+        label, before, now = map(printable, (flip.label, flip.before, flip.now))
         typer.echo(
-            f"  {flip.sha256[:16]} {what}: '{flip.label}' was '{flip.before}', "
-            f"is '{flip.now}' by {flip.margin:.2f}"
+            f"  {printable(flip.sha256[:16])} {what}: '{label}' was '{before}', "
+            f"is '{now}' by {flip.margin:.2f}"
         )
     if (more := len(found.flips) - _SHOWN_FLIPS) > 0:
         typer.echo(f"  and {more} more; --json lists all")

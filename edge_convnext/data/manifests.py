@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_convnext.data.sources import Entry, Listing, Side, choose_sides, is_plain_text
-from edge_convnext.errors import DataError
+from edge_convnext.errors import DataError, shorten
 
 __all__ = ["list_csv"]
 
 _COLUMNS = ("path", "label", "split", "group", "sha256")
-_SHOWN_CHARS = 200  # of what stands in the file, in a message
 
 Row = tuple[int, dict[str, str]]  # line number, column to text
 
@@ -85,7 +84,7 @@ def _read_header(source: Path, fields: list[str], labelled: bool) -> list[str]:
     wrong = [name for name in header if name not in _COLUMNS or header.count(name) > 1]
     missing = [name for name in needed if name not in header]
     if missing or wrong:
-        found = _shorten(wrong[0]) if wrong else ""
+        found = shorten(wrong[0]) if wrong else ""
         fault = f"no column '{missing[0]}'" if missing else f"column '{found}' is not one of"
         if not missing and wrong[0] in _COLUMNS:
             fault = f"column '{wrong[0]}' comes twice in"
@@ -99,7 +98,7 @@ def _read_sides(source: Path, labelled: bool) -> tuple[dict[str, Side], str | No
         name = row.get("split", "")
         if name not in first_line and name and not choose_sides([name]):
             raise DataError(
-                f"{source} line {line}: split '{_shorten(name)}' is not train, val or test"
+                f"{source} line {line}: split '{shorten(name)}' is not train, val or test"
             )
         first_line.setdefault(name, line)
     empty = first_line.pop("", None)
@@ -121,17 +120,13 @@ def _find_image(name: str, roots: tuple[Path, ...], where: str) -> Path:
     if not name:
         raise DataError(f"{where}: no path")
     if not is_plain_text(name):
-        raise DataError(f"{where}: the path {_shorten(name)!r} is not plain text")
+        raise DataError(f"{where}: the path {shorten(repr(name))} is not plain text")
     for root in roots:
         path = Path(os.path.normpath(root / name))
         try:
             if path.is_file():
                 return path
         except OSError as error:  # a name that no file can have, such as one that is too long
-            raise DataError(f"{where}: {error.strerror}: {_shorten(name)}") from error
+            raise DataError(f"{where}: {error.strerror}: {shorten(name)}") from error
     hint = f"paths are relative to {roots[0]}" if not Path(name).is_absolute() else "absolute path"
-    raise DataError(f"{where}: no such file: {_shorten(name)} ({hint})")
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+    raise DataError(f"{where}: no such file: {shorten(name)} ({hint})")

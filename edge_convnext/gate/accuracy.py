@@ -14,10 +14,16 @@ from edge_convnext.gate.criteria import (
     decide_below,
     images_to_settle,
 )
-from edge_convnext.gate.evidence import Evidence, Prediction
+from edge_convnext.gate.evidence import Evidence
 from edge_convnext.intervals import paired_difference_interval, proportion_interval
 
-__all__ = ["judge_agreement", "judge_baseline_drop", "judge_class_drops", "judge_drop"]
+__all__ = [
+    "judge_agreement",
+    "judge_baseline_class_drops",
+    "judge_baseline_drop",
+    "judge_class_drops",
+    "judge_drop",
+]
 
 _CONFIDENCE = 0.95
 _LEAST_SHARED = 0.9  # of the images, for a comparison with a baseline
@@ -39,17 +45,7 @@ def judge_baseline_drop(evidence: Evidence, baseline: Baseline, budget_pp: float
     Raises:
         ArtifactError: They share less than 90 % of the images.
     """
-    pairs = []
-    for one in evidence.predictions:
-        before = baseline.said_of(one.sha256)
-        if before is not None:
-            was, is_ = before == one.label, one.candidate == one.label
-            pairs.append((was and not is_, is_ and not was))
-    if len(pairs) < _LEAST_SHARED * max(len(evidence.predictions), len(baseline.predictions)):
-        raise ArtifactError(
-            f"{evidence.path}: shares {len(pairs)} of {len(evidence.predictions)} images with "
-            f"the baseline's {len(baseline.predictions)}; save a new baseline with these images"
-        )
+    pairs = [(lost, won) for _, lost, won in _against_baseline(evidence, baseline)]
     return _drop_criterion("top1_drop_vs_baseline_pp", "against the baseline", pairs, budget_pp)
 
 
@@ -77,19 +73,59 @@ def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
 
 
 def judge_class_drops(evidence: Evidence, budget_pp: float) -> Criterion:
-    """The drop of the class that lost most, among as many intervals as there are classes.
+    """The drop of the class that lost most against FP32."""
+    changes = [(one.label, one.lost, one.won) for one in evidence.predictions]
+    return _class_criterion("class_drop_pp", "", changes, budget_pp)
+
+
+def judge_baseline_class_drops(
+    evidence: Evidence, baseline: Baseline, budget_pp: float
+) -> Criterion:
+    """The drop of the class that lost most against the baseline.
+
+    Two classes of many that changed places cost the whole set little.
+
+    Raises:
+        ArtifactError: They share less than 90 % of the images.
+    """
+    changes = _against_baseline(evidence, baseline)
+    return _class_criterion(
+        "class_drop_vs_baseline_pp", " against the baseline", changes, budget_pp
+    )
+
+
+def _against_baseline(evidence: Evidence, baseline: Baseline) -> list[tuple[str, bool, bool]]:
+    """Label of each image that both have, whether only the baseline and only this is right."""
+    changes = []
+    for one in evidence.predictions:
+        before = baseline.said_of(one.sha256)
+        if before is not None:
+            was, is_ = before == one.label, one.candidate == one.label
+            changes.append((one.label, was and not is_, is_ and not was))
+    if len(changes) < _LEAST_SHARED * max(len(evidence.predictions), len(baseline.predictions)):
+        raise ArtifactError(
+            f"{evidence.path}: shares {len(changes)} of {len(evidence.predictions)} images with "
+            f"the baseline's {len(baseline.predictions)}; save a new baseline with these images"
+        )
+    return changes
+
+
+def _class_criterion(
+    name: str, against: str, changes: Iterable[tuple[str, bool, bool]], budget_pp: float
+) -> Criterion:
+    """Decide on the worst class among as many intervals as there are classes.
 
     Each interval is widened so that all of them hold together (Bonferroni): of 200 classes, ten
     would else fail or pass by chance.
     """
-    by_class: dict[str, list[Prediction]] = defaultdict(list)
-    for one in evidence.predictions:
-        by_class[one.label].append(one)
+    by_class: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for label, one_lost, one_won in changes:
+        by_class[label].append((one_lost, one_won))
     confidence = 1 - (1 - _CONFIDENCE) / len(by_class)
     found = []
-    for label, predictions in by_class.items():
-        lost, won = _count((one.lost, one.won) for one in predictions)
-        n = len(predictions)
+    for label, pairs in by_class.items():
+        lost, won = _count(pairs)
+        n = len(pairs)
         interval = _as_pct(paired_difference_interval(lost, won, n, confidence))
         found.append((100.0 * (lost - won) / n, interval, label, n))
     decisions = {label: decide_below(interval, budget_pp) for _, interval, label, _ in found}
@@ -100,12 +136,12 @@ def judge_class_drops(evidence: Evidence, budget_pp: float) -> Criterion:
     others = len(failed or unsure) - 1
     more = f", and {others} more" if others > 0 else ""
     return Criterion(
-        "class_drop_pp",
+        name,
         decision,
         drop,
         interval,
         budget_pp,
-        f"class '{label}' drops by {drop:.2f} pp on its {n:,} images (interval "
+        f"class '{label}' drops by {drop:.2f} pp{against} on its {n:,} images (interval "
         f"{interval[0]:.2f} to {interval[1]:.2f}, 95 % over all classes){more}; the budget is "
         f"{budget_pp:g} pp per class.",
     )

@@ -30,6 +30,11 @@ class Baseline:
     speedup_vs_raw_fp32_ci95: tuple[float, float] | None
     size_bytes: int
     predictions: dict[str, str]  # top-1 class by the start of the image's SHA-256
+    # On a board no raw FP32 is raced, but the best float is; a baseline written before has none.
+    best_float: str | None = None  # artefact
+    speedup_vs_best_float: float | None = None
+    speedup_vs_best_float_ci95: tuple[float, float] | None = None
+    other_load_pct: float | None = None  # CPU time of other programs meanwhile
 
     def said_of(self, sha256: str) -> str | None:
         """The class that was predicted for an image, if it was among them."""
@@ -51,6 +56,10 @@ def make_baseline(evidence: Evidence) -> Baseline:
         speedup_vs_raw_fp32_ci95=benchmark.speedup_vs_raw_fp32_ci95 if benchmark else None,
         size_bytes=evidence.model_bytes,
         predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
+        best_float=benchmark.best_float if benchmark else None,
+        speedup_vs_best_float=benchmark.speedup_vs_best_float if benchmark else None,
+        speedup_vs_best_float_ci95=benchmark.speedup_vs_best_float_ci95 if benchmark else None,
+        other_load_pct=benchmark.other_load_pct if benchmark else None,
     )
 
 

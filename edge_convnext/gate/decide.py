@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.accuracy import (
     judge_agreement,
+    judge_baseline_class_drops,
     judge_baseline_drop,
     judge_class_drops,
     judge_drop,
@@ -18,7 +20,7 @@ from edge_convnext.gate.evidence import Evidence, read_evidence
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.speed import judge_latency_ratio, judge_size, judge_speedup
 
-__all__ = ["GateResult", "gate", "judge"]
+__all__ = ["GateResult", "gate", "is_strict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class GateResult:
     precision: str
     n_images: int
     criteria: tuple[Criterion, ...]
+    notes: tuple[str, ...] = ()  # sentences; they decide nothing
 
     @property
     def decision(self) -> Decision:
@@ -44,11 +47,16 @@ class GateResult:
         return self.decision == "pass" or (self.decision == "inconclusive" and not strict)
 
 
+def is_strict(stated: bool | None) -> bool:
+    """Whether what can't be told yet fails: as the user said, else where `CI` is set."""
+    return bool(os.environ.get("CI")) if stated is None else stated
+
+
 def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = None) -> GateResult:
     """Decide whether a build keeps its limits.
 
     Args:
-        path: `report.json`, or the folder of the build.
+        path: `report.json` of a build or of a board, or the folder that it lies in.
         limits: What it has to keep; a top-1 drop of at most 1 pp when None.
         baseline: An earlier build to compare with, from `baseline.read_baseline`.
 
@@ -76,6 +84,10 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         criteria.append(judge_agreement(evidence, limits.min_agreement_pct))
     if limits.max_class_drop_pp is not None:
         criteria.append(judge_class_drops(evidence, limits.max_class_drop_pp))
+        if baseline is not None:
+            criteria.append(
+                judge_baseline_class_drops(evidence, baseline, limits.max_class_drop_pp)
+            )
     if limits.min_speedup is not None:
         criteria.append(judge_speedup(evidence, limits.min_speedup))
     if limits.max_latency_ratio is not None:
@@ -92,6 +104,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         evidence.precision,
         len(evidence.predictions),
         tuple(criteria),
+        evidence.notes(),
     )
 
 

@@ -6,6 +6,7 @@ Nothing is decided here, but what can't be decided on is refused.
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +49,34 @@ class Evidence:
     report: Report
     precision: Precision
     predictions: tuple[Prediction, ...]  # an image that the set has twice is here twice
-    model_bytes: int  # of the shipped model
+    model_bytes: int  # of the model of that precision
+
+    def notes(self) -> tuple[str, ...]:
+        """What the decisions are about, where a reader might think otherwise."""
+        report, precision = self.report, self.precision
+        found = []
+        if report.board is not None:
+            found.append(
+                f"Measured on {report.board.name}; FP32's class of each image is the desk's."
+            )
+        if report.verdict.ship != precision:
+            why = " ".join(report.verdict.reasons)
+            ships = "is undecided" if report.verdict.ship == "undecided" else "ships another"
+            found.append(f"The gate is on {precision}, but the report's verdict {ships}: {why}")
+        if report.boards:
+            names = ", ".join(run.board.name for run in report.boards)
+            found.append(
+                f"What boards measured is merged into this report and not judged here ({names}): "
+                "gate the report.json of each."
+            )
+        return tuple(found)
 
 
 def read_evidence(path: Path) -> Evidence:
     """Read a report and check everything it stands on.
 
     Args:
-        path: `report.json`, or the folder that a build wrote.
+        path: `report.json` of a build or of a board, or the folder that it lies in.
 
     Raises:
         ArtifactError: There is no report, of this schema; a file beside it is missing or has
@@ -75,18 +96,54 @@ def read_evidence(path: Path) -> Evidence:
         raise ArtifactError(
             f"{path}: is a build of FP32, which is the reference itself; gate one of INT8"
         )
+    named = {file.path for file in report.outputs}
+    model = f"model.{precision}.onnx"
+    if report.board is None:
+        _require_evaluation(path, report)
+        if missing := {model, PREDICTIONS} - named:
+            raise ArtifactError(f"{path}: names no {' and no '.join(sorted(missing))}; build again")
+        model_bytes = path.with_name(model).stat().st_size
+    else:
+        model_bytes = _require_board_evidence(path, report, precision, named)
+    predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
+    _check_figures(path, report, predictions)
+    return Evidence(path, report, precision, predictions, model_bytes)
+
+
+def _require_evaluation(path: Path, report: Report) -> None:
     if report.accuracy is None:
         stage = report.stage("evaluate")
         raise ArtifactError(
             f"{path}: the evaluate stage did not run ({stage.reason}), and a gate without "
             "accuracy would pass by accident; build with labelled images (--data)"
         )
-    name = f"model.{precision}.onnx"
-    if missing := {name, PREDICTIONS} - {file.path for file in report.outputs}:
-        raise ArtifactError(f"{path}: names no {' and no '.join(sorted(missing))}; build again")
-    predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
-    _check_figures(path, report, predictions)
-    return Evidence(path, report, precision, predictions, path.with_name(name).stat().st_size)
+
+
+def _require_board_evidence(
+    path: Path, report: Report, precision: Precision, named: Collection[str]
+) -> int:
+    """Bytes of the model that was measured on the board: it need not be what ships there."""
+    assert report.board is not None
+    if report.accuracy is None:
+        raise ArtifactError(
+            f"{path}: no image was evaluated on this board ({report.stage('evaluate').reason}), "
+            "and a gate without accuracy would pass by accident; make the bundle with "
+            "--evaluation images, and run bench again"
+        )
+    rows = report.benchmark.rows if report.benchmark else ()
+    chosen = report.benchmark.chosen if report.benchmark else None
+    size = next((row.size_bytes for row in rows if row.artifact == chosen), None)
+    if size is None:
+        why = next((f" ({one.artifact}: {one.reason})" for one in report.board.left_out), "")
+        raise ArtifactError(
+            f"{path}: no {precision.upper()} model ran on this board{why}, so there is none to "
+            "gate; see the board's report.md"
+        )
+    if PREDICTIONS not in named:
+        raise ArtifactError(
+            f"{path}: names no {PREDICTIONS}, as bench of this version writes; run bench again"
+        )
+    return size
 
 
 def _check_file(report: Path, file: Path, sha256: str) -> None:

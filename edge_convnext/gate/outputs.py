@@ -1,27 +1,34 @@
 """A gate's result as the formats that CI systems read.
 
-Text from outside (class names, paths) is escaped in each.
+Text from outside (class names, paths) is escaped in each, by its own rules and after
+`printable`, so that no format meets control characters.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from xml.etree import ElementTree
 
 from edge_convnext.gate.criteria import Criterion, Decision
 from edge_convnext.gate.decide import GateResult
+from edge_convnext.printable import printable
 
 __all__ = ["to_annotations", "to_json", "to_junit", "to_markdown", "to_text"]
 
 _SCHEMA = "edge-convnext/gate/1"
 _SUITE = "edge-convnext gate"
 _SIGNS: dict[Decision, str] = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
+_MARKDOWN = frozenset("\\`*_[]<>|#~&$")
+_LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
+_NOTHING = "&#8203;"  # a space of no width: escaped, GitHub still links them
 _COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusive": "warning"}
 
 
 def to_text(result: GateResult, strict: bool) -> str:
     """Lines for a terminal."""
-    lines = [f"{one.decision:<12} {one.reason}" for one in result.criteria]
+    lines = [f"{one.decision:<12} {printable(one.reason)}" for one in result.criteria]
+    lines += [f"{'note':<12} {printable(note)}" for note in result.notes]
     return "\n".join([*lines, _outcome(result, strict)])
 
 
@@ -56,15 +63,18 @@ def to_junit(result: GateResult, strict: bool) -> str:
     root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
     suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
     for one in result.criteria:
-        names = {"classname": f"{result.model}.{result.precision}", "name": one.name}
+        model = printable(result.model)
+        names = {"classname": f"{model}.{result.precision}", "name": one.name}
         case = ElementTree.SubElement(suite, "testcase", names)
         if not _passes(one, strict):
-            kind = {"message": _printable(one.reason), "type": one.decision}
+            kind = {"message": printable(one.reason), "type": one.decision}
             ElementTree.SubElement(case, "failure", kind)
         elif one.decision == "inconclusive":
-            ElementTree.SubElement(case, "skipped", {"message": _printable(one.reason)})
+            ElementTree.SubElement(case, "skipped", {"message": printable(one.reason)})
         else:
-            ElementTree.SubElement(case, "system-out").text = _printable(one.reason)
+            ElementTree.SubElement(case, "system-out").text = printable(one.reason)
+    if result.notes:
+        ElementTree.SubElement(suite, "system-out").text = printable(" ".join(result.notes))
     ElementTree.indent(root)
     body: str = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
@@ -87,7 +97,7 @@ def to_markdown(result: GateResult, strict: bool) -> str:
         lines.append(f"| {sign} | `{one.name}` | {measured} | {interval} | {one.limit:g} |")
     lines += [
         "",
-        *(f"- {_md(one.reason)}" for one in result.criteria),
+        *(f"- {_md(text)}" for text in (*(one.reason for one in result.criteria), *result.notes)),
         "",
         _outcome(result, strict),
     ]
@@ -103,9 +113,13 @@ def to_annotations(result: GateResult, strict: bool) -> str:
     lines = []
     for one in result.criteria:
         command = "error" if not _passes(one, strict) else _COMMANDS[one.decision]
-        text = one.reason.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        lines.append(f"::{command} title={_SUITE} {one.name}::{text}")
+        lines.append(f"::{command} title={_SUITE} {one.name}::{_message(one.reason)}")
+    lines += [f"::notice title={_SUITE}::{_message(note)}" for note in result.notes]
     return "\n".join(lines) + "\n"
+
+
+def _message(text: str) -> str:
+    return printable(text).replace("%", "%25")  # and has no ends of lines
 
 
 def _passes(one: Criterion, strict: bool) -> bool:
@@ -123,12 +137,7 @@ def _outcome(result: GateResult, strict: bool) -> str:
     return f"{text}."
 
 
-def _printable(text: str) -> str:
-    """XML 1.0 has no control characters at all."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def _md(text: str) -> str:
-    for character in "\\`*_[]<>|":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    """Markdown and HTML show it as it is, and GitHub links and notifies nobody."""
+    escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
+    return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)

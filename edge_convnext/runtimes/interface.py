@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from edge_convnext.errors import ArtifactError, InferenceError
+from edge_convnext.errors import ArtifactError, InferenceError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,9 +138,8 @@ def check_settings(options: RuntimeOptions, known: frozenset[str], runtime: str)
     """
     for name in options.native_settings:
         if name not in known:
-            shown = "".join(letter for letter in name[:80] if letter.isprintable())
             raise InferenceError(
-                f"{runtime}: '{shown}' is none of the settings that are passed on "
+                f"{runtime}: '{shorten(name)}' is none of the settings that are passed on "
                 f"({', '.join(sorted(known))})"
             )
     return options.native_settings

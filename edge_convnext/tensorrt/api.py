@@ -7,6 +7,7 @@ tests/test_tensorrt_contract.py holds all of it against the API of each version.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -107,7 +108,7 @@ def version_tuple(version: str) -> tuple[int, ...]:
     """Such as (10, 3, 0) of `10.3.0`; what is no number ends it."""
     parts = []
     for part in version.split("."):
-        if not part.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", part):
             break
         parts.append(int(part))
     return tuple(parts)

@@ -189,5 +189,7 @@ def _reads(facts: EngineFacts, api: Api) -> bool:
     Source: TensorRT 11.4, support matrix: 8 -> 10 and 10 -> 11.
     """
     built, here = version_tuple(facts.version), version_tuple(api.version)
+    if not built or not here:  # a sidecar's version may be any text
+        return False
     following = {8: (8, 10), 10: (10, 11)}.get(built[0], (built[0],))
     return facts.version_compatible and here >= built and here[0] in following

@@ -1,0 +1,1 @@
+"""Builds with planted regressions, for `benchmarks/gate_selftest.py`."""

@@ -1,0 +1,34 @@
+"""Text from outside (class names, paths) as a terminal and a log may show it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["printable"]
+
+# GitHub's runner looks for its older commands anywhere in a line of a job's output.
+_RUNNER_COMMAND = "##["
+
+
+def printable(text: str) -> str:
+    r"""Show what would move the cursor, start a line or reorder letters by its escape.
+
+    Args:
+        text: Of any origin.
+
+    Returns:
+        One line, in which `\x1b` and the like stand for such characters.
+    """
+    shown = "".join(one if _shows(one) else _escape(one) for one in text)
+    return shown.replace(_RUNNER_COMMAND, f"##{_escape('[')}")
+
+
+def _shows(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # wide spaces
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
