@@ -85,9 +85,12 @@ def print_boards(
     from edge_convnext.render import printer
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in (*(["host"] if hosts else []), *BOARD_HEADINGS):
+    rows = [board_cells(run) for run in runs]
+    # What none of them tells would only make the others narrow.
+    shown = [at for at in range(len(BOARD_HEADINGS)) if {row[at] for row in rows} != {MISSING}]
+    for name in (*(["host"] if hosts else []), *(BOARD_HEADINGS[at] for at in shown)):
         table.add_column(name, overflow="fold")
-    for place, run in enumerate(runs):
-        cells = (*([hosts[place]] if hosts else []), *board_cells(run))
+    for place, row in enumerate(rows):
+        cells = (*([hosts[place]] if hosts else []), *(row[at] for at in shown))
         table.add_row(*(Text(plain(cell)) for cell in cells))
     printer(console)(table)

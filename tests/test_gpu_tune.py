@@ -238,7 +238,7 @@ def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatc
     assert tuned["engine"]["plans"] == found["plans"]
     assert found["recipes"] == ["tuned.yaml", "tuned-2.yaml"]
     for name in found["recipes"]:
-        assert f"edge-convnext build --recipe {out / name} --out build/atto-" in shown.output
+        assert f"edge-convnext build --recipe {out / name} --out build/out-" in shown.output
     assert tuned["engine"]["batches"] == [1]  # what was searched is what is built
     assert re.fullmatch("blocks|last_blocks", found["plans"]["int8"]["1"]["placement"])
     again = CliRunner().invoke(app, [*command, "--json"])

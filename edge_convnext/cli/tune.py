@@ -22,7 +22,6 @@ from edge_convnext.cli.console import (
 
 if TYPE_CHECKING:
     from edge_convnext.gpu_tuning.report import GpuTuneReport
-    from edge_convnext.recipe import Recipe
     from edge_convnext.tune_report import TuneReport
 
 __all__ = ["tune"]
@@ -123,10 +122,10 @@ def tune(
     from rich.console import Console
 
     result.print(Console())
-    _print_next(folder, getattr(result, "recipes", ()), chosen)
+    _print_next(folder, getattr(result, "recipes", ()))
 
 
-def _print_next(folder: Path, recipes: Sequence[str], chosen: Recipe) -> None:
+def _print_next(folder: Path, recipes: Sequence[str]) -> None:
     """The commands that build what was found."""
     line = "edge-convnext build --recipe"
     if not recipes:
@@ -136,7 +135,7 @@ def _print_next(folder: Path, recipes: Sequence[str], chosen: Recipe) -> None:
 
     typer.echo("\nBuild the candidates, one recipe each:")
     for name in recipes:
-        typer.echo(f"  {line} {folder / name} --out {candidate_out(chosen, name)}")
+        typer.echo(f"  {line} {folder / name} --out {candidate_out(folder, name)}")
     typer.echo(
         "Then race them on the device: `edge-convnext bench` with the engines of all of them."
     )

@@ -160,10 +160,9 @@ def tune_gpu_to_files(
     return report
 
 
-def candidate_out(recipe: Recipe, name: str) -> Path:
-    """A folder for the build of one of the recipes, of its own."""
-    model = recipe.model.removeprefix("convnextv2_")
-    return Path("build") / f"{model}-{Path(name).stem}"
+def candidate_out(folder: Path, name: str) -> Path:
+    """A folder of its own for the build of one of the recipes in the search's folder."""
+    return Path("build") / f"{folder.name}-{Path(name).stem}"
 
 
 def _recipe_fields(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,8 +49,9 @@ def stop_all(say: Callable[[str], None]) -> None:
     threads = [threading.Thread(target=stop, args=one, daemon=True) for one in enumerate(sessions)]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + _PATIENCE_S
     for thread in threads:
-        thread.join(_PATIENCE_S)
+        thread.join(max(0.0, until - time.monotonic()))
     for place, session in enumerate(sessions):
         if line := lines.get(place, session.unstopped()):
             say(line)
