@@ -397,7 +397,15 @@ def test_ctrl_c_stops_the_bench_there_and_a_second_bench_is_refused(boards, root
     finally:
         desk.kill()
         desk.wait()
-    *_, left, last = told.read_text().splitlines()
+        left_running = [
+            subprocess.run(["sh", "-c", scripts.stop(str(one))], stdout=subprocess.PIPE).stdout
+            for one in boards.left()
+        ]
+    text = told.read_text()
+    assert set(left_running) == {b""}, text
+    # What the bench said last may come between the two lines.
+    [left] = [line for line in text.splitlines() if "its bench was stopped" in line]
+    last = text.splitlines()[-1]
     assert f"its bench was stopped; the same command goes on from what is left in {folder}" in left
     assert "run again to go on" in last
     assert (folder / "code").read_text() == "143\n"
