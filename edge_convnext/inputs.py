@@ -92,6 +92,10 @@ def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track
     """
     stated, demo = recipe.load.weights, is_demo(recipe)
     random = stated == "random"
+    if stated is not None:
+        from edge_convnext.load import check_weights_file
+
+        check_weights_file(stated)  # before what needs more time, or more flags, to mend
     borrowed = not demo and recipe.data.source is None and recipe.data.calibration is None
     if borrowed and recipe.precision == "int8" and stated is not None and not random:
         raise RecipeError(

@@ -92,11 +92,24 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
     try:
         return f"{source.name} sha256 {sha256_file(source.path)}"
     except FileNotFoundError as error:
-        raise LoadError(
-            f"{source.path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
-        ) from error
+        raise LoadError(_missing(source.path)) from error
     except OSError as error:
         raise LoadError(f"{source.path}: can't be read ({error.strerror})") from error
+
+
+def check_weights_file(weights: str) -> None:
+    """Fail early where a file of weights is not there; what is no file is not looked at.
+
+    Raises:
+        LoadError: There is no such file.
+    """
+    path = Path(weights).expanduser()
+    if weights.partition("@")[0] not in (_HUB, _RANDOM) and not path.exists():
+        raise LoadError(_missing(path))
+
+
+def _missing(path: Path) -> str:
+    return f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
 
 
 def _find(config: LoadConfig, architecture: Architecture) -> _Source:

@@ -48,6 +48,7 @@ from edge_convnext.recipe import DIGITS, Recipe, TargetName, make_recipe
 from edge_convnext.sensitivity import Sensitivity
 from edge_convnext.step import Images
 from edge_convnext.steps import Steps
+from edge_convnext.targets.rtx import check_rtx_capabilities
 
 if TYPE_CHECKING:
     from edge_convnext.report import Report
@@ -202,8 +203,10 @@ def prepare(
     """Run the stages from load to lower; with `fold_only`, to fold."""
     recipe = _settle(recipe)
     steps = Steps(cache, recipe, versions, track)
-    inputs = prepare_inputs(recipe, cache, versions, track)
     targets, runtimes = _choose_targets(recipe)
+    if "rtx" in targets:
+        check_rtx_capabilities(recipe.engine.compute_capabilities)
+    inputs = prepare_inputs(recipe, cache, versions, track)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:

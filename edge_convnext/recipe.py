@@ -312,12 +312,18 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in recipe_folder().glob("*.yaml")))
 
 
-def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(
+    name_or_path: str,
+    overrides: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Recipe:
     """Read a shipped recipe by name, or a YAML file, and apply overrides.
 
     Args:
         name_or_path: `demo`, `potato`, … or a path to a YAML file.
         overrides: Dotted field to value, such as {"preprocess.image_size": 224}.
+        flags: How a user states an override, such as {"engine.batches": "--engine-batch"}; an
+            error of its value names it, in place of the file and the key.
 
     Raises:
         RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
@@ -332,13 +338,14 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
             f"{path}: a recipe is a mapping of sections, not a {type(fields).__name__}"
         )
     stated = {key: value for key, value in fields.items() if value is not None}
-    return make_recipe(stated, str(path), overrides)
+    return make_recipe(stated, str(path), overrides, flags)
 
 
 def make_recipe(
     fields: Mapping[str, Any],
     source: str = "recipe",
     overrides: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
 ) -> Recipe:
     """Validate a mapping into a `Recipe`.
 
@@ -346,6 +353,7 @@ def make_recipe(
         fields: Of a recipe, as YAML or a report has them.
         source: Where they are from, for messages.
         overrides: See `load_recipe`.
+        flags: See `load_recipe`.
 
     Raises:
         RecipeError: An unknown key or a bad value, in one line.
@@ -353,6 +361,10 @@ def make_recipe(
     try:
         return Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
     except ValidationError as error:
+        where = _find_field(error.errors()[0]["loc"])
+        field = next((one for one in overrides or {} if f"{where}.".startswith(f"{one}.")), None)
+        if field is not None and flags:
+            raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
 
 
@@ -419,11 +431,20 @@ def _explain(error: ValidationError) -> str:
         meant = ".".join([*parts[:-1], nearest[0]])
         return f"unknown key '{'.'.join(parts)}': did you mean '{meant}'?"
     where = _find_field(first["loc"])
-    same = [each for each in errors if _find_field(each["loc"]) == where]
-    messages = [each["msg"].lower().removeprefix("value error, ") for each in same]
-    reasons = ", or ".join(dict.fromkeys(messages))
-    more = f" (and {len(errors) - len(same)} more)" if len(errors) > len(same) else ""
-    return f"'{where}' is {reprlib.repr(first['input'])}: {reasons}{more}"
+    rest = [each for each in errors if _find_field(each["loc"]) != where]
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"'{where}' is {_explain_value(error)}{more}"
+
+
+def _explain_value(error: ValidationError) -> str:
+    """The first bad value, and what it should be."""
+    where = _find_field(error.errors()[0]["loc"])
+    same = [each for each in error.errors() if _find_field(each["loc"]) == where]
+    # Of a list, what is wrong with an item says more than that the list is not valid.
+    items = [each for each in same if isinstance(each["loc"][-1], int)]
+    told = items or same
+    messages = [each["msg"].lower().removeprefix("value error, ") for each in told]
+    return f"{reprlib.repr(told[0]['input'])}: {', or '.join(dict.fromkeys(messages))}"
 
 
 def _valid_keys(section: list[str]) -> list[str]:
@@ -452,7 +473,11 @@ def _find_section(model: type[BaseModel], field: str) -> type[BaseModel] | None:
     return None
 
 
-def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Recipe:
+def resolve_recipe(
+    name_or_path: str | None,
+    overrides: Mapping[str, Any],
+    flags: Mapping[str, str] | None = None,
+) -> Recipe:
     """The recipe a command line means: named, the demo, or defaults with overrides.
 
     Without a name, the demo serves when neither weights nor data are given; its sizes and
@@ -462,7 +487,7 @@ def resolve_recipe(name_or_path: str | None, overrides: Mapping[str, Any]) -> Re
         RecipeError: See `load_recipe`.
     """
     if name_or_path is not None:
-        return load_recipe(name_or_path, overrides)
+        return load_recipe(name_or_path, overrides, flags)
     if "load.weights" in overrides or overrides.get("data.source", DIGITS) != DIGITS:
-        return make_recipe({}, "command line", overrides)
-    return load_recipe("demo", overrides)
+        return make_recipe({}, "command line", overrides, flags)
+    return load_recipe("demo", overrides, flags)

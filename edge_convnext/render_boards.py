@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.contention import QUIET_PCT
 from edge_convnext.summary import MISSING, number, plain
 
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
 
     from edge_convnext.report import BenchmarkRow, BoardRun
 
-__all__ = ["BOARD_HEADINGS", "board_cells", "print_boards"]
+__all__ = ["BOARD_HEADINGS", "board_cells", "print_boards", "raced"]
 
 BOARD_HEADINGS = (
-    "board", "ship", "runs", "ms", "vs float", "drop pp [95 %]", "mJ/image", "clocks"
+    "board", "ship", "runs", "ms", "vs float", "drop pp [95 %]", "mJ/image", "clocks", "raced",
+    "other load",
 )  # fmt: skip
 _CLOCKS = {True: "locked", False: "not locked", None: MISSING}
 
@@ -43,7 +45,23 @@ def board_cells(run: BoardRun) -> tuple[str, ...]:
         drop,
         number(energy.get(shipped.artifact), 1) if shipped else MISSING,
         _CLOCKS[run.board.clocks_locked],
+        raced(run) or MISSING,
+        _other_load(run),
     )
+
+
+def raced(run: BoardRun) -> str:
+    """The runtimes that were timed there: of other ones a figure tells nothing."""
+    rows = run.benchmark.rows if run.benchmark else ()
+    return ", ".join(dict.fromkeys(row.runtime for row in rows))
+
+
+def _other_load(run: BoardRun) -> str:
+    """Share of the CPU that other programs took during the timings."""
+    load = run.benchmark.other_load_pct if run.benchmark else None
+    if load is None:
+        return MISSING
+    return f"{load:.0f} %{': repeat it idle' if load > QUIET_PCT else ''}"
 
 
 def _shipped(run: BoardRun) -> BenchmarkRow | None:
@@ -67,9 +85,12 @@ def print_boards(
     from edge_convnext.render import printer
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in (*(["host"] if hosts else []), *BOARD_HEADINGS):
+    rows = [board_cells(run) for run in runs]
+    # What none of them tells would only make the others narrow.
+    shown = [at for at in range(len(BOARD_HEADINGS)) if {row[at] for row in rows} != {MISSING}]
+    for name in (*(["host"] if hosts else []), *(BOARD_HEADINGS[at] for at in shown)):
         table.add_column(name, overflow="fold")
-    for place, run in enumerate(runs):
-        cells = (*([hosts[place]] if hosts else []), *board_cells(run))
+    for place, row in enumerate(rows):
+        cells = (*([hosts[place]] if hosts else []), *(row[at] for at in shown))
         table.add_row(*(Text(plain(cell)) for cell in cells))
     printer(console)(table)

@@ -23,6 +23,12 @@ _MB = 1e6
 _LONGEST = 3  # kinds of kernels, of one part
 
 
+_LEGEND = (
+    "kinds, in the builder's words: gemm is a matrix product, correlation a convolution, kgen "
+    "fused elementwise work and reductions"
+)
+
+
 def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) -> None:
     """Kernels, bytes and kinds of each part, and their sum."""
     table = Table(title=escape(title), box=None, title_justify="left")
@@ -49,6 +55,7 @@ def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) ->
         "",
     )
     console.print(table)
+    console.print(_LEGEND, style="dim", highlight=False)
 
 
 def print_kernels(kernels: Sequence[Kernel], console: Console) -> None:

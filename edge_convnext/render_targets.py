@@ -27,7 +27,7 @@ _UNVERIFIED = "?"
 _WAYS: Mapping[DeliveryKind, str] = {
     "rtx_ahead": "engine built ahead of time with TensorRT for RTX, not yet run on a GPU",
     "on_board": "engine built on the board from the ONNX file, by JetPack's own TensorRT",
-    "onnx_only": "Python or TensorRT there is too old, or no engine is built for that GPU",
+    "onnx_only": "Python or TensorRT there is too old",
 }
 _SHORT: Mapping[DeliveryKind, str] = {
     "rtx_ahead": "RTX engine",
@@ -84,7 +84,8 @@ def print_device(device: table.Device, shown: table.Table, console: Console) -> 
     for name, fact in facts:
         values.add_row(name, _values_text(fact), _keys_text(fact))
     show(values)
-    show(Text(f"\n{deliver(device).text}"))
+    way = deliver(device)
+    show(Text(f"\n{way.text}"))
     if advice := advise(device.compute.capability):
         show(Text(advice.text))
     if rows:
@@ -102,6 +103,7 @@ def print_device(device: table.Device, shown: table.Table, console: Console) -> 
         source = shown.sources[key]
         sources.add_row(key, f"{source.title} {source.url or ''}".strip())
     show(sources)
+    show(Text(f"\nNext: {way.next_line}"))
 
 
 def _is_narrow(console: Console) -> bool:

@@ -118,7 +118,7 @@ def tune_to_files(
     text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
     write_text_atomic(folder / "tune.json", text)
     fields = tuned_recipe(recipe, result).model_dump(mode="json", exclude_unset=True)
-    fields["name"] = "tuned"
+    fields |= {"name": "tuned", "model": recipe.model}
     write_text_atomic(folder / "tuned.yaml", yaml.safe_dump(fields, sort_keys=False))
     return report
 

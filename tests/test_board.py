@@ -671,12 +671,22 @@ def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, roo
     first = sha256_file(tmp_path / "build" / "report.json")
     merge_boards(tmp_path / "build", [measured[1], measured[1] / "report.json"])
     assert sha256_file(tmp_path / "build" / "report.json") == first
+    busy = measured[0].benchmark.model_copy(update={"other_load_pct": 55.0})
     later = measured[0].model_copy(
-        update={"created": measured[0].created.replace(year=2090), "notes": ("later",)}
+        update={
+            "created": measured[0].created.replace(year=2090),
+            "notes": ("later",),
+            "benchmark": busy,
+        }
     )
     later.write(tmp_path / "later.json")
-    [run] = merge_boards(tmp_path / "build", [tmp_path / "later.json"]).boards
+    said = []
+    [run] = merge_boards(tmp_path / "build", [tmp_path / "later.json"], said.append).boards
     assert run.notes == ("later",)
+    assert f"replaces the report of the same board, {run.board.name}" in said[0]
+    text = (tmp_path / "build" / "report.md").read_text(encoding="utf-8")
+    [row] = [line for line in text.splitlines() if "55 %: repeat it idle" in line]
+    assert "| onnxruntime |" in row
     said = []
     [run] = merge_boards(tmp_path / "build", [measured[1]], said.append).boards
     assert run.notes == ("later",)  # an older report does not come back
@@ -778,3 +788,18 @@ def test_clocks_that_can_not_be_locked_are_no_locked_clocks(root, tmp_path):
     settings = replace(ORT, lock_clocks=True)
     with pytest.raises(BoardError, match="not a Jetson; leave out --lock-clocks"):
         bench_bundle(root / "tiny.ecb", tmp_path / "out", settings, readings=NoReadings())
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    (tmp_path / "bad.ecb").write_bytes(
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    )
+    (tmp_path / "there").mkdir()
+    for out in ("new", "there"):
+        with pytest.raises(ArtifactError, match="damaged"):
+            bench_bundle(tmp_path / "bad.ecb", tmp_path / out, ORT)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

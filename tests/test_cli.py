@@ -164,6 +164,42 @@ def test_the_exit_code_tells_usage_from_our_errors(call, tmp_path, line, code):
 
 
 @pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("build --engine-batch 0", "--engine-batch 0: input should be greater than 0"),
+        ("build --image-size 3", "--image-size 3: input should be greater than or equal to 32"),
+        ("build --export-batch x", "--export-batch 'x': "),
+        ("tune --max-drop -1", "--max-drop -1.0: "),
+        ("build --recipe demo --threads 0", "--threads 0: "),
+        ("build --compute-capability 8.7", "8.7 is a Jetson Orin: --target tensorrt"),
+        ("build --weights missing.pth", "missing.pth: no such file"),
+        ("tune --weights missing.pth", "missing.pth: no such file"),
+        ("tune --weights missing.pth --out taken", "taken: is a file; choose another --out"),
+        ("build --keep", "--keep is about another machine: add --host"),
+        ("bench x.ecb --ssh-option Port=1", "--ssh-option is about another machine: add --host"),
+        ("bench x.ecb --remote-command x", "--remote-command is about another machine"),
+    ],
+)
+def test_what_a_flag_says_wrong_is_told_first_and_by_its_name(
+    call, tmp_path, monkeypatch, line, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    code, _, err = call(*line.split(), *([] if line.startswith("bench") else ["--quiet"]))
+    assert code == 3
+    assert err.startswith((f"error: {message}", "error: compute capability"))
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_target_that_is_none_is_a_usage_error(call):
+    code, _, err = call("build", "--target", "rtxx")
+    assert code == 2
+    assert "'rtxx' is not one of 'cpu'" in err
+    assert "Value error" not in err
+
+
+@pytest.mark.parametrize(
     "line", ["models", "recipes", "targets", "doctor", "cache info", "cache prune"]
 )
 def test_json_is_one_document_alone_on_stdout(call, line):

@@ -12,20 +12,24 @@ from typer.testing import CliRunner
 
 from edge_convnext import engine
 from edge_convnext.artifacts import Parity
+from edge_convnext.cache import Cache
 from edge_convnext.cli import app, main
 from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.convnext.placements import quantized_nodes
+from edge_convnext.gpu_plans import list_gpu_plans
 from edge_convnext.gpu_tuning.model import Calibration, PlanCost, find_model_gpu
-from edge_convnext.gpu_tuning.report import GpuTuneReport
+from edge_convnext.gpu_tuning.report import GpuTuneReport, tune_gpu_to_files
 from edge_convnext.gpu_tuning.space import PLACEMENTS, GpuPlan, list_forms
 from edge_convnext.gpu_tuning.trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.gpu_tuning.tune import (
     GpuTuneResult,
+    device_fields,
     engine_plans,
     plan_capability,
     with_engine_plans,
 )
-from edge_convnext.recipe import resolve_recipe
+from edge_convnext.progress import untracked
+from edge_convnext.recipe import load_recipe, resolve_recipe
 
 FORMS = ("linear", "mixed", "expand", "late", "late_mixed")
 
@@ -118,6 +122,41 @@ def test_plans_are_written_by_precision_and_batch(result):
     assert fields == {"model": "atto", "engine": {"max_batch": 4, "plans": plans}}
 
 
+def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
+    monkeypatch.setattr("edge_convnext.gpu_tuning.report.tune_gpu", lambda *_, **__: result)
+    recipe = resolve_recipe(None, {"load.weights": "random"})
+    (tmp_path / "tuned-3.yaml").write_text("of an earlier search")
+    report = tune_gpu_to_files(recipe, result.gpu, [1, 8], tmp_path, untracked, cache=Cache("none"))
+    assert report.recipes == ("tuned.yaml", "tuned-2.yaml")
+    assert not (tmp_path / "tuned-3.yaml").exists()
+    first, second = (load_recipe(str(tmp_path / name)) for name in report.recipes)
+    stated = yaml.safe_load((tmp_path / "tuned.yaml").read_text())
+    assert stated["model"] == "convnextv2_atto"
+    assert first.targets == second.targets == ("tensorrt",)
+    assert first.engine.batches == (1, 8)
+    assert first.engine.plans["fp16"][1].form == "weights_expand"
+    assert second.engine.plans["fp16"][1].form == "expand"
+    assert second.engine.plans["fp16"][8] == first.engine.plans["fp16"][8]  # it has no second
+    assert second.engine.plans["int8"] == first.engine.plans["int8"]
+    assert [one.form for one in map(plan_of, (first, second))] == ["weights_expand", "expand"]
+
+
+def plan_of(recipe):
+    return next(one for one in list_gpu_plans(recipe, recipe.targets) if one.precision == "fp16")
+
+
+@pytest.mark.parametrize(
+    ("device", "fields"),
+    [
+        ("orin-nano-8gb", {"targets": ["tensorrt"]}),
+        ("t4", {"targets": ["rtx"], "engine": {"compute_capabilities": ["7.5"]}}),
+        ("rtx-4090", {"targets": ["rtx"], "engine": {"compute_capabilities": ["8.9"]}}),
+    ],
+)
+def test_a_recipe_is_for_the_device(device, fields):
+    assert device_fields(find_model_gpu(device, None)) == fields
+
+
 def test_a_report_says_that_nothing_was_timed(result):
     recipe = resolve_recipe(None, {"model": "atto", "load.weights": "random"})
     report = GpuTuneReport(recipe, result, {})
@@ -131,7 +170,7 @@ def test_a_report_says_that_nothing_was_timed(result):
 
 
 def test_a_device_that_has_engines_is_modelled_from_its_own_plan():
-    assert [plan_capability(each) for each in ("8.9", "8.7", "7.5")] == ["8.9", "8.6", "8.6"]
+    assert [plan_capability(each) for each in ("8.9", "8.7", "7.5")] == ["8.9", "8.6", "7.5"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +179,7 @@ def test_a_device_that_has_engines_is_modelled_from_its_own_plan():
         (["--target", "rtx", "--device", "orin-nono-8gb"], "did you mean 'orin-nano-8gb'"),
         (["--target", "rtx", "--compute-capability", "1.0"], "no device of compute capability"),
         (["--target", "rtx", "--runtime", "openvino"], "--runtime is of the target cpu"),
+        (["--target", "rtx", "--device", "xavier-nx-8gb"], "gets ONNX files and no engine"),
         (["--device", "orin-nano-8gb"], "add --target rtx"),
         (["--batch", "1", "--batch", "8"], "one batch size on the CPU"),
     ],
@@ -196,6 +236,9 @@ def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatc
     assert sorted(row["rank"] for row in found["candidates"]) == [1, 1, 2]
     tuned = yaml.safe_load((out / "tuned.yaml").read_text())
     assert tuned["engine"]["plans"] == found["plans"]
+    assert found["recipes"] == ["tuned.yaml", "tuned-2.yaml"]
+    for name in found["recipes"]:
+        assert f"edge-convnext build --recipe {out / name} --out build/out-" in shown.output
     assert tuned["engine"]["batches"] == [1]  # what was searched is what is built
     assert re.fullmatch("blocks|last_blocks", found["plans"]["int8"]["1"]["placement"])
     again = CliRunner().invoke(app, [*command, "--json"])

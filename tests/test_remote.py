@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -227,10 +228,15 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
         assert sha256_file(tmp_path / "out" / file.path) == file.sha256
     [left] = boards.left()  # --keep
     assert sha256_file(left / "bundle.ecb") == sha256_file(root / "tiny.ecb")
-    # The same again finds it done, and cleans up.
+    # The same again finds it done, and cleans up; what an earlier verdict shipped goes.
     lines.clear()
-    boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "again")
+    old, own = tmp_path / "out" / "model.fp16.onnx", tmp_path / "out" / "mine.onnx"
+    old.write_bytes(b"of an earlier bench")
+    own.write_bytes(b"the user's")
+    boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "out")
     assert "the bench was done" in lines
+    assert not old.exists()
+    assert own.exists()
     assert boards.left() == []
 
 
@@ -337,7 +343,8 @@ def test_what_the_bench_says_when_it_fails_there_is_told_here(boards, root, tmp_
     [
         ({"options": {"UserKnownHostsFile": "wrong_hosts"}}, "host key is not the known one"),
         ({"options": {"IdentityFile": "stranger"}}, "login was refused .*ssh-copy-id"),
-        ({"options": {"Port": 1}}, "refused"),
+        ({"options": {"UserKnownHostsFile": "none"}}, "not known here yet; .*ssh -o Port="),
+        ({"options": {"Port": 1}}, "refused; check --host and --ssh-option"),
         ({"options": {"NoSuchOption": 1}}, "--ssh-option"),
         ({"command": "/nowhere/edge-convnext"}, "no edge-convnext answers there .*pip install"),
         ({"command": "echo '{\"edge_convnext\": \"0.0.9\", \"jetson\": null, \"gpus\": [], "
@@ -363,6 +370,60 @@ def test_a_board_that_can_t_be_used_is_told_in_one_line(boards, root, tmp_path, 
     assert "\n" not in result.error
     with pytest.raises(RemoteError, match=reason):
         check_hosts([changes.get("host", FIRST)], settings)
+
+
+def test_ctrl_c_stops_the_bench_there_and_a_second_bench_is_refused(boards, root, tmp_path, clean):
+    options = [word for option in boards.options() for word in ("--ssh-option", option)]
+    line = [
+        sys.executable, "-c", "from edge_convnext.cli import main; main()", "bench",
+        root / "tiny.ecb", "-o", tmp_path / "out", "--host", FIRST, *options, "--remote-command",
+        PYTHON, "--runtime", "onnxruntime", "--rounds", "1000000",
+    ]  # fmt: skip
+    told = tmp_path / "told"
+    with told.open("w") as file:
+        desk = subprocess.Popen(list(map(str, line)), stderr=file, stdout=file)
+    try:
+        until = time.monotonic() + 60
+        while "timing batch" not in told.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        [folder] = boards.left()
+        [other] = bench_on_hosts(
+            root / "tiny.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None
+        )
+        assert "another bench runs there" in other.error
+        assert f"kill -TERM -$(cat {folder}/pid)" in other.error
+        desk.send_signal(signal.SIGINT)
+        assert desk.wait(30) == 130
+    finally:
+        desk.kill()
+        desk.wait()
+        left_running = [
+            subprocess.run(["sh", "-c", scripts.stop(str(one))], stdout=subprocess.PIPE).stdout
+            for one in boards.left()
+        ]
+    text = told.read_text()
+    assert set(left_running) == {b""}, text
+    # What the bench said last may come between the two lines.
+    [left] = [line for line in text.splitlines() if "its bench was stopped" in line]
+    last = text.splitlines()[-1]
+    assert f"its bench was stopped; the same command goes on from what is left in {folder}" in left
+    assert "run again to go on" in last
+    assert (folder / "code").read_text() == "143\n"
+    assert not [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if f"{folder}/bundle.ecb" in " ".join(process.info["cmdline"] or ())
+    ]
+
+
+def test_a_bench_that_can_t_be_told_to_stop_is_told_of(boards, root):
+    lost = boards.session(root / "tiny.ecb", options=boards.options(Port=1))
+    assert lost.stop() == ""  # nothing was begun
+    lost._at.append("/there")
+    line = lost.stop()
+    assert "could not be told to stop" in line
+    assert "the same command picks it up" in line
+    assert "-o Port=1" in line
 
 
 @pytest.mark.parametrize("name", ["-oProxyCommand=touch x", "", "a b"])

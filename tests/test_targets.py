@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from edge_convnext.targets import table
 from edge_convnext.targets.delivery import advise, deliver, deliver_to_board, deliver_to_gpu
 from edge_convnext.targets.gpu import match_gpu
 from edge_convnext.targets.lookup import find_device, find_gpu, find_jetpack
+from edge_convnext.targets.rtx import RTX_CAPABILITIES, check_rtx_capabilities
 from edge_convnext.targets.table import Fact, Table, load_table
 
 TABLE = load_table()
@@ -169,10 +171,49 @@ def test_newer_jetpacks_wait_for_an_engine_built_on_the_board():
 def test_the_rtx_engine_is_for_what_it_is_built_for():
     built = EngineConfig().compute_capabilities
     assert {deliver_to_gpu(capability).kind for capability in built} == {"rtx_ahead"}
-    assert {deliver_to_gpu(other).kind for other in ("7.5", "9.0")} == {"onnx_only"}
+    assert {deliver_to_gpu(each).kind for each in RTX_CAPABILITIES} == {"rtx_ahead"}
+    assert deliver_to_gpu("9.0").kind == "on_board"
+    assert deliver_to_gpu("7.0").kind == "onnx_only"
     kinds = {device.name: deliver(device).kind for device in TABLE.devices}
-    assert kinds["rtx-4090"] == "rtx_ahead"
-    assert kinds["agx-xavier-32gb"] == kinds["t4"] == "onnx_only"
+    assert kinds["rtx-4090"] == kinds["t4"] == "rtx_ahead"
+    assert kinds["agx-xavier-32gb"] == "onnx_only"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("t4", "--target rtx --compute-capability 7.5"),
+        ("rtx-4090", "--target rtx --compute-capability 8.9"),
+        ("orin-nano-8gb", "--target tensorrt"),
+        ("xavier-nx-8gb", "--target cpu"),
+    ],
+)
+def test_a_device_ends_with_the_command_that_builds_for_it(name, line):
+    shown = printed(print_device, find_device(name), TABLE).rstrip()
+    assert shown.splitlines()[-1].strip().endswith(line)
+    assert shown.splitlines()[-1].startswith("Next: edge-convnext build")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "message"),
+    [
+        (["8.6", "8.7"], "8.7 is a Jetson Orin: --target tensorrt"),
+        (["7.2"], "Jetson Xavier, which gets ONNX files only"),
+        (["9.0"], "compiles for 7.5, 8.0, 8.6, 8.9, 12.0, 12.1; a machine"),
+        (["8.6", "8.6"], "each once"),
+        ([], "each once"),
+    ],
+)
+def test_capabilities_that_rtx_can_t_compile_for_are_refused(capabilities, message):
+    check_rtx_capabilities(["current"])
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        check_rtx_capabilities(capabilities)
+
+
+def test_the_list_is_that_of_the_installed_tensorrt_for_rtx():
+    tensorrt_rtx = pytest.importorskip("tensorrt_rtx", reason="the rtx extra is not installed")
+    names = [name for name in tensorrt_rtx.ComputeCapability.__members__ if name.startswith("SM")]
+    assert {f"{name[2:-1]}.{name[-1]}" for name in names} == set(RTX_CAPABILITIES)
 
 
 def test_advice_names_a_precision_of_the_hardware():
@@ -206,21 +247,33 @@ def test_a_gpu_that_is_not_listed_is_told_by_its_compute_capability():
     assert target.advice.try_first == "fp16"
     assert target.notes[0].endswith("not in the table, known by its compute capability 8.9")
     unknown = match_gpu("NVIDIA H100 PCIe", "9.0")
-    assert (unknown.delivery.kind, unknown.advice) == ("onnx_only", None)
+    assert (unknown.delivery.kind, unknown.advice) == ("on_board", None)
     assert match_gpu("Some GPU", None).delivery is None
 
 
 def test_what_the_machine_says_of_its_gpu_goes_before_the_table():
     target = match_gpu("NVIDIA L4", "9.0")
-    assert target.delivery.kind == "onnx_only"
+    assert target.delivery.kind == "on_board"
     assert target.notes == ("the table has compute capability 8.9 for the L4",)
     assert match_gpu("NVIDIA L4", None).delivery.kind == "rtx_ahead"
 
 
-def test_an_unknown_device_is_told_with_all_there_are():
-    with pytest.raises(RecipeError, match="did you mean 'orin-nano-8gb'") as caught:
-        find_device("orin-nano-8g")
-    assert all(device.name in str(caught.value) for device in TABLE.devices)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("orin-nono-8gb", "did you mean 'orin-nano-8gb'"),
+        ("ORIN-NANO-8GB", "did you mean 'orin-nano-8gb'?"),
+        ("RTX 4090", "did you mean 'rtx-4090'?"),
+        ("nano", "did you mean 'orin-nano-4gb' or 'orin-nano-8gb'?"),
+        ("a100", "no device 'a100'; `edge-convnext targets` lists"),
+    ],
+)
+def test_an_unknown_device_is_told_with_what_was_meant(name, meant):
+    with pytest.raises(RecipeError) as caught:
+        find_device(name)
+    assert meant in str(caught.value)
+    assert "`edge-convnext targets` lists all" in str(caught.value)
+    assert len(str(caught.value)) < 160
 
 
 def printed(show, *arguments, width=120):
@@ -307,6 +360,6 @@ def test_the_json_of_one_device_has_what_it_refers_to(capsys, monkeypatch):
 def test_an_unknown_device_is_one_line_and_exit_code_3(capsys, monkeypatch):
     code, out, err = call(capsys, monkeypatch, "targets", "raspberry-pi")
     assert (code, out) == (3, "")
-    assert err.startswith("error: no device 'raspberry-pi'; there are orin-nano-4gb, ")
+    assert err.startswith("error: no device 'raspberry-pi'; `edge-convnext targets` lists all ")
     assert err.count("\n") == 1
     assert call(capsys, monkeypatch, "targets", "--no-such-flag")[0] == 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from edge_convnext.board.measure import (
 from edge_convnext.board.readings import Readings, find_readings
 from edge_convnext.bundle import open_bundle
 from edge_convnext.doctor import environment
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
@@ -88,12 +89,13 @@ def bench_bundle(
     """
     chosen = settings or BoardSettings()
     bundle = open_bundle(path)
-    _check_folder(out)
-    work = out / _WORK / bundle.digest[:16]
-    unpacked = bundle.unpack(work / "bundle", track)
     readings = readings or find_readings()
     locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
     with locked:
+        work = out / _WORK / bundle.digest[:16]
+        with _removed_on_failure(out, work):
+            _check_folder(out)
+            unpacked = bundle.unpack(work / "bundle", track)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
@@ -101,6 +103,24 @@ def bench_bundle(
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
     return publish_board(measured, out, seen, chosen.require)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(out: Path, work: Path) -> Iterator[None]:
+    """Where the block fails, what it made is removed; what was there before stays."""
+    known = [path for path in (out, work.parent, work) if path.exists()]
+    unpacked = work / "bundle"
+    whole = unpacked.exists()
+    try:
+        yield
+    except (EdgeConvNextError, OSError):
+        if not whole:
+            shutil.rmtree(unpacked, ignore_errors=True)
+        for path in (work, work.parent, out):
+            if path not in known:
+                with contextlib.suppress(OSError):  # it is not empty, or was never made
+                    path.rmdir()
+        raise
 
 
 def _measure(

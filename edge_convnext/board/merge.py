@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.errors import ArtifactError
+from edge_convnext.render_boards import raced
 from edge_convnext.report import BoardRun, Report, StageReport
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def merge_boards(
     Args:
         build_dir: Of the build.
         reports: What `bench BUNDLE` wrote: `report.json`, or its folder.
-        say: Told of reports that were not taken, a board's clock may be wrong.
+        say: Told of reports that were not taken, a board's clock may be wrong; and of replaced
+            ones.
 
     Returns:
         The build's report with `boards`.
@@ -48,6 +50,11 @@ def merge_boards(
         known = runs.get(run.environment.fingerprint)
         if known is None or run.created > known.created:
             runs[run.environment.fingerprint] = run
+            if known is not None:
+                say(
+                    f"{one}: replaces the report of the same board, {run.board.name}, made "
+                    f"{known.created:%Y-%m-%d %H:%M} ({raced(known)} raced; now {raced(run)})"
+                )
         elif run != known:
             say(
                 f"{one}: made {run.created:%Y-%m-%d %H:%M}, before the report of the same board "

@@ -24,6 +24,7 @@ from edge_convnext.cli.hosts import (
     SshOption,
     bench_over_ssh,
     remote_settings,
+    require_host,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def bench(
             remote = remote_settings(ssh_option, remote_command, keep, words)
             bench_over_ssh(models[0], host, out, remote, json, quiet)
             return
+        require_host(host, ssh_option, remote_command, keep)
         settings = BoardSettings(
             runtimes=None if runtime == "both" else (runtime,),
             batches=tuple(batch) if batch else None,
@@ -143,6 +145,7 @@ def bench(
     of_bundles: dict[str, object] = {
         "--host": host,
         "--ssh-option": ssh_option,
+        "--remote-command": remote_command != REMOTE_COMMAND,
         "--keep": keep,
         "--out": out,
         "--require": require,

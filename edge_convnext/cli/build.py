@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from edge_convnext.cli.console import (
     note,
     print_json,
     progress,
+    resolve,
 )
 from edge_convnext.cli.hosts import (
     REMOTE_COMMAND,
@@ -25,6 +25,7 @@ from edge_convnext.cli.hosts import (
     SshOption,
     measure_build,
     remote_settings,
+    require_host,
 )
 
 if TYPE_CHECKING:
@@ -36,19 +37,19 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 
-class Target(str, Enum):
-    """Typer takes no list of `Literal`."""
-
-    cpu = "cpu"
-    rtx = "rtx"
-    tensorrt = "tensorrt"
-
-
+_TARGETS = ("cpu", "rtx", "tensorrt")  # a list, which Typer does not take of `Literal`
 _MODEL = "Model"
 _DATA = "Data"
 _CHAIN = "Chain"
 _GPU = "GPU"
 _MEASURE = "Measurement"
+
+
+def _check_targets(targets: list[str] | None) -> list[str] | None:
+    for one in targets or ():
+        if one not in _TARGETS:
+            raise typer.BadParameter(f"{one!r} is not one of {', '.join(map(repr, _TARGETS))}.")
+    return targets
 
 
 def build(
@@ -113,8 +114,10 @@ def build(
         ),
     ] = None,
     target: Annotated[
-        list[Target] | None,
+        list[str] | None,
         typer.Option(
+            metavar=f"[{'|'.join(_TARGETS)}]",
+            callback=_check_targets,
             help="Repeatable. Default: all that can be done here.",
             rich_help_panel=_CHAIN,
         ),
@@ -229,7 +232,7 @@ def build(
     overrides: dict[str, Any] = {
         "model": model,
         "precision": precision,
-        "targets": [one.value for one in target] if target else None,
+        "targets": target or None,
         "runtime": runtime,
         "seed": seed,
         "load.weights": weights,
@@ -259,10 +262,10 @@ def build(
         "benchmark.rounds": rounds,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
+    require_host(host, ssh_option, remote_command, keep)
     from edge_convnext import pipeline
-    from edge_convnext.recipe import resolve_recipe
 
-    chosen = resolve_recipe(recipe, stated)
+    chosen = resolve(recipe, stated)
     silent = quiet or json
     errors: list[str] = []
     words = ["--require", require] if require else []

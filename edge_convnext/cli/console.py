@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from edge_convnext.printable import printable
 from edge_convnext.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from edge_convnext.recipe import Recipe
 
 __all__ = [
     "DataOption",
@@ -26,9 +29,27 @@ __all__ = [
     "note",
     "print_json",
     "progress",
+    "resolve",
 ]
 
 T = TypeVar("T")
+
+# Flags whose name is not that of the recipe's field.
+_FLAGS = {
+    "load.weights": "--weights",
+    "data.source": "--data",
+    "engine.batches": "--engine-batch",
+    "engine.compute_capabilities": "--compute-capability",
+    "export.batch": "--export-batch",
+    "quantize.subset_size": "--calibration-size",
+    "evaluate.max_drop_pp": "--max-drop",
+    "benchmark.batches": "--batch",
+    "targets": "--target",
+    "fold.enabled": "--fold",
+    "simplify.enabled": "--simplify",
+    "recover.enabled": "--recover",
+    "train.image_size": "--image-size",
+}
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")
@@ -48,6 +69,18 @@ RuntimeOption = Annotated[
     typer.Option(help="Default: what report.json beside the model chose."),
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+
+
+def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
+    """The recipe that a command line means; an error of a flag's value names the flag.
+
+    Raises:
+        RecipeError: See `recipe.load_recipe`.
+    """
+    from edge_convnext.recipe import resolve_recipe
+
+    usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
+    return resolve_recipe(recipe, stated, {**usual, **_FLAGS})
 
 
 def data_source(data: Path) -> str:

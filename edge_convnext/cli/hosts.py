@@ -24,6 +24,7 @@ __all__ = [
     "bench_over_ssh",
     "measure_build",
     "remote_settings",
+    "require_host",
 ]
 
 REMOTE_COMMAND = "edge-convnext"
@@ -63,6 +64,25 @@ def remote_settings(
     from edge_convnext.remote import RemoteSettings
 
     return RemoteSettings(tuple(ssh_options or ()), command, tuple(words), keep)
+
+
+def require_host(
+    hosts: list[str] | None, ssh_options: list[str] | None, command: str, keep: bool
+) -> None:
+    """Refuse what is about other machines where none is named.
+
+    Raises:
+        RecipeError: One of the flags is stated without --host.
+    """
+    from edge_convnext.errors import RecipeError
+
+    stated = {
+        "--ssh-option": ssh_options,
+        "--remote-command": command != REMOTE_COMMAND,
+        "--keep": keep,
+    }
+    if not hosts and (alone := [name for name, value in stated.items() if value]):
+        raise RecipeError(f"{alone[0]} is about another machine: add --host, or leave it out")
 
 
 def bench_over_ssh(

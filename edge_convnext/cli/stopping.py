@@ -64,6 +64,8 @@ def leave(number: int) -> NoReturn:
         isolate.end_children()
     if clocks := sys.modules.get("edge_convnext.jetson.clocks"):  # else nobody holds them
         clocks.restore_now()
+    if live := sys.modules.get("edge_convnext.remote.live"):  # else no board is followed
+        live.stop_all(lambda line: print(f"\n{line}", end="", file=sys.stderr, flush=True))
     word = _WORDS[signal.Signals(number)]
     sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")
     sys.stderr.flush()

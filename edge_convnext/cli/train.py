@@ -18,6 +18,7 @@ from edge_convnext.cli.console import (
     note,
     print_json,
     progress,
+    resolve,
 )
 
 __all__ = ["train"]
@@ -69,11 +70,10 @@ def train(
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.inputs import prepare_training
-    from edge_convnext.recipe import resolve_recipe
     from edge_convnext.train import train as run_training
 
     silent = quiet or json
-    chosen = resolve_recipe(recipe, stated)
+    chosen = resolve(recipe, stated)
     with progress(silent) as track:
         splits, preprocess = prepare_training(chosen, track)
         result = run_training(

@@ -17,6 +17,7 @@ from edge_convnext.cli.console import (
     data_source,
     print_json,
     progress,
+    resolve,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def tune(
     """Find the fastest accurate INT8 graph of each runtime here, by racing them.
 
     Writes a recipe that builds the winners without a search. For a GPU, graphs are ranked by a
-    model of the kernels they compile to: nothing is timed, and the first three are to be raced
-    on the device.
+    model of the kernels they compile to: nothing is timed. The first three have a recipe each,
+    and what those build is to be raced on the device.
     """
     overrides: dict[str, Any] = {
         "model": model,
@@ -95,12 +96,13 @@ def tune(
         "evaluate.max_drop_pp": max_drop,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.recipe import resolve_recipe
+    from edge_convnext.publish import check_writable
 
     batches = batch or [1]
     _refuse_mixed(target, batches, device or compute_capability, runtime)
-    chosen = resolve_recipe(recipe, stated)
+    chosen = resolve(recipe, stated)
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
+    check_writable(folder)
     result: TuneReport | GpuTuneReport
     if target == "rtx":
         from edge_convnext.gpu_tuning.model import find_model_gpu
@@ -120,8 +122,23 @@ def tune(
     from rich.console import Console
 
     result.print(Console())
-    what = "winners" if target == "cpu" else "first"
-    typer.echo(f"\nBuild the {what}: edge-convnext build --recipe {folder / 'tuned.yaml'}")
+    _print_next(folder, getattr(result, "recipes", ()))
+
+
+def _print_next(folder: Path, recipes: Sequence[str]) -> None:
+    """The commands that build what was found."""
+    line = "edge-convnext build --recipe"
+    if not recipes:
+        typer.echo(f"\nBuild the winners: {line} {folder / 'tuned.yaml'}")
+        return
+    from edge_convnext.gpu_tuning.report import candidate_out
+
+    typer.echo("\nBuild the candidates, one recipe each:")
+    for name in recipes:
+        typer.echo(f"  {line} {folder / name} --out {candidate_out(folder, name)}")
+    typer.echo(
+        "Then race them on the device: `edge-convnext bench` with the engines of all of them."
+    )
 
 
 def _refuse_mixed(

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.files import write_text_atomic
+from edge_convnext.gpu_tuning.trials import CANDIDATES
 from edge_convnext.gpu_tuning.tune import (
     GpuTuneResult,
+    candidate_count,
+    device_fields,
     engine_plans,
     tune_gpu,
     with_engine_plans,
@@ -28,15 +31,17 @@ if TYPE_CHECKING:
     from edge_convnext.progress import Track
     from edge_convnext.recipe import Recipe
 
-__all__ = ["SCHEMA", "GpuTuneReport", "trial_fields", "tune_gpu_to_files"]
+__all__ = ["SCHEMA", "GpuTuneReport", "candidate_out", "trial_fields", "tune_gpu_to_files"]
 
 SCHEMA = "edge-convnext/tune-gpu/1"
+_RECIPES = ("tuned.yaml", *(f"tuned-{place}.yaml" for place in range(2, CANDIDATES + 1)))
 _SHOWN = 8  # trials of a table; tune.json has all
 _HEAD = ("", "form", "placement", "kernels", "MB", "GOP", "ms*", "l/b/o %", "dB", "drop pp", "why")
 _LEFT = ("", "form", "placement", "why")
 _WIDE = 110  # columns that the reasons need; tune.json has them too
 _LEGEND = (
-    "l/b/o: launches, bytes and operations, as shares of the time. MB: what the kernels read and "
+    "l/b/o %: shares of the time that kernels spend on being launched, on bytes they read and "
+    "write, and on operations. MB: what the kernels read and "
     "write, weights included. dB, drop: INT8 against its float graph, where that was checked."
 )
 
@@ -48,6 +53,11 @@ class GpuTuneReport:
     recipe: Recipe
     result: GpuTuneResult
     environment: Mapping[str, Any]
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Files beside `tune.json`: the first builds what was picked."""
+        return _RECIPES[: candidate_count(self.result)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the same as in `tune.json`."""
@@ -68,6 +78,7 @@ class GpuTuneReport:
             "seconds": round(result.seconds, 1),
             "environment": dict(self.environment),
             "plans": engine_plans(result),
+            "recipes": list(self.recipes),
             "candidates": [row for row in rows if row["rank"] is not None],
             "trials": rows,
         }
@@ -87,7 +98,7 @@ class GpuTuneReport:
                     console.print(table, highlight=False)
         console.print(f"* {self.result.note} {_LEGEND}", style="dim", highlight=False)
         console.print(
-            "Verdict: undecided, since no GPU timed anything. Race the candidates on the device.",
+            "Verdict: undecided, since no GPU timed anything.",
             highlight=False,
         )
 
@@ -126,7 +137,7 @@ def tune_gpu_to_files(
     cache: Cache | None = None,
     calibration: Calibration | None = None,
 ) -> GpuTuneReport:
-    """Search, and write `tune.json` and `tuned.yaml` into a folder.
+    """Search, and write `tune.json` and a recipe for each candidate into a folder.
 
     Raises:
         EdgeConvNextError: See `tune.tune_gpu`; nothing is written then.
@@ -141,13 +152,35 @@ def tune_gpu_to_files(
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
     write_text_atomic(folder / "tune.json", text)
-    fields = recipe.model_dump(mode="json", exclude_unset=True)
-    fields |= {"name": "tuned", "targets": ["rtx"]}
-    tuned = with_engine_plans(fields, engine_plans(result))
-    if recipe.engine.batches == "auto":  # build what was searched, not 1 and 8
-        tuned["engine"]["batches"] = sorted(set(batches))
-    write_text_atomic(folder / "tuned.yaml", yaml.safe_dump(tuned, sort_keys=False))
+    for name in _RECIPES[len(report.recipes) :]:  # of an earlier search with more candidates
+        (folder / name).unlink(missing_ok=True)
+    for place, name in enumerate(report.recipes, 1):
+        fields = _recipe_fields(recipe, result, batches, place)
+        write_text_atomic(folder / name, yaml.safe_dump(fields, sort_keys=False))
     return report
+
+
+def candidate_out(folder: Path, name: str) -> Path:
+    """A folder of its own for the build of one of the recipes in the search's folder."""
+    return Path("build") / f"{folder.name}-{Path(name).stem}"
+
+
+def _recipe_fields(
+    recipe: Recipe, result: GpuTuneResult, batches: Sequence[int], place: int
+) -> dict[str, Any]:
+    """A recipe that builds one candidate of each precision and batch, for the device."""
+    fields = recipe.model_dump(mode="json", exclude_unset=True)
+    for_device = device_fields(result.gpu)
+    engine = {**(fields.get("engine") or {}), **for_device.pop("engine", {})}
+    if recipe.engine.batches == "auto":  # build what was searched, not 1 and 8
+        engine["batches"] = sorted(set(batches))
+    fields |= {
+        "name": Path(_RECIPES[place - 1]).stem,
+        "model": recipe.model,
+        **for_device,
+        "engine": engine,
+    }
+    return with_engine_plans(fields, engine_plans(result, place))
 
 
 def _table(title: str, trials: Sequence[GpuTrial], *, wide: bool) -> Table:

@@ -12,6 +12,9 @@ from edge_convnext.gpu_tuning.model import Calibration
 from edge_convnext.gpu_tuning.search import GpuSearch
 from edge_convnext.pipeline import prepare
 from edge_convnext.progress import Track, untracked
+from edge_convnext.targets.delivery import deliver
+from edge_convnext.targets.lookup import find_device
+from edge_convnext.targets.rtx import RTX_CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GpuTuneResult",
+    "candidate_count",
+    "device_fields",
     "engine_plans",
     "plan_capability",
     "prepare_batch",
@@ -31,9 +36,7 @@ __all__ = [
     "with_engine_plans",
 ]
 
-# What TensorRT for RTX 1.7 compiles for ahead of time; others are read from the plan of 8.6.
-_COMPILED = ("8.0", "8.6", "8.9", "12.0", "12.1")
-_STANDS_IN = "8.6"
+_STANDS_IN = "8.6"  # whose plan is read for what TensorRT for RTX does not compile for
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def tune_gpu(
         raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
     if not recipe.fold.enabled:
         raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
+    device_fields(gpu)  # it has engines
     if reason := why_no_rtx():
         raise MissingDependencyError(f"reading the plans of a GPU: {reason}")
     started = time.monotonic()
@@ -134,19 +138,52 @@ def prepare_batch(
 
 def plan_capability(capability: str) -> str:
     """The compute capability whose plan stands for a device's."""
-    return capability if capability in _COMPILED else _STANDS_IN
+    return capability if capability in RTX_CAPABILITIES else _STANDS_IN
 
 
-def engine_plans(result: GpuTuneResult) -> dict[str, dict[str, dict[str, str]]]:
-    """What was picked, as `engine.plans` of a recipe has it: by precision, then by batch."""
+def engine_plans(result: GpuTuneResult, place: int = 1) -> dict[str, dict[str, dict[str, str]]]:
+    """Candidates as `engine.plans` of a recipe has them: by precision, then by batch.
+
+    Args:
+        result: Of the search.
+        place: 1 for what was picked, 2 for the candidates after it, and so on; a precision and
+            batch that has fewer gives its last.
+    """
     plans: dict[str, dict[str, dict[str, str]]] = {}
     for one in result.trials:
-        if one.picked:
+        own = [
+            each.rank
+            for each in result.trials
+            if each.rank and (each.batch, each.plan.precision) == (one.batch, one.plan.precision)
+        ]
+        if one.rank is not None and one.rank == min(place, max(own)):
             stated: dict[str, str] = {"form": one.plan.form}
             if one.plan.placement is not None:
                 stated["placement"] = one.plan.placement
             plans.setdefault(one.plan.precision, {})[str(one.batch)] = stated
     return plans
+
+
+def candidate_count(result: GpuTuneResult) -> int:
+    """The most candidates that a precision and batch has."""
+    return max((one.rank for one in result.trials if one.rank), default=0)
+
+
+def device_fields(gpu: Gpu) -> dict[str, Any]:
+    """`targets` of a recipe for a device, and `engine` where it is compiled for ahead of time.
+
+    Raises:
+        RecipeError: The device gets ONNX files only: it has no plans to rank.
+    """
+    way = deliver(find_device(gpu.name))
+    if way.kind == "onnx_only":
+        raise RecipeError(
+            f"{gpu.name} gets ONNX files and no engine ({way.reason}), so there is no plan to "
+            "rank for it: edge-convnext targets lists others"
+        )
+    if way.kind == "on_board":
+        return {"targets": ["tensorrt"]}
+    return {"targets": ["rtx"], "engine": {"compute_capabilities": [gpu.capability]}}
 
 
 def with_engine_plans(

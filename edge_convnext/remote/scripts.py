@@ -10,18 +10,25 @@ __all__ = [
     "exit_code",
     "follow",
     "look",
+    "others",
     "prepare",
     "receive",
     "remove",
     "seal",
     "start",
+    "stop",
 ]
 
 _BEGIN, _END = "edge-convnext-begin", "edge-convnext-end"
 _POLL_S = 0.3
-# A process number means nothing after a restart of the board.
+_STOP_POLLS = 50  # of 0.2 s, before what does not end is killed
+# A process number means nothing after a restart of the board, and may be another's later.
 _ALIVE = """alive() { [ "$(cat boot)" = "$(cat /proc/sys/kernel/random/boot_id)" ] &&
-  kill -0 "$(cat pid)"; } 2>/dev/null"""
+  grep -q bundle.ecb "/proc/$(cat pid)/cmdline"; } 2>/dev/null"""
+_OTHERS = """others() { for other in ../*/; do
+  [ "$other" = "../${PWD##*/}/" ] ||
+  ( cd "$other" 2>/dev/null && [ ! -f code ] && alive && echo "other $(cat pid) $(pwd)" )
+done; true; }"""
 
 
 def doctor(command: str) -> str:
@@ -62,6 +69,11 @@ fi
 echo "free_kib=$(df -Pk . | tail -n 1 | tr -s ' ' | cut -d' ' -f4)\""""
 
 
+def others(folder: str) -> str:
+    """Print `other PID FOLDER` for each bench that runs beside the one of this folder."""
+    return f"cd {quote(folder)} || exit\n{_ALIVE}\n{_OTHERS}\nothers"
+
+
 def receive(folder: str, offset: int) -> str:
     """Append standard input to what is there, or start anew at offset 0."""
     into = ">>bundle.part" if offset else ">bundle.part"
@@ -80,16 +92,23 @@ def seal(folder: str, sha256: str) -> str:
 def start(folder: str, line: str) -> str:
     """Start the bench, detached from this line; print `running` or `done` where it was before.
 
+    Beside another bench it is not started: what `others` has is printed instead.
     A bench that failed is started again. Like `doctor`, it starts in the user's home, where a
     relative command such as `venv/bin/edge-convnext` is found.
     """
-    inner = f"(cd; {line}) >console 2>log </dev/null; echo $? >code.new; mv code.new code"
+    # With a trap, this shell outlives a bench that is told to stop, and notes how that ended.
+    inner = (
+        f"trap : TERM; {{ cd; {line}; }} >console 2>log </dev/null; code=$?; cd {quote(folder)}; "
+        "echo $code >code.new; mv code.new code"
+    )
     return f"""cd {quote(folder)} || exit
 {_ALIVE}
 if [ -f code ]; then
   case "$(cat code)" in 0|1) [ -f out/report.json ] && {{ echo done; exit 0; }};; esac
 elif alive; then echo running; exit 0
 fi
+{_OTHERS}
+found=$(others); [ -n "$found" ] && {{ echo "$found"; exit 0; }}
 rm -f code code.new; : >log
 detach=$(command -v setsid || command -v nohup)
 $detach sh -c {quote(inner)} </dev/null >/dev/null 2>&1 &
@@ -107,6 +126,19 @@ while :; do
   [ -n "$ended" ] && exit 0
   sleep {_POLL_S}
 done"""
+
+
+def stop(folder: str) -> str:
+    """End the bench and all that it started, in some seconds; print `stopped` if one ran."""
+    return f"""cd {quote(folder)} 2>/dev/null || exit 0
+{_ALIVE}
+{{ [ ! -f code ] && alive; }} || exit 0
+pid=$(cat pid)
+kill -TERM "-$pid" 2>/dev/null || kill -TERM "$pid"
+polls={_STOP_POLLS}
+while [ ! -f code ] && alive && [ $polls -gt 0 ]; do sleep 0.2; polls=$((polls - 1)); done
+[ -f code ] || kill -KILL "-$pid" 2>/dev/null || ! alive || exit
+echo stopped"""
 
 
 def exit_code(folder: str) -> str:

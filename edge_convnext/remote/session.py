@@ -13,16 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from edge_convnext import __version__
+from edge_convnext.board.assemble import WINNERS
 from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.remote import scripts
+from edge_convnext.remote.live import following
 from edge_convnext.remote.ssh import ConnectionLostError, Host, quote, shorten
 from edge_convnext.report import FileReport, Report
 from edge_convnext.summary import plain
@@ -35,6 +39,8 @@ _LONGEST_WAIT_S = 30.0
 _SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
 _MAX_REPORT = 256 << 20  # bytes
 _FINISHED = (0, 1)  # 1: the verdict is not the required one
+
+_STOP_TIMEOUT_S = 18.0
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -51,6 +57,10 @@ class Session:
     keep: bool = False
     give_up_s: float = 600.0  # without a line
     say: Say = lambda _: None
+    _stopped: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
+    # Held while the bench is started: it is stopped after that, or never started.
+    _starting: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False)
+    _at: list[str] = field(default_factory=list, init=False, compare=False)  # folder there
 
     def check(self) -> str:
         """Look whether the board has this package, and not an older one.
@@ -61,7 +71,10 @@ class Session:
         Raises:
             RemoteError: It can't be reached, or has no edge-convnext that can bench a bundle.
         """
-        answer = self.host.run(scripts.doctor(self.command))
+        try:
+            answer = self.host.run(scripts.doctor(self.command))
+        except ConnectionLostError as error:
+            raise RemoteError(f"{error}; check --host and --ssh-option") from error
         install = f"pip install 'edge-convnext=={__version__}'"
         try:
             seen: dict[str, Any] = json.loads(scripts.between_marks(answer.text))
@@ -94,7 +107,47 @@ class Session:
         board = self.check()  # the first contact fails at once
         self.say(f"reached {board}")
         sha256 = sha256_file(self.bundle)
+        with following(self):
+            return self._run(out, sha256)
+
+    def stop(self) -> str:
+        """Stop the bench there, and tell in one line what is left; empty where nothing is.
+
+        For another thread than the one in `run`, which ends with an error.
+        """
+        self._stopped.set()
+        if not self._at:
+            return ""
+        if self._starting.acquire(timeout=_STOP_TIMEOUT_S):
+            self._starting.release()
+        try:
+            answer = self.host.run(scripts.stop(self._at[0]), timeout_s=_STOP_TIMEOUT_S)
+            self._require(answer.code, answer.errors, "stopping the bench")
+        except RemoteError:
+            return self.unstopped()
+        what = "its bench was stopped" if "stopped" in answer.text else "no bench runs there"
+        return (
+            f"{self.host.name}: {what}; the same command goes on from what is left in "
+            f"{self._at[0]} (to remove it: {self._remotely(f'rm -r {quote(self._at[0])}')})"
+        )
+
+    def unstopped(self) -> str:
+        """One line for a bench that could not be told to stop; empty where none was begun."""
+        if not self._at:
+            return ""
+        kill = self._remotely(_kill(self._at[0]))
+        return (
+            f"{self.host.name}: could not be told to stop; a bench that runs there goes on, in "
+            f"{self._at[0]}: the same command picks it up, or stop it with: {kill}"
+        )
+
+    def _remotely(self, line: str) -> str:
+        return f"{self.host.login} {shlex.quote(line)}"
+
+    def _run(self, out: Path, sha256: str) -> Report:
         folder = self._patiently(lambda: self._prepare(sha256))
+        self._at.append(folder)
+        self._refuse_second(self._patiently(lambda: self._do(scripts.others(folder))))
         self._patiently(lambda: self._copy(folder, sha256))
         self._bench(folder)
         report = self._patiently(lambda: self._fetch(folder, out))
@@ -144,9 +197,8 @@ class Session:
 
     def _bench(self, folder: str) -> None:
         """Start the bench unless it runs or is done, and relay its log to the end."""
-        started = self._patiently(
-            lambda: self._do(scripts.start(folder, self._remote_line(folder)))
-        )
+        started = self._patiently(lambda: self._start(folder))
+        self._refuse_second(started)
         self.say(
             {"running": "the bench is still running", "done": "the bench was done"}.get(
                 started.strip(), "the bench has started"
@@ -164,6 +216,24 @@ class Session:
             why = relay.last.removeprefix("error: ") or f"exit code {answer}"
             raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
 
+    def _start(self, folder: str) -> str:
+        with self._starting:
+            if self._stopped.is_set():
+                raise RemoteError(f"{self.host.name}: stopped")
+            return self._do(scripts.start(folder, self._remote_line(folder)))
+
+    def _refuse_second(self, found: str) -> None:
+        """Two benches on one board would time each other."""
+        for line in found.splitlines():
+            mark, _, rest = line.partition(" ")
+            if mark == "other":
+                folder = rest.partition(" ")[2]
+                raise RemoteError(
+                    f"{self.host.name}: another bench runs there, of another bundle or with other "
+                    "options; wait for it, pick it up with the command that started it, or stop "
+                    f"it with: {self._remotely(_kill(folder))}"
+                )
+
     def _remote_line(self, folder: str) -> str:
         words = ("bench", f"{folder}/bundle.ecb", "-o", f"{folder}/out", *self.arguments)
         return f"{self.command} {' '.join(quote(word) for word in words)}"
@@ -176,6 +246,7 @@ class Session:
         """Bring the report and every file it answers for."""
         out.mkdir(parents=True, exist_ok=True)
         report_path = out / "report.json"
+        old = _board_files(report_path)
         with atomic_path(report_path) as scratch:
             self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
             report = Report.read(scratch)
@@ -183,6 +254,8 @@ class Session:
                 raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
             for file in _files_of(report):
                 self._fetch_file(f"{folder}/out/{file.path}", out / file.path, file)
+            for name in old - {file.path for file in _files_of(report)}:
+                (out / name).unlink(missing_ok=True)
             with atomic_path(out / "report.md") as text:
                 self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
         return report
@@ -223,6 +296,8 @@ class Session:
         """
         wait, since = FIRST_WAIT_S, None
         while True:
+            if self._stopped.is_set():
+                raise RemoteError(f"{self.host.name}: stopped")
             try:
                 return do()
             except ConnectionLostError as error:
@@ -237,6 +312,11 @@ class Session:
                 self.say(f"{error}; trying again in {wait:.0f} s")
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+def _kill(folder: str) -> str:
+    """Ends the bench and what it started; `start` made them a process group."""
+    return f"kill -TERM -$(cat {quote(folder)}/pid)"
 
 
 class _Relay:
@@ -278,6 +358,14 @@ def _files_of(report: Report) -> list[FileReport]:
         if path.is_absolute() or ".." in path.parts or "\\" in file.path:
             raise ArtifactError(f"a board's report names {file.path!r}, which is no file of it")
     return files
+
+
+def _board_files(report: Path) -> set[str]:
+    """What an earlier bench may have left beside its report; none where that is no board's."""
+    try:
+        return set(WINNERS) if Report.read(report).board is not None else set()
+    except ArtifactError:
+        return set()
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from typing import IO
 from edge_convnext.errors import RemoteError
 from edge_convnext.summary import plain
 
-__all__ = ["Answer", "ConnectionLostError", "Host", "quote"]
+__all__ = ["Answer", "ConnectionLostError", "Host", "end_clients", "quote"]
 
 _CLIENT = "ssh"
 _LOST = 255  # ssh's own exit code for everything that is not the command's
@@ -28,6 +28,7 @@ _TIMEOUT_S = 120.0
 _SHOWN_CHARS = 300
 
 quote = shlex.quote
+_clients: set[subprocess.Popen[bytes]] = set()
 
 
 class ConnectionLostError(RemoteError):
@@ -59,6 +60,15 @@ class Host:
         if not _NAME.fullmatch(self.name):
             raise RemoteError(f"{self.name!r} is no host; pass --host user@board")
 
+    @property
+    def login(self) -> str:
+        """The command line that logs in there, as a hint to the user."""
+        return shlex.join([_CLIENT, *self._stated, self.name])
+
+    @property
+    def _stated(self) -> list[str]:
+        return [word for option in self.options for word in ("-o", option)]
+
     def run(self, script: str, *, timeout_s: float = _TIMEOUT_S) -> Answer:
         """Run a POSIX shell script to its end.
 
@@ -66,20 +76,15 @@ class Host:
             RemoteError: No ssh client, an unknown host key, or the login was refused.
             ConnectionLostError: The board can't be reached, or stopped answering.
         """
-        try:
-            done = subprocess.run(
-                self._command(script),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ConnectionLostError(f"{self.name}: no answer in {timeout_s:.0f} s") from error
-        errors = done.stderr.decode("utf-8", errors="replace")
-        if done.returncode == _LOST:
+        with self._client(script, subprocess.DEVNULL) as process:
+            try:
+                output, said = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise ConnectionLostError(f"{self.name}: no answer in {timeout_s:.0f} s") from error
+        errors = said.decode("utf-8", errors="replace")
+        if process.returncode in (_LOST, -9):
             raise self._explain(errors)
-        return Answer(done.returncode, done.stdout, errors)
+        return Answer(process.returncode, output, errors)
 
     def send(self, script: str, pieces: Iterator[bytes], sent: Callable[[int], None]) -> Answer:
         """Run a script that reads `pieces` from its standard input.
@@ -93,13 +98,7 @@ class Host:
             RemoteError: See `run`.
             ConnectionLostError: See `run`.
         """
-        process = subprocess.Popen(
-            self._command(script),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
+        with self._client(script, subprocess.PIPE) as process:
             assert process.stdin is not None  # it is a pipe
             try:
                 for piece in pieces:
@@ -126,26 +125,42 @@ class Host:
             RemoteError: See `run`, or the script failed.
             ConnectionLostError: See `run`.
         """
-        process = subprocess.Popen(
-            self._command(script),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
+        with self._client(script, subprocess.DEVNULL) as process:
             assert process.stdout is not None  # it is a pipe
             assert process.stderr is not None
             while piece := _read_some(process.stdout):
                 yield piece
             errors = process.stderr.read().decode("utf-8", errors="replace")
             code = process.wait()
-        finally:
-            process.kill()
-            process.communicate()
-        if code == _LOST:
+        if code in (_LOST, -9):
             raise self._explain(errors)
         if code != 0:
             raise RemoteError(f"{self.name}: {shorten(errors) or f'exit code {code}'}")
+
+    @contextlib.contextmanager
+    def _client(self, script: str, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
+        """An ssh that runs a script; it does not outlive the block.
+
+        It is out of reach of the terminal's Ctrl-C: what it is doing comes to a known end.
+        """
+        process = subprocess.Popen(
+            self._command(script),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        _clients.add(process)
+        try:
+            yield process
+        finally:
+            process.kill()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            process.wait()
+            _clients.discard(process)
 
     def _command(self, script: str) -> list[str]:
         if shutil.which(_CLIENT) is None:
@@ -156,20 +171,31 @@ class Host:
 
     def _explain(self, errors: str) -> RemoteError:
         said = shorten(errors)
-        if "Host key verification failed" in errors or "IDENTIFICATION HAS CHANGED" in errors:
+        if "IDENTIFICATION HAS CHANGED" in errors:
             return RemoteError(
-                f"{self.name}: its host key is not the known one; if the board is new or was "
-                f"installed again, check and accept it with: ssh {self.name} (an old key goes "
-                "with ssh-keygen -R)"
+                f"{self.name}: its host key is not the known one; if the board was installed "
+                "again, remove the old key with ssh-keygen -R, then check and accept the new one "
+                f"with: {self.login}"
+            )
+        if "Host key verification failed" in errors:
+            return RemoteError(
+                f"{self.name}: its host key is not known here yet; check and accept it with: "
+                f"{self.login}"
             )
         if "Permission denied" in errors or "Too many authentication failures" in errors:
             return RemoteError(
                 f"{self.name}: the login was refused ({said}); it must work without a password: "
-                f"ssh-copy-id {self.name}"
+                f"{shlex.join(['ssh-copy-id', *self._stated, self.name])}"
             )
         if "Bad configuration option" in errors or "Could not resolve hostname" in errors:
             return RemoteError(f"{self.name}: {said}; check --host and --ssh-option")
         return ConnectionLostError(f"{self.name}: {said or 'the connection was lost'}")
+
+
+def end_clients() -> None:
+    """End every ssh that runs: this process is about to end."""
+    for process in list(_clients):
+        process.kill()
 
 
 def shorten(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_convnext.targets.lookup import find_architecture
+from edge_convnext.targets.rtx import RTX_CAPABILITIES
 from edge_convnext.targets.table import Device, Jetpack, Precision, load_table
 
 __all__ = [
@@ -26,6 +27,8 @@ CLASSIC_TENSORRT = (
     "`edge-convnext engine` builds on the machine that runs it; run on an H200, not yet on a Jetson"
 )
 
+_OLDEST_CAPABILITY = (7, 5)  # that TensorRT 10 compiles for
+_ONNX_FLAGS = ("--target cpu",)
 _OLDEST_PYTHON = (3, 10)  # pyproject.toml's requires-python
 
 
@@ -37,6 +40,12 @@ class Delivery:
     label: str
     reason: str
     status: str | None = None
+    flags: tuple[str, ...] = ()  # of `build`
+
+    @property
+    def next_line(self) -> str:
+        """The command that builds for it."""
+        return " ".join(["edge-convnext build --weights WEIGHTS --data DATA", *self.flags])
 
     @property
     def text(self) -> str:
@@ -74,19 +83,30 @@ def deliver(device: Device) -> Delivery:
 
 def deliver_to_gpu(capability: str) -> Delivery:
     """The way onto a GPU in a slot."""
-    from edge_convnext.recipe import EngineConfig
-
-    built = EngineConfig().compute_capabilities
-    if capability in built:
+    known = ", ".join(RTX_CAPABILITIES)
+    if capability in RTX_CAPABILITIES:
         return Delivery(
             "rtx_ahead",
             "engine built ahead of time with TensorRT for RTX",
-            f"for compute capabilities {', '.join(built)}; built without a GPU, not yet run on one",
+            f"it compiles for compute capabilities {known}; built without a GPU, not yet run on "
+            "one",
+            flags=("--target rtx", f"--compute-capability {capability}"),
+        )
+    if tuple(map(int, capability.split("."))) < _OLDEST_CAPABILITY:
+        return Delivery(
+            "onnx_only",
+            "ONNX only",
+            f"TensorRT 10 and TensorRT for RTX compile for compute capability 7.5 and later, not "
+            f"{capability}",
+            flags=_ONNX_FLAGS,
         )
     return Delivery(
-        "onnx_only",
-        "ONNX only",
-        f"the engine is built for compute capabilities {', '.join(built)}, not {capability}",
+        "on_board",
+        "engine built on the machine that has the GPU",
+        f"by its own TensorRT; TensorRT for RTX compiles ahead of time for {known}, not "
+        f"{capability}",
+        CLASSIC_TENSORRT,
+        ("--target tensorrt",),
     )
 
 
@@ -100,6 +120,7 @@ def deliver_to_board(jetpack: Jetpack) -> Delivery:
             "ONNX only",
             f"JetPack {jetpack.title} has Python {jetpack.python}, edge-convnext needs {needed} or "
             f"newer; and TensorRT {jetpack.tensorrt}{lacks}",
+            flags=_ONNX_FLAGS,
         )
     return Delivery(
         "on_board",
@@ -107,4 +128,5 @@ def deliver_to_board(jetpack: Jetpack) -> Delivery:
         f"from the ONNX file, by JetPack's own TensorRT {jetpack.tensorrt}; an engine fits one "
         "kind of board and one version",
         CLASSIC_TENSORRT,
+        ("--target tensorrt",),
     )

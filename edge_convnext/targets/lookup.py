@@ -11,6 +11,8 @@ from edge_convnext.targets.table import Architecture, Device, Jetpack, load_tabl
 
 __all__ = ["JetpackMatch", "find_architecture", "find_device", "find_gpu", "find_jetpack"]
 
+_SHOWN = 4  # names of a suggestion
+_SHORT = 4  # letters; of so short a name every one counts
 _BRANDS = {"nvidia", "geforce", "tesla"}  # `nvidia-smi` puts them before the name
 
 
@@ -27,14 +29,25 @@ def find_device(name: str) -> Device:
     """The device of that name, such as `orin-nano-8gb`.
 
     Raises:
-        RecipeError: There is none; the message lists what there is.
+        RecipeError: There is none; the message has those that are meant most likely.
     """
     names = {device.name: device for device in load_table().devices}
     if name in names:
         return names[name]
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise RecipeError(f"no device {name!r}; {hint}there are {', '.join(names)}")
+    wanted = re.sub(r"[\s_-]+", "-", name.strip()).casefold()
+    near = [one for one in names if one == wanted]
+    # `nano` and `orin` are parts of names, `rtx-4090-laptop` begins with one.
+    near = near or [one for one in names if wanted and f"-{wanted}-" in f"-{one}-"]
+    near = near or [one for one in names if wanted.startswith(f"{one}-")][-1:]
+    # No digit is mistyped where there are so few: an A100 is no A10.
+    near = near or [
+        one
+        for one in get_close_matches(wanted, names, n=2)
+        if re.findall(r"\d+", one)[:1] == re.findall(r"\d+", wanted)[:1] or len(one) > _SHORT
+    ]
+    meant = " or ".join(repr(one) for one in near[:_SHOWN])
+    hint = f"did you mean {meant}? " if near else ""
+    raise RecipeError(f"no device {name!r}; {hint}`edge-convnext targets` lists all {len(names)}")
 
 
 def find_architecture(capability: str) -> Architecture | None:
