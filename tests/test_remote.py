@@ -163,9 +163,15 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def clean(boards):
+    """Nothing of another test on the boards, and nothing of this one afterwards."""
+
+    def wipe():
+        for host in (FIRST, SECOND):
+            shutil.rmtree(boards.cache(host), ignore_errors=True)
+
+    wipe()
     yield
-    for host in (FIRST, SECOND):
-        shutil.rmtree(boards.cache(host), ignore_errors=True)
+    wipe()
 
 
 def test_two_boards_run_side_by_side_merge_back_and_keep_nothing(boards, root, tmp_path):
@@ -386,6 +392,7 @@ def test_ctrl_c_stops_the_bench_there_and_a_second_bench_is_refused(boards, root
         until = time.monotonic() + 60
         while "timing batch" not in told.read_text() and time.monotonic() < until:
             time.sleep(0.1)
+        assert "timing batch" in told.read_text()
         [folder] = boards.left()
         [other] = bench_on_hosts(
             root / "tiny.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None
