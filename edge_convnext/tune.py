@@ -16,8 +16,9 @@ from typing import Literal
 from edge_convnext.artifacts import CpuRuntimeName
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.errors import RecipeError
-from edge_convnext.pipeline import prepare, verdict_batch
+from edge_convnext.pipeline import verdict_batch
 from edge_convnext.plans import Plan, plan_fields
+from edge_convnext.prepare import prepare
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import PlanConfig, Recipe
 from edge_convnext.tuning.search import Search

@@ -8,7 +8,7 @@ from edge_convnext.cache import Cache
 from edge_convnext.doctor import environment
 from edge_convnext.fallback import quantized_operations
 from edge_convnext.graphs import list_options
-from edge_convnext.pipeline import prepare
+from edge_convnext.prepare import prepare
 from edge_convnext.progress import untracked
 from edge_convnext.recipe import make_recipe
 

@@ -13,7 +13,7 @@ from builds import scratch, write_checkpoint, write_images
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
 import edge_convnext
-from edge_convnext import pipeline
+import edge_convnext.prepare as prepare_module
 from edge_convnext import recover as recovering
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.cache import Cache
@@ -21,9 +21,10 @@ from edge_convnext.cli import main
 from edge_convnext.convnext import architecture
 from edge_convnext.data import decode_image
 from edge_convnext.doctor import environment
+from edge_convnext.finished import rank_build
 from edge_convnext.graph_file import infer_proto
 from edge_convnext.graphs import Graphs
-from edge_convnext.pipeline import prepare, rank_build
+from edge_convnext.prepare import prepare
 from edge_convnext.progress import untracked
 from edge_convnext.recipe import load_recipe, make_recipe
 from edge_convnext.report import Report
@@ -202,7 +203,7 @@ def test_a_graph_that_is_not_recovered_says_why(root, tmp_path, monkeypatch, fie
     shutil.copytree(root / "images" / "val", "val/val")
     asked = {}
     monkeypatch.setattr(
-        pipeline, "make_graphs", lambda *arguments: asked.update(a=arguments) or Graphs()
+        prepare_module, "make_graphs", lambda *arguments: asked.update(a=arguments) or Graphs()
     )
     prepared = make_graphs(root, **fields)
     assert asked["a"][-1] is None  # no images to train with
@@ -306,7 +307,9 @@ def test_what_can_not_be_recovered_is_one_line_and_changes_nothing(
     assert "was built from gone, which is not here; pass --data" in refuse(built)
     assert call(built, "--data", root / "images", "--out", "again", "--quiet")[0] == 0
     spoil(load={"weights": "random"}, data={})
-    monkeypatch.setattr(pipeline, "make_graphs", lambda *_: Graphs())  # not needed to find out
+    monkeypatch.setattr(
+        prepare_module, "make_graphs", lambda *_: Graphs()
+    )  # not needed to find out
     assert f"{built}: no training images: no labelled images" in refuse(built)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext import benchmark, graphs, pipeline
+from edge_convnext import benchmark, graphs, pipeline, prepare
 from edge_convnext.files import sha256_file
 from edge_convnext.graph_file import read_proto, write_proto
 from edge_convnext.plans import plan_for
@@ -183,7 +183,7 @@ def lean_builds() -> Iterator[None]:
     that float graphs, which are the same bit by bit, come from the cache.
     """
     original, measure_memory = graphs._float_forms, benchmark._try_memory
-    choose_samples = pipeline._choose_samples
+    choose_samples = prepare._choose_samples
 
     def planned(recipe: Recipe, plans: Sequence[object]) -> list[str]:
         runtimes = ("openvino", "onnxruntime")
@@ -192,10 +192,10 @@ def lean_builds() -> Iterator[None]:
 
     graphs._float_forms = planned  # type: ignore[assignment]
     benchmark._try_memory = lambda *_: None
-    pipeline._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
+    prepare._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
     try:
         yield
     finally:
         graphs._float_forms = original
         benchmark._try_memory = measure_memory
-        pipeline._choose_samples = choose_samples
+        prepare._choose_samples = choose_samples

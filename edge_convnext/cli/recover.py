@@ -49,7 +49,7 @@ def recover(
         "recover.lr": lr,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.pipeline import recover_build
+    from edge_convnext.finished import recover_build
 
     with progress(quiet or json) as track:
         report = recover_build(folder, stated, out, track=track)

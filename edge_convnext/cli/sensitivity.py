@@ -25,7 +25,7 @@ def sensitivity(
     """
     from dataclasses import asdict
 
-    from edge_convnext.pipeline import rank_build
+    from edge_convnext.finished import rank_build
     from edge_convnext.publish import add_sensitivity
 
     with progress(quiet or json) as track:

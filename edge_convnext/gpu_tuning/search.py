@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_convnext.artifacts import FormName, PlacementName
     from edge_convnext.builder_log import Kernel
     from edge_convnext.gpu_tuning.model import Calibration, Gpu
-    from edge_convnext.pipeline import Prepared
+    from edge_convnext.prepare import Prepared
     from edge_convnext.step import Images
 
 __all__ = ["GpuSearch"]

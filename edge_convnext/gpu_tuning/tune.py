@@ -10,7 +10,7 @@ from edge_convnext.engine import why_no_rtx
 from edge_convnext.errors import MissingDependencyError, RecipeError
 from edge_convnext.gpu_tuning.model import Calibration
 from edge_convnext.gpu_tuning.search import GpuSearch
-from edge_convnext.pipeline import prepare
+from edge_convnext.prepare import prepare
 from edge_convnext.progress import Track, untracked
 from edge_convnext.targets.delivery import deliver
 from edge_convnext.targets.lookup import find_device
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_convnext.cache import Cache
     from edge_convnext.gpu_tuning.model import Gpu
     from edge_convnext.gpu_tuning.trials import GpuTrial
-    from edge_convnext.pipeline import Prepared
+    from edge_convnext.prepare import Prepared
     from edge_convnext.recipe import Recipe
 
 __all__ = [

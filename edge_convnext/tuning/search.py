@@ -19,8 +19,9 @@ from edge_convnext.graphs import Graphs, add_form, add_plan
 from edge_convnext.inputs import image_batches
 from edge_convnext.measure import Evaluation, Option, as_candidate, evaluate_options
 from edge_convnext.metrics import compare_logits
-from edge_convnext.pipeline import Prepared, has_bf16
+from edge_convnext.pipeline import has_bf16
 from edge_convnext.plans import Plan, plan_for
+from edge_convnext.prepare import Prepared
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, load_runtime
 from edge_convnext.step import Images, Step
