@@ -398,9 +398,10 @@ def _interval(ratio: Ratio) -> tuple[float, float] | None:
 def _speedup(
     field: str, timings: BenchmarkResult, chosen: Option | None, reference: Option | None
 ) -> dict[str, Any]:
-    """Ratio of medians at batch 1, with the interval over paired rounds."""
-    if chosen is None or reference is None or all(row.batch != 1 for row in timings.rows):
+    """Ratio of medians at the smallest batch size, with the interval over paired rounds."""
+    if chosen is None or reference is None or not timings.rows:
         return {}
-    ratio = speedup(timings, chosen.name, reference.name, 1)
-    slow, fast = (timings.row(name, 1).latency_ms_p50 for name in (reference.name, chosen.name))
+    batch = min(row.batch for row in timings.rows)
+    ratio = speedup(timings, chosen.name, reference.name, batch)
+    slow, fast = (timings.row(one.name, batch).latency_ms_p50 for one in (reference, chosen))
     return {field: slow / fast, f"{field}_ci95": _interval(ratio)}

@@ -148,7 +148,11 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
     (folder / MANIFEST).unlink(missing_ok=True)  # until all is written it is no whole build
     write_text_atomic(folder / _TABLES, to_markdown(report))
     report.write(folder / REPORT)
-    write_manifest(folder, _find_old(folder), known)
+    files = _find_old(folder)
+    if known is not None:  # a file of our names that no build wrote is not taken for one of it
+        ours = {*known, _TABLES, REPORT}
+        files = [path for path in files if path.relative_to(folder).as_posix() in ours]
+    write_manifest(folder, files, known)
 
 
 def check_addable(folder: Path, report: Report) -> dict[str, str]:
@@ -179,9 +183,14 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
         before: The one that is there.
 
     Raises:
-        ArtifactError: See `check_addable`; nothing is written then.
+        ArtifactError: See `check_addable`, or the report was changed since it was read; nothing is
+            written then.
     """
     with hold_lock(folder.resolve()):
+        if type(before).read(folder / REPORT) != before:
+            raise ArtifactError(
+                f"{folder / REPORT}: another command has written it meanwhile; run this one again"
+            )
         write_report(report, folder, check_addable(folder, before))
 
 

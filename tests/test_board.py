@@ -33,14 +33,15 @@ from edge_convnext.board.readings import NoReadings, PowerFigures
 from edge_convnext.bundle import open_bundle
 from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check_name
 from edge_convnext.bundle.write import write_bundle
+from edge_convnext.cli.build import _measure_here
 from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.gate.baseline import make_baseline
 from edge_convnext.gate.decide import gate, judge
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.limits import Limits
-from edge_convnext.manifest import verify_build
-from edge_convnext.publish import write_report
+from edge_convnext.manifest import read_manifest, verify_build
+from edge_convnext.publish import amend_report, write_report
 from edge_convnext.report import LeftOutReport, Report, StageReport, VariantReport
 
 N = PER_CLASS * len(CLASSES)
@@ -606,7 +607,49 @@ def test_where_no_gpu_is_nothing_is_measured_and_the_reason_is_told(monkeypatch)
     rtx = Builder(runtime="tensorrt_rtx")
     monkeypatch.setattr(here, "find_builders", lambda: ((rtx,), None))
     assert builders_for(["rtx"]) == ((rtx,), None)
-    assert builders_for(["tensorrt"]) == ((), "tensorrt can't run here")
+    none = "no TensorRT of the target tensorrt runs here"
+    assert builders_for(["tensorrt"]) == ((), none)
+    assert builders_for(["rtx", "tensorrt"]) == ((rtx,), none)  # one is measured, the other told
+
+
+def test_a_build_stands_whatever_its_bench_on_the_spot_does(tmp_path, monkeypatch):
+    report = Report.read(build_tiny(tmp_path, gpu=True) / "report.json")
+
+    def fail(*_):
+        raise BoardError("the GPU fell off the bus")
+
+    monkeypatch.setattr(here, "builders_for", lambda _: ((Builder(),), None))
+    monkeypatch.setattr(here, "measure_here", fail)
+    same, errors = _measure_here(report, ["tensorrt"], None, True)
+    assert (same, errors) == (report, ["the GPU fell off the bus"])
+
+
+def test_two_merges_at_once_lose_nothing(measured, root, tmp_path):
+    """The second finds another report than the one it read."""
+    folder = shutil.copytree(root / "build", tmp_path / "build")
+    before = Report.read(folder / "report.json")
+    merge_boards(folder, [measured[1]])
+    with pytest.raises(ArtifactError, match="another command has written it meanwhile"):
+        amend_report(before.model_copy(update={"notes": ("mine",)}), folder, before)
+    assert Report.read(folder / "report.json").boards
+
+
+def test_a_file_that_no_build_wrote_is_not_adopted_by_a_merge(measured, root, tmp_path):
+    folder = shutil.copytree(root / "build", tmp_path / "build")
+    shutil.copy(folder / "model.int8.onnx", folder / "model.fp16.onnx")
+    merge_boards(folder, [measured[1]])
+    assert "model.fp16.onnx" not in read_manifest(folder)
+    assert "model.int8.onnx" in read_manifest(folder)
+
+
+def test_another_bundle_s_work_goes_and_the_user_s_stays(root, tmp_path):
+    out = tmp_path / "out"
+    for name in ("0123456789abcdef", "engines", "mine"):
+        (out / "work" / name).mkdir(parents=True)
+    bench_bundle(root / "tiny.ecb", out, ORT)
+    assert not (out / "work" / "0123456789abcdef").exists()
+    assert (out / "work" / "engines").is_dir()
+    assert (out / "work" / "mine").is_dir()
 
 
 def test_where_no_engine_is_built_the_reason_is_told_once(tmp_path, monkeypatch):

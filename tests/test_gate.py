@@ -169,6 +169,16 @@ def test_without_raw_fp32_latency_is_compared_over_the_same_float(tmp_path):
         assert why in found.reason
 
 
+def test_another_batch_size_is_no_comparison(tmp_path):
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", benchmark=BENCHMARK)))
+    assert before.batch == 1
+    rows = [{**row, "batch": 8} for row in BENCHMARK["rows"]]
+    report = make_build(tmp_path / "after", benchmark={**BENCHMARK, "rows": rows})
+    (found,) = gate(report, Limits(None, max_latency_ratio=1.05), before).criteria
+    assert found.decision == "inconclusive"
+    assert "timed at batch 8, the baseline at batch 1" in found.reason
+
+
 def test_what_was_timed_on_a_busy_machine_decides_nothing(tmp_path):
     """A baseline of a busy runner would fail an honest build on a quiet one, or pass a slow one."""
     limits = Limits(None, min_speedup=1.0, max_latency_ratio=1.05)

@@ -38,16 +38,16 @@ class Record:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         }  # fmt: skip
         self.parts: dict[str, dict[str, Any]] = {}
-        if not self._lines.exists():
+        text = self._lines.read_text(encoding="utf-8") if self._lines.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # it may have been stopped while it wrote
+        if whole != text:
+            write_text_atomic(self._lines, whole)
+        if not whole:
             begun = datetime.now(timezone.utc).isoformat(timespec="seconds")
             self._run = {"created": begun, **run}
             self._append(self._run)
             return
-        text = self._lines.read_text(encoding="utf-8")
-        if not text.endswith("\n"):  # it was stopped while it wrote
-            text = text[: text.rfind("\n") + 1]
-            write_text_atomic(self._lines, text)
-        first, *others = text.splitlines()
+        first, *others = whole.splitlines()
         self._run = json.loads(first)
         if other := [key for key in run if run[key] != self._run.get(key)]:
             raise SystemExit(
@@ -131,7 +131,7 @@ def _hash_sources() -> str:
     """SHA-256 over the package and the laboratory: one result is of one version."""
     digest = hashlib.sha256()
     for folder in ("edge_convnext", "benchmarks/faultlab", "recipes"):
-        for path in sorted((_ROOT / folder).rglob("*")):
+        for path in [*sorted((_ROOT / folder).rglob("*")), _ROOT / "benchmarks" / "faults.py"]:
             if path.suffix in (".py", ".yaml"):
                 digest.update(f"{path.relative_to(_ROOT)}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -32,8 +32,9 @@ def build_concurrently(lab: Lab, variant: str, builds: int, same_out: bool = Fal
     with lab.scratch("beside") as (cache, out):
         outs = [out if same_out else out / str(index) for index in range(builds)]
         running = [lab.start(variant, cache, each) for each in outs]
-        for build, each in zip(running, outs, strict=True):
-            ended = build.wait()
+        # All first: one that is done may see another write the folder they have in common.
+        ends = [build.wait() for build in running]
+        for ended, each in zip(ends, outs, strict=True):
             good = ended.status == 0 and lab.hashes(each) == lab.reference(variant).hashes
             survived += good
             if not good:

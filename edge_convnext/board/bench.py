@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,8 @@ __all__ = ["BoardSettings", "bench_bundle"]
 
 _TIMED_IMAGES = 32
 _WORK = "work"
+_DIGEST = re.compile("[0-9a-f]{16}")  # a bundle's folder in `work/`
+_ENGINES = "engines"  # of any bundle: their names tell what they were built from
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def bench_bundle(
         with _removed_on_failure(out, work):
             _check_folder(out)
             unpacked = bundle.unpack(work / "bundle", track)
+        _drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
@@ -141,7 +145,7 @@ def _measure(
     given = {name: value for name, value in stated.items() if value is not None}
     # The desk's number of threads means nothing on another machine.
     config = recipe.benchmark.model_copy(update={"threads": None, **given})
-    engines, left_out = _build(unpacked, builders, work / "engines", settings.batches, track)
+    engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
     entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))
     entries += [engine_entry(engine) for engine in engines]
@@ -241,6 +245,14 @@ def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> 
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
     return np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
+
+
+def _drop_others(work: Path) -> None:
+    """Remove what benches of other bundles left beside `work`; engines and timings stay."""
+    if work.parent.is_dir():
+        for other in work.parent.iterdir():
+            if _DIGEST.fullmatch(other.name) and other.name != work.name and other.is_dir():
+                shutil.rmtree(other)
 
 
 def _check_folder(out: Path) -> None:

@@ -1,4 +1,4 @@
-"""`build --target tensorrt` on a machine with the GPU: a finished build is measured on the spot.
+"""`build --target tensorrt`, or `rtx`, on a machine with the GPU: measured on the spot.
 
 The same bundle, bench and merge as on any board, so that the figures mean the same.
 """
@@ -31,15 +31,20 @@ def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str
 
     Args:
         targets: That the user named; without one of a GPU there is no builder and no reason.
+
+    Returns:
+        The builders, and why there is none of a target.
     """
-    wanted = {_RUNTIMES[target] for target in targets if target in _RUNTIMES}
+    wanted = [target for target in targets if target in _RUNTIMES]
     if not wanted:
         return (), None
     builders, reason = find_builders()
-    fitting = tuple(one for one in builders if one.runtime in wanted)
-    if fitting:
+    fitting = tuple(one for one in builders if one.runtime in {_RUNTIMES[one] for one in wanted})
+    found = {one.runtime for one in fitting}
+    lacking = [target for target in wanted if _RUNTIMES[target] not in found]
+    if not lacking:
         return fitting, None
-    return (), reason or f"{' and '.join(sorted(wanted))} can't run here"
+    return fitting, reason or f"no TensorRT of the target {' or '.join(lacking)} runs here"
 
 
 def measure_here(

@@ -285,7 +285,7 @@ def build(
     if host:
         report, errors = measure_build(report, host, remote, silent)
     elif chosen.targets != "auto":
-        report = _measure_here(report, chosen.targets, require, silent)
+        report, errors = _measure_here(report, chosen.targets, require, silent)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -299,7 +299,7 @@ def build(
     if errors:
         raise typer.Exit(3)
     verdicts = [run.verdict for run in report.boards]
-    if report.benchmark is not None or not verdicts:  # else only the boards timed anything
+    if report.verdict.ship != "undecided" or not verdicts:  # else the boards decided
         verdicts.append(report.verdict)
     if not all(one.passed for one in verdicts):
         raise typer.Exit(1)
@@ -307,17 +307,26 @@ def build(
 
 def _measure_here(
     report: Report, targets: Sequence[str], require: Precision | None, silent: bool
-) -> Report:
-    """Where this machine has the GPU, its engines are built, raced and evaluated at once."""
+) -> tuple[Report, list[str]]:
+    """Where this machine has the GPU, its engines are built, raced and evaluated at once.
+
+    A failure there is told beside the finished build's report.
+    """
     from edge_convnext.board.here import builders_for, measure_here
+    from edge_convnext.errors import EdgeConvNextError
 
     builders, reason = builders_for(targets)
+    if reason is not None:
+        note(f"{'not every' if builders else 'no'} engine is measured here: {reason}", silent)
     if not builders:
-        if reason is not None:
-            note(f"no engine was measured here: {reason}", silent)
-        return report
-    with progress(silent) as track:
-        return measure_here(report, builders, require, track, lambda text: note(text, silent))
+        return report, []
+    try:
+        with progress(silent) as track:
+            return measure_here(
+                report, builders, require, track, lambda text: note(text, silent)
+            ), []
+    except EdgeConvNextError as error:
+        return report, [str(error)]
 
 
 def _batch(text: str | None) -> int | str | None:

@@ -45,7 +45,7 @@ def gate(
     max_latency_ratio: Annotated[
         float | None, typer.Option(help="To the baseline's, both against raw FP32 in their run.")
     ] = None,
-    max_size_mb: Annotated[float | None, typer.Option(help="Of the shipped model.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Of the gated model.")] = None,
     strict: Annotated[
         bool | None,
         typer.Option(

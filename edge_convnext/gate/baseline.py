@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import write_text_atomic
-from edge_convnext.gate.evidence import Evidence
+from edge_convnext.gate.evidence import Evidence, smallest_batch
 
 __all__ = ["Baseline", "make_baseline", "read_baseline", "write_baseline"]
 
@@ -35,6 +35,7 @@ class Baseline:
     speedup_vs_best_float: float | None = None
     speedup_vs_best_float_ci95: tuple[float, float] | None = None
     other_load_pct: float | None = None  # CPU time of other programs meanwhile
+    batch: int | None = None  # that the speed-ups are of; 1 in a baseline written before
 
     def said_of(self, sha256: str) -> str | None:
         """The class that was predicted for an image, if it was among them."""
@@ -60,6 +61,7 @@ def make_baseline(evidence: Evidence) -> Baseline:
         speedup_vs_best_float=benchmark.speedup_vs_best_float if benchmark else None,
         speedup_vs_best_float_ci95=benchmark.speedup_vs_best_float_ci95 if benchmark else None,
         other_load_pct=benchmark.other_load_pct if benchmark else None,
+        batch=smallest_batch(benchmark) if benchmark else None,
     )
 
 

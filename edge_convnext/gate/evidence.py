@@ -13,9 +13,9 @@ from pathlib import Path
 from edge_convnext.artifacts import Precision
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.report import Report
+from edge_convnext.report import BenchmarkReport, Report
 
-__all__ = ["Evidence", "Prediction", "read_evidence"]
+__all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
 
 PREDICTIONS = "predictions.csv"
 
@@ -70,6 +70,11 @@ class Evidence:
                 "gate the report.json of each."
             )
         return tuple(found)
+
+
+def smallest_batch(benchmark: BenchmarkReport) -> int:
+    """The batch size that speed-ups are of."""
+    return min(row.batch for row in benchmark.rows)
 
 
 def read_evidence(path: Path) -> Evidence:

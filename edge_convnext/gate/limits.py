@@ -29,7 +29,7 @@ class Limits:
     max_class_drop_pp: float | None = None  # of any class
     min_speedup: float | None = None  # over the best float of the same run
     max_latency_ratio: float | None = None  # to the baseline's, both as ratios to raw FP32
-    max_size_mb: float | None = None  # 10^6 bytes of the shipped model
+    max_size_mb: float | None = None  # 10^6 bytes of the gated model
     kept_pct: float | None = None  # of FP32's top-1: a preset's; takes the place of max_drop_pp
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from edge_convnext.contention import QUIET_PCT
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.baseline import Baseline
 from edge_convnext.gate.criteria import Criterion, decide_above, decide_below
-from edge_convnext.gate.evidence import Evidence
+from edge_convnext.gate.evidence import Evidence, smallest_batch
 from edge_convnext.report import BenchmarkReport
 
 __all__ = ["judge_latency_ratio", "judge_size", "judge_speedup"]
@@ -21,7 +21,7 @@ _FEW = "has no interval, of fewer than 6 rounds"
 
 
 def judge_speedup(evidence: Evidence, least: float) -> Criterion:
-    """Speed of the shipped model over the best float's, raced in the same run.
+    """Speed of the gated model over the best float's, raced in the same run.
 
     Raises:
         ArtifactError: The benchmark stage did not run.
@@ -31,7 +31,7 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
     asked = f"at least {least:g}x was asked for"
     busy = _busy(benchmark.other_load_pct)
     if ratio is None or interval is None or busy:
-        why = busy or ("was not timed beside it at batch 1" if ratio is None else _FEW)
+        why = busy or ("was not timed beside it" if ratio is None else _FEW)
         return Criterion(
             "speedup_vs_best_float", "inconclusive", ratio, interval, least,
             f"the speed-up over the best float can't be told: it {why}; {asked}.",
@@ -91,6 +91,9 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
     """The speed-ups to compare, or why they can't be."""
     if baseline.fingerprint != evidence.report.environment.fingerprint:
         return "the baseline was timed on another machine"
+    batches = smallest_batch(benchmark), baseline.batch or 1
+    if batches[0] != batches[1]:
+        return f"this build was timed at batch {batches[0]}, the baseline at batch {batches[1]}"
     against = "raw FP32"
     now, now_ci = benchmark.speedup_vs_raw_fp32, benchmark.speedup_vs_raw_fp32_ci95
     then, then_ci = baseline.speedup_vs_raw_fp32, baseline.speedup_vs_raw_fp32_ci95
@@ -102,7 +105,7 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
             return f"it was raced against {benchmark.best_float}, the baseline against another"
     if then is None or now is None:
         which = "the baseline" if then is None else "this build"
-        return f"{which} was not raced against {against.split(',')[0]} at batch 1"
+        return f"{which} was not raced against {against.split(',')[0]}"
     for who, load in (
         ("this build", benchmark.other_load_pct),
         ("the baseline", baseline.other_load_pct),
@@ -127,7 +130,7 @@ def _busy(other_load_pct: float | None) -> str | None:
 
 
 def judge_size(evidence: Evidence, most_mb: float) -> Criterion:
-    """Bytes of the shipped model."""
+    """Bytes of the gated model: that of the build's precision, whatever the verdict ships."""
     size_mb = evidence.model_bytes / _BYTES_PER_MB
     return Criterion(
         "size_mb",

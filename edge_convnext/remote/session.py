@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from edge_convnext import __version__
-from edge_convnext.board.assemble import WINNERS
+from edge_convnext.board.assemble import OWN_FILES
 from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.remote import scripts
@@ -363,7 +363,7 @@ def _files_of(report: Report) -> list[FileReport]:
 def _board_files(report: Path) -> set[str]:
     """What an earlier bench may have left beside its report; none where that is no board's."""
     try:
-        return set(WINNERS) if Report.read(report).board is not None else set()
+        return set(OWN_FILES) if Report.read(report).board is not None else set()
     except ArtifactError:
         return set()
 
