@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "read_checkpoint"]
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+_LFS_POINTER = b"version https://git-lfs"
 _UNPACKED = 4  # times the file: torch stores without compression, and weights hardly deflate
 
 
@@ -78,6 +79,12 @@ def _require_file(path: Path) -> None:
         raise LoadError(f"{path}: a folder; pass the checkpoint file in it")
     if not path.is_file():
         raise LoadError(f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'")
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise LoadError(
+                f"{path}: is a pointer of Git LFS, not the file itself; run `git lfs pull` "
+                "(in CI, check out with LFS)"
+            )
 
 
 def _read_safetensors(path: Path) -> tuple[object, ModelInfo | None]:

@@ -72,7 +72,9 @@ def proportion_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[fl
     share, weight = hits / n, z * z / n
     middle = (share + weight / 2) / (1 + weight)
     half = z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Exact at the ends, where rounding would leave the limit just inside.
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    return low, 1.0 if hits == n else min(1.0, middle + half)
 
 
 def median_interval(

@@ -100,6 +100,9 @@ class DataConfig(Section):
     skip_bad_images: bool = False
 
 
+_LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
+
+
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
@@ -109,6 +112,15 @@ class PreprocessConfig(Section):
     interpolation: Interpolation | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _of_scaled_pixels(
+        cls, values: tuple[float, float, float] | None
+    ) -> tuple[float, float, float] | None:
+        if values is not None and max(map(abs, values)) > _LARGEST_MEAN:
+            raise ValueError("pixels are scaled to 0..1 before: divide by 255")
+        return values
 
 
 class TrainConfig(Section):

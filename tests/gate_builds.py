@@ -45,7 +45,9 @@ def write_build(folder: Path, rows: list[list[str]], **changes) -> Path:
         for name in ("model.int8.onnx", "predictions.csv")
     ]
     accuracy = {**ACCURACY, "n_images": len(rows), "lost": lost, "won": won}
-    fields = example_fields(**{"outputs": outputs, "accuracy": accuracy, **changes})
+    classes = sorted({name for row in rows for name in (row[1], row[2], row[4])})
+    model = {**example_fields()["model"], "classes": classes, "num_classes": len(classes)}
+    fields = example_fields(**{"outputs": outputs, "accuracy": accuracy, "model": model, **changes})
     path = folder / "report.json"
     Report.model_validate(fields).write(path)
     return path

@@ -15,12 +15,13 @@ from edge_convnext.cli import app
 from edge_convnext.errors import ArtifactError, RecipeError
 from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
 from edge_convnext.gate.criteria import images_to_settle
-from edge_convnext.gate.decide import gate
+from edge_convnext.gate.decide import gate, is_strict
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
 from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.manifest import write_manifest
 from edge_convnext.printable import printable
 from edge_convnext.testing import assert_gate
 
@@ -239,13 +240,67 @@ def test_a_foreign_baseline_is_refused(tmp_path, text, said):
 
 
 def test_a_baseline_of_other_images_or_another_model_is_refused(tmp_path):
-    before = make_baseline(read_evidence(make_build(tmp_path / "before", 1000)))
-    rows = [[sha(i + 500), "a", "a", "1", "a", "1"] for i in range(1000)]
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", 1000, classes=2)))
+    names = [f"class {i % 2}" for i in range(1000)]
+    rows = [[sha(i + 500), one, one, "1", one, "1"] for i, one in enumerate(names)]
     with pytest.raises(ArtifactError, match="shares 500 of 1000 images"):
         gate(write_build_in(tmp_path / "other images", rows), Limits(), before)
     model = {**json.loads((tmp_path / "before/report.json").read_text())["model"], "name": "tiny"}
     with pytest.raises(ArtifactError, match="is of tiny, the baseline of convnextv2_atto"):
         gate(make_build(tmp_path / "other model", model=model), Limits(), before)
+
+
+def test_other_class_names_than_the_baselines_are_refused(tmp_path):
+    """Every answer of the baseline would count as wrong, and nothing could be lost."""
+    before = make_baseline(read_evidence(make_build(tmp_path / "before", 1000)))
+    rows = [[sha(i), "renamed", "renamed", "1", "renamed", "1"] for i in range(1000)]
+    with pytest.raises(ArtifactError, match="has no class 'class 0', which the baseline has"):
+        gate(write_build_in(tmp_path / "after", rows), Limits(), before)
+
+
+def test_a_floor_of_top1_is_decided_by_its_interval(tmp_path):
+    report = make_build(tmp_path, 1000, won=100)  # FP32 is wrong on 100 that INT8 has right
+    decisions = {
+        least: gate(report, Limits(None, min_top1_pct=least)).criteria[0].decision
+        for least in (99.0, 100.0)
+    }
+    assert decisions == {99.0: "pass", 100.0: "inconclusive"}
+    spoiled = make_build(tmp_path / "spoiled", 1000, lost=100)
+    (found,) = gate(spoiled, Limits(None, min_top1_pct=95.0)).criteria
+    assert (found.name, found.decision, found.measured) == ("top1_pct", "fail", 90.0)
+    certain = gate(report, Limits(None, min_top1_pct=100.0)).criteria[0].reason
+    assert "no number of images would settle it" in certain
+
+
+@pytest.mark.parametrize(
+    ("value", "strict"), [("true", True), ("1", True), ("false", False), ("0", False), ("", False)]
+)
+def test_a_gate_is_strict_where_ci_is_true(monkeypatch, value, strict):
+    monkeypatch.setenv("CI", value)
+    assert is_strict(None) is strict
+    assert is_strict(not strict) is not strict
+
+
+def test_a_report_that_was_edited_is_refused_by_its_manifest(tmp_path):
+    report = make_build(tmp_path, 1000)
+    write_manifest(tmp_path, sorted(tmp_path.glob("*")))
+    assert gate(report).decision == "pass"
+    report.write_text(report.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"report.json: is not the file that .*manifest.json"):
+        gate(report)
+
+
+def test_ci_sees_why_a_report_was_refused(tmp_path):
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    report = make_build(tmp_path / "build", 1000, banner="digits")
+    files = [tmp_path / "gate.xml", tmp_path / "gate.md"]
+    result = run(report, "--junit", files[0], "--markdown", files[1], env=github)
+    assert result.exit_code != 0
+    assert result.stdout.startswith("::error title=edge-convnext gate::")
+    case = ElementTree.parse(files[0]).getroot().find("testsuite/testcase/error")
+    assert "is the demo's report" in case.get("message")
+    assert "refused" in files[1].read_text(encoding="utf-8")
+    assert "refused" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_what_could_pass_by_accident_is_refused(tmp_path):
@@ -361,7 +416,8 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     build = write_build_in(tmp_path, [[*map(readable, row)] for row in rows], model=model)
     result = gate(build, Limits(None, max_class_drop_pp=1.0))
     (drop,) = result.criteria
-    result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),))
+    assert "guessing would be on 33.33 %" in result.notes[0]
+    result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),), notes=())
     junit, markdown = to_junit(result, False), to_markdown(result, False)
     assert ElementTree.fromstring(junit).get("failures") == "1"
     (line,) = to_annotations(result, False).splitlines()
@@ -370,7 +426,7 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     assert "@octocat" not in markdown  # would be told of it
     assert "#1" not in markdown
     text = to_text(result, False)
-    assert len(text.splitlines()) == 2
+    assert len(text.splitlines()) == 3
     for shown in (junit, markdown, line, text):
         assert not [one for one in shown if ord(one) < 32 and one != "\n"]
         assert "\u202e" not in shown

@@ -32,6 +32,9 @@ def gate(
         Literal["mlperf-99", "mlperf-99.9"] | None,
         typer.Option(help="Budget as a share of FP32's top-1, in place of --max-drop."),
     ] = None,
+    min_top1: Annotated[
+        float | None, typer.Option(help="Images classed right, in percent: a floor.")
+    ] = None,
     min_agreement: Annotated[
         float | None, typer.Option(help="Images with FP32's class, in percent.")
     ] = None,
@@ -50,7 +53,7 @@ def gate(
         bool | None,
         typer.Option(
             "--strict/--no-strict",
-            help="Fail where the figures can't tell yet. On where the variable CI is set.",
+            help="Fail where the figures can't tell yet. On where the variable CI is true.",
         ),
     ] = None,
     save_baseline: Annotated[
@@ -77,22 +80,27 @@ def gate(
     The files must be those the report was written about. A limit passes or fails when the 95 %
     interval lies on one side of it, and is inconclusive when it straddles it.
     """
-    from edge_convnext.files import write_text_atomic
+    from edge_convnext.errors import EdgeConvNextError
     from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
     from edge_convnext.gate.decide import is_strict, judge
     from edge_convnext.gate.evidence import read_evidence
     from edge_convnext.gate.limits import Limits
     from edge_convnext.gate.outputs import (
+        refusal_annotation,
+        refusal_junit,
+        refusal_markdown,
         to_annotations,
         to_json,
         to_junit,
         to_markdown,
         to_text,
     )
+    from edge_convnext.gate.speed import why_no_baseline_of_speed
 
     if preset is not None and max_drop is not None:
         raise typer.BadParameter("--preset and --max-drop both state the budget; pass one")
     stated = {
+        "min_top1_pct": min_top1,
         "min_agreement_pct": min_agreement,
         "max_class_drop_pp": max_class_drop,
         "min_speedup": min_speedup,
@@ -104,18 +112,19 @@ def gate(
     else:
         limits = Limits(max_drop_pp=1.0 if max_drop is None else max_drop, **stated)
     sure = is_strict(strict)
-    evidence = read_evidence(report)
-    earlier = read_baseline(baseline) if baseline else None
-    result = judge(evidence, limits, earlier)
-
-    if junit is not None:
-        write_text_atomic(junit, to_junit(result, sure))
-    if markdown is not None:
-        write_text_atomic(markdown, to_markdown(result, sure))
     on_github = bool(os.environ.get("GITHUB_ACTIONS")) if annotations is None else annotations
-    if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(to_markdown(result, sure))
+    try:
+        evidence = read_evidence(report)
+        earlier = read_baseline(baseline) if baseline else None
+        result = judge(evidence, limits, earlier)
+    except EdgeConvNextError as error:  # CI shows files, not what stderr said
+        reason = str(error)
+        _write_files(junit, refusal_junit(reason), markdown, refusal_markdown(reason), on_github)
+        if on_github and not json:
+            typer.echo(refusal_annotation(reason), nl=False)
+        raise
+    as_markdown = to_markdown(result, sure)
+    _write_files(junit, to_junit(result, sure), markdown, as_markdown, on_github)
     passed = result.passed(sure)
     if save_baseline is not None and passed:  # what failed is nothing to compare the next with
         write_baseline(make_baseline(evidence), save_baseline)
@@ -135,10 +144,26 @@ def gate(
     if save_baseline is not None:
         if passed:
             note(f"baseline written to {save_baseline}", quiet or json)
+            if busy := why_no_baseline_of_speed(evidence):
+                note(f"no later speed can be compared with it: this build {busy}", json)
         else:  # even under --quiet: what was asked for was not done
             note(f"baseline not written to {save_baseline}: the gate failed", json)
     if not passed:
         raise typer.Exit(1)
+
+
+def _write_files(
+    junit: Path | None, as_junit: str, markdown: Path | None, as_markdown: str, on_github: bool
+) -> None:
+    from edge_convnext.files import write_text_atomic
+
+    if junit is not None:
+        write_text_atomic(junit, as_junit)
+    if markdown is not None:
+        write_text_atomic(markdown, as_markdown)
+    if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(as_markdown)
 
 
 def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
@@ -154,6 +179,9 @@ def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
     from edge_convnext.printable import printable
 
     found = explain(evidence, baseline)
+    if not found.flips:
+        typer.echo(f"\nNo image flipped against {found.against}.")
+        return
     typer.echo(
         f"\n{len(found.flips)} images flipped against {found.against}; by class, worst first:"
     )

@@ -23,6 +23,7 @@ __all__ = [
     "judge_baseline_drop",
     "judge_class_drops",
     "judge_drop",
+    "judge_top1",
 ]
 
 _CONFIDENCE = 0.95
@@ -49,10 +50,22 @@ def judge_baseline_drop(evidence: Evidence, baseline: Baseline, budget_pp: float
     return _drop_criterion("top1_drop_vs_baseline_pp", "against the baseline", pairs, budget_pp)
 
 
+def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
+    """Share of the images that are classed as they are labelled."""
+    right = sum(one.candidate == one.label for one in evidence.predictions)
+    return _share_criterion(evidence, "top1_pct", "are classed right", right, least_pct)
+
+
 def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
     """Share of the images with FP32's top-1 class."""
-    n = len(evidence.predictions)
     same = sum(one.candidate == one.fp32 for one in evidence.predictions)
+    return _share_criterion(evidence, "agreement_pct", "have FP32's class", same, least_pct)
+
+
+def _share_criterion(
+    evidence: Evidence, name: str, what: str, same: int, least_pct: float
+) -> Criterion:
+    n = len(evidence.predictions)
 
     def interval_of(m: int) -> tuple[float, float]:
         return _as_pct(proportion_interval(round(same * m / n), m, _CONFIDENCE))
@@ -62,12 +75,12 @@ def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
     settling = _settling(decision, n, lambda m: decide_above(interval_of(m), least_pct))
     measured = 100.0 * same / n
     return Criterion(
-        "agreement_pct",
+        name,
         decision,
         measured,
         interval,
         least_pct,
-        f"{measured:.2f} % of {n:,} images have FP32's class (95 % interval {interval[0]:.2f} to "
+        f"{measured:.2f} % of {n:,} images {what} (95 % interval {interval[0]:.2f} to "
         f"{interval[1]:.2f}); at least {least_pct:g} % was asked for{settling}.",
     )
 
@@ -179,7 +192,7 @@ def _settling(decision: Decision, n: int, decide: Callable[[int], Decision]) -> 
         return ""
     images = images_to_settle(lambda m: decide(m) != "inconclusive", n)
     if images is None:
-        return "; no number of images would settle it, the drop is the budget"
+        return "; no number of images would settle it, the rate is the limit"
     return f"; about {images:,} images would settle it if the rates stay"
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.gate.accuracy import (
     judge_agreement,
     judge_baseline_class_drops,
     judge_baseline_drop,
     judge_class_drops,
     judge_drop,
+    judge_top1,
 )
 from edge_convnext.gate.baseline import Baseline
 from edge_convnext.gate.criteria import Criterion, Decision
@@ -31,6 +33,8 @@ class GateResult:
     model: str
     precision: str
     n_images: int
+    top1_pct: float
+    fp32_top1_pct: float
     criteria: tuple[Criterion, ...]
     notes: tuple[str, ...] = ()  # sentences; they decide nothing
 
@@ -48,8 +52,10 @@ class GateResult:
 
 
 def is_strict(stated: bool | None) -> bool:
-    """Whether what can't be told yet fails: as the user said, else where `CI` is set."""
-    return bool(os.environ.get("CI")) if stated is None else stated
+    """Whether what can't be told yet fails: as the user said, else where `CI` is true."""
+    if stated is not None:
+        return stated
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = None) -> GateResult:
@@ -74,12 +80,15 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
             f"{evidence.path}: is of {evidence.report.model.name}, the baseline of "
             f"{baseline.model}; pass a baseline of the same model"
         )
+    _check_classes(evidence, baseline)
     criteria: list[Criterion] = []
-    budget_pp = limits.drop_budget_pp(_fp32_top1_pct(evidence))
+    budget_pp = limits.drop_budget_pp(evidence.fp32_top1_pct)
     if budget_pp is not None:
         criteria.append(judge_drop(evidence, budget_pp))
         if baseline is not None:
             criteria.append(judge_baseline_drop(evidence, baseline, budget_pp))
+    if limits.min_top1_pct is not None:
+        criteria.append(judge_top1(evidence, limits.min_top1_pct))
     if limits.min_agreement_pct is not None:
         criteria.append(judge_agreement(evidence, limits.min_agreement_pct))
     if limits.max_class_drop_pp is not None:
@@ -103,11 +112,30 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         evidence.report.model.name,
         evidence.precision,
         len(evidence.predictions),
+        evidence.top1_pct,
+        evidence.fp32_top1_pct,
         tuple(criteria),
-        evidence.notes(),
+        (*evidence.notes(), *_hints(criteria)),
     )
 
 
-def _fp32_top1_pct(evidence: Evidence) -> float:
-    right = sum(one.fp32 == one.label for one in evidence.predictions)
-    return 100.0 * right / len(evidence.predictions)
+def _check_classes(evidence: Evidence, baseline: Baseline | None) -> None:
+    """Under other names every answer of the baseline would count as wrong, and nothing be lost."""
+    known = set(evidence.report.model.classes)
+    if baseline is None or not known:
+        return
+    if foreign := sorted(set(baseline.predictions.values()) - known):
+        raise ArtifactError(
+            f"{evidence.path}: has no class '{shorten(foreign[0], 60)}', which the baseline has; "
+            "name the classes as before, or save a new baseline"
+        )
+
+
+def _hints(criteria: Iterable[Criterion]) -> Iterator[str]:
+    """What two criteria together tell."""
+    decided = {one.name: one.decision for one in criteria}
+    if decided.get("top1_drop_vs_baseline_pp") == "fail" and decided["top1_drop_pp"] != "fail":
+        yield (
+            "FP32 fell with it: look at the weights, the class order, mean and std and the image "
+            "size before the quantization."
+        )

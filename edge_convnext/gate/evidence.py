@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_convnext.artifacts import Precision
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
+from edge_convnext.manifest import MANIFEST, read_manifest
 from edge_convnext.report import BenchmarkReport, Report
 
 __all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
@@ -51,6 +52,18 @@ class Evidence:
     predictions: tuple[Prediction, ...]  # an image that the set has twice is here twice
     model_bytes: int  # of the model of that precision
 
+    @property
+    def top1_pct(self) -> float:
+        """Of the gated model."""
+        right = sum(one.candidate == one.label for one in self.predictions)
+        return 100.0 * right / len(self.predictions)
+
+    @property
+    def fp32_top1_pct(self) -> float:
+        """On the same images."""
+        right = sum(one.fp32 == one.label for one in self.predictions)
+        return 100.0 * right / len(self.predictions)
+
     def notes(self) -> tuple[str, ...]:
         """What the decisions are about, where a reader might think otherwise."""
         report, precision = self.report, self.precision
@@ -60,9 +73,15 @@ class Evidence:
                 f"Measured on {report.board.name}; FP32's class of each image is the desk's."
             )
         if report.verdict.ship != precision:
-            why = " ".join(report.verdict.reasons)
-            ships = "is undecided" if report.verdict.ship == "undecided" else "ships another"
-            found.append(f"The gate is on {precision}, but the report's verdict {ships}: {why}")
+            ship = report.verdict.ship
+            what = "is undecided" if ship == "undecided" else f"ships {ship}"
+            found.append(f"The gate is on {precision}, the report's verdict {what}.")
+        guess_pct = 100.0 / max(1, len(report.model.classes))
+        if self.top1_pct < guess_pct:
+            found.append(
+                f"{precision.upper()} is right on {self.top1_pct:.2f} % of the images, guessing "
+                f"would be on {guess_pct:.2f} %: look at labels, class order and preprocessing."
+            )
         if report.boards:
             names = ", ".join(run.board.name for run in report.boards)
             found.append(
@@ -96,6 +115,11 @@ def read_evidence(path: Path) -> Evidence:
         )
     for output in report.outputs:
         _check_file(path, path.parent / output.path, output.sha256)
+    manifest = path.with_name(MANIFEST)
+    if manifest.is_file():  # a board's folder has none
+        for name in (path.name, "report.md"):
+            if sha256 := read_manifest(path.parent).get(name):
+                _check_file(manifest, path.with_name(name), sha256)
     precision: Precision = report.recipe["precision"]  # type: ignore[assignment]  # validated
     if precision == "fp32":
         raise ArtifactError(

@@ -13,7 +13,7 @@ PresetName = Literal["mlperf-99", "mlperf-99.9"]
 
 # MLPerf Inference's rules: a submission keeps at least 99 % (99.9 %) of the FP32 model's accuracy.
 _KEPT_PCT: dict[PresetName, float] = {"mlperf-99": 99.0, "mlperf-99.9": 99.9}
-_PERCENTAGES = ("max_drop_pp", "min_agreement_pct", "max_class_drop_pp")
+_PERCENTAGES = ("max_drop_pp", "min_top1_pct", "min_agreement_pct", "max_class_drop_pp")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Limits:
     """
 
     max_drop_pp: float | None = 1.0  # of top-1, FP32 minus shipped
+    min_top1_pct: float | None = None  # of the gated model
     min_agreement_pct: float | None = None  # images with FP32's top-1 class
     max_class_drop_pp: float | None = None  # of any class
     min_speedup: float | None = None  # over the best float of the same run

@@ -14,7 +14,16 @@ from edge_convnext.gate.criteria import Criterion, Decision
 from edge_convnext.gate.decide import GateResult
 from edge_convnext.printable import printable
 
-__all__ = ["to_annotations", "to_json", "to_junit", "to_markdown", "to_text"]
+__all__ = [
+    "refusal_annotation",
+    "refusal_junit",
+    "refusal_markdown",
+    "to_annotations",
+    "to_json",
+    "to_junit",
+    "to_markdown",
+    "to_text",
+]
 
 _SCHEMA = "edge-convnext/gate/1"
 _SUITE = "edge-convnext gate"
@@ -27,7 +36,8 @@ _COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusi
 
 def to_text(result: GateResult, strict: bool) -> str:
     """Lines for a terminal."""
-    lines = [f"{one.decision:<12} {printable(one.reason)}" for one in result.criteria]
+    lines = [f"{'':<12} {_top1(result)}"]
+    lines += [f"{one.decision:<12} {printable(one.reason)}" for one in result.criteria]
     lines += [f"{'note':<12} {printable(note)}" for note in result.notes]
     return "\n".join([*lines, _outcome(result, strict)])
 
@@ -75,15 +85,15 @@ def to_junit(result: GateResult, strict: bool) -> str:
             ElementTree.SubElement(case, "system-out").text = printable(one.reason)
     if result.notes:
         ElementTree.SubElement(suite, "system-out").text = printable(" ".join(result.notes))
-    ElementTree.indent(root)
-    body: str = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+    return _xml(root)
 
 
 def to_markdown(result: GateResult, strict: bool) -> str:
     """For a step summary or a pull request's comment."""
     lines = [
         f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {_md(result.model)} {result.precision}",
+        "",
+        _top1(result),
         "",
         "| | criterion | measured | 95 % interval | limit |",
         "|---|---|---|---|---|",
@@ -118,6 +128,13 @@ def to_annotations(result: GateResult, strict: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _top1(result: GateResult) -> str:
+    return (
+        f"{result.precision} top-1 {result.top1_pct:.2f} %, FP32 {result.fp32_top1_pct:.2f} %, "
+        f"{result.n_images:,} images"
+    )
+
+
 def _message(text: str) -> str:
     return printable(text).replace("%", "%25")  # and has no ends of lines
 
@@ -141,3 +158,29 @@ def _md(text: str) -> str:
     """Markdown and HTML show it as it is, and GitHub links and notifies nobody."""
     escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
     return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)
+
+
+def refusal_junit(reason: str) -> str:
+    """JUnit XML of a report that could not be gated at all: one case, in error."""
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
+    case = ElementTree.SubElement(suite, "testcase", {"classname": _SUITE, "name": "report"})
+    ElementTree.SubElement(case, "error", {"message": printable(reason), "type": "refused"})
+    return _xml(root)
+
+
+def refusal_markdown(reason: str) -> str:
+    """The same, for a step summary or a comment."""
+    return f"### {_SIGNS['fail']} {_SUITE}: refused\n\n{_md(reason)}\n"
+
+
+def refusal_annotation(reason: str) -> str:
+    """The same, as GitHub's workflow command."""
+    return f"::error title={_SUITE}::{_message(reason)}\n"
+
+
+def _xml(root: ElementTree.Element) -> str:
+    ElementTree.indent(root)
+    body: str = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'

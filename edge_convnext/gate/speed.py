@@ -14,7 +14,7 @@ from edge_convnext.gate.criteria import Criterion, decide_above, decide_below
 from edge_convnext.gate.evidence import Evidence, smallest_batch
 from edge_convnext.report import BenchmarkReport
 
-__all__ = ["judge_latency_ratio", "judge_size", "judge_speedup"]
+__all__ = ["judge_latency_ratio", "judge_size", "judge_speedup", "why_no_baseline_of_speed"]
 
 _BYTES_PER_MB = 1_000_000
 _FEW = "has no interval, of fewer than 6 rounds"
@@ -60,7 +60,7 @@ def judge_latency_ratio(evidence: Evidence, baseline: Baseline | None, most: flo
     name = "latency_ratio_vs_baseline"
     found = _compare(evidence, _timings(evidence), baseline)
     if isinstance(found, str):
-        reason = f"not comparable: {found}."
+        reason = f"latency can't be compared with the baseline's: {found}."
         return Criterion(name, "inconclusive", None, None, most, reason)
     # The quotient of two intervals holds the true ratio at least as surely as both hold theirs.
     interval = (found.then_ci[0] / found.now_ci[1], found.then_ci[1] / found.now_ci[0])
@@ -119,6 +119,12 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
     return _Speedups(against, now, now_ci, then, then_ci)
 
 
+def why_no_baseline_of_speed(evidence: Evidence) -> str | None:
+    """What makes this build's timings nothing to compare later ones with; None where they are."""
+    benchmark = evidence.report.benchmark
+    return None if benchmark is None else _busy(benchmark.other_load_pct)
+
+
 def _busy(other_load_pct: float | None) -> str | None:
     """Why timings tell nothing: a busy machine slows some runtimes far more than others."""
     if other_load_pct is None or other_load_pct <= QUIET_PCT:
@@ -138,7 +144,7 @@ def judge_size(evidence: Evidence, most_mb: float) -> Criterion:
         size_mb,
         None,
         most_mb,
-        f"{size_mb:.2f} MB; at most {most_mb:g} was asked for.",
+        f"the {evidence.precision} model has {size_mb:.2f} MB; at most {most_mb:g} was asked for.",
     )
 
 
