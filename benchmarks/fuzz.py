@@ -370,6 +370,12 @@ def make_targets(
         "engine facts, structure": (
             mutated_tree(facts).map(dump), in_folder(fuzz_boards.read_engine),
         ),
+        "deployed engine, bytes": (
+            mutated_bytes((dump(facts),)), in_folder(fuzz_boards.read_deployed),
+        ),
+        "deployed engine, structure": (
+            mutated_tree(facts).map(dump), in_folder(fuzz_boards.read_deployed),
+        ),
         "bundle, bytes": (
             mutated_bytes((bundle_of(bundled),)), in_folder(fuzz_boards.read_bundle),
         ),
@@ -418,7 +424,7 @@ def fuzz(strategy: SearchStrategy[Any], parse: Callable[[Any], object], inputs: 
             tally.accepted += 1
         except EdgeConvNextError as error:
             tally.refused += 1
-            text = str(error)
+            text = str(error.args[0])  # `str(error)` would cut it to one line of bounded length
             if not text or "\n" in text or "\r" in text:
                 tally.crashes[f"message of more than one line: {text[:80]!r}"] += 1
             if len(text) > _MESSAGE_CHARS:

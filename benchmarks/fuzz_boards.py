@@ -15,16 +15,26 @@ from typing import Any, cast
 import numpy as np
 
 from edge_convnext.bundle.read import open_bundle
+from edge_convnext.deploy.facts import read_deployable
+from edge_convnext.manifest import write_manifest
 from edge_convnext.tensorrt.sidecar import read_facts, require_runs_here, sidecar_path
 
-__all__ = ["FACTS", "make_bundle", "make_bundle_manifest", "read_bundle", "read_engine"]
+__all__ = [
+    "FACTS",
+    "make_bundle",
+    "make_bundle_manifest",
+    "read_bundle",
+    "read_deployed",
+    "read_engine",
+]
 
 _ENGINE = b"engine"
 FACTS: Mapping[str, Any] = {
     "schema": "edge-convnext/engine/3", "runtime": "tensorrt", "tensorrt": "10.3.0",
     "precision": "int8", "form": "linear", "placement": "blocks", "batch": 1,
     "engine_sha256": hashlib.sha256(_ENGINE).hexdigest(), "compute_capabilities": ["8.7"],
-    "gpu": {"name": "Orin"}, "flags": {"version_compatible": True, "hardware_compatible": False},
+    "onnx_sha256": "0" * 64, "gpu": {"name": "Orin"},
+    "flags": {"version_compatible": True, "hardware_compatible": False},
     "profile": {"min": [1, 3, 4, 4], "opt": [1, 3, 4, 4], "max": [8, 3, 4, 4]}, "kernel_table": [],
 }  # fmt: skip
 _HERE = SimpleNamespace(name="tensorrt", version="10.7.0")
@@ -39,6 +49,17 @@ def read_engine(folder: Path, content: bytes) -> object:
     facts = read_facts(engine)
     require_runs_here(facts, cast("Any", _HERE), cast("Any", _DEVICE))
     return facts.info
+
+
+def read_deployed(folder: Path, content: bytes) -> object:
+    """What `deploy` tells of an engine that is a file of the build, whatever its sidecar says."""
+    build = folder / "deployed"
+    build.mkdir(exist_ok=True)
+    engine = build / "input.engine"
+    engine.write_bytes(_ENGINE)
+    sidecar_path(engine).write_bytes(content)
+    write_manifest(build, [engine])
+    return read_deployable(engine, build).label
 
 
 def read_bundle(folder: Path, content: bytes) -> object:

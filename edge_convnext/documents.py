@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_convnext.bounded import read_text_bounded
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 
 __all__ = ["read_document"]
 
@@ -32,6 +32,8 @@ def read_document(path: Path, schema: str, missing: str, mend: str) -> dict[str,
         raise ArtifactError(f"{path}: not JSON ({error}); {mend}") from error
     found = fields.get("schema") if isinstance(fields, dict) else None
     if found != schema:
-        raise ArtifactError(f"{path}: schema is {found!r}, this version reads '{schema}'")
+        raise ArtifactError(
+            f"{path}: schema is {shorten(repr(found))}, this version reads '{schema}'"
+        )
     document: dict[str, Any] = fields
     return document

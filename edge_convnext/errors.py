@@ -22,6 +22,10 @@ line and exits with 3; anything else is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import re
+
+from edge_convnext.printable import printable
+
 __all__ = [
     "ArtifactError",
     "BoardError",
@@ -50,25 +54,25 @@ class EdgeConvNextError(Exception):
 
     def __str__(self) -> str:
         """One line of bounded length, whatever of someone's file the message quotes."""
-        text = _printable(super().__str__())
+        text = _one_line(super().__str__())
         if len(text) <= _LONGEST_CHARS:
             return text
         half = _LONGEST_CHARS // 2  # the end says what to do
         return f"{text[:half]} ... {text[-half:]}"
 
 
-def shorten(text: str, most_chars: int = 200) -> str:
-    """What a message quotes of somebody's file: printable, and no longer than it has to be."""
-    text = _printable(text)
+def shorten(text: str | bytes, most_chars: int = 200) -> str:
+    """What a message quotes of somebody's file: one printable line, as long as it has to be.
+
+    A string of an ONNX file that is no UTF-8 comes as bytes.
+    """
+    text = _one_line(text if isinstance(text, str) else text.decode("utf-8", "backslashreplace"))
     return text if len(text) <= most_chars else f"{text[:most_chars]}..."
 
 
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
-    )
+def _one_line(text: str) -> str:
+    """Text of others may have line ends and mean no harm by them; the rest shows as `printable`."""
+    return printable(re.sub(r"\s", " ", text))
 
 
 class RecipeError(EdgeConvNextError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_convnext.documents import read_document
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file, write_text_atomic
 
 __all__ = [
@@ -88,7 +88,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
         raise ArtifactError(f"{path}: not a manifest that a build wrote; build again") from error
     for name in found:
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ArtifactError(f"{path}: '{name}' is outside the build; build again")
+            raise ArtifactError(f"{path}: '{shorten(name)}' is outside the build; build again")
     return found
 
 

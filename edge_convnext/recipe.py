@@ -40,7 +40,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
 )
 from edge_convnext.convnext.architecture import find_architecture
-from edge_convnext.errors import RecipeError
+from edge_convnext.errors import RecipeError, shorten
 
 __all__ = [
     "DIGITS",
@@ -441,11 +441,11 @@ def _explain(error: ValidationError) -> str:
         parts = [str(part) for part in first["loc"]]
         nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
         meant = ".".join([*parts[:-1], nearest[0]])
-        return f"unknown key '{'.'.join(parts)}': did you mean '{meant}'?"
+        return f"unknown key '{shorten('.'.join(parts))}': did you mean '{shorten(meant)}'?"
     where = _find_field(first["loc"])
     rest = [each for each in errors if _find_field(each["loc"]) != where]
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"'{where}' is {_explain_value(error)}{more}"
+    return f"'{shorten(where)}' is {_explain_value(error)}{more}"
 
 
 def _explain_value(error: ValidationError) -> str:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_convnext.kernel_table import part_of_kernel
+from edge_convnext.summary import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ _LEGEND = (
 
 def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) -> None:
     """Kernels, bytes and kinds of each part, and their sum."""
-    table = Table(title=escape(title), box=None, title_justify="left")
+    table = Table(title=_shown(title), box=None, title_justify="left")
     for column in ("part", "kernels", "INT8", "activations MB", "weights MB", "kinds"):
         left = column in ("part", "kinds")
         table.add_column(column, justify="left" if left else "right")
@@ -44,7 +45,7 @@ def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) ->
             str(group.int8_kernels),
             f"{group.activation_bytes / _MB:.2f}",
             f"{group.weight_bytes / _MB:.2f}",
-            escape(", ".join(kinds + more)),
+            _shown(", ".join(kinds + more)),
         )
     table.add_row(
         "all",
@@ -67,11 +68,11 @@ def print_kernels(kernels: Sequence[Kernel], console: Console) -> None:
         table.add_row(
             str(number),
             part_of_kernel(kernel),
-            kernel.kind,
-            escape(_describe(kernel.inputs)),
-            escape(_describe(kernel.outputs)),
+            _shown(kernel.kind),
+            _shown(_describe(kernel.inputs)),
+            _shown(_describe(kernel.outputs)),
             f"{(kernel.activation_bytes + kernel.weight_bytes) / 1e3:.0f}",
-            escape(", ".join(kernel.nodes)),
+            _shown(", ".join(kernel.nodes)),
         )
     console.print(table)
 
@@ -79,3 +80,8 @@ def print_kernels(kernels: Sequence[Kernel], console: Console) -> None:
 def _describe(tensors: Sequence[KernelTensor]) -> str:
     """Such as `Half[1,56,56,160]`."""
     return " ".join(f"{one.dtype}[{','.join(map(str, one.shape))}]" for one in tensors)
+
+
+def _shown(text: str) -> str:
+    """A sidecar's words: neither markup nor what a terminal obeys."""
+    return escape(plain(text))

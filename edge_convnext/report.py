@@ -33,7 +33,7 @@ from edge_convnext.artifacts import (
     RuntimeName,
 )
 from edge_convnext.documents import read_document
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file, write_text_atomic
 
 if TYPE_CHECKING:
@@ -609,7 +609,7 @@ class Report(_Part):
             return cls.model_validate(fields)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "report"
+            where = shorten(".".join(str(part) for part in first["loc"])) or "report"
             raise ArtifactError(
                 f"{path}: not a valid report ({where}: {first['msg']}); build again"
             ) from error

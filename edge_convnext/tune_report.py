@@ -12,6 +12,7 @@ from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.contention import QUIET_PCT
 from edge_convnext.files import write_text_atomic
 from edge_convnext.plans import plan_fields
+from edge_convnext.summary import plain
 from edge_convnext.tune import Mode, TuneResult, tune, tuned_recipe
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class TuneReport:
                 table.add_column(name, justify="right", no_wrap=True)
             table.add_column("why", overflow="fold", ratio=1)
             for one in timed[:_SHOWN]:
-                table.add_row(*(Text(cell) for cell in _cells(one, _on_front(one, timed))))
+                table.add_row(*(Text(plain(cell)) for cell in _cells(one, _on_front(one, timed))))
             console.print(table, highlight=False)
         console.print(
             "ms: in the last rung that a plan ran in. Rungs run at different times: compare the "

@@ -31,8 +31,8 @@ from edge_convnext.board.here import builders_for, measure_here
 from edge_convnext.board.merge import merge_boards
 from edge_convnext.board.readings import NoReadings, PowerFigures
 from edge_convnext.bundle import open_bundle
-from edge_convnext.bundle.manifest import MANIFEST, TENSORS, BundledGraph, check_name
-from edge_convnext.bundle.write import write_bundle
+from edge_convnext.bundle.manifest import MANIFEST, SUFFIX, TENSORS, BundledGraph, check_name
+from edge_convnext.bundle.write import bundle_build, write_bundle
 from edge_convnext.cli.build import _measure_here
 from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
 from edge_convnext.files import sha256_bytes, sha256_file
@@ -846,3 +846,15 @@ def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
             bench_bundle(tmp_path / "bad.ecb", tmp_path / out, ORT)
     assert not (tmp_path / "new").exists()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_the_bundle_of_a_build_lies_in_it_under_its_name(tmp_path, monkeypatch):
+    folder = tmp_path / "atto.v2"
+    folder.mkdir()
+    monkeypatch.setattr(
+        "edge_convnext.bundle.write.write_bundle", lambda _, output, **__: output.touch()
+    )
+    assert bundle_build(folder) == folder / f"atto.v2{SUFFIX}"
+    monkeypatch.chdir(folder)
+    assert bundle_build(Path()) == Path(f"atto.v2{SUFFIX}")
+    assert [path.name for path in folder.iterdir()] == [f"atto.v2{SUFFIX}"]

@@ -252,12 +252,13 @@ def test_verbose_adds_the_traceback_and_keeps_the_code(call):
 
 def test_a_bug_keeps_its_traceback_and_is_no_failed_gate(call, monkeypatch):
     def fail(*_arguments, **_options):
-        raise ZeroDivisionError("a bug")
+        raise ZeroDivisionError("a bug\x1b[2J")
 
     monkeypatch.setattr(pipeline, "build", fail)
     code, out, err = call("build")
     assert (code, out) == (3, "")
-    assert "ZeroDivisionError: a bug" in err
+    assert "Traceback" in err
+    assert r"ZeroDivisionError: a bug\x1b[2J" in err  # quoted of a file, and not obeyed
 
 
 def test_a_full_disk_is_one_line(call, monkeypatch):

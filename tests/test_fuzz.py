@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from example_report import example_report
+from hypothesis import strategies as st
 
 from benchmarks import fuzz_boards
 from benchmarks.fuzz import fuzz, make_targets
@@ -91,6 +92,22 @@ def test_a_message_is_one_printable_line_whatever_it_quotes(tmp_path):
     text = str(EdgeConvNextError("bad: " + "x" * 50_000 + "; build again"))
     assert len(text) < 2000
     assert text.endswith("; build again")
+    assert str(EdgeConvNextError("a\r\nb\tc\u2028d: \x1b[2J\u202ee")) == (
+        r"a  b c d: \x1b[2J\u202ee"
+    )
+
+
+def test_the_fuzzer_sees_a_message_as_it_was_raised():
+    """`str` of an error is one line of bounded length whatever it quotes."""
+
+    def refuse(text):
+        raise EdgeConvNextError(text)
+
+    tally = fuzz(st.sampled_from(["one line", "a\nb", "x" * 3000]), refuse, inputs=20)
+    assert {what.split(":")[0] for what in tally.crashes} == {
+        "message of more than one line",
+        "message of 3000 characters",
+    }
 
 
 @pytest.mark.parametrize("version", ["", "x", "²", "9" * 5000])

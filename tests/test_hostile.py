@@ -534,3 +534,14 @@ def test_labels_that_are_no_names_are_refused(tmp_path, text, reason):
     with pytest.raises(DataError, match=reason) as caught:
         read_labels_file(path)
     assert len(str(caught.value)) < 600
+
+
+def test_names_that_are_no_utf8_are_refused_in_one_line(tmp_path):
+    """protobuf gives such a string as bytes."""
+    write_graph(tmp_path / "m.onnx")
+    data = (tmp_path / "m.onnx").read_bytes()
+    operation = onnx.load_from_string(data).graph.node[0].op_type.encode()
+    (tmp_path / "m.onnx").write_bytes(data.replace(operation, b"\xff" * len(operation)))
+    with pytest.raises((ArtifactError, InferenceError)) as caught:
+        load_model(tmp_path / "m.onnx")
+    assert "\n" not in str(caught.value)

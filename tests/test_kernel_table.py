@@ -69,6 +69,21 @@ def test_inspect_shows_parts_and_kernels(engine, flags):
     assert ("Half[3136,40]" in shown.output) is bool(flags)
 
 
+def test_inspect_shows_what_a_file_says_and_does_not_obey_it(engine):
+    facts = json.loads(sidecar_path(engine).read_text())
+    row = facts["kernel_table"][0]
+    row["kind"] = "\x1b[2Jgemm[red]"
+    row["nodes"][0] += "\x1b]0;x\x07"
+    sidecar_path(engine).write_text(json.dumps(facts))
+    for flags in ([], ["--kernels"]):
+        shown = CliRunner().invoke(
+            app, ["inspect", str(engine), *flags], env={"COLUMNS": "300"}, color=True
+        )
+        assert shown.exit_code == 0, shown.output
+        assert " [2Jgemm[red]" in shown.stdout
+        assert not set("\x1b\x07") & set(shown.stdout)
+
+
 def test_inspect_takes_the_engine_that_its_file_describes_and_nothing_else(engine, tmp_path):
     def refused(path, match):
         answer = CliRunner().invoke(app, ["inspect", str(path)])

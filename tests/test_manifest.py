@@ -48,13 +48,31 @@ def test_a_flipped_byte_and_a_missing_file_are_found(build):
         "report.json": "unchanged",
     }
     result = run(build)
-    assert isinstance(result.exception, ArtifactError)
+    assert result.exit_code == 3
     assert result.stdout.splitlines() == [
         "changed    model.int8.onnx",
         "missing    predictions.csv",
         "1 of 3 files unchanged",
     ]
-    assert "model.int8.onnx: changed since the build and 1 more" in str(result.exception)
+    said = f"error: {model}: changed since the build and 1 more; build again\n"
+    assert result.stderr == said
+    assert len(json.loads(run(build, "--json").stdout)["files"]) == 3
+    listed = run(build, "--verbose")  # it lists files; a difference is no fault to be traced
+    assert listed.stdout.splitlines()[2] == "unchanged  report.json"
+    assert (listed.exit_code, listed.stderr) == (3, said)
+
+
+def test_a_name_in_a_manifest_can_not_forge_a_line(build):
+    forged = "a\x1b[2J\nunchanged  model"
+    manifest = json.loads((build / "manifest.json").read_text())
+    manifest["files"] = {forged: manifest["files"]["report.json"]}
+    (build / "manifest.json").write_text(json.dumps(manifest))
+    for arguments in ((build,), (build, "--same-as", build)):
+        result = run(*arguments)
+        assert r"missing    a\x1b[2J\x0aunchanged  model" in result.stdout
+        assert len(result.stdout.splitlines()) == 2
+        assert r"a\x1b[2J\x0aunchanged  model: missing since the build" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_equal_files_give_an_equal_manifest(build):

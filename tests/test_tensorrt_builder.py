@@ -248,6 +248,7 @@ def test_what_can_be_told_beforehand_costs_no_build(tmp_path, child, graph, conf
     [
         ("m.onnx", None, "no such ONNX file"),
         ("m.onnx", b"plan", "not ONNX"),
+        ("leaf.engine.onnx", b"plan", "not ONNX"),  # a graph may be called so
         ("m.engine", b"plan", r"is of an engine; pass the \.onnx graph"),
         ("m.engine.json", b"{}", "is of an engine"),
     ],

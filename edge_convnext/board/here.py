@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.board.bench import BoardSettings, bench_bundle
 from edge_convnext.board.builders import find_builders
 from edge_convnext.board.merge import merge_boards
-from edge_convnext.bundle.write import write_bundle
+from edge_convnext.bundle.write import bundle_build
 from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def measure_here(
         EdgeConvNextError: Nothing could be measured; the build itself stays as it is.
     """
     folder = Path(report.folder)
-    bundle = folder / f"{folder.resolve().name}.ecb"
-    write_bundle(folder, bundle, track=track)
+    bundle = bundle_build(folder, track)
     out = folder / "boards" / "here"
     settings = BoardSettings(require=require)
     bench_bundle(bundle, out, settings, track, say, builders=builders)

@@ -34,7 +34,7 @@ from edge_convnext.bundle.manifest import (
     Member,
 )
 from edge_convnext.data import Sample, iter_batches, normalise
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import atomic_path, sha256_bytes, sha256_file
 from edge_convnext.progress import Track, untracked
 from edge_convnext.report import Report
@@ -172,7 +172,7 @@ def open_bundle(path: Path) -> Bundle:
                 0
             ]
             raise ArtifactError(
-                f"{path}: {odd!r} is not as the manifest says; copy or bundle it again"
+                f"{path}: {shorten(repr(odd))} is not as the manifest says; copy or bundle it again"
             )
     return Bundle(path, manifest, sha256_bytes(text))
 
@@ -198,11 +198,11 @@ def _check_directory(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
         special = stat.S_IFMT(mode) not in (0, stat.S_IFREG) or bool(mode & 0o111)
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1 or special:
             raise ArtifactError(
-                f"{path}: {info.filename!r} is not stored as a plain file; `edge-convnext bundle` "
+                f"{path}: {_name(info)} is not stored as a plain file; `edge-convnext bundle` "
                 "writes no such member"
             )
         if info.file_size > _MAX_MEMBER or info.file_size != info.compress_size:
-            raise ArtifactError(f"{path}: {info.filename!r} states a size it can't have")
+            raise ArtifactError(f"{path}: {_name(info)} states a size it can't have")
     # Stored members that share bytes would let a small file unpack to a large one.
     if sum(info.file_size for info in infos) > path.stat().st_size:
         raise ArtifactError(f"{path}: states more bytes than it has; copy or bundle it again")
@@ -220,14 +220,14 @@ def _parse(text: bytes, path: Path) -> Manifest:
     schema = fields.get("schema") if isinstance(fields, dict) else None
     if schema != SCHEMA:
         raise ArtifactError(
-            f"{path}: schema is {schema!r}, this version reads '{SCHEMA}'; use the version of "
-            "edge-convnext that wrote it, or bundle again"
+            f"{path}: schema is {shorten(repr(schema))}, this version reads '{SCHEMA}'; use the "
+            "version of edge-convnext that wrote it, or bundle again"
         )
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        where = shorten(".".join(str(part) for part in first["loc"])) or "manifest"
         raise ArtifactError(f"{path}: bad manifest ({where}: {first['msg']})") from error
 
 
@@ -243,10 +243,15 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
                 yield block
     except (*_NO_ZIP, OSError) as error:  # the last of a place before the file's beginning
         raise ArtifactError(
-            f"{path}: {info.filename!r} is damaged ({error}); copy or bundle it again"
+            f"{path}: {_name(info)} is damaged ({shorten(str(error))}); copy or bundle it again"
         ) from error
     if left != 0:
-        raise ArtifactError(f"{path}: {info.filename!r} has another size than it states")
+        raise ArtifactError(f"{path}: {_name(info)} has another size than it states")
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Of a member; a zip's may be 65,535 characters of anything."""
+    return shorten(repr(info.filename))
 
 
 def _extract(archive: zipfile.ZipFile, member: Member, target: Path, path: Path) -> None:

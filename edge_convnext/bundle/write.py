@@ -46,7 +46,7 @@ from edge_convnext.report import Report
 if TYPE_CHECKING:
     from edge_convnext.data import Sample
 
-__all__ = ["write_bundle"]
+__all__ = ["bundle_build", "write_bundle"]
 
 _BLOCK = 1 << 20
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
@@ -140,6 +140,18 @@ def write_bundle(
         content = manifest.model_dump(mode="json", by_alias=True)
         writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
     return manifest
+
+
+def bundle_build(folder: Path, track: Track = untracked) -> Path:
+    """Bundle a finished build into its own folder, under its name; of images, as they are.
+
+    Raises:
+        ArtifactError: See `write_bundle`.
+        DataError: See `write_bundle`.
+    """
+    bundle = folder / f"{folder.resolve().name}{SUFFIX}"
+    write_bundle(folder, bundle, track=track)
+    return bundle
 
 
 def _check_output(output: Path) -> None:

@@ -113,10 +113,8 @@ def main() -> None:
         reason = error.strerror or str(error) or type(error).__name__
         hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
         _fail(f"{where}{reason}{hint}", error, verbose)
-    except Exception:  # a bug keeps its traceback, but Python's own 1 would mean a failed gate
-        import traceback
-
-        traceback.print_exc()
+    except Exception as error:  # a bug keeps its traceback; Python's own 1 would mean a failed gate
+        _print_traceback(error)
         sys.exit(EXIT_ERROR)
 
 
@@ -129,8 +127,14 @@ def _print_anything() -> None:
 
 def _fail(message: str, error: BaseException, verbose: bool) -> None:
     if verbose:
-        import traceback
-
-        traceback.print_exception(error)
+        _print_traceback(error)
     sys.stderr.write(f"error: {printable(message)}\n")
     sys.exit(EXIT_ERROR)
+
+
+def _print_traceback(error: BaseException) -> None:
+    """Line by line: what a library says of a file may quote it as it is."""
+    import traceback
+
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        sys.stderr.write(f"{printable(line)}\n")

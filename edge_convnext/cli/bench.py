@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_BUNDLE = ".ecb"
 _BOARD = "Bundle"
 _ROUNDS = 20
 
@@ -110,13 +109,15 @@ def bench(
     TensorRT, every graph is raced and evaluated, and a report says what ships here. With --host
     all of that happens on other machines, and their reports come back.
     """
-    if any(model.suffix == _BUNDLE for model in models):
+    from edge_convnext.bundle.manifest import SUFFIX
+
+    if any(model.suffix == SUFFIX for model in models):
         from edge_convnext.board import BoardSettings
         from edge_convnext.errors import RecipeError
 
         if len(models) != 1 or profile or hint != "f32":
             raise RecipeError(
-                "a bundle is measured alone: pass one .ecb, without --profile and --hint"
+                f"a bundle is measured alone: pass one {SUFFIX}, without --profile and --hint"
             )
         if host:
             chosen: list[tuple[str, object]] = [

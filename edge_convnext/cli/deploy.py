@@ -38,17 +38,18 @@ def deploy(
     """Write what runs a build without this package: Python, C++ or Triton."""
     from edge_convnext.deploy.facts import read_deployable
     from edge_convnext.deploy.write import choose_for, write_deployment
+    from edge_convnext.printable import printable
 
     choice = choose_for(format, build, model)
+    chosen = read_deployable(choice.path, build)
     files = write_deployment(
-        build, format, out, choice.path, max_batch=max_batch, queue_delay_us=queue_delay_us
+        build, format, out, chosen, max_batch=max_batch, queue_delay_us=queue_delay_us
     )
-    label = read_deployable(choice.path, build).label
     if json:
         names = [path.as_posix() for path in files]
-        chosen = {"model": str(choice.path), "is": label, "why": choice.why}
-        print_json({"folder": str(out), **chosen, "files": names})
+        what = {"model": str(choice.path), "is": chosen.label, "why": choice.why}
+        print_json({"folder": str(out), **what, "files": names})
         return
-    typer.echo(f"{choice.path} ({label}): {choice.why}")
+    typer.echo(printable(f"{choice.path} ({chosen.label}): {choice.why}"))
     for path in files:
         typer.echo(out / path)

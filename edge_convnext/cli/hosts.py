@@ -131,13 +131,12 @@ def measure_build(
         The build's report with the boards that were measured, and the errors of the others.
     """
     from edge_convnext.board.merge import merge_boards
-    from edge_convnext.bundle.write import write_bundle
+    from edge_convnext.bundle.write import bundle_build
     from edge_convnext.remote import bench_on_hosts
 
     folder = Path(report.folder)
-    bundle = folder / f"{folder.resolve().name}.ecb"
     with progress(silent) as track:
-        write_bundle(folder, bundle, track=track)
+        bundle = bundle_build(folder, track)
 
     def tell(text: str) -> None:
         note(text, silent)

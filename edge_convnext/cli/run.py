@@ -19,6 +19,7 @@ from edge_convnext.cli.console import (
     print_json,
     progress,
 )
+from edge_convnext.printable import printable
 
 __all__ = ["evaluate", "predict"]
 
@@ -46,7 +47,8 @@ def predict(
         )
         return
     for one in predictions:
-        typer.echo(f"{one.path}\t{one.label}\t{100 * one.probability:.1f} %")
+        name, label = printable(str(one.path)), printable(one.label)
+        typer.echo(f"{name}\t{label}\t{100 * one.probability:.1f} %")
 
 
 def evaluate(
@@ -83,4 +85,4 @@ def evaluate(
     )
     for name, one in result.accuracy.per_class.items():
         shown = "-" if one.top1_pct is None else f"{one.top1_pct:.2f} %"
-        typer.echo(f"  {name}: {shown} of {one.n}")
+        typer.echo(f"  {printable(name)}: {shown} of {one.n}")

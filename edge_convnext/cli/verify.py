@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, print_json
+from edge_convnext.cli.console import JsonFlag, note, print_json
+from edge_convnext.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ def verify(
     A changed or missing file is an error (exit code 3). With --same-as, a file that differs though
     it need not gives 1: timings and engines can't be the same twice.
     """
-    from edge_convnext.errors import ArtifactError
     from edge_convnext.manifest import compare_builds, verify_build
 
     checks = verify_build(folder)
@@ -56,9 +56,10 @@ def verify(
     broken = [check for check in checks if check.state != "unchanged"]
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise ArtifactError(
-            f"{folder / broken[0].path}: {broken[0].state} since the build{more}; build again"
-        )
+        # Not raised: what was looked for is no fault of the program, and --verbose lists files.
+        first = f"{folder / broken[0].path}: {broken[0].state}"
+        note(f"error: {printable(first)} since the build{more}; build again")
+        raise typer.Exit(3)
     if any(one.state in ("different", "missing") for one in comparisons):
         raise typer.Exit(1)
 
@@ -73,7 +74,7 @@ def _print(lines: Sequence[tuple[str, str, str | None]], usual: str, verbose: bo
     """What differs, or with `verbose` all, and how many files are as they should be."""
     for state, path, reason in lines:
         if verbose or state != usual:
-            typer.echo(f"{state:<10} {path}{f': {reason}' if reason else ''}")
+            typer.echo(printable(f"{state:<10} {path}{f': {reason}' if reason else ''}"))
     count = sum(state == usual for state, _, _ in lines)
     of = "" if count == len(lines) else f" of {len(lines)}"
     typer.echo(f"{count}{of} files {usual}")

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from edge_convnext.convnext.architecture import Architecture, name_architecture
 from edge_convnext.convnext.model import ConvNeXt
-from edge_convnext.errors import LoadError
+from edge_convnext.errors import LoadError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -176,7 +176,7 @@ def _detect(names: Iterable[str], source: str) -> tuple[DialectName, str]:
     if not found:
         raise LoadError(
             f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers or "
-            f"this project (its first tensor is '{first}')"
+            f"this project (its first tensor is '{shorten(str(first))}')"
         )
     if len(found) > 1:
         prefixes = " and ".join(f"'{prefix}'" for _, prefix in found)
@@ -254,7 +254,7 @@ def _check_names(expected: Collection[str], theirs: Mapping[str, str], source: s
     unexpected = [name for ours, name in theirs.items() if ours not in expected]
     if unexpected:
         raise LoadError(
-            f"{source}: '{unexpected[0]}'{_and_more(unexpected)} belongs to no ConvNeXt; "
+            f"{source}: '{shorten(unexpected[0])}'{_and_more(unexpected)} belongs to no ConvNeXt; "
             "load it in its own code and save the ConvNeXt's state dict alone"
         )
 

@@ -58,7 +58,7 @@ class Deployable:
     max_batch: int | None  # of an engine's profile; None where the graph decides
     version_compatible: bool
     onnx_sha256: str | None  # of the graph an engine was built from
-    precision: str
+    precision: str | None  # None: an older file does not tell
     batch: int | None  # the one size it runs; None where it is free
     compute_capabilities: tuple[str, ...]  # of an engine
 
@@ -71,7 +71,7 @@ class Deployable:
         capabilities = ", ".join(self.compute_capabilities)
         return ", ".join(
             [
-                self.precision,
+                *([self.precision] if self.precision else []),
                 _LABELS[self.kind],
                 *([f"compute capability {capabilities}"] if capabilities else []),
                 *([f"batch {self.batch}"] if self.batch else []),
@@ -109,7 +109,7 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
     for kind in kinds:
         if not found[kind]:
             continue
-        best = min(found[kind], key=lambda path: (f".{wanted}." not in path.name, _order(path)))
+        best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
         return Choice(best, _why(best, ship, wanted, len(found[kind])))
     raise ArtifactError(
         f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
@@ -117,9 +117,14 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
     )
 
 
+def _is_of(path: Path, precision: str) -> bool:
+    """Whether the name says so: `model.int8.onnx`, or `int8.b1.engine` in `gpu/`."""
+    return f".{precision}." in f".{path.name}"
+
+
 def _order(path: Path) -> tuple[int, str]:
     """By batch size, where the name tells one."""
-    match = re.search(r"\.b(\d+)\.", path.name)
+    match = re.search(r"\.b(\d+)\.", f".{path.name}")
     return (int(match[1]) if match else 0, str(path))
 
 
@@ -127,7 +132,7 @@ def _why(path: Path, ship: str, wanted: str, found: int) -> str:
     others = f" among {found}" if found > 1 else ""
     if ship == "undecided":
         return f"the verdict is undecided: a guess{others}; --model takes another"
-    if f".{wanted}." not in path.name:
+    if not _is_of(path, wanted):
         return (
             f"the verdict ships {wanted.upper()}, which this format has no file of here; --model "
             "takes another"
@@ -152,21 +157,23 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
         carried = {entry.key: entry.value for entry in proto.metadata_props}
     else:
         fields = _read_sidecar(path)
+        _check_types(fields, path)
         require_whole_engine(path)
         carried = {METADATA_KEY: json.dumps(fields.get("model"))}
     info = ModelInfo.from_metadata(carried, path)
     require_of_build(path, fields.get("onnx_sha256"), folder)
     metadata = json.loads(carried[METADATA_KEY])
     profile = fields.get("profile")
+    precision = (fields or metadata).get("precision")
     return Deployable(
         path=path,
         kind=kind,
         info=info,
         metadata=metadata,
-        max_batch=int(profile["max"][0]) if profile else None,
-        version_compatible=bool(fields.get("flags", {}).get("version_compatible")),
+        max_batch=profile["max"][0] if profile else None,
+        version_compatible=bool((fields.get("flags") or {}).get("version_compatible")),
         onnx_sha256=fields.get("onnx_sha256"),
-        precision=str((fields or metadata).get("precision")),
+        precision=precision if isinstance(precision, str) else None,
         batch=fixed_batch(path) if kind == "onnx" else fields.get("batch"),
         compute_capabilities=tuple(map(str, fields.get("compute_capabilities") or ())),
     )
@@ -212,6 +219,31 @@ def _read_sidecar(engine: Path) -> dict[str, Any]:
         return fields
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: can't be read ({error}); keep it with its engine") from error
+
+
+def _check_types(fields: dict[str, Any], engine: Path) -> None:
+    """Sidecars come from anyone; what an older one does not tell is left out.
+
+    Raises:
+        ArtifactError: A value has another type than an engine's.
+    """
+    kinds = {
+        "profile": dict, "flags": dict, "onnx_sha256": str, "precision": str, "batch": int,
+        "compute_capabilities": list, "model": dict,
+    }  # fmt: skip
+    wrong = [
+        key for key, kind in kinds.items() if fields.get(key) is not None
+        and type(fields[key]) is not kind
+    ]  # fmt: skip
+    if not wrong and (profile := fields.get("profile")):
+        sizes = profile.get("max")
+        if not (isinstance(sizes, list) and sizes and type(sizes[0]) is int):
+            wrong = ["profile"]
+    if wrong:
+        raise ArtifactError(
+            f"{sidecar_path(engine)}: damaged ('{wrong[0]}' is not what a build writes there); "
+            "build the engine again"
+        )
 
 
 def _find_graph(folder: Path, model: Deployable) -> Path:

@@ -43,7 +43,7 @@ def write_deployment(
     folder: Path,
     kind: DeployFormat,
     output: Path,
-    model: Path | None = None,
+    model: Path | Deployable | None = None,
     *,
     max_batch: int = 8,
     queue_delay_us: int = 100,
@@ -54,7 +54,7 @@ def write_deployment(
         folder: What `edge-convnext build` wrote.
         kind: A Python script or a C++ program with TensorRT alone, or a Triton model repository.
         output: A folder that is not there yet, or empty.
-        model: The engine or ONNX file; None takes what the verdict ships.
+        model: The engine or ONNX file, read or not; None takes what the verdict ships.
         max_batch: Of a Triton model with a free batch.
         queue_delay_us: How long Triton waits for a batch to fill, in microseconds.
 
@@ -65,10 +65,14 @@ def write_deployment(
         ArtifactError: No such model in the build, one that is damaged, of another build or that
             this format can't use, or an output that has files or can't be written.
     """
-    path = model or choose_for(kind, folder).path
-    facts = read_deployable(path, folder)
+    if isinstance(model, Deployable):
+        facts = model
+    else:
+        facts = read_deployable(model or choose_for(kind, folder).path, folder)
     if kind != "triton" and facts.kind not in _KINDS[kind]:
-        raise ArtifactError(f"{path}: not an engine, and {kind} runs engines; pass --model ENGINE")
+        raise ArtifactError(
+            f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"
+        )
     _require_new(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

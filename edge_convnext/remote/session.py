@@ -27,7 +27,7 @@ from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.remote import scripts
 from edge_convnext.remote.live import following
-from edge_convnext.remote.ssh import ConnectionLostError, Host, quote, shorten
+from edge_convnext.remote.ssh import ConnectionLostError, Host, last_line, quote
 from edge_convnext.report import FileReport, Report
 from edge_convnext.summary import plain
 
@@ -82,7 +82,7 @@ class Session:
             gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
             board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            said = shorten(answer.errors)
+            said = last_line(answer.errors)
             raise RemoteError(
                 f"{self.host.name}: no edge-convnext answers there ({said or 'no output'}); on the "
                 f"board: {install}, or name it with --remote-command"
@@ -284,7 +284,7 @@ class Session:
 
     def _require(self, code: int, errors: str, what: str) -> None:
         if code != 0:
-            said = shorten(errors) or f"exit code {code}"
+            said = last_line(errors) or f"exit code {code}"
             raise RemoteError(f"{self.host.name}: {what} failed there: {said}")
 
     def _patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:

@@ -135,7 +135,7 @@ class Host:
         if code in (_LOST, -9):
             raise self._explain(errors)
         if code != 0:
-            raise RemoteError(f"{self.name}: {shorten(errors) or f'exit code {code}'}")
+            raise RemoteError(f"{self.name}: {last_line(errors) or f'exit code {code}'}")
 
     @contextlib.contextmanager
     def _client(self, script: str, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
@@ -170,7 +170,7 @@ class Host:
         return [_CLIENT, "-T", *options, "--", self.name, f"exec sh -c {quote(script)}"]
 
     def _explain(self, errors: str) -> RemoteError:
-        said = shorten(errors)
+        said = last_line(errors)
         if "IDENTIFICATION HAS CHANGED" in errors:
             return RemoteError(
                 f"{self.name}: its host key is not the known one; if the board was installed "
@@ -198,7 +198,7 @@ def end_clients() -> None:
         process.kill()
 
 
-def shorten(text: str) -> str:
+def last_line(text: str) -> str:
     """The last line with something on it, for a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return plain(lines[-1])[:_SHOWN_CHARS] if lines else ""

@@ -85,7 +85,7 @@ def build_engine(
     chosen = config or TensorRtConfig()
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
-    if ENGINE_SUFFIX in onnx.suffixes:
+    if onnx.name.endswith((ENGINE_SUFFIX, f"{ENGINE_SUFFIX}.json")):
         raise ArtifactError(f"{onnx}: is of an engine; pass the .onnx graph it was built from")
     graph = read_graph(onnx)
     api = open_api("tensorrt")
