@@ -187,7 +187,7 @@ def test_devices_come_from_the_table():
 @pytest.mark.parametrize(
     ("device", "capability", "message"),
     [
-        ("orin-nano", None, "did you mean 'orin-nano-8gb'"),
+        ("orin-nano", None, "did you mean 'orin-nano-4gb' or 'orin-nano-8gb'"),
         ("thor-t5000", None, "INT8 peak is not known"),
         (None, "9.9", "no device of compute capability 9.9"),
         ("l4", "8.9", "leave out --compute-capability"),
