@@ -110,10 +110,10 @@ def check_unchanged(
         ArtifactError: A file is missing, or not the one that they say.
     """
     recorded = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
-    for said in (outputs, recorded):
-        for name, sha256 in said.items():
-            if name not in rewritten and (state := _check(folder / name, sha256)) != "unchanged":
-                raise ArtifactError(f"{folder / name}: {state} since the build; build again")
+    # What both say alike is hashed once.
+    for name, sha256 in dict.fromkeys((*outputs.items(), *recorded.items())):
+        if name not in rewritten and (state := _check(folder / name, sha256)) != "unchanged":
+            raise ArtifactError(f"{folder / name}: {state} since the build; build again")
     kept = {**outputs, **recorded}
     return {name: sha256 for name, sha256 in kept.items() if name not in rewritten}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from edge_convnext.artifacts import Precision
 from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
-from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.files import copy_atomic, why_unwritable, write_text_atomic
 from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
 from edge_convnext.locks import hold_lock
 from edge_convnext.manifest import MANIFEST, check_unchanged, write_manifest
@@ -70,18 +69,8 @@ def check_writable(folder: Path) -> None:
             f"{old[0]}: would be overwritten, and there is no model beside it that a build "
             "wrote; choose another --out"
         )
-    parent = folder
-    while not parent.exists():
-        parent = parent.parent
-    # A trial file tells more than access(2), which knows nothing of read-only or full disks.
-    try:
-        with tempfile.TemporaryFile(dir=parent) as trial:  # no name: a kill leaves nothing
-            trial.write(b"x")
-            trial.flush()
-    except OSError as error:
-        raise ArtifactError(
-            f"{folder}: can't be written ({error.strerror}); choose another --out"
-        ) from error
+    if reason := why_unwritable(folder):
+        raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
 def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:

@@ -31,7 +31,7 @@ def assert_gate(
         report: `report.json`, or the folder of the build.
         limits: What it has to keep; a top-1 drop of at most 1 pp when None.
         baseline: File that `edge-convnext gate --save-baseline` wrote.
-        strict: Whether what can't be told yet fails too; None: where the variable `CI` is set,
+        strict: Whether what can't be told yet fails too; None: where the variable `CI` is true,
             as of the command.
 
     Returns:

@@ -563,13 +563,19 @@ def compile_program(folder, includes, *flags):
     assert result.returncode == 0, result.stderr
 
 
-@needs_compiler
-def test_the_cpp_program_classifies_with_stand_ins(build, tmp_path, photograph):
-    write_deployment(build, "cpp", tmp_path / "out")
-    headers = tmp_path / "headers"
+def write_headers(folder):
+    """Stand-ins for TensorRT's and CUDA's."""
+    headers = folder / "headers"
     headers.mkdir()
     (headers / "NvInfer.h").write_text(NV_INFER_H)
     (headers / "cuda_runtime_api.h").write_text(CUDA_RUNTIME_API_H)
+    return headers
+
+
+@needs_compiler
+def test_the_cpp_program_classifies_with_stand_ins(build, tmp_path, photograph):
+    write_deployment(build, "cpp", tmp_path / "out")
+    headers = write_headers(tmp_path)
     program = tmp_path / "classify"
     compile_program(tmp_path / "out", [headers], "-o", str(program))
 
@@ -608,10 +614,7 @@ def test_the_cpp_program_classifies_with_stand_ins(build, tmp_path, photograph):
 @needs_compiler
 def test_the_cpp_program_rounds_to_halves_as_numpy_does(build, tmp_path):
     write_deployment(build, "cpp", tmp_path / "out")
-    headers = tmp_path / "headers"
-    headers.mkdir()
-    (headers / "NvInfer.h").write_text(NV_INFER_H)
-    (headers / "cuda_runtime_api.h").write_text(CUDA_RUNTIME_API_H)
+    headers = write_headers(tmp_path)
     program = tmp_path / "out/round.cpp"
     program.write_text(
         "#define main classify\n"

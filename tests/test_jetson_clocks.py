@@ -88,28 +88,35 @@ def test_a_signal_that_someone_sees_to_is_left_to_them(tmp_path, handler):
         signal.signal(signal.SIGHUP, outer)
 
 
-def test_a_real_process_restores_before_it_dies(tmp_path):
+def start_holder(folder, inside, before=""):
+    """A process that holds the clocks while `inside` runs, and writes down what it called."""
     code = f"""
-        import time
+        import hashlib, time
         from pathlib import Path
+        from edge_convnext.cli import stopping
         from edge_convnext.jetson.clocks import locked_clocks
         from edge_convnext.jetson.tools import ToolAnswer
 
         def run(command):
-            with Path({str(tmp_path / "calls")!r}).open("a") as file:
+            with Path({str(folder / "calls")!r}).open("a") as file:
                 print(*command[1:2] or ["lock"], file=file)
             if "--store" in command:
                 Path(command[2]).touch()
             return ToolAnswer(0, "")
 
-        with locked_clocks(run, store=Path({str(tmp_path / "clocks.conf")!r}), is_root=True):
+        {before}
+        with locked_clocks(run, store=Path({str(folder / "clocks.conf")!r}), is_root=True):
             print("locked", flush=True)
-            time.sleep(60)
+            {inside}
     """
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    )
-    with child:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_real_process_restores_before_it_dies(tmp_path):
+    with start_holder(tmp_path, "time.sleep(60)") as child:
         assert child.stdout.readline() == "locked\n"
         child.terminate()
         assert child.wait(timeout=30) == 143
@@ -117,30 +124,8 @@ def test_a_real_process_restores_before_it_dies(tmp_path):
 
 
 def test_a_command_stuck_in_native_code_restores_before_it_leaves(tmp_path):
-    code = f"""
-        import hashlib
-        from pathlib import Path
-        from edge_convnext.cli import stopping
-        from edge_convnext.jetson.clocks import locked_clocks
-        from edge_convnext.jetson.tools import ToolAnswer
-
-        def run(command):
-            with Path({str(tmp_path / "calls")!r}).open("a") as file:
-                print(*command[1:2] or ["lock"], file=file)
-            if "--store" in command:
-                Path(command[2]).touch()
-            return ToolAnswer(0, "")
-
-        stopping.install()
-        with locked_clocks(run, store=Path({str(tmp_path / "clocks.conf")!r}), is_root=True):
-            print("locked", flush=True)
-            hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)  # minutes without Python in between
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with child:
+    minutes = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)'  # without Python in between
+    with start_holder(tmp_path, minutes, before="stopping.install()") as child:
         assert child.stdout.readline() == "locked\n"
         time.sleep(0.5)  # until it is in there
         child.terminate()

@@ -64,14 +64,9 @@ def to_junit(result: GateResult, strict: bool) -> str:
     """
     failed = [one for one in result.criteria if not _passes(one, strict)]
     skipped = [one for one in result.criteria if one.decision == "inconclusive"]
-    counts = {
-        "tests": str(len(result.criteria)),
-        "failures": str(len(failed)),
-        "errors": "0",
-        "skipped": "0" if strict else str(len(skipped)),
-    }
-    root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
+    root, suite = _suite(
+        tests=len(result.criteria), failures=len(failed), skipped=0 if strict else len(skipped)
+    )
     for one in result.criteria:
         model = printable(result.model)
         names = {"classname": f"{model}.{result.precision}", "name": one.name}
@@ -162,9 +157,7 @@ def _md(text: str) -> str:
 
 def refusal_junit(reason: str) -> str:
     """JUnit XML of a report that could not be gated at all: one case, in error."""
-    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
-    root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
+    root, suite = _suite(tests=1, errors=1)
     case = ElementTree.SubElement(suite, "testcase", {"classname": _SUITE, "name": "report"})
     ElementTree.SubElement(case, "error", {"message": printable(reason), "type": "refused"})
     return _xml(root)
@@ -178,6 +171,16 @@ def refusal_markdown(reason: str) -> str:
 def refusal_annotation(reason: str) -> str:
     """The same, as GitHub's workflow command."""
     return f"::error title={_SUITE}::{_message(reason)}\n"
+
+
+def _suite(
+    tests: int, failures: int = 0, errors: int = 0, skipped: int = 0
+) -> tuple[ElementTree.Element, ElementTree.Element]:
+    """The document and its one suite, without cases yet."""
+    numbers = {"tests": tests, "failures": failures, "errors": errors, "skipped": skipped}
+    counts = {"name": _SUITE, **{name: str(count) for name, count in numbers.items()}}
+    root = ElementTree.Element("testsuites", counts)
+    return root, ElementTree.SubElement(root, "testsuite", counts)
 
 
 def _xml(root: ElementTree.Element) -> str:
