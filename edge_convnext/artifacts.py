@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.errors import ArtifactError
+from edge_convnext.origins import Fact
 
 __all__ = [
     "METADATA_KEY",
@@ -199,6 +200,8 @@ class Weights:
     architecture: Architecture
     info: ModelInfo
     folded: bool = False
+    facts: tuple[Fact, ...] = ()  # what the file, and the files beside it, say of themselves
+    notes: tuple[str, ...] = ()  # sentences on what was chosen, left out or looks wrong
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.samples import Reading, list_source, read_source
 from edge_convnext.errors import DataError
+from edge_convnext.origins import Fact
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DataConfig
 
@@ -25,6 +26,10 @@ class Splits:
     note: str  # how they were split, for the report
     skipped: tuple[str, ...] = ()  # images left out as bad, with the reason
     by_seed: bool = False  # split here, not by the source
+    facts: tuple[Fact, ...] = ()  # who says what the classes, their order and the sides are
+    notes: tuple[str, ...] = ()  # sentences on what was left out, counted or looks wrong
+    # Other orders that the same class names may have, where nothing states the one in use.
+    other_orders: tuple[tuple[str, ...], ...] = ()
 
 
 def load_splits(
