@@ -36,7 +36,7 @@ GROUPS = (
     Group(
         "evaluation",
         ("evaluate.py", "measure.py"),
-        ("test_evaluate*.py", "test_measure*.py", "test_settle_float.py", "test_budget.py"),
+        ("test_evaluate*.py", "test_measure*.py", "test_settle_float.py"),
     ),
     Group("benchmark", ("benchmark.py",), ("test_benchmark.py", "test_benchmark_[!s]*.py")),
     Group("splits", ("data/splits.py",), ("test_data_splits*.py", "test_data_sources*.py")),
