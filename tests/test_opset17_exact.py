@@ -254,7 +254,7 @@ def test_float16_is_refused(tmp_path):
     assert refusal(tmp_path, proto) == told
 
 
-@pytest.mark.parametrize(("kind", "domain"), [("Mish", ""), ("Relu", "com.microsoft"), ("No", "")])
+@pytest.mark.parametrize(("kind", "domain"), [("Mish", ""), ("Relu", "com.microsoft"), ("No", ""), ("Relu", "ai.onnx")])
 def test_an_operation_without_a_known_form_is_refused(tmp_path, kind, domain):
     proto = reduction("ReduceSum")
     proto.graph.node.append(helper.make_node(kind, ["y"], ["z"], name="it", domain=domain))
@@ -265,14 +265,6 @@ def test_an_operation_without_a_known_form_is_refused(tmp_path, kind, domain):
         "package"
     )
     assert refusal(tmp_path, proto) == told
-
-
-@pytest.mark.parametrize("domain", ["", "ai.onnx"])
-def test_both_names_of_onnx_own_operations_are_known(tmp_path, domain):
-    build = Builder()
-    proto = build.model({"images": [2]}, build.node("Relu", ["images"], "y"), 1)
-    proto.graph.node[0].domain = proto.opset_import[0].domain = domain
-    assert [node.op_type for node in convert(tmp_path, proto).graph.node] == ["Relu"]
 
 
 @pytest.mark.parametrize("kind", ["Constant", "Identity", "Reshape", "Shape"])

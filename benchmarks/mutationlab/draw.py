@@ -63,8 +63,8 @@ def find_mutants(path: Path) -> list[Mutant]:
     """Every mutant of a file that is drawn from.
 
     Left out, beside what mutmut leaves out (annotations, decorated functions, `len`): names that
-    a module exports, types that are values, the wording of messages, and another case of a
-    codec's name, which is the same codec.
+    a module exports, types that are values, the wording of messages, another case of a codec's
+    name, which is the same codec, and `strict` of a zip, which is an assertion.
     """
     wrapper = MetadataWrapper(cst.parse_module((ROOT / path).read_text(encoding="utf-8")))
     visitor = MutationVisitor(mutation_operators, IgnoredCode(set(), set(), set()))
@@ -116,6 +116,10 @@ def _function(node: cst.CSTNode, above: Sequence[cst.CSTNode], positions: Positi
 
 
 def _is_left_out(node: cst.CSTNode, above: Sequence[cst.CSTNode], after: str) -> bool:
+    if _called(node) == "zip" and "strict=True" not in after:
+        return True
+    if isinstance(above[0], cst.Arg) and getattr(above[0].keyword, "value", "") == "strict":
+        return True
     if isinstance(node, cst.SimpleString):
         message = any(isinstance(one, cst.Raise) or _called(one) in _LOGS for one in above)
         codec = node.raw_value in _CODECS and not after.strip("\"'").startswith("XX")
