@@ -15,7 +15,10 @@ RANDOM = np.random.default_rng(0)
 def seen_of(rows, low=None, high=None):
     rows = np.asarray(rows, F32)
     ends = (rows.min(axis=0), rows.max(axis=0))
-    low, high = (end if one is None else np.asarray(one, F32) for one, end in ((low, ends[0]), (high, ends[1])))
+    low, high = (
+        end if one is None else np.asarray(one, F32)
+        for one, end in ((low, ends[0]), (high, ends[1]))
+    )
     return Activations(low, high, rows)
 
 
@@ -52,7 +55,9 @@ def test_of_an_unsigned_grid_the_lower_end_counts_once_or_four_times():
     np.testing.assert_allclose(module._share_out(WEIGHT, low, high, 0.5, 1.0), even, rtol=1e-5)
 
 
-def layer_error(rows, low, high, factors, kind, rooms=(1.0, 1.25, 1.5, 2.0), weight=WEIGHT, repeats=1):
+def layer_error(
+    rows, low, high, factors, kind, rooms=(1.0, 1.25, 1.5, 2.0), weight=WEIGHT, repeats=1
+):
     """Of the layer, quantized with the best of several rooms around the range seen."""
     factors = factors.astype(F32)
     ends = np.stack([low / factors, high / factors])
@@ -76,7 +81,10 @@ def layer_error(rows, low, high, factors, kind, rooms=(1.0, 1.25, 1.5, 2.0), wei
 @pytest.mark.parametrize("reach", [0.4, 0.55, 0.7, 1.0])
 def test_the_error_is_that_of_the_best_room_around_the_range_seen(kind, reach):
     """Rows go beyond the range by as much as the room allows, or less."""
-    low, high = np.array([-1.0, -2.0, -0.5], F32) * F32(reach), np.array([1, 0.5, 2], F32) * F32(reach)
+    low, high = (
+        np.array([-1.0, -2.0, -0.5], F32) * F32(reach),
+        np.array([1, 0.5, 2], F32) * F32(reach),
+    )
     rows = RANDOM.uniform(-1, 1, (200, 3)).astype(F32) * F32(2)
     seen, factors = seen_of(rows, low, high), np.array([0.5, 2.0, 1.25], F32)
     expected = layer_error(rows, low, high, factors, kind)
@@ -112,7 +120,7 @@ def test_the_best_strength_wins_and_no_equalization_is_one_of_them():
     found = choose_factors(WEIGHT, 1, seen, "auto", "int8", turn=True)
     np.testing.assert_allclose(found, best, rtol=1e-5)
     assert np.argmin(errors) > 0
-    assert module._ALPHAS == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+    assert pytest.approx((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)) == module._ALPHAS
 
 
 def test_where_dividing_changes_nothing_there_are_no_factors():

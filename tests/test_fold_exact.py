@@ -26,7 +26,9 @@ def expected_state(architecture, state):
         wide[f"stem.conv.{part}"] -= wide[f"stem.conv.{part}"].mean(axis=0)
     pairs = [(f"stages.{i}.downsample.norm", f"stages.{i}.downsample.conv") for i in (1, 2, 3)]
     blocks = [f"stages.{i}.blocks.{j}" for i, n in enumerate(architecture.depths) for j in range(n)]
-    pairs += [(f"{block}.norm", f"{block}.pwconv1") for block in blocks] + [("head.norm", "head.fc")]
+    pairs += [(f"{block}.norm", f"{block}.pwconv1") for block in blocks] + [
+        ("head.norm", "head.fc")
+    ]
     for norm, layer in pairs:
         scale, shift = wide.pop(f"{norm}.weight"), wide.pop(f"{norm}.bias")
         weight = wide[f"{layer}.weight"]

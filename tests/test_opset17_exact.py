@@ -254,7 +254,9 @@ def test_float16_is_refused(tmp_path):
     assert refusal(tmp_path, proto) == told
 
 
-@pytest.mark.parametrize(("kind", "domain"), [("Mish", ""), ("Relu", "com.microsoft"), ("No", ""), ("Relu", "ai.onnx")])
+@pytest.mark.parametrize(
+    ("kind", "domain"), [("Mish", ""), ("Relu", "com.microsoft"), ("No", ""), ("Relu", "ai.onnx")]
+)
 def test_an_operation_without_a_known_form_is_refused(tmp_path, kind, domain):
     proto = reduction("ReduceSum")
     proto.graph.node.append(helper.make_node(kind, ["y"], ["z"], name="it", domain=domain))

@@ -40,7 +40,9 @@ def network(*, computed=False, kind="Mul"):
     second = build.node("Conv", [back, weight], PW2)
     pooled = build.node("GlobalAveragePool", [second], "pooled")
     flat = build.node("Flatten", [pooled], "flattened")
-    proto = build.model({"images": ["n", C, 3, 3]}, build.node("Gemm", [flat, "w3"], HEAD, transB=1), 2)
+    proto = build.model(
+        {"images": ["n", C, 3, 3]}, build.node("Gemm", [flat, "w3"], HEAD, transB=1), 2
+    )
     proto.metadata_props.add(key=METADATA_KEY, value=json.dumps({"precision": "fp32", "a": 1}))
     return proto
 
@@ -105,7 +107,9 @@ def test_a_weight_has_a_scale_per_output_of_a_product_and_one_of_a_convolution(t
         integers, scale = quantize_weight({"w1": W1, "w2": W2, "w3": W3}[name], largest)
         np.testing.assert_array_equal(stored[f"{name}.int8"], integers)
         assert stored[f"{name}.int8"].dtype == np.int8
-        np.testing.assert_array_equal(stored[f"{name}.scale"], scale.reshape(-1) if scale.ndim else scale)
+        np.testing.assert_array_equal(
+            stored[f"{name}.scale"], scale.reshape(-1) if scale.ndim else scale
+        )
         assert stored[f"{name}.scale"].dtype == np.float32
         zero_point = stored[f"{name}.zero_point"]
         assert (zero_point.dtype, zero_point.shape) == (np.int8, stored[f"{name}.scale"].shape)
@@ -166,9 +170,11 @@ def test_a_computed_weight_gets_the_largest_value_seen(tmp_path):
     largest = np.abs(W2 * FACTOR).max()
     assert float(stored["scaled/scale"]) == pytest.approx(largest / 127, rel=1e-6)
     assert ("Conv", ["back", "scaled/Dequantize"], PW2) in shape_of(proto)
-    assert ("QuantizeLinear", ["scaled", "scaled/scale", "scaled/zero_point"], "scaled/Quantize") in (
-        shape_of(proto)
-    )
+    assert (
+        "QuantizeLinear",
+        ["scaled", "scaled/scale", "scaled/zero_point"],
+        "scaled/Quantize",
+    ) in (shape_of(proto))
     # What reads the activation is weighed by the weight before it is scaled.
     expected = choose_grid(
         activations(hidden()), np.square(W2[:, :, 0, 0]).sum(axis=0), "int8", clip=True

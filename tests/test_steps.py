@@ -36,7 +36,9 @@ from edge_convnext.sensitivity import Sensitivity
 from edge_convnext.step import Images, Step
 from edge_convnext.steps import Steps
 
-INFO = ModelInfo("convnextv2_atto", 2, 3, ("a", "b"), Preprocess(image_size=64), "x", "0" * 64, None)
+INFO = ModelInfo(
+    "convnextv2_atto", 2, 3, ("a", "b"), Preprocess(image_size=64), "x", "0" * 64, None
+)
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 8, 8, 8), 2)
 WEIGHTS = Weights(Path("w.safetensors"), TINY, INFO)
 RECIPE = make_recipe(
@@ -86,7 +88,9 @@ class Lab:
         self.monkeypatch = monkeypatch
         monkeypatch.setattr(steps, "stage_key", self.key)
         monkeypatch.setattr(steps, "parity_result", self.parity)
-        monkeypatch.setattr(steps, "onnx_logits", lambda path, batches: ("onnx", path.name, batches))
+        monkeypatch.setattr(
+            steps, "onnx_logits", lambda path, batches: ("onnx", path.name, batches)
+        )
         monkeypatch.setattr(
             steps, "torch_logits", lambda weights, form, batches: ("torch", weights, form, batches)
         )
@@ -277,9 +281,7 @@ def test_equalize(lab):
     assert step.value == replace(before.value, path=step.value.path)
     ((_, arguments, _),) = lab.calls
     assert arguments[:4] == (before.value, ["calibration"], RECIPE.equalize, "uint8")
-    assert lab.parities == [
-        (("onnx", "nhwc.onnx", ["samples"]), ("onnx", name, ["samples"]), 1e-3)
-    ]
+    assert lab.parities == [(("onnx", "nhwc.onnx", ["samples"]), ("onnx", name, ["samples"]), 1e-3)]
 
 
 def test_quantize(lab, monkeypatch):
@@ -294,7 +296,9 @@ def test_quantize(lab, monkeypatch):
     lab.replace(
         quantize, "quantize", lambda output: OnnxModel(output, "int8", "nhwc", quantized_ops=8)
     )
-    config = RECIPE.quantize.model_dump(mode="json") | {"activations_range_estimator": "mean_quantile"}
+    config = RECIPE.quantize.model_dump(mode="json") | {
+        "activations_range_estimator": "mean_quantile"
+    }
     for name in ("placement", "activation_type", "subset_size"):
         del config[name]
     name = "nhwc.inner.uint8.mean_quantile.int8.onnx"
@@ -457,9 +461,7 @@ def test_keep_float(lab, monkeypatch, tmp_path):
     )  # fmt: skip
     assert step.value == replace(QUANTIZED.value, path=step.value.path, quantized_ops=6)
     assert step.reason == "earlier reason"
-    assert calls == [
-        (("proto", "before/a.int8.onnx"), ("proto", "before/a.onnx"), ["z", "b"])
-    ]
+    assert calls == [(("proto", "before/a.int8.onnx"), ("proto", "before/a.onnx"), ["z", "b"])]
     assert lab.parities == [(("onnx", "a.onnx", ["samples"]), ("onnx", name, ["samples"]), None)]
 
 

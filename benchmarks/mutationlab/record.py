@@ -15,7 +15,7 @@ from benchmarks.mutationlab.draw import Mutant
 from benchmarks.mutationlab.forks import Outcome
 from benchmarks.mutationlab.groups import ROOT, Group
 
-__all__ = ["Record", "Tally", "digest_of", "read_equivalents", "tally", "table"]
+__all__ = ["Record", "Tally", "digest_of", "read_equivalents", "table", "tally"]
 
 _KILLED = ("killed", "timeout")
 
