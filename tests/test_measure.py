@@ -163,7 +163,7 @@ def test_logits_that_are_not_finite_are_told_with_the_option(tmp_path, monkeypat
         return SimpleNamespace(infer=lambda images: np.full((len(images), 2), np.nan, np.float32))
 
     monkeypatch.setattr(measure, "_load", load)
-    with pytest.raises(InferenceError, match="2 of 2 images got .* logits in torch"):
+    with pytest.raises(InferenceError, match=r"2 of 2 images got .* logits in torch"):
         evaluate_options([FLOAT], WEIGHTS, grey_images(tmp_path, 2), Fake(), "m")
 
 

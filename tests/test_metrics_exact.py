@@ -57,6 +57,6 @@ def test_the_largest_error_is_of_every_block_and_of_either_sign():
 
 @pytest.mark.parametrize(("left", "right"), [((0, 2), (0, 2)), ((1, 2), (2, 2)), ((1, 2), (1, 3))])
 def test_what_can_not_be_compared_is_told_with_its_shapes(left, right):
-    with pytest.raises(ValueError, match="^can't compare logits .* with ") as caught:
+    with pytest.raises(ValueError, match=r"^can't compare logits .* with ") as caught:
         compare_logits(np.zeros(left, np.float32), np.zeros(right, np.float32))
     assert str(caught.value) == f"can't compare logits {left} with {right}"
