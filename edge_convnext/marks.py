@@ -75,7 +75,7 @@ def _is_mine(status: os.stat_result) -> bool:
 def _read(path: Path) -> str:
     """The text of a small regular file; neither a link nor a pipe is opened."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with open(os.open(path, flags), "rb") as file:
+    with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or not _is_mine(status):
             return ""

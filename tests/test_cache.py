@@ -4,7 +4,6 @@ import shutil
 import threading
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 
