@@ -30,7 +30,13 @@ def make_marked(folder: Path) -> None:
         OSError: It is there already, or can't be made.
     """
     folder.mkdir(mode=0o700)
-    mark(folder)
+    try:
+        mark(folder)
+    except OSError:  # the disk is full: without a mark it would stay for ever
+        with contextlib.suppress(OSError):
+            (folder / MARK).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
 
 
 def mark(folder: Path) -> None:

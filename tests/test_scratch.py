@@ -109,6 +109,17 @@ def test_a_killed_removal_leaves_the_mark_to_the_last(tmp_path, monkeypatch):
     assert (folder / "z").exists()
 
 
+def test_a_full_disk_leaves_no_folder_without_a_mark(tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_marked(tmp_path / "ours")
+    assert list(tmp_path.iterdir()) == []
+
+
 def nowhere(*_):
     raise FileNotFoundError
 
