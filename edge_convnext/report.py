@@ -21,6 +21,7 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -170,13 +171,15 @@ class EnvironmentReport(_Part):
     cpu_flags: tuple[str, ...]
     """Those that decide the speed of float and INT8 kernels."""
     cores: PositiveInt
-    """That this process may use."""
+    """That this process may keep busy."""
+    cpu_quota: PositiveFloat | None = None
+    """CPUs' worth of time that its control groups grant; null: no quota."""
     memory_bytes: NonNegativeInt | None
     gpus: tuple[str, ...]
     jetson: str | None
     """Board and Jetson Linux release."""
     fingerprint: str
-    """Hash of CPU, flags, cores, memory and GPUs; names no user and no host."""
+    """Hash of CPU, flags, cores, quota, memory and GPUs; names no user and no host."""
 
 
 class DataReport(_Part):
@@ -386,6 +389,8 @@ class BenchmarkReport(_Part):
     """Artifact name of the unfolded FP32 export in ONNX Runtime."""
     other_load_pct: Percent | None = None
     """CPU time that other programs took during the timings; they skew ratios too."""
+    throttled_periods: NonNegativeInt | None = None
+    """How often a quota stopped the timings or what runs beside them; null: there is no quota."""
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
