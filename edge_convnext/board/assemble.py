@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
-from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
 from edge_convnext.contention import QUIET_PCT
@@ -301,25 +300,20 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
     if wanted and rival and choice.unmatched is None:
-        batch = choice.batch
-        ratio = speedup(measured.timings, wanted.name, rival.name, batch)
-        slow, fast = (measured.timings.row(one.name, batch) for one in (rival, wanted))
-        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
+        ratio = speedup(measured.timings, wanted.name, rival.name, choice.batch)
+        fields["speedup_vs_best_float"] = ratio.median
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
+    judged = measured.timings.judged
     return BenchmarkReport(
         rows=rows,
+        judge_loads=judged.loads if judged else None,
+        judge_rounds=judged.total if judged else None,
         other_load_pct=measured.timings.other_load_pct,
         chosen=wanted.name if wanted else None,
         best_float=rival.name if rival else None,
         **fields,
     )
-
-
-def _median_ms(row: TimedRow, other: TimedRow) -> float:
-    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
-    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
-    return row.latency_ms_p50 if own is None or rival is None else float(own)
 
 
 def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Path]:

@@ -13,11 +13,13 @@ import numpy as np
 
 from edge_convnext.board.assemble import Measured, Seen, find_old, publish_board
 from edge_convnext.board.builders import find_builders
+from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
 from edge_convnext.board.measure import (
     compare,
     evaluate_entries,
+    judge_entries,
     measure_energy,
     race,
     try_entries,
@@ -173,6 +175,10 @@ def _measure(
         evaluate_seconds = time.perf_counter() - started
     started = time.perf_counter()
     timings = race(entries, images, config, recipe.seed, track)
+    budget = recipe.evaluate.max_drop_pp
+    choice = choose(entries, recipe.precision, timings, comparisons, budget)
+    finalists = [*([choice.wanted] if choice.wanted else []), *choice.rivals]
+    timings = judge_entries(timings, finalists, images, config, recipe.seed, track)
     race_seconds = time.perf_counter() - started
     meter = readings.meter()
     energy: tuple[EnergyReport, ...] = ()
