@@ -22,7 +22,7 @@ from edge_convnext import __version__
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.jetson.now import BoardNow, read_now
-from edge_convnext.runtimes.interface import usable_cores
+from edge_convnext.quotas import read_cpu_quota, usable_cores
 from edge_convnext.targets.board import Board, find_board
 from edge_convnext.targets.delivery import CLASSIC_TENSORRT
 from edge_convnext.targets.gpu import GpuTarget, match_gpu
@@ -142,6 +142,7 @@ class Examination:
     abilities: tuple[Ability, ...]
     cache_folder: str
     board_now: BoardNow | None = None  # its clocks, temperature and power
+    cpu_quota: float | None = None  # CPUs' worth of time; None: as much as there is
 
 
 def examine(root: Path = Path("/")) -> Examination:
@@ -161,7 +162,7 @@ def examine(root: Path = Path("/")) -> Examination:
         platform=platform.platform(),
         cpu_model=cpu_model,
         cpu_flags=cpu_flags,
-        cores=usable_cores(),
+        cores=usable_cores(root),
         memory_bytes=_memory_bytes(),
         gpus=gpus,
         gpu_targets=tuple(match_gpu(gpu.name, gpu.compute_capability) for gpu in slots),
@@ -171,6 +172,7 @@ def examine(root: Path = Path("/")) -> Examination:
         abilities=_find_abilities(packages),
         cache_folder=str(default_cache_folder(os.environ)),
         board_now=read_now(board, root) if board else None,
+        cpu_quota=read_cpu_quota(root),
     )
 
 
@@ -183,6 +185,7 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
         "cpu_model": seen.cpu_model,
         "cpu_flags": list(seen.cpu_flags),
         "cores": seen.cores,
+        "cpu_quota": seen.cpu_quota,
         "memory_bytes": seen.memory_bytes,
         "gpus": [gpu.name for gpu in seen.gpus],
         "jetson": seen.jetson,
@@ -203,6 +206,8 @@ def _fingerprint(seen: Examination) -> str:
     gpus = [gpu.name for gpu in seen.gpus]
     machine = platform.machine()
     facts = [machine, seen.cpu_model, seen.cpu_flags, seen.cores, memory_gib, gpus, seen.jetson]
+    if seen.cpu_quota is not None:  # else the fingerprints of before
+        facts.append(f"quota of {seen.cpu_quota:g} CPUs")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

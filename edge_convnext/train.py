@@ -96,6 +96,7 @@ def train(
         import torch
 
         from edge_convnext.training.loop import StateFile, Trainer
+        from edge_convnext.training.state import check_replaceable
     except ImportError as error:
         raise MissingDependencyError(
             f"training needs torch ({error.name} is missing): pip install 'edge-convnext[build]'"
@@ -106,6 +107,8 @@ def train(
     start = _read_init(init, architecture) if init is not None else None
     _require_usable(preprocess, output)
     state_path = state_path or output.with_name(f"{output.name}.state")
+    if not resume:
+        check_replaceable(state_path)
     place = _find_device(device)
     try:
         trainer = Trainer(
