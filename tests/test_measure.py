@@ -18,8 +18,8 @@ from edge_convnext.measure import (
     Evaluation,
     Option,
     as_candidate,
-    choose_option,
     evaluate_options,
+    judge_options,
     race_options,
 )
 from edge_convnext.recipe import make_recipe
@@ -208,52 +208,6 @@ def test_a_race_is_of_the_options_under_their_names(monkeypatch):
     assert (one.precision_hint, one.settings) == ("f32", (("A", "1"), ("B", "2")))
 
 
-class Timings:
-    """Latencies by name."""
-
-    def __init__(self, **latencies):
-        self.latencies = latencies
-
-    def row(self, name, batch):
-        assert batch == 8
-        return SimpleNamespace(latency_ms_p50=self.latencies[name.partition(".")[0]])
-
-
-def drops(**by_file):
-    comparisons = {
-        name: SimpleNamespace(top1_drop_pp=drop)
-        for one in THREE
-        for name, drop in [(one.name, by_file.get(one.name.partition(".")[0]))]
-        if drop is not None
-    }
-    return SimpleNamespace(comparisons=comparisons)
-
-
-THREE = [option("a.int8", "int8"), option("b.int8", "int8"), option("c.int8", "int8")]
-MIXED = [FLOAT, *THREE]
-TIMES = Timings(a=3.0, b=1.0, c=2.0, conv=0.5)
-
-
-@pytest.mark.parametrize(
-    ("evaluation", "budget", "chosen"),
-    [
-        (None, 1.0, 1),
-        (drops(a=0.0, b=1.0, c=0.0), 1.0, 1),  # exactly the budget keeps it
-        (drops(a=0.0, b=1.1, c=0.5), 1.0, 2),
-        (drops(a=0.0, c=5.0), 1.0, 1),  # not evaluated: it counts
-        (drops(a=5.0, b=6.0, c=7.0), 1.0, 1),  # none keeps it: the fastest
-    ],
-)
-def test_the_fastest_that_keeps_the_budget_is_chosen(evaluation, budget, chosen):
-    assert choose_option(MIXED, "int8", TIMES, evaluation, budget, 8) is THREE[chosen]
-
-
-def test_without_timings_the_first_that_keeps_the_budget_is_chosen():
-    assert choose_option(MIXED, "int8", None, drops(a=9.0), 1.0, 8) is THREE[1]
-    assert choose_option([FLOAT], "int8", None, None, 1.0, 8) is None
-    assert choose_option([FLOAT], "int8", TIMES, None, 1.0, 8) is None
-
-
 def evaluation(cached, seconds):
     return Evaluation("reference", "options", "comparisons", cached, seconds)
 
@@ -263,3 +217,29 @@ def evaluation(cached, seconds):
 def test_two_evaluations_join_their_times(later, earlier):
     joined = evaluation(later, 2.0).joined(evaluation(earlier, 3.5))
     assert joined == evaluation(later and earlier, 5.5)
+
+
+def test_an_evaluation_of_some_images_is_of_those_alone(tmp_path, asked):
+    found = evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 6), Fake(), "m")
+    assert found.of(None) is found
+    rows = np.array([4, 1])
+    part = found.of(rows)
+    for whole, some in (
+        (found.reference, part.reference), (found.options[INT8.name], part.options[INT8.name]),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(some.logits, whole.logits[rows])
+        np.testing.assert_array_equal(some.labels, [0, 1])
+        assert some.sha256s == ("hash 4", "hash 1")
+    assert part.options.keys() == part.comparisons.keys() == {FLOAT.name, INT8.name}
+    assert part.comparisons[INT8.name].n_images == 2
+    assert part.comparisons[INT8.name].top1_drop_pp == found.comparisons[INT8.name].top1_drop_pp
+    assert (part.cached, part.seconds) == (found.cached, found.seconds)
+
+
+def test_options_are_judged_once_each(monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, "judge", lambda *arguments: calls.append(arguments))
+    recipe = RECIPE.model_copy(update={"seed": 7})
+    judge_options("timings", [INT8, FLOAT, INT8], "images", recipe, "track")
+    candidates = [as_candidate(INT8), as_candidate(FLOAT)]
+    assert calls == [("timings", candidates, "images", recipe.benchmark, 7, "track")]

@@ -35,10 +35,15 @@ GROUPS = (
     Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
     Group(
         "evaluation",
-        ("evaluate.py", "measure.py"),
-        ("test_evaluate*.py", "test_measure*.py", "test_settle_float.py"),
+        ("evaluate.py", "measure.py", "evaluating.py", "search_images.py"),
+        ("test_evaluat*.py", "test_measure*.py", "test_search_images*.py"),
     ),
-    Group("benchmark", ("benchmark.py",), ("test_benchmark.py", "test_benchmark_[!s]*.py")),
+    Group(
+        "benchmark",
+        ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
+        ("test_benchmark.py", "test_benchmark_[!s]*.py", "test_speed*.py", "test_choices*.py")
+        + ("test_timings*.py", "test_turns*.py", "test_settle_float.py"),
+    ),
     Group("splits", ("data/splits.py",), ("test_data_splits*.py", "test_data_sources*.py")),
     Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
