@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a pool of threads does not survive a fork
 
 from benchmarks.mutationlab.cover import Cover, Watch
-from benchmarks.mutationlab.draw import Mutant, draw, find_mutants
+from benchmarks.mutationlab.draw import Mutant, draw, find_mutants, named_mutants
 from benchmarks.mutationlab.forks import Job, Outcome, in_forks, load_changed, run_hot, run_tests
 from benchmarks.mutationlab.groups import GROUPS, ROOT, Group
 from benchmarks.mutationlab.record import (
@@ -78,6 +78,7 @@ def _record(group: Group, options: argparse.Namespace) -> Record:
 def _run_group(group: Group, options: argparse.Namespace) -> None:
     mutants = [one for path in group.modules() for one in find_mutants(path)]
     drawn = draw(mutants, options.per_group, options.seed)
+    drawn += [one for path in group.modules() for one in named_mutants(path)]
     state = digest_of([*group.modules(), *group.tests()])
     record = _record(group, options)
     todo = record.open(drawn, len(mutants), state, keep_killed=options.keep_killed)
