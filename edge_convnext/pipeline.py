@@ -37,6 +37,7 @@ from edge_convnext.measure import (
 )
 from edge_convnext.prepare import Prepared, prepare
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.step import Images
 
@@ -74,6 +75,7 @@ def build(
     out: Path | None = None,
     *,
     require: Precision | None = None,
+    require_likely: Precision | None = None,
     cache: Cache | None = None,
     track: Track = untracked,
 ) -> Report:
@@ -82,7 +84,8 @@ def build(
     Args:
         recipe: What to build (`recipe.load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
-        require: The precision that the verdict must be for `report.verdict.passed`.
+        require: The precision that the verdict must be, shown, for `report.verdict.passed`.
+        require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
         track: Told of work that takes long.
 
@@ -93,12 +96,14 @@ def build(
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
     from edge_convnext.publish import check_writable, publish
+    from edge_convnext.verdict import Requirement
 
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
     check_writable(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
-        return publish(run_chain(recipe, store, track), folder, require)
+        requirement = Requirement.of(require, require_likely)
+        return publish(run_chain(recipe, store, track), folder, requirement)
 
 
 def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
@@ -142,7 +147,8 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     if runtimes:
         racing = {option.name: option for option in (*options, *([raw] if raw else []))}
         started = time.perf_counter()
-        timings = race_options(list(racing.values()), _stack(samples), recipe, steps.track)
+        race = partial(race_options, list(racing.values()), _stack(samples), recipe, steps.track)
+        timings = race_in_quiet(race, recipe.benchmark.wait_quiet_min, steps.track)
         timing_seconds = time.perf_counter() - started
 
     batch = verdict_batch(recipe)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
+    from edge_convnext.verdict import Requirement
 
 __all__ = [
     "REPORT",
@@ -73,7 +74,7 @@ def check_writable(folder: Path) -> None:
         raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
-def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
+def publish(outcome: Outcome, folder: Path, require: Requirement | None) -> Report:
     """Copy the artefacts, then write the report that names them.
 
     An older build's files go first, `report.json` comes last but for `manifest.json`, which has
@@ -89,7 +90,7 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
         return _write_all(outcome, folder, require)
 
 
-def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
+def _write_all(outcome: Outcome, folder: Path, require: Requirement | None) -> Report:
     from edge_convnext.assemble import assemble_report
 
     drop_half_written(folder)

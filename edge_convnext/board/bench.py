@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ from edge_convnext.bundle import open_bundle
 from edge_convnext.doctor import environment
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes import available_runtimes
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge_convnext.artifacts import Precision, RuntimeName
+    from edge_convnext.artifacts import RuntimeName
     from edge_convnext.bundle import Unpacked
     from edge_convnext.bundle.read import UnpackedEvaluation
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["BoardSettings", "bench_bundle"]
 
@@ -59,7 +62,7 @@ class BoardSettings:
     rounds: int | None = None
     lock_clocks: bool = False
     energy_seconds: float = 5.0  # of each candidate, where the board has a power meter
-    require: Precision | None = None
+    require: Requirement | None = None
 
 
 def bench_bundle(
@@ -169,7 +172,8 @@ def _measure(
         comparisons = compare(evaluation.reference, predictions)
         evaluate_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    timings = race(entries, images, config, recipe.seed, track)
+    once = partial(race, entries, images, config, recipe.seed, track)
+    timings = race_in_quiet(once, config.wait_quiet_min, track)
     race_seconds = time.perf_counter() - started
     meter = readings.meter()
     energy: tuple[EnergyReport, ...] = ()
