@@ -23,7 +23,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
-from edge_convnext.benchmark import BenchmarkResult, Candidate
+from edge_convnext.benchmark import BenchmarkResult, Candidate, speedup
 from edge_convnext.board import BoardSettings, bench, bench_bundle, here
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
@@ -705,9 +705,14 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
         candidate = Candidate(name, Path(name), precision, "mixed", None, "onnxruntime")
         return Entry(candidate, GPU[0], name, on_gpu)
 
-    def timed(**latency_ms):
+    def timed(gpu_ms=(), **latency_ms):
         rows = tuple(
-            SimpleNamespace(artifact=name, batch=1, latency_ms_p50=value)
+            SimpleNamespace(
+                artifact=name,
+                batch=1,
+                round_latency_ms_p50=(value,) * 7,
+                round_gpu_ms_p50=(gpu_ms[name],) * 7 if name in gpu_ms else (),
+            )
             for name, value in latency_ms.items()
         )
         return BenchmarkResult(rows, ())
@@ -726,6 +731,13 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
     assert choice.wanted is choice.best_float
     assert choice.wanted.name == "cpu32"
+    # FP32 has the shorter calls, FP16 the shorter launches, which the speed-up is told in.
+    gpu.append(entry("gpu32", "fp32", True))
+    launches = {"gpu16": 0.3, "gpu32": 0.4, "gpu8": 0.35}
+    copied = timed(launches, gpu16=0.50, gpu32=0.45, gpu8=0.44, cpu32=9.0, cpu8=6.0)
+    choice = choose([*cpu, *gpu], "int8", copied, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert speedup(copied, "gpu8", choice.best_float.name, 1).median == pytest.approx(0.3 / 0.35)
 
 
 def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, root, tmp_path):
