@@ -14,7 +14,8 @@ from edge_convnext.data.calibration import (
     write_calibration_csv,
 )
 from edge_convnext.data.digits import ensure_digits
-from edge_convnext.data.images import IMAGE_SUFFIXES, ImageSet, Sample
+from edge_convnext.data.formats import IMAGE_SUFFIXES
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.labels import read_labels_file
 from edge_convnext.data.preprocess import (
     check_preprocess,

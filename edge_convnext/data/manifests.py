@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_convnext.data.sources import Entry, Listing, Side, choose_sides, is_plain_text
+from edge_convnext.data.sources import Entry, Listing, is_plain_text
+from edge_convnext.data.split_names import Side, choose_sides
 from edge_convnext.errors import DataError, shorten
 
 __all__ = ["list_csv"]

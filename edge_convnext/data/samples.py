@@ -10,7 +10,8 @@ from edge_convnext.data.folders import list_folder
 from edge_convnext.data.images import Sample, hash_files
 from edge_convnext.data.labels import class_order, label_index
 from edge_convnext.data.manifests import list_csv
-from edge_convnext.data.sources import Entry, Listing, Side
+from edge_convnext.data.sources import Entry, Listing
+from edge_convnext.data.split_names import Side
 from edge_convnext.errors import DataError
 from edge_convnext.progress import Track, untracked
 
