@@ -17,6 +17,8 @@ from edge_convnext.progress import Track, untracked
 
 __all__ = ["Reading", "list_source", "read_source"]
 
+_TABLES = (".csv", ".tsv", ".txt")  # what separates their columns is found out
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -43,7 +45,7 @@ def list_source(source: Path, labelled: bool = True, data_root: Path | None = No
         return list_folder(source, labelled)
     if not source.exists():
         raise DataError(f"{source}: no such folder or CSV")
-    if source.suffix.lower() != ".csv":
+    if source.suffix.lower() not in _TABLES:
         raise DataError(
             f"{source}: neither a folder nor a .csv file; unpack an archive first, "
             "and pass a class-per-folder directory or a CSV path,label"
