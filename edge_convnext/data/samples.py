@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_convnext.data.folders import list_folder
 from edge_convnext.data.images import Sample, hash_files
-from edge_convnext.data.labels import class_order, label_index
+from edge_convnext.data.labels import ClassOrder, label_index, settle_classes
 from edge_convnext.data.manifests import list_csv
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side
@@ -25,9 +25,14 @@ class Reading:
     """A source whose files have been hashed."""
 
     sides: dict[Side | None, tuple[Sample, ...]]  # None: the source does not split them
-    classes: tuple[str, ...]
-    split_by: str | None
+    listing: Listing
+    order: ClassOrder
     skipped: tuple[str, ...]  # files that can't be read, with the reason
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in logit order."""
+        return self.order.names
 
 
 def list_source(source: Path, labelled: bool = True, data_root: Path | None = None) -> Listing:
@@ -76,8 +81,8 @@ def read_source(
         DataError: An unknown class, an unreadable file, content that is not what a manifest
             recorded.
     """
-    order = class_order(listing, classes, labels_file)
-    known = {name: index for index, name in enumerate(order)}
+    order = settle_classes(listing, classes, labels_file)
+    known = {name: index for index, name in enumerate(order.names)}
     digests = hash_files([entry.path for entry in listing.entries], track=track)
     sides: dict[Side | None, list[Sample]] = {}
     skipped: list[str] = []
@@ -94,8 +99,8 @@ def read_source(
         sides.setdefault(entry.side, []).append(sample)
     return Reading(
         {side: tuple(samples) for side, samples in sides.items()},
+        replace(listing, entries=()),  # what they said is in the samples
         order,
-        listing.split_by,
         tuple(skipped),
     )
 

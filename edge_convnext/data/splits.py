@@ -145,7 +145,7 @@ def _take_split(source: Path, reading: Reading) -> Splits:
     return Splits(
         ImageSet(train, reading.classes) if train else None,
         ImageSet(val, reading.classes),
-        reading.split_by or "",
+        reading.listing.split_by or "",
         reading.skipped,
     )
 
