@@ -39,14 +39,12 @@ def tell_apart(names: Sequence[str]) -> tuple[str, ...]:
     """
     plain = [composed(name) for name in names]
     counts = Counter(plain)
-    told = [
-        f"{name}#{index}" if counts[name] > 1 else name for index, name in enumerate(plain)
-    ]
+    told = [f"{name}#{index}" if counts[name] > 1 else name for index, name in enumerate(plain)]
     return tuple(told) if len(set(told)) == len(told) else tell_apart(told)
 
 
 def natural_key(name: str) -> list[tuple[bool, int, str]]:
-    """timm's order of class folders: numbers by value, letters without their case.
+    """The order of class folders in timm: numbers by value, letters without their case.
 
     Source:
         timm.utils.misc.natural_key, as `ReaderImageFolder` and `find_images_and_targets` sort.

@@ -145,7 +145,7 @@ class _Finder:
         there = [i for i in named if self.rows and any(map(self.is_file, self.values(i)[:3]))]
         if not named:
             there = [i for i in sorted(self.free) if any(map(self.is_file, self.values(i)[:3]))]
-        if not (there or named) or len(there) > 1 and not named:
+        if not (there or named) or (len(there) > 1 and not named):
             raise DataError(
                 f"{self.source}: no column 'path'{self._columns()}; the first line must read "
                 f"{_FORM if self.labelled else _FORM_UNLABELLED}"
@@ -161,17 +161,20 @@ class _Finder:
             rank = rank_name("split", self.header[place]) or 0
             values = {text for text in self.values(place) if text}
             if rank >= _CERTAIN_SPLITS and not any(map(split_kind, values)):
-                if values and all(re.fullmatch(r"-?\d+(\.0)?", text) for text in values):
-                    if "fold" in self.header[place].lower():
-                        raise DataError(
-                            f"{self.source}: the column '{self._name(place)}' numbers folds and "
-                            "does not say which of them evaluates; give a column 'split' with "
-                            "train and val, or take the column out to split here by seed"
-                        )
+                self._refuse_folds(place, values)
                 continue
             self.free.discard(place)
             return place
         return None
+
+    def _refuse_folds(self, place: int, values: set[str]) -> None:
+        numbers = values and all(re.fullmatch(r"-?\d+(\.0)?", text) for text in values)
+        if numbers and "fold" in self.header[place].lower():
+            raise DataError(
+                f"{self.source}: the column '{self._name(place)}' numbers folds and does not say "
+                "which of them evaluates; give a column 'split' with train and val, or take the "
+                "column out to split here by seed"
+            )
 
     def _find_flags(self) -> tuple[tuple[int, Role], ...]:
         found: list[tuple[int, Role]] = []
@@ -247,7 +250,7 @@ def _guess_columns(
     labels = [i for i in rest if i not in splits]
     if labelled and not labels and len(numbers) == 1:  # 0, 1, 2, … may be labels of a few rows
         labels, numbers = numbers, []
-    if len(paths) != 1 or len(splits) > 1 or len(labels) != 1 and labelled:
+    if len(paths) != 1 or len(splits) > 1 or (len(labels) != 1 and labelled):
         raise DataError(
             f"{source}: no column 'path', and no header at all; write one of {_FORM} above the "
             f"{width} columns"

@@ -92,8 +92,8 @@ class FileFinder:
     def _by_stem(self, name: str, where: str) -> Path | None:
         parts = PurePosixPath(composed(name)).parts
         found = self._stems.get(parts[-1], []) if parts else []
-        found = [path for path in found if _common_end(os.path.dirname(path), parts[:-1])
-                 == len(parts) - 1]  # fmt: skip
+        above = parts[:-1]
+        found = [one for one in found if _common_end(str(Path(one).parent), above) == len(above)]
         if len(found) > 1:
             raise DataError(
                 f"{where}: {shorten(name)} may be {found[0]} or {found[1]}; write the path with "
@@ -105,15 +105,16 @@ class FileFinder:
     def _names(self) -> dict[str, list[str]]:
         """Every file below the roots by its name; built only where a path leads nowhere."""
         found: dict[str, list[str]] = defaultdict(list)
+        walked: set[str] = set()
         count = 0
-        for root in dict.fromkeys(map(os.path.abspath, self.roots)):
-            for folder, folders, names in os.walk(root):
-                folders[:] = sorted(one for one in folders if not one.startswith("."))
-                for name in names:
+        for root in self.roots:
+            for folder, folders, names in os.walk(root.absolute()):
+                fresh = folder not in walked  # one root may lie in the other
+                walked.add(folder)
+                folders[:] = sorted(one for one in folders if fresh and not one.startswith("."))
+                for name in names if fresh else ():
                     if not name.startswith(".") and is_plain_text(name):
-                        path = os.path.join(folder, name)
-                        if path not in found[composed(name)]:
-                            found[composed(name)].append(path)
+                        found[composed(name)].append(f"{folder}{os.sep}{name}")
                 count += len(names)
                 if count > _MOST_FILES:
                     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
 
 from edge_convnext.data.sources import Entry
@@ -81,7 +81,7 @@ def _refuse_lists(names: set[str], where: dict[str | None, str]) -> None:
         )
 
 
-def _find_several(names: set[str]) -> Iterable[str]:
+def _find_several(names: set[str]) -> Iterator[str]:
     """Labels that are lists: in brackets, or of parts which are labels elsewhere too."""
     ordered = sorted(names)
     yield from (name for name in ordered if re.fullmatch(r"\[.*\]|\{.*\}", name.strip()))

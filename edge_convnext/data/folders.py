@@ -195,7 +195,7 @@ def _shorten_left_out(left: LeftOut) -> str:
 
 def _tell_way(way: list[Folder]) -> list[str]:
     notes = []
-    for above, here in zip(way, way[1:], strict=False):
+    for above in way[:-1]:
         notes += [_tell_helper(one) for one in parts(above)[1]]
     if len(way) > 1:
         notes.append(f"Read from {'/'.join(one.name for one in way[1:])}/, the only folder there.")

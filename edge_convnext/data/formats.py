@@ -15,7 +15,11 @@ from PIL import Image, features
 __all__ = [
     "IMAGE_SUFFIXES",
     "convertible",
-    "describe_suffixes", "is_image_file", "is_image_name", "readable"]
+    "describe_suffixes",
+    "is_image_file",
+    "is_image_name",
+    "readable",
+]
 
 # Pillow's names of the suffixes of the formats that `preprocess.open_image` decodes.
 _SUFFIXES = {
@@ -32,19 +36,21 @@ _SUFFIXES = {
 IMAGE_SUFFIXES = tuple(suffix for group in _SUFFIXES.values() for suffix in group)
 
 # Pictures and tensors all the same: left out, and worth a word on what to do.
-_CONVERTIBLE = frozenset(
+_PICTURES = (
     ".heic .heif .hif .jxl .jxr .cr2 .cr3 .nef .arw .dng .orf .rw2 .raf .raw .psd .svg .eps .ai "
     ".tga .pcx .ico .icns .dib .dds .exr .hdr .qoi .sgi .rgb .rgba .bw .ras .pfm .xpm .xbm .pcd "
     ".cur .npy .npz .dcm .nii .mat .fits .fit .h5 .hdf5 .tfrecord .mp4 .avi .mov .mkv .webm "
-    ".mpg .mpeg .avif .avifs .jp2 .j2k .j2c .jpc .jpf .jpx".split()
+    ".mpg .mpeg .avif .avifs .jp2 .j2k .j2c .jpc .jpf .jpx"
 )
+_CONVERTIBLE = frozenset(_PICTURES.split())
 # Never opened to see what they are.
-_NO_IMAGES = frozenset(
+_OTHERS = (
     ".txt .csv .tsv .json .jsonl .xml .md .rst .yaml .yml .toml .ini .cfg .html .htm .js .css .py "
     ".ipynb .m .sh .bat .log .db .sqlite .pdf .doc .docx .xls .xlsx .zip .tar .gz .bz2 .xz .7z "
     ".rar .pkl .pickle .pt .pth .ckpt .onnx .safetensors .bib .tex .cache .lst .names .data "
-    ".md5 .sha256 .gitkeep .gitignore .part .crdownload".split()
+    ".md5 .sha256 .gitkeep .gitignore .part .crdownload"
 )
+_NO_IMAGES = frozenset(_OTHERS.split())
 
 _MAGIC = re.compile(
     rb"\xff\xd8\xff"
@@ -85,7 +91,7 @@ def is_image_file(path: Path) -> bool:
 def readable() -> frozenset[str]:
     """Suffixes of what the Pillow at hand decodes: AVIF and JPEG 2000 are not in every build."""
     Image.init()
-    have = {name: True for name in _SUFFIXES}
+    have = dict.fromkeys(_SUFFIXES, True)
     have["AVIF"] = "AVIF" in Image.OPEN
     have["JPEG2000"] = bool(features.check_codec("jpg_2000"))
     return frozenset(s for name, group in _SUFFIXES.items() if have[name] for s in group)

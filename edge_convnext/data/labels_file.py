@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,11 +28,12 @@ _MOST_BYTES = 64 << 20
 _MOST_YAML_CHARS = 4 << 20  # its parser is a slow one
 _SHOWN_CHARS = 200
 # What is around the names in a larger file, most telling first.
-_KEYS = (
+_KEY_WORDS = (
     "id2label idx_to_class idx2label index_to_name id_to_name names class_names classes "
     "label_names labels categories class_to_idx label2id class_indices classes_to_idx label_to_id "
     "label_map name_to_id"
-).split()
+)
+_KEYS = _KEY_WORDS.split()
 _YAML = re.compile(rf"^({'|'.join(_KEYS)})\s*:", re.MULTILINE)
 _NAME_KEYS = ("name", "display_name", "label", "class", "class_name", "value")
 _INDEX_KEYS = ("id", "index", "idx", "label_id", "class_id", "class_idx")
@@ -179,7 +181,7 @@ def _from_dict(
             path, [(i or 0, [str(key)]) for key, i in zip(value, values, strict=True)], notes, ()
         )
     first = shorten(str(next(iter(value))), 60)
-    _refuse(path, f"a mapping without indices (its first key is '{first}')")
+    return _refuse(path, f"a mapping without indices (its first key is '{first}')")
 
 
 def _from_records(
@@ -237,15 +239,14 @@ def _find_indices(path: Path, lines: list[str], notes: list[str]) -> Sequence[st
         if len(pairs) < len(body) or len(body) < 2:
             continue
         names = [name.strip("\"'") for _, name in pairs]
-        if len(pairs) == len(body) and all(name.isdecimal() for name in names):
-            if [int(name) for name in names] != [index for index, _ in pairs]:
-                _refuse(path, "two columns of numbers, so which of them are the names is not said")
+        indices = [index for index, _ in pairs]
+        if all(name.isdecimal() for name in names) and list(map(int, names)) != indices:
+            _refuse(path, "two columns of numbers, so which of them are the names is not said")
         if 2 * len(set(names)) < len(names):  # `1 euro`, `2 euro`: the number is the name
             return None
-        indices = sorted(index for index, _ in pairs)
-        if indices not in (list(range(len(pairs))), list(range(1, len(pairs) + 1))):
-            if not all(_MARKED.search(line) for line in body):
-                return None
+        counts = (list(range(len(pairs))), list(range(1, len(pairs) + 1)))
+        if sorted(indices) not in counts and not all(map(_MARKED.search, body)):
+            return None
         return _order(path, [(i, [n]) for (i, _), n in zip(pairs, names, strict=True)], notes, ())
     return None
 
@@ -295,7 +296,7 @@ def _order(
             f"{count - 1}."
         )
     elif indices != list(range(count)):
-        twice = next((a for a, b in zip(indices, indices[1:], strict=False) if a == b), None)
+        twice = next((a for a, b in pairwise(indices) if a == b), None)
         fault = f"{twice} comes twice" if twice is not None else (
             f"they run from {indices[0]} to {indices[-1]}"
         )  # fmt: skip
@@ -337,5 +338,3 @@ def _check(path: Path, names: Sequence[Any]) -> list[str]:
 
 def _refuse(path: Path, seen: str) -> NoReturn:
     raise DataError(f"{path}: {seen}; write one class name a line, in logit order")
-
-

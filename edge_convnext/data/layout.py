@@ -26,18 +26,20 @@ __all__ = [
 ]
 
 # Folders beside the images; they count as such only where no image lies in them.
-_HELPERS = frozenset(
+_HELPER_WORDS = (
     "annotation annotations label labels meta metadata doc docs document documents script scripts "
     "code src list lists split splits imageset imagesets csv csvs xml xmls json txt text log logs "
     "model models weights checkpoint checkpoints result results output outputs paper papers "
-    "readme license licenses info devkit bbox bboxes boundingboxes attributes parts tools".split()
+    "readme license licenses info devkit bbox bboxes boundingboxes attributes parts tools"
 )
+_HELPERS = frozenset(_HELPER_WORDS.split())
 # What a folder holds, and not what is on the images in it.
-_CONTENT = frozenset(
+_CONTENT_WORDS = (
     "image images img imgs picture pictures pic pics photo photos jpegimages jpegs jpg jpeg png "
     "pngs data dataset datasets raw file files mask masks groundtruth groundtruths gt segmentation "
-    "segmentations segmented annotation annotations label labels meta metadata".split()
+    "segmentations segmented annotation annotations label labels meta metadata"
 )
+_CONTENT = frozenset(_CONTENT_WORDS.split())
 
 
 def parts(folder: Folder) -> tuple[list[Folder], list[Folder]]:
@@ -184,7 +186,7 @@ def _class_names(folder: Folder) -> set[str]:
 
 
 def _name_prefixes(names: Sequence[str]) -> str:
-    """What file names begin with, where a label may be in them: `cat.0.jpg`, `Abyssinian_12.jpg`."""
+    """What file names begin with where that may be a label: `cat.0.jpg`, `Abyssinian_12.jpg`."""
     found = Counter(re.sub(r"[\W_]*\d+[\W_]*$", "", Path(name).stem) for name in names)
     found.pop("", None)
     if not found or (len(found) > 1 and 2 * len(found) > len(names)):

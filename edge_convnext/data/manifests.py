@@ -18,6 +18,7 @@ from edge_convnext.origins import Fact, Origin
 __all__ = ["list_csv"]
 
 Row = tuple[int, list[str]]  # line number, one text for each column
+_MOST_SPLITS = 64
 _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 
 
@@ -51,7 +52,8 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
         path = finder.find(name, where)
         if earlier := entries.get(str(path)):
             raise DataError(
-                f"{where}: names the same image as {earlier.where}: {shorten(name)}{_boxes(dialect)}"
+                f"{where}: names the same image as {earlier.where}: {shorten(name)}; one row an "
+                f"image is needed{_boxes(dialect)}"
             )
         entries[str(path)] = Entry(
             path=path,
@@ -140,12 +142,15 @@ def _read_sides(
     first_line: dict[str, int] = {}  # of each split's name
     for line, row in _read_rows(source, dialect, columns):
         name = _split_of(row, columns)
-        if name not in first_line and name and split_kind(name) is None:
-            if not choose_sides([*first_line, name]).get(name):
-                raise DataError(
-                    f"{source} line {line}: split '{shorten(name)}' is not train, val or test"
-                )
+        if name not in first_line and len(first_line) == _MOST_SPLITS:
+            break  # no splits; the first of them that is none is named
         first_line.setdefault(name, line)
+    sides = choose_sides(first_line)
+    for name, line in first_line.items():
+        if name and split_kind(name) is None and name not in sides:
+            raise DataError(
+                f"{source} line {line}: split '{shorten(name)}' is not train, val or test"
+            )
     empty = first_line.pop("", None)
     if not first_line:
         return {}, None
@@ -155,7 +160,6 @@ def _read_sides(
             "fill the column or leave it out"
         )
     found = sorted(first_line)
-    sides = choose_sides(found)
     unused = [name for name in found if name not in sides]
     text = f"by the split column of {source.name}"
     if columns.flags:
@@ -187,7 +191,5 @@ def _boxes(dialect: Dialect) -> str:
     """Why an image comes twice, where the header tells."""
     names = {name.strip().lower() for name in dialect.sample[0][1]}
     if names & {"xmin", "x_min", "bbox", "x1", "region_id", "bbox_x"}:
-        return "; these rows are boxes of a detection data set, one row an image is needed"
-    return "; one row an image is needed"
-
-
+        return ", and these seem to be boxes of a detection data set"
+    return ""

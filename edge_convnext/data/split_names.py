@@ -37,12 +37,13 @@ _WEAK: dict[Kind, str] = {
     "test": "te ts tst tes",
 }
 # What is said besides: `train_images`, `test_set`, `val2017`, `train_v2`, `train_resized`.
-_BESIDE = frozenset(
+_BESIDE_WORDS = (
     "set sets data dataset datasets image images img imgs pic pics picture pictures photo photos "
     "jpg jpeg png dir folder folders split splits part file files sample samples resized resize "
     "crop crops cropped small large big full final new orig original v ver version x px the "
-    "side subset class classes fold".split()
+    "side subset class classes fold"
 )
+_BESIDE = frozenset(_BESIDE_WORDS.split())
 _JOINED = ("set", "sets", "data", "dataset", "images", "image", "imgs", "img", "dir", "folder")
 
 _STRONG_KIND = {word: kind for kind, words in _WORDS.items() for word in words.split()}
@@ -78,7 +79,7 @@ def choose_sides(names: Iterable[str]) -> dict[str, Side]:
 def split_words(names: Iterable[str]) -> dict[str, Kind]:
     """Names that have a split's word in them, whatever else they say."""
     read = {name: _read(name, _STRONG_KIND)[0] for name in names}
-    return {name: kind for name, kind in read.items() if kind not in (None, "unused")}  # type: ignore[misc]
+    return {name: kind for name, kind in read.items() if kind is not None and kind != "unused"}
 
 
 def _by_siblings(names: list[str]) -> dict[str, Kind]:
@@ -111,7 +112,7 @@ def _read(name: str, words: dict[str, Kind]) -> tuple[Kind | None, tuple[str, ..
 
 
 def _tokens(name: str) -> list[str]:
-    """Words of a name: `TrainSet`, `held-out` and `entraînement` as train set, heldout, …"""
+    """Words of a name: of `TrainSet` train and set, of `held-out` heldout; without accents."""
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(one for one in plain if not unicodedata.combining(one))
     plain = unicodedata.normalize("NFC", plain)
