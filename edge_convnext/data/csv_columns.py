@@ -190,6 +190,7 @@ class _Finder:
         rest = sorted(self.free)
         hot = [i for i in rest if self.rows and set(self.values(i)) <= {"0", "1", "0.0", "1.0"}]
         if len(hot) >= 2:
+            self.free -= set(hot)
             return None, tuple((place, self.header[place]) for place in hot)
         if len(rest) == 1 and len(self.header) - len(self._index_places()) <= 3:
             self.notes.append(f"The labels are those of the column '{self._name(rest[0])}'.")

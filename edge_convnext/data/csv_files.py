@@ -129,10 +129,11 @@ class FileFinder:
         return found
 
     def _hint(self, name: str) -> str:
-        last = PurePosixPath(composed(name).replace("\\", "/")).name.casefold()
-        same = next((n for n in self._names if n.casefold() == last), None)
+        written = PurePosixPath(composed(name).replace("\\", "/")).name
+        same = next((one for one in self._names if one.casefold() == written.casefold()), None)
         if same is not None:
-            return f"there is {self._names[same][0]}, which differs in upper and lower case"
+            how = ", which differs in upper and lower case" if same != written else ""
+            return f"there is {self._names[same][0]}{how}"
         if Path(name).is_absolute():
             return "absolute path"
         return f"paths are relative to {self.roots[0]}"

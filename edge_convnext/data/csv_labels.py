@@ -1,69 +1,53 @@
-"""Labels of a CSV as one class an image: numbers in one form, several classes refused by name."""
+"""Labels of a CSV: one class an image, by name or by number; anything else is refused by name."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 
 from edge_convnext.data.sources import Entry
 from edge_convnext.errors import DataError, shorten
 
-__all__ = ["settle_labels"]
+__all__ = ["label_number", "require_one_class"]
 
-_WHOLE = re.compile(r"\d{1,9}\.0*", re.ASCII)
+_LONGEST_NUMBER = 9
+_WHOLE = re.compile(r"\d{1,5}(\.0*)?", re.ASCII)
 _NEGATIVE = re.compile(r"-\d+(\.0*)?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def settle_labels(source: str, entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """Write numbers in one form: `2.0` and `02` as `2`; refuse what is not one class an image.
-
-    Args:
-        source: For messages.
-        entries: What the rows say.
-
-    Returns:
-        The entries, and sentences on what was changed.
+def require_one_class(entries: Iterable[Entry]) -> None:
+    """Refuse labels that are not one class an image.
 
     Raises:
         DataError: Several classes in one label, negative numbers, measurements.
     """
-    names = {entry.label for entry in entries if entry.label}
-    where = {entry.label: entry.where for entry in reversed(entries)}
-    _refuse_lists(names, where)
-    _refuse_numbers(names, where)
-    changed = _number_forms(names)
-    if not changed:
-        return entries, []
-    old, new = next(iter(sorted(changed.items())))
-    note = f"The labels of {source} are read as whole numbers ({old} as {new})."
-    settled = [replace(one, label=changed.get(one.label or "", one.label)) for one in entries]
-    return settled, [note]
+    where: dict[str, str] = {}
+    for entry in entries:
+        if entry.label:
+            where.setdefault(entry.label, entry.where)
+    _refuse_lists(where)
+    _refuse_numbers(where)
 
 
-def _number_forms(names: set[str]) -> dict[str, str]:
-    if names and all(_WHOLE.fullmatch(name) or _DIGITS.fullmatch(name) for name in names):
-        if any("." in name for name in names):
-            return {name: str(int(float(name))) for name in names}
-        # `007` may be a code: an index only where every number from 0 on is there.
-        padded = any(len(name) > 1 and name[0] == "0" for name in names)
-        if padded and {int(name) for name in names} == set(range(len(names))):
-            return {name: str(int(name)) for name in names if name != str(int(name))}
-    return {}
+def label_number(text: str) -> int | None:
+    """The whole number that a label is: `2`, `02`, `2.0`; None for any other text."""
+    if len(text) > _LONGEST_NUMBER or not _WHOLE.fullmatch(text):
+        return None
+    return int(text.partition(".")[0])
 
 
-def _refuse_numbers(names: set[str], where: dict[str | None, str]) -> None:
-    for name in sorted(names):
+def _refuse_numbers(where: dict[str, str]) -> None:
+    names = sorted(where)
+    for name in names:
         if _NEGATIVE.fullmatch(name):
             raise DataError(
                 f"{where[name]}: label {name}: a negative number is no class (-1 often means "
                 "'not labelled'); take those rows out, or write the names of the classes"
             )
     if names and all(_FRACTION.fullmatch(name) or _WHOLE.fullmatch(name) for name in names):
-        first = next((name for name in sorted(names) if _FRACTION.fullmatch(name)), None)
+        first = next((name for name in names if _FRACTION.fullmatch(name)), None)
         if first is not None:
             raise DataError(
                 f"{where[first]}: label {shorten(first)} is a measurement, not a class; write the "
@@ -71,8 +55,8 @@ def _refuse_numbers(names: set[str], where: dict[str | None, str]) -> None:
             )
 
 
-def _refuse_lists(names: set[str], where: dict[str | None, str]) -> None:
-    several = next(_find_several(names), None)
+def _refuse_lists(where: dict[str, str]) -> None:
+    several = next(_find_several(set(where)), None)
     if several is not None:
         raise DataError(
             f"{where[several]}: the label '{shorten(several)}' seems to name several classes; an "

@@ -67,11 +67,18 @@ def _look_through(folder: Folder, side: bool = False) -> list[Folder]:
             return way
         below, _ = parts(kept[0])
         if kept[0].images or not below:  # a class, or all images of a data set without classes
-            if not kept[0].images or not is_content_word(kept[0].name):
+            if not kept[0].images or not _says_nothing(kept[0], here, side):
                 return way
             return [*way, *kept] if len(way) == 1 else way[:-1]
         way.append(kept[0])
     return way
+
+
+def _says_nothing(folder: Folder, above: Folder, side: bool) -> bool:
+    """Whether a folder of images is no class: `images/`, or called like what it lies in."""
+    name = folder.name
+    again = composed(name) == composed(above.name)
+    return again or is_content_word(name) or (side and split_kind(name) is not None)
 
 
 def _list_sides(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_convnext.class_names import nearest_names, plausible_orders, tell_apart
+from edge_convnext.data.csv_labels import label_number
 from edge_convnext.data.labels_file import read_labels, read_labels_file
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.errors import DataError, shorten
 from edge_convnext.origins import Fact, Origin
 
-__all__ = ["ClassOrder", "class_order", "label_index", "read_labels_file", "settle_classes"]
+__all__ = ["ClassOrder", "LabelIndex", "class_order", "read_labels_file", "settle_classes"]
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,48 @@ def settle_classes(
         order = _from_file(listing, named, labels_file)
     if not order.names:
         return _from_labels(listing)
-    known = {name: index for index, name in enumerate(order.names)}
+    index = LabelIndex(order.names, listing.numbered)
     for entry in listing.entries:
-        if label_index(entry, known, listing.numbered) is None:
+        if index.find(entry.label) is None:
             raise DataError(_explain_unknown(entry, order.names, listing))
-    return order
+    return replace(order, notes=(*order.notes, *_tell_numbers(listing, order.names, index)))
 
 
-def label_index(entry: Entry, known: dict[str, int], numbered: bool) -> int | None:
-    """Index of an entry's class: by name, or by number where the source may number."""
-    if entry.label is None:
-        return None
-    if entry.label in known:
-        return known[entry.label]
-    if numbered and _is_number(entry.label) and int(entry.label) < len(known):
-        return int(entry.label)
-    return None
+class LabelIndex:
+    """Indices of labels: by name, or by number where the source may number."""
+
+    def __init__(self, names: Sequence[str], numbered: bool) -> None:
+        """`names` in logit order."""
+        self._count = len(names)
+        self._numbered = numbered
+        self._known: dict[str, int | None] = {name: index for index, name in enumerate(names)}
+        # Names that are numbers are meant by their value: `2.0` is class `2`, wherever it stands.
+        numbers = {label_number(name): index for index, name in enumerate(names)}
+        self._by_value = {number: i for number, i in numbers.items() if number is not None}
+
+    def find(self, label: str | None) -> int | None:
+        """The index of a label; None where it is no class."""
+        if label is None:
+            return None
+        if label not in self._known:
+            self._known[label] = self._by_number(label)
+        return self._known[label]
+
+    def _by_number(self, label: str) -> int | None:
+        number = label_number(label) if self._numbered else None
+        if number is None:
+            return None
+        if self._by_value:
+            return self._by_value.get(number)
+        return number if number < self._count else None
+
+
+def _tell_numbers(listing: Listing, names: tuple[str, ...], index: LabelIndex) -> Iterable[str]:
+    """Say what a number was taken for, where the classes have other names."""
+    labels = {entry.label for entry in listing.entries if entry.label is not None}
+    for label in sorted(labels - set(names))[:1]:
+        name = shorten(names[index.find(label) or 0], 60)
+        yield f"Labels are numbers, taken as logits counted from 0: {label} is {name}."
 
 
 def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrder:
@@ -89,8 +115,9 @@ def _from_labels(listing: Listing) -> ClassOrder:
     if listing.order:
         fact = Fact("classes", listing.order, Origin("csv", "the order of its columns"))
         return ClassOrder(listing.order, (fact,))
-    if listing.numbered and labels and all(map(_is_number, labels)):
-        return _from_numbers(listing, sorted(map(int, labels)))
+    numbers = _count_from_labels(labels) if listing.numbered else None
+    if numbers is not None:
+        return _from_numbers(listing, numbers, sorted(labels))
     names = tuple(sorted(labels))
     orders = plausible_orders(names)
     if listing.numbered and tuple(labels) not in (names, *orders):
@@ -100,7 +127,19 @@ def _from_labels(listing: Listing) -> ClassOrder:
     return ClassOrder(names, (Fact("classes", names, origin),), other_orders=orders)
 
 
-def _from_numbers(listing: Listing, numbers: list[int]) -> ClassOrder:
+def _count_from_labels(labels: Iterable[str]) -> list[int] | None:
+    """The numbers that all labels are, sorted; None where they are names."""
+    texts = list(labels)
+    values = [number for text in texts if (number := label_number(text)) is not None]
+    if not values or len(values) < len(texts):
+        return None
+    numbers = sorted(set(values))
+    padded = any(len(text) > 1 and text[0] == "0" and "." not in text for text in texts)
+    running = numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+    return numbers if running or not padded else None  # `007` and `113` are codes
+
+
+def _from_numbers(listing: Listing, numbers: list[int], labels: list[str]) -> ClassOrder:
     """0 up to the highest: a number is never moved, so labels from 1 on are asked about."""
     lowest, highest = numbers[0], numbers[-1]
     if lowest == 1 and len(numbers) == highest:
@@ -111,6 +150,9 @@ def _from_numbers(listing: Listing, numbers: list[int]) -> ClassOrder:
         )
     names = tuple(str(index) for index in range(highest + 1))
     notes = []
+    other = next((text for text in labels if text not in names), None)
+    if other is not None:
+        notes.append(f"Labels such as {other} are read as whole numbers.")
     if len(numbers) < len(names):
         notes.append(
             f"The labels are numbers from {lowest} to {highest} and are taken as logits: "
@@ -128,18 +170,14 @@ def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> 
     )
     near = nearest_names(label, named)
     twice = [name for name in named if name.rpartition("#")[0] == label and label]
-    numbers = {one.label for one in listing.entries}
+    numbers = {label_number(one.label or "") for one in listing.entries}
     if near:
         said += f"; it has '{near[0]}', which differs in case or separators alone"
     elif twice:
         said += f"; it has {' and '.join(twice)}, told apart by their index"
-    elif listing.numbered and label == str(len(named)) and "0" not in numbers:
+    elif listing.numbered and label_number(label) == len(named) and 0 not in numbers:
         said += "; the labels seem to start at 1, but logits are counted from 0: subtract 1"
     return f"{said}; pass --labels FILE with the data's names in the model's order"
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"0|[1-9]\d{0,4}", text, re.ASCII) is not None
 
 
 def _shorten(names: Sequence[str]) -> str:

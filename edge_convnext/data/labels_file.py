@@ -37,7 +37,7 @@ _KEYS = _KEY_WORDS.split()
 _YAML = re.compile(rf"^({'|'.join(_KEYS)})\s*:", re.MULTILINE)
 _NAME_KEYS = ("name", "display_name", "label", "class", "class_name", "value")
 _INDEX_KEYS = ("id", "index", "idx", "label_id", "class_id", "class_idx")
-_INDEX_FIRST = re.compile(r"(\d{1,7})(?:\s*[:,;=|\t]\s*|\s+)(\S.*)", re.ASCII)
+_INDEX_FIRST = re.compile(r"(\d{1,7})(?:\s*[:,;=|\t]\s*|[.)]?\s+(?:-\s+)?)(\S.*)", re.ASCII)
 _INDEX_LAST = re.compile(r"(.*\S)(?:\s*[:,;=|\t]\s*|\s+)(\d{1,7})", re.ASCII)
 _MARKED = re.compile(r"\d+\s*[:,;=|\t]|[:,;=|\t]\s*\d+$", re.ASCII)
 _WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)", re.ASCII)
@@ -49,6 +49,10 @@ class LabelsFile:
 
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+
+class _TwiceError(Exception):
+    """A key that comes twice, of which every reader takes another one."""
 
 
 class _Loader(yaml.BaseLoader):
@@ -112,6 +116,8 @@ def _parse(path: Path, text: str) -> Any:
     kind = "list" if text.startswith("[") else "object"
     try:
         return json.loads(text, object_pairs_hook=_unique)
+    except _TwiceError as error:
+        return _refuse(path, f"'{error}' comes twice")
     except (ValueError, RecursionError) as error:
         reason = error
     try:  # Python's own form, as in ImageNet's well-known `{0: 'tench, Tinca tinca', …`
@@ -127,7 +133,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"'{shorten(twice, 60)}' comes twice")
+        raise _TwiceError(shorten(twice, 60))
     return found
 
 
@@ -157,6 +163,8 @@ def _from_value(
         rows = [[str(text) for text in one] for one in value]
         if all(row[0].isdecimal() for row in rows):
             return _order(path, [(int(row[0]), row[1:]) for row in rows], notes, data_names)
+        if all(row[-1].isdecimal() for row in rows):
+            return _order(path, [(int(row[-1]), row[:-1]) for row in rows], notes, data_names)
         return _choose_column(rows, data_names)
     return value
 
@@ -220,6 +228,10 @@ def _from_lines(
         lines = lines[1:]
     if lines and all(line.startswith("- ") for line in lines):
         lines = [line[2:].strip().strip("\"'") for line in lines]
+    if len(lines) == 1 and "," in lines[0]:
+        lines = [name.strip() for name in lines[0].split(",")]
+    if all(re.fullmatch(r"\"[^\"]*\"|'[^']*'", line) for line in lines):
+        lines = [line[1:-1] for line in lines]
     if data_names and set(data_names) <= set(map(composed, lines)):
         return lines  # `001 cat` is a name where the data says so
     indexed = _find_indices(path, lines, notes)
@@ -242,7 +254,7 @@ def _find_indices(path: Path, lines: list[str], notes: list[str]) -> Sequence[st
         indices = [index for index, _ in pairs]
         if all(name.isdecimal() for name in names) and list(map(int, names)) != indices:
             _refuse(path, "two columns of numbers, so which of them are the names is not said")
-        if 2 * len(set(names)) < len(names):  # `1 euro`, `2 euro`: the number is the name
+        if 2 * len(set(names)) <= len(names):  # `1 euro`, `2 euro`: the number is the name
             return None
         counts = (list(range(len(pairs))), list(range(1, len(pairs) + 1)))
         if sorted(indices) not in counts and not all(map(_MARKED.search, body)):

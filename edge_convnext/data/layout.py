@@ -158,7 +158,7 @@ def _refuse_repeats(folder: Folder, kept: Sequence[Folder]) -> None:
     if len(holders) < 2 or 2 * len(holders) < len(kept):
         return
     counts = Counter(name for found in holders.values() for name in found)
-    common = [name for name, count in counts.items() if count > 1]
+    common = sorted(name for name, count in counts.items() if count > 1)
     if len(common) >= 2 and 2 * len(common) >= min(map(len, holders.values())):
         first = next(iter(holders))
         raise DataError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_convnext.class_names import composed
 from edge_convnext.data.csv_columns import TRUTHS, Columns, find_columns
 from edge_convnext.data.csv_files import FileFinder
-from edge_convnext.data.csv_labels import settle_labels
+from edge_convnext.data.csv_labels import require_one_class
 from edge_convnext.data.csv_text import Dialect, read_rows, sniff_dialect
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side, choose_sides, split_kind
@@ -63,16 +63,15 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
             sha256=_text(row, columns.sha256).lower() or None,
             where=where,
         )
-    listed, label_notes = list(entries.values()), list[str]()
     if labelled and not columns.one_hot:
-        listed, label_notes = settle_labels(source.name, listed)
+        require_one_class(entries.values())
     return Listing(
         source,
-        tuple(listed),
+        tuple(entries.values()),
         split_by,
         numbered=not columns.one_hot,
         order=tuple(composed(name) for _, name in columns.one_hot),
-        notes=(*_tell(source, dialect, columns, finder), *label_notes),
+        notes=tuple(_tell(source, dialect, columns, finder)),
         facts=(Fact("split", split_by, Origin("csv", split_by)),) if split_by else (),
         strict_groups=columns.strict_group,
     )
@@ -176,7 +175,7 @@ def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) 
     if dialect.encoding.startswith("utf-16"):
         notes.append(f"{source.name} is UTF-16.")
     if dialect.skipped:
-        notes.append(f"{dialect.skipped} lines above the first row of {source.name} are skipped.")
+        notes.append(f"Lines skipped above the first row of {source.name}: {dialect.skipped}.")
     for guess, count in finder.guesses.items():
         notes.append(f"{count} images were found {guess} (below {finder.roots[0]}).")
     if columns.one_hot:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_convnext.data.folders import list_folder
 from edge_convnext.data.images import Sample, hash_files
-from edge_convnext.data.labels import ClassOrder, label_index, settle_classes
+from edge_convnext.data.labels import ClassOrder, LabelIndex, settle_classes
 from edge_convnext.data.manifests import list_csv
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side
@@ -82,7 +82,7 @@ def read_source(
             recorded.
     """
     order = settle_classes(listing, classes, labels_file)
-    known = {name: index for index, name in enumerate(order.names)}
+    index = LabelIndex(order.names, listing.numbered)
     digests = hash_files([entry.path for entry in listing.entries], track=track)
     sides: dict[Side | None, list[Sample]] = {}
     skipped: list[str] = []
@@ -94,8 +94,7 @@ def read_source(
             skipped.append(reason)
             continue
         _check_content(entry, digest)
-        label = label_index(entry, known, listing.numbered)
-        sample = Sample(entry.path, digest, label, entry.group)
+        sample = Sample(entry.path, digest, index.find(entry.label), entry.group)
         sides.setdefault(entry.side, []).append(sample)
     return Reading(
         {side: tuple(samples) for side, samples in sides.items()},

@@ -41,7 +41,7 @@ _BESIDE_WORDS = (
     "set sets data dataset datasets image images img imgs pic pics picture pictures photo photos "
     "jpg jpeg png dir folder folders split splits part file files sample samples resized resize "
     "crop crops cropped small large big full final new orig original v ver version x px the "
-    "side subset class classes fold"
+    "side subset class classes fold public private"
 )
 _BESIDE = frozenset(_BESIDE_WORDS.split())
 _JOINED = ("set", "sets", "data", "dataset", "images", "image", "imgs", "img", "dir", "folder")

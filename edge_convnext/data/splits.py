@@ -181,6 +181,7 @@ def _split_here(source: Path, reading: Reading, fraction: float, seed: int) -> S
         note,
         by_seed=True,
         facts=(Fact("split", note, Origin("seed", str(seed))),),
+        notes=tuple(f"The source splits {said}." for said in (reading.listing.split_by,) if said),
     )
 
 
@@ -234,7 +235,7 @@ def _check_names(
         )
     told = ((here - there, "training"), (there - here, "evaluation"))
     return [
-        f"{len(names)} classes have images on the {side} side alone: {_show(sorted(names))}."
+        f"Classes with images on the {side} side alone: {_show(sorted(names))}."
         for names, side in told
         if names
     ]
