@@ -117,6 +117,7 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
         )
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
     load = outcome.timings.other_load_pct if outcome.timings else None
@@ -130,6 +131,20 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
     return tuple(notes)
+
+
+def _calibration_notes(outcome: Outcome) -> list[str]:
+    """What makes the calibration images say little, and fidelity that rests on them alone."""
+    calibration = outcome.inputs.calibration
+    if calibration is None or outcome.inputs.borrowed or outcome.recipe.precision != "int8":
+        return []
+    notes = list(calibration.notes)
+    if outcome.evaluation is None:
+        notes.append(
+            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
+            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+        )
+    return notes
 
 
 def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:

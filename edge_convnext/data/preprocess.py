@@ -27,7 +27,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 
 # Only these decoders: a file is what its bytes say, and Pillow would run Ghostscript on an
 # EPS that is called .jpg.
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -102,7 +102,8 @@ def open_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> Image.Image:
     try:
         if path.exists():
             require_regular(path)
-        with Image.open(path, formats=_FORMATS) as image:
+        Image.init()  # a Pillow may lack one of them
+        with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} is over {MAX_PIXELS} pixels")
             image.load()
