@@ -34,6 +34,7 @@ from edge_convnext.data import (
     load_calibration,
     load_splits,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track
@@ -142,7 +143,7 @@ def image_batches(
 
     content = [sample.sha256 for sample in samples]
     # Decoding and resizing are Pillow's: another version may give other pixels.
-    tools = (PIL.__version__, np.__version__)
+    tools = (PIXELS, PIL.__version__, np.__version__)
     text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
@@ -190,6 +191,7 @@ def _train_demo(
         "train/1",
         model=recipe.model,
         preprocess=asdict(preprocess),
+        pixels=PIXELS,
         config=recipe.train.model_dump(mode="json"),
         data=[splits.train.digest if splits.train else None, splits.val.digest],
         seed=recipe.seed,
@@ -279,7 +281,7 @@ def _find_digits(cache: Cache) -> Path:
 def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str, str]:
     """Decode every image once in its life: the verdict is kept by content."""
     digest = sha256_bytes("".join(sorted(sample.sha256 for sample in samples)).encode())
-    key = stage_key("scan/1", images=digest, pillow=PIL.__version__)
+    key = stage_key("scan/1", images=digest, pixels=PIXELS, pillow=PIL.__version__)
 
     def make(_folder: Path) -> dict[str, Any]:
         bad = find_bad_images(samples, track=track)

@@ -129,6 +129,7 @@ def test_a_triton_repository_has_the_engines_names_and_batch(build, tmp_path):
     assert files == {
         "convnextv2_atto/config.pbtxt",
         "convnextv2_atto/labels.txt",
+        "convnextv2_atto/prepare.py",
         "convnextv2_atto/1/model.plan",
     }
     labels = (tmp_path / "repository/convnextv2_atto/labels.txt").read_text(encoding="utf-8")

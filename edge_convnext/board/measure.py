@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.benchmark import BenchmarkResult, benchmark
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.files import atomic_path
@@ -205,6 +206,7 @@ def _logits_name(entry: Entry, reference: Predictions, machine: Mapping[str, obj
     candidate = entry.candidate
     facts = [
         "logits/1",
+        PIXELS,
         entry.identity,
         candidate.runtime,
         candidate.precision_hint,
