@@ -23,7 +23,8 @@ from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
 from edge_convnext.benchmark import BenchmarkResult, Candidate
-from edge_convnext.board import BoardSettings, bench, bench_bundle, here
+from edge_convnext.benchmark import BenchmarkRow as TimedRow
+from edge_convnext.board import BoardSettings, assemble, bench, bench_bundle, here
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
 from edge_convnext.board.entries import Entry
@@ -700,6 +701,48 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
     assert choice.wanted is choice.best_float
     assert choice.wanted.name == "cpu32"
+
+
+def timed_on_gpu(name, latency_ms, gpu_ms, precision):
+    rounds = tuple(latency_ms * (1 + 0.001 * index) for index in range(9))
+    own = tuple(gpu_ms * (1 + 0.001 * index) for index in range(9)) if gpu_ms else ()
+    return TimedRow(
+        name, "mixed", None, precision, "tensorrt", None, 1, 1, latency_ms, None, None, 1.0, 9, 9,
+        rounds, 1, None, None, gpu_ms, None, None, own,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "rival", "gpu_time"),
+    [
+        # FP32 has the shorter call, FP16 the shorter kernels, and INT8's are between the two.
+        ([("32", 1.0, 0.8), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
+        # One engine tells no time of its own: all are compared by their calls.
+        ([("32", 1.0, None), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "32", False),
+        # What runs on the CPU is compared with the fastest engine by the call.
+        ([("cpu32", 0.8, None), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "cpu32", False),
+    ],
+)
+def test_int8_is_held_against_the_fastest_float_in_the_unit_of_their_ratio(rows, rival, gpu_time):
+    names = {"32": "fp32", "cpu32": "fp32", "16": "fp16", "8": "int8"}
+    entries = [
+        Entry(
+            Candidate(name, Path(name), names[name], "mixed", None, "tensorrt"),
+            GPU[0], name, not name.startswith("cpu"),
+        )
+        for name, _, _ in rows
+    ]  # fmt: skip
+    timings = BenchmarkResult(tuple(timed_on_gpu(*row, names[row[0]]) for row in rows), ())
+    choice = choose(entries, "int8", timings, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("8", rival)
+    assert choice.gpu_time is gpu_time
+    measured = SimpleNamespace(entries=entries, timings=timings)
+    found = assemble._benchmark(measured, choice)
+    by_name = {name: (call, own) for name, call, own in rows}
+    unit = 1 if gpu_time else 0
+    wanted = by_name[rival][unit] / by_name["8"][unit]
+    assert found.speedup_vs_best_float == pytest.approx(wanted)
+    assert found.speedup_vs_best_float_ci95 == pytest.approx((wanted, wanted))
 
 
 def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, root, tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
-from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
 from edge_convnext.contention import QUIET_PCT
@@ -259,10 +258,9 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
     if wanted and rival and choice.unmatched is None:
-        batch = choice.batch
-        ratio = speedup(measured.timings, wanted.name, rival.name, batch)
-        slow, fast = (measured.timings.row(one.name, batch) for one in (rival, wanted))
-        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
+        timings = measured.timings if choice.gpu_time else _without_gpu_time(measured.timings)
+        ratio = speedup(timings, wanted.name, rival.name, choice.batch)
+        fields["speedup_vs_best_float"] = ratio.median
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
     return BenchmarkReport(
@@ -274,10 +272,9 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     )
 
 
-def _median_ms(row: TimedRow, other: TimedRow) -> float:
-    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
-    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
-    return row.latency_ms_p50 if own is None or rival is None else float(own)
+def _without_gpu_time(timings: BenchmarkResult) -> BenchmarkResult:
+    """Latencies alone: what was chosen by them is not to be compared in another unit."""
+    return replace(timings, rows=tuple(replace(row, round_gpu_ms_p50=()) for row in timings.rows))
 
 
 def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Path]:

@@ -23,7 +23,8 @@ class Choice:
     wanted: Entry | None
     best_float: Entry | None
     unmatched: str | None  # why the two can't be compared
-    batch: int  # that latency was compared at
+    batch: int  # that they were compared at
+    gpu_time: bool  # the two were compared in the GPU's own time, not by the latency of a call
 
 
 def choose(
@@ -33,7 +34,11 @@ def choose(
     comparisons: Mapping[str, Comparison],
     max_drop_pp: float,
 ) -> Choice:
-    """Choose by latency at the smallest batch timed, among what keeps the accuracy budget.
+    """Choose the fastest at the smallest batch timed, among what keeps the accuracy budget.
+
+    Engines are compared in the GPU's own time where all of them have one, and the fastest of them
+    with what runs on the CPU by the latency of a call. So the two that are chosen were compared in
+    the unit that their ratio is taken in.
 
     Args:
         entries: What ran.
@@ -43,17 +48,25 @@ def choose(
         max_drop_pp: Largest top-1 drop to accept.
     """
     batch = min(row.batch for row in timings.rows)
-    latency = {row.artifact: row.latency_ms_p50 for row in timings.rows if row.batch == batch}
+    rows = [row for row in timings.rows if row.batch == batch]
+    latency = {row.artifact: row.latency_ms_p50 for row in rows}
+    own_ms = {row.artifact: getattr(row, "gpu_ms_p50", None) for row in rows}
+    on_gpu = [own_ms[one.name] for one in entries if one.on_gpu and one.name in own_ms]
+    in_gpu_time = bool(on_gpu) and None not in on_gpu
 
     def fastest(of: Sequence[Entry]) -> Entry | None:
         timed = [entry for entry in of if entry.name in latency]
-        kept = [entry for entry in timed if _keeps(entry, comparisons, max_drop_pp)]
-        return min(kept or timed, key=lambda entry: latency[entry.name], default=None)
+        kept = [entry for entry in timed if _keeps(entry, comparisons, max_drop_pp)] or timed
+        engines = [entry for entry in kept if entry.on_gpu and in_gpu_time]
+        if engines:
+            engine = min(engines, key=lambda entry: own_ms[entry.name] or 0.0)
+            kept = [engine, *(entry for entry in kept if not entry.on_gpu)]
+        return min(kept, key=lambda entry: latency[entry.name], default=None)
 
     floats = [entry for entry in entries if _is_float(entry, precision)]
     best_float = fastest(floats)
     if precision == "fp32":
-        return Choice(best_float, best_float, None, batch)
+        return Choice(best_float, best_float, None, batch, in_gpu_time)
     wanted = fastest([entry for entry in entries if entry.candidate.precision == precision])
     unmatched = None
     # On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing.
@@ -70,7 +83,8 @@ def choose(
             f"No {rival.upper()} engine of this GPU was timed, which {precision.upper()} has to "
             "beat."
         )
-    return Choice(wanted, best_float, unmatched, batch)
+    both = all(one is not None and one.on_gpu for one in (wanted, best_float))
+    return Choice(wanted, best_float, unmatched, batch, in_gpu_time and both)
 
 
 def _is_float(entry: Entry, precision: Precision) -> bool:
