@@ -24,6 +24,7 @@ __all__ = [
     "crop_pct_for",
     "decode_image",
     "decode_pixels",
+    "image_mode",
     "normalise",
     "open_image",
     "resize_image",
@@ -70,7 +71,7 @@ def decode_pixels(path: Path, preprocess: Preprocess, in_channels: int = 3) -> N
     Raises:
         DataError: See `decode_image`.
     """
-    return np.asarray(resize_image(open_image(path, _mode(in_channels)), preprocess))
+    return np.asarray(resize_image(open_image(path, image_mode(in_channels)), preprocess))
 
 
 def open_image(path: Path, mode: str = "RGB") -> Image.Image:
@@ -129,7 +130,12 @@ def crop_pct_for(image_size: int, short_side: int) -> float:
     return crop_pct
 
 
-def _mode(in_channels: int) -> str:
+def image_mode(in_channels: int) -> str:
+    """The mode that files are opened in for a model with so many input channels.
+
+    Raises:
+        DataError: It can't be shown image files.
+    """
     try:
         return pixels.mode_for(in_channels)
     except ValueError as error:
