@@ -24,7 +24,7 @@ from builds import run_command
 
 from edge_convnext.benchmark import BenchmarkResult, Candidate
 from edge_convnext.benchmark import BenchmarkRow as TimedRow
-from edge_convnext.board import BoardSettings, assemble, bench, bench_bundle, here
+from edge_convnext.board import BoardSettings, assemble, bench, bench_bundle, here, measure
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
 from edge_convnext.board.entries import Entry
@@ -42,6 +42,7 @@ from edge_convnext.gate.decide import gate, judge
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.limits import Limits
 from edge_convnext.manifest import read_manifest, verify_build
+from edge_convnext.progress import untracked
 from edge_convnext.publish import amend_report, write_report
 from edge_convnext.report import LeftOutReport, Report, StageReport, VariantReport
 
@@ -369,6 +370,39 @@ def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp
     report = bench_bundle(root / "tiny.ecb", tmp_path / "out", ORT)
     assert loads == []  # no image was read again
     assert report.accuracy == measured[0].accuracy
+
+
+class Overflowing:
+    """Gives the images from `start` on no numbers."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def infer(self, images):
+        logits = np.tile(images.mean(axis=(1, 2, 3))[:, None], len(CLASSES))
+        logits[self.start :] = np.nan
+        return logits.astype(np.float32)
+
+
+def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_path, monkeypatch):
+    evaluation = open_bundle(root / "tiny.ecb").unpack(tmp_path / "unpacked").evaluation()
+    images = next(evaluation.batches(4))
+    starts = {"whole": N, "from the first": 0, "later": 5}
+    entries = [
+        Entry(Candidate(name, Path(name), "fp32", "raw", None, "onnxruntime"), GPU[0], name, False)
+        for name in starts
+    ]
+    monkeypatch.setattr(measure, "_load", lambda entry, *_: Overflowing(starts[entry.name]))
+    kept, refused = measure.try_entries(entries, images, None)
+    assert [entry.name for entry in kept] == ["whole", "later"]
+    assert "1 of 1 images got infinite or undefined logits in from the first" in refused[0].reason
+    arguments = (evaluation, N, None, tmp_path, {}, untracked)
+    found, refused = measure.evaluate_entries(kept, *arguments)
+    assert list(found) == ["whole"]
+    assert [one.artifact for one in refused] == ["later"]
+    assert f"{N - 5} of {N} images got infinite" in refused[0].reason
+    with pytest.raises(ArtifactError, match=f"can be used here: {N - 5} of {N} images got"):
+        measure.evaluate_entries(kept[1:], *arguments)
 
 
 def test_a_bench_does_not_write_over_a_build(root):
