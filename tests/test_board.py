@@ -405,6 +405,27 @@ def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_pa
         measure.evaluate_entries(kept[1:], *arguments)
 
 
+@pytest.mark.parametrize("name", ["predictions.csv", "report.json", "manifest.json"])
+def test_what_was_edited_since_the_build_is_not_bundled(root, tmp_path, name):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    path = build / name
+    if name == "manifest.json":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace("ant", "dog", 1))
+    with pytest.raises(ArtifactError, match=rf"{name}: is (not the file|missing)"):
+        write_bundle(build, tmp_path / "a.ecb")
+    assert not (tmp_path / "a.ecb").exists()
+
+
+def test_predictions_that_are_no_file_are_refused_at_once(root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    (build / "predictions.csv").unlink()
+    os.mkfifo(build / "predictions.csv")
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: Not a file, but a pipe"):
+        write_bundle(build, tmp_path / "a.ecb")
+
+
 def test_a_bench_does_not_write_over_a_build(root):
     before = sha256_file(root / "build" / "report.json")
     with pytest.raises(ArtifactError, match="is a build's folder"):

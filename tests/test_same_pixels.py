@@ -28,6 +28,7 @@ from edge_convnext.data.preprocess import MAX_PIXELS, crop_pct_for, decode_pixel
 from edge_convnext.deploy.write import write_deployment
 from edge_convnext.errors import ArtifactError, DataError
 from edge_convnext.files import sha256_file
+from edge_convnext.manifest import write_manifest
 
 SETTINGS = (
     Preprocess(24),
@@ -137,6 +138,7 @@ def deploy(folder, kind, info, **facts):
         update={"path": "model.int8.onnx", "sha256": fields["onnx_sha256"]}
     )
     report.model_copy(update={"outputs": (graph_file,)}).write(build / "report.json")
+    write_manifest(build, sorted(build.iterdir()))
     path = build / "model.int8.onnx" if kind == "triton" else engine
     write_deployment(build, kind, folder / "out", path)
     return folder / "out"

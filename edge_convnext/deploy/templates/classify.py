@@ -50,7 +50,7 @@ if __name__ == "__main__":
         name in ("tensorrt", "tensorrt_rtx") or sys.exit(f"no TensorRT is called {name!r}")
         image = read_image(sys.argv[2], model)
         logits = infer(import_module(name), Path(sys.argv[1]).read_bytes(), image)
-    except (ImportError, LookupError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, ImportError, LookupError, OSError, TypeError, ValueError) as error:
         sys.exit(f"{error}; {__doc__}")
     np.isfinite(logits).all() or sys.exit("the engine gave logits that are no numbers")
     for index in (-logits).argsort()[:5]:
