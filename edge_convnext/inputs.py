@@ -39,6 +39,7 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track
@@ -148,7 +149,7 @@ def image_batches(
 
     content = [sample.sha256 for sample in samples]
     # Decoding and resizing are Pillow's: another version may give other pixels.
-    tools = (PIL.__version__, np.__version__)
+    tools = (PIXELS, PIL.__version__, np.__version__)
     text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
@@ -196,6 +197,7 @@ def _train_demo(
         "train/1",
         model=recipe.model,
         preprocess=asdict(preprocess),
+        pixels=PIXELS,
         config=recipe.train.model_dump(mode="json"),
         data=[splits.train.digest if splits.train else None, splits.val.digest],
         seed=recipe.seed,

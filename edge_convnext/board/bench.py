@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from edge_convnext.board.entries import Entry
     from edge_convnext.bundle import Unpacked
     from edge_convnext.bundle.read import UnpackedEvaluation
-    from edge_convnext.evaluate import Comparison
+    from edge_convnext.evaluate import Comparison, Predictions
     from edge_convnext.recipe import BenchmarkConfig, Recipe
     from edge_convnext.verdict import Requirement
 
@@ -164,12 +164,13 @@ def _measure(
     evaluation = unpacked.evaluation()
     images = _timed_images(unpacked, evaluation)
     entries, refused = try_entries(entries, images, config.threads)
-    predictions, comparisons = {}, {}
+    predictions: dict[str, Predictions] = {}
+    comparisons: dict[str, Comparison] = {}
     evaluate_seconds: float | None = None
     if evaluation is not None:
         started = time.perf_counter()
         facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
-        predictions = evaluate_entries(
+        predictions, broken = evaluate_entries(
             entries,
             evaluation,
             recipe.evaluate.batch,
@@ -178,6 +179,8 @@ def _measure(
             facts,
             track,
         )
+        entries = [entry for entry in entries if entry.name in predictions]
+        refused += broken
         comparisons = compare(evaluation.reference, predictions)
         evaluate_seconds = time.perf_counter() - started
     started = time.perf_counter()
