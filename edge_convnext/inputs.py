@@ -42,6 +42,7 @@ from edge_convnext.data import (
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
+from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
 from edge_convnext.scan import bad_images, scan_images
@@ -241,11 +242,11 @@ def _load_weights(
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
-        return {}
+        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/1",
+        "load/2",
         weights=weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
@@ -255,7 +256,9 @@ def _load_weights(
     loaded = open_weights(entry.folder / _WEIGHTS)
     preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
     info = replace(loaded.info, preprocess=preprocess)
-    return as_step(replace(loaded, info=info), entry, _WEIGHTS)
+    facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
+    told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    return as_step(told, entry, _WEIGHTS)
 
 
 def _load_splits(
