@@ -14,12 +14,9 @@ fastest float at most 2.5 % may be shown.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from itertools import product, repeat
 from pathlib import Path
 
@@ -29,11 +26,9 @@ from numpy.typing import NDArray
 from edge_convnext.artifacts import OnnxModel, Precision
 from edge_convnext.benchmark import BenchmarkResult, BenchmarkRow, judge_rounds
 from edge_convnext.choices import choose_option, list_finalists, list_rivals
-from edge_convnext.doctor import environment
-from edge_convnext.files import write_text_atomic
 from edge_convnext.intervals import median_interval
 from edge_convnext.measure import Option
-from edge_convnext.recipe import BenchmarkConfig, make_recipe
+from edge_convnext.recipe import make_recipe
 from edge_convnext.speed import slowest_to_beat
 from edge_convnext.step import Step
 from edge_convnext.timings import Judged

@@ -36,8 +36,8 @@ def print_examination(examination: Examination, console: Console) -> None:
     packages = [
         (
             package.name,
-            package.version or "not installed",
-            "" if package.version else package.install,
+            package.version or ("not whole" if package.damage else "not installed"),
+            "" if package.version else package.damage or package.install,
         )
         for package in examination.packages
     ]

@@ -37,6 +37,7 @@ from edge_convnext.cli import (
 from edge_convnext.errors import EdgeConvNextError
 from edge_convnext.printable import printable
 from edge_convnext.quotas import read_cpu_quota, usable_cores
+from edge_convnext.third_party import hollow_module
 
 __all__ = ["app", "main"]
 
@@ -117,6 +118,8 @@ def main() -> None:
         hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
         _fail(f"{where}{reason}{hint}", error, verbose)
     except Exception as error:  # a bug keeps its traceback; Python's own 1 would mean a failed gate
+        if hollow := hollow_module(error):
+            _fail(hollow, error, verbose)
         _print_traceback(error)
         sys.exit(EXIT_ERROR)
 
