@@ -259,6 +259,7 @@ VALUES = {
     "engine.compute_capabilities": st.just(["8.9"]),
     "engine.plans": st.just({"int8": {1: {"form": "linear", "placement": "weighted"}}}),
     "equalize.alpha": st.floats(0, 1),
+    "evaluate.max_class_drop_pp": st.floats(0, 100),
     "benchmark.batches": st.lists(st.integers(1, 8), min_size=1),
     "plans": st.sampled_from(["minmax", "mean_quantile"]).map(
         lambda estimator: {
