@@ -362,8 +362,15 @@ def test_parts_of_a_manifest_are_closed_and_bounded():
 
 @pytest.mark.parametrize(
     "name",
-    ["a.json", "a/b.onnx", "A-1_x.y.yaml", "evaluation/images/000000.PNG", "0/1/2.csv", "x.npy"]
-    + ["a" * 195 + ".json"],
+    [
+        "a.json",
+        "a/b.onnx",
+        "A-1_x.y.yaml",
+        "evaluation/images/000000.PNG",
+        "0/1/2.csv",
+        "x.npy",
+        "a" * 195 + ".json",
+    ],
 )
 def test_names_of_members_stay_below_the_folder(name):
     assert check_name(name) == name
