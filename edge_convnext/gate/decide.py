@@ -87,6 +87,8 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         criteria.append(judge_drop(evidence, budget_pp))
         if baseline is not None:
             criteria.append(judge_baseline_drop(evidence, baseline, budget_pp))
+            if baseline.best_predictions:
+                criteria.append(judge_baseline_drop(evidence, baseline.best, budget_pp, "best"))
     if limits.min_top1_pct is not None:
         criteria.append(judge_top1(evidence, limits.min_top1_pct))
     if limits.min_agreement_pct is not None:
@@ -94,13 +96,19 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
     if limits.max_class_drop_pp is not None:
         criteria.append(judge_class_drops(evidence, limits.max_class_drop_pp))
         if baseline is not None:
-            criteria.append(
-                judge_baseline_class_drops(evidence, baseline, limits.max_class_drop_pp)
-            )
+            budget_pp = limits.max_class_drop_pp
+            criteria.append(judge_baseline_class_drops(evidence, baseline, budget_pp))
+            if baseline.best_predictions:
+                criteria.append(
+                    judge_baseline_class_drops(evidence, baseline.best, budget_pp, "best")
+                )
     if limits.min_speedup is not None:
         criteria.append(judge_speedup(evidence, limits.min_speedup))
     if limits.max_latency_ratio is not None:
-        criteria.append(judge_latency_ratio(evidence, baseline, limits.max_latency_ratio))
+        most, speed = limits.max_latency_ratio, baseline.speed if baseline else None
+        criteria.append(judge_latency_ratio(evidence, speed, most))
+        if baseline is not None and baseline.best_speed is not None:
+            criteria.append(judge_latency_ratio(evidence, baseline.best_speed, most, "best"))
     if limits.max_size_mb is not None:
         criteria.append(judge_size(evidence, limits.max_size_mb))
     if not criteria:
