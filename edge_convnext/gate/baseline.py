@@ -18,6 +18,7 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.files import write_text_atomic
 from edge_convnext.gate.evidence import Evidence, nfc, smallest_batch
 from edge_convnext.intervals import paired_difference_interval
+from edge_convnext.report import Report
 
 __all__ = [
     "Baseline",
@@ -89,8 +90,8 @@ class Baseline:
     classes: tuple[str, ...] = ()  # in logit order; empty where nobody named them
     # Of the images that were classed wrong; None in a baseline written before.
     labels: dict[str, str] | None = None
-    # Of the best proven build: top-1 and what it said of the images that this build says
-    # otherwise; empty and None where no earlier build is proven better, or as good.
+    # Of the best proven build: its top-1, and what it said of the images that the newest classes
+    # otherwise. Empty and None where the newest is proven better than all before.
     best_top1_pct: float | None = None
     best_predictions: dict[str, str] = field(default_factory=dict)
     best_speed: Speed | None = None
@@ -129,9 +130,20 @@ def share_images(evidence: Evidence, baseline: Baseline) -> int | None:
     return shared if shared >= _LEAST_SHARED * most else None
 
 
-def speed_of(evidence: Evidence) -> Speed:
+def speed_of(report: Report) -> Speed:
     """Of a build, as a baseline keeps it."""
-    return _newest(evidence).speed
+    timed = report.benchmark
+    return Speed(
+        fingerprint=report.environment.fingerprint,
+        speedup_vs_raw_fp32=timed.speedup_vs_raw_fp32 if timed else None,
+        speedup_vs_raw_fp32_ci95=timed.speedup_vs_raw_fp32_ci95 if timed else None,
+        best_float=timed.best_float if timed else None,
+        speedup_vs_best_float=timed.speedup_vs_best_float if timed else None,
+        speedup_vs_best_float_ci95=timed.speedup_vs_best_float_ci95 if timed else None,
+        batch=smallest_batch(timed) if timed else None,
+        other_load_pct=timed.other_load_pct if timed else None,
+        throttled_periods=timed.throttled_periods if timed else None,
+    )
 
 
 def make_baseline(evidence: Evidence, earlier: Baseline | None = None) -> Baseline:
@@ -196,30 +208,20 @@ def _best_speed(now: Speed, best: Speed) -> Speed | None:
 
 def _newest(evidence: Evidence) -> Baseline:
     report = evidence.report
-    benchmark, n = report.benchmark, len(evidence.predictions)
-    right = sum(one.candidate == one.label for one in evidence.predictions)
     return Baseline(
         model=report.model.name,
         precision=evidence.precision,
-        fingerprint=report.environment.fingerprint,
         versions=dict(report.environment.versions),
-        top1_pct=100.0 * right / n,
-        speedup_vs_raw_fp32=benchmark.speedup_vs_raw_fp32 if benchmark else None,
-        speedup_vs_raw_fp32_ci95=benchmark.speedup_vs_raw_fp32_ci95 if benchmark else None,
+        top1_pct=evidence.top1_pct,
         size_bytes=evidence.model_bytes,
         predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
-        best_float=benchmark.best_float if benchmark else None,
-        speedup_vs_best_float=benchmark.speedup_vs_best_float if benchmark else None,
-        speedup_vs_best_float_ci95=benchmark.speedup_vs_best_float_ci95 if benchmark else None,
-        other_load_pct=benchmark.other_load_pct if benchmark else None,
-        batch=smallest_batch(benchmark) if benchmark else None,
-        throttled_periods=benchmark.throttled_periods if benchmark else None,
         classes=tuple(map(nfc, report.model.classes)),
         labels={
             one.sha256[:_HASH_CHARS]: one.label
             for one in evidence.predictions
             if one.candidate != one.label
         },
+        **vars(speed_of(report)),
     )
 
 

@@ -68,7 +68,7 @@ def judge_latency_ratio(
     name = f"latency_ratio_vs_{against}"
     whose = "the baseline's" if against == "baseline" else "the best proven build's"
     _timings(evidence)
-    found = _compare(speed_of(evidence), before)
+    found = _compare(speed_of(evidence.report), before)
     if isinstance(found, str):
         reason = f"latency can't be compared with {whose}: {found}."
         return Criterion(name, "inconclusive", None, None, most, reason)
