@@ -23,6 +23,7 @@ from edge_convnext.report import Report
 __all__ = [
     "Baseline",
     "Speed",
+    "is_comparable",
     "make_baseline",
     "read_baseline",
     "share_images",
@@ -155,7 +156,7 @@ def make_baseline(evidence: Evidence, earlier: Baseline | None = None) -> Baseli
             another model, precision or other images says nothing of this build, and is left out.
     """
     made = _newest(evidence)
-    if earlier is None or not _is_comparable(evidence, made, earlier):
+    if earlier is None or not is_comparable(evidence, earlier):
         return made
     return replace(
         made,
@@ -164,10 +165,11 @@ def make_baseline(evidence: Evidence, earlier: Baseline | None = None) -> Baseli
     )
 
 
-def _is_comparable(evidence: Evidence, made: Baseline, earlier: Baseline) -> bool:
-    known = set(made.classes)
+def is_comparable(evidence: Evidence, earlier: Baseline) -> bool:
+    """Whether a baseline is of the same model, precision and classes, and of the same images."""
+    known = set(map(nfc, evidence.report.model.classes))
     return (
-        (made.model, made.precision) == (earlier.model, earlier.precision)
+        (evidence.report.model.name, evidence.precision) == (earlier.model, earlier.precision)
         and (not known or set(earlier.predictions.values()) <= known)
         and share_images(evidence, earlier) is not None
     )

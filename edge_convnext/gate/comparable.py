@@ -85,8 +85,9 @@ def _label_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
         return
     if exchanged := _mostly(pairs):
         raise ArtifactError(
-            f"{evidence.path}: the images of {_list(exchanged)} since the baseline; mend the order "
-            "of the classes (--labels), or save a new baseline where the labels are right now"
+            f"{evidence.path}: whole classes have other labels than in the baseline: "
+            f"{_list(exchanged)}; mend the order of the classes (--labels), or save a new baseline "
+            "if the labels are right now"
         )
     least = "" if known else "at least "
     yield f"{least}{moved:,} of {pairs.total():,} images have another label than in the baseline."
