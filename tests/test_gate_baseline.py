@@ -183,6 +183,17 @@ def older(baseline, path):
     return read_baseline(path)
 
 
+@pytest.mark.parametrize("number", ["NaN", "1e999"])
+@pytest.mark.parametrize("name", ["top1_pct", "speedup_vs_best_float"])
+def test_a_baseline_of_numbers_that_are_none_is_refused(tmp_path, name, number):
+    path = tmp_path / "baseline.json"
+    write_baseline(baseline_of(tmp_path / "build", **timed(2.0)), path)
+    fields = {**json.loads(path.read_text()), name: "here"}
+    path.write_text(json.dumps(fields).replace('"here"', number))
+    with pytest.raises(ArtifactError, match=f"{name}: Input should be a finite number"):
+        read_baseline(path)
+
+
 def test_a_baseline_of_the_schema_before_is_still_compared_with(tmp_path):
     before = older(baseline_of(tmp_path / "before", wrong=4), tmp_path / "old.json")
     result = gate(build(tmp_path / "after", wrong=4), Limits(), before)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from edge_convnext.contention import why_skewed
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError
@@ -40,6 +42,8 @@ _HASH_CHARS = 20  # 80 bits: no two of 10^9 images share them but by design
 @dataclass(frozen=True)
 class Speed:
     """Speed-ups of one build over floats of its own run, and where they were taken."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
     fingerprint: str  # of the machine that timed it
     speedup_vs_raw_fp32: float | None
@@ -71,6 +75,8 @@ class Speed:
 @dataclass(frozen=True)
 class Baseline:
     """An earlier build, as far as a later one is compared with it; and the best proven one."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
     model: str
     precision: str
