@@ -1,3 +1,6 @@
+from collections import Counter
+
+import numpy as np
 import pytest
 from example_report import ACCURACY, BENCHMARK, example_report, precision_accuracy
 
@@ -117,6 +120,21 @@ def test_few_images_show_nothing_and_the_verdict_says_how_many_would(n):
     assert "about 390 images in all would tell" in verdict.reasons[1]
     enough = decide("int8", counted(0, 0, 390), benchmark(), max_drop_pp=1.0)
     assert (enough.confidence, enough.images_to_show) == ("shown", None)
+
+
+@pytest.mark.parametrize("n", [200, 476])
+@pytest.mark.parametrize("true_drop_pp", [1.0, 2.0])
+def test_a_drop_past_the_budget_is_rarely_shown_to_keep_it(n, true_drop_pp):
+    """The estimate alone called 2.0 pp within 1.0 in 30 % of builds with 200 images."""
+    random = np.random.default_rng(0)
+    rates = [0.01 + true_drop_pp / 100, 0.01]
+    draws = random.multinomial(n, [*rates, 1 - sum(rates)], size=1000)
+    counts = Counter((int(lost), int(won)) for lost, won, _ in draws)
+    words = Counter()
+    for (lost, won), builds in counts.items():
+        words[decide("int8", counted(lost, won, n), benchmark(), 1.0).accuracy] += builds
+    assert words["shown"] <= 35
+    assert words["likely"] > 50
 
 
 def test_the_images_that_are_asked_for_would_show_it():

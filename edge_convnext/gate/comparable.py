@@ -48,8 +48,11 @@ def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
         )
     if share_images(evidence, baseline) is None:  # told where something is compared
         return ()
-    notes = [*_order_notes(known, baseline), *_label_notes(evidence, baseline)]
-    return tuple(notes or _answer_notes(evidence, baseline))
+    return (
+        *_order_notes(known, baseline),
+        *_label_notes(evidence, baseline),
+        *_answer_notes(evidence, baseline),
+    )
 
 
 def _classes_of(baseline: Baseline) -> set[str]:
