@@ -542,6 +542,9 @@ class VerdictReport(_Part):
     """Rounds of timing that would settle the speed if their spread stays; null as above."""
     speed_skewed: str | None = None
     """What disturbed the timings, so that the speed is `likely` at most."""
+    classes_past: tuple[str, ...] = ()
+    """Classes that surely lose more than the limit of each, or than the budget of the whole where
+    none was stated: Holm's test over all classes at 95 %."""
     passed: bool
     """Whether what the user required is met; true when nothing was required."""
     reasons: tuple[str, ...]

@@ -61,6 +61,7 @@ class _Judged:
     sure: bool = False  # of `not`: the interval tells it, and not the estimate alone
     needed: int | None = None  # images or rounds that would settle it
     skewed: str | None = None
+    past: tuple[str, ...] = ()  # classes
 
 
 def decide(
@@ -109,6 +110,7 @@ def decide(
             "images_to_show": within.needed,
             "rounds_to_show": speed.needed,
             "speed_skewed": speed.skewed,
+            "classes_past": classes.past if classes is not None else (),
         }
     )
 
@@ -207,16 +209,15 @@ def _judge_classes(
     limit = max_drop_pp if max_class_drop_pp is None else max_class_drop_pp
     found = judge_classes(counts, limit)
     past = [one for one in found if one.past]
+    names = tuple(one.name for one in past)
     if max_class_drop_pp is None:
-        advice = "--max-class-drop decides by it"
-        return (
-            _Judged("shown", (_name(past, f"more than the whole may: {advice}"),)) if past else None
-        )
+        told = _name(past, "more than the whole may: --max-class-drop decides by it")
+        return _Judged("shown", (told,), past=names) if past else None
     per_class = f"the limit of {limit:.2f} pp per class"
     if past:
-        return _Judged("not", (_name(past, f"past {per_class}"),), sure=True)
-    if names := classes_past(counts, limit):
-        likely = [one for one in found if one.name in names]
+        return _Judged("not", (_name(past, f"past {per_class}"),), sure=True, past=names)
+    if estimated := classes_past(counts, limit):
+        likely = [one for one in found if one.name in estimated]
         return _Judged("not", (_name(likely, f"past {per_class} by the estimate"),))
     if all(one.within for one in found):
         return _Judged("shown", (f"Every class keeps {per_class}.",))

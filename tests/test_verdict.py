@@ -224,6 +224,8 @@ def test_a_class_that_collapses_while_the_mean_holds_is_named():
     assert "Class 'c1' drops by 64.52 pp" in verdict.reasons[2]
     assert "on its 31 images" in verdict.reasons[2]
     assert "c0" not in verdict.reasons[2]
+    assert verdict.classes_past == ("c1",)
+    assert line(verdict).endswith("ship int8, shown; class 'c1' loses more than the budget")
     even = decide("int8", by_class((229, 1, 2), (31, 1, 0), (216, 2, 1)), benchmark(), 1.0)
     assert len(even.reasons) == 2
 
@@ -242,6 +244,8 @@ def test_a_stated_limit_of_the_classes_decides(counts, ship, judged, confidence,
     verdict = decide("int8", found, benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
     assert (verdict.ship, verdict.accuracy, verdict.confidence) == (ship, judged, confidence)
     assert words in verdict.reasons[2]
+    assert verdict.classes_past == (("c1",) if confidence == "shown" and ship == "fp32" else ())
+    assert "class" not in line(verdict)
 
 
 def test_a_limit_of_classes_that_were_not_counted_leaves_it_open():
@@ -265,8 +269,9 @@ def test_names_of_classes_are_shown_not_obeyed():
     part = precision_accuracy(96.77, 98.25, 94.44)
     part["per_class"] = {hostile: {"n": 50, "top1_pct": 1.0, "lost": 40, "won": 0}}
     verdict = decide("int8", accuracy(int8=part), benchmark(), max_drop_pp=1.0)
-    assert "\x1b" not in verdict.reasons[2]
-    assert len(verdict.reasons[2]) < 300
+    for text in (verdict.reasons[2], line(verdict)):
+        assert "\x1b" not in text
+        assert len(text) < 300
 
 
 @pytest.mark.parametrize(
