@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from edge_convnext.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
 from edge_convnext.progress import Track, untracked
 
-if TYPE_CHECKING:
-    from edge_convnext.benchmark import BenchmarkResult
-
 __all__ = ["Watch", "race_in_quiet", "wait_until_quiet"]
 
+T = TypeVar("T")
 _WINDOW_S = 5.0  # that has to be quiet: shorter ones are quiet between two bursts
 
 
@@ -28,17 +26,19 @@ class Watch:
 
 
 def race_in_quiet(
-    race: Callable[[], BenchmarkResult],
+    race: Callable[[], T],
     minutes: float,
+    load: Callable[[T], float | None],
     track: Track = untracked,
     watch: Watch | None = None,
-) -> BenchmarkResult:
+) -> T:
     """Race once the machine is quiet, and again where it did not stay so.
 
     Args:
-        race: Times everything; what it returns tells the load meanwhile.
+        race: Times everything.
         minutes: At most so long it is waited in all, races between included; 0 races at once.
             After it no race is started, but for the first.
+        load: What other programs took of the CPU during a race, in per cent; None if unknown.
         track: Shows the waiting.
         watch: None: the machine's own.
 
@@ -51,8 +51,8 @@ def race_in_quiet(
     end_s = watch.now() + 60.0 * minutes
     wait_until_quiet(end_s, track, watch)
     best = race()
-    while _load(best) > QUIET_PCT and wait_until_quiet(end_s, track, watch):
-        best = min(best, race(), key=_load)
+    while _known(load(best)) > QUIET_PCT and wait_until_quiet(end_s, track, watch):
+        best = min(best, race(), key=lambda one: _known(load(one)))
     return best
 
 
@@ -90,5 +90,5 @@ def _look(end_s: float, watch: Watch) -> float | None:
     return other_load_pct(before, watch.read())
 
 
-def _load(result: BenchmarkResult) -> float:
-    return result.other_load_pct or 0.0
+def _known(load_pct: float | None) -> float:
+    return load_pct or 0.0

@@ -98,6 +98,7 @@ class DataConfig(Section):
     labels: str | None = None  # a file with one class name a line, in logit order
     val_fraction: float = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
     skip_bad_images: bool = False
+    allow_duplicates: bool = False  # go on where over 1 % of the evaluation side is in training
 
 
 _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations

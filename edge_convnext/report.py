@@ -22,6 +22,7 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -176,13 +177,15 @@ class EnvironmentReport(_Part):
     cpu_flags: tuple[str, ...]
     """Those that decide the speed of float and INT8 kernels."""
     cores: PositiveInt
-    """That this process may use."""
+    """That this process may keep busy."""
+    cpu_quota: PositiveFloat | None = None
+    """CPUs' worth of time that its control groups grant; null: no quota."""
     memory_bytes: NonNegativeInt | None
     gpus: tuple[str, ...]
     jetson: str | None
     """Board and Jetson Linux release."""
     fingerprint: str
-    """Hash of CPU, flags, cores, memory and GPUs; names no user and no host."""
+    """Hash of CPU, flags, cores, quota, memory and GPUs; names no user and no host."""
 
 
 class DataReport(_Part):
@@ -381,24 +384,33 @@ class BenchmarkReport(_Part):
 
     rows: tuple[BenchmarkRow, ...]
     speedup_vs_raw_fp32: NonNegativeFloat | None = None
-    """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, smallest batch size."""
+    """Raw FP32's latency in ONNX Runtime over the chosen model's, smallest batch size: median
+    over fresh loads of both (`judge_loads`), or over rounds where nothing was loaded afresh."""
     speedup_vs_best_float: NonNegativeFloat | None = None
-    """Best float of all runtimes over the chosen model: ratio of medians, smallest batch size."""
+    """The same of `rival_float`, which stands for every float that may be the fastest."""
     speedup_vs_raw_fp32_ci95: Interval | None = None
-    """95 % interval over rounds."""
+    """95 % interval of that median, over the same loads or rounds."""
     speedup_vs_best_float_ci95: Interval | None = None
-    """95 % interval over rounds."""
+    """The same."""
     chosen: str | None = None
     """Artifact name of the fastest model of the requested precision."""
     best_float: str | None = None
-    """Artifact name of the fastest float in the chosen runtime."""
+    """Artifact name of the float that ships where the chosen model does not."""
+    rival_float: str | None = None
+    """Artifact name of the float that the chosen model is least surely faster than, of those that
+    may be the fastest; null in reports that compare with `best_float`."""
     raw_fp32: str | None = None
     """Artifact name of the unfolded FP32 export in ONNX Runtime."""
     other_load_pct: Percent | None = None
     """CPU time that other programs took during the timings; they skew ratios too."""
     throttled_periods: NonNegativeInt | None = None
-    """Scheduler periods in which a CPU quota stopped this process during the timings; null
-    without a quota."""
+    """Scheduler periods in which a CPU quota stopped this process, or what shares its quota, during
+    the timings; null without a quota."""
+    judge_loads: PositiveInt | None = None
+    """How often each finalist was loaded afresh to be judged; null where rounds that chose a
+    candidate judge it too."""
+    judge_rounds: PositiveInt | None = None
+    """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
@@ -448,7 +460,14 @@ class FallbackReport(_Part):
     """Before."""
     top1_drop_before_pp: float
     top1_drop_pp: float | None
-    """With the fallback."""
+    """With the fallback, on evaluation images that the search for it never saw."""
+    searched_on: str | None = None
+    """What images the search looked at."""
+    n_searched: PositiveInt | None = None
+    n_judged: PositiveInt | None = None
+    """Evaluation images that the search left; every accuracy of this report is of these."""
+    reason: str | None = None
+    """Why no fallback was looked for."""
     speedup_vs_full: float | None = Field(None, gt=0.0)
     """Below 1: what the fallback costs in speed, at the smallest batch; null untimed."""
     speedup_vs_full_ci95: Interval | None = None

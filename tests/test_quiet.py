@@ -33,35 +33,39 @@ class Machine:
         return self.races[-1]
 
 
+def told_load(race):
+    return race.other_load_pct
+
+
 def test_without_being_asked_a_race_starts_at_once():
     machine = Machine(*[90] * 100)
-    assert race_in_quiet(machine.race, 0.0, watch=machine.watch).began == 0
+    assert race_in_quiet(machine.race, 0.0, told_load, watch=machine.watch).began == 0
 
 
 def test_a_race_waits_until_the_others_are_done():
     machine = Machine(*[90] * 33)
-    found = race_in_quiet(machine.race, 5.0, watch=machine.watch)
+    found = race_in_quiet(machine.race, 5.0, told_load, watch=machine.watch)
     assert (found.began, found.other_load_pct) == (40, 0.0)  # five quiet seconds in a row
     assert len(machine.races) == 1
 
 
 def test_after_the_minutes_it_races_whatever_the_load():
     machine = Machine(*[50] * 1000)
-    found = race_in_quiet(machine.race, 1.0, watch=machine.watch)
+    found = race_in_quiet(machine.race, 1.0, told_load, watch=machine.watch)
     assert (found.began, found.other_load_pct) == (60, 50.0)
     assert len(machine.races) == 1
 
 
 def test_a_race_that_was_disturbed_is_run_again():
     machine = Machine(*[0] * 5, *[60] * 30)  # quiet while it looked
-    found = race_in_quiet(machine.race, 5.0, watch=machine.watch)
+    found = race_in_quiet(machine.race, 5.0, told_load, watch=machine.watch)
     assert [one.other_load_pct for one in machine.races] == [60.0, 0.0]
     assert found is machine.races[1]
 
 
 def test_of_disturbed_races_the_quietest_counts():
     machine = Machine(*[0] * 5, *[20] * 10, *[0] * 5, *[80] * 500)
-    found = race_in_quiet(machine.race, 1.0, watch=machine.watch)
+    found = race_in_quiet(machine.race, 1.0, told_load, watch=machine.watch)
     assert [one.other_load_pct for one in machine.races] == [20.0, 80.0]
     assert found is machine.races[0]
 
@@ -76,7 +80,7 @@ def test_where_the_load_cant_be_read_nothing_is_waited_for():
     machine = Machine(*[90] * 1000)
     blind = Watch(machine.watch.now, machine.watch.sleep, lambda: None)
     unread = SimpleNamespace(other_load_pct=None)
-    assert race_in_quiet(lambda: unread, 5.0, watch=blind) is unread
+    assert race_in_quiet(lambda: unread, 5.0, told_load, watch=blind) is unread
     assert machine.time == 5
 
 
@@ -101,5 +105,7 @@ def test_an_interrupted_wait_races_nothing():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        race_in_quiet(machine.race, 5.0, watch=Watch(machine.watch.now, interrupt, machine.read))
+        race_in_quiet(
+            machine.race, 5.0, told_load, watch=Watch(machine.watch.now, interrupt, machine.read)
+        )
     assert machine.races == []

@@ -114,6 +114,14 @@ def build(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    allow_duplicates: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-duplicates",
+            help="Go on where over 1 % of the evaluation images are training images too.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -264,6 +272,7 @@ def build(
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
+        "data.allow_duplicates": allow_duplicates,
         "preprocess.image_size": image_size,
         "preprocess.resize": resize,
         "preprocess.crop_pct": crop_pct,

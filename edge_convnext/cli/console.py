@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = [
+    "AllowDuplicatesFlag",
     "DataOption",
     "JsonFlag",
     "LabelsOption",
@@ -66,6 +67,14 @@ LabelsOption = Annotated[Path | None, typer.Option(help="One class name a line, 
 SkipBadFlag = Annotated[
     bool | None,
     typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
+]
+AllowDuplicatesFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-duplicates",
+        help="Go on where over 1 % of the evaluation images are training images too; "
+        "the training copies are left out in any case.",
+    ),
 ]
 RuntimeOption = Annotated[
     Literal["onnxruntime", "openvino"] | None,
