@@ -412,6 +412,11 @@ class BenchmarkReport(_Part):
     judge_rounds: PositiveInt | None = None
     """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
+    @property
+    def observations(self) -> str:
+        """What the intervals of the speed-ups are over, in words."""
+        return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
+
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
         rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))

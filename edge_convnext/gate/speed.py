@@ -42,8 +42,8 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
         ratio,
         interval,
         least,
-        f"{ratio:.2f}x the speed of the best float (95 % interval over rounds {interval[0]:.2f} "
-        f"to {interval[1]:.2f}); {asked}.",
+        f"{ratio:.2f}x the speed of the best float (95 % interval over {benchmark.observations} "
+        f"{interval[0]:.2f} to {interval[1]:.2f}); {asked}.",
     )
 
 
