@@ -227,7 +227,8 @@ DECIDES = {
 NOTHING = {
     "name", "about", "targets", "runtime", "simplify.timeout_s", "engine.batches",
     "engine.timeout_s", "evaluate.max_drop_pp", "evaluate.fallback", "benchmark.batches",
-    "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp", "benchmark.min_round_ms", "benchmark.warmup",
+    "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp",
+    "benchmark.min_round_ms", "benchmark.warmup",
 }  # fmt: skip
 BY_CONTENT = {
     "data.source", "data.calibration", "data.labels", "data.val_fraction", "data.skip_bad_images",

@@ -603,7 +603,8 @@ def test_markdown_shows_text_of_others_as_it_is():
     ("text", "shown"),
     [
         ("@all", "@&#8203;all"), ("a#1", "a\\#&#8203;1"), ("http://x", "http://&#8203;x"),
-        ("WWW.x.y", "WWW&#8203;.x.y"), ("www", "www"), ("*_[]<>|~&$`\\", r"\*\_\[\]\<\>\|\~\&\$\`\\"),
+        ("WWW.x.y", "WWW&#8203;.x.y"), ("www", "www"),
+        ("*_[]<>|~&$`\\", r"\*\_\[\]\<\>\|\~\&\$\`\\"),
     ],
 )  # fmt: skip
 def test_markdown_links_and_notifies_nobody(text, shown):

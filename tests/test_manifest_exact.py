@@ -147,7 +147,7 @@ def test_a_name_with_dots_in_it_is_no_way_out(tmp_path):
 
 
 def test_a_manifest_that_is_not_there_says_what_to_pass(tmp_path):
-    with pytest.raises(ArtifactError, match="pass a folder that `edge-convnext build` finished$"):
+    with pytest.raises(ArtifactError, match=r"pass a folder that `edge-convnext build` finished$"):
         read_manifest(tmp_path)
 
 
