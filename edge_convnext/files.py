@@ -67,7 +67,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with _replacing(target) as scratch:
             yield scratch
     except OSError as error:
-        if error.errno in NO_ROOM:  # a copy names its source first, a write names nothing
+        # A copy names its source first, a write names nothing, and nobody knows a scratch name.
+        named = Path(str(error.filename or "")).name
+        if error.errno in NO_ROOM or not named or named.startswith(f".{target.name}."):
             error.filename, error.filename2 = str(target), None
         raise
 
