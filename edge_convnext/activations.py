@@ -130,7 +130,8 @@ def _session(
 
     def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = [name for name in names if name != source]
-        found = dict(zip(wanted, session.run(wanted, {source: batch}), strict=True))
+        values = session.run(wanted, {source: batch}) if wanted else []  # of none it returns all
+        found = dict(zip(wanted, values, strict=True))
         return [batch if name == source else found[name] for name in names]
 
     return run

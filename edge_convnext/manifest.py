@@ -21,6 +21,7 @@ __all__ = [
     "check_unchanged",
     "compare_builds",
     "read_manifest",
+    "require_unedited",
     "verify_build",
     "write_manifest",
 ]
@@ -127,6 +128,43 @@ def check_unchanged(
             raise ArtifactError(f"{folder / name}: {state} since the build; build again")
     kept = {**outputs, **recorded}
     return {name: sha256 for name, sha256 in kept.items() if name not in rewritten}
+
+
+def require_unedited(report: Path) -> dict[str, str]:
+    """Check that a build's report is as the build wrote it, by the manifest beside it.
+
+    The report has no hash of its own: without the manifest nothing tells.
+
+    Args:
+        report: `report.json` of a build.
+
+    Returns:
+        SHA-256 by file name, of every file of the build.
+
+    Raises:
+        ArtifactError: There is no manifest, or it is about another report or another table.
+    """
+    manifest = report.with_name(MANIFEST)
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"{manifest}: is missing, and without it nothing tells whether {report.name} is as the "
+            "build wrote it; keep the two together, or build again"
+        )
+    recorded = read_manifest(report.parent)
+    if report.name not in recorded:
+        raise ArtifactError(f"{manifest}: does not name {report.name}; build again")
+    for name in (report.name, "report.md"):
+        if name in recorded:
+            _require_unchanged(report.with_name(name), recorded[name], manifest)
+    return recorded
+
+
+def _require_unchanged(path: Path, sha256: str, manifest: Path) -> None:
+    state = _check(path, sha256)
+    if state == "missing":
+        raise ArtifactError(f"{path}: is missing, and {manifest} is about it; build again")
+    if state == "changed":
+        raise ArtifactError(f"{path}: is not the file that {manifest} is about; build again")
 
 
 def verify_build(folder: Path) -> tuple[FileCheck, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
+    from edge_convnext.verdict import Requirement
 
 __all__ = [
     "REPORT",
@@ -67,7 +68,7 @@ def check_writable(folder: Path) -> None:
         raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
-def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
+def publish(outcome: Outcome, folder: Path, require: Requirement | None) -> Report:
     """Write the artefacts and the report that names them beside an older build, then swap.
 
     `report.json` comes last but for `manifest.json`, which has its hash: a folder with a manifest
@@ -90,7 +91,7 @@ def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report
     return report
 
 
-def _write_all(outcome: Outcome, new: Path, folder: Path, require: Precision | None) -> Report:
+def _write_all(outcome: Outcome, new: Path, folder: Path, require: Requirement | None) -> Report:
     """Write a whole build into `new`, which is about to become `folder`."""
     from edge_convnext.assemble import assemble_report
 

@@ -173,7 +173,7 @@ def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(
     "name",
     [
         "edge-convnext-2026-11-26",
-        f"edge-convnext-{os.getpid()}-abc",
+        pytest.param(f"edge-convnext-{os.getpid()}-abc", id="edge-convnext-own-pid-abc"),
         "edge-convnext-99999999-abc",
         "edge-convnext-1-abc",
         "edge-convnext-thesis",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
+from edge_convnext.accuracy_report import report_accuracy
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
-from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
-from edge_convnext.contention import QUIET_PCT
+from edge_convnext.contention import why_skewed
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import measure_accuracy, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
@@ -27,10 +27,8 @@ from edge_convnext.report import (
     BundledFile,
     Candidate,
     CandidateAccuracy,
-    ClassAccuracy,
     EnvironmentReport,
     FileReport,
-    PrecisionAccuracy,
     Report,
     VerdictReport,
 )
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from edge_convnext.evaluate import Comparison, Predictions
     from edge_convnext.recipe import Recipe
     from edge_convnext.report import EnergyReport, LeftOutReport
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["OWN_FILES", "Measured", "Seen", "find_old", "publish_board"]
 
@@ -94,7 +93,7 @@ def publish_board(
     measured: Measured,
     out: Path,
     seen: Seen,
-    require: Precision | None,
+    require: Requirement | None,
 ) -> Report:
     """Decide, and write the file that ships and the report; an older bench's go when all is there.
 
@@ -102,7 +101,7 @@ def publish_board(
         measured: From the bench.
         out: Where to write.
         seen: What the board told of itself.
-        require: The precision the verdict must be, if any.
+        require: What the verdict must be, if anything was asked for.
 
     Raises:
         ArtifactError: There is no room on the disk; an older bench is as it was.
@@ -139,7 +138,7 @@ def find_old(out: Path) -> set[str]:
 
 
 def _write_all(
-    measured: Measured, new: Path, out: Path, seen: Seen, require: Precision | None
+    measured: Measured, new: Path, out: Path, seen: Seen, require: Requirement | None
 ) -> Report:
     """Write everything into `new`, which is about to become `out`."""
     from edge_convnext.markdown import to_markdown
@@ -156,7 +155,16 @@ def _write_all(
     if accuracy is None:
         missing.append("The bundle has no evaluation images.")
     batch = choice.batch
-    verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing), batch)
+    verdict = decide(
+        recipe.precision,
+        accuracy,
+        timing,
+        budget,
+        require,
+        tuple(missing),
+        batch,
+        recipe.evaluate.max_class_drop_pp,
+    )
     stages = board_stages(
         measured.unpacked,
         measured.engines,
@@ -223,11 +231,10 @@ def _notes(measured: Measured, seen: Seen, said: str | None) -> tuple[str, ...]:
     if seen.unread is not None:
         notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
     notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
-    load = measured.timings.other_load_pct
-    if load is not None and load > QUIET_PCT:
+    if skewed := why_skewed(measured.timings.other_load_pct):
         notes.append(
-            f"Other programs took {load:.0f} % of the CPU during the timings: repeat `bench` on "
-            "an idle board before you trust a speed-up."
+            f"During the timings {skewed}: the speed is likely at most. Repeat `bench` on an idle "
+            "board."
         )
     for reason in dict.fromkeys(one.reason for one in measured.left_out if one.reason != said):
         names = [one.artifact for one in measured.left_out if one.reason == reason]
@@ -259,7 +266,8 @@ def _accuracy(measured: Measured, choice: Choice) -> AccuracyReport | None:
         name = choice.wanted.name
         if precision != "fp32":
             classes = measured.unpacked.manifest.model.classes
-            fields[precision] = _precision_accuracy(measured.predictions[name], classes)
+            found = measured.predictions[name]
+            fields[precision] = report_accuracy(found, classes, measured.reference)
         fields.update(_without_count(measured.comparisons[name]))
     candidates = tuple(
         CandidateAccuracy(
@@ -276,18 +284,6 @@ def _without_count(comparison: Comparison) -> dict[str, Any]:
     return {name: value for name, value in asdict(comparison).items() if name != "n_images"}
 
 
-def _precision_accuracy(predictions: Predictions, classes: Sequence[str]) -> PrecisionAccuracy:
-    found = measure_accuracy(predictions, classes)
-    return PrecisionAccuracy(
-        top1_pct=found.top1_pct,
-        top5_pct=found.top5_pct,
-        per_class={
-            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
-            for name, one in found.per_class.items()
-        },
-    )
-
-
 def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     entries = {entry.name: entry for entry in measured.entries}
     own = [name for name in BenchmarkRow.model_fields if name not in Candidate.model_fields]
@@ -301,25 +297,20 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
     if wanted and rival and choice.unmatched is None:
-        batch = choice.batch
-        ratio = speedup(measured.timings, wanted.name, rival.name, batch)
-        slow, fast = (measured.timings.row(one.name, batch) for one in (rival, wanted))
-        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
+        ratio = speedup(measured.timings, wanted.name, rival.name, choice.batch)
+        fields["speedup_vs_best_float"] = ratio.median
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
+    judged = measured.timings.judged
     return BenchmarkReport(
         rows=rows,
+        judge_loads=judged.loads if judged else None,
+        judge_rounds=judged.total if judged else None,
         other_load_pct=measured.timings.other_load_pct,
         chosen=wanted.name if wanted else None,
         best_float=rival.name if rival else None,
         **fields,
     )
-
-
-def _median_ms(row: TimedRow, other: TimedRow) -> float:
-    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
-    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
-    return row.latency_ms_p50 if own is None or rival is None else float(own)
 
 
 def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Path]:
