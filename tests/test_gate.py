@@ -648,3 +648,30 @@ def test_proportion_interval_is_wilsons():
     assert proportion_interval(20, 20)[0] == pytest.approx(20 / (20 + z * z))
     with pytest.raises(ValueError, match="can't be among"):
         proportion_interval(3, 2)
+
+
+@pytest.mark.parametrize("which", ["--junit", "--markdown", "--save-baseline", "summary"])
+@pytest.mark.parametrize("lost", [0, 100])
+def test_a_file_that_can_t_be_written_hides_no_decision(tmp_path, which, lost):
+    report = make_build(tmp_path / "build", lost=lost)
+    (tmp_path / "file").touch()
+    bad = tmp_path / "file" / "out"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(bad)}
+    arguments = [] if which == "summary" else [which, bad]
+    result = run(report, *arguments, env=github if which == "summary" else {})
+    assert result.stdout.splitlines()[1].startswith("fail" if lost else "pass")
+    if lost:
+        assert result.exit_code == 1
+        assert ("can't be written" in result.stderr) is (which != "--save-baseline")
+    else:  # `cli.main` makes one line and exit code 3 of it
+        assert isinstance(result.exception, OSError)
+    fields = json.loads(run(report, "--json", *arguments, env={}).stdout)
+    if which == "--save-baseline":
+        assert fields["baseline"]["written"] is False
+
+
+def test_a_refusal_is_told_though_its_file_can_t_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "none", "--junit", tmp_path / "file" / "out")
+    assert isinstance(result.exception, ArtifactError)
+    assert "can't be written" in result.stderr
