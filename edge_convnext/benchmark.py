@@ -26,6 +26,7 @@ from edge_convnext.contention import other_load_pct, read_cpu_clock
 from edge_convnext.errors import InferenceError
 from edge_convnext.memory import PeakMemory, measure_peak_memory
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quotas import add_periods, read_throttling, throttled_since
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.speed import Ratio, speedup
 from edge_convnext.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
@@ -84,6 +85,7 @@ def benchmark(
     rows: list[BenchmarkRow] = []
     runtimes: list[RuntimeInfo] = []
     loads: list[float] = []
+    throttled: int | None = None
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
         inputs = np.resize(images, (batch, *images.shape[1:]))
@@ -93,15 +95,17 @@ def benchmark(
         if measure_memory:
             shown = track(candidates, f"memory, batch {batch}", len(candidates))
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
-        before = read_cpu_clock()
+        before, stopped = read_cpu_clock(), read_throttling()
         times = _time(models, inputs, config, seed, track)
-        load = other_load_pct(before, read_cpu_clock())
-        loads += [] if load is None else [load]
+        other = other_load_pct(before, read_cpu_clock())
+        throttled = add_periods(throttled, throttled_since(stopped))
+        loads += [] if other is None else [other]
         for candidate, model, own, peak in zip(candidates, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
             rows.append(_make_row(candidate, model, batch, own, peak))
             runtimes.append(model.describe())
-    return BenchmarkResult(tuple(rows), tuple(runtimes), max(loads, default=None), turns=turns)
+    load = max(loads, default=None)
+    return BenchmarkResult(tuple(rows), tuple(runtimes), load, throttled, turns=turns)
 
 
 def judge(
@@ -136,7 +140,7 @@ def judge(
     per_load = config.model_copy(update={"rounds": rounds})
     judged = Judged(tuple(one.name for one in finalists), batch, loads, rounds)
     turns = dict(result.turns)
-    before = read_cpu_clock()
+    before, stopped = read_cpu_clock(), read_throttling()
     for number in track(range(loads), f"judging batch {batch}", loads):
         times = _time_afresh(finalists, inputs, per_load, seed + 1 + number)
         for candidate, own in zip(finalists, times, strict=True):
@@ -153,6 +157,7 @@ def judge(
         result,
         rows=tuple(rows),
         other_load_pct=max(seen, default=None),
+        throttled_periods=add_periods(result.throttled_periods, throttled_since(stopped)),
         judged=judged,
         turns=turns,
     )

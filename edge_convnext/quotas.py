@@ -17,7 +17,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["read_cpu_quota", "read_throttling", "usable_cores"]
+__all__ = [
+    "add_periods",
+    "read_cpu_quota",
+    "read_throttling",
+    "throttled_since",
+    "usable_cores",
+]
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in `mountinfo`
@@ -58,7 +64,17 @@ def read_throttling(root: Path = _ROOT) -> int | None:
         Periods in which a quota was used up; None where there is no quota.
     """
     limited = [group for group in _groups(root) if _quota(group) is not None]
-    counts = [_throttled_periods(group) for group in limited]
+    return add_periods(*(_throttled_periods(group) for group in limited))
+
+
+def throttled_since(before: int | None) -> int | None:
+    """Periods in which a quota was used up since an earlier `read_throttling`."""
+    now = read_throttling()
+    return None if before is None or now is None else max(0, now - before)
+
+
+def add_periods(*counts: int | None) -> int | None:
+    """The sum of what is known; None where nothing is."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 

@@ -29,7 +29,7 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
     benchmark = _timings(evidence)
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
     asked = f"at least {least:g}x was asked for"
-    busy = _busy(benchmark.other_load_pct)
+    busy = _busy(benchmark.other_load_pct, benchmark.throttled_periods)
     if ratio is None or interval is None or busy:
         why = busy or ("was not timed beside it" if ratio is None else _FEW)
         return Criterion(
@@ -106,11 +106,11 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
     if then is None or now is None:
         which = "the baseline" if then is None else "this build"
         return f"{which} was not raced against {against.split(',')[0]}"
-    for who, load in (
-        ("this build", benchmark.other_load_pct),
-        ("the baseline", baseline.other_load_pct),
+    for who, load, throttled in (
+        ("this build", benchmark.other_load_pct, benchmark.throttled_periods),
+        ("the baseline", baseline.other_load_pct, None),  # of throttled builds there is none
     ):
-        if busy := _busy(load):
+        if busy := _busy(load, throttled):
             return f"{who} {busy}"
     if then_ci is None or now_ci is None:
         return f"{'the baseline' if then_ci is None else 'this build'} {_FEW}"
@@ -122,11 +122,18 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
 def why_no_baseline_of_speed(evidence: Evidence) -> str | None:
     """What makes this build's timings nothing to compare later ones with; None where they are."""
     benchmark = evidence.report.benchmark
-    return None if benchmark is None else _busy(benchmark.other_load_pct)
+    if benchmark is None:
+        return None
+    return _busy(benchmark.other_load_pct, benchmark.throttled_periods)
 
 
-def _busy(other_load_pct: float | None) -> str | None:
+def _busy(other_load_pct: float | None, throttled_periods: int | None) -> str | None:
     """Why timings tell nothing: a busy machine slows some runtimes far more than others."""
+    if throttled_periods:
+        return (
+            f"was timed while a CPU quota stopped it in {throttled_periods:,} periods; time it "
+            "again without one, or with a quota that no other process shares"
+        )
     if other_load_pct is None or other_load_pct <= QUIET_PCT:
         return None
     return (
