@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.bounds import why_too_large
 from edge_convnext.contention import other_load_pct, read_cpu_clock
 from edge_convnext.errors import InferenceError
 from edge_convnext.memory import PeakMemory, measure_peak_memory
@@ -88,6 +89,8 @@ def benchmark(
     stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
+        if reason := why_too_large(batch, *images.shape[1:3]):
+            raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
         models = [_load(candidate, batch, config.threads) for candidate in candidates]
         # Before the timing, so that no child competes with it.
