@@ -26,6 +26,7 @@ from edge_convnext.gate.outputs import (
     to_markdown,
     to_text,
 )
+from edge_convnext.gate.speed import why_no_baseline_of_speed
 from edge_convnext.intervals import (
     images_to_settle,
     paired_difference_interval,
@@ -648,3 +649,42 @@ def test_proportion_interval_is_wilsons():
     assert proportion_interval(20, 20)[0] == pytest.approx(20 / (20 + z * z))
     with pytest.raises(ValueError, match="can't be among"):
         proportion_interval(3, 2)
+
+
+@pytest.mark.parametrize("which", ["--junit", "--markdown", "--save-baseline", "summary"])
+@pytest.mark.parametrize("lost", [0, 100])
+def test_a_file_that_can_t_be_written_hides_no_decision(tmp_path, which, lost):
+    report = make_build(tmp_path / "build", lost=lost)
+    (tmp_path / "file").touch()
+    bad = tmp_path / "file" / "out"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(bad)}
+    arguments = [] if which == "summary" else [which, bad]
+    result = run(report, *arguments, env=github if which == "summary" else {})
+    assert result.stdout.splitlines()[1].startswith("fail" if lost else "pass")
+    if lost:
+        assert result.exit_code == 1
+        assert ("can't be written" in result.stderr) is (which != "--save-baseline")
+    else:  # `cli.main` makes one line and exit code 3 of it
+        assert isinstance(result.exception, OSError)
+    fields = json.loads(run(report, "--json", *arguments, env={}).stdout)
+    if which == "--save-baseline":
+        assert fields["baseline"]["written"] is False
+
+
+def test_a_refusal_is_told_though_its_file_can_t_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "none", "--junit", tmp_path / "file" / "out")
+    assert isinstance(result.exception, ArtifactError)
+    assert "can't be written" in result.stderr
+
+
+def test_a_race_that_a_quota_stopped_decides_no_speed(tmp_path):
+    limits = Limits(None, min_speedup=1.0)
+    for periods, decision in ((None, "pass"), (0, "pass"), (7, "inconclusive")):
+        fields = {**BENCHMARK, "throttled_periods": periods}
+        report = make_build(tmp_path / str(periods), benchmark=fields)
+        (found,) = gate(report, limits).criteria
+        assert found.decision == decision
+        why = why_no_baseline_of_speed(read_evidence(report)) or ""
+        assert ("the CPU quota stopped this process in 7 periods" in why) is (periods == 7)
+    assert "the CPU quota stopped this process in 7 periods" in found.reason

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -127,19 +128,25 @@ def gate(
             result = judge(evidence, _limits(preset, stated), earlier)
     except EdgeConvNextError as error:  # CI shows files, not what stderr said
         reason = str(error)
-        _write_files(junit, refusal_junit(reason), markdown, refusal_markdown(reason), on_github)
+        _tell_unwritten(
+            _write_files(
+                junit, refusal_junit(reason), markdown, refusal_markdown(reason), on_github
+            )
+        )
         if on_github and not json:
             typer.echo(refusal_annotation(reason), nl=False)
         raise
     as_markdown = to_markdown(result, sure)
-    _write_files(junit, to_junit(result, sure), markdown, as_markdown, on_github)
+    unwritten = _write_files(junit, to_junit(result, sure), markdown, as_markdown, on_github)
     passed = result.passed(sure)
+    saved: list[str] = []
+    unsaved: list[OSError] = []
     if save_baseline is not None and passed:  # what failed is nothing to compare the next with
-        saved = _save(evidence, earlier, save_baseline)
+        unsaved = _try(lambda: saved.extend(_save(evidence, earlier, save_baseline)))
     if json:
         fields = to_json(result, sure)
         if save_baseline is not None:
-            fields["baseline"] = {"path": str(save_baseline), "written": passed}
+            fields["baseline"] = {"path": str(save_baseline), "written": passed and not unsaved}
         if explain:
             fields["flips"] = _flips(evidence, earlier)
         print_json(fields)
@@ -150,14 +157,18 @@ def gate(
         if explain:
             _print_flips(evidence, earlier)
     if save_baseline is not None:
-        if passed:
+        if passed and not unsaved:
             note(f"baseline written to {save_baseline}", quiet or json)
             for text in saved:
                 note(text, json)
-        else:  # even under --quiet: what was asked for was not done
+        elif not passed:  # even under --quiet: what was asked for was not done
             note(f"baseline not written to {save_baseline}: the gate failed", json)
-    if not passed:
+    unwritten += unsaved
+    if not passed:  # a file that could not be written is told, and does not hide it
+        _tell_unwritten(unwritten)
         raise typer.Exit(1)
+    if unwritten:
+        raise unwritten[0]
 
 
 @contextmanager
@@ -214,16 +225,36 @@ def _save(evidence: Evidence, earlier: Baseline | None, path: Path) -> list[str]
 
 def _write_files(
     junit: Path | None, as_junit: str, markdown: Path | None, as_markdown: str, on_github: bool
-) -> None:
+) -> list[OSError]:
+    """Write what is asked for; what can't be written comes back, for after the decision."""
     from edge_convnext.files import write_text_atomic
 
+    unwritten = []
     if junit is not None:
-        write_text_atomic(junit, as_junit)
+        unwritten += _try(partial(write_text_atomic, junit, as_junit))
     if markdown is not None:
-        write_text_atomic(markdown, as_markdown)
+        unwritten += _try(partial(write_text_atomic, markdown, as_markdown))
     if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(as_markdown)
+        unwritten += _try(partial(_append, Path(summary), as_markdown))
+    return unwritten
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _try(write: Callable[[], None]) -> list[OSError]:
+    try:
+        write()
+    except OSError as error:
+        return [error]
+    return []
+
+
+def _tell_unwritten(unwritten: list[OSError]) -> None:
+    for error in unwritten:
+        note(f"error: {error.filename}: can't be written ({error.strerror})", False)
 
 
 def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
