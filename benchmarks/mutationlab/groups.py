@@ -33,8 +33,8 @@ GROUPS = (
     Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
     Group(
         "verdict",
-        ("verdict.py", "class_drops.py"),
-        ("test_verdict.py", "test_verdict_[!s]*.py", "test_class_drops*.py"),
+        ("verdict.py", "class_drops.py", "settling.py"),
+        ("test_verdict.py", "test_verdict_[!s]*.py", "test_class_drops*.py", "test_settling*.py"),
     ),
     Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
     Group(
@@ -45,8 +45,14 @@ GROUPS = (
     Group(
         "benchmark",
         ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
-        ("test_benchmark.py", "test_benchmark_[!s]*.py", "test_speed*.py", "test_choices*.py")
-        + ("test_judge.py", "test_settle_float.py"),
+        (
+            "test_benchmark.py",
+            "test_benchmark_[!s]*.py",
+            "test_choices*.py",
+            "test_judge.py",
+            "test_settle_float.py",
+            "test_speed*.py",
+        ),
     ),
     Group(
         "splits",
@@ -80,7 +86,7 @@ GROUPS = (
         ("convnext/forms.py",),
         ("test_norms*.py", "test_fold*.py", "test_shifted*.py"),
     ),
-    Group("manifest", ("manifest.py",), ("test_manifest*.py",)),
+    Group("manifest", ("manifest.py",), ("test_manifest_*.py",)),
 )
 
 
