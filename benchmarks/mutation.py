@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     names = [group.name for group in GROUPS]
     parser.add_argument("--group", nargs="+", default=names, choices=names)
-    parser.add_argument("--per-group", type=int, default=45)
+    parser.add_argument("--per-group", type=int, default=36)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "mutation")
