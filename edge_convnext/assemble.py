@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.artifacts import Precision
+from edge_convnext.accuracy_report import report_accuracy
 from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.contention import QUIET_PCT
+from edge_convnext.contention import why_skewed
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.inputs import DEMO_BANNER
@@ -22,14 +22,12 @@ from edge_convnext.report import (
     BenchmarkRow,
     Candidate,
     CandidateAccuracy,
-    ClassAccuracy,
     DataReport,
     EnvironmentReport,
     FallbackReport,
     FileReport,
     ModelReport,
     ParityReport,
-    PrecisionAccuracy,
     RecoveryReport,
     Report,
     SensitivityReport,
@@ -40,8 +38,9 @@ from edge_convnext.stage_reports import report_stages, why_not_timed
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.evaluate import Comparison, Predictions
+    from edge_convnext.evaluate import Comparison
     from edge_convnext.pipeline import Outcome
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["assemble_report"]
 
@@ -51,7 +50,7 @@ def assemble_report(
     folder: Path,
     names: Mapping[str, str],
     outputs: Iterable[Path],
-    require: Precision | None,
+    require: Requirement | None,
 ) -> Report:
     """Write the outcome down as the contract wants it.
 
@@ -75,7 +74,13 @@ def assemble_report(
         missing += _untimed(outcome, names)
     recipe = outcome.recipe
     verdict = decide(
-        recipe.precision, accuracy, timing, recipe.evaluate.max_drop_pp, require, tuple(missing)
+        recipe.precision,
+        accuracy,
+        timing,
+        recipe.evaluate.max_drop_pp,
+        require,
+        tuple(missing),
+        max_class_drop_pp=recipe.evaluate.max_class_drop_pp,
     )
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
@@ -112,17 +117,34 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
         )
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
     load = outcome.timings.other_load_pct if outcome.timings else None
-    if load is not None and load > QUIET_PCT:
+    if skewed := why_skewed(load):
+        minutes = outcome.recipe.benchmark.wait_quiet_min
+        waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
         notes.append(
-            f"Other programs took {load:.0f} % of the CPU during the timings: "
-            "repeat `build` on an idle machine before you trust a speed-up."
+            f"During the timings {skewed}: the speed is likely at most. Repeat `build` on an idle "
+            f"machine{waited or ', or wait for one with --wait-quiet MINUTES'}."
         )
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
     return tuple(notes)
+
+
+def _calibration_notes(outcome: Outcome) -> list[str]:
+    """What makes the calibration images say little, and fidelity that rests on them alone."""
+    calibration = outcome.inputs.calibration
+    if calibration is None or outcome.inputs.borrowed or outcome.recipe.precision != "int8":
+        return []
+    notes = list(calibration.notes)
+    if outcome.evaluation is None:
+        notes.append(
+            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
+            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+        )
+    return notes
 
 
 def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
@@ -261,15 +283,16 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
     evaluation = outcome.evaluation
     if evaluation is None:
         return None
-    precision = outcome.recipe.precision
+    precision, classes = outcome.recipe.precision, outcome.inputs.info.classes
     fields: dict[str, Any] = {
         "n_images": len(evaluation.reference.labels),
-        "fp32": _precision_accuracy(outcome, evaluation.reference),
+        "fp32": report_accuracy(evaluation.reference, classes),
     }
     chosen = outcome.chosen
     if chosen is not None:
         if precision != "fp32":
-            fields[precision] = _precision_accuracy(outcome, evaluation.options[chosen.name])
+            found = evaluation.options[chosen.name]
+            fields[precision] = report_accuracy(found, classes, evaluation.reference)
         compared = asdict(evaluation.comparisons[chosen.name])
         compared.pop("n_images")
         fields.update(compared)
@@ -289,18 +312,6 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
 
 def _without_count(comparison: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in comparison.items() if name != "n_images"}
-
-
-def _precision_accuracy(outcome: Outcome, predictions: Predictions) -> PrecisionAccuracy:
-    measured = measure_accuracy(predictions, outcome.inputs.info.classes)
-    return PrecisionAccuracy(
-        top1_pct=measured.top1_pct,
-        top5_pct=measured.top5_pct,
-        per_class={
-            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
-            for name, one in measured.per_class.items()
-        },
-    )
 
 
 def _label(option: Option, names: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from edge_convnext.measure import (
 )
 from edge_convnext.prepare import Prepared, prepare
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import Recipe, TargetName
 from edge_convnext.search_images import SearchImages
 from edge_convnext.step import Images
@@ -76,6 +78,7 @@ def build(
     out: Path | None = None,
     *,
     require: Precision | None = None,
+    require_likely: Precision | None = None,
     cache: Cache | None = None,
     track: Track = untracked,
 ) -> Report:
@@ -84,7 +87,8 @@ def build(
     Args:
         recipe: What to build (`recipe.load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
-        require: The precision that the verdict must be for `report.verdict.passed`.
+        require: The precision that the verdict must be, shown, for `report.verdict.passed`.
+        require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
         track: Told of work that takes long.
 
@@ -95,12 +99,14 @@ def build(
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
     from edge_convnext.publish import check_writable, publish
+    from edge_convnext.verdict import Requirement
 
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
     check_writable(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
-        return publish(run_chain(recipe, store, track), folder, require)
+        requirement = Requirement.of(require, require_likely)
+        return publish(run_chain(recipe, store, track), folder, requirement)
 
 
 def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
@@ -125,7 +131,10 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     engines = build_engines(steps, prepared.gpu_graphs, targets)
     raw = raw_reference(graphs)
     judged = _not_replaced(options, evaluator) if runtimes else for_gpu
-    race = _race(prepared, options, judged, raw, evaluator) if runtimes else _Race()
+    race = _Race()
+    if runtimes:
+        once = partial(_race, prepared, options, judged, raw, evaluator)
+        race = race_in_quiet(once, recipe.benchmark.wait_quiet_min, _load, steps.track)
     chosen, best_float = _choose(recipe, judged, race.timings, evaluator)
     return Outcome(
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
@@ -167,6 +176,10 @@ def _race(
     started = time.perf_counter()
     timings = judge_options(timings, [*finalists, *reference], images, recipe, track)
     return _Race(timings, seconds + time.perf_counter() - started, rivals)
+
+
+def _load(race: _Race) -> float | None:
+    return race.timings.other_load_pct if race.timings else None
 
 
 def _choose(

@@ -30,6 +30,7 @@ from edge_convnext.checks import (
     parity_result,
     torch_logits,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.lint import LintTarget
 from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
@@ -427,6 +428,7 @@ class Steps:
                 run=dict(run),
                 images=images,
                 preprocess=dict(preprocess),
+                pixels=PIXELS,
                 machine=machine,
                 batch=self.recipe.evaluate.batch,
                 threads=self.recipe.benchmark.threads,

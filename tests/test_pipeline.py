@@ -20,6 +20,7 @@ from edge_convnext.convnext import architecture
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.errors import RecipeError
 from edge_convnext.files import sha256_file
+from edge_convnext.manifest import read_manifest, write_manifest
 from edge_convnext.plans import shipped_plans
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import STAGES, Report
@@ -443,6 +444,7 @@ def test_a_build_replaces_its_own_files_and_no_others(build_small, root):
              "model.int8.rtx.sm86.b8.engine.json")  # fmt: skip
     for name in older:
         (folder / name).write_text("of an older build")
+    write_manifest(folder, [folder / name for name in (*read_manifest(folder), *older)])
     report = edge_convnext.build(
         make(
             root,

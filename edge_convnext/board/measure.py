@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.benchmark import BenchmarkResult, benchmark, judge
-from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.files import atomic_path
 from edge_convnext.report import EnergyReport, LeftOutReport
@@ -54,7 +55,8 @@ def try_entries(
     refused: list[LeftOutReport] = []
     for entry in entries:
         try:
-            _load(entry, entry.graph.batch or 1, threads).infer(images[:1])
+            logits = _load(entry, entry.graph.batch or 1, threads).infer(images[:1])
+            check_logits(logits, entry.name)
         except EdgeConvNextError as error:
             refused.append(LeftOutReport(artifact=entry.name, reason=str(error)))
         else:
@@ -73,8 +75,10 @@ def evaluate_entries(
     folder: Path,
     machine: Mapping[str, object],
     track: Track,
-) -> dict[str, Predictions]:
+) -> tuple[dict[str, Predictions], list[LeftOutReport]]:
     """Logits of every entry on every image; those of an earlier run are taken from `folder`.
+
+    One that gives an image no numbers is left out, with its reason.
 
     Args:
         entries: What to evaluate.
@@ -84,7 +88,11 @@ def evaluate_entries(
         folder: Where logits are kept, by content.
         machine: What else decides logits: fingerprint and versions.
         track: Shows the images.
+
+    Raises:
+        ArtifactError: None gives every image numbers.
     """
+    refused: list[LeftOutReport] = []
     reference = evaluation.reference
     paths = {entry.name: folder / _logits_name(entry, reference, machine) for entry in entries}
     shape = reference.logits.shape
@@ -101,13 +109,21 @@ def evaluate_entries(
             for name, runtime in runtimes.items():
                 pieces[name].append(runtime.infer(part))
         for name, outputs in pieces.items():
-            found[name] = check_logits(np.concatenate(outputs), name)
+            try:
+                found[name] = check_logits(np.concatenate(outputs), name)
+            except InferenceError as error:
+                refused.append(LeftOutReport(artifact=name, reason=str(error)))
+                continue
             with atomic_path(paths[name]) as scratch, scratch.open("wb") as file:
                 np.save(file, found[name], allow_pickle=False)
-    return {
+    if not found:
+        raise ArtifactError(f"none of the bundle's graphs can be used here: {refused[0].reason}")
+    predictions = {
         entry.name: Predictions(found[entry.name], reference.labels, reference.sha256s)
         for entry in entries
+        if entry.name in found
     }
+    return predictions, refused
 
 
 def compare(
@@ -228,6 +244,7 @@ def _logits_name(entry: Entry, reference: Predictions, machine: Mapping[str, obj
     candidate = entry.candidate
     facts = [
         "logits/1",
+        PIXELS,
         entry.identity,
         candidate.runtime,
         candidate.precision_hint,

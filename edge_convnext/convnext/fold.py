@@ -70,7 +70,7 @@ def _centre(state: dict[str, Tensor], linear: str) -> None:
     """Make the outputs of a convolution add up to zero at every position."""
     for part in ("weight", "bias"):
         tensor = state[f"{linear}.{part}"]  # [out, …]
-        state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0, keepdim=True)
+        state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0)
 
 
 def _fold_grn_beta(state: dict[str, Tensor], block: str) -> None:
