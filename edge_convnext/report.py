@@ -412,6 +412,16 @@ class BenchmarkReport(_Part):
     judge_rounds: PositiveInt | None = None
     """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
+    @property
+    def hardest_float(self) -> str | None:
+        """The float that `speedup_vs_best_float` is over."""
+        return self.rival_float or self.best_float
+
+    @property
+    def observations(self) -> str:
+        """What the intervals of the speed-ups are over."""
+        return f"{self.judge_loads} fresh loads" if self.judge_loads else "rounds"
+
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
         rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))

@@ -187,7 +187,8 @@ def footnote(report: Report) -> str:
     if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
         return text
     low, high = benchmark.speedup_vs_raw_fp32_ci95
-    return f"{text}; vs raw: 95 % interval over rounds {low:.2f} to {high:.2f} where chosen"
+    over = benchmark.observations
+    return f"{text}; vs raw: 95 % interval over {over} {low:.2f} to {high:.2f} where chosen"
 
 
 def title(report: Report) -> str:

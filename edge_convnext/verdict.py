@@ -256,8 +256,8 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     low, high = interval
     faster = ratio > 1.0
     measured = (
-        f"{name} has {ratio:.2f}x (95 % interval over rounds {low:.2f} to {high:.2f}) the speed of "
-        f"{where}"
+        f"{name} has {ratio:.2f}x (95 % interval over {benchmark.observations} {low:.2f} to "
+        f"{high:.2f}) the speed of {where}"
     )
     if skewed := why_skewed(benchmark.other_load_pct, benchmark.throttled_periods):
         text = (
@@ -288,7 +288,8 @@ def _rounds_to_show(
     if row is None or ratio == 1.0:
         return None
     end = interval[0] if ratio > 1.0 else interval[1]
-    needed = math.ceil(row.rounds * ((ratio - end) / (ratio - 1.0)) ** 2 + 1)
+    rounds = row.rounds - (benchmark.judge_rounds or 0)  # as many were asked for
+    needed = math.ceil(rounds * ((ratio - end) / (ratio - 1.0)) ** 2 + 1)
     if needed > _MOST_ROUNDS:
         return None
     step = int(10 ** max(0, len(str(needed)) - 2))
@@ -296,7 +297,7 @@ def _rounds_to_show(
 
 
 def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    row = benchmark.row(benchmark.best_float, batch)
+    row = benchmark.row(benchmark.hardest_float, batch)
     if row is None:
         return f"the best float at batch {batch}"
     hint = f", {row.precision_hint}" if row.precision_hint else ""

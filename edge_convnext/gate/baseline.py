@@ -57,7 +57,7 @@ def make_baseline(evidence: Evidence) -> Baseline:
         speedup_vs_raw_fp32_ci95=benchmark.speedup_vs_raw_fp32_ci95 if benchmark else None,
         size_bytes=evidence.model_bytes,
         predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
-        best_float=benchmark.best_float if benchmark else None,
+        best_float=benchmark.hardest_float if benchmark else None,
         speedup_vs_best_float=benchmark.speedup_vs_best_float if benchmark else None,
         speedup_vs_best_float_ci95=benchmark.speedup_vs_best_float_ci95 if benchmark else None,
         other_load_pct=benchmark.other_load_pct if benchmark else None,

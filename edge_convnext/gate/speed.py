@@ -42,8 +42,8 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
         ratio,
         interval,
         least,
-        f"{ratio:.2f}x the speed of the best float (95 % interval over rounds {interval[0]:.2f} "
-        f"to {interval[1]:.2f}); {asked}.",
+        f"{ratio:.2f}x the speed of the best float (95 % interval over {benchmark.observations} "
+        f"{interval[0]:.2f} to {interval[1]:.2f}); {asked}.",
     )
 
 
@@ -78,7 +78,7 @@ def judge_latency_ratio(evidence: Evidence, baseline: Baseline | None, most: flo
 
 @dataclass(frozen=True)
 class _Speedups:
-    """Over the same float, now and in the baseline, with their intervals over rounds."""
+    """Over the same float, now and in the baseline, with their intervals."""
 
     against: str
     now: float
@@ -98,11 +98,11 @@ def _compare(evidence: Evidence, benchmark: BenchmarkReport, baseline: Baseline)
     now, now_ci = benchmark.speedup_vs_raw_fp32, benchmark.speedup_vs_raw_fp32_ci95
     then, then_ci = baseline.speedup_vs_raw_fp32, baseline.speedup_vs_raw_fp32_ci95
     if now is None and then is None:
-        against = f"the best float, {benchmark.best_float},"
+        against = f"the best float, {benchmark.hardest_float},"
         now, now_ci = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
         then, then_ci = baseline.speedup_vs_best_float, baseline.speedup_vs_best_float_ci95
-        if now is not None and then is not None and baseline.best_float != benchmark.best_float:
-            return f"it was raced against {benchmark.best_float}, the baseline against another"
+        if now is not None and then is not None and baseline.best_float != benchmark.hardest_float:
+            return f"it was raced against {benchmark.hardest_float}, the baseline against another"
     if then is None or now is None:
         which = "the baseline" if then is None else "this build"
         return f"{which} was not raced against {against.split(',')[0]}"
