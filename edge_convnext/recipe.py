@@ -255,7 +255,7 @@ class BenchmarkConfig(Section):
 
     batches: tuple[PositiveInt, ...] = Field((1, 8), min_length=1)
     threads: PositiveInt | None = None  # None: every core this process may use
-    rounds: PositiveInt = 20
+    rounds: PositiveInt = 20  # that choose; finalists have as many again, which judge
     min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
     warmup: PositiveInt = 3  # inferences before each round's timing
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
