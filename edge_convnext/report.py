@@ -413,6 +413,11 @@ class BenchmarkReport(_Part):
     """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
     @property
+    def hardest_float(self) -> str | None:
+        """The float that `speedup_vs_best_float` is over."""
+        return self.rival_float or self.best_float
+
+    @property
     def observations(self) -> str:
         """What the intervals of the speed-ups are over, in words."""
         return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
