@@ -82,6 +82,8 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
 MAX_IMAGE_SIZE = 4096  # pixels
+MAX_CLASSES = 1_000_000
+MAX_BATCH_PIXELS = 1 << 30  # of all images of a batch: 12 GiB in float32
 # What JSON of any content makes of the code that reads it.
 _UNREADABLE = (
     AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,

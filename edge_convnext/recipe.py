@@ -22,9 +22,13 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from edge_convnext.artifacts import (
+    MAX_BATCH_PIXELS,
+    MAX_CLASSES,
+    MAX_IMAGE_SIZE,
     ActivationType,
     CpuFormName,
     CpuPlacementName,
@@ -36,6 +40,7 @@ from edge_convnext.artifacts import (
     Interpolation,
     PlacementName,
     Precision,
+    Preprocess,
     RangeEstimator,
     ResizeMode,
 )
@@ -71,6 +76,12 @@ DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
+# A recipe may come from anyone, in a bundle or a report: what takes memory or time has an end.
+Batch = Annotated[PositiveInt, Field(le=4096)]
+Batches = Annotated[tuple[Batch, ...], Field(min_length=1, max_length=32)]
+Epochs = Annotated[PositiveInt, Field(le=10_000)]
+Rounds = Annotated[PositiveInt, Field(le=10_000)]
+Seconds = Annotated[PositiveInt, Field(le=86_400)]
 
 
 _MAX_BYTES = 1 << 20  # of a recipe's file
@@ -86,8 +97,8 @@ class LoadConfig(Section):
     """The `load:` section: where the weights come from."""
 
     weights: str | None = None  # a file, "in1k[@REVISION]", "random"; None: the demo
-    num_classes: PositiveInt | None = None  # None: read from the checkpoint
-    in_channels: PositiveInt | None = None  # None: read from the checkpoint
+    num_classes: int | None = Field(None, gt=0, le=MAX_CLASSES)  # None: read from the checkpoint
+    in_channels: int | None = Field(None, gt=0, le=64)  # None: read from the checkpoint
 
 
 class DataConfig(Section):
@@ -106,9 +117,9 @@ _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
-    image_size: int | None = Field(None, ge=32)  # pixels; five halvings leave one
+    image_size: int | None = Field(None, ge=32, le=MAX_IMAGE_SIZE)  # five halvings leave one
     resize: ResizeMode | None = None
-    crop_pct: float | None = Field(None, gt=0.0, le=1.0)
+    crop_pct: float | None = Field(None, ge=0.01, le=1.0)
     interpolation: Interpolation | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
@@ -126,12 +137,13 @@ class PreprocessConfig(Section):
 class TrainConfig(Section):
     """The `train:` section: the demo's training and `edge-convnext train`."""
 
-    image_size: PositiveInt | None = None  # pixels; None: `preprocess.image_size`
-    epochs: PositiveInt = 30
-    batch: PositiveInt = 64  # images
+    # In pixels; None: `preprocess.image_size`.
+    image_size: int | None = Field(None, gt=0, le=MAX_IMAGE_SIZE)
+    epochs: Epochs = 30
+    batch: Batch = 64  # images
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
     weight_decay: float = Field(0.05, ge=0.0)
-    warmup_epochs: float = Field(3.0, ge=0.0)
+    warmup_epochs: float = Field(3.0, ge=0.0, le=10_000.0)
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
     drop_path: float = Field(0.05, ge=0.0, lt=1.0)
     ema_decay: float = Field(0.998, ge=0.0, lt=1.0)
@@ -153,7 +165,7 @@ class ExportConfig(Section):
     """The `export:` section."""
 
     opset: int = Field(20, ge=18, le=23)
-    batch: PositiveInt | Literal["dynamic"] = "dynamic"
+    batch: Batch | Literal["dynamic"] = "dynamic"
     form: Literal["raw", CpuFormName, "auto"] = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
@@ -162,7 +174,7 @@ class SimplifyConfig(Section):
     """The `simplify:` section."""
 
     enabled: bool = True
-    timeout_s: PositiveInt = 120
+    timeout_s: Seconds = 120
 
 
 class EqualizeConfig(Section):
@@ -175,7 +187,7 @@ class EqualizeConfig(Section):
 class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
-    subset_size: PositiveInt = 300  # calibration images
+    subset_size: int = Field(300, gt=0, le=1_000_000)  # calibration images
     placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
@@ -198,9 +210,9 @@ class RecoverConfig(Section):
     """The `recover:` section: fine-tuning of an INT8 graph, taught by the float one."""
 
     enabled: bool = False  # it takes minutes, and most models lose nothing to begin with
-    images: int = Field(2000, ge=5)  # from the training side; a fifth only judges
-    epochs: PositiveInt = 3
-    batch: PositiveInt = 32
+    images: int = Field(2000, ge=5, le=1_000_000)  # from the training side; a fifth only judges
+    epochs: Epochs = 3
+    batch: Batch = 32
     lr: float = Field(3e-5, gt=0.0, le=1e30)  # of weights, biases and norms; Adam, in float32
     scale_lr: float = Field(3e-3, gt=0.0, le=1e30)  # of quantizers, as a share of each scale
 
@@ -216,15 +228,15 @@ class EngineConfig(Section):
     """The `engine:` section: graphs for TensorRT, and TensorRT for RTX, compiled ahead of time."""
 
     # One graph and engine for each; auto: 1 and 8, or 1 alone where no GPU target was named.
-    batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | Literal["auto"] = "auto"
+    batches: Batches | Literal["auto"] = "auto"
     # Type of the images, and of the logits where it is a float type. uint8: pixels, NHWC,
     # normalised in the graph.
     input: ImagesType = "float16"
     compute_capabilities: tuple[str, ...] = ("8.6", "8.9", "12.0")
-    max_batch: PositiveInt = 8  # of the optimization profile, when the graph's batch is dynamic
-    timeout_s: PositiveInt = 600
+    max_batch: Batch = 8  # of the optimization profile, when the graph's batch is dynamic
+    timeout_s: Seconds = 600
     # By precision and by the batch size from which a plan holds; others are the shipped ones.
-    plans: dict[Literal["fp16", "int8"], dict[PositiveInt, GpuPlanConfig]] = {}
+    plans: dict[Literal["fp16", "int8"], dict[Batch, GpuPlanConfig]] = {}
 
     @field_validator("plans")
     @classmethod
@@ -242,7 +254,7 @@ class EngineConfig(Section):
 class EvaluateConfig(Section):
     """The `evaluate:` section."""
 
-    batch: PositiveInt = 16  # images per inference
+    batch: Batch = 16  # images per inference
     max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
     fallback: bool = True  # past it, return the most harmful operations to float
 
@@ -250,11 +262,11 @@ class EvaluateConfig(Section):
 class BenchmarkConfig(Section):
     """The `benchmark:` section."""
 
-    batches: tuple[PositiveInt, ...] = Field((1, 8), min_length=1)
-    threads: PositiveInt | None = None  # None: every core this process may use
-    rounds: PositiveInt = 20
-    min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
-    warmup: PositiveInt = 3  # inferences before each round's timing
+    batches: Batches = (1, 8)
+    threads: int | None = Field(None, gt=0, le=4096)  # None: every core this process may use
+    rounds: Rounds = 20
+    min_round_ms: int = Field(50, gt=0, le=60_000)  # per candidate; at least 3 inferences
+    warmup: int = Field(3, gt=0, le=10_000)  # inferences before each round's timing
 
     @field_validator("batches")
     @classmethod
@@ -310,6 +322,18 @@ class Recipe(Section):
     @classmethod
     def _name_in_full(cls, name: str) -> str:
         return find_architecture(name).name
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Recipe:
+        side = self.preprocess.image_size or Preprocess().image_size
+        batches = self.engine.batches if isinstance(self.engine.batches, tuple) else ()
+        largest = max(*self.benchmark.batches, self.evaluate.batch, *batches)
+        if largest * side * side > MAX_BATCH_PIXELS:
+            raise ValueError(
+                f"{largest} images of {side} px are more than a batch can be; lower "
+                "benchmark.batches, evaluate.batch or engine.batches"
+            )
+        return self
 
 
 def recipe_folder() -> Path:
@@ -442,6 +466,8 @@ def _explain(error: ValidationError) -> str:
         nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
         meant = ".".join([*parts[:-1], nearest[0]])
         return f"unknown key '{shorten('.'.join(parts))}': did you mean '{shorten(meant)}'?"
+    if not first["loc"]:  # of several fields together
+        return str(first["msg"]).removeprefix("Value error, ")
     where = _find_field(first["loc"])
     rest = [each for each in errors if _find_field(each["loc"]) != where]
     more = f" (and {len(rest)} more)" if rest else ""

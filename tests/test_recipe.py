@@ -98,3 +98,31 @@ def test_a_recipe_survives_a_round_trip_through_yaml():
     recipe = load_recipe("demo")
     text = yaml.safe_dump(recipe.model_dump(mode="json"))
     assert Recipe.model_validate(yaml.safe_load(text)) == recipe
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "load.num_classes", "load.in_channels", "preprocess.image_size", "train.image_size",
+        "train.epochs", "train.batch", "train.warmup_epochs", "export.batch", "simplify.timeout_s",
+        "quantize.subset_size", "recover.images", "recover.epochs", "recover.batch",
+        "engine.max_batch", "engine.timeout_s", "evaluate.batch", "benchmark.threads",
+        "benchmark.rounds", "benchmark.min_round_ms", "benchmark.warmup",
+    ],
+)  # fmt: skip
+def test_what_takes_memory_or_time_has_an_end(field):
+    with pytest.raises(RecipeError, match=rf"'{field}' is 1000000000.*: input should be less"):
+        make_recipe({}, "a report", {field: 10**9})
+
+
+@pytest.mark.parametrize("section", ["benchmark", "engine"])
+def test_batch_sizes_have_an_end_each_and_together(section):
+    with pytest.raises(RecipeError, match="less than or equal to 4096"):
+        make_recipe({section: {"batches": [1, 10**6]}})
+    with pytest.raises(RecipeError, match="at most 32 items"):
+        make_recipe({section: {"batches": list(range(1, 40))}})
+    fields = {section: {"batches": [65]}, "preprocess": {"image_size": 4096}}
+    with pytest.raises(RecipeError, match="65 images of 4096 px are more than a batch can be"):
+        make_recipe(fields)
+    fields[section]["batches"] = [64]
+    assert make_recipe(fields).preprocess.image_size == 4096

@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 from edge_convnext.artifacts import (
+    MAX_BATCH_PIXELS,
+    MAX_CLASSES,
     FormName,
     GraphFormat,
     Interpolation,
@@ -27,6 +29,7 @@ from edge_convnext.artifacts import (
     RuntimeName,
 )
 from edge_convnext.data.images import IMAGE_SUFFIXES
+from edge_convnext.recipe import Batch
 from edge_convnext.report import ModelReport, Sha256
 
 __all__ = [
@@ -66,6 +69,7 @@ GraphKind = Literal["cpu", "typed20", "opset17"]
 _SUFFIXES = (".json", ".yaml", ".csv", ".npy", ".onnx", *IMAGE_SUFFIXES)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_NAME = 200
+_MAX_CHANNELS = 64
 
 
 def check_name(name: str) -> str:
@@ -112,7 +116,7 @@ class BundledGraph(_Part):
     precision: Precision
     form: FormName
     placement: PlacementName | None = None
-    batch: PositiveInt | None = None  # None: any
+    batch: Batch | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
@@ -166,6 +170,11 @@ class Manifest(_Part):
             raise ValueError(f"{min(missing)} is not among the members")
         if len({graph.name for graph in self.graphs}) != len(self.graphs):
             raise ValueError("two graphs have one name")
+        if self.model.num_classes > MAX_CLASSES or self.model.in_channels > _MAX_CHANNELS:
+            raise ValueError("more classes or channels than an image classifier has")
+        largest = max(graph.batch or 1 for graph in self.graphs)
+        if largest * self.preprocess.image_size**2 > MAX_BATCH_PIXELS:
+            raise ValueError(f"{largest} images of that size are more than a batch can be")
         return self
 
     def member(self, name: str) -> Member:
