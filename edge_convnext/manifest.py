@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file, write_text_atomic
+from edge_convnext.marks import MARK
 
 __all__ = [
     "MANIFEST",
@@ -55,7 +56,10 @@ class FileComparison:
 
 
 def write_manifest(
-    folder: Path, files: Sequence[Path], known: Mapping[str, str] | None = None
+    folder: Path,
+    files: Sequence[Path],
+    known: Mapping[str, str] | None = None,
+    new: Path | None = None,
 ) -> None:
     """Record files that lie in `folder`; equal files give equal bytes.
 
@@ -63,14 +67,21 @@ def write_manifest(
         folder: Of the build.
         files: In it.
         known: SHA-256, by name, of files that stay what they were; the others are hashed.
+        new: Where more files lie that will be in `folder`, and where the manifest goes.
     """
     entries = {}
-    for path in sorted(files):
+    for path in files:
         name = path.relative_to(folder).as_posix()
-        sha256 = (known or {}).get(name) or sha256_file(path)
-        entries[name] = {"sha256": sha256, "bytes": path.stat().st_size}
-    text = json.dumps({"schema": _SCHEMA, "files": entries}, indent=1) + "\n"
-    write_text_atomic(folder / MANIFEST, text)
+        entries[name] = _entry(path, (known or {}).get(name))
+    for path in new.iterdir() if new is not None else ():
+        if path.name != MARK:
+            entries[path.name] = _entry(path, None)
+    fields = {"schema": _SCHEMA, "files": dict(sorted(entries.items()))}
+    write_text_atomic((new or folder) / MANIFEST, json.dumps(fields, indent=1) + "\n")
+
+
+def _entry(path: Path, sha256: str | None) -> dict[str, Any]:
+    return {"sha256": sha256 or sha256_file(path), "bytes": path.stat().st_size}
 
 
 def read_manifest(folder: Path) -> dict[str, str]:

@@ -109,6 +109,7 @@ class DataConfig(Section):
     labels: str | None = None  # a file with one class name a line, in logit order
     val_fraction: float = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
     skip_bad_images: bool = False
+    allow_duplicates: bool = False  # go on where over 1 % of the evaluation side is in training
 
 
 _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
@@ -255,7 +256,9 @@ class EvaluateConfig(Section):
     """The `evaluate:` section."""
 
     batch: Batch = 16  # images per inference
-    max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
+    # top-1 budget for shipping a quantized model, of the mean and of any class
+    max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
+    max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
     fallback: bool = True  # past it, return the most harmful operations to float
 
 
@@ -267,6 +270,8 @@ class BenchmarkConfig(Section):
     rounds: Rounds = 20
     min_round_ms: int = Field(50, gt=0, le=60_000)  # per candidate; at least 3 inferences
     warmup: int = Field(3, gt=0, le=10_000)  # inferences before each round's timing
+    # At most so long the race waits for a quiet machine, or is run again after a busy one.
+    wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 
     @field_validator("batches")
     @classmethod

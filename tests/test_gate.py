@@ -14,13 +14,16 @@ from typer.testing import CliRunner
 from edge_convnext.cli import app
 from edge_convnext.errors import ArtifactError, RecipeError
 from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
-from edge_convnext.gate.criteria import images_to_settle
 from edge_convnext.gate.decide import gate, is_strict
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
-from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.intervals import (
+    images_to_settle,
+    paired_difference_interval,
+    proportion_interval,
+)
 from edge_convnext.manifest import write_manifest
 from edge_convnext.printable import printable
 from edge_convnext.testing import assert_gate

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.benchmark import BenchmarkResult, benchmark
+from edge_convnext.benchmark import BenchmarkResult, benchmark, judge
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import BenchmarkConfig
     from edge_convnext.runtimes import Runtime
 
-__all__ = ["compare", "evaluate_entries", "measure_energy", "race", "try_entries"]
+__all__ = [
+    "compare",
+    "evaluate_entries",
+    "judge_entries",
+    "measure_energy",
+    "race",
+    "try_entries",
+]
 
 _INFERENCES_PER_TURN = 8
 _IMAGES_PER_TURN = 256  # at most, or the images of a batch: they are in memory together
@@ -159,7 +166,23 @@ def race(
         tuple(row for one in results for row in one.rows),
         tuple(info for one in results for info in one.runtimes),
         max(loads, default=None),
+        turns={key: own for one in results for key, own in one.turns.items()},
     )
+
+
+def judge_entries(
+    timings: BenchmarkResult,
+    finalists: Sequence[Entry],
+    images: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int,
+    track: Track,
+) -> BenchmarkResult:
+    """Time what was chosen in fresh loads, engines deserialised anew; see `benchmark.judge`."""
+    batch = min(row.batch for row in timings.rows)
+    one = config.model_copy(update={"batches": (batch,)})
+    candidates = [entry.candidate for entry in {entry.name: entry for entry in finalists}.values()]
+    return judge(timings, candidates, images, one, seed, track)
 
 
 def measure_energy(

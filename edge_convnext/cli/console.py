@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = [
+    "AllowDuplicatesFlag",
     "DataOption",
     "JsonFlag",
     "LabelsOption",
@@ -29,6 +30,7 @@ __all__ = [
     "note",
     "print_json",
     "progress",
+    "require_one",
     "resolve",
 ]
 
@@ -43,6 +45,8 @@ _FLAGS = {
     "export.batch": "--export-batch",
     "quantize.subset_size": "--calibration-size",
     "evaluate.max_drop_pp": "--max-drop",
+    "evaluate.max_class_drop_pp": "--max-class-drop",
+    "benchmark.wait_quiet_min": "--wait-quiet",
     "benchmark.batches": "--batch",
     "targets": "--target",
     "fold.enabled": "--fold",
@@ -64,6 +68,14 @@ SkipBadFlag = Annotated[
     bool | None,
     typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
 ]
+AllowDuplicatesFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-duplicates",
+        help="Go on where over 1 % of the evaluation images are training images too; "
+        "the training copies are left out in any case.",
+    ),
+]
 RuntimeOption = Annotated[
     Literal["onnxruntime", "openvino"] | None,
     typer.Option(help="Default: what report.json beside the model chose."),
@@ -81,6 +93,12 @@ def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
 
     usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
     return resolve_recipe(recipe, stated, {**usual, **_FLAGS})
+
+
+def require_one(shown: str | None, likely: str | None) -> None:
+    """Refuse two requirements: which of them decides would be anybody's guess."""
+    if shown is not None and likely is not None:
+        raise typer.BadParameter("--require asks for more than --require-likely; pass one of them")
 
 
 def data_source(data: Path) -> str:
