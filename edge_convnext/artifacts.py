@@ -15,6 +15,11 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.origins import Fact
 
 __all__ = [
+    "CPU_FOLDER",
+    "GPU_FOLDER",
+    "MAX_BATCH_PIXELS",
+    "MAX_CLASSES",
+    "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "ActivationType",
     "CpuFormName",
@@ -81,6 +86,8 @@ ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
+# Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
+CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
 MAX_CLASSES = 1_000_000
 MAX_BATCH_PIXELS = 1 << 30  # of all images of a batch: 12 GiB in float32

@@ -20,6 +20,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
+import gate_builds
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
@@ -1024,6 +1025,27 @@ def test_on_a_board_nothing_but_the_light_core_is_imported(root, tmp_path):
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["board"]["bundle_sha256"]
     assert Report.read(tmp_path / "out" / "report.json").verdict.ship == "undecided"  # one round
+
+
+def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    (build / "cpu").mkdir()
+    name = "cpu/int8.onnxruntime.onnx"
+    shutil.copy(build / "model.int8.onnx", build / name)
+    shutil.copy(build / "model.int8.onnx", build / "cpu" / "mine.onnx")  # the user's own
+    report = Report.read(build / "report.json")
+    rows = (*report.outputs, FileReport.of(build / name, build))
+    gate_builds.write_report(report.model_copy(update={"outputs": rows}), build / "report.json")
+    write_bundle(build, tmp_path / "a.ecb")
+    graphs = {graph.name: graph for graph in open_bundle(tmp_path / "a.ecb").manifest.graphs}
+    assert set(graphs) == {"model.fp32.onnx", "model.int8.onnx", name}
+    assert (graphs[name].kind, graphs[name].precision) == ("cpu", "int8")
+    measured = bench_bundle(tmp_path / "a.ecb", tmp_path / "out", replace(ORT, rounds=1))
+    assert f"{name} onnxruntime f32" in {row.artifact for row in measured.benchmark.rows}
+    merge_boards(build, [tmp_path / "out"])
+    (build / name).write_bytes((build / "model.fp32.onnx").read_bytes())
+    with pytest.raises(ArtifactError, match=r"cpu/int8\.onnxruntime\.onnx: is not the file"):
+        write_bundle(build, tmp_path / "b.ecb")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ GROUPS = (
     Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
-    Group("equalization", ("equalize.py", "factors.py"), ("test_equalize_*.py", "test_factors*.py")),
+    Group(
+        "equalization", ("equalize.py", "factors.py"), ("test_equalize_*.py", "test_factors*.py")
+    ),
     Group(
         "Q/DQ",
         ("qdq.py", "place.py", "ranges.py", "affine.py"),
