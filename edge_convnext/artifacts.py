@@ -212,6 +212,9 @@ class Weights:
     facts: tuple[Fact, ...] = ()  # what the file, and the files beside it, say of themselves
     notes: tuple[str, ...] = ()  # sentences on what was chosen, left out or looks wrong
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
+
 
 @dataclass(frozen=True)
 class OnnxModel:
@@ -222,6 +225,9 @@ class OnnxModel:
     form: FormName
     placement: PlacementName | None = None  # of Q/DQ; None for float graphs
     quantized_ops: int = 0  # weighted operations that read quantized activations
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from edge_convnext.choices import (
     list_rivals,
 )
 from edge_convnext.evaluating import Evaluator
+from edge_convnext.files import AnyPath
 from edge_convnext.gpu_graphs import (
     EngineBuild,
     GpuGraphs,
@@ -82,7 +83,7 @@ class Outcome:
 
 def build(
     recipe: Recipe,
-    out: Path | None = None,
+    out: AnyPath | None = None,
     *,
     require: Precision | None = None,
     require_likely: Precision | None = None,
@@ -105,6 +106,7 @@ def build(
     Raises:
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
+    out = Path(out) if out is not None else None
     from edge_convnext.publish import check_writable, publish
     from edge_convnext.verdict import Requirement
 

@@ -8,6 +8,7 @@ valid name, and `null` means "not stated": the checkpoint's own value, or the de
 from __future__ import annotations
 
 import difflib
+import os
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError, shorten
+from edge_convnext.files import AnyPath
 
 __all__ = [
     "DIGITS",
@@ -354,7 +356,7 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def load_recipe(
-    name_or_path: str,
+    name_or_path: AnyPath,
     overrides: Mapping[str, Any] | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> Recipe:
@@ -370,7 +372,7 @@ def load_recipe(
         RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
             the file and the key.
     """
-    path = _find_recipe(name_or_path)
+    path = _find_recipe(os.fspath(name_or_path))
     fields = _read_yaml(path)
     if fields is None:
         fields = {}
@@ -459,7 +461,7 @@ def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) ->
                 raise RecipeError(
                     f"{source}: '{section}' is a section, not a {type(target).__name__}"
                 )
-        target[field] = value
+        target[field] = os.fspath(value) if isinstance(value, os.PathLike) else value
     return merged
 
 
