@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.artifacts import (
+    CPU_FOLDER,
+    GPU_FOLDER,
     METADATA_KEY,
     FormName,
     GraphFormat,
@@ -281,8 +283,10 @@ def _chosen_runtime(path: Path) -> _Choice:
     """What the report beside the file measured as best for exactly this file."""
     from edge_convnext.report import Report
 
+    whole = path.absolute()
+    inside = whole.parent.name in (CPU_FOLDER, GPU_FOLDER)
     try:
-        report = Report.read(path.parent / "report.json")
+        report = Report.read((whole.parent.parent if inside else whole.parent) / "report.json")
     except EdgeConvNextError:
         return _DEFAULT
     digest = sha256_file(path)

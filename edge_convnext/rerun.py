@@ -15,6 +15,7 @@ from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, check_logits, count_hits
+from edge_convnext.files import AnyPath
 from edge_convnext.graph_file import fixed_batch
 from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
@@ -40,7 +41,7 @@ class ModelAccuracy:
 
 
 def evaluate_model(
-    path: Path,
+    path: AnyPath,
     config: DataConfig,
     seed: int = 0,
     batch: int = 16,
@@ -63,6 +64,7 @@ def evaluate_model(
         DataError: The data can't be used, or has other classes than the model.
         ArtifactError: See `predict.load_model`.
     """
+    path = Path(path)
     model = load_model(path, runtime, threads)
     info = model.info
     splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
@@ -91,7 +93,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
 
 
 def race_models(
-    paths: Sequence[Path],
+    paths: Sequence[AnyPath],
     runtime: CpuRuntimeName | Literal["both"],
     config: BenchmarkConfig,
     hint: PrecisionHint = "f32",
@@ -113,10 +115,11 @@ def race_models(
         InferenceError: A model gives no numbers.
         MissingDependencyError: The runtime is not installed.
     """
-    graphs = [path for path in paths if path.suffix != ENGINE_SUFFIX]
+    files = [Path(path) for path in paths]
+    graphs = [path for path in files if path.suffix != ENGINE_SUFFIX]
     runtimes = _choose_runtimes(runtime) if graphs else ()
     shapes, candidates = set(), []
-    for path in dict.fromkeys(paths):
+    for path in dict.fromkeys(files):
         metadata = read_metadata(path)
         size = metadata.info.preprocess.image_size
         shapes.add((metadata.info.in_channels, size, size))
@@ -125,7 +128,7 @@ def race_models(
         ]
     if not candidates:
         raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
-    _check_batches(paths, config.batches)
+    _check_batches(files, config.batches)
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
