@@ -39,8 +39,10 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
+from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
 from edge_convnext.scan import bad_images, scan_images
@@ -148,7 +150,7 @@ def image_batches(
 
     content = [sample.sha256 for sample in samples]
     # Decoding and resizing are Pillow's: another version may give other pixels.
-    tools = (PIL.__version__, np.__version__)
+    tools = (PIXELS, PIL.__version__, np.__version__)
     text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
@@ -196,6 +198,7 @@ def _train_demo(
         "train/1",
         model=recipe.model,
         preprocess=asdict(preprocess),
+        pixels=PIXELS,
         config=recipe.train.model_dump(mode="json"),
         data=[splits.train.digest if splits.train else None, splits.val.digest],
         seed=recipe.seed,
@@ -239,11 +242,11 @@ def _load_weights(
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
-        return {}
+        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/1",
+        "load/2",
         weights=weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
@@ -253,7 +256,9 @@ def _load_weights(
     loaded = open_weights(entry.folder / _WEIGHTS)
     preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
     info = replace(loaded.info, preprocess=preprocess)
-    return as_step(replace(loaded, info=info), entry, _WEIGHTS)
+    facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
+    told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    return as_step(told, entry, _WEIGHTS)
 
 
 def _load_splits(

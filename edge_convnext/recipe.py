@@ -244,7 +244,9 @@ class EvaluateConfig(Section):
     """The `evaluate:` section."""
 
     batch: PositiveInt = 16  # images per inference
-    max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
+    # top-1 budget for shipping a quantized model, of the mean and of any class
+    max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
+    max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
     fallback: bool = True  # past it, return the most harmful operations to float
 
 
@@ -256,6 +258,8 @@ class BenchmarkConfig(Section):
     rounds: PositiveInt = 20
     min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
     warmup: PositiveInt = 3  # inferences before each round's timing
+    # At most so long the race waits for a quiet machine, or is run again after a busy one.
+    wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 
     @field_validator("batches")
     @classmethod

@@ -30,6 +30,7 @@ __all__ = [
     "note",
     "print_json",
     "progress",
+    "require_one",
     "resolve",
 ]
 
@@ -44,6 +45,8 @@ _FLAGS = {
     "export.batch": "--export-batch",
     "quantize.subset_size": "--calibration-size",
     "evaluate.max_drop_pp": "--max-drop",
+    "evaluate.max_class_drop_pp": "--max-class-drop",
+    "benchmark.wait_quiet_min": "--wait-quiet",
     "benchmark.batches": "--batch",
     "targets": "--target",
     "fold.enabled": "--fold",
@@ -90,6 +93,12 @@ def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
 
     usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
     return resolve_recipe(recipe, stated, {**usual, **_FLAGS})
+
+
+def require_one(shown: str | None, likely: str | None) -> None:
+    """Refuse two requirements: which of them decides would be anybody's guess."""
+    if shown is not None and likely is not None:
+        raise typer.BadParameter("--require asks for more than --require-likely; pass one of them")
 
 
 def data_source(data: Path) -> str:

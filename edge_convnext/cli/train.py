@@ -102,5 +102,6 @@ def train(
              "seconds": result.seconds, "data": splits.note}
         )  # fmt: skip
         return
-    note(splits.note, quiet)
+    for told in (splits.note, *result.notes):
+        note(told, quiet)
     typer.echo(f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images")

@@ -20,7 +20,7 @@ from edge_convnext.data.preprocess import decode_image, decode_pixels, open_imag
 from edge_convnext.errors import DataError
 from edge_convnext.progress import Track, untracked
 
-__all__ = ["Look", "find_bad_images", "iter_batches", "iter_pixels", "look_at_images"]
+__all__ = ["Look", "find_bad_images", "iter_batches", "iter_each", "iter_pixels", "look_at_images"]
 
 _STRIP_PIXELS = 1 << 20  # hashed at once: a photograph is not held twice
 _FLAT_LEVELS = 8  # of 255: what JPEG makes of one colour
@@ -74,6 +74,24 @@ def iter_pixels(
         return decode_pixels(sample.path, preprocess, in_channels)
 
     return _map_ahead(decode, samples, workers, ahead=64)
+
+
+def iter_each(
+    samples: Iterable[Sample],
+    preprocess: Preprocess,
+    in_channels: int = 3,
+    workers: int = 2,
+    ahead: int = 64,
+) -> Iterator[NDArray[np.float32] | DataError]:
+    """Decode images in order, one by one; of one that can't be, the error comes in its place."""
+
+    def decode(sample: Sample) -> NDArray[np.float32] | DataError:
+        try:
+            return decode_image(sample.path, preprocess, in_channels)
+        except DataError as error:
+            return error
+
+    return _map_ahead(decode, samples, workers, ahead)
 
 
 @dataclass(frozen=True)
