@@ -62,7 +62,8 @@ def _load(path: Path, allowed: dict[str, Any], limit: int) -> object:
     with bounded_memory(limit), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of old pickles before it refuses them itself
         with torch.serialization.safe_globals([(one, name) for name, one in allowed.items()]):
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
+            with path.open("rb") as file:  # of a path torch would look at the suffix
+                content: object = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
@@ -120,6 +121,13 @@ def _holds(path: Path, name: str) -> LoadError:
 
 
 def _refused(path: Path, error: pickle.UnpicklingError) -> LoadError:
+    if re.search(
+        r"Trying to call reduce|Can only (create|build|SETITEM|append|extend)", str(error)
+    ):
+        return LoadError(
+            f"{path}: holds an object that a call would make, and loading such can run code; save "
+            "model.state_dict() alone with torch.save and pass that"
+        )
     found = re.search(r"(GLOBAL|operand) ([\w.]+)", str(error))
     if found is None:
         return _damaged(path, error)

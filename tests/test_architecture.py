@@ -110,7 +110,7 @@ def test_models_are_found_by_the_names_that_people_type(typed, full):
      "convnext_large", "convnextv2_small", "tiny_v1", "x" * 10_000],
 )  # fmt: skip
 def test_other_networks_are_not_taken_for_ours(typed):
-    with pytest.raises(RecipeError, match="did you mean 'convnext|did you mean '"):
+    with pytest.raises(RecipeError, match="did you mean"):
         find_architecture(typed)
 
 
