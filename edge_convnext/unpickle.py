@@ -61,9 +61,9 @@ def _load(path: Path, allowed: dict[str, Any], limit: int) -> object:
     # The pickle in a checkpoint may ask for memory as well, without any code in it.
     with bounded_memory(limit), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of old pickles before it refuses them itself
-        with torch.serialization.safe_globals([(one, name) for name, one in allowed.items()]):
-            with path.open("rb") as file:  # of a path torch would look at the suffix
-                content: object = torch.load(file, map_location="cpu", weights_only=True)
+        safe = torch.serialization.safe_globals([(one, name) for name, one in allowed.items()])
+        with safe, path.open("rb") as file:  # of a path torch would look at the suffix
+            content: object = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
