@@ -405,3 +405,14 @@ def test_ratios_are_of_the_rival_and_of_a_gpus_own_time_where_both_have_one():
     assert settling._ratios(one, one.row("int8", 1), 1) == []
     one.rival_float = "int8"
     assert settling._ratios(one, one.row("int8", 1), 1) == [1.0, 1.0]
+
+
+def test_a_drop_whose_interval_ends_at_the_budget_is_not_past_it(monkeypatch):
+    monkeypatch.setattr(settling, "paired_difference_interval", lambda *_: (0.01, 0.02))
+    assert settling.images_to_show(counted(6, 1, 1000), 1.0) is None
+    assert settling.images_to_show(counted(6, 1, 1000), 2.0) <= 1000
+
+
+def test_the_float_that_ships_is_of_the_precision_that_it_was_timed_in():
+    other = benchmark(best_float=benchmark().chosen)
+    assert decide("fp16", accuracy(2.0, (1.5, 3.0)), other, 1.0).ship == "int8"

@@ -57,9 +57,9 @@ GROUPS = (
     Group(
         "splits",
         ("data/splits.py", "data/split_names.py", "data/leaks.py"),
-        ("test_data_splits*.py", "test_data_sources*.py", "test_data_leaks*.py"),
+        ("test_data_splits_*.py", "test_data_leaks*.py"),
     ),
-    Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
+    Group("calibration", ("data/calibration.py",), ("test_data_calibration_*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
     Group(
