@@ -57,7 +57,7 @@ GROUPS = (
     Group(
         "splits",
         ("data/splits.py", "data/split_names.py", "data/leaks.py"),
-        ("test_data_splits_*.py", "test_data_leaks*.py"),
+        ("test_data_splits_*.py", "test_data_leaks_*.py"),
     ),
     Group("calibration", ("data/calibration.py",), ("test_data_calibration_*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
