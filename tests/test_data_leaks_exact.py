@@ -95,22 +95,28 @@ def test_a_training_side_of_nothing_else_is_refused():
 
 
 def test_images_under_two_labels_are_counted_on_each_side():
-    train = [sample("a"), sample("b", 1, content="a"), sample("c", content="a"), sample("d", 1), sample("e", 0, content="d")]  # fmt: skip
+    train = [sample("a"), sample("b", 1, content="a"), sample("c", content="a"), sample("d", 1)]
+    train.append(sample("e", 0, content="d"))
     val = [sample("f", 1), sample("g", 0, content="f"), sample("h")]
     found = drop_leaks(sides(train, val))
-    assert found.note == "as it is; 2 training images under two labels; 1 evaluation images under two labels"  # fmt: skip
+    assert found.note == (
+        "as it is; 2 training images under two labels; 1 evaluation images under two labels"
+    )
     assert found.notes == (
         "earlier",
-        "2 training images lie under two labels (first: a.png as k and b.png as l): one of them is wrong.",
+        "2 training images lie under two labels (first: a.png as k and b.png as l): "
+        "one of them is wrong.",
         "3 training images are copies of others there.",
-        "1 evaluation images lie under two labels (first: f.png as l and g.png as k): one of them is wrong.",
+        "1 evaluation images lie under two labels (first: f.png as l and g.png as "
+        "k): one of them is wrong.",
         "1 evaluation images are copies of others there.",
     )  # fmt: skip
 
 
 def test_what_was_seen_is_noted_and_decides_what_is_equal():
     splits = sides([sample("a"), sample("b")], [sample("c")])
-    looks = {sample("a").sha256: Look(pixels="same", flat=True), sample("c").sha256: Look(pixels="same"), sample("b").sha256: Look()}  # fmt: skip
+    seen = {"a": Look(pixels="same", flat=True), "c": Look(pixels="same"), "b": Look()}
+    looks = {sample(name).sha256: look for name, look in seen.items()}
     found = see_images(splits, looks)
     a, b = found.train.samples
     (c,) = found.val.samples
@@ -177,7 +183,8 @@ def test_one_class_in_two_spellings_is_refused():
         "s: 'Dog_x' (training) and 'dog x' (evaluation) differ in case or separators alone; give "
         "them one name"
     )
-    assert len(module._check_names(Path("s"), labelled(0, 1), labelled(0, 2), reading_of(classes, False))) == 2  # fmt: skip
+    unstated = reading_of(classes, False)
+    assert len(module._check_names(Path("s"), labelled(0, 1), labelled(0, 2), unstated)) == 2
 
 
 def test_classes_that_look_like_splits_are_refused():
@@ -249,7 +256,10 @@ def test_a_calibration_set_that_says_little_is_told():
     assert told([*fair, sample("copy", 0, content="i0")]) == (
         "1 of the 11 calibration images are copies of others.",
     )
-    few = "9 different calibration images set every range of the quantizers: what others bring is cut off. Some hundred of all classes are usual."  # fmt: skip
+    few = (
+        "9 different calibration images set every range of the quantizers: what others bring is "
+        "cut off. Some hundred of all classes are usual."
+    )
     assert told(fair[:9]) == (few,)
     assert told([*fair, sample("grey", 1, flat=True)]) == (
         "1 of the 11 calibration images are of one colour: they say nothing of what photographs "
@@ -262,4 +272,4 @@ def test_a_calibration_set_that_says_little_is_told():
     assert told(unlabelled) == ()
     splits = sides([*one, sample("other", 1)], many(2, label=1))
     assert told(unlabelled, splits) == (cut,)
-    assert told(unlabelled[:9] + [sample("nobody", None)], splits) == ()
+    assert told([*unlabelled[:9], sample("nobody", None)], splits) == ()
