@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from edge_convnext.data import ImageSet, Sample
-from edge_convnext.data import calibration as drawing
 from edge_convnext.data import splits as module
 from edge_convnext.data.batches import Look
 from edge_convnext.data.leaks import UNSEEN, drop_leaks
@@ -242,34 +241,3 @@ def test_names_are_sides_by_themselves_or_beside_each_other(given, sides):
 def test_names_with_a_word_of_a_split_are_found_whatever_else_they_say():
     found = split_words(["bullet_train", "cat", "my_testing", "pred", "train_test", "tr"])
     assert found == {"bullet_train": "train", "my_testing": "test"}
-
-
-def test_a_calibration_set_that_says_little_is_told():
-    def told(samples, splits=None):
-        calibration = drawing.CalibrationSet(ImageSet(tuple(samples), CLASSES), 0, "note")
-        found = drawing.tell_calibration(calibration, splits)
-        assert found.note == "note"
-        return found.notes
-
-    fair = [sample(f"i{at}", at % 2) for at in range(10)]
-    assert told(fair) == ()
-    assert told([*fair, sample("copy", 0, content="i0")]) == (
-        "1 of the 11 calibration images are copies of others.",
-    )
-    few = (
-        "9 different calibration images set every range of the quantizers: what others bring is "
-        "cut off. Some hundred of all classes are usual."
-    )
-    assert told(fair[:9]) == (few,)
-    assert told([*fair, sample("grey", 1, flat=True)]) == (
-        "1 of the 11 calibration images are of one colour: they say nothing of what photographs "
-        "bring.",
-    )
-    one = [sample(f"i{at}", 0) for at in range(10)]
-    cut = "The calibration images are of 1 of the 2 classes (k): what the others bring is cut off."
-    assert told(one) == (cut,)
-    unlabelled = [sample(f"i{at}", None) for at in range(10)]
-    assert told(unlabelled) == ()
-    splits = sides([*one, sample("other", 1)], many(2, label=1))
-    assert told(unlabelled, splits) == (cut,)
-    assert told([*unlabelled[:9], sample("nobody", None)], splits) == ()
