@@ -36,7 +36,7 @@ GROUPS = (
         ("verdict.py", "class_drops.py", "settling.py"),
         ("test_verdict_*.py",),
     ),
-    Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
+    Group("gate", ("gate/*.py",), ("test_gate_[be]*.py",)),
     Group(
         "evaluation",
         ("evaluate.py", "measure.py", "evaluating.py", "search_images.py"),
