@@ -152,9 +152,7 @@ def board_report(**changes):
         "accuracy": "some", "stage": lambda name: SimpleNamespace(reason=f"no {name}"),
         "benchmark": SimpleNamespace(
             chosen="b",
-            rows=[
-                SimpleNamespace(artifact=name, size_bytes=size) for name, size in (("a", 1), ("b", 2))
-            ],
+            rows=[SimpleNamespace(artifact=at, size_bytes=n) for at, n in (("a", 1), ("b", 2))],
         ),
     }  # fmt: skip
     return SimpleNamespace(**fields | changes)
