@@ -8,10 +8,16 @@ import pytest
 from edge_convnext.data import ImageSet, Sample
 from edge_convnext.data import splits as module
 from edge_convnext.data.batches import Look
-from edge_convnext.data.leaks import UNSEEN, drop_leaks
+from edge_convnext.data.leaks import drop_leaks
 from edge_convnext.data.split_names import choose_sides, split_kind, split_words
-from edge_convnext.data.splits import Splits, require_training_classes, see_images
+from edge_convnext.data.splits import (
+    Splits,
+    load_splits,
+    require_training_classes,
+    see_images,
+)
 from edge_convnext.errors import DataError
+from edge_convnext.recipe import DataConfig
 
 CLASSES = ("k", "l")
 
@@ -50,7 +56,7 @@ def test_training_copies_are_left_out_and_told():
     assert found.notes == (
         "earlier", "1 training images are copies of others there.",
         "1 evaluation images are in training too (first: v7.png is a.png); the 2 training copies "
-        f"are left out ({UNSEEN}).",
+        "are left out (copies that were encoded anew or resized go unseen).",
     )  # fmt: skip
 
 
@@ -137,6 +143,23 @@ def test_one_class_to_learn_is_refused():
     )
 
 
+def test_a_training_side_without_images_has_no_class_to_learn():
+    with pytest.raises(
+        DataError, match=r"^the training side has images of one class alone \(none\)"
+    ):
+        require_training_classes(sides([], many(2)))
+
+
+def test_one_class_alone_is_nothing_to_tell_apart(make_images):
+    root = make_images({"cat": 3})
+    with pytest.raises(DataError) as caught:
+        load_splits(root, DataConfig(), seed=0)
+    assert str(caught.value) == (
+        f"{root}: one class alone, cat, is nothing to tell apart; pass the folder that holds the "
+        "class folders"
+    )
+
+
 def grouped(name, group):
     return sample(name, group=group)
 
@@ -153,6 +176,9 @@ def test_groups_on_both_sides_are_refused_or_counted():
         "2 evaluation images are of groups in training too, such as 'g'."
     ]
     assert module._check_groups(Path("s.csv"), train, val[:1] + val[3:], True) == []
+    assert module._check_groups(Path("s.csv"), train, val[:2], False) == [
+        "1 evaluation images are of groups in training too, such as 'g'."
+    ]
 
 
 def reading_of(classes, stated=True):
@@ -212,7 +238,7 @@ def test_many_names_are_cut_short():
         ("val2017", "val"), ("dev", "val"), ("Validation", "val"), ("testing", "test"),
         ("held-out", "test"), ("hold out", "test"), ("Validación", "val"), ("训练集", "train"),
         ("train_v2", "train"), ("pred", "unused"), ("seg_train", None), ("train_test", None),
-        ("cat", None), ("tr", None), ("", None), ("trainimages", "train"), ("train_train", "train"),
+        ("cat", None), ("tr", None), ("", None), ("trainimages", "train"), ("traindataset", "train"), ("valdata", "val"), ("train_train", "train"),
     ],
 )  # fmt: skip
 def test_a_name_stands_for_a_side_by_itself(name, kind):
