@@ -120,8 +120,8 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
-    timings = outcome.timings
-    if timings and (skewed := why_skewed(timings.other_load_pct, timings.throttled_periods)):
+    timed = outcome.timings
+    if timed and (skewed := why_skewed(timed.other_load_pct, timed.throttled_periods)):
         minutes = outcome.recipe.benchmark.wait_quiet_min
         waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
         notes.append(

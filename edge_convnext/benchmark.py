@@ -27,7 +27,7 @@ from edge_convnext.contention import other_load_pct, read_cpu_clock
 from edge_convnext.errors import InferenceError
 from edge_convnext.memory import PeakMemory, measure_peak_memory
 from edge_convnext.progress import Track, untracked
-from edge_convnext.quotas import add_periods, read_throttling, throttled_since
+from edge_convnext.quotas import read_throttling, sum_periods, throttled_since
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.speed import Ratio, speedup
 from edge_convnext.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
@@ -53,6 +53,7 @@ __all__ = [
 
 # The fewest whose 95 % interval is not from the smallest to the largest of them.
 _LOADS = 9
+_MOST_PER_LOAD = 3  # rounds, where there are enough
 _MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def benchmark(
     rows: list[BenchmarkRow] = []
     runtimes: list[RuntimeInfo] = []
     loads: list[float] = []
-    throttled: int | None = None
+    stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
         if reason := why_too_large(batch, *images.shape[1:3]):
@@ -100,15 +101,20 @@ def benchmark(
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
         before, stopped = read_cpu_clock(), read_throttling()
         times = _time(models, inputs, config, seed, track)
-        other = other_load_pct(before, read_cpu_clock())
-        throttled = add_periods(throttled, throttled_since(stopped))
-        loads += [] if other is None else [other]
+        load = other_load_pct(before, read_cpu_clock())
+        loads += [] if load is None else [load]
+        stops.append(throttled_since(stopped))
         for candidate, model, own, peak in zip(candidates, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
             rows.append(_make_row(candidate, model, batch, own, peak))
             runtimes.append(model.describe())
-    load = max(loads, default=None)
-    return BenchmarkResult(tuple(rows), tuple(runtimes), load, throttled, turns=turns)
+    return BenchmarkResult(
+        tuple(rows),
+        tuple(runtimes),
+        max(loads, default=None),
+        turns=turns,
+        throttled_periods=sum_periods(stops),
+    )
 
 
 def judge(
@@ -149,6 +155,7 @@ def judge(
         for candidate, own in zip(finalists, times, strict=True):
             turns[candidate.name, batch] += own
     load = other_load_pct(before, read_cpu_clock())
+    stops = (result.throttled_periods, throttled_since(stopped))
     rows = [
         row.timed(turns[row.artifact, batch])
         if row.batch == batch and row.artifact in judged.names
@@ -160,15 +167,18 @@ def judge(
         result,
         rows=tuple(rows),
         other_load_pct=max(seen, default=None),
-        throttled_periods=add_periods(result.throttled_periods, throttled_since(stopped)),
+        throttled_periods=sum_periods(stops),
         judged=judged,
         turns=turns,
     )
 
 
 def judge_rounds(rounds: int) -> tuple[int, int]:
-    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
-    loads = min(_LOADS, rounds)
+    """Into how many loads a number of rounds goes, and how many rounds each load then has.
+
+    With more rounds come more loads, or the interval would stop at what differs between nine.
+    """
+    loads = min(rounds, max(_LOADS, rounds // _MOST_PER_LOAD))
     return loads, -(-rounds // loads)
 
 

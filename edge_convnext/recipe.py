@@ -272,7 +272,7 @@ class BenchmarkConfig(Section):
 
     batches: BatchSizes = (1, 8)
     threads: Threads | None = None  # None: every core this process may use
-    rounds: Rounds = 20
+    rounds: Rounds = 20  # that choose; finalists have as many again, which judge
     min_round_ms: Milliseconds = 50  # per candidate; at least 3 inferences
     warmup: Warmup = 3  # inferences before each round's timing
     # At most so long the race waits for a quiet machine, or is run again after a busy one.

@@ -135,9 +135,9 @@ def test_a_race_counts_the_periods_in_which_a_quota_stopped_it(monkeypatch):
     from edge_convnext import quotas
 
     told = iter([10, 14])
-    monkeypatch.setattr(quotas, "read_throttling", lambda: next(told))
+    monkeypatch.setattr(quotas, "read_throttling", lambda *_: next(told))
     assert quotas.throttled_since(quotas.read_throttling()) == 4
-    monkeypatch.setattr(quotas, "read_throttling", lambda: None)  # the quota is gone
+    monkeypatch.setattr(quotas, "read_throttling", lambda *_: None)  # the quota is gone
     assert quotas.throttled_since(10) is None
-    assert quotas.add_periods(None, 3, None, 4) == 7
-    assert quotas.add_periods(None, None) is None
+    assert quotas.sum_periods([None, 3, None, 4]) == 7
+    assert quotas.sum_periods([None, None]) is None

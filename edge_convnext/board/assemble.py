@@ -231,7 +231,8 @@ def _notes(measured: Measured, seen: Seen, said: str | None) -> tuple[str, ...]:
     if seen.unread is not None:
         notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
     notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
-    if skewed := why_skewed(measured.timings.other_load_pct, measured.timings.throttled_periods):
+    timed = measured.timings
+    if skewed := why_skewed(timed.other_load_pct, timed.throttled_periods):
         notes.append(
             f"During the timings {skewed}: the speed is likely at most. Repeat `bench` on an idle "
             "board."
