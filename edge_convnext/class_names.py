@@ -5,6 +5,7 @@ A name is compared in Unicode's composed form (NFC): archives made on macOS deco
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -22,7 +23,26 @@ __all__ = [
 
 def composed(text: str) -> str:
     """A name in the form in which names are compared, stored and shown."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", _read_as_utf8(text))
+
+
+def _read_as_utf8(text: str) -> str:
+    """A name of a file, of which the locale may have made other letters.
+
+    Names are bytes, and nearly all of them UTF-8, also where the locale says Latin-1: there the
+    folder `Grün` is listed as `GrÃ¼n`. Bytes that are no UTF-8 are taken as Latin-1.
+    """
+    try:
+        data = os.fsencode(text)
+        return data.decode("utf-8")
+    except UnicodeEncodeError:  # letters that no file here can have: it was read from text
+        return text
+    except UnicodeDecodeError:
+        return data.decode("latin-1") if _has_raw_bytes(text) else text
+
+
+def _has_raw_bytes(text: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def tell_apart(names: Sequence[str]) -> tuple[str, ...]:
