@@ -289,6 +289,7 @@ def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
             [command, _NVIDIA_SMI_FIELDS, layout],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout_s,
             check=True,
         )
