@@ -62,6 +62,8 @@ VERSIONS = {
 PARITY = Parity(4, 0.5, 30.0, 75.0)
 PLAN = Plan("nhwc", "inner", "uint8", "qdq", "erf", "mean_quantile", (("A", "1"),))
 
+FOLDED = replace(WEIGHTS, folded=True)
+
 
 def images(name):
     return Images(f"digest of {name}", 3, lambda: [name])
@@ -153,7 +155,7 @@ def test_fold(lab):
         lab,
         lambda one: one.fold(WEIGHTS, "d", SAMPLES),
         (
-            "fold/2",
+            "fold/3",
             {
                 "weights": "d", "info": asdict(INFO), "images": "digest of samples",
                 "tools": tools("edge-convnext", "torch", "safetensors"),
@@ -177,13 +179,15 @@ def test_export(lab, precision, limit):
     config = RECIPE.export.model_dump(mode="json")
     del config["form"], config["gelu"]
     name = f"conv.{precision}.export.onnx"
+    model = Step(WEIGHTS, "done", 1.0, "digest of the model")
     step = check(
         lab,
-        lambda one: one.export(WEIGHTS, "d", "conv", precision, SAMPLES),
+        lambda one: one.export(FOLDED, "d", "conv", precision, SAMPLES, model),
         (
-            "export/2",
+            "export/3",
             {
-                "weights": "d", "info": asdict(INFO), "form": "conv", "precision": precision,
+                "weights": "d", "model": "digest of the model", "info": asdict(INFO),
+                "form": "conv", "precision": precision,
                 "config": config, "images": "digest of samples",
                 "tools": tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
             },
@@ -193,10 +197,11 @@ def test_export(lab, precision, limit):
     )  # fmt: skip
     assert step.value == OnnxModel(step.value.path, precision, "conv")
     ((_, arguments, _),) = lab.calls
-    assert arguments[:4] == (WEIGHTS, "conv", precision, RECIPE.export)
+    assert arguments[:4] == (FOLDED, "conv", precision, RECIPE.export)
     assert arguments[4].name == name
+    assert arguments[5] == ["samples"]
     assert lab.parities == [
-        (("torch", WEIGHTS, "conv", ["samples"]), ("onnx", name, ["samples"]), limit)
+        (("torch", WEIGHTS, "raw", ["samples"]), ("onnx", name, ["samples"]), limit)
     ]
 
 
