@@ -419,8 +419,8 @@ class BenchmarkReport(_Part):
 
     @property
     def observations(self) -> str:
-        """What the intervals of the speed-ups are over."""
-        return f"{self.judge_loads} fresh loads" if self.judge_loads else "rounds"
+        """What the intervals of the speed-ups are over, in words."""
+        return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
@@ -571,6 +571,9 @@ class VerdictReport(_Part):
     """Rounds of timing that would settle the speed if their spread stays; null as above."""
     speed_skewed: str | None = None
     """What disturbed the timings, so that the speed is `likely` at most."""
+    classes_past: tuple[str, ...] = ()
+    """Classes that surely lose more than the limit of each, or than the budget of the whole where
+    none was stated: Holm's test over all classes at 95 %."""
     passed: bool
     """Whether what the user required is met; true when nothing was required."""
     reasons: tuple[str, ...]
