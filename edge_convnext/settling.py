@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from edge_convnext.intervals import images_to_settle, paired_difference_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.class_drops import ClassCount
     from edge_convnext.report import AccuracyReport, BenchmarkReport, BenchmarkRow
 
-__all__ = ["images_to_show", "rounds_to_show"]
+__all__ = ["images_to_show", "images_to_show_classes", "rounds_to_show"]
 
 _MEDIAN = math.pi / 2
 _MOST_ROUNDS = 1000  # beyond, "more rounds" is no advice
@@ -23,17 +26,38 @@ def images_to_show(accuracy: AccuracyReport, max_drop_pp: float) -> int | None:
     Returns:
         All in all, rounded up to two digits; None where no number would, or counts are missing.
     """
-    lost, won, n = accuracy.lost, accuracy.won, accuracy.n_images
+    lost, won = accuracy.lost, accuracy.won
     if lost is None or won is None:
         return None
+    return _images(lost, won, accuracy.n_images, max_drop_pp, 0.95)
 
+
+def images_to_show_classes(
+    counts: Sequence[ClassCount], n_images: int, limit_pp: float
+) -> int | None:
+    """How many images would settle every class, if there are as many more of each.
+
+    Returns:
+        See `images_to_show`: of all classes together.
+    """
+    needed = 0.0
+    for one in counts:
+        confidence = 1 - 0.05 / len(counts)
+        images = _images(one.lost, one.won, one.n, limit_pp, confidence)
+        if images is None:
+            return None
+        needed = max(needed, images / one.n)
+    return _up(math.ceil(n_images * needed))
+
+
+def _images(lost: int, won: int, n: int, limit_pp: float, confidence: float) -> int | None:
     def settles(images: int) -> bool:
         low, high = paired_difference_interval(
-            round(lost * images / n), round(won * images / n), images
+            round(lost * images / n), round(won * images / n), images, confidence
         )
-        return 100.0 * high <= max_drop_pp or 100.0 * low > max_drop_pp
+        return 100.0 * high <= limit_pp or 100.0 * low > limit_pp
 
-    return images_to_settle(settles, n)
+    return n if settles(n) else images_to_settle(settles, n)
 
 
 def rounds_to_show(benchmark: BenchmarkReport, batch: int) -> int | None:
@@ -94,7 +118,10 @@ def _of_median(variance: float, n: int) -> float:
 
 def _rounded(rounds: float) -> int | None:
     needed = math.ceil(rounds + 1)
-    if needed > _MOST_ROUNDS:
-        return None
-    step = int(10 ** max(0, len(str(needed)) - 2))
-    return -(-needed // step) * step
+    return None if needed > _MOST_ROUNDS else _up(needed)
+
+
+def _up(number: int) -> int:
+    """Rounded up to two digits."""
+    step = int(10 ** max(0, len(str(number)) - 2))
+    return -(-number // step) * step

@@ -289,6 +289,19 @@ def test_a_stated_limit_of_the_classes_decides(counts, ship, judged, confidence,
     assert "class" not in line(verdict)
 
 
+def test_the_images_that_the_classes_ask_for_would_show_them():
+    counts = [(400, 0, 0), (60, 2, 1)]
+    found = by_class(*counts).model_copy(update={"n_images": 460})
+    verdict = decide("int8", found, benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
+    needed = verdict.images_to_show
+    assert f"about {needed:,} images in all would tell" in verdict.reasons[2]
+    assert line(verdict).endswith(f"likely: {needed:,} images would show it")
+    for share, word in ((needed / 460, "shown"), (0.8 * needed / 460, "likely")):
+        more = [tuple(round(share * count) for count in one) for one in counts]
+        again = decide("int8", by_class(*more), benchmark(), 1.0, max_class_drop_pp=5.0)
+        assert again.accuracy == word
+
+
 def test_a_limit_of_classes_that_were_not_counted_leaves_it_open():
     verdict = decide("int8", accuracy(), benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
     assert (verdict.ship, verdict.accuracy) == ("undecided", None)
