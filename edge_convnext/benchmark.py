@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.bounds import why_too_large
 from edge_convnext.contention import other_load_pct, read_cpu_clock
 from edge_convnext.errors import InferenceError
 from edge_convnext.memory import PeakMemory, measure_peak_memory
@@ -52,6 +53,7 @@ __all__ = [
 
 # The fewest whose 95 % interval is not from the smallest to the largest of them.
 _LOADS = 9
+_MOST_PER_LOAD = 3  # rounds, where there are enough
 _MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ def benchmark(
     stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
+        if reason := why_too_large(batch, *images.shape[1:3]):
+            raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
         models = [_load(candidate, batch, config.threads) for candidate in candidates]
         # Before the timing, so that no child competes with it.
@@ -170,8 +174,11 @@ def judge(
 
 
 def judge_rounds(rounds: int) -> tuple[int, int]:
-    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
-    loads = min(_LOADS, rounds)
+    """Into how many loads a number of rounds goes, and how many rounds each load then has.
+
+    With more rounds come more loads, or the interval would stop at what differs between nine.
+    """
+    loads = min(rounds, max(_LOADS, rounds // _MOST_PER_LOAD))
     return loads, -(-rounds // loads)
 
 

@@ -267,7 +267,7 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
 
 
 def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    row = benchmark.row(benchmark.best_float, batch)
+    row = benchmark.row(benchmark.hardest_float, batch)
     if row is None:
         return f"the best float at batch {batch}"
     hint = f", {row.precision_hint}" if row.precision_hint else ""

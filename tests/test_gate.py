@@ -26,6 +26,7 @@ from edge_convnext.gate.outputs import (
     to_markdown,
     to_text,
 )
+from edge_convnext.gate.speed import why_no_baseline_of_speed
 from edge_convnext.intervals import (
     images_to_settle,
     paired_difference_interval,
@@ -675,3 +676,15 @@ def test_a_refusal_is_told_though_its_file_can_t_be_written(tmp_path):
     result = run(tmp_path / "none", "--junit", tmp_path / "file" / "out")
     assert isinstance(result.exception, ArtifactError)
     assert "can't be written" in result.stderr
+
+
+def test_a_race_that_a_quota_stopped_decides_no_speed(tmp_path):
+    limits = Limits(None, min_speedup=1.0)
+    for periods, decision in ((None, "pass"), (0, "pass"), (7, "inconclusive")):
+        fields = {**BENCHMARK, "throttled_periods": periods}
+        report = make_build(tmp_path / str(periods), benchmark=fields)
+        (found,) = gate(report, limits).criteria
+        assert found.decision == decision
+        why = why_no_baseline_of_speed(read_evidence(report)) or ""
+        assert ("the CPU quota stopped this process in 7 periods" in why) is (periods == 7)
+    assert "the CPU quota stopped this process in 7 periods" in found.reason

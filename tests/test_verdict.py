@@ -154,6 +154,24 @@ def test_a_drop_of_the_budget_itself_asks_for_no_number_of_images():
     assert line(verdict) == "Verdict: ship int8, likely"
 
 
+def test_what_was_judged_in_fresh_loads_is_told_so_and_names_the_float_that_is_hardest_to_beat():
+    rows = list(BENCHMARK["rows"])
+    rival = {**next(row for row in rows if row["precision"] == "fp32"), "artifact": "hard float"}
+    hard = {**rival, "form": "conv_moments", "runtime": "openvino", "batch": 1}
+    judged = benchmark(rows=[*rows, hard], rival_float="hard float", judge_loads=9, judge_rounds=27)
+    (reason, *_) = decide("int8", accuracy(), judged, 1.0).reasons
+    assert "(95 % interval over 9 fresh loads 1.10 to 1.30) the speed of" in reason
+    assert "conv_moments form" in reason
+    assert judged.hardest_float == "hard float"
+    assert benchmark().hardest_float == benchmark().best_float
+
+
+def test_rounds_that_judge_are_not_counted_among_those_to_ask_for():
+    rows = [{**row, "rounds": 20 + 27} for row in BENCHMARK["rows"]]
+    judged = benchmark(1.06, (0.99, 1.13), rows=rows, judge_loads=9, judge_rounds=27)
+    assert decide("int8", accuracy(), judged, 1.0).rounds_to_show == 29
+
+
 def test_the_rounds_that_are_asked_for_follow_from_the_spread():
     """20 rounds reach 0.01 too far of 0.06: the interval has to narrow by (0.07 / 0.06) squared."""
     verdict = decide("int8", accuracy(), benchmark(1.06, (0.99, 1.13)), max_drop_pp=1.0)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from edge_convnext.board.readings import Readings, find_readings
 from edge_convnext.bundle import open_bundle
 from edge_convnext.doctor import environment
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.files import AnyPath
 from edge_convnext.marks import MARK, mark, remove_marked
 from edge_convnext.progress import Track, untracked
 from edge_convnext.quiet import race_in_quiet
@@ -37,8 +39,6 @@ from edge_convnext.report import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes import available_runtimes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from edge_convnext.artifacts import RuntimeName
@@ -71,8 +71,8 @@ class BoardSettings:
 
 
 def bench_bundle(
-    path: Path,
-    out: Path,
+    path: AnyPath,
+    out: AnyPath,
     settings: BoardSettings | None = None,
     track: Track = untracked,
     say: Callable[[str], None] = lambda _: None,
@@ -98,6 +98,8 @@ def bench_bundle(
         ArtifactError: Not a sound bundle, or nothing in it runs here.
         EdgeConvNextError: In one line, what is wrong and what to do; no report is written then.
     """
+    path = Path(path)
+    out = Path(out)
     chosen = settings or BoardSettings()
     bundle = open_bundle(path)
     readings = readings or find_readings()
@@ -148,15 +150,12 @@ def _measure(
     track: Track,
 ) -> Measured:
     machine = environment()
-    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder))
-    stated = {
-        "batches": settings.batches,
-        "rounds": settings.rounds,
-        "threads": settings.threads,
-    }
-    given = {name: value for name, value in stated.items() if value is not None}
     # The desk's number of threads means nothing on another machine.
-    config = recipe.benchmark.model_copy(update={"threads": None, **given})
+    stated: dict[str, Any] = {"benchmark.threads": settings.threads}
+    stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
+    stated |= {"benchmark.rounds": settings.rounds} if settings.rounds else {}
+    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder), stated)
+    config = recipe.benchmark
     engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
     entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))

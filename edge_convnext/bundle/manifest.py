@@ -12,11 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveInt,
     model_validator,
 )
 
 from edge_convnext.artifacts import (
+    MAX_IMAGE_SIZE,
     FormName,
     GraphFormat,
     Interpolation,
@@ -26,6 +26,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
+from edge_convnext.bounds import MAX_CHANNELS, MAX_CLASSES, Batch, Count, why_too_large
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report import ModelReport, Sha256
 
@@ -112,7 +113,7 @@ class BundledGraph(_Part):
     precision: Precision
     form: FormName
     placement: PlacementName | None = None
-    batch: PositiveInt | None = None  # None: any
+    batch: Batch | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
@@ -122,7 +123,7 @@ class BundledGraph(_Part):
 class PreprocessEntry(_Part):
     """`artifacts.Preprocess`."""
 
-    image_size: PositiveInt
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
     resize: ResizeMode
     crop_pct: float = Field(gt=0.0, le=1.0)
     interpolation: Interpolation
@@ -139,7 +140,7 @@ class EvaluationEntry(_Part):
     """Labelled images; labels and the reference's answers are in `evaluation/predictions.csv`."""
 
     kind: Literal["images", "tensors"]
-    n_images: PositiveInt
+    n_images: Count
 
 
 class Manifest(_Part):
@@ -166,6 +167,12 @@ class Manifest(_Part):
             raise ValueError(f"{min(missing)} is not among the members")
         if len({graph.name for graph in self.graphs}) != len(self.graphs):
             raise ValueError("two graphs have one name")
+        if self.model.num_classes > MAX_CLASSES or self.model.in_channels > MAX_CHANNELS:
+            raise ValueError("more classes or channels than an image classifier has")
+        largest = max(graph.batch or 1 for graph in self.graphs)
+        size = self.preprocess.image_size
+        if reason := why_too_large(largest, self.model.in_channels, size):
+            raise ValueError(reason)
         return self
 
     def member(self, name: str) -> Member:

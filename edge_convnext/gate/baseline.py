@@ -144,7 +144,7 @@ def speed_of(report: Report) -> Speed:
         fingerprint=report.environment.fingerprint,
         speedup_vs_raw_fp32=timed.speedup_vs_raw_fp32 if timed else None,
         speedup_vs_raw_fp32_ci95=timed.speedup_vs_raw_fp32_ci95 if timed else None,
-        best_float=timed.best_float if timed else None,
+        best_float=timed.hardest_float if timed else None,
         speedup_vs_best_float=timed.speedup_vs_best_float if timed else None,
         speedup_vs_best_float_ci95=timed.speedup_vs_best_float_ci95 if timed else None,
         batch=smallest_batch(timed) if timed else None,

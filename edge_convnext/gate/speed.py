@@ -88,7 +88,7 @@ def judge_latency_ratio(
 
 @dataclass(frozen=True)
 class _Speedups:
-    """Over the same float, now and in the baseline, with their intervals over rounds."""
+    """Over the same float, now and in the baseline, with their intervals."""
 
     against: str
     now: float
