@@ -46,7 +46,9 @@ def main() -> int:
     command = [str(python), "-m", "edge_convnext"]
     seen = json.loads(_run([*command, "doctor", "--json"], environment))
     versions = {one["name"]: one["version"] for one in seen["packages"] if one["version"]}
-    print(json.dumps({"python": seen["python"], **versions, "pinned": options.constraint}, indent=1))
+    print(
+        json.dumps({"python": seen["python"], **versions, "pinned": options.constraint}, indent=1)
+    )
     recipe = folder / "lowest.yaml"
     recipe.write_text(_RECIPE, encoding="utf-8")
     out = folder / "out"
