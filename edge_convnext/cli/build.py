@@ -65,7 +65,7 @@ def build(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="A .pth, .pt or .safetensors file; in1k; or random.", rich_help_panel=_MODEL
+            help="A checkpoint: a file or a folder; in1k; or random.", rich_help_panel=_MODEL
         ),
     ] = None,
     precision: Annotated[
