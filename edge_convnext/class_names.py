@@ -14,11 +14,15 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "composed",
     "differ_in_case",
+    "letters_of",
     "natural_key",
     "nearest_names",
     "plausible_orders",
     "tell_apart",
 ]
+
+
+_LONGEST_NUMBER = 1000  # digits; Python refuses to read some thousands
 
 
 def composed(text: str) -> str:
@@ -70,7 +74,11 @@ def natural_key(name: str) -> list[tuple[bool, int, str]]:
         timm.utils.misc.natural_key, as `ReaderImageFolder` and `find_images_and_targets` sort.
     """
     parts = re.split(r"(\d+)", name.lower())
-    return [(True, int(part), "") if part.isdecimal() else (False, 0, part) for part in parts]
+    return [
+        (True, int(part), "") if part.isdecimal() and len(part) < _LONGEST_NUMBER
+        else (False, 0, part)
+        for part in parts
+    ]  # fmt: skip
 
 
 def plausible_orders(in_use: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -106,10 +114,11 @@ def differ_in_case(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 def nearest_names(name: str, known: Iterable[str]) -> list[str]:
     """Those of `known` that differ from `name` in case, spaces, dashes or form alone."""
-    wanted = _letters(name)
-    return [one for one in known if one != name and _letters(one) == wanted] if wanted else []
+    wanted = letters_of(name)
+    return [one for one in known if one != name and letters_of(one) == wanted] if wanted else []
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
+    """What is left of a name without case, accents, spaces, dashes and the like."""
     plain = unicodedata.normalize("NFKD", name).casefold()
     return "".join(one for one in plain if one.isalnum())
