@@ -17,8 +17,6 @@ from edge_convnext.origins import Fact
 __all__ = [
     "CPU_FOLDER",
     "GPU_FOLDER",
-    "MAX_BATCH_PIXELS",
-    "MAX_CLASSES",
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "ActivationType",
@@ -89,8 +87,6 @@ METADATA_KEY = "edge_convnext"
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
-MAX_CLASSES = 1_000_000
-MAX_BATCH_PIXELS = 1 << 30  # of all images of a batch: 12 GiB in float32
 # What JSON of any content makes of the code that reads it.
 _UNREADABLE = (
     AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,

@@ -20,16 +20,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
-    PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from edge_convnext.artifacts import (
-    MAX_BATCH_PIXELS,
-    MAX_CLASSES,
-    MAX_IMAGE_SIZE,
     ActivationType,
     CpuFormName,
     CpuPlacementName,
@@ -41,9 +37,24 @@ from edge_convnext.artifacts import (
     Interpolation,
     PlacementName,
     Precision,
-    Preprocess,
     RangeEstimator,
     ResizeMode,
+)
+from edge_convnext.bounds import (
+    Batch,
+    BatchSizes,
+    Channels,
+    Classes,
+    Count,
+    Epochs,
+    ImageSize,
+    Milliseconds,
+    Rounds,
+    Seconds,
+    Threads,
+    Warmup,
+    why_too_large,
+    why_too_long,
 )
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError, shorten
@@ -78,15 +89,10 @@ DIGITS = "digits"  # as `data.source`: the bundled ones
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
-# A recipe may come from anyone, in a bundle or a report: what takes memory or time has an end.
-Batch = Annotated[PositiveInt, Field(le=4096)]
-Batches = Annotated[tuple[Batch, ...], Field(min_length=1, max_length=32)]
-Epochs = Annotated[PositiveInt, Field(le=10_000)]
-Rounds = Annotated[PositiveInt, Field(le=10_000)]
-Seconds = Annotated[PositiveInt, Field(le=86_400)]
 
 
 _MAX_BYTES = 1 << 20  # of a recipe's file
+_USUAL_SIZE = 224  # pixels, where the weights have the say
 
 
 class Section(BaseModel):
@@ -99,8 +105,8 @@ class LoadConfig(Section):
     """The `load:` section: where the weights come from."""
 
     weights: str | None = None  # a file, "in1k[@REVISION]", "random"; None: the demo
-    num_classes: int | None = Field(None, gt=0, le=MAX_CLASSES)  # None: read from the checkpoint
-    in_channels: int | None = Field(None, gt=0, le=64)  # None: read from the checkpoint
+    num_classes: Classes | None = None  # None: read from the checkpoint
+    in_channels: Channels | None = None  # None: read from the checkpoint
 
 
 class DataConfig(Section):
@@ -120,7 +126,7 @@ _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
-    image_size: int | None = Field(None, ge=32, le=MAX_IMAGE_SIZE)  # five halvings leave one
+    image_size: ImageSize | None = None
     resize: ResizeMode | None = None
     crop_pct: float | None = Field(None, ge=0.01, le=1.0)
     interpolation: Interpolation | None = None
@@ -140,8 +146,7 @@ class PreprocessConfig(Section):
 class TrainConfig(Section):
     """The `train:` section: the demo's training and `edge-convnext train`."""
 
-    # In pixels; None: `preprocess.image_size`.
-    image_size: int | None = Field(None, gt=0, le=MAX_IMAGE_SIZE)
+    image_size: ImageSize | None = None  # None: `preprocess.image_size`
     epochs: Epochs = 30
     batch: Batch = 64  # images
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
@@ -190,7 +195,7 @@ class EqualizeConfig(Section):
 class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
-    subset_size: int = Field(300, gt=0, le=1_000_000)  # calibration images
+    subset_size: Count = 300  # calibration images
     placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
@@ -231,7 +236,7 @@ class EngineConfig(Section):
     """The `engine:` section: graphs for TensorRT, and TensorRT for RTX, compiled ahead of time."""
 
     # One graph and engine for each; auto: 1 and 8, or 1 alone where no GPU target was named.
-    batches: Batches | Literal["auto"] = "auto"
+    batches: BatchSizes | Literal["auto"] = "auto"
     # Type of the images, and of the logits where it is a float type. uint8: pixels, NHWC,
     # normalised in the graph.
     input: ImagesType = "float16"
@@ -267,11 +272,11 @@ class EvaluateConfig(Section):
 class BenchmarkConfig(Section):
     """The `benchmark:` section."""
 
-    batches: Batches = (1, 8)
-    threads: int | None = Field(None, gt=0, le=4096)  # None: every core this process may use
-    rounds: Rounds = 20
-    min_round_ms: int = Field(50, gt=0, le=60_000)  # per candidate; at least 3 inferences
-    warmup: int = Field(3, gt=0, le=10_000)  # inferences before each round's timing
+    batches: BatchSizes = (1, 8)
+    threads: Threads | None = None  # None: every core this process may use
+    rounds: Rounds = 20  # that choose; finalists have as many again, which judge
+    min_round_ms: Milliseconds = 50  # per candidate; at least 3 inferences
+    warmup: Warmup = 3  # inferences before each round's timing
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
     wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 
@@ -279,6 +284,13 @@ class BenchmarkConfig(Section):
     @classmethod
     def _once_each(cls, batches: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(batches))
+
+    @field_validator("min_round_ms")
+    @classmethod
+    def _over_by_morning(cls, round_ms: int, info: ValidationInfo) -> int:
+        if reason := why_too_long(info.data.get("rounds", 1), round_ms):
+            raise ValueError(reason)
+        return round_ms
 
 
 class PlanConfig(Section):
@@ -330,17 +342,17 @@ class Recipe(Section):
     def _name_in_full(cls, name: str) -> str:
         return find_architecture(name).name
 
-    @model_validator(mode="after")
-    def _fits_memory(self) -> Recipe:
-        side = self.preprocess.image_size or Preprocess().image_size
-        batches = self.engine.batches if isinstance(self.engine.batches, tuple) else ()
-        largest = max(*self.benchmark.batches, self.evaluate.batch, *batches)
-        if largest * side * side > MAX_BATCH_PIXELS:
-            raise ValueError(
-                f"{largest} images of {side} px are more than a batch can be; lower "
-                "benchmark.batches, evaluate.batch or engine.batches"
-            )
-        return self
+    @field_validator("train", "export", "recover", "engine", "evaluate", "benchmark")
+    @classmethod
+    def _fits_in_memory(cls, section: Any, info: ValidationInfo) -> Any:
+        load, preprocess = info.data.get("load"), info.data.get("preprocess")
+        channels = (load.in_channels if load else None) or 3
+        size = (preprocess.image_size if preprocess else None) or _USUAL_SIZE
+        batches = getattr(section, "batches", None) or (getattr(section, "batch", 1),)
+        largest = max((batch for batch in batches if isinstance(batch, int)), default=1)
+        if reason := why_too_large(largest, channels, size):
+            raise ValueError(reason)
+        return section
 
 
 def recipe_folder() -> Path:

@@ -22,7 +22,7 @@ from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
-from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
+from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
 
@@ -116,7 +116,7 @@ def race_models(
         MissingDependencyError: The runtime is not installed.
     """
     files = [Path(path) for path in paths]
-    graphs = [path for path in files if path.suffix != ENGINE_SUFFIX]
+    graphs = [path for path in files if not is_engine_file(path)]
     runtimes = _choose_runtimes(runtime) if graphs else ()
     shapes, candidates = set(), []
     for path in dict.fromkeys(files):
@@ -161,7 +161,7 @@ def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
         )
     if static:
         return tuple(static)
-    engines = [read_facts(path) for path in paths if path.suffix == ENGINE_SUFFIX]
+    engines = [read_facts(path) for path in paths if is_engine_file(path)]
     return (1, min((facts.max_batch for facts in engines), default=8))
 
 
@@ -174,7 +174,7 @@ def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
 
 
 def _fixed_batch(path: Path) -> int | None:
-    return read_facts(path).batch if path.suffix == ENGINE_SUFFIX else fixed_batch(path)
+    return read_facts(path).batch if is_engine_file(path) else fixed_batch(path)
 
 
 def _candidate(
@@ -196,7 +196,7 @@ def _list(
     path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
 ) -> list[CpuRuntimeName | GpuRuntimeName]:
     """Where a file is run."""
-    if path.suffix == ENGINE_SUFFIX:
+    if is_engine_file(path):
         return [read_facts(path).runtime]
     return [name for name in runtimes if metadata.format in ("qdq", name)]
 
@@ -227,7 +227,7 @@ def profile_models(
         MissingDependencyError: The runtime is not installed.
     """
     for path in paths:
-        if path.suffix == ENGINE_SUFFIX:
+        if is_engine_file(path):
             raise ArtifactError(
                 f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
             )

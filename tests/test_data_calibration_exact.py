@@ -75,7 +75,8 @@ def test_a_pool_of_nothing_but_evaluated_images_is_refused():
     with pytest.raises(DataError) as caught:
         draw_calibration(pool, images(sample("x", content="a")), 1, 0)
     assert str(caught.value) == (
-        "all 2 images to calibrate with are in the evaluation set too; pass --calibration with others"
+        "all 2 images to calibrate with are in the evaluation set too; "
+        "pass --calibration with others"
     )
 
 

@@ -177,9 +177,9 @@ def test_a_gpus_own_time_has_its_own_percentiles():
     assert (calls.latency_ms_p50, calls.latency_ms_p90, calls.latency_ms_p99) == pytest.approx(
         (499.5, 899.1, 989.01)
     )
-    few = ROW.timed(Turns(((1.0,),), launches[:9] + ((1.0,) * 9,)))
+    few = ROW.timed(Turns(((1.0,),), (*launches[:9], (1.0,) * 9)))
     assert (few.gpu_ms_p90, few.gpu_ms_p99) == (None, None)
-    some = ROW.timed(Turns(((1.0,),), launches[:99] + ((1.0,) * 9,)))
+    some = ROW.timed(Turns(((1.0,),), (*launches[:99], (1.0,) * 9)))
     assert some.gpu_ms_p90 is not None
     assert some.gpu_ms_p99 is None
 

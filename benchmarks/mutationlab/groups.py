@@ -31,7 +31,11 @@ class Group:
 GROUPS = (
     Group("intervals", ("intervals.py",), ("test_intervals*.py",)),
     Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
-    Group("verdict", ("verdict.py",), ("test_verdict*.py",)),
+    Group(
+        "verdict",
+        ("verdict.py", "class_drops.py"),
+        ("test_verdict.py", "test_verdict_[!s]*.py", "test_class_drops*.py"),
+    ),
     Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
     Group(
         "evaluation",
@@ -42,9 +46,13 @@ GROUPS = (
         "benchmark",
         ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
         ("test_benchmark.py", "test_benchmark_[!s]*.py", "test_speed*.py", "test_choices*.py")
-        + ("test_timings*.py", "test_turns*.py", "test_settle_float.py"),
+        + ("test_judge.py", "test_settle_float.py"),
     ),
-    Group("splits", ("data/splits.py",), ("test_data_splits*.py", "test_data_sources*.py")),
+    Group(
+        "splits",
+        ("data/splits.py", "data/split_names.py", "data/leaks.py"),
+        ("test_data_splits*.py", "test_data_sources*.py", "test_data_leaks*.py"),
+    ),
     Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
@@ -60,7 +68,18 @@ GROUPS = (
     Group("float16", ("float16.py", "halve.py"), ("test_halve_*.py", "test_float16*.py")),
     Group("opset", ("opset17.py",), ("test_opset17_*.py",)),
     Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache*.py", "test_steps*.py")),
-    Group("bundle", ("bundle/*.py",), ("test_bundle*.py", "test_board*.py")),
+    Group("bundle", ("bundle/*.py",), ("test_bundle_*.py",)),
+    # Beside what the others decide: what a network sees of an image, and its norms.
+    Group(
+        "pixels",
+        ("data/pixels.py", "data/preprocess.py"),
+        ("test_data_preprocess*.py", "test_pixels*.py"),
+    ),
+    Group(
+        "graph forms",
+        ("convnext/forms.py",),
+        ("test_norms*.py", "test_fold*.py", "test_shifted*.py"),
+    ),
     Group("manifest", ("manifest.py",), ("test_manifest*.py",)),
 )
 

@@ -12,13 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveInt,
     model_validator,
 )
 
 from edge_convnext.artifacts import (
-    MAX_BATCH_PIXELS,
-    MAX_CLASSES,
+    MAX_IMAGE_SIZE,
     FormName,
     GraphFormat,
     Interpolation,
@@ -28,8 +26,8 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
+from edge_convnext.bounds import MAX_CHANNELS, MAX_CLASSES, Batch, Count, why_too_large
 from edge_convnext.data.formats import IMAGE_SUFFIXES
-from edge_convnext.recipe import Batch
 from edge_convnext.report import ModelReport, Sha256
 
 __all__ = [
@@ -69,7 +67,6 @@ GraphKind = Literal["cpu", "typed20", "opset17"]
 _SUFFIXES = (".json", ".yaml", ".csv", ".npy", ".onnx", *IMAGE_SUFFIXES)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_NAME = 200
-_MAX_CHANNELS = 64
 
 
 def check_name(name: str) -> str:
@@ -126,7 +123,7 @@ class BundledGraph(_Part):
 class PreprocessEntry(_Part):
     """`artifacts.Preprocess`."""
 
-    image_size: PositiveInt
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
     resize: ResizeMode
     crop_pct: float = Field(gt=0.0, le=1.0)
     interpolation: Interpolation
@@ -143,7 +140,7 @@ class EvaluationEntry(_Part):
     """Labelled images; labels and the reference's answers are in `evaluation/predictions.csv`."""
 
     kind: Literal["images", "tensors"]
-    n_images: PositiveInt
+    n_images: Count
 
 
 class Manifest(_Part):
@@ -170,11 +167,12 @@ class Manifest(_Part):
             raise ValueError(f"{min(missing)} is not among the members")
         if len({graph.name for graph in self.graphs}) != len(self.graphs):
             raise ValueError("two graphs have one name")
-        if self.model.num_classes > MAX_CLASSES or self.model.in_channels > _MAX_CHANNELS:
+        if self.model.num_classes > MAX_CLASSES or self.model.in_channels > MAX_CHANNELS:
             raise ValueError("more classes or channels than an image classifier has")
         largest = max(graph.batch or 1 for graph in self.graphs)
-        if largest * self.preprocess.image_size**2 > MAX_BATCH_PIXELS:
-            raise ValueError(f"{largest} images of that size are more than a batch can be")
+        size = self.preprocess.image_size
+        if reason := why_too_large(largest, self.model.in_channels, size):
+            raise ValueError(reason)
         return self
 
     def member(self, name: str) -> Member:

@@ -394,6 +394,12 @@ def _unexpected(names: list[str], source: str) -> LoadError:
 
 
 def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
+    if pretrained := [name for name in read.left if is_pretraining(name)]:
+        return LoadError(
+            f"{source}: these weights are FCMAE's, of pre-training ({_quote(pretrained)}), and "
+            f"lack '{names[0]}'{_and_more(names)}; `edge-convnext train --init` starts from such "
+            "weights and trains them on labelled images"
+        )
     there = f"; beside the network there is {_quote(list(read.left))}" if read.left else ""
     return LoadError(
         f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "

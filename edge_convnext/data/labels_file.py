@@ -121,7 +121,7 @@ def _parse(path: Path, text: str) -> Any:
     except (ValueError, RecursionError) as error:
         reason = error
     try:  # Python's own form, as in ImageNet's well-known `{0: 'tench, Tinca tinca', …`
-        if len(text) <= _MOST_YAML_CHARS:
+        if "'" in text and len(text) <= _MOST_YAML_CHARS:
             return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         pass

@@ -14,7 +14,7 @@ from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import shorten
 from edge_convnext.said.class_names import parse_lines, read_names
 from edge_convnext.said.inside import read_content
-from edge_convnext.said.mappings import Said, Saying
+from edge_convnext.said.sayings import Said, Saying
 from edge_convnext.said.table import FILES, FilePlace, is_file_of
 from edge_convnext.said.texts import parse_json, parse_yaml
 
