@@ -243,6 +243,7 @@ VALUES = {
     "targets": st.sampled_from([["cpu"], ["rtx"], ["tensorrt", "cpu"]]),
     "precision": st.just("fp32"),
     "load.weights": st.sampled_from(["in1k", "random", "w.pth"]),
+    "load.in_channels": st.sampled_from([1, 2, 4]),
     "preprocess.image_size": st.integers(32, 512).filter(lambda size: size != 224),
     "preprocess.resize": st.just("squash"),
     "preprocess.crop_pct": st.floats(0.3, 0.8),

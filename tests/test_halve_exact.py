@@ -390,7 +390,8 @@ def test_a_cast_between_norms_and_a_transposed_end_stay_float32(tmp_path):
     proto = build.model({"images": [4, 4]}, build.node("Transpose", ["n2"], "y", perm=[1, 0]), 2)
     made = halve(tmp_path, proto)
     assert [(kind, name) for kind, _, name, _ in shape_of(made)] == [
-        ("LayerNormalization", "n"), ("Cast", "c"), ("LayerNormalization", "n2"), ("Transpose", "y"),
+        ("LayerNormalization", "n"), ("Cast", "c"), ("LayerNormalization", "n2"),
+        ("Transpose", "y"),
     ]  # fmt: skip
     assert casts_of(made)["c/Cast"] == FLOAT
 

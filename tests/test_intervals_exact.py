@@ -21,7 +21,7 @@ def test_wilsons_interval_equals_newcombes_examples(hits, n, published):
     assert proportion_interval(hits, n) == pytest.approx(published, abs=5e-5)
 
 
-@pytest.mark.parametrize("n", [1, 20, 476])
+@pytest.mark.parametrize("n", [1, 20, 476, 13])  # of 13 rounding would leave it inside
 def test_wilsons_interval_ends_exactly_where_everything_or_nothing_is_hit(n):
     reach = Z95**2 / (n + Z95**2)
     assert proportion_interval(0, n)[0] == 0.0
@@ -96,6 +96,8 @@ def test_a_p_value_is_mcnemars_at_no_difference_and_fits_the_interval():
         return math.erfc(z / math.sqrt(2)) / 2
 
     assert intervals.paired_p_value(3, 1, 5, 0.0) == pytest.approx(tail(1.0))
+    assert intervals.paired_p_value(3, 2, 5, 0.0) == pytest.approx(tail(5**-0.5))
+    assert intervals.paired_p_value(0, 0, 1, 0.0) == 0.5
     assert intervals.paired_p_value(1, 3, 5, 0.0) == pytest.approx(1 - tail(1.0))
     for lost, won, n in ((9, 3, 32), (25, 2, 102), (16, 8, 86)):
         low, _ = paired_difference_interval(lost, won, n)
