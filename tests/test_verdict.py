@@ -160,7 +160,7 @@ def test_what_was_judged_in_fresh_loads_is_told_so_and_names_the_float_that_is_h
     hard = {**rival, "form": "conv_moments", "runtime": "openvino", "batch": 1}
     judged = benchmark(rows=[*rows, hard], rival_float="hard float", judge_loads=9, judge_rounds=27)
     (reason, *_) = decide("int8", accuracy(), judged, 1.0).reasons
-    assert "(95 % interval over 9 loads 1.10 to 1.30) the speed of" in reason
+    assert "(95 % interval over 9 fresh loads 1.10 to 1.30) the speed of" in reason
     assert "conv_moments form" in reason
     assert judged.hardest_float == "hard float"
     assert benchmark().hardest_float == benchmark().best_float
