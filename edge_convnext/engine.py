@@ -122,13 +122,16 @@ def build_rtx_engine(
     )
 
 
+_MACHINES = ("x86_64", "AMD64", "aarch64")  # arm64 from 1.6 on
+
+
 def why_no_rtx() -> str | None:
     """Why an RTX engine can't be built here, with what to do; None when it can."""
     machine = platform.machine()
-    if sys.platform != "linux" or machine not in ("x86_64", "AMD64"):
+    if sys.platform != "linux" or machine not in _MACHINES:
         return (
-            f"TensorRT for RTX is packaged for x86-64 Linux and this is {machine} {sys.platform}; "
-            "build on such a machine (it needs no GPU)"
+            f"TensorRT for RTX is packaged for Linux on x86-64 and arm64, and this is {machine} "
+            f"{sys.platform}; build on such a machine (it needs no GPU)"
         )
     if find_spec("tensorrt_rtx") is None:
         return "TensorRT for RTX is not installed: pip install 'edge-convnext[rtx]'"

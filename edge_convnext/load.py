@@ -99,7 +99,9 @@ def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
 
 
 def _source_name(name: str, checkpoint: Checkpoint) -> str:
-    return f"{name} (EMA)" if checkpoint.averaged else name
+    if not checkpoint.averaged:
+        return name
+    return f"{name} ({'EMA' if 'ema' in checkpoint.where.lower() else 'averaged'})"
 
 
 def weights_identity(config: LoadConfig, model: str, seed: int) -> str:

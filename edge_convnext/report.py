@@ -418,7 +418,7 @@ class BenchmarkReport(_Part):
     @property
     def observations(self) -> str:
         """What the intervals of the speed-ups are over, in words."""
-        return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
+        return "rounds" if self.judge_loads is None else f"{self.judge_loads} fresh loads"
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""

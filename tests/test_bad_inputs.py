@@ -117,8 +117,8 @@ def test_weights_that_are_incomplete_or_of_something_else(refuse, folder):
 
 
 def test_a_folder_or_a_model_instead_of_weights(refuse, folder):
-    (folder / "model.onnx").write_bytes(b"onnx")
-    assert "not a checkpoint by its name" in refuse(weights="model.onnx")
+    (folder / "model.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
+    assert "model.onnx: is an ONNX graph; pass the checkpoint" in refuse(weights="model.onnx")
     assert refuse(weights="images").startswith("images: ")
 
 

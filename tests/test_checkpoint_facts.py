@@ -332,6 +332,36 @@ def test_numbers_of_other_things_are_not_taken(tmp_path, inside):
     assert (settled.preprocess, settled.classes, settled.notes) == (Preprocess(), (), ())
 
 
+def test_a_file_beside_several_checkpoints_says_so(tmp_path):
+    save(tmp_path, REFERENCE, "other.pth")
+    settled = settle(tmp_path, beside={"labels.txt": "\n".join(NAMES)})
+    assert origins(settled)["classes"] == "beside the weights (labels.txt, beside 2 checkpoints)"
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ({"classes": set(NAMES)}, "classes is a set, which has no order"),
+        ({"classes": frozenset(NAMES)}, "classes is a set, which has no order"),
+        ({"args": {"nb_classes": 1000}}, "args says 1000 classes, and the weights have 3"),
+    ],
+)
+def test_what_orders_nothing_or_is_of_other_weights_is_told(tmp_path, inside, words):
+    settled = settle(tmp_path, inside)
+    assert settled.classes == ()
+    assert any(words in note for note in settled.notes)
+
+
+def test_transforms_of_albumentations_are_read_as_a_whole(tmp_path):
+    steps = [
+        {"__class_fullname__": "Resize", "height": 128, "width": 128, "interpolation": 1},
+        {"__class_fullname__": "Normalize", "mean": HALF, "std": [0.25] * 3},
+    ]
+    settled = settle(tmp_path, {"transform": {"transform": {"transforms": steps}}})
+    expected = Preprocess(128, "squash", 1.0, "bilinear", (0.5,) * 3, (0.25,) * 3)
+    assert (settled.preprocess, settled.notes) == (expected, ())
+
+
 def test_images_in_opencvs_order_are_named(tmp_path):
     cfg = "data_preprocessor = dict(mean=[1., 2., 3.], std=[51., 51., 51.], to_rgb=False)\n"
     assert settle(tmp_path, {"meta": {"cfg": cfg}}).bgr == "meta.cfg.data_preprocessor"

@@ -99,9 +99,14 @@ def test_which_copy_was_taken_is_told(tmp_path):
     found = read_checkpoint(save(tmp_path, {"model": RAW, "model_ema": REFERENCE}))
     assert (found.averaged, found.where) == (True, "model_ema")
     assert found.notes == (
-        "the averaged weights of 'model_ema' were taken; there are 1 more networks in the file: "
-        "'model'",
+        "the averaged weights of 'model_ema' were taken; also in the file: 'model'",
     )
+
+
+def test_averaged_weights_without_names_are_told(tmp_path):
+    ema = {"decay": 0.9, "shadow_params": list(RAW.values())}
+    found = reads_the_same(save(tmp_path, {"model": REFERENCE, "ema": ema}))
+    assert found.notes[0].startswith("'ema/shadow_params' holds averaged weights without names")
 
 
 def test_the_model_that_is_asked_for_comes_first():

@@ -238,3 +238,23 @@ def test_a_calibration_set_of_every_class_needs_no_note(labelled):
     stripped = tuple(type(s)(s.path, f"{i:064x}") for i, s in enumerate(unknown.samples))
     unlabelled = CalibrationSet(ImageSet(stripped, ()), 0, "")
     assert tell_calibration(unlabelled, splits).notes == ()  # nobody knows their class
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_the_report_names_such_a_set_and_fidelity_that_rests_on_it_alone(labelled, evaluated):
+    from types import SimpleNamespace
+
+    from edge_convnext.assemble import _calibration_notes
+
+    splits = labelled[1]
+    told = CalibrationSet(splits.val, 0, "", notes=("Only one.",))
+    inputs = SimpleNamespace(calibration=told, borrowed=False)
+    outcome = SimpleNamespace(
+        inputs=inputs,
+        recipe=SimpleNamespace(precision="int8"),
+        evaluation=object() if evaluated else None,
+    )
+    first, *rest = _calibration_notes(outcome)
+    assert first == "Only one."
+    assert len(rest) == (0 if evaluated else 1)
+    assert all("was measured on calibration images alone" in note for note in rest)

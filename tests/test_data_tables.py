@@ -371,3 +371,37 @@ def test_another_spelling_of_a_models_class_is_named(make_images):
     assert "it has 'Healthy', which differs in case" in refusal(root, ("Healthy", "sick"))
     make_images({"late blight": 1})
     assert "it has 'late_blight'" in refusal(root, ("healthy", "late_blight", "sick"))
+
+
+# Hostile: nothing of these takes long, or more than one line to refuse.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[["' + "9" * 5000 + '", 7], ["1", 8]]',
+        "9" * 5000 + " cat\n1 dog\n",
+        ("9" * 1_000_000 + "\n") * 3,
+        "item {" * 200_000,
+        "{" * 200_000 + "'",
+        ("names:" + "\n" * 100_000) * 2,
+    ],
+)
+def test_labels_files_that_would_hang_or_break_a_reader(tmp_path, text):
+    (tmp_path / "labels.txt").write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_labels_file(tmp_path / "labels.txt")
+    assert len(str(caught.value)) < 1700
+
+
+def test_tables_that_would_hang_or_break_a_reader(make_images):
+    root = make_images({"a": 2})
+    source = root / "list.csv"
+    source.write_text("path,label\na/0.png," + "9" * 100_000 + "\na/1.png,b1\n")
+    order = read_source(list_source(source)).order  # with its natural order, of no number
+    assert len(order.names) == 2
+    source.write_text("path,label\na/0.png,." + "0" * 100_000 + "x\na/1.png,1." + "0" * 100_000)
+    assert len(read_source(list_source(source)).classes) == 2
+    source.write_text("path," + ",".join(f"c{i}" for i in range(20_000)) + "\n")
+    with pytest.raises(DataError, match="no column 'label' among path, c0"):
+        list_csv(source)

@@ -38,6 +38,7 @@ def expected_state(architecture, state):
         wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + taps.sum(axis=2) @ shift
         wide[f"{layer}.weight"] = (taps * scale[:, None]).reshape(weight.shape)
     for block in blocks:
+        wide[f"{block}.dwconv.bias"] -= wide[f"{block}.dwconv.bias"].mean()
         weight, bias = wide[f"{block}.pwconv2.weight"], wide[f"{block}.pwconv2.bias"]
         if architecture.version == 2:
             wide[f"{block}.pwconv2.bias"] = bias + weight @ wide.pop(f"{block}.grn.beta")

@@ -37,7 +37,7 @@ from edge_convnext.remote import (
 from edge_convnext.remote.hosts import folder_name
 from edge_convnext.remote.session import Session
 from edge_convnext.remote.ssh import Host
-from edge_convnext.report import Report
+from edge_convnext.report import FileReport, Report
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 pytestmark = [
@@ -222,7 +222,11 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
     def say(text):
         lines.append(text)
         if text.startswith("copied") and not cuts:
-            time.sleep(0.5)  # what was sent arrives
+            until = time.monotonic() + 10.0  # what was sent arrives, and is counted there
+            while time.monotonic() < until and not any(
+                part.stat().st_size for part in boards.cache().rglob("bundle.part")
+            ):
+                time.sleep(0.1)
             boards.cut()
             cuts.append("copy")
         if text == "evaluating" and cuts == ["copy"]:
@@ -245,6 +249,8 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
     lines.clear()
     old, own = tmp_path / "out" / "model.fp16.onnx", tmp_path / "out" / "mine.onnx"
     old.write_bytes(b"of an earlier bench")
+    shipped = (*report.outputs, FileReport.of(old, tmp_path / "out"))
+    report.model_copy(update={"outputs": shipped}).write(tmp_path / "out" / "report.json")
     own.write_bytes(b"the user's")
     boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "out")
     assert "the bench was done" in lines

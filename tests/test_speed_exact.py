@@ -138,10 +138,10 @@ def test_what_may_be_as_fast_by_its_interval_stays_too():
     assert in_the_running(result_of(few), list(few), 1) == ["a"]
 
 
-def test_at_most_eight_stay_in_the_running():
-    result = steady(**{f"n{number}": 1.0 + number / 1000 for number in range(10)})
-    names = [f"n{number}" for number in reversed(range(10))]
-    assert in_the_running(result, names, 1) == [f"n{number}" for number in range(8)]
+def test_at_most_twelve_stay_in_the_running():
+    result = steady(**{f"n{number}": 1.0 + number / 1000 for number in range(14)})
+    names = [f"n{number}" for number in reversed(range(14))]
+    assert in_the_running(result, names, 1) == [f"n{number}" for number in range(12)]
 
 
 def test_the_fastest_in_a_gpus_own_time_leads_as_well():

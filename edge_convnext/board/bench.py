@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.board.assemble import Measured, Seen, find_old, publish_board
-from edge_convnext.board.builders import find_builders
+from edge_convnext.board.builders import find_builders, why_no_engines
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
@@ -103,6 +103,9 @@ def bench_bundle(
     chosen = settings or BoardSettings()
     bundle = open_bundle(path)
     readings = readings or find_readings()
+    needs_gpu = any(graph.kind != "cpu" for graph in bundle.manifest.graphs)
+    if builders is None and needs_gpu and (reason := why_no_engines()):
+        say(f"no engine is built or measured here: {reason}")  # while it can still be installed
     locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
     with locked:
         work = out / _WORK / bundle.digest[:16]

@@ -43,7 +43,7 @@ def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channe
     _read_classes(fields, where, num_classes, said)
     if not read_tool(fields, where, channels, said):
         _read_others(fields, where, channels, said)
-    _read_channels_in(fields, where, channels, said)
+    _compare(fields, where, num_classes, channels, said)
     for key in find_keys(fields, "licence"):
         said.add("licence", read_licence(fields[key]), detail_of(where, key))
     return said
@@ -51,6 +51,8 @@ def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channe
 
 def _read_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said: Said) -> None:
     for key in find_keys(fields, "classes"):
+        if isinstance(fields[key], set | frozenset) and fields[key]:
+            said.notes.append(f"{detail_of(where, key)} is a set, which has no order; not used")
         names = read_names(fields[key], str(key))
         if not names or not num_classes:
             continue
@@ -64,17 +66,39 @@ def _read_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said:
             )
 
 
-def _read_channels_in(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
+def _compare(
+    fields: Mapping[Any, Any], where: str, num_classes: int, channels: int, said: Said
+) -> None:
+    """Tell where settings are of other weights than these."""
     for key in find_keys(fields, "in_channels"):
         stated = read_number(fields[key])
         if stated is not None and stated != channels:
             said.notes.append(
                 f"{detail_of(where, key)} says {stated:g} channels, and the weights take {channels}"
             )
+    stated = get_value(fields, "num_classes", "nb_classes", "num_labels", "n_classes")
+    if type(stated) is int and num_classes and stated != num_classes:
+        said.notes.append(
+            f"{where or 'the checkpoint'} says {stated} classes, and the weights have "
+            f"{num_classes}: what it says may be of other weights"
+        )
 
 
 def _read_others(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
     """Settings of scripts: the usual keys, each for itself."""
+    if not _is_step(fields, where):
+        _read_sizes(fields, where, said)
+    add_pair(fields, where, channels, said)
+    if _is_bgr(fields, where):
+        said.bgr = where
+
+
+def _is_step(fields: Mapping[Any, Any], where: str) -> bool:
+    """Whether a mapping is one of a list of transforms, which is read as a whole."""
+    return "__class_fullname__" in fields or ("type" in fields and "pipeline" in where)
+
+
+def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
     size = None
     for key in find_keys(fields, "image_size"):
         if plain_key(key) == "size" and not of_pixels(where):
@@ -98,9 +122,6 @@ def _read_others(fields: Mapping[Any, Any], where: str, channels: int, said: Sai
     for key in find_keys(fields, "resize"):
         if fields[key] in ("squash", "shortest"):
             said.add("resize", fields[key], detail_of(where, key))
-    add_pair(fields, where, channels, said)
-    if _is_bgr(fields, where):
-        said.bgr = where
 
 
 def _is_bgr(fields: Mapping[Any, Any], where: str) -> bool:
