@@ -357,7 +357,8 @@ def test_rounds_that_would_show_a_speed_go_by_the_distance_to_one():
     assert settling.rounds_to_show(race(loads=9, rounds=18), 1) == 74
     assert settling.rounds_to_show(race(loads=9, rounds=20), 1) == 120  # three a load
     assert settling.rounds_to_show(race(interval=(0.25, 2.0)), 1) == 330
-    for one in (race(None), race(1.25, None), race(1.0), race(interval=(-1.0, 9.0), loads=9, rounds=180)):  # fmt: skip
+    far = race(interval=(-1.0, 9.0), loads=9, rounds=180)
+    for one in (race(None), race(1.25, None), race(1.0), far):
         assert settling.rounds_to_show(one, 1) is None
     assert settling.rounds_to_show(race(), 8) is None
 
