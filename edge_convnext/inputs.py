@@ -6,7 +6,7 @@ where it states a value, the checkpoint where it carries one, the default elsewh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import cycle, islice
@@ -17,6 +17,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from edge_convnext.alternatives import Way
 from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.cache import Cache, stage_key
 from edge_convnext.data import (
@@ -36,8 +37,11 @@ from edge_convnext.data import (
 )
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
+from edge_convnext.held import Answer, Held, answer_with_torch, hold_against_chance, order_by_images
+from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
+from edge_convnext.settle import note_defaults, settle
 from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
@@ -55,6 +59,7 @@ DEMO_BANNER = (
     "edge-convnext build --model atto --weights FILE --data DIR"
 )
 _WEIGHTS = "weights.safetensors"
+_RANDOM = "random"
 _CALIBRATION_BATCH = 10
 
 
@@ -70,6 +75,8 @@ class Inputs:
     random: bool  # weights that only speed can be measured with
     borrowed: bool  # no data given: the bundled digits serve the parity checks and timings
     skipped_images: int  # unreadable, left out on request
+    settings: tuple[Fact, ...] = ()  # each with who decided it
+    notes: tuple[str, ...] = ()  # sentences on what was read, guessed or looks wrong
 
     @property
     def info(self) -> ModelInfo:
@@ -82,16 +89,34 @@ def is_demo(recipe: Recipe) -> bool:
     return recipe.load.weights is None and recipe.data.source == DIGITS
 
 
-def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Inputs:
+def prepare_inputs(
+    recipe: Recipe,
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    *,
+    machine: str | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Inputs:
     """Find, check and split the data, and load (or, for the demo, train) the weights.
+
+    A float model that is no better than guessing on the evaluation images is refused.
+
+    Args:
+        recipe: What is to be built.
+        cache: Finished stages.
+        versions: Of the tools.
+        track: Told of work that takes long.
+        machine: Fingerprint; None: looked up here.
+        on_read: Told what was read, before the model is held against chance.
 
     Raises:
         RecipeError: Neither weights nor the demo, or INT8 without calibration images.
-        DataError: See `edge_convnext.data`.
-        LoadError: See `edge_convnext.load`.
+        DataError: See `edge_convnext.data`; nothing tells the order of the classes.
+        LoadError: See `edge_convnext.load`; the model is no better than guessing.
     """
     stated, demo = recipe.load.weights, is_demo(recipe)
-    random = stated == "random"
+    random = stated == _RANDOM
     if stated is not None:
         from edge_convnext.load import check_weights_file
 
@@ -115,13 +140,82 @@ def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track
             "no weights: pass --weights FILE (or in1k, or random), "
             "or train some with `edge-convnext train`"
         )
-    labelled = splits is not None and not random and not borrowed
-    if labelled:
-        weights = _name_classes(weights, splits)
-    evaluation = splits.val if labelled and splits is not None else None
+    judge_by = _answers(recipe, weights, cache, versions, track, machine)
+    own = splits if not random and not borrowed else None  # labelled, for this model
+    if own is not None:
+        require_classes(weights.value.info, own)
+        if own.other_orders:
+            source = str(recipe.data.source)
+            own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed)
+        weights, splits = _name_classes(weights, own), own
+    evaluation = own.val if own is not None else None
     calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
     skipped += len(splits.skipped) if splits else 0
-    return Inputs(weights, evaluation, calibration, splits, demo, random, borrowed, skipped)
+    settings, notes = _read(recipe, weights.value, own, demo)
+    read = Inputs(
+        weights, evaluation, calibration, splits, demo, random, borrowed, skipped, settings, notes
+    )
+    if on_read is not None:
+        on_read(read)
+    held = _hold(recipe, read, judge_by)
+    return replace(read, notes=(*notes, *held.notes))
+
+
+def _read(
+    recipe: Recipe, weights: Weights, splits: Splits | None, demo: bool
+) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    settings, contradictions = settle(recipe, weights.info, weights.facts, splits)
+    notes = [*weights.notes, *(splits.notes if splits else ()), *contradictions]
+    if not demo and weights.info.weights_source != _RANDOM:
+        notes += note_defaults(settings)
+    return settings, tuple(dict.fromkeys(notes))
+
+
+def _hold(recipe: Recipe, read: Inputs, answer: Answer) -> Held:
+    """Hold the model against chance, or say why not."""
+    if read.demo:
+        return Held()  # trained here, on these classes
+    if read.random:
+        return Held(("The weights are random: nothing was held against guessing.",))
+    if read.evaluation is None:
+        return Held(
+            ("No labelled images: whether the model is better than guessing was not checked.",)
+        )
+    return hold_against_chance(read.weights.value, read.evaluation, recipe, read.settings, answer)
+
+
+def _answers(
+    recipe: Recipe,
+    weights: Step[Weights],
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    machine: str | None,
+) -> Answer:
+    """The float model's, from the same cache entries as the reference of the evaluation."""
+    threads = recipe.benchmark.threads
+    otherwise = answer_with_torch(weights.value, recipe.evaluate.batch, threads)
+
+    def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
+        if way is not None and way[1]:
+            return otherwise(images, way)
+        from edge_convnext.doctor import environment
+        from edge_convnext.measure import evaluate_options
+        from edge_convnext.steps import Steps
+
+        place = machine or environment()["fingerprint"]
+        steps = Steps(cache, recipe, versions, track)
+        asked = weights if way is None else _prepared_as(weights, way[0])
+        logits = evaluate_options((), asked, images, steps, place).reference.logits
+        answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
+        return answers
+
+    return answer
+
+
+def _prepared_as(weights: Step[Weights], preprocess: Preprocess) -> Step[Weights]:
+    info = replace(weights.value.info, preprocess=preprocess)
+    return replace(weights, value=replace(weights.value, info=info))
 
 
 def image_batches(
@@ -233,11 +327,11 @@ def _load_weights(
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
-        return {}
+        loaded = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {"facts": [one.to_json() for one in loaded.facts], "notes": list(loaded.notes)}
 
     key = stage_key(
-        "load/1",
+        "load/2",
         weights=weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
@@ -247,7 +341,9 @@ def _load_weights(
     loaded = open_weights(entry.folder / _WEIGHTS)
     preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
     info = replace(loaded.info, preprocess=preprocess)
-    return as_step(replace(loaded, info=info), entry, _WEIGHTS)
+    facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
+    notes = tuple(entry.result["notes"])
+    return as_step(replace(loaded, info=info, facts=facts, notes=notes), entry, _WEIGHTS)
 
 
 def _load_splits(
@@ -302,11 +398,12 @@ class _BadImagesError(Exception):
         self.bad = bad
 
 
-def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights]:
-    """Give the logits the data's class names where the checkpoint names none."""
-    info = weights.value.info
-    if splits is None:
-        return weights
+def require_classes(info: ModelInfo, splits: Splits) -> None:
+    """Refuse data of another number of classes than the weights have.
+
+    Raises:
+        DataError: With both numbers.
+    """
     names = splits.val.classes
     if len(names) != info.num_classes:
         raise DataError(
@@ -314,7 +411,12 @@ def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights
             f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
             "every class in logit order"
         )
-    return replace(weights, value=replace(weights.value, info=replace(info, classes=names)))
+
+
+def _name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
+    """Give the logits the data's class names where the checkpoint names none."""
+    info = replace(weights.value.info, classes=splits.val.classes)
+    return replace(weights, value=replace(weights.value, info=info))
 
 
 def _find_calibration(
