@@ -33,6 +33,7 @@ from edge_convnext.report import (
     RecoveryReport,
     Report,
     SensitivityReport,
+    SettingReport,
     WeightsReport,
 )
 from edge_convnext.stage_reports import report_stages, why_not_timed
@@ -93,6 +94,19 @@ def assemble_report(
         outputs=tuple(FileReport.of(path, folder) for path in outputs),
         banner=DEMO_BANNER if outcome.inputs.demo else None,
         notes=_notes(outcome, fallbacks),
+        settings=_settings(outcome),
+    )
+
+
+def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
+    return tuple(
+        SettingReport(
+            name=one.name,
+            value=list(one.value) if isinstance(one.value, tuple) else one.value,
+            source=one.origin.kind,
+            detail=one.origin.detail,
+        )
+        for one in outcome.inputs.settings
     )
 
 
@@ -121,6 +135,7 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
         )
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
+    notes += outcome.inputs.notes
     return tuple(notes)
 
 
