@@ -90,7 +90,7 @@ def main() -> None:
     rows = []
     fp32_top1_pct = {}
     for form in arguments.form or ("nhwc", "linear", "conv"):
-        exported = steps.export(weights, folded.digest, form, "fp32", samples)
+        exported = steps.export(weights, folded.digest, form, "fp32", samples, inputs.weights)
         model = steps.simplify(exported, samples).value
         reference = logits(model.path)
         right = reference.argmax(1) == labels

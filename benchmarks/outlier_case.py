@@ -86,7 +86,7 @@ def main() -> None:
     samples = image_batches(inputs.calibration.images.samples[:32], inputs.info, None)
     folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
     weights = replace(folded.value, info=inputs.info)
-    exported = steps.export(weights, folded.digest, _FORM, "fp32", samples)
+    exported = steps.export(weights, folded.digest, _FORM, "fp32", samples, inputs.weights)
     images = list(iter_batches(inputs.evaluation.samples, inputs.info.preprocess, 64, 3))
     labels = np.array([sample.label for sample in inputs.evaluation.samples])
 

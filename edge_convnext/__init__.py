@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.telemetry import no_telemetry
+
 if TYPE_CHECKING:
     from edge_convnext.errors import EdgeConvNextError
     from edge_convnext.pipeline import build
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+no_telemetry()  # before anything imports ONNX Runtime, as torch's and NNCF's helpers do
 
 _HOMES = {
     "EdgeConvNextError": "errors",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.errors import QuantizationError
+from edge_convnext.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,8 +107,8 @@ def _session(
     proto: ModelProto, names: Sequence[str]
 ) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
     import onnx
-    import onnxruntime
 
+    onnxruntime = import_onnxruntime()
     watched = onnx.ModelProto()
     watched.CopyFrom(proto)
     borders = {value.name for value in (*proto.graph.input, *proto.graph.output)}
@@ -129,7 +130,8 @@ def _session(
 
     def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = [name for name in names if name != source]
-        found = dict(zip(wanted, session.run(wanted, {source: batch}), strict=True))
+        values = session.run(wanted, {source: batch}) if wanted else []  # of none it returns all
+        found = dict(zip(wanted, values, strict=True))
         return [batch if name == source else found[name] for name in names]
 
     return run

@@ -94,7 +94,7 @@ class Preprocess:
     """From an RGB image to the network's input, float32[3, image_size, image_size].
 
     `squash` resizes to image_size x image_size whatever the aspect; `shortest` resizes the
-    short side to round(image_size / crop_pct) and crops the centre. Values are then scaled to
+    short side to floor(image_size / crop_pct) and crops the centre. Values are then scaled to
     0..1, `mean` subtracted and divided by `std`, per channel.
 
     The defaults are what most tutorials train with: a plain bilinear resize to a square and

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.artifacts import Precision
+from edge_convnext.accuracy_report import report_accuracy
 from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.contention import QUIET_PCT
+from edge_convnext.contention import why_skewed
 from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.inputs import DEMO_BANNER
@@ -22,26 +22,26 @@ from edge_convnext.report import (
     BenchmarkRow,
     Candidate,
     CandidateAccuracy,
-    ClassAccuracy,
     DataReport,
     EnvironmentReport,
     FallbackReport,
     FileReport,
     ModelReport,
     ParityReport,
-    PrecisionAccuracy,
     RecoveryReport,
     Report,
     SensitivityReport,
     SettingReport,
     WeightsReport,
 )
+from edge_convnext.speed import slowest_to_beat
 from edge_convnext.stage_reports import report_stages, why_not_timed
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.evaluate import Comparison, Predictions
+    from edge_convnext.evaluate import Comparison
     from edge_convnext.pipeline import Outcome
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["assemble_report"]
 
@@ -51,7 +51,7 @@ def assemble_report(
     folder: Path,
     names: Mapping[str, str],
     outputs: Iterable[Path],
-    require: Precision | None,
+    require: Requirement | None,
 ) -> Report:
     """Write the outcome down as the contract wants it.
 
@@ -75,7 +75,13 @@ def assemble_report(
         missing += _untimed(outcome, names)
     recipe = outcome.recipe
     verdict = decide(
-        recipe.precision, accuracy, timing, recipe.evaluate.max_drop_pp, require, tuple(missing)
+        recipe.precision,
+        accuracy,
+        timing,
+        recipe.evaluate.max_drop_pp,
+        require,
+        tuple(missing),
+        max_class_drop_pp=recipe.evaluate.max_class_drop_pp,
     )
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
@@ -125,18 +131,35 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
         )
     if outcome.inputs.borrowed:
         notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
+    notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
     load = outcome.timings.other_load_pct if outcome.timings else None
-    if load is not None and load > QUIET_PCT:
+    if skewed := why_skewed(load):
+        minutes = outcome.recipe.benchmark.wait_quiet_min
+        waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
         notes.append(
-            f"Other programs took {load:.0f} % of the CPU during the timings: "
-            "repeat `build` on an idle machine before you trust a speed-up."
+            f"During the timings {skewed}: the speed is likely at most. Repeat `build` on an idle "
+            f"machine{waited or ', or wait for one with --wait-quiet MINUTES'}."
         )
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
     notes += outcome.inputs.notes
     return tuple(notes)
+
+
+def _calibration_notes(outcome: Outcome) -> list[str]:
+    """What makes the calibration images say little, and fidelity that rests on them alone."""
+    calibration = outcome.inputs.calibration
+    if calibration is None or outcome.inputs.borrowed or outcome.recipe.precision != "int8":
+        return []
+    notes = list(calibration.notes)
+    if outcome.evaluation is None:
+        notes.append(
+            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
+            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+        )
+    return notes
 
 
 def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
@@ -185,6 +208,8 @@ def _losses(found: Comparison) -> str:
 
 def _fallback_note(one: FallbackReport) -> str:
     start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
+    if one.reason is not None:
+        return f"{start}, and no fallback to float was looked for: {one.reason}."
     if one.kept_float is None or one.top1_drop_pp is None:
         return f"{start}, and no fallback to float holds the budget."
     cost = ""
@@ -192,7 +217,9 @@ def _fallback_note(one: FallbackReport) -> str:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
-        f"float, which leaves {one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}."
+        f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
+        f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
+        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}."
     )
 
 
@@ -271,15 +298,16 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
     evaluation = outcome.evaluation
     if evaluation is None:
         return None
-    precision = outcome.recipe.precision
+    precision, classes = outcome.recipe.precision, outcome.inputs.info.classes
     fields: dict[str, Any] = {
         "n_images": len(evaluation.reference.labels),
-        "fp32": _precision_accuracy(outcome, evaluation.reference),
+        "fp32": report_accuracy(evaluation.reference, classes),
     }
     chosen = outcome.chosen
     if chosen is not None:
         if precision != "fp32":
-            fields[precision] = _precision_accuracy(outcome, evaluation.options[chosen.name])
+            found = evaluation.options[chosen.name]
+            fields[precision] = report_accuracy(found, classes, evaluation.reference)
         compared = asdict(evaluation.comparisons[chosen.name])
         compared.pop("n_images")
         fields.update(compared)
@@ -299,18 +327,6 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
 
 def _without_count(comparison: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in comparison.items() if name != "n_images"}
-
-
-def _precision_accuracy(outcome: Outcome, predictions: Predictions) -> PrecisionAccuracy:
-    measured = measure_accuracy(predictions, outcome.inputs.info.classes)
-    return PrecisionAccuracy(
-        top1_pct=measured.top1_pct,
-        top5_pct=measured.top5_pct,
-        per_class={
-            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
-            for name, one in measured.per_class.items()
-        },
-    )
 
 
 def _label(option: Option, names: Mapping[str, str]) -> str:
@@ -345,24 +361,43 @@ def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | 
         }
         candidate = _candidate(raced[row.artifact], names)
         rows.append(BenchmarkRow(**candidate.model_dump(), **fields))
-    fields = {}
-    for field, reference in (
-        ("speedup_vs_raw_fp32", outcome.raw),
-        ("speedup_vs_best_float", outcome.best_float),
-    ):
-        fields.update(_speedup(field, timings, outcome.chosen, reference))
+    versus_raw, rival, versus_float = _ratios(outcome, timings)
+    judged = timings.judged
     return BenchmarkReport(
         rows=tuple(rows),
         other_load_pct=timings.other_load_pct,
-        **fields,
+        **_speedup("speedup_vs_raw_fp32", versus_raw),
+        **_speedup("speedup_vs_best_float", versus_float),
+        rival_float=_label(rival, names) if rival else None,
+        judge_loads=judged.loads if judged else None,
+        judge_rounds=judged.total if judged else None,
         chosen=_label(outcome.chosen, names) if outcome.chosen else None,
         best_float=_label(outcome.best_float, names) if outcome.best_float else None,
         raw_fp32=_label(outcome.raw, names) if outcome.raw else None,
     )
 
 
+def _ratios(
+    outcome: Outcome, timings: BenchmarkResult
+) -> tuple[Ratio | None, Option | None, Ratio | None]:
+    """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
+    chosen, best, raw = outcome.chosen, outcome.best_float, outcome.raw
+    if chosen is None or not timings.rows:
+        return None, None, None
+    batch = min(row.batch for row in timings.rows)
+    versus_raw = speedup(timings, chosen.name, raw.name, batch) if raw else None
+    rivals = {one.name: one for one in (*outcome.rivals, best) if one is not None}
+    if outcome.recipe.precision == "fp32":  # what ships is the best float itself
+        rivals = {chosen.name: chosen}
+    if not rivals:
+        return versus_raw, None, None
+    name, ratio = slowest_to_beat(timings, chosen.name, list(rivals), batch)
+    return versus_raw, rivals[name], ratio
+
+
 def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
     evaluation, timings = outcome.evaluation, outcome.timings
+    searched = outcome.searched
     if evaluation is None:
         return ()
     drops = {name: one.top1_drop_pp for name, one in evaluation.comparisons.items()}
@@ -378,8 +413,12 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
                 graph=one.plan.label,
                 kept_float=one.names,
                 quantized_ops=one.full.model.quantized_ops,
-                top1_drop_before_pp=drops[one.full.name],
+                top1_drop_before_pp=one.drop_pp,
                 top1_drop_pp=drops[held.name] if held else None,
+                searched_on=searched.what if searched and held else None,
+                n_searched=searched.count if searched and held else None,
+                n_judged=len(evaluation.reference.labels) if held else None,
+                reason=one.reason,
                 speedup_vs_full=ratio.median if ratio else None,
                 speedup_vs_full_ci95=_interval(ratio) if ratio else None,
                 sensitivity=tuple(
@@ -410,13 +449,6 @@ def _interval(ratio: Ratio) -> tuple[float, float] | None:
     return ratio.ci95_lo, ratio.ci95_hi
 
 
-def _speedup(
-    field: str, timings: BenchmarkResult, chosen: Option | None, reference: Option | None
-) -> dict[str, Any]:
-    """Ratio of medians at the smallest batch size, with the interval over paired rounds."""
-    if chosen is None or reference is None or not timings.rows:
-        return {}
-    batch = min(row.batch for row in timings.rows)
-    ratio = speedup(timings, chosen.name, reference.name, batch)
-    slow, fast = (timings.row(one.name, batch).latency_ms_p50 for one in (reference, chosen))
-    return {field: slow / fast, f"{field}_ci95": _interval(ratio)}
+def _speedup(field: str, ratio: Ratio | None) -> dict[str, Any]:
+    """Point estimate and interval, both from the same rounds, at the smallest batch size."""
+    return {} if ratio is None else {field: ratio.median, f"{field}_ci95": _interval(ratio)}

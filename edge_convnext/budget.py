@@ -23,13 +23,16 @@ class Fallback:
 
     plan: Plan
     full: Option  # of all operations in INT8, the one of its options that lost least
+    drop_pp: float  # of `full`, on the images that told that it is past the budget
     ranking: tuple[Sensitivity, ...]
     names: tuple[str, ...] | None  # now in float; None where not even all suffice
     options: tuple[Option, ...]  # of the graph that holds the budget; empty where there is none
+    replaced: tuple[Option, ...] = ()  # options of the full graph, where there is one
+    reason: str | None = None  # why none was looked for
 
     @property
     def held(self) -> Option | None:
-        """What runs as `full` does, and keeps the budget."""
+        """What runs as `full` does, and keeps the budget where the search looked."""
         own = (self.full.runtime, self.full.hint, self.full.settings)
         return next(
             (one for one in self.options if (one.runtime, one.hint, one.settings) == own), None
@@ -41,7 +44,7 @@ def hold_budget(
     graphs: Graphs,
     options: Sequence[Option],
     evaluation: Evaluation,
-    evaluate: Callable[[Sequence[Option]], Evaluation],
+    look: Callable[[Sequence[Option]], Evaluation] | str,
     samples: Images,
 ) -> list[Fallback]:
     """Find a fallback for every INT8 plan of which no option keeps the budget.
@@ -50,8 +53,9 @@ def hold_budget(
         steps: Of this build.
         graphs: With the quantized ones.
         options: What was evaluated.
-        evaluation: Of them.
-        evaluate: Of further options, on the same images.
+        evaluation: Of them, on every image there is.
+        look: Evaluates further options on the images to search on, which must not be those that
+            judge what was found; or why there are no such images.
         samples: Images to rank the operations on.
     """
     limit = steps.recipe.evaluate.max_drop_pp
@@ -63,7 +67,12 @@ def hold_budget(
         if not users or min(drops.values()) <= limit:
             continue
         full = min(users, key=lambda option: drops[option.name])
-        found.append(_find(steps, graphs, plan, full, users, evaluate, samples))
+        ranking = rank_plan(steps, graphs, plan, samples)
+        missed = Fallback(plan, full, drops[full.name], ranking, None, ())
+        if isinstance(look, str):
+            found.append(replace(missed, reason=look))
+        else:
+            found.append(_find(steps, graphs, missed, users, look, samples))
     return found
 
 
@@ -75,14 +84,12 @@ def rank_plan(steps: Steps, graphs: Graphs, plan: Plan, samples: Images) -> tupl
 def _find(
     steps: Steps,
     graphs: Graphs,
-    plan: Plan,
-    full: Option,
+    missed: Fallback,
     users: Sequence[Option],
-    evaluate: Callable[[Sequence[Option]], Evaluation],
+    look: Callable[[Sequence[Option]], Evaluation],
     samples: Images,
 ) -> Fallback:
-    ranking = rank_plan(steps, graphs, plan, samples)
-    limit = steps.recipe.evaluate.max_drop_pp
+    plan, limit = missed.plan, steps.recipe.evaluate.max_drop_pp
 
     def option(names: Sequence[str], like: Option) -> Option:
         graph = steps.keep_float(
@@ -93,11 +100,13 @@ def _find(
         return replace(like, graph=graph)
 
     def holds(names: Sequence[str]) -> bool:
-        one = option(names, full)
-        return evaluate([one]).comparisons[one.name].top1_drop_pp <= limit
+        one = option(names, missed.full)
+        return look([one]).comparisons[one.name].top1_drop_pp <= limit
 
     # With everything in float nothing is left to ship as INT8.
-    harmful = [one.name for one in ranking][:-1]
+    harmful = [one.name for one in missed.ranking][:-1]
     names = find_fallback(harmful, holds)
-    options = tuple(option(names, like) for like in users) if names else ()
-    return Fallback(plan, full, ranking, names, options)
+    if not names:
+        return replace(missed, names=names)
+    options = tuple(option(names, like) for like in users)
+    return replace(missed, names=names, options=options, replaced=tuple(users))

@@ -3,6 +3,11 @@
     <root>/<stage>/<key>/entry.json     result, seconds, the SHA-256 of every file, and its own
     <root>/<stage>/<key>/…              the stage's files
     <root>/scratch/<random>/            work in progress
+    <root>/unfinished/<key>/state       of a training that can be resumed
+
+Each of these folders carries a mark (`marks`), and nothing without it is ever removed: the
+environment may name a folder that holds more than a cache, and folders of anybody's are called by
+hashes.
 
 A stage works in a scratch folder that takes its final name in one rename, so a killed run
 leaves either a whole entry or none. The run holds the lock of that folder: one that nobody holds
@@ -18,8 +23,6 @@ import hashlib
 import json
 import logging
 import os
-import re
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +33,8 @@ from typing import Any
 
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_bytes, sha256_file
-from edge_convnext.locks import hold_lock
+from edge_convnext.locks import FolderLock, hold_lock
+from edge_convnext.marks import MARK, is_marked, make_marked, mark, remove_marked
 
 __all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
 
@@ -39,7 +43,6 @@ _SCRATCH = "scratch"
 _UNFINISHED = "unfinished"  # states of trainings that can be resumed
 _STALE_SCRATCH_S = 24 * 3600  # where there are no locks
 _BUSY_S = 3600
-_NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")  # of an entry; of a scratch folder
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +94,8 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._used: set[Path] = set()  # entries that the caller relies on
+        # Entries that the caller relies on: what `prune` elsewhere leaves alone meanwhile.
+        self._used: dict[Path, FolderLock | None] = {}
 
     def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
         """Return the entry of `key`, made now if it is not there.
@@ -109,20 +113,28 @@ class Cache:
         if final.is_symlink():  # never ours: nothing is read, written or removed through it
             final.unlink()
         if final.is_dir():
+            lock = _share(final)
             entry, damage = _read(final, key)
             if entry is not None:
-                self._used.add(final)
+                self._used[final] = lock
                 return entry
-            _log.warning("%s; making it again", damage)
-        with self._scratch(final) as scratch:
+            if final.is_dir():
+                _log.warning("%s; making it again", damage)
+            else:  # `prune` was faster
+                damage = None
+            del lock
+        with self._scratch(final) as (scratch, lock):
             started = time.perf_counter()
             result = make(scratch)
             seconds = time.perf_counter() - started
             digests = _seal(scratch, result, seconds)
             earlier = _place(scratch, final, key)
-        self._used.add(final)
+            if earlier is None:
+                lock.share()  # the folder has another name now, and the lock goes with it
         if earlier is not None:
+            self._used[final] = _share(final)
             return earlier
+        self._used[final] = lock
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
 
     @contextmanager
@@ -143,8 +155,17 @@ class Cache:
             ) from error
 
     def unfinished(self, key: str) -> Path:
-        """The file where work that can be resumed keeps its state until it is done."""
-        return self.root / _UNFINISHED / key / "state"
+        """The file where work that can be resumed keeps its state until it is done.
+
+        Raises:
+            ArtifactError: The cache folder can't be written.
+        """
+        folder = self.root / _UNFINISHED / key
+        with self._said_if_unwritable():
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                mark(folder)
+        return folder / "state"
 
     def holds(self, stage: str, key: str) -> bool:
         """Whether an entry is there; `run` still checks its hashes."""
@@ -152,33 +173,42 @@ class Cache:
 
     def forget(self, stage: str, key: str) -> None:
         """Remove an entry: what it holds does not stand for a later run."""
-        self._used.discard(self.root / stage / key)
-        shutil.rmtree(self.root / stage / key, ignore_errors=True)
+        folder = self.root / stage / key
+        self._used.pop(folder, None)
+        if is_marked(folder):
+            with contextlib.suppress(
+                OSError
+            ):  # another build was faster, or the cache is read-only
+                remove_marked(_move_away(folder))
 
     def usage(self) -> list[CacheUsage]:
         """Entries and bytes per stage, by name."""
         sizes: dict[str, list[int]] = {}
         for folder in self._folders():
             if folder.parent.name != _SCRATCH:
-                sizes.setdefault(folder.parent.name, []).append(_size_bytes(folder))
+                with contextlib.suppress(OSError):  # removed meanwhile
+                    sizes.setdefault(folder.parent.name, []).append(_size_bytes(folder))
         return [CacheUsage(stage, len(each), sum(each)) for stage, each in sorted(sizes.items())]
 
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
         """Remove entries not used for `older_than_days`, and what killed runs left.
 
-        What another build is writing is left alone, and a training's state that changed within
-        the last hour. With 0, every finished entry goes, whatever the clock said when it was used.
+        What another build is writing or has used is left alone, and a training's state that
+        changed within the last hour. With 0, every other finished entry goes, whatever the clock
+        said when it was used.
 
         Returns:
             Entries removed, bytes freed.
         """
         now = time.time()
+        self._used.clear()  # of this object nothing is in use any more
         removed = freed = 0
         for folder in list(self._folders()):
-            with contextlib.suppress(FileNotFoundError):  # another build just finished with it
+            with contextlib.suppress(OSError):  # another build just finished with it
                 size_bytes = _size_bytes(folder)
                 if folder.parent.name == _SCRATCH:
-                    gone = _remove_abandoned(folder, now - _BUSY_S)
+                    with hold_lock(folder.parent):  # nobody is about to lock a new one
+                        gone = _remove_abandoned(folder, now - _BUSY_S)
                 else:
                     gone = _remove_unused(folder, now, older_than_days * 86400)
                 removed += gone
@@ -186,50 +216,48 @@ class Cache:
         return removed, freed
 
     def _folders(self) -> Iterator[Path]:
-        """Entries, scratch folders and unfinished trainings.
-
-        Nothing else is ever counted or removed: the environment may name a folder that holds
-        more than a cache.
-        """
+        """Entries, scratch folders and unfinished trainings; nothing else is counted or removed."""
         for folder in self.root.glob("*/*"):
-            named = _NAME.fullmatch(folder.name) and folder.is_dir()
-            linked = folder.is_symlink() or folder.parent.is_symlink()
-            if not linked and (named or (folder / _ENTRY).is_file()):
+            if is_marked(folder) and not folder.parent.is_symlink():
                 yield folder
 
     @contextmanager
-    def _scratch(self, final: Path) -> Iterator[Path]:
+    def _scratch(self, final: Path) -> Iterator[tuple[Path, FolderLock]]:
         """A locked folder to work in, removed if it is still there afterwards."""
         everyones = self.root / _SCRATCH
         scratch = everyones / uuid.uuid4().hex
-        with contextlib.ExitStack() as stack:
-            try:
-                final.parent.mkdir(parents=True, exist_ok=True)
-                everyones.mkdir(parents=True, exist_ok=True)
-                with hold_lock(everyones):  # nobody takes the new one for an abandoned one
-                    self._drop_abandoned()
-                    scratch.mkdir()
-                    stack.enter_context(hold_lock(scratch))
-            except OSError as error:
-                raise ArtifactError(
-                    f"{self.root}: the cache folder can't be written ({error.strerror}); "
-                    "set EDGE_CONVNEXT_CACHE to a folder that can"
-                ) from error
-            try:
-                yield scratch
-            except Exception as error:
-                if scratch.is_dir():
-                    raise
-                raise ArtifactError(
-                    f"{self.root}: the cache folder was removed while it was in use; run again"
-                ) from error
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        with self._said_if_unwritable():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            everyones.mkdir(parents=True, exist_ok=True)
+            with hold_lock(everyones):  # nobody takes the new one for an abandoned one
+                self._drop_abandoned()
+                make_marked(scratch)
+                lock = FolderLock(scratch)
+        try:
+            yield scratch, lock
+        except Exception as error:
+            if scratch.is_dir():
+                raise
+            raise ArtifactError(
+                f"{self.root}: the cache folder was removed while it was in use; run again"
+            ) from error
+        finally:
+            remove_marked(scratch)
+
+    @contextmanager
+    def _said_if_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.root}: the cache folder can't be written ({error.strerror}); "
+                "set EDGE_CONVNEXT_CACHE to a folder that can"
+            ) from error
 
     def _drop_abandoned(self) -> None:
         limit = time.time() - _STALE_SCRATCH_S
         for folder in (self.root / _SCRATCH).glob("*"):
-            if _NAME.fullmatch(folder.name):
+            if is_marked(folder):
                 with contextlib.suppress(OSError):  # another build just finished with it
                     _remove_abandoned(folder, limit)
 
@@ -239,19 +267,38 @@ def _remove_abandoned(folder: Path, limit: float) -> bool:
     with hold_lock(folder, wait=False) as held:
         if held is False or (held is None and folder.stat().st_mtime >= limit):
             return False
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+        return remove_marked(folder)
+
+
+def _share(folder: Path) -> FolderLock | None:
+    """Tell `prune` that an entry is in use; None: it is gone, or too many files are open."""
+    try:
+        return FolderLock(folder, shared=True)
+    except OSError:
+        return None
 
 
 def _remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
-    """Remove an entry or a training's state that was not used lately."""
-    marker = folder / _ENTRY
-    finished = marker.is_file()
-    age_s = now - (marker if finished else folder).stat().st_mtime
-    if age_s < (older_than_s if finished else _BUSY_S) and not (finished and older_than_s == 0):
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    return True
+    """Remove an entry or a training's state that was not used lately, nor is now."""
+    with hold_lock(folder.parent), hold_lock(folder, wait=False) as held:
+        marker = folder / _ENTRY
+        finished = marker.is_file()
+        age_s = now - (marker if finished else folder).stat().st_mtime
+        recent = age_s < (older_than_s if finished else _BUSY_S)
+        if held is False or (recent and not (finished and older_than_s == 0)):
+            return False
+        away = _move_away(folder)
+    return remove_marked(away)
+
+
+def _move_away(folder: Path) -> Path:
+    """Give an entry a name in scratch: it goes as a whole, and the next run removes what is left.
+
+    Without that, whoever removes one file after the other could take those of a newer entry.
+    """
+    away = folder.parent.parent / _SCRATCH / uuid.uuid4().hex
+    away.parent.mkdir(exist_ok=True)
+    return folder.rename(away)
 
 
 def _place(scratch: Path, final: Path, key: str) -> Entry | None:
@@ -265,7 +312,13 @@ def _place(scratch: Path, final: Path, key: str) -> Entry | None:
             entry, _ = _read(final, key)
             if entry is not None:
                 return entry
-            final.rename(scratch.with_name(uuid.uuid4().hex))  # damaged: the next run removes it
+            if is_marked(final):
+                _move_away(final)  # damaged
+            elif any(final.iterdir()):
+                raise ArtifactError(
+                    f"{final}: is in the way, and no build wrote it; move it, or set "
+                    "EDGE_CONVNEXT_CACHE to another folder"
+                )
         scratch.rename(final)
     return None
 
@@ -278,7 +331,7 @@ def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str
     files = {
         path.relative_to(folder).as_posix(): sha256_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != MARK
     }
     (folder / _ENTRY).write_text(_entry_text(files, result, seconds), encoding="utf-8")
     return files

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
-import pickle
-import re
-import warnings
-import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import ModelInfo
-from edge_convnext.bounded import bounded_memory
 from edge_convnext.errors import ArtifactError, LoadError
+from edge_convnext.file_kinds import recognise
+from edge_convnext.unpickle import read_torch
 from edge_convnext.weights import missing_packages, read_header, read_state
+from edge_convnext.weights_place import WeightsPlace, locate_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
     from edge_convnext.convnext.architecture import Architecture
+    from edge_convnext.convnext.leftovers import Normalisation
 
 __all__ = ["Checkpoint", "read_checkpoint"]
-
-_TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
-_LFS_POINTER = b"version https://git-lfs"
-_UNPACKED = 4  # times the file: torch stores without compression, and weights hardly deflate
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds."""
+    """What a checkpoint holds."""
 
     state: dict[str, Tensor]  # our names, float32
-    architecture: Architecture  # read off the tensors
-    averaged: bool  # whether these are EMA weights that lay beside raw ones
+    architecture: Architecture  # read off the tensors; of 0 classes where there is no classifier
+    averaged: bool  # whether these are averaged weights (EMA, SWA)
     info: ModelInfo | None  # of files that this project wrote
-    image_size: int | None  # pixels, where the file states it
+    place: WeightsPlace
+    content: object  # as it was read, for what it says beside tensors
+    metadata: dict[str, str]  # of safetensors
+    where: str  # the way to the network in the content
+    head: str | None  # the classifier's name there
+    normalisation: Normalisation | None  # a layer before the network
+    notes: tuple[str, ...]
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a state dict in any of the dialects of `convnext.dialects`.
+def read_checkpoint(path: Path, headless: bool = False, model: str | None = None) -> Checkpoint:
+    """Read a network in any of the dialects of `convnext.names`.
 
     Args:
-        path: `.safetensors`, or `.pth`, `.pt`, `.bin`, `.ckpt` as torch writes them.
+        path: A file that torch or safetensors wrote, whatever its name; a folder with one; an
+            index of shards, or one of them.
+        headless: Whether the classifier may be missing; see `convnext.dialects.translate`.
+        model: Full name of the model that is asked for.
 
     Raises:
         LoadError: The file is missing, damaged, holds code or no ConvNeXt, or weights that are
@@ -54,103 +56,69 @@ def read_checkpoint(path: Path) -> Checkpoint:
         from edge_convnext.convnext.dialects import translate
     except ImportError as error:
         raise missing_packages(error) from error
-    _require_file(path)
-    info = None
-    if path.suffix == ".safetensors":
-        content, info = _read_safetensors(path)
-    elif path.suffix in _TORCH_SUFFIXES:
-        content = _read_torch(path)
-    else:
-        kinds = ", ".join((".safetensors", *_TORCH_SUFFIXES))
-        raise LoadError(f"{path}: not a checkpoint by its name; these are read: {kinds}")
-    translation = translate(content, str(path))
-    stated = content.get("image_size") if isinstance(content, dict) else None
+    place = locate_weights(path)
+    content, metadata = _read_all(place)
+    info = _read_info(metadata, content, place)
+    found = translate(content, str(place.main), headless, model)
     return Checkpoint(
-        state=translation.state,
-        architecture=translation.architecture,
-        averaged=any("ema" in key for key in translation.wrappers),
+        state=found.state,
+        architecture=found.architecture,
+        averaged=found.averaged,
         info=info,
-        image_size=stated if isinstance(stated, int) and stated >= 32 else None,
+        place=place,
+        content=content,
+        metadata=metadata,
+        where=found.where,
+        head=found.head,
+        normalisation=found.normalisation,
+        notes=(*place.notes, *found.notes),
     )
 
 
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise LoadError(f"{path}: a folder; pass the checkpoint file in it")
-    if not path.is_file():
-        raise LoadError(f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'")
-    with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+def _read_all(place: WeightsPlace) -> tuple[object, dict[str, str]]:
+    """One file's content, or the tensors of all shards."""
+    if len(place.files) == 1 and place.index is None:
+        return _read_file(place.files[0])
+    joined: dict[Any, Any] = {}
+    metadata: dict[str, str] = {}
+    for shard in place.files:
+        content, stated = _read_file(shard)
+        if not isinstance(content, dict):
+            raise LoadError(f"{shard}: a shard without tensors; fetch the whole folder again")
+        if twice := next((name for name in content if name in joined), None):
             raise LoadError(
-                f"{path}: is a pointer of Git LFS, not the file itself; run `git lfs pull` "
-                "(in CI, check out with LFS)"
+                f"{shard}: '{str(twice)[:200]}' is in another shard too; fetch it again"
             )
+        joined.update(content)
+        metadata.update(stated)
+    return joined, metadata
 
 
-def _read_safetensors(path: Path) -> tuple[object, ModelInfo | None]:
+def _read_file(path: Path) -> tuple[object, dict[str, str]]:
+    try:
+        kind = recognise(path)
+    except OSError as error:
+        raise LoadError(f"{path}: can't be read ({error.strerror})") from error
+    if kind.name == "safetensors":
+        return _read_safetensors(path)
+    if kind.name == "torch":
+        return read_torch(path)[0], {}
+    raise LoadError(f"{path}: is {kind.words}; {kind.remedy}")
+
+
+def _read_safetensors(path: Path) -> tuple[object, dict[str, str]]:
     try:
         metadata, _ = read_header(path)
-        state = read_state(path)
+        return read_state(path), metadata
     except ArtifactError as error:
         raise LoadError(str(error)) from error
+
+
+def _read_info(metadata: dict[str, str], content: object, place: WeightsPlace) -> ModelInfo | None:
     try:
-        info = ModelInfo.from_metadata(metadata, path)
+        info = ModelInfo.from_metadata(metadata, place.main)
     except ArtifactError:
-        return state, None  # written by something else
-    if "head.norm.weight" not in state:
-        raise LoadError(f"{path}: folded weights; pass the checkpoint they were made from")
-    return state, info
-
-
-def _read_torch(path: Path) -> object:
-    import torch
-
-    limit = _UNPACKED * path.stat().st_size
-    _check_declared_size(path, limit)
-    try:
-        # The pickle in a checkpoint may ask for memory as well, without any code in it.
-        with bounded_memory(limit), warnings.catch_warnings():
-            # torch warns of old pickles and TorchScript before it refuses them itself.
-            warnings.simplefilter("ignore")
-            # Training scripts save their parsed arguments; a Namespace only holds values.
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                content: object = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"(GLOBAL|operand) ([\w.]+)", str(error))
-        if found is None:
-            raise _damaged(path, error) from error
-        what = f"a Python object ({found[2]})" if found[1] == "GLOBAL" else "a plain pickle"
-        raise LoadError(
-            f"{path}: holds {what}, and loading such can run code; "
-            "save model.state_dict() alone with torch.save and pass that"
-        ) from error
-    except MemoryError as error:
-        raise LoadError(
-            f"{path}: asks for more than {limit} bytes of memory, {_UNPACKED} times its own size; "
-            "it is damaged or made to do harm"
-        ) from error
-    except Exception as error:  # of bytes that are no checkpoint, torch raises nearly anything
-        raise _damaged(path, error) from error
-    return content
-
-
-def _check_declared_size(path: Path, limit: int) -> None:
-    """Refuse a zip bomb before torch reserves what its directory says."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            declared = sum(entry.file_size for entry in archive.infolist())
-    except Exception:  # of another kind, or damaged: torch says what about it
-        return
-    if declared > limit:
-        raise LoadError(
-            f"{path}: unpacks to {declared} bytes, over {_UNPACKED} times its own size; "
-            "it is damaged or made to do harm"
-        )
-
-
-def _damaged(path: Path, error: Exception) -> LoadError:
-    reason = " ".join(str(error).split()).partition(". ")[0][:120]
-    kind = type(error).__name__
-    return LoadError(
-        f"{path}: damaged, truncated or no checkpoint ({kind}: {reason}); copy or save it again"
-    )
+        return None  # written by something else
+    if isinstance(content, dict) and "head.norm.weight" not in content:
+        raise LoadError(f"{place.main}: folded weights; pass the checkpoint they were made from")
+    return info

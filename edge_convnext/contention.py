@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["QUIET_PCT", "CpuClock", "other_load_pct", "read_cpu_clock"]
+__all__ = ["QUIET_PCT", "CpuClock", "other_load_pct", "read_cpu_clock", "why_skewed"]
 
-QUIET_PCT = 10.0  # past it, trust no speed
+QUIET_PCT = 10.0  # past it, trust no speed: of the verdict, the gate and what waits for quiet
 
 _STAT = Path("/proc/stat")
 # user, nice, system, irq, softirq, steal; not idle, iowait, nor guest, which user includes
@@ -50,3 +50,24 @@ def other_load_pct(before: CpuClock | None, after: CpuClock | None) -> float | N
     others = (after.busy - before.busy) - (after.own - before.own)
     capacity = after.cores * (after.wall - before.wall)
     return min(100.0, max(0.0, 100.0 * others / capacity))
+
+
+def why_skewed(other_load_pct: float | None, throttled_periods: int | None = None) -> str | None:
+    """What makes timings prove nothing; None where nothing is known to.
+
+    A busy machine slows some runtimes far more than others, and a process that its CPU quota
+    stops in the middle of an inference times the stop: ratios are skewed by both.
+
+    Args:
+        other_load_pct: Share of the CPU that other programs took meanwhile; None if unknown.
+        throttled_periods: In which a CPU quota stopped this process; None without one.
+    """
+    reasons = []
+    if other_load_pct is not None and other_load_pct > QUIET_PCT:
+        reasons.append(
+            f"other programs took {other_load_pct:.0f} % of the CPU (at most {QUIET_PCT:g} % is "
+            "quiet)"
+        )
+    if throttled_periods:
+        reasons.append(f"the CPU quota stopped this process in {throttled_periods:,} periods")
+    return " and ".join(reasons) or None

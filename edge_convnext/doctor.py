@@ -1,7 +1,7 @@
 """Look at the machine: what is installed, what works here, what to install for the rest.
 
-Reads files and package metadata; imports none of the packages it tells about, and takes well
-under a second (an unwilling `nvidia-smi` is left after a second and a half).
+Reads files of packages and their metadata; imports none of the packages it tells about, and takes
+well under a second (an unwilling `nvidia-smi` is left after a second and a half).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +21,12 @@ from edge_convnext import __version__
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.jetson.now import BoardNow, read_now
-from edge_convnext.runtimes.interface import usable_cores
+from edge_convnext.quotas import read_cpu_quota, usable_cores
 from edge_convnext.targets.board import Board, find_board
 from edge_convnext.targets.delivery import CLASSIC_TENSORRT
 from edge_convnext.targets.gpu import GpuTarget, match_gpu
 from edge_convnext.tensorrt.api import is_installed
+from edge_convnext.third_party import hollow_reason, read_version
 
 __all__ = [
     "Ability",
@@ -65,8 +65,6 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     "cuda": ("cuda-python",),
     "desktop": ("tensorrt",),  # on a board JetPack brings it
 }
-# Other builds of one package bring the same module under another name.
-_SAME_MODULE = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime-openvino")}
 
 # Dot products, half-width floats and matrix units: what INT8 and BF16 kernels are chosen by.
 _X86_FLAGS = (
@@ -96,6 +94,7 @@ class Package:
     name: str
     version: str | None  # None: not installed
     extra: str | None
+    damage: str | None = None  # why what is there can't be used
 
     @property
     def install(self) -> str:
@@ -142,6 +141,7 @@ class Examination:
     abilities: tuple[Ability, ...]
     cache_folder: str
     board_now: BoardNow | None = None  # its clocks, temperature and power
+    cpu_quota: float | None = None  # CPUs' worth of time; None: as much as there is
 
 
 def examine(root: Path = Path("/")) -> Examination:
@@ -161,7 +161,7 @@ def examine(root: Path = Path("/")) -> Examination:
         platform=platform.platform(),
         cpu_model=cpu_model,
         cpu_flags=cpu_flags,
-        cores=usable_cores(),
+        cores=usable_cores(root),
         memory_bytes=_memory_bytes(),
         gpus=gpus,
         gpu_targets=tuple(match_gpu(gpu.name, gpu.compute_capability) for gpu in slots),
@@ -171,6 +171,7 @@ def examine(root: Path = Path("/")) -> Examination:
         abilities=_find_abilities(packages),
         cache_folder=str(default_cache_folder(os.environ)),
         board_now=read_now(board, root) if board else None,
+        cpu_quota=read_cpu_quota(root),
     )
 
 
@@ -183,6 +184,7 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
         "cpu_model": seen.cpu_model,
         "cpu_flags": list(seen.cpu_flags),
         "cores": seen.cores,
+        "cpu_quota": seen.cpu_quota,
         "memory_bytes": seen.memory_bytes,
         "gpus": [gpu.name for gpu in seen.gpus],
         "jetson": seen.jetson,
@@ -191,7 +193,7 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
 
 
 def installed_versions() -> dict[str, str]:
-    """Package to version, of what is installed; `edge-convnext` and `python` come first."""
+    """Package to version, as its module has it; `edge-convnext` and `python` come first."""
     found = {package.name: package.version for package in _find_packages()}
     versions = {"edge-convnext": __version__, "python": platform.python_version(), **found}
     return {name: number for name, number in versions.items() if number is not None}
@@ -203,22 +205,17 @@ def _fingerprint(seen: Examination) -> str:
     gpus = [gpu.name for gpu in seen.gpus]
     machine = platform.machine()
     facts = [machine, seen.cpu_model, seen.cpu_flags, seen.cores, memory_gib, gpus, seen.jetson]
+    if seen.cpu_quota is not None:  # else the fingerprints of before
+        facts.append(f"quota of {seen.cpu_quota:g} CPUs")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _find_packages() -> tuple[Package, ...]:
     return tuple(
-        Package(name, _version(name), extra) for extra, names in _EXTRAS.items() for name in names
+        Package(name, read_version(name), extra, hollow_reason(name))
+        for extra, names in _EXTRAS.items()
+        for name in names
     )
-
-
-def _version(package: str) -> str | None:
-    for name in (package, *_SAME_MODULE.get(package, ())):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return None
 
 
 def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
@@ -228,6 +225,8 @@ def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
         absent = [missing[needed] for needed in names if needed in missing]
         if not absent:
             return Ability(kind, name, works=True)
+        if absent[0].damage:
+            return Ability(kind, name, works=False, reason=absent[0].damage)
         what = ", ".join(package.name for package in absent)
         return Ability(kind, name, works=False, reason=f"{what} missing: {absent[0].install}")
 

@@ -29,6 +29,7 @@ __all__ = [
     "Predictions",
     "check_logits",
     "compare_predictions",
+    "count_class_flips",
     "count_hits",
     "measure_accuracy",
     "predict",
@@ -202,12 +203,8 @@ def compare_predictions(reference: Predictions, candidate: Predictions) -> Compa
     Raises:
         ValueError: The two are not of the same images in the same order.
     """
-    same_labels = np.array_equal(reference.labels, candidate.labels)
-    if reference.sha256s != candidate.sha256s or not same_labels:
-        raise ValueError("a paired comparison needs the same images in the same order")
-    before = hits(reference.logits, reference.labels)
-    after = hits(candidate.logits, candidate.labels)
-    lost, won, n = int((before & ~after).sum()), int((after & ~before).sum()), len(before)
+    only_before, only_after = _flips(reference, candidate)
+    lost, won, n = int(only_before.sum()), int(only_after.sum()), len(only_before)
     low, high = paired_difference_interval(lost, won, n)
     return Comparison(
         n_images=n,
@@ -218,6 +215,34 @@ def compare_predictions(reference: Predictions, candidate: Predictions) -> Compa
         agreement_pct=agreement_pct(reference.logits, candidate.logits),
         sqnr_db=sqnr_db(reference.logits, candidate.logits),
     )
+
+
+def count_class_flips(reference: Predictions, candidate: Predictions) -> list[tuple[int, int]]:
+    """Images of each class that only the reference and only the candidate gets right.
+
+    Returns:
+        Lost and won, in logit order; the sums are those of `compare_predictions`.
+
+    Raises:
+        ValueError: See `compare_predictions`.
+    """
+    only_before, only_after = _flips(reference, candidate)
+    classes = candidate.logits.shape[1]
+    lost = np.bincount(reference.labels[only_before], minlength=classes)
+    won = np.bincount(reference.labels[only_after], minlength=classes)
+    return [(int(one), int(other)) for one, other in zip(lost, won, strict=True)]
+
+
+def _flips(
+    reference: Predictions, candidate: Predictions
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether only the reference and whether only the candidate is right, of each image."""
+    same_labels = np.array_equal(reference.labels, candidate.labels)
+    if reference.sha256s != candidate.sha256s or not same_labels:
+        raise ValueError("a paired comparison needs the same images in the same order")
+    before = hits(reference.logits, reference.labels)
+    after = hits(candidate.logits, candidate.labels)
+    return before & ~after, after & ~before
 
 
 def write_predictions_csv(

@@ -14,7 +14,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,10 @@ from edge_convnext.files import atomic_path
 from edge_convnext.recipe import ExportConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
     import torch
+    from numpy.typing import NDArray
 
 __all__ = ["INPUT_NAME", "OUTPUT_NAME", "export_onnx"]
 
@@ -37,7 +39,12 @@ _WEIGHTED = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": (
 
 
 def export_onnx(
-    weights: Weights, form: FormName, precision: Precision, config: ExportConfig, output: Path
+    weights: Weights,
+    form: FormName,
+    precision: Precision,
+    config: ExportConfig,
+    output: Path,
+    batches: Sequence[NDArray[np.float32]] = (),
 ) -> OnnxModel:
     """Write the graph of one form.
 
@@ -48,6 +55,8 @@ def export_onnx(
             reductions.
         config: Opset and batch.
         output: Where the graph goes.
+        batches: Real images, normalised, float32[n, C, H, W]: norms whose input they show to be
+            too far from zero for a short form are written out.
 
     Returns:
         The graph: images float32[N, C, H, W] to logits float32[N, num_classes].
@@ -61,6 +70,7 @@ def export_onnx(
         import onnx
         import torch
 
+        from edge_convnext.convnext.forms import write_out_norms
         from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
         from edge_convnext.convnext.half import HalfBody
         from edge_convnext.convnext.network import build_network
@@ -82,6 +92,7 @@ def export_onnx(
             "set export.batch to 1, or choose the form 'product_expand'"
         )
     network: torch.nn.Module = build_network(weights, form)
+    write_out_norms(network, map(torch.from_numpy, batches))
     if precision == "fp16":
         network = HalfBody(network)
     size = weights.info.preprocess.image_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
+    "NO_ROOM",
     "atomic_path",
     "copy_atomic",
     "sha256_bytes",
@@ -18,6 +20,9 @@ __all__ = [
     "why_unwritable",
     "write_text_atomic",
 ]
+
+# A full disk, a file as large as may be, a full quota.
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -54,7 +59,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The scratch file is synced before the move, so a crash leaves the old file or the new
     one, never a part. On an exception the scratch file is removed.
+
+    Raises:
+        OSError: It can't be written; a full disk is told by the name of `target`.
     """
+    try:
+        with _replacing(target) as scratch:
+            yield scratch
+    except OSError as error:
+        if error.errno in NO_ROOM:  # a copy names its source first, a write names nothing
+            error.filename, error.filename2 = str(target), None
+        raise
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     os.close(handle)

@@ -115,7 +115,9 @@ def make_gpu_graphs(
     if recipe.targets == "auto" and (reason := _why_no_engine()):
         return GpuGraphs(reason=reason)
     named = replace(weights.value, info=inputs.info)
-    maker = _Maker(steps, weights.of(named), targets, shown[:_PARITY_IMAGES], calibration)
+    maker = _Maker(
+        steps, weights.of(named), inputs.weights, targets, shown[:_PARITY_IMAGES], calibration
+    )
     try:
         return GpuGraphs(tuple(maker.make(plan) for plan in plans), reason=None)
     except _FAILURES as error:
@@ -131,11 +133,12 @@ class _Maker:
         self,
         steps: Steps,
         weights: Step[Weights],
+        model: Step[Weights],
         targets: Sequence[TargetName],
         shown: Sequence[Sample],
         calibration: Images | None,
     ) -> None:
-        self.steps, self.weights, self.shown = steps, weights, shown
+        self.steps, self.weights, self.model, self.shown = steps, weights, model, shown
         self.calibration = calibration
         # TensorRT 10 has the parser of TensorRT for RTX, but for a float16 reduction.
         self.typed_targets: list[LintTarget] = ["rtx"] if "rtx" in targets else []
@@ -167,7 +170,9 @@ class _Maker:
         key = (gpu.plan.form, gpu.plan.batch)
         if key not in self.exports:
             weights = self.weights
-            made = gpu.steps.export(weights.value, weights.digest, key[0], "fp32", samples)
+            made = gpu.steps.export(
+                weights.value, weights.digest, key[0], "fp32", samples, self.model
+            )
             enabled = self.steps.recipe.simplify.enabled
             self.exports[key] = made, gpu.steps.simplify(made, samples) if enabled else None
         return self.exports[key]

@@ -106,7 +106,7 @@ def add_form(
     named = Weights(
         weights.value.path, weights.value.architecture, inputs.info, weights.value.folded
     )
-    made = steps.export(named, weights.digest, form, precision, samples)
+    made = steps.export(named, weights.digest, form, precision, samples, inputs.weights)
     graphs.exported[form, precision] = made
     if simplify and steps.recipe.simplify.enabled:
         graphs.simplified[form, precision] = steps.simplify(made, samples)

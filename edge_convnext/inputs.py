@@ -6,7 +6,7 @@ where it states a value, the checkpoint where it carries one, the default elsewh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import cycle, islice
@@ -23,24 +23,31 @@ from edge_convnext.cache import Cache, stage_key
 from edge_convnext.data import (
     CalibrationSet,
     ImageSet,
+    Look,
     Sample,
     Splits,
     check_explicit_calibration,
     check_preprocess,
     draw_calibration,
     drop_bad_images,
+    drop_leaks,
     ensure_digits,
-    find_bad_images,
     iter_batches,
     load_calibration,
     load_splits,
+    look_at_images,
+    require_training_classes,
+    see_images,
+    tell_calibration,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
 from edge_convnext.held import Answer, Held, answer_with_torch, hold_against_chance, order_by_images
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
+from edge_convnext.scan import bad_images, scan_images
 from edge_convnext.settle import note_defaults, settle
 from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
@@ -236,7 +243,7 @@ def image_batches(
 
     content = [sample.sha256 for sample in samples]
     # Decoding and resizing are Pillow's: another version may give other pixels.
-    tools = (PIL.__version__, np.__version__)
+    tools = (PIXELS, PIL.__version__, np.__version__)
     text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
@@ -251,8 +258,8 @@ def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
         raise RecipeError("nothing to train on: pass --data DIR")
     splits = load_splits(Path(recipe.data.source), recipe.data, recipe.seed, track=track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
-    bad = find_bad_images(samples, track=track)
-    splits = drop_bad_images(splits, bad, recipe.data.skip_bad_images)
+    splits = _settle_images(splits, look_at_images(samples, track=track), recipe)
+    require_training_classes(splits)
     return splits, training_preprocess(recipe)
 
 
@@ -284,6 +291,7 @@ def _train_demo(
         "train/1",
         model=recipe.model,
         preprocess=asdict(preprocess),
+        pixels=PIXELS,
         config=recipe.train.model_dump(mode="json"),
         data=[splits.train.digest if splits.train else None, splits.val.digest],
         seed=recipe.seed,
@@ -327,8 +335,8 @@ def _load_weights(
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        loaded = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
-        return {"facts": [one.to_json() for one in loaded.facts], "notes": list(loaded.notes)}
+        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
         "load/2",
@@ -342,8 +350,8 @@ def _load_weights(
     preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
-    notes = tuple(entry.result["notes"])
-    return as_step(replace(loaded, info=info, facts=facts, notes=notes), entry, _WEIGHTS)
+    told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    return as_step(told, entry, _WEIGHTS)
 
 
 def _load_splits(
@@ -358,8 +366,13 @@ def _load_splits(
     folder = _find_digits(cache) if source == DIGITS else Path(source)
     splits = load_splits(folder, recipe.data, recipe.seed, classes, track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
-    bad = _find_bad(samples, cache, track)
-    return drop_bad_images(splits, bad, recipe.data.skip_bad_images)
+    return _settle_images(splits, scan_images(samples, cache, track), recipe)
+
+
+def _settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
+    """Act on what was seen: what can't be decoded, and what is there twice."""
+    whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
+    return drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
 
 
 def _find_digits(cache: Cache) -> Path:
@@ -370,32 +383,6 @@ def _find_digits(cache: Cache) -> Path:
         return {}
 
     return cache.run(DIGITS, stage_key("digits/1"), make).folder / DIGITS
-
-
-def _find_bad(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[str, str]:
-    """Decode every image once in its life: the verdict is kept by content."""
-    digest = sha256_bytes("".join(sorted(sample.sha256 for sample in samples)).encode())
-    key = stage_key("scan/1", images=digest, pillow=PIL.__version__)
-
-    def make(_folder: Path) -> dict[str, Any]:
-        bad = find_bad_images(samples, track=track)
-        if bad:  # only good news is kept: what could not be read today may be readable tomorrow
-            raise _BadImagesError(bad)
-        return {}
-
-    try:
-        cache.run("scan", key, make)
-    except _BadImagesError as found:
-        return found.bad
-    return {}
-
-
-class _BadImagesError(Exception):
-    """What is wrong with which image."""
-
-    def __init__(self, bad: dict[str, str]) -> None:
-        super().__init__()
-        self.bad = bad
 
 
 def require_classes(info: ModelInfo, splits: Splits) -> None:
@@ -432,14 +419,18 @@ def _find_calibration(
         source = Path(recipe.data.calibration)
         data = Path(recipe.data.source) if recipe.data.source else None
         images, unread = load_calibration(source, data, recipe.data.skip_bad_images, track)
-        bad = _find_bad(images.samples, cache, track)
-        kept = drop_bad_images(Splits(None, images, "", unread), bad, recipe.data.skip_bad_images)
+        looks = scan_images(images.samples, cache, track)
+        given = Splits(None, images, "", unread)
+        kept = drop_bad_images(given, bad_images(looks), recipe.data.skip_bad_images)
+        kept = see_images(kept, looks)
         if evaluation is not None:
             check_explicit_calibration(kept.val, evaluation)
         if len(kept.val) <= size:  # in its own order, so that a recorded set replays exactly
-            whole = CalibrationSet(kept.val, 0, f"all {len(kept.val)} images of {source.name}")
-            return whole, len(kept.skipped)
-        return draw_calibration(kept.val, None, size, recipe.seed), len(kept.skipped)
+            note = f"all {len(kept.val)} images of {source.name}"
+            drawn = CalibrationSet(kept.val, 0, note)
+        else:
+            drawn = draw_calibration(kept.val, None, size, recipe.seed)
+        return tell_calibration(drawn, splits), len(kept.skipped)
     if splits is None:
         return None, 0
     if splits.train is None:
@@ -449,7 +440,8 @@ def _find_calibration(
             f"{recipe.data.source}: it has an evaluation side alone, and calibration must not "
             "see those images; pass --calibration DIR with others"
         )
-    return draw_calibration(splits.train, evaluation, size, recipe.seed), 0
+    drawn = draw_calibration(splits.train, evaluation, size, recipe.seed)
+    return tell_calibration(drawn, splits), 0
 
 
 def _shorten(names: Sequence[str]) -> str:

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["median_interval", "paired_difference_interval", "proportion_interval"]
+__all__ = [
+    "images_to_settle",
+    "median_interval",
+    "paired_difference_interval",
+    "paired_p_value",
+    "proportion_interval",
+]
 
+_MOST_IMAGES = 10_000_000  # beyond, "more images" is no advice
 _BISECTIONS = 60  # of an interval of width 2 at most: finer than float64's own steps near 1
 
 
@@ -46,6 +53,20 @@ def paired_difference_interval(
     lower = _falling_root(lambda d: _paired_score(lost, won, n, d) - z, -1.0, estimate)
     upper = _falling_root(lambda d: _paired_score(lost, won, n, d) + z, estimate, 1.0)
     return lower, upper
+
+
+def paired_p_value(lost: int, won: int, n: int, difference: float) -> float:
+    """How likely such counts, or worse ones, are if the true difference is `difference` or less.
+
+    One-sided, by the score that `paired_difference_interval` inverts: below 2.5 % exactly where
+    the lower limit of its 95 % interval lies above `difference`.
+
+    Raises:
+        ValueError: The counts are negative, or more than `n`.
+    """
+    if lost < 0 or won < 0 or n < 1 or lost + won > n:
+        raise ValueError(f"{lost} lost and {won} won items can't be among {n}")
+    return math.erfc(_paired_score(lost, won, n, difference) / math.sqrt(2)) / 2
 
 
 def proportion_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -104,6 +125,29 @@ def median_interval(
         return None
     ordered = sorted(values)
     return ordered[depth - 1], ordered[n - depth]
+
+
+def images_to_settle(settled: Callable[[int], bool], n: int) -> int | None:
+    """How many images would settle a question if the rates stayed as they were measured.
+
+    Args:
+        settled: Whether so many images decide it; once true it stays true.
+        n: Images that did not.
+
+    Returns:
+        Rounded up to two digits; None where even ten million do not.
+    """
+    enough = n
+    while not settled(enough):
+        enough *= 2
+        if enough > _MOST_IMAGES:
+            return None
+    few = enough // 2
+    while enough - few > max(1, enough // 100):
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if settled(middle) else (middle, enough)
+    step = int(10 ** max(0, len(str(enough)) - 2))
+    return -(-enough // step) * step
 
 
 def _paired_score(lost: int, won: int, n: int, difference: float) -> float:

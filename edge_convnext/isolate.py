@@ -8,20 +8,17 @@ travel as pickles through a private scratch folder.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge_convnext.errors import EdgeConvNextError
-from edge_convnext.locks import hold_lock
+from edge_convnext.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +28,6 @@ __all__ = ["IsolatedFailure", "end_children", "run_isolated"]
 T = TypeVar("T")
 
 _REASON_CHARS = 400
-_PREFIX = "edge-convnext-"
 _CALL, _RESULT, _OUTPUT = "call.pickle", "result.pickle", "output.txt"
 # `-c` puts the working folder first on sys.path; the parent's own path replaces it before
 # anything is imported, so that a stray file beside the user can't shadow a module.
@@ -69,12 +65,9 @@ def run_isolated(
         The function's picklable result; or the failure, when it raised, crashed, was killed or
         ran out of time.
     """
-    _drop_abandoned()
-    prefix = f"{_PREFIX}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix) as scratch, hold_lock(Path(scratch)):
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         (folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
-        command = [sys.executable, "-c", _BOOTSTRAP, scratch, str(os.getpid()), *sys.path]
+        command = [sys.executable, "-c", _BOOTSTRAP, str(folder), str(os.getpid()), *sys.path]
         with (folder / _OUTPUT).open("wb") as output:
             child = subprocess.Popen(
                 command,
@@ -98,27 +91,6 @@ def end_children() -> None:
     """Kill what runs now, for a process that must leave without unwinding."""
     for child in list(_running):
         _end(child)
-
-
-def _drop_abandoned() -> None:
-    """Remove the scratch folders of processes that were killed: a call holds many images."""
-    if sys.platform == "win32":
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
-        with contextlib.suppress(OSError, ValueError):  # somebody else's, or gone
-            if folder.lstat().st_uid == os.getuid() and not _is_alive(int(owner)):
-                with hold_lock(folder, wait=False) as held:
-                    if held:
-                        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import ModelInfo, Preprocess
+from edge_convnext.bounded import require_regular
 from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import architecture_names, find_architecture
-from edge_convnext.convnext.hub import IN1K, HubWeights, find_published
-from edge_convnext.errors import LoadError, MissingDependencyError
+from edge_convnext.convnext.hub import IN1K, Published, find_published
+from edge_convnext.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.origins import Fact, Origin
+from edge_convnext.said.beside import find_beside
+from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.weights import missing_packages, save_weights
+from edge_convnext.weights_place import WeightsPlace, digest_weights, locate_weights
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Weights
+    from edge_convnext.checkpoint import Checkpoint
     from edge_convnext.convnext.architecture import Architecture
     from edge_convnext.recipe import LoadConfig
 
@@ -28,52 +34,71 @@ _PROBE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class _Source:
+class _Found:
     """A checkpoint that was found, and what is known of it from outside."""
 
     name: str  # for `ModelInfo.weights_source`
-    path: Path
-    licence: str | None = None
-    preprocess: Preprocess | None = None
+    place: WeightsPlace
+    published: Published | None = None
 
 
 def load_weights(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
     """Bring weights into this project's names, shapes and float32.
 
     Args:
-        config: Which weights: a file, `in1k` (or `in1k@REVISION`) from the hub, or `random`.
+        config: Which weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
+            `random`.
         model: Full name or V2 size; what the weights must turn out to be.
         seed: Of `random`.
         output: Where the safetensors file goes.
 
     Returns:
-        Unfolded weights. Their `info` has the classes and preprocessing that the checkpoint
-        carries, ImageNet's preprocessing where it carries none.
+        Unfolded weights. Their `info` has the classes, preprocessing and licence that the
+        checkpoint states, or else the files beside it, or what is known of published weights;
+        ImageNet's preprocessing where nobody says anything. `facts` has who said what.
 
     Raises:
-        LoadError: The weights can't be had or read, or are of another model than asked for.
+        LoadError: The weights can't be had or read, are of another model than asked for, or
+            have one output, which tells no classes apart.
         RecipeError: No such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
     architecture = find_architecture(model)
     if config.weights == _RANDOM:
         return _save_random(config, model, seed, output)
-    source = _find(config, architecture)
-    checkpoint = read_checkpoint(source.path)
-    _require(architecture, checkpoint.architecture, config, source.path)
-    saved = checkpoint.info
-    default = source.preprocess or Preprocess(image_size=checkpoint.image_size or 224)
+    found = _find(config, architecture)
+    path = found.place.main
+    checkpoint = read_checkpoint(path, model=architecture.name)
+    _require(architecture, checkpoint.architecture, config, path)
+    settled = settle_checkpoint(checkpoint, found.published)
+    state, preprocess, notes = turn_to_rgb(checkpoint.state, settled)
     info = ModelInfo(
         model=architecture.name,
         num_classes=checkpoint.architecture.num_classes,
         in_channels=checkpoint.architecture.in_channels,
-        classes=saved.classes if saved else (),
-        preprocess=saved.preprocess if saved else default,
-        weights_source=f"{source.name} (EMA)" if checkpoint.averaged else source.name,
-        weights_sha256=sha256_file(source.path),
-        weights_licence=source.licence or (saved.weights_licence if saved else None),
+        classes=settled.classes,
+        preprocess=preprocess,
+        weights_source=_source_name(found.name, checkpoint),
+        weights_sha256=digest_weights(found.place),
+        weights_licence=settled.licence,
     )
-    return save_weights(checkpoint.state, checkpoint.architecture, info, output)
+    saved = save_weights(state, checkpoint.architecture, info, output)
+    facts = (*settled.facts, *_facts_of_tensors(checkpoint))
+    told = (*found.place.notes, *checkpoint.notes, *settled.notes, *notes)
+    return replace(saved, facts=facts, notes=tuple(dict.fromkeys(told)))
+
+
+def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
+    channels = Origin("checkpoint", "the first convolution")
+    facts = [Fact("in_channels", checkpoint.architecture.in_channels, channels)]
+    if checkpoint.where:
+        kind = "averaged weights" if checkpoint.averaged else "weights"
+        facts.append(Fact("weights_key", shorten(checkpoint.where), Origin("checkpoint", kind)))
+    return tuple(facts)
+
+
+def _source_name(name: str, checkpoint: Checkpoint) -> str:
+    return f"{name} (EMA)" if checkpoint.averaged else name
 
 
 def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
@@ -88,13 +113,23 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
     architecture = find_architecture(model)
     if config.weights == _RANDOM:
         return f"{_RANDOM} seed {seed}"
-    source = _find(config, architecture)
+    found = _find(config, architecture)
     try:
-        return f"{source.name} sha256 {sha256_file(source.path)}"
-    except FileNotFoundError as error:
-        raise LoadError(_missing(source.path)) from error
+        parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
     except OSError as error:
-        raise LoadError(f"{source.path}: can't be read ({error.strerror})") from error
+        raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
+    # What lies beside decides classes and preprocessing, and so the result.
+    for one in find_beside(found.place.main):
+        parts.append(f"{one.shown} {_content_of(one.path)}")
+    return "; ".join(parts)
+
+
+def _content_of(path: Path) -> str:
+    try:
+        require_regular(path)
+        return f"sha256 {sha256_file(path)}"
+    except OSError as error:
+        return f"unread ({error.strerror})"
 
 
 def check_weights_file(weights: str) -> None:
@@ -112,23 +147,21 @@ def _missing(path: Path) -> str:
     return f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
 
 
-def _find(config: LoadConfig, architecture: Architecture) -> _Source:
+def _find(config: LoadConfig, architecture: Architecture) -> _Found:
     if config.weights is None:
         raise LoadError("no weights given; pass --weights FILE, 'in1k' or 'random'")
     kind, _, revision = config.weights.partition("@")
     if kind == _HUB:
         return _fetch(architecture.name, revision or None)
     path = Path(config.weights).expanduser()
-    published = find_published(path, architecture.name)
-    return _published(path, *published) if published else _Source(path.name, path)
+    place = locate_weights(path)
+    published = find_published(place.main, architecture.name)
+    if published is not None:
+        return _Found(published.name, place, published)
+    return _Found(f"{path.name}/{place.main.name}" if path.is_dir() else path.name, place)
 
 
-def _published(path: Path, name: str, hub: HubWeights) -> _Source:
-    preprocess = Preprocess(resize="shortest", crop_pct=hub.crop_pct, interpolation="bicubic")
-    return _Source(name, path, hub.licence, preprocess)
-
-
-def _fetch(model: str, revision: str | None) -> _Source:
+def _fetch(model: str, revision: str | None) -> _Found:
     """Find ImageNet weights in the hub's cache, or download them there."""
     hub = IN1K[model]
     revision = revision or hub.revision
@@ -156,7 +189,8 @@ def _fetch(model: str, revision: str | None) -> _Source:
         ) from error
     path = Path(found)
     commit = path.parent.name  # the hub's cache: snapshots/<commit>/<file>
-    return _published(path, f"{hub.repository}@{commit}", hub)
+    name = f"{hub.repository}@{commit}"
+    return _Found(name, WeightsPlace((path,)), hub.published_as(name))
 
 
 def _require(asked: Architecture, found: Architecture, config: LoadConfig, path: Path) -> None:
@@ -166,6 +200,13 @@ def _require(asked: Architecture, found: Architecture, config: LoadConfig, path:
         else:
             hint = "no size that this project knows (`edge-convnext models`)"
         raise LoadError(f"{path}: these weights are {found.name}, not {asked.name}: {hint}")
+    if found.num_classes == 1:
+        raise LoadError(
+            f"{path}: its classifier has one output, as of binary training with one logit (BCE) or "
+            "of a regression; classes are told apart by the largest of several. Of one logit z, "
+            "save a classifier of two rows, zeros (weight and bias) above its own: its outputs 0 "
+            "and z are the two classes; a regression can't be built"
+        )
     for field, stated, actual in (
         ("num_classes", config.num_classes, found.num_classes),
         ("in_channels", config.in_channels, found.in_channels),
@@ -182,6 +223,8 @@ def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
         from edge_convnext.convnext.network import random_state
     except ImportError as error:
         raise missing_packages(error) from error
+    if config.num_classes == 1:
+        raise LoadError("random weights with one output tell no classes apart; pass 2 or more")
     architecture = find_architecture(model, config.num_classes or 1000, config.in_channels or 3)
     state = random_state(architecture, seed)
     content = b"".join(state[name].numpy().tobytes() for name in sorted(state))

@@ -8,11 +8,52 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["hold_lock"]
+__all__ = ["FolderLock", "hold_lock"]
+
+
+class FolderLock:
+    """A lock of a folder, held until `close`, or until this object or its process is gone."""
+
+    def __init__(self, folder: Path, *, wait: bool = True, shared: bool = False) -> None:
+        """Take it.
+
+        Args:
+            folder: Must exist, and be no symbolic link.
+            wait: For whoever has it now.
+            shared: Beside others that share it.
+
+        Raises:
+            OSError: The folder can't be opened, or is a link.
+        """
+        self.held: bool | None = None  # None: there are no such locks here; False: another has it
+        self.close: Callable[[], Any] = lambda: None
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(self._descriptor, kind | (0 if wait else fcntl.LOCK_NB))
+            self.held = True
+        except BlockingIOError:
+            self.held = False
+        except OSError:  # some network file systems lock no folders
+            self.held = None
+
+    def share(self) -> None:
+        """Let others share it from now on; nobody else can have had it in between."""
+        if sys.platform != "win32" and self.held:
+            import fcntl
+
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
 
 @contextmanager
@@ -30,20 +71,8 @@ def hold_lock(folder: Path, *, wait: bool = True) -> Iterator[bool | None]:
     Raises:
         OSError: The folder can't be opened, or is a link.
     """
-    if sys.platform == "win32":
-        yield None
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    lock = FolderLock(folder, wait=wait)
     try:
-        held: bool | None = True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            held = False
-        except OSError:  # some network file systems lock no folders
-            held = None
-        yield held
+        yield lock.held
     finally:
-        os.close(descriptor)
+        lock.close()

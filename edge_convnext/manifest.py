@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file, write_text_atomic
+from edge_convnext.marks import MARK
 
 __all__ = [
     "MANIFEST",
@@ -20,6 +21,7 @@ __all__ = [
     "check_unchanged",
     "compare_builds",
     "read_manifest",
+    "require_unedited",
     "verify_build",
     "write_manifest",
 ]
@@ -54,7 +56,10 @@ class FileComparison:
 
 
 def write_manifest(
-    folder: Path, files: Sequence[Path], known: Mapping[str, str] | None = None
+    folder: Path,
+    files: Sequence[Path],
+    known: Mapping[str, str] | None = None,
+    new: Path | None = None,
 ) -> None:
     """Record files that lie in `folder`; equal files give equal bytes.
 
@@ -62,14 +67,21 @@ def write_manifest(
         folder: Of the build.
         files: In it.
         known: SHA-256, by name, of files that stay what they were; the others are hashed.
+        new: Where more files lie that will be in `folder`, and where the manifest goes.
     """
     entries = {}
-    for path in sorted(files):
+    for path in files:
         name = path.relative_to(folder).as_posix()
-        sha256 = (known or {}).get(name) or sha256_file(path)
-        entries[name] = {"sha256": sha256, "bytes": path.stat().st_size}
-    text = json.dumps({"schema": _SCHEMA, "files": entries}, indent=1) + "\n"
-    write_text_atomic(folder / MANIFEST, text)
+        entries[name] = _entry(path, (known or {}).get(name))
+    for path in new.iterdir() if new is not None else ():
+        if path.name != MARK:
+            entries[path.name] = _entry(path, None)
+    fields = {"schema": _SCHEMA, "files": dict(sorted(entries.items()))}
+    write_text_atomic((new or folder) / MANIFEST, json.dumps(fields, indent=1) + "\n")
+
+
+def _entry(path: Path, sha256: str | None) -> dict[str, Any]:
+    return {"sha256": sha256 or sha256_file(path), "bytes": path.stat().st_size}
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
@@ -116,6 +128,43 @@ def check_unchanged(
             raise ArtifactError(f"{folder / name}: {state} since the build; build again")
     kept = {**outputs, **recorded}
     return {name: sha256 for name, sha256 in kept.items() if name not in rewritten}
+
+
+def require_unedited(report: Path) -> dict[str, str]:
+    """Check that a build's report is as the build wrote it, by the manifest beside it.
+
+    The report has no hash of its own: without the manifest nothing tells.
+
+    Args:
+        report: `report.json` of a build.
+
+    Returns:
+        SHA-256 by file name, of every file of the build.
+
+    Raises:
+        ArtifactError: There is no manifest, or it is about another report or another table.
+    """
+    manifest = report.with_name(MANIFEST)
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"{manifest}: is missing, and without it nothing tells whether {report.name} is as the "
+            "build wrote it; keep the two together, or build again"
+        )
+    recorded = read_manifest(report.parent)
+    if report.name not in recorded:
+        raise ArtifactError(f"{manifest}: does not name {report.name}; build again")
+    for name in (report.name, "report.md"):
+        if name in recorded:
+            _require_unchanged(report.with_name(name), recorded[name], manifest)
+    return recorded
+
+
+def _require_unchanged(path: Path, sha256: str, manifest: Path) -> None:
+    state = _check(path, sha256)
+    if state == "missing":
+        raise ArtifactError(f"{path}: is missing, and {manifest} is about it; build again")
+    if state == "changed":
+        raise ArtifactError(f"{path}: is not the file that {manifest} is about; build again")
 
 
 def verify_build(folder: Path) -> tuple[FileCheck, ...]:

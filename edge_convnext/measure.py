@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.artifacts import CpuRuntimeName, ModelInfo, OnnxModel, Precision, Weights
-from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark, speedup
+from edge_convnext.artifacts import CpuRuntimeName, ModelInfo, OnnxModel, Weights
+from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark, judge
 from edge_convnext.checks import Logits
 from edge_convnext.data import ImageSet, iter_batches
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
-from edge_convnext.plans import plan_for
 from edge_convnext.progress import Track
 from edge_convnext.recipe import Recipe
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
@@ -28,9 +27,8 @@ __all__ = [
     "Evaluation",
     "Option",
     "as_candidate",
-    "choose_float",
-    "choose_option",
     "evaluate_options",
+    "judge_options",
     "race_options",
 ]
 
@@ -82,6 +80,20 @@ class Evaluation:
             seconds=self.seconds + earlier.seconds,
         )
 
+    def of(self, rows: NDArray[np.intp] | None) -> Evaluation:
+        """On some of the images alone; on all of them for None."""
+        if rows is None:
+            return self
+        reference = _take(self.reference, rows)
+        options = {name: _take(one, rows) for name, one in self.options.items()}
+        comparisons = {name: compare_predictions(reference, one) for name, one in options.items()}
+        return replace(self, reference=reference, options=options, comparisons=comparisons)
+
+
+def _take(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
+    hashes = tuple(predictions.sha256s[row] for row in rows)
+    return Predictions(predictions.logits[rows], predictions.labels[rows], hashes)
+
 
 def evaluate_options(
     options: Sequence[Option],
@@ -130,9 +142,21 @@ def evaluate_options(
 def race_options(
     options: Sequence[Option], images: NDArray[np.float32], recipe: Recipe, track: Track
 ) -> BenchmarkResult:
-    """Time all options against each other, interleaved in this process."""
+    """Time all options against each other, interleaved in this process, to choose from them."""
     candidates = [as_candidate(option) for option in options]
     return benchmark(candidates, images, recipe.benchmark, recipe.seed, track)
+
+
+def judge_options(
+    timings: BenchmarkResult,
+    finalists: Sequence[Option],
+    images: NDArray[np.float32],
+    recipe: Recipe,
+    track: Track,
+) -> BenchmarkResult:
+    """Time what was chosen in fresh loads: speed-ups are told from these rounds."""
+    candidates = [as_candidate(option) for option in {one.name: one for one in finalists}.values()]
+    return judge(timings, candidates, images, recipe.benchmark, recipe.seed, track)
 
 
 def as_candidate(option: Option) -> Candidate:
@@ -142,72 +166,6 @@ def as_candidate(option: Option) -> Candidate:
         option.name, model.path, model.precision, model.form, model.placement, option.runtime,
         option.hint, option.settings,
     )  # fmt: skip
-
-
-def choose_option(
-    options: Sequence[Option],
-    precision: Precision,
-    timings: BenchmarkResult | None,
-    evaluation: Evaluation | None,
-    max_drop_pp: float,
-    batch: int,
-) -> Option | None:
-    """The fastest option of a precision that keeps the accuracy budget.
-
-    Where none keeps it, the fastest; where nothing was timed, the first.
-    """
-    own = _within_budget(options, precision, evaluation, max_drop_pp)
-    if timings is None:
-        return own[0] if own else None
-    return min(own, key=lambda option: timings.row(option.name, batch).latency_ms_p50, default=None)
-
-
-def choose_float(
-    recipe: Recipe,
-    options: Sequence[Option],
-    timings: BenchmarkResult | None,
-    evaluation: Evaluation | None,
-    batch: int,
-) -> Option | None:
-    """The float that ships: the form of the plan in force, unless another is faster for sure.
-
-    Which form won a race of near equals is noise, and the file should not depend on it: another
-    form takes its place only where it was faster beyond the interval over rounds. One whose
-    bfloat16 is past the accuracy budget does not count, where that was measured.
-    """
-    budget = recipe.evaluate.max_drop_pp
-    fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
-    if fastest is None:
-        return None
-    form = plan_for(recipe, fastest.runtime).form
-    wanted = ("fp32", form, fastest.runtime, fastest.hint)
-    planned = (
-        option
-        for option in _within_budget(options, "fp32", evaluation, budget)
-        if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
-    )
-    usual = next(planned, fastest)  # for an engine alone there is one float, in the engine's form
-    if timings is None or usual is fastest:
-        return usual
-    ratio = speedup(timings, fastest.name, usual.name, batch)
-    return fastest if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
-
-
-def _within_budget(
-    options: Sequence[Option],
-    precision: Precision,
-    evaluation: Evaluation | None,
-    max_drop_pp: float,
-) -> list[Option]:
-    """Options of a precision that keep the budget or were not evaluated; all, if none does."""
-    own = [option for option in options if option.model.precision == precision]
-    drops = evaluation.comparisons if evaluation is not None else {}
-    kept = [
-        option
-        for option in own
-        if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
-    ]
-    return kept or own
 
 
 def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:

@@ -17,8 +17,10 @@ import numpy as np
 
 from edge_convnext.artifacts import CpuRuntimeName, Precision
 from edge_convnext.benchmark import BenchmarkResult
-from edge_convnext.budget import Fallback, hold_budget
+from edge_convnext.budget import Fallback
 from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.choices import choose_float, choose_option, list_finalists, list_rivals
+from edge_convnext.evaluating import Evaluator
 from edge_convnext.gpu_graphs import (
     EngineBuild,
     GpuGraphs,
@@ -30,14 +32,14 @@ from edge_convnext.inputs import DEMO_BANNER, Inputs, is_demo
 from edge_convnext.measure import (
     Evaluation,
     Option,
-    choose_float,
-    choose_option,
-    evaluate_options,
+    judge_options,
     race_options,
 )
 from edge_convnext.prepare import Prepared, prepare
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.search_images import SearchImages
 from edge_convnext.step import Images
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ class Outcome:
     raw: Option | None
     evaluation: Evaluation | None
     fallbacks: Sequence[Fallback]
+    searched: SearchImages | None  # where a fallback was found, and which images judge it
     timings: BenchmarkResult | None
     timing_seconds: float
     chosen: Option | None  # of the requested precision
-    best_float: Option | None  # in whichever runtime is fastest
+    best_float: Option | None  # that ships: in whichever runtime is fastest
+    rivals: Sequence[Option] = ()  # floats that may be the fastest; empty where nothing was timed
 
 
 def build(
@@ -74,6 +78,7 @@ def build(
     out: Path | None = None,
     *,
     require: Precision | None = None,
+    require_likely: Precision | None = None,
     cache: Cache | None = None,
     track: Track = untracked,
     on_read: Callable[[Inputs], None] | None = None,
@@ -83,7 +88,8 @@ def build(
     Args:
         recipe: What to build (`recipe.load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
-        require: The precision that the verdict must be for `report.verdict.passed`.
+        require: The precision that the verdict must be, shown, for `report.verdict.passed`.
+        require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
         track: Told of work that takes long.
         on_read: Told what was read, and who decided each setting, before any work is done.
@@ -95,12 +101,14 @@ def build(
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
     from edge_convnext.publish import check_writable, publish
+    from edge_convnext.verdict import Requirement
 
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
     check_writable(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
-        return publish(run_chain(recipe, store, track, on_read), folder, require)
+        requirement = Requirement.of(require, require_likely)
+        return publish(run_chain(recipe, store, track, on_read), folder, requirement)
 
 
 def run_chain(
@@ -122,57 +130,90 @@ def run_chain(
 def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     """Evaluate what was prepared, build the engines, and race."""
     recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
-    targets, runtimes, samples = prepared.targets, prepared.runtimes, prepared.samples
-    graphs = prepared.graphs
+    targets, runtimes, graphs = prepared.targets, prepared.runtimes, prepared.graphs
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
     for_gpu = list_gpu_options(recipe, prepared.gpu_graphs.made, alone=not runtimes)
-    evaluation: Evaluation | None = None
-    fallbacks: list[Fallback] = []
-    further: list[Option] = []  # of fallbacks
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
-    shippable = [option for option in options if option.may_ship or any_ships] + for_gpu
-    if inputs.evaluation is not None:
-        evaluate = partial(
-            evaluate_options,
-            weights=inputs.weights,
-            images=inputs.evaluation,
-            steps=steps,
-            machine=machine["fingerprint"],
-        )
-        evaluation = evaluate(shippable)
-        if recipe.evaluate.fallback and recipe.precision == "int8":
-            fallbacks = hold_budget(steps, graphs, options, evaluation, evaluate, samples)
-            further += [option for one in fallbacks for option in one.options]
-            if further:
-                options += further
-                evaluation = evaluate([*shippable, *further]).joined(evaluation)
+    evaluator = Evaluator(prepared, machine["fingerprint"])
+    evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
+    if recipe.precision == "int8":
+        options += evaluator.hold_budget(options)
     engines = build_engines(steps, prepared.gpu_graphs, targets)
     raw = raw_reference(graphs)
-    timings, timing_seconds = None, 0.0
+    judged = _not_replaced(options, evaluator) if runtimes else for_gpu
+    race = _Race()
     if runtimes:
-        racing = {option.name: option for option in (*options, *([raw] if raw else []))}
-        started = time.perf_counter()
-        timings = race_options(list(racing.values()), _stack(samples), recipe, steps.track)
-        timing_seconds = time.perf_counter() - started
-
-    batch = verdict_batch(recipe)
-    budget = recipe.evaluate.max_drop_pp
-    judged = options if runtimes else for_gpu  # a race decides, where there is one
-    best_float = choose_float(recipe, judged, timings, evaluation, batch)
-    evaluated = [*shippable, *further]
-    while evaluation is not None and best_float and best_float.name not in evaluation.options:
-        evaluated.append(best_float)
-        evaluation = evaluate(evaluated).joined(evaluation)
-        best_float = choose_float(recipe, judged, timings, evaluation, batch)
-    if recipe.precision == "fp32":  # one float is shipped, and the report is about it
-        chosen = best_float
-    else:
-        chosen = choose_option(judged, recipe.precision, timings, evaluation, budget, batch)
+        once = partial(_race, prepared, options, judged, raw, evaluator)
+        race = race_in_quiet(once, recipe.benchmark.wait_quiet_min, _load, steps.track)
+    chosen, best_float = _choose(recipe, judged, race.timings, evaluator)
     return Outcome(
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
-        for_gpu, engines, options, raw, evaluation, fallbacks, timings, timing_seconds, chosen,
-        best_float,
+        for_gpu, engines, options, raw, evaluator.found, evaluator.fallbacks, evaluator.searched,
+        race.timings, race.seconds, chosen, best_float, race.rivals,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Race:
+    """What was timed; nothing where there is no runtime."""
+
+    timings: BenchmarkResult | None = None
+    seconds: float = 0.0
+    rivals: Sequence[Option] = ()
+
+
+def _race(
+    prepared: Prepared,
+    options: Sequence[Option],
+    judged: Sequence[Option],
+    raw: Option | None,
+    evaluator: Evaluator,
+) -> _Race:
+    """Time everything, and then in fresh loads what may ship and what it has to beat."""
+    recipe, track = prepared.steps.recipe, prepared.steps.track
+    images, batch = _stack(prepared.samples), verdict_batch(recipe)
+    reference = [raw] if raw else []
+    racing = {option.name: option for option in (*options, *reference)}
+    started = time.perf_counter()
+    timings = race_options(list(racing.values()), images, recipe, track)
+    seconds = time.perf_counter() - started
+    rivals = list_rivals(recipe, judged, timings, evaluator.found, batch)
+    # One in bfloat16 may turn out to be no rival, which lets another in.
+    while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
+        evaluator.add(unknown)
+        rivals = list_rivals(recipe, judged, timings, evaluator.found, batch)
+    finalists = list_finalists(recipe, judged, timings, evaluator.found, batch)
+    started = time.perf_counter()
+    timings = judge_options(timings, [*finalists, *reference], images, recipe, track)
+    return _Race(timings, seconds + time.perf_counter() - started, rivals)
+
+
+def _load(race: _Race) -> float | None:
+    return race.timings.other_load_pct if race.timings else None
+
+
+def _choose(
+    recipe: Recipe,
+    judged: Sequence[Option],
+    timings: BenchmarkResult | None,
+    evaluator: Evaluator,
+) -> tuple[Option | None, Option | None]:
+    """What may ship in the precision that was asked for, and the float that may."""
+    batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
+    best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
+    while best_float and not evaluator.knows(best_float):
+        evaluator.add([best_float])
+        best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
+    if recipe.precision == "fp32":  # one float is shipped, and the report is about it
+        return best_float, best_float
+    chosen = choose_option(judged, recipe.precision, timings, evaluator.found, budget, batch)
+    return chosen, best_float
+
+
+def _not_replaced(options: Sequence[Option], evaluator: Evaluator) -> list[Option]:
+    """Without what missed the budget and has a fallback: half of the images may excuse it."""
+    gone = {option.name for one in evaluator.fallbacks for option in one.replaced}
+    return [option for option in options if option.name not in gone]
 
 
 def verdict_batch(recipe: Recipe) -> int:

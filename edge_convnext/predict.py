@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
@@ -20,7 +22,7 @@ from edge_convnext.artifacts import (
     Precision,
     RuntimeName,
 )
-from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.errors import ArtifactError, DataError, EdgeConvNextError, InferenceError
 from edge_convnext.files import sha256_file
 from edge_convnext.graph_check import check_graph
 from edge_convnext.graph_file import read_proto
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.report import BenchmarkRow
 
-__all__ = ["Metadata", "Model", "Prediction", "load_model", "read_metadata"]
+__all__ = ["Metadata", "Model", "Prediction", "Unanswered", "load_model", "read_metadata"]
 
 _Choice: TypeAlias = tuple[RuntimeName, PrecisionHint | None, tuple[tuple[str, str], ...]]
 _DEFAULT: _Choice = ("onnxruntime", None, ())
@@ -53,6 +55,14 @@ class Prediction:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]  # (class, softmax probability), at most five
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A file that got no class, and why."""
+
+    path: Path
+    error: EdgeConvNextError  # its message names the file
 
 
 @dataclass(frozen=True)
@@ -74,9 +84,9 @@ class Model:
         self.info = info
 
     def predict(
-        self, images: Sequence[str | Path], batch: int = 8, track: Track = untracked
+        self, images: Sequence[str | os.PathLike[str]], batch: int = 8, track: Track = untracked
     ) -> list[Prediction]:
-        """Classify image files.
+        """Classify image files, or none of them.
 
         Args:
             images: Paths; preprocessed as the model's metadata says.
@@ -85,23 +95,59 @@ class Model:
 
         Raises:
             DataError: A file is missing or not an image; the message names it.
+            InferenceError: The runtime failed, or gave an image logits that are no numbers.
+        """
+        found: list[Prediction] = []
+        for one in self.answer(images, batch, track):
+            if isinstance(one, Unanswered):
+                raise one.error
+            found.append(one)
+        return found
+
+    def answer(
+        self, images: Sequence[str | os.PathLike[str]], batch: int = 8, track: Track = untracked
+    ) -> Iterator[Prediction | Unanswered]:
+        """Classify image files in their order; one that can't be leaves the others as they are.
+
+        Args:
+            images: See `predict`.
+            batch: Images per inference.
+            track: See `predict`.
+
+        Raises:
+            DataError: The model can't be shown image files.
             InferenceError: The runtime failed.
         """
-        from edge_convnext.data import Sample, iter_batches
+        from edge_convnext.data import Sample
+        from edge_convnext.data.batches import iter_each
+        from edge_convnext.data.preprocess import image_mode
 
+        image_mode(self.info.in_channels)
         paths = [Path(image) for image in images]
-        samples = [Sample(path, "") for path in paths]
-        found: list[Prediction] = []
-        batches: Iterable[NDArray[np.float32]] = iter_batches(
-            samples, self.info.preprocess, batch, self.info.in_channels
+        decoded = iter_each(  # the next ones are decoded meanwhile
+            [Sample(path, "") for path in paths],
+            self.info.preprocess,
+            self.info.in_channels,
+            ahead=2 * batch,
         )
+        starts: Iterable[int] = range(0, len(paths), batch)
         if len(paths) > batch:
-            batches = track(batches, "classifying", -(-len(paths) // batch))
-        for arrays in batches:  # the next ones are decoded meanwhile
-            part = paths[len(found) : len(found) + len(arrays)]
-            logits = self.runtime.infer(arrays)
-            found.extend(self._name(path, row) for path, row in zip(part, logits, strict=True))
-        return found
+            starts = track(starts, "classifying", -(-len(paths) // batch))
+        for start in starts:
+            yield from self._classify(paths[start : start + batch], list(islice(decoded, batch)))
+
+    def _classify(
+        self, paths: Sequence[Path], images: Sequence[NDArray[np.float32] | DataError]
+    ) -> Iterator[Prediction | Unanswered]:
+        arrays = [image for image in images if not isinstance(image, DataError)]
+        rows = list(self.runtime.infer(np.stack(arrays))) if arrays else []
+        for path, image in zip(paths, images, strict=True):
+            if isinstance(image, DataError):
+                yield Unanswered(path, _advise(path, image))
+            elif np.isfinite(row := rows.pop(0)).all():
+                yield self._name(path, row)
+            else:
+                yield Unanswered(path, _no_numbers(path, self.runtime.describe().name))
 
     def _name(self, path: Path, logits: NDArray[np.float32]) -> Prediction:
         exponents = np.exp(logits - logits.max())
@@ -115,8 +161,24 @@ class Model:
         return Prediction(path, top[0][0], top[0][1], top)
 
 
+def _advise(path: Path, error: DataError) -> DataError:
+    """The error; of a folder, with what takes folders."""
+    if not path.is_dir():
+        return error
+    return DataError(
+        f"{error}; pass the files in it, or measure labelled folders with `edge-convnext eval`"
+    )
+
+
+def _no_numbers(path: Path, runtime: str) -> InferenceError:
+    return InferenceError(
+        f"{path}: the model gave it logits that are infinite or no numbers in {runtime}, so it has "
+        "no class; look at the weights, or use a wider precision"
+    )
+
+
 def load_model(
-    path: str | Path, runtime: RuntimeName | None = None, threads: int | None = None
+    path: str | os.PathLike[str], runtime: RuntimeName | None = None, threads: int | None = None
 ) -> Model:
     """Load a built ONNX model, or an engine.
 

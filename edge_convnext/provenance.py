@@ -14,7 +14,7 @@ from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.bundle.manifest import REPORT
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.manifest import MANIFEST, read_manifest
+from edge_convnext.manifest import MANIFEST, read_manifest, require_unedited
 from edge_convnext.report import Report
 from edge_convnext.tensorrt.sidecar import sidecar_path
 
@@ -88,8 +88,8 @@ def require_of_build(model: Path, onnx_sha256: str | None, folder: Path) -> None
 
 def _hashes(folder: Path) -> set[str]:
     """Of every file that a folder's manifest or report answers for."""
-    if (folder / MANIFEST).is_file():
-        return set(read_manifest(folder).values())
     report = Report.read(folder / REPORT)
-    graphs = report.board.graphs if report.board is not None else ()
-    return {*published_hashes(report).values(), *(graph.sha256 for graph in graphs)}
+    if report.board is None or (folder / MANIFEST).is_file():
+        return set(require_unedited(folder / REPORT).values())
+    graphs = (graph.sha256 for graph in report.board.graphs)  # `bench` writes no manifest
+    return {*published_hashes(report).values(), *graphs}

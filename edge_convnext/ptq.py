@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.errors import MissingDependencyError, QuantizationError
+from edge_convnext.telemetry import quiet_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ def import_nncf() -> ModuleType:
     before = os.environ.get("NNCF_CI")
     os.environ["NNCF_CI"] = "1"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_openvino():
             warnings.simplefilter("ignore")  # deprecations inside NNCF's own imports
             nncf: ModuleType = import_module("nncf")
     except ImportError as error:

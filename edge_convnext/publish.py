@@ -17,13 +17,15 @@ from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, why_unwritable, write_text_atomic
 from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
 from edge_convnext.locks import hold_lock
-from edge_convnext.manifest import MANIFEST, check_unchanged, write_manifest
+from edge_convnext.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
 from edge_convnext.recipe import DIGITS
+from edge_convnext.swap import left_names, require_room, swap, written_beside
 
 if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
     from edge_convnext.report import Report
     from edge_convnext.sensitivity import Sensitivity
+    from edge_convnext.verdict import Requirement
 
 __all__ = [
     "REPORT",
@@ -50,8 +52,6 @@ _OURS = (
 )
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
 _GPU_GRAPH = re.compile(rf"({_PRECISIONS})\.b\d+(\.opset17)?\.onnx")
-# What `files.atomic_path` was writing when its process was killed.
-_HALF_WRITTEN = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 def check_writable(folder: Path) -> None:
@@ -63,65 +63,58 @@ def check_writable(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder}: is a file; choose another --out")
-    old = _find_old(folder)
-    if old and not any(path.suffix == ".onnx" for path in old):
-        raise ArtifactError(
-            f"{old[0]}: would be overwritten, and there is no model beside it that a build "
-            "wrote; choose another --out"
-        )
+    _find_old(folder)
     if reason := why_unwritable(folder):
         raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
-def publish(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
-    """Copy the artefacts, then write the report that names them.
+def publish(outcome: Outcome, folder: Path, require: Requirement | None) -> Report:
+    """Write the artefacts and the report that names them beside an older build, then swap.
 
-    An older build's files go first, `report.json` comes last but for `manifest.json`, which has
-    its hash: a folder with a manifest is a whole build. Two builds write one after the other.
+    `report.json` comes last but for `manifest.json`, which has its hash: a folder with a manifest
+    is a whole build. Two builds write one after the other.
 
     Args:
         outcome: From `pipeline.run_chain`.
         folder: Made if it is not there; files that are not a build's are left alone.
         require: See `pipeline.build`.
+
+    Raises:
+        ArtifactError: There is no room on the disk; an older build is as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder.resolve()):  # --out may be a link
-        return _write_all(outcome, folder, require)
-
-
-def _write_all(outcome: Outcome, folder: Path, require: Precision | None) -> Report:
-    from edge_convnext.assemble import assemble_report
-
-    drop_half_written(folder)
-    drop_old(folder)
-    names = _copy_models(outcome, folder)
-    if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
-        root = _data_root(outcome)
-        write_calibration_csv(outcome.inputs.calibration, folder / "calibration.csv", root)
-    _write_predictions(outcome, folder)
-    outputs = [path for path in _find_old(folder) if path.name not in (REPORT, MANIFEST)]
-    report = assemble_report(outcome, folder, names, outputs, require)
-    write_report(report, folder)
+        old = _find_old(folder)
+        with written_beside(folder) as new:
+            report = _write_all(outcome, new, folder, require)
+            swap(new, folder, old, MANIFEST)
     return report
 
 
-def drop_old(folder: Path) -> None:
-    """Remove an older build: first what says that it is whole, last what says it is a build's."""
-    old = _find_old(folder)
-    for path in sorted(old, key=lambda one: (one.name != MANIFEST, one.suffix == ".onnx")):
-        path.unlink(missing_ok=True)
-    with suppress(OSError):  # there is none, or it holds files of the user's
-        (folder / GPU_FOLDER).rmdir()
+def _write_all(outcome: Outcome, new: Path, folder: Path, require: Requirement | None) -> Report:
+    """Write a whole build into `new`, which is about to become `folder`."""
+    from edge_convnext.assemble import assemble_report
+
+    files, names = _list_models(outcome)
+    require_room(folder, sum(source.stat().st_size for source in files.values()))
+    for name, source in files.items():
+        copy_atomic(source, new / name)
+    if outcome.inputs.calibration is not None and outcome.recipe.precision == "int8":
+        root = _data_root(outcome)
+        write_calibration_csv(outcome.inputs.calibration, new / "calibration.csv", root)
+    _write_predictions(outcome, new)
+    made = assemble_report(outcome, new, names, _files_in(new), require)
+    report = made.model_copy(update={"folder": str(folder)})
+    _write_reports(report, new)
+    write_manifest(new, _files_in(new))
+    return report
 
 
-def drop_half_written(folder: Path) -> None:
-    """Remove what builds that were killed while they wrote left in their output."""
-    for path in (*folder.iterdir(), *(folder / GPU_FOLDER).glob(".*.tmp")):
-        match = _HALF_WRITTEN.fullmatch(path.name)
-        if match and (
-            match[1] in _OURS or _ENGINE.fullmatch(match[1]) or _GPU_GRAPH.fullmatch(match[1])
-        ):
-            path.unlink()
+def _write_reports(report: Report, folder: Path) -> None:
+    from edge_convnext.markdown import to_markdown
+
+    write_text_atomic(folder / _TABLES, to_markdown(report))
+    report.write(folder / REPORT)
 
 
 def write_report(report: Report, folder: Path, known: Mapping[str, str] | None = None) -> None:
@@ -129,19 +122,19 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
 
     Args:
         report: Of the build.
-        folder: Of the build.
+        folder: Of the build; the caller holds its lock.
         known: See `manifest.write_manifest`.
-    """
-    from edge_convnext.markdown import to_markdown
 
-    (folder / MANIFEST).unlink(missing_ok=True)  # until all is written it is no whole build
-    write_text_atomic(folder / _TABLES, to_markdown(report))
-    report.write(folder / REPORT)
-    files = _find_old(folder)
-    if known is not None:  # a file of our names that no build wrote is not taken for one of it
-        ours = {*known, _TABLES, REPORT}
-        files = [path for path in files if path.relative_to(folder).as_posix() in ours]
-    write_manifest(folder, files, known)
+    Raises:
+        ArtifactError: There is no room on the disk; the older report is as it was.
+    """
+    with written_beside(folder) as new:
+        _write_reports(report, new)
+        files = [path for path in _files_in(folder) if path.name not in (REPORT, _TABLES)]
+        if known is not None:  # a file of our names that no build wrote is not taken for one of it
+            files = [path for path in files if path.relative_to(folder).as_posix() in known]
+        write_manifest(folder, files, known, new)
+        swap(new, folder, (), MANIFEST)
 
 
 def check_addable(folder: Path, report: Report) -> dict[str, str]:
@@ -207,26 +200,26 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
     return report
 
 
-def _copy_models(outcome: Outcome, folder: Path) -> dict[str, str]:
-    """Copy graphs and engine; returns shipped file name by the artefact's digest."""
+def _list_models(outcome: Outcome) -> tuple[dict[str, Path], dict[str, str]]:
+    """Graphs and engines by the name they ship under; and that name by the artefact's digest."""
+    files: dict[str, Path] = {}
     names: dict[str, str] = {}
     for option in (outcome.best_float, outcome.chosen):
         if option is not None and option.graph.digest not in names:
             name = f"model.{option.model.precision}.onnx"
-            copy_atomic(option.model.path, folder / name)
+            files[name] = option.model.path
             names[option.graph.digest] = name
     for graph in outcome.gpu_graphs.made:
         name = gpu_graph_name(graph.written.value.path)
-        (folder / GPU_FOLDER).mkdir(exist_ok=True)
-        copy_atomic(graph.written.value.path, folder / name)
+        files[name] = graph.written.value.path
         names.setdefault(graph.written.digest, name)
     for build in outcome.engines:
         if build.step is not None:
             engine = build.step.value.path
-            copy_atomic(engine, folder / engine.name)
-            copy_atomic(engine.with_name(f"{engine.name}.json"), folder / f"{engine.name}.json")
+            files[engine.name] = engine
+            files[f"{engine.name}.json"] = engine.with_name(f"{engine.name}.json")
             names[build.step.digest] = engine.name
-    return names
+    return files, names
 
 
 def _write_predictions(outcome: Outcome, folder: Path) -> None:
@@ -250,10 +243,43 @@ def _data_root(outcome: Outcome) -> Path:
     return Path(os.path.commonpath([sample.path.parent for sample in samples]))
 
 
-def _find_old(folder: Path) -> list[Path]:
-    """Every file of a build that lies there."""
+def _files_in(folder: Path) -> list[Path]:
+    """Every file there that is called as one of a build, but for the manifest."""
+    return sorted(path for path in _named_as_ours(folder) if path.is_file())
+
+
+def _find_old(folder: Path) -> set[str]:
+    """Names of an older build's files, whole or not.
+
+    Raises:
+        ArtifactError: A file is called as one of a build, and none that was made there has it.
+    """
+    named = {path.relative_to(folder).as_posix() for path in _named_as_ours(folder)}
+    if foreign := sorted(named - _answered_for(folder)) if named else []:
+        raise ArtifactError(
+            f"{folder / foreign[0]}: would be overwritten, and no build in {folder} says that it "
+            "wrote it; move it, or choose another --out"
+        )
+    return named
+
+
+def _named_as_ours(folder: Path) -> list[Path]:
     named = [folder / name for name in _OURS]
     named += [path for path in folder.glob("model.*") if _ENGINE.fullmatch(path.name)]
     graphs = (folder / GPU_FOLDER).glob("*.onnx")
     named += [path for path in graphs if _GPU_GRAPH.fullmatch(path.name)]
-    return sorted(path for path in named if path.is_file())
+    return [path for path in named if os.path.lexists(path)]
+
+
+def _answered_for(folder: Path) -> set[str]:
+    """Names that a manifest or a report there has, or that a killed build was replacing."""
+    from edge_convnext.report import Report
+
+    names = left_names(folder)
+    with suppress(ArtifactError):
+        names |= {*read_manifest(folder), MANIFEST}
+    with suppress(ArtifactError):
+        report = Report.read(folder / REPORT)
+        if report.board is None:
+            names |= {REPORT, _TABLES, MANIFEST} | {file.path for file in report.outputs}
+    return names

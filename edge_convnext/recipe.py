@@ -103,6 +103,7 @@ class DataConfig(Section):
     labels: str | None = None  # a file with one class name a line, in logit order
     val_fraction: float = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
     skip_bad_images: bool = False
+    allow_duplicates: bool = False  # go on where over 1 % of the evaluation side is in training
 
 
 _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
@@ -249,7 +250,9 @@ class EvaluateConfig(Section):
     """The `evaluate:` section."""
 
     batch: PositiveInt = 16  # images per inference
-    max_drop_pp: float = Field(1.0, ge=0.0)  # top-1 budget for shipping a quantized model
+    # top-1 budget for shipping a quantized model, of the mean and of any class
+    max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
+    max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
     fallback: bool = True  # past it, return the most harmful operations to float
     allow_bad_model: bool = False  # go on with a float model that is no better than guessing
 
@@ -262,6 +265,8 @@ class BenchmarkConfig(Section):
     rounds: PositiveInt = 20
     min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
     warmup: PositiveInt = 3  # inferences before each round's timing
+    # At most so long the race waits for a quiet machine, or is run again after a busy one.
+    wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 
     @field_validator("batches")
     @classmethod

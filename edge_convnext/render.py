@@ -189,7 +189,8 @@ def printer(console: Console) -> Callable[[RenderableType], None]:
 def _verdict_style(report: Report) -> str:
     if not report.verdict.passed:
         return "bold red"
-    return "bold yellow" if report.verdict.ship == "undecided" else "bold green"
+    unsure = report.verdict.ship == "undecided" or report.verdict.confidence == "likely"
+    return "bold yellow" if unsure else "bold green"
 
 
 def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: bool) -> Table:

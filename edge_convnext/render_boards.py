@@ -38,7 +38,7 @@ def board_cells(run: BoardRun) -> tuple[str, ...]:
     chosen = shipped is not None and benchmark is not None and shipped.artifact == benchmark.chosen
     return (
         run.board.name,
-        run.verdict.ship,
+        ", ".join(filter(None, (run.verdict.ship, run.verdict.confidence))),
         shipped.artifact if shipped else MISSING,
         number(shipped.latency_ms_p50, 2) if shipped else MISSING,
         f"{ratio:.2f}x" if ratio and chosen else MISSING,

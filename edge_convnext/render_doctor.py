@@ -36,12 +36,17 @@ def print_examination(examination: Examination, console: Console) -> None:
     packages = [
         (
             package.name,
-            package.version or "not installed",
-            "" if package.version else package.install,
+            package.version or ("not whole" if package.damage else "not installed"),
+            "" if package.version else package.damage or package.install,
         )
         for package in examination.packages
     ]
     show(grid(packages, "lll"))
+
+
+def _quota(examination: Examination) -> str:
+    quota = examination.cpu_quota
+    return "" if quota is None else f", a quota grants the time of {quota:g}"
 
 
 def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
@@ -52,7 +57,7 @@ def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
         ("platform", examination.platform),
         ("cpu", examination.cpu_model),
         ("flags", " ".join(examination.cpu_flags) or MISSING),
-        ("cores", f"{examination.cores} usable"),
+        ("cores", f"{examination.cores} usable{_quota(examination)}"),
         ("memory", f"{memory / (1 << 30):.1f} GiB" if memory else MISSING),
     ]
     for gpu in examination.gpus:

@@ -1,8 +1,9 @@
 """`report.json`, the contract: what a build made, measured and decided.
 
 The models below are the documentation: field descriptions end up in `report.schema.json`. A
-consumer may rely on every field of schema `edge-convnext/report/2`; new optional fields can
-come within it, a changed or removed one means `report/3`.
+consumer may rely on every field of schema `edge-convnext/report/3`; new optional fields can
+come within it, a changed or removed one means `report/4`. A `report/2` is still read: its verdict
+does not tell how sure it is.
 
 Percentages are 0 to 100, drops are percentage points (pp), intervals are [low, high].
 """
@@ -21,6 +22,7 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -50,12 +52,14 @@ __all__ = [
     "Candidate",
     "CandidateAccuracy",
     "ClassAccuracy",
+    "Confidence",
     "DataReport",
     "EnergyReport",
     "EngineReport",
     "EnvironmentReport",
     "FallbackReport",
     "FileReport",
+    "Judgement",
     "LeftOutReport",
     "ModelReport",
     "ParityReport",
@@ -74,7 +78,8 @@ __all__ = [
     "schema_json",
 ]
 
-SCHEMA = "edge-convnext/report/2"
+SCHEMA = "edge-convnext/report/3"
+_OLDER = ("edge-convnext/report/2",)  # its fields mean the same; those that came since are null
 
 StageName = Literal[
     "load",
@@ -93,6 +98,8 @@ StageName = Literal[
 ]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 _LATER = ("approximate", "recover", "typed")  # a report written before them is still one
+Confidence = Literal["shown", "likely"]  # the interval lies within the limit; the estimate does
+Judgement = Literal[Confidence, "not"]
 Status = Literal["done", "cached", "skipped", "not_run", "failed"]
 _RAN = ("done", "cached")
 
@@ -171,13 +178,15 @@ class EnvironmentReport(_Part):
     cpu_flags: tuple[str, ...]
     """Those that decide the speed of float and INT8 kernels."""
     cores: PositiveInt
-    """That this process may use."""
+    """That this process may keep busy."""
+    cpu_quota: PositiveFloat | None = None
+    """CPUs' worth of time that its control groups grant; null: no quota."""
     memory_bytes: NonNegativeInt | None
     gpus: tuple[str, ...]
     jetson: str | None
     """Board and Jetson Linux release."""
     fingerprint: str
-    """Hash of CPU, flags, cores, memory and GPUs; names no user and no host."""
+    """Hash of CPU, flags, cores, quota, memory and GPUs; names no user and no host."""
 
 
 class DataReport(_Part):
@@ -301,6 +310,10 @@ class ClassAccuracy(_Part):
     """Images of this class."""
     top1_pct: Percent | None
     """Null without images."""
+    lost: NonNegativeInt | None = None
+    """Images only FP32 gets right; null of FP32 itself, and in a report written before."""
+    won: NonNegativeInt | None = None
+    """Images only this precision gets right."""
 
 
 class PrecisionAccuracy(_Part):
@@ -385,21 +398,33 @@ class BenchmarkReport(_Part):
 
     rows: tuple[BenchmarkRow, ...]
     speedup_vs_raw_fp32: NonNegativeFloat | None = None
-    """Raw FP32 in ONNX Runtime over the chosen model: ratio of medians, smallest batch size."""
+    """Raw FP32's latency in ONNX Runtime over the chosen model's, smallest batch size: median
+    over fresh loads of both (`judge_loads`), or over rounds where nothing was loaded afresh."""
     speedup_vs_best_float: NonNegativeFloat | None = None
-    """Best float of all runtimes over the chosen model: ratio of medians, smallest batch size."""
+    """The same of `rival_float`, which stands for every float that may be the fastest."""
     speedup_vs_raw_fp32_ci95: Interval | None = None
-    """95 % interval over rounds."""
+    """95 % interval of that median, over the same loads or rounds."""
     speedup_vs_best_float_ci95: Interval | None = None
-    """95 % interval over rounds."""
+    """The same."""
     chosen: str | None = None
     """Artifact name of the fastest model of the requested precision."""
     best_float: str | None = None
-    """Artifact name of the fastest float in the chosen runtime."""
+    """Artifact name of the float that ships where the chosen model does not."""
+    rival_float: str | None = None
+    """Artifact name of the float that the chosen model is least surely faster than, of those that
+    may be the fastest; null in reports that compare with `best_float`."""
     raw_fp32: str | None = None
     """Artifact name of the unfolded FP32 export in ONNX Runtime."""
     other_load_pct: Percent | None = None
     """CPU time that other programs took during the timings; they skew ratios too."""
+    throttled_periods: NonNegativeInt | None = None
+    """Scheduler periods in which a CPU quota stopped this process, or what shares its quota, during
+    the timings; null without a quota."""
+    judge_loads: PositiveInt | None = None
+    """How often each finalist was loaded afresh to be judged; null where rounds that chose a
+    candidate judge it too."""
+    judge_rounds: PositiveInt | None = None
+    """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
@@ -449,7 +474,14 @@ class FallbackReport(_Part):
     """Before."""
     top1_drop_before_pp: float
     top1_drop_pp: float | None
-    """With the fallback."""
+    """With the fallback, on evaluation images that the search for it never saw."""
+    searched_on: str | None = None
+    """What images the search looked at."""
+    n_searched: PositiveInt | None = None
+    n_judged: PositiveInt | None = None
+    """Evaluation images that the search left; every accuracy of this report is of these."""
+    reason: str | None = None
+    """Why no fallback was looked for."""
     speedup_vs_full: float | None = Field(None, gt=0.0)
     """Below 1: what the fallback costs in speed, at the smallest batch; null untimed."""
     speedup_vs_full_ci95: Interval | None = None
@@ -528,6 +560,21 @@ class VerdictReport(_Part):
     """What to ship, and why."""
 
     ship: Literal["fp32", "fp16", "int8", "undecided"]
+    confidence: Confidence | None = None
+    """`shown`: the 95 % intervals lie on that side of their limits; `likely`: the estimates do.
+    Null where it is undecided, where only FP32 was asked for, and in a report written before
+    `report/3`."""
+    accuracy: Judgement | None = None
+    """Whether the precision asked for keeps the accuracy budget; null: not measured."""
+    speed: Judgement | None = None
+    """Whether it is faster than the best float; null: not measured."""
+    images_to_show: PositiveInt | None = None
+    """Evaluation images, all in all, that would settle the accuracy if its rates stay; null where
+    it is settled, or no number would settle it."""
+    rounds_to_show: PositiveInt | None = None
+    """Rounds of timing that would settle the speed if their spread stays; null as above."""
+    speed_skewed: str | None = None
+    """What disturbed the timings, so that the speed is `likely` at most."""
     passed: bool
     """Whether what the user required is met; true when nothing was required."""
     reasons: tuple[str, ...]
@@ -551,7 +598,7 @@ class BoardRun(_Part):
 class Report(_Part):
     """One build."""
 
-    schema_id: Literal["edge-convnext/report/2"] = Field("edge-convnext/report/2", alias="schema")
+    schema_id: Literal["edge-convnext/report/3"] = Field("edge-convnext/report/3", alias="schema")
     created: AwareDatetime
     model: ModelReport
     environment: EnvironmentReport
@@ -613,16 +660,16 @@ class Report(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Report:
-        """Read a report back.
+        """Read a report back, of this schema or an older one that it still reads.
 
         Raises:
             ArtifactError: No such file, not JSON, of another schema, or not valid.
         """
         fields = read_document(
-            path, SCHEMA, "`edge-convnext build` writes a report.json", "build again"
+            path, SCHEMA, "`edge-convnext build` writes a report.json", "build again", _OLDER
         )
         try:
-            return cls.model_validate(fields)
+            return cls.model_validate({**fields, "schema": SCHEMA})
         except ValidationError as error:
             first = error.errors()[0]
             where = shorten(".".join(str(part) for part in first["loc"])) or "report"

@@ -14,13 +14,13 @@ from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
-from edge_convnext.evaluate import Accuracy, count_hits
+from edge_convnext.evaluate import Accuracy, check_logits, count_hits
 from edge_convnext.graph_file import fixed_batch
 from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig
-from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
 from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -110,6 +110,7 @@ def race_models(
 
     Raises:
         ArtifactError: A file is not ours, is for another batch size, or the input sizes differ.
+        InferenceError: A model gives no numbers.
         MissingDependencyError: The runtime is not installed.
     """
     graphs = [path for path in paths if path.suffix != ENGINE_SUFFIX]
@@ -128,7 +129,18 @@ def race_models(
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
+    for candidate in candidates:
+        _require_numbers(candidate, noise, config.threads)
     return benchmark(candidates, noise, config, track=track)
+
+
+def _require_numbers(
+    candidate: Candidate, images: NDArray[np.float32], threads: int | None
+) -> None:
+    """How fast a broken model is says nothing."""
+    options = RuntimeOptions(threads, None, candidate.precision_hint, candidate.settings)
+    model = load_runtime(candidate.runtime, candidate.path, options)
+    check_logits(model.infer(images), candidate.name)
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.errors import ArtifactError, SimplifyError
 from edge_convnext.files import atomic_path
 from edge_convnext.isolate import IsolatedFailure, run_isolated
+from edge_convnext.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,8 +140,8 @@ def _clean(after: onnx.ModelProto, before: onnx.ModelProto) -> None:
 
 def _relative_error(before: bytes, after: bytes, images: NDArray[np.float32]) -> float:
     import numpy as np
-    import onnxruntime
 
+    onnxruntime = import_onnxruntime()
     logits = []
     for graph in (before, after):
         settings = onnxruntime.SessionOptions()

@@ -30,6 +30,7 @@ from edge_convnext.checks import (
     parity_result,
     torch_logits,
 )
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.lint import LintTarget
 from edge_convnext.plans import Plan
 from edge_convnext.progress import Track
@@ -73,7 +74,7 @@ class Steps:
             return parity_result(raw, linear, _MAX_FOLD_ERROR)
 
         key = stage_key(
-            "fold/2",
+            "fold/3",
             weights=digest,
             info=asdict(weights.info),
             images=samples.digest,
@@ -84,23 +85,33 @@ class Steps:
         return as_step(folded, entry, "folded.safetensors")
 
     def export(
-        self, weights: Weights, digest: str, form: FormName, precision: Precision, samples: Images
+        self,
+        weights: Weights,
+        digest: str,
+        form: FormName,
+        precision: Precision,
+        samples: Images,
+        model: Step[Weights],
     ) -> Step[OnnxModel]:
-        """Export one form, and compare ONNX Runtime with torch."""
+        """Export one form, and compare ONNX Runtime with the model as it was trained, in torch.
+
+        `model` is unfolded: the form in torch would be wrong in the same way.
+        """
         name = f"{form}.{precision}.export.onnx"
 
         def make(folder: Path) -> dict[str, Any]:
             from edge_convnext.export import export_onnx
 
-            export_onnx(weights, form, precision, self.recipe.export, folder / name)
             batches = samples.load()
+            export_onnx(weights, form, precision, self.recipe.export, folder / name, batches)
             limit = _MAX_EXPORT_ERROR if precision == "fp32" else None
             exported = onnx_logits(folder / name, batches)
-            return parity_result(torch_logits(weights, form, batches), exported, limit)
+            return parity_result(torch_logits(model.value, "raw", batches), exported, limit)
 
         key = stage_key(
-            "export/2",
+            "export/3",
             weights=digest,
+            model=model.digest,
             info=asdict(weights.info),
             form=form,
             precision=precision,
@@ -417,6 +428,7 @@ class Steps:
                 run=dict(run),
                 images=images,
                 preprocess=dict(preprocess),
+                pixels=PIXELS,
                 machine=machine,
                 batch=self.recipe.evaluate.batch,
                 threads=self.recipe.benchmark.threads,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BenchmarkRow,
         CandidateAccuracy,
         Report,
+        VerdictReport,
     )
 
 __all__ = [
@@ -203,7 +204,27 @@ def verdict_line(report: Report) -> str:
     """What to ship, in one line."""
     verdict = report.verdict
     what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
+    if verdict.confidence is not None:
+        what += f", {verdict.confidence}{_to_show(verdict)}"
     return f"Verdict: {what}{'' if verdict.passed else ' (the requirement is not met)'}"
+
+
+def _to_show(verdict: VerdictReport) -> str:
+    """What would make a likely verdict a shown one: all that it rests on, or one that failed."""
+    if verdict.confidence != "likely":
+        return ""
+    failed = "not" in (verdict.accuracy, verdict.speed)
+    open_ = "not" if failed else "likely"
+    needed = []
+    if verdict.accuracy == open_:
+        needed.append(f"{verdict.images_to_show:,} images" if verdict.images_to_show else None)
+    if verdict.speed == open_:
+        rounds = f"{verdict.rounds_to_show:,} rounds" if verdict.rounds_to_show else None
+        needed.append("timings on a quiet machine" if verdict.speed_skewed else rounds)
+    told = [one for one in needed if one is not None]
+    if not told or (len(told) < len(needed) and not failed):
+        return ""
+    return f": {(' or ' if failed else ' and ').join(told)} would show it"
 
 
 def recovery_rows(report: Report) -> list[tuple[str, ...]]:

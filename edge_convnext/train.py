@@ -18,16 +18,17 @@ from edge_convnext.convnext.architecture import Architecture, find_architecture
 from edge_convnext.convnext.hub import find_published
 from edge_convnext.data import ImageSet, Splits, open_image, resize_image
 from edge_convnext.errors import DataError, LoadError, MissingDependencyError, TrainingError
-from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import TrainConfig
+from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.weights import save_weights
+from edge_convnext.weights_place import digest_weights
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from edge_convnext.checkpoint import Checkpoint
     from edge_convnext.convnext.model import ConvNeXt
     from edge_convnext.training.loop import LabelledPixels
     from edge_convnext.training.state import EpochRow
@@ -40,6 +41,18 @@ _MAX_ENLARGEMENT = 1.5  # of stored images over the network's input; more would 
 
 
 @dataclass(frozen=True)
+class _Start:
+    """Weights that training starts from, and what they say of themselves."""
+
+    state: dict[str, Tensor]
+    num_classes: int  # 0: without a classifier
+    classes: tuple[str, ...]
+    licence: str | None
+    sha256: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TrainResult:
     """A finished training run."""
 
@@ -49,6 +62,7 @@ class TrainResult:
     seconds: float  # all epochs with their validation, those before a kill included
     device: str
     rows: tuple[EpochRow, ...]
+    notes: tuple[str, ...] = ()  # on what training started from
 
 
 def train(
@@ -76,8 +90,8 @@ def train(
         config: The `train:` section.
         output: Where the weights go, `.safetensors`.
         seed: Of the initial weights, the shuffling, the augmentation and stochastic depth.
-        init: A checkpoint in any dialect to start from; its last layer is kept if it has the
-            same classes, and drawn anew if not.
+        init: A checkpoint in any dialect to start from, pre-trained weights without a classifier
+            among them; its last layer is kept if it has the same classes, and drawn anew if not.
         resume: Go on from `state_path` if a killed run left one.
         state_path: The state of an unfinished run; default `output` with `.state` appended.
             Removed once the weights are saved.
@@ -96,6 +110,7 @@ def train(
         import torch
 
         from edge_convnext.training.loop import StateFile, Trainer
+        from edge_convnext.training.state import check_replaceable
     except ImportError as error:
         raise MissingDependencyError(
             f"training needs torch ({error.name} is missing): pip install 'edge-convnext[build]'"
@@ -103,9 +118,11 @@ def train(
     if splits.train is None:
         raise DataError(f"no training images: {splits.note}; give the source a training side")
     architecture = find_architecture(model, num_classes=len(splits.train.classes))
-    start = _read_init(init, architecture) if init is not None else None
+    start = _read_init(init, architecture, splits.train.classes) if init is not None else None
     _require_usable(preprocess, output)
     state_path = state_path or output.with_name(f"{output.name}.state")
+    if not resume:
+        check_replaceable(state_path)
     place = _find_device(device)
     try:
         trainer = Trainer(
@@ -117,7 +134,7 @@ def train(
             seed,
             place,
         )
-        fingerprint = _fingerprint(architecture, splits, preprocess, config, seed, init)
+        fingerprint = _fingerprint(architecture, splits, preprocess, config, seed, start)
         state_file = StateFile(state_path, fingerprint, resume)
         rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
     except torch.OutOfMemoryError as error:
@@ -126,12 +143,13 @@ def train(
             f"{preprocess.image_size} px; lower either, or train on the CPU"
         ) from error
     state = trainer.average.state_dict()
-    licence = _find_licence(init, start)
+    licence = start.licence if start is not None else None
     info = _describe(architecture, splits.train.classes, preprocess, state, licence)
     save_weights(state, architecture, info, output)
     state_path.unlink(missing_ok=True)
     seconds = sum(row.seconds for row in rows)
-    return TrainResult(output, rows[-1].top1_pct, len(rows), seconds, str(place), rows)
+    notes = start.notes if start is not None else ()
+    return TrainResult(output, rows[-1].top1_pct, len(rows), seconds, str(place), rows, notes)
 
 
 def _require_usable(preprocess: Preprocess, output: Path) -> None:
@@ -189,15 +207,28 @@ def _read_pixels(
     return LabelledPixels(pixels, torch.tensor(labels))
 
 
-def _read_init(path: Path, architecture: Architecture) -> Checkpoint:
-    checkpoint = read_checkpoint(path)
+def _read_init(path: Path, architecture: Architecture, classes: tuple[str, ...]) -> _Start:
+    """Read what to start from; pre-trained weights need no classifier."""
+    checkpoint = read_checkpoint(path, headless=True, model=architecture.name)
     found = checkpoint.architecture
     if (found.name, found.in_channels) != (architecture.name, architecture.in_channels):
         raise LoadError(
             f"{path}: can't start {architecture.name} for RGB images from {found.name} with "
             f"{found.in_channels} input channels; pass --model or --init to match"
         )
-    return checkpoint
+    settled = settle_checkpoint(checkpoint, find_published(checkpoint.place.main, found.name))
+    state, _, turned = turn_to_rgb(checkpoint.state, settled)
+    start = _Start(
+        state,
+        found.num_classes,
+        settled.classes,
+        settled.licence,
+        digest_weights(checkpoint.place),
+        (*checkpoint.notes, *turned),
+    )
+    kept = _has_classes(start, classes)
+    head = "its classifier is kept" if kept else "a new classifier was drawn"
+    return replace(start, notes=(*start.notes, f"started from {path.name}; {head}"))
 
 
 def _make_network(
@@ -205,7 +236,7 @@ def _make_network(
     classes: tuple[str, ...],
     drop_path: float,
     seed: int,
-    start: Checkpoint | None,
+    start: _Start | None,
 ) -> ConvNeXt:
     import torch
 
@@ -229,10 +260,9 @@ def _make_network(
     return network
 
 
-def _has_classes(start: Checkpoint, classes: tuple[str, ...]) -> bool:
+def _has_classes(start: _Start, classes: tuple[str, ...]) -> bool:
     """Whether the checkpoint's last layer tells these classes apart, as far as it says."""
-    named = start.info.classes if start.info else ()
-    return start.architecture.num_classes == len(classes) and named in ((), classes)
+    return start.num_classes == len(classes) and start.classes in ((), classes)
 
 
 def _fingerprint(
@@ -241,7 +271,7 @@ def _fingerprint(
     preprocess: Preprocess,
     config: TrainConfig,
     seed: int,
-    init: Path | None,
+    start: _Start | None,
 ) -> str:
     """Everything that decides the weights; a state of other settings is not resumed."""
     assert splits.train is not None  # `train` has looked
@@ -251,19 +281,9 @@ def _fingerprint(
         "preprocess": asdict(preprocess),
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "init": sha256_file(init) if init is not None else None,
+        "init": start.sha256 if start is not None else None,
     }
     return sha256_bytes(json.dumps(fields, sort_keys=True).encode())
-
-
-def _find_licence(init: Path | None, start: Checkpoint | None) -> str | None:
-    """The terms of what training started from bind what it made."""
-    if init is None or start is None:
-        return None
-    if start.info is not None:
-        return start.info.weights_licence
-    published = find_published(init, start.architecture.name)
-    return published[1].licence if published else None
 
 
 def _describe(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.contention import QUIET_PCT
-from edge_convnext.files import write_text_atomic
 from edge_convnext.plans import plan_fields
 from edge_convnext.summary import plain
 from edge_convnext.tune import Mode, TuneResult, tune, tuned_recipe
+from edge_convnext.tune_files import TUNE, write_tune_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,12 +115,11 @@ def tune_to_files(
 
     result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track, batch)
     report = TuneReport(recipe, result, environment())
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
-    write_text_atomic(folder / "tune.json", text)
     fields = tuned_recipe(recipe, result).model_dump(mode="json", exclude_unset=True)
     fields |= {"name": "tuned", "model": recipe.model}
-    write_text_atomic(folder / "tuned.yaml", yaml.safe_dump(fields, sort_keys=False))
+    recipe_text = yaml.safe_dump(fields, sort_keys=False)
+    write_tune_files(folder, {TUNE: text, "tuned.yaml": recipe_text})
     return report
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from builds import write_images
 from example_report import example_fields, without_measurements
+from gate_builds import write_report
 from small_exports import SIZE, TINY, export, infer, place_export
 
 from edge_convnext.bundle.write import write_bundle
@@ -62,7 +63,7 @@ def build_tiny(root: Path, name: str = "build", seed: int = 0, gpu: bool = False
         for precision in ("fp32", "int8")
     }
     write_predictions_csv(folder / "predictions.csv", found, CLASSES)
-    _report(folder, images, found, preprocess).write(folder / "report.json")
+    write_report(_report(folder, images, found, preprocess), folder / "report.json")
     return folder
 
 

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+import edge_convnext  # noqa: F401  (it switches telemetry off, before anything imports ONNX Runtime)
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `cli.main` does, before torch
 
 # A shell starts what is in the background with Ctrl-C ignored, which the tests' children would

@@ -148,7 +148,7 @@ STAGES = [
 def example_fields(**changes):
     """The report's fields before validation."""
     return {
-        "schema": "edge-convnext/report/2",
+        "schema": "edge-convnext/report/3",
         "created": datetime(2025, 3, 4, 5, 6, 7, tzinfo=timezone.utc),
         "model": {
             "name": "convnextv2_atto",

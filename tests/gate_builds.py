@@ -6,6 +6,7 @@ from pathlib import Path
 
 from example_report import ACCURACY, example_fields
 
+from edge_convnext.manifest import write_manifest
 from edge_convnext.report import FileReport, Report
 
 
@@ -49,5 +50,13 @@ def write_build(folder: Path, rows: list[list[str]], **changes) -> Path:
     model = {**example_fields()["model"], "classes": classes, "num_classes": len(classes)}
     fields = example_fields(**{"outputs": outputs, "accuracy": accuracy, "model": model, **changes})
     path = folder / "report.json"
-    Report.model_validate(fields).write(path)
+    return write_report(Report.model_validate(fields), path)
+
+
+def write_report(report: Report, path: Path) -> Path:
+    """The report, and the manifest that answers for it."""
+    report.write(path)
+    names = [file.path for file in report.outputs]
+    files = [path.parent / name for name in names if (path.parent / name).is_file()]
+    write_manifest(path.parent, [path, *files])
     return path

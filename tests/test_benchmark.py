@@ -8,6 +8,7 @@ import pytest
 from tiny_graph import make_images, write_graph
 
 from edge_convnext import benchmark as module
+from edge_convnext import turns as turns_module
 from edge_convnext.benchmark import BenchmarkResult, BenchmarkRow, Candidate, benchmark, speedup
 from edge_convnext.errors import ArtifactError, InferenceError
 from edge_convnext.memory import measure_peak_memory, peak_resident_bytes
@@ -120,7 +121,7 @@ def record_turns(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(
         module, "load_runtime", lambda name, path, options: Recorder(path.stem, log)
     )
-    monkeypatch.setattr(module, "_choose_count", lambda model, inputs, config: 3)
+    monkeypatch.setattr(turns_module, "_choose_count", lambda model, inputs, config: 3)
     made = []
     for name in "abc":
         (tmp_path / f"{name}.onnx").write_bytes(b"x")
@@ -155,7 +156,7 @@ def test_percentiles_without_enough_samples_are_null(
     tmp_path, monkeypatch, rounds, inferences, p90, p99
 ):
     monkeypatch.setattr(module, "load_runtime", lambda name, path, options: Recorder("a", []))
-    monkeypatch.setattr(module, "_choose_count", lambda model, inputs, config: inferences)
+    monkeypatch.setattr(turns_module, "_choose_count", lambda model, inputs, config: inferences)
     path = write_graph(tmp_path / "g.onnx")
     config = QUICK.model_copy(update={"rounds": rounds})
     result = benchmark(candidates_of(path, "a"), make_images(1), config, measure_memory=False)

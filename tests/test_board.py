@@ -1,6 +1,7 @@
 """Bundles, what a board makes of them, and the way back into the build's report."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -22,8 +23,9 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
-from edge_convnext.benchmark import BenchmarkResult, Candidate
-from edge_convnext.board import BoardSettings, bench, bench_bundle, here
+from edge_convnext.benchmark import BenchmarkResult, Candidate, speedup
+from edge_convnext.benchmark import BenchmarkRow as TimedRow
+from edge_convnext.board import BoardSettings, assemble, bench, bench_bundle, here, measure
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import build_engines, graphs_for
 from edge_convnext.board.entries import Entry
@@ -41,8 +43,11 @@ from edge_convnext.gate.decide import gate, judge
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.limits import Limits
 from edge_convnext.manifest import read_manifest, verify_build
+from edge_convnext.marks import mark
+from edge_convnext.progress import untracked
 from edge_convnext.publish import amend_report, write_report
-from edge_convnext.report import LeftOutReport, Report, StageReport, VariantReport
+from edge_convnext.remote.session import Session
+from edge_convnext.report import FileReport, LeftOutReport, Report, StageReport, VariantReport
 
 N = PER_CLASS * len(CLASSES)
 ORT = BoardSettings(runtimes=("onnxruntime",), rounds=6)
@@ -355,8 +360,7 @@ def test_a_bench_does_not_write_over_a_users_predictions(root, tmp_path):
 
 
 def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp_path, monkeypatch):
-    shutil.copytree(measured[1], tmp_path / "out")
-    (tmp_path / "out" / "report.json").unlink()
+    shutil.copytree(measured[1] / "work", tmp_path / "out" / "work")
     loads = []
     real = bench.evaluate_entries
 
@@ -370,6 +374,60 @@ def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp
     assert report.accuracy == measured[0].accuracy
 
 
+class Overflowing:
+    """Gives the images from `start` on no numbers."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def infer(self, images):
+        logits = np.tile(images.mean(axis=(1, 2, 3))[:, None], len(CLASSES))
+        logits[self.start :] = np.nan
+        return logits.astype(np.float32)
+
+
+def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_path, monkeypatch):
+    evaluation = open_bundle(root / "tiny.ecb").unpack(tmp_path / "unpacked").evaluation()
+    images = next(evaluation.batches(4))
+    starts = {"whole": N, "from the first": 0, "later": 5}
+    entries = [
+        Entry(Candidate(name, Path(name), "fp32", "raw", None, "onnxruntime"), GPU[0], name, False)
+        for name in starts
+    ]
+    monkeypatch.setattr(measure, "_load", lambda entry, *_: Overflowing(starts[entry.name]))
+    kept, refused = measure.try_entries(entries, images, None)
+    assert [entry.name for entry in kept] == ["whole", "later"]
+    assert "1 of 1 images got infinite or undefined logits in from the first" in refused[0].reason
+    arguments = (evaluation, N, None, tmp_path, {}, untracked)
+    found, refused = measure.evaluate_entries(kept, *arguments)
+    assert list(found) == ["whole"]
+    assert [one.artifact for one in refused] == ["later"]
+    assert f"{N - 5} of {N} images got infinite" in refused[0].reason
+    with pytest.raises(ArtifactError, match=f"can be used here: {N - 5} of {N} images got"):
+        measure.evaluate_entries(kept[1:], *arguments)
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "report.json", "manifest.json"])
+def test_what_was_edited_since_the_build_is_not_bundled(root, tmp_path, name):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    path = build / name
+    if name == "manifest.json":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace("ant", "dog", 1))
+    with pytest.raises(ArtifactError, match=rf"{name}: is (not the file|missing)"):
+        write_bundle(build, tmp_path / "a.ecb")
+    assert not (tmp_path / "a.ecb").exists()
+
+
+def test_predictions_that_are_no_file_are_refused_at_once(root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    (build / "predictions.csv").unlink()
+    os.mkfifo(build / "predictions.csv")
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: Not a file, but a pipe"):
+        write_bundle(build, tmp_path / "a.ecb")
+
+
 def test_a_bench_does_not_write_over_a_build(root):
     before = sha256_file(root / "build" / "report.json")
     with pytest.raises(ArtifactError, match="is a build's folder"):
@@ -377,11 +435,33 @@ def test_a_bench_does_not_write_over_a_build(root):
     assert sha256_file(root / "build" / "report.json") == before
 
 
-def test_a_bench_removes_no_model_that_no_bench_wrote(root, tmp_path):
-    (tmp_path / "model.int8.onnx").write_bytes(b"mine")
+@pytest.mark.parametrize("beside", ["nothing", "a folder called work", "another bench"])
+@pytest.mark.parametrize("name", ["model.int8.onnx", "model.fp16.engine", "predictions.csv"])
+def test_a_bench_removes_no_model_that_no_bench_wrote(root, measured, tmp_path, name, beside):
+    if beside == "a folder called work":
+        (tmp_path / "work").mkdir()
+    elif beside == "another bench":
+        report = Report.read(measured[1] / "report.json")
+        report.model_copy(update={"outputs": ()}).write(tmp_path / "report.json")
+    (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(ArtifactError, match="no bench wrote it"):
         bench_bundle(root / "tiny.ecb", tmp_path)
-    assert (tmp_path / "model.int8.onnx").read_bytes() == b"mine"
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_a_disk_that_fills_while_a_bench_writes_costs_nothing(
+    root, measured, tmp_path, monkeypatch
+):
+    out = shutil.copytree(measured[1], tmp_path / "out")
+    before = {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
+
+    monkeypatch.setattr("edge_convnext.board.assemble.copy_atomic", full)
+    with pytest.raises(ArtifactError, match=r"out: can't be written \(No space left on device\)"):
+        bench_bundle(root / "tiny.ecb", out, ORT)
+    assert {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()} == before
 
 
 class Jetson(NoReadings):
@@ -644,10 +724,12 @@ def test_a_file_that_no_build_wrote_is_not_adopted_by_a_merge(measured, root, tm
 
 def test_another_bundle_s_work_goes_and_the_user_s_stays(root, tmp_path):
     out = tmp_path / "out"
-    for name in ("0123456789abcdef", "engines", "mine"):
+    for name in ("0123456789abcdef", "fedcba9876543210", "engines", "mine"):
         (out / "work" / name).mkdir(parents=True)
+    mark(out / "work" / "0123456789abcdef")
     bench_bundle(root / "tiny.ecb", out, ORT)
     assert not (out / "work" / "0123456789abcdef").exists()
+    assert (out / "work" / "fedcba9876543210").exists()  # it may be called so, and is not ours
     assert (out / "work" / "engines").is_dir()
     assert (out / "work" / "mine").is_dir()
 
@@ -679,9 +761,14 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
         candidate = Candidate(name, Path(name), precision, "mixed", None, "onnxruntime")
         return Entry(candidate, GPU[0], name, on_gpu)
 
-    def timed(**latency_ms):
+    def timed(gpu_ms=(), **latency_ms):
         rows = tuple(
-            SimpleNamespace(artifact=name, batch=1, latency_ms_p50=value)
+            SimpleNamespace(
+                artifact=name,
+                batch=1,
+                round_latency_ms_p50=(value,) * 7,
+                round_gpu_ms_p50=(gpu_ms[name],) * 7 if name in gpu_ms else (),
+            )
             for name, value in latency_ms.items()
         )
         return BenchmarkResult(rows, ())
@@ -700,6 +787,55 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
     assert choice.wanted is choice.best_float
     assert choice.wanted.name == "cpu32"
+    # FP32 has the shorter calls, FP16 the shorter launches, which the speed-up is told in.
+    gpu.append(entry("gpu32", "fp32", True))
+    launches = {"gpu16": 0.3, "gpu32": 0.4, "gpu8": 0.35}
+    copied = timed(launches, gpu16=0.50, gpu32=0.45, gpu8=0.44, cpu32=9.0, cpu8=6.0)
+    choice = choose([*cpu, *gpu], "int8", copied, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert speedup(copied, "gpu8", choice.best_float.name, 1).median == pytest.approx(0.3 / 0.35)
+
+
+def timed_on_gpu(name, latency_ms, gpu_ms, precision):
+    rounds = tuple(latency_ms * (1 + 0.001 * index) for index in range(9))
+    own = tuple(gpu_ms * (1 + 0.001 * index) for index in range(9)) if gpu_ms else ()
+    return TimedRow(
+        name, "mixed", None, precision, "tensorrt", None, 1, 1, latency_ms, None, None, 1.0, 9, 9,
+        rounds, 1, None, None, gpu_ms, None, None, own,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "rival", "gpu_time"),
+    [
+        # FP32 has the shorter call, FP16 the shorter kernels, and INT8's are between the two.
+        ([("32", 1.0, 0.8), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
+        # One engine tells no time of its own, and is compared by the call.
+        ([("32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "32", False),
+        # What runs on the CPU is compared by the call; INT8 has to beat it, and the engine too.
+        ([("cpu32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "cpu32", False),
+        ([("cpu32", 0.8, None), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
+    ],
+)
+def test_int8_is_held_against_the_fastest_float_in_the_unit_of_their_ratio(rows, rival, gpu_time):
+    names = {"32": "fp32", "cpu32": "fp32", "16": "fp16", "8": "int8"}
+    entries = [
+        Entry(
+            Candidate(name, Path(name), names[name], "mixed", None, "tensorrt"),
+            GPU[0], name, not name.startswith("cpu"),
+        )
+        for name, _, _ in rows
+    ]  # fmt: skip
+    timings = BenchmarkResult(tuple(timed_on_gpu(*row, names[row[0]]) for row in rows), ())
+    choice = choose(entries, "int8", timings, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("8", rival)
+    measured = SimpleNamespace(entries=entries, timings=timings)
+    found = assemble._benchmark(measured, choice)
+    by_name = {name: (call, own) for name, call, own in rows}
+    unit = 1 if gpu_time else 0
+    wanted = by_name[rival][unit] / by_name["8"][unit]
+    assert found.speedup_vs_best_float == pytest.approx(wanted)
+    assert found.speedup_vs_best_float_ci95 == pytest.approx((wanted, wanted))
 
 
 def test_merging_twice_changes_nothing_and_a_later_report_replaces(measured, root, tmp_path):
@@ -858,3 +994,61 @@ def test_the_bundle_of_a_build_lies_in_it_under_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     assert bundle_build(Path()) == Path(f"atto.v2{SUFFIX}")
     assert [path.name for path in folder.iterdir()] == [f"atto.v2{SUFFIX}"]
+
+
+class Local:
+    """A board that is a folder of this machine."""
+
+    name = "board"
+
+    def __init__(self, folder, error=None):
+        self.folder, self.error = folder, error
+
+    def stream(self, command):
+        path = self.folder / Path(command.removeprefix("exec cat ").strip("'")).name
+        if self.error is not None and path.name == "report.md":
+            raise self.error
+        yield path.read_bytes()
+
+
+def fetch(host, bundle, out):
+    return Session(host, bundle, (), give_up_s=0.0)._take("/board", out)
+
+
+def test_what_a_board_sends_replaces_an_earlier_bench_as_a_whole(root, measured, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(measured[1], out, ignore=shutil.ignore_patterns("work"))
+    (out / "notes.txt").write_text("mine")
+    (out / "predictions.csv").write_bytes(b"of an older bench")
+    older = Report.read(out / "report.json")
+    older.model_copy(update={"banner": "older"}).write(out / "report.json")
+    before = {path.name: sha256_file(path) for path in out.iterdir()}
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(ArtifactError, match="what was there is as it was"):
+        fetch(Local(measured[1], full), root / "tiny.ecb", out)
+    assert {path.name: sha256_file(path) for path in out.iterdir()} == before
+    assert fetch(Local(measured[1]), root / "tiny.ecb", out) == measured[0]
+    assert (out / "notes.txt").read_text() == "mine"
+    for file in measured[0].outputs:
+        assert sha256_file(out / file.path) == file.sha256
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_a_board_s_report_can_t_name_a_users_file(root, measured, tmp_path):
+    board, out = shutil.copytree(measured[1], tmp_path / "board"), tmp_path / "out"
+    (board / "notes.txt").write_text("theirs")
+    outputs = (FileReport.of(board / "notes.txt", board),)
+    measured[0].model_copy(update={"outputs": outputs}).write(board / "report.json")
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"names 'notes\.txt', which is no file of it"):
+        fetch(Local(board), root / "tiny.ecb", out)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_users_model_in_the_folder_of_a_board_is_not_replaced(root, measured, tmp_path):
+    (tmp_path / "model.int8.onnx").write_bytes(b"mine")
+    with pytest.raises(ArtifactError, match="no bench wrote it"):
+        fetch(Local(measured[1]), root / "tiny.ecb", tmp_path)
+    assert (tmp_path / "model.int8.onnx").read_bytes() == b"mine"

@@ -1,16 +1,19 @@
 import json
 import os
 import shutil
+import threading
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 
+from edge_convnext import cache as cache_module
+from edge_convnext import marks
 from edge_convnext.cache import Cache, default_cache_folder, stage_key
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
 from edge_convnext.locks import hold_lock
+from edge_convnext.marks import make_marked
 
 
 def write_answer(folder):
@@ -122,7 +125,8 @@ def test_an_entry_that_makes_no_sense_is_rebuilt(tmp_path, content):
 def test_what_a_killed_run_left_in_scratch_does_not_matter(tmp_path):
     cache = Cache(tmp_path)
     left = tmp_path / "scratch" / ("a" * 32)
-    left.mkdir(parents=True)
+    left.parent.mkdir()
+    make_marked(left)
     (left / "half").write_text("x")
     cache.run("export", "k", write_answer)
     assert not left.exists()
@@ -144,8 +148,9 @@ def test_what_another_build_works_in_is_left_alone_whatever_the_clock_says(tmp_p
 
 def test_without_locks_old_scratch_is_taken_for_abandoned(tmp_path, monkeypatch):
     left = [tmp_path / "scratch" / (letter * 32) for letter in "ab"]
+    left[0].parent.mkdir()
     for folder in left:
-        folder.mkdir(parents=True)
+        make_marked(folder)
     long_ago = time.time() - 3 * 86400
     os.utime(left[0], (long_ago, long_ago))
     monkeypatch.setattr("edge_convnext.cache.hold_lock", lambda *_, **__: nullcontext())
@@ -180,37 +185,121 @@ def test_a_race_lost_with_other_bytes_tells_those_that_are_there(tmp_path):
 
 def test_scratch_that_another_build_takes_away_does_not_matter(tmp_path, monkeypatch):
     gone = tmp_path / "scratch" / "gone"
-    gone.mkdir(parents=True)
-    real = Path.stat
+    gone.parent.mkdir()
+    make_marked(gone)
 
-    def stat(path, **options):
-        if path == gone:
-            gone.rmdir()
-        return real(path, **options)
+    def is_marked(folder):
+        marked = marks.is_marked(folder)
+        if folder == gone:
+            shutil.rmtree(gone)
+        return marked
 
-    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr("edge_convnext.cache.is_marked", is_marked)
     assert not Cache(tmp_path).run("export", "k", write_answer).cached
 
 
-def test_prune_touches_nothing_that_is_not_a_cache_entry(tmp_path):
-    thesis = tmp_path / "documents" / "thesis" / "final.txt"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "documents/thesis/final.txt",
+        f"data/{'a' * 32}/image.png",  # folders called by a hash are everybody's
+        f"data/{'a' * 64}/image.png",
+        f"scratch/{'b' * 32}/simulation.h5",
+        f"unfinished/{'c' * 64}/state",
+        f"export/{'d' * 64}/model.onnx",
+        "blog/post/entry.json",
+    ],
+)
+def test_prune_touches_nothing_that_is_not_a_cache_entry(tmp_path, name):
+    thesis = tmp_path / name
     thesis.parent.mkdir(parents=True)
     thesis.write_text("years of work")
+    long_ago = time.time() - 400 * 86400
+    os.utime(thesis, (long_ago, long_ago))
+    os.utime(thesis.parent, (long_ago, long_ago))
     cache = Cache(tmp_path)  # the environment named the home folder
     cache.run("export", "a" * 64, write_answer)
-    (tmp_path / "scratch" / ("b" * 32)).mkdir()
-    (tmp_path / "export" / ("c" * 64)).mkdir()  # an entry that a killed prune left
-    assert [use.stage for use in cache.usage()] == ["export"]
-    assert cache.prune(older_than_days=0)[0] == 2
-    assert thesis.exists()
+    make_marked(tmp_path / "scratch" / ("e" * 32))
+    make_marked(tmp_path / "export" / ("f" * 64))  # an entry that a killed prune left
+    os.utime(tmp_path / "export" / ("f" * 64), (long_ago, long_ago))
+    assert [(use.stage, use.entries) for use in cache.usage()] == [("export", 2)]
+    assert cache.prune(older_than_days=0)[0] == 3
+    assert thesis.read_text() == "years of work"
+    assert [path.name for path in (tmp_path / "export").iterdir() if path.is_file()] == []
+
+
+def test_what_lies_in_an_entry_s_place_and_is_not_ours_is_refused(tmp_path):
+    thesis = tmp_path / "export" / "k" / "final.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    with pytest.raises(ArtifactError, match=r"export/k: is in the way.*EDGE_CONVNEXT_CACHE"):
+        Cache(tmp_path).run("export", "k", write_answer)
+    assert thesis.read_text() == "years of work"
+
+
+def test_prune_of_everything_leaves_what_a_build_has_used(tmp_path):
+    build = Cache(tmp_path)
+    made = build.run("export", "k", write_answer)
+    used = Cache(tmp_path)
+    assert used.run("export", "k", write_answer).cached
+    del build
+    assert Cache(tmp_path).prune(older_than_days=0) == (0, 0)
+    assert (made.folder / "answer.txt").read_text() == "42"
+    del used
+    assert Cache(tmp_path).prune(older_than_days=0)[0] == 1
+    assert not made.folder.exists()
+
+
+def test_an_entry_that_prune_removes_while_it_is_read_is_made_again_without_a_word(
+    tmp_path, monkeypatch, caplog
+):
+    entry = Cache(tmp_path).run("export", "k", write_answer)
+    real = cache_module._read
+
+    def read(folder, key):
+        Cache(tmp_path).forget("export", "k")
+        return real(folder, key)
+
+    monkeypatch.setattr(cache_module, "_read", read)
+    again = Cache(tmp_path).run("export", "k", write_answer)
+    assert (again.cached, again.rebuilt_because, caplog.text) == (False, None, "")
+    assert (entry.folder / "answer.txt").read_text() == "42"
+
+
+def test_prune_beside_builds_fails_neither(tmp_path):
+    faults = []
+
+    def build():
+        for number in range(60):
+            try:
+                entry = Cache(tmp_path).run("export", str(number % 3), write_answer)
+                entry.result["answer"] += 0
+            except Exception as error:
+                faults.append(error)
+
+    def prune():
+        for _ in range(120):
+            try:
+                Cache(tmp_path).prune(older_than_days=0)
+                Cache(tmp_path).usage()
+            except Exception as error:
+                faults.append(error)
+
+    threads = [threading.Thread(target=work) for work in (build, build, prune, prune)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
 
 
 def test_prune_leaves_alone_what_another_build_may_be_writing(tmp_path):
     cache = Cache(tmp_path)
     busy, abandoned = (tmp_path / "scratch" / (letter * 32) for letter in "de")
     training = cache.unfinished("f" * 64).parent
-    for folder in (busy, abandoned, training):
-        folder.mkdir(parents=True)
+    busy.parent.mkdir()
+    for folder in (busy, abandoned):
+        make_marked(folder)
     hours_ago = time.time() - 2 * 3600
     os.utime(training, (hours_ago, hours_ago))
     with hold_lock(busy):

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builds import environment, write_images
 from example_report import candidate, example_report, row
@@ -527,6 +528,71 @@ def test_predict_refuses_what_is_no_model_or_no_image(call, models, images, tmp_
         assert (code, out) == (3, "")
         assert err.count("\n") == 1
         assert reason in err
+
+
+def test_a_file_that_cant_be_read_leaves_the_others_answered(call, models, images, tmp_path):
+    good = [images / "val" / name / "0.png" for name in CLASSES]
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "folder").mkdir()
+    bad = ["text.png", "folder", "http://example.org/leaf.jpg", "missing.png"]
+    paths = [good[0], bad[0], *good[1:], *bad[1:]] * 3  # more than a batch
+    answered = call("predict", models / "dynamic.onnx", *good)[1]
+    code, out, err = call("predict", models / "dynamic.onnx", *paths, "--quiet")
+    assert (code, out) == (3, answered * 3)
+    lines = err.splitlines()
+    assert len(lines) == 3 * len(bad)
+    assert lines[0].startswith("error: text.png: not an image (JPEG")
+    assert lines[1] == (
+        "error: folder: is a folder, not an image file; pass the files in it, or measure labelled "
+        "folders with `edge-convnext eval`"
+    )
+    assert lines[2].endswith("leaf.jpg: is an address, not a file: download it first")
+    code, out, err = call("predict", models / "dynamic.onnx", *paths, "--json")
+    assert (code, err.splitlines()) == (3, lines)
+    found = json.loads(out)
+    assert [one["path"] for one in found] == [str(Path(path)) for path in paths]
+    assert [one["error"] for one in found if "error" in one] == [line[7:] for line in lines]
+    assert [one["label"] for one in found if "label" in one] == [
+        line.split("\t")[1] for line in (answered * 3).splitlines()
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_name_no_class(call, models, images, tmp_path, value):
+    import onnx
+
+    model = onnx.load(models / "dynamic.onnx")
+    (head,) = [one for one in model.graph.initializer if list(one.dims) == [3]]  # its bias
+    head.CopyFrom(onnx.numpy_helper.from_array(np.float32([0, value, 0]), head.name))
+    onnx.save(model, tmp_path / "broken.onnx")
+    image = images / "val" / "ant" / "0.png"
+    for flags in ((), ("--json",)):
+        code, out, err = call("predict", "broken.onnx", image, *flags)
+        assert code == 3
+        assert err.count("\n") == 1
+        assert err.startswith(f"error: {image}: the model gave it logits that are infinite or no")
+        assert "%" not in out
+        assert not flags or [*json.loads(out)[0]] == ["path", "error"]
+    code, out, err = call("eval", "broken.onnx", "--data", images, "--quiet")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "infinite or undefined logits" in err
+    code, out, err = call("bench", "broken.onnx", "--quiet")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "broken.onnx" in err
+    assert "infinite or undefined logits" in err
+
+
+def test_from_python_a_bad_file_is_an_error_or_a_place_in_the_answers(models, images, tmp_path):
+    from edge_convnext.errors import DataError
+    from edge_convnext.predict import Unanswered, load_model
+
+    model, good = load_model(str(models / "dynamic.onnx")), images / "val" / "ant" / "0.png"
+    with pytest.raises(DataError, match=r"missing\.png: can't be decoded"):
+        model.predict([str(good), "missing.png"])
+    first, second, third = model.answer([good, "missing.png", str(good)], batch=2)
+    assert isinstance(second, Unanswered)
+    assert second.path == Path("missing.png")
+    assert first == third == model.predict([good])[0]
 
 
 def test_eval_measures_the_evaluation_side(call, models, images):

@@ -88,7 +88,6 @@ def build(tmp_path):
     write_engine(folder / "model.int8.rtx.engine", graph, "tensorrt_rtx")
     write_engine(folder / "model.int8.engine", graph)
     ship(folder, "int8")
-    write_manifest(folder, sorted(folder.iterdir()))
     return folder
 
 
@@ -97,6 +96,7 @@ def ship(folder, precision):
     report = example_report()
     verdict = report.verdict.model_copy(update={"ship": precision})
     report.model_copy(update={"verdict": verdict}).write(folder / "report.json")
+    write_manifest(folder, sorted(path for path in folder.iterdir() if path.is_file()))
 
 
 def model_config(text):
@@ -129,6 +129,7 @@ def test_a_triton_repository_has_the_engines_names_and_batch(build, tmp_path):
     assert files == {
         "convnextv2_atto/config.pbtxt",
         "convnextv2_atto/labels.txt",
+        "convnextv2_atto/prepare.py",
         "convnextv2_atto/1/model.plan",
     }
     labels = (tmp_path / "repository/convnextv2_atto/labels.txt").read_text(encoding="utf-8")
@@ -180,7 +181,7 @@ def test_a_triton_repository_of_an_onnx_model(build, tmp_path):
 
 def test_a_fixed_batch_is_a_size_like_any_other(build, tmp_path):
     graph = write_graph(build / "fixed.onnx", batch=2, kind=TensorProto.UINT8)
-    write_manifest(build, [graph])
+    write_manifest(build, [graph, build / "report.json"])
     schema, config = model_config(triton(build, tmp_path / "a", model=graph))
     assert config.max_batch_size == 0
     assert list(config.input[0].dims) == [2, 3, 4, 4]
@@ -220,7 +221,7 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     refused("python runs engines", build, "python", out, model=build / "model.int8.onnx")
     refused("can't be read", build, "python", out, model=build / "absent.engine")
     lost = write_graph(build / "lost.onnx", batch=3)
-    write_manifest(build, [path for path in sorted(build.iterdir()) if path.suffix != ".json"])
+    write_manifest(build, [path for path in sorted(build.iterdir()) if "engine" not in path.name])
     engine = write_engine(build / "lost.engine", lost)
     lost.unlink()
     refused("the ONNX graph it was built from", build, "triton", out, model=engine)
@@ -370,7 +371,7 @@ def test_a_sidecar_of_other_types_is_damaged(build, fields):
 
 
 def test_what_an_older_sidecar_does_not_tell_is_left_out(build):
-    write_manifest(build, [build / "model.int8.onnx"])
+    write_manifest(build, [build / "model.int8.onnx", build / "report.json"])
     fields = {"profile": None, "flags": None}
     engine = write_engine(build / "model.int8.engine", build / "model.int8.onnx", **fields)
     model = read_deployable(engine, build)
@@ -383,7 +384,7 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
 ):
     fields = {"precision": "int8\x1b[2J", "compute_capabilities": ["8.6\nforged"]}
     engine = write_engine(build / "model.int8.engine", build / "model.int8.onnx", **fields)
-    write_manifest(build, [build / "model.int8.onnx", engine])
+    write_manifest(build, [build / "model.int8.onnx", engine, build / "report.json"])
     read = []
     monkeypatch.setattr(
         "edge_convnext.deploy.facts.require_whole_engine",
@@ -396,6 +397,75 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
     assert r"(int8\x1b[2J, TensorRT, compute capability 8.6\x0aforged, batch up to 4)" in first
     assert second.endswith("classify.py")
     assert read == [engine]
+
+
+def test_an_engine_names_no_module_that_the_script_would_import(build, tmp_path, monkeypatch):
+    for name in ("os", "tensorrt.plugins", "", None, ["tensorrt"], "x" * 999):
+        engine = write_engine(build / "model.int8.engine", build / "model.int8.onnx", name)
+        write_manifest(build, [build / "model.int8.onnx", engine, build / "report.json"])
+        for kind in ("python", "cpp", "triton"):
+            with pytest.raises(ArtifactError, match="which is no runtime of engines") as said:
+                write_deployment(build, kind, tmp_path / "out", engine)
+            assert len(str(said.value)) < 700
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["wave", None, ["tensorrt"], {}])
+def test_the_script_imports_no_other_module_than_tensorrt(
+    build, tmp_path, monkeypatch, photograph, name
+):
+    out = tmp_path / "out"
+    write_deployment(build, "python", out)
+    (out / "wave.py").write_text("raise RuntimeError('it was imported')")
+    monkeypatch.syspath_prepend(out)
+    sidecar = out / "model.engine.json"
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "runtime": name}))
+    script(monkeypatch)
+    with pytest.raises(SystemExit, match="no TensorRT is called"):
+        run_script(monkeypatch, out, photograph)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": 3}', '{"model": {}}'])
+def test_a_damaged_sidecar_ends_the_script_in_one_line(
+    build, tmp_path, monkeypatch, photograph, content
+):
+    write_deployment(build, "python", tmp_path / "out")
+    (tmp_path / "out" / "model.engine.json").write_text(content)
+    script(monkeypatch)
+    with pytest.raises(SystemExit) as said:
+        run_script(monkeypatch, tmp_path / "out", photograph)
+    assert "\n" not in said.value.code
+    assert "usage: python classify.py" in said.value.code
+
+
+def test_logits_that_are_no_numbers_are_no_answer_of_the_script(
+    build, tmp_path, monkeypatch, photograph, capsys
+):
+    write_deployment(build, "python", tmp_path / "out")
+    script(monkeypatch)
+    run = trt_stand_ins.Context.execute_async_v3
+
+    def overflow(self, stream):
+        run(self, stream)
+        at = self._at[self._engine._names[1]]
+        trt_stand_ins.view(at, (self._batch, CLASSES), np.float32)[...] = np.nan
+        return True
+
+    monkeypatch.setattr(trt_stand_ins.Context, "execute_async_v3", overflow)
+    with pytest.raises(SystemExit, match="logits that are no numbers"):
+        run_script(monkeypatch, tmp_path / "out", photograph)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_build_whose_manifest_was_removed_is_not_deployed(build, tmp_path):
+    (build / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing"):
+        write_deployment(build, "python", tmp_path / "out")
+    ship(build, "int8")
+    report = build / "report.json"
+    report.write_text(report.read_text().replace('"ship": "int8"', '"ship": "fp32"'))
+    with pytest.raises(ArtifactError, match=r"report\.json: is not the file that .*manifest"):
+        write_deployment(build, "python", tmp_path / "out")
 
 
 def test_a_failure_leaves_nothing(build, tmp_path, monkeypatch):

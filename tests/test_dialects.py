@@ -215,7 +215,11 @@ GAMMA = "stages.0.0.grn.gamma"
             f"'{GAMMA}' holds NaN or infinity in 16",
         ),
         (
-            {f"{side}.{k}": v for side in ("student", "teacher") for k, v in REFERENCE.items()},
+            {
+                f"{side}.{k}": v + number
+                for number, side in enumerate(("student", "teacher"))
+                for k, v in REFERENCE.items()
+            },
             "2 networks in one file, under 'student.' and 'teacher.'",
         ),
     ],

@@ -13,14 +13,12 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
 from benchmarks.faultlab.kills import Row
-from benchmarks.faultlab.lab import valid_or_absent
 from benchmarks.faultlab.record import Record
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.network import random_state
 from edge_convnext.errors import ArtifactError
-from edge_convnext.manifest import write_manifest
-from edge_convnext.publish import check_writable, drop_half_written, drop_old
+from edge_convnext.publish import check_writable
 from edge_convnext.weights import save_weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, /proc")
@@ -88,37 +86,6 @@ def test_weights_that_do_not_fit_on_the_disk_are_one_line(tmp_path):
     with no_file_over(1000), pytest.raises(ArtifactError, match=r"can't be written.*free some"):
         save_weights(state, shape, info, tmp_path / "weights.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_killed_build_s_half_written_files_are_removed_and_no_others(tmp_path):
-    half = [".model.int8.onnx.a1b2c3_4.tmp", ".manifest.json.abcdefgh.tmp"]
-    others = ["model.int8.onnx", ".model.int8.onnx.tmp", ".mine.abcdefgh.tmp", "a.tmp"]
-    for name in half + others:
-        (tmp_path / name).touch()
-    drop_half_written(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == set(others)
-
-
-@pytest.mark.parametrize("stop_after", range(6))
-def test_an_older_build_that_is_half_removed_has_no_manifest(tmp_path, monkeypatch, stop_after):
-    names = ["calibration.csv", "model.fp32.onnx", "model.int8.onnx", "predictions.csv"]
-    for name in [*names, "report.json"]:
-        (tmp_path / name).write_text("x")
-    write_manifest(tmp_path, [tmp_path / name for name in names])
-    unlink, left = Path.unlink, stop_after
-
-    def killed(path, missing_ok=False):
-        nonlocal left
-        if left == 0:
-            raise KeyboardInterrupt
-        left -= 1
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", killed)
-    with contextlib.suppress(KeyboardInterrupt):
-        drop_old(tmp_path)
-    assert valid_or_absent(tmp_path)
-    check_writable(tmp_path)  # the next build knows it for a build's
 
 
 def test_the_trial_of_an_output_folder_leaves_nothing(tmp_path):

@@ -14,13 +14,16 @@ from typer.testing import CliRunner
 from edge_convnext.cli import app
 from edge_convnext.errors import ArtifactError, RecipeError
 from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
-from edge_convnext.gate.criteria import images_to_settle
 from edge_convnext.gate.decide import gate, is_strict
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
 from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
-from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.intervals import (
+    images_to_settle,
+    paired_difference_interval,
+    proportion_interval,
+)
 from edge_convnext.manifest import write_manifest
 from edge_convnext.printable import printable
 from edge_convnext.testing import assert_gate
@@ -335,11 +338,26 @@ def test_files_that_are_not_the_reports_are_refused(tmp_path, file):
         gate(report)
 
 
+def test_a_build_without_its_manifest_is_refused(tmp_path):
+    report = make_build(tmp_path, lost=5)
+    manifest = tmp_path / "manifest.json"
+    content = manifest.read_text()
+    manifest.unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing, .* build again"):
+        read_evidence(report)
+    manifest.write_text(content.replace('"report.json"', '"other.json"'))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: does not name report\.json"):
+        read_evidence(report)
+    manifest.write_text(content)
+    assert read_evidence(report).precision == "int8"
+
+
 def test_a_report_that_contradicts_its_predictions_is_refused(tmp_path):
     report = make_build(tmp_path, lost=5)
     fields = json.loads(report.read_text())
     fields["accuracy"]["lost"] = 2
     report.write_text(json.dumps(fields))
+    write_manifest(tmp_path, sorted(tmp_path.glob("*.*")))
     with pytest.raises(ArtifactError, match="2 were lost"):
         gate(report)
 

@@ -18,7 +18,7 @@ from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.convnext.placements import quantized_nodes
 from edge_convnext.gpu_plans import list_gpu_plans
 from edge_convnext.gpu_tuning.model import Calibration, PlanCost, find_model_gpu
-from edge_convnext.gpu_tuning.report import GpuTuneReport, tune_gpu_to_files
+from edge_convnext.gpu_tuning.report import SCHEMA, GpuTuneReport, tune_gpu_to_files
 from edge_convnext.gpu_tuning.space import PLACEMENTS, GpuPlan, list_forms
 from edge_convnext.gpu_tuning.trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.gpu_tuning.tune import (
@@ -126,6 +126,8 @@ def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
     monkeypatch.setattr("edge_convnext.gpu_tuning.report.tune_gpu", lambda *_, **__: result)
     recipe = resolve_recipe(None, {"load.weights": "random"})
     (tmp_path / "tuned-3.yaml").write_text("of an earlier search")
+    earlier = {"schema": SCHEMA, "recipes": ["tuned.yaml", "tuned-3.yaml"]}
+    (tmp_path / "tune.json").write_text(json.dumps(earlier))
     report = tune_gpu_to_files(recipe, result.gpu, [1, 8], tmp_path, untracked, cache=Cache("none"))
     assert report.recipes == ("tuned.yaml", "tuned-2.yaml")
     assert not (tmp_path / "tuned-3.yaml").exists()

@@ -147,12 +147,48 @@ def test_nothing_outlives_an_interrupted_parent(tmp_path: Path, signal_name: str
 def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    left, other = (tmp_path / f"edge-convnext-{pid}-abc" for pid in (ended.pid, os.getpid()))
-    thesis = tmp_path / "edge-convnext-thesis"
-    for folder in (left, other, thesis):
-        folder.mkdir()
+    temporary, pids = tmp_path / "tmp", tmp_path / "pids"
+    temporary.mkdir()
+    code = f"import test_isolate; test_isolate.hold_isolated({str(pids)!r})"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TMPDIR": str(temporary),
+    }
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    deadline = time.monotonic() + 20
+    while not (pids.exists() and pids.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    left = list(temporary.glob("*/*/call.pickle"))
+    assert len(left) == 1
+    os.kill(int(pids.read_text().split()[1]), signal.SIGKILL)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     assert run_isolated(double, (21,), 30) == 42
-    assert {path.name for path in tmp_path.iterdir()} == {other.name, thesis.name}
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "edge-convnext-2026-11-26",
+        pytest.param(f"edge-convnext-{os.getpid()}-abc", id="edge-convnext-own-pid-abc"),
+        "edge-convnext-99999999-abc",
+        "edge-convnext-1-abc",
+        "edge-convnext-thesis",
+        f"edge-convnext-scratch-{os.getuid() if hasattr(os, 'getuid') else 0}",
+    ],
+)
+def test_no_folder_of_the_user_s_is_removed_for_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    thesis = tmp_path / name / ("a" * 32) / "call.pickle"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    (tmp_path / name / "notes.txt").write_text("mine")
+    assert run_isolated(double, (21,), 30) == 42
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert thesis.read_text() == "years of work"
+    assert (tmp_path / name / "notes.txt").read_text() == "mine"

@@ -2,6 +2,7 @@ import argparse
 import json
 import os
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def test_a_bare_state_dict_loads_from_every_kind_of_file(tmp_path, state, suffix
     assert weights.info.preprocess == Preprocess()
     assert weights.info.weights_source == path.name
     assert all(torch.equal(t, state[name]) for name, t in read_state(weights.path).items())
-    assert open_weights(weights.path) == weights
+    assert open_weights(weights.path) == replace(weights, facts=(), notes=())
 
 
 def test_a_training_checkpoint_with_parsed_arguments_loads(tmp_path, state):
@@ -133,14 +134,14 @@ def test_a_missing_file_is_refused(tmp_path):
         weights_identity(LoadConfig(weights=str(path)), "atto", 0)
 
 
-def test_a_folder_is_refused(tmp_path):
-    assert "a folder; pass the checkpoint file in it" in refuse(tmp_path, tmp_path)
+def test_a_folder_without_weights_is_refused(tmp_path):
+    assert "no checkpoint in this folder" in refuse(tmp_path, tmp_path)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "weights.onnx"
-    path.write_bytes(b"onnx")
-    assert "these are read: .safetensors, .pth" in refuse(path, tmp_path)
+    path.write_bytes(b"\x08\x08\x12\x07pytorch")
+    assert "is an ONNX graph; pass the checkpoint" in refuse(path, tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
@@ -153,14 +154,21 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, kept):
     assert "damaged" in refuse(path, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"hello world\n", b"\x80\x02}q\x00.", b"PK\x03\x04" * 20])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"hello world\n", "is text, not a checkpoint"),
+        (b"\x80\x02}q\x00.", "damaged"),
+        (b"PK\x03\x04" * 20, "damaged"),
+    ],
+)
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, suffix, content):
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, suffix, content, words):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     message = refuse(path, tmp_path)
     assert message.startswith(f"{path}: ")
-    assert "damaged" in message
+    assert words in message
 
 
 class Bomb:

@@ -105,6 +105,24 @@ def test_a_pipe_gets_the_whole_table():
     assert "agree %" in printed(example_report(), width=80, terminal=False)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"confidence": "shown"}, "ship int8, shown"),
+        (
+            {"confidence": "likely", "accuracy": "likely", "images_to_show": 1300},
+            "ship int8, likely: 1,300 images would show it",
+        ),
+        ({}, "ship int8"),  # of a report written before
+    ],
+)
+def test_both_views_say_how_sure_the_verdict_is(fields, words):
+    verdict = {"ship": "int8", "passed": True, "reasons": ["x"], "speed": "shown", **fields}
+    report = example_report(verdict=verdict)
+    assert f"Verdict: {words}\n" in printed(report)
+    assert to_markdown(report).startswith(f"# convnextv2\\_atto: {words}\n")
+
+
 def test_an_unmet_requirement_is_said():
     verdict = {"ship": "fp32", "passed": False, "reasons": ["Required was INT8."]}
     text = printed(example_report(verdict=verdict))

@@ -46,7 +46,7 @@ def test_equal_reports_are_equal_bytes_in_the_order_of_the_contract():
     assert text == Report.model_validate_json(text).to_json()
     keys = list(json.loads(text))
     assert [key for key in keys if key in CONTRACT] == list(CONTRACT)
-    assert json.loads(text)["schema"] == "edge-convnext/report/2"
+    assert json.loads(text)["schema"] == "edge-convnext/report/3"
 
 
 def test_the_schema_file_is_current():
@@ -83,6 +83,20 @@ def test_a_report_from_before_the_newest_stages_is_still_read(tmp_path):
     assert Report.read(tmp_path / "report.json") == report
 
 
+def test_a_report_of_the_schema_before_is_read_and_tells_no_confidence(tmp_path):
+    """Its intervals were of another making: `shown` would be a word that nobody checked."""
+    fields = json.loads(example_report().to_json())
+    for name in ("confidence", "accuracy", "speed", "images_to_show", "rounds_to_show"):
+        assert fields["verdict"].pop(name, None) is None
+    del fields["verdict"]["speed_skewed"], fields["benchmark"]["throttled_periods"]
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({**fields, "schema": "edge-convnext/report/2"}))
+    report = Report.read(path)
+    assert report == example_report()
+    assert (report.verdict.ship, report.verdict.confidence) == ("int8", None)
+    assert json.loads(report.to_json())["schema"] == "edge-convnext/report/3"
+
+
 def test_a_ranking_goes_into_the_report_of_a_finished_build(tmp_path):
     before = example_report(outputs=[])
     before.write(tmp_path / "report.json")
@@ -117,6 +131,8 @@ def test_results_and_status_agree(name):
         ("model", "params", 0),
         ("model", "surprise", 1),
         ("verdict", "ship", "int4"),
+        ("verdict", "confidence", "sure"),
+        ("verdict", "images_to_show", 0),
     ],
 )
 def test_what_the_contract_excludes_is_refused(part, field, value):
@@ -130,9 +146,9 @@ def test_what_the_contract_excludes_is_refused(part, field, value):
     [
         (None, r"No such file or directory; `edge-convnext build`"),
         ("{", r"not JSON"),
-        ("[]", r"schema is None, this version reads 'edge-convnext/report/2'"),
+        ("[]", r"schema is None, this version reads 'edge-convnext/report/3'"),
         ('{"schema": "edge-convnext/report/9"}', r"schema is 'edge-convnext/report/9'"),
-        ('{"schema": "edge-convnext/report/2"}', r"not a valid report \(created: Field required\)"),
+        ('{"schema": "edge-convnext/report/3"}', r"not a valid report \(created: Field required\)"),
     ],
 )
 def test_an_unreadable_report_is_refused_in_one_line(tmp_path, text, message):

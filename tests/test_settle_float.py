@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext import measure
+from edge_convnext import choices
 from edge_convnext.artifacts import OnnxModel
 from edge_convnext.benchmark import Ratio
-from edge_convnext.measure import Option, choose_float
+from edge_convnext.choices import choose_float
+from edge_convnext.measure import Option
 from edge_convnext.recipe import make_recipe
 from edge_convnext.step import Step
 
@@ -31,9 +32,9 @@ class Timings:
     def __init__(self, fastest):
         self.fastest = fastest
 
-    def row(self, name, batch):
+    def selecting_ms(self, name, batch):
         assert batch == 1
-        return SimpleNamespace(latency_ms_p50=1.0 if name == self.fastest.name else 2.0)
+        return 1.0 if name == self.fastest.name else 2.0
 
 
 def measured(**drops_pp):
@@ -51,7 +52,7 @@ def choose(monkeypatch, fastest, interval, evaluation=None):
         assert reference == USUAL.name
         return Ratio(1.02, *interval, 20)
 
-    monkeypatch.setattr(measure, "speedup", speedup)
+    monkeypatch.setattr(choices, "speedup", speedup)
     return choose_float(RECIPE, OPTIONS, timings, evaluation, 1)
 
 

@@ -1,11 +1,14 @@
 import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
 from tiny_graph import write_graph
 
+from edge_convnext.artifacts import Preprocess
 from edge_convnext.benchmark import Candidate, benchmark, speedup
+from edge_convnext.data import normalise
 from edge_convnext.errors import ArtifactError, InferenceError, MissingDependencyError
 from edge_convnext.predict import load_model
 from edge_convnext.recipe import BenchmarkConfig
@@ -66,6 +69,32 @@ def test_results_do_not_share_the_buffer_that_is_used_again(load):
 def test_float16_images_are_rounded(load):
     found = load(2, dtype="HALF").infer(IMAGES[:2])
     np.testing.assert_allclose(found, logits(IMAGES[:2].astype(np.float16)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_come_out_as_they_were_before_they_were_normalised(
+    load, monkeypatch, channels, layout
+):
+    preprocess = Preprocess(SIZE, mean=(0.5, 0.4, 0.3), std=(0.3, 0.2, 0.1))
+    model = asdict(replace(INFO, in_channels=channels, preprocess=preprocess))
+    shape = (256, SIZE, SIZE, channels) if layout == "nhwc" else (256, channels, SIZE, SIZE)
+    grey = np.arange(256, dtype=np.uint8)  # every value there is
+    pixels = np.broadcast_to(grey[:, None, None, None], (256, SIZE, SIZE, channels))
+    squeezed = pixels[..., 0] if channels == 1 else pixels
+    images = np.stack([normalise(one, preprocess) for one in squeezed])
+    facts = {**model, "images_type": "uint8", "images_layout": layout}
+    runner = load(256, dtype="UINT8", shape=shape, model=facts)
+    monkeypatch.setattr(runner, "infer_images", lambda found: found)
+    wanted = pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(runner.infer(images), wanted)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_pixels_of_other_channels_than_the_means_are_refused(load, channels):
+    runner = load(2, dtype="UINT8", shape=(2, SIZE, SIZE, channels))
+    with pytest.raises(InferenceError, match="no batch of images, RGB or grey"):
+        runner.infer(np.zeros((2, channels, SIZE, SIZE), np.float32))
 
 
 def test_an_engine_of_pixels_takes_them_or_what_was_normalised_from_them(load):

@@ -322,6 +322,15 @@ def test_resuming_where_nothing_was_left_starts_afresh(few, tmp_path):
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
+def test_a_file_in_the_place_of_the_state_is_not_overwritten(few, tmp_path):
+    mine = tmp_path / "w.safetensors.state"
+    for content in (b"years of work", b""):
+        mine.write_bytes(content)
+        with pytest.raises(TrainingError, match=r"state: would be overwritten.*no training wrote"):
+            train("atto", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
+        assert mine.read_bytes() == content
+
+
 def test_a_state_of_other_settings_or_a_damaged_one_is_refused(few, tmp_path, monkeypatch):
     monkeypatch.setattr("edge_convnext.training.loop._STATE_SHARE", math.inf)
     output, state = tmp_path / "w.safetensors", tmp_path / "s"

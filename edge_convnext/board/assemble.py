@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
+from edge_convnext.accuracy_report import report_accuracy
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
-from edge_convnext.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
-from edge_convnext.contention import QUIET_PCT
+from edge_convnext.contention import why_skewed
+from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import measure_accuracy, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
+from edge_convnext.locks import hold_lock
 from edge_convnext.report import (
     AccuracyReport,
     BenchmarkReport,
@@ -23,13 +27,12 @@ from edge_convnext.report import (
     BundledFile,
     Candidate,
     CandidateAccuracy,
-    ClassAccuracy,
     EnvironmentReport,
     FileReport,
-    PrecisionAccuracy,
     Report,
     VerdictReport,
 )
+from edge_convnext.swap import left_names, require_room, swap, written_beside
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
@@ -41,12 +44,14 @@ if TYPE_CHECKING:
     from edge_convnext.evaluate import Comparison, Predictions
     from edge_convnext.recipe import Recipe
     from edge_convnext.report import EnergyReport, LeftOutReport
+    from edge_convnext.verdict import Requirement
 
-__all__ = ["OWN_FILES", "Measured", "Seen", "publish_board"]
+__all__ = ["OWN_FILES", "Measured", "Seen", "find_old", "publish_board"]
 
 _NAMED = 3  # of graphs that share a reason; report.json has all
 
 PREDICTIONS = "predictions.csv"
+_TABLES = "report.md"
 WINNERS = tuple(
     f"model.{precision}.{suffix}"
     for precision in get_args(Precision)
@@ -88,16 +93,54 @@ def publish_board(
     measured: Measured,
     out: Path,
     seen: Seen,
-    require: Precision | None,
+    require: Requirement | None,
 ) -> Report:
-    """Decide, and write the file that ships and then the report, `report.json` last.
+    """Decide, and write the file that ships and the report; an older bench's go when all is there.
 
     Args:
         measured: From the bench.
         out: Where to write.
         seen: What the board told of itself.
-        require: The precision the verdict must be, if any.
+        require: What the verdict must be, if anything was asked for.
+
+    Raises:
+        ArtifactError: There is no room on the disk; an older bench is as it was.
     """
+    from edge_convnext.publish import REPORT
+
+    with hold_lock(out.resolve()):
+        old = find_old(out)
+        with written_beside(out) as new:
+            report = _write_all(measured, new, out, seen, require)
+            swap(new, out, old, REPORT)
+    return report
+
+
+def find_old(out: Path) -> set[str]:
+    """Names of an older bench's files beside its report.
+
+    Raises:
+        ArtifactError: A file is called as one of a bench, and none that ran there has it.
+    """
+    from edge_convnext.publish import REPORT
+
+    known = left_names(out)
+    with suppress(ArtifactError):
+        report = Report.read(out / REPORT)
+        if report.board is not None:
+            known |= {REPORT, _TABLES, *(file.path for file in report.outputs)}
+    named = {name for name in (REPORT, _TABLES, *OWN_FILES) if os.path.lexists(out / name)}
+    if foreign := sorted(named - known):
+        raise ArtifactError(
+            f"{out / foreign[0]}: would be removed, and no bench wrote it; choose another --out"
+        )
+    return named
+
+
+def _write_all(
+    measured: Measured, new: Path, out: Path, seen: Seen, require: Requirement | None
+) -> Report:
+    """Write everything into `new`, which is about to become `out`."""
     from edge_convnext.markdown import to_markdown
     from edge_convnext.publish import REPORT
 
@@ -112,7 +155,16 @@ def publish_board(
     if accuracy is None:
         missing.append("The bundle has no evaluation images.")
     batch = choice.batch
-    verdict = decide(recipe.precision, accuracy, timing, budget, require, tuple(missing), batch)
+    verdict = decide(
+        recipe.precision,
+        accuracy,
+        timing,
+        budget,
+        require,
+        tuple(missing),
+        batch,
+        recipe.evaluate.max_class_drop_pp,
+    )
     stages = board_stages(
         measured.unpacked,
         measured.engines,
@@ -122,10 +174,8 @@ def publish_board(
         out,
     )
     said = next((stage.reason for stage in stages if stage.name == "engine"), None)
-    for old in ("report.json", "report.md", PREDICTIONS):
-        (out / old).unlink(missing_ok=True)
-    files = _copy_winner(verdict, choice, out)
-    answers = _write_predictions(measured, choice, out)
+    files = _copy_winner(verdict, choice, new)
+    answers = _write_predictions(measured, choice, new)
     report = Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
         model=measured.unpacked.manifest.model,
@@ -138,7 +188,7 @@ def publish_board(
         benchmark=timing,
         verdict=verdict,
         folder=str(out),
-        outputs=tuple(FileReport.of(path, out) for path in (*files, *answers)),
+        outputs=tuple(FileReport.of(path, new) for path in (*files, *answers)),
         banner=measured.unpacked.report.banner,
         notes=_notes(measured, seen, said),
         board=BoardReport(
@@ -155,8 +205,8 @@ def publish_board(
             left_out=measured.left_out,
         ),
     )
-    write_text_atomic(out / "report.md", to_markdown(report))
-    report.write(out / REPORT)
+    write_text_atomic(new / _TABLES, to_markdown(report))
+    report.write(new / REPORT)
     return report
 
 
@@ -181,11 +231,10 @@ def _notes(measured: Measured, seen: Seen, said: str | None) -> tuple[str, ...]:
     if seen.unread is not None:
         notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
     notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
-    load = measured.timings.other_load_pct
-    if load is not None and load > QUIET_PCT:
+    if skewed := why_skewed(measured.timings.other_load_pct):
         notes.append(
-            f"Other programs took {load:.0f} % of the CPU during the timings: repeat `bench` on "
-            "an idle board before you trust a speed-up."
+            f"During the timings {skewed}: the speed is likely at most. Repeat `bench` on an idle "
+            "board."
         )
     for reason in dict.fromkeys(one.reason for one in measured.left_out if one.reason != said):
         names = [one.artifact for one in measured.left_out if one.reason == reason]
@@ -217,7 +266,8 @@ def _accuracy(measured: Measured, choice: Choice) -> AccuracyReport | None:
         name = choice.wanted.name
         if precision != "fp32":
             classes = measured.unpacked.manifest.model.classes
-            fields[precision] = _precision_accuracy(measured.predictions[name], classes)
+            found = measured.predictions[name]
+            fields[precision] = report_accuracy(found, classes, measured.reference)
         fields.update(_without_count(measured.comparisons[name]))
     candidates = tuple(
         CandidateAccuracy(
@@ -234,18 +284,6 @@ def _without_count(comparison: Comparison) -> dict[str, Any]:
     return {name: value for name, value in asdict(comparison).items() if name != "n_images"}
 
 
-def _precision_accuracy(predictions: Predictions, classes: Sequence[str]) -> PrecisionAccuracy:
-    found = measure_accuracy(predictions, classes)
-    return PrecisionAccuracy(
-        top1_pct=found.top1_pct,
-        top5_pct=found.top5_pct,
-        per_class={
-            name: ClassAccuracy(n=one.n, top1_pct=one.top1_pct)
-            for name, one in found.per_class.items()
-        },
-    )
-
-
 def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     entries = {entry.name: entry for entry in measured.entries}
     own = [name for name in BenchmarkRow.model_fields if name not in Candidate.model_fields]
@@ -259,25 +297,20 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
     if wanted and rival and choice.unmatched is None:
-        batch = choice.batch
-        ratio = speedup(measured.timings, wanted.name, rival.name, batch)
-        slow, fast = (measured.timings.row(one.name, batch) for one in (rival, wanted))
-        fields["speedup_vs_best_float"] = _median_ms(slow, fast) / _median_ms(fast, slow)
+        ratio = speedup(measured.timings, wanted.name, rival.name, choice.batch)
+        fields["speedup_vs_best_float"] = ratio.median
         if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
             fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
+    judged = measured.timings.judged
     return BenchmarkReport(
         rows=rows,
+        judge_loads=judged.loads if judged else None,
+        judge_rounds=judged.total if judged else None,
         other_load_pct=measured.timings.other_load_pct,
         chosen=wanted.name if wanted else None,
         best_float=rival.name if rival else None,
         **fields,
     )
-
-
-def _median_ms(row: TimedRow, other: TimedRow) -> float:
-    """The GPU's own time where both have one, as `speedup` takes it; else the whole call's."""
-    own, rival = (getattr(one, "gpu_ms_p50", None) for one in (row, other))
-    return row.latency_ms_p50 if own is None or rival is None else float(own)
 
 
 def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Path]:
@@ -293,9 +326,7 @@ def _write_predictions(measured: Measured, choice: Choice, out: Path) -> list[Pa
 
 
 def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path]:
-    """Copy the file that ships, an engine with its sidecar; files of an earlier verdict go."""
-    for name in WINNERS:
-        (out / name).unlink(missing_ok=True)
+    """Copy the file that ships, an engine with its sidecar."""
     if verdict.ship == "undecided":
         return []
     pair = (choice.wanted, choice.best_float)
@@ -303,6 +334,7 @@ def _copy_winner(verdict: VerdictReport, choice: Choice, out: Path) -> list[Path
     if winner is None:
         return []
     source = winner.candidate.path
+    require_room(out, source.stat().st_size)
     target = out / f"model.{verdict.ship}{source.suffix}"
     copy_atomic(source, target)
     sidecar = source.with_name(f"{source.name}.json")

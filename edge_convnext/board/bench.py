@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.board.assemble import OWN_FILES, Measured, Seen, publish_board
+from edge_convnext.board.assemble import Measured, Seen, find_old, publish_board
 from edge_convnext.board.builders import find_builders
+from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
 from edge_convnext.board.measure import (
     compare,
     evaluate_entries,
+    judge_entries,
     measure_energy,
     race,
     try_entries,
@@ -27,7 +29,9 @@ from edge_convnext.board.readings import Readings, find_readings
 from edge_convnext.bundle import open_bundle
 from edge_convnext.doctor import environment
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.marks import MARK, mark, remove_marked
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes import available_runtimes
@@ -37,15 +41,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge_convnext.artifacts import Precision, RuntimeName
+    from edge_convnext.artifacts import RuntimeName
+    from edge_convnext.benchmark import BenchmarkResult
+    from edge_convnext.board.entries import Entry
     from edge_convnext.bundle import Unpacked
     from edge_convnext.bundle.read import UnpackedEvaluation
+    from edge_convnext.evaluate import Comparison, Predictions
+    from edge_convnext.recipe import BenchmarkConfig, Recipe
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["BoardSettings", "bench_bundle"]
 
 _TIMED_IMAGES = 32
 _WORK = "work"
-_DIGEST = re.compile("[0-9a-f]{16}")  # a bundle's folder in `work/`
 _ENGINES = "engines"  # of any bundle: their names tell what they were built from
 
 
@@ -59,7 +67,7 @@ class BoardSettings:
     rounds: int | None = None
     lock_clocks: bool = False
     energy_seconds: float = 5.0  # of each candidate, where the board has a power meter
-    require: Precision | None = None
+    require: Requirement | None = None
 
 
 def bench_bundle(
@@ -98,6 +106,9 @@ def bench_bundle(
         work = out / _WORK / bundle.digest[:16]
         with _removed_on_failure(out, work):
             _check_folder(out)
+            if not work.is_dir():
+                work.mkdir(parents=True)
+                mark(work)
             unpacked = bundle.unpack(work / "bundle", track)
         _drop_others(work)
         before = readings.state()
@@ -123,6 +134,7 @@ def _removed_on_failure(out: Path, work: Path) -> Iterator[None]:
         for path in (work, work.parent, out):
             if path not in known:
                 with contextlib.suppress(OSError):  # it is not empty, or was never made
+                    (path / MARK).unlink(missing_ok=True)
                     path.rmdir()
         raise
 
@@ -152,12 +164,13 @@ def _measure(
     evaluation = unpacked.evaluation()
     images = _timed_images(unpacked, evaluation)
     entries, refused = try_entries(entries, images, config.threads)
-    predictions, comparisons = {}, {}
+    predictions: dict[str, Predictions] = {}
+    comparisons: dict[str, Comparison] = {}
     evaluate_seconds: float | None = None
     if evaluation is not None:
         started = time.perf_counter()
         facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
-        predictions = evaluate_entries(
+        predictions, broken = evaluate_entries(
             entries,
             evaluation,
             recipe.evaluate.batch,
@@ -166,10 +179,13 @@ def _measure(
             facts,
             track,
         )
+        entries = [entry for entry in entries if entry.name in predictions]
+        refused += broken
         comparisons = compare(evaluation.reference, predictions)
         evaluate_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    timings = race(entries, images, config, recipe.seed, track)
+    once = partial(_race, entries, images, config, recipe, comparisons, track)
+    timings = race_in_quiet(once, config.wait_quiet_min, _load, track)
     race_seconds = time.perf_counter() - started
     meter = readings.meter()
     energy: tuple[EnergyReport, ...] = ()
@@ -200,6 +216,26 @@ def _measure(
         race_seconds=race_seconds,
         energy=energy,
     )
+
+
+def _race(
+    entries: Sequence[Entry],
+    images: NDArray[np.float32],
+    config: BenchmarkConfig,
+    recipe: Recipe,
+    comparisons: Mapping[str, Comparison],
+    track: Track,
+) -> BenchmarkResult:
+    """Time everything, and then in fresh loads what may ship and what it has to beat."""
+    timings = race(entries, images, config, recipe.seed, track)
+    budget = recipe.evaluate.max_drop_pp
+    choice = choose(entries, recipe.precision, timings, comparisons, budget)
+    finalists = [*([choice.wanted] if choice.wanted else []), *choice.rivals]
+    return judge_entries(timings, finalists, images, config, recipe.seed, track)
+
+
+def _load(timings: BenchmarkResult) -> float | None:
+    return timings.other_load_pct
 
 
 def _build(
@@ -251,8 +287,8 @@ def _drop_others(work: Path) -> None:
     """Remove what benches of other bundles left beside `work`; engines and timings stay."""
     if work.parent.is_dir():
         for other in work.parent.iterdir():
-            if _DIGEST.fullmatch(other.name) and other.name != work.name and other.is_dir():
-                shutil.rmtree(other)
+            if other.name != work.name:
+                remove_marked(other)
 
 
 def _check_folder(out: Path) -> None:
@@ -264,9 +300,5 @@ def _check_folder(out: Path) -> None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")
     if out.exists() and not out.is_dir():
         raise ArtifactError(f"{out}: is a file; choose another --out")
-    foreign = [] if report.is_file() or (out / _WORK).is_dir() else sorted(out.glob("*.*"))
-    if taken := [path for path in foreign if path.name in OWN_FILES]:
-        raise ArtifactError(
-            f"{taken[0]}: would be removed, and no bench wrote it; choose another --out"
-        )
+    find_old(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.speed import in_the_running, slowest_to_beat
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from edge_convnext.artifacts import Precision
     from edge_convnext.benchmark import BenchmarkResult
@@ -22,6 +24,7 @@ class Choice:
 
     wanted: Entry | None
     best_float: Entry | None
+    rivals: tuple[Entry, ...]  # floats that may be the fastest, and have to be beaten
     unmatched: str | None  # why the two can't be compared
     batch: int  # that latency was compared at
 
@@ -33,7 +36,10 @@ def choose(
     comparisons: Mapping[str, Comparison],
     max_drop_pp: float,
 ) -> Choice:
-    """Choose by latency at the smallest batch timed, among what keeps the accuracy budget.
+    """Choose at the smallest batch timed, among what keeps the accuracy budget.
+
+    The fastest are found by latency in the rounds that choose. What is on a GPU is told apart in
+    the GPU's own time, as the speed-up is, so that nothing faster there is left out.
 
     Args:
         entries: What ran.
@@ -43,34 +49,42 @@ def choose(
         max_drop_pp: Largest top-1 drop to accept.
     """
     batch = min(row.batch for row in timings.rows)
-    latency = {row.artifact: row.latency_ms_p50 for row in timings.rows if row.batch == batch}
+    timed = {row.artifact for row in timings.rows if row.batch == batch}
 
-    def fastest(of: Sequence[Entry]) -> Entry | None:
-        timed = [entry for entry in of if entry.name in latency]
-        kept = [entry for entry in timed if _keeps(entry, comparisons, max_drop_pp)]
-        return min(kept or timed, key=lambda entry: latency[entry.name], default=None)
+    def of(kept: Iterable[Entry]) -> dict[str, Entry]:
+        own = [entry for entry in kept if entry.name in timed]
+        within = [entry for entry in own if _keeps(entry, comparisons, max_drop_pp)]
+        return {entry.name: entry for entry in within or own}
 
-    floats = [entry for entry in entries if _is_float(entry, precision)]
-    best_float = fastest(floats)
+    floats = of(entry for entry in entries if _is_float(entry, precision))
+    rivals = tuple(floats[name] for name in in_the_running(timings, list(floats), batch))
     if precision == "fp32":
-        return Choice(best_float, best_float, None, batch)
-    wanted = fastest([entry for entry in entries if entry.candidate.precision == precision])
-    unmatched = None
-    # On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing.
+        best = rivals[0] if rivals else None
+        return Choice(best, best, rivals[:1], None, batch)
+    quantized = of(entry for entry in entries if entry.candidate.precision == precision)
+    fastest = in_the_running(timings, list(quantized), batch)[:1]
+    wanted = quantized[fastest[0]] if fastest else None
+    best = rivals[0] if rivals else None
+    if wanted and rivals:
+        names = [one.name for one in rivals]
+        best = floats[slowest_to_beat(timings, wanted.name, names, batch)[0]]
+    return Choice(wanted, best, rivals, _unmatched(wanted, precision, entries, timed), batch)
+
+
+def _unmatched(
+    wanted: Entry | None, precision: Precision, entries: Iterable[Entry], timed: Collection[str]
+) -> str | None:
+    """On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing."""
     rival: Precision = "fp16" if precision == "int8" else "fp32"
-    if (
-        wanted is not None
-        and wanted.on_gpu
-        and not any(
-            entry.on_gpu and entry.candidate.precision == rival and entry.name in latency
-            for entry in floats
-        )
+    if wanted is None or not wanted.on_gpu:
+        return None
+    if any(
+        one.on_gpu and one.candidate.precision == rival and one.name in timed for one in entries
     ):
-        unmatched = (
-            f"No {rival.upper()} engine of this GPU was timed, which {precision.upper()} has to "
-            "beat."
-        )
-    return Choice(wanted, best_float, unmatched, batch)
+        return None
+    return (
+        f"No {rival.upper()} engine of this GPU was timed, which {precision.upper()} has to beat."
+    )
 
 
 def _is_float(entry: Entry, precision: Precision) -> bool:

@@ -17,9 +17,9 @@ from edge_convnext.progress import Track, untracked
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edge_convnext.artifacts import Precision
     from edge_convnext.board.engines import EngineBuilder
     from edge_convnext.report import Report
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["builders_for", "measure_here"]
 
@@ -50,7 +50,7 @@ def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str
 def measure_here(
     report: Report,
     builders: Sequence[EngineBuilder],
-    require: Precision | None = None,
+    require: Requirement | None = None,
     track: Track = untracked,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -62,7 +62,7 @@ def measure_here(
     Args:
         report: Of the build.
         builders: From `builders_for`.
-        require: The precision that the verdict must be, if any.
+        require: What the verdict must be, if anything was asked for.
         track: Shows the work.
         say: Told of what a user should know at once.
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.benchmark import BenchmarkResult, benchmark
-from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.benchmark import BenchmarkResult, benchmark, judge
+from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.files import atomic_path
 from edge_convnext.report import EnergyReport, LeftOutReport
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import BenchmarkConfig
     from edge_convnext.runtimes import Runtime
 
-__all__ = ["compare", "evaluate_entries", "measure_energy", "race", "try_entries"]
+__all__ = [
+    "compare",
+    "evaluate_entries",
+    "judge_entries",
+    "measure_energy",
+    "race",
+    "try_entries",
+]
 
 _INFERENCES_PER_TURN = 8
 
@@ -47,7 +55,8 @@ def try_entries(
     refused: list[LeftOutReport] = []
     for entry in entries:
         try:
-            _load(entry, entry.graph.batch or 1, threads).infer(images[:1])
+            logits = _load(entry, entry.graph.batch or 1, threads).infer(images[:1])
+            check_logits(logits, entry.name)
         except EdgeConvNextError as error:
             refused.append(LeftOutReport(artifact=entry.name, reason=str(error)))
         else:
@@ -66,8 +75,10 @@ def evaluate_entries(
     folder: Path,
     machine: Mapping[str, object],
     track: Track,
-) -> dict[str, Predictions]:
+) -> tuple[dict[str, Predictions], list[LeftOutReport]]:
     """Logits of every entry on every image; those of an earlier run are taken from `folder`.
+
+    One that gives an image no numbers is left out, with its reason.
 
     Args:
         entries: What to evaluate.
@@ -77,7 +88,11 @@ def evaluate_entries(
         folder: Where logits are kept, by content.
         machine: What else decides logits: fingerprint and versions.
         track: Shows the images.
+
+    Raises:
+        ArtifactError: None gives every image numbers.
     """
+    refused: list[LeftOutReport] = []
     reference = evaluation.reference
     paths = {entry.name: folder / _logits_name(entry, reference, machine) for entry in entries}
     shape = reference.logits.shape
@@ -94,13 +109,21 @@ def evaluate_entries(
             for name, runtime in runtimes.items():
                 pieces[name].append(runtime.infer(part))
         for name, outputs in pieces.items():
-            found[name] = check_logits(np.concatenate(outputs), name)
+            try:
+                found[name] = check_logits(np.concatenate(outputs), name)
+            except InferenceError as error:
+                refused.append(LeftOutReport(artifact=name, reason=str(error)))
+                continue
             with atomic_path(paths[name]) as scratch, scratch.open("wb") as file:
                 np.save(file, found[name], allow_pickle=False)
-    return {
+    if not found:
+        raise ArtifactError(f"none of the bundle's graphs can be used here: {refused[0].reason}")
+    predictions = {
         entry.name: Predictions(found[entry.name], reference.labels, reference.sha256s)
         for entry in entries
+        if entry.name in found
     }
+    return predictions, refused
 
 
 def compare(
@@ -142,7 +165,23 @@ def race(
         tuple(row for one in results for row in one.rows),
         tuple(info for one in results for info in one.runtimes),
         max(loads, default=None),
+        turns={key: own for one in results for key, own in one.turns.items()},
     )
+
+
+def judge_entries(
+    timings: BenchmarkResult,
+    finalists: Sequence[Entry],
+    images: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int,
+    track: Track,
+) -> BenchmarkResult:
+    """Time what was chosen in fresh loads, engines deserialised anew; see `benchmark.judge`."""
+    batch = min(row.batch for row in timings.rows)
+    one = config.model_copy(update={"batches": (batch,)})
+    candidates = [entry.candidate for entry in {entry.name: entry for entry in finalists}.values()]
+    return judge(timings, candidates, images, one, seed, track)
 
 
 def measure_energy(
@@ -205,6 +244,7 @@ def _logits_name(entry: Entry, reference: Predictions, machine: Mapping[str, obj
     candidate = entry.candidate
     facts = [
         "logits/1",
+        PIXELS,
         entry.identity,
         candidate.runtime,
         candidate.precision_hint,

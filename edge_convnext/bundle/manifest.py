@@ -26,7 +26,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
-from edge_convnext.data.images import IMAGE_SUFFIXES
+from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report import ModelReport, Sha256
 
 __all__ = [

@@ -20,8 +20,9 @@ import yaml
 
 from edge_convnext import __version__
 from edge_convnext.artifacts import Preprocess
+from edge_convnext.bounded import require_regular
 from edge_convnext.bundle.evaluation import find_images, read_reference
-from edge_convnext.bundle.graphs import FoundGraph, find_candidates
+from edge_convnext.bundle.graphs import FoundGraph, find_candidates, published_hashes
 from edge_convnext.bundle.manifest import (
     IMAGES,
     MANIFEST,
@@ -38,7 +39,8 @@ from edge_convnext.bundle.manifest import (
 )
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import atomic_path, why_unwritable
+from edge_convnext.files import atomic_path, sha256_file, why_unwritable
+from edge_convnext.manifest import require_unedited
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import Report
@@ -103,13 +105,14 @@ def write_bundle(
         The manifest; without an evaluation where the build had none.
 
     Raises:
-        ArtifactError: No finished build, its files are not those of its report, or `output` is
-            no name for a bundle or can't be written.
+        ArtifactError: No finished build, its files are not those of its report or its report is
+            not that of its manifest, or `output` is no name for a bundle or can't be written.
         DataError: The evaluation images are gone or changed.
     """
     _check_output(output)
     path = build_dir / REPORT
     report = Report.read(path)
+    recorded = require_unedited(path)
     recipe = make_recipe(report.recipe, str(path))
     graphs = find_candidates(build_dir, report)
     preprocess = Preprocess.from_json(report.recipe["preprocess"])  # type: ignore[arg-type]
@@ -117,7 +120,7 @@ def write_bundle(
     wanted = evaluation if report.accuracy is not None else "none"
     with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         writer = _Writer(archive)
-        writer.add(REPORT, _blocks(path))
+        writer.add_file(REPORT, path, recorded[REPORT])
         text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True)
         writer.add(RECIPE, [text.encode()])
         for graph in graphs:
@@ -125,8 +128,9 @@ def write_bundle(
         entry = None
         if wanted != "none":
             classes = report.model.classes
+            sha256 = _require_own(predictions, report)
             reference = read_reference(predictions, classes, report.model.num_classes)
-            writer.add(PREDICTIONS, _blocks(predictions))
+            writer.add_file(PREDICTIONS, predictions, sha256)
             with find_images(recipe, reference, classes, data, track) as samples:
                 shown = _once_each(samples) if wanted == "images" else samples
                 tracked = track(shown, "bundling images", len(shown))
@@ -140,6 +144,25 @@ def write_bundle(
         content = manifest.model_dump(mode="json", by_alias=True)
         writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
     return manifest
+
+
+def _require_own(path: Path, report: Report) -> str:
+    """SHA-256 of a file that a report answers for: boards are judged by what the desk wrote down.
+
+    Raises:
+        ArtifactError: It is missing, or not the one.
+    """
+    sha256 = published_hashes(report).get(path.name)
+    try:
+        require_regular(path)
+        whole = sha256 is not None and sha256_file(path) == sha256
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; build again") from error
+    if sha256 is None or not whole:
+        raise ArtifactError(
+            f"{path}: is not the file that report.json beside it is about; build again"
+        )
+    return sha256
 
 
 def bundle_build(folder: Path, track: Track = untracked) -> Path:

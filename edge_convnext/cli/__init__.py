@@ -36,6 +36,8 @@ from edge_convnext.cli import (
 )
 from edge_convnext.errors import EdgeConvNextError
 from edge_convnext.printable import printable
+from edge_convnext.quotas import read_cpu_quota, usable_cores
+from edge_convnext.third_party import hollow_module
 
 __all__ = ["app", "main"]
 
@@ -98,6 +100,8 @@ def main() -> None:
     # wants their cores: one epoch of the demo took 90 s instead of 10 on a busy machine. It is
     # read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if read_cpu_quota() is not None:  # torch and BLAS count the cores in sight
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     # Not the commands' own `verbose`: an error leaves them without a word of their parameters.
     verbose = "--verbose" in sys.argv[1:]
     _print_anything()
@@ -114,6 +118,8 @@ def main() -> None:
         hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
         _fail(f"{where}{reason}{hint}", error, verbose)
     except Exception as error:  # a bug keeps its traceback; Python's own 1 would mean a failed gate
+        if hollow := hollow_module(error):
+            _fail(hollow, error, verbose)
         _print_traceback(error)
         sys.exit(EXIT_ERROR)
 

@@ -15,6 +15,7 @@ from edge_convnext.cli.console import (
     note,
     print_json,
     progress,
+    require_one,
 )
 from edge_convnext.cli.hosts import (
     REMOTE_COMMAND,
@@ -84,7 +85,15 @@ def bench(
     require: Annotated[
         Literal["fp32", "fp16", "int8"] | None,
         typer.Option(
-            help="Exit 1 unless the verdict is to ship this precision.", rich_help_panel=_BOARD
+            help="Exit 1 unless the verdict is to ship this precision, shown.",
+            rich_help_panel=_BOARD,
+        ),
+    ] = None,
+    require_likely: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(
+            help="The same, where the estimates are enough: shown or likely.",
+            rich_help_panel=_BOARD,
         ),
     ] = None,
     lock_clocks: Annotated[
@@ -111,9 +120,11 @@ def bench(
     """
     from edge_convnext.bundle.manifest import SUFFIX
 
+    require_one(require, require_likely)
     if any(model.suffix == SUFFIX for model in models):
         from edge_convnext.board import BoardSettings
         from edge_convnext.errors import RecipeError
+        from edge_convnext.verdict import Requirement
 
         if len(models) != 1 or profile or hint != "f32":
             raise RecipeError(
@@ -126,6 +137,7 @@ def bench(
                 ("--threads", threads),
                 ("--rounds", rounds),
                 ("--require", require),
+                ("--require-likely", require_likely),
             ]
             words = [str(word) for pair in chosen if pair[1] is not None for word in pair]
             words += ["--lock-clocks"] if lock_clocks else []
@@ -139,7 +151,7 @@ def bench(
             threads=threads,
             rounds=rounds,
             lock_clocks=lock_clocks,
-            require=require,
+            require=Requirement.of(require, require_likely),
         )
         _bench_here(models[0], out, settings, json, quiet)
         return
@@ -150,6 +162,7 @@ def bench(
         "--keep": keep,
         "--out": out,
         "--require": require,
+        "--require-likely": require_likely,
         "--lock-clocks": lock_clocks,
     }
     if unheard := [name for name, value in of_bundles.items() if value]:

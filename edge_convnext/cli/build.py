@@ -22,6 +22,7 @@ from edge_convnext.cli.console import (
     preprocess_fields,
     print_json,
     progress,
+    require_one,
     resolve,
     show_read,
 )
@@ -39,8 +40,8 @@ from edge_convnext.cli.hosts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.artifacts import Precision
     from edge_convnext.report import Report
+    from edge_convnext.verdict import Requirement
 
 __all__ = ["build"]
 
@@ -107,6 +108,14 @@ def build(
         typer.Option(
             "--skip-bad-images",
             help="Leave unreadable images out and count them.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    allow_duplicates: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-duplicates",
+            help="Go on where over 1 % of the evaluation images are training images too.",
             rich_help_panel=_DATA,
         ),
     ] = None,
@@ -209,6 +218,21 @@ def build(
             rich_help_panel=_MEASURE,
         ),
     ] = None,
+    max_class_drop: Annotated[
+        float | None,
+        typer.Option(
+            help="Budget of every class. Default: classes past --max-drop are named.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
+    wait_quiet: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            help="Wait at most so long for a quiet machine, or time again after a busy race.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
     tune: Annotated[
         Literal["off", "quick", "full"],
         typer.Option(
@@ -218,7 +242,15 @@ def build(
     require: Annotated[
         Literal["fp32", "fp16", "int8"] | None,
         typer.Option(
-            help="Exit 1 unless the verdict is to ship this precision.", rich_help_panel=_MEASURE
+            help="Exit 1 unless the verdict is to ship this precision, shown.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
+    require_likely: Annotated[
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(
+            help="The same, where the estimates are enough: shown or likely.",
+            rich_help_panel=_MEASURE,
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Default: build/<model>-<precision>/.")] = None,
@@ -245,6 +277,7 @@ def build(
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
+        "data.allow_duplicates": allow_duplicates,
         **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
         "fold.enabled": fold,
         "export.opset": opset,
@@ -260,18 +293,22 @@ def build(
         "recover.enabled": recover,
         "evaluate.max_drop_pp": max_drop,
         "evaluate.allow_bad_model": allow_bad_model,
+        "evaluate.max_class_drop_pp": max_class_drop,
         "benchmark.batches": batch,
         "benchmark.threads": threads,
         "benchmark.rounds": rounds,
+        "benchmark.wait_quiet_min": wait_quiet,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     require_host(host, ssh_option, remote_command, keep)
+    require_one(require, require_likely)
     from edge_convnext import pipeline
 
     chosen = resolve(recipe, stated)
     silent = quiet or json
     errors: list[str] = []
-    words = ["--require", require] if require else []
+    requirement = (("--require", require), ("--require-likely", require_likely))
+    words = [word for flag, value in requirement if value for word in (flag, value)]
     remote = remote_settings(ssh_option, remote_command, keep, words)
     if host:
         from edge_convnext.remote import check_hosts
@@ -285,11 +322,16 @@ def build(
             from edge_convnext.tune import search_plans
 
             chosen = search_plans(chosen, tune, track, told)
-        report = pipeline.build(chosen, out, require=require, track=track, on_read=told)
+        report = pipeline.build(
+            chosen, out, require=require, require_likely=require_likely, track=track, on_read=told
+        )
     if host:
         report, errors = measure_build(report, host, remote, silent)
     elif chosen.targets != "auto":
-        report, errors = _measure_here(report, chosen.targets, require, silent)
+        from edge_convnext.verdict import Requirement
+
+        asked = Requirement.of(require, require_likely)
+        report, errors = _measure_here(report, chosen.targets, asked, silent)
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -310,7 +352,7 @@ def build(
 
 
 def _measure_here(
-    report: Report, targets: Sequence[str], require: Precision | None, silent: bool
+    report: Report, targets: Sequence[str], require: Requirement | None, silent: bool
 ) -> tuple[Report, list[str]]:
     """Where this machine has the GPU, its engines are built, raced and evaluated at once.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = [
+    "AllowDuplicatesFlag",
     "CropPctOption",
     "DataOption",
     "ImageSizeOption",
@@ -37,6 +38,7 @@ __all__ = [
     "preprocess_fields",
     "print_json",
     "progress",
+    "require_one",
     "resolve",
     "show_read",
 ]
@@ -52,6 +54,8 @@ _FLAGS = {
     "export.batch": "--export-batch",
     "quantize.subset_size": "--calibration-size",
     "evaluate.max_drop_pp": "--max-drop",
+    "evaluate.max_class_drop_pp": "--max-class-drop",
+    "benchmark.wait_quiet_min": "--wait-quiet",
     "benchmark.batches": "--batch",
     "targets": "--target",
     "fold.enabled": "--fold",
@@ -73,6 +77,14 @@ LabelsOption = Annotated[Path | None, typer.Option(help="One class name a line, 
 SkipBadFlag = Annotated[
     bool | None,
     typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
+]
+AllowDuplicatesFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-duplicates",
+        help="Go on where over 1 % of the evaluation images are training images too; "
+        "the training copies are left out in any case.",
+    ),
 ]
 RuntimeOption = Annotated[
     Literal["onnxruntime", "openvino"] | None,
@@ -174,6 +186,12 @@ def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
 
     usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
     return resolve_recipe(recipe, stated, {**usual, **_FLAGS})
+
+
+def require_one(shown: str | None, likely: str | None) -> None:
+    """Refuse two requirements: which of them decides would be anybody's guess."""
+    if shown is not None and likely is not None:
+        raise typer.BadParameter("--require asks for more than --require-likely; pass one of them")
 
 
 def data_source(data: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,10 +16,14 @@ from edge_convnext.cli.console import (
     SkipBadFlag,
     ThreadsOption,
     VerboseFlag,
+    note,
     print_json,
     progress,
 )
 from edge_convnext.printable import printable
+
+if TYPE_CHECKING:
+    from edge_convnext.predict import Prediction, Unanswered
 
 __all__ = ["evaluate", "predict"]
 
@@ -33,22 +37,34 @@ def predict(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Classify image files with a built model."""
-    from edge_convnext.predict import load_model
+    """Classify image files with a built model.
+
+    A file that can't be is told on stderr; the others are answered, and the exit code is 3.
+    """
+    from edge_convnext.predict import Prediction, Unanswered, load_model
 
     with progress(quiet or json) as track:
-        predictions = load_model(model, runtime, threads).predict(images, track=track)
+        found = list(load_model(model, runtime, threads).answer(images, track=track))
+    answers = [one for one in found if isinstance(one, Prediction)]
+    failed = [one for one in found if isinstance(one, Unanswered)]
     if json:
-        print_json(
-            [
-                {"path": str(one.path), "label": one.label, "top": [list(pair) for pair in one.top]}
-                for one in predictions
-            ]
-        )
-        return
-    for one in predictions:
-        name, label = printable(str(one.path)), printable(one.label)
-        typer.echo(f"{name}\t{label}\t{100 * one.probability:.1f} %")
+        print_json([_to_json(one) for one in found])
+    else:
+        for one in answers:
+            name, label = printable(str(one.path)), printable(one.label)
+            typer.echo(f"{name}\t{label}\t{100 * one.probability:.1f} %")
+    for bad in failed:
+        note(f"error: {bad.error}")
+    if failed:
+        raise typer.Exit(3)
+
+
+def _to_json(one: Prediction | Unanswered) -> dict[str, Any]:
+    """One image's answer, or the reason why it has none."""
+    path = str(one.path)
+    if hasattr(one, "error"):
+        return {"path": path, "error": str(one.error)}
+    return {"path": path, "label": one.label, "top": [list(pair) for pair in one.top]}
 
 
 def evaluate(

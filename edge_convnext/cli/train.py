@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.console import (
+    AllowDuplicatesFlag,
     DataOption,
     JsonFlag,
     LabelsOption,
@@ -42,6 +43,7 @@ def train(
     ] = None,
     labels: LabelsOption = None,
     skip_bad_images: SkipBadFlag = None,
+    allow_duplicates: AllowDuplicatesFlag = None,
     seed: Annotated[
         int | None, typer.Option(help="Of splits, weights, order and augmentation.")
     ] = None,
@@ -62,6 +64,7 @@ def train(
         "data.source": data_source(data),
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
+        "data.allow_duplicates": allow_duplicates,
         "preprocess.image_size": image_size,
         "train.image_size": image_size,  # a recipe's own would win over the line above
         "train.epochs": epochs,
@@ -99,5 +102,6 @@ def train(
              "seconds": result.seconds, "data": splits.note}
         )  # fmt: skip
         return
-    note(splits.note, quiet)
+    for told in (splits.note, *result.notes):
+        note(told, quiet)
     typer.echo(f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images")

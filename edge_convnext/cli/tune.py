@@ -96,13 +96,13 @@ def tune(
         "evaluate.max_drop_pp": max_drop,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.publish import check_writable
+    from edge_convnext.tune_files import check_tune_folder
 
     batches = batch or [1]
     _refuse_mixed(target, batches, device or compute_capability, runtime)
     chosen = resolve(recipe, stated)
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
-    check_writable(folder)
+    check_tune_folder(folder)
     result: TuneReport | GpuTuneReport
     if target == "rtx":
         from edge_convnext.gpu_tuning.model import find_model_gpu

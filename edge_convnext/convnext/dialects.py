@@ -1,103 +1,34 @@
-"""State-dict dialects: the same network under other names.
-
-Every dialect maps one to one onto this project's names:
-
-- `reference`: facebookresearch/ConvNeXt and ConvNeXt-V2, and what most tutorials save.
-- `timm`: `timm.models.convnext`; pointwise weights are [out, in, 1, 1] where the size uses
-  `conv_mlp=True` (atto to nano) and [out, in] elsewhere.
-- `transformers`: `ConvNextForImageClassification` and `ConvNextV2ForImageClassification`.
-- `ours`: `convnext.model.ConvNeXt`.
-
-A checkpoint may wrap its state dict in dictionaries (`model`, `state_dict`, ...) and its names
-in prefixes (`module.`, `_orig_mod.`, a Lightning module's `model.`, ...). Both are taken off.
-"""
+"""A checkpoint of any origin in this project's terms: which network, which names, which head."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from edge_convnext.convnext.architecture import Architecture, name_architecture
+from edge_convnext.convnext.heads import Head, find_head
+from edge_convnext.convnext.leftovers import (
+    Normalisation,
+    find_normalisation,
+    is_bystander,
+    is_pretraining,
+    may_be_layer,
+)
 from edge_convnext.convnext.model import ConvNeXt
+from edge_convnext.convnext.names import DialectName, rename
+from edge_convnext.convnext.nested import Candidate, find_candidates, iter_tensors, list_content
+from edge_convnext.convnext.reparametrised import join_parts
 from edge_convnext.errors import LoadError, shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from edge_convnext.standins import StandIn, to_plain
 
 __all__ = ["DialectName", "Translation", "translate"]
 
-DialectName = Literal["reference", "timm", "transformers", "ours"]
-
-# Where a state dict lies in a checkpoint, best first. Averaged weights come before raw ones, as
-# in timm: they are what a training run reports.
-_MOST_WRAPPERS = 8  # of a checkpoint around its state dict
-_WRAPPERS = (
-    "model_ema",
-    "state_dict_ema",
-    "ema_state_dict",
-    "ema",
-    "model",
-    "module",
-    "state_dict",
-    "model_state_dict",
-    "net",
-    "weights",
-)
-
-_HF = r"(?:convnext(?:v2)?\.)?"  # absent when only the backbone was saved
-_HF_BLOCK = _HF + r"encoder\.stages\.(\d+)\.layers\.(\d+)"
-
-# A name that no other dialect has. What stands before it is a wrapper's prefix.
-_MARKS: dict[DialectName, str] = {
-    "reference": r"downsample_layers\.0\.0\.weight",
-    "timm": r"stem\.0\.weight",
-    "transformers": _HF + r"embeddings\.patch_embeddings\.weight",
-    "ours": r"stem\.conv\.weight",
-}
-
-# The start of a name there, and here; the first that matches counts.
-_RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
-    "reference": (
-        (r"downsample_layers\.0\.0\.", r"stem.conv."),
-        (r"downsample_layers\.0\.1\.", r"stem.norm."),
-        (r"downsample_layers\.(\d+)\.0\.", r"stages.\1.downsample.norm."),
-        (r"downsample_layers\.(\d+)\.1\.", r"stages.\1.downsample.conv."),
-        (r"stages\.(\d+)\.(\d+)\.gamma$", r"stages.\1.blocks.\2.layer_scale.gamma"),
-        (r"stages\.(\d+)\.(\d+)\.", r"stages.\1.blocks.\2."),
-        (r"norm\.", r"head.norm."),
-        (r"head\.", r"head.fc."),
-    ),
-    "timm": (
-        (r"stem\.0\.", r"stem.conv."),
-        (r"stem\.1\.", r"stem.norm."),
-        (r"(stages\.\d+\.downsample)\.0\.", r"\1.norm."),
-        (r"(stages\.\d+\.downsample)\.1\.", r"\1.conv."),
-        (r"(stages\.\d+\.blocks\.\d+)\.conv_dw\.", r"\1.dwconv."),
-        (r"(stages\.\d+\.blocks\.\d+)\.mlp\.fc([12])\.", r"\1.pwconv\2."),
-        (r"(stages\.\d+\.blocks\.\d+)\.mlp\.grn\.weight$", r"\1.grn.gamma"),
-        (r"(stages\.\d+\.blocks\.\d+)\.mlp\.grn\.bias$", r"\1.grn.beta"),
-        (r"(stages\.\d+\.blocks\.\d+)\.gamma$", r"\1.layer_scale.gamma"),
-    ),
-    "transformers": (
-        (_HF + r"embeddings\.patch_embeddings\.", r"stem.conv."),
-        (_HF + r"embeddings\.layernorm\.", r"stem.norm."),
-        (_HF + r"encoder\.(stages\.\d+)\.downsampling_layer\.0\.", r"\1.downsample.norm."),
-        (_HF + r"encoder\.(stages\.\d+)\.downsampling_layer\.1\.", r"\1.downsample.conv."),
-        (_HF_BLOCK + r"\.layernorm\.", r"stages.\1.blocks.\2.norm."),
-        (_HF_BLOCK + r"\.grn\.weight$", r"stages.\1.blocks.\2.grn.gamma"),
-        (_HF_BLOCK + r"\.grn\.bias$", r"stages.\1.blocks.\2.grn.beta"),
-        (_HF_BLOCK + r"\.layer_scale_parameter$", r"stages.\1.blocks.\2.layer_scale.gamma"),
-        (_HF_BLOCK + r"\.", r"stages.\1.blocks.\2."),
-        (_HF + r"layernorm\.", r"head.norm."),
-        (r"classifier\.", r"head.fc."),
-    ),
-    "ours": (),
-}
+_SHOWN = 6  # names in a message
 
 
 @dataclass(frozen=True)
@@ -108,91 +39,257 @@ class Translation:
     architecture: Architecture  # what the tensors are, whatever was asked for
     dialect: DialectName
     wrappers: tuple[str, ...]  # keys on the way to the state dict, outermost first
+    averaged: bool = False  # whether these are averaged weights (EMA, SWA)
+    where: str = ""  # the way to the network, with the prefix of its names
+    head: str | None = None  # the classifier's name in the file; None: there is none
+    normalisation: Normalisation | None = None  # a layer before the network
+    notes: tuple[str, ...] = ()  # what was chosen, put together or left out
 
 
-def translate(checkpoint: object, source: str) -> Translation:
-    """Find the state dict in a checkpoint and bring it into this project's names and shapes.
+@dataclass(frozen=True)
+class _Read:
+    """One candidate, as far as names and shapes tell."""
+
+    candidate: Candidate
+    named: dict[str, Any]  # with parts put together
+    theirs: dict[str, str]  # our name -> the file's
+    architecture: Architecture
+    head: Head
+    left: dict[str, Any]  # what is no part of the network
+    notes: tuple[str, ...]
+
+
+def translate(
+    checkpoint: object, source: str, headless: bool = False, model: str | None = None
+) -> Translation:
+    """Find the network in a checkpoint and bring it into this project's names and shapes.
 
     Args:
         checkpoint: What `torch.load` or safetensors returned.
         source: Names the checkpoint in messages.
+        headless: Whether the classifier may be missing, as in pre-trained weights: the state
+            is then without it and `num_classes` is 0, and a last norm that is missing is drawn.
+        model: Full name of the model that is asked for; of several networks it comes first.
 
     Raises:
-        LoadError: No state dict, an unknown dialect, tensors that are missing, unexpected, of
-            a wrong shape or type, or not finite.
+        LoadError: No state dict, an unknown dialect, several networks of which none comes first,
+            tensors that are missing, unexpected, of a wrong shape or type, or not finite.
     """
-    content, wrappers = _unwrap(checkpoint, source)
-    # torch.compile puts this between any two names, so it is no prefix like others.
-    named = {name.replace("_orig_mod.", ""): value for name, value in content.items()}
-    dialect, prefix = _detect(named, source)
-    theirs: dict[str, str] = {}  # our name -> the file's
-    for name in named:
-        if name.startswith(prefix):
-            ours = _rename(name[len(prefix) :], dialect)
-            theirs.setdefault(ours, name)
-    shapes = {ours: _shape(named[name]) for ours, name in theirs.items()}
-    architecture = _infer_architecture(shapes, source)
-    expected = _expected_shapes(architecture)
-    _check_names(expected.keys(), theirs, source)
-    _check_stored([named[theirs[ours]] for ours in expected], source)
-    state = {
-        ours: _to_float32(named[theirs[ours]], shape, f"{source}: '{theirs[ours]}'")
-        for ours, shape in expected.items()
+    candidates = find_candidates(checkpoint)
+    if not candidates:
+        raise _no_network(checkpoint, source)
+    read, chosen = _choose(candidates, source, headless, model)
+    if read.head.weight is None and not headless:
+        raise _no_classifier(read, source)
+    expected = _expected_shapes(read.architecture)
+    names, drawn, completed = _complete(read, expected, source, headless)
+    normalisation, left = _sort_left(read, source, headless)
+    _check_stored([read.named[name] for name in names.values()], source)
+    tensors = {
+        ours: _to_float32(read.named[name], expected[ours], f"{source}: '{shorten(name)}'")
+        for ours, name in names.items()
     }
-    return Translation(state, architecture, dialect, wrappers)
+    state = {**tensors, **drawn}
+    return Translation(
+        state={ours: state[ours] for ours in expected if ours in state},
+        architecture=read.architecture,
+        dialect=read.candidate.network[0],
+        wrappers=read.candidate.keys,
+        averaged=read.candidate.averaged,
+        where=read.candidate.where,
+        head=read.head.weight,
+        normalisation=normalisation,
+        notes=(*chosen, *read.notes, *completed, *left),
+    )
 
 
-def _unwrap(checkpoint: object, source: str) -> tuple[dict[str, object], tuple[str, ...]]:
-    wrappers: list[str] = []
-    content = checkpoint
-    while isinstance(content, Mapping) and len(wrappers) < _MOST_WRAPPERS:  # one may hold itself
-        inner = next((key for key in _WRAPPERS if _is_filled(content.get(key))), None)
-        if inner is None:
-            break
-        wrappers.append(inner)
-        content = content[inner]
-    if not isinstance(content, Mapping) or not any(isinstance(v, Tensor) for v in content.values()):
-        kind = type(content).__name__
+def _choose(
+    candidates: Sequence[Candidate], source: str, headless: bool, model: str | None
+) -> tuple[_Read, tuple[str, ...]]:
+    """The first network that can be read, and what to tell of the others."""
+    read: list[_Read] = []
+    errors: list[LoadError] = []
+    for candidate in candidates:
+        try:
+            read.append(_read(candidate, source, headless))
+        except LoadError as error:
+            errors.append(error)
+    if not read:
+        raise errors[0]
+
+    def order(one: _Read) -> tuple[Any, ...]:
+        unasked = model is not None and one.architecture.name != model
+        return unasked, one.head.weight is None, *one.candidate.order
+
+    read.sort(key=order)
+    first = read[0]
+    equals = [one for one in read if order(one) == order(first)]
+    for one in equals[1:] and equals:
+        _check_stored([one.named[name] for name in one.theirs.values()], source)
+    if not all(_same(first, one) for one in equals):
+        labels = " and ".join(f"'{shorten(_label(one.candidate))}'" for one in equals)
         raise LoadError(
-            f"{source}: no state dict in this file (a {kind} without tensors); "
-            "save model.state_dict() and pass that"
-        )
-    return {str(name): value for name, value in content.items()}, tuple(wrappers)
-
-
-def _is_filled(value: object) -> bool:
-    return isinstance(value, Mapping) and len(value) > 0
-
-
-def _detect(names: Iterable[str], source: str) -> tuple[DialectName, str]:
-    found: list[tuple[DialectName, str]] = []
-    first = ""
-    for name in names:
-        first = first or name
-        for dialect, mark in _MARKS.items():
-            match = re.fullmatch(rf"((?:.*?\.)??){mark}", name)
-            if match:
-                found.append((dialect, match[1]))
-    if not found:
-        raise LoadError(
-            f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers or "
-            f"this project (its first tensor is '{shorten(str(first))}')"
-        )
-    if len(found) > 1:
-        prefixes = " and ".join(f"'{prefix}'" for _, prefix in found)
-        raise LoadError(
-            f"{source}: {len(found)} networks in one file, under {prefixes}; "
+            f"{source}: {len(equals)} networks in one file, under {labels}; "
             "save the one to use by itself"
         )
-    return found[0]
+    return first, _tell_choice(first, read[1:], len(errors))
 
 
-def _rename(name: str, dialect: DialectName) -> str:
-    for pattern, replacement in _RENAMES[dialect]:
-        renamed, matches = re.subn(rf"\A{pattern}", replacement, name)
-        if matches:
-            return renamed
-    return name
+def _tell_choice(first: _Read, others: Sequence[_Read], unread: int) -> tuple[str, ...]:
+    kind = "averaged weights" if first.candidate.averaged else "weights"
+    where = f"'{shorten(first.candidate.where)}'" if first.candidate.where else "the file's top"
+    notes: list[str] = []
+    if others:
+        shown = ", ".join(f"'{shorten(_label(one.candidate), 80)}'" for one in others[:_SHOWN])
+        notes.append(
+            f"the {kind} of {where} were taken; there are {len(others)} more networks in the "
+            f"file: {shown}"
+        )
+    if unread:
+        notes.append(f"{unread} networks in the file are incomplete and were not looked at")
+    return tuple(notes)
+
+
+def _label(candidate: Candidate) -> str:
+    return "/".join((*candidate.keys, *filter(None, [candidate.network[1]])))
+
+
+def _same(one: _Read, other: _Read) -> bool:
+    """Whether two networks have equal tensors."""
+    if one is other:
+        return True
+    if one.theirs.keys() != other.theirs.keys() or one.head.classes != other.head.classes:
+        return False
+    pairs = [(one.named[a], other.named[other.theirs[ours]]) for ours, a in one.theirs.items()]
+    if one.head.weight is not None and other.head.weight is not None:
+        pairs.append((one.named[one.head.weight], other.named[other.head.weight]))
+    return all(isinstance(a, Tensor) and isinstance(b, Tensor) and _equal(a, b) for a, b in pairs)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
+    """Names, shapes and the head of one network; its tensors are checked when it is chosen."""
+    named, joined = join_parts(candidate.named, source)
+    dialect, prefix = candidate.network
+    inside = {name: rename(name[len(prefix) :], dialect) for name in named if
+              name.startswith(prefix)}  # fmt: skip
+    theirs: dict[str, str] = {}
+    for name, ours in inside.items():
+        theirs.setdefault(ours, name)
+    backbone = _infer_architecture({o: _shape(named[n]) for o, n in theirs.items()}, source)
+    expected = _expected_shapes(backbone)
+    own = theirs.get("head.fc.weight")
+    theirs = {
+        ours: name for ours, name in theirs.items()
+        if ours in expected and not ours.startswith("head.fc.")
+    }  # fmt: skip
+    left = _without_networks(named, set(theirs.values()), candidate)
+    behind = (
+        left if any(_is_matrix(value) for value in left.values()) else {**left, **candidate.beside}
+    )
+    head, told = _find_head(own, named, behind, backbone, source, headless)
+    known = {*filter(None, (head.weight, head.bias))}
+    left = {name: value for name, value in left.items() if name not in known}
+    architecture = replace(backbone, num_classes=head.classes)
+    everything = {**candidate.beside, **named}
+    return _Read(
+        candidate, everything, theirs, architecture, head, left, (*joined, *head.notes, *told)
+    )
+
+
+def _find_head(
+    own: str | None,
+    named: Mapping[str, Any],
+    behind: Mapping[str, Any],
+    backbone: Architecture,
+    source: str,
+    headless: bool,
+) -> tuple[Head, tuple[str, ...]]:
+    try:
+        return find_head(own, named, behind, backbone.widths[-1], source), ()
+    except LoadError as error:
+        if not headless:
+            raise
+        reason = str(error).removeprefix(f"{source}: ").partition(";")[0]
+        return Head(), (f"its head is left out: {reason}",)
+
+
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dim() in (2, 4)
+
+
+def _without_networks(
+    named: Mapping[str, Any], used: Collection[str], candidate: Candidate
+) -> dict[str, Any]:
+    """What is neither of this network nor of another one in the same state dict."""
+    own = candidate.network[1]
+    others = tuple(prefix for prefix in candidate.others if prefix and not own.startswith(prefix))
+    return {
+        name: value
+        for name, value in named.items()
+        if name not in used and not name.startswith(others or ("\0",))
+    }
+
+
+def _complete(
+    read: _Read, expected: Mapping[str, tuple[int, ...]], source: str, headless: bool
+) -> tuple[dict[str, str], dict[str, Tensor], tuple[str, ...]]:
+    """Our names with the file's, tensors that are made here, and what is told of these."""
+    names = dict(read.theirs)
+    drawn: dict[str, Tensor] = {}
+    notes: list[str] = []
+    if read.head.weight is not None:
+        names["head.fc.weight"] = read.head.weight
+        if read.head.bias is not None:
+            names["head.fc.bias"] = read.head.bias
+        else:
+            drawn["head.fc.bias"] = torch.zeros(read.head.classes)
+    wanted = [name for name in expected if not name.startswith("head.fc.")]
+    missing = [name for name in wanted if name not in names]
+    if headless and missing == ["head.norm.weight", "head.norm.bias"]:
+        width = read.architecture.widths[-1]
+        drawn |= {missing[0]: torch.ones(width), missing[1]: torch.zeros(width)}
+        notes.append("the last norm is missing, as in FCMAE's weights; it starts at 1 and 0")
+        missing = []
+    if missing:
+        raise _missing_names(missing, read, source)
+    return names, drawn, tuple(notes)
+
+
+def _sort_left(
+    read: _Read, source: str, headless: bool
+) -> tuple[Normalisation | None, tuple[str, ...]]:
+    """Refuse what the images or features would pass through, and tell what is left out."""
+    architecture, prefix = read.architecture, read.candidate.network[1]
+    normalisation = find_normalisation(read.left, architecture.in_channels, source)
+    taken = normalisation.names if normalisation else ()
+    own_head = read.head.weight is not None and read.head.weight.startswith(prefix)
+    beside: list[str] = []
+    unknown: list[str] = []
+    for name, value in read.left.items():
+        if name in taken or not isinstance(to_plain(value), Tensor | StandIn):
+            continue
+        outside = not name.startswith(prefix)
+        within = not outside and rename(name[len(prefix) :], read.candidate.network[0]).startswith(
+            ("stem.", "stages.")
+        )
+        harmless = is_bystander(name, value) and not (within and _has_values(name, value))
+        dropped = headless and not within  # a new head is drawn; what was behind goes with the old
+        separate = outside and own_head and not may_be_layer(value, architecture)
+        (beside if harmless or dropped or separate else unknown).append(name)
+    if unknown:
+        raise _unexpected(unknown, source)
+    shown = f"{_quote(beside)}{' and more' if len(beside) > _SHOWN else ''}"
+    return normalisation, (f"left out, no part of the network: {shown}",) if beside else ()
+
+
+def _has_values(name: str, value: Any) -> bool:
+    """Whether a tensor within the backbone can be a part of it; counters of tools can't."""
+    counters = ("total_ops", "total_params", "num_batches_tracked")
+    return isinstance(value, Tensor) and value.is_floating_point() and (not name.endswith(counters))
 
 
 def _shape(value: object) -> tuple[int, ...]:
@@ -200,12 +297,10 @@ def _shape(value: object) -> tuple[int, ...]:
 
 
 def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
-    """Read widths, depths, classes and channels off a few tensors."""
-    blocks = [
-        re.match(r"stages\.([0-3])\.blocks\.(\d{1,6})\.(grn|layer_scale)\.", n) for n in shapes
-    ]
-    found = [match for match in blocks if match is not None]
-    kinds = {match[3] for match in found}
+    """Read depths and widths off the backbone; the head is another matter."""
+    pattern = re.compile(r"stages\.(\d)\.blocks\.(\d{1,9})\.(grn|layer_scale|dwconv)\.")
+    found = [match for name in shapes if (match := pattern.match(name))]
+    kinds = {match[3] for match in found} - {"dwconv"}
     if len(kinds) != 1:
         either, other = ("both", "and") if kinds else ("neither", "nor")
         raise LoadError(
@@ -220,13 +315,16 @@ def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> A
             "the checkpoint is incomplete, save it again"
         )
     entries = ["stem.conv.weight", *(f"stages.{i}.downsample.conv.weight" for i in (1, 2, 3))]
-    for name in (*entries, "head.fc.weight"):
+    for name in entries:
         if len(shapes.get(name, ())) < 2:
-            raise _missing_names([name], source)
+            raise LoadError(
+                f"{source}: '{name}' is missing; the checkpoint is incomplete, save it again"
+            )
         if 0 in shapes[name]:
             raise LoadError(
                 f"{source}: '{name}' is empty, {list(shapes[name])}; "
-                "the checkpoint is damaged, save it again"
+                "the checkpoint is damaged, or holds one of several parts (ZeRO stage 3: "
+                "zero_to_fp32.py joins them); save it again"
             )
     widths = [shapes[name][0] for name in entries]
     depths4 = (depths[0], depths[1], depths[2], depths[3])
@@ -236,39 +334,75 @@ def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> A
         version=version,
         depths=depths4,
         widths=widths4,
-        num_classes=shapes["head.fc.weight"][0],
+        num_classes=1,
         in_channels=shapes["stem.conv.weight"][1],
     )
 
 
 def _expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        network = ConvNeXt(architecture)
+        network = ConvNeXt(replace(architecture, num_classes=max(architecture.num_classes, 1)))
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
-def _check_names(expected: Collection[str], theirs: Mapping[str, str], source: str) -> None:
-    missing = [name for name in expected if name not in theirs]
-    if missing:
-        raise _missing_names(missing, source)
-    unexpected = [name for ours, name in theirs.items() if ours not in expected]
-    if unexpected:
-        raise LoadError(
-            f"{source}: '{shorten(unexpected[0])}'{_and_more(unexpected)} belongs to no ConvNeXt; "
-            "load it in its own code and save the ConvNeXt's state dict alone"
-        )
-
-
-def _missing_names(names: list[str], source: str) -> LoadError:
-    if names[0].startswith("head.fc."):
+def _no_network(checkpoint: object, source: str) -> LoadError:
+    tensor = next(iter_tensors(checkpoint), None)
+    content = list_content(checkpoint)
+    there = f"; in it: {shorten('; '.join(content[:_SHOWN]), 400)}" if content else ""
+    if tensor is None:
+        kind = type(checkpoint).__name__
         return LoadError(
-            f"{source}: no classifier in these weights ('{names[0]}' is missing); "
-            "fine-tune them on labelled images first"
+            f"{source}: no state dict in this file (a {kind} without tensors{there}); "
+            "save model.state_dict() and pass that"
+        )
+    if any("lora_" in name for name in _names(checkpoint)):
+        return LoadError(
+            f"{source}: adapters (LoRA) that are not merged; merge them (merge_and_unload) and "
+            "save the whole state dict"
         )
     return LoadError(
-        f"{source}: '{names[0]}'{_and_more(names)} is missing; "
+        f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers, "
+        f"torchvision, mmpretrain or this project (its first tensor is '{shorten(tensor)}')"
+    )
+
+
+def _names(checkpoint: object) -> list[str]:
+    return list(iter_tensors(checkpoint))
+
+
+def _no_classifier(read: _Read, source: str) -> LoadError:
+    pretrained = [name for name in read.left if is_pretraining(name)]
+    there = list(read.left) or [f"{len(read.theirs)} tensors of the backbone"]
+    cause = (
+        f"they are FCMAE's, of pre-training ({_quote(pretrained)})"
+        if pretrained
+        else f"beside the backbone there is {_quote(list(read.left))}"
+        if read.left
+        else f"there are {there[0]} alone"
+    )
+    return LoadError(
+        f"{source}: no classifier in these weights: {cause}; `edge-convnext train --init` starts "
+        "from such weights, draws a new classifier and trains it on labelled images"
+    )
+
+
+def _unexpected(names: list[str], source: str) -> LoadError:
+    return LoadError(
+        f"{source}: '{shorten(names[0])}'{_and_more(names)} belongs to no ConvNeXt; "
+        "load it in its own code and save the ConvNeXt's state dict alone"
+    )
+
+
+def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
+    there = f"; beside the network there is {_quote(list(read.left))}" if read.left else ""
+    return LoadError(
+        f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "
         "the checkpoint is incomplete, save it again"
     )
+
+
+def _quote(names: Sequence[str]) -> str:
+    return ", ".join(f"'{shorten(name, 80)}'" for name in names[:_SHOWN])
 
 
 def _and_more(names: list[str]) -> str:
@@ -300,6 +434,8 @@ def _is_stored(value: Tensor) -> bool:
 
 def _to_float32(value: object, shape: tuple[int, ...], what: str) -> Tensor:
     """Check one tensor; the shape may differ in axes of length 1 ([1, 1, 1, 4C] or [4C])."""
+    if isinstance(value, StandIn):
+        raise LoadError(f"{what} is a {shorten(value.path)}, not a plain tensor; save it as one")
     if not isinstance(value, Tensor):
         raise LoadError(f"{what} is a {type(value).__name__}, not a tensor")
     if not value.is_floating_point() or not _is_stored(value):

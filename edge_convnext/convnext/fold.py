@@ -10,6 +10,8 @@ Every fold is an identity of real arithmetic, computed here in float64 and round
 - The stem's LayerNorm takes the mean over channels away; the convolution before it can do that
   for nothing. With J the mean over outputs, (W - J W) x + (c - J c) has a mean of zero, and the
   LayerNorm, which is left as it is, gives the same. A form need not compute that mean.
+- A block's LayerNorm takes away what the depthwise biases have in common, so their mean is taken
+  away before: a large one costs digits where the variance is computed from moments.
 - V1's LayerScale into pwconv2: gamma * (W2 x + c) = (diag(gamma) W2) x + gamma * c.
 
 The stem's LayerNorm keeps its affine: the residual branch reads it too.
@@ -45,6 +47,7 @@ def fold_state_dict(state: dict[str, Tensor], architecture: Architecture) -> dic
             _fold_norm(wide, f"stages.{index}.downsample.norm", f"stages.{index}.downsample.conv")
         for position in range(depth):
             block = f"stages.{index}.blocks.{position}"
+            wide[f"{block}.dwconv.bias"] -= wide[f"{block}.dwconv.bias"].mean()
             _fold_norm(wide, f"{block}.norm", f"{block}.pwconv1")
             if architecture.version == 2:
                 _fold_grn_beta(wide, block)
@@ -67,7 +70,7 @@ def _centre(state: dict[str, Tensor], linear: str) -> None:
     """Make the outputs of a convolution add up to zero at every position."""
     for part in ("weight", "bias"):
         tensor = state[f"{linear}.{part}"]  # [out, …]
-        state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0, keepdim=True)
+        state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0)
 
 
 def _fold_grn_beta(state: dict[str, Tensor], block: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.data.images import Sample
@@ -17,7 +20,10 @@ from edge_convnext.data.preprocess import decode_image, decode_pixels, open_imag
 from edge_convnext.errors import DataError
 from edge_convnext.progress import Track, untracked
 
-__all__ = ["find_bad_images", "iter_batches", "iter_pixels"]
+__all__ = ["Look", "find_bad_images", "iter_batches", "iter_each", "iter_pixels", "look_at_images"]
+
+_STRIP_PIXELS = 1 << 20  # hashed at once: a photograph is not held twice
+_FLAT_LEVELS = 8  # of 255: what JPEG makes of one colour
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,32 +76,79 @@ def iter_pixels(
     return _map_ahead(decode, samples, workers, ahead=64)
 
 
-def find_bad_images(
+def iter_each(
+    samples: Iterable[Sample],
+    preprocess: Preprocess,
+    in_channels: int = 3,
+    workers: int = 2,
+    ahead: int = 64,
+) -> Iterator[NDArray[np.float32] | DataError]:
+    """Decode images in order, one by one; of one that can't be, the error comes in its place."""
+
+    def decode(sample: Sample) -> NDArray[np.float32] | DataError:
+        try:
+            return decode_image(sample.path, preprocess, in_channels)
+        except DataError as error:
+            return error
+
+    return _map_ahead(decode, samples, workers, ahead)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decoding tells of an image."""
+
+    reason: str | None = None  # why it can't be decoded
+    pixels: str = ""  # digest of size and upright 8-bit pixels, 32 hex digits
+    flat: bool = False  # of one colour
+
+
+def look_at_images(
     samples: Iterable[Sample], workers: int = 2, track: Track = untracked
-) -> dict[str, str]:
-    """Decode every image in full and report those that can't be.
+) -> dict[str, Look]:
+    """Decode every image in full: can it be read, and what are its pixels?
 
     Args:
-        samples: What to check; equal content is checked once.
+        samples: What to look at; equal bytes are looked at once.
         workers: Decoding threads.
         track: Told of each image.
 
     Returns:
-        SHA-256 of the content to the reason: a verdict that stays true wherever the file
-        lies, so it may be cached. `drop_bad_images` acts on it.
+        By SHA-256 of the file: true wherever it lies, so it may be cached.
     """
     distinct = list({sample.sha256: sample for sample in samples}.values())
-    reasons = track(_map_ahead(_check, distinct, workers, 64), "checking images", len(distinct))
-    pairs = zip(distinct, reasons, strict=True)
-    return {sample.sha256: reason for sample, reason in pairs if reason is not None}
+    looks = track(_map_ahead(_look, distinct, workers, 64), "checking images", len(distinct))
+    return {sample.sha256: look for sample, look in zip(distinct, looks, strict=True)}
 
 
-def _check(sample: Sample) -> str | None:
+def find_bad_images(
+    samples: Iterable[Sample], workers: int = 2, track: Track = untracked
+) -> dict[str, str]:
+    """Why images can't be decoded, by SHA-256 of the file; `drop_bad_images` acts on it."""
+    looks = look_at_images(samples, workers, track)
+    return {sha256: look.reason for sha256, look in looks.items() if look.reason is not None}
+
+
+def _look(sample: Sample) -> Look:
     try:
-        open_image(sample.path)
+        image = open_image(sample.path)
     except DataError as error:
-        return str(error).removeprefix(f"{sample.path}: ")
-    return None
+        return Look(str(error).removeprefix(f"{sample.path}: "))
+    return Look(None, _hash_pixels(image), _is_flat(image))
+
+
+def _is_flat(image: Image.Image) -> bool:
+    spans = np.array(image.getextrema())  # [3, 2]: lowest and highest of each channel
+    return bool((spans[:, 1] - spans[:, 0]).max() <= _FLAT_LEVELS)
+
+
+def _hash_pixels(image: Image.Image) -> str:
+    digest = hashlib.blake2b(f"{image.mode} {image.size}".encode(), digest_size=16)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        digest.update(strip.tobytes())
+    return digest.hexdigest()
 
 
 def _map_ahead(

@@ -7,12 +7,14 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_convnext.data.images import ImageSet, Sample, rank
+from edge_convnext.data.leaks import UNSEEN
 from edge_convnext.data.samples import list_source, read_source
-from edge_convnext.errors import DataError
+from edge_convnext.data.splits import Splits
+from edge_convnext.errors import DataError, shorten
 from edge_convnext.files import sha256_file, write_text_atomic
 from edge_convnext.progress import Track, untracked
 
@@ -21,8 +23,12 @@ __all__ = [
     "check_explicit_calibration",
     "draw_calibration",
     "load_calibration",
+    "tell_calibration",
     "write_calibration_csv",
 ]
+
+
+_FEW_IMAGES = 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class CalibrationSet:
     images: ImageSet
     left_out: int  # images of the pool that are in the evaluation set too
     note: str  # where they come from, for the report
+    notes: tuple[str, ...] = ()  # sentences on what makes them say little
 
 
 def load_calibration(
@@ -70,17 +77,20 @@ def load_calibration(
 def check_explicit_calibration(calibration: ImageSet, evaluation: ImageSet) -> None:
     """Refuse a calibration set that shares an image or a group with the evaluation set.
 
+    Equal are images that decode to equal pixels; `leaks` says what goes unseen.
+
     Raises:
         DataError: They overlap; the message names the first image and how many there are.
     """
     groups = {sample.group for sample in evaluation.samples if sample.group is not None}
-    same = [sample for sample in calibration.samples if sample.sha256 in evaluation.hashes]
+    same = [one for one in calibration.samples if one.content in evaluation.contents]
     related = [sample for sample in calibration.samples if sample.group in groups]
     for found, what in ((same, "are in the evaluation set"), (related, "share a group with it")):
         if found:
             raise DataError(
                 f"{found[0].path}: this and {len(found) - 1} other calibration images {what}, "
-                "so the measured accuracy would not be honest; calibrate with training images"
+                "so the measured accuracy would not be honest; calibrate with training images "
+                f"({UNSEEN})"
             )
 
 
@@ -101,9 +111,9 @@ def draw_calibration(
     Raises:
         DataError: Every image of the pool is in the evaluation set.
     """
-    barred = evaluation.hashes if evaluation else frozenset()
-    allowed = {s.sha256: s for s in reversed(pool.samples) if s.sha256 not in barred}
-    left_out = sum(sample.sha256 in barred for sample in pool.samples)
+    barred = evaluation.contents if evaluation else frozenset()
+    allowed = {s.content: s for s in reversed(pool.samples) if s.content not in barred}
+    left_out = sum(sample.content in barred for sample in pool.samples)
     if not allowed:
         raise DataError(
             f"all {left_out} images to calibrate with are in the evaluation set too; "
@@ -112,6 +122,32 @@ def draw_calibration(
     drawn = _interleave_classes(list(allowed.values()), seed)[:size]
     note = f"{len(drawn)} of {len(allowed)} images, seed {seed}"
     return CalibrationSet(ImageSet(tuple(drawn), pool.classes), left_out, note)
+
+
+def tell_calibration(calibration: CalibrationSet, splits: Splits | None) -> CalibrationSet:
+    """Add notes on a set that says little: few images, copies, one colour, one class of several.
+
+    Args:
+        calibration: Looked at (see `look_at_images`).
+        splits: The labelled data; its training labels name the classes of images without any.
+    """
+    samples = calibration.images.samples
+    count, distinct = len(samples), len(calibration.images.contents)
+    flat = sum(sample.flat for sample in samples)
+    notes = []
+    if distinct < count:
+        notes.append(f"{count - distinct} of the {count} calibration images are copies of others.")
+    if distinct < _FEW_IMAGES:
+        notes.append(
+            f"{distinct} different calibration images set every range of the quantizers: what "
+            "others bring is cut off. Some hundred of all classes are usual."
+        )
+    if flat:
+        notes.append(
+            f"{flat} of the {count} calibration images are of one colour: they say nothing of "
+            "what photographs bring."
+        )
+    return replace(calibration, notes=(*notes, *_tell_classes(calibration.images, splits)))
 
 
 def write_calibration_csv(calibration: CalibrationSet, path: Path, relative_to: Path) -> None:
@@ -129,6 +165,34 @@ def write_calibration_csv(calibration: CalibrationSet, path: Path, relative_to: 
         relative = Path(os.path.relpath(sample.path, relative_to)).as_posix()
         writer.writerow([relative, sample.sha256])
     write_text_atomic(path, text.getvalue())
+
+
+def _tell_classes(images: ImageSet, splits: Splits | None) -> list[str]:
+    if splits is None:
+        names = [images.classes[one.label] for one in images.samples if one.label is not None]
+        wanted = len(images.classes)
+    else:
+        sides = [side for side in (splits.train, splits.val) if side is not None]
+        known = {one.content: one.label for side in sides for one in side.samples}
+        labels = [known.get(one.content) for one in images.samples]
+        own = [images.classes[s.label] if s.label is not None else "" for s in images.samples]
+        named = set(splits.val.classes)
+        names = [
+            splits.val.classes[label] if label is not None else name
+            for label, name in zip(labels, own, strict=True)
+            if label is not None or name in named
+        ]
+        wanted = len({label for label in known.values() if label is not None})
+    covered = sorted(set(names))
+    if len(names) < len(images) or not covered or 2 * len(covered) > min(wanted, len(images)):
+        return []  # of some nobody knows the class
+    if len(covered) == wanted:
+        return []
+    shown = ", ".join(shorten(name, 60) for name in covered[:3])
+    return [
+        f"The calibration images are of {len(covered)} of the {wanted} classes ({shown}"
+        f"{', …' if len(covered) > 3 else ''}): what the others bring is cut off."
+    ]
 
 
 def _interleave_classes(samples: list[Sample], seed: int) -> list[Sample]:

@@ -14,9 +14,8 @@ from pathlib import Path
 from edge_convnext.files import sha256_file
 from edge_convnext.progress import Track, untracked
 
-__all__ = ["IMAGE_SUFFIXES", "ImageSet", "Sample", "hash_files", "is_image_name", "rank"]
+__all__ = ["ImageSet", "Sample", "hash_files", "rank"]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _CHUNK = 64  # files per task: a task costs as much as hashing a small file
 
 
@@ -28,6 +27,13 @@ class Sample:
     sha256: str
     label: int | None = None  # index into the set's classes; None where nobody labelled it
     group: str | None = None  # images that must stay on one side, such as photos of one leaf
+    pixels: str | None = None  # digest of what it decodes to, once it has been looked at
+    flat: bool = False  # decoded to one colour: it says nothing
+
+    @property
+    def content(self) -> str:
+        """What makes two images one: their pixels, or their bytes before they are decoded."""
+        return self.pixels or self.sha256
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,10 @@ class ImageSet:
         """SHA-256 of every image."""
         return frozenset(sample.sha256 for sample in self.samples)
 
-
-def is_image_name(name: str) -> bool:
-    """Tell whether a file name is one this package reads, by its suffix; hidden files are not."""
-    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
+    @cached_property
+    def contents(self) -> frozenset[str]:
+        """`Sample.content` of every image."""
+        return frozenset(sample.content for sample in self.samples)
 
 
 def rank(purpose: str, seed: int, sha256: str) -> str:

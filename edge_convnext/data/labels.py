@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.bounded import read_text_bounded
-from edge_convnext.data.sources import Entry, Listing, is_plain_text
-from edge_convnext.errors import DataError
+from edge_convnext.class_names import nearest_names, plausible_orders, tell_apart
+from edge_convnext.data.csv_labels import label_number
+from edge_convnext.data.labels_file import read_labels, read_labels_file
+from edge_convnext.data.sources import Entry, Listing
+from edge_convnext.errors import DataError, shorten
+from edge_convnext.origins import Fact, Origin
 
-__all__ = ["class_order", "label_index", "read_labels_file"]
+__all__ = ["ClassOrder", "LabelIndex", "class_order", "read_labels_file", "settle_classes"]
 
-_MOST_BYTES = 64 << 20
-_SHOWN_CHARS = 200
+
+@dataclass(frozen=True)
+class ClassOrder:
+    """Class names in logit order, and who says so."""
+
+    names: tuple[str, ...]
+    facts: tuple[Fact, ...] = ()  # empty where the model names its classes itself
+    notes: tuple[str, ...] = ()
+    other_orders: tuple[tuple[str, ...], ...] = ()  # where nothing states the order
 
 
 def class_order(
     listing: Listing, classes: Sequence[str] | None = None, labels_file: Path | None = None
 ) -> tuple[str, ...]:
+    """The names alone of `settle_classes`."""
+    return settle_classes(listing, classes, labels_file).names
+
+
+def settle_classes(
+    listing: Listing, classes: Sequence[str] | None = None, labels_file: Path | None = None
+) -> ClassOrder:
     """Class names in logit order.
 
-    The labels file decides, then the model's own names, then the data: sorted label names, or
-    0 up to the highest label where every label of a CSV is a number.
+    The labels file decides, then the model's own names, then the data: the order of its columns,
+    0 up to the highest label where every label of a CSV is a number, else sorted label names.
 
     Args:
         listing: Where the labels come from.
@@ -33,83 +49,135 @@ def class_order(
     Raises:
         DataError: The file does not fit the model, or an entry's label is not a class.
     """
-    named = tuple(classes or ())
+    named = tell_apart(tuple(classes or ()))
+    order = ClassOrder(named)
     if labels_file is not None:
-        order = read_labels_file(labels_file)
-        if named and len(named) != len(order):
-            raise DataError(
-                f"{labels_file}: {len(order)} class names for a model of {len(named)} classes "
-                f"({_shorten(named)})"
-            )
-        named = order
-    if not named:
-        return _sort_labels(listing)
-    known = {name: index for index, name in enumerate(named)}
+        order = _from_file(listing, named, labels_file)
+    if not order.names:
+        return _from_labels(listing)
+    index = LabelIndex(order.names, listing.numbered)
     for entry in listing.entries:
-        if label_index(entry, known, listing.numbered) is None:
-            raise DataError(
-                f"{entry.where}: class '{entry.label}' is not one of the model's {len(named)} "
-                f"classes ({_shorten(named)}); pass --labels FILE with the data's names in the "
-                "model's order"
-            )
-    return named
+        if index.find(entry.label) is None:
+            raise DataError(_explain_unknown(entry, order.names, listing))
+    return replace(order, notes=(*order.notes, *_tell_numbers(listing, order.names, index)))
 
 
-def label_index(entry: Entry, known: dict[str, int], numbered: bool) -> int | None:
-    """Index of an entry's class: by name, or by number where the source may number."""
-    if entry.label is None:
+class LabelIndex:
+    """Indices of labels: by name, or by number where the source may number."""
+
+    def __init__(self, names: Sequence[str], numbered: bool) -> None:
+        """`names` in logit order."""
+        self._count = len(names)
+        self._numbered = numbered
+        self._known: dict[str, int | None] = {name: index for index, name in enumerate(names)}
+        # Names that are numbers are meant by their value: `2.0` is class `2`, wherever it stands.
+        numbers = {label_number(name): index for index, name in enumerate(names)}
+        self._by_value = {number: i for number, i in numbers.items() if number is not None}
+
+    def find(self, label: str | None) -> int | None:
+        """The index of a label; None where it is no class."""
+        if label is None:
+            return None
+        if label not in self._known:
+            self._known[label] = self._by_number(label)
+        return self._known[label]
+
+    def _by_number(self, label: str) -> int | None:
+        number = label_number(label) if self._numbered else None
+        if number is None:
+            return None
+        if self._by_value:
+            return self._by_value.get(number)
+        return number if number < self._count else None
+
+
+def _tell_numbers(listing: Listing, names: tuple[str, ...], index: LabelIndex) -> Iterable[str]:
+    """Say what a number was taken for, where the classes have other names."""
+    labels = {entry.label for entry in listing.entries if entry.label is not None}
+    for label in sorted(labels - set(names))[:1]:
+        name = shorten(names[index.find(label) or 0], 60)
+        yield f"Labels are numbers, taken as logits counted from 0: {label} is {name}."
+
+
+def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrder:
+    read = read_labels(path, {entry.label for entry in listing.entries if entry.label})
+    if named and len(named) != len(read.names):
+        raise DataError(
+            f"{path}: {len(read.names)} class names for a model of {len(named)} classes "
+            f"({_shorten(named)})"
+        )
+    fact = Fact("classes", read.names, Origin("labels file", path.name))
+    return ClassOrder(read.names, (fact,), read.notes)
+
+
+def _from_labels(listing: Listing) -> ClassOrder:
+    labels = dict.fromkeys(entry.label for entry in listing.entries if entry.label is not None)
+    if listing.order:
+        fact = Fact("classes", listing.order, Origin("csv", "the order of its columns"))
+        return ClassOrder(listing.order, (fact,))
+    numbers = _count_from_labels(labels) if listing.numbered else None
+    if numbers is not None:
+        return _from_numbers(listing, numbers, sorted(labels))
+    names = tuple(sorted(labels))
+    orders = plausible_orders(names)
+    if listing.numbered and tuple(labels) not in (names, *orders):
+        orders = (*orders, tuple(labels))  # pandas' factorize: as they come
+    kind = "csv" if listing.numbered else "folder names"
+    origin = Origin("csv" if kind == "csv" else "folder names", "sorted as text")
+    return ClassOrder(names, (Fact("classes", names, origin),), other_orders=orders)
+
+
+def _count_from_labels(labels: Iterable[str]) -> list[int] | None:
+    """The numbers that all labels are, sorted; None where they are names."""
+    texts = list(labels)
+    values = [number for text in texts if (number := label_number(text)) is not None]
+    if not values or len(values) < len(texts):
         return None
-    if entry.label in known:
-        return known[entry.label]
-    if numbered and _is_number(entry.label) and int(entry.label) < len(known):
-        return int(entry.label)
-    return None
+    numbers = sorted(set(values))
+    padded = any(len(text) > 1 and text[0] == "0" and "." not in text for text in texts)
+    running = numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+    return numbers if running or not padded else None  # `007` and `113` are codes
 
 
-def read_labels_file(path: Path) -> tuple[str, ...]:
-    """Read class names in logit order: one a line, or a JSON list.
-
-    Raises:
-        DataError: Unreadable, empty, an empty or repeated name.
-    """
-    try:
-        text = read_text_bounded(path, _MOST_BYTES).strip()
-        names = json.loads(text) if text.startswith("[") else text.splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: starts like a JSON list but is none ({error})") from error
-    if not names:
-        raise DataError(f"{path}: no class names in it; write one a line, in logit order")
-    seen: dict[str, int] = {}
-    for line, name in enumerate(names, start=1):
-        if not isinstance(name, str) or not name.strip():
-            raise DataError(
-                f"{path}: entry {line} is not a class name: {repr(name)[:_SHOWN_CHARS]}"
-            )
-        if len(name) > _SHOWN_CHARS or not is_plain_text(name.strip()):
-            raise DataError(
-                f"{path}: entry {line} is not one line of at most {_SHOWN_CHARS} characters"
-            )
-        if name.strip() in seen:
-            raise DataError(
-                f"{path}: '{name.strip()}' is both entry {seen[name.strip()]} and entry {line}"
-            )
-        seen[name.strip()] = line
-    return tuple(seen)
+def _from_numbers(listing: Listing, numbers: list[int], labels: list[str]) -> ClassOrder:
+    """0 up to the highest: a number is never moved, so labels from 1 on are asked about."""
+    lowest, highest = numbers[0], numbers[-1]
+    if lowest == 1 and len(numbers) == highest:
+        raise DataError(
+            f"{listing.source}: the labels run from 1 to {highest}, but logits are counted from 0; "
+            "write the names of the classes, or subtract 1 (or pass --labels FILE that names "
+            "class 0 too, if the model has one)"
+        )
+    names = tuple(str(index) for index in range(highest + 1))
+    notes = []
+    other = next((text for text in labels if text not in names), None)
+    if other is not None:
+        notes.append(f"Labels such as {other} are read as whole numbers.")
+    if len(numbers) < len(names):
+        notes.append(
+            f"The labels are numbers from {lowest} to {highest} and are taken as logits: "
+            f"{len(names) - len(numbers)} of the {len(names)} classes have no image."
+        )
+    fact = Fact("classes", names, Origin("csv", "the labels are numbers"))
+    return ClassOrder(names, (fact,), tuple(notes))
 
 
-def _sort_labels(listing: Listing) -> tuple[str, ...]:
-    names = {entry.label for entry in listing.entries if entry.label is not None}
-    if listing.numbered and names and all(_is_number(name) for name in names):
-        return tuple(str(index) for index in range(max(map(int, names)) + 1))
-    return tuple(sorted(names))
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"0|[1-9]\d{0,4}", text, re.ASCII) is not None
+def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> str:
+    label = entry.label or ""
+    said = (
+        f"{entry.where}: class '{shorten(label)}' is not one of the model's {len(named)} classes "
+        f"({_shorten(named)})"
+    )
+    near = nearest_names(label, named)
+    twice = [name for name in named if name.rpartition("#")[0] == label and label]
+    numbers = {label_number(one.label or "") for one in listing.entries}
+    if near:
+        said += f"; it has '{near[0]}', which differs in case or separators alone"
+    elif twice:
+        said += f"; it has {' and '.join(twice)}, told apart by their index"
+    elif listing.numbered and label_number(label) == len(named) and 0 not in numbers:
+        said += "; the labels seem to start at 1, but logits are counted from 0: subtract 1"
+    return f"{said}; pass --labels FILE with the data's names in the model's order"
 
 
 def _shorten(names: Sequence[str]) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_convnext.data.folders import list_folder
 from edge_convnext.data.images import Sample, hash_files
-from edge_convnext.data.labels import class_order, label_index
+from edge_convnext.data.labels import ClassOrder, LabelIndex, settle_classes
 from edge_convnext.data.manifests import list_csv
-from edge_convnext.data.sources import Entry, Listing, Side
+from edge_convnext.data.sources import Entry, Listing
+from edge_convnext.data.split_names import Side
 from edge_convnext.errors import DataError
 from edge_convnext.files import sha256_file
 from edge_convnext.progress import Track, untracked
 
 __all__ = ["Reading", "list_source", "read_source"]
+
+_TABLES = (".csv", ".tsv", ".txt")  # what separates their columns is found out
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,14 @@ class Reading:
     """A source whose files have been hashed."""
 
     sides: dict[Side | None, tuple[Sample, ...]]  # None: the source does not split them
-    classes: tuple[str, ...]
-    split_by: str | None
+    listing: Listing
+    order: ClassOrder
     skipped: tuple[str, ...]  # files that can't be read, with the reason
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in logit order."""
+        return self.order.names
 
 
 def list_source(source: Path, labelled: bool = True, data_root: Path | None = None) -> Listing:
@@ -43,7 +51,7 @@ def list_source(source: Path, labelled: bool = True, data_root: Path | None = No
         return list_folder(source, labelled)
     if not source.exists():
         raise DataError(f"{source}: no such folder or CSV")
-    if source.suffix.lower() != ".csv":
+    if source.suffix.lower() not in _TABLES:
         raise DataError(
             f"{source}: neither a folder nor a .csv file; unpack an archive first, "
             "and pass a class-per-folder directory or a CSV path,label"
@@ -76,8 +84,8 @@ def read_source(
         DataError: An unknown class, an unreadable file, content that is not what a manifest
             recorded.
     """
-    order = class_order(listing, classes, labels_file)
-    known = {name: index for index, name in enumerate(order)}
+    order = settle_classes(listing, classes, labels_file)
+    index = LabelIndex(order.names, listing.numbered)
     digests = hash_files([entry.path for entry in listing.entries], track=track, sha256=sha256)
     sides: dict[Side | None, list[Sample]] = {}
     skipped: list[str] = []
@@ -89,13 +97,12 @@ def read_source(
             skipped.append(reason)
             continue
         _check_content(entry, digest)
-        label = label_index(entry, known, listing.numbered)
-        sample = Sample(entry.path, digest, label, entry.group)
+        sample = Sample(entry.path, digest, index.find(entry.label), entry.group)
         sides.setdefault(entry.side, []).append(sample)
     return Reading(
         {side: tuple(samples) for side, samples in sides.items()},
+        replace(listing, entries=()),  # what they said is in the samples
         order,
-        listing.split_by,
         tuple(skipped),
     )
 

@@ -11,23 +11,14 @@ wrote (`path,sha256`) is such a CSV too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-__all__ = ["Entry", "Listing", "Side", "choose_sides", "is_plain_text"]
+from edge_convnext.data.split_names import Side
+from edge_convnext.origins import Fact
 
-Side = Literal["train", "val"]
+__all__ = ["Entry", "Listing", "is_plain_text"]
 
-_SIDES: dict[str, Literal["train", "val", "test"]] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # controls; bytes that are not UTF-8
 
 
@@ -36,7 +27,7 @@ class Entry:
     """One image that a source lists; nothing has been read of it yet."""
 
     path: Path
-    label: str | None
+    label: str | None  # composed, see `class_names`
     side: Side | None  # None where the source has no split
     group: str | None
     sha256: str | None  # what the source says the content is
@@ -51,22 +42,11 @@ class Listing:
     entries: tuple[Entry, ...]
     split_by: str | None  # who said which side an entry is on, for the report
     numbered: bool  # labels may be class indices (CSV)
-
-
-def choose_sides(names: Iterable[str]) -> dict[str, Side]:
-    """Map split names to the side they are on; a name that is left out is not used.
-
-    `test` evaluates only where there is no validation split.
-    """
-    found = {name: _SIDES[name.lower()] for name in names if name.lower() in _SIDES}
-    spare = "val" in found.values()
-    sides: dict[str, Side] = {}
-    for name, kind in found.items():
-        if kind != "test":
-            sides[name] = kind
-        elif not spare:
-            sides[name] = "val"
-    return sides
+    order: tuple[str, ...] = ()  # class names in an order that the source itself states
+    notes: tuple[str, ...] = ()  # sentences on what was guessed, counted or looks wrong
+    left_out: str = ""  # the files that are not read, in a few words
+    facts: tuple[Fact, ...] = ()
+    strict_groups: bool = True  # the column is called `group`, and no guess of ours
 
 
 def is_plain_text(name: str) -> bool:

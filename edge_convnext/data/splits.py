@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_convnext.class_names import nearest_names
+from edge_convnext.data.batches import Look
 from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.samples import Reading, list_source, read_source
-from edge_convnext.errors import DataError
+from edge_convnext.data.split_names import split_words
+from edge_convnext.errors import DataError, shorten
 from edge_convnext.files import sha256_file
-from edge_convnext.origins import Fact
+from edge_convnext.origins import Fact, Origin
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DataConfig
 
-__all__ = ["Splits", "drop_bad_images", "load_splits", "split_by_seed"]
+__all__ = [
+    "Splits",
+    "drop_bad_images",
+    "load_splits",
+    "require_training_classes",
+    "see_images",
+    "split_by_seed",
+]
 
 
 @dataclass(frozen=True)
@@ -61,23 +71,24 @@ def load_splits(
     )
     if not reading.sides:
         raise DataError(f"{source}: none of its {len(reading.skipped)} images can be read")
-    if "val" in reading.sides:
-        return _take_split(source, reading)
-    pool = reading.sides.get(None) or reading.sides["train"]
-    train, val, note = split_by_seed(pool, config.val_fraction, seed)
-    if not train or not val:
+    if len(reading.classes) < 2:
         raise DataError(
-            f"{source}: {len(pool)} images (groups kept whole) can't be split in two; "
-            "add images, or give a split"
+            f"{source}: one class alone, {', '.join(map(shorten, reading.classes))}, is nothing "
+            "to tell apart; pass the folder that holds the class folders"
         )
-    if "train" in reading.sides:
-        note = f"{note} (the source has a training side only)"
-    return Splits(
-        ImageSet(train, reading.classes),
-        ImageSet(val, reading.classes),
-        note,
-        reading.skipped,
-        by_seed=True,
+    splits = (
+        _take_split(source, reading)
+        if "val" in reading.sides
+        else _split_here(source, reading, config.val_fraction, seed)
+    )
+    left_out = reading.listing.left_out
+    return replace(
+        splits,
+        note=f"{splits.note}; not read: {left_out}" if left_out else splits.note,
+        skipped=reading.skipped,
+        facts=(*splits.facts, *reading.order.facts),
+        notes=(*reading.listing.notes, *reading.order.notes, *splits.notes),
+        other_orders=reading.order.other_orders,
     )
 
 
@@ -106,6 +117,27 @@ def split_by_seed(
     train = tuple(sample for index, sample in enumerate(samples) if index not in held_out)
     val = tuple(sample for index, sample in enumerate(samples) if index in held_out)
     return train, val, _describe(samples, strata, val_fraction, seed)
+
+
+def see_images(splits: Splits, looks: Mapping[str, Look]) -> Splits:
+    """Note on every sample what `look_at_images` saw, which decides what is equal."""
+    train = _see(splits.train, looks) if splits.train else None
+    return replace(splits, train=train, val=_see(splits.val, looks))
+
+
+def require_training_classes(splits: Splits) -> None:
+    """Refuse to learn one class.
+
+    Raises:
+        DataError: The training side has images of one class alone.
+    """
+    labels = {sample.label for sample in (splits.train.samples if splits.train else ())}
+    if splits.train is not None and len(labels) < 2:
+        name = splits.train.classes[next(iter(labels)) or 0] if labels else "none"
+        raise DataError(
+            f"the training side has images of one class alone ({shorten(name)}), which is nothing "
+            "to learn; pass the folder that holds the class folders, or a CSV path,label"
+        )
 
 
 def drop_bad_images(splits: Splits, bad: Mapping[str, str], skip: bool) -> Splits:
@@ -138,21 +170,85 @@ def drop_bad_images(splits: Splits, bad: Mapping[str, str], skip: bool) -> Split
     return replace(splits, train=train, val=val, skipped=(*splits.skipped, *found))
 
 
+def _split_here(source: Path, reading: Reading, fraction: float, seed: int) -> Splits:
+    pool = reading.sides.get(None) or reading.sides["train"]
+    train, val, note = split_by_seed(pool, fraction, seed)
+    if not train or not val:
+        raise DataError(
+            f"{source}: {len(pool)} images (groups kept whole) can't be split in two; "
+            "add images, or give a split"
+        )
+    if "train" in reading.sides:
+        note = f"{note} (the source has a training side only)"
+    return Splits(
+        ImageSet(train, reading.classes),
+        ImageSet(val, reading.classes),
+        note,
+        by_seed=True,
+        facts=(Fact("split", note, Origin("seed", str(seed))),),
+        notes=tuple(f"The source splits {said}." for said in (reading.listing.split_by,) if said),
+    )
+
+
 def _take_split(source: Path, reading: Reading) -> Splits:
     train, val = reading.sides.get("train"), reading.sides["val"]
-    first = {sample.group: sample for sample in reversed(train or ()) if sample.group is not None}
-    for sample in val:
-        if sample.group is not None and (other := first.get(sample.group)):
-            raise DataError(
-                f"{source}: group '{sample.group}' is on both sides "
-                f"(train: {other.path.name}, val: {sample.path.name}); put it on one"
-            )
+    notes = _check_groups(source, train or (), val, reading.listing.strict_groups)
+    if train:
+        notes += _check_names(source, train, val, reading)
     return Splits(
         ImageSet(train, reading.classes) if train else None,
         ImageSet(val, reading.classes),
-        reading.split_by or "",
-        reading.skipped,
+        reading.listing.split_by or "",
+        facts=reading.listing.facts,
+        notes=tuple(notes),
     )
+
+
+def _check_groups(
+    source: Path, train: Sequence[Sample], val: Sequence[Sample], strict: bool
+) -> list[str]:
+    first = {sample.group: sample for sample in reversed(train) if sample.group is not None}
+    found = [sample for sample in val if sample.group is not None and sample.group in first]
+    if not found:
+        return []
+    group = str(found[0].group)
+    other = first[group]
+    where = f"(train: {other.path.name}, val: {found[0].path.name})"
+    if strict:
+        raise DataError(f"{source}: group '{group}' is on both sides {where}; put it on one")
+    return [f"{len(found)} evaluation images are of groups in training too, such as '{group}'."]
+
+
+def _check_names(
+    source: Path, train: Sequence[Sample], val: Sequence[Sample], reading: Reading
+) -> list[str]:
+    """Tell classes of one side alone; refuse those that are one class, or a split, in truth."""
+    here, there = ({reading.classes[one.label or 0] for one in side} for side in (train, val))
+    both, alone = here & there, here ^ there
+    by_data = not reading.order.facts or reading.order.facts[0].origin.kind != "labels file"
+    for name in sorted(here - there) if reading.order.facts and by_data else ():
+        for near in nearest_names(name, there - here):
+            raise DataError(
+                f"{source}: '{shorten(name)}' (training) and '{shorten(near)}' (evaluation) "
+                "differ in case or separators alone; give them one name"
+            )
+    words = split_words(alone)
+    if 2 * len(both) < len(both | alone) and words:
+        raise DataError(
+            f"{source}: classes of one side alone look like splits: {_show(words)}; pass the "
+            "folder that has the splits right in it, or a CSV path,label,split"
+        )
+    told = ((here - there, "training"), (there - here, "evaluation"))
+    return [
+        f"Classes with images on the {side} side alone: {_show(sorted(names))}."
+        for names, side in told
+        if names
+    ]
+
+
+def _show(names: Iterable[str]) -> str:
+    shown = [shorten(name, 60) for name in names]
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
 def _find_units(samples: Sequence[Sample]) -> list[list[int]]:
@@ -211,3 +307,11 @@ def _describe(
 def _without(images: ImageSet, bad: Mapping[str, str]) -> ImageSet:
     kept = tuple(sample for sample in images.samples if sample.sha256 not in bad)
     return ImageSet(kept, images.classes)
+
+
+def _see(images: ImageSet, looks: Mapping[str, Look]) -> ImageSet:
+    def see(sample: Sample) -> Sample:
+        look = looks.get(sample.sha256)
+        return replace(sample, pixels=look.pixels or None, flat=look.flat) if look else sample
+
+    return ImageSet(tuple(map(see, images.samples)), images.classes)

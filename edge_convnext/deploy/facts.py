@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo
+from edge_convnext.artifacts import METADATA_KEY, GpuRuntimeName, ModelInfo
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.bundle.manifest import REPORT
 from edge_convnext.engine import sidecar_path
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file
 from edge_convnext.graph_file import fixed_batch, read_proto
 from edge_convnext.provenance import require_of_build, require_whole_engine
@@ -207,7 +207,13 @@ def _kind_of(path: Path) -> Kind:
     """Engines of TensorRT for RTX were the first, and their JSON did not name a runtime."""
     if path.suffix != ".engine":
         return "onnx"
-    return "tensorrt" if _read_sidecar(path).get("runtime") == "tensorrt" else "tensorrt_rtx"
+    runtime = _read_sidecar(path).get("runtime", "tensorrt_rtx")
+    if runtime not in get_args(GpuRuntimeName):  # the deployed script imports what it names
+        raise ArtifactError(
+            f"{sidecar_path(path)}: names {shorten(repr(runtime))}, which is no runtime of engines "
+            f"({', '.join(get_args(GpuRuntimeName))}); build the engine again"
+        )
+    return cast("GpuRuntimeName", runtime)
 
 
 def _read_sidecar(engine: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -17,21 +16,25 @@ from edge_convnext.deploy.facts import (
     read_deployable,
     read_tensors,
 )
+from edge_convnext.deploy.programs import (
+    PREPARE,
+    reads_images,
+    to_prepare,
+    write_program,
+    write_text,
+)
 from edge_convnext.deploy.triton import LABELS, MODEL_FILES, to_config
-from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
 DeployFormat: TypeAlias = Literal["python", "cpp", "triton"]
 
-_TEMPLATES = Path(__file__).with_name("templates")
 _KINDS: dict[DeployFormat, tuple[Kind, ...]] = {
     "python": ("tensorrt", "tensorrt_rtx"),
     "cpp": ("tensorrt", "tensorrt_rtx"),
     "triton": ("tensorrt", "onnx"),
 }
-_ENGINE = "model.engine"
 
 
 def choose_for(kind: DeployFormat, folder: Path, model: Path | None = None) -> Choice:
@@ -73,6 +76,11 @@ def write_deployment(
         raise ArtifactError(
             f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"
         )
+    if kind != "triton" and not reads_images(facts):
+        raise ArtifactError(
+            f"{facts.path}: takes {facts.info.in_channels} channels, and {kind} shows it image "
+            "files (3: RGB, 1: grey); deploy it with --format triton"
+        )
     _require_new(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +92,7 @@ def write_deployment(
             if kind == "triton":
                 _write_triton(facts, folder, made, max_batch, queue_delay_us)
             else:
-                _write_program(facts, made, kind)
+                write_program(facts, made, kind)
             if output.exists():
                 output.rmdir()
             made.rename(output)
@@ -108,65 +116,11 @@ def _write_triton(
     version = folder / name / "1"
     version.mkdir(parents=True)
     shutil.copyfile(facts.path, version / MODEL_FILES[facts.kind])
-    _write(folder / name / "config.pbtxt", config)
+    if reads_images(facts):
+        write_text(folder / name / PREPARE, to_prepare(facts, tensors[0].dtype))
+    write_text(folder / name / "config.pbtxt", config)
     if labelled:
-        _write(
+        write_text(
             folder / name / LABELS,
             "".join(f"{' '.join(label.split())}\n" for label in facts.info.classes),
         )
-
-
-def _write_program(facts: Deployable, folder: Path, kind: Literal["python", "cpp"]) -> None:
-    shutil.copyfile(facts.path, folder / _ENGINE)
-    shutil.copyfile(sidecar_path(facts.path), sidecar_path(folder / _ENGINE))
-    if kind == "python":
-        shutil.copyfile(_TEMPLATES / "classify.py", folder / "classify.py")
-        return
-    shutil.copyfile(_TEMPLATES / "classify.cpp", folder / "classify.cpp")
-    library = "tensorrt_rtx" if facts.kind == "tensorrt_rtx" else "nvinfer"
-    cmake = (_TEMPLATES / "CMakeLists.txt").read_text(encoding="utf-8")
-    _write(folder / "CMakeLists.txt", cmake.replace("@LIBRARY@", library))
-    _write(folder / "model.h", _to_header(facts))
-
-
-def _to_header(facts: Deployable) -> str:
-    """The constants that classify.cpp needs."""
-    info, pre = facts.info, facts.info.preprocess
-    mean, std = pre.mean, pre.std
-    if info.in_channels == 1:  # luma is normalised by the averages
-        mean, std = (sum(mean) / 3,) * 3, (sum(std) / 3,) * 3
-    classes = info.classes or tuple(str(index) for index in range(info.num_classes))
-    labels = ",\n    ".join(_quote(name) for name in classes)
-    return (
-        f"// {info.model}: what classify.cpp has to know. Images are resized by the caller, "
-        f"{pre.interpolation}.\n"
-        "#pragma once\n\n"
-        "namespace model {\n"
-        f"constexpr int kImageSize = {pre.image_size};\n"
-        f"constexpr int kChannels = {info.in_channels};\n"
-        f"constexpr int kClasses = {len(classes)};\n"
-        f"constexpr bool kInterleaved = {_bool(facts.metadata.get('images_layout') == 'nhwc')};\n"
-        f"constexpr bool kVersionCompatible = {_bool(facts.version_compatible)};\n"
-        f"constexpr float kMean[] = {{{_floats(mean)}}};\n"
-        f"constexpr float kStd[] = {{{_floats(std)}}};\n"
-        f"constexpr char const* kLabels[] = {{\n    {labels},\n}};\n"
-        "}  // namespace model\n"
-    )
-
-
-def _floats(values: Sequence[float]) -> str:
-    return ", ".join(f"{float(value)!r}F" for value in values)
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _quote(text: str) -> str:
-    """A C++ string; other bytes than plain ASCII become octal escapes, which end by themselves."""
-    plain = set(range(32, 127)) - set(b'"\\?')
-    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode("utf-8")) + '"'
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")

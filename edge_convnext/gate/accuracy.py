@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from edge_convnext.class_drops import ClassCount, judge_classes
 from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.baseline import Baseline
 from edge_convnext.gate.criteria import (
@@ -12,10 +13,13 @@ from edge_convnext.gate.criteria import (
     Decision,
     decide_above,
     decide_below,
-    images_to_settle,
 )
 from edge_convnext.gate.evidence import Evidence
-from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.intervals import (
+    images_to_settle,
+    paired_difference_interval,
+    proportion_interval,
+)
 
 __all__ = [
     "judge_agreement",
@@ -126,38 +130,32 @@ def _against_baseline(evidence: Evidence, baseline: Baseline) -> list[tuple[str,
 def _class_criterion(
     name: str, against: str, changes: Iterable[tuple[str, bool, bool]], budget_pp: float
 ) -> Criterion:
-    """Decide on the worst class among as many intervals as there are classes.
-
-    Each interval is widened so that all of them hold together (Bonferroni): of 200 classes, ten
-    would else fail or pass by chance.
-    """
-    by_class: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    for label, one_lost, one_won in changes:
-        by_class[label].append((one_lost, one_won))
-    confidence = 1 - (1 - _CONFIDENCE) / len(by_class)
-    found = []
-    for label, pairs in by_class.items():
-        lost, won = _count(pairs)
-        n = len(pairs)
-        interval = _as_pct(paired_difference_interval(lost, won, n, confidence))
-        found.append((100.0 * (lost - won) / n, interval, label, n))
-    decisions = {label: decide_below(interval, budget_pp) for _, interval, label, _ in found}
-    failed = [one for one in found if decisions[one[2]] == "fail"]
-    unsure = [one for one in found if decisions[one[2]] == "inconclusive"]
-    drop, interval, label, n = max(failed or unsure or found)
+    """Decide on the worst class, as the worst of so many: see `class_drops`."""
+    found = judge_classes(_by_class(changes), budget_pp)
+    failed = [one for one in found if one.past]
+    unsure = [one for one in found if not one.past and not one.within]
+    worst = (failed or unsure or found)[0]
     decision: Decision = "fail" if failed else "inconclusive" if unsure else "pass"
     others = len(failed or unsure) - 1
     more = f", and {others} more" if others > 0 else ""
+    low, high = worst.interval_pp
     return Criterion(
         name,
         decision,
-        drop,
-        interval,
+        worst.drop_pp,
+        worst.interval_pp,
         budget_pp,
-        f"class '{label}' drops by {drop:.2f} pp{against} on its {n:,} images (interval "
-        f"{interval[0]:.2f} to {interval[1]:.2f}, 95 % over all classes){more}; the budget is "
+        f"class '{worst.name}' drops by {worst.drop_pp:.2f} pp{against} on its {worst.n:,} images "
+        f"(interval {low:.2f} to {high:.2f}, 95 % over all classes){more}; the budget is "
         f"{budget_pp:g} pp per class.",
     )
+
+
+def _by_class(changes: Iterable[tuple[str, bool, bool]]) -> list[ClassCount]:
+    by_class: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for label, one_lost, one_won in changes:
+        by_class[label].append((one_lost, one_won))
+    return [ClassCount(label, len(pairs), *_count(pairs)) for label, pairs in by_class.items()]
 
 
 def _drop_criterion(

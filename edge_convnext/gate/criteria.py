@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Criterion", "Decision", "decide_above", "decide_below", "images_to_settle"]
+__all__ = ["Criterion", "Decision", "decide_above", "decide_below"]
 
 Decision = Literal["pass", "fail", "inconclusive"]
-
-_MOST_IMAGES = 10_000_000  # beyond, "more images" is no advice
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,3 @@ def decide_above(interval: tuple[float, float], limit: float) -> Decision:
     if low >= limit:
         return "pass"
     return "fail" if high < limit else "inconclusive"
-
-
-def images_to_settle(settled: Callable[[int], bool], n: int) -> int | None:
-    """How many images would settle a criterion if the rates stayed as they were measured.
-
-    Args:
-        settled: Whether so many images decide it; once true it stays true.
-        n: Images that did not.
-
-    Returns:
-        Rounded up to two digits; None where even ten million do not.
-    """
-    enough = n
-    while not settled(enough):
-        enough *= 2
-        if enough > _MOST_IMAGES:
-            return None
-    few = enough // 2
-    while enough - few > max(1, enough // 100):
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if settled(middle) else (middle, enough)
-    step = int(10 ** max(0, len(str(enough)) - 2))
-    return -(-enough // step) * step

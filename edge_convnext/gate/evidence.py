@@ -13,7 +13,7 @@ from pathlib import Path
 from edge_convnext.artifacts import Precision
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.manifest import MANIFEST, read_manifest
+from edge_convnext.manifest import MANIFEST, require_unedited
 from edge_convnext.report import BenchmarkReport, Report
 
 __all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
@@ -115,11 +115,8 @@ def read_evidence(path: Path) -> Evidence:
         )
     for output in report.outputs:
         _check_file(path, path.parent / output.path, output.sha256)
-    manifest = path.with_name(MANIFEST)
-    if manifest.is_file():  # a board's folder has none
-        for name in (path.name, "report.md"):
-            if sha256 := read_manifest(path.parent).get(name):
-                _check_file(manifest, path.with_name(name), sha256)
+    if report.board is None or path.with_name(MANIFEST).is_file():  # `bench` writes none
+        require_unedited(path)
     precision: Precision = report.recipe["precision"]  # type: ignore[assignment]  # validated
     if precision == "fp32":
         raise ArtifactError(

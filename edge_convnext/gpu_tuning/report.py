@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.files import write_text_atomic
 from edge_convnext.gpu_tuning.trials import CANDIDATES
 from edge_convnext.gpu_tuning.tune import (
     GpuTuneResult,
@@ -19,6 +18,7 @@ from edge_convnext.gpu_tuning.tune import (
     tune_gpu,
     with_engine_plans,
 )
+from edge_convnext.tune_files import TUNE, write_tune_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,14 +149,11 @@ def tune_gpu_to_files(
     store = cache or Cache(default_cache_folder(os.environ))
     result = tune_gpu(recipe, gpu, batches, store, track, every=every, calibration=calibration)
     report = GpuTuneReport(recipe, result, environment())
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
-    write_text_atomic(folder / "tune.json", text)
-    for name in _RECIPES[len(report.recipes) :]:  # of an earlier search with more candidates
-        (folder / name).unlink(missing_ok=True)
+    texts = {TUNE: json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"}
     for place, name in enumerate(report.recipes, 1):
         fields = _recipe_fields(recipe, result, batches, place)
-        write_text_atomic(folder / name, yaml.safe_dump(fields, sort_keys=False))
+        texts[name] = yaml.safe_dump(fields, sort_keys=False)
+    write_tune_files(folder, texts)
     return report
 
 

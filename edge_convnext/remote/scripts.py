@@ -19,6 +19,7 @@ __all__ = [
     "stop",
 ]
 
+_MARK = ".edge-convnext-made-this"  # nothing is removed for its name
 _BEGIN, _END = "edge-convnext-begin", "edge-convnext-end"
 _POLL_S = 0.3
 _STOP_POLLS = 50  # of 0.2 s, before what does not end is killed
@@ -46,7 +47,7 @@ def prepare(name: str) -> str:
     return (
         "set -e; umask 077; "
         f'folder="${{XDG_CACHE_HOME:-$HOME/.cache}}/edge-convnext-remote/{name}"; '
-        'mkdir -p "$folder"; cd "$folder"; pwd'
+        f'mkdir -p "$folder"; cd "$folder"; : >{_MARK}; pwd'
     )
 
 
@@ -147,8 +148,11 @@ def exit_code(folder: str) -> str:
 
 
 def remove(folder: str) -> str:
-    """Remove the folder of one bench, and the one above if nothing else is in it."""
+    """Remove the folder of one bench, and the one above if nothing else is in it.
+
+    Only one that `prepare` made: whatever a login printed in place of its name stays.
+    """
     return (
-        f"cd / && rm -rf {quote(folder)}; "
+        f"cd / && [ -f {quote(f'{folder}/{_MARK}')} ] && rm -rf {quote(folder)}; "
         f"rmdir {quote(folder.rpartition('/')[0])} 2>/dev/null || true"
     )

@@ -22,14 +22,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from edge_convnext import __version__
-from edge_convnext.board.assemble import OWN_FILES
+from edge_convnext.board.assemble import OWN_FILES, find_old
 from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import atomic_path, sha256_file
+from edge_convnext.locks import hold_lock
 from edge_convnext.remote import scripts
 from edge_convnext.remote.live import following
 from edge_convnext.remote.ssh import ConnectionLostError, Host, last_line, quote
 from edge_convnext.report import FileReport, Report
 from edge_convnext.summary import plain
+from edge_convnext.swap import swap, written_beside
 
 __all__ = ["Session"]
 
@@ -145,12 +147,13 @@ class Session:
         return f"{self.host.login} {shlex.quote(line)}"
 
     def _run(self, out: Path, sha256: str) -> Report:
+        find_old(out)  # before any work, what is in the way
         folder = self._patiently(lambda: self._prepare(sha256))
         self._at.append(folder)
         self._refuse_second(self._patiently(lambda: self._do(scripts.others(folder))))
         self._patiently(lambda: self._copy(folder, sha256))
         self._bench(folder)
-        report = self._patiently(lambda: self._fetch(folder, out))
+        report = self._take(folder, out)
         if not self.keep:
             self._patiently(lambda: self._do(scripts.remove(folder)))
         return report
@@ -242,27 +245,31 @@ class Session:
         for piece in self.host.stream(scripts.follow(folder, relay.received)):
             relay.add(piece)
 
-    def _fetch(self, folder: str, out: Path) -> Report:
-        """Bring the report and every file it answers for."""
+    def _take(self, folder: str, out: Path) -> Report:
+        """Bring everything, and then replace what an earlier bench left in `out`."""
         out.mkdir(parents=True, exist_ok=True)
-        report_path = out / "report.json"
-        old = _board_files(report_path)
-        with atomic_path(report_path) as scratch:
+        with hold_lock(out.resolve()), written_beside(out) as new:
+            old = find_old(out)
+            report = self._patiently(lambda: self._fetch(folder, out, new))
+            kept = {file.path for file in _files_of(report)}
+            swap(new, out, old - kept, "report.json")
+        return report
+
+    def _fetch(self, folder: str, out: Path, new: Path) -> Report:
+        """Bring the report and every file it answers for into `new`."""
+        with atomic_path(new / "report.json") as scratch:
             self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
             report = Report.read(scratch)
             if report.board is None:
                 raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
             for file in _files_of(report):
-                self._fetch_file(f"{folder}/out/{file.path}", out / file.path, file)
-            for name in old - {file.path for file in _files_of(report)}:
-                (out / name).unlink(missing_ok=True)
-            with atomic_path(out / "report.md") as text:
+                if not any(_is(root / file.path, file) for root in (out, new)):
+                    self._fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
+            with atomic_path(new / "report.md") as text:
                 self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
         return report
 
     def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:
-        if target.is_file() and sha256_file(target) == file.sha256:
-            return
         with atomic_path(target) as scratch:
             self._receive(source, scratch, file.bytes)
             if sha256_file(scratch) != file.sha256:
@@ -355,17 +362,14 @@ def _files_of(report: Report) -> list[FileReport]:
     files = [*report.outputs, *engines]
     for file in files:
         path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts or "\\" in file.path:
+        known = file.path in OWN_FILES or path.parts[:1] == ("work",)
+        if not known or path.is_absolute() or ".." in path.parts or "\\" in file.path:
             raise ArtifactError(f"a board's report names {file.path!r}, which is no file of it")
     return files
 
 
-def _board_files(report: Path) -> set[str]:
-    """What an earlier bench may have left beside its report; none where that is no board's."""
-    try:
-        return set(OWN_FILES) if Report.read(report).board is not None else set()
-    except ArtifactError:
-        return set()
+def _is(path: Path, file: FileReport) -> bool:
+    return path.is_file() and sha256_file(path) == file.sha256
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.artifacts import METADATA_KEY, ImagesType, ModelInfo, Preprocess
+from edge_convnext.errors import InferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ImageBorder", "read_border"]
+__all__ = ["ImageBorder", "read_border", "to_pixels"]
 
 _TYPES: Mapping[str, ImagesType] = {
     "tensor(float)": "float32",
@@ -42,12 +43,30 @@ class ImageBorder:
         if self.kind != "uint8":
             return images.astype(self.kind, copy=False)
         assert self.preprocess is not None  # `read_border` saw to it
-        mean, std = (np.array(row) for row in (self.preprocess.mean, self.preprocess.std))
-        if images.shape[1] == 1:  # as `data.preprocess.normalise` does
-            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
-        values = images * std.reshape(-1, 1, 1) + mean.reshape(-1, 1, 1)
-        pixels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if self.channels_last else pixels
+        return to_pixels(images, self.preprocess, self.channels_last)
+
+
+def to_pixels(
+    images: NDArray[np.float32], preprocess: Preprocess, channels_last: bool
+) -> NDArray[np.uint8]:
+    """The pixels that images were normalised from: rounding undoes what that rounded.
+
+    Args:
+        images: float32[N, C, H, W].
+        preprocess: That they were normalised with.
+        channels_last: Whether pixels are [N, H, W, C] or [N, C, H, W].
+
+    Raises:
+        InferenceError: They are neither RGB nor grey.
+    """
+    mean, std = np.array(preprocess.mean), np.array(preprocess.std)
+    if images.ndim != 4 or images.shape[1] not in (1, len(mean)):
+        raise InferenceError(f"{list(images.shape)} is no batch of images, RGB or grey")
+    if images.shape[1] == 1:  # as `data.pixels.normalise` does
+        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+    values = images * std.reshape(-1, 1, 1) + mean.reshape(-1, 1, 1)
+    pixels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if channels_last else pixels
 
 
 def read_border(

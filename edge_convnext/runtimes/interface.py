@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from edge_convnext.errors import ArtifactError, InferenceError, shorten
+from edge_convnext.quotas import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,13 +101,6 @@ class GpuRuntime(Runtime, Protocol):
             InferenceError: There is no such batch size, or the GPU failed.
         """
         ...
-
-
-def usable_cores() -> int:
-    """Cores this process may use, which is fewer than the machine's under taskset or cpusets."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def require_file(path: Path) -> Path:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.errors import InferenceError
 from edge_convnext.runtimes.image_types import read_border
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
@@ -26,6 +26,7 @@ from edge_convnext.runtimes.interface import (
     require_file,
     usable_cores,
 )
+from edge_convnext.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,18 +65,13 @@ class OnnxRuntime:
     """A graph in `onnxruntime.InferenceSession`, CPUExecutionProvider.
 
     Raises:
-        MissingDependencyError: onnxruntime is not installed.
+        MissingDependencyError: onnxruntime is not installed, or not whole.
         ArtifactError: No such file.
         InferenceError: It can't load the graph, or bfloat16 was asked for.
     """
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingDependencyError(
-                "running a model in ONNX Runtime needs onnxruntime: pip install onnxruntime"
-            ) from error
+        onnxruntime = import_onnxruntime()
         if options.precision_hint == "bf16":
             raise InferenceError(
                 "ONNX Runtime has no bfloat16 mode on the CPU; use 'f32', or openvino"
@@ -94,7 +90,8 @@ class OnnxRuntime:
         self._configure(settings)
         try:
             self._session = onnxruntime.InferenceSession(
-                path,
+                # Of a name in another encoding than UTF-8 it finds no file.
+                path if str(path).isascii() else path.read_bytes(),
                 settings,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=list(_DISABLED_OPTIMIZERS),

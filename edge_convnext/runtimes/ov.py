@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.errors import InferenceError
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -21,11 +21,11 @@ from edge_convnext.runtimes.interface import (
     require_file,
     usable_cores,
 )
+from edge_convnext.third_party import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import ModuleType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class OpenVino:
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
         core = shared_core()
         self._path = require_file(path)
-        self._version = str(_import_openvino().__version__).split("-")[0]
+        self._version = str(import_openvino().__version__).split("-")[0]
         hint = options.precision_hint or "f32"
         if hint == "bf16" and not supports_bf16():
             raise InferenceError("this CPU has no bfloat16 instructions; use precision_hint 'f32'")
@@ -92,7 +92,7 @@ class OpenVino:
             **check_settings(options, _SETTINGS, "OpenVINO"),
         }
         try:
-            model = core.read_model(path)
+            model = core.read_model(path if str(path).isascii() else path.read_bytes())
             if len(model.inputs) != 1:
                 raise InferenceError(
                     f"{path}: has {len(model.inputs)} inputs; one, the images, is needed"
@@ -145,15 +145,4 @@ def shared_core() -> Any:
     when it goes. Of two that go in the order they came, the last restores the stack of the
     first, which is no longer there: the next signal, such as Ctrl-C, is a segmentation fault.
     """
-    return _import_openvino().Core()
-
-
-def _import_openvino() -> ModuleType:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the openvino runtime is not installed: pip install 'edge-convnext[openvino]'"
-        ) from error
-    module: ModuleType = openvino
-    return module
+    return import_openvino().Core()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.errors import InferenceError
+from edge_convnext.runtimes.image_types import to_pixels
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -199,15 +200,11 @@ class EngineRunner:
         return str(self._largest) if static else f"1 to {self._largest}"
 
     def _to_pixels(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
-        preprocess = self._facts.info.preprocess
-        if images.ndim != 4 or images.shape[1] != len(preprocess.mean[: images.shape[1]]):
-            raise InferenceError(f"{self._path} takes float32[N, C, H, W], not {images.shape}")
-        channels = images.shape[1]
-        mean = np.asarray(preprocess.mean[:channels], np.float32).reshape(1, -1, 1, 1)
-        std = np.asarray(preprocess.std[:channels], np.float32).reshape(1, -1, 1, 1)
-        pixels = np.clip(np.rint((images * std + mean) * 255), 0, 255).astype(np.uint8)
         planar = (self._facts.model or {}).get("images_layout") == "nchw"
-        return pixels if planar else np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+        try:
+            return to_pixels(images, self._facts.info.preprocess, channels_last=not planar)
+        except InferenceError as error:
+            raise InferenceError(f"{self._path} takes float32[N, C, H, W]: {error}") from None
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         prepared = self._prepare(len(images))

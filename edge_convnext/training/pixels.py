@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_convnext.progress import Track
+from edge_convnext.quotas import usable_cores
 
 __all__ = ["MEMORY_LIMIT_BYTES", "MemoryPixels", "Pixels", "StreamedPixels", "load_pixels"]
 
@@ -89,4 +89,4 @@ def load_pixels(
 
 
 def _workers() -> int:
-    return min(8, os.cpu_count() or 1)
+    return min(8, usable_cores())

@@ -11,7 +11,7 @@ import torch
 from edge_convnext.errors import TrainingError
 from edge_convnext.files import atomic_path
 
-__all__ = ["EpochRow", "TrainState", "load_state", "save_state"]
+__all__ = ["EpochRow", "TrainState", "check_replaceable", "load_state", "save_state"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,26 @@ def save_state(state: TrainState, path: Path) -> None:
     except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError
         reason = " ".join(str(error).split())[:120]
         raise TrainingError(f"{path}: the training state can't be written ({reason})") from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write over, and later remove, a file that is no state of a training.
+
+    Raises:
+        TrainingError: It is not; the message names it.
+    """
+    if not path.exists():
+        return
+    try:
+        fields = torch.load(path, map_location="cpu", weights_only=True)
+        ours = isinstance(fields, dict) and {"fingerprint", "rows", "average"} <= fields.keys()
+    except Exception:  # torch.load raises whatever its readers raise
+        ours = False
+    if not ours:
+        raise TrainingError(
+            f"{path}: would be overwritten by the state of this training, and no training wrote "
+            "it; move it, or choose another --out"
+        )
 
 
 def load_state(path: Path, fingerprint: str) -> TrainState | None:

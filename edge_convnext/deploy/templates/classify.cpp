@@ -2,9 +2,9 @@
 //
 //     classify model.engine leaf.ppm
 //
-// The image is a binary PPM (PGM for a grey model) of the model's size, such as
-// `convert leaf.jpg -resize 224x224! leaf.ppm` makes. The sizes and numbers of the model are in
-// model.h, which `edge-convnext deploy` wrote.
+// The image is a binary PPM (PGM for a grey model) of the model's size, made by the command that
+// stands in model.h, with the sizes and numbers of the model: another resize is another image, and
+// may be another answer. `edge-convnext deploy` wrote model.h.
 
 #include <NvInfer.h>
 #include <cuda_runtime_api.h>
@@ -17,6 +17,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -47,20 +48,43 @@ std::vector<char> readFile(char const* path) {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+// A number of a PPM's header; blanks and comments, from # to the line's end, lie before it.
+int readNumber(std::istream& file) {
+    while (file >> std::ws && file.peek() == '#') {
+        file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+    }
+    int number = 0;
+    file >> number;
+    return number;
+}
+
 std::vector<std::uint8_t> readPixels(char const* path) {
     std::ifstream file(path, std::ios::binary);
-    std::string magic;
-    int width = 0, height = 0, largest = 0;
-    file >> magic >> width >> height >> largest;
+    if (!file) fail(std::string("can't read ") + path);
+    std::string const name(path), wanted(model::kChannels == 1 ? "P5" : "P6");
+    char magic[2] = {};
+    file.read(magic, 2);
+    if (std::string(magic, 2) != wanted) {
+        fail(name + ": not a binary " + (model::kChannels == 1 ? "PGM (P5)" : "PPM (P6)"));
+    }
+    int const width = readNumber(file), height = readNumber(file), largest = readNumber(file);
     file.get();  // the one blank before the pixels
-    if (!file || magic != (model::kChannels == 1 ? "P5" : "P6") || width != model::kImageSize ||
-        height != model::kImageSize || largest != 255) {
-        fail(std::string(path) + ": not a binary PPM or PGM of the model's size, 8 bits a value");
+    if (!file) fail(name + ": its header is damaged");
+    if (width != model::kImageSize || height != model::kImageSize) {
+        auto const side = std::to_string(model::kImageSize);
+        fail(name + ": " + std::to_string(width) + "x" + std::to_string(height) +
+             " is not of the model's size, " + side + "x" + side + "; model.h tells how");
     }
-    std::vector<std::uint8_t> pixels(std::size_t(width) * height * model::kChannels);
+    if (largest != 255 && largest != 65535) {
+        fail(name + ": its largest value is " + std::to_string(largest) + ", not 255 or 65535");
+    }
+    std::size_t const bytes = largest == 255 ? 1 : 2;  // of two the first is the high one
+    std::vector<std::uint8_t> pixels(std::size_t(width) * height * model::kChannels * bytes);
     if (!file.read(reinterpret_cast<char*>(pixels.data()), std::streamsize(pixels.size()))) {
-        fail(std::string(path) + ": ends too early");
+        fail(name + ": ends too early");
     }
+    for (std::size_t i = 0; i < pixels.size() / bytes; ++i) pixels[i] = pixels[i * bytes];
+    pixels.resize(pixels.size() / bytes);
     return pixels;
 }
 
@@ -98,7 +122,7 @@ std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels,
         for (std::size_t c = 0; c < model::kChannels; ++c) {
             std::uint8_t const pixel = pixels[i * model::kChannels + c];
             planes[c * area + i] = pixel;
-            values[c * area + i] = (pixel / 255.0F - model::kMean[c]) / model::kStd[c];
+            values[c * area + i] = pixel * model::kScale[c] - model::kShift[c];
         }
     }
     if (kind == nvinfer1::DataType::kUINT8) return model::kInterleaved ? pixels : planes;
@@ -171,6 +195,7 @@ int main(int argc, char** argv) {
         if (halfResult) std::memcpy(&half, &made[2 * i], 2);
         else std::memcpy(&logits[i], &made[4 * i], 4);
         if (halfResult) logits[i] = fromHalf(half);
+        if (!std::isfinite(logits[i])) fail("the engine gave logits that are no numbers");
     }
 
     std::vector<std::size_t> order(model::kClasses);

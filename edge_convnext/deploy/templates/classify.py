@@ -1,24 +1,18 @@
 """usage: python classify.py model.engine leaf.jpg; needs numpy, Pillow, cuda-python, TensorRT."""
 
+from __future__ import annotations
+
 import json
 import sys
 from importlib import import_module, util
 from pathlib import Path
 
-
-def read_image(path, model):
-    np, pil, ops = map(import_module, ("numpy", "PIL.Image", "PIL.ImageOps"))
-    pre, grey = model["preprocess"], model["in_channels"] == 1
-    im = ops.exif_transpose(pil.open(path)).convert("L" if grey else "RGB")
-    side, short = pre["image_size"], round(pre["image_size"] / pre["crop_pct"])
-    size = [int(short * e / min(im.size)) if pre["resize"] == "shortest" else side for e in im.size]
-    im = im.resize(size, pil.Resampling[pre["interpolation"].upper()])
-    left, top = (round((edge - side) / 2) for edge in size)
-    pixels = np.asarray(im.crop((left, top, left + side, top + side))).reshape(side, side, -1)
-    if model.get("images_type") != "uint8":
-        mean, std = (np.mean(pre[key]) if grey else pre[key] for key in ("mean", "std"))
-        pixels = (pixels / 255 - mean) / std
-    return pixels[None] if model.get("images_layout") == "nhwc" else pixels.transpose(2, 0, 1)[None]
+try:
+    import numpy as np
+    from PIL import Image  # noqa: F401
+except ImportError as error:
+    sys.exit(f"{error}; {__doc__}")
+from edge_convnext.data.pixels import read_image  # `deploy` puts the text of that file here
 
 
 def infer(trt, plan, images):
@@ -52,9 +46,13 @@ if __name__ == "__main__":
     len(sys.argv) == 3 or sys.exit(__doc__)
     try:
         facts = json.loads(Path(sys.argv[1] + ".json").read_text(encoding="utf-8"))
-        trt, model = import_module(facts.get("runtime", "tensorrt_rtx")), facts["model"]
-        logits = infer(trt, Path(sys.argv[1]).read_bytes(), read_image(sys.argv[2], model))
-    except (ImportError, OSError) as error:
+        name, model = facts.get("runtime", "tensorrt_rtx"), facts["model"]
+        name in ("tensorrt", "tensorrt_rtx") or sys.exit(f"no TensorRT is called {name!r}")
+        image = read_image(sys.argv[2], model)
+        logits = infer(import_module(name), Path(sys.argv[1]).read_bytes(), image)
+    except (AttributeError, ImportError, LookupError, OSError, TypeError, ValueError) as error:
         sys.exit(f"{error}; {__doc__}")
+    np.isfinite(logits).all() or sys.exit("the engine gave logits that are no numbers")
     for index in (-logits).argsort()[:5]:
-        print(f"{logits[index]:8.3f}  {model['classes'][index] if model['classes'] else index}")
+        label = str(model["classes"][index] if model["classes"] else index)
+        print(f"{logits[index]:8.3f}  {''.join(c if c.isprintable() else '?' for c in label)}")

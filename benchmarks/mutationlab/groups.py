@@ -1,0 +1,73 @@
+"""Which modules decide what, and the tests that are each one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["GROUPS", "ROOT", "Group"]
+
+ROOT = Path(__file__).parents[2]
+_PACKAGE = "edge_convnext"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One thing that is decided."""
+
+    name: str
+    sources: tuple[str, ...]  # patterns below the package
+    own_tests: tuple[str, ...]  # patterns below `tests`
+
+    def modules(self) -> list[Path]:
+        """Source files, as paths below the checkout."""
+        return _found(_PACKAGE, self.sources)
+
+    def tests(self) -> list[Path]:
+        """Test files, as paths below the checkout."""
+        return _found("tests", self.own_tests)
+
+
+GROUPS = (
+    Group("intervals", ("intervals.py",), ("test_intervals*.py",)),
+    Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
+    Group("verdict", ("verdict.py",), ("test_verdict*.py",)),
+    Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
+    Group(
+        "evaluation",
+        ("evaluate.py", "measure.py", "evaluating.py", "search_images.py"),
+        ("test_evaluat*.py", "test_measure*.py", "test_search_images*.py"),
+    ),
+    Group(
+        "benchmark",
+        ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
+        ("test_benchmark.py", "test_benchmark_[!s]*.py", "test_speed*.py", "test_choices*.py")
+        + ("test_timings*.py", "test_turns*.py", "test_settle_float.py"),
+    ),
+    Group("splits", ("data/splits.py",), ("test_data_splits*.py", "test_data_sources*.py")),
+    Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
+    Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
+    # Of these the other tests are of whole exports, and too slow to run for every mutant.
+    Group(
+        "equalization", ("equalize.py", "factors.py"), ("test_equalize_*.py", "test_factors*.py")
+    ),
+    Group(
+        "Q/DQ",
+        ("qdq.py", "place.py", "ranges.py", "affine.py"),
+        ("test_qdq*.py", "test_place_*.py", "test_ranges*.py", "test_affine*.py"),
+    ),
+    Group("lowering", ("lower.py",), ("test_lower_*.py",)),
+    Group("float16", ("float16.py", "halve.py"), ("test_halve_*.py", "test_float16*.py")),
+    Group("opset", ("opset17.py",), ("test_opset17_*.py",)),
+    Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache*.py", "test_steps*.py")),
+    Group("bundle", ("bundle/*.py",), ("test_bundle*.py", "test_board*.py")),
+    Group("manifest", ("manifest.py",), ("test_manifest*.py",)),
+)
+
+
+def _found(folder: str, patterns: tuple[str, ...]) -> list[Path]:
+    files = {path for pattern in patterns for path in (ROOT / folder).glob(pattern)}
+    named = sorted(path.relative_to(ROOT) for path in files if path.name != "__init__.py")
+    if not named:
+        raise FileNotFoundError(f"{folder}: nothing matches {' '.join(patterns)}")
+    return named

@@ -1,0 +1,178 @@
+"""How often a race calls INT8 faster that is not: simulated builds of known true speeds.
+
+Each build has some INT8 candidates and some floats. A latency is its true value, times what this
+load makes of it, times the noise of the round, times a drift of the machine that all share. The
+package's own functions choose from the first part of the race and judge on the second. "Before"
+is what earlier versions did: the fastest of each, judged on the rounds that chose them.
+
+Shown is what the 95 % interval of the speed-up over the best float lies above 1 for, against all
+floats that may be the fastest. The interval is two-sided, so of INT8 no faster than the truly
+fastest float at most 2.5 % may be shown.
+
+    python -m benchmarks.verdict_simulation results/DATE-verdict-simulation.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import product, repeat
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.artifacts import OnnxModel, Precision
+from edge_convnext.benchmark import BenchmarkResult, BenchmarkRow, judge_rounds
+from edge_convnext.choices import choose_option, list_finalists, list_rivals
+from edge_convnext.intervals import median_interval
+from edge_convnext.measure import Option
+from edge_convnext.recipe import make_recipe
+from edge_convnext.speed import slowest_to_beat
+from edge_convnext.step import Step
+from edge_convnext.timings import Judged
+
+ALLOWED_PCT = 3.0
+RECIPE = make_recipe(
+    {"precision": "int8", "plans": {"openvino": {"form": "conv", "placement": "inner"}}}
+)
+_BATCH = 1
+_EMPTY = BenchmarkRow(
+    "", "conv", None, "int8", "openvino", "f32", 1, _BATCH, 0.0, None, None, 0.0, 0, 0, (), 1,
+    None, None,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class World:
+    """What is true of the machine and of the candidates."""
+
+    int8: int  # candidates
+    floats: int
+    load_pct: float  # standard deviation of what a load makes of a latency
+    round_pct: float  # of the noise of one round
+    noise: str = "normal"
+    gain_pct: float = 0.0  # by which every INT8 is truly faster than the fastest float
+    behind_pct: float = 0.0  # by which the floats but one are slower than that one
+    rounds: int = 20
+
+
+def draw_noise(world: World, random: np.random.Generator, shape: tuple[int, ...]) -> Noise:
+    """Relative noise of rounds: normal, or with outliers as a machine has them."""
+    scale = world.round_pct / 100
+    if world.noise == "normal":
+        return random.standard_normal(shape) * scale
+    if world.noise == "heavy":  # of the same spread as the normal's, with far outliers
+        return random.standard_t(3, shape) * scale / np.sqrt(3)
+    late = random.random(shape) < 0.1  # skewed: one round in ten is a tenth slower
+    return random.standard_normal(shape) * scale + 0.1 * late
+
+
+def draw_loads(world: World, random: np.random.Generator, shape: tuple[int, ...]) -> Noise:
+    """Relative effect of a load; where the rest is skewed, of two kinds of loads."""
+    scale = world.load_pct / 100
+    if world.noise == "skewed":
+        return 2 * scale * (random.random(shape) < 0.5)
+    return random.standard_normal(shape) * scale
+
+
+Noise = NDArray[np.float64]
+
+
+def draw_races(world: World, builds: int, random: np.random.Generator) -> tuple[Noise, Noise]:
+    """Milliseconds of the rounds that choose [builds, candidates, rounds], and that judge."""
+    names = world.int8 + world.floats
+    true = np.full(names, 1.0 / (1 + world.gain_pct / 100))
+    true[world.int8 :] = 1 + world.behind_pct / 100
+    true[world.int8] = 1.0  # the fastest float
+    loads, rounds = judge_rounds(world.rounds)
+    first = draw_loads(world, random, (builds, names, 1))
+    first = first + draw_noise(world, random, (builds, names, world.rounds))
+    later = draw_loads(world, random, (builds, names, loads, 1))
+    later = later + draw_noise(world, random, (builds, names, loads, rounds))
+    parts = (first, later.reshape(builds, names, -1))
+    drifts = (random.standard_normal((builds, 1, part.shape[2])).cumsum(axis=2) for part in parts)
+    return tuple(  # type: ignore[return-value]
+        true[None, :, None] * np.exp(part + 0.02 * drift)
+        for part, drift in zip(parts, drifts, strict=True)
+    )
+
+
+def options_of(world: World) -> list[Option]:
+    """INT8 candidates, then floats."""
+    kinds: list[Precision] = ["int8"] * world.int8 + ["fp32"] * world.floats
+    return [
+        Option(
+            Step(OnnxModel(Path(f"{number}.onnx"), kind, "conv"), "done", 0.0, str(number)),
+            "openvino", "f32", may_ship=True,
+        )
+        for number, kind in enumerate(kinds)
+    ]  # fmt: skip
+
+
+def shown_before(world: World, first: Noise) -> bool:
+    """As earlier versions decided one build: fastest against fastest, on the rounds that chose."""
+    medians = np.median(first, axis=1)
+    int8 = int(medians[: world.int8].argmin())
+    rival = world.int8 + int(medians[world.int8 :].argmin())
+    interval = median_interval(list(first[rival] / first[int8]))
+    return interval is not None and interval[0] > 1.0
+
+
+def shown_now(world: World, options: list[Option], first: Noise, later: Noise) -> bool:
+    """As this version decides it."""
+    rows = [
+        replace(_EMPTY, artifact=option.name, round_latency_ms_p50=tuple(map(float, own)))
+        for option, own in zip(options, first, strict=True)
+    ]
+    race = BenchmarkResult(tuple(rows), ())
+    finalists = list_finalists(RECIPE, options, race, None, _BATCH)
+    chosen = choose_option(options, "int8", race, None, 1.0, _BATCH)
+    assert chosen is not None
+    names = {option.name for option in finalists}
+    rows = [
+        replace(row, round_latency_ms_p50=(*row.round_latency_ms_p50, *map(float, own)))
+        if row.artifact in names
+        else row
+        for row, own in zip(rows, later, strict=True)
+    ]
+    judged = Judged(tuple(names), _BATCH, *judge_rounds(world.rounds))
+    race = BenchmarkResult(tuple(rows), (), judged=judged)
+    rivals = [one.name for one in list_rivals(RECIPE, options, race, None, _BATCH)]
+    _, ratio = slowest_to_beat(race, chosen.name, rivals, _BATCH)
+    return ratio.ci95_lo is not None and ratio.ci95_lo > 1.0
+
+
+def simulate(world: World, builds: int, seed: int) -> dict[str, object]:
+    """One row of the result."""
+    first, later = draw_races(world, builds, np.random.default_rng(seed))
+    options = options_of(world)
+    before = sum(shown_before(world, one) for one in first)
+    now = sum(shown_now(world, options, *one) for one in zip(first, later, strict=True))
+    return {
+        **asdict(world),
+        "before_shown_pct": 100 * before / builds,
+        "shown_pct": 100 * now / builds,
+    }
+
+
+def worlds() -> Iterator[World]:
+    """No faster: every number of candidates, every noise. Then faster ones, for the power."""
+    for int8, floats, load, noise in product(
+        (1, 2, 5, 20), (1, 3, 20), (0.0, 0.5, 1.0), ("normal", "heavy")
+    ):
+        yield World(int8, floats, load, 4.0 if noise == "heavy" else 2.0, noise)
+    yield from (World(3, 5, 1.0, 3.0, "skewed"), World(20, 20, 1.0, 5.0, "skewed"))
+    for behind, rounds in product((0.25, 0.5, 1.0, 2.0), (20, 60)):
+        yield World(5, 20, 1.0, 2.0, behind_pct=behind, rounds=rounds)
+    yield from (World(3, 5, 0.7, 3.0, rounds=rounds) for rounds in (6, 8, 9, 12, 100))
+    for gain, round_pct, floats in product((3.0, 5.0, 10.0, 20.0), (2.0, 4.0), (1, 5)):
+        yield World(3, floats, 0.7, round_pct, gain_pct=gain)
+
+
+def sweep(builds: int) -> Iterable[dict[str, object]]:
+    """Every row, on all cores."""
+    every = list(worlds())
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(simulate, every, repeat(builds), range(len(every)))

@@ -1,0 +1,95 @@
+"""Class names as people write them: equal on the screen, twice in a list, in another order.
+
+A name is compared in Unicode's composed form (NFC): archives made on macOS decompose `ü`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "composed",
+    "differ_in_case",
+    "natural_key",
+    "nearest_names",
+    "plausible_orders",
+    "tell_apart",
+]
+
+
+def composed(text: str) -> str:
+    """A name in the form in which names are compared, stored and shown."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def tell_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names in logit order; those that come twice get their index: `crane#134`, `crane#517`.
+
+    ImageNet has two cranes (a bird, a machine) and two maillots: as keys of a report or a
+    gate they would be one class.
+
+    Args:
+        names: In logit order, of any Unicode form.
+
+    Returns:
+        As many names, composed, each there once.
+    """
+    plain = [composed(name) for name in names]
+    counts = Counter(plain)
+    told = [f"{name}#{index}" if counts[name] > 1 else name for index, name in enumerate(plain)]
+    return tuple(told) if len(set(told)) == len(told) else tell_apart(told)
+
+
+def natural_key(name: str) -> list[tuple[bool, int, str]]:
+    """The order of class folders in timm: numbers by value, letters without their case.
+
+    Source:
+        timm.utils.misc.natural_key, as `ReaderImageFolder` and `find_images_and_targets` sort.
+    """
+    parts = re.split(r"(\d+)", name.lower())
+    return [(True, int(part), "") if part.isdecimal() else (False, 0, part) for part in parts]
+
+
+def plausible_orders(in_use: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Other orders in which a training script may have put these names.
+
+    Text order is torchvision's and Keras', the natural one timm's and fastai's; by value where
+    every name is a number; text order without case is what spreadsheets and file managers give.
+
+    Args:
+        in_use: The names in the order that is taken where nothing states one.
+
+    Returns:
+        Each once, without `in_use` itself.
+    """
+    names = sorted(in_use)
+    orders = [
+        tuple(names),
+        tuple(sorted(names, key=natural_key)),
+        tuple(sorted(names, key=str.casefold)),
+    ]
+    if all(re.fullmatch(r"\d{1,18}", name, re.ASCII) for name in names):
+        orders.append(tuple(sorted(names, key=int)))
+    return tuple(order for order in dict.fromkeys(orders) if order != tuple(in_use))
+
+
+def differ_in_case(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of two or more names that are equal but for upper and lower case, sorted."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        groups[name.casefold()].add(name)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """Those of `known` that differ from `name` in case, spaces, dashes or form alone."""
+    wanted = _letters(name)
+    return [one for one in known if one != name and _letters(one) == wanted] if wanted else []
+
+
+def _letters(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(one for one in plain if one.isalnum())

@@ -1,0 +1,149 @@
+"""The files that a CSV means: backslashes, other Unicode forms, other machines' folders, stems."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from edge_convnext.class_names import composed
+from edge_convnext.data.formats import is_image_name
+from edge_convnext.data.sources import is_plain_text
+from edge_convnext.errors import DataError, shorten
+
+__all__ = ["FileFinder"]
+
+_MOST_FILES = 2_000_000  # that are looked through for a name
+_DRIVE = re.compile(r"[A-Za-z]:/")
+
+
+class FileFinder:
+    """Find images below `roots` by what a CSV says of them, and count what was guessed."""
+
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        """`roots`: where relative paths start, the first one first."""
+        self.roots = roots
+        self.guesses: Counter[str] = Counter()
+
+    def is_file(self, name: str) -> bool:
+        """Whether a text of a CSV names an image that is there."""
+        try:
+            return bool(name) and is_plain_text(name) and self._find(name) is not None
+        except (OSError, DataError):
+            return False
+
+    def find(self, name: str, where: str) -> Path:
+        """The file that a row names.
+
+        Raises:
+            DataError: None, or several; `where` names the row.
+        """
+        if not name:
+            raise DataError(f"{where}: no path")
+        if not is_plain_text(name):
+            raise DataError(f"{where}: the path {shorten(repr(name))} is not plain text")
+        try:
+            found = self._find(name, where)
+        except OSError as error:  # a name that no file can have, such as one that is too long
+            raise DataError(f"{where}: {error.strerror}: {shorten(name)}") from error
+        if found is None:
+            raise DataError(f"{where}: no such file: {shorten(name)} ({self._hint(name)})")
+        path, guess = found
+        if guess:
+            self.guesses[guess] += 1
+        return path
+
+    def _find(self, name: str, where: str = "") -> tuple[Path, str] | None:
+        if path := self._direct(name):
+            return path, ""
+        plain = name.strip().strip("\"'").replace("\\", "/")
+        if plain != name and (path := self._direct(plain)):
+            return path, ""
+        if path := self._by_name(plain, where):
+            same = composed(path.as_posix()).endswith(composed(str(PurePosixPath(plain))))
+            return path, "" if same else "by their name alone, wherever below they lie"
+        if path := self._by_stem(plain, where):
+            return path, "by their name without the suffix"
+        return None
+
+    def _direct(self, name: str) -> Path | None:
+        for root in self.roots:
+            path = Path(os.path.normpath(root / name))
+            if path.is_file():
+                return path
+        return None
+
+    def _by_name(self, name: str, where: str) -> Path | None:
+        """A file of that name whose folders agree best with those that are written."""
+        parts = PurePosixPath(_DRIVE.sub("/", composed(name))).parts
+        found = self._names.get(parts[-1], []) if parts else []
+        if len(parts) > 1:  # `cat/1.jpg` is not `dog/1.jpg`
+            found = [path for path in found if _common_end(path, parts) > 1]
+        ranked = sorted(found, key=lambda path: _common_end(path, parts), reverse=True)
+        if len(ranked) > 1 and _common_end(ranked[0], parts) == _common_end(ranked[1], parts):
+            raise DataError(
+                f"{where}: {shorten(name)} may be {ranked[0]} or {ranked[1]}; write the path from "
+                f"{self.roots[0]} on"
+            )
+        return Path(ranked[0]) if ranked else None
+
+    def _by_stem(self, name: str, where: str) -> Path | None:
+        parts = PurePosixPath(composed(name)).parts
+        found = self._stems.get(parts[-1], []) if parts else []
+        above = parts[:-1]
+        found = [one for one in found if _common_end(str(Path(one).parent), above) == len(above)]
+        if len(found) > 1:
+            raise DataError(
+                f"{where}: {shorten(name)} may be {found[0]} or {found[1]}; write the path with "
+                "its suffix"
+            )
+        return Path(found[0]) if found else None
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        """Every file below the roots by its name; built only where a path leads nowhere."""
+        found: dict[str, list[str]] = defaultdict(list)
+        walked: set[str] = set()
+        count = 0
+        for root in self.roots:
+            for folder, folders, names in os.walk(root.absolute()):
+                fresh = folder not in walked  # one root may lie in the other
+                walked.add(folder)
+                folders[:] = sorted(one for one in folders if fresh and not one.startswith("."))
+                for name in names if fresh else ():
+                    if not name.startswith(".") and is_plain_text(name):
+                        found[composed(name)].append(f"{folder}{os.sep}{name}")
+                count += len(names)
+                if count > _MOST_FILES:
+                    return found
+        return found
+
+    @cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, paths in self._names.items():
+            if is_image_name(name):
+                found[name.rpartition(".")[0]] += paths
+        return found
+
+    def _hint(self, name: str) -> str:
+        written = PurePosixPath(composed(name).replace("\\", "/")).name
+        same = next((one for one in self._names if one.casefold() == written.casefold()), None)
+        if same is not None:
+            how = ", which differs in upper and lower case" if same != written else ""
+            return f"there is {self._names[same][0]}{how}"
+        if Path(name).is_absolute():
+            return "absolute path"
+        return f"paths are relative to {self.roots[0]}"
+
+
+def _common_end(path: str, parts: tuple[str, ...]) -> int:
+    """How many components at their ends are the same."""
+    count = 0
+    for here, there in zip(reversed(Path(path).parts), reversed(parts), strict=False):
+        if composed(here) != there:
+            break
+        count += 1
+    return count

@@ -1,0 +1,141 @@
+"""Rows of a table as people save them: `,` `;` tab `|`, with BOM, as UTF-16, under comments."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from edge_convnext.bounded import require_regular
+from edge_convnext.data.csv_names import is_path_name
+from edge_convnext.data.formats import is_image_name
+from edge_convnext.errors import DataError, shorten
+
+__all__ = ["Dialect", "read_rows", "sniff_dialect"]
+
+Fields = tuple[int, list[str]]  # line number, texts
+
+_DELIMITERS = (",", ";", "\t", "|", " ")
+_LONGEST_CHARS = 1 << 20  # of a line
+_SAMPLE_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file separates, and where its rows begin."""
+
+    encoding: str
+    delimiter: str
+    skipped: int  # lines above the first row: comments, `sep=;`, empty ones
+    sample: tuple[Fields, ...]  # the first rows, the header among them
+
+
+def sniff_dialect(source: Path) -> Dialect:
+    """Look at the first rows of a file.
+
+    Raises:
+        DataError: Unreadable, no regular file, not text.
+    """
+    try:
+        require_regular(source)
+        encoding = _find_encoding(source)
+        lines, skipped = _read_sample(source, encoding)
+    except OSError as error:
+        raise DataError(f"{source}: can't be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
+    delimiter = _choose_delimiter(lines)
+    sample = tuple(_parse(lines, delimiter, skipped))
+    return Dialect(encoding, delimiter, skipped, sample)
+
+
+def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
+    """Row by row: what is kept of a file is bounded by its longest line.
+
+    Raises:
+        DataError: Not CSV, with the line.
+    """
+    try:
+        with source.open(encoding=dialect.encoding, newline="") as file:
+            lines = _read_lines(source, file)
+            for _ in range(dialect.skipped):
+                next(lines, None)
+            reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+            for fields in reader:
+                if fields and fields != [""]:
+                    yield dialect.skipped + reader.line_num, fields
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
+    except csv.Error as error:
+        line = dialect.skipped + reader.line_num
+        raise DataError(f"{source} line {line}: not CSV ({error})") from error
+    except OSError as error:
+        raise DataError(f"{source}: can't be read ({error.strerror})") from error
+
+
+def _find_encoding(source: Path) -> str:
+    with source.open("rb") as file:
+        start = file.read(4)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if len(start) == 4 and start[1::2] == b"\0\0":  # Excel's "Unicode text", its mark cut off
+        return "utf-16-le"
+    return "utf-8-sig"  # spreadsheets write a BOM
+
+
+def _read_sample(source: Path, encoding: str) -> tuple[list[str], int]:
+    """The first lines from the header on, and how many stand above it."""
+    kept: list[str] = []
+    skipped = 0
+    with source.open(encoding=encoding, newline="") as file:
+        for line in _read_lines(source, file):
+            if not kept and _is_above(line):
+                skipped += 1
+                continue
+            kept.append(line)
+            if len(kept) == _SAMPLE_ROWS:
+                break
+    return kept, skipped
+
+
+def _is_above(line: str) -> bool:
+    text = line.strip()
+    return not text or text.startswith("#") or text.lower().startswith("sep=")
+
+
+def _read_lines(source: Path, file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_CHARS + 1):
+        number += 1
+        if len(line) > _LONGEST_CHARS:
+            start = shorten(line, 40)
+            raise DataError(f"{source} line {number}: over {_LONGEST_CHARS} characters: {start}")
+        yield line
+
+
+def _choose_delimiter(lines: list[str]) -> str:
+    """The one under which the header names a column of images; else the one that fits the rows."""
+    widths: dict[str, int] = {}
+    for delimiter in _DELIMITERS:
+        rows = [fields for _, fields in _parse(lines, delimiter, 0)]
+        if not rows:
+            continue
+        if len(rows[0]) > 1 and any(map(is_path_name, rows[0])) and delimiter != " ":
+            return delimiter
+        fits = len({len(row) for row in rows}) == 1
+        if fits and (delimiter != " " or is_image_name(rows[0][0])):
+            widths[delimiter] = len(rows[0])
+    best = max(widths, key=widths.__getitem__, default=",")
+    return best if widths.get(best, 1) > 1 else ","
+
+
+def _parse(lines: list[str], delimiter: str, skipped: int) -> Iterator[Fields]:
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for fields in reader:
+            if fields and fields != [""]:
+                yield skipped + reader.line_num, fields
+    except csv.Error:  # told with its line when the rows are read
+        return

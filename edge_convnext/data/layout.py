@@ -1,0 +1,217 @@
+"""What a level of folders means: classes, splits, or parts of another kind of data set.
+
+A model learns to tell `Training` from `Testing` as readily as cats from dogs, and every figure
+of it is fine: so folders that don't look like classes are refused, with what to pass instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from edge_convnext.class_names import composed, differ_in_case
+from edge_convnext.data.split_names import choose_sides, split_kind, split_words
+from edge_convnext.data.tree import Folder
+from edge_convnext.errors import DataError, shorten
+
+__all__ = [
+    "is_content_word",
+    "parts",
+    "refuse_flat",
+    "require_classes",
+    "require_distinct",
+]
+
+# Folders beside the images; they count as such only where no image lies in them.
+_HELPER_WORDS = (
+    "annotation annotations label labels meta metadata doc docs document documents script scripts "
+    "code src list lists split splits imageset imagesets csv csvs xml xmls json txt text log logs "
+    "model models weights checkpoint checkpoints result results output outputs paper papers "
+    "readme license licenses info devkit bbox bboxes boundingboxes attributes parts tools"
+)
+_HELPERS = frozenset(_HELPER_WORDS.split())
+# What a folder holds, and not what is on the images in it.
+_CONTENT_WORDS = (
+    "image images img imgs picture pictures pic pics photo photos jpegimages jpegs jpg jpeg png "
+    "pngs data dataset datasets raw file files mask masks groundtruth groundtruths gt segmentation "
+    "segmentations segmented annotation annotations label labels meta metadata"
+)
+_CONTENT = frozenset(_CONTENT_WORDS.split())
+
+
+def parts(folder: Folder) -> tuple[list[Folder], list[Folder]]:
+    """Subfolders that may hold classes, and helpers such as `annotations/` without an image."""
+    kept: list[Folder] = []
+    helpers: list[Folder] = []
+    for one in folder.folders.values():
+        helper = _word(one.name) in _HELPERS and not one.has_images()
+        (helpers if helper else kept).append(one)
+    return kept, helpers
+
+
+def is_content_word(name: str) -> bool:
+    """Whether a folder's name tells what files lie there, such as `images`."""
+    return _word(name) in _CONTENT
+
+
+def require_classes(folder: Folder, kept: Sequence[Folder]) -> None:
+    """Refuse folders that look like something else than classes.
+
+    Raises:
+        DataError: What they look like, and what to pass.
+    """
+    _refuse_split_words(folder, kept)
+    _refuse_splits_below(folder, kept)
+    _refuse_copies(folder, kept)
+    _refuse_repeats(folder, kept)
+    _refuse_contents(folder, kept)
+
+
+def require_distinct(folder: Folder, kept: Sequence[Folder]) -> list[str]:
+    """Tell names that differ in case alone.
+
+    Raises:
+        DataError: Two names are the same text in two Unicode forms.
+    """
+    forms: dict[str, list[str]] = defaultdict(list)
+    for one in kept:
+        forms[composed(one.name)].append(one.name)
+    for name, same in forms.items():
+        if len(same) > 1:
+            raise DataError(
+                f"{folder.path}: two folders are called {name}, in two Unicode forms that look "
+                "the same; move the images of one into the other"
+            )
+    groups = differ_in_case(forms)
+    if not groups:
+        return []
+    shown = "; ".join(" and ".join(group) for group in groups[:3])
+    return [f"Class folders that differ in case alone count as different classes: {shown}."]
+
+
+def refuse_flat(folder: Folder, split: bool, beside: Path | None = None) -> NoReturn:
+    """Say what lies in a folder of images without classes, and what would label them.
+
+    Args:
+        folder: Holds images, and no class folders.
+        split: It is a side of a split.
+        beside: Another side, that has class folders.
+    """
+    seen = f"{folder.path}: {len(folder.images)} images but no class folders"
+    names = _name_prefixes(folder.images)
+    if names:
+        seen += f" (their names begin with {names}, which is not read as a label)"
+    advice = "put the images of each class into a folder of its name, or pass a CSV path,label"
+    if beside is not None:
+        seen += ", so they have no labels"
+        advice += f"; or pass --data {beside} to split that one here"
+    lists = _lists_near(folder.path)
+    if lists:
+        advice += f" (there is {', '.join(lists)})"
+    raise DataError(f"{seen}; {advice}")
+
+
+def _refuse_split_words(folder: Folder, kept: Sequence[Folder]) -> None:
+    words = split_words(one.name for one in kept)
+    kinds = set(words.values())
+    several = "train" in kinds and len(kinds) > 1 and 2 * len(words) >= len(kept)
+    nested = [one for one in kept if split_kind(one.name) and _class_names(one)]
+    if several or nested:
+        shown = _show(words if several else [one.name for one in nested])
+        one = nested[0] if nested else kept[0]
+        raise DataError(
+            f"{folder.path}: {shown} look like splits, not like classes; call them train/ and "
+            f"val/ with the class folders in each, pass --data {one.path} for one of them, or a "
+            "CSV path,label,split"
+        )
+
+
+def _refuse_splits_below(folder: Folder, kept: Sequence[Folder]) -> None:
+    found = [one for one in kept if set(choose_sides(one.folders).values()) == {"train", "val"}]
+    if found and 2 * len(found) >= len(kept):
+        names = _show(found[0].folders)
+        raise DataError(
+            f"{folder.path}: splits lie below the classes ({found[0].name}/ holds {names}); put "
+            "them above, as train/CLASS and val/CLASS, or pass a CSV path,label,split"
+        )
+
+
+def _refuse_copies(folder: Folder, kept: Sequence[Folder]) -> None:
+    names = {composed(one.name) for one in kept}
+    for one in kept:
+        same = [name for name in one.folders if composed(name) in names - {composed(one.name)}]
+        if len(same) >= 2:
+            raise DataError(
+                f"{folder.path}: {one.name}/ holds folders called like those beside it "
+                f"({_show(same)}), so it is no class but a copy of the set or a part of it; move "
+                f"it away, or pass --data {one.path}"
+            )
+
+
+def _refuse_repeats(folder: Folder, kept: Sequence[Folder]) -> None:
+    """The same folders below each: a level above the classes, whatever its folders are called."""
+    below = {one.name: _class_names(one) for one in kept}
+    holders = {name: found for name, found in below.items() if found}
+    if len(holders) < 2 or 2 * len(holders) < len(kept):
+        return
+    counts = Counter(name for found in holders.values() for name in found)
+    common = sorted(name for name, count in counts.items() if count > 1)
+    if len(common) >= 2 and 2 * len(common) >= min(map(len, holders.values())):
+        first = next(iter(holders))
+        raise DataError(
+            f"{folder.path}: the same folders ({_show(common)}) repeat below {_show(holders)}, so "
+            f"those are no classes; pass --data {folder.path / first} for one of them, call them "
+            "train/ and val/ if they are a split, or pass a CSV path,label"
+        )
+
+
+def _refuse_contents(folder: Folder, kept: Sequence[Folder]) -> None:
+    found = [one.name for one in kept if is_content_word(one.name)]
+    if found and 2 * len(found) >= len(kept) and len(kept) > 1:
+        raise DataError(
+            f"{folder.path}: {_show(found)} look like parts of another kind of data set, not like "
+            "classes; give each class a folder, or pass a CSV path,label"
+        )
+
+
+def _class_names(folder: Folder) -> set[str]:
+    """Names of the folders with images in a folder that has no image itself."""
+    if folder.images:
+        return set()
+    found = {composed(one.name) for one in folder.folders.values() if one.has_images()}
+    return set() if len(found) == 1 and is_content_word(next(iter(found))) else found
+
+
+def _name_prefixes(names: Sequence[str]) -> str:
+    """What file names begin with where that may be a label: `cat.0.jpg`, `Abyssinian_12.jpg`."""
+    found = Counter(re.sub(r"[\W_]*\d+[\W_]*$", "", Path(name).stem) for name in names)
+    found.pop("", None)
+    if not found or (len(found) > 1 and 2 * len(found) > len(names)):
+        return ""
+    shown = [shorten(name, 40) for name, _ in found.most_common(3)]
+    return f"{', '.join(shown)}{', …' if len(found) > 3 else ''}"
+
+
+def _lists_near(folder: Path) -> list[str]:
+    """CSVs beside images or one level up, which may have their labels."""
+    found: list[str] = []
+    for where in (folder, folder.parent):
+        try:
+            found += [str(path) for path in sorted(where.glob("*.csv"))[:2]]
+        except OSError:
+            continue
+    return found[:3]
+
+
+def _show(names: Iterable[str]) -> str:
+    shown = [f"{shorten(name, 60)}/" for name in names]
+    if len(shown) > 5:
+        return f"{', '.join(shown[:4])} and {len(shown) - 4} more"
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
+def _word(name: str) -> str:
+    return re.sub(r"[\W_\d]+", "", name.lower())

@@ -1,0 +1,141 @@
+"""Files beside weights: which of them say something of these weights, and what."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edge_convnext.bounded import read_text_bounded
+from edge_convnext.errors import shorten
+from edge_convnext.said.class_names import parse_lines, read_names
+from edge_convnext.said.inside import read_content
+from edge_convnext.said.mappings import Said, Saying
+from edge_convnext.said.table import FILES, FilePlace, is_file_of
+from edge_convnext.said.texts import parse_json, parse_yaml
+
+__all__ = ["Beside", "find_beside", "read_beside"]
+
+_MOST_BYTES = 16 << 20
+_MOST_ENTRIES = 10_000
+_SHOWN = 4
+# Folders that trainers put checkpoints into; what describes the run lies above them.
+_BELOW_RUN = ("checkpoints", "checkpoint", "weights", "ckpt", "ckpts")
+_STEM_ENDS = re.compile(
+    r"(\.(safetensors|pth|pt|bin|ckpt|tar|th|pkl|index|json))+\Z|-\d+-of-\d+.*\Z", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One file beside the weights that may say something of them."""
+
+    path: Path
+    place: FilePlace
+    shown: str  # its name, as messages call it
+
+
+def find_beside(weights: Path) -> list[Beside]:
+    """The files beside weights that are looked at, in the table's order.
+
+    What is no regular file is among them: it is read as far as the note that says so.
+    """
+    stem = _STEM_ENDS.sub("", weights.name)
+    folders = [(weights.parent, "")]
+    if weights.absolute().parent.name.lower() in _BELOW_RUN:
+        folders.append((weights.absolute().parent.parent, "../"))
+    found: list[Beside] = []
+    for folder, prefix in folders:
+        names = _list_names(folder)
+        for place in FILES:
+            found += [
+                Beside(folder / name, place, shorten(f"{prefix}{name}", 120))
+                for name in names
+                if name != weights.name
+                and is_file_of(place, name, stem)
+                and all(one.path != folder / name for one in found)
+                and not (folder / name).is_dir()
+            ]
+    return found
+
+
+def _list_names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in islice(entries, _MOST_ENTRIES))
+    except OSError:
+        return []
+
+
+def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Said:
+    """Read what files beside weights say, as far as it fits them.
+
+    Args:
+        files: Of `find_beside`.
+        num_classes: That the classifier tells apart.
+        channels: Of the network's input.
+    """
+    said = Said()
+    for one in files:
+        try:
+            text = read_text_bounded(one.path, _MOST_BYTES)
+        except OSError as error:
+            said.notes.append(f"{one.shown} beside the weights can't be read ({error.strerror})")
+            continue
+        except UnicodeDecodeError:
+            said.notes.append(f"{one.shown} beside the weights is not UTF-8, and was not read")
+            continue
+        _read_text(one, text, num_classes, channels, said)
+    return said
+
+
+def _read_text(one: Beside, text: str, num_classes: int, channels: int, said: Said) -> None:
+    try:
+        content = _parse(one, text)
+    except ValueError as error:
+        if text.strip():
+            said.notes.append(f"{one.shown} beside the weights is {error}, and was not read")
+        return
+    if one.place.holds == "classes":
+        names = content if isinstance(content, tuple) else read_names(content, one.path.stem)
+        _add_names(one, names, num_classes, said)
+        return
+    more = read_content(content, one.shown, num_classes, channels)
+    said.sayings += more.sayings
+    said.notes += more.notes
+    said.bgr = said.bgr or more.bgr
+
+
+def _parse(one: Beside, text: str) -> Any:
+    suffix = one.path.suffix.lower()
+    if one.place.holds == "front matter":
+        found = re.match(r"\A---\s*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
+        fields = parse_yaml(found[1]) if found else {}
+        return {key: fields[key] for key in ("license",) if key in fields} if isinstance(
+            fields, dict) else {}  # fmt: skip
+    if suffix == ".json":
+        return parse_json(text)
+    if suffix in (".yaml", ".yml"):
+        return parse_yaml(text)
+    try:
+        return parse_json(text) if text.lstrip()[:1] in ("[", "{") else parse_lines(text)
+    except ValueError:
+        return parse_lines(text)
+
+
+def _add_names(one: Beside, names: tuple[str, ...], num_classes: int, said: Said) -> None:
+    """Names count where there are as many as the classifier has outputs."""
+    if not names or not num_classes:
+        return
+    if len(names) == num_classes:
+        said.sayings.append(Saying("classes", names, one.shown))
+        return
+    shown = shorten(", ".join(names[:_SHOWN]), 80)
+    said.notes.append(
+        f"{one.shown} beside the weights has {len(names)} entries ({shown}), and the classifier "
+        f"{num_classes} outputs; they are not used as class names"
+    )

@@ -1,0 +1,103 @@
+"""What a checkpoint says of itself: every mapping in it that is no state dict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edge_convnext.errors import shorten
+from edge_convnext.said.mappings import Said, read_mapping
+from edge_convnext.said.pipelines import read_pipeline
+from edge_convnext.said.texts import parse_json, parse_python
+from edge_convnext.standins import to_plain
+
+__all__ = ["read_content", "read_metadata_of"]
+
+_MOST_DEPTH = 6
+_MOST_MAPPINGS = 2_000
+_MOST_ITEMS = 256  # of a list
+# State of the training, in which numbers abound and settings don't.
+_SKIPPED = re.compile(
+    r"(optim|lr_?sched|param_sched|sched|amp|scaler|loops|message_hub|rng|history|logs?$|metrics?$"
+    r"|callbacks$|random)",
+    re.IGNORECASE,
+)
+_TRAINING = re.compile(r"train", re.IGNORECASE)  # of pipelines: the evaluation's count
+_PYTHON = re.compile(r"\A(cfg|config)\Z")
+
+
+def read_content(content: object, where: str, num_classes: int, channels: int) -> Said:
+    """Read what a checkpoint, or a file of settings, says.
+
+    Args:
+        content: Mappings and lists, as they were read.
+        where: What the top is called in messages; "" for a checkpoint.
+        num_classes: That the classifier tells apart.
+        channels: Of the network's input.
+    """
+    said = Said()
+    for name, value in _visit(content, where):
+        if isinstance(value, Mapping):
+            _join(said, read_mapping(value, name, num_classes, channels))
+        else:
+            _join(said, read_pipeline(value, name))
+    return said
+
+
+def read_metadata_of(metadata: Mapping[str, str], num_classes: int, channels: int) -> Said:
+    """Read the metadata of a safetensors file, whose values are texts, of JSON at times."""
+    fields: dict[str, Any] = {}
+    for key, text in metadata.items():
+        fields[key] = text
+        if text[:1] in ("{", "["):
+            try:
+                fields[key] = parse_json(text)
+            except ValueError:
+                continue
+    return read_content(fields, "metadata", num_classes, channels)
+
+
+def _join(said: Said, more: Said) -> None:
+    said.sayings += more.sayings
+    said.notes += more.notes
+    said.bgr = said.bgr or more.bgr
+
+
+def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
+    """Mappings and pipelines, what lies further up first; each once, one may hold itself."""
+    queue: list[tuple[str, object, int]] = [(where, content, 0)]
+    seen: set[int] = set()
+    while queue and len(seen) < _MOST_MAPPINGS:
+        name, value, depth = queue.pop(0)
+        value = to_plain(value)
+        if id(value) in seen or depth > _MOST_DEPTH:
+            continue
+        if isinstance(value, str) and _PYTHON.match(name.rpartition(".")[2]):
+            value = parse_python(value)
+        if isinstance(value, Mapping) and not _is_state_dict(value):
+            seen.add(id(value))
+            yield name, value
+            queue += [
+                (shorten(f"{name}.{key}" if name else str(key), 120), inner, depth + 1)
+                for key, inner in value.items()
+                if not _SKIPPED.match(str(key)) and _may_hold(inner)
+            ]
+        elif isinstance(value, list | tuple) and len(value) <= _MOST_ITEMS:
+            seen.add(id(value))
+            if any(isinstance(to_plain(one), Mapping) for one in value):
+                if not _TRAINING.search(name):
+                    yield name, [to_plain(one) for one in value]
+                queue += [(name, one, depth + 1) for one in value]
+
+
+def _may_hold(value: object) -> bool:
+    return not isinstance(value, int | float | bool | None) and not _is_tensor(value)
+
+
+def _is_tensor(value: object) -> bool:
+    return type(value).__name__ in ("Tensor", "Parameter")
+
+
+def _is_state_dict(value: Mapping[Any, Any]) -> bool:
+    return bool(value) and sum(map(_is_tensor, value.values())) * 2 > len(value)

@@ -1,0 +1,47 @@
+"""Nothing that a build runs counts its user or calls its makers.
+
+Since then as before a run writes into its output and its cache alone, and connects to nobody but
+the hub that weights are asked from. NNCF is imported with its own switch (`ptq`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["no_telemetry", "quiet_openvino"]
+
+# Read when the packages are first imported, here and in every child. Set, not overwritten:
+# whoever wants to be counted can say so.
+_OFF = {
+    # From 1.29 on ONNX Runtime writes a number of this machine and a queue of events into the
+    # user's cache, and has an address to send them to.
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+_OPENVINO_TELEMETRY = "openvino_telemetry"
+
+
+def no_telemetry() -> None:
+    """Set what the packages look for; the environment of the user goes first."""
+    for name, value in _OFF.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def quiet_openvino() -> Iterator[None]:
+    """Import OpenVINO or NNCF inside the block, and nothing is told to their makers.
+
+    OpenVINO has no switch for it: its first import sends an event and writes a number of this
+    machine into the user's home, unless the package that does so can't be imported.
+    """
+    if _OPENVINO_TELEMETRY in sys.modules:  # the user's own choice, or an outer block's
+        yield
+        return
+    sys.modules[_OPENVINO_TELEMETRY] = None  # type: ignore[assignment]  # `import` fails then
+    try:
+        yield
+    finally:
+        del sys.modules[_OPENVINO_TELEMETRY]

@@ -1,0 +1,569 @@
+"""What a bundle may hold, and that nothing of it is taken before it is checked.
+
+The zips are written here by hand, so that each is wrong in one way alone.
+"""
+
+import hashlib
+import json
+import stat
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from edge_convnext.bundle import read as module
+from edge_convnext.bundle.evaluation import find_images, read_reference
+from edge_convnext.bundle.manifest import (
+    BundledGraph,
+    Manifest,
+    Member,
+    PreprocessEntry,
+    check_name,
+)
+from edge_convnext.bundle.read import open_bundle
+from edge_convnext.data import iter_batches
+from edge_convnext.errors import ArtifactError, DataError
+from edge_convnext.recipe import make_recipe
+
+PREDICTIONS = "sha256,label,fp32_top1\n"
+SIDE = 4
+
+
+def sha(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def pixels():
+    return np.arange(3 * SIDE * SIDE * 3, dtype=np.uint8).reshape(3, SIDE, SIDE, 3)
+
+
+def npy(array):
+    import io
+
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def contents(kind="tensors"):
+    """Members by name: three images, and what every bundle has."""
+    images = {f"evaluation/images/{at:06}.png": png(at) for at in range(3)}
+    hashes = [sha(image) for image in images.values()]
+    rows = zip(hashes, ["ant", "bee", "ant"], ["ant", "ant", "bee"], strict=True)
+    files = {
+        "report.json": b"{}",
+        "recipe.yaml": b"x",
+        "models/model.fp32.onnx": b"graph",
+        "models/model.int8.onnx": b"other",
+    }
+    if kind != "none":
+        text = PREDICTIONS + "".join(f"{','.join(row)}\n" for row in rows)
+        files["evaluation/predictions.csv"] = text.encode()
+    if kind == "tensors":
+        files["evaluation/images.npy"] = npy(pixels())
+    if kind == "images":
+        files |= images
+    return files
+
+
+def png(level):
+    import io
+
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (level, 2 * level, 40)).save(file, "PNG")
+    return file.getvalue()
+
+
+def graph(precision, **changes):
+    name = f"model.{precision}.onnx"
+    fields = {
+        "name": name, "file": f"models/{name}", "precision": precision, "form": "conv", "kind": "cpu",
+    }  # fmt: skip
+    return fields | changes
+
+
+def manifest_of(files, kind="tensors", **changes):
+    return {
+        "schema": "edge-convnext/bundle/1",
+        "edge_convnext": "0.1.0",
+        "model": {
+            "name": "convnextv2_atto", "params": 1, "image_size": SIDE, "num_classes": 2,
+            "classes": ["ant", "bee"],
+            "weights": {"source": "x", "sha256": "0" * 64, "licence": None},
+        },
+        "preprocess": {
+            "image_size": SIDE, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear",
+            "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4],
+        },
+        "graphs": [graph("fp32"), graph("int8", placement="pointwise")],
+        "evaluation": None if kind == "none" else {"kind": kind, "n_images": 3},
+        "members": [
+            {"name": name, "sha256": sha(content), "bytes": len(content)}
+            for name, content in files.items()
+        ],
+        **changes,
+    }  # fmt: skip
+
+
+def write_zip(path, files, manifest, change=lambda info: None):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in [*files.items(), ("manifest.json", json.dumps(manifest).encode())]:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            change(info)
+            archive.writestr(info, content)
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """Writes one; graphs and report are looked at by other tests."""
+    checked = []
+    monkeypatch.setattr(module, "check_graph_file", lambda *arguments: checked.append(arguments))
+    monkeypatch.setattr(module.Report, "read", lambda path: ("report of", path))
+
+    def write(files=None, kind="tensors", manifest=None, change=lambda info: None, **changes):
+        files = contents(kind) if files is None else files
+        manifest = manifest or manifest_of(files, kind, **changes)
+        return write_zip(tmp_path / "a.ecb", files, manifest, change)
+
+    write.checked = checked
+    return write
+
+
+def refusal(path):
+    with pytest.raises(ArtifactError) as caught:
+        open_bundle(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    return text.removeprefix(f"{path}: ")
+
+
+def test_a_bundle_opens_to_what_was_put_in(bundle, tmp_path):
+    opened = open_bundle(bundle())
+    assert opened.manifest.model.classes == ("ant", "bee")
+    with zipfile.ZipFile(opened.path) as archive:
+        assert opened.digest == sha(archive.read("manifest.json"))
+    shown = []
+
+    def track(items, what, total=None):
+        shown.append((what, total))
+        return items
+
+    found = opened.unpack(tmp_path / "out", track)
+    assert shown == [("unpacking", 6)]
+    for name, content in contents().items():
+        assert (tmp_path / "out" / name).read_bytes() == content
+    assert found.report == ("report of", tmp_path / "out" / "report.json")
+    assert (found.digest, found.manifest) == (opened.digest, opened.manifest)
+    assert bundle.checked == [
+        (tmp_path / "out" / f"models/model.{name}.onnx", 2) for name in ("fp32", "int8")
+    ]
+    path = found.graph_path(opened.manifest.graphs[1])
+    assert path == tmp_path / "out" / "models" / "model.int8.onnx"
+
+
+@pytest.mark.parametrize("name", list(contents()))
+def test_a_member_of_other_bytes_of_the_same_size_is_refused(bundle, tmp_path, name):
+    """Its checksum in the zip is right: the manifest's hash alone tells."""
+    files = contents()
+    manifest = manifest_of(files)
+    other = bytes(byte ^ 1 for byte in files[name])
+    opened = open_bundle(bundle(files | {name: other}, manifest=manifest))
+    with pytest.raises(ArtifactError) as caught:
+        opened.unpack(tmp_path / "out")
+    told = f"{opened.path}: {name} is damaged; copy or bundle it again"
+    assert str(caught.value) == told
+    assert not (tmp_path / "out" / name).exists()
+
+
+def test_what_is_unpacked_and_whole_is_left_alone_and_what_is_not_is_written_again(
+    bundle, tmp_path
+):
+    opened, out = open_bundle(bundle()), tmp_path / "out"
+    opened.unpack(out)
+    kept = (out / "report.json").stat().st_ino
+    (out / "recipe.yaml").write_bytes(b"y")  # of the same size
+    (out / "models/model.fp32.onnx").write_bytes(b"longer than it was")
+    (out / "models/model.int8.onnx").unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(contents()["evaluation/predictions.csv"])
+    (out / "evaluation/predictions.csv").unlink()
+    (out / "evaluation/predictions.csv").symlink_to(elsewhere)
+    opened.unpack(out)
+    for name, content in contents().items():
+        assert (out / name).read_bytes() == content
+        assert not (out / name).is_symlink()
+    assert (out / "report.json").stat().st_ino == kept
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"extra.json": b"x"}, "'extra.json' is not as the manifest says"),
+        ({"report.json": b"longer"}, "'report.json' is not as the manifest says"),
+        ({"recipe.yaml": None}, "'recipe.yaml' is not as the manifest says"),
+    ],
+)
+def test_the_members_are_exactly_those_of_the_manifest(bundle, files, told):
+    whole = contents()
+    changed = {name: content for name, content in (whole | files).items() if content is not None}
+    path = bundle(changed, manifest=manifest_of(whole))
+    assert refusal(path) == f"{told}; copy or bundle it again"
+
+
+def test_members_that_are_no_plain_stored_files_are_refused(bundle):
+    def compressed(info):
+        info.compress_type = zipfile.ZIP_DEFLATED if info.filename == "recipe.yaml" else 0
+
+    def mode(bits):
+        def change(info):
+            if info.filename == "recipe.yaml":
+                info.external_attr = bits << 16
+
+        return change
+
+    told = (
+        "'recipe.yaml' is not stored as a plain file; `edge-convnext bundle` writes no such member"
+    )
+    for change in (
+        compressed, mode(stat.S_IFLNK | 0o644), mode(stat.S_IFDIR), mode(stat.S_IFIFO),
+        mode(stat.S_IFREG | 0o755), mode(stat.S_IFREG | 0o001), mode(stat.S_IFREG | 0o010),
+    ):  # fmt: skip
+        assert refusal(bundle(change=change)) == told
+    open_bundle(bundle(change=mode(0)))  # of a zip that says nothing of it
+    open_bundle(bundle(change=mode(stat.S_IFREG | 0o666)))
+
+
+def test_an_encrypted_member_is_refused(bundle):
+    path = bundle()
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02")  # the directory's last entry, of the manifest
+    content[at + 8] |= 1
+    path.write_bytes(content)
+    assert refusal(path).startswith("'manifest.json' is not stored as a plain file")
+
+
+def test_a_member_twice_or_too_many_or_too_large_are_refused(bundle, monkeypatch):
+    path = bundle()
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("report.json"), b"{}")
+    assert refusal(path) == "holds a member twice; bundle it again"
+    path = bundle()
+    monkeypatch.setattr(module, "_MAX_MEMBERS", 6)
+    assert refusal(path) == "7 members are too many for a bundle"
+    monkeypatch.setattr(module, "_MAX_MEMBERS", 7)
+    open_bundle(path)
+    largest = max(map(len, (*contents().values(), json.dumps(manifest_of(contents())).encode())))
+    monkeypatch.setattr(module, "_MAX_MEMBER", largest)
+    open_bundle(path)
+    monkeypatch.setattr(module, "_MAX_MEMBER", largest - 1)
+    assert refusal(path) == "'manifest.json' states a size it can't have"
+    monkeypatch.setattr(module, "_MAX_MEMBER", 1 << 30)
+    monkeypatch.setattr(module, "_MAX_MANIFEST", largest - 1)
+    assert refusal(path) == "its manifest is too large to be one"
+    monkeypatch.setattr(module, "_MAX_MANIFEST", largest)
+    open_bundle(path)
+
+
+def test_limits_are_what_a_bundle_of_a_million_images_needs():
+    assert module._MAX_MANIFEST == 64 * 1024 * 1024
+    assert module._MAX_MEMBERS == 1_000_000
+    assert module._MAX_MEMBER == 64 * 1024**3
+
+
+def test_what_is_no_zip_or_has_no_manifest_is_refused(tmp_path):
+    path = tmp_path / "a.ecb"
+    path.write_bytes(b"no zip")
+    assert refusal(path) == "cut short, or no bundle; copy or bundle it again"
+    path.unlink()
+    assert refusal(path) == "No such file or directory; `edge-convnext bundle` writes one"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("report.json"), b"{}")
+    assert refusal(path) == "not a bundle (no manifest.json); `edge-convnext bundle`"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "its manifest is not JSON; bundle it again"),
+        ("[" * 100_000, "its manifest is not JSON; bundle it again"),
+        ("[]", "schema is None, this version reads 'edge-convnext/bundle/1'"),
+        ('{"schema": "edge-convnext/bundle/9"}', "schema is 'edge-convnext/bundle/9', this"),
+        ('{"schema": "edge-convnext/bundle/1"}', "bad manifest (edge_convnext: Field required)"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path, text, told):
+    path = tmp_path / "a.ecb"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("manifest.json"), text)
+    assert refusal(path).startswith(told)
+
+
+def fails(change):
+    """The first complaint about a manifest, changed in place."""
+    fields = manifest_of(contents())
+    change(fields)
+    with pytest.raises(ValidationError) as caught:
+        Manifest.model_validate(fields)
+    return caught.value.errors()[0]["msg"]
+
+
+def test_a_manifest_has_every_member_that_it_needs_and_each_once():
+    def without(name):
+        def change(fields):
+            fields["members"] = [one for one in fields["members"] if one["name"] != name]
+
+        return change
+
+    for name in (
+        "report.json", "recipe.yaml", "models/model.int8.onnx", "evaluation/predictions.csv",
+        "evaluation/images.npy",
+    ):  # fmt: skip
+        assert fails(without(name)) == f"Value error, {name} is not among the members"
+    assert "is listed twice" in fails(lambda m: m["members"].append(m["members"][0]))
+    assert "two graphs have one name" in fails(
+        lambda m: m["graphs"][1].update(name="model.fp32.onnx")
+    )
+    assert "at least 1 item" in fails(lambda m: m.update(graphs=[]))
+    files = contents("images")
+    whole = Manifest.model_validate(manifest_of(files, "images"))
+    assert whole.member("recipe.yaml").bytes == 1
+    assert whole.member("report.json").sha256 == sha(b"{}")
+    Manifest.model_validate(manifest_of(contents("none"), "none"))
+
+
+def test_parts_of_a_manifest_are_closed_and_bounded():
+    assert "Extra inputs" in fails(lambda m: m.update(more=1))
+    assert "Extra inputs" in fails(lambda m: m["graphs"][0].update(more=1))
+    assert "greater than 0" in fails(lambda m: m["graphs"][0].update(batch=0))
+    assert "greater than 0" in fails(lambda m: m["evaluation"].update(n_images=0))
+    assert "greater than or equal to 0" in fails(lambda m: m["members"][0].update(bytes=-1))
+    assert "greater than 0" in fails(lambda m: m["preprocess"].update(crop_pct=0.0))
+    assert "less than or equal to 1" in fails(lambda m: m["preprocess"].update(crop_pct=1.1))
+    assert "finite" in fails(lambda m: m["preprocess"].update(crop_pct=float("nan")))
+    one = BundledGraph.model_validate(graph("fp32"))
+    assert (one.placement, one.batch, one.format, one.quantized_ops, one.settings) == (
+        None, None, "qdq", None, {},
+    )  # fmt: skip
+    with pytest.raises(ValidationError):
+        one.name = "x"
+    with pytest.raises(ValidationError):
+        PreprocessEntry(
+            image_size=1 << 20, resize="squash", crop_pct=1.0, interpolation="bilinear",
+            mean=(0, 0, 0), std=(1, 1, 1),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.json", "a/b.onnx", "A-1_x.y.yaml", "evaluation/images/000000.PNG", "0/1/2.csv", "x.npy"]
+    + ["a" * 195 + ".json"],
+)
+def test_names_of_members_stay_below_the_folder(name):
+    assert check_name(name) == name
+    assert Member(name=name, sha256="0" * 64, bytes=0).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("../a.json", "is no name of a bundle's member"),
+        ("/a.json", "is no name"),
+        ("a//b.json", "is no name"),
+        ("a/../b.json", "is no name"),
+        (".a.json", "is no name"),
+        ("a/.b.json", "is no name"),
+        ("a\\b.json", "is no name"),
+        ("a.json\n", "is no name"),
+        ("a b.json", "is no name"),
+        ("", "is no name"),
+        ("a" * 196 + ".json", "is no name"),
+        ("a.py", "is no kind of file that a bundle holds"),
+        ("a.so", "is no kind"),
+        ("a", "is no kind"),
+        ("a.pth", "is no kind"),
+    ],
+)
+def test_other_names_and_other_kinds_of_files_are_refused(name, told):
+    with pytest.raises(ValueError, match=told):
+        check_name(name)
+
+
+def test_pixels_are_normalised_in_batches_and_in_order(bundle, tmp_path):
+    found = open_bundle(bundle()).unpack(tmp_path / "out").evaluation()
+    assert len(found) == 3
+    assert found.samples == ()
+    assert found.in_channels == 3
+    batches = list(found.batches(2))
+    assert [batch.shape for batch in batches] == [(2, 3, SIDE, SIDE), (1, 3, SIDE, SIDE)]
+    wide = pixels().astype(np.float64) / 255
+    expected = ((wide - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4]).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(np.concatenate(batches), expected, atol=1e-6)
+    assert found.reference.labels.tolist() == [0, 1, 0]
+    assert found.reference.logits.argmax(axis=1).tolist() == [0, 0, 1]
+
+
+def test_image_files_are_read_in_the_order_of_the_predictions(bundle, tmp_path):
+    files = contents("images")
+    names = [name for name in files if name.endswith(".png")]
+    lines = files["evaluation/predictions.csv"].decode().splitlines()
+    files["evaluation/predictions.csv"] = "\n".join([lines[0], *reversed(lines[1:])]).encode()
+    found = open_bundle(bundle(files, "images")).unpack(tmp_path / "out").evaluation()
+    assert found.pixels is None
+    assert [one.path for one in found.samples] == [
+        tmp_path / "out" / name for name in reversed(names)
+    ]
+    assert [one.sha256 for one in found.samples] == list(found.reference.sha256s)
+    (batch,) = found.batches(8)
+    (expected,) = iter_batches(found.samples, found.preprocess, 8, 3)
+    np.testing.assert_array_equal(batch, expected)
+    assert found.preprocess.mean == (0.5, 0.4, 0.3)
+
+
+def test_a_bundle_without_an_evaluation_has_none(bundle, tmp_path):
+    assert open_bundle(bundle(kind="none")).unpack(tmp_path / "out").evaluation() is None
+
+
+def evaluation_refusal(path, out):
+    with pytest.raises(ArtifactError) as caught:
+        open_bundle(path).unpack(out).evaluation()
+    return str(caught.value)
+
+
+def test_images_predictions_and_tensors_that_do_not_belong_together_are_refused(bundle, tmp_path):
+    out = tmp_path / "out"
+    csv, npz = out / "evaluation/predictions.csv", out / "evaluation/images.npy"
+    manifest = manifest_of(contents(), evaluation={"kind": "tensors", "n_images": 4})
+    assert evaluation_refusal(bundle(manifest=manifest), out) == (
+        f"{csv}: 3 predictions for 4 images; bundle again"
+    )
+    files = contents("images")
+    del files["evaluation/images/000001.png"]
+    assert evaluation_refusal(bundle(files, "images"), out) == (
+        f"{csv}: 1 images are not in the bundle; bundle again"
+    )
+    for array, said in (
+        (pixels()[:2], "uint8[2, 4, 4, 3] is not uint8[3, 4, 4, 3]"),
+        (pixels().astype(np.int8), "int8[3, 4, 4, 3] is not uint8[3, 4, 4, 3]"),
+        (pixels()[..., 0], "uint8[3, 4, 4] is not uint8[3, 4, 4, 3]"),
+    ):
+        files = contents() | {"evaluation/images.npy": npy(array)}
+        assert evaluation_refusal(bundle(files), out) == f"{npz}: {said}; bundle again"
+    files = contents() | {"evaluation/images.npy": b"no array"}
+    assert evaluation_refusal(bundle(files), out).startswith(f"{npz}: not an array (")
+
+
+def test_grey_tensors_have_no_channels(bundle, tmp_path):
+    files = contents() | {"evaluation/images.npy": npy(pixels()[..., 0])}
+    manifest = manifest_of(files)
+    manifest["model"]["in_channels"] = 1
+    found = open_bundle(bundle(files, manifest=manifest)).unpack(tmp_path / "out").evaluation()
+    assert found.in_channels == 1
+    (batch,) = found.batches(3)
+    assert batch.shape == (3, 1, SIDE, SIDE)
+
+
+def write_csv(folder, text):
+    path = folder / "predictions.csv"
+    path.write_text(text)
+    return path
+
+
+def test_reference_answers_become_logits_of_their_class(tmp_path):
+    path = write_csv(tmp_path, PREDICTIONS + "h0,b,a\nh1,a,c\nh2,c,c\n")
+    found = read_reference(path, ("a", "b", "c"), 3)
+    assert found.logits.dtype == np.float32
+    assert found.logits.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
+    assert found.labels.tolist() == [1, 0, 2]
+    assert found.labels.dtype == np.int64
+    assert found.sha256s == ("h0", "h1", "h2")
+    numbers = read_reference(write_csv(tmp_path, PREDICTIONS + "h0,1,0\n"), (), 2)
+    assert (numbers.labels.tolist(), numbers.logits.tolist()) == ([1], [[1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (PREDICTIONS + "h0,nobody,a\n", "not the predictions of this model ('nobody')"),
+        (PREDICTIONS + "h0,a,nobody\n", "not the predictions of this model ('nobody')"),
+        ("sha256,label\nh0,a\n", "not the predictions of this model ('fp32_top1')"),
+        (PREDICTIONS, "has no predictions"),
+    ],
+)
+def test_predictions_of_another_model_are_refused(tmp_path, text, told):
+    path = write_csv(tmp_path, text)
+    with pytest.raises(ArtifactError) as caught:
+        read_reference(path, ("a", "b"), 2)
+    assert str(caught.value) == f"{path}: {told}; build again"
+
+
+def reference_of(*hashes):
+    return SimpleNamespace(sha256s=hashes)
+
+
+@pytest.fixture
+def images(make_images):
+    return make_images({"train/ant": 2, "train/bee": 2, "val/ant": 2, "val/bee": 2})
+
+
+def hashes_of(folder):
+    return {sha(path.read_bytes()): path for path in sorted(folder.rglob("*.png"))}
+
+
+@pytest.mark.parametrize("stated", ["recipe", "flag"])
+def test_images_are_found_again_by_what_they_are_on_either_side(images, tmp_path, stated):
+    known = hashes_of(images)
+    wanted = [list(known)[at] for at in (5, 0, 7)]
+    source = images if stated == "recipe" else tmp_path / "moved"
+    recipe = make_recipe({"data": {"source": str(source)}})
+    data = None if stated == "recipe" else images
+    with find_images(recipe, reference_of(*wanted), ("ant", "bee"), data) as samples:
+        assert [one.path for one in samples] == [known[sha256] for sha256 in wanted]
+
+
+def test_images_that_are_gone_are_counted(images, tmp_path):
+    recipe = make_recipe({"data": {"source": str(images)}})
+    wanted = [*list(hashes_of(images))[:2], "x", "y", "z"]
+
+    def told(recipe, wanted=wanted, data=None):
+        with (
+            pytest.raises(DataError) as caught,
+            find_images(recipe, reference_of(*wanted), (), data),
+        ):
+            pass
+        return str(caught.value)
+
+    assert told(recipe) == (
+        f"{images}: 3 of the 5 images that the build was evaluated on are not there any more; "
+        "pass --data DIR, or build again"
+    )
+    gone = tmp_path / "gone"
+    assert told(recipe, data=gone) == (
+        f"{gone}: the build's data is not here; pass --data DIR, or --evaluation none"
+    )
+    assert told(make_recipe({})) == "the build names no data; pass --data, or --evaluation none"
+
+
+def test_the_bundled_digits_are_made_again_where_the_build_had_them(monkeypatch):
+    from edge_convnext.bundle import evaluation
+
+    made = []
+
+    def load(folder, config, seed, classes, track):
+        assert folder.name == "digits"
+        assert (seed, classes) == (5, None)
+        return SimpleNamespace(val=SimpleNamespace(samples=()), train=None)
+
+    monkeypatch.setattr(evaluation, "ensure_digits", made.append)
+    monkeypatch.setattr(evaluation, "load_splits", load)
+    monkeypatch.setattr(evaluation.Path, "exists", lambda path: bool(made))
+    recipe = make_recipe({"data": {"source": "digits"}, "seed": 5})
+    with find_images(recipe, reference_of(), (), None) as samples:
+        assert samples == ()
+    assert [Path(one).name for one in made] == ["digits"]

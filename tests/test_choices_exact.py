@@ -1,0 +1,144 @@
+"""What ships, what it has to beat, and who is judged, chosen from a race."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge_convnext import choices
+from edge_convnext.artifacts import OnnxModel
+from edge_convnext.choices import choose_float, choose_option, list_finalists, list_rivals
+from edge_convnext.measure import Option
+from edge_convnext.recipe import make_recipe
+from edge_convnext.speed import Ratio
+from edge_convnext.step import Step
+
+RECIPE = make_recipe(
+    {"model": "convnextv2_atto", "evaluate": {"max_drop_pp": 1.0}, "precision": "int8"}
+)  # its plan in OpenVINO is of `conv_moments`
+
+
+def option(form, precision="fp32", hint="f32", runtime="openvino"):
+    model = OnnxModel(Path(f"{form}.{precision}.onnx"), precision, form)
+    return Option(Step(model, "done", 0.0, form), runtime, hint, may_ship=True)
+
+
+class Timings:
+    """Milliseconds by option, over the rounds that choose."""
+
+    def __init__(self, *pairs):
+        self.ms = {one.name: ms for one, ms in pairs}
+
+    def selecting_ms(self, name, batch):
+        assert batch == 8
+        return self.ms[name]
+
+
+def drops(*pairs):
+    comparisons = {one.name: SimpleNamespace(top1_drop_pp=drop) for one, drop in pairs}
+    return SimpleNamespace(comparisons=comparisons)
+
+
+FLOAT, A, B, C = option("raw"), *(option(name, "int8") for name in ("nhwc", "conv", "linear"))
+TIMES = Timings((FLOAT, 0.5), (A, 3.0), (B, 1.0), (C, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "chosen"),
+    [
+        (None, B),
+        (drops((A, 0.0), (B, 1.0), (C, 0.0)), B),  # exactly the budget keeps it
+        (drops((A, 0.0), (B, 1.1), (C, 0.5)), C),
+        (drops((A, 0.0), (C, 5.0)), B),  # not evaluated: it counts
+        (drops((A, 5.0), (B, 6.0), (C, 7.0)), B),  # none keeps it: the fastest
+    ],
+)
+def test_the_fastest_that_keeps_the_budget_is_chosen(evaluation, chosen):
+    assert choose_option([FLOAT, A, B, C], "int8", TIMES, evaluation, 1.0, 8) is chosen
+
+
+def test_without_timings_the_first_that_keeps_the_budget_is_chosen():
+    assert choose_option([FLOAT, A, B], "int8", None, drops((A, 9.0)), 1.0, 8) is B
+    assert choose_option([FLOAT], "int8", None, None, 1.0, 8) is None
+    assert choose_option([FLOAT], "int8", TIMES, None, 1.0, 8) is None
+
+
+# The plan's form in float32 and in bfloat16, another form, and another runtime.
+USUAL, PLAIN = option("conv_moments", hint="bf16"), option("conv_moments")
+RIVAL, ELSEWHERE = option("conv", hint="bf16"), option("nhwc", runtime="onnxruntime")
+FLOATS = [PLAIN, USUAL, RIVAL, ELSEWHERE, A]
+
+
+def race(fastest):
+    return Timings(*((one, 1.0 if one is fastest else 2.0) for one in FLOATS))
+
+
+@pytest.fixture
+def ratio(monkeypatch):
+    """What the race says of the fastest against the usual."""
+    said = SimpleNamespace(value=Ratio(1.02, 0.99, 1.05, 20), asked=[])
+
+    def speedup(timings, candidate, reference, batch):
+        said.asked.append((candidate, reference, batch))
+        return said.value
+
+    monkeypatch.setattr(choices, "speedup", speedup)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("low", "chosen"), [(None, USUAL), (0.99, USUAL), (1.0, USUAL), (1.001, RIVAL)]
+)
+def test_another_form_than_the_plans_ships_where_it_was_faster_for_sure(ratio, low, chosen):
+    ratio.value = Ratio(1.02, low, 1.05, 20)
+    assert choose_float(RECIPE, FLOATS, race(RIVAL), None, 8) is chosen
+    assert ratio.asked == [(RIVAL.name, USUAL.name, 8)]
+
+
+def test_where_the_plans_form_was_fastest_or_nothing_was_timed_nothing_is_compared(ratio):
+    assert choose_float(RECIPE, FLOATS, race(USUAL), None, 8) is USUAL
+    assert choose_float(RECIPE, FLOATS, race(PLAIN), None, 8) is PLAIN  # in float32, as it ran
+    assert choose_float(RECIPE, FLOATS, None, None, 8) is PLAIN
+    assert choose_float(RECIPE, [A], race(A), None, 8) is None
+    assert ratio.asked == []
+
+
+def test_a_form_past_the_budget_neither_ships_nor_stands_in(ratio):
+    ratio.value = Ratio(1.02, 1.01, 1.05, 20)
+    assert choose_float(RECIPE, FLOATS, race(RIVAL), drops((USUAL, 1.5)), 8) is RIVAL
+    assert ratio.asked == []
+    within = drops((USUAL, 0.1), (RIVAL, 1.5))
+    assert choose_float(RECIPE, [PLAIN, USUAL, RIVAL], race(RIVAL), within, 8) is PLAIN
+
+
+@pytest.fixture
+def running(monkeypatch):
+    """Who may be the fastest: the names that were asked for, the last one first."""
+    asked = []
+
+    def in_the_running(timings, names, batch):
+        asked.append((timings, list(names), batch))
+        return list(reversed(names))[:3]
+
+    monkeypatch.setattr(choices, "in_the_running", in_the_running)
+    return asked
+
+
+def test_rivals_are_the_floats_that_may_be_the_fastest(running):
+    times = race(RIVAL)
+    assert list_rivals(RECIPE, FLOATS, times, None, 8) == [ELSEWHERE, RIVAL, USUAL]
+    assert running == [(times, [one.name for one in (PLAIN, USUAL, RIVAL, ELSEWHERE)], 8)]
+    past = drops((RIVAL, 1.5), (USUAL, 1.0))
+    assert list_rivals(RECIPE, FLOATS, times, past, 8) == [ELSEWHERE, USUAL, PLAIN]
+
+
+def test_finalists_are_the_choice_the_rivals_and_the_plans_float_each_once(running):
+    times = race(A)
+    found = list_finalists(RECIPE, [PLAIN, USUAL, RIVAL, A], times, None, 8)
+    assert found == [A, RIVAL, USUAL, PLAIN]  # of RIVAL's runtime and hint, USUAL is the plan's
+    alone = list_finalists(RECIPE, [option("conv"), PLAIN], Timings(
+        (option("conv"), 1.0), (PLAIN, 2.0)), None, 8)  # fmt: skip
+    assert [one.model.form for one in alone] == ["conv_moments", "conv"]
+    last = [PLAIN, *(option(form) for form in ("raw", "linear", "conv"))]
+    four = list_finalists(RECIPE, last, Timings(*((one, 1.0) for one in last)), None, 8)
+    assert [one.model.form for one in four] == ["conv", "linear", "raw", "conv_moments"]

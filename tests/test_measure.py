@@ -1,0 +1,245 @@
+"""What an evaluation asks of the cache and of the runtimes, and the order of what comes back."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_convnext import measure
+from edge_convnext.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
+from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.data import ImageSet
+from edge_convnext.data.images import Sample
+from edge_convnext.errors import InferenceError
+from edge_convnext.measure import (
+    Evaluation,
+    Option,
+    as_candidate,
+    evaluate_options,
+    judge_options,
+    race_options,
+)
+from edge_convnext.recipe import make_recipe
+from edge_convnext.step import Step
+
+PREPROCESS = Preprocess(image_size=4, resize="squash", mean=(0, 0, 0), std=(1, 1, 1))
+INFO = ModelInfo("convnextv2_atto", 2, 3, ("a", "b"), PREPROCESS, "x", "0" * 64, None)
+TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 8, 8, 8), 2)
+WEIGHTS = Step(Weights(Path("w.safetensors"), TINY, INFO), "done", 0.0, "digest of weights")
+RECIPE = make_recipe(
+    {"model": "convnextv2_atto", "evaluate": {"batch": 3}, "benchmark": {"threads": 2}}
+)
+
+
+def option(name="conv.fp32", precision="fp32", hint="f32", settings=(), runtime="openvino"):
+    model = OnnxModel(Path(f"{name}.onnx"), precision, "conv", "pointwise")
+    graph = Step(model, "done", 0.0, f"digest of {name}")
+    return Option(graph, runtime, hint, may_ship=True, settings=settings)
+
+
+FLOAT = option()
+INT8 = option("conv.int8", "int8", settings=(("A", "1"), ("B", "2")), runtime="onnxruntime")
+
+
+def grey_images(folder, count):
+    """Each of one level of grey, which its logits will tell."""
+    samples = []
+    for index in range(count):
+        path = folder / f"{index}.png"
+        Image.new("RGB", (6, 5), (index, index, index)).save(path)
+        samples.append(Sample(path, sha256=f"hash {index}", label=index % 2))
+    return ImageSet(tuple(samples), ("a", "b"))
+
+
+class Grey:
+    """A runtime whose logits tell the level of grey of each image."""
+
+    def __init__(self, sign, asked):
+        self.sign, self.asked = sign, asked
+
+    def infer(self, images):
+        self.asked.append(images.shape)
+        level = np.rint(images.mean(axis=(1, 2, 3)) * 255)
+        return np.stack([level, self.sign * (level % 2 * 2 - 1) * 1000], axis=1).astype(np.float32)
+
+
+class Fake:
+    """Stands in for the cached stages: it holds some logits, and asks for the others at once."""
+
+    def __init__(self, held=(), status="done"):
+        self.recipe, self.held, self.calls, self.shown = RECIPE, dict(held), [], []
+        self.status = status
+
+    def track(self, items, what, total=None):
+        self.shown.append((what, total))
+        return items
+
+    def logits(self, runs, images, preprocess, machine, infer):
+        self.calls.append((runs, images, preprocess, machine))
+        fresh = infer([name for name in runs if name not in self.held])
+        return {
+            name: Step(self.held.get(name, fresh.get(name)), self.status, 1.5, name)
+            for name in runs
+        }
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Shapes by name of what was loaded."""
+    seen = {}
+
+    def load(name, options, weights, recipe):
+        assert options == [FLOAT, INT8]
+        assert (weights, recipe) == (WEIGHTS.value, RECIPE)
+        seen[name] = []
+        return Grey(-1 if name == INT8.name else 1, seen[name])
+
+    monkeypatch.setattr(measure, "_load", load)
+    return seen
+
+
+def test_logits_stand_in_the_order_of_the_images_whatever_the_batches(tmp_path, asked):
+    images, steps = grey_images(tmp_path, 53), Fake()
+    found = evaluate_options([FLOAT, INT8], WEIGHTS, images, steps, "this machine")
+    for predictions in (found.reference, found.options[FLOAT.name], found.options[INT8.name]):
+        assert predictions.logits.dtype == np.float32
+        np.testing.assert_array_equal(predictions.logits[:, 0], np.arange(53))
+        np.testing.assert_array_equal(predictions.labels, np.arange(53) % 2)
+        assert predictions.labels.dtype == np.int64
+        assert predictions.sha256s == tuple(f"hash {index}" for index in range(53))
+    assert found.options.keys() == found.comparisons.keys() == {FLOAT.name, INT8.name}
+    # Three images a batch, eight batches a turn: 24, 24 and the 5 left.
+    turns = [(24, 3, 4, 4), (24, 3, 4, 4), (5, 3, 4, 4)]
+    assert asked == {"torch": turns, FLOAT.name: turns, INT8.name: turns}
+    assert steps.shown == [("evaluating", 3)]
+
+
+def test_a_comparison_is_of_the_reference_with_the_option(tmp_path, asked):
+    found = evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 4), Fake(), "m")
+    assert found.comparisons[FLOAT.name].top1_drop_pp == 0.0
+    reference, int8 = found.reference, found.options[INT8.name]
+    drop = (reference.logits.argmax(1) == reference.labels).mean() - (
+        int8.logits.argmax(1) == int8.labels
+    ).mean()
+    assert found.comparisons[INT8.name].top1_drop_pp == pytest.approx(100 * drop)
+    assert found.comparisons[INT8.name].top1_drop_pp > 0
+
+
+def test_everything_that_decides_the_logits_is_part_of_what_is_asked(tmp_path, asked):
+    images, steps = grey_images(tmp_path, 2), Fake()
+    evaluate_options([FLOAT, INT8], WEIGHTS, images, steps, "this machine")
+    ((runs, digest, preprocess, machine),) = steps.calls
+    assert runs == {
+        "torch": {"artefact": "digest of weights", "runtime": "torch"},
+        FLOAT.name: {"artefact": "digest of conv.fp32", "runtime": "openvino", "hint": "f32"},
+        INT8.name: {
+            "artefact": "digest of conv.int8", "runtime": "onnxruntime", "hint": "f32",
+            "A": "1", "B": "2",
+        },
+    }  # fmt: skip
+    assert (digest, machine) == (images.digest, "this machine")
+    assert preprocess["image_size"] == 4
+    assert preprocess["resize"] == "squash"
+
+
+@pytest.mark.parametrize(("status", "cached"), [("cached", True), ("done", False)])
+def test_an_evaluation_adds_up_the_time_and_says_whether_it_ran(tmp_path, asked, status, cached):
+    steps = Fake(status=status)
+    found = evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 2), steps, "m")
+    assert (found.cached, found.seconds) == (cached, 4.5)
+
+
+def test_only_what_the_cache_lacks_is_run(tmp_path, asked):
+    held = {"torch": np.zeros((2, 2), np.float32), FLOAT.name: np.zeros((2, 2), np.float32)}
+    evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 2), Fake(held), "m")
+    assert asked.keys() == {INT8.name}
+
+
+def test_logits_that_are_not_finite_are_told_with_the_option(tmp_path, monkeypatch):
+    def load(name, *_):
+        return SimpleNamespace(infer=lambda images: np.full((len(images), 2), np.nan, np.float32))
+
+    monkeypatch.setattr(measure, "_load", load)
+    with pytest.raises(InferenceError, match=r"2 of 2 images got .* logits in torch"):
+        evaluate_options([FLOAT], WEIGHTS, grey_images(tmp_path, 2), Fake(), "m")
+
+
+def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, "load_runtime", lambda *arguments: calls.append(arguments))
+    measure._load(INT8.name, [FLOAT, replace(INT8, hint="bf16"), INT8], WEIGHTS.value, RECIPE)
+    ((runtime, path, options),) = calls
+    assert (runtime, path) == ("onnxruntime", Path("conv.int8.onnx"))
+    assert (options.threads, options.batch) == (2, 3)
+    assert (options.precision_hint, options.settings) == ("f32", (("A", "1"), ("B", "2")))
+
+
+def test_the_reference_is_the_unfolded_network_in_torch(monkeypatch):
+    from edge_convnext.convnext import network
+    from edge_convnext.runtimes import pytorch
+
+    monkeypatch.setattr(network, "build_network", lambda weights, form: (weights, form))
+    monkeypatch.setattr(pytorch, "TorchRuntime", lambda *arguments: arguments)
+    loaded = measure._load("torch", [FLOAT], WEIGHTS.value, RECIPE)
+    assert loaded == ((WEIGHTS.value, "raw"), 2)
+
+
+def test_an_option_has_a_name_that_tells_all_that_sets_it_apart():
+    assert FLOAT.name == "conv.fp32.onnx openvino f32"
+    assert INT8.name == "conv.int8.onnx onnxruntime f32+A=1+B=2"
+    assert INT8.label("model.int8.onnx") == "model.int8.onnx onnxruntime f32+A=1+B=2"
+
+
+def test_a_race_is_of_the_options_under_their_names(monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, "benchmark", lambda *arguments: calls.append(arguments))
+    images, recipe = np.zeros((1, 3, 4, 4), np.float32), RECIPE.model_copy(update={"seed": 7})
+    race_options([FLOAT, INT8], images, recipe, "track")
+    ((candidates, given, config, seed, track, *_),) = calls
+    assert candidates == [as_candidate(FLOAT), as_candidate(INT8)]
+    assert (config, seed, track) == (recipe.benchmark, 7, "track")
+    assert given is images
+    one = candidates[1]
+    assert (one.name, one.path, one.precision) == (INT8.name, Path("conv.int8.onnx"), "int8")
+    assert (one.form, one.placement, one.runtime) == ("conv", "pointwise", "onnxruntime")
+    assert (one.precision_hint, one.settings) == ("f32", (("A", "1"), ("B", "2")))
+
+
+def evaluation(cached, seconds):
+    return Evaluation("reference", "options", "comparisons", cached, seconds)
+
+
+@pytest.mark.parametrize("later", [True, False])
+@pytest.mark.parametrize("earlier", [True, False])
+def test_two_evaluations_join_their_times(later, earlier):
+    joined = evaluation(later, 2.0).joined(evaluation(earlier, 3.5))
+    assert joined == evaluation(later and earlier, 5.5)
+
+
+def test_an_evaluation_of_some_images_is_of_those_alone(tmp_path, asked):
+    found = evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 6), Fake(), "m")
+    assert found.of(None) is found
+    rows = np.array([4, 1])
+    part = found.of(rows)
+    for whole, some in (
+        (found.reference, part.reference), (found.options[INT8.name], part.options[INT8.name]),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(some.logits, whole.logits[rows])
+        np.testing.assert_array_equal(some.labels, [0, 1])
+        assert some.sha256s == ("hash 4", "hash 1")
+    assert part.options.keys() == part.comparisons.keys() == {FLOAT.name, INT8.name}
+    assert part.comparisons[INT8.name].n_images == 2
+    assert part.comparisons[INT8.name].top1_drop_pp == found.comparisons[INT8.name].top1_drop_pp
+    assert (part.cached, part.seconds) == (found.cached, found.seconds)
+
+
+def test_options_are_judged_once_each(monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, "judge", lambda *arguments: calls.append(arguments))
+    recipe = RECIPE.model_copy(update={"seed": 7})
+    judge_options("timings", [INT8, FLOAT, INT8], "images", recipe, "track")
+    candidates = [as_candidate(INT8), as_candidate(FLOAT)]
+    assert calls == [("timings", candidates, "images", recipe.benchmark, 7, "track")]

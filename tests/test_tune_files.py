@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from edge_convnext import tune_files
+from edge_convnext.errors import ArtifactError
+from edge_convnext.tune_files import check_tune_folder, write_tune_files
+
+SCHEMA = "edge-convnext/tune-gpu/1"
+
+
+def search(*recipes):
+    names = dict.fromkeys(recipes, "model: atto\n")
+    return {"tune.json": json.dumps({"schema": SCHEMA, "recipes": list(recipes)}), **names}
+
+
+def test_a_search_replaces_what_an_earlier_one_wrote_and_nothing_else(tmp_path):
+    write_tune_files(tmp_path, search("tuned.yaml", "tuned-2.yaml", "tuned-3.yaml"))
+    (tmp_path / "tuned-notes.yaml").write_text("mine")
+    check_tune_folder(tmp_path)
+    write_tune_files(tmp_path, search("tuned.yaml"))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("tune.json", "tuned.yaml", "tuned-notes.yaml")
+    }
+
+
+@pytest.mark.parametrize("name", ["tune.json", "tuned.yaml", "tuned-3.yaml"])
+@pytest.mark.parametrize("searched", [False, True])
+def test_a_file_that_no_search_wrote_is_not_overwritten(tmp_path, name, searched):
+    if searched and name == "tuned-3.yaml":
+        write_tune_files(tmp_path, search("tuned.yaml"))
+    (tmp_path / name).write_text("{}")
+    for refuse in (check_tune_folder, lambda folder: write_tune_files(folder, search())):
+        with pytest.raises(ArtifactError, match=f"{name}: would be overwritten"):
+            refuse(tmp_path)
+    assert (tmp_path / name).read_text() == "{}"
+
+
+def test_a_full_disk_costs_no_earlier_search(tmp_path, monkeypatch):
+    write_tune_files(tmp_path, search("tuned.yaml"))
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tune_files, "write_text_atomic", full)
+    with pytest.raises(ArtifactError, match="what was there is as it was"):
+        write_tune_files(tmp_path, search("tuned.yaml", "tuned-2.yaml"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
