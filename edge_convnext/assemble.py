@@ -145,7 +145,7 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
     notes += outcome.inputs.notes
-    return tuple(notes)
+    return tuple(dict.fromkeys(notes))
 
 
 def _calibration_notes(outcome: Outcome) -> list[str]:

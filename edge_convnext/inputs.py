@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge_convnext.alternatives import Way
 from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.cache import Cache, stage_key
+from edge_convnext.class_order import Answer, order_by_images
 from edge_convnext.data import (
     CalibrationSet,
     ImageSet,
@@ -43,7 +44,7 @@ from edge_convnext.data import (
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
-from edge_convnext.held import Answer, Held, answer_with_torch, hold_against_chance, order_by_images
+from edge_convnext.held import Held, answer_with_torch, hold_against_chance
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
@@ -59,6 +60,9 @@ __all__ = [
     "is_demo",
     "prepare_inputs",
     "prepare_training",
+    "require_classes",
+    "resolve_preprocess",
+    "training_settings",
 ]
 
 DEMO_BANNER = (
@@ -159,6 +163,7 @@ def prepare_inputs(
     calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
     skipped += len(splits.skipped) if splits else 0
     settings, notes = _read(recipe, weights.value, own, demo)
+    notes += calibration.notes if calibration else ()
     read = Inputs(
         weights, evaluation, calibration, splits, demo, random, borrowed, skipped, settings, notes
     )
@@ -261,6 +266,19 @@ def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
     splits = _settle_images(splits, look_at_images(samples, track=track), recipe)
     require_training_classes(splits)
     return splits, training_preprocess(recipe)
+
+
+def training_settings(
+    recipe: Recipe, splits: Splits, preprocess: Preprocess
+) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """What `edge-convnext train` learns from, with who decided each setting, and notes."""
+    classes = splits.val.classes
+    info = ModelInfo(recipe.model, len(classes), 3, classes, preprocess, "training", "", None)
+    size = recipe.origin("train", "image_size")
+    facts = [Fact("image_size", recipe.train.image_size, size)] if size else []
+    settings, notes = settle(recipe, info, facts, splits)
+    shown = tuple(one for one in settings if one.name not in ("in_channels", "licence"))
+    return shown, tuple(dict.fromkeys((*splits.notes, *notes)))
 
 
 def training_preprocess(recipe: Recipe) -> Preprocess:

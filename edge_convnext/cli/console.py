@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -15,6 +15,7 @@ from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
     from edge_convnext.inputs import Inputs
+    from edge_convnext.origins import Fact
     from edge_convnext.recipe import Recipe
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "note",
     "preprocess_fields",
     "print_json",
+    "print_read",
     "progress",
     "require_one",
     "resolve",
@@ -162,15 +164,20 @@ def _three_numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
     return numbers * 3 if len(numbers) == 1 else numbers
 
 
+def print_read(settings: Sequence[Fact], notes: Sequence[str], silent: bool) -> None:
+    """The *what I read* block, on stderr."""
+    if not silent:
+        from edge_convnext.render_read import read_lines
+
+        note("\n".join(read_lines(settings, notes)))
+
+
 def show_read(silent: bool) -> Callable[[Inputs], None]:
     """Print what was read, once: a search and the build after it read the same."""
     shown: list[Inputs] = []
 
     def show(inputs: Inputs) -> None:
-        if not silent and not shown:
-            from edge_convnext.render_read import read_lines
-
-            note("\n".join(read_lines(inputs.settings, inputs.notes)))
+        print_read(inputs.settings, inputs.notes, silent or bool(shown))
         shown.append(inputs)
 
     return show

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.console import (
+    CropPctOption,
+    ImageSizeOption,
+    InterpolationOption,
     JsonFlag,
     LabelsOption,
+    MeanOption,
     QuietFlag,
+    ResizeOption,
+    StdOption,
     ThreadsOption,
     VerboseFlag,
     data_source,
+    preprocess_fields,
     print_json,
     progress,
     resolve,
@@ -35,7 +42,12 @@ def tune(
     weights: Annotated[
         str | None, typer.Option(help="A .pth, .pt or .safetensors file; in1k; or random.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Input size in pixels.")] = None,
+    image_size: ImageSizeOption = None,
+    resize: ResizeOption = None,
+    crop_pct: CropPctOption = None,
+    interpolation: InterpolationOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     data: Annotated[Path | None, typer.Option(help="Class-per-folder directory, or CSV.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Calibration images: a folder or CSV.")
@@ -87,7 +99,7 @@ def tune(
     overrides: dict[str, Any] = {
         "model": model,
         "load.weights": weights,
-        "preprocess.image_size": image_size,
+        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
         "data.source": data_source(data) if data else None,
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
