@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.errors import QuantizationError
+from edge_convnext.errors import QuantizationError, reason_of
 from edge_convnext.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _session(
             watched.SerializeToString(), settings, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # its exceptions share no other base class
-        reason = " ".join(str(error).split())[:300]
+        reason = reason_of(error)
         raise QuantizationError(
             f"ONNX Runtime can't load the graph to calibrate: {reason}"
         ) from error

@@ -134,8 +134,8 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
-    load = outcome.timings.other_load_pct if outcome.timings else None
-    if skewed := why_skewed(load):
+    timed = outcome.timings
+    if timed and (skewed := why_skewed(timed.other_load_pct, timed.throttled_periods)):
         minutes = outcome.recipe.benchmark.wait_quiet_min
         waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
         notes.append(
@@ -366,6 +366,7 @@ def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | 
     return BenchmarkReport(
         rows=tuple(rows),
         other_load_pct=timings.other_load_pct,
+        throttled_periods=timings.throttled_periods,
         **_speedup("speedup_vs_raw_fp32", versus_raw),
         **_speedup("speedup_vs_best_float", versus_float),
         rival_float=_label(rival, names) if rival else None,

@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.bounds import why_too_large
 from edge_convnext.contention import other_load_pct, read_cpu_clock
 from edge_convnext.errors import InferenceError
 from edge_convnext.memory import PeakMemory, measure_peak_memory
 from edge_convnext.progress import Track, untracked
+from edge_convnext.quotas import read_throttling, sum_periods, throttled_since
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.speed import Ratio, speedup
 from edge_convnext.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
@@ -51,6 +53,7 @@ __all__ = [
 
 # The fewest whose 95 % interval is not from the smallest to the largest of them.
 _LOADS = 9
+_MOST_PER_LOAD = 3  # rounds, where there are enough
 _MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
 
 _log = logging.getLogger(__name__)
@@ -84,8 +87,11 @@ def benchmark(
     rows: list[BenchmarkRow] = []
     runtimes: list[RuntimeInfo] = []
     loads: list[float] = []
+    stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
+        if reason := why_too_large(batch, *images.shape[1:3]):
+            raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
         models = [_load(candidate, batch, config.threads) for candidate in candidates]
         # Before the timing, so that no child competes with it.
@@ -93,15 +99,22 @@ def benchmark(
         if measure_memory:
             shown = track(candidates, f"memory, batch {batch}", len(candidates))
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
-        before = read_cpu_clock()
+        before, stopped = read_cpu_clock(), read_throttling()
         times = _time(models, inputs, config, seed, track)
         load = other_load_pct(before, read_cpu_clock())
         loads += [] if load is None else [load]
+        stops.append(throttled_since(stopped))
         for candidate, model, own, peak in zip(candidates, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
             rows.append(_make_row(candidate, model, batch, own, peak))
             runtimes.append(model.describe())
-    return BenchmarkResult(tuple(rows), tuple(runtimes), max(loads, default=None), turns=turns)
+    return BenchmarkResult(
+        tuple(rows),
+        tuple(runtimes),
+        max(loads, default=None),
+        turns=turns,
+        throttled_periods=sum_periods(stops),
+    )
 
 
 def judge(
@@ -136,12 +149,13 @@ def judge(
     per_load = config.model_copy(update={"rounds": rounds})
     judged = Judged(tuple(one.name for one in finalists), batch, loads, rounds)
     turns = dict(result.turns)
-    before = read_cpu_clock()
+    before, stopped = read_cpu_clock(), read_throttling()
     for number in track(range(loads), f"judging batch {batch}", loads):
         times = _time_afresh(finalists, inputs, per_load, seed + 1 + number)
         for candidate, own in zip(finalists, times, strict=True):
             turns[candidate.name, batch] += own
     load = other_load_pct(before, read_cpu_clock())
+    stops = (result.throttled_periods, throttled_since(stopped))
     rows = [
         row.timed(turns[row.artifact, batch])
         if row.batch == batch and row.artifact in judged.names
@@ -153,14 +167,18 @@ def judge(
         result,
         rows=tuple(rows),
         other_load_pct=max(seen, default=None),
+        throttled_periods=sum_periods(stops),
         judged=judged,
         turns=turns,
     )
 
 
 def judge_rounds(rounds: int) -> tuple[int, int]:
-    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
-    loads = min(_LOADS, rounds)
+    """Into how many loads a number of rounds goes, and how many rounds each load then has.
+
+    With more rounds come more loads, or the interval would stop at what differs between nine.
+    """
+    loads = min(rounds, max(_LOADS, rounds // _MOST_PER_LOAD))
     return loads, -(-rounds // loads)
 
 

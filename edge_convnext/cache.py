@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.errors import ArtifactError
+from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.locks import FolderLock, hold_lock
 from edge_convnext.marks import MARK, is_marked, make_marked, mark, remove_marked
@@ -69,12 +69,24 @@ class CacheUsage:
 
 
 def default_cache_folder(environment: Mapping[str, str]) -> Path:
-    """`$EDGE_CONVNEXT_CACHE`, or the platform's user cache folder."""
-    if chosen := environment.get("EDGE_CONVNEXT_CACHE"):
-        return Path(chosen).expanduser()
-    import platformdirs
+    """`$EDGE_CONVNEXT_CACHE`, or the platform's user cache folder.
 
-    return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
+    Raises:
+        ArtifactError: This user has no home.
+    """
+    chosen = environment.get("EDGE_CONVNEXT_CACHE")
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        import platformdirs
+
+        return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
+    except (RuntimeError, KeyError) as error:  # as of a number that no user has, in a container
+        where = f"{shorten(chosen)} begins with" if chosen else "the cache goes below"
+        raise ArtifactError(
+            f"{where} a home folder, and there is none: set EDGE_CONVNEXT_CACHE to a folder by "
+            "its full path"
+        ) from error
 
 
 def stage_key(stage: str, **fields: Any) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from edge_convnext import __version__
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
+from edge_convnext.errors import ArtifactError
 from edge_convnext.jetson.now import BoardNow, read_now
 from edge_convnext.quotas import read_cpu_quota, usable_cores
 from edge_convnext.targets.board import Board, find_board
@@ -169,10 +170,17 @@ def examine(root: Path = Path("/")) -> Examination:
         board=board,
         packages=packages,
         abilities=_find_abilities(packages),
-        cache_folder=str(default_cache_folder(os.environ)),
+        cache_folder=_cache_folder(),
         board_now=read_now(board, root) if board else None,
         cpu_quota=read_cpu_quota(root),
     )
+
+
+def _cache_folder() -> str:
+    try:
+        return str(default_cache_folder(os.environ))
+    except ArtifactError as error:
+        return f"none: {error}"
 
 
 def environment(examination: Examination | None = None) -> dict[str, Any]:

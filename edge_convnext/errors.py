@@ -44,10 +44,13 @@ __all__ = [
     "SimplifyError",
     "StageError",
     "TrainingError",
+    "reason_of",
     "shorten",
 ]
 
 
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")  # ECMA-48
+_DEEPEST_CAUSE = 50  # of errors in one another
 _LONGEST_CHARS = 1600  # of a message; the paths and reasons of honest ones take a third
 
 
@@ -61,6 +64,34 @@ class EdgeConvNextError(Exception):
             return text
         half = _LONGEST_CHARS // 2  # the end says what to do
         return f"{text[:half]} ... {text[-half:]}"
+
+
+def reason_of(error: BaseException, most_chars: int = 400) -> str:
+    """What a library says of its failure, and what it says at the bottom of it, on one line.
+
+    Libraries wrap errors in errors: the first says what was tried, the last says why it failed.
+    Colours are left out; of what is too long the middle goes.
+    """
+    said = _plain(error)
+    bottom = error
+    for _ in range(_DEEPEST_CAUSE):
+        below = bottom.__cause__ or (None if bottom.__suppress_context__ else bottom.__context__)
+        if below is None:
+            break
+        bottom = below
+    if bottom is not error and (why := _plain(bottom)) not in said:
+        half = most_chars // 2
+        return f"{_cut(said, half)}: {_cut(f'{type(bottom).__name__}: {why}', half)}"
+    return _cut(said, most_chars)
+
+
+def _plain(error: BaseException) -> str:
+    return " ".join(_COLOURS.sub("", str(error)).split()) or type(error).__name__
+
+
+def _cut(text: str, most_chars: int) -> str:
+    half = most_chars // 2
+    return text if len(text) <= most_chars else f"{text[:half]} ... {text[-half:]}"
 
 
 def shorten(text: str | bytes, most_chars: int = 200) -> str:

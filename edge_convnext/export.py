@@ -12,6 +12,7 @@ import ast
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import FormName, OnnxModel, Precision, Weights
-from edge_convnext.errors import ExportError, MissingDependencyError
+from edge_convnext.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.files import atomic_path
 from edge_convnext.recipe import ExportConfig
 
@@ -109,6 +110,9 @@ def export_onnx(
     return OnnxModel(output, precision, form)
 
 
+_FIRST_TORCH = (2, 10)  # as in pyproject.toml; 2.9's exporter fails on every one of the networks
+
+
 def _run_exporter(
     network: torch.nn.Module, sample: torch.Tensor, config: ExportConfig
 ) -> onnx.ModelProto:
@@ -132,14 +136,24 @@ def _run_exporter(
             f"exporting needs onnxscript ({error}): pip install 'edge-convnext[build]'"
         ) from error
     except Exception as error:  # the exporter raises many types, none documented as its own
-        reason = " ".join(str(error).split())[:300]
         raise ExportError(
-            f"torch.onnx.export failed at opset {config.opset}: {reason}; "
-            "try another --opset, or report it with the torch version"
+            f"torch {torch.__version__} can't export the model at opset {config.opset} "
+            f"({reason_of(error)}); {_advise(torch.__version__)}"
         ) from error
     if program is None:
-        raise ExportError("torch.onnx.export returned nothing; try another --opset")
+        raise ExportError(
+            f"torch {torch.__version__} exported nothing; {_advise(torch.__version__)}"
+        )
     return program.model_proto
+
+
+def _advise(version: str) -> str:
+    """What to do about an export that failed."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < _FIRST_TORCH:
+        first = ".".join(map(str, _FIRST_TORCH))
+        return f"torch before {first} exports none of these networks: pip install 'torch>={first}'"
+    return "please report it with these words"
 
 
 @contextlib.contextmanager

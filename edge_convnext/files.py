@@ -15,6 +15,7 @@ __all__ = [
     "NO_ROOM",
     "atomic_path",
     "copy_atomic",
+    "expand_home",
     "sha256_bytes",
     "sha256_file",
     "why_unwritable",
@@ -37,6 +38,14 @@ def sha256_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def expand_home(path: str) -> Path:
+    """A path of which `~` is the home folder; as it is where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user: whoever opens it says that there is no such file
+        return Path(path)
 
 
 def why_unwritable(folder: Path) -> str | None:
@@ -67,7 +76,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with _replacing(target) as scratch:
             yield scratch
     except OSError as error:
-        if error.errno in NO_ROOM:  # a copy names its source first, a write names nothing
+        # A copy names its source first, a write names nothing, and nobody knows a scratch name.
+        named = Path(str(error.filename or "")).name
+        if error.errno in NO_ROOM or not named or named.startswith(f".{target.name}."):
             error.filename, error.filename2 = str(target), None
         raise
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.errors import EdgeConvNextError, reason_of
 from edge_convnext.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _serve(scratch: str, parent: int) -> None:
     except EdgeConvNextError as error:
         data = pickle.dumps(IsolatedFailure(_one_line(str(error))))
     except Exception as error:  # whatever a third-party library raises is an outcome here
-        reason = _one_line(f"{type(error).__name__}: {error}")
+        reason = _one_line(f"{type(error).__name__}: {reason_of(error)}")
         data = pickle.dumps(IsolatedFailure(reason))
     (folder / _RESULT).write_bytes(data)
     # Native libraries also crash while the interpreter shuts down; the result is safe by now.

@@ -12,7 +12,7 @@ from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import architecture_names, find_architecture
 from edge_convnext.convnext.hub import IN1K, Published, find_published
 from edge_convnext.errors import LoadError, MissingDependencyError, shorten
-from edge_convnext.files import sha256_bytes, sha256_file
+from edge_convnext.files import expand_home, sha256_bytes, sha256_file
 from edge_convnext.origins import Fact, Origin
 from edge_convnext.said.beside import find_beside
 from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
@@ -138,7 +138,7 @@ def check_weights_file(weights: str) -> None:
     Raises:
         LoadError: There is no such file.
     """
-    path = Path(weights).expanduser()
+    path = expand_home(weights)
     if weights.partition("@")[0] not in (_HUB, _RANDOM) and not path.exists():
         raise LoadError(_missing(path))
 
@@ -153,7 +153,7 @@ def _find(config: LoadConfig, architecture: Architecture) -> _Found:
     kind, _, revision = config.weights.partition("@")
     if kind == _HUB:
         return _fetch(architecture.name, revision or None)
-    path = Path(config.weights).expanduser()
+    path = expand_home(config.weights)
     place = locate_weights(path)
     published = find_published(place.main, architecture.name)
     if published is not None:

@@ -10,7 +10,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.errors import MissingDependencyError, QuantizationError
+from edge_convnext.errors import MissingDependencyError, QuantizationError, reason_of
 from edge_convnext.telemetry import quiet_openvino
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run_nncf(
         with _silence():
             quantized: onnx.ModelProto = nncf.quantize(proto, dataset, **options)
     except Exception as error:  # NNCF and ONNX Runtime raise many types
-        reason = " ".join(str(error).split())[:300]
+        reason = reason_of(error)
         raise QuantizationError(f"NNCF failed: {type(error).__name__}: {reason}") from error
     return quantized
 

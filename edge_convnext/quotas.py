@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["read_cpu_quota", "read_throttling", "usable_cores"]
+__all__ = ["read_cpu_quota", "read_throttling", "sum_periods", "throttled_since", "usable_cores"]
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in `mountinfo`
@@ -58,7 +58,17 @@ def read_throttling(root: Path = _ROOT) -> int | None:
         Periods in which a quota was used up; None where there is no quota.
     """
     limited = [group for group in _groups(root) if _quota(group) is not None]
-    counts = [_throttled_periods(group) for group in limited]
+    return sum_periods(map(_throttled_periods, limited))
+
+
+def throttled_since(before: int | None, root: Path = _ROOT) -> int | None:
+    """Periods in which a quota stopped this process since `read_throttling` gave `before`."""
+    after = read_throttling(root)
+    return None if before is None or after is None else max(0, after - before)
+
+
+def sum_periods(counts: Iterable[int | None]) -> int | None:
+    """All of those that are known; None where none is."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 

@@ -20,9 +20,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
-    PositiveInt,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -40,6 +40,22 @@ from edge_convnext.artifacts import (
     Precision,
     RangeEstimator,
     ResizeMode,
+)
+from edge_convnext.bounds import (
+    Batch,
+    BatchSizes,
+    Channels,
+    Classes,
+    Count,
+    Epochs,
+    ImageSize,
+    Milliseconds,
+    Rounds,
+    Seconds,
+    Threads,
+    Warmup,
+    why_too_large,
+    why_too_long,
 )
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError, shorten
@@ -79,6 +95,7 @@ Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 
 _MAX_BYTES = 1 << 20  # of a recipe's file
 _UNNAMED = "recipe"  # one that is made here, from no file
+_USUAL_SIZE = 224  # pixels, where the weights have the say
 
 
 class Section(BaseModel):
@@ -91,8 +108,8 @@ class LoadConfig(Section):
     """The `load:` section: where the weights come from."""
 
     weights: str | None = None  # a file, "in1k[@REVISION]", "random"; None: the demo
-    num_classes: PositiveInt | None = None  # None: read from the checkpoint
-    in_channels: PositiveInt | None = None  # None: read from the checkpoint
+    num_classes: Classes | None = None  # None: read from the checkpoint
+    in_channels: Channels | None = None  # None: read from the checkpoint
 
 
 class DataConfig(Section):
@@ -112,7 +129,7 @@ _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
-    image_size: int | None = Field(None, ge=32)  # pixels; five halvings leave one
+    image_size: ImageSize | None = None
     resize: ResizeMode | None = None
     crop_pct: float | None = Field(None, gt=0.0, le=1.0)
     interpolation: Interpolation | None = None
@@ -133,12 +150,12 @@ class PreprocessConfig(Section):
 class TrainConfig(Section):
     """The `train:` section: the demo's training and `edge-convnext train`."""
 
-    image_size: PositiveInt | None = None  # pixels; None: `preprocess.image_size`
-    epochs: PositiveInt = 30
-    batch: PositiveInt = 64  # images
+    image_size: ImageSize | None = None  # None: `preprocess.image_size`
+    epochs: Epochs = 30
+    batch: Batch = 64  # images
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
     weight_decay: float = Field(0.05, ge=0.0)
-    warmup_epochs: float = Field(3.0, ge=0.0)
+    warmup_epochs: float = Field(3.0, ge=0.0, le=10_000.0)
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
     drop_path: float = Field(0.05, ge=0.0, lt=1.0)
     ema_decay: float = Field(0.998, ge=0.0, lt=1.0)
@@ -160,7 +177,7 @@ class ExportConfig(Section):
     """The `export:` section."""
 
     opset: int = Field(20, ge=18, le=23)
-    batch: PositiveInt | Literal["dynamic"] = "dynamic"
+    batch: Batch | Literal["dynamic"] = "dynamic"
     form: Literal["raw", CpuFormName, "auto"] = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
@@ -169,7 +186,7 @@ class SimplifyConfig(Section):
     """The `simplify:` section."""
 
     enabled: bool = True
-    timeout_s: PositiveInt = 120
+    timeout_s: Seconds = 120
 
 
 class EqualizeConfig(Section):
@@ -182,7 +199,7 @@ class EqualizeConfig(Section):
 class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
-    subset_size: PositiveInt = 300  # calibration images
+    subset_size: Count = 300  # calibration images
     placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
@@ -205,9 +222,9 @@ class RecoverConfig(Section):
     """The `recover:` section: fine-tuning of an INT8 graph, taught by the float one."""
 
     enabled: bool = False  # it takes minutes, and most models lose nothing to begin with
-    images: int = Field(2000, ge=5)  # from the training side; a fifth only judges
-    epochs: PositiveInt = 3
-    batch: PositiveInt = 32
+    images: int = Field(2000, ge=5, le=1_000_000)  # from the training side; a fifth only judges
+    epochs: Epochs = 3
+    batch: Batch = 32
     lr: float = Field(3e-5, gt=0.0, le=1e30)  # of weights, biases and norms; Adam, in float32
     scale_lr: float = Field(3e-3, gt=0.0, le=1e30)  # of quantizers, as a share of each scale
 
@@ -223,15 +240,15 @@ class EngineConfig(Section):
     """The `engine:` section: graphs for TensorRT, and TensorRT for RTX, compiled ahead of time."""
 
     # One graph and engine for each; auto: 1 and 8, or 1 alone where no GPU target was named.
-    batches: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | Literal["auto"] = "auto"
+    batches: BatchSizes | Literal["auto"] = "auto"
     # Type of the images, and of the logits where it is a float type. uint8: pixels, NHWC,
     # normalised in the graph.
     input: ImagesType = "float16"
     compute_capabilities: tuple[str, ...] = ("8.6", "8.9", "12.0")
-    max_batch: PositiveInt = 8  # of the optimization profile, when the graph's batch is dynamic
-    timeout_s: PositiveInt = 600
+    max_batch: Batch = 8  # of the optimization profile, when the graph's batch is dynamic
+    timeout_s: Seconds = 600
     # By precision and by the batch size from which a plan holds; others are the shipped ones.
-    plans: dict[Literal["fp16", "int8"], dict[PositiveInt, GpuPlanConfig]] = {}
+    plans: dict[Literal["fp16", "int8"], dict[Batch, GpuPlanConfig]] = {}
 
     @field_validator("plans")
     @classmethod
@@ -249,7 +266,7 @@ class EngineConfig(Section):
 class EvaluateConfig(Section):
     """The `evaluate:` section."""
 
-    batch: PositiveInt = 16  # images per inference
+    batch: Batch = 16  # images per inference
     # top-1 budget for shipping a quantized model, of the mean and of any class
     max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
     max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
@@ -260,11 +277,11 @@ class EvaluateConfig(Section):
 class BenchmarkConfig(Section):
     """The `benchmark:` section."""
 
-    batches: tuple[PositiveInt, ...] = Field((1, 8), min_length=1)
-    threads: PositiveInt | None = None  # None: every core this process may use
-    rounds: PositiveInt = 20
-    min_round_ms: PositiveInt = 50  # per candidate; at least 3 inferences
-    warmup: PositiveInt = 3  # inferences before each round's timing
+    batches: BatchSizes = (1, 8)
+    threads: Threads | None = None  # None: every core this process may use
+    rounds: Rounds = 20  # that choose; finalists have as many again, which judge
+    min_round_ms: Milliseconds = 50  # per candidate; at least 3 inferences
+    warmup: Warmup = 3  # inferences before each round's timing
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
     wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 
@@ -272,6 +289,13 @@ class BenchmarkConfig(Section):
     @classmethod
     def _once_each(cls, batches: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(batches))
+
+    @field_validator("min_round_ms")
+    @classmethod
+    def _over_by_morning(cls, round_ms: int, info: ValidationInfo) -> int:
+        if reason := why_too_long(info.data.get("rounds", 1), round_ms):
+            raise ValueError(reason)
+        return round_ms
 
 
 class PlanConfig(Section):
@@ -338,6 +362,18 @@ class Recipe(Section):
     @classmethod
     def _name_in_full(cls, name: str) -> str:
         return find_architecture(name).name
+
+    @field_validator("train", "export", "recover", "evaluate", "benchmark")
+    @classmethod
+    def _fits_in_memory(cls, section: Any, info: ValidationInfo) -> Any:
+        load, preprocess = info.data.get("load"), info.data.get("preprocess")
+        channels = (load.in_channels if load else None) or 3
+        size = (preprocess.image_size if preprocess else None) or _USUAL_SIZE
+        batches = getattr(section, "batches", None) or (getattr(section, "batch", 1),)
+        largest = max((batch for batch in batches if isinstance(batch, int)), default=1)
+        if reason := why_too_large(largest, channels, size):
+            raise ValueError(reason)
+        return section
 
 
 def recipe_folder() -> Path:

@@ -426,6 +426,16 @@ class BenchmarkReport(_Part):
     judge_rounds: PositiveInt | None = None
     """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
 
+    @property
+    def hardest_float(self) -> str | None:
+        """The float that `speedup_vs_best_float` is over."""
+        return self.rival_float or self.best_float
+
+    @property
+    def observations(self) -> str:
+        """What the intervals of the speed-ups are over, in words."""
+        return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
+
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
         rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))
@@ -575,6 +585,9 @@ class VerdictReport(_Part):
     """Rounds of timing that would settle the speed if their spread stays; null as above."""
     speed_skewed: str | None = None
     """What disturbed the timings, so that the speed is `likely` at most."""
+    classes_past: tuple[str, ...] = ()
+    """Classes that surely lose more than the limit of each, or than the budget of the whole where
+    none was stated: Holm's test over all classes at 95 %."""
     passed: bool
     """Whether what the user required is met; true when nothing was required."""
     reasons: tuple[str, ...]

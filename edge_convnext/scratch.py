@@ -12,10 +12,11 @@ import stat
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge_convnext.errors import ArtifactError
 from edge_convnext.locks import hold_lock
 from edge_convnext.marks import is_marked, make_marked, remove_marked
 
@@ -40,19 +41,19 @@ def scratch_folder() -> Iterator[Path]:
         yield folder
 
 
-def use_temporary_folder(cache: Path) -> None:
+def use_temporary_folder(find_cache: Callable[[], Path]) -> None:
     """Have the temporary folder in the cache where the system has none that can be written.
 
     A read-only container often has one writable folder, and the libraries that a build uses ask
     for a temporary one in its last third.
 
     Args:
-        cache: The folder of finished stages.
+        find_cache: Tells the folder of finished stages.
     """
     if _has_temporary_folder():
         return
-    folder = cache / "tmp"
-    with contextlib.suppress(OSError):  # then whoever needs one says so
+    with contextlib.suppress(OSError, ArtifactError):  # then whoever needs one says so
+        folder = find_cache() / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # of this process; of children
 

@@ -19,6 +19,7 @@ from edge_convnext.data.splits import split_by_seed
 __all__ = ["SearchImages", "choose_search_images"]
 
 _FEWEST = 50  # evaluation images to halve; training images to look at
+_FEWEST_PER_HALF = 20  # whole groups may be large
 _MOST_TRAINING = 512  # each look runs all of them
 
 Rows = NDArray[np.intp]
@@ -57,7 +58,7 @@ def choose_search_images(
         _, held, _ = split_by_seed(evaluation.samples, 0.5, seed)
         judging = {sample.sha256 for sample in held}
         mine = np.array([sample.sha256 in judging for sample in evaluation.samples], np.bool_)
-        if min(mine.sum(), (~mine).sum()) >= _FEWEST // 2:
+        if min(mine.sum(), (~mine).sum()) >= _FEWEST_PER_HALF:
             looks, judges = np.flatnonzero(~mine), np.flatnonzero(mine)
             return SearchImages(evaluation, looks, judges, "half of the evaluation images")
     why = f"the {len(evaluation)} evaluation images are too few to halve"

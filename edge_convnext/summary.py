@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.errors import shorten
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -187,7 +189,8 @@ def footnote(report: Report) -> str:
     if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
         return text
     low, high = benchmark.speedup_vs_raw_fp32_ci95
-    return f"{text}; vs raw: 95 % interval over rounds {low:.2f} to {high:.2f} where chosen"
+    over = benchmark.observations
+    return f"{text}; vs raw: 95 % interval over {over} {low:.2f} to {high:.2f} where chosen"
 
 
 def title(report: Report) -> str:
@@ -206,7 +209,16 @@ def verdict_line(report: Report) -> str:
     what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
     if verdict.confidence is not None:
         what += f", {verdict.confidence}{_to_show(verdict)}"
+    if verdict.classes_past and "not" not in (verdict.accuracy, verdict.speed):
+        what += f"; {_past(verdict.classes_past)} than the budget"
     return f"Verdict: {what}{'' if verdict.passed else ' (the requirement is not met)'}"
+
+
+def _past(classes: tuple[str, ...]) -> str:
+    """Of classes that lose more, though the precision ships."""
+    if len(classes) > 1:
+        return f"{len(classes)} classes lose more"
+    return f"class '{shorten(classes[0], 60)}' loses more"
 
 
 def _to_show(verdict: VerdictReport) -> str:

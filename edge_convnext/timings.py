@@ -128,6 +128,7 @@ class BenchmarkResult:
     runtimes: tuple[RuntimeInfo, ...]  # one per candidate and batch, in the order of `rows`
     other_load_pct: float | None = None  # of the cores, by other processes; None if unknown
     judged: Judged | None = None  # None where every round chose
+    throttled_periods: int | None = None  # in which a CPU quota stopped them; None without one
     # What rows with more rounds are computed from, by artifact and batch.
     turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
 

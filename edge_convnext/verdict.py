@@ -8,15 +8,14 @@ One of the two missing leaves the verdict open; one of the two failing settles i
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.contention import why_skewed
 from edge_convnext.errors import shorten
-from edge_convnext.intervals import images_to_settle, paired_difference_interval
 from edge_convnext.report import AccuracyReport, BenchmarkReport, VerdictReport
+from edge_convnext.settling import images_to_show, rounds_to_show
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Precision
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Requirement", "decide"]
 
-_MOST_ROUNDS = 1000  # beyond, "more rounds" is no advice
 _NAMED = 3  # of classes past the limit
 
 
@@ -61,6 +59,7 @@ class _Judged:
     sure: bool = False  # of `not`: the interval tells it, and not the estimate alone
     needed: int | None = None  # images or rounds that would settle it
     skewed: str | None = None
+    past: tuple[str, ...] = ()  # classes
 
 
 def decide(
@@ -109,6 +108,7 @@ def decide(
             "images_to_show": within.needed,
             "rounds_to_show": speed.needed,
             "speed_skewed": speed.skewed,
+            "classes_past": classes.past if classes is not None else (),
         }
     )
 
@@ -161,7 +161,7 @@ def _judge_accuracy(name: str, accuracy: AccuracyReport | None, max_drop_pp: flo
     )
     if high <= max_drop_pp or low > max_drop_pp:
         return _Judged("shown" if within else "not", (reason,), sure=True)
-    needed = _images_to_show(accuracy, max_drop_pp)
+    needed = images_to_show(accuracy, max_drop_pp)
     told = (
         "more images would tell"
         if needed is None
@@ -169,21 +169,6 @@ def _judge_accuracy(name: str, accuracy: AccuracyReport | None, max_drop_pp: flo
     )
     reason += f" The interval reaches to both sides of the budget: {told}."
     return _Judged("likely" if within else "not", (reason,), needed=needed)
-
-
-def _images_to_show(accuracy: AccuracyReport, max_drop_pp: float) -> int | None:
-    """How many images would settle the drop, if as many of them are lost and won."""
-    lost, won, n = accuracy.lost, accuracy.won, accuracy.n_images
-    if lost is None or won is None:
-        return None
-
-    def settles(images: int) -> bool:
-        low, high = paired_difference_interval(
-            round(lost * images / n), round(won * images / n), images
-        )
-        return 100.0 * high <= max_drop_pp or 100.0 * low > max_drop_pp
-
-    return images_to_settle(settles, n)
 
 
 def _moves(drop_pp: float) -> str:
@@ -207,16 +192,15 @@ def _judge_classes(
     limit = max_drop_pp if max_class_drop_pp is None else max_class_drop_pp
     found = judge_classes(counts, limit)
     past = [one for one in found if one.past]
+    names = tuple(one.name for one in past)
     if max_class_drop_pp is None:
-        advice = "--max-class-drop decides by it"
-        return (
-            _Judged("shown", (_name(past, f"more than the whole may: {advice}"),)) if past else None
-        )
+        told = _name(past, "more than the whole may: --max-class-drop decides by it")
+        return _Judged("shown", (told,), past=names) if past else None
     per_class = f"the limit of {limit:.2f} pp per class"
     if past:
-        return _Judged("not", (_name(past, f"past {per_class}"),), sure=True)
-    if names := classes_past(counts, limit):
-        likely = [one for one in found if one.name in names]
+        return _Judged("not", (_name(past, f"past {per_class}"),), sure=True, past=names)
+    if estimated := classes_past(counts, limit):
+        likely = [one for one in found if one.name in estimated]
         return _Judged("not", (_name(likely, f"past {per_class} by the estimate"),))
     if all(one.within for one in found):
         return _Judged("shown", (f"Every class keeps {per_class}.",))
@@ -254,9 +238,9 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
         text = f"{name} has {ratio:.2f}x the speed of {where}, without an interval."
         return _Judged(None, (text,))
     low, high = interval
-    faster = ratio > 1.0
+    faster, over = ratio > 1.0, benchmark.observations
     measured = (
-        f"{name} has {ratio:.2f}x (95 % interval over rounds {low:.2f} to {high:.2f}) the speed of "
+        f"{name} has {ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f}) the speed of "
         f"{where}"
     )
     if skewed := why_skewed(benchmark.other_load_pct, benchmark.throttled_periods):
@@ -269,9 +253,9 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
         return _Judged("shown", (f"{measured}.",))
     if high <= 1.0:
         return _Judged("not", (f"{measured}: not faster.",), sure=True)
-    needed = _rounds_to_show(benchmark, batch, ratio, interval)
+    needed = rounds_to_show(benchmark, batch)
     told = (
-        "More rounds on an idle machine would tell."
+        "They are too near each other for more rounds to tell."
         if needed is None
         else f"About {needed:,} rounds would tell, if their spread stays."
     )
@@ -280,23 +264,8 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     return _Judged(word, (f"{measured}: {what} that interval. {told}",), needed=needed)
 
 
-def _rounds_to_show(
-    benchmark: BenchmarkReport, batch: int, ratio: float, interval: tuple[float, float]
-) -> int | None:
-    """How many rounds would settle the speed: its interval narrows with the root of them."""
-    row = benchmark.row(benchmark.chosen, batch)
-    if row is None or ratio == 1.0:
-        return None
-    end = interval[0] if ratio > 1.0 else interval[1]
-    needed = math.ceil(row.rounds * ((ratio - end) / (ratio - 1.0)) ** 2 + 1)
-    if needed > _MOST_ROUNDS:
-        return None
-    step = int(10 ** max(0, len(str(needed)) - 2))
-    return -(-needed // step) * step
-
-
 def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    row = benchmark.row(benchmark.best_float, batch)
+    row = benchmark.row(benchmark.hardest_float, batch)
     if row is None:
         return f"the best float at batch {batch}"
     hint = f", {row.precision_hint}" if row.precision_hint else ""

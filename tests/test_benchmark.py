@@ -9,7 +9,14 @@ from tiny_graph import make_images, write_graph
 
 from edge_convnext import benchmark as module
 from edge_convnext import turns as turns_module
-from edge_convnext.benchmark import BenchmarkResult, BenchmarkRow, Candidate, benchmark, speedup
+from edge_convnext.benchmark import (
+    BenchmarkResult,
+    BenchmarkRow,
+    Candidate,
+    benchmark,
+    judge,
+    speedup,
+)
 from edge_convnext.errors import ArtifactError, InferenceError
 from edge_convnext.memory import measure_peak_memory, peak_resident_bytes
 from edge_convnext.recipe import BenchmarkConfig
@@ -68,6 +75,17 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
     assert row.throughput_img_s > 0
     json.dumps(dataclasses.asdict(row), allow_nan=False)
     assert result.other_load_pct is None or 0 <= result.other_load_pct <= 100
+
+
+def test_the_periods_in_which_a_quota_stopped_the_rounds_are_counted(tmp_path, monkeypatch):
+    told = iter([100, 103, 200, 204, 300, 305])  # before and after: two batches, then the judging
+    monkeypatch.setattr("edge_convnext.benchmark.read_throttling", lambda: next(told))
+    monkeypatch.setattr("edge_convnext.quotas.read_throttling", lambda: next(told))
+    pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b")
+    config = QUICK.model_copy(update={"batches": (1, 4)})
+    result = benchmark(pair, make_images(2), config, measure_memory=False)
+    assert result.throttled_periods == 7
+    assert judge(result, pair, make_images(2), config).throttled_periods == 12
 
 
 def test_peak_memory_is_that_of_the_model_and_not_of_this_process(tmp_path):

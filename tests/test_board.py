@@ -314,7 +314,7 @@ def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp
     assert [one.sha256 for one in evidence.predictions] == [
         one.sha256 for one in read_evidence(root / "build").predictions
     ]
-    generous = Limits(max_drop_pp=100.0, min_speedup=0.0, max_latency_ratio=1e9, max_size_mb=1)
+    generous = Limits(max_drop_pp=100.0, min_speedup=0.0, max_latency_ratio=10.0, max_size_mb=1)
     drop, again, speed, ratio, size = judge(evidence, generous, make_baseline(evidence)).criteria
     assert drop.measured == pytest.approx(report.accuracy.top1_drop_pp)
     assert again.measured == 0.0
@@ -812,9 +812,8 @@ def timed_on_gpu(name, latency_ms, gpu_ms, precision):
         ([("32", 1.0, 0.8), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
         # One engine tells no time of its own, and is compared by the call.
         ([("32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "32", False),
-        # What runs on the CPU is compared by the call; INT8 has to beat it, and the engine too.
+        # What runs on the CPU is compared by the call.
         ([("cpu32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "cpu32", False),
-        ([("cpu32", 0.8, None), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
     ],
 )
 def test_int8_is_held_against_the_fastest_float_in_the_unit_of_their_ratio(rows, rival, gpu_time):

@@ -62,12 +62,12 @@ def test_one_class_is_past_the_limit_by_its_estimate():
 
 
 def test_by_chance_alone_no_class_is_past_the_limit():
-    """2 % of the images change sides either way; of 400 sets with 100 classes 2.5 % may err."""
+    """2 % of the images change sides either way; of 120 sets with 100 classes 3 may err."""
     random = np.random.default_rng(0)
     wrong = 0
-    for draws in random.multinomial(100, [0.02, 0.02, 0.96], size=(400, 100)):
+    for draws in random.multinomial(100, [0.02, 0.02, 0.96], size=(120, 100)):
         counts = [
             ClassCount(str(place), 100, *map(int, one[:2])) for place, one in enumerate(draws)
         ]
         wrong += any(one.past for one in judge_classes(counts, 1.0))
-    assert wrong <= 16
+    assert wrong <= 8

@@ -360,6 +360,8 @@ def resolved(call, monkeypatch, *arguments):
         ("--threads 1", "benchmark.threads", 1),
         ("--rounds 9", "benchmark.rounds", 9),
         ("--max-drop 0.25", "evaluate.max_drop_pp", 0.25),
+        ("--max-class-drop 8", "evaluate.max_class_drop_pp", 8.0),
+        ("--wait-quiet 2.5", "benchmark.wait_quiet_min", 2.5),
     ],
 )
 def test_every_flag_overrides_its_field_of_the_recipe(call, monkeypatch, flags, field, value):
@@ -376,6 +378,25 @@ def test_out_and_require_reach_the_build(call, monkeypatch, tmp_path):
     seen = resolved(call, monkeypatch, "--out", tmp_path / "there", "--require", "int8")
     assert (seen["out"], seen["require"]) == (tmp_path / "there", "int8")
     assert seen["recipe"].name == "demo"
+
+
+def test_of_two_requirements_one_decides(call, monkeypatch, tmp_path):
+    seen = resolved(call, monkeypatch, "--require-likely", "int8")
+    assert (seen["require"], seen["require_likely"]) == (None, "int8")
+    both = ("--require", "int8", "--require-likely", "int8")
+    for command in (("build",), ("bench", tmp_path / "some.ecb")):
+        code, _, err = call(*command, *both)
+        assert code == 2
+        assert "pass one of them" in " ".join(err.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--max-class-drop", "101"), ("--wait-quiet", "-1"), ("--max-drop", "101")]
+)
+def test_a_limit_out_of_range_is_named_by_its_flag(call, flag, value):
+    code, _, err = call("build", "--recipe", "potato", flag, value)
+    assert code == 3
+    assert err.startswith(f"error: {flag} {value}")
 
 
 def test_a_folder_called_digits_is_the_users_own(call, monkeypatch, tmp_path):

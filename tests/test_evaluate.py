@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from tiny_graph import expected_logits, make_images, write_graph
 
+from edge_convnext.accuracy_report import report_accuracy
 from edge_convnext.errors import DataError, InferenceError
 from edge_convnext.evaluate import (
     Predictions,
     compare_predictions,
+    count_class_flips,
     count_hits,
     measure_accuracy,
     predict,
@@ -44,6 +46,20 @@ def test_logits_that_overflow_are_an_error_and_no_accuracy(tmp_path):
     runtime = load_runtime("onnxruntime", write_graph(tmp_path / "g.onnx"))
     with pytest.raises(InferenceError, match="1 of 3 images"):
         predict(runtime, [images])
+
+
+def test_flips_are_counted_per_class():
+    reference = predictions_of([0, 1, 1, 2], [0, 1, 1, 1])
+    candidate = predictions_of([1, 2, 1, 1], [0, 1, 1, 1])
+    assert count_class_flips(reference, candidate) == [(1, 0), (1, 1), (0, 0)]
+    report = report_accuracy(candidate, ("a", "b", "c"), reference)
+    assert [(one.n, one.lost, one.won) for one in report.per_class.values()] == [
+        (1, 1, 0), (3, 1, 1), (0, 0, 0)
+    ]  # fmt: skip
+    alone = report_accuracy(reference, ("a", "b", "c"))
+    assert {(one.lost, one.won) for one in alone.per_class.values()} == {(None, None)}
+    with pytest.raises(ValueError, match="same images"):
+        count_class_flips(reference, predictions_of([0, 0, 0, 0], [0, 0, 1, 1]))
 
 
 def test_accuracy_is_counted_overall_and_per_class():

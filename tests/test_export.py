@@ -260,12 +260,32 @@ def test_those_sums_would_overflow_in_float16(half_models):
     assert np.square(map_ - map_.mean(axis=-1, keepdims=True)).max() > 65504
 
 
-def test_what_the_exporter_cannot_do_is_one_line_and_leaves_nothing(weights, folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [
+        (
+            "2.9.1+cu128",
+            "torch before 2.10 exports none of these networks: pip install 'torch>=2.10'",
+        ),
+        ("2.13.0", "please report it with these words"),
+    ],
+)
+def test_what_the_exporter_cannot_do_is_one_line_and_leaves_nothing(
+    weights, folder, monkeypatch, version, advice
+):
     def fail(*_arguments, **_options):
-        raise RuntimeError("no decomposition\nfor this")
+        try:
+            raise ValueError("no decomposition\nfor this")
+        except ValueError as error:
+            raise RuntimeError("\x1b[96mstep 1/3\x1b[0m " + "x" * 2000) from error
 
     monkeypatch.setattr(torch.onnx, "export", fail)
+    monkeypatch.setattr(torch, "__version__", version)
     target = folder / "failed" / "model.onnx"
-    with pytest.raises(ExportError, match="opset 20: no decomposition for this"):
+    with pytest.raises(ExportError) as caught:
         export_onnx(weights["conv"], "conv", "fp32", ExportConfig(), target)
+    told = str(caught.value)
+    assert told.startswith(f"torch {version} can't export the model at opset 20 (step 1/3 xxx")
+    assert told.endswith(f"x: ValueError: no decomposition for this); {advice}")
+    assert len(told) < 700
     assert not target.exists()

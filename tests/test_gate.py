@@ -1,6 +1,7 @@
 """Gates: what passes, what fails, what can't be told, and what is refused."""
 
 import json
+import re
 import statistics
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -18,7 +19,14 @@ from edge_convnext.gate.decide import gate, is_strict
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.explain import explain
 from edge_convnext.gate.limits import Limits
-from edge_convnext.gate.outputs import to_annotations, to_junit, to_markdown, to_text
+from edge_convnext.gate.outputs import (
+    refusal_junit,
+    to_annotations,
+    to_junit,
+    to_markdown,
+    to_text,
+)
+from edge_convnext.gate.speed import why_no_baseline_of_speed
 from edge_convnext.intervals import (
     images_to_settle,
     paired_difference_interval,
@@ -362,16 +370,129 @@ def test_a_report_that_contradicts_its_predictions_is_refused(tmp_path):
         gate(report)
 
 
-@pytest.mark.parametrize("limits", [{"max_drop_pp": -1.0}, {"min_agreement_pct": 101.0},
-                                    {"max_size_mb": float("nan")}])  # fmt: skip
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_drop_pp": -1.0},
+        {"min_agreement_pct": 101.0},
+        {"max_size_mb": float("nan")},
+        {"kept_pct": 100.5},
+    ],
+)
 def test_limits_out_of_range_are_refused(limits):
     with pytest.raises(RecipeError, match=next(iter(limits))):
         Limits(**limits)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("min_agreement_pct", 0.95, "did you mean 95?"),
+        ("min_top1_pct", 0.875, r"did you mean 87.5?"),
+        ("min_top1_pct", 1.0, "did you mean 100?"),
+        ("kept_pct", 0.99, "did you mean 99?"),
+        ("min_agreement_pct", 0.0, "leave it out"),
+        ("min_speedup", 0.2, "did you mean 1.2?"),
+        ("max_latency_ratio", 105.0, "did you mean 1.05?"),
+        ("max_size_mb", 4_300_000.0, "did you mean 4.3?"),
+    ],
+)
+def test_a_number_that_fails_no_build_is_refused_with_what_was_meant(name, value, meant):
+    with pytest.raises(RecipeError, match=re.escape(meant)) as caught:
+        Limits(**{name: value})
+    assert str(caught.value).startswith(f"{name} is ")
+
+
+def test_sound_limits_are_taken_as_they_are():
+    Limits(0.0, 1.1, 1.5, 0.5, min_speedup=0.5, max_latency_ratio=10.0, max_size_mb=10_000.0)
+    Limits(0.1, max_class_drop_pp=100.0, min_speedup=0.0)
+
+
+@pytest.mark.parametrize("name", ["min_top1_pct", "min_agreement_pct"])
+def test_a_floor_that_guessing_reaches_is_none(tmp_path, name):
+    report = make_build(tmp_path, 1000)  # four classes
+    with pytest.raises(RecipeError, match=f"{name} is 24.9: guessing among 4 classes reaches 25"):
+        gate(report, Limits(None, **{name: 24.9}))
+    assert gate(report, Limits(None, **{name: 25.0})).decision == "pass"
+
+
+def test_a_budget_that_guessing_keeps_is_told(tmp_path):
+    report = make_build(tmp_path, 1000)
+    (note,) = gate(report, Limits(max_drop_pp=75.0)).notes
+    assert "A budget of 75 pp fails no model: one that guesses loses 75.00 pp." in note
+    assert gate(report, Limits(max_drop_pp=74.0)).notes == ()
+
+
+def test_the_command_names_the_flag_of_a_bad_limit(tmp_path):
+    report, junit = make_build(tmp_path, 1000), tmp_path / "gate.xml"
+    for flag, value in (("--min-agreement", 0.95), ("--min-top1", 20), ("--max-drop", 101)):
+        found = run(report, flag, value, "--junit", junit)
+        assert str(found.exception).startswith(f"{flag} is {value}")
+        assert f"{flag} is {value}" in ElementTree.parse(junit).getroot()[0][0][0].get("message")
+
+
 def test_a_preset_is_a_share_of_fp32s_accuracy():
     assert Limits.of_preset("mlperf-99").drop_budget_pp(90.0) == pytest.approx(0.9)
     assert Limits.of_preset("mlperf-99.9").drop_budget_pp(90.0) == pytest.approx(0.09)
+
+
+# Attributes, those required first, and elements that may lie in it, of what JUnit XML has here.
+_ANY = {"message", "type"}
+_RULES = {
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {
+            "group",
+            "time",
+            "skipped",
+            "timestamp",
+            "hostname",
+            "id",
+            "package",
+            "file",
+            "log",
+            "url",
+        },
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": (set(), _ANY, set()),
+    "error": (set(), _ANY, set()),
+    "skipped": (set(), _ANY, set()),
+    "system-out": (set(), set(), set()),
+}
+_MIXED = {"failure", "error", "skipped", "system-out"}  # may hold text
+
+
+def check_junit(text):
+    """By the rules of junit-10.xsd of Jenkins' xUnit plugin."""
+    root = ElementTree.fromstring(text)
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        required, optional, inside = _RULES[element.tag]
+        assert required <= set(element.attrib) <= required | optional, element.tag
+        assert {child.tag for child in element} <= inside
+        assert element.tag in _MIXED or not (element.text or "").strip()
+    return root
+
+
+def test_junit_is_valid_by_the_schema_it_cites(tmp_path):
+    reports = [make_build(tmp_path / str(lost), 1000, lost) for lost in (0, 4, 60)]
+    limits = Limits(min_agreement_pct=99.0, max_class_drop_pp=5.0, max_size_mb=1.0)
+    kinds = set()
+    for report in reports:
+        for strict in (True, False):
+            root = check_junit(to_junit(gate(report, limits), strict))
+            kinds |= {child.tag for case in root[0].iter("testcase") for child in case}
+    assert kinds == {"failure", "skipped", "system-out"}
+    check_junit(refusal_junit("no report"))
+    unsure = ElementTree.fromstring(to_junit(gate(reports[1], Limits()), False))
+    assert unsure[0].get("skipped") == "1"
 
 
 def test_exit_codes(tmp_path):
@@ -528,3 +649,42 @@ def test_proportion_interval_is_wilsons():
     assert proportion_interval(20, 20)[0] == pytest.approx(20 / (20 + z * z))
     with pytest.raises(ValueError, match="can't be among"):
         proportion_interval(3, 2)
+
+
+@pytest.mark.parametrize("which", ["--junit", "--markdown", "--save-baseline", "summary"])
+@pytest.mark.parametrize("lost", [0, 100])
+def test_a_file_that_can_t_be_written_hides_no_decision(tmp_path, which, lost):
+    report = make_build(tmp_path / "build", lost=lost)
+    (tmp_path / "file").touch()
+    bad = tmp_path / "file" / "out"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(bad)}
+    arguments = [] if which == "summary" else [which, bad]
+    result = run(report, *arguments, env=github if which == "summary" else {})
+    assert result.stdout.splitlines()[1].startswith("fail" if lost else "pass")
+    if lost:
+        assert result.exit_code == 1
+        assert ("can't be written" in result.stderr) is (which != "--save-baseline")
+    else:  # `cli.main` makes one line and exit code 3 of it
+        assert isinstance(result.exception, OSError)
+    fields = json.loads(run(report, "--json", *arguments, env={}).stdout)
+    if which == "--save-baseline":
+        assert fields["baseline"]["written"] is False
+
+
+def test_a_refusal_is_told_though_its_file_can_t_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "none", "--junit", tmp_path / "file" / "out")
+    assert isinstance(result.exception, ArtifactError)
+    assert "can't be written" in result.stderr
+
+
+def test_a_race_that_a_quota_stopped_decides_no_speed(tmp_path):
+    limits = Limits(None, min_speedup=1.0)
+    for periods, decision in ((None, "pass"), (0, "pass"), (7, "inconclusive")):
+        fields = {**BENCHMARK, "throttled_periods": periods}
+        report = make_build(tmp_path / str(periods), benchmark=fields)
+        (found,) = gate(report, limits).criteria
+        assert found.decision == decision
+        why = why_no_baseline_of_speed(read_evidence(report)) or ""
+        assert ("the CPU quota stopped this process in 7 periods" in why) is (periods == 7)
+    assert "the CPU quota stopped this process in 7 periods" in found.reason

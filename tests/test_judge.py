@@ -40,10 +40,11 @@ def race(judged=None, gpu=(), **rounds_ms):
         (9, (9, 1)),
         (10, (9, 2)),
         (20, (9, 3)),
-        (100, (9, 12)),
+        (30, (10, 3)),
+        (100, (33, 4)),
     ],
 )
-def test_as_many_rounds_judge_as_choose_in_at_most_nine_loads(rounds, expected):
+def test_about_as_many_rounds_judge_as_choose_and_loads_come_with_rounds(rounds, expected):
     assert judge_rounds(rounds) == expected
 
 

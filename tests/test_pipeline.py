@@ -280,7 +280,7 @@ def test_an_identical_build_does_no_stage_again(first, root):
     report = Report.model_validate_json(again.stdout)  # one document, alone
     assert report == Report.read(root / "again" / "report.json")
     assert not report.verdict.passed
-    assert "Required was FP16." in report.verdict.reasons
+    assert "Required was FP16, shown." in report.verdict.reasons
     expected = {
         name: "cached" if status == "done" else status for name, status in statuses(first).items()
     }

@@ -129,3 +129,15 @@ def test_a_quota_is_in_the_report_and_makes_another_machine_of_it(tmp_path, monk
     assert len({one["fingerprint"] for one in (free, limited, half)}) == 3
     nothing = environment(examine(tmp_path / "nothing"))
     assert nothing["fingerprint"] == free["fingerprint"]
+
+
+def test_a_race_counts_the_periods_in_which_a_quota_stopped_it(monkeypatch):
+    from edge_convnext import quotas
+
+    told = iter([10, 14])
+    monkeypatch.setattr(quotas, "read_throttling", lambda *_: next(told))
+    assert quotas.throttled_since(quotas.read_throttling()) == 4
+    monkeypatch.setattr(quotas, "read_throttling", lambda *_: None)  # the quota is gone
+    assert quotas.throttled_since(10) is None
+    assert quotas.sum_periods([None, 3, None, 4]) == 7
+    assert quotas.sum_periods([None, None]) is None

@@ -1,6 +1,7 @@
 import pytest
 import yaml
 
+from edge_convnext.artifacts import MAX_IMAGE_SIZE
 from edge_convnext.errors import RecipeError
 from edge_convnext.recipe import Recipe, load_recipe, make_recipe, recipe_names, resolve_recipe
 
@@ -98,3 +99,45 @@ def test_a_recipe_survives_a_round_trip_through_yaml():
     recipe = load_recipe("demo")
     text = yaml.safe_dump(recipe.model_dump(mode="json"))
     assert Recipe.model_validate(yaml.safe_load(text)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "most"),
+    [
+        ("benchmark.batches", [1_000_000], "4096"),
+        ("benchmark.batches", list(range(1, 100)), "16"),
+        ("benchmark.rounds", 10**9, "10000"),
+        ("benchmark.min_round_ms", 10**9, "60000"),
+        ("benchmark.warmup", 10**9, "1000"),
+        ("benchmark.threads", 10**6, "1024"),
+        ("evaluate.batch", 10**9, "4096"),
+        ("export.batch", 10**9, "4096"),
+        ("engine.batches", [10**9], "4096"),
+        ("engine.max_batch", 10**9, "4096"),
+        ("engine.timeout_s", 10**9, "86400"),
+        ("simplify.timeout_s", 10**9, "86400"),
+        ("quantize.subset_size", 10**9, "1000000"),
+        ("recover.images", 10**9, "1000000"),
+        ("recover.epochs", 10**9, "10000"),
+        ("recover.batch", 10**9, "4096"),
+        ("train.epochs", 10**9, "10000"),
+        ("train.batch", 10**9, "4096"),
+        ("train.image_size", 10**9, str(MAX_IMAGE_SIZE)),
+        ("preprocess.image_size", 10**9, str(MAX_IMAGE_SIZE)),
+        ("load.num_classes", 10**12, "1000000"),
+        ("load.in_channels", 10**9, "64"),
+    ],
+)
+def test_what_takes_memory_and_time_has_an_upper_limit(field, value, most):
+    with pytest.raises(RecipeError, match=rf"{field}.*{most}") as told:
+        make_recipe({}, "r.yaml", {field: value})
+    assert "\n" not in str(told.value)
+
+
+def test_limits_hold_together():
+    with pytest.raises(RecipeError, match=r"'evaluate'.*4096 images of 1024 px takes 51\.5 giga"):
+        make_recipe({"preprocess": {"image_size": 1024}, "evaluate": {"batch": 4096}})
+    with pytest.raises(RecipeError, match=r"10000 rounds of 60000 ms are 166\.7 hours for each"):
+        make_recipe({"benchmark": {"rounds": 10_000, "min_round_ms": 60_000}})
+    large = make_recipe({"preprocess": {"image_size": 224}, "benchmark": {"batches": [4096]}})
+    assert large.benchmark.batches == (4096,)

@@ -128,7 +128,7 @@ def test_without_a_temporary_folder_the_cache_serves(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_get_default_tempdir", nowhere)
     monkeypatch.setenv("TMPDIR", "/proc/nowhere")
-    use_temporary_folder(tmp_path / "cache")
+    use_temporary_folder(lambda: tmp_path / "cache")
     assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(tmp_path / "cache" / "tmp")
 
 
@@ -136,11 +136,11 @@ def test_the_working_folder_is_not_littered_where_the_cache_can_be_written(tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "/proc/nowhere")
-    use_temporary_folder(tmp_path / "cache")
+    use_temporary_folder(lambda: tmp_path / "cache")
     assert tempfile.gettempdir() == str(tmp_path / "cache" / "tmp")
 
 
 def test_a_temporary_folder_that_serves_is_kept(temporary):
-    use_temporary_folder(temporary / "cache")
+    use_temporary_folder(lambda: temporary / "cache")
     assert tempfile.gettempdir() == str(temporary)
     assert list(temporary.iterdir()) == []

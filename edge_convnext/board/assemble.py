@@ -231,7 +231,8 @@ def _notes(measured: Measured, seen: Seen, said: str | None) -> tuple[str, ...]:
     if seen.unread is not None:
         notes.append(f"Mode, clocks, temperature and power were not read: {seen.unread}.")
     notes += [f"{one[:1].upper()}{one[1:]}." for one in seen.differences]
-    if skewed := why_skewed(measured.timings.other_load_pct):
+    timed = measured.timings
+    if skewed := why_skewed(timed.other_load_pct, timed.throttled_periods):
         notes.append(
             f"During the timings {skewed}: the speed is likely at most. Repeat `bench` on an idle "
             "board."
@@ -307,6 +308,7 @@ def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
         judge_loads=judged.loads if judged else None,
         judge_rounds=judged.total if judged else None,
         other_load_pct=measured.timings.other_load_pct,
+        throttled_periods=measured.timings.throttled_periods,
         chosen=wanted.name if wanted else None,
         best_float=rival.name if rival else None,
         **fields,

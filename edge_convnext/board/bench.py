@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,15 +148,12 @@ def _measure(
     track: Track,
 ) -> Measured:
     machine = environment()
-    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder))
-    stated = {
-        "batches": settings.batches,
-        "rounds": settings.rounds,
-        "threads": settings.threads,
-    }
-    given = {name: value for name, value in stated.items() if value is not None}
     # The desk's number of threads means nothing on another machine.
-    config = recipe.benchmark.model_copy(update={"threads": None, **given})
+    stated: dict[str, Any] = {"benchmark.threads": settings.threads}
+    stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
+    stated |= {"benchmark.rounds": settings.rounds} if settings.rounds else {}
+    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder), stated)
+    config = recipe.benchmark
     engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
     entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))

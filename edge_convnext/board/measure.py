@@ -16,6 +16,7 @@ from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.evaluate import Comparison, Predictions, check_logits, compare_predictions
 from edge_convnext.files import atomic_path
+from edge_convnext.quotas import sum_periods
 from edge_convnext.report import EnergyReport, LeftOutReport
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 
@@ -166,6 +167,7 @@ def race(
         tuple(info for one in results for info in one.runtimes),
         max(loads, default=None),
         turns={key: own for one in results for key, own in one.turns.items()},
+        throttled_periods=sum_periods(one.throttled_periods for one in results),
     )
 
 

@@ -12,11 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveInt,
     model_validator,
 )
 
 from edge_convnext.artifacts import (
+    MAX_IMAGE_SIZE,
     FormName,
     GraphFormat,
     Interpolation,
@@ -26,6 +26,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
+from edge_convnext.bounds import Batch, Count
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report import ModelReport, Sha256
 
@@ -112,7 +113,7 @@ class BundledGraph(_Part):
     precision: Precision
     form: FormName
     placement: PlacementName | None = None
-    batch: PositiveInt | None = None  # None: any
+    batch: Batch | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
@@ -122,7 +123,7 @@ class BundledGraph(_Part):
 class PreprocessEntry(_Part):
     """`artifacts.Preprocess`."""
 
-    image_size: PositiveInt
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
     resize: ResizeMode
     crop_pct: float = Field(gt=0.0, le=1.0)
     interpolation: Interpolation
@@ -139,7 +140,7 @@ class EvaluationEntry(_Part):
     """Labelled images; labels and the reference's answers are in `evaluation/predictions.csv`."""
 
     kind: Literal["images", "tensors"]
-    n_images: PositiveInt
+    n_images: Count
 
 
 class Manifest(_Part):

@@ -3,7 +3,7 @@
 Nothing heavy is imported until a command runs. Results go to stdout (with `--json`, only
 JSON), progress and notes to stderr. Exit codes: 0 done, 1 a stated requirement is not met,
 2 usage, 3 an error of ours in one line (with `--verbose`, the traceback too), 130 interrupted
-(SIGINT), 143 terminated (SIGTERM).
+(SIGINT), 141 nobody reads the output any more, 143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from io import TextIOWrapper
 
 import typer
 
 from edge_convnext import __version__
+from edge_convnext.cache import default_cache_folder
 from edge_convnext.cli import (
     bench,
     build,
@@ -35,18 +35,24 @@ from edge_convnext.cli import (
     tune,
     verify,
 )
+from edge_convnext.cli.streams import (
+    EXIT_NO_READER,
+    STDOUT,
+    NoReader,
+    forget_output,
+    leave,
+    prepare_streams,
+)
 from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.files import NO_ROOM
 from edge_convnext.printable import printable
 from edge_convnext.quotas import read_cpu_quota, usable_cores
+from edge_convnext.scratch import use_temporary_folder
 from edge_convnext.third_party import hollow_module
 
 __all__ = ["app", "main"]
 
-EXIT_ERROR = 3
-_NO_ROOM = {
-    *(errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES),
-    getattr(errno, "EDQUOT", errno.ENOSPC),
-}
+EXIT_USAGE, EXIT_ERROR = 2, 3
 
 app = typer.Typer(
     name="edge-convnext",
@@ -106,19 +112,16 @@ def main() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     # Not the commands' own `verbose`: an error leaves them without a word of their parameters.
     verbose = "--verbose" in sys.argv[1:]
-    _print_anything()
-    stopping.install()
     try:
+        prepare_streams()
+        stopping.install()
         with stopping.last_word():
-            app()
+            _run()
     except EdgeConvNextError as error:
         _fail(" ".join(str(error).split()), error, verbose)
     except OSError as error:
         # A full disk, a read-only folder: the user can mend these, a traceback does not help.
-        where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error) or type(error).__name__
-        hint = "; free some space or choose another --out" if error.errno in _NO_ROOM else ""
-        _fail(f"{where}{reason}{hint}", error, verbose)
+        _fail(_explain(error), error, verbose)
     except Exception as error:  # a bug keeps its traceback; Python's own 1 would mean a failed gate
         if hollow := hollow_module(error):
             _fail(hollow, error, verbose)
@@ -126,11 +129,43 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
-def _print_anything() -> None:
-    """A class or file name that the terminal has no letters for is no reason to fail."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")
+def _run() -> None:
+    _refuse_empty(sys.argv[1:])
+    use_temporary_folder(lambda: default_cache_folder(os.environ))
+    try:
+        app()
+    except SystemExit as leaving:
+        leave(leaving.code)
+    except NoReader:
+        leave(EXIT_NO_READER)
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An empty path means the working folder, and is a script's variable that is not set."""
+    before = ""
+    for argument in arguments:
+        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
+            name = argument.rstrip("=") or (before if before.startswith("-") else "an argument")
+            sys.stderr.write(
+                f"error: {printable(name)} is empty: pass a value, or leave it out (is a variable "
+                "of your script not set?)\n"
+            )
+            sys.exit(EXIT_USAGE)
+        before = argument
+
+
+def _explain(error: OSError) -> str:
+    """One line: which file, what is wrong with it, and what to do about a full disk."""
+    # A copy names its source first, and then where it could not go on.
+    name = (error.filename2 if error.errno in NO_ROOM else None) or error.filename
+    where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
+    reason = error.strerror or str(error) or type(error).__name__
+    if name == STDOUT:
+        forget_output()
+        return f"{where}{reason}"
+    hints = {errno.EROFS: "; choose another --out"}
+    hints |= dict.fromkeys(NO_ROOM, "; free some space, or choose another --out")
+    return f"{where}{reason}{hints.get(error.errno or 0, '')}"
 
 
 def _fail(message: str, error: BaseException, verbose: bool) -> None:

@@ -53,13 +53,16 @@ def bench(
         list[int] | None,
         typer.Option(
             min=1,
+            max=4096,
             help="Repeatable. Default: 1, 8, or what the engines run; of a bundle, the build's.",
         ),
     ] = None,
     threads: ThreadsOption = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="Interleaved rounds. Default: 20; of a bundle, the build's."),
+        typer.Option(
+            min=1, max=10_000, help="Interleaved rounds. Default: 20; of a bundle, the build's."
+        ),
     ] = None,
     hint: Annotated[
         Literal["f32", "bf16"], typer.Option(help="What OpenVINO computes floats in.")

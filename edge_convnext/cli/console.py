@@ -92,7 +92,9 @@ RuntimeOption = Annotated[
     Literal["onnxruntime", "openvino"] | None,
     typer.Option(help="Default: what report.json beside the model chose."),
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: all.")
+]
 
 _PREPARED = "Preprocessing"
 ImageSizeOption = Annotated[

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,9 +16,19 @@ from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, pr
 if TYPE_CHECKING:
     from edge_convnext.gate.baseline import Baseline
     from edge_convnext.gate.evidence import Evidence
+    from edge_convnext.gate.limits import Limits
 
 __all__ = ["gate"]
 
+_FLAGS = {
+    "max_drop_pp": "--max-drop",
+    "min_top1_pct": "--min-top1",
+    "min_agreement_pct": "--min-agreement",
+    "max_class_drop_pp": "--max-class-drop",
+    "min_speedup": "--min-speedup",
+    "max_latency_ratio": "--max-latency-ratio",
+    "max_size_mb": "--max-size-mb",
+}
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows on the run's page
 _SHOWN_FLIPS = 20
 
@@ -81,10 +94,9 @@ def gate(
     interval lies on one side of it, and is inconclusive when it straddles it.
     """
     from edge_convnext.errors import EdgeConvNextError
-    from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
+    from edge_convnext.gate.baseline import read_baseline
     from edge_convnext.gate.decide import is_strict, judge
     from edge_convnext.gate.evidence import read_evidence
-    from edge_convnext.gate.limits import Limits
     from edge_convnext.gate.outputs import (
         refusal_annotation,
         refusal_junit,
@@ -95,11 +107,11 @@ def gate(
         to_markdown,
         to_text,
     )
-    from edge_convnext.gate.speed import why_no_baseline_of_speed
 
     if preset is not None and max_drop is not None:
         raise typer.BadParameter("--preset and --max-drop both state the budget; pass one")
     stated = {
+        "max_drop_pp": 1.0 if max_drop is None and preset is None else max_drop,
         "min_top1_pct": min_top1,
         "min_agreement_pct": min_agreement,
         "max_class_drop_pp": max_class_drop,
@@ -107,31 +119,34 @@ def gate(
         "max_latency_ratio": max_latency_ratio,
         "max_size_mb": max_size_mb,
     }
-    if preset is not None:
-        limits = Limits.of_preset(preset, **stated)
-    else:
-        limits = Limits(max_drop_pp=1.0 if max_drop is None else max_drop, **stated)
     sure = is_strict(strict)
     on_github = bool(os.environ.get("GITHUB_ACTIONS")) if annotations is None else annotations
     try:
         evidence = read_evidence(report)
         earlier = read_baseline(baseline) if baseline else None
-        result = judge(evidence, limits, earlier)
+        with _flags_named():
+            result = judge(evidence, _limits(preset, stated), earlier)
     except EdgeConvNextError as error:  # CI shows files, not what stderr said
         reason = str(error)
-        _write_files(junit, refusal_junit(reason), markdown, refusal_markdown(reason), on_github)
+        _tell_unwritten(
+            _write_files(
+                junit, refusal_junit(reason), markdown, refusal_markdown(reason), on_github
+            )
+        )
         if on_github and not json:
             typer.echo(refusal_annotation(reason), nl=False)
         raise
     as_markdown = to_markdown(result, sure)
-    _write_files(junit, to_junit(result, sure), markdown, as_markdown, on_github)
+    unwritten = _write_files(junit, to_junit(result, sure), markdown, as_markdown, on_github)
     passed = result.passed(sure)
+    saved: list[str] = []
+    unsaved: list[OSError] = []
     if save_baseline is not None and passed:  # what failed is nothing to compare the next with
-        write_baseline(make_baseline(evidence), save_baseline)
+        unsaved = _try(lambda: saved.extend(_save(evidence, earlier, save_baseline)))
     if json:
         fields = to_json(result, sure)
         if save_baseline is not None:
-            fields["baseline"] = {"path": str(save_baseline), "written": passed}
+            fields["baseline"] = {"path": str(save_baseline), "written": passed and not unsaved}
         if explain:
             fields["flips"] = _flips(evidence, earlier)
         print_json(fields)
@@ -142,28 +157,104 @@ def gate(
         if explain:
             _print_flips(evidence, earlier)
     if save_baseline is not None:
-        if passed:
+        if passed and not unsaved:
             note(f"baseline written to {save_baseline}", quiet or json)
-            if busy := why_no_baseline_of_speed(evidence):
-                note(f"no later speed can be compared with it: this build {busy}", json)
-        else:  # even under --quiet: what was asked for was not done
+            for text in saved:
+                note(text, json)
+        elif not passed:  # even under --quiet: what was asked for was not done
             note(f"baseline not written to {save_baseline}: the gate failed", json)
-    if not passed:
+    unwritten += unsaved
+    if not passed:  # a file that could not be written is told, and does not hide it
+        _tell_unwritten(unwritten)
         raise typer.Exit(1)
+    if unwritten:
+        raise unwritten[0]
+
+
+@contextmanager
+def _flags_named() -> Iterator[None]:
+    """Inside, what is wrong with a limit is told by the flag that stated it."""
+    from edge_convnext.errors import RecipeError
+
+    try:
+        yield
+    except RecipeError as error:
+        name, _, rest = str(error).partition(" ")
+        raise RecipeError(f"{_FLAGS.get(name, name)} {rest}") from error
+
+
+def _limits(
+    preset: Literal["mlperf-99", "mlperf-99.9"] | None, stated: dict[str, float | None]
+) -> Limits:
+    from edge_convnext.gate.limits import Limits
+
+    return Limits(**stated) if preset is None else Limits.of_preset(preset, **stated)
+
+
+def _save(evidence: Evidence, earlier: Baseline | None, path: Path) -> list[str]:
+    """Write the baseline, with the best proven build of the one before; what to say of it.
+
+    Without `--baseline` the one before is what lies at the path, as far as it can be read.
+    """
+    from edge_convnext.errors import ArtifactError
+    from edge_convnext.gate.baseline import (
+        is_comparable,
+        make_baseline,
+        read_baseline,
+        write_baseline,
+    )
+    from edge_convnext.gate.speed import why_no_baseline_of_speed
+
+    told = []
+    if earlier is None and path.exists():
+        with suppress(ArtifactError):
+            earlier = read_baseline(path)
+        if earlier is None or not is_comparable(evidence, earlier):
+            told.append("it starts anew: what was there can't be compared with this build")
+    made = make_baseline(evidence, earlier)
+    write_baseline(made, path)
+    if busy := why_no_baseline_of_speed(evidence):
+        told.append(f"no later speed can be compared with it: this build {busy}")
+    if made.best_top1_pct is not None and made.best_top1_pct > made.top1_pct:
+        told.append(
+            f"it keeps the best proven build beside this one, with top-1 {made.best_top1_pct:.2f} "
+            f"% where this one has {made.top1_pct:.2f} %; to give that up, delete the file first"
+        )
+    return told
 
 
 def _write_files(
     junit: Path | None, as_junit: str, markdown: Path | None, as_markdown: str, on_github: bool
-) -> None:
+) -> list[OSError]:
+    """Write what is asked for; what can't be written comes back, for after the decision."""
     from edge_convnext.files import write_text_atomic
 
+    unwritten = []
     if junit is not None:
-        write_text_atomic(junit, as_junit)
+        unwritten += _try(partial(write_text_atomic, junit, as_junit))
     if markdown is not None:
-        write_text_atomic(markdown, as_markdown)
+        unwritten += _try(partial(write_text_atomic, markdown, as_markdown))
     if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(as_markdown)
+        unwritten += _try(partial(_append, Path(summary), as_markdown))
+    return unwritten
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _try(write: Callable[[], None]) -> list[OSError]:
+    try:
+        write()
+    except OSError as error:
+        return [error]
+    return []
+
+
+def _tell_unwritten(unwritten: list[OSError]) -> None:
+    for error in unwritten:
+        note(f"error: {error.filename}: can't be written ({error.strerror})", False)
 
 
 def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def evaluate(
     std: StdOption = None,
     skip_bad_images: SkipBadFlag = None,
     seed: Annotated[int, typer.Option(help="Of the split of an unsplit source.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images per inference.")] = 16,
     runtime: RuntimeOption = None,
     threads: ThreadsOption = None,
     json: JsonFlag = False,

@@ -65,7 +65,9 @@ def tune(
     ] = None,
     batch: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Batch size to tune for; several for a GPU. Default: 1."),
+        typer.Option(
+            min=1, max=4096, help="Batch size to tune for; several for a GPU. Default: 1."
+        ),
     ] = None,
     target: Annotated[
         Literal["cpu", "rtx"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from edge_convnext.class_drops import ClassCount, judge_classes
 from edge_convnext.errors import ArtifactError
-from edge_convnext.gate.baseline import Baseline
+from edge_convnext.gate.baseline import Baseline, share_images
 from edge_convnext.gate.criteria import (
     Criterion,
     Decision,
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _CONFIDENCE = 0.95
-_LEAST_SHARED = 0.9  # of the images, for a comparison with a baseline
+_WHICH = {"baseline": "the baseline", "best": "the best proven build"}
 
 
 def judge_drop(evidence: Evidence, budget_pp: float) -> Criterion:
@@ -41,17 +41,26 @@ def judge_drop(evidence: Evidence, budget_pp: float) -> Criterion:
     return _drop_criterion("top1_drop_pp", f"{name} against FP32", pairs, budget_pp)
 
 
-def judge_baseline_drop(evidence: Evidence, baseline: Baseline, budget_pp: float) -> Criterion:
+def judge_baseline_drop(
+    evidence: Evidence, baseline: Baseline, budget_pp: float, against: str = "baseline"
+) -> Criterion:
     """Top-1 of the baseline minus this build's, on the images that both have.
 
     It sees what a comparison with this build's own FP32 can't: other weights, another class
     order, another mean.
 
+    Args:
+        evidence: Of the build.
+        baseline: What it is held against.
+        budget_pp: Largest drop to accept.
+        against: Which build that is: `baseline` is the newest, `best` the best proven.
+
     Raises:
         ArtifactError: They share less than 90 % of the images.
     """
     pairs = [(lost, won) for _, lost, won in _against_baseline(evidence, baseline)]
-    return _drop_criterion("top1_drop_vs_baseline_pp", "against the baseline", pairs, budget_pp)
+    what = f"against {_WHICH[against]}"
+    return _drop_criterion(f"top1_drop_vs_{against}_pp", what, pairs, budget_pp)
 
 
 def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
@@ -96,18 +105,19 @@ def judge_class_drops(evidence: Evidence, budget_pp: float) -> Criterion:
 
 
 def judge_baseline_class_drops(
-    evidence: Evidence, baseline: Baseline, budget_pp: float
+    evidence: Evidence, baseline: Baseline, budget_pp: float, against: str = "baseline"
 ) -> Criterion:
     """The drop of the class that lost most against the baseline.
 
-    Two classes of many that changed places cost the whole set little.
+    Two classes of many that changed places cost the whole set little. Arguments are those of
+    `judge_baseline_drop`.
 
     Raises:
         ArtifactError: They share less than 90 % of the images.
     """
     changes = _against_baseline(evidence, baseline)
     return _class_criterion(
-        "class_drop_vs_baseline_pp", " against the baseline", changes, budget_pp
+        f"class_drop_vs_{against}_pp", f" against {_WHICH[against]}", changes, budget_pp
     )
 
 
@@ -119,7 +129,7 @@ def _against_baseline(evidence: Evidence, baseline: Baseline) -> list[tuple[str,
         if before is not None:
             was, is_ = before == one.label, one.candidate == one.label
             changes.append((one.label, was and not is_, is_ and not was))
-    if len(changes) < _LEAST_SHARED * max(len(evidence.predictions), len(baseline.predictions)):
+    if share_images(evidence, baseline) is None:
         raise ArtifactError(
             f"{evidence.path}: shares {len(changes)} of {len(evidence.predictions)} images with "
             f"the baseline's {len(baseline.predictions)}; save a new baseline with these images"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_convnext.errors import ArtifactError, shorten
+from edge_convnext.errors import ArtifactError
 from edge_convnext.gate.accuracy import (
     judge_agreement,
     judge_baseline_class_drops,
@@ -17,6 +17,7 @@ from edge_convnext.gate.accuracy import (
     judge_top1,
 )
 from edge_convnext.gate.baseline import Baseline
+from edge_convnext.gate.comparable import check_baseline
 from edge_convnext.gate.criteria import Criterion, Decision
 from edge_convnext.gate.evidence import Evidence, read_evidence
 from edge_convnext.gate.limits import Limits
@@ -68,25 +69,25 @@ def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = N
 
     Raises:
         ArtifactError: See `evidence.read_evidence`; a stage that a limit needs did not run;
-            the baseline is of another model or of other images; nothing was asked for.
+            the baseline can't be compared (`comparable.check_baseline`) or is of other images;
+            nothing was asked for.
+        RecipeError: A limit that any model keeps.
     """
     return judge(read_evidence(path), limits or Limits(), baseline)
 
 
 def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) -> GateResult:
     """`gate` on evidence that was read before."""
-    if baseline is not None and baseline.model != evidence.report.model.name:
-        raise ArtifactError(
-            f"{evidence.path}: is of {evidence.report.model.name}, the baseline of "
-            f"{baseline.model}; pass a baseline of the same model"
-        )
-    _check_classes(evidence, baseline)
+    compared = () if baseline is None else check_baseline(evidence, baseline)
+    limits.require_above_guessing(evidence.report.model.num_classes)
     criteria: list[Criterion] = []
     budget_pp = limits.drop_budget_pp(evidence.fp32_top1_pct)
     if budget_pp is not None:
         criteria.append(judge_drop(evidence, budget_pp))
         if baseline is not None:
             criteria.append(judge_baseline_drop(evidence, baseline, budget_pp))
+            if baseline.best_predictions:
+                criteria.append(judge_baseline_drop(evidence, baseline.best, budget_pp, "best"))
     if limits.min_top1_pct is not None:
         criteria.append(judge_top1(evidence, limits.min_top1_pct))
     if limits.min_agreement_pct is not None:
@@ -94,13 +95,19 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
     if limits.max_class_drop_pp is not None:
         criteria.append(judge_class_drops(evidence, limits.max_class_drop_pp))
         if baseline is not None:
-            criteria.append(
-                judge_baseline_class_drops(evidence, baseline, limits.max_class_drop_pp)
-            )
+            most_pp = limits.max_class_drop_pp
+            criteria.append(judge_baseline_class_drops(evidence, baseline, most_pp))
+            if baseline.best_predictions:
+                criteria.append(
+                    judge_baseline_class_drops(evidence, baseline.best, most_pp, "best")
+                )
     if limits.min_speedup is not None:
         criteria.append(judge_speedup(evidence, limits.min_speedup))
     if limits.max_latency_ratio is not None:
-        criteria.append(judge_latency_ratio(evidence, baseline, limits.max_latency_ratio))
+        most, speed = limits.max_latency_ratio, baseline.speed if baseline else None
+        criteria.append(judge_latency_ratio(evidence, speed, most))
+        if baseline is not None and baseline.best_speed is not None:
+            criteria.append(judge_latency_ratio(evidence, baseline.best_speed, most, "best"))
     if limits.max_size_mb is not None:
         criteria.append(judge_size(evidence, limits.max_size_mb))
     if not criteria:
@@ -115,27 +122,23 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
         evidence.top1_pct,
         evidence.fp32_top1_pct,
         tuple(criteria),
-        (*evidence.notes(), *_hints(criteria)),
+        (*evidence.notes(), *compared, *_hints(evidence, criteria, budget_pp)),
     )
 
 
-def _check_classes(evidence: Evidence, baseline: Baseline | None) -> None:
-    """Under other names every answer of the baseline would count as wrong, and nothing be lost."""
-    known = set(evidence.report.model.classes)
-    if baseline is None or not known:
-        return
-    if foreign := sorted(set(baseline.predictions.values()) - known):
-        raise ArtifactError(
-            f"{evidence.path}: has no class '{shorten(foreign[0], 60)}', which the baseline has; "
-            "name the classes as before, or save a new baseline"
-        )
-
-
-def _hints(criteria: Iterable[Criterion]) -> Iterator[str]:
-    """What two criteria together tell."""
+def _hints(
+    evidence: Evidence, criteria: Iterable[Criterion], budget_pp: float | None
+) -> Iterator[str]:
+    """What two criteria together tell, and what a budget does not."""
     decided = {one.name: one.decision for one in criteria}
     if decided.get("top1_drop_vs_baseline_pp") == "fail" and decided["top1_drop_pp"] != "fail":
         yield (
             "FP32 fell with it: look at the weights, the class order, mean and std and the image "
             "size before the quantization."
+        )
+    above_guessing = evidence.fp32_top1_pct - 100.0 / max(1, evidence.report.model.num_classes)
+    if budget_pp is not None and budget_pp >= above_guessing:
+        yield (
+            f"A budget of {budget_pp:g} pp fails no model: one that guesses loses "
+            f"{max(0.0, above_guessing):.2f} pp."
         )

@@ -6,6 +6,7 @@ Nothing is decided here, but what can't be decided on is refused.
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from edge_convnext.files import sha256_file
 from edge_convnext.manifest import MANIFEST, require_unedited
 from edge_convnext.report import BenchmarkReport, Report
 
-__all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
+__all__ = ["Evidence", "Prediction", "nfc", "read_evidence", "smallest_batch"]
 
 PREDICTIONS = "predictions.csv"
 
@@ -194,7 +195,12 @@ def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...
 
 def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
     sha256, label, fp32, candidate, margin = (row[column] for column in columns)
-    return Prediction(sha256, label, fp32, candidate, float(margin))
+    return Prediction(sha256, nfc(label), nfc(fp32), nfc(candidate), float(margin))
+
+
+def nfc(name: str) -> str:
+    """A class name as it is compared: `é` is one letter, whichever system wrote it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ...]) -> None:

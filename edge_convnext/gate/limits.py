@@ -13,7 +13,11 @@ PresetName = Literal["mlperf-99", "mlperf-99.9"]
 
 # MLPerf Inference's rules: a submission keeps at least 99 % (99.9 %) of the FP32 model's accuracy.
 _KEPT_PCT: dict[PresetName, float] = {"mlperf-99": 99.0, "mlperf-99.9": 99.9}
-_PERCENTAGES = ("max_drop_pp", "min_top1_pct", "min_agreement_pct", "max_class_drop_pp")
+_FLOORS = ("min_top1_pct", "min_agreement_pct", "kept_pct")
+_PERCENTAGES = ("max_drop_pp", "max_class_drop_pp", *_FLOORS)
+_LEAST_SPEEDUP = 0.5  # below, a number is rather the part by which it shall be faster
+_MOST_RATIO = 10.0  # above, rather a percentage
+_MOST_MB = 10_000.0  # above, rather bytes
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,23 @@ class Limits:
                 raise RecipeError(f"{field.name} is {value}; a limit is a number from 0 upwards")
             if field.name in _PERCENTAGES and value > 100.0:
                 raise RecipeError(f"{field.name} is {value}; it is a percentage, up to 100")
+            if meant := _likely_meaning(field.name, value):
+                raise RecipeError(f"{field.name} is {value:g}: {meant}")
+
+    def require_above_guessing(self, num_classes: int) -> None:
+        """Refuse floors that a model keeps by guessing among so many classes.
+
+        Raises:
+            RecipeError: Such a floor.
+        """
+        guess_pct = 100.0 / max(1, num_classes)
+        for name in ("min_top1_pct", "min_agreement_pct"):
+            value = getattr(self, name)
+            if num_classes > 1 and value is not None and value < guess_pct:
+                raise RecipeError(
+                    f"{name} is {value:g}: guessing among {num_classes:,} classes reaches "
+                    f"{guess_pct:.2f} %, so it is no floor; state a percentage above that"
+                )
 
     @classmethod
     def of_preset(cls, preset: PresetName, **stated: float | None) -> Limits:
@@ -53,3 +74,18 @@ class Limits:
         if self.kept_pct is not None:
             return fp32_top1_pct * (100.0 - self.kept_pct) / 100.0
         return self.max_drop_pp
+
+
+def _likely_meaning(name: str, value: float) -> str | None:
+    """What a number that could fail no build was most likely meant to be."""
+    if name in _FLOORS and value == 0.0:
+        return "a floor of 0 % fails no build; leave it out"
+    if name in _FLOORS and value <= 1.0:
+        return f"{value:g} % fails no build; did you mean {100.0 * value:g}?"
+    if name == "min_speedup" and 0.0 < value < _LEAST_SPEEDUP:
+        return f"{value:g} times the speed is slower; did you mean {1.0 + value:g}?"
+    if name == "max_latency_ratio" and value > _MOST_RATIO:
+        return f"{value:g} times the latency fails no build; did you mean {value / 100.0:g}?"
+    if name == "max_size_mb" and value > _MOST_MB:
+        return f"no model here has {value:g} MB; did you mean {value / 1e6:g}?"
+    return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from edge_convnext.errors import ArtifactError, InferenceError, shorten
+from edge_convnext.errors import ArtifactError, InferenceError, reason_of, shorten
 from edge_convnext.quotas import usable_cores
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ def require_file(path: Path) -> Path:
 
 def one_line(error: Exception) -> str:
     """A native library's message on one line, without source positions, cut when endless."""
-    text = " ".join(_SOURCE_POSITION.sub("", str(error)).split()) or type(error).__name__
-    return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}..."
+    return " ".join(_SOURCE_POSITION.sub("", reason_of(error, _REASON_CHARS)).split())
 
 
 def check_settings(options: RuntimeOptions, known: frozenset[str], runtime: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from edge_convnext.errors import TrainingError
+from edge_convnext.errors import TrainingError, reason_of
 from edge_convnext.files import atomic_path
 
 __all__ = ["EpochRow", "TrainState", "check_replaceable", "load_state", "save_state"]
@@ -47,7 +47,7 @@ def save_state(state: TrainState, path: Path) -> None:
         with atomic_path(path) as scratch:
             torch.save(fields, scratch)
     except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError
-        reason = " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         raise TrainingError(f"{path}: the training state can't be written ({reason})") from error
 
 
