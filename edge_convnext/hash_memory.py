@@ -21,6 +21,7 @@ from typing import Any
 
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.files import sha256_bytes, sha256_file, write_text_atomic
+from edge_convnext.marks import make_marked
 
 __all__ = ["HashMemory"]
 
@@ -62,6 +63,10 @@ class HashMemory:
             kept = {**_read(self._file(shard)), **entries}  # others saved meanwhile
             newest = dict(list(kept.items())[-_MOST_ENTRIES:])
             with contextlib.suppress(OSError):
+                folder = self._file(shard).parent
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                if not folder.exists():
+                    make_marked(folder)  # `cache prune` removes nothing else
                 write_text_atomic(self._file(shard), json.dumps(newest))
         self._new = {}
 
