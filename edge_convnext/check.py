@@ -15,7 +15,7 @@ from typing import Any
 from edge_convnext.artifacts import Weights
 from edge_convnext.cache import Cache
 from edge_convnext.chance import FEWEST_IMAGES
-from edge_convnext.class_order import order_by_images
+from edge_convnext.class_order import order_by_images, show_order
 from edge_convnext.data import (
     ImageSet,
     Splits,
@@ -195,10 +195,22 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
 def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     recipe, weights, splits = reader.recipe, reader.weights, reader.splits
     if weights is None:
-        return tuple(splits.facts) if splits is not None else (), ()
+        return (tuple(splits.facts), _tell_orders(splits)) if splits is not None else ((), ())
     settings, notes = settle(recipe, weights.info, weights.facts, splits)
     guessed = note_defaults(settings) if recipe.load.weights != _RANDOM else ()
     return settings, (*notes, *guessed)
+
+
+def _tell_orders(splits: Splits) -> tuple[str, ...]:
+    """Of data alone, that a build would have to find the order out."""
+    if not splits.other_orders:
+        return ()
+    orders = (splits.val.classes, *splits.other_orders)
+    return (
+        "Nothing states the order of the classes, which may be "
+        f"{'; or '.join(show_order(one, orders) for one in orders)}. Weights that name them, "
+        "--labels FILE or the evaluation images decide.",
+    )
 
 
 def _few(images: ImageSet, most: int, seed: int) -> ImageSet:

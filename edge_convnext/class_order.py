@@ -18,7 +18,7 @@ from edge_convnext.held_words import fitting_order, name_order
 from edge_convnext.intervals import proportion_interval
 from edge_convnext.origins import Fact, Origin
 
-__all__ = ["Answer", "labels_of", "order_by_images", "reorder", "sample_images"]
+__all__ = ["Answer", "labels_of", "order_by_images", "reorder", "sample_images", "show_order"]
 
 # int64[N]: the class of each image's largest logit; of images that are prepared as the model
 # has it, or in another way.
@@ -59,7 +59,9 @@ def order_by_images(
     others = [order for order in orders if order != best]
     surely = all(beats(right[best], right[order], len(others)) for order in others)
     low, _ = proportion_interval(int(right[best].sum()), len(labels))
-    listed = "; ".join(_show_order(order, orders, right[order]) for order in orders)
+    listed = "; ".join(
+        f"{show_order(order, orders)} ({_percent(right[order])} right)" for order in orders
+    )
     if not surely or low <= 1.0 / info.num_classes:
         raise DataError(
             f"{source}: nothing states the order of its classes, and {len(labels)} evaluation "
@@ -111,16 +113,14 @@ def _percent(right: NDArray[np.bool_]) -> str:
     return f"{100.0 * int(right.sum()) / len(right):.2f} %"
 
 
-def _show_order(
-    order: Sequence[str], orders: Sequence[Sequence[str]], right: NDArray[np.bool_]
-) -> str:
-    """The names from where the orders part, and how often they are right."""
+def show_order(order: Sequence[str], orders: Sequence[Sequence[str]]) -> str:
+    """The names from where the orders part."""
     start = next(i for i, names in enumerate(zip(*orders, strict=True)) if len(set(names)) > 1)
     shown = order[max(0, start - 1) :]
     names = ", ".join(shown[:_SHOWN_NAMES])
     before = "..., " if start > 1 else ""
     after = ", ..." if len(shown) > _SHOWN_NAMES else ""
-    return f"{before}{shorten(names)}{after} ({_percent(right)} right)"
+    return f"{before}{shorten(names)}{after}"
 
 
 def sample_images(images: ImageSet, seed: int) -> ImageSet:

@@ -68,6 +68,15 @@ def test_data_alone_needs_no_torch(tmp_path):
     assert found["ok"] is True
 
 
+def test_an_order_that_nothing_states_is_told_of_data_alone(tmp_path, call):
+    data = draw(tmp_path / "data", names=("stage 1", "stage 2", "stage 10"), count=2)
+    code, out, _ = call("--data", data, "--json")
+    assert code == 0
+    (note,) = [one for one in json.loads(out)["notes"] if "order" in one]
+    assert "stage 1, stage 10, stage 2; or stage 1, stage 2, stage 10." in note
+    assert "--labels" in note
+
+
 def test_weights_alone_tell_what_they_say(small, tmp_path, call):
     extra = {"classes": ["cat", "ant", "bee"], "image_size": 32}
     weights = write_colour_model(tmp_path / "w.pth", (2, 0, 1), extra)

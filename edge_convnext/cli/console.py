@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = [
+    "AllowBadModelFlag",
     "AllowDuplicatesFlag",
     "CropPctOption",
     "DataOption",
@@ -79,6 +80,12 @@ LabelsOption = Annotated[Path | None, typer.Option(help="One class name a line, 
 SkipBadFlag = Annotated[
     bool | None,
     typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
+]
+AllowBadModelFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-bad-model", help="Go on with a float model that is no better than guessing."
+    ),
 ]
 AllowDuplicatesFlag = Annotated[
     bool | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.console import (
+    AllowBadModelFlag,
     CropPctOption,
     ImageSizeOption,
     InterpolationOption,
@@ -85,6 +86,7 @@ def tune(
     max_drop: Annotated[
         float | None, typer.Option(help="Top-1 budget in percentage points.")
     ] = None,
+    allow_bad_model: AllowBadModelFlag = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for tuned.yaml and tune.json. Default: tune/MODEL.")
     ] = None,
@@ -108,6 +110,7 @@ def tune(
         "runtime": runtime,
         "benchmark.threads": threads,
         "evaluate.max_drop_pp": max_drop,
+        "evaluate.allow_bad_model": allow_bad_model,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.tune_files import check_tune_folder
