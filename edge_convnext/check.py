@@ -104,6 +104,8 @@ class _Reader:
             self.hashes.sha256,
         )  # fmt: skip
         self.splits = splits  # what follows may refuse it, and is told beside what was read
+        if self.weights is not None and self.recipe.load.weights != _RANDOM:
+            require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
         sample = [one for side in sides for one in _few(side, _DECODED, seed).samples]
         bad = find_bad_images(sample, track=self.track)
@@ -131,7 +133,8 @@ class _Reader:
         weights, splits = self.weights, self.splits
         if weights is None or splits is None or self.recipe.load.weights == _RANDOM:
             return
-        require_classes(weights.info, splits)
+        if len(splits.val.classes) != weights.info.num_classes:
+            return  # told already
         macs = weights.architecture.count_macs(weights.info.preprocess.image_size)
         most = min(_MOST_ANSWERED, int(_MOST_MACS / macs))
         few = replace(splits, val=_few(splits.val, most, self.recipe.seed))

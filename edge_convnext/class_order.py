@@ -24,6 +24,7 @@ __all__ = ["Answer", "labels_of", "order_by_images", "reorder", "sample_images",
 # has it, or in another way.
 Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
 
+_FEWEST_IMAGES = 10  # that tell a model that guesses from too few images
 _WHOLE = 500  # images: up to here the evaluation set is taken as it is
 _SAMPLE = 300  # of a larger one
 _SHOWN_NAMES = 5
@@ -35,7 +36,8 @@ def order_by_images(
     """Settle the order of the classes where nothing states it, by the evaluation images.
 
     The order is taken that is right more often than every other one for sure (95 % over all
-    comparisons, on the same images), and more often than guessing.
+    comparisons, on the same images), and more often than guessing. A model that guesses in all of
+    them is left to `held`.
 
     Args:
         info: Of the weights.
@@ -62,11 +64,20 @@ def order_by_images(
     listed = "; ".join(
         f"{show_order(order, orders)} ({_percent(right[order])} right)" for order in orders
     )
-    if not surely or low <= 1.0 / info.num_classes:
+    guessed = low <= 1.0 / info.num_classes
+    another = _yet_another(answers, labels, names)
+    if guessed and not another and len(labels) >= _FEWEST_IMAGES:
+        # It is not the order that is wrong; what is, the check against guessing tells.
+        note = (
+            f"Nothing states the order of the classes, and on {len(labels)} evaluation images the "
+            f"model is no better than guessing in any: {listed}. The first is used."
+        )
+        return replace(splits, notes=(*splits.notes, note), other_orders=())
+    if guessed or not surely:
         raise DataError(
             f"{source}: nothing states the order of its classes, and {len(labels)} evaluation "
-            f"images don't tell which it is: {listed}{_yet_another(answers, labels, names)}; pass "
-            "--labels FILE with the names in the order that the model was trained with"
+            f"images don't tell which it is: {listed}{another}; pass --labels FILE with the names "
+            "in the order that the model was trained with"
         )
     detail = f"{_percent(right[best])} of {len(labels)} right"
     fact = Fact("classes", best, Origin("evaluation images", detail))

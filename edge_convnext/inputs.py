@@ -143,9 +143,9 @@ def prepare_inputs(
         weights = _train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
         weights = _load_weights(recipe, stated, cache, versions)
-        classes = None if random or borrowed else weights.value.info.classes or None
         source = DIGITS if borrowed else recipe.data.source
-        splits = _load_splits(recipe, source, classes, cache, track)
+        own_info = None if random or borrowed else weights.value.info
+        splits = _load_splits(recipe, source, own_info, cache, track)
     else:
         raise RecipeError(
             "no weights: pass --weights FILE (or in1k, or random), "
@@ -154,7 +154,6 @@ def prepare_inputs(
     judge_by = _answers(recipe, weights, cache, versions, track, machine)
     own = splits if not random and not borrowed else None  # labelled, for this model
     if own is not None:
-        require_classes(weights.value.info, own)
         if own.other_orders:
             source = str(recipe.data.source)
             own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed)
@@ -375,14 +374,17 @@ def _load_weights(
 def _load_splits(
     recipe: Recipe,
     source: str | None,
-    classes: tuple[str, ...] | None,
+    info: ModelInfo | None,
     cache: Cache,
     track: Track,
 ) -> Splits | None:
     if source is None:
         return None
     folder = _find_digits(cache) if source == DIGITS else Path(source)
-    splits = load_splits(folder, recipe.data, recipe.seed, classes, track)
+    classes = info.classes if info is not None else ()
+    splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
+    if info is not None:
+        require_classes(info, splits)  # other data's images need no look
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     return _settle_images(splits, scan_images(samples, cache, track), recipe)
 

@@ -197,6 +197,27 @@ def test_an_order_that_the_images_do_not_tell_is_asked_for(small, tmp_path):
     assert "stage 2, stage 10" in str(error.value)
 
 
+def test_a_model_that_guesses_in_every_order_is_no_matter_of_order(small, tmp_path):
+    from edge_convnext.errors import BadModelError
+
+    names = ("stage 1", "stage 2", "stage 10")
+    weights = answer_always(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), 0)
+    few = draw_images(tmp_path / "few", sides(names, count=6))
+    told = [one for one in prepare(weights, few, tmp_path).notes if "The first is used" in one]
+    assert len(told) == 1
+    with pytest.raises(BadModelError):
+        prepare(weights, draw_images(tmp_path / "data", sides(names)), tmp_path)
+
+
+def test_an_order_is_asked_for_where_there_are_too_few_images(small, tmp_path):
+    from edge_convnext.errors import DataError
+
+    data = draw_images(tmp_path / "data", sides(("stage 1", "stage 2", "stage 10"), count=1))
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    with pytest.raises(DataError, match="3 evaluation images don't tell"):
+        prepare(weights, data, tmp_path)
+
+
 def test_a_wrong_order_ends_the_build_with_the_one_that_fits(small, tmp_path):
     from edge_convnext.errors import BadModelError
 
@@ -216,16 +237,20 @@ def test_a_wrong_order_ends_the_build_with_the_one_that_fits(small, tmp_path):
     assert not [one for one in fine.notes if "is right in" in one]
 
 
-def test_one_answer_for_all_ends_the_build(small, tmp_path):
+def answer_always(path, number):
     import torch
 
+    content = torch.load(path, weights_only=True)
+    content["model"]["head.bias"] = torch.eye(3)[number] * 1e4
+    torch.save(content, path)
+    return path
+
+
+def test_one_answer_for_all_ends_the_build(small, tmp_path):
     from edge_convnext.errors import BadModelError
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
-    path = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
-    content = torch.load(path, weights_only=True)
-    content["model"]["head.bias"] = torch.tensor([0.0, 1e4, 0.0])
-    torch.save(content, path)
+    path = answer_always(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), 1)
     with pytest.raises(BadModelError, match="gives the class 'bee' to each of 60 images"):
         prepare(path, data, tmp_path)
 
