@@ -18,7 +18,14 @@ from edge_convnext.chance import FEWEST_IMAGES, judge
 from edge_convnext.class_order import Answer, labels_of, sample_images
 from edge_convnext.data import ImageSet, draw_calibration, iter_batches
 from edge_convnext.errors import BadModelError
-from edge_convnext.held_words import explain, explain_guess, fitting_order, tell_too_few, warn
+from edge_convnext.held_words import (
+    describe,
+    explain,
+    explain_guess,
+    fitting_order,
+    tell_too_few,
+    warn,
+)
 from edge_convnext.origins import Fact
 from edge_convnext.recipe import Recipe
 from edge_convnext.settle import default_settings
@@ -85,6 +92,9 @@ def hold_against_chance(
         names = ("mean", "std", "resize", "image_size", BGR)
         better = suggest_way(weights, images, names, answer, recipe.seed)
     message = f"{info.weights_source}: {explain(found, info, order, better, try_ways)}"
+    if found.n_images < FEWEST_IMAGES and found.order is None and found.one_answer is None:
+        told = describe(found, info.classes)
+        return Held((f"The float model {told}: more images would show more.",))
     if found.n_images < FEWEST_IMAGES:
         return Held((f"{message}. So few images end no build.",), order)
     if not recipe.evaluate.allow_bad_model:

@@ -64,7 +64,9 @@ def describe(found: Judgement, classes: Sequence[str]) -> str:
     """How often the model is right, and guessing."""
     if found.one_answer is not None:
         name = classes[found.one_answer] if classes else str(found.one_answer)
-        return f"gives the class '{shorten(name, 60)}' to each of {found.n_images} images"
+        return (
+            f"gives the class '{shorten(name, 60)}' to each of {found.n_images} evaluation images"
+        )
     low, high = found.interval_pct
     rival = max(found.guess, found.constant if found.complete else 0.0)
     against = f", where guessing gets {100 * rival:.2f} %" if found.at_chance else ""

@@ -251,7 +251,9 @@ def test_one_answer_for_all_ends_the_build(small, tmp_path):
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
     path = answer_always(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), 1)
-    with pytest.raises(BadModelError, match="gives the class 'bee' to each of 60 images"):
+    with pytest.raises(
+        BadModelError, match="gives the class 'bee' to each of 60 evaluation images"
+    ):
         prepare(path, data, tmp_path)
 
 
@@ -262,6 +264,14 @@ def test_few_images_end_no_build_and_random_weights_are_exempt(small, tmp_path):
     assert any("another order" in one and "end no build" in one for one in read.notes)
     told = prepare("random", data, tmp_path).notes
     assert "The weights are random: nothing was held against guessing." in told
+
+
+def test_few_images_that_show_nothing_accuse_nobody(small, tmp_path):
+    data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat"), count=4))
+    weights = write_colour_model(tmp_path / "w.pth", (0, 2, 1))  # two of three are exchanged
+    (note,) = [one for one in prepare(weights, data, tmp_path).notes if "is right in" in one]
+    assert note.startswith("The float model is right in 33.33 % of 12 evaluation images")
+    assert note.endswith("more images would show more.") or "another order" in note
 
 
 def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):

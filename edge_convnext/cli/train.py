@@ -92,7 +92,8 @@ def train(
     chosen = resolve(recipe, stated)
     with progress(silent) as track:
         splits, preprocess = prepare_training(chosen, track)
-        print_read(*training_settings(chosen, splits, preprocess), silent)
+        if not silent:
+            print_read(*training_settings(chosen, splits, preprocess), silent)
         result = run_training(
             chosen.model,
             splits,
