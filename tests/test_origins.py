@@ -1,14 +1,17 @@
 """Every setting has a source: who said so, and what another source says otherwise."""
 
 import pytest
+from example_report import example_report
 
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.cli.console import preprocess_fields
 from edge_convnext.data import ImageSet, Splits
 from edge_convnext.errors import RecipeError
+from edge_convnext.markdown import to_markdown
 from edge_convnext.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.recipe import Recipe, load_recipe, make_recipe
 from edge_convnext.render_read import read_lines
+from edge_convnext.report import Report, SettingReport
 from edge_convnext.settle import default_settings, note_defaults, settle
 
 FLAGS = {"preprocess.image_size": "--image-size", "preprocess.mean": "--mean"}
@@ -168,3 +171,27 @@ def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():
     flags = {"preprocess.mean": "--mean"}
     with pytest.raises(RecipeError, match=r"divide by 255 \(0\.485,0\.456,0\.406\)"):
         make_recipe({}, "recipe", {"preprocess.mean": (123.675, 116.28, 103.53)}, flags)
+
+
+def test_the_report_keeps_every_setting_and_folds_it_in_markdown():
+    report = example_report().model_copy(
+        update={
+            "settings": (
+                SettingReport(
+                    name="classes",
+                    value=[f"a|{index}" for index in range(30)],
+                    source="beside the weights",
+                    detail="config.json: id2label",
+                ),
+                SettingReport(name="licence", value=None, source="default"),
+            )
+        }
+    )
+    assert Report.model_validate_json(report.to_json()).settings == report.settings
+    text = to_markdown(report)
+    start = text.index("<details><summary>What was read, and from where</summary>\n\n| setting")
+    block = text[start : text.index("</details>", start)]
+    assert "| classes | a\\|0, a\\|1," in block
+    assert ", ... (30) | beside the weights (config.json: id2label) |" in block
+    assert "| licence | - | default |" in block
+    assert "<details>" not in to_markdown(example_report())
