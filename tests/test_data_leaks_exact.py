@@ -238,7 +238,8 @@ def test_many_names_are_cut_short():
         ("val2017", "val"), ("dev", "val"), ("Validation", "val"), ("testing", "test"),
         ("held-out", "test"), ("hold out", "test"), ("Validación", "val"), ("训练集", "train"),
         ("train_v2", "train"), ("pred", "unused"), ("seg_train", None), ("train_test", None),
-        ("cat", None), ("tr", None), ("", None), ("trainimages", "train"), ("traindataset", "train"), ("valdata", "val"), ("train_train", "train"),
+        ("cat", None), ("tr", None), ("", None), ("trainimages", "train"),
+        ("traindataset", "train"), ("valdata", "val"), ("train_train", "train"),
     ],
 )  # fmt: skip
 def test_a_name_stands_for_a_side_by_itself(name, kind):
