@@ -19,18 +19,21 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a pool of threads does not survive a fork
 
 from benchmarks.mutationlab.cover import Cover, Watch
-from benchmarks.mutationlab.draw import Mutant, draw, find_mutants
+from benchmarks.mutationlab.draw import Mutant, draw, find_mutants, named_mutants
 from benchmarks.mutationlab.forks import Job, Outcome, in_forks, load_changed, run_hot, run_tests
 from benchmarks.mutationlab.groups import GROUPS, ROOT, Group
 from benchmarks.mutationlab.record import (
@@ -43,7 +46,9 @@ from benchmarks.mutationlab.record import (
 )
 
 _HEAVY = ("numpy", "onnx", "onnxruntime", "PIL.Image", "pydantic", "torch", "yaml")
-_EQUIVALENTS = ROOT / "benchmarks" / "results" / "2026-11-29-mutation-equivalents.yaml"
+_RESULTS = ROOT / "benchmarks" / "results"
+_EQUIVALENTS = _RESULTS / "2026-11-29-mutation-equivalents.yaml"
+_LEAST_PCT, _LEAST_GROUP_PCT, _MOST_EQUIVALENT_PCT = 90.0, 80.0, 5.0
 _LEAST_S, _TIMES_SLOWER = 30.0, 10.0
 
 
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     names = [group.name for group in GROUPS]
     parser.add_argument("--group", nargs="+", default=names, choices=names)
-    parser.add_argument("--per-group", type=int, default=40)
+    parser.add_argument("--per-group", type=int, default=36)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "mutation")
@@ -78,6 +83,7 @@ def _record(group: Group, options: argparse.Namespace) -> Record:
 def _run_group(group: Group, options: argparse.Namespace) -> None:
     mutants = [one for path in group.modules() for one in find_mutants(path)]
     drawn = draw(mutants, options.per_group, options.seed)
+    drawn += [one for path in group.modules() for one in named_mutants(path)]
     state = digest_of([*group.modules(), *group.tests()])
     record = _record(group, options)
     todo = record.open(drawn, len(mutants), state, keep_killed=options.keep_killed)
@@ -176,7 +182,61 @@ def _conclude(records: Sequence[Record], options: argparse.Namespace) -> int:
     for one in tallies[-1].survivors if options.show else ():
         print(f"\n{one['id']} {one['module']}:{one['line']} {one['function']}")
         print(f"- {one['before']}\n+ {one['after']}")
-    return 0
+    missed = list(_missed(tallies))
+    print("\n".join(missed))
+    if options.date is not None:
+        if len(records) != len(GROUPS):
+            raise SystemExit("results are of all groups")
+        _write(tallies, missed, records, options)
+    return 1 if missed else 0
+
+
+def _missed(tallies: Sequence[Tally]) -> Iterator[str]:
+    """What the limits are missed by."""
+    for one in tallies:
+        least = _LEAST_PCT if one is tallies[-1] else _LEAST_GROUP_PCT
+        if one.score_pct < least:
+            yield f"{one.group}: {one.score_pct:.1f} % killed, at least {least:g} % is asked for"
+    whole = tallies[-1]
+    if whole.equivalent > _MOST_EQUIVALENT_PCT / 100.0 * whole.drawn:
+        yield f"{whole.equivalent} of {whole.drawn} are called equivalent, which is too many"
+    for one in whole.survivors:
+        if one["id"].startswith("named:"):
+            yield f"{one['id']}: alive"
+
+
+def _write(
+    tallies: Sequence[Tally],
+    missed: Sequence[str],
+    records: Sequence[Record],
+    options: argparse.Namespace,
+) -> None:
+    path = _RESULTS / f"{options.date}-mutation.json"
+    equivalents = read_equivalents(options.equivalents)
+    rows = [row for record in records for row in record.known().values()]
+    document = {
+        "seed": options.seed,
+        "per_group": options.per_group,
+        "tools": {name: version(name) for name in ("mutmut", "libcst", "coverage", "pytest")},
+        "python": sys.version.split()[0],
+        "missed": list(missed),
+        "groups": [
+            {**asdict(one), "score_pct": round(one.score_pct, 2), "survivors": len(one.survivors)}
+            for one in tallies
+        ],
+        "alive": [_told(row, equivalents) for row in rows if row["status"] == "survived"],
+        # Killed before a change of other code or tests, and not run again (`--keep-killed`).
+        "kept": sum(record.kept() for record in records),
+        "timeouts": [row["id"] for row in rows if row["status"] == "timeout"],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(table(tallies), encoding="utf-8")
+
+
+def _told(row: Mapping[str, Any], equivalents: Mapping[str, str]) -> dict[str, Any]:
+    """A mutant that no test noticed, and why not, where that is known."""
+    kept = {name: row[name] for name in ("id", "module", "line", "function", "before", "after")}
+    return kept | ({"equivalent": equivalents[row["id"]]} if row["id"] in equivalents else {})
 
 
 if __name__ == "__main__":

@@ -7,20 +7,19 @@ accuracy is measured like that of any other candidate, against the exact model.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.errors import ArtifactError, ExportError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_convnext.artifacts import OnnxModel
 
 __all__ = ["use_tanh_gelu"]
 
 
-def use_tanh_gelu(model: OnnxModel, output: Path) -> OnnxModel:
+def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Turn every exact GELU into 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 
     Args:
@@ -37,6 +36,7 @@ def use_tanh_gelu(model: OnnxModel, output: Path) -> OnnxModel:
     Source:
         Hendrycks and Gimpel, arXiv 1606.08415; ONNX operators, Gelu.
     """
+    output = Path(output)
     import onnx
 
     if not model.path.is_file():

@@ -15,6 +15,9 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.origins import Fact
 
 __all__ = [
+    "CPU_FOLDER",
+    "GPU_FOLDER",
+    "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "ActivationType",
     "CpuFormName",
@@ -81,6 +84,8 @@ ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
+# Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
+CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
 # What JSON of any content makes of the code that reads it.
 _UNREADABLE = (
@@ -203,6 +208,9 @@ class Weights:
     facts: tuple[Fact, ...] = ()  # what the file, and the files beside it, say of themselves
     notes: tuple[str, ...] = ()  # sentences on what was chosen, left out or looks wrong
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
+
 
 @dataclass(frozen=True)
 class OnnxModel:
@@ -213,6 +221,9 @@ class OnnxModel:
     form: FormName
     placement: PlacementName | None = None  # of Q/DQ; None for float graphs
     quantized_ops: int = 0  # weighted operations that read quantized activations
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,6 @@ __all__ = [
 
 # The fewest whose 95 % interval is not from the smallest to the largest of them.
 _LOADS = 9
-_MOST_PER_LOAD = 3  # rounds, where there are enough
 _MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
 
 _log = logging.getLogger(__name__)
@@ -174,11 +173,8 @@ def judge(
 
 
 def judge_rounds(rounds: int) -> tuple[int, int]:
-    """Into how many loads a number of rounds goes, and how many rounds each load then has.
-
-    With more rounds come more loads, or the interval would stop at what differs between nine.
-    """
-    loads = min(rounds, max(_LOADS, rounds // _MOST_PER_LOAD))
+    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
+    loads = min(_LOADS, rounds)
     return loads, -(-rounds // loads)
 
 

@@ -15,6 +15,8 @@ from edge_convnext.artifacts import MAX_IMAGE_SIZE
 
 __all__ = [
     "MAX_BATCH",
+    "MAX_CHANNELS",
+    "MAX_CLASSES",
     "MAX_ROUNDS",
     "MAX_THREADS",
     "Batch",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 MAX_BATCH = 4096
+MAX_CHANNELS = 64
+MAX_CLASSES = 1_000_000
 MAX_ROUNDS = 10_000
 MAX_THREADS = 1024
 _MAX_BATCH_BYTES = 4 << 30  # of float32 images
@@ -42,8 +46,8 @@ _MAX_TURNS_S = 3600  # of one candidate at one batch size
 
 Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
 BatchSizes = Annotated[tuple[Batch, ...], Field(min_length=1, max_length=16)]
-Classes = Annotated[int, Field(ge=1, le=1_000_000)]
-Channels = Annotated[int, Field(ge=1, le=64)]
+Classes = Annotated[int, Field(ge=1, le=MAX_CLASSES)]
+Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]  # images
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 ImageSize = Annotated[int, Field(ge=32, le=MAX_IMAGE_SIZE)]  # pixels; five halvings leave one
@@ -65,8 +69,8 @@ def why_too_large(batch: int, channels: int, image_size: int) -> str | None:
     if needed <= _MAX_BATCH_BYTES:
         return None
     return (
-        f"a batch of {batch} images of {image_size} px takes {needed / 1e9:.1f} gigabytes, and at most "
-        f"{_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
+        f"a batch of {batch} images of {image_size} px takes {needed / 1e9:.1f} gigabytes, and at "
+        f"most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
     )
 
 

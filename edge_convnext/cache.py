@@ -140,13 +140,12 @@ class Cache:
             result = make(scratch)
             seconds = time.perf_counter() - started
             digests = _seal(scratch, result, seconds)
-            earlier = _place(scratch, final, key)
+            earlier, theirs = _place(scratch, final, key)
             if earlier is None:
                 lock.share()  # the folder has another name now, and the lock goes with it
+        self._used[final] = lock if earlier is None else theirs
         if earlier is not None:
-            self._used[final] = _share(final)
             return earlier
-        self._used[final] = lock
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
 
     @contextmanager
@@ -285,6 +284,15 @@ def _remove_abandoned(folder: Path, limit: float) -> bool:
 def _share(folder: Path) -> FolderLock | None:
     """Tell `prune` that an entry is in use; None: it is gone, or too many files are open."""
     try:
+        with hold_lock(folder.parent):  # else it may go, and another come, before it is locked
+            return _share_here(folder)
+    except OSError:
+        return None
+
+
+def _share_here(folder: Path) -> FolderLock | None:
+    """`_share`, for who holds the lock of the folder above."""
+    try:
         return FolderLock(folder, shared=True)
     except OSError:
         return None
@@ -313,7 +321,7 @@ def _move_away(folder: Path) -> Path:
     return folder.rename(away)
 
 
-def _place(scratch: Path, final: Path, key: str) -> Entry | None:
+def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLock | None]:
     """Give a finished stage its name, or return the entry that another build made meanwhile.
 
     Its bytes may differ from ours (an engine's do), and they are what lies there.
@@ -321,9 +329,10 @@ def _place(scratch: Path, final: Path, key: str) -> Entry | None:
     final.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
     with hold_lock(final.parent):
         if final.is_dir():
+            lock = _share_here(final)
             entry, _ = _read(final, key)
             if entry is not None:
-                return entry
+                return entry, lock
             if is_marked(final):
                 _move_away(final)  # damaged
             elif any(final.iterdir()):
@@ -332,7 +341,7 @@ def _place(scratch: Path, final: Path, key: str) -> Entry | None:
                     "EDGE_CONVNEXT_CACHE to another folder"
                 )
         scratch.rename(final)
-    return None
+    return None, None
 
 
 def _size_bytes(folder: Path) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
     from edge_convnext.timings import BenchmarkResult
 
-__all__ = ["choose_float", "choose_option", "list_finalists", "list_rivals"]
+__all__ = ["choose_each", "choose_float", "choose_option", "list_finalists", "list_rivals"]
 
 
 def choose_option(
@@ -77,6 +77,25 @@ def choose_float(
         return usual
     ratio = speedup(timings, fastest.name, usual.name, batch)
     return fastest if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
+
+
+def choose_each(
+    recipe: Recipe,
+    options: Sequence[Option],
+    timings: BenchmarkResult,
+    evaluation: Evaluation | None,
+    batch: int,
+) -> list[Option]:
+    """What ships for each runtime alone: the float, and the fastest in the requested precision."""
+    found: list[Option | None] = []
+    for runtime in dict.fromkeys(option.runtime for option in options):
+        own = [option for option in options if option.runtime == runtime]
+        budget = recipe.evaluate.max_drop_pp
+        found += [
+            choose_float(recipe, own, timings, evaluation, batch),
+            choose_option(own, recipe.precision, timings, evaluation, budget, batch),
+        ]
+    return [option for option in found if option is not None]
 
 
 def list_finalists(

@@ -5,6 +5,7 @@ A name is compared in Unicode's composed form (NFC): archives made on macOS deco
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "composed",
     "differ_in_case",
+    "letters_of",
     "natural_key",
     "nearest_names",
     "plausible_orders",
@@ -20,9 +22,31 @@ __all__ = [
 ]
 
 
+_LONGEST_NUMBER = 1000  # digits; Python refuses to read some thousands
+
+
 def composed(text: str) -> str:
     """A name in the form in which names are compared, stored and shown."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", _read_as_utf8(text))
+
+
+def _read_as_utf8(text: str) -> str:
+    """A name of a file, of which the locale may have made other letters.
+
+    Names are bytes, and nearly all of them UTF-8, also where the locale says Latin-1: there the
+    folder `Grün` is listed as `GrÃ¼n`. Bytes that are no UTF-8 are taken as Latin-1.
+    """
+    try:
+        data = os.fsencode(text)
+        return data.decode("utf-8")
+    except UnicodeEncodeError:  # letters that no file here can have: it was read from text
+        return text
+    except UnicodeDecodeError:
+        return data.decode("latin-1") if _has_raw_bytes(text) else text
+
+
+def _has_raw_bytes(text: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def tell_apart(names: Sequence[str]) -> tuple[str, ...]:
@@ -50,7 +74,11 @@ def natural_key(name: str) -> list[tuple[bool, int, str]]:
         timm.utils.misc.natural_key, as `ReaderImageFolder` and `find_images_and_targets` sort.
     """
     parts = re.split(r"(\d+)", name.lower())
-    return [(True, int(part), "") if part.isdecimal() else (False, 0, part) for part in parts]
+    return [
+        (True, int(part), "") if part.isdecimal() and len(part) < _LONGEST_NUMBER
+        else (False, 0, part)
+        for part in parts
+    ]  # fmt: skip
 
 
 def plausible_orders(in_use: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -86,10 +114,11 @@ def differ_in_case(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 def nearest_names(name: str, known: Iterable[str]) -> list[str]:
     """Those of `known` that differ from `name` in case, spaces, dashes or form alone."""
-    wanted = _letters(name)
-    return [one for one in known if one != name and _letters(one) == wanted] if wanted else []
+    wanted = letters_of(name)
+    return [one for one in known if one != name and letters_of(one) == wanted] if wanted else []
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
+    """What is left of a name without case, accents, spaces, dashes and the like."""
     plain = unicodedata.normalize("NFKD", name).casefold()
     return "".join(one for one in plain if one.isalnum())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_convnext import __version__
+from edge_convnext.arm_cpu import arm_cores
 from edge_convnext.cache import default_cache_folder
 from edge_convnext.engine import why_no_rtx
 from edge_convnext.errors import ArtifactError
@@ -268,6 +269,8 @@ def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
+    if cores := arm_cores(root):  # "ARMv8 Processor", or nothing, is what all of them say
+        model = cores
     if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
         model += f" (family {fields['cpu family']}, model {fields['model']})"
     return model, tuple(flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags)
@@ -286,6 +289,7 @@ def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
             [command, _NVIDIA_SMI_FIELDS, layout],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout_s,
             check=True,
         )

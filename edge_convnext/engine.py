@@ -17,12 +17,13 @@ import sys
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.artifacts import Engine, OnnxModel
 from edge_convnext.builder_log import Kernel, parse_kernels
 from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
-from edge_convnext.files import atomic_path, sha256_file
+from edge_convnext.files import AnyPath, atomic_path, sha256_file
 from edge_convnext.isolate import IsolatedFailure, run_isolated
 from edge_convnext.kernel_table import kernel_fields
 from edge_convnext.tensorrt.api import Api, open_api
@@ -30,8 +31,6 @@ from edge_convnext.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_convnext.recipe import EngineConfig
 
 __all__ = ["build_rtx_engine", "sidecar_path", "why_no_rtx"]
@@ -63,7 +62,7 @@ class _Built:
 
 
 def build_rtx_engine(
-    model: OnnxModel, config: EngineConfig, output: Path, *, require_int8: bool = True
+    model: OnnxModel, config: EngineConfig, output: AnyPath, *, require_int8: bool = True
 ) -> Engine:
     """Compile an ONNX graph into one engine for several NVIDIA GPU generations.
 
@@ -88,6 +87,7 @@ def build_rtx_engine(
             out of time, or made another number of INT8 kernels than the graph has quantized
             operations. Nothing is written then.
     """
+    output = Path(output)
     if reason := why_no_rtx():
         raise MissingDependencyError(f"building an RTX engine: {reason}")
     if not model.path.is_file():
@@ -122,13 +122,16 @@ def build_rtx_engine(
     )
 
 
+_MACHINES = ("x86_64", "AMD64", "aarch64")  # arm64 from 1.6 on
+
+
 def why_no_rtx() -> str | None:
     """Why an RTX engine can't be built here, with what to do; None when it can."""
     machine = platform.machine()
-    if sys.platform != "linux" or machine not in ("x86_64", "AMD64"):
+    if sys.platform != "linux" or machine not in _MACHINES:
         return (
-            f"TensorRT for RTX is packaged for x86-64 Linux and this is {machine} {sys.platform}; "
-            "build on such a machine (it needs no GPU)"
+            f"TensorRT for RTX is packaged for Linux on x86-64 and arm64, and this is {machine} "
+            f"{sys.platform}; build on such a machine (it needs no GPU)"
         )
     if find_spec("tensorrt_rtx") is None:
         return "TensorRT for RTX is not installed: pip install 'edge-convnext[rtx]'"

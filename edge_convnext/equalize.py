@@ -17,6 +17,7 @@ Source: SmoothQuant, arXiv 2211.10438; the search is this project's.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,10 @@ from edge_convnext.activations import observe
 from edge_convnext.artifacts import ActivationType, OnnxModel
 from edge_convnext.errors import ArtifactError, QuantizationError
 from edge_convnext.factors import choose_factors
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -45,7 +45,7 @@ def equalize(
     batches: Sequence[NDArray[np.float32]],
     config: EqualizeConfig,
     activation_type: ActivationType,
-    output: Path,
+    output: AnyPath,
 ) -> OnnxModel:
     """Rescale the channels between normalizations and the products that read them.
 
@@ -63,6 +63,7 @@ def equalize(
         QuantizationError: The graph can't be run on the images.
         ArtifactError: There is no such graph.
     """
+    output = Path(output)
     import onnx
 
     from edge_convnext.qdq import drop_unread_constants

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import FormName, OnnxModel, Precision, Weights
 from edge_convnext.errors import ExportError, MissingDependencyError, reason_of
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 from edge_convnext.recipe import ExportConfig
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def export_onnx(
     form: FormName,
     precision: Precision,
     config: ExportConfig,
-    output: Path,
+    output: AnyPath,
     batches: Sequence[NDArray[np.float32]] = (),
 ) -> OnnxModel:
     """Write the graph of one form.
@@ -67,6 +67,7 @@ def export_onnx(
             is for one image, and the batch is not 1.
         MissingDependencyError: torch or onnxscript is not installed.
     """
+    output = Path(output)
     try:
         import onnx
         import torch

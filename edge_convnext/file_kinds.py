@@ -42,8 +42,7 @@ _SIGNATURES: tuple[tuple[bytes, int, FileKind], ...] = (
     (b"version https://git-lfs", 0, FileKind(
         "other", "a pointer of Git LFS, not the file itself",
         "run `git lfs pull` (in CI, check out with LFS)")),
-    (b"ptrt", 0, ENGINE),  # TensorRT's own mark of a plan, up to 8.5
-    (b"ftrt", 0, ENGINE),  # and since
+    (b"trt", 1, ENGINE),  # after a letter: 'ptrt' and 'ftrt' of TensorRT, 'vtrt' of RTX's
     (b"\x89HDF\r\n\x1a\n", 0, FileKind("other", "an HDF5 file, as Keras writes them", _KERAS)),
     (b"TFL3", 4, FileKind("other", "a TensorFlow Lite model", _KERAS)),
     (b"GGUF", 0, FileKind("other", "a GGUF file", "pass the checkpoint that it was made from")),

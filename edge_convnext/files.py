@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 __all__ = [
     "NO_ROOM",
+    "AnyPath",
     "atomic_path",
     "copy_atomic",
     "expand_home",
@@ -24,6 +26,9 @@ __all__ = [
 
 # A full disk, a file as large as may be, a full quota.
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+AnyPath: TypeAlias = str | os.PathLike[str]  # what a function for users takes
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_convnext.files import AnyPath
 from edge_convnext.weights import read_state, save_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_convnext.artifacts import Weights
 
 __all__ = ["fold_weights"]
 
 
-def fold_weights(weights: Weights, output: Path) -> Weights:
+def fold_weights(weights: Weights, output: AnyPath) -> Weights:
     """Apply the exact folds of `convnext.fold`.
 
     Args:
@@ -27,6 +27,7 @@ def fold_weights(weights: Weights, output: Path) -> Weights:
     Raises:
         ArtifactError: The file is damaged.
     """
+    output = Path(output)
     from edge_convnext.convnext.fold import fold_state_dict
 
     if weights.folded:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.artifacts import Engine, OnnxModel
+from edge_convnext.artifacts import GPU_FOLDER, Engine, OnnxModel
 from edge_convnext.cache import stage_key
 from edge_convnext.checks import judge_lint, lint_result, onnx_logits, parity_result
 from edge_convnext.gpu_plans import GpuPlan
@@ -23,9 +23,7 @@ from edge_convnext.steps import Steps
 if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
-__all__ = ["GPU_FOLDER", "GpuSteps", "engine_name", "gpu_graph_name"]
-
-GPU_FOLDER = "gpu"  # of a build, for its graphs for TensorRT
+__all__ = ["GpuSteps", "engine_name", "gpu_graph_name"]
 
 
 class GpuSteps:

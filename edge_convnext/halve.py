@@ -8,17 +8,17 @@ Norms stay in float32 (`wide`); so do quantized operations whose scale float16 c
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edge_convnext.errors import ExportError
+from edge_convnext.files import AnyPath
 from edge_convnext.float16 import SMALLEST_NORMAL, find_floats, round_to_float16
 from edge_convnext.graph_file import read_proto, set_facts, write_proto
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
     from edge_convnext.artifacts import OnnxModel, Precision
@@ -31,7 +31,7 @@ FloatName = Literal["float32", "float16"]
 _PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
-def halve_body(model: OnnxModel, output: Path, border: FloatName = "float32") -> OnnxModel:
+def halve_body(model: OnnxModel, output: AnyPath, border: FloatName = "float32") -> OnnxModel:
     """Give a float32 graph a float16 body, with explicit casts and typed Q/DQ.
 
     A value is cast at most once to each type, and transposed as float16 where it is float16 on
@@ -62,6 +62,7 @@ def halve_body(model: OnnxModel, output: Path, border: FloatName = "float32") ->
         TensorRT, "Working with Quantized Types" and "Strongly Typed Networks"; ONNX operators,
         QuantizeLinear 19; facebookresearch/ConvNeXt#80, facebookresearch/ConvNeXt-V2#66.
     """
+    output = Path(output)
     import onnx
 
     proto = read_proto(model.path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edge_convnext.errors import QuantizationError
+from edge_convnext.files import AnyPath
 from edge_convnext.findings import Finding, Severity, weight_only
 from edge_convnext.graph_file import read_opset, read_proto
 from edge_convnext.lint_tensorrt import TensorRTName, lint_tensorrt
@@ -26,7 +27,7 @@ __all__ = ["Finding", "LintTarget", "Severity", "lint", "require_runnable"]
 LintTarget = Literal["onnxruntime", "openvino", TensorRTName]
 
 
-def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
+def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
     """Check a graph against the rules of one target.
 
     Args:
@@ -39,6 +40,7 @@ def lint(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     Raises:
         ArtifactError: Missing, or not ONNX.
     """
+    path = Path(path)
     from edge_convnext.qdq import Wiring
 
     proto = read_proto(path)

@@ -12,7 +12,7 @@ from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import architecture_names, find_architecture
 from edge_convnext.convnext.hub import IN1K, Published, find_published
 from edge_convnext.errors import LoadError, MissingDependencyError, shorten
-from edge_convnext.files import expand_home, sha256_bytes, sha256_file
+from edge_convnext.files import AnyPath, expand_home, sha256_bytes, sha256_file
 from edge_convnext.origins import Fact, Origin
 from edge_convnext.said.beside import find_beside
 from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
@@ -42,7 +42,7 @@ class _Found:
     published: Published | None = None
 
 
-def load_weights(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
+def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> Weights:
     """Bring weights into this project's names, shapes and float32.
 
     Args:
@@ -63,6 +63,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
         RecipeError: No such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
+    output = Path(output)
     architecture = find_architecture(model)
     if config.weights == _RANDOM:
         return _save_random(config, model, seed, output)
@@ -98,7 +99,9 @@ def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
 
 
 def _source_name(name: str, checkpoint: Checkpoint) -> str:
-    return f"{name} (EMA)" if checkpoint.averaged else name
+    if not checkpoint.averaged:
+        return name
+    return f"{name} ({'EMA' if 'ema' in checkpoint.where.lower() else 'averaged'})"
 
 
 def weights_identity(config: LoadConfig, model: str, seed: int) -> str:

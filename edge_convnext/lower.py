@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_convnext.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnx import ModelProto, NodeProto
 
     from edge_convnext.qdq import Wiring
@@ -45,7 +44,7 @@ class _Product:
     weight: NodeProto
 
 
-def lower_for_onnxruntime(model: OnnxModel, output: Path, *, dynamic: bool = False) -> OnnxModel:
+def lower_for_onnxruntime(model: OnnxModel, output: AnyPath, *, dynamic: bool = False) -> OnnxModel:
     """Fuse every quantized MatMul and its bias into one operation of ONNX Runtime.
 
     With static ranges, `com.microsoft.MatMulIntegerToFloat`: the arithmetic is that of the Q/DQ
@@ -69,6 +68,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: Path, *, dynamic: bool = Fal
         onnxruntime, docs/ContribOperators.md, com.microsoft.MatMulIntegerToFloat and
         com.microsoft.DynamicQuantizeMatMul.
     """
+    output = Path(output)
     import onnx
 
     from edge_convnext.qdq import Wiring

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError, shorten
-from edge_convnext.files import sha256_file, write_text_atomic
+from edge_convnext.files import AnyPath, sha256_file, write_text_atomic
 from edge_convnext.marks import MARK
 
 __all__ = [
@@ -167,12 +167,13 @@ def _require_unchanged(path: Path, sha256: str, manifest: Path) -> None:
         raise ArtifactError(f"{path}: is not the file that {manifest} is about; build again")
 
 
-def verify_build(folder: Path) -> tuple[FileCheck, ...]:
+def verify_build(folder: AnyPath) -> tuple[FileCheck, ...]:
     """Hash every file of a build again.
 
     Raises:
         ArtifactError: See `read_manifest`.
     """
+    folder = Path(folder)
     return tuple(
         FileCheck(name, _check(folder / name, sha256))
         for name, sha256 in read_manifest(folder).items()

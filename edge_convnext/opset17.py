@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_convnext.errors import ExportError
+from edge_convnext.files import AnyPath
 from edge_convnext.graph_file import element_types, read_opset, read_proto, set_facts, write_proto
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnx import ModelProto, NodeProto
 
     from edge_convnext.artifacts import OnnxModel
@@ -39,7 +39,7 @@ _REDUCTIONS = frozenset(
 )
 
 
-def use_opset_17(model: OnnxModel, output: Path) -> OnnxModel:
+def use_opset_17(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Write a graph in the operations of opset 17, for TensorRT 8.6.
 
     Axes of reductions become attributes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
@@ -63,6 +63,7 @@ def use_opset_17(model: OnnxModel, output: Path) -> OnnxModel:
         docs/operators.md ("TensorRT 8.6 supports operators up to Opset 17");
         NVIDIA/TensorRT#3467.
     """
+    output = Path(output)
     import onnx
 
     proto = read_proto(model.path)

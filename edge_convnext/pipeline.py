@@ -19,8 +19,15 @@ from edge_convnext.artifacts import CpuRuntimeName, Precision
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.budget import Fallback
 from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.choices import choose_float, choose_option, list_finalists, list_rivals
+from edge_convnext.choices import (
+    choose_each,
+    choose_float,
+    choose_option,
+    list_finalists,
+    list_rivals,
+)
 from edge_convnext.evaluating import Evaluator
+from edge_convnext.files import AnyPath
 from edge_convnext.gpu_graphs import (
     EngineBuild,
     GpuGraphs,
@@ -71,11 +78,12 @@ class Outcome:
     chosen: Option | None  # of the requested precision
     best_float: Option | None  # that ships: in whichever runtime is fastest
     rivals: Sequence[Option] = ()  # floats that may be the fastest; empty where nothing was timed
+    for_runtimes: Sequence[Option] = ()  # what ships for each runtime alone, of those timed
 
 
 def build(
     recipe: Recipe,
-    out: Path | None = None,
+    out: AnyPath | None = None,
     *,
     require: Precision | None = None,
     require_likely: Precision | None = None,
@@ -100,6 +108,7 @@ def build(
     Raises:
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
+    out = Path(out) if out is not None else None
     from edge_convnext.publish import check_writable, publish
     from edge_convnext.verdict import Requirement
 
@@ -150,6 +159,8 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
         for_gpu, engines, options, raw, evaluator.found, evaluator.fallbacks, evaluator.searched,
         race.timings, race.seconds, chosen, best_float, race.rivals,
+        choose_each(recipe, judged, race.timings, evaluator.found, verdict_batch(recipe))
+        if race.timings else (),
     )  # fmt: skip
 
 

@@ -9,16 +9,17 @@ both GRN's reduction and the product read, so that it is stored as INT8 once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_convnext.artifacts import OnnxModel
 from edge_convnext.errors import QuantizationError
+from edge_convnext.files import AnyPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -48,7 +49,7 @@ def place_qdq(
     model: OnnxModel,
     batches: Iterable[NDArray[np.float32]],
     placement: PlacementName,
-    output: Path,
+    output: AnyPath,
 ) -> OnnxModel:
     """Quantize the products of a placement to signed, symmetric INT8.
 
@@ -73,6 +74,7 @@ def place_qdq(
     Source:
         TensorRT, "Working with Quantized Types".
     """
+    output = Path(output)
     from edge_convnext.activations import observe
     from edge_convnext.graph_file import read_proto, set_facts, write_proto
     from edge_convnext.qdq import Wiring, drop_unread_constants

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.artifacts import (
+    CPU_FOLDER,
+    GPU_FOLDER,
     METADATA_KEY,
     FormName,
     GraphFormat,
@@ -34,7 +36,7 @@ from edge_convnext.runtimes import (
     available_runtimes,
     load_runtime,
 )
-from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
+from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -195,7 +197,7 @@ def load_model(
     """
     file = Path(path)
     options = RuntimeOptions(threads=threads)
-    if file.suffix == ENGINE_SUFFIX:
+    if is_engine_file(file):
         facts = read_facts(file)
         if runtime not in (None, facts.runtime):
             raise ArtifactError(
@@ -215,7 +217,7 @@ def read_metadata(path: Path) -> Metadata:
     Raises:
         ArtifactError: Missing, damaged, or not ours.
     """
-    if path.suffix == ENGINE_SUFFIX:
+    if is_engine_file(path):
         facts = read_facts(path)
         return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
     proto = read_proto(path, weights=False)
@@ -281,8 +283,10 @@ def _chosen_runtime(path: Path) -> _Choice:
     """What the report beside the file measured as best for exactly this file."""
     from edge_convnext.report import Report
 
+    whole = path.absolute()
+    inside = whole.parent.name in (CPU_FOLDER, GPU_FOLDER)
     try:
-        report = Report.read(path.parent / "report.json")
+        report = Report.read((whole.parent.parent if inside else whole.parent) / "report.json")
     except EdgeConvNextError:
         return _DEFAULT
     digest = sha256_file(path)

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.artifacts import Precision
+from edge_convnext.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Precision
 from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
 from edge_convnext.files import copy_atomic, why_unwritable, write_text_atomic
-from edge_convnext.gpu_steps import GPU_FOLDER, gpu_graph_name
+from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.locks import hold_lock
 from edge_convnext.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
 from edge_convnext.recipe import DIGITS
@@ -52,6 +52,7 @@ _OURS = (
 )
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
 _GPU_GRAPH = re.compile(rf"({_PRECISIONS})\.b\d+(\.opset17)?\.onnx")
+_CPU_GRAPH = re.compile(rf"({_PRECISIONS})\.({'|'.join(get_args(CpuRuntimeName))})\.onnx")
 
 
 def check_writable(folder: Path) -> None:
@@ -209,6 +210,11 @@ def _list_models(outcome: Outcome) -> tuple[dict[str, Path], dict[str, str]]:
             name = f"model.{option.model.precision}.onnx"
             files[name] = option.model.path
             names[option.graph.digest] = name
+    for option in outcome.for_runtimes:  # another runtime than the winner's is best served by these
+        if option.graph.digest not in names:
+            name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
+            files[name] = option.model.path
+            names[option.graph.digest] = name
     for graph in outcome.gpu_graphs.made:
         name = gpu_graph_name(graph.written.value.path)
         files[name] = graph.written.value.path
@@ -268,6 +274,8 @@ def _named_as_ours(folder: Path) -> list[Path]:
     named += [path for path in folder.glob("model.*") if _ENGINE.fullmatch(path.name)]
     graphs = (folder / GPU_FOLDER).glob("*.onnx")
     named += [path for path in graphs if _GPU_GRAPH.fullmatch(path.name)]
+    graphs = (folder / CPU_FOLDER).glob("*.onnx")
+    named += [path for path in graphs if _CPU_GRAPH.fullmatch(path.name)]
     return [path for path in named if os.path.lexists(path)]
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.convnext.placements import quantized_nodes
 from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 from edge_convnext.progress import Track, untracked
 from edge_convnext.ptq import import_nncf, run_nncf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     import numpy as np
     import onnx
@@ -38,7 +38,7 @@ def quantize(
     batches: Iterable[NDArray[np.float32]],
     placement: PlacementName,
     config: QuantizeConfig,
-    output: Path,
+    output: AnyPath,
     track: Track = untracked,
     activation_type: ActivationType = "int8",
 ) -> OnnxModel:
@@ -69,6 +69,7 @@ def quantize(
     Source:
         TensorRT, "Working with Quantized Types"; SmoothQuant, arXiv 2211.10438.
     """
+    output = Path(output)
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     if not model.path.is_file():

@@ -8,6 +8,7 @@ valid name, and `null` means "not stated": the checkpoint's own value, or the de
 from __future__ import annotations
 
 import difflib
+import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ from edge_convnext.bounds import (
 )
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError, shorten
+from edge_convnext.files import AnyPath
 from edge_convnext.origins import Origin
 
 __all__ = [
@@ -131,7 +133,7 @@ class PreprocessConfig(Section):
 
     image_size: ImageSize | None = None
     resize: ResizeMode | None = None
-    crop_pct: float | None = Field(None, gt=0.0, le=1.0)
+    crop_pct: float | None = Field(None, ge=0.01, le=1.0)
     interpolation: Interpolation | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
@@ -363,7 +365,7 @@ class Recipe(Section):
     def _name_in_full(cls, name: str) -> str:
         return find_architecture(name).name
 
-    @field_validator("train", "export", "recover", "evaluate", "benchmark")
+    @field_validator("train", "export", "recover", "engine", "evaluate", "benchmark")
     @classmethod
     def _fits_in_memory(cls, section: Any, info: ValidationInfo) -> Any:
         load, preprocess = info.data.get("load"), info.data.get("preprocess")
@@ -389,7 +391,7 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def load_recipe(
-    name_or_path: str,
+    name_or_path: AnyPath,
     overrides: Mapping[str, Any] | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> Recipe:
@@ -405,7 +407,7 @@ def load_recipe(
         RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
             the file and the key.
     """
-    path = _find_recipe(name_or_path)
+    path = _find_recipe(os.fspath(name_or_path))
     fields = _read_yaml(path)
     if fields is None:
         fields = {}
@@ -497,7 +499,7 @@ def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) ->
                 raise RecipeError(
                     f"{source}: '{section}' is a section, not a {type(target).__name__}"
                 )
-        target[field] = value
+        target[field] = os.fspath(value) if isinstance(value, os.PathLike) else value
     return merged
 
 
@@ -509,6 +511,8 @@ def _explain(error: ValidationError) -> str:
         nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
         meant = ".".join([*parts[:-1], nearest[0]])
         return f"unknown key '{shorten('.'.join(parts))}': did you mean '{shorten(meant)}'?"
+    if not first["loc"]:  # of several fields together
+        return str(first["msg"]).removeprefix("Value error, ")
     where = _find_field(first["loc"])
     rest = [each for each in errors if _find_field(each["loc"]) != where]
     more = f" (and {len(rest)} more)" if rest else ""

@@ -12,18 +12,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.errors import ArtifactError, MissingDependencyError, TrainingError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 from edge_convnext.graph_file import infer_proto, read_proto
 from edge_convnext.metrics import compare_logits
 from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def recover(
     reference: OnnxModel,
     images: NDArray[np.float32],
     config: RecoverConfig,
-    output: Path,
+    output: AnyPath,
     seed: int = 0,
     track: Track = untracked,
 ) -> Recovery:
@@ -80,6 +80,7 @@ def recover(
         TrainingError: The loss, or what the trained graph says, is not finite.
         MissingDependencyError: torch is not installed.
     """
+    output = Path(output)
     try:
         import torch
     except ImportError as error:

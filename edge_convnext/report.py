@@ -11,7 +11,8 @@ Percentages are 0 to 100, drops are percentage points (pp), intervals are [low, 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -36,10 +37,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.documents import read_document
 from edge_convnext.errors import ArtifactError, shorten
-from edge_convnext.files import sha256_file, write_text_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from edge_convnext.files import AnyPath, sha256_file, write_text_atomic
 
 __all__ = [
     "STAGES",
@@ -434,7 +432,7 @@ class BenchmarkReport(_Part):
     @property
     def observations(self) -> str:
         """What the intervals of the speed-ups are over, in words."""
-        return "rounds" if self.judge_loads is None else f"{self.judge_loads} loads"
+        return "rounds" if self.judge_loads is None else f"{self.judge_loads} fresh loads"
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
         """The timing of one artifact at one batch size, if there is one."""
@@ -667,17 +665,19 @@ class Report(_Part):
         fields = self.model_dump(mode="json", by_alias=True)
         return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def write(self, path: Path) -> None:
+    def write(self, path: AnyPath) -> None:
         """Write `to_json()` in one visible step."""
+        path = Path(path)
         write_text_atomic(path, self.to_json())
 
     @classmethod
-    def read(cls, path: Path) -> Report:
+    def read(cls, path: AnyPath) -> Report:
         """Read a report back, of this schema or an older one that it still reads.
 
         Raises:
             ArtifactError: No such file, not JSON, of another schema, or not valid.
         """
+        path = Path(path)
         fields = read_document(
             path, SCHEMA, "`edge-convnext build` writes a report.json", "build again", _OLDER
         )

@@ -17,6 +17,7 @@ from edge_convnext.class_order import labels_of, order_by_images
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, check_logits, count_hits
+from edge_convnext.files import AnyPath
 from edge_convnext.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.graph_file import fixed_batch
 from edge_convnext.held_words import warn
@@ -27,7 +28,7 @@ from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
 from edge_convnext.settle import settle
-from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, read_facts
+from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
 
@@ -48,7 +49,7 @@ class ModelAccuracy:
 
 
 def evaluate_model(
-    path: Path,
+    path: AnyPath,
     config: DataConfig,
     seed: int = 0,
     batch: int = 16,
@@ -77,6 +78,7 @@ def evaluate_model(
         ArtifactError: See `predict.load_model`.
         RecipeError: `stated` is not for this model.
     """
+    path = Path(path)
     model = load_model(path, runtime, threads)
     info = model.info
     if stated is not None:
@@ -120,7 +122,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
 
 
 def race_models(
-    paths: Sequence[Path],
+    paths: Sequence[AnyPath],
     runtime: CpuRuntimeName | Literal["both"],
     config: BenchmarkConfig,
     hint: PrecisionHint = "f32",
@@ -142,10 +144,11 @@ def race_models(
         InferenceError: A model gives no numbers.
         MissingDependencyError: The runtime is not installed.
     """
-    graphs = [path for path in paths if path.suffix != ENGINE_SUFFIX]
+    files = [Path(path) for path in paths]
+    graphs = [path for path in files if not is_engine_file(path)]
     runtimes = _choose_runtimes(runtime) if graphs else ()
     shapes, candidates = set(), []
-    for path in dict.fromkeys(paths):
+    for path in dict.fromkeys(files):
         metadata = read_metadata(path)
         size = metadata.info.preprocess.image_size
         shapes.add((metadata.info.in_channels, size, size))
@@ -154,7 +157,7 @@ def race_models(
         ]
     if not candidates:
         raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
-    _check_batches(paths, config.batches)
+    _check_batches(files, config.batches)
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
@@ -187,7 +190,7 @@ def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
         )
     if static:
         return tuple(static)
-    engines = [read_facts(path) for path in paths if path.suffix == ENGINE_SUFFIX]
+    engines = [read_facts(path) for path in paths if is_engine_file(path)]
     return (1, min((facts.max_batch for facts in engines), default=8))
 
 
@@ -200,7 +203,7 @@ def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
 
 
 def _fixed_batch(path: Path) -> int | None:
-    return read_facts(path).batch if path.suffix == ENGINE_SUFFIX else fixed_batch(path)
+    return read_facts(path).batch if is_engine_file(path) else fixed_batch(path)
 
 
 def _candidate(
@@ -222,7 +225,7 @@ def _list(
     path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
 ) -> list[CpuRuntimeName | GpuRuntimeName]:
     """Where a file is run."""
-    if path.suffix == ENGINE_SUFFIX:
+    if is_engine_file(path):
         return [read_facts(path).runtime]
     return [name for name in runtimes if metadata.format in ("qdq", name)]
 
@@ -253,7 +256,7 @@ def profile_models(
         MissingDependencyError: The runtime is not installed.
     """
     for path in paths:
-        if path.suffix == ENGINE_SUFFIX:
+        if is_engine_file(path):
             raise ArtifactError(
                 f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
             )

@@ -7,15 +7,16 @@ those of the float graph on real images. No labels are needed, and nothing is ca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import AnyPath
 from edge_convnext.graph_file import infer_proto, read_proto
 from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,8 +37,8 @@ class Sensitivity:
 
 
 def rank_operations(
-    quantized: Path,
-    reference: Path,
+    quantized: AnyPath,
+    reference: AnyPath,
     batches: Sequence[NDArray[np.float32]],
     track: Track = untracked,
 ) -> tuple[Sensitivity, ...]:
@@ -53,6 +54,8 @@ def rank_operations(
         ArtifactError: A file is missing or is not ONNX, the first is not quantized, or the
             second does not belong to it.
     """
+    quantized = Path(quantized)
+    reference = Path(reference)
     from edge_convnext.fallback import keep_float, quantized_operations
     from edge_convnext.metrics import compare_logits
 

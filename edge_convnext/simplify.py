@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.errors import ArtifactError, SimplifyError
-from edge_convnext.files import atomic_path
+from edge_convnext.files import AnyPath, atomic_path
 from edge_convnext.isolate import IsolatedFailure, run_isolated
 from edge_convnext.third_party import import_onnxruntime
 
@@ -53,7 +53,7 @@ class Simplified:
 
 
 def simplify(
-    model: OnnxModel, images: NDArray[np.float32], config: SimplifyConfig, output: Path
+    model: OnnxModel, images: NDArray[np.float32], config: SimplifyConfig, output: AnyPath
 ) -> Simplified:
     """Simplify a graph if onnxsim can do so without harm.
 
@@ -72,6 +72,7 @@ def simplify(
         ArtifactError: There is no such graph.
         SimplifyError: No child process can be started.
     """
+    output = Path(output)
     if not model.path.is_file():
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     with atomic_path(output) as scratch:

@@ -23,7 +23,7 @@ __all__ = ["Ratio", "in_the_running", "slowest_to_beat", "speedup"]
 
 # What two loads alone can make of two graphs of one speed.
 _LOAD_NOISE = 0.03
-_MOST_RIVALS = 8  # each costs as many loads as any other
+_MOST_RIVALS = 12  # each costs as many loads as any other
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def in_the_running(result: BenchmarkResult, names: Sequence[str], batch: int) ->
     """Those that may be the fastest, after the rounds that choose; the fastest there comes first.
 
     What is slower than the leader beyond the interval, and by more than a load makes, is out; of
-    the rest the fastest eight stay.
+    the rest the fastest twelve stay.
 
     Raises:
         KeyError: One was not measured at this batch size.

@@ -69,8 +69,12 @@ def _mapping(*_arguments: Any) -> OrderedDict[Any, Any]:
     return OrderedDict()
 
 
-def _set(*arguments: Any) -> list[Any]:
+def _list(*arguments: Any) -> list[Any]:
     return list(arguments[0]) if arguments and isinstance(arguments[0], list | tuple) else []
+
+
+def _set(*arguments: Any) -> set[Any]:
+    return {one for one in _list(*arguments) if isinstance(one, str | int | float)}
 
 
 def _decode(kind: Any, data: Any, shape: Any) -> Any:
@@ -98,10 +102,11 @@ _KNOWN: dict[str, Any] = {
     "numpy.dtype": _Kind,
     **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")},
-    **{f"builtins.{name}": _mapping for name in ("dict",)},
-    **{f"builtins.{name}": _set for name in ("list", "tuple", "frozenset")},
+    "builtins.dict": _mapping,
+    **{f"builtins.{name}": _list for name in ("list", "tuple")},
+    "builtins.frozenset": _set,
     "collections.defaultdict": _mapping,
-    "collections.deque": _set,
+    "collections.deque": _list,
 }
 _PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
 # Of Python itself: classes that only hold values, and `getattr`, by which methods are pickled.

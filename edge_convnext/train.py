@@ -18,7 +18,7 @@ from edge_convnext.convnext.architecture import Architecture, find_architecture
 from edge_convnext.convnext.hub import find_published
 from edge_convnext.data import ImageSet, Splits, open_image, resize_image
 from edge_convnext.errors import DataError, LoadError, MissingDependencyError, TrainingError
-from edge_convnext.files import sha256_bytes
+from edge_convnext.files import AnyPath, sha256_bytes
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import TrainConfig
 from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
@@ -70,11 +70,11 @@ def train(
     splits: Splits,
     preprocess: Preprocess,
     config: TrainConfig,
-    output: Path,
+    output: AnyPath,
     seed: int = 0,
-    init: Path | None = None,
+    init: AnyPath | None = None,
     resume: bool = False,
-    state_path: Path | None = None,
+    state_path: AnyPath | None = None,
     device: DeviceName = "auto",
     track: Track = untracked,
     on_epoch: Callable[[EpochRow], None] | None = None,
@@ -106,6 +106,9 @@ def train(
         RecipeError: No such model.
         MissingDependencyError: torch or safetensors is not installed.
     """
+    output = Path(output)
+    init = Path(init) if init is not None else None
+    state_path = Path(state_path) if state_path is not None else None
     try:
         import torch
 

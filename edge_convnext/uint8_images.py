@@ -12,17 +12,17 @@ trained atto the fold costs the float16 logits 25 dB (63 instead of 88) and save
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edge_convnext.artifacts import ModelInfo
 from edge_convnext.errors import ExportError
+from edge_convnext.files import AnyPath
 from edge_convnext.graph_file import read_proto, set_facts, write_proto
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from onnx import ModelProto
 
@@ -33,7 +33,7 @@ __all__ = ["ImageLayout", "use_uint8_images"]
 ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it; planar
 
 
-def use_uint8_images(model: OnnxModel, output: Path, layout: ImageLayout = "nhwc") -> OnnxModel:
+def use_uint8_images(model: OnnxModel, output: AnyPath, layout: ImageLayout = "nhwc") -> OnnxModel:
     """Make a graph take pixels instead of normalised values.
 
     The images are RGB, or grey where the model has one channel, already resized and cropped as
@@ -59,6 +59,7 @@ def use_uint8_images(model: OnnxModel, output: Path, layout: ImageLayout = "nhwc
         TensorRT, operators.md of onnx-tensorrt: uint8 is a type of network inputs, to be cast
         before anything else.
     """
+    output = Path(output)
     import onnx
 
     proto = read_proto(model.path)

@@ -61,8 +61,9 @@ def _load(path: Path, allowed: dict[str, Any], limit: int) -> object:
     # The pickle in a checkpoint may ask for memory as well, without any code in it.
     with bounded_memory(limit), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of old pickles before it refuses them itself
-        with torch.serialization.safe_globals([(one, name) for name, one in allowed.items()]):
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
+        safe = torch.serialization.safe_globals([(one, name) for name, one in allowed.items()])
+        with safe, path.open("rb") as file:  # of a path torch would look at the suffix
+            content: object = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
@@ -120,6 +121,13 @@ def _holds(path: Path, name: str) -> LoadError:
 
 
 def _refused(path: Path, error: pickle.UnpicklingError) -> LoadError:
+    if re.search(
+        r"Trying to call reduce|Can only (create|build|SETITEM|append|extend)", str(error)
+    ):
+        return LoadError(
+            f"{path}: holds an object that a call would make, and loading such can run code; save "
+            "model.state_dict() alone with torch.save and pass that"
+        )
     found = re.search(r"(GLOBAL|operand) ([\w.]+)", str(error))
     if found is None:
         return _damaged(path, error)

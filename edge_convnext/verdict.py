@@ -15,7 +15,7 @@ from edge_convnext.class_drops import ClassCount, ClassDrop, classes_past, judge
 from edge_convnext.contention import why_skewed
 from edge_convnext.errors import shorten
 from edge_convnext.report import AccuracyReport, BenchmarkReport, VerdictReport
-from edge_convnext.settling import images_to_show, rounds_to_show
+from edge_convnext.settling import images_to_show, images_to_show_classes, rounds_to_show
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Precision
@@ -141,12 +141,12 @@ def _joined(mean: _Judged, classes: _Judged) -> _Judged:
     if mean.word is None or not both:
         return _Judged(mean.word, reasons)
     failed = [one for one in both if one.word == "not"]
-    needed = both[0].needed if len(both) == 1 else None  # images that settle one, not the other
+    numbers = [one.needed for one in failed or both if one.needed is not None]
+    needed = max(numbers) if len(numbers) == len(failed or both) else None
     if failed:
         return _Judged("not", reasons, any(one.sure for one in failed), needed)
-    return _Judged(
-        None if any(one.word is None for one in both) else "likely", reasons, False, needed
-    )
+    word: Judgement | None = None if any(one.word is None for one in both) else "likely"
+    return _Judged(word, reasons, needed=needed)
 
 
 def _judge_accuracy(name: str, accuracy: AccuracyReport | None, max_drop_pp: float) -> _Judged:
@@ -205,8 +205,10 @@ def _judge_classes(
     if all(one.within for one in found):
         return _Judged("shown", (f"Every class keeps {per_class}.",))
     unsure = [one for one in found if not one.within]
-    text = f"where that reaches past {per_class}: more images of these classes would tell"
-    return _Judged("likely", (_name(unsure, text),))
+    needed = images_to_show_classes(counts, accuracy.n_images, limit) if accuracy else None
+    told = "more images of these classes" if needed is None else f"about {needed:,} images in all"
+    text = f"where that reaches past {per_class}: {told} would tell"
+    return _Judged("likely", (_name(unsure, text),), needed=needed)
 
 
 def _class_counts(precision: Precision, accuracy: AccuracyReport | None) -> list[ClassCount]:

@@ -15,7 +15,7 @@ from edge_convnext.errors import LoadError, shorten
 from edge_convnext.file_kinds import FileKind, recognise
 from edge_convnext.files import sha256_bytes, sha256_file
 
-__all__ = ["WeightsPlace", "digest_weights", "locate_weights"]
+__all__ = ["WeightsPlace", "digest_weights", "is_training_state", "locate_weights"]
 
 _INDEX_BYTES = 64 << 20
 _MOST_ENTRIES = 10_000  # of a folder
@@ -78,6 +78,11 @@ def digest_weights(place: WeightsPlace) -> str:
     """
     digests = [sha256_file(path) for path in place.files]
     return digests[0] if len(digests) == 1 else sha256_bytes("".join(digests).encode())
+
+
+def is_training_state(name: str) -> bool:
+    """Whether a file is by its name what a trainer resumes from, beside the weights."""
+    return _NO_WEIGHTS.fullmatch(name) is not None
 
 
 def _require_file(path: Path) -> None:
@@ -188,7 +193,7 @@ def _sort_files(folder: Path, names: Sequence[str]) -> tuple[list[str], dict[str
     others: dict[str, FileKind] = {}
     for name in names:
         path = folder / name
-        if _NO_WEIGHTS.fullmatch(name) or not path.is_file():
+        if is_training_state(name) or not path.is_file():
             continue
         try:
             kind = recognise(path)

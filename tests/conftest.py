@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,46 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("project", deadline=None)  # a slow machine is no failure
 settings.load_profile("project")
 
+# Of the extras, and what brings them: a test that meets one that is not there has nothing to say.
+_OPTIONAL = {
+    *("check_jsonschema", "huggingface_hub", "nncf", "onnxscript", "onnxsim", "openvino", "psutil"),
+    *("safetensors", "scipy", "sklearn", "tensorrt_rtx", "torch", "transformers"),
+}
+_NOT_FOUND = re.compile(r"ModuleNotFoundError: .*?\b(?:named '|import of )(\w+)")
+_UNINSTALLED = "is not installed (pip install -e '.[dev]')"
+
 MakeImages = Callable[[Mapping[str, int]], Path]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """A file that imports an extra which is not installed is skipped, and says so."""
+    report = yield
+    found = _NOT_FOUND.findall(str(report.longrepr)) if report.outcome == "failed" else []
+    if found and found[-1] in _OPTIONAL:
+        report.outcome = "skipped"
+        report.longrepr = (report.nodeid, 0, f"Skipped: {found[-1]} {_UNINSTALLED}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """So is a test that meets one only when it runs, itself or below."""
+    report = yield
+    name = _missing(call.excinfo.value) if call.excinfo else None
+    if name is not None and report.outcome == "failed":
+        report.outcome = "skipped"
+        report.longrepr = (report.nodeid, 0, f"Skipped: {name} {_UNINSTALLED}")
+    return report
+
+
+def _missing(error: BaseException | None) -> str | None:
+    while isinstance(error, ImportError):
+        name = (error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and name in _OPTIONAL:
+            return name
+        error = error.__cause__
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

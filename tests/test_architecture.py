@@ -78,8 +78,40 @@ def test_a_v2_size_may_be_named_without_its_family():
 
 def test_an_unknown_model_is_refused_with_the_nearest_name():
     with pytest.raises(RecipeError, match="did you mean 'convnextv2_atto'") as caught:
-        find_architecture("convnext_v2_atto")
+        find_architecture("convnext_v2_attto")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "full"),
+    [
+        ("convnext_tiny", "convnextv1_tiny"),
+        ("convnext-tiny", "convnextv1_tiny"),
+        ("ConvNeXt_Tiny_Weights.IMAGENET1K_V1", "convnextv1_tiny"),
+        ("convnext_base.fb_in22k_ft_in1k_384", "convnextv1_base"),
+        ("facebook/convnext-tiny-224", "convnextv1_tiny"),
+        ("convnext-tiny_32xb128_in1k", "convnextv1_tiny"),
+        ("convnextv2_atto.fcmae_ft_in1k", "convnextv2_atto"),
+        ("hf-hub:timm/convnextv2_nano.fcmae_ft_in22k_in1k_384", "convnextv2_nano"),
+        ("facebook/convnextv2-atto-1k-224", "convnextv2_atto"),
+        ("convnext-v2-atto_fcmae-in1k", "convnextv2_atto"),
+        ("convnext_v2_atto", "convnextv2_atto"),
+        ("ConvNeXtV2_Atto", "convnextv2_atto"),
+        ("Atto", "convnextv2_atto"),
+    ],
+)
+def test_models_are_found_by_the_names_that_people_type(typed, full):
+    assert find_architecture(typed).name == full
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["convnext_tiny_hnf", "convnext_atto_ols", "convnext_zepto_rms", "convnext", "resnet50", "",
+     "convnext_large", "convnextv2_small", "tiny_v1", "x" * 10_000],
+)  # fmt: skip
+def test_other_networks_are_not_taken_for_ours(typed):
+    with pytest.raises(RecipeError, match="did you mean"):
+        find_architecture(typed)
 
 
 @pytest.mark.parametrize("name", architecture_names())

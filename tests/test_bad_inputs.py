@@ -117,8 +117,8 @@ def test_weights_that_are_incomplete_or_of_something_else(refuse, folder):
 
 
 def test_a_folder_or_a_model_instead_of_weights(refuse, folder):
-    (folder / "model.onnx").write_bytes(b"onnx")
-    assert "not a checkpoint by its name" in refuse(weights="model.onnx")
+    (folder / "model.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
+    assert "model.onnx: is an ONNX graph; pass the checkpoint" in refuse(weights="model.onnx")
     assert refuse(weights="images").startswith("images: ")
 
 
@@ -158,7 +158,8 @@ def test_a_group_on_both_sides(refuse, folder):
 
 
 def test_data_of_another_number_of_classes(refuse, folder):
-    write_images(folder / "images" / "val", {"dog": 1})
+    (folder / "images" / "val" / "dog").mkdir()
+    Image.new("RGB", (40, 48), (9, 80, 200)).save(folder / "images" / "val" / "dog" / "0.png")
     assert "the data has 4 classes (ant, bee, cat, dog), the weights 3" in refuse()
     for side in ("train", "val"):
         for name in ("dog", "cat"):

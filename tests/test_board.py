@@ -20,6 +20,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
+import gate_builds
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
@@ -32,11 +33,18 @@ from edge_convnext.board.entries import Entry
 from edge_convnext.board.here import builders_for, measure_here
 from edge_convnext.board.merge import merge_boards
 from edge_convnext.board.readings import NoReadings, PowerFigures
-from edge_convnext.bundle import open_bundle
+from edge_convnext.bundle import evaluation, open_bundle
+from edge_convnext.bundle.evaluation import read_reference
 from edge_convnext.bundle.manifest import MANIFEST, SUFFIX, TENSORS, BundledGraph, check_name
 from edge_convnext.bundle.write import bundle_build, write_bundle
 from edge_convnext.cli.build import _measure_here
-from edge_convnext.errors import ArtifactError, BoardError, DataError, EngineBuildError
+from edge_convnext.errors import (
+    ArtifactError,
+    BoardError,
+    DataError,
+    EngineBuildError,
+    RecipeError,
+)
 from edge_convnext.files import sha256_bytes, sha256_file
 from edge_convnext.gate.baseline import make_baseline
 from edge_convnext.gate.decide import gate, judge
@@ -216,6 +224,107 @@ def test_a_graph_of_a_bundle_is_checked_before_a_runtime_gets_it(root, tmp_path)
     bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {name: lambda _: data, MANIFEST: swap})
     with pytest.raises(ArtifactError, match="operation Loop, which no build writes"):
         bench_bundle(bad, tmp_path / "out", ORT)
+
+
+def replace_member(root, output, name, edit):
+    """The bundle with another content of one member, and a manifest that answers for it."""
+    made = {}
+
+    def change(data):
+        made["data"] = edit(data)
+        return made["data"]
+
+    def answer_for(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        with zipfile.ZipFile(root / "tiny.ecb") as archive:
+            data = edit(archive.read(name))
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    return repack(root / "tiny.ecb", output, {name: change, MANIFEST: answer_for})
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("benchmark", "batches", [1_000_000]),
+        ("benchmark", "batches", list(range(1, 100))),
+        ("benchmark", "rounds", 10**9),
+        ("benchmark", "min_round_ms", 10**9),
+        ("benchmark", "warmup", 10**9),
+        ("evaluate", "batch", 10**6),
+    ],
+)
+def test_what_a_bundles_recipe_would_take_has_an_end(root, tmp_path, section, field, value):
+    def edit(data):
+        fields = json.loads(data)
+        fields["recipe"][section][field] = value
+        return json.dumps(fields).encode()
+
+    bad = replace_member(root, tmp_path / "bad.ecb", "report.json", edit)
+    with pytest.raises(
+        RecipeError, match=rf"'{section}\.{field}' is .*: .*at most|less than"
+    ) as told:
+        bench_bundle(bad, tmp_path / "out", replace(ORT, rounds=None))
+    assert "\n" not in str(told.value)
+
+
+def change_manifest(edit):
+    def change(data):
+        fields = json.loads(data)
+        edit(fields)
+        return json.dumps(fields).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda fields: fields["graphs"][0].update(batch=10**6), "less than or equal to 4096"),
+        (lambda fields: fields["model"].update(num_classes=10**9), "more classes or channels"),
+        (lambda fields: fields["model"].update(in_channels=10**6), "more classes or channels"),
+        (
+            lambda fields: (
+                fields["graphs"][0].update(batch=4096),
+                fields["preprocess"].update(image_size=4096),
+            ),
+            "a batch of 4096 images of 4096 px takes",
+        ),
+    ],
+)
+def test_what_a_bundles_manifest_would_take_has_an_end(root, tmp_path, edit, reason):
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {MANIFEST: change_manifest(edit)})
+    with pytest.raises(ArtifactError, match=reason):
+        open_bundle(bad)
+
+
+def test_predictions_are_read_within_bounds(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.csv"
+    head = "sha256,label,fp32_top1\n"
+    path.write_text(head + "".join(f"{index},ant,dog\n" for index in range(11)))
+    found = read_reference(path, CLASSES, len(CLASSES))
+    assert found.labels.tolist() == [0] * 11
+    assert found.logits.argmax(axis=1).tolist() == [CLASSES.index("dog")] * 11
+    monkeypatch.setattr(evaluation, "_MOST_LOGITS", 50)
+    with pytest.raises(ArtifactError, match="over 10 images of 5 classes are more than"):
+        read_reference(path, CLASSES, len(CLASSES))
+    monkeypatch.setattr(evaluation, "_MOST_BYTES", 20)
+    with pytest.raises(ArtifactError, match="over 20 bytes"):
+        read_reference(path, CLASSES, len(CLASSES))
+    path.unlink()
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: No such file"):
+        read_reference(path, CLASSES, len(CLASSES))
+    os.mkfifo(path)
+    with pytest.raises(ArtifactError, match="a pipe or a device"):
+        read_reference(path, CLASSES, len(CLASSES))
+    path.unlink()
+    monkeypatch.undo()
+    path.write_text(head + f"0,{'x' * 5000},dog\n")
+    with pytest.raises(ArtifactError, match="not the predictions of this model") as told:
+        read_reference(path, CLASSES, len(CLASSES))
+    assert len(str(told.value)) < 600
 
 
 def test_whatever_byte_of_a_bundle_flips_it_is_refused_or_read_whole(root, tmp_path):
@@ -915,6 +1024,27 @@ def test_on_a_board_nothing_but_the_light_core_is_imported(root, tmp_path):
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["board"]["bundle_sha256"]
     assert Report.read(tmp_path / "out" / "report.json").verdict.ship == "undecided"  # one round
+
+
+def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    (build / "cpu").mkdir()
+    name = "cpu/int8.onnxruntime.onnx"
+    shutil.copy(build / "model.int8.onnx", build / name)
+    shutil.copy(build / "model.int8.onnx", build / "cpu" / "mine.onnx")  # the user's own
+    report = Report.read(build / "report.json")
+    rows = (*report.outputs, FileReport.of(build / name, build))
+    gate_builds.write_report(report.model_copy(update={"outputs": rows}), build / "report.json")
+    write_bundle(build, tmp_path / "a.ecb")
+    graphs = {graph.name: graph for graph in open_bundle(tmp_path / "a.ecb").manifest.graphs}
+    assert set(graphs) == {"model.fp32.onnx", "model.int8.onnx", name}
+    assert (graphs[name].kind, graphs[name].precision) == ("cpu", "int8")
+    measured = bench_bundle(tmp_path / "a.ecb", tmp_path / "out", replace(ORT, rounds=1))
+    assert f"{name} onnxruntime f32" in {row.artifact for row in measured.benchmark.rows}
+    merge_boards(build, [tmp_path / "out"])
+    (build / name).write_bytes((build / "model.fp32.onnx").read_bytes())
+    with pytest.raises(ArtifactError, match=r"cpu/int8\.onnxruntime\.onnx: is not the file"):
+        write_bundle(build, tmp_path / "b.ecb")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def png(level):
 def graph(precision, **changes):
     name = f"model.{precision}.onnx"
     fields = {
-        "name": name, "file": f"models/{name}", "precision": precision, "form": "conv", "kind": "cpu",
+        "name": name, "file": f"models/{name}", "precision": precision, "form": "conv",
+        "kind": "cpu",
     }  # fmt: skip
     return fields | changes
 
@@ -249,6 +250,15 @@ def test_an_encrypted_member_is_refused(bundle):
     assert refusal(path).startswith("'manifest.json' is not stored as a plain file")
 
 
+def test_a_member_that_states_more_bytes_than_the_file_has_is_refused(bundle):
+    path = bundle()
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02") + 20
+    content[at : at + 8] = 2 * len(content).to_bytes(4, "little")  # stored, and plain
+    path.write_bytes(content)
+    assert refusal(path) == "states more bytes than it has; copy or bundle it again"
+
+
 def test_a_member_twice_or_too_many_or_too_large_are_refused(bundle, monkeypatch):
     path = bundle()
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
@@ -362,8 +372,15 @@ def test_parts_of_a_manifest_are_closed_and_bounded():
 
 @pytest.mark.parametrize(
     "name",
-    ["a.json", "a/b.onnx", "A-1_x.y.yaml", "evaluation/images/000000.PNG", "0/1/2.csv", "x.npy"]
-    + ["a" * 195 + ".json"],
+    [
+        "a.json",
+        "a/b.onnx",
+        "A-1_x.y.yaml",
+        "evaluation/images/000000.PNG",
+        "0/1/2.csv",
+        "x.npy",
+        "a" * 195 + ".json",
+    ],
 )
 def test_names_of_members_stay_below_the_folder(name):
     assert check_name(name) == name

@@ -37,7 +37,7 @@ from edge_convnext.steps import Steps
 CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
 RESULT = {
-    "parity": PARITY, "quantized_ops": 1, "ranking": [],
+    "parity": PARITY, "quantized_ops": 1, "ranking": [], "facts": [], "notes": [],
     "lint": {name: {"error": None, "warnings": {}} for name in get_args(steps.LintTarget)},
     "recovery": {
         "model": None, "before": PARITY, "after": PARITY, "kept": True, "steps": 1, "n_training": 1,
@@ -121,7 +121,9 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
     for batch in (1, 8):
         for plan in (plan_for_gpu(recipe, "int8", batch), GpuPlan("fp16", batch, "conv")):
             gpu = GpuSteps(other, plan)
-            exported = gpu.steps.export(source.value, source.digest, plan.form, "fp32", samples)
+            exported = gpu.steps.export(
+                source.value, source.digest, plan.form, "fp32", samples, weights
+            )
             made = gpu.place(exported, calibration, samples) if plan.placement else exported
             gpu.engine(gpu.finish(made, exported, samples, ["rtx"]))
     runs = {
@@ -225,10 +227,12 @@ DECIDES = {
 NOTHING = {
     "name", "about", "targets", "runtime", "simplify.timeout_s", "engine.batches",
     "engine.timeout_s", "evaluate.max_drop_pp", "evaluate.fallback", "benchmark.batches",
-    "benchmark.rounds", "benchmark.min_round_ms", "benchmark.warmup",
+    "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp",
+    "benchmark.min_round_ms", "benchmark.warmup",
 }  # fmt: skip
 BY_CONTENT = {
     "data.source", "data.calibration", "data.labels", "data.val_fraction", "data.skip_bad_images",
+    "data.allow_duplicates",
     "quantize.subset_size", "recover.images",
 }  # fmt: skip
 
@@ -239,6 +243,7 @@ VALUES = {
     "targets": st.sampled_from([["cpu"], ["rtx"], ["tensorrt", "cpu"]]),
     "precision": st.just("fp32"),
     "load.weights": st.sampled_from(["in1k", "random", "w.pth"]),
+    "load.in_channels": st.sampled_from([1, 2, 4]),
     "preprocess.image_size": st.integers(32, 512).filter(lambda size: size != 224),
     "preprocess.resize": st.just("squash"),
     "preprocess.crop_pct": st.floats(0.3, 0.8),
@@ -256,6 +261,7 @@ VALUES = {
     "engine.compute_capabilities": st.just(["8.9"]),
     "engine.plans": st.just({"int8": {1: {"form": "linear", "placement": "weighted"}}}),
     "equalize.alpha": st.floats(0, 1),
+    "evaluate.max_class_drop_pp": st.floats(0, 100),
     "benchmark.batches": st.lists(st.integers(1, 8), min_size=1),
     "plans": st.sampled_from(["minmax", "mean_quantile"]).map(
         lambda estimator: {

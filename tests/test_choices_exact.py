@@ -7,7 +7,13 @@ import pytest
 
 from edge_convnext import choices
 from edge_convnext.artifacts import OnnxModel
-from edge_convnext.choices import choose_float, choose_option, list_finalists, list_rivals
+from edge_convnext.choices import (
+    choose_each,
+    choose_float,
+    choose_option,
+    list_finalists,
+    list_rivals,
+)
 from edge_convnext.measure import Option
 from edge_convnext.recipe import make_recipe
 from edge_convnext.speed import Ratio
@@ -142,3 +148,16 @@ def test_finalists_are_the_choice_the_rivals_and_the_plans_float_each_once(runni
     last = [PLAIN, *(option(form) for form in ("raw", "linear", "conv"))]
     four = list_finalists(RECIPE, last, Timings(*((one, 1.0) for one in last)), None, 8)
     assert [one.model.form for one in four] == ["conv", "linear", "raw", "conv_moments"]
+
+
+def test_each_runtime_has_what_ships_in_it_alone(ratio):
+    ratio.value = Ratio(1.2, 1.1, 1.3, 20)
+    slow, fast = (option(form, "int8", runtime="onnxruntime") for form in ("conv", "linear"))
+    options = [*FLOATS, B, C, slow, fast]
+    times = Timings(
+        (PLAIN, 4.0), (USUAL, 3.0), (RIVAL, 2.0), (ELSEWHERE, 9.0), (A, 5.0), (B, 1.0), (C, 1.5),
+        (slow, 3.4), (fast, 1.4),
+    )  # fmt: skip
+    found = choose_each(RECIPE, options, times, drops((B, 4.0)), 8)
+    assert [one.name for one in found] == [one.name for one in (RIVAL, C, ELSEWHERE, fast)]
+    assert choose_each(RECIPE, [slow], times, None, 8) == [slow]

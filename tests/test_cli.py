@@ -520,6 +520,30 @@ def test_a_model_runs_as_its_report_chose(models, tmp_path, monkeypatch, chosen,
     assert f"{asked['name']} {asked['hint']}" == used
 
 
+@pytest.mark.parametrize("folder", ["cpu", "gpu"])
+def test_a_graph_in_a_folder_of_the_build_runs_as_the_report_says(
+    models, tmp_path, monkeypatch, folder
+):
+    pytest.importorskip("openvino")
+    (tmp_path / folder).mkdir()
+    name = f"{folder}/fp32.openvino.onnx"
+    shutil.copy(models / "dynamic.onnx", tmp_path / name)
+    rows = [
+        row(candidate(f"{name} {runtime} f32", "conv", "fp32", runtime, hint="f32"), 1, ms, 9)
+        for runtime, ms in (("onnxruntime", 2.0), ("openvino", 1.0))
+    ]
+    output = {"path": name, "sha256": sha256_file(tmp_path / name), "bytes": 9}
+    example_report(outputs=[output], benchmark={"rows": rows}).write(tmp_path / "report.json")
+    asked = []
+    monkeypatch.setattr(
+        "edge_convnext.predict.load_runtime", lambda name, _path, _options: asked.append(name)
+    )
+    monkeypatch.chdir(tmp_path / folder)  # a name without a folder is found in it all the same
+    edge_convnext.load_model("fp32.openvino.onnx")
+    edge_convnext.load_model(tmp_path / name)
+    assert asked == ["openvino", "openvino"]
+
+
 def test_metadata_of_another_version_is_refused_in_one_line(call, models, images, tmp_path):
     import onnx
 

@@ -7,17 +7,26 @@ import pytest
 
 from edge_convnext.data import ImageSet, Sample
 from edge_convnext.data.calibration import (
+    CalibrationSet,
     check_explicit_calibration,
     draw_calibration,
     load_calibration,
+    tell_calibration,
     write_calibration_csv,
 )
 from edge_convnext.data.images import rank
+from edge_convnext.data.splits import Splits
 from edge_convnext.errors import DataError
 
+CLASSES = ("k", "l")
 
-def sample(name, label=0, group=None, content=None):
-    return Sample(Path(f"{name}.png"), (content or name) * 32, label, group)
+
+def sample(name, label=0, group=None, content=None, **changes):
+    return Sample(Path(f"{name}.png"), (content or name) * 32, label, group, **changes)
+
+
+def sides(train, val, classes=CLASSES):
+    return Splits(ImageSet(tuple(train), classes), ImageSet(tuple(val), classes), "")
 
 
 def images(*samples):
@@ -75,7 +84,8 @@ def test_a_pool_of_nothing_but_evaluated_images_is_refused():
     with pytest.raises(DataError) as caught:
         draw_calibration(pool, images(sample("x", content="a")), 1, 0)
     assert str(caught.value) == (
-        "all 2 images to calibrate with are in the evaluation set too; pass --calibration with others"
+        "all 2 images to calibrate with are in the evaluation set too; "
+        "pass --calibration with others"
     )
 
 
@@ -157,3 +167,78 @@ def test_unreadable_calibration_images_end_it_or_are_listed(make_images):
     found, skipped = load_calibration(root, skip_bad_images=True)
     assert len(found) == 2
     assert len(skipped) == 1
+
+
+def test_a_calibration_set_that_says_little_is_told():
+    def told(samples, splits=None):
+        calibration = CalibrationSet(ImageSet(tuple(samples), CLASSES), 3, "note")
+        found = tell_calibration(calibration, splits)
+        assert (found.note, found.left_out, found.images) == ("note", 3, calibration.images)
+        return found.notes
+
+    fair = [sample(f"i{at}", at % 2) for at in range(10)]
+    assert told(fair) == ()
+    assert told([*fair, sample("copy", 0, content="i0")]) == (
+        "1 of the 11 calibration images are copies of others.",
+    )
+    few = (
+        "9 different calibration images set every range of the quantizers: what others bring is "
+        "cut off. Some hundred of all classes are usual."
+    )
+    assert told(fair[:9]) == (few,)
+    assert told([*fair, sample("grey", 1, flat=True)]) == (
+        "1 of the 11 calibration images are of one colour: they say nothing of what photographs "
+        "bring.",
+    )
+    one = [sample(f"i{at}", 0) for at in range(10)]
+    cut = "The calibration images are of 1 of the 2 classes (k): what the others bring is cut off."
+    assert told(one) == (cut,)
+    unlabelled = [sample(f"i{at}", None) for at in range(10)]
+    assert told(unlabelled) == ()
+    splits = sides([*one, sample("other", 1)], [sample("v0", 1), sample("v1", 1)])
+    assert told(unlabelled, splits) == (cut,)
+    assert told([*unlabelled[:9], sample("nobody", None)], splits) == ()
+
+
+LETTERS = tuple("hgfedcba")
+
+
+def told_of_classes(labels, splits=None, classes=LETTERS):
+    samples = [sample(f"i{at}", label) for at, label in enumerate(labels)]
+    calibration = CalibrationSet(ImageSet(tuple(samples), classes), 0, "")
+    return tell_calibration(calibration, splits).notes
+
+
+def test_of_many_classes_half_have_to_be_there():
+    half = told_of_classes([0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
+    assert half == (
+        "The calibration images are of 4 of the 8 classes (e, f, g, …): what the others bring is "
+        "cut off.",
+    )
+    assert told_of_classes([0, 1, 2, 3, 4] * 2) == ()
+    assert told_of_classes([2, 1, 0] * 4)[0].startswith(
+        "The calibration images are of 3 of the 8 classes (f, g, h): "
+    )
+    assert told_of_classes([0, None] * 6) == ()  # of some nobody knows the class
+    assert told_of_classes([0] * 10, classes=("k",)) == ()
+    long = told_of_classes([0] * 10, classes=("x" * 61, "y"))
+    assert f"({'x' * 60}...)" in long[0]
+
+
+def test_classes_are_those_that_the_labelled_data_has_or_knows_by_content():
+    val = [sample(f"v{at}", at) for at in range(8)]
+    known = sides([sample(f"i{at}", at % 2) for at in range(10)], val, LETTERS)
+    expected = "The calibration images are of 2 of the 8 classes (g, h): "
+    assert told_of_classes([None] * 10, known)[0].startswith(expected)
+    # Labels of the set itself count where its names are those of the data.
+    strangers = sides([], val, LETTERS)
+    assert told_of_classes([6, 7] * 5, strangers)[0].startswith(
+        "The calibration images are of 2 of the 8 classes (a, b): "
+    )
+    assert told_of_classes([0] * 10, strangers, classes=("nobody", "h")) == ()
+    # What the data says of an image goes before what the set says.
+    assert told_of_classes([7] * 10, known)[0].startswith(expected)
+    alone = Splits(None, known.val, "")
+    assert told_of_classes([7] * 10, alone)[0].startswith(
+        "The calibration images are of 1 of the 8 classes (a): "
+    )

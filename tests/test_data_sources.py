@@ -137,7 +137,7 @@ def test_a_csv_may_have_a_byte_order_mark_and_any_column_order(make_images):
     ("text", "message"),
     [
         ("", "no column 'path'"),
-        ("path,lable\n", "no column 'label'"),
+        ("path,lable,width\n", "no column 'label' among path, lable, width"),
         ("path,label,grup\n", "column 'grup' is not one of"),
         ("path,label,label\n", "column 'label' comes twice"),
         ("path,label\n", "no rows below the header"),
@@ -149,7 +149,7 @@ def test_a_csv_may_have_a_byte_order_mark_and_any_column_order(make_images):
         ("path,label\na/0.png,cat,dog\n", "line 2: 3 fields under 2 columns"),
         ('path,label\n"a/0.png,cat\n', "not CSV"),
         ("path,label,split\na/0.png,cat,train\na/1.png,cat,\n", "line 3: no split, though"),
-        ("path,label,split\na/0.png,cat,dev\n", "line 2: split 'dev' is not train, val or test"),
+        ("path,label,split\na/0.png,cat,old\n", "line 2: split 'old' is not train, val or test"),
     ],
 )
 def test_a_malformed_csv_is_refused_with_its_line(make_images, text, message):
@@ -228,10 +228,10 @@ def test_labels_files_hold_lines_or_a_json_list(tmp_path):
     [
         (b"", "no class names"),
         (b"a\n\nb", "entry 2 is not a class name"),
-        (b"a\nb\na", "'a' is both entry 1 and entry 3"),
         (b"[1, 2]", "entry 1 is not a class name: 1"),
         (b'["a"', "starts like a JSON list"),
-        (b"\xff\xfe", "not UTF-8"),
+        (b"\xff\xff", "not UTF-8"),
+        (b"\xff\xfe", "no class names"),  # UTF-16
     ],
 )
 def test_bad_labels_files_are_refused(tmp_path, content, message):

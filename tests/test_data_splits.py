@@ -85,26 +85,26 @@ def test_a_given_split_is_kept(make_images):
 
 
 def test_an_evaluation_side_alone_has_no_training_side(make_images):
-    splits = load_splits(make_images({"val/cat": 2}), DataConfig(), seed=0)
+    splits = load_splits(make_images({"val/cat": 2, "val/dog": 1}), DataConfig(), seed=0)
     assert splits.train is None
-    assert len(splits.val) == 2
+    assert len(splits.val) == 3
 
 
 def test_a_training_side_alone_is_split(make_images):
-    splits = load_splits(make_images({"train/cat": 5}), DataConfig(), seed=0)
-    assert len(splits.val) == 1
+    splits = load_splits(make_images({"train/cat": 5, "train/dog": 5}), DataConfig(), seed=0)
+    assert len(splits.val) == 2
     assert splits.note.endswith("(the source has a training side only)")
 
 
 def test_one_image_cannot_be_split(make_images):
     with pytest.raises(DataError, match="can't be split in two"):
-        load_splits(make_images({"cat": 1}), DataConfig(), seed=0)
+        load_splits(make_images({"cat": 1, "dog": 1}), DataConfig(), seed=0)
 
 
 def test_a_group_on_both_sides_is_refused(make_images):
     root = make_images({"a": 2})
     source = root / "list.csv"
-    source.write_text("path,label,split,group\na/0.png,x,train,leaf\na/1.png,x,val,leaf\n")
+    source.write_text("path,label,split,group\na/0.png,x,train,leaf\na/1.png,y,val,leaf\n")
     with pytest.raises(DataError, match=r"group 'leaf' is on both sides \(train: 0.png"):
         load_splits(source, DataConfig(), seed=0)
 
@@ -125,7 +125,7 @@ def test_a_digest_depends_on_content_labels_and_names_and_not_on_the_folder(make
 
 
 def test_bad_images_stop_the_run_or_are_counted(make_images):
-    root = make_images({"train/cat": 2, "val/cat": 2})
+    root = make_images({"train/cat": 2, "val/cat": 2, "val/dog": 1})
     whole = (root / "val/cat/1.png").read_bytes()
     (root / "val/cat/1.png").write_bytes(whole[: len(whole) // 2])
     (root / "train/cat/0.png").write_bytes(b"")
@@ -137,12 +137,12 @@ def test_bad_images_stop_the_run_or_are_counted(make_images):
         drop_bad_images(splits, bad, skip=False)
     left = drop_bad_images(splits, bad, skip=True)
     assert left.train is not None
-    assert (len(left.train), len(left.val), len(left.skipped)) == (1, 1, 2)
+    assert (len(left.train), len(left.val), len(left.skipped)) == (1, 2, 2)
     assert drop_bad_images(left, bad, skip=False) == left
 
 
 def test_a_side_without_a_good_image_stops_the_run(make_images):
-    root = make_images({"train/cat": 1, "val/cat": 1})
+    root = make_images({"train/cat": 1, "train/dog": 1, "val/cat": 1})
     (root / "val/cat/0.png").write_bytes(b"GIF89a")
     splits = load_splits(root, DataConfig(), seed=0)
     bad = find_bad_images(splits.val.samples)

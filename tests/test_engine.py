@@ -176,15 +176,18 @@ def test_a_missing_or_damaged_graph_is_named(tmp_path):
         build_rtx_engine(int8(damaged), EngineConfig(), tmp_path / "m.engine")
 
 
-def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, machine):
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr("edge_convnext.engine.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[rtx\]'"):
         build_rtx_engine(int8(tmp_path / "m.onnx"), EngineConfig(), tmp_path / "m.engine")
 
 
-@pytest.mark.parametrize(("system", "machine"), [("linux", "aarch64"), ("darwin", "x86_64")])
+@pytest.mark.parametrize(
+    ("system", "machine"), [("linux", "riscv64"), ("darwin", "arm64"), ("win32", "AMD64")]
+)
 def test_other_machines_are_told_why(monkeypatch, system, machine):
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("platform.machine", lambda: machine)

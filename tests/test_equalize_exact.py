@@ -200,6 +200,15 @@ def test_a_gamma_of_full_rank_keeps_its_shape():
     np.testing.assert_allclose(run(proto), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_gamma_of_one_value_is_no_row_of_channels():
+    assert find_sites(grn(shape=(1,))) == []
+
+
+def test_the_module_of_a_norm_is_all_but_the_last_part_of_its_name():
+    assert len(find_sites(written_out("outer/stages.0.blocks.0.norm/Last"))) == 1
+    assert find_sites(written_out("stages.0.blocks.0.norm/inner/Last")) == []
+
+
 def test_a_norm_that_is_written_out_gets_one_multiplication():
     proto = written_out()
     site = site_of(proto)

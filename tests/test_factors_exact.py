@@ -166,6 +166,27 @@ def test_a_channel_with_hardly_any_values_or_weights_keeps_its_scale(silent, whe
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0.01, 100.0])
+def test_how_small_is_silent_goes_by_the_largest_channel(size):
+    high = np.array([1.0, 1e-5], F32) * F32(size)  # exactly at the limit: silent
+    weight = np.array([[1.0], [1e-5]], F32) * F32(size)
+    ones = np.ones((2, 1), F32)
+    for low, top, weights in (
+        (-high, high, ones),
+        (-high[:1] * ones[:, 0], high[:1] * ones[:, 0], weight),
+    ):
+        found = module._share_out(weights, low, top, 0.5, 1.0)
+        np.testing.assert_allclose(found, [1.0, 1.0], rtol=1e-5)
+    louder = high * np.array([1, 1.01], F32)
+    assert module._share_out(ones, -louder, louder, 0.5, 1.0)[0] > 10.0
+    assert module._share_out(weight * [[1], [1.01]], -ones[:, 0], ones[:, 0], 0.5, 1.0)[0] < 0.1
+
+
+def test_of_equally_good_factors_none_are_the_first():
+    seen = seen_of(np.zeros((4, 3)), [-1, -3, -2], [1, 3, 2])
+    assert choose_factors(WEIGHT, 1, seen, "auto", "int8", turn=False) is None
+
+
 def test_a_channel_just_above_that_is_scaled():
     low, high = np.array([-1.0, -2e-5], F32), np.array([1.0, 2e-5], F32)
     found = module._share_out(np.ones((2, 1), F32), low, high, 0.5, 1.0)

@@ -22,10 +22,12 @@ def wide_state(version):
 def expected_state(architecture, state):
     """The identities of the module's docstring, written down once more."""
     wide = {name: tensor.numpy().astype(np.float64) for name, tensor in state.items()}
+    blocks = [f"stages.{i}.blocks.{j}" for i, n in enumerate(architecture.depths) for j in range(n)]
     for part in ("weight", "bias"):
         wide[f"stem.conv.{part}"] -= wide[f"stem.conv.{part}"].mean(axis=0)
+    for block in blocks:
+        wide[f"{block}.dwconv.bias"] -= wide[f"{block}.dwconv.bias"].mean()
     pairs = [(f"stages.{i}.downsample.norm", f"stages.{i}.downsample.conv") for i in (1, 2, 3)]
-    blocks = [f"stages.{i}.blocks.{j}" for i, n in enumerate(architecture.depths) for j in range(n)]
     pairs += [(f"{block}.norm", f"{block}.pwconv1") for block in blocks] + [
         ("head.norm", "head.fc")
     ]
@@ -36,6 +38,7 @@ def expected_state(architecture, state):
         wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + taps.sum(axis=2) @ shift
         wide[f"{layer}.weight"] = (taps * scale[:, None]).reshape(weight.shape)
     for block in blocks:
+        wide[f"{block}.dwconv.bias"] -= wide[f"{block}.dwconv.bias"].mean()
         weight, bias = wide[f"{block}.pwconv2.weight"], wide[f"{block}.pwconv2.bias"]
         if architecture.version == 2:
             wide[f"{block}.pwconv2.bias"] = bias + weight @ wide.pop(f"{block}.grn.beta")

@@ -352,6 +352,50 @@ def test_one_tiny_scale_of_a_weight_of_zeros_is_raised_and_of_any_other_is_not(t
         assert float(constants_of(halve(tmp_path, proto, "int8"))["s"]) == expected
 
 
+def test_a_scale_that_a_dequantizer_has_to_itself_is_an_activations_all_the_same(tmp_path):
+    proto = quantized_product()
+    for one in proto.graph.initializer:
+        if one.name == "scale":
+            one.CopyFrom(numpy_helper.from_array(F32(1e-6), "scale"))
+    proto.graph.initializer.append(numpy_helper.from_array(F32(1e-6), "own"))
+    proto.graph.node[1].input[1] = "own"
+    made = halve(tmp_path, proto, "int8")
+    assert float(constants_of(made)["own"]) == F32(1e-6)
+    assert kinds_of(made)["product/MatMul"] == FLOAT
+
+
+def test_scales_without_an_axis_are_along_the_second(tmp_path):
+    build = Builder()
+    weight = np.ones((4, 4, 2), np.int8)
+    weight[:, 2] = 0
+    scale = np.array([0.1, 0.1, 1e-9, 0.1], F32)
+    build.node("DequantizeLinear", [build.constant("i", weight), build.constant("s", scale)], "w")
+    proto = build.model({"images": [4, 4, 2]}, build.node("Add", ["images", "w"], "y"), 3)
+    assert float(constants_of(halve(tmp_path, proto, "int8"))["s"][2]) == SMALLEST_NORMAL
+
+
+def test_a_weight_beyond_float16_is_refused_by_name(tmp_path):
+    proto = network()
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(W * F32(1e6), "w"))
+    with pytest.raises(ExportError, match=r"before.onnx: w reaches .*, and float16 ends at 65504"):
+        halve(tmp_path, proto)
+
+
+def test_a_cast_between_norms_and_a_transposed_end_stay_float32(tmp_path):
+    build = Builder()
+    scale = build.constant("s", np.full(4, 1.5, F32))
+    build.node("LayerNormalization", ["images", scale], "n")
+    build.node("Cast", ["n"], "c", to=FLOAT)
+    build.node("LayerNormalization", ["c", scale], "n2")
+    proto = build.model({"images": [4, 4]}, build.node("Transpose", ["n2"], "y", perm=[1, 0]), 2)
+    made = halve(tmp_path, proto)
+    assert [(kind, name) for kind, _, name, _ in shape_of(made)] == [
+        ("LayerNormalization", "n"), ("Cast", "c"), ("LayerNormalization", "n2"),
+        ("Transpose", "y"),
+    ]  # fmt: skip
+    assert casts_of(made)["c/Cast"] == FLOAT
+
+
 def test_pixels_stay_integers_and_are_normalised_in_float32(tmp_path):
     build = Builder()
     build.node("Cast", ["images"], "floats", to=FLOAT)

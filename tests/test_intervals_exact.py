@@ -21,7 +21,7 @@ def test_wilsons_interval_equals_newcombes_examples(hits, n, published):
     assert proportion_interval(hits, n) == pytest.approx(published, abs=5e-5)
 
 
-@pytest.mark.parametrize("n", [1, 20, 476])
+@pytest.mark.parametrize("n", [1, 20, 476, 13])  # of 13 rounding would leave it inside
 def test_wilsons_interval_ends_exactly_where_everything_or_nothing_is_hit(n):
     reach = Z95**2 / (n + Z95**2)
     assert proportion_interval(0, n)[0] == 0.0
@@ -89,3 +89,44 @@ def test_the_median_of_few_values_at_other_confidences(n, confidence, depth):
     values = list(range(n, 0, -1))
     expected = None if depth is None else (depth, n + 1 - depth)
     assert median_interval(values, confidence) == expected
+
+
+def test_a_p_value_is_mcnemars_at_no_difference_and_fits_the_interval():
+    def tail(z):
+        return math.erfc(z / math.sqrt(2)) / 2
+
+    assert intervals.paired_p_value(3, 1, 5, 0.0) == pytest.approx(tail(1.0))
+    assert intervals.paired_p_value(3, 2, 5, 0.0) == pytest.approx(tail(5**-0.5))
+    assert intervals.paired_p_value(0, 0, 1, 0.0) == 0.5
+    assert intervals.paired_p_value(1, 3, 5, 0.0) == pytest.approx(1 - tail(1.0))
+    for lost, won, n in ((9, 3, 32), (25, 2, 102), (16, 8, 86)):
+        low, _ = paired_difference_interval(lost, won, n)
+        assert intervals.paired_p_value(lost, won, n, low) == pytest.approx(0.025, rel=1e-6)
+        with pytest.raises(ValueError, match=f"^{n} lost and {won} won items can't be among {n}$"):
+            intervals.paired_p_value(n, won, n, 0.0)
+    for lost, won, n in ((-1, 0, 5), (0, -1, 5), (0, 0, 0)):
+        with pytest.raises(ValueError, match="can't be among"):
+            intervals.paired_p_value(lost, won, n, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("enough", "n", "told"),
+    [
+        (1000, 10, 1000), (1001, 10, 1100), (990, 10, 990), (991, 10, 1000), (37, 10, 37),
+        (101, 100, 110), (100, 100, 100), (9_000_000, 9, 9_000_000), (25_000_000, 9, None),
+    ],
+)  # fmt: skip
+def test_images_that_would_settle_it_are_rounded_up_to_two_digits(enough, n, told):
+    found = intervals.images_to_settle(lambda m: m >= enough, n)
+    if told is None:
+        assert found is None
+    else:
+        assert told <= found <= told * 1.02 + 1
+        digits = 10 ** max(0, len(str(found)) - 2)
+        assert found % digits == 0
+
+
+def test_what_ten_million_images_do_not_settle_is_not_told():
+    asked = []
+    assert intervals.images_to_settle(lambda m: bool(asked.append(m)), 3) is None
+    assert max(asked) <= 10_000_000 < 2 * max(asked)

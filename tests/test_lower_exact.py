@@ -233,3 +233,7 @@ def test_the_metadata_keep_what_they_said_in_one_order_and_get_the_format(tmp_pa
         METADATA_KEY: '{"body": "float32", "format": "onnxruntime", "precision": "int8"}',
         "author": "me",
     }
+
+
+def test_a_quantized_convolution_is_nothing_to_fuse(tmp_path):
+    assert not has_products(saved(tmp_path, quantized_product("Conv")).path)

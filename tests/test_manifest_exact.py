@@ -12,6 +12,7 @@ from edge_convnext.manifest import (
     check_unchanged,
     compare_builds,
     read_manifest,
+    require_unedited,
     verify_build,
     write_manifest,
 )
@@ -146,7 +147,7 @@ def test_a_name_with_dots_in_it_is_no_way_out(tmp_path):
 
 
 def test_a_manifest_that_is_not_there_says_what_to_pass(tmp_path):
-    with pytest.raises(ArtifactError, match="pass a folder that `edge-convnext build` finished$"):
+    with pytest.raises(ArtifactError, match=r"pass a folder that `edge-convnext build` finished$"):
         read_manifest(tmp_path)
 
 
@@ -160,3 +161,35 @@ def test_a_damaged_manifest_says_what_to_do(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"not JSON .*; build again$"):
         read_manifest(tmp_path)
+
+
+def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
+    files = {"report.json": "r", "report.md": "m", "model.onnx": "o"}
+    build = make_build(tmp_path / "build", files)
+    report, manifest = build / "report.json", build / "manifest.json"
+    assert require_unedited(report) == {name: sha(text) for name, text in files.items()}
+    (build / "model.onnx").write_text("other")  # whose hash is in the report
+    require_unedited(report)
+
+    def refusal():
+        with pytest.raises(ArtifactError) as caught:
+            require_unedited(report)
+        return str(caught.value)
+
+    for name in ("report.md", "report.json"):
+        (build / name).write_text("edited")
+        told = f"{build / name}: is not the file that {manifest} is about; build again"
+        assert refusal() == told
+        (build / name).unlink()
+        assert refusal() == f"{build / name}: is missing, and {manifest} is about it; build again"
+        (build / name).write_text(files[name])
+    write_manifest(build, [build / "model.onnx"])
+    assert refusal() == f"{manifest}: does not name report.json; build again"
+    write_manifest(build, [report])
+    (build / "report.md").write_text("of nobody")
+    assert require_unedited(report) == {"report.json": sha("r")}
+    manifest.unlink()
+    assert refusal() == (
+        f"{manifest}: is missing, and without it nothing tells whether report.json is as the build "
+        "wrote it; keep the two together, or build again"
+    )

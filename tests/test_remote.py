@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,7 +37,7 @@ from edge_convnext.remote import (
 from edge_convnext.remote.hosts import folder_name
 from edge_convnext.remote.session import Session
 from edge_convnext.remote.ssh import Host
-from edge_convnext.report import Report
+from edge_convnext.report import FileReport, Report
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 pytestmark = [
@@ -50,6 +51,8 @@ pytestmark = [
 ROOT = Path(__file__).parent.parent
 PYTHON = f"{sys.executable} -c 'from edge_convnext.cli import main; main()'"
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+NOISY, OTHER = "127.0.0.3", "127.0.0.4"  # logins that print something, and run something else
+GREETING = "echo Welcome to /tmp; echo running; echo 9; printf edge-convnext-; echo oh >&2"
 ARGUMENTS = ("--runtime", "onnxruntime", "--rounds", "1")
 
 
@@ -113,7 +116,7 @@ def boards(tmp_path_factory):
     (folder / "authorized_keys").write_text(make_key(folder / "user"))
     make_key(folder / "stranger")
     port = free_port()
-    known = [f"[{host}]:{port} {host_key}" for host in (FIRST, SECOND)]
+    known = [f"[{host}]:{port} {host_key}" for host in (FIRST, SECOND, NOISY, OTHER)]
     (folder / "known_hosts").write_text("".join(known))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where sshd separates privileges
@@ -124,10 +127,14 @@ def boards(tmp_path_factory):
 
     lines = [
         f"Port {port}", f"ListenAddress {FIRST}", f"ListenAddress {SECOND}",
+        f"ListenAddress {NOISY}", f"ListenAddress {OTHER}",
         f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized_keys'}",
         f"PidFile {folder / 'pid'}", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
         "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
         f"Match LocalAddress {SECOND}", f"  {environment(SECOND)}",
+        f"Match LocalAddress {NOISY}", f"  {environment(NOISY)}",
+        f'  ForceCommand {GREETING}; eval "$SSH_ORIGINAL_COMMAND"',
+        f"Match LocalAddress {OTHER}", "  ForceCommand echo This account is for backups.",
         "Match all", f"  {environment(FIRST)}",
     ]  # fmt: skip
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
@@ -215,7 +222,11 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
     def say(text):
         lines.append(text)
         if text.startswith("copied") and not cuts:
-            time.sleep(0.5)  # what was sent arrives
+            until = time.monotonic() + 10.0  # what was sent arrives, and is counted there
+            while time.monotonic() < until and not any(
+                part.stat().st_size for part in boards.cache().rglob("bundle.part")
+            ):
+                time.sleep(0.1)
             boards.cut()
             cuts.append("copy")
         if text == "evaluating" and cuts == ["copy"]:
@@ -238,6 +249,8 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
     lines.clear()
     old, own = tmp_path / "out" / "model.fp16.onnx", tmp_path / "out" / "mine.onnx"
     old.write_bytes(b"of an earlier bench")
+    shipped = (*report.outputs, FileReport.of(old, tmp_path / "out"))
+    report.model_copy(update={"outputs": shipped}).write(tmp_path / "out" / "report.json")
     own.write_bytes(b"the user's")
     boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "out")
     assert "the bench was done" in lines
@@ -292,6 +305,79 @@ def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, mo
     assert errors == ["its disk is full"]
     assert len(merged.boards) == 1
     assert Report.read(tmp_path / "build" / "report.json") == merged
+
+
+def test_what_a_login_prints_is_nobody_s_answer(boards, root, tmp_path):
+    [result] = bench_on_hosts(
+        root / "tiny.ecb", [NOISY], tmp_path / "out", boards.settings(), lambda _: None
+    )
+    assert result.error is None
+    assert Report.read(result.folder / "report.json") == result.report
+    for file in result.report.outputs:
+        assert sha256_file(result.folder / file.path) == file.sha256
+    assert not (boards.cache(NOISY) / "edge-convnext-remote").exists()
+    host = Host(NOISY, boards.options())
+    answer = host.run("echo one; echo two >&2; exit 7")
+    assert (answer.code, answer.text) == (7, "one\n")
+    assert answer.errors.splitlines()[-1] == "two"
+    large = bytes(range(256)) * 5000
+    (tmp_path / "large").write_bytes(large)
+    assert b"".join(host.stream(f"cat {tmp_path / 'large'}")) == large
+    assert b"".join(host.stream("true")) == b""
+    sent = host.send(f"cat >{tmp_path / 'copy'}; echo done", iter([large]), lambda _: None)
+    assert (sent.code, sent.text) == (0, "done\n")
+    assert (tmp_path / "copy").read_bytes() == large
+
+
+def test_a_login_that_runs_something_else_is_told_so(boards):
+    host = Host(OTHER, boards.options())
+    for ask in (lambda: host.run("echo one"), lambda: list(host.stream("echo one"))):
+        with pytest.raises(RemoteError, match=rf"^{OTHER}: the login there runs something else"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("surprise", "said"),
+    [
+        (RuntimeError("odd\n\x1b[2Jline"), r"failed unexpectedly \(RuntimeError: odd"),
+        (KeyError("gpus"), r"failed unexpectedly \(KeyError: 'gpus'\)"),
+        (OSError(28, "No space left on device", "/full/x"), r"^/full/x: No space left on device$"),
+    ],
+)
+def test_one_host_s_surprise_is_its_own_line(root, tmp_path, monkeypatch, surprise, said):
+    done = object()
+
+    def run(self, out):
+        if self.host.name == FIRST:
+            raise surprise
+        return done
+
+    monkeypatch.setattr(Session, "run", run)
+    first, second = bench_on_hosts(
+        root / "tiny.ecb", [FIRST, SECOND], tmp_path / "out", RemoteSettings(), lambda _: None
+    )
+    assert re.search(said, first.error)
+    assert first.error.isprintable()
+    assert (second.report, second.error) == (done, None)
+
+
+def test_one_host_s_report_that_cant_be_merged_leaves_the_others(root, tmp_path, monkeypatch):
+    shutil.copytree(root / "build", tmp_path / "build")
+    report = Report.read(tmp_path / "build" / "report.json")
+    report = report.model_copy(update={"folder": str(tmp_path / "build")})
+    good = tmp_path / "good"
+    measured = bench_bundle(root / "tiny.ecb", good, BoardSettings(("onnxruntime",), rounds=1))
+    (tmp_path / "odd").mkdir()
+    results = [
+        HostResult("odd", tmp_path / "odd", measured, None),
+        HostResult("good", good, measured, None),
+    ]
+    (tmp_path / "odd" / "report.json").write_text("{}")
+    monkeypatch.setattr("edge_convnext.remote.bench_on_hosts", lambda *_: results)
+    merged, errors = measure_build(report, ["odd", "good"], RemoteSettings(), True)
+    assert len(merged.boards) == 1
+    assert len(errors) == 1
+    assert errors[0].startswith("odd: ")
 
 
 def test_damaged_halves_start_again(boards, root, tmp_path, clean):

@@ -4,6 +4,7 @@ The stages themselves are replaced by functions that write their name into the o
 nothing but the arguments between them is looked at.
 """
 
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from edge_convnext import (
 from edge_convnext.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
 from edge_convnext.cache import Cache, stage_key
 from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import QuantizationError
 from edge_convnext.plans import Plan
 from edge_convnext.recipe import make_recipe
@@ -52,6 +54,8 @@ RECIPE = make_recipe(
         "quantize": {"subset_size": 9, "ignored_names": ["x"]},
     }
 )
+FOLDED = replace(WEIGHTS, path=Path("folded.safetensors"), folded=True)
+MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
 VERSIONS = {
     name: f"version of {name}"
     for name in (
@@ -79,11 +83,14 @@ def tools(*names):
     return {name: VERSIONS.get(name, "not installed") for name in names}
 
 
+REVISION = re.compile(r"[a-z]+/[0-9]+")  # of a stage: raised when its output changes
+
+
 class Lab:
     """Steps over a real cache, and what was called with what."""
 
     def __init__(self, folder, monkeypatch):
-        self.calls, self.fields, self.parities, self.shown = [], [], [], []
+        self.calls, self.fields, self.keys, self.parities, self.shown = [], [], [], [], []
         self.cache = Cache(folder / "cache")
         self.monkeypatch = monkeypatch
         monkeypatch.setattr(steps, "stage_key", self.key)
@@ -100,8 +107,10 @@ class Lab:
         return Steps(self.cache, recipe, VERSIONS, self.track)
 
     def key(self, stage, **fields):
-        self.fields.append((stage, fields))
-        return stage_key(stage, **fields)
+        name = stage.partition("/")[0]
+        self.fields.append((name if REVISION.fullmatch(stage) else stage, fields))
+        self.keys.append(stage_key(stage, **fields))
+        return self.keys[-1]
 
     def parity(self, reference, candidate, limit=None):
         self.parities.append((reference, candidate, limit))
@@ -141,8 +150,7 @@ def check(lab, run, key, name, shown):
     assert first.digest == second.digest
     assert first.value == second.value
     path = first.value.path
-    stage, digest = key[0].partition("/")[0], stage_key(key[0], **key[1])
-    assert path == lab.cache.root / stage / digest / name
+    assert path == lab.cache.root / key[0] / lab.keys[0] / name
     assert path.is_file()
     return first
 
@@ -153,7 +161,7 @@ def test_fold(lab):
         lab,
         lambda one: one.fold(WEIGHTS, "d", SAMPLES),
         (
-            "fold/2",
+            "fold",
             {
                 "weights": "d", "info": asdict(INFO), "images": "digest of samples",
                 "tools": tools("edge-convnext", "torch", "safetensors"),
@@ -179,11 +187,12 @@ def test_export(lab, precision, limit):
     name = f"conv.{precision}.export.onnx"
     step = check(
         lab,
-        lambda one: one.export(WEIGHTS, "d", "conv", precision, SAMPLES),
+        lambda one: one.export(FOLDED, "d", "conv", precision, SAMPLES, MODEL),
         (
-            "export/2",
+            "export",
             {
-                "weights": "d", "info": asdict(INFO), "form": "conv", "precision": precision,
+                "weights": "d", "model": "digest of model", "info": asdict(INFO), "form": "conv",
+                "precision": precision,
                 "config": config, "images": "digest of samples",
                 "tools": tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
             },
@@ -193,16 +202,18 @@ def test_export(lab, precision, limit):
     )  # fmt: skip
     assert step.value == OnnxModel(step.value.path, precision, "conv")
     ((_, arguments, _),) = lab.calls
-    assert arguments[:4] == (WEIGHTS, "conv", precision, RECIPE.export)
+    assert arguments[:4] == (FOLDED, "conv", precision, RECIPE.export)
     assert arguments[4].name == name
+    assert arguments[5:] == (["samples"],)
+    # The model as it was trained: the form in torch would be wrong in the same way.
     assert lab.parities == [
-        (("torch", WEIGHTS, "conv", ["samples"]), ("onnx", name, ["samples"]), limit)
+        (("torch", WEIGHTS, "raw", ["samples"]), ("onnx", name, ["samples"]), limit)
     ]
 
 
 def simplify_key():
     return (
-        "simplify/2",
+        "simplify",
         {
             "model": "digest of conv.export.onnx", "images": "digest of samples",
             "tools": tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),
@@ -243,7 +254,7 @@ def test_approximate(lab):
         lab,
         lambda one: one.approximate(before, SAMPLES),
         (
-            "approximate/1",
+            "approximate",
             {
                 "model": "digest of conv.onnx", "images": "digest of samples",
                 "tools": tools("edge-convnext", "onnx", "onnxruntime"),
@@ -267,7 +278,7 @@ def test_equalize(lab):
         lab,
         lambda one: one.equalize(before, PLAN, CALIBRATION, SAMPLES),
         (
-            "equalize/3",
+            "equalize",
             {
                 "model": "digest of nhwc.onnx", "activation_type": "uint8",
                 "config": RECIPE.equalize.model_dump(mode="json"),
@@ -306,7 +317,7 @@ def test_quantize(lab, monkeypatch):
         lab,
         lambda one: one.quantize(before, PLAN, ["openvino"], CALIBRATION, SAMPLES),
         (
-            "quantize/3",
+            "quantize",
             {
                 "model": "digest of nhwc.onnx", "placement": "inner", "activation_type": "uint8",
                 "config": config, "calibration": "digest of calibration",
@@ -356,7 +367,7 @@ def recover_key():
     config = RECIPE.recover.model_dump(mode="json")
     del config["enabled"], config["images"]
     return (
-        "recover/1",
+        "recover",
         {
             "quantized": "digest of a.int8.onnx", "reference": "digest of a.onnx",
             "config": config, "training": "digest of training", "images": "digest of samples",
@@ -374,7 +385,7 @@ def test_recover(lab):
     name = "a.recovered.int8.onnx"
     first, second = run_recover(lab.steps), run_recover(lab.again())
     assert lab.fields == [recover_key()] * 2
-    path = lab.cache.root / "recover" / stage_key("recover/1", **recover_key()[1]) / name
+    path = lab.cache.root / "recover" / lab.keys[0] / name
     model = replace(QUANTIZED.value, path=path)
     assert first.value == second.value == replace(RECOVERED, model=model)
     assert path.is_file()
@@ -415,7 +426,7 @@ def test_sensitivity(lab, monkeypatch):
     for one in (lab.steps, lab.again()):
         assert one.sensitivity(QUANTIZED, REFERENCE, SAMPLES) == ranked
     key = (
-        "sensitivity/1",
+        "sensitivity",
         {
             "quantized": "digest of a.int8.onnx", "reference": "digest of a.onnx",
             "images": "digest of samples", "tools": tools("edge-convnext", "onnx", "onnxruntime"),
@@ -423,7 +434,7 @@ def test_sensitivity(lab, monkeypatch):
     )  # fmt: skip
     assert lab.fields == [key, key]
     assert calls == [(QUANTIZED.value.path, REFERENCE.value.path, ["samples"], lab.track)]
-    assert lab.cache.holds("sensitivity", stage_key(key[0], **key[1]))
+    assert lab.cache.holds("sensitivity", lab.keys[0])
 
 
 def test_keep_float(lab, monkeypatch, tmp_path):
@@ -449,7 +460,7 @@ def test_keep_float(lab, monkeypatch, tmp_path):
         lab,
         lambda one: one.keep_float(QUANTIZED, REFERENCE, ["z", "b"], SAMPLES),
         (
-            "fallback/1",
+            "fallback",
             {
                 "quantized": "digest of a.int8.onnx", "reference": "digest of a.onnx",
                 "names": ["b", "z"], "images": "digest of samples",
@@ -479,7 +490,7 @@ def test_lower(lab, form, dynamic, name, against, limit):
         one.lower(QUANTIZED, plan, REFERENCE, SAMPLES) for one in (lab.steps, lab.again())
     )
     key = (
-        "lower/2",
+        "lower",
         {
             "model": "digest of a.int8.onnx", "dynamic": dynamic, "reference": "digest of a.onnx",
             "images": "digest of samples", "tools": tools("edge-convnext", "onnx", "onnxruntime"),
@@ -487,7 +498,7 @@ def test_lower(lab, form, dynamic, name, against, limit):
     )  # fmt: skip
     assert lab.fields == [key, key]
     assert lab.shown == [("fusing the nhwc form", 1)]
-    path = lab.cache.root / "lower" / stage_key(key[0], **key[1]) / name
+    path = lab.cache.root / "lower" / lab.keys[0] / name
     assert step.value == again.value == replace(QUANTIZED.value, path=path)
     assert path.is_file()
     assert (step.status, again.status) == ("done", "cached")
@@ -529,10 +540,10 @@ def test_logits_are_run_in_one_pass_and_kept_apart(lab):
     shares = {step.seconds for step in first.values()}
     assert len(shares) == 1
     assert lab.fields[1] == (
-        "evaluate/1",
+        "evaluate",
         {
             "run": RUNS["one"], "images": "set", "preprocess": {"size": 8}, "machine": "m",
-            "batch": 7, "threads": 2,
+            "pixels": PIXELS, "batch": 7, "threads": 2,
             "tools": tools("edge-convnext", "pillow", "numpy", "onnxruntime"),
         },
     )  # fmt: skip
@@ -559,7 +570,7 @@ def test_only_missing_logits_are_run_and_damaged_ones_alone(lab):
     run_logits(lab.steps, asked, {"one": RUNS["one"]})
     run_logits(lab.again(), asked)
     assert asked == [["one"], ["torch", "two"]]
-    key = stage_key("evaluate/1", **lab.fields[0][1])
+    key = lab.keys[0]
     (lab.cache.root / "evaluate" / key / "logits.npy").write_bytes(b"damage")
     found = run_logits(lab.again(), asked)
     assert asked[2:] == [["one"]]

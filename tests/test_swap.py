@@ -37,6 +37,11 @@ def is_whole(folder):
     return {check.state for check in verify_build(folder)} == {"unchanged"}
 
 
+def record(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    write_manifest(folder, [path for path in files if path.name != MANIFEST])
+
+
 @pytest.fixture
 def build(tmp_path):
     """An older build, with an engine that the next one has not, beside files of the user's."""
@@ -45,7 +50,7 @@ def build(tmp_path):
     for name in ("model.int8.onnx", "model.int8.rtx.engine", "gpu/int8.b1.onnx"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("old")
-    write_manifest(folder, [path for path in folder.rglob("*") if path.is_file()])
+    record(folder)
     for name, text in MINE.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
@@ -205,7 +210,7 @@ def test_room_is_looked_for_before_the_first_file(build, outcome, monkeypatch):
 def test_a_report_that_is_written_anew_is_the_old_or_the_new_one(tmp_path, monkeypatch, where):
     build = tmp_path / "out"
     make_build(build, n=10)
-    write_manifest(build, list(build.iterdir()))
+    record(build)
     old = hashes(build)
     with monkeypatch.context() as patch:
         patch.setattr(publishing, where, full)
@@ -244,7 +249,7 @@ def test_a_file_that_no_build_wrote_is_not_overwritten_for_its_name(tmp_path, na
 
 
 def test_a_manifest_that_names_a_users_file_does_not_make_it_ours(build, outcome):
-    write_manifest(build, [path for path in build.rglob("*") if path.is_file()])
+    record(build)
     publish(outcome, build, None)
     check_new(build)
 

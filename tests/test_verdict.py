@@ -166,76 +166,29 @@ def test_what_was_judged_in_fresh_loads_is_told_so_and_names_the_float_that_is_h
     assert benchmark().hardest_float == benchmark().best_float
 
 
-def test_rounds_that_judge_are_not_counted_among_those_to_ask_for():
-    rows = [{**row, "rounds": 20 + 27} for row in BENCHMARK["rows"]]
-    judged = benchmark(1.06, (0.99, 1.13), rows=rows, judge_loads=9, judge_rounds=27)
-    assert decide("int8", accuracy(), judged, 1.0).rounds_to_show == 29
-
-
 def test_the_rounds_that_are_asked_for_follow_from_the_spread():
     """20 rounds reach 0.01 too far of 0.06: the interval has to narrow by (0.07 / 0.06) squared."""
     verdict = decide("int8", accuracy(), benchmark(1.06, (0.99, 1.13)), max_drop_pp=1.0)
-    assert verdict.rounds_to_show == 29
-    assert line(verdict) == "Verdict: ship int8, likely: 29 rounds would show it"
+    assert verdict.rounds_to_show == 28
+    assert line(verdict) == "Verdict: ship int8, likely: 28 rounds would show it"
     slower = decide("int8", accuracy(), benchmark(0.94, (0.87, 1.01)), max_drop_pp=1.0)
-    assert line(slower) == "Verdict: ship fp32, likely: 29 rounds would show it"
+    assert line(slower) == "Verdict: ship fp32, likely: 28 rounds would show it"
     hopeless = decide("int8", accuracy(), benchmark(1.001, (0.9, 1.1)), max_drop_pp=1.0)
     assert line(hopeless) == "Verdict: ship int8, likely"
-
-
-def judged(fast, slow, loads):
-    """A race whose finalists were judged in fresh loads, after four rounds that chose."""
-    names = (BENCHMARK["chosen"], BENCHMARK["best_float"])
-    own = dict(zip(names, ([9.0, 1.0, 5.0, 5.0, *fast], [1.0, 9.0, 5.0, 5.0, *slow]), strict=True))
-    rows = [
-        {**row, "round_latency_ms_p50": own.get(row["artifact"], ())} for row in BENCHMARK["rows"]
-    ]
-    fields = {"rows": rows, "judge_loads": loads, "judge_rounds": len(fast)}
-    ratios = [before / after for before, after in zip(slow, fast, strict=True)]
-    each = len(fast) // loads
-    medians = sorted(np.median(ratios[at : at + each]) for at in range(0, len(fast), each))
-    return benchmark(np.median(medians), (medians[1], medians[-2]), **fields)
-
-
-def test_rounds_narrow_what_differs_within_a_load():
-    random = np.random.default_rng(9)
-    noise = 1 + 0.05 * random.standard_normal(27)
-    race = judged(np.ones(27), 1.01 * noise, 9)
-    verdict = decide("int8", accuracy(), race, max_drop_pp=1.0)
-    assert "95 % interval over 9 loads" in verdict.reasons[0]
-    assert verdict.confidence == "likely"
-    needed = verdict.rounds_to_show
-    assert 27 < needed <= 1000
-    each = -(-needed // 9)
-    random = np.random.default_rng(1)
-    shown = 0
-    for _ in range(20):  # as often as not, of a spread that was estimated from 27 rounds
-        noise = 1 + 0.05 * random.standard_normal(9 * each)
-        again = judged(np.ones(9 * each), 1.01 * noise, 9)
-        shown += decide("int8", accuracy(), again, max_drop_pp=1.0).confidence == "shown"
-    assert shown >= 5
-
-
-def test_no_number_of_rounds_narrows_what_differs_between_loads():
-    loads = np.repeat([0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03, 1.04, 1.05], 3)
-    verdict = decide("int8", accuracy(), judged(np.ones(27), loads, 9), max_drop_pp=1.0)
-    assert (verdict.confidence, verdict.rounds_to_show) == ("likely", None)
-    once = decide("int8", accuracy(), judged(np.ones(9), loads[::3], 9), max_drop_pp=1.0)
-    assert (once.confidence, once.rounds_to_show) == ("likely", None)  # nothing tells them apart
 
 
 def test_the_line_asks_for_all_that_int8_needs_and_for_what_alone_sinks_it():
     unsure, few, busy = benchmark(1.06, (0.99, 1.13)), counted(0, 0, 24), {"other_load_pct": 40.0}
     both = decide("int8", few, unsure, max_drop_pp=1.0)
-    assert line(both).endswith("likely: 390 images and 29 rounds would show it")
+    assert line(both).endswith("likely: 390 images and 28 rounds would show it")
     disturbed = decide("int8", few, benchmark(**busy), max_drop_pp=1.0)
     assert line(disturbed).endswith("390 images and timings on a quiet machine would show it")
     endless = decide("int8", counted(4, 0, 400), unsure, max_drop_pp=1.0)
     assert line(endless).endswith("ship int8, likely")  # rounds alone would not
     slower = benchmark(0.94, (0.87, 1.01))
-    assert line(decide("int8", few, slower, 1.0)).endswith("likely: 29 rounds would show it")
+    assert line(decide("int8", few, slower, 1.0)).endswith("likely: 28 rounds would show it")
     worse = decide("int8", accuracy(1.2, (0.5, 1.6), lost=6, won=0), slower, max_drop_pp=1.0)
-    assert " images or 29 rounds would show it" in line(worse)
+    assert " images or 28 rounds would show it" in line(worse)
     sure = decide("int8", accuracy(1.4, (1.1, 1.7)), slower, max_drop_pp=1.0)
     assert line(sure) == "Verdict: ship fp32, shown"
 
@@ -305,6 +258,19 @@ def test_a_stated_limit_of_the_classes_decides(counts, ship, judged, confidence,
     assert words in verdict.reasons[2]
     assert verdict.classes_past == (("c1",) if confidence == "shown" and ship == "fp32" else ())
     assert "class" not in line(verdict)
+
+
+def test_the_images_that_the_classes_ask_for_would_show_them():
+    counts = [(400, 0, 0), (60, 2, 1)]
+    found = by_class(*counts).model_copy(update={"n_images": 460})
+    verdict = decide("int8", found, benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
+    needed = verdict.images_to_show
+    assert f"about {needed:,} images in all would tell" in verdict.reasons[2]
+    assert line(verdict).endswith(f"likely: {needed:,} images would show it")
+    for share, word in ((needed / 460, "shown"), (0.8 * needed / 460, "likely")):
+        more = [tuple(round(share * count) for count in one) for one in counts]
+        again = decide("int8", by_class(*more), benchmark(), 1.0, max_class_drop_pp=5.0)
+        assert again.accuracy == word
 
 
 def test_a_limit_of_classes_that_were_not_counted_leaves_it_open():

@@ -7,13 +7,16 @@ and a seed, so that a change of one function leaves the sample of all others as 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import libcst as cst
+import yaml
 from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
 from mutmut.mutation.file_mutation import MutationVisitor, deep_replace
 from mutmut.mutation.mutators import mutation_operators
@@ -21,9 +24,10 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 
 from benchmarks.mutationlab.groups import ROOT
 
-__all__ = ["Mutant", "draw", "find_mutants"]
+__all__ = ["MODULE", "Mutant", "draw", "find_mutants", "named_mutants"]
 
 MODULE = "<module>"
+_NAMED = Path(__file__).with_name("named.yaml")
 _LOGS = ("debug", "info", "warning", "error")
 _CODECS = ("utf-8", "utf-8-sig", "ascii", "latin-1")
 _TYPES = ("Literal", "TypeVar", "Callable", "Mapping", "Sequence")
@@ -40,8 +44,7 @@ class Mutant:
     lines: tuple[int, int]  # first and last
     before: str
     after: str
-    _tree: cst.Module = field(repr=False, compare=False)
-    _nodes: tuple[cst.CSTNode, cst.CSTNode] = field(repr=False, compare=False)
+    _make: Callable[[], str] = field(repr=False, compare=False)
 
     @property
     def swaps(self) -> bool:
@@ -50,13 +53,12 @@ class Mutant:
 
     def unchanged(self) -> Mutant:
         """A mutant of the same function that changes nothing, which no test may kill."""
-        return replace(self, id="unchanged", _nodes=(self._nodes[0], self._nodes[0]))
+        path = ROOT / self.module
+        return replace(self, id="unchanged", _make=lambda: path.read_text(encoding="utf-8"))
 
     def source(self) -> str:
         """The whole module, changed."""
-        changed = deep_replace(self._tree, *self._nodes)
-        assert isinstance(changed, cst.Module)
-        return changed.code
+        return self._make()
 
 
 def find_mutants(path: Path) -> list[Mutant]:
@@ -85,8 +87,52 @@ def find_mutants(path: Path) -> list[Mutant]:
         digest = hashlib.sha256("\0".join((*name, str(seen[name]))).encode()).hexdigest()
         span = positions[nodes[0]]
         lines = (span.start.line, span.end.line)
-        mutants.append(Mutant(digest[:12], *name[:2], lines, *name[2:], wrapper.module, nodes))
+        make = partial(_changed, wrapper.module, nodes)
+        mutants.append(Mutant(digest[:12], *name[:2], lines, *name[2:], make))
     return mutants
+
+
+def named_mutants(path: Path) -> list[Mutant]:
+    """Those of a file that somebody thought of: they take more than one change of an operator.
+
+    Raises:
+        ValueError: What one of them changes is not there, or more than once.
+    """
+    text = (ROOT / path).read_text(encoding="utf-8")
+    mutants = []
+    for one in yaml.safe_load(_NAMED.read_text(encoding="utf-8")):
+        if one["module"] != path.as_posix():
+            continue
+        before, after = one["before"].rstrip("\n"), one["after"].rstrip("\n")
+        if text.count(before) != 1:
+            raise ValueError(f"{path}: not once in it: {before}")
+        first = text[: text.index(before)].count("\n") + 1
+        lines = (first, first + before.count("\n"))
+        make = partial(text.replace, before, after)
+        name = (path.as_posix(), _function_at(text, first), before, after)
+        mutants.append(Mutant(f"named:{one['name']}", *name[:2], lines, *name[2:], make))
+    return mutants
+
+
+def _changed(module: cst.Module, nodes: tuple[cst.CSTNode, cst.CSTNode]) -> str:
+    changed = deep_replace(module, *nodes)
+    assert isinstance(changed, cst.Module)
+    return changed.code
+
+
+def _function_at(text: str, line: int) -> str:
+    """Qualified name of the outermost function around a line."""
+    names = []
+    body: Sequence[ast.stmt] = ast.parse(text).body
+    while found := [one for one in body if one.lineno <= line <= (one.end_lineno or 0)]:
+        if isinstance(found[0], ast.ClassDef):
+            names.append(found[0].name)
+            body = found[0].body
+            continue
+        if isinstance(found[0], ast.FunctionDef):
+            return ".".join([*names, found[0].name])
+        break
+    return MODULE
 
 
 def draw(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:

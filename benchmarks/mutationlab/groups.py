@@ -29,10 +29,14 @@ class Group:
 
 
 GROUPS = (
-    Group("intervals", ("intervals.py",), ("test_intervals*.py",)),
+    Group("intervals", ("intervals.py",), ("test_intervals_*.py",)),
     Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
-    Group("verdict", ("verdict.py",), ("test_verdict*.py",)),
-    Group("gate", ("gate/*.py",), ("test_gate.py", "test_gate_[!s]*.py")),
+    Group(
+        "verdict",
+        ("verdict.py", "class_drops.py", "settling.py"),
+        ("test_verdict_*.py",),
+    ),
+    Group("gate", ("gate/*.py",), ("test_gate_[be]*.py",)),
     Group(
         "evaluation",
         ("evaluate.py", "measure.py", "evaluating.py", "search_images.py"),
@@ -41,11 +45,21 @@ GROUPS = (
     Group(
         "benchmark",
         ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
-        ("test_benchmark.py", "test_benchmark_[!s]*.py", "test_speed*.py", "test_choices*.py")
-        + ("test_timings*.py", "test_turns*.py", "test_settle_float.py"),
+        (
+            "test_benchmark.py",
+            "test_benchmark_[!s]*.py",
+            "test_choices*.py",
+            "test_judge.py",
+            "test_settle_float.py",
+            "test_speed*.py",
+        ),
     ),
-    Group("splits", ("data/splits.py",), ("test_data_splits*.py", "test_data_sources*.py")),
-    Group("calibration", ("data/calibration.py",), ("test_data_calibration*.py",)),
+    Group(
+        "splits",
+        ("data/splits.py", "data/split_names.py", "data/leaks.py"),
+        ("test_data_splits_*.py", "test_data_leaks_*.py"),
+    ),
+    Group("calibration", ("data/calibration.py",), ("test_data_calibration_*.py",)),
     Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
     Group(
@@ -59,9 +73,20 @@ GROUPS = (
     Group("lowering", ("lower.py",), ("test_lower_*.py",)),
     Group("float16", ("float16.py", "halve.py"), ("test_halve_*.py", "test_float16*.py")),
     Group("opset", ("opset17.py",), ("test_opset17_*.py",)),
-    Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache*.py", "test_steps*.py")),
-    Group("bundle", ("bundle/*.py",), ("test_bundle*.py", "test_board*.py")),
-    Group("manifest", ("manifest.py",), ("test_manifest*.py",)),
+    Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache.py", "test_steps*.py")),
+    Group("bundle", ("bundle/*.py",), ("test_bundle_*.py",)),
+    # Beside what the others decide: what a network sees of an image, and its norms.
+    Group(
+        "pixels",
+        ("data/pixels.py", "data/preprocess.py"),
+        ("test_data_preprocess*.py", "test_pixels*.py"),
+    ),
+    Group(
+        "graph forms",
+        ("convnext/forms.py",),
+        ("test_norms*.py", "test_fold*.py"),
+    ),
+    Group("manifest", ("manifest.py",), ("test_manifest_*.py",)),
 )
 
 

@@ -64,6 +64,11 @@ class Record:
                     rows[row["id"]] = {**head["drawn"][row["id"]], **row}
         return rows
 
+    def kept(self) -> int:
+        """How many rows are of an earlier state of code or tests."""
+        state = json.loads(self._head.read_text(encoding="utf-8"))["state"]
+        return sum(row["state"] != state for row in self.known().values())
+
     def of(self) -> int:
         """How many mutants the sample was drawn from."""
         return int(json.loads(self._head.read_text(encoding="utf-8"))["of"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.peers.catalog import ENVIRONMENTS, Peer
 from benchmarks.peers.task import Graph, Task
 from edge_convnext.files import sha256_bytes, sha256_file, write_text_atomic
+from edge_convnext.marks import make_marked, remove_marked
 
 __all__ = ["explain", "last_line", "produce", "read_record", "write_record"]
 
@@ -107,7 +108,10 @@ def _find_environment(folder: Path, pins: Sequence[str]) -> tuple[str, str | Non
     python, marker = folder / "bin" / "python", folder / "installed.json"
     if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == list(pins):
         return str(python), None
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists() and not remove_marked(folder):
+        return str(python), f"{folder} is there, and no run of this script made it: move it"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_marked(folder)
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", "--quiet", *pins],

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_convnext.board.assemble import Measured, Seen, find_old, publish_board
-from edge_convnext.board.builders import find_builders
+from edge_convnext.board.builders import find_builders, why_no_engines
 from edge_convnext.board.choose import choose
 from edge_convnext.board.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.board.entries import cpu_entries, engine_entry
@@ -29,6 +30,7 @@ from edge_convnext.board.readings import Readings, find_readings
 from edge_convnext.bundle import open_bundle
 from edge_convnext.doctor import environment
 from edge_convnext.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.files import AnyPath
 from edge_convnext.marks import MARK, mark, remove_marked
 from edge_convnext.progress import Track, untracked
 from edge_convnext.quiet import race_in_quiet
@@ -37,8 +39,6 @@ from edge_convnext.report import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes import available_runtimes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from edge_convnext.artifacts import RuntimeName
@@ -71,8 +71,8 @@ class BoardSettings:
 
 
 def bench_bundle(
-    path: Path,
-    out: Path,
+    path: AnyPath,
+    out: AnyPath,
     settings: BoardSettings | None = None,
     track: Track = untracked,
     say: Callable[[str], None] = lambda _: None,
@@ -98,9 +98,14 @@ def bench_bundle(
         ArtifactError: Not a sound bundle, or nothing in it runs here.
         EdgeConvNextError: In one line, what is wrong and what to do; no report is written then.
     """
+    path = Path(path)
+    out = Path(out)
     chosen = settings or BoardSettings()
     bundle = open_bundle(path)
     readings = readings or find_readings()
+    needs_gpu = any(graph.kind != "cpu" for graph in bundle.manifest.graphs)
+    if builders is None and needs_gpu and (reason := why_no_engines()):
+        say(f"no engine is built or measured here: {reason}")  # while it can still be installed
     locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
     with locked:
         work = out / _WORK / bundle.digest[:16]

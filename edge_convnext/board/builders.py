@@ -15,7 +15,7 @@ from edge_convnext.errors import EdgeConvNextError
 from edge_convnext.recipe import EngineConfig
 from edge_convnext.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.tensorrt.api import is_installed, open_api
-from edge_convnext.tensorrt.cuda import open_cuda, why_no_cuda
+from edge_convnext.tensorrt.cuda import missing_cuda, open_cuda, why_no_cuda
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge_convnext.board.engines import EngineBuilder
     from edge_convnext.bundle.manifest import BundledGraph
 
-__all__ = ["find_builders"]
+__all__ = ["find_builders", "why_no_engines"]
 
 
 def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
@@ -46,6 +46,12 @@ def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
         kind = _Classic if name == "tensorrt" else _Rtx
         found.append(kind(api.version, open_cuda().facts()))
     return tuple(found), "; ".join(reasons) or None
+
+
+def why_no_engines() -> str | None:
+    """What to install where there is a GPU and a TensorRT, and nothing in Python between them."""
+    installed = any(is_installed(name) for name in get_args(GpuRuntimeName))
+    return missing_cuda() if installed else None
 
 
 class _OfGpu:

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _INFERENCES_PER_TURN = 8
+_IMAGES_PER_TURN = 256  # at most, or the images of a batch: they are in memory together
 
 
 def try_entries(
@@ -104,7 +105,7 @@ def evaluate_entries(
     if wanted:
         runtimes = {entry.name: _load(entry, batch, threads) for entry in wanted}
         pieces: dict[str, list[NDArray[np.float32]]] = {name: [] for name in runtimes}
-        step = batch * _INFERENCES_PER_TURN
+        step = max(batch, min(batch * _INFERENCES_PER_TURN, _IMAGES_PER_TURN))
         parts = track(evaluation.batches(step), "evaluating", -(-len(evaluation) // step))
         for part in parts:  # each is decoded once for all
             for name, runtime in runtimes.items():

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import AnyPath
 from edge_convnext.render_boards import raced
 from edge_convnext.report import BoardRun, Report, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 __all__ = ["as_run", "merge_boards"]
 
 
 def merge_boards(
-    build_dir: Path, reports: Sequence[Path], say: Callable[[str], None] = lambda _: None
+    build_dir: AnyPath, reports: Sequence[Path], say: Callable[[str], None] = lambda _: None
 ) -> Report:
     """Write boards' results into a build's report, and its new hashes into the manifest.
 
@@ -37,6 +38,7 @@ def merge_boards(
         ArtifactError: A report is not of a board, or of another build, or a file of this build
             was changed since; nothing is written then.
     """
+    build_dir = Path(build_dir)
     from edge_convnext.publish import REPORT, amend_report, check_addable
 
     path = build_dir / REPORT

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.bounded import require_regular
 from edge_convnext.data import Sample, ensure_digits, load_splits
-from edge_convnext.errors import ArtifactError, DataError
+from edge_convnext.errors import ArtifactError, DataError, shorten
 from edge_convnext.evaluate import Predictions
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DIGITS
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from edge_convnext.recipe import Recipe
 
 __all__ = ["find_images", "read_reference"]
+
+_MOST_BYTES = 1 << 30
+_MOST_LOGITS = 1 << 28  # a GiB of float32: 268,000 images of ImageNet's classes
 
 
 def read_reference(path: Path, classes: Sequence[str], num_classes: int) -> Predictions:
@@ -41,21 +45,36 @@ def read_reference(path: Path, classes: Sequence[str], num_classes: int) -> Pred
     """
     names = list(classes) or [str(index) for index in range(num_classes)]
     places = {name: index for index, name in enumerate(names)}
+    labels, answers, hashes = [], [], []
     try:
+        if require_regular(path) > _MOST_BYTES:  # and a pipe would be waited for
+            raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than predictions can have")
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        labels = np.array([places[row["label"]] for row in rows], np.int64)
-        answers = np.array([places[row["fp32_top1"]] for row in rows], np.int64)
-        hashes = tuple(row["sha256"] for row in rows)
+            for row in csv.DictReader(file):
+                labels.append(places[row["label"]])
+                answers.append(places[row["fp32_top1"]])
+                hashes.append(row["sha256"])
+                _require_few(len(hashes), num_classes, path)
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; build again") from error
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise ArtifactError(
-            f"{path}: not the predictions of this model ({error}); build again"
+            f"{path}: not the predictions of this model ({shorten(str(error))}); build again"
         ) from error
-    if not rows:
+    if not hashes:
         raise ArtifactError(f"{path}: has no predictions; build again")
-    logits = np.zeros((len(rows), num_classes), np.float32)
-    logits[np.arange(len(rows)), answers] = 1.0
-    return Predictions(logits, labels, hashes)
+    logits = np.zeros((len(hashes), num_classes), np.float32)
+    logits[np.arange(len(hashes)), answers] = 1.0
+    return Predictions(logits, np.array(labels, np.int64), tuple(hashes))
+
+
+def _require_few(images: int, num_classes: int, path: Path) -> None:
+    """Logits are kept of every image in every runtime, and a bundle may come from anyone."""
+    if images * num_classes > _MOST_LOGITS:
+        raise ArtifactError(
+            f"{path}: over {_MOST_LOGITS // num_classes} images of {num_classes} classes are more "
+            "than a bundle can have; evaluate fewer"
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from edge_convnext.artifacts import Precision
+from edge_convnext.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Precision
 from edge_convnext.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FoundGraph", "check_graph_file", "find_candidates", "published_hashes"]
 
-_GPU = "gpu"
+_CPU_NAME = re.compile(rf"(fp32|fp16|int8)\.({'|'.join(get_args(CpuRuntimeName))})\.onnx")
 _GPU_NAME = re.compile(r"(fp32|fp16|int8)\.b(\d+)(\.opset17)?\.onnx")
 
 
@@ -34,7 +34,9 @@ class FoundGraph:
 
 
 def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
-    """List the graphs that a build published: `model.*.onnx`, and `gpu/*.onnx` for engines.
+    """List the graphs that a build published: `model.*.onnx`, and those in `cpu/` and `gpu/`.
+
+    A board measures which of them it takes: it may lack the runtime that won at the desk.
 
     Args:
         build_dir: Of a finished build.
@@ -48,12 +50,17 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
         for precision in get_args(Precision)
         if (path := build_dir / f"model.{precision}.onnx").is_file()
     ]
-    for path in sorted((build_dir / _GPU).glob("*.onnx")):
+    found += [
+        _describe(path, f"{CPU_FOLDER}/{path.name}", "cpu", report)
+        for path in sorted((build_dir / CPU_FOLDER).glob("*.onnx"))
+        if _CPU_NAME.fullmatch(path.name)
+    ]
+    for path in sorted((build_dir / GPU_FOLDER).glob("*.onnx")):
         match = _GPU_NAME.fullmatch(path.name)
         if match is None:
             continue  # a user's own
         kind: GraphKind = "opset17" if match[3] else "typed20"
-        graph = _describe(path, f"{_GPU}/{path.name}", kind, report)
+        graph = _describe(path, f"{GPU_FOLDER}/{path.name}", kind, report)
         # The file is what its name says: its metadata is that of the graph it was made from.
         named = {"precision": cast("Precision", match[1]), "batch": int(match[2])}
         entry = graph.entry.model_copy(update=named)

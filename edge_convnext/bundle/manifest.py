@@ -26,7 +26,7 @@ from edge_convnext.artifacts import (
     ResizeMode,
     RuntimeName,
 )
-from edge_convnext.bounds import Batch, Count
+from edge_convnext.bounds import MAX_CHANNELS, MAX_CLASSES, Batch, Count, why_too_large
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report import ModelReport, Sha256
 
@@ -167,6 +167,12 @@ class Manifest(_Part):
             raise ValueError(f"{min(missing)} is not among the members")
         if len({graph.name for graph in self.graphs}) != len(self.graphs):
             raise ValueError("two graphs have one name")
+        if self.model.num_classes > MAX_CLASSES or self.model.in_channels > MAX_CHANNELS:
+            raise ValueError("more classes or channels than an image classifier has")
+        largest = max(graph.batch or 1 for graph in self.graphs)
+        size = self.preprocess.image_size
+        if reason := why_too_large(largest, self.model.in_channels, size):
+            raise ValueError(reason)
         return self
 
     def member(self, name: str) -> Member:

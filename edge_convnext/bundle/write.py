@@ -39,7 +39,7 @@ from edge_convnext.bundle.manifest import (
 )
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import atomic_path, sha256_file, why_unwritable
+from edge_convnext.files import AnyPath, atomic_path, sha256_file, why_unwritable
 from edge_convnext.manifest import require_unedited
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import make_recipe
@@ -84,10 +84,10 @@ class _Writer:
 
 
 def write_bundle(
-    build_dir: Path,
-    output: Path,
+    build_dir: AnyPath,
+    output: AnyPath,
     evaluation: EvaluationKind = "images",
-    data: Path | None = None,
+    data: AnyPath | None = None,
     track: Track = untracked,
 ) -> Manifest:
     """Bundle a finished build for a board.
@@ -109,6 +109,9 @@ def write_bundle(
             not that of its manifest, or `output` is no name for a bundle or can't be written.
         DataError: The evaluation images are gone or changed.
     """
+    build_dir = Path(build_dir)
+    output = Path(output)
+    data = Path(data) if data is not None else None
     _check_output(output)
     path = build_dir / REPORT
     report = Report.read(path)

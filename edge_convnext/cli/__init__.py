@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -132,6 +133,9 @@ def main() -> None:
 def _run() -> None:
     _refuse_empty(sys.argv[1:])
     use_temporary_folder(lambda: default_cache_folder(os.environ))
+    with suppress(EdgeConvNextError):  # else torch's exporter leaves a folder in the temporary one
+        folder = default_cache_folder(os.environ) / "torchinductor"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     try:
         app()
     except SystemExit as leaving:

@@ -40,6 +40,7 @@ from edge_convnext.cli.hosts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_convnext.recipe import Recipe
     from edge_convnext.report import Report
     from edge_convnext.verdict import Requirement
 
@@ -72,7 +73,7 @@ def build(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="A .pth, .pt or .safetensors file; in1k; or random.", rich_help_panel=_MODEL
+            help="A checkpoint: a file or a folder; in1k; or random.", rich_help_panel=_MODEL
         ),
     ] = None,
     precision: Annotated[
@@ -305,6 +306,7 @@ def build(
     from edge_convnext import pipeline
 
     chosen = resolve(recipe, stated)
+    _warn_of_engines(chosen, quiet or json)
     silent = quiet or json
     errors: list[str] = []
     requirement = (("--require", require), ("--require-likely", require_likely))
@@ -349,6 +351,15 @@ def build(
         verdicts.append(report.verdict)
     if not all(one.passed for one in verdicts):
         raise typer.Exit(1)
+
+
+def _warn_of_engines(recipe: Recipe, silent: bool) -> None:
+    """Say before the build what would keep its engines from being measured after it."""
+    if {"rtx", "tensorrt"} & {*recipe.targets}:
+        from edge_convnext.board.builders import why_no_engines
+
+        if reason := why_no_engines():
+            note(f"no engine will be measured here: {reason}", silent)
 
 
 def _measure_here(

@@ -132,6 +132,7 @@ def measure_build(
     """
     from edge_convnext.board.merge import merge_boards
     from edge_convnext.bundle.write import bundle_build
+    from edge_convnext.errors import EdgeConvNextError
     from edge_convnext.remote import bench_on_hosts
 
     folder = Path(report.folder)
@@ -142,9 +143,13 @@ def measure_build(
         note(text, silent)
 
     results = bench_on_hosts(bundle, hosts, folder / "boards", settings, tell)
-    done = [one.folder for one in results if one.report is not None]
     errors = [one.error for one in results if one.error is not None]
-    return (merge_boards(folder, done, tell) if done else report), errors
+    for one in results:
+        try:
+            report = merge_boards(folder, [one.folder], tell) if one.report is not None else report
+        except EdgeConvNextError as error:
+            errors.append(f"{one.host}: {error}")
+    return report, errors
 
 
 def _print(results: Sequence[HostResult]) -> None:

@@ -28,10 +28,10 @@ def inspect(
     from edge_convnext.errors import ArtifactError
     from edge_convnext.kernel_table import group_kernels, kernel_fields, read_kernels
     from edge_convnext.provenance import require_whole_engine
-    from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, sidecar_path
+    from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, is_engine_file, sidecar_path
 
     sidecar = engine if engine.suffix == ".json" else sidecar_path(engine)
-    if not sidecar.name.endswith(f"{ENGINE_SUFFIX}.json"):
+    if not is_engine_file(sidecar.with_suffix("")):
         raise ArtifactError(
             f"{engine}: inspect takes an engine (*{ENGINE_SUFFIX}), or the JSON file beside it; "
             "`edge-convnext build --target rtx` makes engines"

@@ -41,7 +41,7 @@ def tune(
     ] = None,
     model: Annotated[str | None, typer.Option(help="atto, femto, pico, … or a full name.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="A .pth, .pt or .safetensors file; in1k; or random.")
+        str | None, typer.Option(help="A checkpoint: a file or a folder; in1k; or random.")
     ] = None,
     image_size: ImageSizeOption = None,
     resize: ResizeOption = None,

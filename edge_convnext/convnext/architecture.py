@@ -8,6 +8,7 @@ arXiv 2301.00808. The V1 sizes below `tiny` are timm's (`convnext_atto` and so o
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from edge_convnext.errors import RecipeError
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 _SHOWN_CHARS = 80  # of a name that is none, in a message
+_LONGEST_CHARS = 200  # of a name
 
 
 @dataclass(frozen=True)
@@ -88,23 +90,61 @@ def architecture_names() -> tuple[str, ...]:
 
 
 def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) -> Architecture:
-    """Look a model up by full name (`convnextv2_atto`) or V2 size (`atto`).
+    """Look a model up by the name that people know it by.
+
+    Those are a full name (`convnextv2_atto`), a V2 size (`atto`), and the names of timm
+    (`convnextv2_atto.fcmae_ft_in1k`, `convnext_tiny`), transformers
+    (`facebook/convnextv2-atto-1k-224`), torchvision (`ConvNeXt_Tiny_Weights`) and mmpretrain
+    (`convnext-v2-atto_fcmae-in1k`). `convnext` without a number is V1.
 
     Raises:
-        RecipeError: No such model; the message names the nearest one.
+        RecipeError: No such model; the message names the nearest ones.
     """
-    known = architecture_names()
-    full = name if name in known else f"convnextv2_{name}"
-    if full not in known:
-        shown = name[:_SHOWN_CHARS]
-        nearest = difflib.get_close_matches(shown, (*known, *_V2), n=1, cutoff=0.0)[0]
-        raise RecipeError(
-            f"unknown model '{shown}': did you mean '{nearest}'? "
-            "`edge-convnext models` lists every name"
-        )
+    full = _find_name(name)
+    if full is None:
+        raise _unknown(name)
     depths, widths = SIZES[full.partition("_")[2]]
     version = 1 if full.startswith("convnextv1_") else 2
     return Architecture(full, version, depths, widths, num_classes, in_channels)
+
+
+# What may follow a size and changes the weights alone: data, resolution, recipe, publisher. Others
+# are other networks: `_hnf` norms before its head, `_ols` has an overlapping stem, `_rms` RMSNorm.
+_TAGS = re.compile(
+    r"(?:in|imagenet)?(?:1k|12k|21k|22k)|in1k|in22k|\d{3}|fcmae|ft|ema|pre|fb|weights|default"
+    r"|imagenet1k|v1|d[12]h?|3rdparty|noema|\d+xb\d+|\d{8}|[0-9a-f]{8}|pt|pth|safetensors|to|augreg"
+)
+
+
+def _find_name(name: str) -> str | None:
+    """The full name, for any spelling that leaves no doubt."""
+    plain = name[:_LONGEST_CHARS].strip().lower().replace("hf-hub:", "").replace("hf_hub:", "")
+    words = [word for word in re.split(r"[\W_]+", plain.rpartition("/")[2]) if word]
+    family = re.fullmatch(r"convnext(?:v([12]))?", words[0]) if words else None
+    version, rest = "2", words  # a size alone is V2's
+    if family is not None:
+        version, rest = family[1] or "1", words[1:]
+        if family[1] is None and rest[:1] in (["v1"], ["v2"]):
+            version, rest = rest[0][1], rest[1:]
+    if not rest or not all(_TAGS.fullmatch(word) for word in rest[1:]):
+        return None
+    if family is None and len(rest) > 1:
+        return None
+    full = f"convnextv{version}_{rest[0]}"
+    return full if full in architecture_names() else None
+
+
+def _unknown(name: str) -> RecipeError:
+    shown = name[:_SHOWN_CHARS]
+    known = (*architecture_names(), *_V2)
+    spelled = re.sub(r"[\W_]+", "_", shown.lower())
+    nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)
+    first, *others = dict.fromkeys(nearest)
+    more = f" (or {', '.join(others)})" if others else ""
+    return RecipeError(
+        f"unknown model '{shown}': did you mean '{first}'{more}? "
+        "`edge-convnext models` lists every name"
+    )
 
 
 def name_architecture(version: int, depths: Four, widths: Four) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from edge_convnext.convnext.architecture import Architecture, name_architecture
+from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.convnext.heads import Head, find_head
 from edge_convnext.convnext.leftovers import (
     Normalisation,
@@ -19,10 +18,22 @@ from edge_convnext.convnext.leftovers import (
     is_pretraining,
     may_be_layer,
 )
-from edge_convnext.convnext.model import ConvNeXt
 from edge_convnext.convnext.names import DialectName, rename
-from edge_convnext.convnext.nested import Candidate, find_candidates, iter_tensors, list_content
+from edge_convnext.convnext.nested import (
+    Candidate,
+    find_candidates,
+    find_nameless,
+    iter_tensors,
+    list_content,
+)
 from edge_convnext.convnext.reparametrised import join_parts
+from edge_convnext.convnext.shapes import (
+    check_stored,
+    expected_shapes,
+    infer_architecture,
+    shape_of,
+    to_float32,
+)
 from edge_convnext.errors import LoadError, shorten
 from edge_convnext.standins import StandIn, to_plain
 
@@ -81,12 +92,17 @@ def translate(
     read, chosen = _choose(candidates, source, headless, model)
     if read.head.weight is None and not headless:
         raise _no_classifier(read, source)
-    expected = _expected_shapes(read.architecture)
+    expected = expected_shapes(read.architecture)
     names, drawn, completed = _complete(read, expected, source, headless)
+    if (nameless := find_nameless(checkpoint)) is not None and not read.candidate.averaged:
+        chosen += (
+            f"'{shorten(nameless)}' holds averaged weights without names, which can't be told "
+            "apart; the named weights were taken",
+        )
     normalisation, left = _sort_left(read, source, headless)
-    _check_stored([read.named[name] for name in names.values()], source)
+    check_stored([read.named[name] for name in names.values()], source)
     tensors = {
-        ours: _to_float32(read.named[name], expected[ours], f"{source}: '{shorten(name)}'")
+        ours: to_float32(read.named[name], expected[ours], f"{source}: '{shorten(name)}'")
         for ours, name in names.items()
     }
     state = {**tensors, **drawn}
@@ -125,7 +141,7 @@ def _choose(
     first = read[0]
     equals = [one for one in read if order(one) == order(first)]
     for one in equals[1:] and equals:
-        _check_stored([one.named[name] for name in one.theirs.values()], source)
+        check_stored([one.named[name] for name in one.theirs.values()], source)
     if not all(_same(first, one) for one in equals):
         labels = " and ".join(f"'{shorten(_label(one.candidate))}'" for one in equals)
         raise LoadError(
@@ -142,8 +158,8 @@ def _tell_choice(first: _Read, others: Sequence[_Read], unread: int) -> tuple[st
     if others:
         shown = ", ".join(f"'{shorten(_label(one.candidate), 80)}'" for one in others[:_SHOWN])
         notes.append(
-            f"the {kind} of {where} were taken; there are {len(others)} more networks in the "
-            f"file: {shown}"
+            f"the {kind} of {where} were taken; also in the file: {shown}"
+            f"{', …' if len(others) > _SHOWN else ''}"
         )
     if unread:
         notes.append(f"{unread} networks in the file are incomplete and were not looked at")
@@ -179,8 +195,8 @@ def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
     theirs: dict[str, str] = {}
     for name, ours in inside.items():
         theirs.setdefault(ours, name)
-    backbone = _infer_architecture({o: _shape(named[n]) for o, n in theirs.items()}, source)
-    expected = _expected_shapes(backbone)
+    backbone = infer_architecture({o: shape_of(named[n]) for o, n in theirs.items()}, source)
+    expected = expected_shapes(backbone)
     own = theirs.get("head.fc.weight")
     theirs = {
         ours: name for ours, name in theirs.items()
@@ -292,59 +308,6 @@ def _has_values(name: str, value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and (not name.endswith(counters))
 
 
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
-
-
-def _infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
-    """Read depths and widths off the backbone; the head is another matter."""
-    pattern = re.compile(r"stages\.(\d)\.blocks\.(\d{1,9})\.(grn|layer_scale|dwconv)\.")
-    found = [match for name in shapes if (match := pattern.match(name))]
-    kinds = {match[3] for match in found} - {"dwconv"}
-    if len(kinds) != 1:
-        either, other = ("both", "and") if kinds else ("neither", "nor")
-        raise LoadError(
-            f"{source}: {either} GRN (ConvNeXt V2) {other} LayerScale (V1) in these weights, "
-            "so they are of no ConvNeXt that this project knows"
-        )
-    version = 2 if kinds == {"grn"} else 1
-    depths = [1 + max((int(m[2]) for m in found if int(m[1]) == i), default=-1) for i in range(4)]
-    if sum(depths) > len(shapes):  # before a network of a billion blocks is made
-        raise LoadError(
-            f"{source}: {sum(depths)} blocks by the largest number, but {len(shapes)} tensors; "
-            "the checkpoint is incomplete, save it again"
-        )
-    entries = ["stem.conv.weight", *(f"stages.{i}.downsample.conv.weight" for i in (1, 2, 3))]
-    for name in entries:
-        if len(shapes.get(name, ())) < 2:
-            raise LoadError(
-                f"{source}: '{name}' is missing; the checkpoint is incomplete, save it again"
-            )
-        if 0 in shapes[name]:
-            raise LoadError(
-                f"{source}: '{name}' is empty, {list(shapes[name])}; "
-                "the checkpoint is damaged, or holds one of several parts (ZeRO stage 3: "
-                "zero_to_fp32.py joins them); save it again"
-            )
-    widths = [shapes[name][0] for name in entries]
-    depths4 = (depths[0], depths[1], depths[2], depths[3])
-    widths4 = (widths[0], widths[1], widths[2], widths[3])
-    return Architecture(
-        name=name_architecture(version, depths4, widths4),
-        version=version,
-        depths=depths4,
-        widths=widths4,
-        num_classes=1,
-        in_channels=shapes["stem.conv.weight"][1],
-    )
-
-
-def _expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        network = ConvNeXt(replace(architecture, num_classes=max(architecture.num_classes, 1)))
-    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
 def _no_network(checkpoint: object, source: str) -> LoadError:
     tensor = next(iter_tensors(checkpoint), None)
     content = list_content(checkpoint)
@@ -362,7 +325,7 @@ def _no_network(checkpoint: object, source: str) -> LoadError:
         )
     return LoadError(
         f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers, "
-        f"torchvision, mmpretrain or this project (its first tensor is '{shorten(tensor)}')"
+        f"torchvision, mmpretrain or this project (its first tensor is '{shorten(tensor)}'{there})"
     )
 
 
@@ -394,6 +357,12 @@ def _unexpected(names: list[str], source: str) -> LoadError:
 
 
 def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
+    if pretrained := [name for name in read.left if is_pretraining(name)]:
+        return LoadError(
+            f"{source}: these weights are FCMAE's, of pre-training ({_quote(pretrained)}), and "
+            f"lack '{names[0]}'{_and_more(names)}; `edge-convnext train --init` starts from such "
+            "weights and trains them on labelled images"
+        )
     there = f"; beside the network there is {_quote(list(read.left))}" if read.left else ""
     return LoadError(
         f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "
@@ -407,47 +376,3 @@ def _quote(names: Sequence[str]) -> str:
 
 def _and_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-
-
-def _check_stored(values: Iterable[object], source: str) -> None:
-    """Refuse tensors that repeat their few values by strides, or each other's: copies would not.
-
-    A file of a kilobyte may hold a tensor of a terabyte.
-    """
-    stored: dict[int, int] = {}
-    claimed = 0
-    for value in values:
-        if isinstance(value, Tensor) and _is_stored(value):
-            storage = value.untyped_storage()
-            stored[storage.data_ptr()] = storage.nbytes()
-            claimed += value.numel() * value.element_size()
-    if claimed > sum(stored.values()):
-        raise LoadError(
-            f"{source}: its tensors have {claimed} bytes, of which {sum(stored.values())} are "
-            "stored; save the state dict with every tensor cloned"
-        )
-
-
-def _is_stored(value: Tensor) -> bool:
-    return value.layout == torch.strided and value.device.type == "cpu"
-
-
-def _to_float32(value: object, shape: tuple[int, ...], what: str) -> Tensor:
-    """Check one tensor; the shape may differ in axes of length 1 ([1, 1, 1, 4C] or [4C])."""
-    if isinstance(value, StandIn):
-        raise LoadError(f"{what} is a {shorten(value.path)}, not a plain tensor; save it as one")
-    if not isinstance(value, Tensor):
-        raise LoadError(f"{what} is a {type(value).__name__}, not a tensor")
-    if not value.is_floating_point() or not _is_stored(value):
-        kind = f"{value.dtype}, {value.layout}, on {value.device}"
-        raise LoadError(f"{what} is {kind}; weights are dense floats")
-    if [n for n in value.shape if n != 1] != [n for n in shape if n != 1]:
-        raise LoadError(f"{what} has shape {list(value.shape)}, not {list(shape)}")
-    tensor = value.detach().float().reshape(shape).contiguous()
-    bad = int(tensor.numel() - torch.isfinite(tensor).sum())
-    if bad:
-        raise LoadError(
-            f"{what} holds NaN or infinity in {bad} of {tensor.numel()} values; "
-            "the training diverged or the file is damaged"
-        )
-    return tensor

@@ -47,7 +47,8 @@ def fold_state_dict(state: dict[str, Tensor], architecture: Architecture) -> dic
             _fold_norm(wide, f"stages.{index}.downsample.norm", f"stages.{index}.downsample.conv")
         for position in range(depth):
             block = f"stages.{index}.blocks.{position}"
-            wide[f"{block}.dwconv.bias"] -= wide[f"{block}.dwconv.bias"].mean()
+            bias = wide[f"{block}.dwconv.bias"]
+            wide[f"{block}.dwconv.bias"] = bias - bias.mean()
             _fold_norm(wide, f"{block}.norm", f"{block}.pwconv1")
             if architecture.version == 2:
                 _fold_grn_beta(wide, block)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from edge_convnext.convnext.leftovers import is_bystander, is_pretraining
+from edge_convnext.convnext.leftovers import is_bystander, is_pretraining, is_scale
 from edge_convnext.errors import LoadError, shorten
 
 __all__ = ["Head", "describe_layers", "find_head"]
@@ -81,7 +81,7 @@ def _linear_layers(left: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for name, value in left.items():
         shape = _squeezed(value)
-        if len(shape) != 2 or is_bystander(name, value):
+        if len(shape) != 2 or is_bystander(name, value) or is_scale(name):
             continue
         if not (pretrained and is_pretraining(name)):
             found[name] = shape

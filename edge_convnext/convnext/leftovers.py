@@ -15,7 +15,14 @@ from torch import Tensor
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.errors import LoadError, shorten
 
-__all__ = ["Normalisation", "find_normalisation", "is_bystander", "is_pretraining", "may_be_layer"]
+__all__ = [
+    "Normalisation",
+    "find_normalisation",
+    "is_bystander",
+    "is_pretraining",
+    "is_scale",
+    "may_be_layer",
+]
 
 # A word of a name by which a training keeps its own: losses, metrics, averages, queues, counters.
 _BYSTANDERS = re.compile(
@@ -64,6 +71,12 @@ def is_pretraining(name: str) -> bool:
     return _PRETRAINING.match(name) is not None
 
 
+def is_scale(name: str) -> bool:
+    """Whether a tensor is named as a mean or a standard deviation."""
+    last = name.rpartition(".")[2]
+    return last in _MEANS or last in _MEANS.values()
+
+
 def may_be_layer(value: Any, architecture: Architecture) -> bool:
     """Whether a tensor has a shape that fits before or after the network."""
     sizes = (architecture.in_channels, architecture.widths[-1], architecture.num_classes)
@@ -88,7 +101,7 @@ def find_normalisation(
     found: list[Normalisation] = []
     for name in left:
         stem, _, last = name.rpartition(".")
-        if last not in _MEANS and last not in _MEANS.values():
+        if not is_scale(name):
             continue
         ours = last if last in _MEANS else next(m for m, s in _MEANS.items() if s == last)
         names = tuple(f"{stem}.{one}".lstrip(".") for one in (ours, _MEANS[ours]))

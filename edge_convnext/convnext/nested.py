@@ -12,11 +12,12 @@ from torch import Tensor
 from edge_convnext.convnext.names import Network, clean_names, find_networks, make_dense
 from edge_convnext.standins import to_plain
 
-__all__ = ["Candidate", "find_candidates", "iter_tensors", "list_content"]
+__all__ = ["Candidate", "find_candidates", "find_nameless", "iter_tensors", "list_content"]
 
 _MOST_DEPTH = 8  # of a checkpoint around its state dict
 _MOST_VISITS = 20_000
 _MOST_ITEMS = 64  # of a list of state dicts
+_LEAST_TENSORS = 8  # of a list of averaged weights
 _MOST_PARTS = 16  # tensors of a head that lies beside its backbone
 
 # Where a state dict lies, best first, where a checkpoint has several.
@@ -68,6 +69,22 @@ def find_candidates(content: object) -> list[Candidate]:
             beside = _beside(keys, parent)
             found.append(Candidate(keys, named, network, averaged, beside, others))
     return sorted(found, key=lambda one: one.order)
+
+
+def find_nameless(content: object) -> str | None:
+    """Where averaged weights lie as a list of tensors, as torch_ema's `shadow_params`."""
+    if not isinstance(content, Mapping):
+        return None
+    for key, value in content.items():
+        inner = to_plain(value)
+        lists = inner.items() if isinstance(inner, Mapping) else [("", inner)]
+        for name, one in lists:
+            long = isinstance(one, list | tuple) and len(one) >= _LEAST_TENSORS
+            if long and all(isinstance(tensor, Tensor) for tensor in one):
+                way = "/".join(filter(None, (str(key), str(name))))
+                if any(_AVERAGED.fullmatch(word) for word in _words(way)):
+                    return way
+    return None
 
 
 def iter_tensors(content: object) -> Iterator[str]:

@@ -42,7 +42,7 @@ def join_parts(named: Mapping[str, Any], source: str) -> tuple[dict[str, Any], t
                 stem = name[: -len(end)].replace(_NEW, ".")
                 parts = _take(whole, name[: -len(end)])
                 if len(parts) == 1 and _NEW not in name:
-                    whole.update({name: value for value in parts.values()})  # it is called so
+                    whole[name] = named[name]  # it is just called so
                     continue
                 joined = join(parts) if all(map(_is_whole, parts.values())) else None
                 if joined is None:

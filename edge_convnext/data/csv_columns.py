@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -115,13 +116,14 @@ class _Finder:
 
     def _check_names(self) -> None:
         form = _FORM if self.labelled else _FORM_UNLABELLED
+        counts = Counter(name.lower() for name in self.header)
         for name in self.header:
             if len(name) > _LONGEST_NAME:
                 raise DataError(
                     f"{self.source}: column '{shorten(name)}' is not one of the names of a "
                     f"header; the first line must read {form}"
                 )
-            if name and [one.lower() for one in self.header].count(name.lower()) > 1:
+            if name and counts[name.lower()] > 1:
                 raise DataError(
                     f"{self.source}: column '{name.lower()}' comes twice in the header; the first "
                     f"line must read {form}"

@@ -78,22 +78,22 @@ class FileFinder:
     def _by_name(self, name: str, where: str) -> Path | None:
         """A file of that name whose folders agree best with those that are written."""
         parts = PurePosixPath(_DRIVE.sub("/", composed(name))).parts
-        found = self._names.get(parts[-1], []) if parts else []
-        if len(parts) > 1:  # `cat/1.jpg` is not `dog/1.jpg`
-            found = [path for path in found if _common_end(path, parts) > 1]
-        ranked = sorted(found, key=lambda path: _common_end(path, parts), reverse=True)
-        if len(ranked) > 1 and _common_end(ranked[0], parts) == _common_end(ranked[1], parts):
+        found = self._names.get("/".join(parts[-2:]), [])  # `cat/1.jpg` is not `dog/1.jpg`
+        agreeing = Counter({path: _common_end(path, parts) for path in found}).most_common(2)
+        if not agreeing:
+            return None
+        if len(agreeing) > 1 and agreeing[0][1] == agreeing[1][1]:
             raise DataError(
-                f"{where}: {shorten(name)} may be {ranked[0]} or {ranked[1]}; write the path from "
-                f"{self.roots[0]} on"
+                f"{where}: {shorten(name)} may be {agreeing[0][0]} or {agreeing[1][0]}; write the "
+                f"path from {self.roots[0]} on"
             )
-        return Path(ranked[0]) if ranked else None
+        return Path(agreeing[0][0])
 
     def _by_stem(self, name: str, where: str) -> Path | None:
-        parts = PurePosixPath(composed(name)).parts
-        found = self._stems.get(parts[-1], []) if parts else []
-        above = parts[:-1]
-        found = [one for one in found if _common_end(str(Path(one).parent), above) == len(above)]
+        written = str(PurePosixPath(composed(name)))
+        end = f"{os.sep}{written}."
+        found = self._stems.get("/".join(written.split("/")[-2:]), [])
+        found = [path for path in found if composed(path[: path.rindex(".") + 1]).endswith(end)]
         if len(found) > 1:
             raise DataError(
                 f"{where}: {shorten(name)} may be {found[0]} or {found[1]}; write the path with "
@@ -103,7 +103,7 @@ class FileFinder:
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:
-        """Every file below the roots by its name; built only where a path leads nowhere."""
+        """Every file below the roots by name, and by folder and name; built only when needed."""
         found: dict[str, list[str]] = defaultdict(list)
         walked: set[str] = set()
         count = 0
@@ -111,10 +111,13 @@ class FileFinder:
             for folder, folders, names in os.walk(root.absolute()):
                 fresh = folder not in walked  # one root may lie in the other
                 walked.add(folder)
+                above = Path(folder).name
                 folders[:] = sorted(one for one in folders if fresh and not one.startswith("."))
                 for name in names if fresh else ():
                     if not name.startswith(".") and is_plain_text(name):
-                        found[composed(name)].append(f"{folder}{os.sep}{name}")
+                        path = f"{folder}{os.sep}{name}"
+                        for key in (name, f"{above}/{name}"):
+                            found[composed(key)].append(path)
                 count += len(names)
                 if count > _MOST_FILES:
                     return found
@@ -124,7 +127,7 @@ class FileFinder:
     def _stems(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
         for name, paths in self._names.items():
-            if is_image_name(name):
+            if is_image_name(name.rpartition("/")[2]):
                 found[name.rpartition(".")[0]] += paths
         return found
 
@@ -142,8 +145,9 @@ class FileFinder:
 def _common_end(path: str, parts: tuple[str, ...]) -> int:
     """How many components at their ends are the same."""
     count = 0
-    for here, there in zip(reversed(Path(path).parts), reversed(parts), strict=False):
-        if composed(here) != there:
+    here = reversed(Path(composed(path)).parts)
+    for one, there in zip(here, reversed(parts), strict=False):
+        if one != there:
             break
         count += 1
     return count

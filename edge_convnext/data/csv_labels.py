@@ -14,7 +14,9 @@ __all__ = ["label_number", "require_one_class"]
 _LONGEST_NUMBER = 9
 _WHOLE = re.compile(r"\d{1,5}(\.0*)?", re.ASCII)
 _NEGATIVE = re.compile(r"-\d+(\.0*)?", re.ASCII)
-_FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_FRACTION = re.compile(
+    r"[+-]?\d{0,20}\.\d{0,20}[1-9]\d{0,20}(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
+)
 
 
 def require_one_class(entries: Iterable[Entry]) -> None:

@@ -88,14 +88,15 @@ def _find_encoding(source: Path) -> str:
 def _read_sample(source: Path, encoding: str) -> tuple[list[str], int]:
     """The first lines from the header on, and how many stand above it."""
     kept: list[str] = []
-    skipped = 0
+    skipped = chars = 0
     with source.open(encoding=encoding, newline="") as file:
         for line in _read_lines(source, file):
             if not kept and _is_above(line):
                 skipped += 1
                 continue
             kept.append(line)
-            if len(kept) == _SAMPLE_ROWS:
+            chars += len(line)
+            if len(kept) == _SAMPLE_ROWS or chars > _LONGEST_CHARS:
                 break
     return kept, skipped
 

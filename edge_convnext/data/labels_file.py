@@ -27,6 +27,7 @@ __all__ = ["LabelsFile", "read_labels", "read_labels_file"]
 _MOST_BYTES = 64 << 20
 _MOST_YAML_CHARS = 4 << 20  # its parser is a slow one
 _SHOWN_CHARS = 200
+_LONGEST_LINE = 2000
 # What is around the names in a larger file, most telling first.
 _KEY_WORDS = (
     "id2label idx_to_class idx2label index_to_name id_to_name names class_names classes "
@@ -121,7 +122,7 @@ def _parse(path: Path, text: str) -> Any:
     except (ValueError, RecursionError) as error:
         reason = error
     try:  # Python's own form, as in ImageNet's well-known `{0: 'tench, Tinca tinca', …`
-        if len(text) <= _MOST_YAML_CHARS:
+        if "'" in text and len(text) <= _MOST_YAML_CHARS:
             return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         pass
@@ -161,10 +162,11 @@ def _from_value(
         return _from_records(path, value, notes)
     if value and all(isinstance(one, list) and len(one) > 1 for one in value):
         rows = [[str(text) for text in one] for one in value]
-        if all(row[0].isdecimal() for row in rows):
-            return _order(path, [(int(row[0]), row[1:]) for row in rows], notes, data_names)
-        if all(row[-1].isdecimal() for row in rows):
-            return _order(path, [(int(row[-1]), row[:-1]) for row in rows], notes, data_names)
+        first, last = ([_as_index(row[place]) for row in rows] for place in (0, -1))
+        for indices, names in ((first, [r[1:] for r in rows]), (last, [r[:-1] for r in rows])):
+            if None not in indices:
+                pairs = [(i or 0, texts) for i, texts in zip(indices, names, strict=True)]
+                return _order(path, pairs, notes, data_names)
         return _choose_column(rows, data_names)
     return value
 
@@ -210,7 +212,7 @@ def _from_records(
 def _from_label_map(path: Path, text: str, notes: list[str]) -> Sequence[Any]:
     """TensorFlow's `item { id: 1 name: 'cat' }`."""
     pairs: list[tuple[int, list[str]]] = []
-    for body in re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL):
+    for body in re.findall(r"item\s*\{([^{}]*)\}", text):
         index = re.search(r"\bid\s*:\s*(\d{1,7})", body)
         name = re.search(r"\b(?:display_)?name\s*:\s*(['\"])(.*?)\1", body)
         if index is None or name is None:
@@ -230,6 +232,8 @@ def _from_lines(
         lines = [line[2:].strip().strip("\"'") for line in lines]
     if len(lines) == 1 and "," in lines[0]:
         lines = [name.strip() for name in lines[0].split(",")]
+    if any(len(line) > _LONGEST_LINE for line in lines):
+        return lines  # which are no names
     if all(re.fullmatch(r"\"[^\"]*\"|'[^']*'", line) for line in lines):
         lines = [line[1:-1] for line in lines]
     if data_names and set(data_names) <= set(map(composed, lines)):
@@ -252,7 +256,8 @@ def _find_indices(path: Path, lines: list[str], notes: list[str]) -> Sequence[st
             continue
         names = [name.strip("\"'") for _, name in pairs]
         indices = [index for index, _ in pairs]
-        if all(name.isdecimal() for name in names) and list(map(int, names)) != indices:
+        numbers = list(map(_as_index, names))
+        if None not in numbers and numbers != indices:
             _refuse(path, "two columns of numbers, so which of them are the names is not said")
         if 2 * len(set(names)) <= len(names):  # `1 euro`, `2 euro`: the number is the name
             return None

@@ -44,7 +44,8 @@ _BESIDE_WORDS = (
     "side subset class classes fold public private"
 )
 _BESIDE = frozenset(_BESIDE_WORDS.split())
-_JOINED = ("set", "sets", "data", "dataset", "images", "image", "imgs", "img", "dir", "folder")
+# `dataset` before its own end.
+_JOINED = ("dataset", "set", "sets", "data", "images", "image", "imgs", "img", "dir", "folder")
 
 _STRONG_KIND = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _WEAK_KIND = {word: kind for kind, words in _WEAK.items() for word in words.split()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.class_names import nearest_names
+from edge_convnext.class_names import letters_of, natural_key
 from edge_convnext.data.batches import Look
 from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.samples import Reading, list_source, read_source
@@ -226,21 +226,22 @@ def _check_names(
     here, there = ({reading.classes[one.label or 0] for one in side} for side in (train, val))
     both, alone = here & there, here ^ there
     by_data = not reading.order.facts or reading.order.facts[0].origin.kind != "labels file"
+    spelt = {letters_of(name): name for name in there - here if letters_of(name)}
     for name in sorted(here - there) if reading.order.facts and by_data else ():
-        for near in nearest_names(name, there - here):
+        if near := spelt.get(letters_of(name)):
             raise DataError(
                 f"{source}: '{shorten(name)}' (training) and '{shorten(near)}' (evaluation) "
                 "differ in case or separators alone; give them one name"
             )
-    words = split_words(alone)
-    if 2 * len(both) < len(both | alone) and words:
+    words = split_words(alone)  # one of many, such as `bullet_train`, is a class
+    if 2 * len(both) < len(both | alone) and 2 * len(words) >= len(alone):
         raise DataError(
             f"{source}: classes of one side alone look like splits: {_show(words)}; pass the "
             "folder that has the splits right in it, or a CSV path,label,split"
         )
     told = ((here - there, "training"), (there - here, "evaluation"))
     return [
-        f"Classes with images on the {side} side alone: {_show(sorted(names))}."
+        f"Classes with images on the {side} side alone: {_show(sorted(names, key=natural_key))}."
         for names, side in told
         if names
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from edge_convnext.artifacts import METADATA_KEY, GpuRuntimeName, ModelInfo
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.bundle.manifest import REPORT
+from edge_convnext.deploy.served import choose_for_onnxruntime
 from edge_convnext.engine import sidecar_path
 from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import sha256_file
@@ -103,12 +104,15 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
         raise ArtifactError(f"{folder}: no report.json in it; pass the folder of a build")
     if named is not None:
         return Choice(named, "as --model says")
-    ship = Report.read(folder / REPORT).verdict.ship
+    report = Report.read(folder / REPORT)
+    ship = report.verdict.ship
     wanted = "int8" if ship == "undecided" else ship
     found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
     for kind in kinds:
         if not found[kind]:
             continue
+        if kind == "onnx" and (raced := choose_for_onnxruntime(folder, report)):
+            return Choice(*raced)
         best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
         return Choice(best, _why(best, ship, wanted, len(found[kind])))
     raise ArtifactError(
@@ -199,7 +203,7 @@ def read_tensors(model: Deployable, folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _models(folder: Path) -> Iterator[Path]:
-    for pattern in ("*.engine", "*.onnx", "gpu/*.engine", "gpu/*.onnx"):
+    for pattern in ("*.engine", "*.onnx", "cpu/*.onnx", "gpu/*.engine", "gpu/*.onnx"):
         yield from sorted(folder.glob(pattern))
 
 

@@ -25,6 +25,7 @@ from edge_convnext.deploy.programs import (
 )
 from edge_convnext.deploy.triton import LABELS, MODEL_FILES, to_config
 from edge_convnext.errors import ArtifactError
+from edge_convnext.files import AnyPath
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
@@ -43,10 +44,10 @@ def choose_for(kind: DeployFormat, folder: Path, model: Path | None = None) -> C
 
 
 def write_deployment(
-    folder: Path,
+    folder: AnyPath,
     kind: DeployFormat,
-    output: Path,
-    model: Path | Deployable | None = None,
+    output: AnyPath,
+    model: AnyPath | Deployable | None = None,
     *,
     max_batch: int = 8,
     queue_delay_us: int = 100,
@@ -68,10 +69,13 @@ def write_deployment(
         ArtifactError: No such model in the build, one that is damaged, of another build or that
             this format can't use, or an output that has files or can't be written.
     """
+    folder = Path(folder)
+    output = Path(output)
     if isinstance(model, Deployable):
         facts = model
     else:
-        facts = read_deployable(model or choose_for(kind, folder).path, folder)
+        named = Path(model) if model else choose_for(kind, folder).path
+        facts = read_deployable(named, folder)
     if kind != "triton" and facts.kind not in _KINDS[kind]:
         raise ArtifactError(
             f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"

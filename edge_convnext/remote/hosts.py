@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.errors import EdgeConvNextError, RemoteError
+from edge_convnext.errors import EdgeConvNextError, RemoteError, shorten
 from edge_convnext.remote.session import Session
 from edge_convnext.remote.ssh import Host
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from edge_convnext.report import Report
 
 __all__ = ["HostResult", "RemoteSettings", "bench_on_hosts", "check_hosts"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,14 @@ def bench_on_hosts(
         except EdgeConvNextError as error:
             return HostResult(name, folders[name], None, " ".join(str(error).split()))
         except OSError as error:  # the desk's disk
-            return HostResult(name, folders[name], None, f"{folders[name]}: {error.strerror}")
+            why = error.strerror or type(error).__name__
+            return HostResult(
+                name, folders[name], None, f"{error.filename or folders[name]}: {why}"
+            )
+        except Exception as error:  # a bug, or a surprise of this host: the others go on
+            _log.debug("%s", name, exc_info=True)
+            text = shorten(f"{type(error).__name__}: {error}")
+            return HostResult(name, folders[name], None, f"{name}: failed unexpectedly ({text})")
 
     pool = ThreadPoolExecutor(len(names), thread_name_prefix="host")
     try:

@@ -40,7 +40,7 @@ FIRST_WAIT_S = 1.0  # before another try on a lost line; doubled each time
 _LONGEST_WAIT_S = 30.0
 _SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
 _MAX_REPORT = 256 << 20  # bytes
-_FINISHED = (0, 1)  # 1: the verdict is not the required one
+_FINISHED = ("0", "1")  # exit codes; 1: the verdict is not the required one
 
 _STOP_TIMEOUT_S = 18.0
 
@@ -171,7 +171,7 @@ class Session:
         )
         if state.get("whole") == "1":
             return
-        have = int(state.get("have", 0))
+        have = int(state["have"]) if state.get("have", "").isdecimal() else 0
         kib = state.get("free_kib", "")
         free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df tells nothing
         if have > size or (have and state.get("sha256") != _prefix_sha256(self.bundle, have)):
@@ -215,7 +215,7 @@ class Session:
                 f"{self.host.name}: the bench ended without a word (a restart, or no memory?); "
                 "run the same command again to go on"
             )
-        if int(answer) not in _FINISHED:
+        if answer not in _FINISHED:
             why = relay.last.removeprefix("error: ") or f"exit code {answer}"
             raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
 

@@ -1,9 +1,14 @@
-"""Run a script on a board with the OpenSSH client, and tell a lost line from a real error."""
+"""Run a script on a board with the OpenSSH client, and tell a lost line from a real error.
+
+A login may print what it likes: a greeting, what `.bashrc` echoes. So each script first prints a
+mark of its own, and what comes before the mark is nobody's answer.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -76,7 +81,8 @@ class Host:
             RemoteError: No ssh client, an unknown host key, or the login was refused.
             ConnectionLostError: The board can't be reached, or stopped answering.
         """
-        with self._client(script, subprocess.DEVNULL) as process:
+        mark = _make_mark()
+        with self._client(script, subprocess.DEVNULL, mark) as process:
             try:
                 output, said = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired as error:
@@ -84,7 +90,7 @@ class Host:
         errors = said.decode("utf-8", errors="replace")
         if process.returncode in (_LOST, -9):
             raise self._explain(errors)
-        return Answer(process.returncode, output, errors)
+        return self._answer(process.returncode, output, errors, mark)
 
     def send(self, script: str, pieces: Iterator[bytes], sent: Callable[[int], None]) -> Answer:
         """Run a script that reads `pieces` from its standard input.
@@ -98,7 +104,8 @@ class Host:
             RemoteError: See `run`.
             ConnectionLostError: See `run`.
         """
-        with self._client(script, subprocess.PIPE) as process:
+        mark = _make_mark()
+        with self._client(script, subprocess.PIPE, mark) as process:
             assert process.stdin is not None  # it is a pipe
             try:
                 for piece in pieces:
@@ -116,7 +123,7 @@ class Host:
         text = errors.decode("utf-8", errors="replace")
         if process.returncode in (_LOST, -9):
             raise self._explain(text)
-        return Answer(process.returncode, output, text)
+        return self._answer(process.returncode, output, text, mark)
 
     def stream(self, script: str) -> Iterator[bytes]:
         """Run a script and yield its output as it comes.
@@ -125,9 +132,13 @@ class Host:
             RemoteError: See `run`, or the script failed.
             ConnectionLostError: See `run`.
         """
-        with self._client(script, subprocess.DEVNULL) as process:
+        mark = _make_mark()
+        with self._client(script, subprocess.DEVNULL, mark) as process:
             assert process.stdout is not None  # it is a pipe
             assert process.stderr is not None
+            begun, rest = _skip_greeting(process.stdout, mark)
+            if rest:
+                yield rest
             while piece := _read_some(process.stdout):
                 yield piece
             errors = process.stderr.read().decode("utf-8", errors="replace")
@@ -136,15 +147,30 @@ class Host:
             raise self._explain(errors)
         if code != 0:
             raise RemoteError(f"{self.name}: {last_line(errors) or f'exit code {code}'}")
+        if not begun:
+            raise self._another(errors)
+
+    def _answer(self, code: int, output: bytes, errors: str, mark: bytes) -> Answer:
+        _, begun, answer = output.partition(mark)
+        if code == 0 and not begun:
+            raise self._another(errors)
+        return Answer(code, answer, errors)
+
+    def _another(self, errors: str) -> RemoteError:
+        said = last_line(errors)
+        return RemoteError(
+            f"{self.name}: the login there runs something else than the command it is given"
+            f"{f' ({said})' if said else ''}; look at its shell, and at `command=` of its key"
+        )
 
     @contextlib.contextmanager
-    def _client(self, script: str, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
+    def _client(self, script: str, stdin: int, mark: bytes) -> Iterator[subprocess.Popen[bytes]]:
         """An ssh that runs a script; it does not outlive the block.
 
         It is out of reach of the terminal's Ctrl-C: what it is doing comes to a known end.
         """
         process = subprocess.Popen(
-            self._command(script),
+            self._command(f"{_print(mark)}; {script}"),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -190,6 +216,27 @@ class Host:
         if "Bad configuration option" in errors or "Could not resolve hostname" in errors:
             return RemoteError(f"{self.name}: {said}; check --host and --ssh-option")
         return ConnectionLostError(f"{self.name}: {said or 'the connection was lost'}")
+
+
+def _make_mark() -> bytes:
+    return f"edge-convnext-{secrets.token_hex(16)}\n".encode()
+
+
+def _print(mark: bytes) -> str:
+    """Shell that prints a mark, and does not hold it in one piece: a shell may show its command."""
+    text = mark.decode().strip()
+    return f"printf '%s%s\\n' {text[:20]} {text[20:]}"
+
+
+def _skip_greeting(file: IO[bytes], mark: bytes) -> tuple[bool, bytes]:
+    """Read up to a mark: whether it came, and what is there already of what follows it."""
+    seen = b""
+    while piece := _read_some(file):
+        before, begun, rest = (seen + piece).partition(mark)
+        if begun:
+            return True, rest
+        seen = before[-len(mark) :]  # it may lie across two pieces
+    return False, b""
 
 
 def end_clients() -> None:

@@ -14,15 +14,18 @@ from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import shorten
 from edge_convnext.said.class_names import parse_lines, read_names
 from edge_convnext.said.inside import read_content
-from edge_convnext.said.mappings import Said, Saying
+from edge_convnext.said.sayings import Said, Saying
 from edge_convnext.said.table import FILES, FilePlace, is_file_of
 from edge_convnext.said.texts import parse_json, parse_yaml
+from edge_convnext.weights_place import is_training_state
 
 __all__ = ["Beside", "find_beside", "read_beside"]
 
 _MOST_BYTES = 16 << 20
 _MOST_ENTRIES = 10_000
 _SHOWN = 4
+_CHECKPOINTS = re.compile(r".+\.(safetensors|pth|pt|bin|ckpt|th|pth\.tar)", re.IGNORECASE)
+_SHARD = re.compile(r".+-\d+-of-\d+\.\w+")
 # Folders that trainers put checkpoints into; what describes the run lies above them.
 _BELOW_RUN = ("checkpoints", "checkpoint", "weights", "ckpt", "ckpts")
 _STEM_ENDS = re.compile(
@@ -51,9 +54,10 @@ def find_beside(weights: Path) -> list[Beside]:
     found: list[Beside] = []
     for folder, prefix in folders:
         names = _list_names(folder)
+        several = _count_checkpoints(names)
         for place in FILES:
             found += [
-                Beside(folder / name, place, shorten(f"{prefix}{name}", 120))
+                Beside(folder / name, place, _show(f"{prefix}{name}", place, several))
                 for name in names
                 if name != weights.name
                 and is_file_of(place, name, stem)
@@ -61,6 +65,18 @@ def find_beside(weights: Path) -> list[Beside]:
                 and not (folder / name).is_dir()
             ]
     return found
+
+
+def _count_checkpoints(names: Sequence[str]) -> int:
+    found = [name for name in names if _CHECKPOINTS.fullmatch(name) and not is_training_state(name)]
+    return sum(_SHARD.fullmatch(name) is None for name in found)
+
+
+def _show(name: str, place: FilePlace, several: int) -> str:
+    """A file that is named after no checkpoint may be of any of those beside it."""
+    own = any("{stem}" in pattern for pattern in place.patterns)
+    shown = shorten(name, 120)
+    return shown if own or several < 2 else f"{shown}, beside {several} checkpoints"
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge_convnext.errors import shorten
-from edge_convnext.said.mappings import Said, read_mapping
+from edge_convnext.said.mappings import read_mapping
 from edge_convnext.said.pipelines import read_pipeline
+from edge_convnext.said.sayings import Said
 from edge_convnext.said.texts import parse_json, parse_python
 from edge_convnext.standins import to_plain
 

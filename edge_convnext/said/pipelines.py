@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_convnext.said.mappings import Said, add_resized
+from edge_convnext.said.sayings import Said, add_resized
 from edge_convnext.said.table import plain_key
 from edge_convnext.said.values import Problem, read_interpolation, read_size
 from edge_convnext.standins import to_plain
@@ -49,7 +49,7 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     else:
         said.add("resize", "shortest" if resize is short else "squash", detail)
         said.add("crop_pct", 1.0, detail)
-    said.attempt("interpolation", lambda: _filter_of(resize), detail)
+    said.attempt("interpolation", _filter_of, resize, detail)
     return said
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.errors import shorten
 from edge_convnext.origins import Fact, FactName, Origin, OriginKind
-from edge_convnext.said.mappings import Said, Saying
+from edge_convnext.said.sayings import Said, Saying
 
 __all__ = ["Settled", "Source", "of_info", "of_preprocess", "settle"]
 

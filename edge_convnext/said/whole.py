@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.artifacts import Preprocess
 from edge_convnext.said.beside import find_beside, read_beside
 from edge_convnext.said.inside import read_content, read_metadata_of
-from edge_convnext.said.mappings import Said
+from edge_convnext.said.sayings import Said
 from edge_convnext.said.settle import Settled, Source, of_info, of_preprocess, settle
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from edge_convnext.tensorrt.cuda import DeviceFacts, open_cuda
 from edge_convnext.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.tensorrt.native import listen, parse_graph, set_profile
-from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, SCHEMA, sidecar_path
+from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, SCHEMA, is_engine_file, sidecar_path
 from edge_convnext.tensorrt.timing_cache import load_timings, save_timings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def build_engine(
     chosen = config or TensorRtConfig()
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
-    if onnx.name.endswith((ENGINE_SUFFIX, f"{ENGINE_SUFFIX}.json")):
+    if is_engine_file(onnx) or onnx.name.endswith(f"{ENGINE_SUFFIX}.json"):
         raise ArtifactError(f"{onnx}: is of an engine; pass the .onnx graph it was built from")
     graph = read_graph(onnx)
     api = open_api("tensorrt")

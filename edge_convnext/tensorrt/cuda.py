@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cuda", "DeviceFacts", "has_gpu", "open_cuda", "read_driver", "why_no_cuda"]
+__all__ = [
+    "Cuda",
+    "DeviceFacts",
+    "has_gpu",
+    "missing_cuda",
+    "open_cuda",
+    "read_driver",
+    "why_no_cuda",
+]
 
 _HELP = (
     "running an engine needs CUDA from Python: pip install 'edge-convnext[tensorrt]' (pycuda, "
@@ -155,6 +163,12 @@ def has_gpu(root: Path = Path("/")) -> bool:
     devices = root / "dev"
     driver = (root / _DRIVER.relative_to("/")).is_file()
     return driver or any(next(devices.glob(name), None) for name in _DEVICES)
+
+
+def missing_cuda() -> str | None:
+    """What to install where there is a GPU and nothing in Python to reach it; nothing is opened."""
+    known = any(find_spec(name) is not None for name in ("pycuda", "cuda"))
+    return None if known or not has_gpu() else _HELP
 
 
 def why_no_cuda() -> str | None:

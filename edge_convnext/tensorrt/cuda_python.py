@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.errors import InferenceError, MissingDependencyError, reason_of
 from edge_convnext.tensorrt.cuda import DeviceFacts, read_driver
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ __all__ = ["CudaPython"]
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _NAME_BYTES = 256
+_LIBCUDA = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+class _NotInDriverError(InferenceError):
+    """cuda-python found no driver, or an older one that lacks a function."""
 
 
 class CudaPython:
@@ -38,9 +44,9 @@ class CudaPython:
             self._device = self._call("cuDeviceGet", ordinal)
             self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
             self._call("cuCtxSetCurrent", self._context)
-        except RuntimeError as error:  # what it raises where libcuda is missing
+        except _NotInDriverError as error:
             raise MissingDependencyError(
-                f"there is no NVIDIA driver here ({' '.join(str(error).split())})"
+                f"there is no NVIDIA driver here ({reason_of(error.__cause__ or error)})"
             ) from error
 
     def facts(self) -> DeviceFacts:
@@ -96,7 +102,10 @@ class CudaPython:
         self._call("cuEventRecord", event, stream)
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
-        return float(self._call("cuEventElapsedTime", start, end))
+        try:
+            return float(self._call("cuEventElapsedTime", start, end))
+        except _NotInDriverError:
+            return _elapsed_ms(int(start), int(end))
 
     def begin_capture(self, stream: Any) -> None:
         mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
@@ -117,12 +126,36 @@ class CudaPython:
         """Call the driver; its result without the status.
 
         Raises:
-            InferenceError: The status is an error.
+            InferenceError: The status is an error, or the driver has no such function.
         """
-        status, *values = getattr(self._driver, name)(*arguments)
+        try:
+            status, *values = getattr(self._driver, name)(*arguments)
+        except RuntimeError as error:  # of cuda-python 13 where libcuda or a symbol is missing
+            raise _NotInDriverError(
+                f"this driver has no {name} as cuda-python wants it ({reason_of(error)}); "
+                "pip install 'cuda-python<13'"
+            ) from error
         if int(status) != 0:
             raise InferenceError(f"CUDA refused {name} ({getattr(status, 'name', status)})")
         return values[0] if values else None
+
+
+def _elapsed_ms(start: int, end: int) -> float:
+    """Time between two events by the symbol that every driver has.
+
+    cuda-python 13 asks for `cuEventElapsedTime_v2`, which came with CUDA 12.8: all of JetPack 6 is
+    older.
+
+    Raises:
+        InferenceError: The driver refuses.
+    """
+    driver = ctypes.CDLL(_LIBCUDA)
+    elapsed = ctypes.c_float()
+    handles = (ctypes.c_void_p(start), ctypes.c_void_p(end))
+    status = driver.cuEventElapsedTime(ctypes.byref(elapsed), *handles)
+    if status != 0:
+        raise InferenceError(f"CUDA refused cuEventElapsedTime (error {status})")
+    return elapsed.value
 
 
 def _import_driver() -> tuple[Any, str]:

@@ -22,6 +22,7 @@ from edge_convnext.artifacts import (
 )
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
+from edge_convnext.file_kinds import recognise
 from edge_convnext.files import sha256_file
 from edge_convnext.tensorrt.api import Api, version_tuple
 
@@ -35,6 +36,7 @@ __all__ = [
     "SCHEMA",
     "EngineFacts",
     "graph_metadata",
+    "is_engine_file",
     "read_facts",
     "require_runs_here",
     "sidecar_path",
@@ -42,6 +44,7 @@ __all__ = [
 
 SCHEMA = "edge-convnext/engine/3"
 ENGINE_SUFFIX = ".engine"
+_ENGINE_SUFFIXES = (ENGINE_SUFFIX, ".plan", ".trt")  # trtexec's, Triton's and the samples' names
 _AMPERE = (8, 0)
 
 
@@ -73,6 +76,15 @@ class EngineFacts:
         """
         carried = {METADATA_KEY: json.dumps(self.model)} if self.model else {}
         return ModelInfo.from_metadata(carried, sidecar_path(self.path))
+
+
+def is_engine_file(path: Path) -> bool:
+    """Whether a model is an engine: by its bytes, and by its name where they tell nothing."""
+    try:
+        kind = recognise(path).name if path.is_file() else "other"
+    except OSError:
+        kind = "other"
+    return kind == "engine" or (kind != "graph" and path.suffix.lower() in _ENGINE_SUFFIXES)
 
 
 def sidecar_path(engine: Path) -> Path:
