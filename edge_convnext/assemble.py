@@ -31,6 +31,7 @@ from edge_convnext.report import (
     RecoveryReport,
     Report,
     SensitivityReport,
+    SettingReport,
     WeightsReport,
 )
 from edge_convnext.speed import slowest_to_beat
@@ -99,6 +100,19 @@ def assemble_report(
         outputs=tuple(FileReport.of(path, folder) for path in outputs),
         banner=DEMO_BANNER if outcome.inputs.demo else None,
         notes=_notes(outcome, fallbacks),
+        settings=_settings(outcome),
+    )
+
+
+def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
+    return tuple(
+        SettingReport(
+            name=one.name,
+            value=list(one.value) if isinstance(one.value, tuple) else one.value,
+            source=one.origin.kind,
+            detail=one.origin.detail,
+        )
+        for one in outcome.inputs.settings
     )
 
 
@@ -130,7 +144,8 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
         )
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
-    return tuple(notes)
+    notes += outcome.inputs.notes
+    return tuple(dict.fromkeys(notes))
 
 
 def _calibration_notes(outcome: Outcome) -> list[str]:

@@ -9,6 +9,7 @@ EdgeConvNextError
 ├── RemoteError                a board can't be reached, or what was run there failed
 └── StageError                 a stage of the chain could not do its work
     ├── LoadError              checkpoints and hubs
+    │   └── BadModelError      weights that are no better than guessing
     ├── TrainingError
     ├── ExportError
     ├── SimplifyError
@@ -28,6 +29,7 @@ from edge_convnext.printable import printable
 
 __all__ = [
     "ArtifactError",
+    "BadModelError",
     "BoardError",
     "DataError",
     "EdgeConvNextError",
@@ -136,6 +138,14 @@ class StageError(EdgeConvNextError):
 
 class LoadError(StageError):
     """A checkpoint can't be read, or does not fit the model."""
+
+
+class BadModelError(LoadError):
+    """Weights that are no better than guessing on the images they are to be judged by."""
+
+    def __init__(self, message: str, order: tuple[str, ...] | None = None) -> None:
+        super().__init__(message)
+        self.order = order  # of the classes, that would fit far better
 
 
 class TrainingError(StageError):

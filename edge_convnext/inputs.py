@@ -6,7 +6,7 @@ where it states a value, the checkpoint where it carries one, the default elsewh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import cycle, islice
@@ -17,8 +17,10 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from edge_convnext.alternatives import Way
 from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.cache import Cache, stage_key
+from edge_convnext.class_order import Answer, order_by_images
 from edge_convnext.data import (
     CalibrationSet,
     ImageSet,
@@ -42,10 +44,12 @@ from edge_convnext.data import (
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, RecipeError
 from edge_convnext.files import sha256_bytes
+from edge_convnext.held import Held, answer_with_torch, hold_against_chance
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
 from edge_convnext.scan import bad_images, scan_images
+from edge_convnext.settle import note_defaults, settle
 from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
@@ -56,6 +60,9 @@ __all__ = [
     "is_demo",
     "prepare_inputs",
     "prepare_training",
+    "require_classes",
+    "resolve_preprocess",
+    "training_settings",
 ]
 
 DEMO_BANNER = (
@@ -63,6 +70,7 @@ DEMO_BANNER = (
     "edge-convnext build --model atto --weights FILE --data DIR"
 )
 _WEIGHTS = "weights.safetensors"
+_RANDOM = "random"
 _CALIBRATION_BATCH = 10
 
 
@@ -78,6 +86,8 @@ class Inputs:
     random: bool  # weights that only speed can be measured with
     borrowed: bool  # no data given: the bundled digits serve the parity checks and timings
     skipped_images: int  # unreadable, left out on request
+    settings: tuple[Fact, ...] = ()  # each with who decided it
+    notes: tuple[str, ...] = ()  # sentences on what was read, guessed or looks wrong
 
     @property
     def info(self) -> ModelInfo:
@@ -90,16 +100,34 @@ def is_demo(recipe: Recipe) -> bool:
     return recipe.load.weights is None and recipe.data.source == DIGITS
 
 
-def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track: Track) -> Inputs:
+def prepare_inputs(
+    recipe: Recipe,
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    *,
+    machine: str | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Inputs:
     """Find, check and split the data, and load (or, for the demo, train) the weights.
+
+    A float model that is no better than guessing on the evaluation images is refused.
+
+    Args:
+        recipe: What is to be built.
+        cache: Finished stages.
+        versions: Of the tools.
+        track: Told of work that takes long.
+        machine: Fingerprint; None: looked up here.
+        on_read: Told what was read, before the model is held against chance.
 
     Raises:
         RecipeError: Neither weights nor the demo, or INT8 without calibration images.
-        DataError: See `edge_convnext.data`.
-        LoadError: See `edge_convnext.load`.
+        DataError: See `edge_convnext.data`; nothing tells the order of the classes.
+        LoadError: See `edge_convnext.load`; the model is no better than guessing.
     """
     stated, demo = recipe.load.weights, is_demo(recipe)
-    random = stated == "random"
+    random = stated == _RANDOM
     if stated is not None:
         from edge_convnext.load import check_weights_file
 
@@ -115,21 +143,90 @@ def prepare_inputs(recipe: Recipe, cache: Cache, versions: dict[str, str], track
         weights = _train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
         weights = _load_weights(recipe, stated, cache, versions)
-        classes = None if random or borrowed else weights.value.info.classes or None
         source = DIGITS if borrowed else recipe.data.source
-        splits = _load_splits(recipe, source, classes, cache, track)
+        own_info = None if random or borrowed else weights.value.info
+        splits = _load_splits(recipe, source, own_info, cache, track)
     else:
         raise RecipeError(
             "no weights: pass --weights FILE (or in1k, or random), "
             "or train some with `edge-convnext train`"
         )
-    labelled = splits is not None and not random and not borrowed
-    if labelled:
-        weights = _name_classes(weights, splits)
-    evaluation = splits.val if labelled and splits is not None else None
+    judge_by = _answers(recipe, weights, cache, versions, track, machine)
+    own = splits if not random and not borrowed else None  # labelled, for this model
+    if own is not None:
+        if own.other_orders:
+            source = str(recipe.data.source)
+            own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed)
+        weights, splits = _name_classes(weights, own), own
+    evaluation = own.val if own is not None else None
     calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
     skipped += len(splits.skipped) if splits else 0
-    return Inputs(weights, evaluation, calibration, splits, demo, random, borrowed, skipped)
+    settings, notes = _read(recipe, weights.value, own, demo)
+    notes += calibration.notes if calibration else ()
+    read = Inputs(
+        weights, evaluation, calibration, splits, demo, random, borrowed, skipped, settings, notes
+    )
+    if on_read is not None:
+        on_read(read)
+    held = _hold(recipe, read, judge_by)
+    return replace(read, notes=(*notes, *held.notes))
+
+
+def _read(
+    recipe: Recipe, weights: Weights, splits: Splits | None, demo: bool
+) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    settings, contradictions = settle(recipe, weights.info, weights.facts, splits)
+    notes = [*weights.notes, *(splits.notes if splits else ()), *contradictions]
+    if not demo and weights.info.weights_source != _RANDOM:
+        notes += note_defaults(settings)
+    return settings, tuple(dict.fromkeys(notes))
+
+
+def _hold(recipe: Recipe, read: Inputs, answer: Answer) -> Held:
+    """Hold the model against chance, or say why not."""
+    if read.demo:
+        return Held()  # trained here, on these classes
+    if read.random:
+        return Held(("The weights are random: nothing was held against guessing.",))
+    if read.evaluation is None:
+        return Held(
+            ("No labelled images: whether the model is better than guessing was not checked.",)
+        )
+    return hold_against_chance(read.weights.value, read.evaluation, recipe, read.settings, answer)
+
+
+def _answers(
+    recipe: Recipe,
+    weights: Step[Weights],
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    machine: str | None,
+) -> Answer:
+    """The float model's, from the same cache entries as the reference of the evaluation."""
+    threads = recipe.benchmark.threads
+    otherwise = answer_with_torch(weights.value, recipe.evaluate.batch, threads)
+
+    def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
+        if way is not None and way[1]:
+            return otherwise(images, way)
+        from edge_convnext.doctor import environment
+        from edge_convnext.measure import evaluate_options
+        from edge_convnext.steps import Steps
+
+        place = machine or environment()["fingerprint"]
+        steps = Steps(cache, recipe, versions, track)
+        asked = weights if way is None else _prepared_as(weights, way[0])
+        logits = evaluate_options((), asked, images, steps, place).reference.logits
+        answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
+        return answers
+
+    return answer
+
+
+def _prepared_as(weights: Step[Weights], preprocess: Preprocess) -> Step[Weights]:
+    info = replace(weights.value.info, preprocess=preprocess)
+    return replace(weights, value=replace(weights.value, info=info))
 
 
 def image_batches(
@@ -168,6 +265,19 @@ def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
     splits = _settle_images(splits, look_at_images(samples, track=track), recipe)
     require_training_classes(splits)
     return splits, training_preprocess(recipe)
+
+
+def training_settings(
+    recipe: Recipe, splits: Splits, preprocess: Preprocess
+) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """What `edge-convnext train` learns from, with who decided each setting, and notes."""
+    classes = splits.val.classes
+    info = ModelInfo(recipe.model, len(classes), 3, classes, preprocess, "training", "", None)
+    size = recipe.origin("train", "image_size")
+    facts = [Fact("image_size", recipe.train.image_size, size)] if size else []
+    settings, notes = settle(recipe, info, facts, splits)
+    shown = tuple(one for one in settings if one.name not in ("in_channels", "licence"))
+    return shown, tuple(dict.fromkeys((*splits.notes, *notes)))
 
 
 def training_preprocess(recipe: Recipe) -> Preprocess:
@@ -264,14 +374,17 @@ def _load_weights(
 def _load_splits(
     recipe: Recipe,
     source: str | None,
-    classes: tuple[str, ...] | None,
+    info: ModelInfo | None,
     cache: Cache,
     track: Track,
 ) -> Splits | None:
     if source is None:
         return None
     folder = _find_digits(cache) if source == DIGITS else Path(source)
-    splits = load_splits(folder, recipe.data, recipe.seed, classes, track)
+    classes = info.classes if info is not None else ()
+    splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
+    if info is not None:
+        require_classes(info, splits)  # other data's images need no look
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     return _settle_images(splits, scan_images(samples, cache, track), recipe)
 
@@ -292,11 +405,12 @@ def _find_digits(cache: Cache) -> Path:
     return cache.run(DIGITS, stage_key("digits/1"), make).folder / DIGITS
 
 
-def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights]:
-    """Give the logits the data's class names where the checkpoint names none."""
-    info = weights.value.info
-    if splits is None:
-        return weights
+def require_classes(info: ModelInfo, splits: Splits) -> None:
+    """Refuse data of another number of classes than the weights have.
+
+    Raises:
+        DataError: With both numbers.
+    """
     names = splits.val.classes
     if len(names) != info.num_classes:
         raise DataError(
@@ -304,7 +418,12 @@ def _name_classes(weights: Step[Weights], splits: Splits | None) -> Step[Weights
             f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
             "every class in logit order"
         )
-    return replace(weights, value=replace(weights.value, info=replace(info, classes=names)))
+
+
+def _name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
+    """Give the logits the data's class names where the checkpoint names none."""
+    info = replace(weights.value.info, classes=splits.val.classes)
+    return replace(weights, value=replace(weights.value, info=info))
 
 
 def _find_calibration(

@@ -30,12 +30,13 @@ from edge_convnext.summary import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_convnext.report import Report, SensitivityReport
+    from edge_convnext.report import Report, SensitivityReport, SettingReport
 
 __all__ = ["to_markdown"]
 
 _MANY_CLASSES = 40  # beyond, only those that changed most are listed
 _LISTED_CLASSES = 20
+_LISTED_SETTINGS = 10  # items of one value
 _SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
 
 
@@ -63,6 +64,7 @@ def to_markdown(report: Report) -> str:
             stage_rows(report),
         ),
         *_md_data(report),
+        *_md_settings(report),
         "## Files",
         _md_table(
             ("file", "bytes", "SHA-256"),
@@ -218,6 +220,26 @@ def _md_data(report: Report) -> list[str]:
         ("unreadable, skipped", str(data.skipped_images)),
     )
     return ["## Data and calibration", _md_table(("what", "value"), facts)]
+
+
+def _md_settings(report: Report) -> list[str]:
+    """Folded: it is looked at when a figure surprises."""
+    if not report.settings:
+        return []
+    rows = (
+        (one.name, _shown_value(one), f"{one.source} ({one.detail})" if one.detail else one.source)
+        for one in report.settings
+    )
+    table = _md_table(("setting", "value", "source"), rows)
+    return ["<details><summary>What was read, and from where</summary>", table, "</details>"]
+
+
+def _shown_value(setting: SettingReport) -> str:
+    value = setting.value
+    if not isinstance(value, list):
+        return MISSING if value is None else str(value)
+    shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
+    return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
 
 
 def _environment_rows(report: Report) -> list[tuple[str, str]]:

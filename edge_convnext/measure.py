@@ -125,7 +125,7 @@ def evaluate_options(
         loaded = {name: _load(name, options, weights.value, recipe) for name in names}
         return _infer_all(loaded, images, info, recipe.evaluate.batch, steps.track)
 
-    found = steps.logits(runs, images.digest, asdict(info.preprocess), machine, infer)
+    found = steps.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in images.samples)
     predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}

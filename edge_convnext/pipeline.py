@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -89,6 +89,7 @@ def build(
     require_likely: Precision | None = None,
     cache: Cache | None = None,
     track: Track = untracked,
+    on_read: Callable[[Inputs], None] | None = None,
 ) -> Report:
     """Run the whole chain and write its artefacts and report.
 
@@ -99,6 +100,7 @@ def build(
         require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
         track: Told of work that takes long.
+        on_read: Told what was read, and who decided each setting, before any work is done.
 
     Returns:
         The report, as written to `report.json`.
@@ -115,15 +117,23 @@ def build(
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
         requirement = Requirement.of(require, require_likely)
-        return publish(run_chain(recipe, store, track), folder, requirement)
+        return publish(run_chain(recipe, store, track, on_read), folder, requirement)
 
 
-def run_chain(recipe: Recipe, cache: Cache, track: Track) -> Outcome:
+def run_chain(
+    recipe: Recipe,
+    cache: Cache,
+    track: Track,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Outcome:
     """Run every stage; nothing outside the cache is written."""
     from edge_convnext.doctor import environment
 
     machine = environment()
-    return measure_prepared(prepare(recipe, cache, machine["versions"], track), machine)
+    fingerprint = machine["fingerprint"]
+    versions = machine["versions"]
+    prepared = prepare(recipe, cache, versions, track, machine=fingerprint, on_read=on_read)
+    return measure_prepared(prepared, machine)
 
 
 def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -46,14 +46,19 @@ def prepare(
     track: Track,
     *,
     fold_only: bool = False,
+    machine: str | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
 ) -> Prepared:
-    """Run the stages from load to lower; with `fold_only`, to fold."""
+    """Run the stages from load to lower; with `fold_only`, to fold.
+
+    `machine` and `on_read` are `inputs.prepare_inputs`'s.
+    """
     recipe = _settle(recipe)
     steps = Steps(cache, recipe, versions, track)
     targets, runtimes = _choose_targets(recipe)
     if "rtx" in targets:
         check_rtx_capabilities(recipe.engine.compute_capabilities)
-    inputs = prepare_inputs(recipe, cache, versions, track)
+    inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:

@@ -11,6 +11,7 @@ import difflib
 import os
 import reprlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -59,6 +61,7 @@ from edge_convnext.bounds import (
 from edge_convnext.convnext.architecture import find_architecture
 from edge_convnext.errors import RecipeError, shorten
 from edge_convnext.files import AnyPath
+from edge_convnext.origins import Origin
 
 __all__ = [
     "DIGITS",
@@ -77,6 +80,7 @@ __all__ = [
     "Recipe",
     "RecoverConfig",
     "SimplifyConfig",
+    "Stated",
     "TargetName",
     "TrainConfig",
     "load_recipe",
@@ -92,6 +96,7 @@ Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 _MAX_BYTES = 1 << 20  # of a recipe's file
+_UNNAMED = "recipe"  # one that is made here, from no file
 _USUAL_SIZE = 224  # pixels, where the weights have the say
 
 
@@ -139,7 +144,8 @@ class PreprocessConfig(Section):
         cls, values: tuple[float, float, float] | None
     ) -> tuple[float, float, float] | None:
         if values is not None and max(map(abs, values)) > _LARGEST_MEAN:
-            raise ValueError("pixels are scaled to 0..1 before: divide by 255")
+            divided = ",".join(f"{value / 255:.4g}" for value in values)
+            raise ValueError(f"pixels are scaled to 0..1 before: divide by 255 ({divided})")
         return values
 
 
@@ -267,6 +273,7 @@ class EvaluateConfig(Section):
     max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
     max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
     fallback: bool = True  # past it, return the most harmful operations to float
+    allow_bad_model: bool = False  # go on with a float model that is no better than guessing
 
 
 class BenchmarkConfig(Section):
@@ -312,6 +319,14 @@ class PlanConfig(Section):
         return settings
 
 
+@dataclass(frozen=True)
+class Stated:
+    """Who stated a recipe's fields. It decides no result: recipes that differ in it are equal."""
+
+    source: str = field(default="", compare=False)  # the recipe's file
+    flags: Mapping[str, str] = field(default_factory=dict, compare=False)  # by dotted field
+
+
 class Recipe(Section):
     """One whole build."""
 
@@ -336,6 +351,14 @@ class Recipe(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
     plans: dict[CpuRuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
+    _stated: Stated = PrivateAttr(default_factory=Stated)  # in no dump, and so in no cache key
+
+    def origin(self, section: str, name: str) -> Origin | None:
+        """Who states a field of a section: a flag, the recipe's file, or nobody."""
+        if getattr(getattr(self, section), name) is None:
+            return None
+        flag = self._stated.flags.get(f"{section}.{name}")
+        return Origin("flag", flag) if flag else Origin("recipe", Path(self._stated.source).name)
 
     @field_validator("model")
     @classmethod
@@ -398,7 +421,7 @@ def load_recipe(
 
 def make_recipe(
     fields: Mapping[str, Any],
-    source: str = "recipe",
+    source: str = _UNNAMED,
     overrides: Mapping[str, Any] | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> Recipe:
@@ -414,13 +437,16 @@ def make_recipe(
         RecipeError: An unknown key or a bad value, in one line.
     """
     try:
-        return Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
+        recipe = Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
     except ValidationError as error:
         where = _find_field(error.errors()[0]["loc"])
         field = next((one for one in overrides or {} if f"{where}.".startswith(f"{one}.")), None)
         if field is not None and flags:
             raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
+    named = {one: (flags or {}).get(one, one) for one in overrides or {}}
+    recipe._stated = Stated(source if source != _UNNAMED else "", named)
+    return recipe
 
 
 class _Loader(yaml.SafeLoader):

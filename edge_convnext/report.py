@@ -66,6 +66,7 @@ __all__ = [
     "RecoveryReport",
     "Report",
     "SensitivityReport",
+    "SettingReport",
     "StageName",
     "StageReport",
     "Status",
@@ -202,6 +203,19 @@ class DataReport(_Part):
     """Calibration candidates dropped because they occur in the evaluation set."""
     skipped_images: NonNegativeInt = 0
     """Unreadable images, left out on request."""
+
+
+class SettingReport(_Part):
+    """One setting that decides what the model sees or says, and who decided it."""
+
+    name: str
+    """Such as `classes`, `image_size` or `mean`."""
+    value: JsonValue
+    """As it was used; of `classes` the names in logit order."""
+    source: str
+    """Such as `flag`, `recipe`, `checkpoint`, `folder names` or `default`."""
+    detail: str = ""
+    """The flag, or the file and the key in it."""
 
 
 class ParityReport(_Part):
@@ -625,6 +639,8 @@ class Report(_Part):
     """Given for the demo: what this build is not, and what to pass instead."""
     notes: tuple[str, ...] = ()
     """What a reader must know to judge the figures."""
+    settings: tuple[SettingReport, ...] = ()
+    """Of weights and data, each with its source; empty in a report of an earlier version."""
     board: BoardReport | None = None
     """Given where `edge-convnext bench BUNDLE` wrote this report."""
     boards: tuple[BoardRun, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 
 from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName
 from edge_convnext.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.chance import judge
+from edge_convnext.class_order import labels_of, order_by_images
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.errors import ArtifactError, DataError, MissingDependencyError
 from edge_convnext.evaluate import Accuracy, check_logits, count_hits
 from edge_convnext.files import AnyPath
+from edge_convnext.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.graph_file import fixed_batch
+from edge_convnext.held_words import warn
+from edge_convnext.origins import Fact
 from edge_convnext.predict import Metadata, load_model, read_metadata
 from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import BenchmarkConfig, DataConfig
+from edge_convnext.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
+from edge_convnext.settle import settle
 from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -34,10 +40,12 @@ class ModelAccuracy:
     accuracy: Accuracy
     runtime: str
     split: str
+    notes: tuple[str, ...] = ()  # what makes the figures doubtful
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self.accuracy), "runtime": self.runtime, "split": self.split}
+        return {**asdict(self.accuracy), "runtime": self.runtime, "split": self.split,
+                "notes": list(self.notes)}  # fmt: skip
 
 
 def evaluate_model(
@@ -48,6 +56,8 @@ def evaluate_model(
     runtime: CpuRuntimeName | None = None,
     threads: int | None = None,
     track: Track = untracked,
+    stated: Recipe | None = None,
+    on_read: Callable[[tuple[Fact, ...], tuple[str, ...]], None] | None = None,
 ) -> ModelAccuracy:
     """Top-1 of a built model on the evaluation side of a data set.
 
@@ -59,14 +69,20 @@ def evaluate_model(
         runtime: See `predict.load_model`.
         threads: See `predict.load_model`.
         track: Shows the batches.
+        stated: Its `preprocess` takes the place of the model's own.
+        on_read: Told each setting with who decided it, and notes, before anything is measured.
 
     Raises:
-        DataError: The data can't be used, or has other classes than the model.
+        DataError: The data can't be used, has other classes than the model, or nothing tells
+            their order.
         ArtifactError: See `predict.load_model`.
+        RecipeError: `stated` is not for this model.
     """
     path = Path(path)
     model = load_model(path, runtime, threads)
     info = model.info
+    if stated is not None:
+        info = replace(info, preprocess=prepare_as(path, info.preprocess, stated))
     splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
     images = splits.val
     if config.skip_bad_images:  # else the first one stops the evaluation, and none is decoded twice
@@ -77,12 +93,25 @@ def evaluate_model(
             f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
             "pass the data it was trained on, or --labels FILE"
         )
+    splits = replace(splits, val=images)
+    if splits.other_orders:
+        answer = answers_of(model.runtime, info, batch)
+        splits = order_by_images(info, splits, answer, str(config.source), seed)
+        images = splits.val
+    if on_read is not None:
+        facts = facts_of_metadata(path, model.info)
+        named = replace(info, classes=images.classes)
+        settings, told = settle(stated or Recipe(), named, facts, splits)
+        on_read(settings, (*splits.notes, *told))
     decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
     batches = track(decoded, "evaluating", -(-len(images) // batch))
-    labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
-    accuracy = count_hits(model.runtime, _advise(batches), labels, images.classes)
+    labels = labels_of(images)
+    heard = Heard(model.runtime)
+    accuracy = count_hits(heard, _advise(batches), labels, images.classes)
     described = model.runtime.describe()
-    return ModelAccuracy(accuracy, f"{described.name} {described.version}", splits.note)
+    held = judge(np.concatenate(heard.answers), labels, info.num_classes)
+    notes = tuple(f"{path.name}: {one}" for one in warn(held, images.classes)) if held else ()
+    return ModelAccuracy(accuracy, f"{described.name} {described.version}", splits.note, notes)
 
 
 def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

@@ -417,14 +417,14 @@ class Steps:
 
         Args:
             runs: By name: the artefact's digest, its runtime and options.
-            images: Digest of the set.
+            images: Digest of the set's content, whatever its labels.
             preprocess: How images become input.
             machine: Fingerprint; another CPU may compute other logits.
             infer: Given the names that the cache can't answer, runs them in one pass.
         """
         keys = {
             name: stage_key(
-                "evaluate/1",
+                "evaluate/2",
                 run=dict(run),
                 images=images,
                 preprocess=dict(preprocess),

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from edge_convnext.artifacts import CpuRuntimeName
 from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.errors import RecipeError
+from edge_convnext.inputs import Inputs
 from edge_convnext.pipeline import verdict_batch
 from edge_convnext.plans import Plan, plan_fields
 from edge_convnext.prepare import prepare
@@ -50,6 +51,7 @@ def tune(
     cache: Cache,
     track: Track = untracked,
     batch: int | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
 ) -> TuneResult:
     """Search the plans of every runtime that the recipe asks for.
 
@@ -65,6 +67,7 @@ def tune(
         cache: Finished stages.
         track: Told of work that takes long.
         batch: Images per inference to tune for; None: the recipe's smallest.
+        on_read: See `pipeline.build`.
 
     Raises:
         EdgeConvNextError: See `pipeline.build`; the recipe is not of INT8 for a CPU, or leaves
@@ -81,7 +84,10 @@ def tune(
     # Fine-tuning changes no latency, and comes when the winner is built.
     quick = recipe.recover.model_copy(update={"enabled": False})
     raced = recipe.model_copy(update={"targets": ("cpu",), "recover": quick})
-    prepared = prepare(raced, cache, machine["versions"], track, fold_only=True)
+    prepared = prepare(
+        raced, cache, machine["versions"], track,
+        fold_only=True, machine=machine["fingerprint"], on_read=on_read,
+    )  # fmt: skip
     trials: list[Trial] = []
     winners: dict[CpuRuntimeName, Plan] = {}
     stopped: dict[CpuRuntimeName, str] = {}
@@ -109,7 +115,13 @@ def tuned_recipe(recipe: Recipe, result: TuneResult) -> Recipe:
     return recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
 
 
-def search_plans(recipe: Recipe, mode: Mode, track: Track = untracked) -> Recipe:
+def search_plans(
+    recipe: Recipe,
+    mode: Mode,
+    track: Track = untracked,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Recipe:
     """`recipe` with the plans that won on this machine, from a search now or an earlier one."""
-    result = tune(recipe, mode, Cache(default_cache_folder(os.environ)), track)
+    cache = Cache(default_cache_folder(os.environ))
+    result = tune(recipe, mode, cache, track, on_read=on_read)
     return tuned_recipe(recipe, result)

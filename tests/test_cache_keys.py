@@ -228,6 +228,7 @@ NOTHING = {
     "name", "about", "targets", "runtime", "simplify.timeout_s", "engine.batches",
     "engine.timeout_s", "evaluate.max_drop_pp", "evaluate.fallback", "benchmark.batches",
     "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp",
+    "evaluate.allow_bad_model",
     "benchmark.min_round_ms", "benchmark.warmup",
 }  # fmt: skip
 BY_CONTENT = {

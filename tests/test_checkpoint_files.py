@@ -79,7 +79,7 @@ def archive_of(suffix):
         (b"ptrt\x00\x00\x00\x00" + bytes(100), "a TensorRT engine"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file, as Keras writes them"),
         (b"\x1c\x00\x00\x00TFL3" + bytes(100), "a TensorFlow Lite model"),
-        (gzip.compress(b"x"), "compressed by gzip; unpack it"),
+        (gzip.compress(b"x", mtime=0), "compressed by gzip; unpack it"),
         (archive_of("tar"), "a tar archive"),
         (archive_of("zip"), "a zip archive of 1 files; unpack it"),
         (archive_of("keras"), "a model of Keras"),

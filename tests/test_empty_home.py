@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ main()
 RECIPE = """
 model: atto
 targets: [cpu]
+runtime: onnxruntime
 load: {weights: random, num_classes: 3}
 data: {source: images}
 preprocess: {image_size: 32}
@@ -95,6 +97,8 @@ def test_a_build_and_its_use_leave_nothing_but_their_own_files(world):
     connected = run(world, "build", "--recipe", "recipe.yaml", "--out", "out", "--quiet")
     model = "out/model.int8.onnx"
     connected += run(world, "predict", model, "images/val/ant/0.png")
+    if find_spec("openvino"):
+        connected += run(world, "predict", model, "images/val/bee/0.png", "--runtime", "openvino")
     connected += run(world, "eval", model, "--data", "images", "--quiet")
     connected += run(world, "doctor")
     assert connected == []

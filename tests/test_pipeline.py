@@ -383,6 +383,17 @@ def test_random_weights_are_timed_and_not_judged(build_small):
     assert "predictions.csv" not in files_of(report)
 
 
+def test_the_report_says_who_decided_each_setting(build_small):
+    report, folder = build_small(precision="fp32", fold={"enabled": False})
+    said = {one.name: (one.value, one.source) for one in report.settings}
+    assert said["classes"] == (list(CLASSES), "folder names")
+    assert said["image_size"] == (SIZE, "recipe")
+    assert said["mean"][1] == "default"
+    assert any("Nothing states resize" in note for note in report.notes)
+    assert any("evaluation images" in note and "guess" in note for note in report.notes)
+    assert "<details><summary>What was read" in (folder / "report.md").read_text(encoding="utf-8")
+
+
 def test_random_weights_need_no_training_images(build_small, tmp_path):
     source = write_images(tmp_path / "images", {"val/ant": 3, "val/bee": 3})
     report, _ = build_small(

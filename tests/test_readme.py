@@ -54,7 +54,8 @@ def folder(tmp_path_factory):
     with (root / "leaves.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path", "label", "split"], *rows])
     state = random_state(find_architecture("atto", num_classes=3), seed=0)
-    torch.save({"model": state}, root / "checkpoint.pth")
+    # An untrained model can't tell in which order its classes stand, so the file does.
+    torch.save({"model": state, "classes": list(CLASSES)}, root / "checkpoint.pth")
     return root
 
 

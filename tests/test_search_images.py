@@ -206,7 +206,7 @@ def test_a_build_with_a_fallback_reports_on_what_the_search_left(tmp_path, monke
             "preprocess": {"image_size": 32},
             "quantize": {"subset_size": 8},
             "simplify": {"enabled": False},
-            "evaluate": {"max_drop_pp": 5.0},
+            "evaluate": {"max_drop_pp": 5.0, "allow_bad_model": True},  # it is untrained
             "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
         }
     )

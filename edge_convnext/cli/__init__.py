@@ -21,6 +21,7 @@ from edge_convnext.cli import (
     bench,
     build,
     bundle,
+    check,
     deploy,
     engine,
     gate,
@@ -80,6 +81,7 @@ def _root(
 
 
 app.command("build")(build.build)
+app.command("check")(check.check)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("eval")(run.evaluate)

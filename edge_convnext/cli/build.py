@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.console import (
+    CropPctOption,
+    ImageSizeOption,
+    InterpolationOption,
     JsonFlag,
+    MeanOption,
     QuietFlag,
+    ResizeOption,
+    StdOption,
     VerboseFlag,
     data_source,
     note,
+    preprocess_fields,
     print_json,
     progress,
     require_one,
     resolve,
+    show_read,
 )
 from edge_convnext.cli.hosts import (
     REMOTE_COMMAND,
@@ -72,23 +80,12 @@ def build(
         Literal["fp32", "fp16", "int8"] | None,
         typer.Option(help="What to build.", rich_help_panel=_MODEL),
     ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Input height and width in pixels.", rich_help_panel=_MODEL)
-    ] = None,
-    resize: Annotated[
-        Literal["squash", "shortest"] | None,
-        typer.Option(
-            help="To a square, or the short side and a centre crop.", rich_help_panel=_DATA
-        ),
-    ] = None,
-    crop_pct: Annotated[
-        float | None,
-        typer.Option(help="Part kept by the centre crop, 0..1.", rich_help_panel=_DATA),
-    ] = None,
-    interpolation: Annotated[
-        Literal["nearest", "bilinear", "bicubic", "lanczos"] | None,
-        typer.Option(help="Of the resize.", rich_help_panel=_DATA),
-    ] = None,
+    image_size: ImageSizeOption = None,
+    resize: ResizeOption = None,
+    crop_pct: CropPctOption = None,
+    interpolation: InterpolationOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Class-per-folder directory, or CSV.", rich_help_panel=_DATA),
@@ -214,6 +211,14 @@ def build(
         float | None,
         typer.Option(help="Top-1 budget in percentage points.", rich_help_panel=_MEASURE),
     ] = None,
+    allow_bad_model: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-bad-model",
+            help="Go on with a float model that is no better than guessing.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
     max_class_drop: Annotated[
         float | None,
         typer.Option(
@@ -274,10 +279,7 @@ def build(
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
         "data.allow_duplicates": allow_duplicates,
-        "preprocess.image_size": image_size,
-        "preprocess.resize": resize,
-        "preprocess.crop_pct": crop_pct,
-        "preprocess.interpolation": interpolation,
+        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
         "fold.enabled": fold,
         "export.opset": opset,
         "export.batch": _batch(export_batch),
@@ -291,6 +293,7 @@ def build(
         "engine.compute_capabilities": compute_capability,
         "recover.enabled": recover,
         "evaluate.max_drop_pp": max_drop,
+        "evaluate.allow_bad_model": allow_bad_model,
         "evaluate.max_class_drop_pp": max_class_drop,
         "benchmark.batches": batch,
         "benchmark.threads": threads,
@@ -315,13 +318,14 @@ def build(
         check_hosts(host, remote)  # now, and not after a build of minutes
     if pipeline.is_demo(chosen):
         note(pipeline.DEMO_BANNER, silent)
+    told = show_read(silent)
     with progress(silent) as track:
         if tune != "off":
             from edge_convnext.tune import search_plans
 
-            chosen = search_plans(chosen, tune, track)
+            chosen = search_plans(chosen, tune, track, told)
         report = pipeline.build(
-            chosen, out, require=require, require_likely=require_likely, track=track
+            chosen, out, require=require, require_likely=require_likely, track=track, on_read=told
         )
     if host:
         report, errors = measure_build(report, host, remote, silent)

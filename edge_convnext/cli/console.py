@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -14,24 +14,36 @@ from edge_convnext.printable import printable
 from edge_convnext.progress import Track, untracked
 
 if TYPE_CHECKING:
+    from edge_convnext.inputs import Inputs
+    from edge_convnext.origins import Fact
     from edge_convnext.recipe import Recipe
 
 __all__ = [
+    "AllowBadModelFlag",
     "AllowDuplicatesFlag",
+    "CropPctOption",
     "DataOption",
+    "ImageSizeOption",
+    "InterpolationOption",
     "JsonFlag",
     "LabelsOption",
+    "MeanOption",
     "QuietFlag",
+    "ResizeOption",
     "RuntimeOption",
     "SkipBadFlag",
+    "StdOption",
     "ThreadsOption",
     "VerboseFlag",
     "data_source",
     "note",
+    "preprocess_fields",
     "print_json",
+    "print_read",
     "progress",
     "require_one",
     "resolve",
+    "show_read",
 ]
 
 T = TypeVar("T")
@@ -53,6 +65,7 @@ _FLAGS = {
     "simplify.enabled": "--simplify",
     "recover.enabled": "--recover",
     "train.image_size": "--image-size",
+    "evaluate.allow_bad_model": "--allow-bad-model",
 }
 
 JsonFlag = Annotated[
@@ -67,6 +80,12 @@ LabelsOption = Annotated[Path | None, typer.Option(help="One class name a line, 
 SkipBadFlag = Annotated[
     bool | None,
     typer.Option("--skip-bad-images", help="Leave unreadable images out and count them."),
+]
+AllowBadModelFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-bad-model", help="Go on with a float model that is no better than guessing."
+    ),
 ]
 AllowDuplicatesFlag = Annotated[
     bool | None,
@@ -83,6 +102,94 @@ RuntimeOption = Annotated[
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: all.")
 ]
+
+_PREPARED = "Preprocessing"
+ImageSizeOption = Annotated[
+    int | None, typer.Option(help="Height and width in pixels.", rich_help_panel=_PREPARED)
+]
+ResizeOption = Annotated[
+    Literal["squash", "shortest"] | None,
+    typer.Option(
+        help="To a square, or the short side and a centre crop.", rich_help_panel=_PREPARED
+    ),
+]
+CropPctOption = Annotated[
+    float | None,
+    typer.Option(help="Part kept by the centre crop, 0..1.", rich_help_panel=_PREPARED),
+]
+InterpolationOption = Annotated[
+    Literal["nearest", "bilinear", "bicubic", "lanczos"] | None,
+    typer.Option(help="Of the resize.", rich_help_panel=_PREPARED),
+]
+MeanOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of pixels in 0..1: one number, or red,green,blue.", rich_help_panel=_PREPARED
+    ),
+]
+StdOption = Annotated[
+    str | None,
+    typer.Option(help="As --mean; pixels are divided by it.", rich_help_panel=_PREPARED),
+]
+
+
+def preprocess_fields(
+    image_size: int | None,
+    resize: str | None,
+    crop_pct: float | None,
+    interpolation: str | None,
+    mean: str | None,
+    std: str | None,
+) -> dict[str, Any]:
+    """The flags of the preprocessing as overrides of a recipe; None where one is not given.
+
+    Raises:
+        RecipeError: `mean` or `std` is no number and no three.
+    """
+    return {
+        "preprocess.image_size": image_size,
+        "preprocess.resize": resize,
+        "preprocess.crop_pct": crop_pct,
+        "preprocess.interpolation": interpolation,
+        "preprocess.mean": _three_numbers("--mean", mean),
+        "preprocess.std": _three_numbers("--std", std),
+    }
+
+
+def _three_numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    from edge_convnext.errors import RecipeError, shorten
+
+    try:
+        numbers = tuple(float(word) for word in text.strip("[]() ").replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise RecipeError(
+            f"{flag} '{shorten(text, 60)}': one number, or three with commas, such as "
+            f"{flag} {'0.485,0.456,0.406' if flag == '--mean' else '0.229,0.224,0.225'}"
+        )
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def print_read(settings: Sequence[Fact], notes: Sequence[str], silent: bool) -> None:
+    """The *what I read* block, on stderr."""
+    if not silent:
+        from edge_convnext.render_read import read_lines
+
+        note("\n".join(read_lines(settings, notes)))
+
+
+def show_read(silent: bool) -> Callable[[Inputs], None]:
+    """Print what was read, once: a search and the build after it read the same."""
+    shown: list[Inputs] = []
+
+    def show(inputs: Inputs) -> None:
+        print_read(inputs.settings, inputs.notes, silent or bool(shown))
+        shown.append(inputs)
+
+    return show
 
 
 def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_convnext.cli.console import (
+    CropPctOption,
     DataOption,
+    InterpolationOption,
     JsonFlag,
     LabelsOption,
+    MeanOption,
     QuietFlag,
+    ResizeOption,
     RuntimeOption,
     SkipBadFlag,
+    StdOption,
     ThreadsOption,
     VerboseFlag,
     note,
+    preprocess_fields,
     print_json,
+    print_read,
     progress,
+    resolve,
 )
 from edge_convnext.printable import printable
 
@@ -71,6 +79,11 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")],
     data: DataOption,
     labels: LabelsOption = None,
+    resize: ResizeOption = None,
+    crop_pct: CropPctOption = None,
+    interpolation: InterpolationOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     skip_bad_images: SkipBadFlag = None,
     seed: Annotated[int, typer.Option(help="Of the split of an unsplit source.")] = 0,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images per inference.")] = 16,
@@ -81,16 +94,23 @@ def evaluate(
     verbose: VerboseFlag = False,
 ) -> None:
     """Measure a built model's top-1 on the evaluation side of a data set."""
-    from edge_convnext.recipe import DataConfig
     from edge_convnext.rerun import evaluate_model
 
-    config = DataConfig(
-        source=str(data),
-        labels=str(labels) if labels else None,
-        skip_bad_images=bool(skip_bad_images),
-    )
-    with progress(quiet or json) as track:
-        result = evaluate_model(model, config, seed, batch, runtime, threads, track)
+    silent = quiet or json
+    overrides: dict[str, Any] = {
+        "data.source": str(data),
+        "data.labels": str(labels) if labels else None,
+        "data.skip_bad_images": skip_bad_images,
+        **preprocess_fields(None, resize, crop_pct, interpolation, mean, std),
+    }
+    stated = resolve(None, {name: one for name, one in overrides.items() if one is not None})
+    with progress(silent) as track:
+        result = evaluate_model(
+            model, stated.data, seed, batch, runtime, threads, track, stated,
+            lambda settings, notes: print_read(settings, notes, silent),
+        )  # fmt: skip
+    for told in result.notes:
+        note(f"warning: {told}", silent)
     if json:
         print_json(result.to_json())
         return

@@ -9,15 +9,23 @@ import typer
 
 from edge_convnext.cli.console import (
     AllowDuplicatesFlag,
+    CropPctOption,
     DataOption,
+    ImageSizeOption,
+    InterpolationOption,
     JsonFlag,
     LabelsOption,
+    MeanOption,
     QuietFlag,
+    ResizeOption,
     SkipBadFlag,
+    StdOption,
     VerboseFlag,
     data_source,
     note,
+    preprocess_fields,
     print_json,
+    print_read,
     progress,
     resolve,
 )
@@ -34,7 +42,12 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(help="Settings for what the other options leave out.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.")] = None,
+    image_size: ImageSizeOption = None,
+    resize: ResizeOption = None,
+    crop_pct: CropPctOption = None,
+    interpolation: InterpolationOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
     lr: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
@@ -65,20 +78,22 @@ def train(
         "data.labels": str(labels) if labels else None,
         "data.skip_bad_images": skip_bad_images,
         "data.allow_duplicates": allow_duplicates,
-        "preprocess.image_size": image_size,
+        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
         "train.image_size": image_size,  # a recipe's own would win over the line above
         "train.epochs": epochs,
         "train.batch": batch,
         "train.lr": lr,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.inputs import prepare_training
+    from edge_convnext.inputs import prepare_training, training_settings
     from edge_convnext.train import train as run_training
 
     silent = quiet or json
     chosen = resolve(recipe, stated)
     with progress(silent) as track:
         splits, preprocess = prepare_training(chosen, track)
+        if not silent:
+            print_read(*training_settings(chosen, splits, preprocess), silent)
         result = run_training(
             chosen.model,
             splits,

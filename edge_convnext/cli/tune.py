@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.console import (
+    AllowBadModelFlag,
+    CropPctOption,
+    ImageSizeOption,
+    InterpolationOption,
     JsonFlag,
     LabelsOption,
+    MeanOption,
     QuietFlag,
+    ResizeOption,
+    StdOption,
     ThreadsOption,
     VerboseFlag,
     data_source,
+    preprocess_fields,
     print_json,
     progress,
     resolve,
@@ -35,7 +43,12 @@ def tune(
     weights: Annotated[
         str | None, typer.Option(help="A checkpoint: a file or a folder; in1k; or random.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Input size in pixels.")] = None,
+    image_size: ImageSizeOption = None,
+    resize: ResizeOption = None,
+    crop_pct: CropPctOption = None,
+    interpolation: InterpolationOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     data: Annotated[Path | None, typer.Option(help="Class-per-folder directory, or CSV.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Calibration images: a folder or CSV.")
@@ -73,6 +86,7 @@ def tune(
     max_drop: Annotated[
         float | None, typer.Option(help="Top-1 budget in percentage points.")
     ] = None,
+    allow_bad_model: AllowBadModelFlag = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for tuned.yaml and tune.json. Default: tune/MODEL.")
     ] = None,
@@ -89,13 +103,14 @@ def tune(
     overrides: dict[str, Any] = {
         "model": model,
         "load.weights": weights,
-        "preprocess.image_size": image_size,
+        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
         "data.source": data_source(data) if data else None,
         "data.calibration": str(calibration) if calibration else None,
         "data.labels": str(labels) if labels else None,
         "runtime": runtime,
         "benchmark.threads": threads,
         "evaluate.max_drop_pp": max_drop,
+        "evaluate.allow_bad_model": allow_bad_model,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.tune_files import check_tune_folder

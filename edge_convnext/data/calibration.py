@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edge_convnext.data.leaks import UNSEEN
 from edge_convnext.data.samples import list_source, read_source
 from edge_convnext.data.splits import Splits
 from edge_convnext.errors import DataError, shorten
-from edge_convnext.files import write_text_atomic
+from edge_convnext.files import sha256_file, write_text_atomic
 from edge_convnext.progress import Track, untracked
 
 __all__ = [
@@ -45,6 +46,7 @@ def load_calibration(
     data: Path | None = None,
     skip_bad_images: bool = False,
     track: Track = untracked,
+    sha256: Callable[[Path], str] = sha256_file,
 ) -> tuple[ImageSet, tuple[str, ...]]:
     """Read an explicit calibration source; labels, if any, only serve to balance the draw.
 
@@ -55,6 +57,7 @@ def load_calibration(
             don't lie beside it.
         skip_bad_images: Leave unreadable files out instead of stopping.
         track: Told of each file that is hashed.
+        sha256: Hashes one file.
 
     Returns:
         The images, and the unreadable files that were left out, each with the reason.
@@ -64,7 +67,7 @@ def load_calibration(
     """
     root = data.parent if data is not None and data.is_file() else data
     listing = list_source(source, labelled=False, data_root=root)
-    reading = read_source(listing, skip_bad_images=skip_bad_images, track=track)
+    reading = read_source(listing, skip_bad_images=skip_bad_images, track=track, sha256=sha256)
     samples = reading.sides.get("train") or reading.sides.get(None)
     if not samples:
         raise DataError(f"{source}: no readable image on its training side to calibrate with")

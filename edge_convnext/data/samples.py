@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from edge_convnext.data.manifests import list_csv
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side
 from edge_convnext.errors import DataError
+from edge_convnext.files import sha256_file
 from edge_convnext.progress import Track, untracked
 
 __all__ = ["Reading", "list_source", "read_source"]
@@ -67,6 +68,7 @@ def read_source(
     labels_file: Path | None = None,
     skip_bad_images: bool = False,
     track: Track = untracked,
+    sha256: Callable[[Path], str] = sha256_file,
 ) -> Reading:
     """Put the classes in order and hash every file.
 
@@ -76,6 +78,7 @@ def read_source(
         labels_file: The user's word on the same.
         skip_bad_images: Leave unreadable files out instead of stopping.
         track: Told of each file.
+        sha256: Hashes one file.
 
     Raises:
         DataError: An unknown class, an unreadable file, content that is not what a manifest
@@ -83,7 +86,7 @@ def read_source(
     """
     order = settle_classes(listing, classes, labels_file)
     index = LabelIndex(order.names, listing.numbered)
-    digests = hash_files([entry.path for entry in listing.entries], track=track)
+    digests = hash_files([entry.path for entry in listing.entries], track=track, sha256=sha256)
     sides: dict[Side | None, list[Sample]] = {}
     skipped: list[str] = []
     for entry, digest in zip(listing.entries, digests, strict=True):

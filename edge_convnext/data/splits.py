@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.samples import Reading, list_source, read_source
 from edge_convnext.data.split_names import split_words
 from edge_convnext.errors import DataError, shorten
+from edge_convnext.files import sha256_file
 from edge_convnext.origins import Fact, Origin
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DataConfig
@@ -48,6 +49,7 @@ def load_splits(
     seed: int,
     classes: Sequence[str] | None = None,
     track: Track = untracked,
+    sha256: Callable[[Path], str] = sha256_file,
 ) -> Splits:
     """Read a labelled source and settle what trains and what evaluates.
 
@@ -58,12 +60,15 @@ def load_splits(
         classes: Names in logit order that the checkpoint carries; `config.labels` overrides
             their names. Without either: sorted names.
         track: Told of each file that is hashed.
+        sha256: Hashes one file.
 
     Raises:
         DataError: Anything wrong with the source, in one line.
     """
     labels = Path(config.labels) if config.labels else None
-    reading = read_source(list_source(source), classes, labels, config.skip_bad_images, track)
+    reading = read_source(
+        list_source(source), classes, labels, config.skip_bad_images, track, sha256
+    )
     if not reading.sides:
         raise DataError(f"{source}: none of its {len(reading.skipped)} images can be read")
     if len(reading.classes) < 2:
