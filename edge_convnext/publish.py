@@ -251,7 +251,8 @@ def _data_root(outcome: Outcome) -> Path:
 
 def _files_in(folder: Path) -> list[Path]:
     """Every file there that is called as one of a build, but for the manifest."""
-    return sorted(path for path in _named_as_ours(folder) if path.is_file())
+    named = _named_as_ours(folder)
+    return sorted(path for path in named if path.is_file() and path != folder / MANIFEST)
 
 
 def _find_old(folder: Path) -> set[str]:

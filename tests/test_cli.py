@@ -167,7 +167,7 @@ def test_the_exit_code_tells_usage_from_our_errors(call, tmp_path, line, code):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("build --engine-batch 0", "--engine-batch 0: input should be greater than 0"),
+        ("build --engine-batch 0", "--engine-batch 0: input should be greater than or equal to 1"),
         ("build --image-size 3", "--image-size 3: input should be greater than or equal to 32"),
         ("build --export-batch x", "--export-batch 'x': "),
         ("tune --max-drop -1", "--max-drop -1.0: "),
@@ -231,17 +231,17 @@ def test_recipes_are_listed_with_what_they_are_for(call):
 
 
 def test_the_cache_is_counted_and_pruned(call, tmp_path):
-    cache = Cache(tmp_path / "cache")
-    for key in ("a" * 64, "b" * 64):
-        cache.run("export", key, lambda folder: {"n": (folder / "x").write_text("1234")})
+    root = tmp_path / "cache"
+    for key in ("a" * 64, "b" * 64):  # by builds that are over: what one uses is not pruned
+        Cache(root).run("export", key, lambda folder: {"n": (folder / "x").write_text("1234")})
     _, out, _ = call("cache", "info", "--json")
     assert json.loads(out)["stages"]["export"]["entries"] == 2
-    assert json.loads(out)["folder"] == str(cache.root)
+    assert json.loads(out)["folder"] == str(root)
     assert "export" in call("cache", "info")[1]
     assert json.loads(call("cache", "prune", "--json")[1]) == {"removed": 0, "freed_bytes": 0}
     _, out, _ = call("cache", "prune", "--older-than-days", 0, "--json")
     assert json.loads(out)["removed"] == 2
-    assert not cache.holds("export", "a" * 64)
+    assert not Cache(root).holds("export", "a" * 64)
 
 
 def test_verbose_adds_the_traceback_and_keeps_the_code(call):
@@ -271,7 +271,7 @@ def test_a_full_disk_is_one_line(call, monkeypatch):
     assert code == 3
     assert err == (
         "error: /somewhere/model.onnx: No space left on device; "
-        "free some space or choose another --out\n"
+        "free some space, or choose another --out\n"
     )
 
 

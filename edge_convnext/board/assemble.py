@@ -19,6 +19,7 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import measure_accuracy, write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.locks import hold_lock
+from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.report import (
     AccuracyReport,
     BenchmarkReport,
@@ -97,6 +98,8 @@ def publish_board(
 ) -> Report:
     """Decide, and write the file that ships and the report; an older bench's go when all is there.
 
+    `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
+
     Args:
         measured: From the bench.
         out: Where to write.
@@ -106,13 +109,11 @@ def publish_board(
     Raises:
         ArtifactError: There is no room on the disk; an older bench is as it was.
     """
-    from edge_convnext.publish import REPORT
-
     with hold_lock(out.resolve()):
         old = find_old(out)
         with written_beside(out) as new:
             report = _write_all(measured, new, out, seen, require)
-            swap(new, out, old, REPORT)
+            swap(new, out, old, MANIFEST)
     return report
 
 
@@ -128,8 +129,9 @@ def find_old(out: Path) -> set[str]:
     with suppress(ArtifactError):
         report = Report.read(out / REPORT)
         if report.board is not None:
-            known |= {REPORT, _TABLES, *(file.path for file in report.outputs)}
-    named = {name for name in (REPORT, _TABLES, *OWN_FILES) if os.path.lexists(out / name)}
+            known |= {MANIFEST, REPORT, _TABLES, *(file.path for file in report.outputs)}
+    ours = (MANIFEST, REPORT, _TABLES, *OWN_FILES)
+    named = {name for name in ours if os.path.lexists(out / name)}
     if foreign := sorted(named - known):
         raise ArtifactError(
             f"{out / foreign[0]}: would be removed, and no bench wrote it; choose another --out"
@@ -207,6 +209,7 @@ def _write_all(
     )
     write_text_atomic(new / _TABLES, to_markdown(report))
     report.write(new / REPORT)
+    write_manifest(new, (*files, *answers, new / REPORT, new / _TABLES))
     return report
 
 
