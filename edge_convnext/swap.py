@@ -79,6 +79,9 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
         folder: The same as there.
         old: Names of files there that are replaced or belong to what is.
         last: Name of the file that makes the others whole.
+
+    Raises:
+        ArtifactError: A file or a link is where a folder of the new ones goes; nothing is changed.
     """
     names = [
         path.relative_to(new).as_posix()
@@ -86,12 +89,13 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
         if path.is_file() and path.name != MARK
     ]
     gone = sorted({*old, last} - set(names) | {last})
+    for parent in sorted({(folder / name).parent for name in names} - {folder}):
+        _make_folder(parent)
     write_text_atomic(new / _LIST, json.dumps(sorted({*names, *gone})))
     (folder / last).unlink(missing_ok=True)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     for name in sorted(names, key=lambda one: one == last):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).replace(folder / name)
     for parent in {(folder / name).parent for name in gone} - {folder}:
         with contextlib.suppress(OSError):  # it holds other files
@@ -99,6 +103,16 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
     (new / _LIST).unlink()
     for left in _left(folder):
         remove_marked(left)
+
+
+def _make_folder(folder: Path) -> None:
+    """Before the first file goes: afterwards it would be too late to find something in the way."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ArtifactError(
+            f"{folder}: a folder of the build's goes here, and a file or a link is in the way; "
+            "move it, or choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def left_names(folder: Path) -> set[str]:

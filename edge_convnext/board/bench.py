@@ -36,7 +36,7 @@ from edge_convnext.progress import Track, untracked
 from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
-from edge_convnext.runtimes import available_runtimes
+from edge_convnext.runtimes import available_runtimes, has_bf16
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,7 +161,7 @@ def _measure(
     config = recipe.benchmark
     engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
-    entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))
+    entries = cpu_entries(unpacked, runtimes, has_bf16(runtimes))
     entries += [engine_entry(engine) for engine in engines]
     evaluation = unpacked.evaluation()
     images = _timed_images(unpacked, evaluation)
@@ -267,14 +267,6 @@ def _build(
         why = reason or "no TensorRT builds engines here"
         left_out += [LeftOutReport(artifact=graph.name, reason=why) for graph, _, _ in graphs]
     return engines, left_out
-
-
-def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
-    if "openvino" not in runtimes:
-        return False
-    from edge_convnext.runtimes.ov import supports_bf16
-
-    return supports_bf16()
 
 
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
