@@ -6,6 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -14,10 +16,10 @@ from example_report import candidate, example_report, row
 from tiny_graph import write_graph
 
 import edge_convnext
-from edge_convnext import pipeline
+from edge_convnext import bounds, pipeline
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.cache import Cache
-from edge_convnext.cli import main
+from edge_convnext.cli import app, main
 from edge_convnext.errors import RecipeError
 from edge_convnext.files import sha256_file
 from edge_convnext.recipe import load_recipe
@@ -703,3 +705,23 @@ def test_the_package_exports_what_it_says():
         assert getattr(edge_convnext, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         edge_convnext.nothing  # noqa: B018
+
+
+def test_a_flag_takes_as_much_as_its_recipe_field():
+    """The numbers stand in the commands too: to import them would slow `--help`."""
+    most = {"batch": bounds.MAX_BATCH, "threads": bounds.MAX_THREADS, "rounds": bounds.MAX_ROUNDS}
+    stated = [
+        (option.name, option.max)
+        for command in app.registered_commands
+        for option in _options(command.callback)
+        if option.max is not None and option.name in most
+    ]
+    assert {name for name, _ in stated} == set(most)
+    assert [(name, most[name]) for name, _ in stated] == stated
+
+
+def _options(command):
+    """Name and largest value of each number that a command takes."""
+    for name, kind in get_type_hints(command, include_extras=True).items():
+        for option in getattr(kind, "__metadata__", ()):
+            yield SimpleNamespace(name=name, max=getattr(option, "max", None))
