@@ -17,10 +17,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import NO_ROOM, write_text_atomic
+from edge_convnext.files import NO_ROOM, why_unwritable, write_text_atomic
 from edge_convnext.marks import MARK, is_marked, make_marked, remove_marked
 
-__all__ = ["left_names", "require_room", "swap", "written_beside"]
+__all__ = ["left_names", "require_room", "require_writable", "swap", "written_beside"]
 
 _PREFIX = ".edge-convnext-new-"
 _LIST = ".replaces.json"
@@ -54,6 +54,18 @@ def written_beside(folder: Path) -> Iterator[Path]:
     finally:
         if not (new / _LIST).exists():  # else the swap was cut short
             remove_marked(new)
+
+
+def require_writable(folder: Path) -> None:
+    """Fail before the first stage, not after the last, when the output can't be written.
+
+    Raises:
+        ArtifactError: It is a file, or it or its nearest existing parent can't be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder}: is a file; choose another --out")
+    if reason := why_unwritable(folder):
+        raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:

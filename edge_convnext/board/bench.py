@@ -37,6 +37,7 @@ from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes import available_runtimes, has_bf16
+from edge_convnext.swap import require_writable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -292,7 +293,6 @@ def _check_folder(out: Path) -> None:
     report = out / REPORT
     if report.is_file() and Report.read(report).board is None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")
-    if out.exists() and not out.is_dir():
-        raise ArtifactError(f"{out}: is a file; choose another --out")
+    require_writable(out)
     find_old(out)
     out.mkdir(parents=True, exist_ok=True)
