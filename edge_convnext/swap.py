@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 from edge_convnext.errors import ArtifactError
@@ -101,7 +101,8 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
         if path.is_file() and path.name != MARK
     ]
     gone = sorted({*old, last} - set(names) | {last})
-    for parent in sorted({(folder / name).parent for name in names} - {folder}):
+    parents = {folder / parent for name in names for parent in PurePosixPath(name).parents}
+    for parent in sorted(parents - {folder}):
         _make_folder(parent)
     write_text_atomic(new / _LIST, json.dumps(sorted({*names, *gone})))
     (folder / last).unlink(missing_ok=True)
