@@ -16,6 +16,7 @@ from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
 from edge_convnext.plans import plan_fields, plan_for
 from edge_convnext.report import (
+    HALF_SEARCHED,
     AccuracyReport,
     BenchmarkReport,
     Candidate,
@@ -213,11 +214,14 @@ def _fallback_note(one: FallbackReport) -> str:
     cost = ""
     if one.speedup_vs_full is not None:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
+    halves = ""
+    if one.searched_on == HALF_SEARCHED:
+        halves = " Of images that are added half will judge: add twice as many as would tell."
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
         f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
         f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
-        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}."
+        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}.{halves}"
     )
 
 
