@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.evaluate import count_class_flips, measure_accuracy
-from edge_convnext.report import ClassAccuracy, PrecisionAccuracy
+from edge_convnext.report import Candidate, CandidateAccuracy, ClassAccuracy, PrecisionAccuracy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.evaluate import Predictions
+    from edge_convnext.evaluate import Comparison, Predictions
 
-__all__ = ["report_accuracy"]
+__all__ = ["report_accuracy", "report_candidate", "report_comparison"]
 
 
 def report_accuracy(
@@ -40,3 +41,19 @@ def report_accuracy(
             for place, (name, one) in enumerate(measured.per_class.items())
         },
     )
+
+
+def report_candidate(
+    candidate: Candidate, predictions: Predictions, comparison: Comparison
+) -> CandidateAccuracy:
+    """One candidate's top-1, and what it lost against FP32."""
+    return CandidateAccuracy(
+        **candidate.model_dump(),
+        top1_pct=measure_accuracy(predictions).top1_pct,
+        **report_comparison(comparison),
+    )
+
+
+def report_comparison(comparison: Comparison) -> dict[str, Any]:
+    """Fields of the comparison; the report says once how many images it is of."""
+    return {name: value for name, value in asdict(comparison).items() if name != "n_images"}

@@ -8,20 +8,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.accuracy_report import report_accuracy
+from edge_convnext.accuracy_report import report_accuracy, report_candidate, report_comparison
 from edge_convnext.benchmark import BenchmarkResult, Ratio, speedup
 from edge_convnext.contention import why_skewed
-from edge_convnext.evaluate import measure_accuracy
 from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.inputs import DEMO_BANNER
 from edge_convnext.measure import Option
 from edge_convnext.plans import plan_fields, plan_for
 from edge_convnext.report import (
+    HALF_SEARCHED,
     AccuracyReport,
     BenchmarkReport,
-    BenchmarkRow,
     Candidate,
-    CandidateAccuracy,
     DataReport,
     EnvironmentReport,
     FallbackReport,
@@ -36,6 +34,7 @@ from edge_convnext.report import (
 )
 from edge_convnext.speed import slowest_to_beat
 from edge_convnext.stage_reports import report_stages, why_not_timed
+from edge_convnext.timing_report import report_interval, report_race, report_ratio
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
@@ -215,11 +214,14 @@ def _fallback_note(one: FallbackReport) -> str:
     cost = ""
     if one.speedup_vs_full is not None:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
+    halves = ""
+    if one.searched_on == HALF_SEARCHED:
+        halves = " Of images that are added half will judge: add twice as many as would tell."
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
         f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
         f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
-        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}."
+        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}.{halves}"
     )
 
 
@@ -308,25 +310,19 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
         if precision != "fp32":
             found = evaluation.options[chosen.name]
             fields[precision] = report_accuracy(found, classes, evaluation.reference)
-        compared = asdict(evaluation.comparisons[chosen.name])
-        compared.pop("n_images")
-        fields.update(compared)
+        fields.update(report_comparison(evaluation.comparisons[chosen.name]))
     return AccuracyReport(
         **fields,
         candidates=tuple(
-            CandidateAccuracy(
-                **_candidate(option, names).model_dump(),
-                top1_pct=measure_accuracy(evaluation.options[option.name]).top1_pct,
-                **_without_count(asdict(evaluation.comparisons[option.name])),
+            report_candidate(
+                _candidate(option, names),
+                evaluation.options[option.name],
+                evaluation.comparisons[option.name],
             )
             for option in (*outcome.options, *outcome.gpu_options)
             if option.name in evaluation.comparisons
         ),
     )
-
-
-def _without_count(comparison: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in comparison.items() if name != "n_images"}
 
 
 def _label(option: Option, names: Mapping[str, str]) -> str:
@@ -352,26 +348,12 @@ def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | 
     if timings is None:
         return None
     raced = {option.name: option for option in (*outcome.options, outcome.raw) if option}
-    rows = []
-    for row in timings.rows:
-        fields = {
-            name: getattr(row, name)
-            for name in BenchmarkRow.model_fields
-            if name not in Candidate.model_fields
-        }
-        candidate = _candidate(raced[row.artifact], names)
-        rows.append(BenchmarkRow(**candidate.model_dump(), **fields))
     versus_raw, rival, versus_float = _ratios(outcome, timings)
-    judged = timings.judged
     return BenchmarkReport(
-        rows=tuple(rows),
-        other_load_pct=timings.other_load_pct,
-        throttled_periods=timings.throttled_periods,
-        **_speedup("speedup_vs_raw_fp32", versus_raw),
-        **_speedup("speedup_vs_best_float", versus_float),
+        **report_race(timings, lambda name: _candidate(raced[name], names)),
+        **report_ratio("speedup_vs_raw_fp32", versus_raw),
+        **report_ratio("speedup_vs_best_float", versus_float),
         rival_float=_label(rival, names) if rival else None,
-        judge_loads=judged.loads if judged else None,
-        judge_rounds=judged.total if judged else None,
         chosen=_label(outcome.chosen, names) if outcome.chosen else None,
         best_float=_label(outcome.best_float, names) if outcome.best_float else None,
         raw_fp32=_label(outcome.raw, names) if outcome.raw else None,
@@ -421,7 +403,7 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
                 n_judged=len(evaluation.reference.labels) if held else None,
                 reason=one.reason,
                 speedup_vs_full=ratio.median if ratio else None,
-                speedup_vs_full_ci95=_interval(ratio) if ratio else None,
+                speedup_vs_full_ci95=report_interval(ratio) if ratio else None,
                 sensitivity=tuple(
                     SensitivityReport(**asdict(operation)) for operation in one.ranking
                 ),
@@ -442,14 +424,3 @@ def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
         )
         for plan, step in outcome.graphs.recovered.items()
     )
-
-
-def _interval(ratio: Ratio) -> tuple[float, float] | None:
-    if ratio.ci95_lo is None or ratio.ci95_hi is None:
-        return None
-    return ratio.ci95_lo, ratio.ci95_hi
-
-
-def _speedup(field: str, ratio: Ratio | None) -> dict[str, Any]:
-    """Point estimate and interval, both from the same rounds, at the smallest batch size."""
-    return {} if ratio is None else {field: ratio.median, f"{field}_ci95": _interval(ratio)}

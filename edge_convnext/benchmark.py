@@ -31,7 +31,7 @@ from edge_convnext.quotas import read_throttling, sum_periods, throttled_since
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.speed import Ratio, speedup
 from edge_convnext.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
-from edge_convnext.turns import take_turns
+from edge_convnext.turns import quick_collections, take_turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,10 +149,11 @@ def judge(
     judged = Judged(tuple(one.name for one in finalists), batch, loads, rounds)
     turns = dict(result.turns)
     before, stopped = read_cpu_clock(), read_throttling()
-    for number in track(range(loads), f"judging batch {batch}", loads):
-        times = _time_afresh(finalists, inputs, per_load, seed + 1 + number)
-        for candidate, own in zip(finalists, times, strict=True):
-            turns[candidate.name, batch] += own
+    with quick_collections():
+        for number in track(range(loads), f"judging batch {batch}", loads):
+            times = _time_afresh(finalists, inputs, per_load, seed + 1 + number)
+            for candidate, own in zip(finalists, times, strict=True):
+                turns[candidate.name, batch] += own
     load = other_load_pct(before, read_cpu_clock())
     stops = (result.throttled_periods, throttled_since(stopped))
     rows = [

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.artifacts import FormName, OnnxModel, Precision, Weights
+from edge_convnext.bounds import MAX_BATCH
 from edge_convnext.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.files import AnyPath, atomic_path
 from edge_convnext.recipe import ExportConfig
@@ -119,7 +120,7 @@ def _run_exporter(
 ) -> onnx.ModelProto:
     import torch
 
-    dynamic = {0: torch.export.Dim("batch", min=1, max=4096)}
+    dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
     try:
         with _quiet_exporter():
             program = torch.onnx.export(

@@ -56,6 +56,8 @@ def expand_home(path: str) -> Path:
 def why_unwritable(folder: Path) -> str | None:
     """Why no file can be made in a folder, or in the nearest parent there is; None: it can."""
     while not folder.exists() and folder != folder.parent:
+        if folder.is_symlink():
+            return f"{folder.name} is a link that leads nowhere"
         folder = folder.parent
     # A trial file tells more than access(2), which knows nothing of read-only or full disks.
     try:

@@ -1,4 +1,4 @@
-"""`manifest.json`: the size and SHA-256 of every file of a build, and the check of it."""
+"""`manifest.json`: size and SHA-256 of every file of a build or a bench, and the check of it."""
 
 from __future__ import annotations
 
@@ -131,15 +131,15 @@ def check_unchanged(
 
 
 def require_unedited(report: Path) -> dict[str, str]:
-    """Check that a build's report is as the build wrote it, by the manifest beside it.
+    """Check that a build's or a board's report is as it was written, by the manifest beside it.
 
     The report has no hash of its own: without the manifest nothing tells.
 
     Args:
-        report: `report.json` of a build.
+        report: `report.json` of a build or of a board.
 
     Returns:
-        SHA-256 by file name, of every file of the build.
+        SHA-256 by file name, of every file that the manifest has.
 
     Raises:
         ArtifactError: There is no manifest, or it is about another report or another table.
@@ -148,7 +148,7 @@ def require_unedited(report: Path) -> dict[str, str]:
     if not manifest.is_file():
         raise ArtifactError(
             f"{manifest}: is missing, and without it nothing tells whether {report.name} is as the "
-            "build wrote it; keep the two together, or build again"
+            "build wrote it; keep the two together, or build again (a board's: bench again)"
         )
     recorded = read_manifest(report.parent)
     if report.name not in recorded:

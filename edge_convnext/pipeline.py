@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.artifacts import CpuRuntimeName, Precision
+from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult
 from edge_convnext.budget import Fallback
 from edge_convnext.cache import Cache, default_cache_folder
@@ -46,6 +46,7 @@ from edge_convnext.prepare import Prepared, prepare
 from edge_convnext.progress import Track, untracked
 from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import Recipe, TargetName
+from edge_convnext.runtimes import has_bf16
 from edge_convnext.search_images import SearchImages
 from edge_convnext.step import Images
 
@@ -230,15 +231,6 @@ def _not_replaced(options: Sequence[Option], evaluator: Evaluator) -> list[Optio
 def verdict_batch(recipe: Recipe) -> int:
     """The batch size that decides: 1, or the smallest timed."""
     return min(recipe.benchmark.batches)
-
-
-def has_bf16(runtimes: Sequence[CpuRuntimeName]) -> bool:
-    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
-    if "openvino" not in runtimes:
-        return False
-    from edge_convnext.runtimes.ov import supports_bf16
-
-    return supports_bf16()
 
 
 def _stack(samples: Images) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -34,6 +34,7 @@ from edge_convnext.runtimes import (
     Runtime,
     RuntimeOptions,
     available_runtimes,
+    has_bf16,
     load_runtime,
 )
 from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
@@ -272,11 +273,7 @@ def _runs_here(row: BenchmarkRow) -> bool:
     """The report may come from another machine."""
     if row.runtime not in available_runtimes():
         return False
-    if row.precision_hint != "bf16":
-        return True
-    from edge_convnext.runtimes.ov import supports_bf16
-
-    return supports_bf16()
+    return row.precision_hint != "bf16" or has_bf16((row.runtime,))
 
 
 def _chosen_runtime(path: Path) -> _Choice:

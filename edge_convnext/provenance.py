@@ -87,9 +87,10 @@ def require_of_build(model: Path, onnx_sha256: str | None, folder: Path) -> None
 
 
 def _hashes(folder: Path) -> set[str]:
-    """Of every file that a folder's manifest or report answers for."""
+    """Of every file that a folder's manifest answers for; a board's report has its graphs too."""
+    own = set(require_unedited(folder / REPORT).values())
     report = Report.read(folder / REPORT)
-    if report.board is None or (folder / MANIFEST).is_file():
-        return set(require_unedited(folder / REPORT).values())
-    graphs = (graph.sha256 for graph in report.board.graphs)  # `bench` writes no manifest
-    return {*published_hashes(report).values(), *graphs}
+    if report.board is None:
+        return own
+    graphs = {graph.sha256 for graph in report.board.graphs}
+    return own | graphs | set(published_hashes(report).values())

@@ -14,12 +14,18 @@ from edge_convnext.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Prec
 from edge_convnext.data import write_calibration_csv
 from edge_convnext.errors import ArtifactError
 from edge_convnext.evaluate import Predictions, write_predictions_csv
-from edge_convnext.files import copy_atomic, why_unwritable, write_text_atomic
+from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.gpu_steps import gpu_graph_name
 from edge_convnext.locks import hold_lock
 from edge_convnext.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
 from edge_convnext.recipe import DIGITS
-from edge_convnext.swap import left_names, require_room, swap, written_beside
+from edge_convnext.swap import (
+    left_names,
+    require_room,
+    require_writable,
+    swap,
+    written_beside,
+)
 
 if TYPE_CHECKING:
     from edge_convnext.pipeline import Outcome
@@ -62,11 +68,8 @@ def check_writable(folder: Path) -> None:
         ArtifactError: The folder is a file, has files of the same names that no build wrote,
             or its nearest existing parent can't be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{folder}: is a file; choose another --out")
+    require_writable(folder)
     _find_old(folder)
-    if reason := why_unwritable(folder):
-        raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
 def publish(outcome: Outcome, folder: Path, require: Requirement | None) -> Report:
@@ -251,7 +254,8 @@ def _data_root(outcome: Outcome) -> Path:
 
 def _files_in(folder: Path) -> list[Path]:
     """Every file there that is called as one of a build, but for the manifest."""
-    return sorted(path for path in _named_as_ours(folder) if path.is_file())
+    named = _named_as_ours(folder)
+    return sorted(path for path in named if path.is_file() and path != folder / MANIFEST)
 
 
 def _find_old(folder: Path) -> set[str]:

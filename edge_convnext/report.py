@@ -40,6 +40,7 @@ from edge_convnext.errors import ArtifactError, shorten
 from edge_convnext.files import AnyPath, sha256_file, write_text_atomic
 
 __all__ = [
+    "HALF_SEARCHED",
     "STAGES",
     "AccuracyReport",
     "BenchmarkReport",
@@ -77,6 +78,7 @@ __all__ = [
 ]
 
 SCHEMA = "edge-convnext/report/3"
+HALF_SEARCHED = "half of the evaluation images"  # a value of `searched_on`
 _OLDER = ("edge-convnext/report/2",)  # its fields mean the same; those that came since are null
 
 StageName = Literal[

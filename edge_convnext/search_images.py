@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.data import ImageSet, draw_calibration
 from edge_convnext.data.splits import split_by_seed
+from edge_convnext.report import HALF_SEARCHED
 
 __all__ = ["SearchImages", "choose_search_images"]
 
@@ -60,7 +61,7 @@ def choose_search_images(
         mine = np.array([sample.sha256 in judging for sample in evaluation.samples], np.bool_)
         if min(mine.sum(), (~mine).sum()) >= _FEWEST_PER_HALF:
             looks, judges = np.flatnonzero(~mine), np.flatnonzero(mine)
-            return SearchImages(evaluation, looks, judges, "half of the evaluation images")
+            return SearchImages(evaluation, looks, judges, HALF_SEARCHED)
     why = f"the {len(evaluation)} evaluation images are too few to halve"
     if len(evaluation) >= _FEWEST:
         why = f"the groups of the {len(evaluation)} evaluation images are too large to halve them"

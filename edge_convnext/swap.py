@@ -13,14 +13,14 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import NO_ROOM, write_text_atomic
+from edge_convnext.files import NO_ROOM, why_unwritable, write_text_atomic
 from edge_convnext.marks import MARK, is_marked, make_marked, remove_marked
 
-__all__ = ["left_names", "require_room", "swap", "written_beside"]
+__all__ = ["left_names", "require_room", "require_writable", "swap", "written_beside"]
 
 _PREFIX = ".edge-convnext-new-"
 _LIST = ".replaces.json"
@@ -56,6 +56,18 @@ def written_beside(folder: Path) -> Iterator[Path]:
             remove_marked(new)
 
 
+def require_writable(folder: Path) -> None:
+    """Fail before the first stage, not after the last, when the output can't be written.
+
+    Raises:
+        ArtifactError: It is a file, or it or its nearest existing parent can't be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder}: is a file; choose another --out")
+    if reason := why_unwritable(folder):
+        raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
+
+
 def require_room(folder: Path, needed_bytes: int) -> None:
     """Fail before the first file where the disk has no room for all of them.
 
@@ -79,6 +91,9 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
         folder: The same as there.
         old: Names of files there that are replaced or belong to what is.
         last: Name of the file that makes the others whole.
+
+    Raises:
+        ArtifactError: A file or a link is where a folder of the new ones goes; nothing is changed.
     """
     names = [
         path.relative_to(new).as_posix()
@@ -86,12 +101,14 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
         if path.is_file() and path.name != MARK
     ]
     gone = sorted({*old, last} - set(names) | {last})
+    parents = {folder / parent for name in names for parent in PurePosixPath(name).parents}
+    for parent in sorted(parents - {folder}):
+        _make_folder(parent)
     write_text_atomic(new / _LIST, json.dumps(sorted({*names, *gone})))
     (folder / last).unlink(missing_ok=True)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     for name in sorted(names, key=lambda one: one == last):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).replace(folder / name)
     for parent in {(folder / name).parent for name in gone} - {folder}:
         with contextlib.suppress(OSError):  # it holds other files
@@ -99,6 +116,16 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
     (new / _LIST).unlink()
     for left in _left(folder):
         remove_marked(left)
+
+
+def _make_folder(folder: Path) -> None:
+    """Before the first file goes: afterwards it would be too late to find something in the way."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ArtifactError(
+            f"{folder}: a folder of the build's goes here, and a file or a link is in the way; "
+            "move it, or choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def left_names(folder: Path) -> set[str]:

@@ -17,6 +17,7 @@ from edge_convnext.checkpoint import read_checkpoint
 from edge_convnext.convnext.architecture import Architecture, find_architecture
 from edge_convnext.convnext.hub import find_published
 from edge_convnext.data import ImageSet, Splits, open_image, resize_image
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.files import AnyPath, sha256_bytes
 from edge_convnext.progress import Track, untracked
@@ -282,6 +283,7 @@ def _fingerprint(
         "architecture": asdict(architecture),
         "data": [splits.train.digest, splits.val.digest],
         "preprocess": asdict(preprocess),
+        "pixels": PIXELS,
         "config": config.model_dump(mode="json"),
         "seed": seed,
         "init": start.sha256 if start is not None else None,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import ArtifactError
-from edge_convnext.files import why_unwritable, write_text_atomic
+from edge_convnext.files import write_text_atomic
 from edge_convnext.locks import hold_lock
-from edge_convnext.swap import left_names, swap, written_beside
+from edge_convnext.swap import left_names, require_writable, swap, written_beside
 
 __all__ = ["TUNE", "check_tune_folder", "write_tune_files"]
 
@@ -28,11 +28,8 @@ def check_tune_folder(folder: Path) -> None:
         ArtifactError: It is a file, can't be written, or has files of the same names that no
             search wrote.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{folder}: is a file; choose another --out")
+    require_writable(folder)
     _find_old(folder)
-    if reason := why_unwritable(folder):
-        raise ArtifactError(f"{folder}: can't be written ({reason}); choose another --out")
 
 
 def write_tune_files(folder: Path, texts: Mapping[str, str]) -> None:

@@ -217,7 +217,7 @@ def test_a_recipe_that_is_none(refuse, folder, text, reason):
     [
         ("--recipe potatoe", "no recipe 'potatoe'"),
         ("--image-size 31", "--image-size 31: input should be greater"),
-        ("--batch 0", "--batch 0: input should be greater than 0"),
+        ("--batch 0", "--batch 0: input should be greater than or equal to 1"),
         ("--export-batch many", "--export-batch 'many': "),
         ("--max-drop nan", "--max-drop nan: input should be a finite number"),
         ("--opset 17", "--opset 17: "),

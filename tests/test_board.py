@@ -74,6 +74,12 @@ def measured(root):
     return bench_bundle(root / "tiny.ecb", root / "b1", ORT), root / "b1"
 
 
+@pytest.fixture(autouse=True)
+def without_children(monkeypatch):
+    """`measured`, which is made before this, has its memory measured; once is enough."""
+    monkeypatch.setattr("edge_convnext.benchmark._try_memory", lambda *_: None)
+
+
 def repack(source, target, change=None, add=(), infos=None):
     """Write a bundle again with members changed, and no other care."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
@@ -418,7 +424,7 @@ def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp
     report, _ = measured
     folder = shutil.copytree(measured[1], tmp_path / "quiet")
     quiet = report.benchmark.model_copy(update={"other_load_pct": None})  # whoever tests
-    report.model_copy(update={"benchmark": quiet}).write(folder / "report.json")
+    gate_builds.write_report(report.model_copy(update={"benchmark": quiet}), folder / "report.json")
     evidence = read_evidence(folder)
     assert [one.sha256 for one in evidence.predictions] == [
         one.sha256 for one in read_evidence(root / "build").predictions
@@ -443,16 +449,37 @@ def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp
         gate(out)
 
 
+def test_a_boards_report_that_was_edited_is_neither_gated_nor_merged(measured, root, tmp_path):
+    report, folder = measured
+    assert set(read_manifest(folder)) == {
+        "report.json", "report.md", *(file.path for file in report.outputs)
+    }  # fmt: skip
+    assert {check.state for check in verify_build(folder)} == {"unchanged"}
+    edited = shutil.copytree(folder, tmp_path / "edited")
+    faster = report.benchmark.model_copy(update={"speedup_vs_best_float": 9.0})
+    report.model_copy(update={"benchmark": faster}).write(edited / "report.json")
+    refused = r"report\.json: is not the file that .*manifest\.json is about"
+    with pytest.raises(ArtifactError, match=refused):
+        gate(edited)
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    with pytest.raises(ArtifactError, match=refused):
+        merge_boards(build, [edited])
+    (edited / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing, .*bench again"):
+        gate(edited)
+
+
 def test_a_gate_says_what_a_boards_report_lacks(measured, root, tmp_path):
     report, folder = measured
     out = tmp_path / "report.json"
-    report.model_copy(update={"outputs": ()}).write(out)
+    gate_builds.write_report(report.model_copy(update={"outputs": ()}), out)
     with pytest.raises(ArtifactError, match=r"names no predictions\.csv.*run bench again"):
         gate(out)
     unrun = report.benchmark.model_copy(update={"chosen": None})
     left_out = (LeftOutReport(artifact="gpu/int8.b1.onnx", reason="no memory"),)
     board = report.board.model_copy(update={"left_out": left_out})
-    report.model_copy(update={"benchmark": unrun, "board": board, "outputs": ()}).write(out)
+    changes = {"benchmark": unrun, "board": board, "outputs": ()}
+    gate_builds.write_report(report.model_copy(update=changes), out)
     with pytest.raises(ArtifactError, match=r"no INT8 model ran .*\(gpu/int8.b1.onnx: no memory"):
         gate(out)
     merged = shutil.copytree(root / "build", tmp_path / "build")
@@ -743,7 +770,6 @@ def ort_as_gpu(monkeypatch):
 
     for module in (benchmark, measure):
         monkeypatch.setattr(module, "load_runtime", load)
-    monkeypatch.setattr(benchmark, "_try_memory", lambda *_: None)
 
 
 @pytest.mark.parametrize("fails", [None, "fp16"])

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -14,10 +16,10 @@ from example_report import candidate, example_report, row
 from tiny_graph import write_graph
 
 import edge_convnext
-from edge_convnext import pipeline
+from edge_convnext import bounds, pipeline
 from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.cache import Cache
-from edge_convnext.cli import main
+from edge_convnext.cli import app, main
 from edge_convnext.errors import RecipeError
 from edge_convnext.files import sha256_file
 from edge_convnext.recipe import load_recipe
@@ -167,7 +169,7 @@ def test_the_exit_code_tells_usage_from_our_errors(call, tmp_path, line, code):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("build --engine-batch 0", "--engine-batch 0: input should be greater than 0"),
+        ("build --engine-batch 0", "--engine-batch 0: input should be greater than or equal to 1"),
         ("build --image-size 3", "--image-size 3: input should be greater than or equal to 32"),
         ("build --export-batch x", "--export-batch 'x': "),
         ("tune --max-drop -1", "--max-drop -1.0: "),
@@ -231,17 +233,17 @@ def test_recipes_are_listed_with_what_they_are_for(call):
 
 
 def test_the_cache_is_counted_and_pruned(call, tmp_path):
-    cache = Cache(tmp_path / "cache")
-    for key in ("a" * 64, "b" * 64):
-        cache.run("export", key, lambda folder: {"n": (folder / "x").write_text("1234")})
+    root = tmp_path / "cache"
+    for key in ("a" * 64, "b" * 64):  # by builds that are over: what one uses is not pruned
+        Cache(root).run("export", key, lambda folder: {"n": (folder / "x").write_text("1234")})
     _, out, _ = call("cache", "info", "--json")
     assert json.loads(out)["stages"]["export"]["entries"] == 2
-    assert json.loads(out)["folder"] == str(cache.root)
+    assert json.loads(out)["folder"] == str(root)
     assert "export" in call("cache", "info")[1]
     assert json.loads(call("cache", "prune", "--json")[1]) == {"removed": 0, "freed_bytes": 0}
     _, out, _ = call("cache", "prune", "--older-than-days", 0, "--json")
     assert json.loads(out)["removed"] == 2
-    assert not cache.holds("export", "a" * 64)
+    assert not Cache(root).holds("export", "a" * 64)
 
 
 def test_verbose_adds_the_traceback_and_keeps_the_code(call):
@@ -271,7 +273,7 @@ def test_a_full_disk_is_one_line(call, monkeypatch):
     assert code == 3
     assert err == (
         "error: /somewhere/model.onnx: No space left on device; "
-        "free some space or choose another --out\n"
+        "free some space, or choose another --out\n"
     )
 
 
@@ -703,3 +705,23 @@ def test_the_package_exports_what_it_says():
         assert getattr(edge_convnext, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         edge_convnext.nothing  # noqa: B018
+
+
+def test_a_flag_takes_as_much_as_its_recipe_field():
+    """The numbers stand in the commands too: to import them would slow `--help`."""
+    most = {"batch": bounds.MAX_BATCH, "threads": bounds.MAX_THREADS, "rounds": bounds.MAX_ROUNDS}
+    stated = [
+        (option.name, option.max)
+        for command in app.registered_commands
+        for option in _options(command.callback)
+        if option.max is not None and option.name in most
+    ]
+    assert {name for name, _ in stated} == set(most)
+    assert [(name, most[name]) for name, _ in stated] == stated
+
+
+def _options(command):
+    """Name and largest value of each number that a command takes."""
+    for name, kind in get_type_hints(command, include_extras=True).items():
+        for option in getattr(kind, "__metadata__", ()):
+            yield SimpleNamespace(name=name, max=getattr(option, "max", None))

@@ -15,6 +15,7 @@ from edge_convnext.gate.baseline import make_baseline, read_baseline, write_base
 from edge_convnext.gate.decide import gate
 from edge_convnext.gate.evidence import read_evidence
 from edge_convnext.gate.limits import Limits
+from edge_convnext.report import HALF_SEARCHED
 
 CLASSES = ("ant", "bee", "cat", "dog")
 
@@ -266,3 +267,37 @@ def test_class_names_are_compared_as_letters_and_not_as_bytes(tmp_path):
 def test_a_build_of_the_helper_compares_with_itself(tmp_path):
     report = make_build(tmp_path, 1000, lost=3)
     assert gate(report, Limits(), make_baseline(read_evidence(report))).notes == ()
+
+
+def test_a_build_that_looked_for_a_fallback_on_half_of_the_images_is_comparable(tmp_path):
+    """Its predictions are of the other half; before or after it the whole side was judged."""
+    fallback = {
+        "graph": "conv.inner",
+        "kept_float": ["stem"],
+        "quantized_ops": 54,
+        "top1_drop_before_pp": 2.0,
+        "top1_drop_pp": 1.5,
+        "searched_on": HALF_SEARCHED,
+        "n_searched": 1000,
+        "n_judged": 1000,
+        "sensitivity": [],
+    }
+    halved = {"fallbacks": [fallback]}
+    whole, half = build(tmp_path / "whole"), build(tmp_path / "half", 15, n=1000, **halved)
+    assert read_evidence(half).halved
+    for report, before in ((half, whole), (whole, half)):
+        baseline = make_baseline(read_evidence(before))
+        drop = gate(report, Limits(max_drop_pp=5.0), baseline).criteria[-1]
+        assert drop.name == "top1_drop_vs_baseline_pp"
+        assert abs(drop.measured) == 1.5  # of 1,000 images, either way
+        notes = " ".join(gate(report, Limits(max_drop_pp=5.0), baseline).notes)
+        assert "looked for a fallback to float on half of the images" in notes
+    again = make_baseline(read_evidence(half), make_baseline(read_evidence(whole)))
+    assert again.halved
+    assert again.best_top1_pct == 100.0  # what it lost against the whole build is not forgotten
+    path = tmp_path / "baseline.json"
+    write_baseline(again, path)
+    assert read_baseline(path) == again
+    other = build(tmp_path / "less", n=1000)  # of fewer images, without a word why
+    with pytest.raises(ArtifactError, match="shares 1000 of 1000 images"):
+        gate(other, Limits(), make_baseline(read_evidence(whole)))

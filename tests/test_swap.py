@@ -91,6 +91,32 @@ def test_a_build_replaces_an_older_one_and_leaves_the_users_files(build, outcome
     assert Report.read(build / "report.json").folder == str(build)
 
 
+@pytest.mark.parametrize("place", ["out", "link/out", "link"])
+def test_an_output_behind_a_link_that_leads_nowhere_is_refused_before_the_build(tmp_path, place):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    (tmp_path / "out").symlink_to(tmp_path / "link")
+    with pytest.raises(ArtifactError, match=r"can't be written \((out|link) is a link that leads"):
+        check_writable(tmp_path / place)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link"])
+def test_what_is_in_the_way_of_a_folder_costs_no_older_build(build, outcome, tmp_path, kind):
+    made = {f"cpu/{name}.openvino.onnx": tmp_path / "cache" / name for name in ("fp32", "int8")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "_list_models", lambda _: (made, {}))
+        (tmp_path / "elsewhere").mkdir()
+        if kind == "a file":
+            (build / "cpu").write_text("mine")
+        else:
+            (build / "cpu").symlink_to(tmp_path / "elsewhere")
+        before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
+        with pytest.raises(ArtifactError, match=r"cpu: a folder .* goes here, .* move it"):
+            publish(outcome, build, None)
+    assert {path: path.read_bytes() for path in build.rglob("*") if path.is_file()} == before
+    assert left(build) == []
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 class Killed(BaseException):
     pass
 

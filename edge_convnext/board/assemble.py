@@ -5,34 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
-from edge_convnext.accuracy_report import report_accuracy
+from edge_convnext.accuracy_report import report_accuracy, report_candidate, report_comparison
 from edge_convnext.artifacts import Precision
 from edge_convnext.benchmark import BenchmarkResult, speedup
 from edge_convnext.board.choose import Choice, choose
 from edge_convnext.board.stages import board_stages
 from edge_convnext.contention import why_skewed
 from edge_convnext.errors import ArtifactError
-from edge_convnext.evaluate import measure_accuracy, write_predictions_csv
+from edge_convnext.evaluate import write_predictions_csv
 from edge_convnext.files import copy_atomic, write_text_atomic
 from edge_convnext.locks import hold_lock
+from edge_convnext.manifest import MANIFEST, write_manifest
 from edge_convnext.report import (
     AccuracyReport,
     BenchmarkReport,
-    BenchmarkRow,
     BoardReport,
     BundledFile,
     Candidate,
-    CandidateAccuracy,
     EnvironmentReport,
     FileReport,
     Report,
     VerdictReport,
 )
 from edge_convnext.swap import left_names, require_room, swap, written_beside
+from edge_convnext.timing_report import report_race, report_ratio
 from edge_convnext.verdict import decide
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def publish_board(
 ) -> Report:
     """Decide, and write the file that ships and the report; an older bench's go when all is there.
 
+    `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
+
     Args:
         measured: From the bench.
         out: Where to write.
@@ -106,13 +108,11 @@ def publish_board(
     Raises:
         ArtifactError: There is no room on the disk; an older bench is as it was.
     """
-    from edge_convnext.publish import REPORT
-
     with hold_lock(out.resolve()):
         old = find_old(out)
         with written_beside(out) as new:
             report = _write_all(measured, new, out, seen, require)
-            swap(new, out, old, REPORT)
+            swap(new, out, old, MANIFEST)
     return report
 
 
@@ -128,8 +128,9 @@ def find_old(out: Path) -> set[str]:
     with suppress(ArtifactError):
         report = Report.read(out / REPORT)
         if report.board is not None:
-            known |= {REPORT, _TABLES, *(file.path for file in report.outputs)}
-    named = {name for name in (REPORT, _TABLES, *OWN_FILES) if os.path.lexists(out / name)}
+            known |= {MANIFEST, REPORT, _TABLES, *(file.path for file in report.outputs)}
+    ours = (MANIFEST, REPORT, _TABLES, *OWN_FILES)
+    named = {name for name in ours if os.path.lexists(out / name)}
     if foreign := sorted(named - known):
         raise ArtifactError(
             f"{out / foreign[0]}: would be removed, and no bench wrote it; choose another --out"
@@ -207,6 +208,7 @@ def _write_all(
     )
     write_text_atomic(new / _TABLES, to_markdown(report))
     report.write(new / REPORT)
+    write_manifest(new, (*files, *answers, new / REPORT, new / _TABLES))
     return report
 
 
@@ -269,49 +271,27 @@ def _accuracy(measured: Measured, choice: Choice) -> AccuracyReport | None:
             classes = measured.unpacked.manifest.model.classes
             found = measured.predictions[name]
             fields[precision] = report_accuracy(found, classes, measured.reference)
-        fields.update(_without_count(measured.comparisons[name]))
+        fields.update(report_comparison(measured.comparisons[name]))
     candidates = tuple(
-        CandidateAccuracy(
-            **_candidate(entry).model_dump(),
-            top1_pct=measure_accuracy(measured.predictions[entry.name]).top1_pct,
-            **_without_count(measured.comparisons[entry.name]),
+        report_candidate(
+            _candidate(entry), measured.predictions[entry.name], measured.comparisons[entry.name]
         )
         for entry in measured.entries
     )
     return AccuracyReport(**fields, candidates=candidates)
 
 
-def _without_count(comparison: Comparison) -> dict[str, Any]:
-    return {name: value for name, value in asdict(comparison).items() if name != "n_images"}
-
-
 def _benchmark(measured: Measured, choice: Choice) -> BenchmarkReport:
     entries = {entry.name: entry for entry in measured.entries}
-    own = [name for name in BenchmarkRow.model_fields if name not in Candidate.model_fields]
-    rows = tuple(
-        BenchmarkRow(
-            **_candidate(entries[row.artifact]).model_dump(),
-            **{name: getattr(row, name) for name in own if hasattr(row, name)},
-        )
-        for row in measured.timings.rows
-    )
-    fields: dict[str, Any] = {}
     wanted, rival = choice.wanted, choice.best_float
+    ratio = None
     if wanted and rival and choice.unmatched is None:
         ratio = speedup(measured.timings, wanted.name, rival.name, choice.batch)
-        fields["speedup_vs_best_float"] = ratio.median
-        if ratio.ci95_lo is not None and ratio.ci95_hi is not None:
-            fields["speedup_vs_best_float_ci95"] = (ratio.ci95_lo, ratio.ci95_hi)
-    judged = measured.timings.judged
     return BenchmarkReport(
-        rows=rows,
-        judge_loads=judged.loads if judged else None,
-        judge_rounds=judged.total if judged else None,
-        other_load_pct=measured.timings.other_load_pct,
-        throttled_periods=measured.timings.throttled_periods,
+        **report_race(measured.timings, lambda name: _candidate(entries[name])),
+        **report_ratio("speedup_vs_best_float", ratio),
         chosen=wanted.name if wanted else None,
         best_float=rival.name if rival else None,
-        **fields,
     )
 
 

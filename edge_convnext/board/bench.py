@@ -36,7 +36,8 @@ from edge_convnext.progress import Track, untracked
 from edge_convnext.quiet import race_in_quiet
 from edge_convnext.recipe import make_recipe
 from edge_convnext.report import EnergyReport, LeftOutReport, Report
-from edge_convnext.runtimes import available_runtimes
+from edge_convnext.runtimes import available_runtimes, has_bf16
+from edge_convnext.swap import require_writable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,7 +162,7 @@ def _measure(
     config = recipe.benchmark
     engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
-    entries = cpu_entries(unpacked, runtimes, _has_bf16(runtimes))
+    entries = cpu_entries(unpacked, runtimes, has_bf16(runtimes))
     entries += [engine_entry(engine) for engine in engines]
     evaluation = unpacked.evaluation()
     images = _timed_images(unpacked, evaluation)
@@ -269,14 +270,6 @@ def _build(
     return engines, left_out
 
 
-def _has_bf16(runtimes: Sequence[RuntimeName]) -> bool:
-    if "openvino" not in runtimes:
-        return False
-    from edge_convnext.runtimes.ov import supports_bf16
-
-    return supports_bf16()
-
-
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
     """Real images where there are some; a ConvNeXt takes the same time whatever it is shown."""
     if evaluation is not None:
@@ -300,7 +293,6 @@ def _check_folder(out: Path) -> None:
     report = out / REPORT
     if report.is_file() and Report.read(report).board is None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")
-    if out.exists() and not out.is_dir():
-        raise ArtifactError(f"{out}: is a file; choose another --out")
+    require_writable(out)
     find_old(out)
     out.mkdir(parents=True, exist_ok=True)

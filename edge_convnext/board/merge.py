@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.bundle.graphs import published_hashes
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import AnyPath
+from edge_convnext.manifest import MANIFEST, require_unedited
 from edge_convnext.render_boards import raced
 from edge_convnext.report import BoardRun, Report, StageReport
 
@@ -35,8 +36,8 @@ def merge_boards(
         The build's report with `boards`.
 
     Raises:
-        ArtifactError: A report is not of a board, or of another build, or a file of this build
-            was changed since; nothing is written then.
+        ArtifactError: A report is not of a board, of another build, or was edited; or a file of
+            this build was changed since. Nothing is written then.
     """
     build_dir = Path(build_dir)
     from edge_convnext.publish import REPORT, amend_report, check_addable
@@ -96,6 +97,8 @@ def _tell_engines(build: Report, boards: Sequence[BoardRun]) -> tuple[StageRepor
 
 def _read_run(path: Path, build: Report) -> BoardRun:
     report = Report.read(path)
+    if path.with_name(MANIFEST).is_file():  # it may have been copied here alone
+        require_unedited(path)
     board = report.board
     if board is None:
         raise ArtifactError(

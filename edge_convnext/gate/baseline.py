@@ -97,6 +97,7 @@ class Baseline:
     classes: tuple[str, ...] = ()  # in logit order; empty where nobody named them
     # Of the images that were classed wrong; None in a baseline written before.
     labels: dict[str, str] | None = None
+    halved: bool = False  # a fallback was looked for on the other half of the images
     # Of the best proven build: its top-1, and what it said of the images that the newest classes
     # otherwise. Empty and None where the newest is proven better than all before.
     best_top1_pct: float | None = None
@@ -131,10 +132,16 @@ class Baseline:
 
 
 def share_images(evidence: Evidence, baseline: Baseline) -> int | None:
-    """How many images both have; None where that is too few to compare them."""
+    """How many images both have; None where that is too few to compare them.
+
+    Where one alone looked for a fallback on half of the images, the half that judged it is in both.
+    """
     shared = sum(baseline.said_of(one.sha256) is not None for one in evidence.predictions)
-    most = max(len(evidence.predictions), len(baseline.predictions))
-    return shared if shared >= _LEAST_SHARED * most else None
+    ours, theirs = len(evidence.predictions), len(baseline.predictions)
+    whole = max(ours, theirs)
+    if evidence.halved != baseline.halved:
+        whole = ours if evidence.halved else theirs
+    return shared if shared >= _LEAST_SHARED * whole else None
 
 
 def speed_of(report: Report) -> Speed:
@@ -224,6 +231,7 @@ def _newest(evidence: Evidence) -> Baseline:
         size_bytes=evidence.model_bytes,
         predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
         classes=tuple(map(nfc, report.model.classes)),
+        halved=evidence.halved,
         labels={
             one.sha256[:_HASH_CHARS]: one.label
             for one in evidence.predictions

@@ -49,6 +49,7 @@ def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
     if share_images(evidence, baseline) is None:  # told where something is compared
         return ()
     return (
+        *_half_notes(evidence, baseline),
         *_order_notes(known, baseline),
         *_label_notes(evidence, baseline),
         *_answer_notes(evidence, baseline),
@@ -57,6 +58,16 @@ def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
 
 def _classes_of(baseline: Baseline) -> set[str]:
     return {*baseline.classes, *baseline.predictions.values()}
+
+
+def _half_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
+    """Where one of the two has images that the other only looked for a fallback on."""
+    if evidence.halved != baseline.halved:
+        who = "This build" if evidence.halved else "The baseline's build"
+        yield (
+            f"{who} looked for a fallback to float on half of the images: both are compared on the "
+            "other half alone."
+        )
 
 
 def _order_notes(known: list[str], baseline: Baseline) -> Iterable[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from edge_convnext.artifacts import Precision
 from edge_convnext.errors import ArtifactError
 from edge_convnext.files import sha256_file
-from edge_convnext.manifest import MANIFEST, require_unedited
-from edge_convnext.report import BenchmarkReport, Report
+from edge_convnext.manifest import require_unedited
+from edge_convnext.report import HALF_SEARCHED, BenchmarkReport, Report
 
 __all__ = ["Evidence", "Prediction", "nfc", "read_evidence", "smallest_batch"]
 
@@ -64,6 +64,11 @@ class Evidence:
         """On the same images."""
         right = sum(one.fp32 == one.label for one in self.predictions)
         return 100.0 * right / len(self.predictions)
+
+    @property
+    def halved(self) -> bool:
+        """Whether a fallback was looked for on half of the images: the other half is here."""
+        return any(one.searched_on == HALF_SEARCHED for one in self.report.fallbacks)
 
     def notes(self) -> tuple[str, ...]:
         """What the decisions are about, where a reader might think otherwise."""
@@ -116,8 +121,7 @@ def read_evidence(path: Path) -> Evidence:
         )
     for output in report.outputs:
         _check_file(path, path.parent / output.path, output.sha256)
-    if report.board is None or path.with_name(MANIFEST).is_file():  # `bench` writes none
-        require_unedited(path)
+    require_unedited(path)
     precision: Precision = report.recipe["precision"]  # type: ignore[assignment]  # validated
     if precision == "fp32":
         raise ArtifactError(

@@ -105,7 +105,7 @@ def start(folder: str, line: str) -> str:
     return f"""cd {quote(folder)} || exit
 {_ALIVE}
 if [ -f code ]; then
-  case "$(cat code)" in 0|1) [ -f out/report.json ] && {{ echo done; exit 0; }};; esac
+  case "$(cat code)" in 0|1) [ -f out/manifest.json ] && {{ echo done; exit 0; }};; esac
 elif alive; then echo running; exit 0
 fi
 {_OTHERS}

@@ -26,6 +26,7 @@ from edge_convnext.board.assemble import OWN_FILES, find_old
 from edge_convnext.errors import ArtifactError, RemoteError
 from edge_convnext.files import atomic_path, sha256_file
 from edge_convnext.locks import hold_lock
+from edge_convnext.manifest import MANIFEST, require_unedited
 from edge_convnext.remote import scripts
 from edge_convnext.remote.live import following
 from edge_convnext.remote.ssh import ConnectionLostError, Host, last_line, quote
@@ -252,7 +253,7 @@ class Session:
             old = find_old(out)
             report = self._patiently(lambda: self._fetch(folder, out, new))
             kept = {file.path for file in _files_of(report)}
-            swap(new, out, old - kept, "report.json")
+            swap(new, out, old - kept, MANIFEST)
         return report
 
     def _fetch(self, folder: str, out: Path, new: Path) -> Report:
@@ -267,6 +268,9 @@ class Session:
                     self._fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
             with atomic_path(new / "report.md") as text:
                 self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
+        with atomic_path(new / MANIFEST) as hashes:
+            self._receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
+        require_unedited(new / "report.json")
         return report
 
     def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:

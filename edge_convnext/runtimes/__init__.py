@@ -19,6 +19,7 @@ from edge_convnext.runtimes.interface import (
 from edge_convnext.runtimes.pytorch import TorchRuntime
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
@@ -32,6 +33,7 @@ __all__ = [
     "TorchRuntime",
     "available_gpu_runtimes",
     "available_runtimes",
+    "has_bf16",
     "load_runtime",
 ]
 
@@ -42,6 +44,15 @@ _GPU_RUNTIMES: tuple[GpuRuntimeName, ...] = ("tensorrt", "tensorrt_rtx")
 def available_runtimes() -> tuple[CpuRuntimeName, ...]:
     """Runtimes for graphs on the CPU that are installed, found without importing them."""
     return tuple(name for name in _CPU_RUNTIMES if find_spec(name) is not None)
+
+
+def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
+    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
+    if "openvino" not in runtimes:
+        return False
+    from edge_convnext.runtimes.ov import supports_bf16
+
+    return supports_bf16()
 
 
 def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:

@@ -19,11 +19,10 @@ from edge_convnext.graphs import Graphs, add_form, add_plan
 from edge_convnext.inputs import image_batches
 from edge_convnext.measure import Evaluation, Option, as_candidate, evaluate_options
 from edge_convnext.metrics import compare_logits
-from edge_convnext.pipeline import has_bf16
 from edge_convnext.plans import Plan, plan_for
 from edge_convnext.prepare import Prepared
 from edge_convnext.recipe import Recipe
-from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, load_runtime
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, has_bf16, load_runtime
 from edge_convnext.step import Images, Step
 from edge_convnext.tuning.race import Lap, Rounds, Standing, run_race
 from edge_convnext.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
