@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from edge_convnext.data import (
     load_calibration,
     load_splits,
 )
-from edge_convnext.errors import BadModelError, EdgeConvNextError, RecipeError
+from edge_convnext.errors import BadModelError, DataError, EdgeConvNextError, RecipeError
 from edge_convnext.hash_memory import HashMemory
 from edge_convnext.held import answer_with_torch, hold_against_chance
 from edge_convnext.inputs import require_classes, resolve_preprocess
@@ -90,7 +91,6 @@ class _Reader:
         loaded = load_weights(recipe.load, recipe.model, recipe.seed, path)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
-        self.notes += loaded.notes
 
     def read_data(self) -> None:
         if not self.recipe.data.source:
@@ -111,7 +111,7 @@ class _Reader:
         bad = find_bad_images(sample, track=self.track)
         whole = drop_bad_images(splits, bad, data.skip_bad_images)
         self.splits = drop_leaks(whole, data.allow_duplicates)
-        self.notes += (*self.splits.notes, *_not_decoded(len(sample), sides))
+        self.notes += _not_decoded(len(sample), sides)
 
     def read_calibration(self) -> None:
         source = self.recipe.data.calibration
@@ -147,8 +147,13 @@ class _Reader:
         answer = answer_with_torch(weights, 8, self.recipe.benchmark.threads)
         if few.other_orders:
             source = str(self.recipe.data.source)
-            few = order_by_images(weights.info, few, answer, source, self.recipe.seed)
-            self.notes += few.notes[len(splits.notes) :]
+            try:
+                few = order_by_images(weights.info, few, answer, source, self.recipe.seed)
+            except DataError as error:
+                if len(few.val) == len(splits.val):
+                    raise
+                self.notes += (f"{error} (a build asks all {len(splits.val)} images).",)
+                return
         self._take(few)
         assert self.weights is not None
         settings, _ = settle(self.recipe, self.weights.info, self.weights.facts, few)
@@ -190,7 +195,8 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
                 refused.append(str(error))
         hashes.save()
     settings, told = _settled(reader)
-    notes = (*reader.notes, *told, *refused[1:])
+    read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
+    notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     first = refused[0] if refused else None
     return Checked(settings, tuple(dict.fromkeys(notes)), first, reader.order)
 

@@ -84,9 +84,16 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
         weights_licence=settled.licence,
     )
     saved = save_weights(state, checkpoint.architecture, info, output)
-    facts = (*settled.facts, *_facts_of_tensors(checkpoint))
+    said = (_as_used(fact, preprocess) if notes else fact for fact in settled.facts)
+    facts = (*said, *_facts_of_tensors(checkpoint))
     told = (*found.place.notes, *checkpoint.notes, *settled.notes, *notes)
     return replace(saved, facts=facts, notes=tuple(dict.fromkeys(told)))
+
+
+def _as_used(fact: Fact, turned: Preprocess) -> Fact:
+    """What was said of blue, green and red is used for red, green and blue."""
+    is_scale = fact.name in ("mean", "std")
+    return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
 
 
 def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:

@@ -1,6 +1,7 @@
 """A model that is no better than guessing, or whose classes stand in another order, is found."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +185,28 @@ def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path)
     (fact,) = [one for one in read.settings if one.name == "classes"]
     assert fact.origin.kind == "evaluation images"
     assert any("stage 2, stage 10 (100.00 % right)" in one for one in read.notes)
+
+
+def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_does_not():
+    from edge_convnext.artifacts import ModelInfo
+    from edge_convnext.class_order import order_by_images
+    from edge_convnext.data import ImageSet, Sample, Splits
+
+    names = ("B", "a", *(f"c{place:03d}" for place in range(298)))
+    samples = [Sample(Path(f"{i}.png"), f"{i:064d}", i % 300) for i in range(1500)]
+    without_case = ("a", "B", *names[2:])
+    splits = Splits(None, ImageSet(tuple(samples), names), "", other_orders=(without_case,))
+    asked = []
+
+    def answer(images, way):
+        asked.append(len(images))
+        labels = np.array([sample.label for sample in images.samples])
+        return np.where(labels < 2, 1 - labels, labels)
+
+    info = ModelInfo("m", 300, 3, (), Preprocess(), "w.pth", "0" * 64, None)
+    found = order_by_images(info, splits, answer, "data", 0)
+    assert found.val.classes == without_case
+    assert asked == [300, 1500]
 
 
 def test_an_order_that_the_images_do_not_tell_is_asked_for(small, tmp_path):

@@ -173,6 +173,17 @@ def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():
         make_recipe({}, "recipe", {"preprocess.mean": (123.675, 116.28, 103.53)}, flags)
 
 
+@pytest.mark.parametrize(
+    ("field", "flag"),
+    [("preprocess.crop_pct", "--crop-pct"), ("data.val_fraction", ""), ("train.drop_path", "")],
+)
+def test_per_cents_where_a_share_is_meant_are_refused_with_the_share(field, flag):
+    flags = {field: flag} if flag else None
+    with pytest.raises(RecipeError, match=r"87\.5: a share, not per cent: did you mean 0\.875\?"):
+        make_recipe({}, "recipe", {field: 87.5}, flags)
+    make_recipe({}, "recipe", {field: 0.875}, flags)
+
+
 def test_the_report_keeps_every_setting_and_folds_it_in_markdown():
     report = example_report().model_copy(
         update={
