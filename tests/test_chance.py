@@ -2,13 +2,14 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from known_models import draw_images, write_colour_model
 
 from edge_convnext.alternatives import BGR, find_better_way
-from edge_convnext.artifacts import Preprocess
+from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.assignment import assign
 from edge_convnext.chance import beats, judge
 
@@ -188,7 +189,6 @@ def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path)
 
 
 def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_does_not():
-    from edge_convnext.artifacts import ModelInfo
     from edge_convnext.class_order import order_by_images
     from edge_convnext.data import ImageSet, Sample, Splits
 
@@ -318,3 +318,39 @@ def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):
     assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 1  # the sample alone
     prepare(weights, data, tmp_path)
     assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 2
+
+
+class Colours:
+    """A finished model whose logits are the mean of red, green and blue."""
+
+    info = ModelInfo("convnextv2_atto", 3, 3, (), Preprocess(32), "w.pth", "0" * 64, None)
+
+    @property
+    def runtime(self):
+        return self
+
+    def infer(self, images):
+        return images.mean(axis=(2, 3))
+
+    def describe(self):
+        return SimpleNamespace(name="colours", version="1")
+
+
+def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_path):
+    from edge_convnext import rerun
+    from edge_convnext.recipe import DataConfig
+
+    names = ("stage 1", "stage 2", "stage 10")  # sorted as text: 1, 10, 2
+    data = draw_images(tmp_path / "data", sides(names, count=6))
+    monkeypatch.setattr(rerun, "load_model", lambda *_: Colours())
+    read = {}
+    found = rerun.evaluate_model(
+        tmp_path / "model.onnx",
+        DataConfig(source=str(data)),
+        on_read=lambda settings, notes: read.update(settings=settings, notes=notes),
+    )
+    assert found.accuracy.top1_pct == 100.0
+    assert tuple(found.accuracy.per_class) == names
+    (fact,) = [one for one in read["settings"] if one.name == "classes"]
+    assert (fact.value, fact.origin.kind) == (names, "evaluation images")
+    assert sum("Nothing states the order of the classes" in one for one in read["notes"]) == 1
