@@ -34,7 +34,7 @@ from edge_convnext.held import answer_with_torch, hold_against_chance
 from edge_convnext.inputs import require_classes, resolve_preprocess
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import DIGITS, Recipe
+from edge_convnext.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.settle import note_defaults, settle
 
 __all__ = ["Checked", "check_inputs"]
@@ -42,7 +42,6 @@ __all__ = ["Checked", "check_inputs"]
 _DECODED = 200  # images of each side, in full
 _MOST_ANSWERED = 200
 _MOST_MACS = 3e10  # of all answers: about two seconds on two cores
-_RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class _Reader:
             self.hashes.sha256,
         )  # fmt: skip
         self.splits = splits  # what follows may refuse it, and is told beside what was read
-        if self.weights is not None and self.recipe.load.weights != _RANDOM:
+        if self.weights is not None and self.recipe.load.weights != RANDOM:
             require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
         sample = [one for side in sides for one in _few(side, _DECODED, seed).samples]
@@ -131,7 +130,7 @@ class _Reader:
     def hold(self) -> None:
         """Class order and chance, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
-        if weights is None or splits is None or self.recipe.load.weights == _RANDOM:
+        if weights is None or splits is None or self.recipe.load.weights == RANDOM:
             return
         if len(splits.val.classes) != weights.info.num_classes:
             return  # told already
@@ -206,7 +205,7 @@ def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     if weights is None:
         return (tuple(splits.facts), _tell_orders(splits)) if splits is not None else ((), ())
     settings, notes = settle(recipe, weights.info, weights.facts, splits)
-    guessed = note_defaults(settings) if recipe.load.weights != _RANDOM else ()
+    guessed = note_defaults(settings) if recipe.load.weights != RANDOM else ()
     return settings, (*notes, *guessed)
 
 

@@ -66,6 +66,7 @@ from edge_convnext.origins import Origin
 
 __all__ = [
     "DIGITS",
+    "RANDOM",
     "BenchmarkConfig",
     "DataConfig",
     "EngineConfig",
@@ -91,6 +92,7 @@ __all__ = [
 ]
 
 DIGITS = "digits"  # as `data.source`: the bundled ones
+RANDOM = "random"  # as `load.weights`: drawn by the seed, for speed alone
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
