@@ -82,7 +82,7 @@ def _record(group: Group, options: argparse.Namespace) -> Record:
 
 def _run_group(group: Group, options: argparse.Namespace) -> None:
     mutants = [one for path in group.modules() for one in find_mutants(path)]
-    drawn = draw(mutants, options.per_group, options.seed)
+    drawn = draw(mutants, options.per_group if group.sampled else 0, options.seed)
     drawn += [one for path in group.modules() for one in named_mutants(path)]
     state = digest_of([*group.modules(), *group.tests()])
     record = _record(group, options)

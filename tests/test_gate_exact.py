@@ -199,6 +199,7 @@ def test_a_baseline_of_other_images_is_refused():
 def timed(**changes):
     fields = {
         "speedup_vs_raw_fp32": 3.0, "speedup_vs_raw_fp32_ci95": (2.8, 3.2), "best_float": "conv",
+        "hardest_float": "conv",
         "speedup_vs_best_float": 1.5, "speedup_vs_best_float_ci95": (1.4, 1.6),
         "other_load_pct": 1.0, "throttled_periods": None, "observations": "9 loads",
         "rows": [SimpleNamespace(batch=8), SimpleNamespace(batch=1)],

@@ -324,14 +324,14 @@ def test_parsed_arguments_in_a_checkpoint_stay_values(tmp_path, torch):
 # Images
 
 
-def png(*chunks, size=(4, 4), kind=2, depth=8):
+def png(*chunks, size=(4, 4), kind=2, depth=8, rows=None):
     def chunk(name, data):
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
     header = struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, 0)
-    rows = (b"\0" + bytes(3 * size[0])) * size[1]
+    rows = (b"\0" + bytes(3 * size[0])) * size[1] if rows is None else rows
     body = chunk(b"IDAT", zlib.compress(rows))
     parts = [chunk(b"IHDR", header), *(chunk(*one) for one in chunks), body, chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -376,7 +376,7 @@ def tiff(width, height, strips):
         tiff(4, 4, 1),
         tiff(4, 4, (1 << 32) - 1),
         tiff((1 << 32) - 1, (1 << 32) - 1, 1),
-        png(size=(1 << 30, 1))[:60],
+        png(size=(1 << 30, 1), rows=b"\0" * 5000)[:60],  # the row itself would be 3 GiB
         b"RIFF\x1a\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0" + b"\xff" * 6,
         b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02",
         b"BM" + struct.pack("<IIIIiiHHI", 54, 0, 54, 40, 1 << 30, 1 << 30, 1, 24, 0) + bytes(20),

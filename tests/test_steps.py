@@ -27,7 +27,7 @@ from edge_convnext import (
     steps,
 )
 from edge_convnext.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
-from edge_convnext.cache import Cache, stage_key
+from edge_convnext.cache import Cache, Entry, stage_key
 from edge_convnext.convnext.architecture import Architecture
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.errors import QuantizationError
@@ -35,7 +35,7 @@ from edge_convnext.plans import Plan
 from edge_convnext.recipe import make_recipe
 from edge_convnext.recover import Recovery
 from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.step import Images, Step
+from edge_convnext.step import Images, Step, as_step
 from edge_convnext.steps import Steps
 
 INFO = ModelInfo(
@@ -594,3 +594,13 @@ def test_a_step_passes_on_all_it_says_but_its_value():
     step = Step("a", "cached", 2.0, "d", "r", PARITY)
     assert step.of("b") == Step("b", "cached", 2.0, "d", "r", PARITY)
     assert Step("a", "done", 1.0, "d") == Step("a", "done", 1.0, "d", None, None)
+
+
+def test_a_step_says_why_where_its_entry_or_its_rebuilding_does():
+    def reason(result, rebuilt_because=None):
+        entry = Entry(Path("x"), "k", result, {"f": "d"}, 1.0, True, rebuilt_because)
+        return as_step("v", entry, "f").reason
+
+    assert reason({"reason": "because"}, "damaged") == "because"
+    assert reason({}, "damaged") == "damaged"
+    assert reason({"reason": None}) is None

@@ -1,6 +1,5 @@
 """Every sentence of a verdict, and how it joins what was judged."""
 
-import statistics
 from types import SimpleNamespace
 
 import pytest
@@ -218,7 +217,10 @@ def test_classes_are_held_against_their_limit():
     )
     assert told_of(unsure) == (
         f"Class 'c0' drops by 4.00 pp {interval_of(4, 0, 100, 2)} on its 100 images, where that "
-        f"reaches past {LIMIT}: more images of these classes would tell {TAIL}",
+        f"reaches past {LIMIT}: about {unsure.images_to_show:,} images in all would tell {TAIL}",
+    )
+    assert unsure.images_to_show == settling.images_to_show_classes(
+        [ClassCount("c0", 100, 4, 0), ClassCount("c1", 1000, 0, 0)], 476, 5.0
     )
     assert judged(unsure) == ("int8", "likely", "likely", "shown")
     assert unsure.classes_past == ()
@@ -274,11 +276,13 @@ def test_mean_and_classes_join_to_the_worse():
     assert joined(shown, shown) == ("shown", False, None)
     assert joined(unknown, failed) == (None, False, None)
     assert joined(shown, likely) == ("likely", False, 7)
-    assert joined(likely, likely) == ("likely", False, None)
-    assert joined(likely, unknown) == (None, False, None)
-    assert joined(likely, failed) == ("not", False, None)
+    assert joined(likely, J("likely", ("more",), needed=9)) == ("likely", False, 9)
+    assert joined(likely, J("likely", ("open",))) == ("likely", False, None)
+    assert joined(likely, unknown) == (None, False, 7)
+    assert joined(likely, failed) == ("not", False, 7)
     assert joined(failed, shown) == ("not", False, 7)
     assert joined(likely, sure) == ("not", True, None)
+    assert joined(failed, sure) == ("not", True, None)
 
 
 # Classes and what would settle it.
@@ -332,79 +336,43 @@ def test_images_that_would_show_a_drop():
 
 
 @pytest.mark.parametrize(
-    ("rounds", "told"),
-    [(9.0, 10), (9.1, 11), (98.0, 99), (99.0, 100), (99.5, 110), (499.0, 500), (999.0, 1000),
-     (999.1, None)],
-)  # fmt: skip
-def test_rounds_are_rounded_up_to_two_digits(rounds, told):
-    assert settling._rounded(rounds) == told
+    ("number", "told"), [(7, 7), (10, 10), (99, 99), (100, 100), (101, 110), (999, 1000)]
+)
+def test_numbers_are_rounded_up_to_two_digits(number, told):
+    assert settling._up(number) == told
 
 
-def race(ratio=1.1, interval=(0.9, 1.3), loads=None, rounds=None, fast=(), slow=(), **gpu):
-    rows = {
-        name: SimpleNamespace(
-            rounds=20, round_latency_ms_p50=ms, round_gpu_ms_p50=gpu.get(name, ())
-        )
-        for name, ms in (("int8", fast), ("float", slow))
-    }
+def race(ratio=1.25, interval=(0.75, 1.5), loads=None, rounds=None):
     return SimpleNamespace(
         speedup_vs_best_float=ratio, speedup_vs_best_float_ci95=interval, chosen="int8",
-        best_float="float", rival_float=None, judge_loads=loads, judge_rounds=rounds,
-        row=lambda name, batch: rows.get(name) if batch == 1 else None,
+        judge_loads=loads, judge_rounds=rounds,
+        row=lambda *of: SimpleNamespace(rounds=20) if of == ("int8", 1) else None,
     )  # fmt: skip
 
 
-def test_rounds_of_one_load_narrow_with_their_number():
-    # From 1.1 down to 0.9 is twice as far as down to 1: four times the rounds.
+def test_rounds_that_would_show_a_speed_go_by_the_distance_to_one():
+    # From 1.25 down to 0.75 is twice as far as down to 1: four times the rounds, and one more.
     assert settling.rounds_to_show(race(), 1) == 81
-    assert settling.rounds_to_show(race(0.75, (0.25, 1.25)), 1) == 81
-    for one in (race(None), race(1.1, None), race(1.0)):
+    assert settling.rounds_to_show(race(0.75, (0.5, 1.25)), 1) == 81
+    assert settling.rounds_to_show(race(loads=9, rounds=18), 1) == 74
+    assert settling.rounds_to_show(race(loads=9, rounds=20), 1) == 120  # three a load
+    assert settling.rounds_to_show(race(interval=(0.25, 2.0)), 1) == 330
+    far = race(interval=(-1.0, 9.0), loads=9, rounds=180)
+    for one in (race(None), race(1.25, None), race(1.0), far):
         assert settling.rounds_to_show(one, 1) is None
     assert settling.rounds_to_show(race(), 8) is None
 
 
-FAST_MS = (9.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-SLOW_MS = (5.0, 5.0, 1.0, 1.2, 1.4, 1.1, 1.3, 1.5)
-
-
-def test_rounds_are_split_into_what_loads_make_and_what_rounds_make():
-    one = race(loads=2, rounds=6, fast=FAST_MS, slow=SLOW_MS)
-    ratios = settling._ratios(one, one.row("int8", 1), 1)
-    assert ratios == pytest.approx([5 / 9, 1.0, 1.2, 1.4, 1.1, 1.3, 1.5])
-    within, between = settling._variances(ratios, 2, 6)
-    assert within == pytest.approx(statistics.variance([1.0, 1.2, 1.4]))
-    of_median = settling._MEDIAN * within / (3 + settling._MEDIAN - 1)
-    assert settling._of_median(within, 3) == pytest.approx(of_median)
-    assert settling._of_median(2.0, 1) == pytest.approx(2.0)
-    assert between == max(0.0, statistics.variance([1.2, 1.3]) - of_median)
-    assert settling._variances([1.0, 1.5, 3.0, 2.0], 4, 4) == (
-        0.0,
-        statistics.variance([1, 1.5, 3, 2]),
-    )
-    assert settling._variances([1.0] * 5, 2, 6) == (0.0, 1.0)
-    assert settling._variances([1.0] * 6, 1, 6) == (0.0, 1.0)
-    far = [1.0, 1.1, 1.2, 5.0, 5.1, 5.2]
-    within, between = settling._variances(far, 2, 6)
-    assert between == pytest.approx(8.0 - settling._of_median(within, 3))
-    needed = settling.rounds_to_show(one, 1)
-    left = 0.25 * settling._of_median(statistics.variance([1.0, 1.2, 1.4]), 3)
-    wanted = (
-        settling._MEDIAN * statistics.variance([1.0, 1.2, 1.4]) / left + 1 - settling._MEDIAN
-    ) * 2
-    assert needed == settling._rounded(wanted)
-    spread = race(loads=2, rounds=6, fast=(1.0,) * 6, slow=tuple(far))
-    assert settling.rounds_to_show(spread, 1) is None  # what differs between loads stays
-
-
-def test_ratios_are_of_the_rival_and_of_a_gpus_own_time_where_both_have_one():
-    one = race(fast=(1.0, 2.0), slow=(3.0, 8.0), int8=(1.0, 1.0), float=(5.0, 7.0))
-    assert settling._ratios(one, one.row("int8", 1), 1) == [5.0, 7.0]
-    one = race(fast=(1.0, 0.0, 2.0), slow=(3.0, 4.0, 8.0), int8=(1.0, 1.0))
-    assert settling._ratios(one, one.row("int8", 1), 1) == [3.0, 4.0]
-    one.rival_float = "nobody"
-    assert settling._ratios(one, one.row("int8", 1), 1) == []
-    one.rival_float = "int8"
-    assert settling._ratios(one, one.row("int8", 1), 1) == [1.0, 1.0]
+def test_images_that_would_show_every_class_are_those_of_the_neediest():
+    counts = [ClassCount("a", 100, 4, 0), ClassCount("b", 100, 0, 0)]
+    each = [settling._images(one.lost, one.won, one.n, 5.0, 1 - 0.05 / 2) for one in counts]
+    found = settling.images_to_show_classes(counts, 200, 5.0)
+    assert found == settling._up(-(-200 * max(each) // 100))
+    low, high = paired_difference_interval(round(0.04 * each[0]), 0, each[0], 0.975)
+    assert 100 * high <= 5.0
+    assert low < high
+    even = [ClassCount("a", 100, 5, 0)]
+    assert settling.images_to_show_classes(even, 100, 5.0) is None
 
 
 def test_a_drop_whose_interval_ends_at_the_budget_is_not_past_it(monkeypatch):

@@ -18,6 +18,7 @@ class Group:
     name: str
     sources: tuple[str, ...]  # patterns below the package
     own_tests: tuple[str, ...]  # patterns below `tests`
+    sampled: bool = True  # otherwise only what `named.yaml` has of it
 
     def modules(self) -> list[Path]:
         """Source files, as paths below the checkout."""
@@ -75,16 +76,19 @@ GROUPS = (
     Group("opset", ("opset17.py",), ("test_opset17_*.py",)),
     Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache.py", "test_steps*.py")),
     Group("bundle", ("bundle/*.py",), ("test_bundle_*.py",)),
-    # Beside what the others decide: what a network sees of an image, and its norms.
+    # Beside what the others decide: what a network sees of an image, and its norms. Their tests
+    # are of whole images and networks.
     Group(
         "pixels",
         ("data/pixels.py", "data/preprocess.py"),
         ("test_data_preprocess*.py", "test_pixels*.py"),
+        sampled=False,
     ),
     Group(
         "graph forms",
         ("convnext/forms.py",),
-        ("test_norms*.py", "test_fold*.py"),
+        ("test_norms*.py",),
+        sampled=False,
     ),
     Group("manifest", ("manifest.py",), ("test_manifest_*.py",)),
 )
