@@ -35,7 +35,7 @@ from edge_convnext.inputs import require_classes, resolve_preprocess
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import DIGITS, RANDOM, Recipe
-from edge_convnext.settle import note_defaults, settle
+from edge_convnext.settings import note_defaults, settle
 
 __all__ = ["Checked", "check_inputs"]
 

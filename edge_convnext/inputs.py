@@ -49,7 +49,7 @@ from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
 from edge_convnext.recipe import DIGITS, RANDOM, PreprocessConfig, Recipe
 from edge_convnext.scan import bad_images, scan_images
-from edge_convnext.settle import note_defaults, settle
+from edge_convnext.settings import note_defaults, settle
 from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
 

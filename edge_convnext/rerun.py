@@ -27,7 +27,7 @@ from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
-from edge_convnext.settle import settle
+from edge_convnext.settings import settle
 from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]

@@ -12,7 +12,7 @@ from edge_convnext.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.recipe import Recipe, load_recipe, make_recipe
 from edge_convnext.render_read import read_lines
 from edge_convnext.report import Report, SettingReport
-from edge_convnext.settle import default_settings, note_defaults, settle
+from edge_convnext.settings import default_settings, note_defaults, settle
 
 FLAGS = {"preprocess.image_size": "--image-size", "preprocess.mean": "--mean"}
 HALF = (0.5, 0.5, 0.5)
