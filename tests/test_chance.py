@@ -354,3 +354,14 @@ def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_
     (fact,) = [one for one in read["settings"] if one.name == "classes"]
     assert (fact.value, fact.origin.kind) == (names, "evaluation images")
     assert sum("Nothing states the order of the classes" in one for one in read["notes"]) == 1
+
+
+def test_weights_and_folders_agree_on_names_that_repeat_or_are_decomposed(small, tmp_path):
+    data = draw_images(tmp_path / "data", sides(("crane#0", "M\u00fcll", "crane#2"), count=4))
+    names = {"class_names": ["crane", "Mu\u0308ll", "crane"]}
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2), names)
+    read = prepare(weights, data, tmp_path)
+    assert read.info.classes == ("crane#0", "M\u00fcll", "crane#2")
+    (fact,) = [one for one in read.settings if one.name == "classes"]
+    assert str(fact.origin) == "checkpoint (class_names)"
+    assert not any("classes:" in note for note in read.notes)
