@@ -125,6 +125,17 @@ def test_defaults_are_told_with_the_flags_that_state_them():
     assert note_defaults([one for one in settled if one.origin.kind == "recipe"]) == ()
 
 
+def test_who_squashes_decides_that_nothing_is_cropped():
+    recipe = make_recipe({"preprocess": {"resize": "squash"}}, "mine.yaml")
+    crop = Fact("crop_pct", 0.875, Origin("checkpoint", "args"))
+    settled, (note,) = settle(recipe, info(resize="squash"), (crop,), None)
+    assert sources(recipe, info(resize="squash"))["crop_pct"] == (1.0, "recipe", "mine.yaml")
+    assert note == "crop_pct: checkpoint (args) says 0.875; used is 1, by recipe (mine.yaml)."
+    by_weights = (Fact("resize", "squash", Origin("checkpoint", "args")),)
+    settled, _ = settle(Recipe(), info(resize="squash"), by_weights, None)
+    assert default_settings(settled) == ("image_size", "interpolation", "mean", "std")
+
+
 def test_the_block_keeps_to_80_columns_of_plain_text():
     names = tuple(f"class \x1b[31m number {index} of many" for index in range(200))
     origin = Origin("beside the weights", "a" * 60 + "/config.json: id2label")
