@@ -353,7 +353,9 @@ def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_
     assert tuple(found.accuracy.per_class) == names
     (fact,) = [one for one in read["settings"] if one.name == "classes"]
     assert (fact.value, fact.origin.kind) == (names, "evaluation images")
-    assert sum("Nothing states the order of the classes" in one for one in read["notes"]) == 1
+    for notes in (read["notes"], found.to_json()["notes"]):
+        assert sum("Nothing states the order of the classes" in one for one in notes) == 1
+    assert found.notes == ()  # nothing is doubtful
 
 
 def test_weights_and_folders_agree_on_names_that_repeat_or_are_decomposed(small, tmp_path):
