@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,20 @@ from edge_convnext.data import (
     load_calibration,
     load_splits,
 )
-from edge_convnext.errors import BadModelError, EdgeConvNextError, RecipeError
+from edge_convnext.errors import BadModelError, DataError, EdgeConvNextError, RecipeError
 from edge_convnext.hash_memory import HashMemory
 from edge_convnext.held import answer_with_torch, hold_against_chance
 from edge_convnext.inputs import require_classes, resolve_preprocess
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import DIGITS, Recipe
-from edge_convnext.settle import note_defaults, settle
+from edge_convnext.recipe import DIGITS, RANDOM, Recipe
+from edge_convnext.settings import note_defaults, settle
 
 __all__ = ["Checked", "check_inputs"]
 
 _DECODED = 200  # images of each side, in full
 _MOST_ANSWERED = 200
 _MOST_MACS = 3e10  # of all answers: about two seconds on two cores
-_RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,6 @@ class _Reader:
         loaded = load_weights(recipe.load, recipe.model, recipe.seed, path)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
-        self.notes += loaded.notes
 
     def read_data(self) -> None:
         if not self.recipe.data.source:
@@ -104,14 +103,14 @@ class _Reader:
             self.hashes.sha256,
         )  # fmt: skip
         self.splits = splits  # what follows may refuse it, and is told beside what was read
-        if self.weights is not None and self.recipe.load.weights != _RANDOM:
+        if self.weights is not None and self.recipe.load.weights != RANDOM:
             require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
         sample = [one for side in sides for one in _few(side, _DECODED, seed).samples]
         bad = find_bad_images(sample, track=self.track)
         whole = drop_bad_images(splits, bad, data.skip_bad_images)
         self.splits = drop_leaks(whole, data.allow_duplicates)
-        self.notes += (*self.splits.notes, *_not_decoded(len(sample), sides))
+        self.notes += _not_decoded(len(sample), sides)
 
     def read_calibration(self) -> None:
         source = self.recipe.data.calibration
@@ -131,7 +130,7 @@ class _Reader:
     def hold(self) -> None:
         """Class order and chance, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
-        if weights is None or splits is None or self.recipe.load.weights == _RANDOM:
+        if weights is None or splits is None or self.recipe.load.weights == RANDOM:
             return
         if len(splits.val.classes) != weights.info.num_classes:
             return  # told already
@@ -147,8 +146,13 @@ class _Reader:
         answer = answer_with_torch(weights, 8, self.recipe.benchmark.threads)
         if few.other_orders:
             source = str(self.recipe.data.source)
-            few = order_by_images(weights.info, few, answer, source, self.recipe.seed)
-            self.notes += few.notes[len(splits.notes) :]
+            try:
+                few = order_by_images(weights.info, few, answer, source, self.recipe.seed)
+            except DataError as error:
+                if len(few.val) == len(splits.val):
+                    raise
+                self.notes += (f"{error} (a build asks all {len(splits.val)} images).",)
+                return
         self._take(few)
         assert self.weights is not None
         settings, _ = settle(self.recipe, self.weights.info, self.weights.facts, few)
@@ -190,7 +194,8 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
                 refused.append(str(error))
         hashes.save()
     settings, told = _settled(reader)
-    notes = (*reader.notes, *told, *refused[1:])
+    read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
+    notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     first = refused[0] if refused else None
     return Checked(settings, tuple(dict.fromkeys(notes)), first, reader.order)
 
@@ -200,7 +205,7 @@ def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     if weights is None:
         return (tuple(splits.facts), _tell_orders(splits)) if splits is not None else ((), ())
     settings, notes = settle(recipe, weights.info, weights.facts, splits)
-    guessed = note_defaults(settings) if recipe.load.weights != _RANDOM else ()
+    guessed = note_defaults(settings) if recipe.load.weights != RANDOM else ()
     return settings, (*notes, *guessed)
 
 

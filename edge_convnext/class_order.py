@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +30,38 @@ _SAMPLE = 300  # of a larger one
 _SHOWN_NAMES = 5
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """Every order, held against the same images."""
+
+    answers: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    right: dict[tuple[str, ...], NDArray[np.bool_]]  # by order, bool[N]; the one in use is first
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        return max(self.right, key=lambda order: int(self.right[order].sum()))
+
+    def guesses(self, num_classes: int) -> bool:
+        """Whether the best may be no better than guessing."""
+        low, _ = proportion_interval(int(self.right[self.best].sum()), len(self.labels))
+        return low <= 1.0 / num_classes
+
+    def settles(self, num_classes: int) -> bool:
+        """Whether the best is better than guessing, and than every other one, for sure."""
+        others = [right for order, right in self.right.items() if order != self.best]
+        surely = all(beats(self.right[self.best], right, len(others)) for right in others)
+        return surely and not self.guesses(num_classes)
+
+
+def _try_orders(splits: Splits, images: ImageSet, answer: Answer) -> _Trial:
+    answers, labels = answer(images, None), labels_of(images)
+    names = splits.val.classes
+    orders = (names, *(one for one in splits.other_orders if one != names))
+    right = {order: _places(names, order)[labels] == answers for order in orders}
+    return _Trial(answers, labels, right)
+
+
 def order_by_images(
     info: ModelInfo, splits: Splits, answer: Answer, source: str, seed: int
 ) -> Splits:
@@ -37,7 +69,7 @@ def order_by_images(
 
     The order is taken that is right more often than every other one for sure (95 % over all
     comparisons, on the same images), and more often than guessing. A model that guesses in all of
-    them is left to `held`.
+    them is left to `held`. A sample is asked first, and all images where that does not tell.
 
     Args:
         info: Of the weights.
@@ -53,35 +85,32 @@ def order_by_images(
         DataError: The images don't tell; the message lists the orders.
     """
     images = sample_images(splits.val, seed)
-    answers, labels = answer(images, None), labels_of(images)
-    names = splits.val.classes
-    orders = [names, *(one for one in splits.other_orders if one != names)]
-    right = {order: _places(names, order)[labels] == answers for order in orders}
-    best = max(orders, key=lambda order: int(right[order].sum()))
-    others = [order for order in orders if order != best]
-    surely = all(beats(right[best], right[order], len(others)) for order in others)
-    low, _ = proportion_interval(int(right[best].sum()), len(labels))
+    trial = _try_orders(splits, images, answer)
+    if not trial.settles(info.num_classes) and len(images) < len(splits.val):
+        images = splits.val  # orders may part at a few classes alone
+        trial = _try_orders(splits, images, answer)
+    best, right, orders = trial.best, trial.right, list(trial.right)
     listed = "; ".join(
         f"{show_order(order, orders)} ({_percent(right[order])} right)" for order in orders
     )
-    guessed = low <= 1.0 / info.num_classes
-    another = _yet_another(answers, labels, names)
-    if guessed and not another and len(labels) >= _FEWEST_IMAGES:
+    guessed, count = trial.guesses(info.num_classes), len(images)
+    another = _yet_another(trial.answers, trial.labels, splits.val.classes)
+    if guessed and not another and count >= _FEWEST_IMAGES:
         # It is not the order that is wrong; what is, the check against guessing tells.
         note = (
-            f"Nothing states the order of the classes, and on {len(labels)} evaluation images the "
+            f"Nothing states the order of the classes, and on {count} evaluation images the "
             f"model is no better than guessing in any: {listed}. The first is used."
         )
         return replace(splits, notes=(*splits.notes, note), other_orders=())
-    if guessed or not surely:
+    if not trial.settles(info.num_classes):
         raise DataError(
-            f"{source}: nothing states the order of its classes, and {len(labels)} evaluation "
+            f"{source}: nothing states the order of its classes, and {count} evaluation "
             f"images don't tell which it is: {listed}{another}; pass --labels FILE with the names "
             "in the order that the model was trained with"
         )
-    detail = f"{_percent(right[best])} of {len(labels)} right"
+    detail = f"{_percent(right[best])} of {count} right"
     fact = Fact("classes", best, Origin("evaluation images", detail))
-    note = f"Nothing states the order of the classes; {len(labels)} evaluation images do: {listed}."
+    note = f"Nothing states the order of the classes; {count} evaluation images do: {listed}."
     return replace(
         splits,
         train=reorder(splits.train, best) if splits.train else None,

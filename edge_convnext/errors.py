@@ -24,6 +24,7 @@ line and exits with 3; anything else is a bug and keeps its traceback.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from edge_convnext.printable import printable
 
@@ -101,6 +102,12 @@ def shorten(text: str | bytes, most_chars: int = 200) -> str:
     """
     text = _one_line(text if isinstance(text, str) else text.decode("utf-8", "backslashreplace"))
     return text if len(text) <= most_chars else f"{text[:most_chars]}..."
+
+
+def shorten_names(names: Sequence[str], most: int = 5) -> str:
+    """The first names of somebody's list."""
+    shown = ", ".join(shorten(name, 60) for name in names[:most])
+    return f"{shown}, …" if len(names) > most else shown
 
 
 def _one_line(text: str) -> str:

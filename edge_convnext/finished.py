@@ -13,7 +13,7 @@ from edge_convnext.errors import ArtifactError
 from edge_convnext.pipeline import measure_prepared
 from edge_convnext.prepare import Prepared, prepare
 from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import DIGITS, Recipe, make_recipe
+from edge_convnext.recipe import DIGITS, RANDOM, Recipe, make_recipe
 from edge_convnext.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _read_int8_build(
 def _require_files(folder: Path, recipe: Recipe) -> None:
     """Refuse a recorded recipe of which files are gone, and say how to name them anew."""
     for flag, stated in (("--weights", recipe.load.weights), ("--data", recipe.data.source)):
-        known = stated is None or stated in (DIGITS, "random") or stated.startswith("in1k")
+        known = stated is None or stated in (DIGITS, RANDOM) or stated.startswith("in1k")
         if not known and not Path(str(stated)).exists():
             raise ArtifactError(
                 f"{folder}: was built from {stated}, which is not here; pass {flag}, or run "

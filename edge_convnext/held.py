@@ -28,7 +28,7 @@ from edge_convnext.held_words import (
 )
 from edge_convnext.origins import Fact
 from edge_convnext.recipe import Recipe
-from edge_convnext.settle import default_settings
+from edge_convnext.settings import default_settings
 
 __all__ = ["Held", "answer_with_torch", "hold_against_chance", "suggest_way"]
 

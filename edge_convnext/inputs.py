@@ -42,14 +42,14 @@ from edge_convnext.data import (
     tell_calibration,
 )
 from edge_convnext.data.preprocess import PIXELS
-from edge_convnext.errors import DataError, RecipeError
+from edge_convnext.errors import DataError, RecipeError, shorten_names
 from edge_convnext.files import sha256_bytes
 from edge_convnext.held import Held, answer_with_torch, hold_against_chance
 from edge_convnext.origins import Fact
 from edge_convnext.progress import Track
-from edge_convnext.recipe import DIGITS, PreprocessConfig, Recipe
+from edge_convnext.recipe import DIGITS, RANDOM, PreprocessConfig, Recipe
 from edge_convnext.scan import bad_images, scan_images
-from edge_convnext.settle import note_defaults, settle
+from edge_convnext.settings import note_defaults, settle
 from edge_convnext.step import Images, Step, as_step
 from edge_convnext.weights import open_weights
 
@@ -70,7 +70,6 @@ DEMO_BANNER = (
     "edge-convnext build --model atto --weights FILE --data DIR"
 )
 _WEIGHTS = "weights.safetensors"
-_RANDOM = "random"
 _CALIBRATION_BATCH = 10
 
 
@@ -127,7 +126,7 @@ def prepare_inputs(
         LoadError: See `edge_convnext.load`; the model is no better than guessing.
     """
     stated, demo = recipe.load.weights, is_demo(recipe)
-    random = stated == _RANDOM
+    random = stated == RANDOM
     if stated is not None:
         from edge_convnext.load import check_weights_file
 
@@ -162,7 +161,8 @@ def prepare_inputs(
     calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
     skipped += len(splits.skipped) if splits else 0
     settings, notes = _read(recipe, weights.value, own, demo)
-    notes += calibration.notes if calibration else ()
+    if calibration is not None and recipe.precision == "int8" and not borrowed:
+        notes += calibration.notes
     read = Inputs(
         weights, evaluation, calibration, splits, demo, random, borrowed, skipped, settings, notes
     )
@@ -177,7 +177,7 @@ def _read(
 ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     settings, contradictions = settle(recipe, weights.info, weights.facts, splits)
     notes = [*weights.notes, *(splits.notes if splits else ()), *contradictions]
-    if not demo and weights.info.weights_source != _RANDOM:
+    if not demo and weights.info.weights_source != RANDOM:
         notes += note_defaults(settings)
     return settings, tuple(dict.fromkeys(notes))
 
@@ -414,7 +414,7 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
     names = splits.val.classes
     if len(names) != info.num_classes:
         raise DataError(
-            f"the data has {len(names)} classes ({_shorten(names)}), the weights "
+            f"the data has {len(names)} classes ({shorten_names(names)}), the weights "
             f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
             "every class in logit order"
         )
@@ -462,7 +462,3 @@ def _find_calibration(
         )
     drawn = draw_calibration(splits.train, evaluation, size, recipe.seed)
     return tell_calibration(drawn, splits), 0
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])}, …"

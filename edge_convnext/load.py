@@ -14,10 +14,11 @@ from edge_convnext.convnext.hub import IN1K, Published, find_published
 from edge_convnext.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.files import AnyPath, expand_home, sha256_bytes, sha256_file
 from edge_convnext.origins import Fact, Origin
+from edge_convnext.recipe import RANDOM
 from edge_convnext.said.beside import find_beside
 from edge_convnext.said.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.weights import missing_packages, save_weights
-from edge_convnext.weights_place import WeightsPlace, digest_weights, locate_weights
+from edge_convnext.weights_place import WeightsPlace, digest_weights, locate_weights, why_missing
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Weights
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["load_weights", "weights_identity"]
 
 _HUB = "in1k"
-_RANDOM = "random"
 _HUB_FILE = "model.safetensors"
 _PROBE_TIMEOUT_S = 10.0
 
@@ -65,7 +65,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     """
     output = Path(output)
     architecture = find_architecture(model)
-    if config.weights == _RANDOM:
+    if config.weights == RANDOM:
         return _save_random(config, model, seed, output)
     found = _find(config, architecture)
     path = found.place.main
@@ -84,9 +84,16 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
         weights_licence=settled.licence,
     )
     saved = save_weights(state, checkpoint.architecture, info, output)
-    facts = (*settled.facts, *_facts_of_tensors(checkpoint))
+    said = (_as_used(fact, preprocess) if notes else fact for fact in settled.facts)
+    facts = (*said, *_facts_of_tensors(checkpoint))
     told = (*found.place.notes, *checkpoint.notes, *settled.notes, *notes)
     return replace(saved, facts=facts, notes=tuple(dict.fromkeys(told)))
+
+
+def _as_used(fact: Fact, turned: Preprocess) -> Fact:
+    """What was said of blue, green and red is used for red, green and blue."""
+    is_scale = fact.name in ("mean", "std")
+    return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
 
 
 def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
@@ -114,8 +121,8 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
         RecipeError: No such model.
     """
     architecture = find_architecture(model)
-    if config.weights == _RANDOM:
-        return f"{_RANDOM} seed {seed}"
+    if config.weights == RANDOM:
+        return f"{RANDOM} seed {seed}"
     found = _find(config, architecture)
     try:
         parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
@@ -142,12 +149,8 @@ def check_weights_file(weights: str) -> None:
         LoadError: There is no such file.
     """
     path = expand_home(weights)
-    if weights.partition("@")[0] not in (_HUB, _RANDOM) and not path.exists():
-        raise LoadError(_missing(path))
-
-
-def _missing(path: Path) -> str:
-    return f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
+    if weights.partition("@")[0] not in (_HUB, RANDOM) and not path.exists():
+        raise LoadError(why_missing(path))
 
 
 def _find(config: LoadConfig, architecture: Architecture) -> _Found:
@@ -237,7 +240,7 @@ def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
         in_channels=architecture.in_channels,
         classes=(),
         preprocess=Preprocess(),
-        weights_source=_RANDOM,
+        weights_source=RANDOM,
         weights_sha256=sha256_bytes(content),
         weights_licence=None,
     )

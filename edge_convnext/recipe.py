@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -65,6 +66,7 @@ from edge_convnext.origins import Origin
 
 __all__ = [
     "DIGITS",
+    "RANDOM",
     "BenchmarkConfig",
     "DataConfig",
     "EngineConfig",
@@ -90,6 +92,7 @@ __all__ = [
 ]
 
 DIGITS = "digits"  # as `data.source`: the bundled ones
+RANDOM = "random"  # as `load.weights`: drawn by the seed, for speed alone
 TargetName = Literal["cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -114,13 +117,23 @@ class LoadConfig(Section):
     in_channels: Channels | None = None  # None: read from the checkpoint
 
 
+def _meant_share(value: Any) -> Any:
+    """Refuse per cents where a share is meant: pydantic would only name the limit."""
+    if isinstance(value, (int, float)) and 1.0 < value <= 100.0:
+        raise ValueError(f"a share, not per cent: did you mean {value / 100:g}?")
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_meant_share)]
+
+
 class DataConfig(Section):
     """The `data:` section: labelled images, and which of them calibrate and evaluate."""
 
     source: str | None = None  # a folder, a CSV, or "digits"
     calibration: str | None = None  # a folder or CSV; None draws from the training side
     labels: str | None = None  # a file with one class name a line, in logit order
-    val_fraction: float = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
+    val_fraction: Share = Field(0.2, gt=0.0, lt=1.0)  # of an unsplit set
     skip_bad_images: bool = False
     allow_duplicates: bool = False  # go on where over 1 % of the evaluation side is in training
 
@@ -133,7 +146,7 @@ class PreprocessConfig(Section):
 
     image_size: ImageSize | None = None
     resize: ResizeMode | None = None
-    crop_pct: float | None = Field(None, ge=0.01, le=1.0)
+    crop_pct: Share | None = Field(None, ge=0.01, le=1.0)
     interpolation: Interpolation | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
@@ -158,12 +171,12 @@ class TrainConfig(Section):
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW
     weight_decay: float = Field(0.05, ge=0.0)
     warmup_epochs: float = Field(3.0, ge=0.0, le=10_000.0)
-    label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
-    drop_path: float = Field(0.05, ge=0.0, lt=1.0)
-    ema_decay: float = Field(0.998, ge=0.0, lt=1.0)
+    label_smoothing: Share = Field(0.1, ge=0.0, lt=1.0)
+    drop_path: Share = Field(0.05, ge=0.0, lt=1.0)
+    ema_decay: Share = Field(0.998, ge=0.0, lt=1.0)
     hflip: bool = True
     vflip: bool = False
-    min_crop_area: float = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
+    min_crop_area: Share = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
     rotate_deg: float = Field(0.0, ge=0.0, le=180.0)  # at most, either way
     color_jitter: float = Field(0.2, ge=0.0)  # brightness, contrast and saturation
     bfloat16: bool = True  # autocast, where the device has it in hardware

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edge_convnext.origins import Fact, OriginKind
 from edge_convnext.printable import printable
-from edge_convnext.settle import show_value
+from edge_convnext.settings import show_value
 
 __all__ = ["READ_TITLE", "read_lines"]
 

@@ -27,7 +27,7 @@ from edge_convnext.profile import ModelProfile, is_portable, profile
 from edge_convnext.progress import Track, untracked
 from edge_convnext.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
-from edge_convnext.settle import settle
+from edge_convnext.settings import settle
 from edge_convnext.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -41,11 +41,12 @@ class ModelAccuracy:
     runtime: str
     split: str
     notes: tuple[str, ...] = ()  # what makes the figures doubtful
+    read: tuple[str, ...] = ()  # what was told of the data before
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self.accuracy), "runtime": self.runtime, "split": self.split,
-                "notes": list(self.notes)}  # fmt: skip
+                "notes": [*self.read, *self.notes]}  # fmt: skip
 
 
 def evaluate_model(
@@ -98,11 +99,12 @@ def evaluate_model(
         answer = answers_of(model.runtime, info, batch)
         splits = order_by_images(info, splits, answer, str(config.source), seed)
         images = splits.val
+    facts = facts_of_metadata(path, model.info)
+    named = replace(info, classes=images.classes)
+    settings, told = settle(stated or Recipe(), named, facts, splits)
+    read = (*splits.notes, *told)
     if on_read is not None:
-        facts = facts_of_metadata(path, model.info)
-        named = replace(info, classes=images.classes)
-        settings, told = settle(stated or Recipe(), named, facts, splits)
-        on_read(settings, (*splits.notes, *told))
+        on_read(settings, read)
     decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
     batches = track(decoded, "evaluating", -(-len(images) // batch))
     labels = labels_of(images)
@@ -111,7 +113,8 @@ def evaluate_model(
     described = model.runtime.describe()
     held = judge(np.concatenate(heard.answers), labels, info.num_classes)
     notes = tuple(f"{path.name}: {one}" for one in warn(held, images.classes)) if held else ()
-    return ModelAccuracy(accuracy, f"{described.name} {described.version}", splits.note, notes)
+    ran = f"{described.name} {described.version}"
+    return ModelAccuracy(accuracy, ran, splits.note, notes, read)
 
 
 def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

@@ -10,6 +10,7 @@ import PIL
 
 from edge_convnext.cache import Cache, stage_key
 from edge_convnext.data import Look, Sample, look_at_images
+from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.files import sha256_bytes
 from edge_convnext.progress import Track
 
@@ -22,7 +23,7 @@ def scan_images(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[s
     """`look_at_images` through the cache."""
     order = sorted({sample.sha256 for sample in samples})
     digest = sha256_bytes("".join(order).encode())
-    key = stage_key("scan/2", images=digest, pillow=PIL.__version__)
+    key = stage_key("scan/2", images=digest, pixels=PIXELS, pillow=PIL.__version__)
     fresh: dict[str, Look] = {}
 
     def make(folder: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from edge_convnext.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.contention import why_skewed
 from edge_convnext.errors import shorten
+from edge_convnext.how_many_more import images_to_show, images_to_show_classes, rounds_to_show
 from edge_convnext.report import AccuracyReport, BenchmarkReport, VerdictReport
-from edge_convnext.settling import images_to_show, images_to_show_classes, rounds_to_show
 
 if TYPE_CHECKING:
     from edge_convnext.artifacts import Precision

@@ -15,7 +15,7 @@ from edge_convnext.errors import LoadError, shorten
 from edge_convnext.file_kinds import FileKind, recognise
 from edge_convnext.files import sha256_bytes, sha256_file
 
-__all__ = ["WeightsPlace", "digest_weights", "is_training_state", "locate_weights"]
+__all__ = ["WeightsPlace", "digest_weights", "is_training_state", "locate_weights", "why_missing"]
 
 _INDEX_BYTES = 64 << 20
 _MOST_ENTRIES = 10_000  # of a folder
@@ -60,7 +60,7 @@ def locate_weights(path: Path) -> WeightsPlace:
             folder holds no weights, or several.
     """
     if not path.exists():
-        raise LoadError(f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'")
+        raise LoadError(why_missing(path))
     if path.is_dir():
         return _locate_in(path)
     _require_file(path)
@@ -83,6 +83,11 @@ def digest_weights(place: WeightsPlace) -> str:
 def is_training_state(name: str) -> bool:
     """Whether a file is by its name what a trainer resumes from, beside the weights."""
     return _NO_WEIGHTS.fullmatch(name) is not None
+
+
+def why_missing(path: Path) -> str:
+    """What is said of a `--weights` that leads nowhere."""
+    return f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
 
 
 def _require_file(path: Path) -> None:

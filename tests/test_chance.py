@@ -1,13 +1,15 @@
 """A model that is no better than guessing, or whose classes stand in another order, is found."""
 
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from known_models import draw_images, write_colour_model
 
 from edge_convnext.alternatives import BGR, find_better_way
-from edge_convnext.artifacts import Preprocess
+from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.assignment import assign
 from edge_convnext.chance import beats, judge
 
@@ -186,6 +188,27 @@ def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path)
     assert any("stage 2, stage 10 (100.00 % right)" in one for one in read.notes)
 
 
+def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_does_not():
+    from edge_convnext.class_order import order_by_images
+    from edge_convnext.data import ImageSet, Sample, Splits
+
+    names = ("B", "a", *(f"c{place:03d}" for place in range(298)))
+    samples = [Sample(Path(f"{i}.png"), f"{i:064d}", i % 300) for i in range(1500)]
+    without_case = ("a", "B", *names[2:])
+    splits = Splits(None, ImageSet(tuple(samples), names), "", other_orders=(without_case,))
+    asked = []
+
+    def answer(images, way):
+        asked.append(len(images))
+        labels = np.array([sample.label for sample in images.samples])
+        return np.where(labels < 2, 1 - labels, labels)
+
+    info = ModelInfo("m", 300, 3, (), Preprocess(), "w.pth", "0" * 64, None)
+    found = order_by_images(info, splits, answer, "data", 0)
+    assert found.val.classes == without_case
+    assert asked == [300, 1500]
+
+
 def test_an_order_that_the_images_do_not_tell_is_asked_for(small, tmp_path):
     from edge_convnext.errors import DataError
 
@@ -295,3 +318,52 @@ def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):
     assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 1  # the sample alone
     prepare(weights, data, tmp_path)
     assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 2
+
+
+class Colours:
+    """A finished model whose logits are the mean of red, green and blue."""
+
+    info = ModelInfo("convnextv2_atto", 3, 3, (), Preprocess(32), "w.pth", "0" * 64, None)
+
+    @property
+    def runtime(self):
+        return self
+
+    def infer(self, images):
+        return images.mean(axis=(2, 3))
+
+    def describe(self):
+        return SimpleNamespace(name="colours", version="1")
+
+
+def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_path):
+    from edge_convnext import rerun
+    from edge_convnext.recipe import DataConfig
+
+    names = ("stage 1", "stage 2", "stage 10")  # sorted as text: 1, 10, 2
+    data = draw_images(tmp_path / "data", sides(names, count=6))
+    monkeypatch.setattr(rerun, "load_model", lambda *_: Colours())
+    read = {}
+    found = rerun.evaluate_model(
+        tmp_path / "model.onnx",
+        DataConfig(source=str(data)),
+        on_read=lambda settings, notes: read.update(settings=settings, notes=notes),
+    )
+    assert found.accuracy.top1_pct == 100.0
+    assert tuple(found.accuracy.per_class) == names
+    (fact,) = [one for one in read["settings"] if one.name == "classes"]
+    assert (fact.value, fact.origin.kind) == (names, "evaluation images")
+    for notes in (read["notes"], found.to_json()["notes"]):
+        assert sum("Nothing states the order of the classes" in one for one in notes) == 1
+    assert found.notes == ()  # nothing is doubtful
+
+
+def test_weights_and_folders_agree_on_names_that_repeat_or_are_decomposed(small, tmp_path):
+    data = draw_images(tmp_path / "data", sides(("crane#0", "M\u00fcll", "crane#2"), count=4))
+    names = {"class_names": ["crane", "Mu\u0308ll", "crane"]}
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2), names)
+    read = prepare(weights, data, tmp_path)
+    assert read.info.classes == ("crane#0", "M\u00fcll", "crane#2")
+    (fact,) = [one for one in read.settings if one.name == "classes"]
+    assert str(fact.origin) == "checkpoint (class_names)"
+    assert not any("classes:" in note for note in read.notes)

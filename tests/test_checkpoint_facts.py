@@ -133,7 +133,8 @@ def test_the_checkpoint_comes_before_files_beside_it_and_both_are_told(tmp_path)
         ({"a": 1, "b": 2}, ("a", "b")),  # numbered from 1
         ({"a": 0, "b": 2}, ()),
         ({"a": 0, "b": 0}, ()),
-        (["a", "a"], ("a (0)", "a (1)")),
+        (["a", "a"], ("a#0", "a#1")),  # as `class_names.tell_apart` has it everywhere
+        (["Mu\u0308ll", "b"], ("M\u00fcll", "b")),  # composed, as folder names are
         (["a", None], ()),
         (["a", "\x1b[2J"], ()),
         (["a", "x" * 500], ()),

@@ -80,6 +80,10 @@ def test_a_network_of_bgr_images_is_turned_to_rgb(tmp_path):
     assert weights.info.preprocess.mean == pytest.approx((0.3, 0.2, 0.1))
     assert weights.info.preprocess.std == pytest.approx((0.8, 0.4, 0.2))
     assert any("were turned to RGB" in note for note in weights.notes)
+    facts = {fact.name: fact.value for fact in weights.facts}  # what is told is what is used
+    assert (facts["mean"], facts["std"]) == (
+        weights.info.preprocess.mean, weights.info.preprocess.std
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("beside", [{}, {"labels.txt": "yes\n"}])

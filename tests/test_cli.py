@@ -22,7 +22,7 @@ from edge_convnext.cache import Cache
 from edge_convnext.cli import app, main
 from edge_convnext.errors import RecipeError
 from edge_convnext.files import sha256_file
-from edge_convnext.recipe import load_recipe
+from edge_convnext.recipe import PreprocessConfig, load_recipe
 
 HEAVY = "torch onnx onnxruntime nncf openvino tensorrt tensorrt_rtx sklearn scipy onnxsim"
 CLASSES = ("ant", "bee", "cat")
@@ -460,6 +460,25 @@ def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path)
     (tmp_path / "digits").mkdir()
     recipe = trained("--data", "digits")["recipe"]
     assert (recipe.name, recipe.data.source) == ("custom", str(tmp_path / "digits"))
+
+
+def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
+    from edge_convnext import inputs
+    from edge_convnext import train as training
+    from edge_convnext.data import ImageSet, Splits
+
+    notes = ("2 training images are copies of others there.",)
+    splits = Splits(None, ImageSet((), ("ant", "bee")), "by folder", notes=notes)
+    result = training.TrainResult(Path("w.safetensors"), 50.0, 1, 1.0, "cpu", (), ("from x",))
+    prepared = splits, inputs.resolve_preprocess(PreprocessConfig(), Preprocess())
+    monkeypatch.setattr(inputs, "prepare_training", lambda *_: prepared)
+    monkeypatch.setattr(training, "train", lambda *_, **__: result)
+    line = ("train", "--data", "d", "--out", "w.safetensors")
+    code, _, err = call(*line)
+    assert code == 0
+    assert [err.count(one) for one in (*notes, "from x")] == [1, 1]
+    _, out, err = call(*line, "--json")
+    assert (json.loads(out)["notes"], err) == ([*notes, "from x"], "")
 
 
 def test_predict_names_the_class_of_each_image(call, models, images):

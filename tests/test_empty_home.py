@@ -65,7 +65,8 @@ def run(world, *arguments):
         "EDGE_CONVNEXT_CACHE": str(world / "cache"),
     }  # fmt: skip
     trace = world / "trace"
-    watch = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace)]
+    watched = "trace=connect,sendto,sendmsg"
+    watch = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", watched, "-o", str(trace)]
     command = [*(watch if can_trace() else []), sys.executable, "-c", RUN, *arguments]
     done = subprocess.run(
         command, cwd=world / "work", env=environment, capture_output=True, text=True, check=False

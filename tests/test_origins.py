@@ -12,7 +12,7 @@ from edge_convnext.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.recipe import Recipe, load_recipe, make_recipe
 from edge_convnext.render_read import read_lines
 from edge_convnext.report import Report, SettingReport
-from edge_convnext.settle import default_settings, note_defaults, settle
+from edge_convnext.settings import default_settings, note_defaults, settle
 
 FLAGS = {"preprocess.image_size": "--image-size", "preprocess.mean": "--mean"}
 HALF = (0.5, 0.5, 0.5)
@@ -125,6 +125,17 @@ def test_defaults_are_told_with_the_flags_that_state_them():
     assert note_defaults([one for one in settled if one.origin.kind == "recipe"]) == ()
 
 
+def test_who_squashes_decides_that_nothing_is_cropped():
+    recipe = make_recipe({"preprocess": {"resize": "squash"}}, "mine.yaml")
+    crop = Fact("crop_pct", 0.875, Origin("checkpoint", "args"))
+    settled, (note,) = settle(recipe, info(resize="squash"), (crop,), None)
+    assert sources(recipe, info(resize="squash"))["crop_pct"] == (1.0, "recipe", "mine.yaml")
+    assert note == "crop_pct: checkpoint (args) says 0.875; used is 1, by recipe (mine.yaml)."
+    by_weights = (Fact("resize", "squash", Origin("checkpoint", "args")),)
+    settled, _ = settle(Recipe(), info(resize="squash"), by_weights, None)
+    assert default_settings(settled) == ("image_size", "interpolation", "mean", "std")
+
+
 def test_the_block_keeps_to_80_columns_of_plain_text():
     names = tuple(f"class \x1b[31m number {index} of many" for index in range(200))
     origin = Origin("beside the weights", "a" * 60 + "/config.json: id2label")
@@ -171,6 +182,17 @@ def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():
     flags = {"preprocess.mean": "--mean"}
     with pytest.raises(RecipeError, match=r"divide by 255 \(0\.485,0\.456,0\.406\)"):
         make_recipe({}, "recipe", {"preprocess.mean": (123.675, 116.28, 103.53)}, flags)
+
+
+@pytest.mark.parametrize(
+    ("field", "flag"),
+    [("preprocess.crop_pct", "--crop-pct"), ("data.val_fraction", ""), ("train.drop_path", "")],
+)
+def test_per_cents_where_a_share_is_meant_are_refused_with_the_share(field, flag):
+    flags = {field: flag} if flag else None
+    with pytest.raises(RecipeError, match=r"87\.5: a share, not per cent: did you mean 0\.875\?"):
+        make_recipe({}, "recipe", {field: 87.5}, flags)
+    make_recipe({}, "recipe", {field: 0.875}, flags)
 
 
 def test_the_report_keeps_every_setting_and_folds_it_in_markdown():

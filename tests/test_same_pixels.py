@@ -24,11 +24,12 @@ from trt_stand_ins import CUDA_RUNTIME_API_H, NV_INFER_H
 
 from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.data import decode_image, open_image, pixels
-from edge_convnext.data.preprocess import MAX_PIXELS, crop_pct_for, decode_pixels, resize_image
+from edge_convnext.data.preprocess import MAX_PIXELS, decode_pixels, resize_image
 from edge_convnext.deploy.write import write_deployment
 from edge_convnext.errors import ArtifactError, DataError
 from edge_convnext.files import sha256_file
 from edge_convnext.manifest import write_manifest
+from edge_convnext.said.values import crop_pct_of
 
 SETTINGS = (
     Preprocess(24),
@@ -311,11 +312,11 @@ def test_the_short_side_is_that_of_timm_and_transformers(side, crop_pct, short):
 
 
 def test_the_crop_for_a_stated_short_side_gives_it_back_exactly():
-    assert crop_pct_for(224, 256) == 0.875
+    assert crop_pct_of(224, 256) == 0.875
     assert int(224 / (224 / 354)) == 353  # what a division alone would lead to
     for side in (64, 224, 256, 288, 384):
         for short in range(side, 2 * side):
-            assert int(side / crop_pct_for(side, short)) == short
+            assert int(side / crop_pct_of(side, short)) == short
 
 
 def test_values_of_12_bits_keep_their_high_byte(files):

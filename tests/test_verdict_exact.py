@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from test_verdict import accuracy, benchmark, by_class, counted
 
-from edge_convnext import settling, verdict
+from edge_convnext import how_many_more, verdict
 from edge_convnext.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.intervals import paired_difference_interval, paired_p_value
 from edge_convnext.verdict import Requirement, decide
@@ -219,7 +219,7 @@ def test_classes_are_held_against_their_limit():
         f"Class 'c0' drops by 4.00 pp {interval_of(4, 0, 100, 2)} on its 100 images, where that "
         f"reaches past {LIMIT}: about {unsure.images_to_show:,} images in all would tell {TAIL}",
     )
-    assert unsure.images_to_show == settling.images_to_show_classes(
+    assert unsure.images_to_show == how_many_more.images_to_show_classes(
         [ClassCount("c0", 100, 4, 0), ClassCount("c1", 1000, 0, 0)], 476, 5.0
     )
     assert judged(unsure) == ("int8", "likely", "likely", "shown")
@@ -323,14 +323,14 @@ def test_by_the_estimate_the_worst_of_many_is_tested_at_half():
 
 
 def test_images_that_would_show_a_drop():
-    found = settling.images_to_show(counted(6, 1, 1000), 1.0)
+    found = how_many_more.images_to_show(counted(6, 1, 1000), 1.0)
     assert 1000 < found < 3000
     low, high = paired_difference_interval(round(0.006 * found), round(0.001 * found), found)
     assert 100 * high <= 1.0 or 100 * low > 1.0
     for name in ("lost", "won"):
         one = counted(6, 1, 1000).model_copy(update={name: None})
-        assert settling.images_to_show(one, 1.0) is None
-    past = settling.images_to_show(counted(20, 1, 1000), 1.0)
+        assert how_many_more.images_to_show(one, 1.0) is None
+    past = how_many_more.images_to_show(counted(20, 1, 1000), 1.0)
     low, _ = paired_difference_interval(round(0.02 * past), round(0.001 * past), past)
     assert 100 * low > 1.0
 
@@ -339,7 +339,7 @@ def test_images_that_would_show_a_drop():
     ("number", "told"), [(7, 7), (10, 10), (99, 99), (100, 100), (101, 110), (999, 1000)]
 )
 def test_numbers_are_rounded_up_to_two_digits(number, told):
-    assert settling._up(number) == told
+    assert how_many_more._up(number) == told
 
 
 def race(ratio=1.25, interval=(0.75, 1.5), loads=None, rounds=None):
@@ -352,33 +352,33 @@ def race(ratio=1.25, interval=(0.75, 1.5), loads=None, rounds=None):
 
 def test_rounds_that_would_show_a_speed_go_by_the_distance_to_one():
     # From 1.25 down to 0.75 is twice as far as down to 1: four times the rounds, and one more.
-    assert settling.rounds_to_show(race(), 1) == 81
-    assert settling.rounds_to_show(race(0.75, (0.5, 1.25)), 1) == 81
-    assert settling.rounds_to_show(race(loads=9, rounds=18), 1) == 74
-    assert settling.rounds_to_show(race(loads=9, rounds=20), 1) == 120  # three a load
-    assert settling.rounds_to_show(race(interval=(0.25, 2.0)), 1) == 330
+    assert how_many_more.rounds_to_show(race(), 1) == 81
+    assert how_many_more.rounds_to_show(race(0.75, (0.5, 1.25)), 1) == 81
+    assert how_many_more.rounds_to_show(race(loads=9, rounds=18), 1) == 74
+    assert how_many_more.rounds_to_show(race(loads=9, rounds=20), 1) == 120  # three a load
+    assert how_many_more.rounds_to_show(race(interval=(0.25, 2.0)), 1) == 330
     far = race(interval=(-1.0, 9.0), loads=9, rounds=180)
     for one in (race(None), race(1.25, None), race(1.0), far):
-        assert settling.rounds_to_show(one, 1) is None
-    assert settling.rounds_to_show(race(), 8) is None
+        assert how_many_more.rounds_to_show(one, 1) is None
+    assert how_many_more.rounds_to_show(race(), 8) is None
 
 
 def test_images_that_would_show_every_class_are_those_of_the_neediest():
     counts = [ClassCount("a", 100, 4, 0), ClassCount("b", 100, 0, 0)]
-    each = [settling._images(one.lost, one.won, one.n, 5.0, 1 - 0.05 / 2) for one in counts]
-    found = settling.images_to_show_classes(counts, 200, 5.0)
-    assert found == settling._up(-(-200 * max(each) // 100))
+    each = [how_many_more._images(one.lost, one.won, one.n, 5.0, 1 - 0.05 / 2) for one in counts]
+    found = how_many_more.images_to_show_classes(counts, 200, 5.0)
+    assert found == how_many_more._up(-(-200 * max(each) // 100))
     low, high = paired_difference_interval(round(0.04 * each[0]), 0, each[0], 0.975)
     assert 100 * high <= 5.0
     assert low < high
     even = [ClassCount("a", 100, 5, 0)]
-    assert settling.images_to_show_classes(even, 100, 5.0) is None
+    assert how_many_more.images_to_show_classes(even, 100, 5.0) is None
 
 
 def test_a_drop_whose_interval_ends_at_the_budget_is_not_past_it(monkeypatch):
-    monkeypatch.setattr(settling, "paired_difference_interval", lambda *_: (0.01, 0.02))
-    assert settling.images_to_show(counted(6, 1, 1000), 1.0) is None
-    assert settling.images_to_show(counted(6, 1, 1000), 2.0) <= 1000
+    monkeypatch.setattr(how_many_more, "paired_difference_interval", lambda *_: (0.01, 0.02))
+    assert how_many_more.images_to_show(counted(6, 1, 1000), 1.0) is None
+    assert how_many_more.images_to_show(counted(6, 1, 1000), 2.0) <= 1000
 
 
 def test_the_float_that_ships_is_of_the_precision_that_it_was_timed_in():

@@ -114,7 +114,8 @@ def train(
     if json:
         print_json(
             {"path": str(out), "top1_pct": result.top1_pct, "epochs": result.epochs,
-             "seconds": result.seconds, "data": splits.note}
+             "seconds": result.seconds, "data": splits.note,
+             "notes": [*splits.notes, *result.notes]}
         )  # fmt: skip
         return
     for told in (splits.note, *result.notes):

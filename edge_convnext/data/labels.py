@@ -10,7 +10,7 @@ from edge_convnext.class_names import nearest_names, plausible_orders, tell_apar
 from edge_convnext.data.csv_labels import label_number
 from edge_convnext.data.labels_file import read_labels, read_labels_file
 from edge_convnext.data.sources import Entry, Listing
-from edge_convnext.errors import DataError, shorten
+from edge_convnext.errors import DataError, shorten, shorten_names
 from edge_convnext.origins import Fact, Origin
 
 __all__ = ["ClassOrder", "LabelIndex", "class_order", "read_labels_file", "settle_classes"]
@@ -104,7 +104,7 @@ def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrd
     if named and len(named) != len(read.names):
         raise DataError(
             f"{path}: {len(read.names)} class names for a model of {len(named)} classes "
-            f"({_shorten(named)})"
+            f"({shorten_names(named)})"
         )
     fact = Fact("classes", read.names, Origin("labels file", path.name))
     return ClassOrder(read.names, (fact,), read.notes)
@@ -166,7 +166,7 @@ def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> 
     label = entry.label or ""
     said = (
         f"{entry.where}: class '{shorten(label)}' is not one of the model's {len(named)} classes "
-        f"({_shorten(named)})"
+        f"({shorten_names(named)})"
     )
     near = nearest_names(label, named)
     twice = [name for name in named if name.rpartition("#")[0] == label and label]
@@ -178,8 +178,3 @@ def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> 
     elif listing.numbered and label_number(label) == len(named) and 0 not in numbers:
         said += "; the labels seem to start at 1, but logits are counted from 0: subtract 1"
     return f"{said}; pass --labels FILE with the data's names in the model's order"
-
-
-def _shorten(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"{shown}, …" if len(names) > 5 else shown

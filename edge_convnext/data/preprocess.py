@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ __all__ = [
     "MAX_PIXELS",
     "PIXELS",
     "check_preprocess",
-    "crop_pct_for",
     "decode_image",
     "decode_pixels",
     "image_mode",
@@ -113,21 +111,6 @@ def normalise(values: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.f
         float32[3, H, W], or float32[1, H, W].
     """
     return pixels.normalise(values, preprocess.mean, preprocess.std)
-
-
-def crop_pct_for(image_size: int, short_side: int) -> float:
-    """The `crop_pct` with which `shortest` resizes the short side to exactly `short_side`.
-
-    `image_size / short_side` alone may come out a pixel short: 224 / (224 / 354) is below 354.
-
-    Args:
-        image_size: In pixels.
-        short_side: Before the crop, in pixels, at least `image_size`.
-    """
-    crop_pct = image_size / short_side
-    while math.floor(image_size / crop_pct) < short_side:
-        crop_pct = math.nextafter(crop_pct, 0.0)
-    return crop_pct
 
 
 def image_mode(in_channels: int) -> str:

@@ -12,6 +12,7 @@ from edge_convnext.data.labels import ClassOrder, LabelIndex, settle_classes
 from edge_convnext.data.manifests import list_csv
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side
+from edge_convnext.data.synsets import name_synsets
 from edge_convnext.errors import DataError
 from edge_convnext.files import sha256_file
 from edge_convnext.progress import Track, untracked
@@ -84,6 +85,8 @@ def read_source(
         DataError: An unknown class, an unreadable file, content that is not what a manifest
             recorded.
     """
+    if labels_file is None:
+        listing = name_synsets(listing, classes or ())
     order = settle_classes(listing, classes, labels_file)
     index = LabelIndex(order.names, listing.numbered)
     digests = hash_files([entry.path for entry in listing.entries], track=track, sha256=sha256)

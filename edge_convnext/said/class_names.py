@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_convnext.class_names import tell_apart
 from edge_convnext.standins import to_plain
 
 __all__ = ["parse_lines", "read_names"]
@@ -129,10 +129,7 @@ def _checked(names: Sequence[str | None]) -> tuple[str, ...]:
     whole = [name for name in names if name and len(name) <= _MOST_CHARS and _shows(name)]
     if len(whole) != len(names) or all(_PLACEHOLDER.fullmatch(name) for name in whole):
         return ()
-    counts = Counter(whole)
-    return tuple(
-        f"{name} ({index})" if counts[name] > 1 else name for index, name in enumerate(whole)
-    )
+    return tell_apart(whole)
 
 
 def _shows(name: str) -> bool:

@@ -158,9 +158,15 @@ def read_licence(value: Any) -> str | None:
 
 
 def crop_pct_of(size: int, resized: int) -> float:
-    """The part that cuts `size` out of a short side of `resized` pixels, whatever is rounded."""
+    """The part that cuts `size` out of a short side of `resized` pixels, whatever is rounded.
+
+    `size / resized` itself may come out a pixel short: 224 / (224 / 354) is below 354.
+    """
     for digits in range(3, 9):
         part = round(size / resized, digits)
         if int(size / part) == resized == round(size / part):
             return part
-    return size / resized
+    part = size / resized
+    while int(size / part) < resized:
+        part = math.nextafter(part, 0.0)
+    return part

@@ -46,10 +46,13 @@ def settle(
 
 
 def default_settings(settled: Iterable[Fact]) -> tuple[str, ...]:
-    """Names of the preprocessing settings that nobody states."""
-    return tuple(
-        one.name for one in settled if one.name in _PREPROCESS and one.origin.kind == "default"
-    )
+    """Names of the preprocessing settings that nobody states, of those that do anything."""
+    by_name = {one.name: one for one in settled if one.name in _PREPROCESS}
+    names = tuple(name for name, one in by_name.items() if one.origin.kind == "default")
+    squashed = "resize" in by_name and by_name["resize"].value == "squash"
+    if squashed and "resize" not in names:  # said so, and nothing is cropped then
+        return tuple(name for name in names if name != "crop_pct")
+    return names
 
 
 def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
@@ -93,6 +96,10 @@ def _of_recipe(recipe: Recipe) -> Iterator[Fact]:
         origin = recipe.origin(section, name)
         if origin is not None:
             yield Fact(name, getattr(getattr(recipe, section), name), origin)
+    resize = recipe.origin("preprocess", "resize")
+    stated = recipe.preprocess
+    if resize is not None and (stated.resize, stated.crop_pct) == ("squash", None):
+        yield Fact("crop_pct", 1.0, resize)  # see `inputs.resolve_preprocess`
 
 
 def _preprocess_names() -> Iterator[FactName]:
