@@ -297,6 +297,12 @@ FORMS = {
     "index-name.txt": "0 cat\n1 dog\n2 emu\n",
     "index-colon.txt": "2: emu\n0: cat\n1: dog\n",
     "bracket.txt": "0) cat\n1) dog\n2) emu\n",
+    "brackets.txt": "[0] cat\n[1] dog\n[2] emu\n",
+    "parentheses.txt": "(0) cat\n(1) dog\n(2) emu\n",
+    "arrow.txt": "0 -> cat\n1 -> dog\n2 -> emu\n",
+    "arrow-last.txt": "dog => 1\ncat => 0\nemu => 2\n",
+    "name-colon.txt": "dog: 1\ncat: 0\nemu: 2\n",
+    "vocab.json": json.dumps({"vocab": CLASSES}),
     "name-index.csv": "dog,1\ncat,0\nemu,2\n",
     "header.csv": "ClassId,SignName\n0,cat\n1,dog\n2,emu\n",
     "crlf-bom.txt": "\ufeffcat\r\ndog\r\nemu\r\n",
@@ -464,3 +470,12 @@ def test_labels_that_differ_in_case_alone_are_told(write):
     source.write_text(source.read_text().replace(",cat", ",Cat", 1))
     notes = load_splits(source, DataConfig(), seed=0).notes
     assert any("differ in case alone" in note and "Cat and cat" in note for note in notes)
+
+
+def test_a_header_above_names_is_skipped_where_the_data_has_all_others(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("class\ncat\ndog\nemu\n")
+    found = read_labels(path, CLASSES)
+    assert found.names == CLASSES
+    assert found.notes == ("The header of names.csv, class, is skipped.",)
+    assert read_labels(path, ("class", "cat")).names == ("class", *CLASSES)
