@@ -479,3 +479,10 @@ def test_a_header_above_names_is_skipped_where_the_data_has_all_others(tmp_path)
     assert found.names == CLASSES
     assert found.notes == ("The header of names.csv, class, is skipped.",)
     assert read_labels(path, ("class", "cat")).names == ("class", *CLASSES)
+
+
+def test_a_line_names_the_folder_that_has_blanks_at_its_ends(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("owl\ncat\n dog\n")
+    assert read_labels(path, (" cat", "dog ", "owl")).names == ("owl", " cat", "dog ")
+    assert read_labels(path, (" cat", "cat", "owl")).names == ("owl", "cat", "dog")

@@ -94,12 +94,19 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
         names = _from_value(path, _parse_yaml(path, text), data_names, notes)
     else:
         names = _from_lines(path, text, data_names, notes)
-    checked = _check(path, names)
+    checked = _with_blanks(_check(path, names), data_names)
     told = tell_apart(checked)
     if told != tuple(map(composed, checked)):
         twice = next(name for name in told if "#" in name and name not in checked)
         notes.append(f"Names that come twice in {path.name} have their index, such as {twice}.")
     return LabelsFile(told, tuple(notes))
+
+
+def _with_blanks(names: list[str], data_names: Collection[str]) -> list[str]:
+    """The data's folder ` cat` for the line `cat`: blanks at the ends of lines are lost."""
+    blank = {name.strip(): name for name in data_names if name != name.strip()}
+    known = set(data_names)
+    return [name if name in known else blank.get(name.strip(), name) for name in names]
 
 
 def _read_text(path: Path) -> str:
