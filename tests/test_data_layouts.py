@@ -149,6 +149,7 @@ def test_helper_folders_without_images_are_passed_over_and_counted(make_images):
         (spread("color", "gray", "seg"), "repeat below color/, gray/ and seg/"),
         (spread("fold0", "fold1"), "repeat below fold0/ and fold1/"),
         (spread("cat", "dog", classes=("train", "test")), "splits lie below the classes"),
+        (spread("cast/cast/train", "cast/cast/test", "small"), "splits lie below the classes"),
         (
             spread(".", classes=("cat_train", "cat_test", "dog_train", "dog_test")),
             "look like splits",
@@ -367,6 +368,8 @@ def test_classes_may_be_called_like_anything_else(make_images, names):
 def test_numbered_parts_that_may_be_classes_are_told(make_images):
     root = make_images({"part_1": 3, "part_2": 3})
     assert any("part_1/ and part_2/ are taken as classes" in note for note in notes_of(root))
+    root = make_images({"cat": 3, "dog": 3, "unlabeled": 3})
+    assert any("unlabeled/ is taken as a class, though" in note for note in notes_of(root))
 
 
 @pytest.mark.parametrize("layout", [spread("data/train", "data/val"), spread("images", n=4)])

@@ -17,7 +17,7 @@ from edge_convnext.data.layout import (
     refuse_flat,
     require_classes,
     require_distinct,
-    tell_numbered,
+    tell_doubtful,
 )
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side, choose_sides, split_kind
@@ -127,7 +127,7 @@ def _list_classes(
     if not kept:
         raise DataError(f"{folder.path}: no class folders in it{_what_is_there(folder)}")
     if labelled:
-        notes += [*require_distinct(folder, kept), *tell_numbered(kept)]
+        notes += [*require_distinct(folder, kept), *tell_doubtful(kept)]
     notes += [_tell_helper(one) for one in helpers]
     nested = [one for one in kept if parts(one)[0] and not _holds_images_folder(one)]
     if nested:

@@ -23,7 +23,7 @@ __all__ = [
     "refuse_flat",
     "require_classes",
     "require_distinct",
-    "tell_numbered",
+    "tell_doubtful",
 ]
 
 # Folders beside the images; they count as such only where no image lies in them.
@@ -213,12 +213,17 @@ def _refuse_contents(folder: Folder, kept: Sequence[Folder]) -> None:
         )
 
 
-def tell_numbered(kept: Sequence[Folder]) -> list[str]:
-    """Folders that may be classes, and may be parts of one set: `part_1`, `part_2`."""
-    if not _numbered(kept) & _PERHAPS_PARTS:
-        return []
-    names = _show(one.name for one in kept)
-    return [f"{names} are taken as classes, though they are called like parts of one set."]
+def tell_doubtful(kept: Sequence[Folder]) -> list[str]:
+    """Folders that may be classes, and may be parts of one set (`part_1`) or `unlabeled/`."""
+    notes = [
+        f"{shorten(one.name)}/ is taken as a class, though it is called like images without one."
+        for one in kept
+        if _word(one.name).removesuffix("images") in ("unlabeled", "unlabelled", "unsup")
+    ]
+    if _numbered(kept) & _PERHAPS_PARTS:
+        names = _show(one.name for one in kept)
+        notes.append(f"{names} are taken as classes, though they are called like parts of one set.")
+    return notes
 
 
 def _numbered(kept: Sequence[Folder]) -> set[str]:
@@ -229,8 +234,12 @@ def _numbered(kept: Sequence[Folder]) -> set[str]:
     return set(re.findall(r"[^\W\d_]+", kept[0].name.lower()))
 
 
-def _has_both_sides(folder: Folder) -> bool:
-    return set(choose_sides(folder.folders).values()) == {"train", "val"}
+def _has_both_sides(folder: Folder, deepest: int = 3) -> bool:
+    """Right in it, or in the one folder in it: `casting_data/casting_data/train`."""
+    if set(choose_sides(folder.folders).values()) == {"train", "val"}:
+        return True
+    alone = len(folder.folders) == 1 and not folder.images and deepest > 0
+    return alone and _has_both_sides(next(iter(folder.folders.values())), deepest - 1)
 
 
 def _look(names: Sized) -> str:
