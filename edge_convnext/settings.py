@@ -7,7 +7,7 @@ another source says otherwise becomes a note.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 from edge_convnext.artifacts import ModelInfo, Preprocess
@@ -39,7 +39,7 @@ def settle(
         A fact for each setting that is in use, in the order of `origins.FACT_NAMES`, and
         sentences about sources that contradict what is used.
     """
-    stated = [*_of_recipe(recipe), *facts, *(splits.facts if splits else ())]
+    stated = [*_of_recipe(recipe), *facts, *(_of_splits(splits) if splits else ())]
     used = dict(_in_use(recipe, info, splits, stated))
     settled = tuple(_pick(name, used[name], stated) for name in FACT_NAMES if name in used)
     return settled, tuple(_contradictions(settled, stated))
@@ -88,6 +88,12 @@ def _show_names(names: Sequence[str]) -> str:
 
 def _show_number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _of_splits(splits: Splits) -> Iterator[Fact]:
+    """Who split is the same when images were left out since, which the note tells."""
+    for one in splits.facts:
+        yield replace(one, value=splits.note) if one.name == "split" else one
 
 
 def _of_recipe(recipe: Recipe) -> Iterator[Fact]:

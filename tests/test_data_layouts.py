@@ -14,6 +14,7 @@ from edge_convnext.data import load_splits, open_image
 from edge_convnext.data.formats import IMAGE_SUFFIXES, is_image_file, readable
 from edge_convnext.data.samples import list_source
 from edge_convnext.data.split_names import choose_sides
+from edge_convnext.data.splits import require_training_classes
 from edge_convnext.errors import DataError
 from edge_convnext.recipe import DataConfig
 
@@ -60,6 +61,11 @@ def spread(*folders: str, classes: tuple[str, ...] = ("cat", "dog"), n: int = 2)
         ("asl_alphabet_train", "asl_alphabet_test"),
         ("entrenamiento", "validación"),
         ("训练集", "测试集"),
+        ("Trainingsdaten", "Testdaten"),
+        ("training", "validatie"),
+        ("träning", "test"),
+        ("Development", "Evaluation"),
+        ("finetune", "test"),
     ],
 )
 def test_a_split_is_read_in_every_spelling(make_images, train, val):
@@ -143,14 +149,19 @@ def test_helper_folders_without_images_are_passed_over_and_counted(make_images):
         (spread("color", "gray", "seg"), "repeat below color/, gray/ and seg/"),
         (spread("fold0", "fold1"), "repeat below fold0/ and fold1/"),
         (spread("cat", "dog", classes=("train", "test")), "splits lie below the classes"),
+        (spread("cast/cast/train", "cast/cast/test", "small"), "splits lie below the classes"),
         (
             spread(".", classes=("cat_train", "cat_test", "dog_train", "dog_test")),
             "look like splits",
         ),
         ({"my train pics": 2, "final test pics": 2}, "look like splits"),
-        (spread("train") | {"other": 2}, "train/ look like splits"),
+        (spread("train") | {"other": 2}, "train/ looks like splits"),
         ({"no": 2, "yes": 2, "all/no": 2, "all/yes": 2}, "all/ holds folders called like those"),
         ({"images": 2, "masks": 2}, "images/ and masks/ look like parts of another kind"),
+        ({"HAM_images_part_1": 2, "HAM_images_part_2": 2}, "look like parts of another kind"),
+        ({"img_batch_01": 2, "img_batch_02": 2}, "look like parts of another kind"),
+        ({"fold1": 2, "fold2": 2, "fold3": 2}, "look like parts of another kind"),
+        (spread("amazon/images", "dslr/images"), "(cat/ and dog/) repeat below amazon/ and dslr/"),
         (spread("train") | {"test": 2}, "2 images but no class folders, so they have no labels"),
         (spread("train") | {"val/images": 2}, "val/images: 2 images but no class folders"),
         (spread("x_train/x_train") | {"x_test/x_test": 2}, "x_test/x_test: 2 images but no class"),
@@ -333,3 +344,64 @@ def test_orders_that_a_training_script_may_have_used_are_listed(make_images, nam
     assert splits.val.classes == names
     assert set(splits.other_orders) == others
     assert load_splits(root, DataConfig(val_fraction=0.5), 0, names).other_orders == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("mask", "no_mask"),
+        ("raw", "cooked"),
+        ("photo", "drawing"),
+        ("label_0", "label_1", "label_2"),
+        ("train", "truck", "test_tube", "valley"),
+        ("tr", "te", "de", "fr"),
+        ("rock", "paper", "scissors"),
+        ("class_1", "class_2"),
+    ],
+)
+def test_classes_may_be_called_like_anything_else(make_images, names):
+    root = make_images(dict.fromkeys(names, 4))
+    assert set(sides_of(root)["val"]) == set(names)
+    assert not any("parts of one set" in note for note in notes_of(root))
+
+
+def test_numbered_parts_that_may_be_classes_are_told(make_images):
+    root = make_images({"part_1": 3, "part_2": 3})
+    assert any("part_1/ and part_2/ are taken as classes" in note for note in notes_of(root))
+    root = make_images({"cat": 3, "dog": 3, "unlabeled": 3})
+    assert any("unlabeled/ is taken as a class, though" in note for note in notes_of(root))
+
+
+@pytest.mark.parametrize("layout", [spread("data/train", "data/val"), spread("images", n=4)])
+def test_folders_without_images_beside_the_data_are_passed_over_and_told(make_images, layout):
+    root = make_images(layout)
+    (root / "src").mkdir()
+    (root / "src" / "train.py").write_text("")
+    assert set(sides_of(root)["val"]) == {"cat", "dog"}
+    assert any("src/ holds no images (1 .py)" in note for note in notes_of(root))
+
+
+def test_an_empty_class_or_side_is_no_helper(make_images):
+    root = make_images({"cat/p1": 2, "cat/p2": 2})
+    (root / "dog").mkdir()
+    assert "dog: class folder without images" in refusal(root)
+    (root / "dog").rename(root / "val")
+    (root / "cat").rename(root / "train")
+    assert "val: no class folders in it" in refusal(root)
+    (root / "train" / "p1").rename(root / "rock")
+    (root / "train" / "p2").rename(root / "scissors")
+    (root / "train").rmdir()
+    (root / "val").rename(root / "paper")
+    (root / "paper" / "1.heic").write_bytes(b"")
+    assert "paper: class folder without images (it has 1 .heic" in refusal(root)
+
+
+def test_classes_of_which_none_is_evaluated_are_not_learnt(make_images):
+    root = make_images({"train/cats": 2, "train/dogs": 2, "val/cat": 1, "val/dog": 1})
+    splits = load_splits(root, DataConfig(), seed=0)
+    with pytest.raises(DataError, match=r"no class is on both sides \(training: cats, dogs; "):
+        require_training_classes(splits)
+
+
+def notes_of(root: Path) -> tuple[str, ...]:
+    return load_splits(root, DataConfig(), seed=0).notes

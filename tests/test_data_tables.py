@@ -297,6 +297,12 @@ FORMS = {
     "index-name.txt": "0 cat\n1 dog\n2 emu\n",
     "index-colon.txt": "2: emu\n0: cat\n1: dog\n",
     "bracket.txt": "0) cat\n1) dog\n2) emu\n",
+    "brackets.txt": "[0] cat\n[1] dog\n[2] emu\n",
+    "parentheses.txt": "(0) cat\n(1) dog\n(2) emu\n",
+    "arrow.txt": "0 -> cat\n1 -> dog\n2 -> emu\n",
+    "arrow-last.txt": "dog => 1\ncat => 0\nemu => 2\n",
+    "name-colon.txt": "dog: 1\ncat: 0\nemu: 2\n",
+    "vocab.json": json.dumps({"vocab": CLASSES}),
     "name-index.csv": "dog,1\ncat,0\nemu,2\n",
     "header.csv": "ClassId,SignName\n0,cat\n1,dog\n2,emu\n",
     "crlf-bom.txt": "\ufeffcat\r\ndog\r\nemu\r\n",
@@ -405,3 +411,78 @@ def test_tables_that_would_hang_or_break_a_reader(make_images):
     source.write_text("path," + ",".join(f"c{i}" for i in range(20_000)) + "\n")
     with pytest.raises(DataError, match="no column 'label' among path, c0"):
         list_csv(source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'path','label'\n'{p}','{c}'",  # every text in single quotes
+        "path,label\nhttps://x.org/{p}?sig=a#b,{c}",
+        "Dateiname;Klasse;Notiz\n{p};{c};x",
+        "fichier;étiquette;note\n{p};{c};x",
+        "ruta,etiqueta,nota\n{p},{c},x",
+        "路径,标签,x\n{p},{c},x",
+        "img_id,cls,score\n{p},{c},0.5",
+    ],
+)
+def test_a_csv_is_read_in_other_languages_quotes_and_addresses(write, text):
+    assert set(labels_of(write(text)).values()) == set(CLASSES)
+
+
+def test_rows_of_nothing_but_separators_are_no_images(write):
+    source = write(PLAIN)
+    source.write_text(source.read_text() + ",\n   \n ,\n")
+    assert len(labels_of(source)) == 6
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-32"])
+def test_wide_encodings_are_read_with_and_without_a_mark(write, encoding):
+    assert set(labels_of(write(PLAIN, encoding=encoding)).values()) == set(CLASSES)
+
+
+def test_numbers_with_a_decimal_comma_are_counted(write):
+    reading = read_source(list_source(write("path;label\n{p};{n},0")))
+    assert reading.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "<NA>"])
+def test_what_pandas_writes_for_no_label_is_no_class(write, text):
+    source = write(PLAIN)
+    source.write_text(source.read_text().replace(",cat", f",{text}", 1))
+    with pytest.raises(DataError, match="line 2: no label"):
+        list_source(source)
+
+
+@pytest.mark.parametrize("column", ["kfold", "cv_fold", "fold_id"])
+def test_every_column_of_folds_is_asked_about(write, column):
+    with pytest.raises(DataError, match=f"'{column}' numbers folds"):
+        list_source(write(f"path,label,{column}\n{{p}},{{c}},{{i}}"))
+
+
+def test_another_suffix_on_disk_is_named(write):
+    source = write("path,label\n{s}.jpg,{c}")
+    with pytest.raises(DataError, match=r"cat1?\d*\.png, which has another suffix"):
+        list_source(source)
+
+
+def test_labels_that_differ_in_case_alone_are_told(write):
+    source = write(PLAIN)
+    source.write_text(source.read_text().replace(",cat", ",Cat", 1))
+    notes = load_splits(source, DataConfig(), seed=0).notes
+    assert any("differ in case alone" in note and "Cat and cat" in note for note in notes)
+
+
+def test_a_header_above_names_is_skipped_where_the_data_has_all_others(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("class\ncat\ndog\nemu\n")
+    found = read_labels(path, CLASSES)
+    assert found.names == CLASSES
+    assert found.notes == ("The header of names.csv, class, is skipped.",)
+    assert read_labels(path, ("class", "cat")).names == ("class", *CLASSES)
+
+
+def test_a_line_names_the_folder_that_has_blanks_at_its_ends(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("owl\ncat\n dog\n")
+    assert read_labels(path, (" cat", "dog ", "owl")).names == ("owl", " cat", "dog ")
+    assert read_labels(path, (" cat", "cat", "owl")).names == ("owl", "cat", "dog")

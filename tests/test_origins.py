@@ -1,5 +1,7 @@
 """Every setting has a source: who said so, and what another source says otherwise."""
 
+from dataclasses import replace
+
 import pytest
 from example_report import example_report
 
@@ -217,3 +219,12 @@ def test_the_report_keeps_every_setting_and_folds_it_in_markdown():
     assert ", ... (30) | beside the weights (config.json: id2label) |" in block
     assert "| licence | - | default |" in block
     assert "<details>" not in to_markdown(example_report())
+
+
+def test_who_split_is_told_though_images_were_left_out_since():
+    said = Fact("split", "by folder: train/, val/", Origin("split folders", "by folder"))
+    data = splits(said)
+    data = replace(data, note="by folder: train/, val/; 2 training copies left out")
+    settled, _ = settle(make_recipe({}, "command line", {}), info(), (), data)
+    found = next(one for one in settled if one.name == "split")
+    assert (found.value, found.origin.kind) == (data.note, "split folders")

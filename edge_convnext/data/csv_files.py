@@ -59,6 +59,8 @@ class FileFinder:
         if path := self._direct(name):
             return path, ""
         plain = name.strip().strip("\"'").replace("\\", "/")
+        if "://" in plain:
+            plain = re.split(r"[?#]", plain)[0]  # a signed address
         if plain != name and (path := self._direct(plain)):
             return path, ""
         if path := self._by_name(plain, where):
@@ -137,6 +139,9 @@ class FileFinder:
         if same is not None:
             how = ", which differs in upper and lower case" if same != written else ""
             return f"there is {self._names[same][0]}{how}"
+        stems = self._stems.get(PurePosixPath(written).stem)
+        if stems:
+            return f"there is {stems[0]}, which has another suffix"
         if Path(name).is_absolute():
             return "absolute path"
         return f"paths are relative to {self.roots[0]}"

@@ -12,7 +12,7 @@ from edge_convnext.errors import DataError, shorten
 __all__ = ["label_number", "require_one_class"]
 
 _LONGEST_NUMBER = 9
-_WHOLE = re.compile(r"\d{1,5}(\.0*)?", re.ASCII)
+_WHOLE = re.compile(r"\d{1,5}(\.0*|,0+)?", re.ASCII)  # `2,0` beside semicolons
 _NEGATIVE = re.compile(r"-\d+(\.0*)?", re.ASCII)
 _FRACTION = re.compile(
     r"[+-]?\d{0,20}\.\d{0,20}[1-9]\d{0,20}(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE
@@ -34,10 +34,10 @@ def require_one_class(entries: Iterable[Entry]) -> None:
 
 
 def label_number(text: str) -> int | None:
-    """The whole number that a label is: `2`, `02`, `2.0`; None for any other text."""
+    """The whole number that a label is: `2`, `02`, `2.0`, `2,0`; None for any other text."""
     if len(text) > _LONGEST_NUMBER or not _WHOLE.fullmatch(text):
         return None
-    return int(text.partition(".")[0])
+    return int(re.split(r"[.,]", text)[0])
 
 
 def _refuse_numbers(where: dict[str, str]) -> None:

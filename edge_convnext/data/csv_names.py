@@ -19,17 +19,22 @@ _NAMES: dict[Role, str] = {
     "path": "path filepath imagepath imgpath imagefilepath relativepath relpath fullpath abspath "
     "localpath filename fname imagefilename imgfilename imagefile imgfile imagename imgname file "
     "image img images imgs photo picture pic filenames files filepaths paths imagepaths uri src "
-    "location gcsfilepath imageuri imageid imgid photoid fileid pictureid id",
+    "location gcsfilepath imageuri imageid imgid photoid fileid pictureid "
+    "datei dateiname dateipfad pfad bild bilddatei fichier nomfichier chemin archivo ruta imagen "
+    "arquivo caminho imagem percorso immagine файл путь изображение 文件 文件名 路径 图片 画像 id",
     "label": "label labels class classname classes category categoryname target classlabel "
     "labelname imagelabel y species speciesname breed variety cultivar diagnosis disease dx tag "
     "tags groundtruth gt truth annotation choice signname classid labelid classidx labelidx "
     "classindex labelindex classnumber categoryid targetid targets labelstr labeltext grade level "
-    "type kind emotion scene condition status finding outcome letter digit character",
+    "type kind emotion scene condition status finding outcome letter digit character cls lbl "
+    "klasse kategorie étiquette etiquette classe catégorie etiqueta clase categoría categoria "
+    "rótulo rotulo etichetta категория класс метка 标签 类别 类 ラベル クラス",
     "split": "split splits datasplit traintest trainvaltest traintestsplit set subset partition "
-    "phase usage fold folds dataset mode stage role purpose",
+    "phase usage fold folds dataset mode stage role purpose kfold foldid cvfold menge teilmenge "
+    "aufteilung ensemble conjunto partición particao partição insieme выборка 数据集 集合",
     "valid": "isvalid isval isvalidation validation valid val isdev iseval",
     "test": "istest istesting test",
-    "train": "istrain istraining istrainingimage train",
+    "train": "istrain istraining istrainingimage istrainingimg istrainimage train",
     "group": "group groups groupid",
     "person": "patient patientid subject subjectid lesionid personid individualid caseid leafid "
     "plantid videoid sessionid donorid",

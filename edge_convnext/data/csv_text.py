@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Dialect:
     delimiter: str
     skipped: int  # lines above the first row: comments, `sep=;`, empty ones
     sample: tuple[Fields, ...]  # the first rows, the header among them
+    quote: str = '"'
 
 
 def sniff_dialect(source: Path) -> Dialect:
@@ -47,8 +49,9 @@ def sniff_dialect(source: Path) -> Dialect:
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
     delimiter = _choose_delimiter(lines)
-    sample = tuple(_parse(lines, delimiter, skipped))
-    return Dialect(encoding, delimiter, skipped, sample)
+    quote = _choose_quote(lines, delimiter)
+    sample = tuple(_parse(lines, delimiter, skipped, quote))
+    return Dialect(encoding, delimiter, skipped, sample, quote)
 
 
 def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
@@ -62,9 +65,11 @@ def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
             lines = _read_lines(source, file)
             for _ in range(dialect.skipped):
                 next(lines, None)
-            reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+            reader = csv.reader(
+                lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True
+            )
             for fields in reader:
-                if fields and fields != [""]:
+                if any(map(str.strip, fields)):  # spreadsheets leave rows of commas behind
                     yield dialect.skipped + reader.line_num, fields
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
@@ -78,10 +83,14 @@ def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
 def _find_encoding(source: Path) -> str:
     with source.open("rb") as file:
         start = file.read(4)
+    if start in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     if len(start) == 4 and start[1::2] == b"\0\0":  # Excel's "Unicode text", its mark cut off
         return "utf-16-le"
+    if len(start) == 4 and start[::2] == b"\0\0":
+        return "utf-16-be"
     return "utf-8-sig"  # spreadsheets write a BOM
 
 
@@ -132,11 +141,19 @@ def _choose_delimiter(lines: list[str]) -> str:
     return best if widths.get(best, 1) > 1 else ","
 
 
-def _parse(lines: list[str], delimiter: str, skipped: int) -> Iterator[Fields]:
-    reader = csv.reader(lines, delimiter=delimiter)
+def _choose_quote(lines: list[str], delimiter: str) -> str:
+    """The single quote where every text of the first two rows is in it."""
+    rows = [line.strip().split(delimiter) for line in lines[:2]]
+    texts = [text.strip() for row in rows for text in row]
+    single = texts and all(re.fullmatch(r"'[^']*'", text) for text in texts)
+    return "'" if single else '"'
+
+
+def _parse(lines: list[str], delimiter: str, skipped: int, quote: str = '"') -> Iterator[Fields]:
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
     try:
         for fields in reader:
-            if fields and fields != [""]:
+            if any(map(str.strip, fields)):
                 yield skipped + reader.line_num, fields
     except csv.Error:  # told with its line when the rows are read
         return

@@ -17,6 +17,7 @@ from edge_convnext.data.layout import (
     refuse_flat,
     require_classes,
     require_distinct,
+    tell_doubtful,
 )
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side, choose_sides, split_kind
@@ -43,7 +44,8 @@ def list_folder(folder: Path, labelled: bool = True) -> Listing:
     names = [one.name for one in kept]
     sides = choose_sides(names)
     both = set(sides.values()) == {"train", "val"}
-    if sides and (both or all(split_kind(name) for name in names)):
+    strong = all(split_kind(name) for name in names)
+    if sides and (strong or (both and not _are_classes(kept, sides))):
         return _list_sides(folder, way, sides, labelled, notes)
     if kept:
         if labelled and not base.images:
@@ -55,6 +57,12 @@ def list_folder(folder: Path, labelled: bool = True) -> Listing:
     if not base.images:
         raise DataError(f"{base.path}: no images here{_what_is_there(base)}")
     return _finish(folder, tuple(_list_flat(base, None)), None, way, [], notes)
+
+
+def _are_classes(kept: list[Folder], sides: dict[str, Side]) -> bool:
+    """Whether `tr` and `te`, of many folders of images, are no sides: languages, states, codes."""
+    said = any(split_kind(name) for name in sides)
+    return not said and 2 * len(sides) <= len(kept) and all(one.images for one in kept)
 
 
 def _look_through(folder: Folder, side: bool = False) -> list[Folder]:
@@ -119,7 +127,7 @@ def _list_classes(
     if not kept:
         raise DataError(f"{folder.path}: no class folders in it{_what_is_there(folder)}")
     if labelled:
-        notes += require_distinct(folder, kept)
+        notes += [*require_distinct(folder, kept), *tell_doubtful(kept)]
     notes += [_tell_helper(one) for one in helpers]
     nested = [one for one in kept if parts(one)[0] and not _holds_images_folder(one)]
     if nested:

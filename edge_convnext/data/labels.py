@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.class_names import nearest_names, plausible_orders, tell_apart
+from edge_convnext.class_names import (
+    differ_in_case,
+    nearest_names,
+    plausible_orders,
+    tell_apart,
+)
 from edge_convnext.data.csv_labels import label_number
 from edge_convnext.data.labels_file import read_labels, read_labels_file
 from edge_convnext.data.sources import Entry, Listing
@@ -124,7 +129,18 @@ def _from_labels(listing: Listing) -> ClassOrder:
         orders = (*orders, tuple(labels))  # pandas' factorize: as they come
     kind = "csv" if listing.numbered else "folder names"
     origin = Origin("csv" if kind == "csv" else "folder names", "sorted as text")
-    return ClassOrder(names, (Fact("classes", names, origin),), other_orders=orders)
+    return ClassOrder(
+        names, (Fact("classes", names, origin),), _tell_case(names, kind), other_orders=orders
+    )
+
+
+def _tell_case(names: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Labels of a CSV that differ in case alone; of folders it is told where they lie."""
+    groups = differ_in_case(names) if kind == "csv" else []
+    if not groups:
+        return ()
+    shown = "; ".join(" and ".join(map(shorten, group)) for group in groups[:3])
+    return (f"Labels that differ in case alone count as different classes: {shown}.",)
 
 
 def _count_from_labels(labels: Iterable[str]) -> list[int] | None:

@@ -32,14 +32,17 @@ _LONGEST_LINE = 2000
 _KEY_WORDS = (
     "id2label idx_to_class idx2label index_to_name id_to_name names class_names classes "
     "label_names labels categories class_to_idx label2id class_indices classes_to_idx label_to_id "
-    "label_map name_to_id"
+    "label_map name_to_id vocab"
 )
 _KEYS = _KEY_WORDS.split()
 _YAML = re.compile(rf"^({'|'.join(_KEYS)})\s*:", re.MULTILINE)
 _NAME_KEYS = ("name", "display_name", "label", "class", "class_name", "value")
+_HEADERS = frozenset((*_KEYS, *_NAME_KEYS))
 _INDEX_KEYS = ("id", "index", "idx", "label_id", "class_id", "class_idx")
-_INDEX_FIRST = re.compile(r"(\d{1,7})(?:\s*[:,;=|\t]\s*|[.)]?\s+(?:-\s+)?)(\S.*)", re.ASCII)
-_INDEX_LAST = re.compile(r"(.*\S)(?:\s*[:,;=|\t]\s*|\s+)(\d{1,7})", re.ASCII)
+_INDEX_FIRST = re.compile(
+    r"[(\[]?(\d{1,7})(?:\s*(?:[:,;=|\t]|[-=]>)\s*|[.)\]]?\s+(?:-\s+)?)(\S.*)", re.ASCII
+)
+_INDEX_LAST = re.compile(r"(.*[^\s:,;=|>])(?:\s*(?:[:,;=|\t]|[-=]>)\s*|\s+)(\d{1,7})", re.ASCII)
 _MARKED = re.compile(r"\d+\s*[:,;=|\t]|[:,;=|\t]\s*\d+$", re.ASCII)
 _WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)", re.ASCII)
 
@@ -83,7 +86,7 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
     """
     notes: list[str] = []
     text = _read_text(path)
-    if text.startswith(("[", "{")):
+    if text.startswith(("[", "{")) and not re.match(r"\[\d+\]\s*\S", text):
         names = _from_value(path, _parse(path, text), data_names, notes)
     elif re.search(r"\bitem\s*\{", text):
         names = _from_label_map(path, text, notes)
@@ -91,12 +94,19 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
         names = _from_value(path, _parse_yaml(path, text), data_names, notes)
     else:
         names = _from_lines(path, text, data_names, notes)
-    checked = _check(path, names)
+    checked = _with_blanks(_check(path, names), data_names)
     told = tell_apart(checked)
     if told != tuple(map(composed, checked)):
         twice = next(name for name in told if "#" in name and name not in checked)
         notes.append(f"Names that come twice in {path.name} have their index, such as {twice}.")
     return LabelsFile(told, tuple(notes))
+
+
+def _with_blanks(names: list[str], data_names: Collection[str]) -> list[str]:
+    """The data's folder ` cat` for the line `cat`: blanks at the ends of lines are lost."""
+    blank = {name.strip(): name for name in data_names if name != name.strip()}
+    known = set(data_names)
+    return [name if name in known else blank.get(name.strip(), name) for name in names]
 
 
 def _read_text(path: Path) -> str:
@@ -236,6 +246,10 @@ def _from_lines(
         return lines  # which are no names
     if all(re.fullmatch(r"\"[^\"]*\"|'[^']*'", line) for line in lines):
         lines = [line[1:-1] for line in lines]
+    below = set(map(composed, lines[1:]))
+    if data_names and lines[0].lower() in _HEADERS and set(data_names) <= below:
+        notes.append(f"The header of {path.name}, {lines[0]}, is skipped.")
+        return lines[1:]
     if data_names and set(data_names) <= set(map(composed, lines)):
         return lines  # `001 cat` is a name where the data says so
     indexed = _find_indices(path, lines, notes)

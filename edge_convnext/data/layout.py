@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import NoReturn
 
 from edge_convnext.class_names import composed, differ_in_case
-from edge_convnext.data.split_names import choose_sides, split_kind, split_words
+from edge_convnext.data.split_names import choose_sides, have_pairs, split_kind, split_words
 from edge_convnext.data.tree import Folder
 from edge_convnext.errors import DataError, shorten
 
@@ -23,6 +23,7 @@ __all__ = [
     "refuse_flat",
     "require_classes",
     "require_distinct",
+    "tell_doubtful",
 ]
 
 # Folders beside the images; they count as such only where no image lies in them.
@@ -40,6 +41,16 @@ _CONTENT_WORDS = (
     "segmentations segmented annotation annotations label labels meta metadata"
 )
 _CONTENT = frozenset(_CONTENT_WORDS.split())
+# Those of them that hardly any class is called: `raw`, `photo` and `mask` are classes too.
+_FILE_WORDS = "image images img imgs jpegimages data dataset datasets file files"
+_FILES = frozenset(_FILE_WORDS.split())
+# With a number behind: parts that a set was cut into for an archive, or for cross-validation.
+_PART_WORDS = "fold folds split splits subset subsets chunk chunks shard shards"
+_PARTS = frozenset(_PART_WORDS.split())
+_PERHAPS_PART_WORDS = "part parts batch batches set sets folder folders volume"
+_PERHAPS_PARTS = frozenset(_PERHAPS_PART_WORDS.split())
+_PICTURE_SUFFIXES = ".heic .heif .jxl .tga .psd .dng .cr2 .cr3 .nef .arw .raf .orf"
+_PICTURES = frozenset(_PICTURE_SUFFIXES.split())
 
 
 def parts(folder: Folder) -> tuple[list[Folder], list[Folder]]:
@@ -47,9 +58,28 @@ def parts(folder: Folder) -> tuple[list[Folder], list[Folder]]:
     kept: list[Folder] = []
     helpers: list[Folder] = []
     for one in folder.folders.values():
-        helper = _word(one.name) in _HELPERS and not one.has_images()
+        helper = _word(one.name) in _HELPERS and _is_empty(one)
         (helpers if helper else kept).append(one)
-    return kept, helpers
+    holder = _only_holder(kept)
+    if holder is None:
+        return kept, helpers
+    return [holder], [one for one in folder.folders.values() if one is not holder]
+
+
+def _only_holder(kept: Sequence[Folder]) -> Folder | None:
+    """`images/` or `data/train` beside `src/` and `notebooks/`, in which no image lies."""
+    if len(kept) < 2 or any(split_kind(one.name) for one in kept):
+        return None
+    full = [one for one in kept if not _is_empty(one)]
+    if len(full) != 1:
+        return None
+    holds = is_content_word(full[0].name) or _has_both_sides(full[0])
+    return full[0] if holds else None
+
+
+def _is_empty(folder: Folder) -> bool:
+    """No image at any depth, nor a picture that could be one."""
+    return not folder.has_images() and not _PICTURES & set(folder.count_left_out().suffixes)
 
 
 def is_content_word(name: str) -> bool:
@@ -117,20 +147,21 @@ def refuse_flat(folder: Folder, split: bool, beside: Path | None = None) -> NoRe
 def _refuse_split_words(folder: Folder, kept: Sequence[Folder]) -> None:
     words = split_words(one.name for one in kept)
     kinds = set(words.values())
-    several = "train" in kinds and len(kinds) > 1 and 2 * len(words) >= len(kept)
+    half = 2 * len(words) >= len(kept) and have_pairs(words)  # `train`, `test_tube`: no pair
+    several = "train" in kinds and len(kinds) > 1 and (half or len(words) == len(kept))
     nested = [one for one in kept if split_kind(one.name) and _class_names(one)]
     if several or nested:
         shown = _show(words if several else [one.name for one in nested])
         one = nested[0] if nested else kept[0]
         raise DataError(
-            f"{folder.path}: {shown} look like splits, not like classes; call them train/ and "
-            f"val/ with the class folders in each, pass --data {one.path} for one of them, or a "
-            "CSV path,label,split"
+            f"{folder.path}: {shown} {_look(words if several else nested)} like splits, not like "
+            "classes; call them train/ and val/ with the class folders in each, pass --data "
+            f"{one.path} for one of them, or a CSV path,label,split; or rename what is a class"
         )
 
 
 def _refuse_splits_below(folder: Folder, kept: Sequence[Folder]) -> None:
-    found = [one for one in kept if set(choose_sides(one.folders).values()) == {"train", "val"}]
+    found = [one for one in kept if _has_both_sides(one)]
     if found and 2 * len(found) >= len(kept):
         names = _show(found[0].folders)
         raise DataError(
@@ -163,26 +194,66 @@ def _refuse_repeats(folder: Folder, kept: Sequence[Folder]) -> None:
         first = next(iter(holders))
         raise DataError(
             f"{folder.path}: the same folders ({_show(common)}) repeat below {_show(holders)}, so "
-            f"those are no classes; pass --data {folder.path / first} for one of them, call them "
-            "train/ and val/ if they are a split, or pass a CSV path,label"
+            "which of them are the classes is not clear; if the inner ones are, pass --data "
+            f"{folder.path / first} for one of the outer, or call the outer train/ and val/ if "
+            "they are a split; if the outer ones are, pass a CSV path,label"
         )
 
 
 def _refuse_contents(folder: Folder, kept: Sequence[Folder]) -> None:
-    found = [one.name for one in kept if is_content_word(one.name)]
-    if found and 2 * len(found) >= len(kept) and len(kept) > 1:
+    files = [one.name for one in kept if _word(one.name) in _FILES]
+    found = [one.name for one in kept if composed(one.name).lower() in _CONTENT - _FILES]
+    found += files
+    enough = 2 * len(found) >= len(kept) and (files or len(found) > 1)
+    if (enough or _numbered(kept) & (_FILES | _PARTS)) and len(kept) > 1:
+        shown = sorted(found) if enough else [one.name for one in kept]
         raise DataError(
-            f"{folder.path}: {_show(found)} look like parts of another kind of data set, not like "
-            "classes; give each class a folder, or pass a CSV path,label"
+            f"{folder.path}: {_show(shown)} {_look(shown)} like parts of another kind of data set, "
+            "not like classes; give each class a folder, or pass a CSV path,label"
         )
+
+
+def tell_doubtful(kept: Sequence[Folder]) -> list[str]:
+    """Folders that may be classes, and may be parts of one set (`part_1`) or `unlabeled/`."""
+    notes = [
+        f"{shorten(one.name)}/ is taken as a class, though it is called like images without one."
+        for one in kept
+        if _word(one.name).removesuffix("images") in ("unlabeled", "unlabelled", "unsup")
+    ]
+    if _numbered(kept) & _PERHAPS_PARTS:
+        names = _show(one.name for one in kept)
+        notes.append(f"{names} are taken as classes, though they are called like parts of one set.")
+    return notes
+
+
+def _numbered(kept: Sequence[Folder]) -> set[str]:
+    """The words of names that are equal but for their numbers."""
+    stems = {_word(one.name) for one in kept}
+    if len(kept) < 2 or len(stems) > 1 or not all(re.search(r"\d", one.name) for one in kept):
+        return set()
+    return set(re.findall(r"[^\W\d_]+", kept[0].name.lower()))
+
+
+def _has_both_sides(folder: Folder, deepest: int = 3) -> bool:
+    """Right in it, or in the one folder in it: `casting_data/casting_data/train`."""
+    if set(choose_sides(folder.folders).values()) == {"train", "val"}:
+        return True
+    alone = len(folder.folders) == 1 and not folder.images and deepest > 0
+    return alone and _has_both_sides(next(iter(folder.folders.values())), deepest - 1)
+
+
+def _look(names: Sized) -> str:
+    return "look" if len(names) > 1 else "looks"
 
 
 def _class_names(folder: Folder) -> set[str]:
     """Names of the folders with images in a folder that has no image itself."""
     if folder.images:
         return set()
-    found = {composed(one.name) for one in folder.folders.values() if one.has_images()}
-    return set() if len(found) == 1 and is_content_word(next(iter(found))) else found
+    found = [one for one in folder.folders.values() if one.has_images()]
+    if len(found) == 1 and is_content_word(found[0].name):
+        return _class_names(found[0])  # `amazon/images/mug`
+    return {composed(one.name) for one in found}
 
 
 def _name_prefixes(names: Sequence[str]) -> str:

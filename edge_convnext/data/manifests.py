@@ -19,6 +19,7 @@ __all__ = ["list_csv"]
 
 Row = tuple[int, list[str]]  # line number, one text for each column
 _MOST_SPLITS = 64
+_MISSING = frozenset(("nan", "NaN", "<NA>", "#N/A"))  # pandas' and spreadsheets' empty fields
 _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 
 
@@ -106,7 +107,8 @@ def _text(row: list[str], place: int | None) -> str:
 
 def _label_of(row: list[str], columns: Columns, where: str) -> str:
     if not columns.one_hot:
-        return composed(_text(row, columns.label))
+        text = _text(row, columns.label)
+        return "" if text in _MISSING else composed(text)
     hot = [name for place, name in columns.one_hot if row[place].strip() in ("1", "1.0")]
     cold = [place for place, _ in columns.one_hot if row[place].strip() in ("0", "0.0", "")]
     if len(hot) != 1 or len(cold) != len(columns.one_hot) - 1:
@@ -172,8 +174,8 @@ def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) 
     notes = list(columns.notes)
     if dialect.delimiter != ",":
         notes.append(f"{source.name} is separated by {_DELIMITER_NAMES[dialect.delimiter]}.")
-    if dialect.encoding.startswith("utf-16"):
-        notes.append(f"{source.name} is UTF-16.")
+    if dialect.encoding.startswith(("utf-16", "utf-32")):
+        notes.append(f"{source.name} is {dialect.encoding[:6].upper()}.")
     if dialect.skipped:
         notes.append(f"Lines skipped above the first row of {source.name}: {dialect.skipped}.")
     for guess, count in finder.guesses.items():

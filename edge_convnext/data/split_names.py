@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
-__all__ = ["Kind", "Side", "choose_sides", "split_kind", "split_words"]
+__all__ = ["Kind", "Side", "choose_sides", "have_pairs", "split_kind", "split_words"]
 
 Side = Literal["train", "val"]
 Kind = Literal["train", "val", "test", "unused"]
@@ -20,11 +20,12 @@ Kind = Literal["train", "val", "test", "unused"]
 # Lower case, without accents and separators.
 _WORDS: dict[Kind, str] = {
     "train": "train trains training trained trainval entrenamiento entrenar entrainement "
-    "apprentissage treino treinamento treinar addestramento allenamento trainieren lernen "
-    "egitim uczenie trening treningowy 训练 訓練 学習 학습 훈련 обучение тренировка",
+    "apprentissage traning trening træning opplæring treino treinamento treinar addestramento "
+    "allenamento trainieren lernen "
+    "egitim uczenie treningowy latih pelatihan 训练 訓練 学習 학습 훈련 обучение тренировка",
     "val": "val vals valid validate validation validating vali dev devel development eval "
     "evaluate evaluation validacion validacao validierung validazione dogrulama walidacja "
-    "验证 驗證 検証 검증 валидация",
+    "validatie validering validasi 验证 驗證 検証 검증 валидация",
     "test": "test tests testing tested holdout heldout prueba pruebas teste testes essai "
     "测试 測試 テスト 테스트 тест тестирование",
     "unused": "pred preds predict prediction predictions inference submission unlabeled "
@@ -32,7 +33,7 @@ _WORDS: dict[Kind, str] = {
 }
 # Words of a few letters, or of another meaning: sides only beside the other side.
 _WEAK: dict[Kind, str] = {
-    "train": "tr trn tra fit learn learning",
+    "train": "tr trn tra fit learn learning finetune finetuning",
     "val": "va vl vld vd",
     "test": "te ts tst tes",
 }
@@ -45,7 +46,13 @@ _BESIDE_WORDS = (
 )
 _BESIDE = frozenset(_BESIDE_WORDS.split())
 # `dataset` before its own end.
-_JOINED = ("dataset", "set", "sets", "data", "images", "image", "imgs", "img", "dir", "folder")
+_JOINED_WORDS = (
+    "dataset set sets data images image imgs img dir folder sdaten daten sdatensatz datensatz "
+    "sbilder bilder"
+)
+_JOINED = tuple(_JOINED_WORDS.split())
+# Beside an evaluation side, and where nothing else trains, what the model is developed on.
+_DEVELOPMENT = frozenset(("dev", "devel", "development"))
 
 _STRONG_KIND = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _WEAK_KIND = {word: kind for kind, words in _WEAK.items() for word in words.split()}
@@ -74,7 +81,24 @@ def choose_sides(names: Iterable[str]) -> dict[str, Side]:
             sides[name] = "train" if kind == "train" else "val"
         elif kind == "test" and not spare:
             sides[name] = "val"
-    return sides
+    return sides if "train" in sides.values() else _develop(sides)
+
+
+def _develop(sides: dict[str, Side]) -> dict[str, Side]:
+    """`Development` beside `Evaluation` trains."""
+    found = [name for name in sides if _DEVELOPMENT.intersection(_tokens(name))]
+    trains = found if len(found) < len(sides) else []
+    return sides | dict.fromkeys(trains, "train")
+
+
+def have_pairs(names: Iterable[str]) -> bool:
+    """Whether both sides are there in the same form, such as `trainA` and `testA`."""
+    groups: dict[tuple[str, ...], set[Kind]] = defaultdict(set)
+    for name in names:
+        kind, beside = _read(name, _STRONG_KIND)
+        if kind is not None:
+            groups[beside].add(kind)
+    return any(map(_both, groups.values()))
 
 
 def split_words(names: Iterable[str]) -> dict[str, Kind]:

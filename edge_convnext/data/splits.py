@@ -126,12 +126,20 @@ def see_images(splits: Splits, looks: Mapping[str, Look]) -> Splits:
 
 
 def require_training_classes(splits: Splits) -> None:
-    """Refuse to learn one class.
+    """Refuse to learn one class, or classes of which none is evaluated.
 
     Raises:
-        DataError: The training side has images of one class alone.
+        DataError: The training side has images of one class alone, or of none of the evaluation's.
     """
     labels = {sample.label for sample in (splits.train.samples if splits.train else ())}
+    judged = {sample.label for sample in splits.val.samples}
+    if splits.train is not None and len(labels) > 1 and not labels & judged:
+        here, there = (_show(splits.val.classes[i or 0] for i in sorted(one, key=lambda i: i or 0))
+                       for one in (labels, judged))  # fmt: skip
+        raise DataError(
+            f"no class is on both sides (training: {here}; evaluation: {there}), so nothing that "
+            "is learnt would be evaluated; give the classes the same names on both"
+        )
     if splits.train is not None and len(labels) < 2:
         name = splits.train.classes[next(iter(labels)) or 0] if labels else "none"
         raise DataError(
