@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_convnext.standins import to_plain
+from edge_convnext.said.values import plain_value
 
 __all__ = ["parse_lines", "read_names"]
 
@@ -28,7 +28,7 @@ def read_names(value: Any, key: str = "") -> tuple[str, ...]:
             a mapping with one of these under the usual keys.
         key: Under which it lies; it tells which way a mapping of numbers to numbers goes.
     """
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, str):
         names = _from_text(value)
     elif isinstance(value, Mapping):
@@ -96,8 +96,11 @@ def _from_nested(value: Mapping[Any, Any]) -> list[str | None]:
 
 
 def _index(value: Any) -> int | None:
+    value = plain_value(value)
     if isinstance(value, bool):
         return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int):
         return value
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value) else None
@@ -105,7 +108,7 @@ def _index(value: Any) -> int | None:
 
 def _name_of(value: Any) -> str | None:
     """One name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, Mapping):
         keys = ("name", "label", "class_name", "class", "display_name", "title")
         return next((_text(value[key]) for key in keys if key in value), None)
