@@ -34,10 +34,30 @@ def read_names(value: Any, key: str = "") -> tuple[str, ...]:
     elif isinstance(value, Mapping):
         names = _from_mapping(value, key)
     elif isinstance(value, list | tuple):
+        value = _in_order(value)
         names = [_name_of(one) for one in value[: _MOST_CLASSES + 1]]
     else:
         return ()
     return _checked(names)
+
+
+def _in_order(values: Sequence[Any]) -> Sequence[Any]:
+    """Entries that state their index, as mappings or pairs, in its order."""
+    if len(values) > _MOST_CLASSES:
+        return values
+    plain = [plain_value(one) for one in values]
+    if all(isinstance(one, Mapping) for one in plain):
+        for key in ("index", "idx", "id", "class_id", "label_id", "class_idx", "value"):
+            found = {n: one for one in plain if (n := _index(one.get(key))) is not None}
+            if len(found) == len(plain) and _counts(found):
+                return [found[number] for number in sorted(found)]
+    if all(isinstance(one, list | tuple) and len(one) == 2 for one in plain):
+        for number, name in ((0, 1), (1, 0)):
+            pairs = {one[number]: one[name] for one in plain if type(one[number]) is int}
+            texts = all(isinstance(one, str | bytes) for one in pairs.values())
+            if len(pairs) == len(plain) and _counts(pairs) and texts:
+                return [pairs[index] for index in sorted(pairs)]
+    return values
 
 
 def parse_lines(text: str) -> tuple[str, ...]:

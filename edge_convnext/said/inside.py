@@ -11,7 +11,7 @@ from edge_convnext.said.mappings import read_mapping
 from edge_convnext.said.pipelines import read_pipeline
 from edge_convnext.said.sayings import Said
 from edge_convnext.said.texts import parse_json, parse_python, parse_transforms, parse_yaml
-from edge_convnext.standins import to_plain
+from edge_convnext.standins import StandIn, to_plain
 
 __all__ = ["read_content", "read_metadata_of"]
 
@@ -72,16 +72,16 @@ def _join(said: Said, more: Said) -> None:
 def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
     """Mappings and pipelines, what lies further up first; each once, one may hold itself."""
     queue: list[tuple[str, object, int]] = [(where, content, 0)]
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # kept, so that no other object gets the same number
     while queue and len(seen) < _MOST_MAPPINGS:
         name, value, depth = queue.pop(0)
-        value = to_plain(value)
+        value = _plain(value)
         if id(value) in seen or depth > _MOST_DEPTH:
             continue
         if isinstance(value, str):
             value = _parse_text(value, name.rpartition(".")[2])
         if isinstance(value, Mapping) and not _is_state_dict(value):
-            seen.add(id(value))
+            seen[id(value)] = value
             yield name, value
             queue += [
                 (shorten(f"{name}.{key}" if name else str(key), 120), inner, depth + 1)
@@ -89,11 +89,20 @@ def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
                 if not _SKIPPED.match(str(key)) and _may_hold(inner)
             ]
         elif isinstance(value, list | tuple) and len(value) <= _MOST_ITEMS:
-            seen.add(id(value))
+            seen[id(value)] = value
             if any(isinstance(to_plain(one), Mapping) for one in value):
                 if not _TRAINING.search(name):
-                    yield name, [to_plain(one) for one in value]
+                    yield name, [_plain(one) for one in value]
                 queue += [(name, one, depth + 1) for one in value]
+
+
+def _plain(value: object) -> Any:
+    """A transform that was saved as an object has its class's name among its fields."""
+    plain = to_plain(value)
+    step = isinstance(value, StandIn) and value.path.startswith(("torchvision.", "albumentations."))
+    if isinstance(value, StandIn) and step and isinstance(plain, Mapping):
+        return {"__class_fullname__": value.path, **plain}
+    return plain
 
 
 def _parse_text(text: str, key: str) -> Any:

@@ -31,6 +31,10 @@ from edge_convnext.said.words import is_list_of_classes, is_numbering
 __all__ = ["read_mapping"]
 
 _SHOWN = 4
+_CHANNEL_ORDERS = (
+    "channel_order", "channels_order", "color_order", "colour_order", "color_mode", "color_space",
+    "color_format", "channel_format", "image_mode", "input_format", "input_order",
+)  # fmt: skip
 
 
 def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channels: int) -> Said:
@@ -135,6 +139,10 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
         found = said.attempt("image_size", read_size, fields[key],
                              detail_of(where, key))  # fmt: skip
         size = size or found
+    for key in ("crop", *RESIZED_KEYS) if size is None else ():
+        stated = get_value(fields, key)
+        if size is None and (type(stated) is int or isinstance(stated, list | tuple)):
+            size = said.attempt("image_size", read_size, stated, detail_of(where, key))
     for keys in SIDE_KEYS:
         sides = [get_value(fields, key) for key in keys]
         if None not in sides and (keys[0] != "height" or of_pixels(where)):
@@ -158,6 +166,8 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
 
 def _is_bgr(fields: Mapping[Any, Any], where: str) -> bool:
     """Channels in the order of OpenCV: mmpretrain's preprocessor turns them only when asked to."""
+    if any(str(get_value(fields, key)).lower() == "bgr" for key in _CHANNEL_ORDERS):
+        return True
     if get_value(fields, "mean") is None:
         return False
     stated = get_value(fields, "to_rgb", "bgr_to_rgb")

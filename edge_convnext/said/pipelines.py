@@ -80,6 +80,7 @@ def _side_of(step: Mapping[Any, Any]) -> Any:
 
 def _filter_of(step: Mapping[Any, Any]) -> Any:
     stated = step.get("interpolation")
-    if isinstance(stated, int):  # OpenCV's numbers, in albumentations
+    own = str(step.get("__class_fullname__", "")).startswith("torchvision.")
+    if isinstance(stated, int) and not own:  # OpenCV's numbers, in albumentations
         return {0: "nearest", 1: "bilinear", 2: "bicubic", 4: "lanczos"}.get(stated)
     return read_interpolation(stated)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_convnext.errors import shorten
 from edge_convnext.origins import FactName
-from edge_convnext.said.table import STATS_KEYS, find_keys, plain_key
+from edge_convnext.said.table import STATS_KEYS, find_keys, is_known, plain_key
 from edge_convnext.said.values import Problem, crop_pct_of, plain_value, read_channels
 
 __all__ = [
@@ -99,14 +99,14 @@ def add_pair(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(plain_value(value), list | tuple)
+    return isinstance(plain_value(value), list | tuple | Mapping)
 
 
 def _channel_values(
     value: Any, key: object, where: str, channels: int
 ) -> tuple[float, float, float] | None:
     """A single number under a plain `mean` may be any mean: of a metric, of a loss."""
-    plain = plain_key(key) in ("mean", "std", "means", "stds")
+    plain = plain_key(key) in ("mean", "std", "means", "stds") or not is_known(key)
     if plain and not _is_list(value) and not isinstance(value, str) and not of_pixels(where):
         return None
     return read_channels(value, channels)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edge_convnext.origins import FactName
-from edge_convnext.said.words import is_named_by
+from edge_convnext.said.words import fact_of_words, is_named_by
 
 __all__ = [
     "FILES", "KEYS", "FilePlace", "KeyPlace", "find_keys", "is_file_of", "is_known", "plain_key",
@@ -206,8 +206,12 @@ def is_known(key: object) -> bool:
 
 def find_keys(keys: object, fact: FactName) -> list[object]:
     """Those of a mapping's keys that state a fact, in the table's order."""
-    found = [key for key in list(keys) if _BY_KEY.get(plain_key(key)) == fact]  # type: ignore[call-overload]
-    return sorted(found, key=lambda key: _ORDER[plain_key(key)])
+    found = [key for key in list(keys) if _fact_of(key) == fact]  # type: ignore[call-overload]
+    return sorted(found, key=lambda key: _ORDER.get(plain_key(key), len(_ORDER)))
+
+
+def _fact_of(key: object) -> str | None:
+    return _BY_KEY[plain_key(key)] if is_known(key) else fact_of_words(key)
 
 
 def is_file_of(place: FilePlace, name: str, stem: str) -> bool:

@@ -97,6 +97,8 @@ def read_channels(value: Any, in_channels: int) -> tuple[float, float, float] | 
     value = plain_value(value)
     if isinstance(value, str):
         value = re.split(r"[\s,;\[\]()]+", value.strip("[]() "))
+    if isinstance(value, dict):
+        value = _by_colour(value)
     numbers = list(value) if isinstance(value, list | tuple) else [value]
     numbers = [read_number(one) for one in numbers[:5]]
     if len(numbers) not in (1, 3, in_channels) or any(one is None for one in numbers):
@@ -106,6 +108,12 @@ def read_channels(value: Any, in_channels: int) -> tuple[float, float, float] | 
     if len(numbers) != 3:
         return None
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
+
+
+def _by_colour(value: dict[Any, Any]) -> list[Any] | None:
+    """The values of {"r": ..., "g": ..., "b": ...} in that order."""
+    named = {str(key).lower()[:1]: one for key, one in value.items()}
+    return [named[one] for one in "rgb"] if len(value) == 3 and {*named} == {*"rgb"} else None
 
 
 def read_number(value: Any) -> float | None:

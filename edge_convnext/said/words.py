@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_convnext.standins import to_plain
 
-__all__ = ["is_list_of_classes", "is_named_by", "is_numbering", "split_words"]
+__all__ = ["fact_of_words", "is_list_of_classes", "is_named_by", "is_numbering", "split_words"]
 
 # Lists under such a word are of classes, unless another word says of what else.
 _LISTS = frozenset((
@@ -33,6 +33,38 @@ _OTHERS = frozenset((
     "excluded", "ignored", "worker", "workers", "rank", "ranks", "tasks", "task", "experiment",
     "project", "keys", "tokens", "architectures",
 ))  # fmt: skip
+
+_SCALES = {"mean": "mean", "means": "mean", "mu": "mean", "std": "std", "stds": "std",
+           "sigma": "std", "sd": "std"}  # fmt: skip
+_OF_SCALES = frozenset((
+    "train", "val", "test", "img", "image", "norm", "normalize", "normalization", "normalisation",
+    "transform", "channel", "channels", "rgb", "vals", "values", "tf", "dataset", "data", "ds",
+    "imagenet", "default", "input", "pixel", "clip", "inception", "per",
+))  # fmt: skip
+_SIZES = frozenset(("size", "sz", "dim", "resolution", "res", "hw", "px", "side", "shape",
+                    "pixels"))  # fmt: skip
+_OF_PIXELS = frozenset(("img", "image", "im", "inp", "input", "crop", "frame", "picture", "photo"))
+_OF_SIZES = frozenset(("model", "net", "network", "val", "test", "eval", "target", "in"))
+
+
+def fact_of_words(key: object) -> str | None:
+    """What a key that is not listed states by its words: mean, std or the image's size."""
+    words = split_words(str(key))
+    scales = [_SCALES[one] for one in words if one in _SCALES]
+    if len(scales) == 1 and all(one in _SCALES or one in _OF_SCALES for one in words):
+        return scales[0]
+    if words in (["sz"], ["px"], ["hw"]):
+        return "image_size"
+    of_pixels = [one for one in words if one in _OF_PIXELS]
+    sized = [one for one in words if one in _SIZES]
+    if (
+        of_pixels
+        and sized
+        and len(words) == len(of_pixels) + len(sized) + sum(one in _OF_SIZES for one in words)
+    ):
+        # `input_dim` is the features of many a layer.
+        return "image_size" if sized != ["dim"] or of_pixels != ["input"] else None
+    return None
 
 
 def split_words(name: str) -> list[str]:
