@@ -356,7 +356,7 @@ def _load_weights(
         return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/2",
+        "load/3",
         weights=weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),

@@ -205,6 +205,9 @@ def _require(asked: Architecture, found: Architecture, config: LoadConfig, path:
             hint = f"pass --model {found.name.removeprefix('convnextv2_')}"
         else:
             hint = "no size that this project knows (`edge-convnext models`)"
+            if found.widths == asked.widths and found.depths != asked.depths:
+                depths = "-".join(map(str, asked.depths))
+                hint += f"; its widths are that model's, whose depths are {depths}: blocks differ"
         raise LoadError(f"{path}: these weights are {found.name}, not {asked.name}: {hint}")
     if found.num_classes == 1:
         raise LoadError(

@@ -176,6 +176,9 @@ def _content(value: StandIn) -> Any:
             if inner in state:
                 return to_plain(state[inner])
         return state
+    last = value.arguments[-1] if value.arguments else None
+    if isinstance(last, Mapping) and "data" in last:  # pandas' Index
+        return to_plain(last["data"])
     return value.arguments[0] if len(value.arguments) == 1 else None
 
 

@@ -135,7 +135,8 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> LoadError:
         return _holds(path, found[2])
     return LoadError(
         f"{path}: holds a plain pickle, or one in a protocol over 2, and loading such can run "
-        "code; save model.state_dict() alone with torch.save and pass that"
+        "code; save model.state_dict() alone with torch.save (its own pickle_protocol) and pass "
+        "that"
     )
 
 
@@ -154,6 +155,11 @@ def _check_declared_size(path: Path, limit: int) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> LoadError:
+    if "Invalid magic number" in str(error):
+        return LoadError(
+            f"{path}: a plain pickle or another file that torch.save did not write; load it where "
+            "it was made, and save the state dict with torch.save"
+        )
     reason = " ".join(str(error).split()).partition(". ")[0][:120]
     kind = type(error).__name__
     return LoadError(

@@ -34,7 +34,7 @@ GROUPS = (
     Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
     Group(
         "verdict",
-        ("verdict.py", "class_drops.py", "settling.py"),
+        ("verdict.py", "class_drops.py", "how_many_more.py"),
         ("test_verdict_*.py",),
     ),
     Group("gate", ("gate/*.py",), ("test_gate_[be]*.py",)),

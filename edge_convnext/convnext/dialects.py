@@ -34,6 +34,7 @@ from edge_convnext.convnext.shapes import (
     shape_of,
     to_float32,
 )
+from edge_convnext.convnext.unusable import explain_no_network, holds_arrays, require_plain
 from edge_convnext.errors import LoadError, shorten
 from edge_convnext.standins import StandIn, to_plain
 
@@ -89,7 +90,9 @@ def translate(
     candidates = find_candidates(checkpoint)
     if not candidates:
         raise _no_network(checkpoint, source)
+    candidates, passed = _plain_ones(candidates, source)
     read, chosen = _choose(candidates, source, headless, model)
+    chosen += passed
     if read.head.weight is None and not headless:
         raise _no_classifier(read, source)
     expected = expected_shapes(read.architecture)
@@ -117,6 +120,24 @@ def translate(
         normalisation=normalisation,
         notes=(*chosen, *read.notes, *completed, *left),
     )
+
+
+def _plain_ones(
+    candidates: Sequence[Candidate], source: str
+) -> tuple[list[Candidate], tuple[str, ...]]:
+    """The networks that can be taken as they lie, and what to tell of the others."""
+    plain: list[Candidate] = []
+    errors: list[LoadError] = []
+    for candidate in candidates:
+        try:
+            require_plain(candidate.named, source)
+            plain.append(candidate)
+        except LoadError as error:
+            errors.append(error)
+    if not plain:
+        raise errors[0]
+    told = f"passed over in the file ({len(errors)}): {errors[0]}" if errors else ""
+    return plain, (told.replace(f"{source}: ", ""),) if told else ()
 
 
 def _choose(
@@ -309,28 +330,26 @@ def _has_values(name: str, value: Any) -> bool:
 
 
 def _no_network(checkpoint: object, source: str) -> LoadError:
+    if known := explain_no_network(checkpoint, iter_tensors(checkpoint), source):
+        return known
     tensor = next(iter_tensors(checkpoint), None)
     content = list_content(checkpoint)
     there = f"; in it: {shorten('; '.join(content[:_SHOWN]), 400)}" if content else ""
+    if tensor is None and holds_arrays(checkpoint):
+        return LoadError(
+            f"{source}: weights as NumPy's arrays or lists, not tensors{there}; save them as "
+            "tensors: torch.save({k: torch.as_tensor(v) for k, v in state.items()}, FILE)"
+        )
     if tensor is None:
         kind = type(checkpoint).__name__
         return LoadError(
             f"{source}: no state dict in this file (a {kind} without tensors{there}); "
             "save model.state_dict() and pass that"
         )
-    if any("lora_" in name for name in _names(checkpoint)):
-        return LoadError(
-            f"{source}: adapters (LoRA) that are not merged; merge them (merge_and_unload) and "
-            "save the whole state dict"
-        )
     return LoadError(
         f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers, "
         f"torchvision, mmpretrain or this project (its first tensor is '{shorten(tensor)}'{there})"
     )
-
-
-def _names(checkpoint: object) -> list[str]:
-    return list(iter_tensors(checkpoint))
 
 
 def _no_classifier(read: _Read, source: str) -> LoadError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Any
 
 from edge_convnext.bounded import read_text_bounded
 from edge_convnext.errors import shorten
-from edge_convnext.said.class_names import parse_lines, read_names
+from edge_convnext.said.class_names import read_names
 from edge_convnext.said.inside import read_content
+from edge_convnext.said.name_files import parse_names
 from edge_convnext.said.sayings import Said, Saying
 from edge_convnext.said.table import FILES, FilePlace, is_file_of
 from edge_convnext.said.texts import parse_json, parse_yaml
@@ -24,6 +26,7 @@ __all__ = ["Beside", "find_beside", "read_beside"]
 _MOST_BYTES = 16 << 20
 _MOST_ENTRIES = 10_000
 _SHOWN = 4
+_HYDRA = ".hydra"  # in the folder of a run
 _CHECKPOINTS = re.compile(r".+\.(safetensors|pth|pt|bin|ckpt|th|pth\.tar)", re.IGNORECASE)
 _SHARD = re.compile(r".+-\d+-of-\d+\.\w+")
 # Folders that trainers put checkpoints into; what describes the run lies above them.
@@ -51,10 +54,12 @@ def find_beside(weights: Path) -> list[Beside]:
     folders = [(weights.parent, "")]
     if weights.absolute().parent.name.lower() in _BELOW_RUN:
         folders.append((weights.absolute().parent.parent, "../"))
+    folders += [(folder / _HYDRA, f"{prefix}{_HYDRA}/") for folder, prefix in tuple(folders)]
     found: list[Beside] = []
     for folder, prefix in folders:
         names = _list_names(folder)
         several = _count_checkpoints(names)
+        others = _other_stems(names, weights.name)
         for place in FILES:
             found += [
                 Beside(folder / name, place, _show(f"{prefix}{name}", place, several))
@@ -62,6 +67,7 @@ def find_beside(weights: Path) -> list[Beside]:
                 if name != weights.name
                 and is_file_of(place, name, stem)
                 and all(one.path != folder / name for one in found)
+                and not (place.words and name.lower().startswith(others))
                 and not (folder / name).is_dir()
             ]
     return found
@@ -70,6 +76,13 @@ def find_beside(weights: Path) -> list[Beside]:
 def _count_checkpoints(names: Sequence[str]) -> int:
     found = [name for name in names if _CHECKPOINTS.fullmatch(name) and not is_training_state(name)]
     return sum(_SHARD.fullmatch(name) is None for name in found)
+
+
+def _other_stems(names: Sequence[str], own: str) -> tuple[str, ...]:
+    """What files of the other checkpoints begin with, as far as this one's do not."""
+    found = {_STEM_ENDS.sub("", name).lower() for name in names if _CHECKPOINTS.fullmatch(name)}
+    stem = _STEM_ENDS.sub("", own).lower()
+    return tuple(f"{one}{mark}" for one in found if one != stem for mark in "._-")
 
 
 def _show(name: str, place: FilePlace, several: int) -> str:
@@ -98,7 +111,7 @@ def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Sai
     said = Said()
     for one in files:
         try:
-            text = read_text_bounded(one.path, _MOST_BYTES)
+            text = _read(one.path)
         except OSError as error:
             said.notes.append(f"{one.shown} beside the weights can't be read ({error.strerror})")
             continue
@@ -107,6 +120,17 @@ def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Sai
             continue
         _read_text(one, text, num_classes, channels, said)
     return said
+
+
+def _read(path: Path) -> str:
+    """UTF-8, or UTF-16 with its mark, as Windows' tools write it."""
+    try:
+        return read_text_bounded(path, _MOST_BYTES)
+    except UnicodeDecodeError:
+        content = path.read_bytes()
+        if content[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise
+        return content.decode("utf-16")
 
 
 def _read_text(one: Beside, text: str, num_classes: int, channels: int, said: Said) -> None:
@@ -137,10 +161,7 @@ def _parse(one: Beside, text: str) -> Any:
         return parse_json(text)
     if suffix in (".yaml", ".yml"):
         return parse_yaml(text)
-    try:
-        return parse_json(text) if text.lstrip()[:1] in ("[", "{") else parse_lines(text)
-    except ValueError:
-        return parse_lines(text)
+    return parse_names(text, suffix)
 
 
 def _add_names(one: Beside, names: tuple[str, ...], num_classes: int, said: Said) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_convnext.class_names import tell_apart
-from edge_convnext.standins import to_plain
+from edge_convnext.said.values import plain_value
 
 __all__ = ["parse_lines", "read_names"]
 
@@ -28,16 +28,36 @@ def read_names(value: Any, key: str = "") -> tuple[str, ...]:
             a mapping with one of these under the usual keys.
         key: Under which it lies; it tells which way a mapping of numbers to numbers goes.
     """
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, str):
         names = _from_text(value)
     elif isinstance(value, Mapping):
         names = _from_mapping(value, key)
     elif isinstance(value, list | tuple):
+        value = _in_order(value)
         names = [_name_of(one) for one in value[: _MOST_CLASSES + 1]]
     else:
         return ()
     return _checked(names)
+
+
+def _in_order(values: Sequence[Any]) -> Sequence[Any]:
+    """Entries that state their index, as mappings or pairs, in its order."""
+    if len(values) > _MOST_CLASSES:
+        return values
+    plain = [plain_value(one) for one in values]
+    if all(isinstance(one, Mapping) for one in plain):
+        for key in ("index", "idx", "id", "class_id", "label_id", "class_idx", "value"):
+            found = {n: one for one in plain if (n := _index(one.get(key))) is not None}
+            if len(found) == len(plain) and _counts(found):
+                return [found[number] for number in sorted(found)]
+    if all(isinstance(one, list | tuple) and len(one) == 2 for one in plain):
+        for number, name in ((0, 1), (1, 0)):
+            pairs = {one[number]: one[name] for one in plain if type(one[number]) is int}
+            texts = all(isinstance(one, str | bytes) for one in pairs.values())
+            if len(pairs) == len(plain) and _counts(pairs) and texts:
+                return [pairs[index] for index in sorted(pairs)]
+    return values
 
 
 def parse_lines(text: str) -> tuple[str, ...]:
@@ -96,8 +116,11 @@ def _from_nested(value: Mapping[Any, Any]) -> list[str | None]:
 
 
 def _index(value: Any) -> int | None:
+    value = plain_value(value)
     if isinstance(value, bool):
         return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int):
         return value
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value) else None
@@ -105,7 +128,7 @@ def _index(value: Any) -> int | None:
 
 def _name_of(value: Any) -> str | None:
     """One name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, Mapping):
         keys = ("name", "label", "class_name", "class", "display_name", "title")
         return next((_text(value[key]) for key in keys if key in value), None)

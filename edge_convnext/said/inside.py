@@ -10,8 +10,8 @@ from edge_convnext.errors import shorten
 from edge_convnext.said.mappings import read_mapping
 from edge_convnext.said.pipelines import read_pipeline
 from edge_convnext.said.sayings import Said
-from edge_convnext.said.texts import parse_json, parse_python
-from edge_convnext.standins import to_plain
+from edge_convnext.said.texts import parse_json, parse_python, parse_transforms, parse_yaml
+from edge_convnext.standins import StandIn, to_plain
 
 __all__ = ["read_content", "read_metadata_of"]
 
@@ -25,7 +25,8 @@ _SKIPPED = re.compile(
     re.IGNORECASE,
 )
 _TRAINING = re.compile(r"train", re.IGNORECASE)  # of pipelines: the evaluation's count
-_PYTHON = re.compile(r"\A(cfg|config)\Z")
+_SETTINGS = re.compile(r"cfg|config|args|params|settings|yaml", re.IGNORECASE)  # as one text
+_FEW = 4  # numbers of a tensor that states a setting, mean or std
 
 
 def read_content(content: object, where: str, num_classes: int, channels: int) -> Said:
@@ -43,6 +44,8 @@ def read_content(content: object, where: str, num_classes: int, channels: int) -
             _join(said, read_mapping(value, name, num_classes, channels))
         else:
             _join(said, read_pipeline(value, name))
+    if not any(one.name == "classes" for one in said.sayings):
+        said.sayings += said.guessed
     return said
 
 
@@ -61,6 +64,7 @@ def read_metadata_of(metadata: Mapping[str, str], num_classes: int, channels: in
 
 def _join(said: Said, more: Said) -> None:
     said.sayings += more.sayings
+    said.guessed += more.guessed
     said.notes += more.notes
     said.bgr = said.bgr or more.bgr
 
@@ -68,16 +72,16 @@ def _join(said: Said, more: Said) -> None:
 def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
     """Mappings and pipelines, what lies further up first; each once, one may hold itself."""
     queue: list[tuple[str, object, int]] = [(where, content, 0)]
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # kept, so that no other object gets the same number
     while queue and len(seen) < _MOST_MAPPINGS:
         name, value, depth = queue.pop(0)
-        value = to_plain(value)
+        value = _plain(value)
         if id(value) in seen or depth > _MOST_DEPTH:
             continue
-        if isinstance(value, str) and _PYTHON.match(name.rpartition(".")[2]):
-            value = parse_python(value)
+        if isinstance(value, str):
+            value = _parse_text(value, name.rpartition(".")[2])
         if isinstance(value, Mapping) and not _is_state_dict(value):
-            seen.add(id(value))
+            seen[id(value)] = value
             yield name, value
             queue += [
                 (shorten(f"{name}.{key}" if name else str(key), 120), inner, depth + 1)
@@ -85,11 +89,39 @@ def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
                 if not _SKIPPED.match(str(key)) and _may_hold(inner)
             ]
         elif isinstance(value, list | tuple) and len(value) <= _MOST_ITEMS:
-            seen.add(id(value))
+            seen[id(value)] = value
             if any(isinstance(to_plain(one), Mapping) for one in value):
                 if not _TRAINING.search(name):
-                    yield name, [to_plain(one) for one in value]
+                    yield name, [_plain(one) for one in value]
                 queue += [(name, one, depth + 1) for one in value]
+
+
+def _plain(value: object) -> Any:
+    """A transform that was saved as an object has its class's name among its fields."""
+    plain = to_plain(value)
+    step = isinstance(value, StandIn) and value.path.startswith(("torchvision.", "albumentations."))
+    if isinstance(value, StandIn) and step and isinstance(plain, Mapping):
+        return {"__class_fullname__": value.path, **plain}
+    return plain
+
+
+def _parse_text(text: str, key: str) -> Any:
+    """Settings that were written as a text: JSON, transforms, Python's or YAML's assignments."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return parse_json(text)
+        except ValueError:
+            return None
+    if steps := parse_transforms(text):
+        return steps
+    if not _SETTINGS.search(key):
+        return None
+    if assigned := parse_python(text):
+        return assigned
+    try:
+        return parse_yaml(text) if "\n" in text else None
+    except ValueError:
+        return None
 
 
 def _may_hold(value: object) -> bool:
@@ -101,4 +133,5 @@ def _is_tensor(value: object) -> bool:
 
 
 def _is_state_dict(value: Mapping[Any, Any]) -> bool:
-    return bool(value) and sum(map(_is_tensor, value.values())) * 2 > len(value)
+    tensors = [one for one in value.values() if _is_tensor(one)]
+    return len(tensors) * 2 > len(value) and any(one.numel() > _FEW for one in tensors)

@@ -9,25 +9,32 @@ from edge_convnext.errors import shorten
 from edge_convnext.said.class_names import read_names
 from edge_convnext.said.sayings import (
     Said,
+    Saying,
     add_pair,
     add_resized,
     detail_of,
     get_value,
     of_pixels,
 )
-from edge_convnext.said.table import RESIZED_KEYS, find_keys, plain_key
+from edge_convnext.said.table import RESIZED_KEYS, SIDE_KEYS, find_keys, is_known, plain_key
 from edge_convnext.said.tools import read_tool
 from edge_convnext.said.values import (
+    plain_value,
     read_fraction,
     read_interpolation,
     read_licence,
     read_number,
     read_size,
 )
+from edge_convnext.said.words import is_list_of_classes, is_numbering
 
 __all__ = ["read_mapping"]
 
 _SHOWN = 4
+_CHANNEL_ORDERS = (
+    "channel_order", "channels_order", "color_order", "colour_order", "color_mode", "color_space",
+    "color_format", "channel_format", "image_mode", "input_format", "input_order",
+)  # fmt: skip
 
 
 def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channels: int) -> Said:
@@ -64,6 +71,30 @@ def _read_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said:
                 f"{detail_of(where, key)} has {len(names)} entries ({shown}), and the classifier "
                 f"{num_classes} outputs; they are not used as class names"
             )
+    if num_classes > 1:
+        _guess_classes(fields, where, num_classes, said)
+
+
+def _guess_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said: Said) -> None:
+    """Names under keys that nobody listed, by what they look like."""
+    for key, value in fields.items():
+        if is_known(key):
+            continue
+        names = _texts_of(value)
+        if is_numbering(key, value, num_classes) or (
+            len(names) == num_classes and is_list_of_classes(key)
+        ):
+            found = read_names(value, str(key))
+            if len(found) == num_classes:
+                said.guessed.append(Saying("classes", found, detail_of(where, key)))
+
+
+def _texts_of(value: Any) -> set[str]:
+    """The texts of a list of texts; none where one repeats or is no text."""
+    value = plain_value(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        return set()
+    return set(value) if len(set(value)) == len(value) else set()
 
 
 def _compare(
@@ -108,6 +139,15 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
         found = said.attempt("image_size", read_size, fields[key],
                              detail_of(where, key))  # fmt: skip
         size = size or found
+    for key in ("crop", *RESIZED_KEYS) if size is None else ():
+        stated = get_value(fields, key)
+        if size is None and (type(stated) is int or isinstance(stated, list | tuple)):
+            size = said.attempt("image_size", read_size, stated, detail_of(where, key))
+    for keys in SIDE_KEYS:
+        sides = [get_value(fields, key) for key in keys]
+        if None not in sides and (keys[0] != "height" or of_pixels(where)):
+            found = said.attempt("image_size", read_size, sides, detail_of(where, keys[0]))
+            size = size or found
     for key in find_keys(fields, "crop_pct"):
         crop = said.attempt("crop_pct", read_fraction, fields[key],
                             detail_of(where, key))  # fmt: skip
@@ -126,6 +166,8 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
 
 def _is_bgr(fields: Mapping[Any, Any], where: str) -> bool:
     """Channels in the order of OpenCV: mmpretrain's preprocessor turns them only when asked to."""
+    if any(str(get_value(fields, key)).lower() == "bgr" for key in _CHANNEL_ORDERS):
+        return True
     if get_value(fields, "mean") is None:
         return False
     stated = get_value(fields, "to_rgb", "bgr_to_rgb")

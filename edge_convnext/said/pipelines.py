@@ -28,7 +28,7 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     named = [(_kind(step), step) for step in steps if isinstance(step, Mapping)]
     if not named or any(word in kind for kind, _ in named for word in _RANDOM):
         return said
-    short = next((step for kind, step in named if kind in _SHORT), None)
+    short = next((step for kind, step in named if kind in _SHORT or _is_edge(kind, step)), None)
     square = next((step for kind, step in named if kind in _SQUARE), None)
     crop = next((step for kind, step in named if kind in _CROPS), None)
     detail = f"{where}: {', '.join(kind for kind, _ in named)[:80]}"
@@ -46,6 +46,9 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     said.add("image_size", size, detail)
     if crop is not None:
         add_resized(said, size, resized, detail)
+        if short is None and isinstance(to_plain(_side_of(resize)), list | tuple):
+            said.notes.append(f"{detail}: images are squashed to {resized} pixels there and then "
+                              "cut; here they are resized by their short side")  # fmt: skip
     else:
         said.add("resize", "shortest" if resize is short else "squash", detail)
         said.add("crop_pct", 1.0, detail)
@@ -60,6 +63,13 @@ def _kind(step: Mapping[Any, Any]) -> str:
     return plain_key(str(stated).rpartition(".")[2])
 
 
+def _is_edge(kind: str, step: Mapping[Any, Any]) -> bool:
+    """Whether one number is given, which is the short side where torchvision resizes."""
+    own = str(step.get("__class_fullname__", "")).startswith("torchvision.")
+    side = to_plain(step.get("size"))
+    return own and kind == "resize" and not (isinstance(side, list | tuple) and len(side) > 1)
+
+
 def _side_of(step: Mapping[Any, Any]) -> Any:
     for key in ("scale", "crop_size", "size", "max_size", "image_size"):
         if key in step:
@@ -70,6 +80,7 @@ def _side_of(step: Mapping[Any, Any]) -> Any:
 
 def _filter_of(step: Mapping[Any, Any]) -> Any:
     stated = step.get("interpolation")
-    if isinstance(stated, int):  # OpenCV's numbers, in albumentations
+    own = str(step.get("__class_fullname__", "")).startswith("torchvision.")
+    if isinstance(stated, int) and not own:  # OpenCV's numbers, in albumentations
         return {0: "nearest", 1: "bilinear", 2: "bicubic", 4: "lanczos"}.get(stated)
     return read_interpolation(stated)

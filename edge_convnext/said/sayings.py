@@ -8,9 +8,8 @@ from typing import Any
 
 from edge_convnext.errors import shorten
 from edge_convnext.origins import FactName
-from edge_convnext.said.table import STATS_KEYS, find_keys, plain_key
-from edge_convnext.said.values import Problem, crop_pct_of, read_channels
-from edge_convnext.standins import to_plain
+from edge_convnext.said.table import STATS_KEYS, find_keys, is_known, plain_key
+from edge_convnext.said.values import Problem, crop_pct_of, plain_value, read_channels
 
 __all__ = [
     "Said", "Saying", "add_pair", "add_resized", "add_scale", "detail_of", "each_of", "get_value",
@@ -32,6 +31,7 @@ class Said:
     """What a mapping says, and sentences on what can't be used of it."""
 
     sayings: list[Saying] = field(default_factory=list)
+    guessed: list[Saying] = field(default_factory=list)  # counts where nothing else says it
     notes: list[str] = field(default_factory=list)
     bgr: str | None = None  # who says that the channels are in the order of OpenCV
 
@@ -61,7 +61,7 @@ def get_value(fields: Mapping[Any, Any], *keys: str) -> Any:
     spelled = {plain_key(key): key for key in fields}
     for key in keys:
         if plain_key(key) in spelled:
-            return to_plain(fields[spelled[plain_key(key)]])
+            return plain_value(fields[spelled[plain_key(key)]])
     return None
 
 
@@ -99,14 +99,14 @@ def add_pair(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(to_plain(value), list | tuple)
+    return isinstance(plain_value(value), list | tuple | Mapping)
 
 
 def _channel_values(
     value: Any, key: object, where: str, channels: int
 ) -> tuple[float, float, float] | None:
     """A single number under a plain `mean` may be any mean: of a metric, of a loss."""
-    plain = plain_key(key) in ("mean", "std", "means", "stds")
+    plain = plain_key(key) in ("mean", "std", "means", "stds") or not is_known(key)
     if plain and not _is_list(value) and not isinstance(value, str) and not of_pixels(where):
         return None
     return read_channels(value, channels)

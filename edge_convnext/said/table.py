@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 
 from edge_convnext.origins import FactName
+from edge_convnext.said.words import fact_of_words, is_named_by
 
-__all__ = ["FILES", "KEYS", "FilePlace", "KeyPlace", "find_keys", "is_file_of", "plain_key"]
+__all__ = [
+    "FILES", "KEYS", "FilePlace", "KeyPlace", "find_keys", "is_file_of", "is_known", "plain_key",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,22 @@ class FilePlace:
     holds: str  # "classes": names alone; "settings": a mapping; "front matter"
     tool: str
     source: str
+    words: frozenset[str] = frozenset()  # one of them is in the name, and no unknown one
+    suffixes: tuple[str, ...] = ()  # of names by words
 
 
+# Words around the telling ones in names of files.
+_AROUND = frozenset((
+    "to", "2", "idx", "index", "indices", "id", "ids", "int", "num", "map", "list", "dict", "name",
+    "names", "encoder", "encoding", "mapping", "model", "imagenet", "obj", "coco", "v",
+))  # fmt: skip
+_AROUND_SETTINGS = frozenset((
+    "model", "train", "training", "trained", "data", "dataset", "image", "img", "run", "test",
+    "val", "eval", "best", "final", "last", "my", "full", "convnext", "convnextv", "atto", "timm",
+    "mean", "std", "and", "card", "args", "1", "2",
+))  # fmt: skip
+
+# Keys that are not listed count by their words: see `said.words`.
 KEYS: tuple[KeyPlace, ...] = (
     KeyPlace("classes", ("class_to_idx", "class2idx", "class_to_index", "class_to_id", "cls_to_idx",
                          "class_idx", "class_dict"),
@@ -104,8 +121,13 @@ RESIZED_KEYS = (
     "resize_short", "scale_size", "img_resize",
 )  # fmt: skip
 # Mean and standard deviation in one value, as fastai's imagenet_stats.
-STATS_KEYS = ("normalize", "normalization", "normalisation", "norm_stats", "stats",
-              "imagenet_stats", "norm")  # fmt: skip
+STATS_KEYS = (
+    "normalize", "normalization", "normalisation", "norm_stats", "stats", "imagenet_stats", "norm",
+    "mean_std", "mean_and_std", "norm_params", "data_stats", "dataset_stats",
+)  # fmt: skip
+# Both sides of the network's input.
+SIDE_KEYS = (("image_height", "image_width"), ("img_height", "img_width"), ("img_h", "img_w"),
+             ("input_height", "input_width"), ("height", "width"))  # fmt: skip
 
 _OWN = r"{stem}[._-]?"
 FILES: tuple[FilePlace, ...] = (
@@ -146,6 +168,23 @@ FILES: tuple[FilePlace, ...] = (
                r"\.(txt|json|ya?ml|csv)",), "classes",
               "training scripts, labelling tools, Teachable Machine, Edge Impulse",
               "one name a line, or JSON"),
+    FilePlace((r".*\.names",), "classes", "Darknet: obj.names", "one name a line"),
+    FilePlace((), "classes", "training scripts that name it by words of their own",
+              "names like these in public repositories",
+              frozenset(("class", "classes", "classnames", "classname", "classlist", "classmap",
+                         "cls", "label", "labels", "labelmap", "labelnames", "category",
+                         "categories", "species", "breeds", "synset", "synsets", "target",
+                         "targets", "vocab")),
+              ("txt", "json", "yaml", "yml", "csv", "pbtxt", "labels")),
+    FilePlace((), "settings", "training scripts that name it by words of their own",
+              "names like these in public repositories",
+              frozenset(("config", "configs", "configuration", "cfg", "args", "arguments", "opt",
+                         "opts", "options", "hparams", "hyp", "hyperparameters", "params",
+                         "parameters", "settings", "preprocess", "preprocessing", "preprocessor",
+                         "transform", "transforms", "norm", "normalize", "normalization",
+                         "normalisation", "stats", "std", "meta", "metadata", "info", "inference",
+                         "infer", "export", "deploy", "deployment", "model", "classifier")),
+              ("json", "yaml", "yml")),
     FilePlace((r"readme\.md",), "front matter", "the Hugging Face hub",
               "Hugging Face hub, model cards"),
 )  # fmt: skip
@@ -160,14 +199,26 @@ _BY_KEY = {plain_key(key): place.fact for place in KEYS for key in place.keys}
 _ORDER = {plain_key(key): index for index, place in enumerate(KEYS) for key in place.keys}
 
 
+def is_known(key: object) -> bool:
+    """Whether a key is in the table."""
+    return plain_key(key) in _BY_KEY
+
+
 def find_keys(keys: object, fact: FactName) -> list[object]:
     """Those of a mapping's keys that state a fact, in the table's order."""
-    found = [key for key in list(keys) if _BY_KEY.get(plain_key(key)) == fact]  # type: ignore[call-overload]
-    return sorted(found, key=lambda key: _ORDER[plain_key(key)])
+    found = [key for key in list(keys) if _fact_of(key) == fact]  # type: ignore[call-overload]
+    return sorted(found, key=lambda key: _ORDER.get(plain_key(key), len(_ORDER)))
+
+
+def _fact_of(key: object) -> str | None:
+    return _BY_KEY[plain_key(key)] if is_known(key) else fact_of_words(key)
 
 
 def is_file_of(place: FilePlace, name: str, stem: str) -> bool:
     """Whether a file beside the checkpoint `stem` is one of a place."""
+    if place.words and name.lower().rpartition(".")[2] in place.suffixes:
+        around = _AROUND if place.holds == "classes" else _AROUND_SETTINGS
+        return is_named_by(name, stem, place.words, around)
     return any(
         re.fullmatch(pattern.replace("{stem}", re.escape(stem.lower())), name.lower())
         for pattern in place.patterns

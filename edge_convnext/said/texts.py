@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from typing import Any
 
 import yaml
 
-__all__ = ["parse_json", "parse_python", "parse_yaml"]
+__all__ = ["parse_json", "parse_python", "parse_transforms", "parse_yaml"]
 
 _MOST_CHARS = 4 << 20
+_STEPS = re.compile(r"^\s*(?:\w+\.)*(?:Resize|CenterCrop|Normalize)\(", re.MULTILINE)
 _UNREADABLE = (ValueError, RecursionError, MemoryError, SyntaxError, TypeError, yaml.YAMLError)
 
 
@@ -80,6 +82,36 @@ def parse_python(text: str) -> dict[str, Any]:
         }
     except _UNREADABLE:
         return {}
+
+
+def parse_transforms(text: str) -> list[dict[str, Any]]:
+    """Read `Compose(Resize(size=...) ...)` as torchvision prints it, a step a line.
+
+    Source:
+        torchvision 0.29, `transforms/transforms.py`, `__repr__`.
+    """
+    if len(text) > _MOST_CHARS // 64 or not _STEPS.search(text):
+        return []
+    return [step for line in text.splitlines() if (step := _parse_step(line.strip(" ,[]")))]
+
+
+def _parse_step(line: str) -> dict[str, Any]:
+    try:
+        call = ast.parse(line, mode="eval").body
+    except _UNREADABLE:
+        return {}
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name | ast.Attribute):
+        return {}
+    name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr
+    given = {one.arg: _word(one.value) for one in call.keywords if one.arg}
+    return {"__class_fullname__": f"torchvision.transforms.{name}", **given}
+
+
+def _word(node: ast.expr) -> Any:
+    """A literal, or the last word of a name: InterpolationMode.BILINEAR."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else _literal(node)
 
 
 def _literal(node: ast.expr) -> Any:

@@ -111,7 +111,7 @@ def _processor_resize(fields: Mapping[Any, Any], size: int, where: str, said: Sa
     if not cut:
         said.notes.append(f"{where}: size has a shortest edge alone and nothing is cut, so images "
                           "keep their aspect there; here the centre is cut out")  # fmt: skip
-    side = short if type(short) is int else size
+    side = next((one for one in (short, resized) if type(one) is int), size)
     if isinstance(resized, dict) and "height" in resized and cut:
         side = resized["height"] if type(resized["height"]) is int else size
     add_resized(said, size, side, detail_of(where, "size"))

@@ -13,6 +13,7 @@ from edge_convnext.standins import to_plain
 __all__ = [
     "Problem",
     "crop_pct_of",
+    "plain_value",
     "read_channels",
     "read_fraction",
     "read_interpolation",
@@ -34,6 +35,22 @@ _LICENCES = {
 }  # fmt: skip
 
 
+_MOST_NUMBERS = 16  # of a tensor that states a setting
+
+
+def plain_value(value: Any) -> Any:
+    """`to_plain`, and lists or numbers for small tensors, as scripts keep mean and std."""
+    value = to_plain(value)
+    if type(value).__name__ not in ("Tensor", "Parameter"):
+        return value
+    try:
+        if value.numel() > _MOST_NUMBERS:
+            return None
+        return value.flatten().tolist() if value.dim() else value.item()
+    except (RuntimeError, NotImplementedError, ValueError):  # of a kind without values here
+        return None
+
+
 class Problem(Exception):  # noqa: N818
     """A value that is there and can't be used; its text ends a sentence that names the place."""
 
@@ -47,7 +64,7 @@ def read_size(value: Any) -> int | None:
     Raises:
         Problem: Sides that differ, or a size that the network can't take.
     """
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, str):
         value = [int(one) for one in re.findall(r"\d{1,5}", value)][:4]
     if isinstance(value, dict):
@@ -77,9 +94,11 @@ def _sides(value: dict[Any, Any]) -> list[Any]:
 
 def read_channels(value: Any, in_channels: int) -> tuple[float, float, float] | None:
     """Three numbers, of one or three channels; None where the value is of something else."""
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, str):
         value = re.split(r"[\s,;\[\]()]+", value.strip("[]() "))
+    if isinstance(value, dict):
+        value = _by_colour(value)
     numbers = list(value) if isinstance(value, list | tuple) else [value]
     numbers = [read_number(one) for one in numbers[:5]]
     if len(numbers) not in (1, 3, in_channels) or any(one is None for one in numbers):
@@ -91,9 +110,15 @@ def read_channels(value: Any, in_channels: int) -> tuple[float, float, float] | 
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
+def _by_colour(value: dict[Any, Any]) -> list[Any] | None:
+    """The values of {"r": ..., "g": ..., "b": ...} in that order."""
+    named = {str(key).lower()[:1]: one for key, one in value.items()}
+    return [named[one] for one in "rgb"] if len(value) == 3 and {*named} == {*"rgb"} else None
+
+
 def read_number(value: Any) -> float | None:
     """A finite number, or the text of one."""
-    value = to_plain(value)
+    value = plain_value(value)
     if isinstance(value, str) and len(value) < 40:
         try:
             value = float(value)
@@ -129,7 +154,7 @@ def read_interpolation(value: Any) -> Interpolation | None:
     Raises:
         Problem: A filter that is not used here.
     """
-    value = to_plain(value)
+    value = plain_value(value)
     if value in (None, "", "random"):  # timm draws one in training
         return None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -150,7 +175,7 @@ def read_interpolation(value: Any) -> Interpolation | None:
 
 def read_licence(value: Any) -> str | None:
     """A licence's usual name; None where none is stated."""
-    value = to_plain(value)
+    value = plain_value(value)
     if not isinstance(value, str) or not value.strip() or value.lower() in ("other", "unknown"):
         return None
     text = " ".join(value.split())[:80]
