@@ -158,7 +158,7 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, kept):
     ("content", "words"),
     [
         (b"hello world\n", "is text, not a checkpoint"),
-        (b"\x80\x02}q\x00.", "damaged"),
+        (b"\x80\x02}q\x00.", "torch.save did not write"),
         (b"PK\x03\x04" * 20, "damaged"),
     ],
 )
