@@ -30,13 +30,13 @@ _REDUCTIONS = frozenset(
 )
 _NORMS = frozenset({"GroupNormalization", "InstanceNormalization", "LayerNormalization"})
 _POWERS = frozenset({"Exp", "Pow", "Reciprocal", "Sqrt"})
-_ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Sub"})
+_ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Relu", "Sub"})  # Relu: a variance held above zero
 
 
 def find_wide(proto: ModelProto, wiring: Wiring, others: Container[str] = ()) -> frozenset[str]:
     """The wide operations, each by its first output.
 
-    Besides those that leave the range by themselves: sums, differences and products of nothing
+    Besides those that leave the range by themselves: sums, differences, products and Relu of nothing
     but wide values and constants, such as variance + epsilon, or the affine of a norm that is
     written out. A product with GRN's factor is not one of them: it reads the whole feature map.
 
