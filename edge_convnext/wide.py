@@ -37,8 +37,8 @@ def find_wide(proto: ModelProto, wiring: Wiring, others: Container[str] = ()) ->
     """The wide operations, each by its first output.
 
     Besides those that leave the range by themselves: sums, differences, products and Relu of
-    nothing but wide values and constants, such as variance + epsilon, or the affine of a norm that is
-    written out. A product with GRN's factor is not one of them: it reads the whole feature map.
+    nothing but wide values and constants, such as variance + epsilon, or the affine of a norm that
+    is written out. A product with GRN's factor is not one of them: it reads the whole feature map.
 
     Args:
         proto: Float32, operations in the order of computation.
