@@ -88,13 +88,12 @@ def choose_each(
 ) -> list[Option]:
     """What ships for each runtime alone: the float, and the fastest in the requested precision."""
     found: list[Option | None] = []
+    budget, precision = recipe.evaluate.max_drop_pp, recipe.precision
     for runtime in dict.fromkeys(option.runtime for option in options):
         own = [option for option in options if option.runtime == runtime]
-        budget = recipe.evaluate.max_drop_pp
-        found += [
-            choose_float(recipe, own, timings, evaluation, batch),
-            choose_option(own, recipe.precision, timings, evaluation, budget, batch),
-        ]
+        found.append(choose_float(recipe, own, timings, evaluation, batch))
+        if precision != "fp32":  # that one is chosen by the rule of the float that ships
+            found.append(choose_option(own, precision, timings, evaluation, budget, batch))
     return [option for option in found if option is not None]
 
 
