@@ -278,8 +278,12 @@ def test_what_a_board_measured_is_deployed_from_its_folder(build, tmp_path):
         shutil.copy(path, board)
     report = board_report([("model.int8.onnx", sha256_file(build / "model.int8.onnx"))])
     report.write(board / "report.json")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing"):
+        write_deployment(board, "python", tmp_path / "a")
+    write_manifest(board, [board / "report.json"])
     assert write_deployment(board, "python", tmp_path / "a")
     board_report([("model.int8.onnx", "0" * 64)]).write(board / "report.json")
+    write_manifest(board, [board / "report.json"])
     with pytest.raises(ArtifactError, match="neither it nor its graph is a file of"):
         write_deployment(board, "python", tmp_path / "b")
 

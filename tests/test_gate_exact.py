@@ -41,6 +41,7 @@ def report_of(classes=("a", "b"), **changes):
     fields = {
         "model": SimpleNamespace(name="atto", classes=classes, num_classes=len(classes)),
         "verdict": SimpleNamespace(ship="int8"), "board": None, "boards": (), "benchmark": None,
+        "fallbacks": (),
         "environment": SimpleNamespace(fingerprint="f", versions={"torch": "2"}),
         "stage": lambda name: SimpleNamespace(reason=f"why {name}"),
     }  # fmt: skip

@@ -60,7 +60,7 @@ def test_what_is_stated_for_every_runtime_goes_first():
             {"fp16": {"1": {"form": "mixed", "placement": "blocks"}}},
             "the plan fp16 1 has no placement",
         ),
-        ({"int8": {"0": {"form": "mixed", "placement": "blocks"}}}, "greater than 0"),
+        ({"int8": {"0": {"form": "mixed", "placement": "blocks"}}}, "greater than or equal to 1"),
     ],
 )
 def test_a_plan_that_can_not_be_is_refused(plans, message):
