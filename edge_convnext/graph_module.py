@@ -333,6 +333,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "Reciprocal": _plain(_reciprocal),
     "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMean": _reduce(torch.mean),
+    "Relu": _plain(torch.relu),  # holds a variance above zero
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": _plain(_sqrt),

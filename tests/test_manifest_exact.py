@@ -191,5 +191,5 @@ def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
     manifest.unlink()
     assert refusal() == (
         f"{manifest}: is missing, and without it nothing tells whether report.json is as the build "
-        "wrote it; keep the two together, or build again"
+        "wrote it; keep the two together, or build again (a board's: bench again)"
     )

@@ -140,7 +140,7 @@ def test_everything_that_decides_the_logits_is_part_of_what_is_asked(tmp_path, a
             "A": "1", "B": "2",
         },
     }  # fmt: skip
-    assert (digest, machine) == (images.digest, "this machine")
+    assert (digest, machine) == (images.content_digest, "this machine")
     assert preprocess["image_size"] == 4
     assert preprocess["resize"] == "squash"
 
