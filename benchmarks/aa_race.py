@@ -26,17 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from edge_convnext.artifacts import CpuRuntimeName, OnnxModel, Precision
-from edge_convnext.benchmark import benchmark
-from edge_convnext.choices import choose_option, list_finalists, list_rivals
-from edge_convnext.contention import QUIET_PCT
-from edge_convnext.doctor import environment
-from edge_convnext.files import sha256_file, write_text_atomic
-from edge_convnext.measure import Option, as_candidate, judge_options
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import Recipe, make_recipe
-from edge_convnext.speed import Ratio, slowest_to_beat
-from edge_convnext.step import Step
+from edge_convnext.build.compare import Option, as_candidate, judge_options
+from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Precision
+from edge_convnext.core.files import sha256_file, write_text_atomic
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import Recipe, make_recipe
+from edge_convnext.core.step import Step
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.benchmark import benchmark
+from edge_convnext.measure.choose import choose_option, list_finalists, list_rivals
+from edge_convnext.measure.contention import QUIET_PCT
+from edge_convnext.measure.speed import Ratio, slowest_to_beat
 
 _BATCH = 1
 _SIZE = 64
@@ -44,13 +44,13 @@ _SIZE = 64
 
 def export_graph(folder: Path) -> Path:
     """A ConvNeXt V2 atto of random weights, in the form that OpenVINO likes."""
-    from edge_convnext.artifacts import ModelInfo, Preprocess
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import random_state
-    from edge_convnext.export import export_onnx
-    from edge_convnext.fold import fold_weights
-    from edge_convnext.recipe import ExportConfig
-    from edge_convnext.weights import save_weights
+    from edge_convnext.core.artifacts import ModelInfo, Preprocess
+    from edge_convnext.core.recipe import ExportConfig
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import find_architecture
+    from edge_convnext.networks.weights import save_weights
+    from edge_convnext.stages.export import export_onnx
+    from edge_convnext.stages.fold import fold_weights
 
     architecture = find_architecture("convnextv2_atto", 10)
     preprocess = Preprocess(image_size=_SIZE, crop_pct=1.0, interpolation="bicubic")

@@ -21,19 +21,19 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.artifacts import ActivationType, OnnxModel, PlacementName
-from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import ActivationType, OnnxModel, PlacementName
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
 from edge_convnext.data import iter_batches
-from edge_convnext.doctor import environment
-from edge_convnext.equalize import equalize
-from edge_convnext.evaluate import predict
-from edge_convnext.inputs import image_batches, prepare_inputs
-from edge_convnext.metrics import compare_logits
-from edge_convnext.progress import untracked
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.accuracy import predict
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.steps import Steps
+from edge_convnext.stages.equalize import equalize
+from edge_convnext.stages.quantize import quantize
 
 MINMAX = {"activations_range_estimator": "minmax"}
 CORRECTED = {**MINMAX, "disable_bias_correction": False}

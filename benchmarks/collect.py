@@ -12,8 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from edge_convnext.files import write_text_atomic
-from edge_convnext.report import Report
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.report.contract import Report
 
 KEPT = {"model", "environment", "accuracy", "benchmark", "verdict", "notes", "created"}
 ROUNDS = {"round_latency_ms_p50"}  # kept in the report, too long here

@@ -27,19 +27,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.builder_log import Kernel
-from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.doctor import environment
-from edge_convnext.files import write_text_atomic
-from edge_convnext.gpu_tuning.fit import compare_rankings, fit
-from edge_convnext.gpu_tuning.model import Calibration, Gpu, cost_plan, find_model_gpu
-from edge_convnext.gpu_tuning.report import GpuTuneReport
-from edge_convnext.gpu_tuning.search import GpuSearch
-from edge_convnext.gpu_tuning.space import GpuPlan
-from edge_convnext.gpu_tuning.tune import plan_capability, prepare_batch, tune_gpu
-from edge_convnext.kernel_table import kernels_from_rows
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import Recipe, resolve_recipe
+from edge_convnext.build.tuning.cost_fit import compare_rankings, fit
+from edge_convnext.build.tuning.cost_model import Calibration, Gpu, cost_plan, find_model_gpu
+from edge_convnext.build.tuning.gpu_files import GpuTuneReport
+from edge_convnext.build.tuning.gpu_search import GpuSearch
+from edge_convnext.build.tuning.gpu_space import GpuPlan
+from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch, tune_gpu
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import Recipe, resolve_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.runtimes.tensorrt.builder_log import Kernel
+from edge_convnext.runtimes.tensorrt.kernel_table import kernels_from_rows
 
 RESULTS = Path(__file__).parent / "results"
 DEVICES = ("orin-nano-8gb", "agx-orin-64gb", "rtx-4090")

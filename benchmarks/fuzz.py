@@ -37,22 +37,22 @@ from PIL import Image
 from safetensors.torch import save as save_safetensors
 
 from benchmarks import fuzz_boards
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.dialects import translate
-from edge_convnext.convnext.network import random_state
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
+from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.recipe import load_recipe, recipe_folder
+from edge_convnext.data.csv_sources import list_csv
 from edge_convnext.data.labels import read_labels_file
-from edge_convnext.data.manifests import list_csv
-from edge_convnext.doctor import environment
-from edge_convnext.errors import EdgeConvNextError
-from edge_convnext.files import write_text_atomic
-from edge_convnext.gate.baseline import read_baseline
-from edge_convnext.kernel_table import group_kernels, read_kernels
-from edge_convnext.manifest import verify_build
-from edge_convnext.predict import read_metadata
-from edge_convnext.recipe import load_recipe, recipe_folder
-from edge_convnext.report import Report
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.model import read_metadata
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.dialects import translate
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.report.contract import Report
+from edge_convnext.report.gate.baseline import read_baseline
+from edge_convnext.report.manifest import verify_build
+from edge_convnext.runtimes.tensorrt.kernel_table import group_kernels, read_kernels
 
 _SLOW_S = 20.0
 _MESSAGE_CHARS = 2000

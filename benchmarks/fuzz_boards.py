@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from edge_convnext.bundle.read import open_bundle
-from edge_convnext.deploy.facts import read_deployable
-from edge_convnext.manifest import write_manifest
-from edge_convnext.tensorrt.sidecar import read_facts, require_runs_here, sidecar_path
+from edge_convnext.devices.bundle.read import open_bundle
+from edge_convnext.devices.deploy.facts import read_deployable
+from edge_convnext.report.manifest import write_manifest
+from edge_convnext.runtimes.tensorrt.sidecar import read_facts, require_runs_here, sidecar_path
 
 __all__ = [
     "FACTS",

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_convnext.doctor import environment
-from edge_convnext.files import write_text_atomic
-from edge_convnext.gate.criteria import decide_below
-from edge_convnext.intervals import paired_difference_interval
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.intervals import paired_difference_interval
+from edge_convnext.devices.doctor import environment
+from edge_convnext.report.gate.criteria import decide_below
 
 BUDGET_PP = 1.0
 STATED_PCT = 2.5

@@ -100,9 +100,9 @@ def measure(arguments: argparse.Namespace, scratch: Path, began: float) -> None:
 def _measure_engines(arguments, results, graphs, scratch, groups) -> None:  # type: ignore[no-untyped-def]
     from gpu_engines import measure_classic, measure_rtx, try_features
 
-    from edge_convnext.tensorrt import TensorRtConfig
-    from edge_convnext.tensorrt.api import open_api
-    from edge_convnext.tensorrt.cuda import open_cuda
+    from edge_convnext.runtimes.tensorrt import TensorRtConfig
+    from edge_convnext.runtimes.tensorrt.api import open_api
+    from edge_convnext.runtimes.tensorrt.cuda import open_cuda
 
     with results.step("device"):
         cuda = open_cuda()

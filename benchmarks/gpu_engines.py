@@ -15,13 +15,13 @@ import numpy as np
 from gpu_graphs import Item, Kind, finish, read_images
 from gpu_timing import Contender, Results, race, trace
 
-from edge_convnext.artifacts import OnnxModel, Precision
-from edge_convnext.metrics import compare_logits
-from edge_convnext.recipe import EngineConfig
+from edge_convnext.core.artifacts import OnnxModel, Precision
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.tensorrt import TensorRtConfig, build_engine
-from edge_convnext.tensorrt.runner import EngineRunner
-from edge_convnext.tensorrt.sidecar import sidecar_path
+from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
+from edge_convnext.runtimes.tensorrt.runner import EngineRunner
+from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 
 _SHOWN = ("build_seconds", "kernels", "int8_kernels", "activation_bytes", "weight_bytes")
 
@@ -259,8 +259,8 @@ def try_features(results: Results, graphs: Path, scratch: Path, config: TensorRt
 
 
 def _take_pixels(onnx: Path, item: Item) -> None:
-    from edge_convnext.opset17 import use_opset_17
-    from edge_convnext.uint8_images import use_uint8_images
+    from edge_convnext.stages.to_opset17 import use_opset_17
+    from edge_convnext.stages.to_uint8_images import use_uint8_images
 
     model = OnnxModel(onnx, "fp32", item.form, item.placement)
     use_opset_17(use_uint8_images(model, onnx), onnx)
@@ -341,7 +341,7 @@ def _race_rtx(
 
 
 def _build_rtx(graphs: Path, scratch: Path, job: Job, capability: str) -> Path:
-    from edge_convnext.engine import build_rtx_engine
+    from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 
     onnx = scratch / f"rtx.{job.label}.onnx"
     finish(graphs, job.model, job.batch, job.item, "typed", onnx)

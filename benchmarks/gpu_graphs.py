@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edge_convnext.artifacts import FormName, OnnxModel, PlacementName
-from edge_convnext.files import write_text_atomic
+from edge_convnext.core.artifacts import FormName, OnnxModel, PlacementName
+from edge_convnext.core.files import write_text_atomic
 
 IMAGE_SIZE = 224
 IMAGES = 8  # judge the engines' logits, and calibrate
@@ -107,8 +107,8 @@ def coarse_state(model: str) -> dict[str, Any]:
     """Random weights that compress well: on a grid, and powers of two for what is folded in."""
     import torch
 
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     state = random_state(find_architecture(model), _SEED)
     generator = torch.Generator().manual_seed(_SEED)
@@ -131,10 +131,10 @@ def _prepare_one(folder: str, model: str, batch: int | str) -> list[dict[str, An
 
 
 def _export_all(folder: Path, model: str, batch: int | str, scratch: Path) -> list[dict[str, Any]]:
-    from edge_convnext.artifacts import ModelInfo, Preprocess
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.fold import fold_weights
-    from edge_convnext.weights import save_weights
+    from edge_convnext.core.artifacts import ModelInfo, Preprocess
+    from edge_convnext.networks.convnext.sizes import find_architecture
+    from edge_convnext.networks.weights import save_weights
+    from edge_convnext.stages.fold import fold_weights
 
     architecture = find_architecture(model)
     preprocess = Preprocess(IMAGE_SIZE)
@@ -172,9 +172,9 @@ def graph_name(model: str, batch: int | str, item: Item) -> str:
 
 
 def _export(weights: Any, form: FormName, batch: Any, images: Any, scratch: Path) -> OnnxModel:
-    from edge_convnext.export import export_onnx
-    from edge_convnext.recipe import ExportConfig, SimplifyConfig
-    from edge_convnext.simplify import simplify
+    from edge_convnext.core.recipe import ExportConfig, SimplifyConfig
+    from edge_convnext.stages.export import export_onnx
+    from edge_convnext.stages.simplify import simplify
 
     config = ExportConfig(batch=batch)
     exported = export_onnx(weights, form, "fp32", config, scratch / f"{form}.onnx")
@@ -186,7 +186,7 @@ def _export(weights: Any, form: FormName, batch: Any, images: Any, scratch: Path
 
 
 def _quantize(model: OnnxModel, placement: PlacementName, images: Any, scratch: Path) -> OnnxModel:
-    from edge_convnext.place import place_qdq
+    from edge_convnext.stages.place_qdq import place_qdq
 
     return place_qdq(model, [images], placement, scratch / f"{model.path.name}.{placement}.onnx")
 
@@ -236,8 +236,8 @@ def finish(
     """
     import onnx
 
-    from edge_convnext.halve import halve_body
-    from edge_convnext.opset17 import use_opset_17
+    from edge_convnext.stages.to_float16 import halve_body
+    from edge_convnext.stages.to_opset17 import use_opset_17
 
     source = batch if batch in (1, "dynamic") else 8
     proto = onnx.load(str(folder / graph_name(model, source, item)))

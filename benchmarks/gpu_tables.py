@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.intervals import median_interval
+from edge_convnext.core.intervals import median_interval
 
 _PARTS = ("classic", "rtx", "torch")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_convnext.files import write_text_atomic
+from edge_convnext.core.files import write_text_atomic
 
 TURN_MS = 15.0  # of GPU work per candidate and round
 _FEWEST, _MOST = 5, 200  # launches per turn

@@ -93,8 +93,8 @@ def make_torch(model: str, batch: int, mode: str | None) -> Contender:
     """
     import torch
 
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import build_form
+    from edge_convnext.networks.convnext.build import build_form
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     torch.backends.cudnn.benchmark = True
     network: Any = build_form(coarse_state(model), find_architecture(model), "raw")

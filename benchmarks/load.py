@@ -27,6 +27,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from PIL import Image
 
+from edge_convnext.build.inputs import image_batches
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import (
     Sample,
     draw_calibration,
@@ -34,14 +37,11 @@ from edge_convnext.data import (
     iter_batches,
     load_calibration,
 )
-from edge_convnext.data.manifests import list_csv
-from edge_convnext.doctor import environment
-from edge_convnext.files import write_text_atomic
-from edge_convnext.inputs import image_batches
-from edge_convnext.memory import peak_resident_bytes
-from edge_convnext.predict import load_model
-from edge_convnext.recipe import DataConfig
-from edge_convnext.rerun import evaluate_model
+from edge_convnext.data.csv_sources import list_csv
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.built_models import evaluate_model
+from edge_convnext.measure.memory import peak_resident_bytes
+from edge_convnext.measure.model import load_model
 
 _BATCH = 16
 _PICTURES = 64

@@ -43,7 +43,7 @@ def main() -> int:
     install += ["--constraint", str(pins), *options.uv, f"{ROOT}[{options.extras}]"]
     _run(install)
     environment = {**os.environ, "EDGE_CONVNEXT_CACHE": str(folder / "cache")}
-    command = [str(python), "-m", "edge_convnext"]
+    command = [str(python), "-m", "edge_convnext.cli"]
     seen = json.loads(_run([*command, "doctor", "--json"], environment))
     versions = {one["name"]: one["version"] for one in seen["packages"] if one["version"]}
     print(

@@ -25,23 +25,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import onnx
 from onnx import ModelProto
 
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.cache import Cache, default_cache_folder
+from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
 from edge_convnext.data import iter_batches
-from edge_convnext.doctor import environment
-from edge_convnext.equalize import apply_factors, equalize, find_sites
-from edge_convnext.evaluate import predict
-from edge_convnext.fallback import find_fallback, keep_float
-from edge_convnext.inputs import image_batches, prepare_inputs
-from edge_convnext.metrics import compare_logits
-from edge_convnext.progress import untracked
-from edge_convnext.qdq import drop_unread_constants
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
-from edge_convnext.recover import recover
+from edge_convnext.devices.doctor import environment
+from edge_convnext.graph.qdq import drop_unread_constants
+from edge_convnext.measure.accuracy import predict
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.sensitivity import rank_operations
-from edge_convnext.steps import Steps
+from edge_convnext.stages.equalize import apply_factors, equalize, find_sites
+from edge_convnext.stages.keep_float import find_fallback, keep_float
+from edge_convnext.stages.quantize import quantize
+from edge_convnext.stages.recover import recover
+from edge_convnext.stages.sensitivity import rank_operations
 
 _FORM = "nhwc"
 _EVERY = 8  # channels

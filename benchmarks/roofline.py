@@ -43,11 +43,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edge_convnext.contention import other_load_pct, read_cpu_clock
-from edge_convnext.doctor import environment
-from edge_convnext.intervals import median_interval
-from edge_convnext.profile import ModelProfile, profile
-from edge_convnext.report import Report
+from edge_convnext.core.intervals import median_interval
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
+from edge_convnext.measure.profile import ModelProfile, profile
+from edge_convnext.report.contract import Report
 from edge_convnext.runtimes import RuntimeOptions, available_runtimes, load_runtime
 
 RESULTS = Path(__file__).parent / "results"
@@ -358,7 +358,9 @@ def _call(path: Path, runtime: Any, threads: int, hint: Any, images: Any) -> Cal
         settings.add_session_config_entry("session.force_spinning_stop", "1")
         session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
         return lambda: session.run(None, {"images": images})
-    from edge_convnext.runtimes.ov import shared_core  # more than one per process is not safe
+    from edge_convnext.runtimes.openvino.runner import (
+        shared_core,  # more than one per process is not safe
+    )
 
     options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
     request = shared_core().compile_model(path, "CPU", options).create_infer_request()

@@ -25,21 +25,21 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.artifacts import FormName, OnnxModel, PlacementName, Weights
-from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
-from edge_convnext.doctor import environment
-from edge_convnext.engine import build_rtx_engine
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.halve import halve_body
-from edge_convnext.inputs import image_batches, prepare_inputs
-from edge_convnext.metrics import compare_logits
-from edge_convnext.place import place_qdq
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import EngineConfig, resolve_recipe
+from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.core.artifacts import FormName, OnnxModel, PlacementName, Weights
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import EngineConfig, resolve_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.simplify import simplify
+from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.place_qdq import place_qdq
+from edge_convnext.stages.simplify import simplify
+from edge_convnext.stages.to_float16 import halve_body
 
 RESULTS = Path(__file__).parent / "results"
 IMAGE_SIZE = 224

@@ -31,19 +31,19 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.contention import other_load_pct, read_cpu_clock
-from edge_convnext.doctor import environment
-from edge_convnext.graphs import Graphs, add_form, add_plan, list_options, raw_reference
-from edge_convnext.inputs import image_batches, prepare_inputs
-from edge_convnext.intervals import median_interval
-from edge_convnext.measure import Option
-from edge_convnext.pipeline import has_bf16
-from edge_convnext.plans import plan_for
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import Recipe, resolve_recipe
+from edge_convnext.build.compare import Option
+from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options, raw_reference
+from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.pipeline import has_bf16
+from edge_convnext.build.plans import plan_for
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.intervals import median_interval
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import Recipe, resolve_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
 from edge_convnext.runtimes import Runtime, RuntimeOptions, available_runtimes, load_runtime
-from edge_convnext.steps import Steps
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("atto", "femto", "pico", "nano", "tiny")

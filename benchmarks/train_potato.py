@@ -25,13 +25,13 @@ import PIL
 import torch
 import yaml
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.convnext.architecture import find_architecture
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.files import sha256_file, write_text_atomic
+from edge_convnext.core.recipe import Recipe, load_recipe
 from edge_convnext.data import Splits, load_splits
-from edge_convnext.files import sha256_file, write_text_atomic
-from edge_convnext.recipe import Recipe, load_recipe
-from edge_convnext.train import train
-from edge_convnext.training.state import EpochRow
+from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.networks.training.state import EpochRow
+from edge_convnext.networks.training.train import train
 
 PUBLISHED_TOP1_PCT = 96.11  # a widely followed tutorial, on a split that is not leaf-disjoint
 

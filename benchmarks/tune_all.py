@@ -20,10 +20,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import yaml
 
-from edge_convnext.cache import Cache, default_cache_folder
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import resolve_recipe
-from edge_convnext.tune_report import tune_to_files
+from edge_convnext.build.tuning.report import tune_to_files
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import resolve_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -15,43 +15,49 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.telemetry import no_telemetry
+from edge_convnext.core.telemetry import no_telemetry
+from edge_convnext.core.version import __version__
 
 if TYPE_CHECKING:
-    from edge_convnext.errors import EdgeConvNextError
-    from edge_convnext.pipeline import build
-    from edge_convnext.predict import Model, Prediction, load_model
-    from edge_convnext.recipe import Recipe, load_recipe
-    from edge_convnext.report import Report
+    from edge_convnext.build.pipeline import build
+    from edge_convnext.core.errors import EdgeConvNextError
+    from edge_convnext.core.recipe import Recipe, load_recipe
+    from edge_convnext.measure.model import Model, Prediction, load_model
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.gate.testing import Limits, assert_gate
 
 __all__ = [
     "EdgeConvNextError",
+    "Limits",
     "Model",
     "Prediction",
     "Recipe",
     "Report",
+    "__version__",
+    "assert_gate",
     "build",
     "load_model",
     "load_recipe",
 ]
 
-__version__ = "0.1.0"
-
 no_telemetry()  # before anything imports ONNX Runtime, as torch's and NNCF's helpers do
 
 _HOMES = {
-    "EdgeConvNextError": "errors",
-    "Model": "predict",
-    "Prediction": "predict",
-    "Recipe": "recipe",
-    "Report": "report",
-    "build": "pipeline",
-    "load_model": "predict",
-    "load_recipe": "recipe",
+    "EdgeConvNextError": "core.errors",
+    "Limits": "report.gate.limits",
+    "Model": "measure.model",
+    "Prediction": "measure.model",
+    "Recipe": "core.recipe",
+    "Report": "report.contract",
+    "assert_gate": "report.gate.testing",
+    "load_model": "measure.model",
+    "load_recipe": "core.recipe",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "build":
+        return import_module("edge_convnext.build")  # a package that can be called
     if name in _HOMES:
         return getattr(import_module(f"edge_convnext.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'edge_convnext' has no attribute '{name}'")

@@ -14,20 +14,20 @@ from example_report import example_fields, without_measurements
 from gate_builds import write_report
 from small_exports import SIZE, TINY, export, infer, place_export
 
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.bundle.write import write_bundle
-from edge_convnext.convnext.network import random_state
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import DataConfig, make_recipe
 from edge_convnext.data import iter_batches, load_splits
-from edge_convnext.evaluate import (
+from edge_convnext.devices.bundle.write import write_bundle
+from edge_convnext.measure.accuracy import (
     Predictions,
     compare_predictions,
     measure_accuracy,
     write_predictions_csv,
 )
-from edge_convnext.files import sha256_file
-from edge_convnext.predict import read_metadata
-from edge_convnext.recipe import DataConfig, make_recipe
-from edge_convnext.report import FileReport, Report
+from edge_convnext.measure.model import read_metadata
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.report.contract import FileReport, Report
 
 CLASSES = ("ant", "b|ee", "crème", "dog", "emu")
 PER_CLASS = 2

@@ -32,8 +32,8 @@ def write_checkpoint(
     import torch
     from test_dialects import speak
 
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     architecture = find_architecture(model, num_classes, in_channels)
     state = speak(random_state(architecture, 0), "reference", architecture.version)

@@ -4,10 +4,10 @@ import re
 
 import torch
 
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import build_form, random_state
-from edge_convnext.said.whole import settle_checkpoint
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.build import build_form, random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.facts.whole import settle_checkpoint
 
 SMALL = Architecture("small", 2, (1, 2, 1, 1), (4, 6, 8, 10), 3)
 SMALL_V1 = Architecture("small", 1, (1, 2, 1, 1), (4, 6, 8, 10), 3)

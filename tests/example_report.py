@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 
-from edge_convnext.report import Report
+from edge_convnext.report.contract import Report
 
 SHA = "0123456789abcdef" * 4
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.errors import InferenceError
-from edge_convnext.files import sha256_file
-from edge_convnext.tensorrt.api import Api
-from edge_convnext.tensorrt.cuda import DeviceFacts
-from edge_convnext.tensorrt.sidecar import SCHEMA, sidecar_path
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.runtimes.tensorrt.api import Api
+from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
+from edge_convnext.runtimes.tensorrt.sidecar import SCHEMA, sidecar_path
 
 DEVICE = DeviceFacts("Fake GPU", "8.7", 8 << 30, 16, "12.6", None)
 INFO = ModelInfo("convnextv2_atto", 3, 3, ("a", "b", "c"), Preprocess(4), "w", "0" * 64, None)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from example_report import ACCURACY, example_fields
 
-from edge_convnext.manifest import write_manifest
-from edge_convnext.report import FileReport, Report
+from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.manifest import write_manifest
 
 
 def make_build(

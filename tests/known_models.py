@@ -37,11 +37,11 @@ def write_colour_model(
     import torch
     from test_dialects import speak
 
-    from edge_convnext.artifacts import Preprocess
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.model import ConvNeXt
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.core.artifacts import Preprocess
     from edge_convnext.data.preprocess import normalise
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.modules import ConvNeXt
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     architecture = find_architecture("atto", len(colours))
     state = random_state(architecture, 0)

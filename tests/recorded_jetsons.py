@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recorded_boards import AGX_ORIN, AGX_XAVIER, ORIN_NANO, ORIN_NX, THOR, XAVIER_NX
 
-from edge_convnext.jetson.tools import ToolAnswer
+from edge_convnext.devices.jetson.tools import ToolAnswer
 
 NEEDS_ROOT = ToolAnswer(1, "Error: Run this script(/usr/bin/jetson_clocks) as a root user\n")
 NOT_INSTALLED = ToolAnswer(None, "No such file or directory")

@@ -15,8 +15,8 @@ from typing import Any
 import onnx
 import pytest
 
-from edge_convnext.builder_log import Kernel, KernelTensor, parse_kernels
-from edge_convnext.isolate import IsolatedFailure, run_isolated
+from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor, parse_kernels
 
 needs_rtx = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or not find_spec("tensorrt_rtx"),

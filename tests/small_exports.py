@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.convnext.architecture import Architecture, find_architecture
-from edge_convnext.convnext.forms import FORMS as WRITTEN
-from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
-from edge_convnext.convnext.network import random_state
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.place import place_qdq
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig
-from edge_convnext.weights import save_weights
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
+from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.place_qdq import place_qdq
+from edge_convnext.stages.quantize import quantize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from edge_convnext.artifacts import FormName, OnnxModel, PlacementName, Precision
+    from edge_convnext.core.artifacts import FormName, OnnxModel, PlacementName, Precision
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)

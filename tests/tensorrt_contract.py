@@ -1,7 +1,7 @@
 """Which of TensorRT's API a source file touches, and in which versions it may.
 
-TensorRT's objects go by the names that `edge_convnext.tensorrt.native` lists. An attribute that
-stands under `if api.has("feature"):` is touched in the versions that have the feature alone.
+TensorRT's objects go by the names that `runtimes.tensorrt.native` lists. An attribute that stands
+under `if api.has("feature"):` is touched in the versions that have the feature alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.tensorrt.api import FEATURES
+from edge_convnext.runtimes.tensorrt.api import FEATURES
 
 TABLE = json.loads((Path(__file__).parent / "data/tensorrt_api.json").read_text())
 VERSIONS: tuple[str, ...] = tuple(TABLE["versions"])

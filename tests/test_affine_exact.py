@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_convnext.affine import Grid, make_grid, round_weight
+from edge_convnext.graph.affine import Grid, make_grid, round_weight
 
 F32 = np.float32
 

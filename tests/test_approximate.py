@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge_convnext.approximate import use_tanh_gelu
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.errors import ArtifactError, ExportError
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ArtifactError, ExportError
 from edge_convnext.runtimes import load_runtime
+from edge_convnext.stages.approximate import use_tanh_gelu
 
 
 def write(path, op):

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from edge_convnext.convnext.architecture import (
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.networks.convnext.hub import IN1K
+from edge_convnext.networks.convnext.modules import ConvNeXt
+from edge_convnext.networks.convnext.sizes import (
     Architecture,
     architecture_names,
     find_architecture,
     name_architecture,
 )
-from edge_convnext.convnext.hub import IN1K
-from edge_convnext.convnext.model import ConvNeXt
-from edge_convnext.errors import RecipeError
 
 
 @pytest.mark.parametrize(

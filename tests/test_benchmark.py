@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from tiny_graph import make_images, write_graph
 
-from edge_convnext import benchmark as module
-from edge_convnext import turns as turns_module
-from edge_convnext.benchmark import (
+from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.recipe import BenchmarkConfig
+from edge_convnext.measure import benchmark as module
+from edge_convnext.measure import turns as turns_module
+from edge_convnext.measure.benchmark import (
     BenchmarkResult,
     BenchmarkRow,
     Candidate,
@@ -17,9 +19,7 @@ from edge_convnext.benchmark import (
     judge,
     speedup,
 )
-from edge_convnext.errors import ArtifactError, InferenceError
-from edge_convnext.memory import measure_peak_memory, peak_resident_bytes
-from edge_convnext.recipe import BenchmarkConfig
+from edge_convnext.measure.memory import measure_peak_memory, peak_resident_bytes
 from edge_convnext.runtimes import RuntimeInfo, RuntimeOptions
 
 QUICK = BenchmarkConfig(batches=(1,), threads=1, rounds=7, min_round_ms=1, warmup=1)
@@ -79,8 +79,8 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
 
 def test_the_periods_in_which_a_quota_stopped_the_rounds_are_counted(tmp_path, monkeypatch):
     told = iter([100, 103, 200, 204, 300, 305])  # before and after: two batches, then the judging
-    monkeypatch.setattr("edge_convnext.benchmark.read_throttling", lambda *_: next(told))
-    monkeypatch.setattr("edge_convnext.quotas.read_throttling", lambda *_: next(told))
+    monkeypatch.setattr("edge_convnext.measure.benchmark.read_throttling", lambda *_: next(told))
+    monkeypatch.setattr("edge_convnext.core.quotas.read_throttling", lambda *_: next(told))
     pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b")
     config = QUICK.model_copy(update={"batches": (1, 4)})
     result = benchmark(pair, make_images(2), config, measure_memory=False)

@@ -23,39 +23,54 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import gate_builds
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
+from edge_convnext.board import BoardSettings, bench_bundle
+from edge_convnext.bundle import open_bundle
 
-from edge_convnext.benchmark import BenchmarkResult, Candidate, speedup
-from edge_convnext.benchmark import BenchmarkRow as TimedRow
-from edge_convnext.board import BoardSettings, assemble, bench, bench_bundle, here, measure
-from edge_convnext.board.choose import choose
-from edge_convnext.board.engines import build_engines, graphs_for
-from edge_convnext.board.entries import Entry
-from edge_convnext.board.here import builders_for, measure_here
-from edge_convnext.board.merge import merge_boards
-from edge_convnext.board.readings import NoReadings, PowerFigures
-from edge_convnext.bundle import evaluation, open_bundle
-from edge_convnext.bundle.evaluation import read_reference
-from edge_convnext.bundle.manifest import MANIFEST, SUFFIX, TENSORS, BundledGraph, check_name
-from edge_convnext.bundle.write import bundle_build, write_bundle
+from edge_convnext.build.publish import amend_report, write_report
 from edge_convnext.cli.build import _measure_here
-from edge_convnext.errors import (
+from edge_convnext.core.errors import (
     ArtifactError,
     BoardError,
     DataError,
     EngineBuildError,
     RecipeError,
 )
-from edge_convnext.files import sha256_bytes, sha256_file
-from edge_convnext.gate.baseline import make_baseline
-from edge_convnext.gate.decide import gate, judge
-from edge_convnext.gate.evidence import read_evidence
-from edge_convnext.gate.limits import Limits
-from edge_convnext.manifest import read_manifest, verify_build
-from edge_convnext.marks import mark
-from edge_convnext.progress import untracked
-from edge_convnext.publish import amend_report, write_report
-from edge_convnext.remote.session import Session
-from edge_convnext.report import FileReport, LeftOutReport, Report, StageReport, VariantReport
+from edge_convnext.core.files import sha256_bytes, sha256_file
+from edge_convnext.core.marks import mark
+from edge_convnext.core.progress import untracked
+from edge_convnext.devices.bench import bench, here, measure
+from edge_convnext.devices.bench import report as assemble
+from edge_convnext.devices.bench.choose import choose
+from edge_convnext.devices.bench.engines import build_engines, graphs_for
+from edge_convnext.devices.bench.entries import Entry
+from edge_convnext.devices.bench.here import builders_for, measure_here
+from edge_convnext.devices.bench.merge import merge_boards
+from edge_convnext.devices.bench.readings import NoReadings, PowerFigures
+from edge_convnext.devices.bundle import evaluation
+from edge_convnext.devices.bundle.evaluation import read_reference
+from edge_convnext.devices.bundle.manifest import (
+    MANIFEST,
+    SUFFIX,
+    TENSORS,
+    BundledGraph,
+    check_name,
+)
+from edge_convnext.devices.bundle.write import bundle_build, write_bundle
+from edge_convnext.devices.ssh.session import Session
+from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, speedup
+from edge_convnext.measure.benchmark import BenchmarkRow as TimedRow
+from edge_convnext.report.contract import (
+    FileReport,
+    LeftOutReport,
+    Report,
+    StageReport,
+    VariantReport,
+)
+from edge_convnext.report.gate.baseline import make_baseline
+from edge_convnext.report.gate.decide import gate, judge
+from edge_convnext.report.gate.evidence import read_evidence
+from edge_convnext.report.gate.limits import Limits
+from edge_convnext.report.manifest import read_manifest, verify_build
 
 N = PER_CLASS * len(CLASSES)
 ORT = BoardSettings(runtimes=("onnxruntime",), rounds=6)
@@ -77,7 +92,7 @@ def measured(root):
 @pytest.fixture(autouse=True)
 def without_children(monkeypatch):
     """`measured`, which is made before this, has its memory measured; once is enough."""
-    monkeypatch.setattr("edge_convnext.benchmark._try_memory", lambda *_: None)
+    monkeypatch.setattr("edge_convnext.measure.benchmark._try_memory", lambda *_: None)
 
 
 def repack(source, target, change=None, add=(), infos=None):
@@ -594,7 +609,7 @@ def test_a_disk_that_fills_while_a_bench_writes_costs_nothing(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
 
-    monkeypatch.setattr("edge_convnext.board.assemble.copy_atomic", full)
+    monkeypatch.setattr("edge_convnext.devices.bench.report.copy_atomic", full)
     with pytest.raises(ArtifactError, match=r"out: can't be written \(No space left on device\)"):
         bench_bundle(root / "tiny.ecb", out, ORT)
     assert {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()} == before
@@ -661,9 +676,9 @@ def test_a_jetson_s_own_files_are_what_is_read(root, tmp_path, monkeypatch):
     from recorded_boards import write_tree
     from recorded_jetsons import RUNNING
 
-    from edge_convnext.board import readings
-    from edge_convnext.jetson import power, state
-    from edge_convnext.targets.board import find_board
+    from edge_convnext.devices.bench import readings
+    from edge_convnext.devices.catalog.this_board import find_board
+    from edge_convnext.devices.jetson import power, state
 
     tree = write_tree(tmp_path / "nano", RUNNING["orin-nano-8gb"])
     meter, read_state = power.PowerMeter, state.read_state
@@ -761,8 +776,8 @@ def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
 @pytest.fixture
 def ort_as_gpu(monkeypatch):
     """ONNX Runtime runs what `Builder` copied."""
-    from edge_convnext import benchmark
-    from edge_convnext.board import measure
+    from edge_convnext.devices.bench import measure
+    from edge_convnext.measure import benchmark
     from edge_convnext.runtimes import load_runtime
 
     def load(name, path, options=None):
@@ -871,7 +886,7 @@ def test_another_bundle_s_work_goes_and_the_user_s_stays(root, tmp_path):
 
 def test_where_no_engine_is_built_the_reason_is_told_once(tmp_path, monkeypatch):
     why = "no TensorRT is installed here"
-    monkeypatch.setattr("edge_convnext.board.bench.find_builders", lambda: ((), why))
+    monkeypatch.setattr("edge_convnext.devices.bench.bench.find_builders", lambda: ((), why))
     write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb", "none")
     report = bench_bundle(tmp_path / "gpu.ecb", tmp_path / "out", replace(ORT, batches=(1,)))
     assert {one.reason for one in report.board.left_out} == {why}
@@ -1097,7 +1112,7 @@ def test_an_interrupted_bundle_leaves_the_old_one(root, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_convnext.bundle.write._add_images", stop)
+    monkeypatch.setattr("edge_convnext.devices.bundle.write._add_images", stop)
     with pytest.raises(KeyboardInterrupt):
         write_bundle(root / "build", out)
     assert out.read_bytes() == b"old"
@@ -1143,7 +1158,7 @@ def test_the_bundle_of_a_build_lies_in_it_under_its_name(tmp_path, monkeypatch):
     folder = tmp_path / "atto.v2"
     folder.mkdir()
     monkeypatch.setattr(
-        "edge_convnext.bundle.write.write_bundle", lambda _, output, **__: output.touch()
+        "edge_convnext.devices.bundle.write.write_bundle", lambda _, output, **__: output.touch()
     )
     assert bundle_build(folder) == folder / f"atto.v2{SUFFIX}"
     monkeypatch.chdir(folder)

@@ -3,14 +3,14 @@ from types import SimpleNamespace
 import onnx
 import pytest
 
-from edge_convnext.budget import hold_budget
-from edge_convnext.cache import Cache
-from edge_convnext.doctor import environment
-from edge_convnext.fallback import quantized_operations
-from edge_convnext.graphs import list_options
-from edge_convnext.prepare import prepare
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import make_recipe
+from edge_convnext.build.budget import hold_budget
+from edge_convnext.build.graphs import list_options
+from edge_convnext.build.settle import prepare
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.stages.keep_float import quantized_operations
 
 LIMIT_PP = 1.0
 

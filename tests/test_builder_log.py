@@ -1,4 +1,4 @@
-from edge_convnext.builder_log import parse_kernels
+from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 
 FLOAT = (
     "{ Name: t, Dimensions: [-1,40,56,56], Strides: [1,2,3,4], StrideOrder: [3,0,2,1], "

@@ -15,19 +15,19 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from edge_convnext.bundle import read as module
-from edge_convnext.bundle.evaluation import find_images, read_reference
-from edge_convnext.bundle.manifest import (
+from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.data import iter_batches
+from edge_convnext.devices.bundle import read as module
+from edge_convnext.devices.bundle.evaluation import find_images, read_reference
+from edge_convnext.devices.bundle.manifest import (
     BundledGraph,
     Manifest,
     Member,
     PreprocessEntry,
     check_name,
 )
-from edge_convnext.bundle.read import open_bundle
-from edge_convnext.data import iter_batches
-from edge_convnext.errors import ArtifactError, DataError
-from edge_convnext.recipe import make_recipe
+from edge_convnext.devices.bundle.read import open_bundle
 
 PREDICTIONS = "sha256,label,fp32_top1\n"
 SIDE = 4
@@ -568,7 +568,7 @@ def test_images_that_are_gone_are_counted(images, tmp_path):
 
 
 def test_the_bundled_digits_are_made_again_where_the_build_had_them(monkeypatch):
-    from edge_convnext.bundle import evaluation
+    from edge_convnext.devices.bundle import evaluation
 
     made = []
 

@@ -16,19 +16,19 @@ from example_report import example_fields
 from gate_builds import write_report
 from tiny_qdq import Builder
 
-from edge_convnext.bundle import graphs, write
-from edge_convnext.bundle.graphs import (
+from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.data import iter_pixels
+from edge_convnext.data.images import Sample
+from edge_convnext.devices.bundle import graphs, write
+from edge_convnext.devices.bundle.graphs import (
     FoundGraph,
     check_graph_file,
     find_candidates,
     published_hashes,
 )
-from edge_convnext.bundle.manifest import BundledGraph
-from edge_convnext.bundle.write import bundle_build, write_bundle
-from edge_convnext.data import iter_pixels
-from edge_convnext.data.images import Sample
-from edge_convnext.errors import ArtifactError, DataError
-from edge_convnext.report import FileReport, Report
+from edge_convnext.devices.bundle.manifest import BundledGraph
+from edge_convnext.devices.bundle.write import bundle_build, write_bundle
+from edge_convnext.report.contract import FileReport, Report
 
 SIDE = 32
 CLASSES = ("ant", "bee")

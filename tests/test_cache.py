@@ -7,13 +7,13 @@ from contextlib import nullcontext
 
 import pytest
 
-from edge_convnext import cache as cache_module
-from edge_convnext import marks
-from edge_convnext.cache import Cache, default_cache_folder, stage_key
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.locks import hold_lock
-from edge_convnext.marks import make_marked
+from edge_convnext.core import cache as cache_module
+from edge_convnext.core import marks
+from edge_convnext.core.cache import Cache, default_cache_folder, stage_key
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.locks import hold_lock
+from edge_convnext.core.marks import make_marked
 
 
 def write_answer(folder):
@@ -153,7 +153,7 @@ def test_without_locks_old_scratch_is_taken_for_abandoned(tmp_path, monkeypatch)
         make_marked(folder)
     long_ago = time.time() - 3 * 86400
     os.utime(left[0], (long_ago, long_ago))
-    monkeypatch.setattr("edge_convnext.cache.hold_lock", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("edge_convnext.core.cache.hold_lock", lambda *_, **__: nullcontext())
     Cache(tmp_path).run("export", "k", write_answer)
     assert [folder.exists() for folder in left] == [False, True]
 
@@ -194,7 +194,7 @@ def test_scratch_that_another_build_takes_away_does_not_matter(tmp_path, monkeyp
             shutil.rmtree(gone)
         return marked
 
-    monkeypatch.setattr("edge_convnext.cache.is_marked", is_marked)
+    monkeypatch.setattr("edge_convnext.core.cache.is_marked", is_marked)
     assert not Cache(tmp_path).run("export", "k", write_answer).cached
 
 

@@ -17,22 +17,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from edge_convnext import inputs, steps
-from edge_convnext.artifacts import ModelInfo, Preprocess, Weights
-from edge_convnext.cache import Entry
-from edge_convnext.convnext.architecture import Architecture
+from edge_convnext.build import inputs
+from edge_convnext.build import runner as steps
+from edge_convnext.build.gpu_plans import GpuPlan, plan_for_gpu
+from edge_convnext.build.gpu_steps import GpuSteps
+from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options
+from edge_convnext.build.plans import plan_for
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
+from edge_convnext.core.cache import Entry
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import Recipe, Section, make_recipe
+from edge_convnext.core.step import Images
 from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
 from edge_convnext.data.splits import Splits
-from edge_convnext.errors import RecipeError
-from edge_convnext.gpu_plans import GpuPlan, plan_for_gpu
-from edge_convnext.gpu_steps import GpuSteps
-from edge_convnext.graphs import Graphs, add_form, add_plan, list_options
-from edge_convnext.plans import plan_for
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import Recipe, Section, make_recipe
-from edge_convnext.step import Images
-from edge_convnext.steps import Steps
+from edge_convnext.networks.convnext.sizes import Architecture
 
 CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
@@ -143,7 +144,9 @@ def load(recipe: Recipe, cache: Keys) -> Any:
     """Train or load as a build does; what is loaded is known by its path."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "open_weights", lambda path: Weights(path, TINY, INFO))
-        patch.setattr("edge_convnext.load.weights_identity", lambda config, *_: config.weights)
+        patch.setattr(
+            "edge_convnext.stages.load.weights_identity", lambda config, *_: config.weights
+        )
         if recipe.load.weights is not None:
             return inputs._load_weights(recipe, recipe.load.weights, cache, {})
         return inputs._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)

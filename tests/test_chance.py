@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from known_models import draw_images, write_colour_model
 
-from edge_convnext.alternatives import BGR, find_better_way
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.assignment import assign
-from edge_convnext.chance import beats, judge
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.measure.alternatives import BGR, find_better_way
+from edge_convnext.measure.assignment import assign
+from edge_convnext.measure.chance import beats, judge
 
 THREE = np.repeat([0, 1, 2], 40)
 
@@ -141,16 +141,16 @@ def test_settings_that_are_wrong_together_are_found_one_after_the_other():
 @pytest.fixture
 def small(monkeypatch):
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.convnext import architecture
+    from edge_convnext.networks.convnext import sizes as architecture
 
     monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
 
 
 def prepare(weights, data, tmp_path, **overrides):
-    from edge_convnext.cache import Cache
-    from edge_convnext.inputs import prepare_inputs
-    from edge_convnext.progress import untracked
-    from edge_convnext.recipe import make_recipe
+    from edge_convnext.build.inputs import prepare_inputs
+    from edge_convnext.core.cache import Cache
+    from edge_convnext.core.progress import untracked
+    from edge_convnext.core.recipe import make_recipe
 
     stated = {
         "load.weights": str(weights),
@@ -189,8 +189,8 @@ def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path)
 
 
 def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_does_not():
-    from edge_convnext.class_order import order_by_images
     from edge_convnext.data import ImageSet, Sample, Splits
+    from edge_convnext.measure.class_order import order_by_images
 
     names = ("B", "a", *(f"c{place:03d}" for place in range(298)))
     samples = [Sample(Path(f"{i}.png"), f"{i:064d}", i % 300) for i in range(1500)]
@@ -210,7 +210,7 @@ def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_d
 
 
 def test_an_order_that_the_images_do_not_tell_is_asked_for(small, tmp_path):
-    from edge_convnext.errors import DataError
+    from edge_convnext.core.errors import DataError
 
     data = draw_images(tmp_path / "data", sides(("stage 1", "stage 2", "stage 10"), count=6))
     weights = write_colour_model(tmp_path / "w.pth", (1, 2, 0))  # right in neither order
@@ -221,7 +221,7 @@ def test_an_order_that_the_images_do_not_tell_is_asked_for(small, tmp_path):
 
 
 def test_a_model_that_guesses_in_every_order_is_no_matter_of_order(small, tmp_path):
-    from edge_convnext.errors import BadModelError
+    from edge_convnext.core.errors import BadModelError
 
     names = ("stage 1", "stage 2", "stage 10")
     weights = answer_always(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), 0)
@@ -233,7 +233,7 @@ def test_a_model_that_guesses_in_every_order_is_no_matter_of_order(small, tmp_pa
 
 
 def test_an_order_is_asked_for_where_there_are_too_few_images(small, tmp_path):
-    from edge_convnext.errors import DataError
+    from edge_convnext.core.errors import DataError
 
     data = draw_images(tmp_path / "data", sides(("stage 1", "stage 2", "stage 10"), count=1))
     weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
@@ -242,7 +242,7 @@ def test_an_order_is_asked_for_where_there_are_too_few_images(small, tmp_path):
 
 
 def test_a_wrong_order_ends_the_build_with_the_one_that_fits(small, tmp_path):
-    from edge_convnext.errors import BadModelError
+    from edge_convnext.core.errors import BadModelError
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
     weights = write_colour_model(tmp_path / "w.pth", (2, 0, 1))
@@ -270,7 +270,7 @@ def answer_always(path, number):
 
 
 def test_one_answer_for_all_ends_the_build(small, tmp_path):
-    from edge_convnext.errors import BadModelError
+    from edge_convnext.core.errors import BadModelError
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
     path = answer_always(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), 1)
@@ -290,8 +290,8 @@ def test_few_images_end_no_build_and_random_weights_are_exempt(small, tmp_path):
 
 
 def test_few_images_that_show_nothing_accuse_nobody(small, tmp_path):
-    from edge_convnext.held import hold_against_chance
-    from edge_convnext.recipe import Recipe
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.held import hold_against_chance
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat"), count=4))
     read = prepare(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), data, tmp_path)
@@ -307,7 +307,7 @@ def test_few_images_that_show_nothing_accuse_nobody(small, tmp_path):
 
 
 def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):
-    from edge_convnext import class_order
+    from edge_convnext.measure import class_order
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
     weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
@@ -337,8 +337,8 @@ class Colours:
 
 
 def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_path):
-    from edge_convnext import rerun
-    from edge_convnext.recipe import DataConfig
+    from edge_convnext.core.recipe import DataConfig
+    from edge_convnext.measure import built_models as rerun
 
     names = ("stage 1", "stage 2", "stage 10")  # sorted as text: 1, 10, 2
     data = draw_images(tmp_path / "data", sides(names, count=6))

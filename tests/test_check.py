@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from known_models import draw_images, write_colour_model
 
-from edge_convnext.cache import Cache
-from edge_convnext.check import check_inputs
+from edge_convnext.build.check import check_inputs
 from edge_convnext.cli import main
-from edge_convnext.hash_memory import HashMemory
-from edge_convnext.recipe import make_recipe
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.hash_memory import HashMemory
+from edge_convnext.core.recipe import make_recipe
 
 LONG_AGO = 1_000_000_000  # seconds
 
@@ -37,7 +37,7 @@ def call(monkeypatch, capfd, tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.convnext import architecture
+    from edge_convnext.networks.convnext import sizes as architecture
 
     monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
 
@@ -153,8 +153,8 @@ def age(path, seconds=LONG_AGO):
 @pytest.fixture
 def reads(monkeypatch):
     """Paths whose content was hashed."""
-    from edge_convnext import hash_memory
-    from edge_convnext.files import sha256_file
+    from edge_convnext.core import hash_memory
+    from edge_convnext.core.files import sha256_file
 
     seen = []
     monkeypatch.setattr(

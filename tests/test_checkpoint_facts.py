@@ -9,11 +9,11 @@ import yaml
 from checkpoints import REFERENCE, SMALL, STATE, origins, save, settle_path
 from safetensors.torch import save_file
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.convnext.hub import find_published
-from edge_convnext.said.class_names import parse_lines, read_names
-from edge_convnext.said.table import FILES, KEYS
-from edge_convnext.weights import save_weights
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.networks.convnext.hub import find_published
+from edge_convnext.networks.facts.class_names import parse_lines, read_names
+from edge_convnext.networks.facts.table import FILES, KEYS
+from edge_convnext.networks.weights import save_weights
 
 NAMES = ("Zebra", "ant", "bee 10")  # in an order that no sorting gives
 TO_INDEX = {name: index for index, name in enumerate(NAMES)}

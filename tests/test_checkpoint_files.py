@@ -23,13 +23,13 @@ import torch
 from checkpoints import REFERENCE, STATE, origins, reads_the_same, save, settle_path
 from safetensors.torch import save_file
 
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.errors import LoadError
-from edge_convnext.file_kinds import is_engine, recognise
-from edge_convnext.load import weights_identity
-from edge_convnext.recipe import LoadConfig
-from edge_convnext.standins import to_plain
-from edge_convnext.unpickle import read_torch
+from edge_convnext.core.errors import LoadError
+from edge_convnext.core.file_kinds import is_engine, recognise
+from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.core.standins import to_plain
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.unpickle import read_torch
+from edge_convnext.stages.load import weights_identity
 
 NAMES = list(REFERENCE)
 

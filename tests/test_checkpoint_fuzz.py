@@ -7,15 +7,15 @@ from checkpoints import REFERENCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.convnext.dialects import translate
-from edge_convnext.errors import LoadError
-from edge_convnext.origins import Fact
-from edge_convnext.said.inside import read_content, read_metadata_of
-from edge_convnext.said.sayings import Said
-from edge_convnext.said.settle import Source, settle
-from edge_convnext.said.table import KEYS, RESIZED_KEYS, STATS_KEYS
-from edge_convnext.said.texts import parse_json, parse_python, parse_yaml
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import LoadError
+from edge_convnext.core.origins import Fact
+from edge_convnext.networks.convnext.dialects import translate
+from edge_convnext.networks.facts.inside import read_content, read_metadata_of
+from edge_convnext.networks.facts.sayings import Said
+from edge_convnext.networks.facts.settle import Source, settle
+from edge_convnext.networks.facts.table import KEYS, RESIZED_KEYS, STATS_KEYS
+from edge_convnext.networks.facts.texts import parse_json, parse_python, parse_yaml
 
 OTHERS = (
     "args", "type", "cfg", "meta", "image_processor_type", "do_normalize", "do_rescale",

@@ -9,17 +9,17 @@ from checkpoints import to_reference
 from PIL import Image
 from safetensors.torch import save_file
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.cache import Cache
-from edge_convnext.convnext.architecture import SIZES, Architecture
-from edge_convnext.convnext.network import random_state
+from edge_convnext.build.inputs import _load_weights
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import LoadError
+from edge_convnext.core.recipe import LoadConfig, TrainConfig, make_recipe
 from edge_convnext.data import ImageSet, Sample, Splits
-from edge_convnext.errors import LoadError
-from edge_convnext.inputs import _load_weights
-from edge_convnext.load import load_weights
-from edge_convnext.recipe import LoadConfig, TrainConfig, make_recipe
-from edge_convnext.train import train
-from edge_convnext.weights import open_weights, read_state
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import SIZES, Architecture
+from edge_convnext.networks.training.train import train
+from edge_convnext.networks.weights import open_weights, read_state
+from edge_convnext.stages.load import load_weights
 
 TINY = ((1, 1, 1, 1), (8, 16, 24, 32))
 STATE = random_state(Architecture("convnextv2_atto", 2, *TINY, num_classes=2), 0)

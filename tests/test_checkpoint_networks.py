@@ -17,9 +17,9 @@ from checkpoints import (
     to_reference,
 )
 
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.convnext.dialects import translate
-from edge_convnext.errors import LoadError
+from edge_convnext.core.errors import LoadError
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.dialects import translate
 
 RAW = {name: value * 0 for name, value in REFERENCE.items()}  # what must not be taken
 LINEAR = {"weight": HEAD["weight"], "bias": HEAD["bias"]}

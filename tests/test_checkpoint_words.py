@@ -10,14 +10,14 @@ import pytest
 import torch
 from checkpoints import REFERENCE, origins, save, settle_path
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.convnext.architecture import find_architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import LoadError
-from edge_convnext.load import load_weights
-from edge_convnext.recipe import LoadConfig
-from edge_convnext.said.name_files import parse_names
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import LoadError
+from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.networks.facts.name_files import parse_names
+from edge_convnext.stages.load import load_weights
 
 NAMES = ("Zebra", "ant", "bee 10")  # in an order that no sorting gives
 TO_INDEX = {name: index for index, name in enumerate(NAMES)}

@@ -5,19 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext import choices
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.choices import (
+from edge_convnext.build.compare import Option
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.core.step import Step
+from edge_convnext.measure import choose as choices
+from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
     choose_option,
     list_finalists,
     list_rivals,
 )
-from edge_convnext.measure import Option
-from edge_convnext.recipe import make_recipe
-from edge_convnext.speed import Ratio
-from edge_convnext.step import Step
+from edge_convnext.measure.speed import Ratio
 
 RECIPE = make_recipe(
     {"model": "convnextv2_atto", "evaluate": {"max_drop_pp": 1.0}, "precision": "int8"}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edge_convnext.class_drops import ClassCount, classes_past, judge_classes
-from edge_convnext.intervals import paired_difference_interval, paired_p_value
+from edge_convnext.core.intervals import paired_difference_interval, paired_p_value
+from edge_convnext.report.class_drops import ClassCount, classes_past, judge_classes
 
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(9, 3, 32), (0, 0, 50), (25, 2, 102), (0, 4, 90)])

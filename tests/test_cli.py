@@ -16,13 +16,14 @@ from example_report import candidate, example_report, row
 from tiny_graph import write_graph
 
 import edge_convnext
-from edge_convnext import bounds, pipeline
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
-from edge_convnext.cache import Cache
+from edge_convnext.build import pipeline
 from edge_convnext.cli import app, main
-from edge_convnext.errors import RecipeError
-from edge_convnext.files import sha256_file
-from edge_convnext.recipe import PreprocessConfig, load_recipe
+from edge_convnext.core import bounds
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import PreprocessConfig, load_recipe
 
 HEAVY = "torch onnx onnxruntime nncf openvino tensorrt tensorrt_rtx sklearn scipy onnxsim"
 CLASSES = ("ant", "bee", "cat")
@@ -51,11 +52,11 @@ def call(monkeypatch, capfd, tmp_path):
 def models(tmp_path_factory):
     """Small built models: `dynamic`, and `static` for batch 4 alone."""
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.convnext.architecture import Architecture
-    from edge_convnext.convnext.network import random_state
-    from edge_convnext.export import export_onnx
-    from edge_convnext.recipe import ExportConfig
-    from edge_convnext.weights import save_weights
+    from edge_convnext.core.recipe import ExportConfig
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import Architecture
+    from edge_convnext.networks.weights import save_weights
+    from edge_convnext.stages.export import export_onnx
 
     folder = tmp_path_factory.mktemp("models")
     shape = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), len(CLASSES))
@@ -113,7 +114,7 @@ def test_a_built_model_runs_without_what_built_it(models, images, runtime):
     pytest.importorskip(runtime)
     code = (
         "import sys, edge_convnext\n"
-        "from edge_convnext.predict import load_model\n"
+        "from edge_convnext.measure.model import load_model\n"
         f"assert not set('{HEAVY}'.split()) & set(sys.modules)\n"
         f"model = edge_convnext.load_model({str(models / 'dynamic.onnx')!r}, {runtime!r})\n"
         f"print(model.predict([{str(images / 'val' / 'ant' / '0.png')!r}])[0].label)\n"
@@ -415,8 +416,8 @@ def test_a_folder_called_digits_is_the_users_own(call, monkeypatch, tmp_path):
 @pytest.fixture
 def trained(call, monkeypatch):
     """The recipe that a `train` command line means, and the seed that training gets."""
-    from edge_convnext import inputs
-    from edge_convnext import train as training
+    from edge_convnext.build import inputs
+    from edge_convnext.networks.training import train as training
 
     seen = {}
 
@@ -463,9 +464,9 @@ def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path)
 
 
 def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
-    from edge_convnext import inputs
-    from edge_convnext import train as training
+    from edge_convnext.build import inputs
     from edge_convnext.data import ImageSet, Splits
+    from edge_convnext.networks.training import train as training
 
     notes = ("2 training images are copies of others there.",)
     splits = Splits(None, ImageSet((), ("ant", "bee")), "by folder", notes=notes)
@@ -532,9 +533,9 @@ def test_a_model_runs_as_its_report_chose(models, tmp_path, monkeypatch, chosen,
     shutil.copy(models / "dynamic.onnx", tmp_path / "model.fp32.onnx")
     write_report(tmp_path, chosen)
     asked = {}
-    monkeypatch.setattr("edge_convnext.runtimes.ov.supports_bf16", lambda: bf16)
+    monkeypatch.setattr("edge_convnext.runtimes.openvino.runner.supports_bf16", lambda: bf16)
     monkeypatch.setattr(
-        "edge_convnext.predict.load_runtime",
+        "edge_convnext.measure.model.load_runtime",
         lambda name, _path, options: asked.update(name=name, hint=options.precision_hint),
     )
     edge_convnext.load_model(tmp_path / "model.fp32.onnx")
@@ -557,7 +558,7 @@ def test_a_graph_in_a_folder_of_the_build_runs_as_the_report_says(
     example_report(outputs=[output], benchmark={"rows": rows}).write(tmp_path / "report.json")
     asked = []
     monkeypatch.setattr(
-        "edge_convnext.predict.load_runtime", lambda name, _path, _options: asked.append(name)
+        "edge_convnext.measure.model.load_runtime", lambda name, _path, _options: asked.append(name)
     )
     monkeypatch.chdir(tmp_path / folder)  # a name without a folder is found in it all the same
     edge_convnext.load_model("fp32.openvino.onnx")
@@ -652,8 +653,8 @@ def test_logits_that_are_no_numbers_name_no_class(call, models, images, tmp_path
 
 
 def test_from_python_a_bad_file_is_an_error_or_a_place_in_the_answers(models, images, tmp_path):
-    from edge_convnext.errors import DataError
-    from edge_convnext.predict import Unanswered, load_model
+    from edge_convnext.core.errors import DataError
+    from edge_convnext.measure.model import Unanswered, load_model
 
     model, good = load_model(str(models / "dynamic.onnx")), images / "val" / "ant" / "0.png"
     with pytest.raises(DataError, match=r"missing\.png: can't be decoded"):

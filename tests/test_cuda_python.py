@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext.board import builders
-from edge_convnext.errors import InferenceError, MissingDependencyError
-from edge_convnext.tensorrt import cuda, cuda_python
-from edge_convnext.tensorrt.cuda_python import CudaPython
+from edge_convnext.core.errors import InferenceError, MissingDependencyError
+from edge_convnext.devices.bench import builders
+from edge_convnext.runtimes.tensorrt import cuda, cuda_python
+from edge_convnext.runtimes.tensorrt.cuda_python import CudaPython
 
 
 class FunctionNotFoundError(RuntimeError):

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import (
     ImageSet,
     Sample,
@@ -19,8 +21,6 @@ from edge_convnext.data import (
     load_splits,
     write_calibration_csv,
 )
-from edge_convnext.errors import DataError
-from edge_convnext.recipe import DataConfig
 
 MANIFEST = Path(__file__).parents[1] / "calibration" / "potato-300.csv"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_convnext.core.errors import DataError
 from edge_convnext.data import ImageSet, Sample
 from edge_convnext.data.calibration import (
     CalibrationSet,
@@ -16,7 +17,6 @@ from edge_convnext.data.calibration import (
 )
 from edge_convnext.data.images import rank
 from edge_convnext.data.splits import Splits
-from edge_convnext.errors import DataError
 
 CLASSES = ("k", "l")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_convnext.core.errors import DataError, MissingDependencyError
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import ensure_digits, load_splits
-from edge_convnext.errors import DataError, MissingDependencyError
-from edge_convnext.recipe import DataConfig
 
 DIGEST = "26bac8657c5c65be39b50a572b05fe71d7c83c58129b59af9a799679433334f9"
 

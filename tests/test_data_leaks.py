@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from edge_convnext.cache import Cache
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import (
     CalibrationSet,
     ImageSet,
@@ -23,11 +26,8 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.scan import scan_images
 from edge_convnext.data.splits import require_training_classes
-from edge_convnext.errors import DataError
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import DataConfig
-from edge_convnext.scan import scan_images
 
 
 def look(splits: Splits) -> Splits:
@@ -157,7 +157,7 @@ def test_what_was_seen_is_kept_by_content(make_images, tmp_path, monkeypatch):
     samples = load_calibration(root)[0].samples
     cache = Cache(tmp_path / "cache")
     first = scan_images(samples, cache, untracked)
-    monkeypatch.setattr("edge_convnext.scan.look_at_images", pytest.fail)
+    monkeypatch.setattr("edge_convnext.data.scan.look_at_images", pytest.fail)
     assert scan_images(samples[::-1], cache, untracked) == first
     assert sorted(one.flat for one in first.values()) == [False, False, False, True]
     assert len({one.pixels for one in first.values()}) == 4
@@ -244,7 +244,7 @@ def test_a_calibration_set_of_every_class_needs_no_note(labelled):
 def test_the_report_names_such_a_set_and_fidelity_that_rests_on_it_alone(labelled, evaluated):
     from types import SimpleNamespace
 
-    from edge_convnext.assemble import _calibration_notes
+    from edge_convnext.build.assemble import _calibration_notes
 
     splits = labelled[1]
     told = CalibrationSet(splits.val, 0, "", notes=("Only one.",))

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import ImageSet, Sample
 from edge_convnext.data import splits as module
 from edge_convnext.data.batches import Look
@@ -16,8 +18,6 @@ from edge_convnext.data.splits import (
     require_training_classes,
     see_images,
 )
-from edge_convnext.errors import DataError
-from edge_convnext.recipe import DataConfig
 
 CLASSES = ("k", "l")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_convnext.core.errors import DataError
 from edge_convnext.data.labels import class_order, read_labels_file
 from edge_convnext.data.samples import list_source, read_source
-from edge_convnext.errors import DataError
 
 
 def write_csv(root: Path, text: str) -> Path:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import ImageSet, Sample, drop_bad_images, find_bad_images, load_splits
 from edge_convnext.data.splits import split_by_seed
-from edge_convnext.errors import DataError
-from edge_convnext.recipe import DataConfig
 
 
 def sample(index: int, label: int, group: str | None = None) -> Sample:

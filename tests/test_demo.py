@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
-from edge_convnext.files import sha256_file
-from edge_convnext.report import Report
+from edge_convnext.core.files import sha256_file
+from edge_convnext.report.contract import Report
 
 
 @pytest.mark.slow

@@ -20,17 +20,17 @@ from PIL import Image
 from trt_stand_ins import CLASSES, CUDA_RUNTIME_API_H, NV_INFER_H
 from typer.testing import CliRunner
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.cli import app
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
 from edge_convnext.data import decode_image
-from edge_convnext.deploy import write
-from edge_convnext.deploy.facts import read_deployable
-from edge_convnext.deploy.write import choose_for, write_deployment
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.manifest import write_manifest
-from edge_convnext.provenance import require_whole_engine
-from edge_convnext.report import BoardReport, BundledFile
+from edge_convnext.devices.deploy import write
+from edge_convnext.devices.deploy.facts import read_deployable
+from edge_convnext.devices.deploy.provenance import require_whole_engine
+from edge_convnext.devices.deploy.write import choose_for, write_deployment
+from edge_convnext.report.contract import BoardReport, BundledFile
+from edge_convnext.report.manifest import write_manifest
 
 TEMPLATES = Path(write.__file__).with_name("templates")
 SCRIPT = TEMPLATES / "classify.py"
@@ -391,7 +391,7 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
     write_manifest(build, [build / "model.int8.onnx", engine, build / "report.json"])
     read = []
     monkeypatch.setattr(
-        "edge_convnext.deploy.facts.require_whole_engine",
+        "edge_convnext.devices.deploy.facts.require_whole_engine",
         lambda path: read.append(path) or require_whole_engine(path),
     )
     arguments = ["deploy", str(build), "--format", "python", "--out", str(tmp_path / "out")]

@@ -3,10 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.dialects import translate
-from edge_convnext.convnext.network import build_form, random_state
-from edge_convnext.errors import LoadError
+from edge_convnext.core.errors import LoadError
+from edge_convnext.networks.convnext.build import build_form, random_state
+from edge_convnext.networks.convnext.dialects import translate
+from edge_convnext.networks.convnext.sizes import Architecture
 
 DIALECTS = ["reference", "timm", "transformers", "ours"]
 SMALL = Architecture("small", 2, (1, 2, 1, 1), (4, 6, 8, 10), 5)

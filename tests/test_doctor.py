@@ -8,8 +8,8 @@ from importlib.metadata import requires
 import pytest
 from recorded_boards import ORIN_NANO, ORIN_NX, write_tree
 
-from edge_convnext import doctor
-from edge_convnext.doctor import Gpu, environment, examine, installed_versions
+from edge_convnext.devices import doctor
+from edge_convnext.devices.doctor import Gpu, environment, examine, installed_versions
 
 
 def declared(extra):
@@ -38,7 +38,7 @@ def test_an_examination_is_json():
 def test_looking_imports_nothing_heavy():
     heavy = "torch onnx onnxruntime nncf openvino tensorrt_rtx sklearn scipy onnxsim"
     code = (
-        "import sys; from edge_convnext.doctor import environment; environment(); "
+        "import sys; from edge_convnext.devices.doctor import environment; environment(); "
         f"print(sorted(set({heavy.split()}) & set(sys.modules)))"
     )
     result = subprocess.run(

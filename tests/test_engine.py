@@ -8,11 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_convnext.artifacts import ModelInfo, OnnxModel, Preprocess
-from edge_convnext.engine import build_rtx_engine, sidecar_path, why_no_rtx
-from edge_convnext.errors import ArtifactError, EngineBuildError, MissingDependencyError
-from edge_convnext.files import sha256_file
-from edge_convnext.recipe import EngineConfig
+from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.errors import ArtifactError, EngineBuildError, MissingDependencyError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path, why_no_rtx
 
 needs_rtx = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or not find_spec("tensorrt_rtx"),
@@ -180,7 +180,7 @@ def test_a_missing_or_damaged_graph_is_named(tmp_path):
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, machine):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr("edge_convnext.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("edge_convnext.runtimes.tensorrt.rtx_builder.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[rtx\]'"):
         build_rtx_engine(int8(tmp_path / "m.onnx"), EngineConfig(), tmp_path / "m.engine")
 

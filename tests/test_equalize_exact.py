@@ -9,11 +9,11 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from tiny_qdq import Builder
 
-from edge_convnext import equalize as module
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.equalize import apply_factors, equalize, find_sites
-from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.recipe import EqualizeConfig
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.core.recipe import EqualizeConfig
+from edge_convnext.stages import equalize as module
+from edge_convnext.stages.equalize import apply_factors, equalize, find_sites
 
 F32 = np.float32
 C = 4

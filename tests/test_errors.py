@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.errors import reason_of
+from edge_convnext.core.errors import reason_of
 
 
 def fail_inside(message, cause):

@@ -10,13 +10,13 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.cli import main
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.export import export_onnx
-from edge_convnext.recipe import ExportConfig
-from edge_convnext.weights import save_weights
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.stages.export import export_onnx
 
 CLASSES = ("ant", "bee", "cat")
 SHAPE = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), len(CLASSES))

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from tiny_graph import expected_logits, make_images, write_graph
 
-from edge_convnext.accuracy_report import report_accuracy
-from edge_convnext.errors import DataError, InferenceError
-from edge_convnext.evaluate import (
+from edge_convnext.core.errors import DataError, InferenceError
+from edge_convnext.measure.accuracy import (
     Predictions,
     compare_predictions,
     count_class_flips,
@@ -17,6 +16,7 @@ from edge_convnext.evaluate import (
     predict,
     write_predictions_csv,
 )
+from edge_convnext.measure.accuracy_report import report_accuracy
 from edge_convnext.runtimes import RuntimeInfo, load_runtime
 
 

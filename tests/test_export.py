@@ -12,17 +12,17 @@ from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
 import edge_convnext
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.forms import FORMS as WRITTEN
-from edge_convnext.convnext.network import build_network, random_state
-from edge_convnext.errors import ExportError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.recipe import ExportConfig
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.networks.convnext.build import build_network, random_state
+from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
 from edge_convnext.runtimes.pytorch import TorchRuntime
-from edge_convnext.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)

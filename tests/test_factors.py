@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from edge_convnext.activations import Activations
-from edge_convnext.affine import make_grid, round_weight
-from edge_convnext.factors import choose_factors
+from edge_convnext.graph.activations import Activations
+from edge_convnext.graph.affine import make_grid, round_weight
+from edge_convnext.stages.equalize_factors import choose_factors
 
 RANDOM = np.random.default_rng(0)
 CHANNELS, ROWS = 24, 512

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from edge_convnext import factors as module
-from edge_convnext.activations import Activations
-from edge_convnext.affine import make_grid, round_weight
-from edge_convnext.factors import choose_factors
+from edge_convnext.graph.activations import Activations
+from edge_convnext.graph.affine import make_grid, round_weight
+from edge_convnext.stages import equalize_factors as module
+from edge_convnext.stages.equalize_factors import choose_factors
 
 F32 = np.float32
 RANDOM = np.random.default_rng(0)

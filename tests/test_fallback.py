@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.equalize import equalize
-from edge_convnext.errors import ArtifactError
-from edge_convnext.export import export_onnx
-from edge_convnext.fallback import find_fallback, keep_float, quantized_operations
-from edge_convnext.fold import fold_weights
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.sensitivity import rank_operations
-from edge_convnext.weights import save_weights
+from edge_convnext.stages.equalize import equalize
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.keep_float import find_fallback, keep_float, quantized_operations
+from edge_convnext.stages.quantize import quantize
+from edge_convnext.stages.sensitivity import rank_operations
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)

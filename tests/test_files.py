@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from edge_convnext.files import atomic_path, copy_atomic, sha256_file, write_text_atomic
+from edge_convnext.core.files import atomic_path, copy_atomic, sha256_file, write_text_atomic
 
 
 def test_an_exception_keeps_the_old_file_and_no_scratch(tmp_path):

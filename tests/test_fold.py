@@ -3,14 +3,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.fold import fold_state_dict
-from edge_convnext.convnext.forms import FORMS
-from edge_convnext.convnext.gpu_forms import GPU_FORMS
-from edge_convnext.convnext.network import build_form, build_network, random_state
-from edge_convnext.fold import fold_weights
-from edge_convnext.weights import open_weights, read_state, save_weights
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.networks.convnext.build import build_form, build_network, random_state
+from edge_convnext.networks.convnext.fold import fold_state_dict
+from edge_convnext.networks.convnext.forms import FORMS
+from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import open_weights, read_state, save_weights
+from edge_convnext.stages.fold import fold_weights
 
 LEAVES = ("weight", "bias")
 SMALL = Architecture("convnextv2_small", 2, (1, 1, 1, 1), (4, 8, 8, 12), 5)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.fold import fold_state_dict
-from edge_convnext.convnext.network import random_state
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.fold import fold_state_dict
+from edge_convnext.networks.convnext.sizes import Architecture
 
 
 def wide_state(version):

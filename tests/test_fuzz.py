@@ -10,13 +10,19 @@ from hypothesis import strategies as st
 
 from benchmarks import fuzz_boards
 from benchmarks.fuzz import fuzz, make_targets
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.dialects import translate
-from edge_convnext.convnext.network import random_state
-from edge_convnext.data.manifests import list_csv
-from edge_convnext.errors import ArtifactError, DataError, EdgeConvNextError, LoadError, RecipeError
-from edge_convnext.recipe import load_recipe
-from edge_convnext.report import Report
+from edge_convnext.core.errors import (
+    ArtifactError,
+    DataError,
+    EdgeConvNextError,
+    LoadError,
+    RecipeError,
+)
+from edge_convnext.core.recipe import load_recipe
+from edge_convnext.data.csv_sources import list_csv
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.dialects import translate
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.report.contract import Report
 
 EXAMPLE = json.loads(example_report().to_json())
 SMALL = Architecture("small", 2, (1, 1, 1, 1), (4, 6, 8, 10), 3)

@@ -13,28 +13,28 @@ from gate_builds import make_build, sha, write_build
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
-from edge_convnext.errors import ArtifactError, RecipeError
-from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
-from edge_convnext.gate.decide import gate, is_strict
-from edge_convnext.gate.evidence import read_evidence
-from edge_convnext.gate.explain import explain
-from edge_convnext.gate.limits import Limits
-from edge_convnext.gate.outputs import (
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.intervals import (
+    images_to_settle,
+    paired_difference_interval,
+    proportion_interval,
+)
+from edge_convnext.core.text import printable
+from edge_convnext.report.gate.baseline import make_baseline, read_baseline, write_baseline
+from edge_convnext.report.gate.decide import gate, is_strict
+from edge_convnext.report.gate.evidence import read_evidence
+from edge_convnext.report.gate.explain import explain
+from edge_convnext.report.gate.limits import Limits
+from edge_convnext.report.gate.outputs import (
     refusal_junit,
     to_annotations,
     to_junit,
     to_markdown,
     to_text,
 )
-from edge_convnext.gate.speed import why_no_baseline_of_speed
-from edge_convnext.intervals import (
-    images_to_settle,
-    paired_difference_interval,
-    proportion_interval,
-)
-from edge_convnext.manifest import write_manifest
-from edge_convnext.printable import printable
-from edge_convnext.testing import assert_gate
+from edge_convnext.report.gate.speed import why_no_baseline_of_speed
+from edge_convnext.report.gate.testing import assert_gate
+from edge_convnext.report.manifest import write_manifest
 
 
 def run(*arguments, env=None):

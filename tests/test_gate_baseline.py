@@ -10,12 +10,12 @@ from gate_builds import make_build, sha, write_build
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
-from edge_convnext.errors import ArtifactError
-from edge_convnext.gate.baseline import make_baseline, read_baseline, write_baseline
-from edge_convnext.gate.decide import gate
-from edge_convnext.gate.evidence import read_evidence
-from edge_convnext.gate.limits import Limits
-from edge_convnext.report import HALF_SEARCHED
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.report.contract import HALF_SEARCHED
+from edge_convnext.report.gate.baseline import make_baseline, read_baseline, write_baseline
+from edge_convnext.report.gate.decide import gate
+from edge_convnext.report.gate.evidence import read_evidence
+from edge_convnext.report.gate.limits import Limits
 
 CLASSES = ("ant", "bee", "cat", "dog")
 

@@ -7,9 +7,15 @@ import pytest
 from example_report import ACCURACY, example_report
 from gate_builds import make_build, sha
 
-from edge_convnext.errors import ArtifactError
-from edge_convnext.gate import evidence as module
-from edge_convnext.gate.evidence import Evidence, Prediction, nfc, read_evidence, smallest_batch
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.report.gate import evidence as module
+from edge_convnext.report.gate.evidence import (
+    Evidence,
+    Prediction,
+    nfc,
+    read_evidence,
+    smallest_batch,
+)
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edge_convnext.errors import ArtifactError, RecipeError
-from edge_convnext.gate import accuracy, decide, outputs, speed
-from edge_convnext.gate.baseline import Baseline, Speed
-from edge_convnext.gate.criteria import Criterion, decide_above, decide_below
-from edge_convnext.gate.decide import GateResult, is_strict, judge
-from edge_convnext.gate.evidence import Evidence, Prediction
-from edge_convnext.gate.explain import ClassFlips, Flip, explain
-from edge_convnext.gate.limits import Limits
-from edge_convnext.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.intervals import paired_difference_interval, proportion_interval
+from edge_convnext.report.gate import accuracy, decide, outputs, speed
+from edge_convnext.report.gate.baseline import Baseline, Speed
+from edge_convnext.report.gate.criteria import Criterion, decide_above, decide_below
+from edge_convnext.report.gate.decide import GateResult, is_strict, judge
+from edge_convnext.report.gate.evidence import Evidence, Prediction
+from edge_convnext.report.gate.explain import ClassFlips, Flip, explain
+from edge_convnext.report.gate.limits import Limits
 
 PATH = Path("build/report.json")
 

@@ -16,9 +16,9 @@ pytest.importorskip("scipy", reason="comes with NNCF")
 
 from benchmarks import gate_selftest
 from benchmarks.gatelab import plants
-from edge_convnext.convnext.network import random_state
-from edge_convnext.graph_check import check_graph
-from edge_convnext.graph_file import read_proto
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.safety import check_graph
+from edge_convnext.networks.convnext.build import random_state
 
 ROOT = Path(__file__).parents[1]
 

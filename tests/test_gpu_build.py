@@ -12,12 +12,13 @@ from small_exports import infer, make_images
 from test_pipeline import check_report, files_of, statuses
 
 import edge_convnext
-from edge_convnext import engine, place
-from edge_convnext.artifacts import METADATA_KEY
-from edge_convnext.cache import Cache
-from edge_convnext.convnext import architecture
-from edge_convnext.errors import QuantizationError
-from edge_convnext.recipe import make_recipe
+from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.runtimes.tensorrt import rtx_builder as engine
+from edge_convnext.stages import place_qdq as place
 
 CLASSES = ("ant", "bee", "cat")
 INT8_OPS = 8  # two in each of four blocks

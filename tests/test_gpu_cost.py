@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from test_benchmark_scripts import load
 
-from edge_convnext.builder_log import Kernel, KernelTensor
-from edge_convnext.errors import DataError, RecipeError
-from edge_convnext.gpu_tuning.fit import compare_rankings, fit
-from edge_convnext.gpu_tuning.model import (
+from edge_convnext.build.tuning.cost_fit import compare_rankings, fit
+from edge_convnext.build.tuning.cost_model import (
     Calibration,
     Gpu,
     cost_kernels,
@@ -18,9 +16,11 @@ from edge_convnext.gpu_tuning.model import (
     find_model_gpu,
     least_int8_ms,
 )
-from edge_convnext.gpu_tuning.traffic import find_traffic
-from edge_convnext.gpu_tuning.work import Work, count_work
-from edge_convnext.kernel_table import kernel_fields
+from edge_convnext.build.tuning.kernel_traffic import find_traffic
+from edge_convnext.build.tuning.kernel_work import Work, count_work
+from edge_convnext.core.errors import DataError, RecipeError
+from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 
 # 100 GB/s, 10 INT8 TOPS, 5 FP16 TFLOPS, 1 FP32 TFLOPS, no cache that is known of.
 GPU = Gpu("made up", "8.6", 100.0, 10.0, 1.0, None)

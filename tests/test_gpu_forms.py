@@ -3,14 +3,14 @@ import onnx
 import pytest
 from test_export import IMAGES, TINY, run_onnx, run_torch
 
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.gpu_forms import GPU_FORMS, ONE_IMAGE_FORMS
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ExportError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.recipe import ExportConfig
-from edge_convnext.weights import save_weights
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS, ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
 
 FORMS = sorted(GPU_FORMS)
 V1 = Architecture("convnextv1_atto", 1, TINY.depths, TINY.widths, TINY.num_classes)

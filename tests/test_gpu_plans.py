@@ -1,8 +1,8 @@
 import pytest
 
-from edge_convnext.errors import RecipeError
-from edge_convnext.gpu_plans import choose_batches, list_gpu_plans, plan_for_gpu
-from edge_convnext.recipe import make_recipe
+from edge_convnext.build.gpu_plans import choose_batches, list_gpu_plans, plan_for_gpu
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import make_recipe
 
 
 def labels(fields, targets=("rtx",)):

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from small_exports import TINY, export, infer, make_images, place_export
 
-from edge_convnext.convnext.network import random_state
-from edge_convnext.recipe import ExportConfig
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.networks.convnext.build import random_state
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import gpu_graphs

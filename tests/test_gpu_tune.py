@@ -10,26 +10,26 @@ from builds import write_checkpoint, write_images
 from rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
-from edge_convnext import engine
-from edge_convnext.artifacts import Parity
-from edge_convnext.cache import Cache
-from edge_convnext.cli import app, main
-from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
-from edge_convnext.convnext.placements import quantized_nodes
-from edge_convnext.gpu_plans import list_gpu_plans
-from edge_convnext.gpu_tuning.model import Calibration, PlanCost, find_model_gpu
-from edge_convnext.gpu_tuning.report import SCHEMA, GpuTuneReport, tune_gpu_to_files
-from edge_convnext.gpu_tuning.space import PLACEMENTS, GpuPlan, list_forms
-from edge_convnext.gpu_tuning.trials import GpuTrial, choose, is_alike, rank
-from edge_convnext.gpu_tuning.tune import (
+from edge_convnext.build.gpu_plans import list_gpu_plans
+from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
+from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
+from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
+from edge_convnext.build.tuning.gpu_trials import GpuTrial, choose, is_alike, rank
+from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
     device_fields,
     engine_plans,
     plan_capability,
     with_engine_plans,
 )
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import load_recipe, resolve_recipe
+from edge_convnext.cli import app, main
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import load_recipe, resolve_recipe
+from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.placements import quantized_nodes
+from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 
 FORMS = ("linear", "mixed", "expand", "late", "late_mixed")
 
@@ -123,7 +123,7 @@ def test_plans_are_written_by_precision_and_batch(result):
 
 
 def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.gpu_tuning.report.tune_gpu", lambda *_, **__: result)
+    monkeypatch.setattr("edge_convnext.build.tuning.gpu_files.tune_gpu", lambda *_, **__: result)
     recipe = resolve_recipe(None, {"load.weights": "random"})
     (tmp_path / "tuned-3.yaml").write_text("of an earlier search")
     earlier = {"schema": SCHEMA, "recipes": ["tuned.yaml", "tuned-3.yaml"]}
@@ -207,8 +207,10 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("edge_convnext.gpu_tuning.search.list_forms", lambda _: ("mixed",))
-    monkeypatch.setattr("edge_convnext.gpu_tuning.search.PLACEMENTS", ("blocks", "last_blocks"))
+    monkeypatch.setattr("edge_convnext.build.tuning.gpu_search.list_forms", lambda _: ("mixed",))
+    monkeypatch.setattr(
+        "edge_convnext.build.tuning.gpu_search.PLACEMENTS", ("blocks", "last_blocks")
+    )
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
     folder = write_images(tmp_path / "images", counts)

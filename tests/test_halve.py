@@ -21,14 +21,14 @@ from small_exports import (
 )
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ArtifactError, ExportError
-from edge_convnext.graph_file import element_types
-from edge_convnext.halve import halve_body
-from edge_convnext.lower import lower_for_onnxruntime
-from edge_convnext.qdq import Wiring
-from edge_convnext.recipe import ExportConfig
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ArtifactError, ExportError
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.graph.file import element_types
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
+from edge_convnext.stages.to_float16 import halve_body
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 # Float forms, Q/DQ of NNCF, and Q/DQ as TensorRT wants it, for computed weights too.

@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.errors import ExportError
-from edge_convnext.float16 import LARGEST, SMALLEST_NORMAL, find_floats, round_to_float16
-from edge_convnext.halve import halve_body
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ExportError
+from edge_convnext.graph.float16 import LARGEST, SMALLEST_NORMAL, find_floats, round_to_float16
+from edge_convnext.stages.to_float16 import halve_body
 
 F16, F32 = np.float16, np.float32
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
@@ -265,7 +265,7 @@ def with_weight(scale, column=3, zeros=False):
 
 
 def kinds_of(proto):
-    from edge_convnext.graph_file import element_types
+    from edge_convnext.graph.file import element_types
 
     types = element_types(proto)
     return {node.name: types[node.output[0]] for node in proto.graph.node}

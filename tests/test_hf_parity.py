@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edge_convnext.convnext.architecture import find_architecture
-from edge_convnext.convnext.network import build_network
-from edge_convnext.load import load_weights
-from edge_convnext.recipe import LoadConfig
+from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.networks.convnext.build import build_network
+from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.stages.load import load_weights
 
 transformers = pytest.importorskip("transformers", reason="transformers is in the dev extra")
 

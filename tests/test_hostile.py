@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from tiny_graph import SHAPE, write_graph
 
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, Preprocess
-from edge_convnext.cache import Cache
+from edge_convnext.build.publish import check_writable
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import ArtifactError, DataError, InferenceError, LoadError
+from edge_convnext.core.files import write_text_atomic
 from edge_convnext.data import decode_image, open_image, read_labels_file
-from edge_convnext.data.manifests import list_csv
-from edge_convnext.errors import ArtifactError, DataError, InferenceError, LoadError
-from edge_convnext.files import write_text_atomic
-from edge_convnext.kernel_table import read_kernels
-from edge_convnext.manifest import read_manifest
-from edge_convnext.predict import load_model, read_metadata
-from edge_convnext.publish import check_writable
+from edge_convnext.data.csv_sources import list_csv
+from edge_convnext.measure.model import load_model, read_metadata
+from edge_convnext.report.manifest import read_manifest
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 
 onnx = pytest.importorskip("onnx")
 
@@ -240,7 +240,7 @@ class Call:
 
 
 def read(path):
-    from edge_convnext.checkpoint import read_checkpoint
+    from edge_convnext.networks.checkpoint import read_checkpoint
 
     return read_checkpoint(path)
 
@@ -289,8 +289,8 @@ def test_names_in_a_zip_go_nowhere(tmp_path, torch, name):
 
 @pytest.mark.parametrize("kind", ["repeated", "shared", "itself", "meta"])
 def test_tensors_that_are_more_than_what_is_stored_are_refused(tmp_path, torch, kind):
-    from edge_convnext.convnext.architecture import Architecture
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import Architecture
 
     state = dict(random_state(Architecture("small", 2, (1, 1, 1, 1), (4, 6, 8, 10), 3), 0))
     content = {"model": state}

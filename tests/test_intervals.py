@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edge_convnext.intervals import median_interval, paired_difference_interval
+from edge_convnext.core.intervals import median_interval, paired_difference_interval
 
 Z95 = 1.959963984540054
 

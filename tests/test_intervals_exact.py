@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_convnext import intervals
-from edge_convnext.intervals import median_interval, paired_difference_interval, proportion_interval
+from edge_convnext.core import intervals
+from edge_convnext.core.intervals import (
+    median_interval,
+    paired_difference_interval,
+    proportion_interval,
+)
 
 Z50 = 0.6744897501960817  # of 50 %
 Z95 = 1.959963984540054

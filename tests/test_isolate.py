@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.errors import QuantizationError
-from edge_convnext.isolate import IsolatedFailure, run_isolated
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 
 
 def double(value: int) -> int:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.errors import BoardError
-from edge_convnext.jetson.clocks import locked_clocks
-from edge_convnext.jetson.tools import ToolAnswer
+from edge_convnext.core.errors import BoardError
+from edge_convnext.devices.jetson.clocks import locked_clocks
+from edge_convnext.devices.jetson.tools import ToolAnswer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Jetsons run Linux")
 
@@ -94,8 +94,8 @@ def start_holder(folder, inside, before=""):
         import hashlib, time
         from pathlib import Path
         from edge_convnext.cli import stopping
-        from edge_convnext.jetson.clocks import locked_clocks
-        from edge_convnext.jetson.tools import ToolAnswer
+        from edge_convnext.devices.jetson.clocks import locked_clocks
+        from edge_convnext.devices.jetson.tools import ToolAnswer
 
         def run(command):
             with Path({str(folder / "calls")!r}).open("a") as file:

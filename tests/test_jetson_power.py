@@ -9,10 +9,10 @@ import pytest
 from recorded_boards import write_tree
 from recorded_jetsons import RUNNING, RUNNING_AGX, RUNNING_NANO, RUNNING_THOR, TEGRASTATS, ina3221
 
-from edge_convnext.jetson.power import PowerMeter, energy_mj_per_image, integrate_energy
-from edge_convnext.jetson.tegrastats import parse_tegrastats, start_tegrastats
-from edge_convnext.targets.board import find_board
-from edge_convnext.targets.rails import load_rails
+from edge_convnext.devices.catalog.this_board import find_board
+from edge_convnext.devices.jetson.power import PowerMeter, energy_mj_per_image, integrate_energy
+from edge_convnext.devices.jetson.rail_names import load_rails
+from edge_convnext.devices.jetson.tegrastats import parse_tegrastats, start_tegrastats
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sysfs is Linux's")
 

@@ -22,11 +22,11 @@ from recorded_jetsons import (
 )
 from rich.console import Console
 
-from edge_convnext.doctor import examine
-from edge_convnext.jetson.clock_readings import parse_show
-from edge_convnext.jetson.state import compare_states, read_state
-from edge_convnext.jetson.tools import run_tool
-from edge_convnext.render_doctor import print_examination
+from edge_convnext.cli.views.doctor import print_examination
+from edge_convnext.devices.doctor import examine
+from edge_convnext.devices.jetson.clock_readings import parse_show
+from edge_convnext.devices.jetson.state import compare_states, read_state
+from edge_convnext.devices.jetson.tools import run_tool
 
 NO_TOOLS = tools()
 

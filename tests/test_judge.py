@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from test_benchmark import QUICK, ROW, candidates_of, make_images
 
-from edge_convnext import benchmark as module
-from edge_convnext import turns
-from edge_convnext.benchmark import BenchmarkResult, benchmark, judge, judge_rounds, speedup
-from edge_convnext.intervals import median_interval
+from edge_convnext.core.intervals import median_interval
+from edge_convnext.measure import benchmark as module
+from edge_convnext.measure import turns
+from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge, judge_rounds, speedup
+from edge_convnext.measure.speed import in_the_running, slowest_to_beat
+from edge_convnext.measure.timings import Judged, Turns
 from edge_convnext.runtimes import RuntimeInfo
-from edge_convnext.speed import in_the_running, slowest_to_beat
-from edge_convnext.timings import Judged, Turns
 
 
 def race(judged=None, gpu=(), **rounds_ms):

@@ -6,13 +6,18 @@ import pytest
 from test_builder_log import FUSED, INT8, line
 from typer.testing import CliRunner
 
-from edge_convnext.builder_log import parse_kernels
 from edge_convnext.cli import app
-from edge_convnext.engine import sidecar_path
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.kernel_table import group_kernels, kernel_fields, part_of_kernel, read_kernels
-from edge_convnext.manifest import write_manifest
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.report.manifest import write_manifest
+from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
+from edge_convnext.runtimes.tensorrt.kernel_table import (
+    group_kernels,
+    kernel_fields,
+    part_of_kernel,
+    read_kernels,
+)
+from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
 
 (GELU,) = parse_kernels(FUSED)
 HEAD = parse_kernels(line("head", "gemm", [INT8], [INT8], [INT8]))[0]

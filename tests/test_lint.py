@@ -4,8 +4,8 @@ import onnx.reference
 import pytest
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.lint import lint, require_runnable
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.runtimes.lint import lint, require_runnable
 
 
 def lint_graph(tmp_path, model, target):

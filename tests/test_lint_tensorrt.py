@@ -8,9 +8,9 @@ from rtx_builds import build_rtx, dtypes, needs_rtx
 from small_exports import export_tiny, make_images, quantize_export
 from tiny_qdq import CHANNELS, quantized_product
 
-from edge_convnext.halve import halve_body
-from edge_convnext.lint import lint
-from edge_convnext.opset17 import use_opset_17
+from edge_convnext.runtimes.lint import lint
+from edge_convnext.stages.to_float16 import halve_body
+from edge_convnext.stages.to_opset17 import use_opset_17
 
 TARGETS = ["rtx", "tensorrt10", "tensorrt8.6", "tensorrt8.5"]
 FLOAT, HALF, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8

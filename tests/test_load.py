@@ -8,16 +8,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
-from edge_convnext.checkpoint import read_checkpoint
-from edge_convnext.convnext.architecture import Architecture, find_architecture
-from edge_convnext.convnext.hub import IN1K
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import EdgeConvNextError, LoadError, RecipeError
-from edge_convnext.fold import fold_weights
-from edge_convnext.load import load_weights, weights_identity
-from edge_convnext.recipe import LoadConfig
-from edge_convnext.weights import open_weights, read_state, save_weights
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import EdgeConvNextError, LoadError, RecipeError
+from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.hub import IN1K
+from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
+from edge_convnext.networks.weights import open_weights, read_state, save_weights
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.load import load_weights, weights_identity
 
 PUBLISHED = Preprocess(resize="shortest", crop_pct=0.875, interpolation="bicubic")
 ATTO = find_architecture("atto", num_classes=3)

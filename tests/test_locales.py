@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from edge_convnext.class_names import composed
+from edge_convnext.core.class_names import composed
 
 READ = """
 import os, sys
 from pathlib import Path
-from edge_convnext.class_names import composed
+from edge_convnext.core.class_names import composed
 names = sorted(composed(path.name) for path in Path(sys.argv[1]).iterdir())
 sys.stdout.buffer.write("\\n".join(names).encode("utf-8"))
 """

@@ -5,18 +5,18 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.lower import lower_for_onnxruntime
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import BenchmarkConfig, ExportConfig, QuantizeConfig
-from edge_convnext.rerun import race_models
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.core.recipe import BenchmarkConfig, ExportConfig, QuantizeConfig
+from edge_convnext.measure.built_models import race_models
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
+from edge_convnext.stages.quantize import quantize
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)

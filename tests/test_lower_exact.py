@@ -9,9 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.lower import has_products, lower_for_onnxruntime
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.stages.fuse_for_onnxruntime import has_products, lower_for_onnxruntime
 
 IMAGES = np.random.default_rng(1).standard_normal((1, 4, 4, CHANNELS), dtype=np.float32)
 

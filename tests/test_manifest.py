@@ -6,11 +6,16 @@ import pytest
 from gate_builds import make_build
 from typer.testing import CliRunner
 
+from edge_convnext.build.publish import add_sensitivity, write_report
 from edge_convnext.cli import app
-from edge_convnext.errors import ArtifactError
-from edge_convnext.manifest import compare_builds, read_manifest, verify_build, write_manifest
-from edge_convnext.publish import add_sensitivity, write_report
-from edge_convnext.report import Report
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.report.contract import Report
+from edge_convnext.report.manifest import (
+    compare_builds,
+    read_manifest,
+    verify_build,
+    write_manifest,
+)
 
 
 @pytest.fixture

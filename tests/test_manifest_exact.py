@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from edge_convnext.errors import ArtifactError
-from edge_convnext.manifest import (
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.report.manifest import (
     FileCheck,
     FileComparison,
     check_unchanged,

@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_convnext import measure
-from edge_convnext.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.data import ImageSet
-from edge_convnext.data.images import Sample
-from edge_convnext.errors import InferenceError
-from edge_convnext.measure import (
+from edge_convnext.build import compare as measure
+from edge_convnext.build.compare import (
     Evaluation,
     Option,
     as_candidate,
@@ -22,8 +17,13 @@ from edge_convnext.measure import (
     judge_options,
     race_options,
 )
-from edge_convnext.recipe import make_recipe
-from edge_convnext.step import Step
+from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.core.step import Step
+from edge_convnext.data import ImageSet
+from edge_convnext.data.images import Sample
+from edge_convnext.networks.convnext.sizes import Architecture
 
 PREPROCESS = Preprocess(image_size=4, resize="squash", mean=(0, 0, 0), std=(1, 1, 1))
 INFO = ModelInfo("convnextv2_atto", 2, 3, ("a", "b"), PREPROCESS, "x", "0" * 64, None)
@@ -178,7 +178,7 @@ def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(monkeypatc
 
 
 def test_the_reference_is_the_unfolded_network_in_torch(monkeypatch):
-    from edge_convnext.convnext import network
+    from edge_convnext.networks.convnext import build as network
     from edge_convnext.runtimes import pytorch
 
     monkeypatch.setattr(network, "build_network", lambda weights, form: (weights, form))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_convnext.metrics import (
+from edge_convnext.core.metrics import (
     compare_logits,
     hits,
     per_class_top1_pct,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_convnext import metrics
-from edge_convnext.metrics import agreement_pct, compare_logits, hits, sqnr_db, top_k_pct
+from edge_convnext.core import metrics
+from edge_convnext.core.metrics import agreement_pct, compare_logits, hits, sqnr_db, top_k_pct
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from edge_convnext.convnext import forms
-from edge_convnext.convnext.model import EPS, ChannelLayerNorm, LayerNorm
+from edge_convnext.networks.convnext import forms
+from edge_convnext.networks.convnext.modules import EPS, ChannelLayerNorm, LayerNorm
 
 SMALL = 1e-3  # deviation: its square is EPS
 

@@ -15,14 +15,14 @@ from small_exports import (
 )
 from tiny_qdq import Builder
 
-from edge_convnext.approximate import use_tanh_gelu
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.convnext.gpu_forms import GPU_FORMS
-from edge_convnext.errors import ArtifactError, ExportError
-from edge_convnext.halve import halve_body
-from edge_convnext.lint import lint
-from edge_convnext.lower import lower_for_onnxruntime
-from edge_convnext.opset17 import use_opset_17
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ArtifactError, ExportError
+from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
+from edge_convnext.runtimes.lint import lint
+from edge_convnext.stages.approximate import use_tanh_gelu
+from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
+from edge_convnext.stages.to_float16 import halve_body
+from edge_convnext.stages.to_opset17 import use_opset_17
 
 IMAGES = make_images(4)
 

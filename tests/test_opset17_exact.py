@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.errors import ExportError
-from edge_convnext.opset17 import use_opset_17
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ExportError
+from edge_convnext.stages.to_opset17 import use_opset_17
 
 
 def convert(folder, proto):

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 from example_report import example_report
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.cli.console import preprocess_fields
+from edge_convnext.cli.views.read import read_lines
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.origins import FACT_NAMES, Fact, Origin
+from edge_convnext.core.recipe import Recipe, load_recipe, make_recipe
 from edge_convnext.data import ImageSet, Splits
-from edge_convnext.errors import RecipeError
-from edge_convnext.markdown import to_markdown
-from edge_convnext.origins import FACT_NAMES, Fact, Origin
-from edge_convnext.recipe import Recipe, load_recipe, make_recipe
-from edge_convnext.render_read import read_lines
-from edge_convnext.report import Report, SettingReport
-from edge_convnext.settings import default_settings, note_defaults, settle
+from edge_convnext.measure.settings import default_settings, note_defaults, settle
+from edge_convnext.report.contract import Report, SettingReport
+from edge_convnext.report.markdown import to_markdown
 
 FLAGS = {"preprocess.image_size": "--image-size", "preprocess.mean": "--mean"}
 HALF = (0.5, 0.5, 0.5)

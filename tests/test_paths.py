@@ -16,10 +16,10 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from small_exports import TINY, export
 
 import edge_convnext
-from edge_convnext import pipeline
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import RecipeError
+from edge_convnext.build import pipeline
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.networks.convnext.build import random_state
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -62,12 +62,12 @@ class Named:
 
 @pytest.mark.parametrize("kind", [str, Named])
 def test_stages_write_where_a_text_says(tmp_path, kind):
-    from edge_convnext.approximate import use_tanh_gelu
-    from edge_convnext.halve import halve_body
-    from edge_convnext.lint import lint
-    from edge_convnext.opset17 import use_opset_17
-    from edge_convnext.predict import load_model, read_metadata
-    from edge_convnext.uint8_images import use_uint8_images
+    from edge_convnext.measure.model import load_model, read_metadata
+    from edge_convnext.runtimes.lint import lint
+    from edge_convnext.stages.approximate import use_tanh_gelu
+    from edge_convnext.stages.to_float16 import halve_body
+    from edge_convnext.stages.to_opset17 import use_opset_17
+    from edge_convnext.stages.to_uint8_images import use_uint8_images
 
     made = export(random_state(TINY, 0), "linear", tmp_path)
     model = OnnxModel(kind(made.path), "fp32", "linear")
@@ -84,7 +84,9 @@ def test_stages_write_where_a_text_says(tmp_path, kind):
 def test_a_build_takes_a_text_for_its_folder_and_a_path_in_its_recipe(tmp_path, monkeypatch, kind):
     asked = []
     monkeypatch.setattr(pipeline, "run_chain", lambda *_: "outcome")
-    monkeypatch.setattr("edge_convnext.publish.publish", lambda _, folder, __: asked.append(folder))
+    monkeypatch.setattr(
+        "edge_convnext.build.publish.publish", lambda _, folder, __: asked.append(folder)
+    )
     recipe = edge_convnext.load_recipe("potato", {"data.source": Named(tmp_path / "d.csv")})
     assert recipe.data.source == os.fspath(tmp_path / "d.csv")
     edge_convnext.build(recipe, kind(tmp_path / "out"), cache=_NoCache())

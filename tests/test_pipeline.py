@@ -13,17 +13,17 @@ from builds import run_command, scratch, write_checkpoint, write_images
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import edge_convnext
-from edge_convnext import measure
-from edge_convnext.artifacts import METADATA_KEY
-from edge_convnext.cache import Cache
-from edge_convnext.convnext import architecture
-from edge_convnext.engine import why_no_rtx
-from edge_convnext.errors import RecipeError
-from edge_convnext.files import sha256_file
-from edge_convnext.manifest import read_manifest, write_manifest
-from edge_convnext.plans import shipped_plans
-from edge_convnext.recipe import make_recipe
-from edge_convnext.report import STAGES, Report
+from edge_convnext.build import compare as measure
+from edge_convnext.build.plans import shipped_plans
+from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.report.contract import STAGES, Report
+from edge_convnext.report.manifest import read_manifest, write_manifest
+from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 CLASSES = ("ant", "b|ee", "crème")  # in a table, one is markup and one is not ASCII
 TRAIN, VAL, CALIBRATION = 6, 5, 6  # images: per class, per class, drawn

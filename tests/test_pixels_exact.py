@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edge_convnext.data import pixels
-from edge_convnext.said.values import crop_pct_of
+from edge_convnext.networks.facts.values import crop_pct_of
 
 PREPROCESS = {
     "image_size": 4, "resize": "squash", "crop_pct": 1.0, "interpolation": "nearest",

@@ -4,18 +4,18 @@ import pytest
 from onnx import numpy_helper
 from test_export import IMAGES, INFO, TINY, run_onnx
 
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.convnext.gpu_forms import ONE_IMAGE_FORMS
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ArtifactError, QuantizationError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.lint import lint
-from edge_convnext.metrics import compare_logits
-from edge_convnext.place import place_qdq
-from edge_convnext.qdq import Wiring
-from edge_convnext.recipe import ExportConfig
-from edge_convnext.weights import save_weights
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.runtimes.lint import lint
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.place_qdq import place_qdq
 
 CASES = {
     ("linear", "blocks"): 8,

@@ -8,11 +8,11 @@ import pytest
 from onnx import numpy_helper
 from tiny_qdq import Builder
 
-from edge_convnext.activations import Activations
-from edge_convnext.artifacts import METADATA_KEY, OnnxModel
-from edge_convnext.errors import QuantizationError
-from edge_convnext.place import place_qdq
-from edge_convnext.ranges import choose_grid
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.graph.activations import Activations
+from edge_convnext.graph.ranges import choose_grid
+from edge_convnext.stages.place_qdq import place_qdq
 
 C = 4
 RANDOM = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.convnext.placements import quantized_nodes
+from edge_convnext.networks.convnext.placements import quantized_nodes
 
 POINTWISE = {
     "stem.conv/Conv",

@@ -1,5 +1,5 @@
-from edge_convnext.builder_log import Kernel, KernelTensor
-from edge_convnext.plan_checks import check_kernels, only_moves
+from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
+from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels, only_moves
 
 BLOCK = "stages.0.blocks.0"
 

@@ -4,14 +4,14 @@ import pytest
 from tiny_graph import write_graph
 from typer.testing import CliRunner
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
 from edge_convnext.cli import app
-from edge_convnext.errors import ArtifactError, InferenceError
-from edge_convnext.profile import PARTS, find_part, part_of_node, profile
-from edge_convnext.rerun import profile_models
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.measure.built_models import profile_models
+from edge_convnext.measure.profile import PARTS, find_part, part_of_node, profile
 from edge_convnext.runtimes import RuntimeOptions, available_runtimes
-from edge_convnext.runtimes.layer_profile import LayerTimes
-from edge_convnext.runtimes.ov_profile import known_nodes
+from edge_convnext.runtimes.openvino.profiler import known_nodes
+from edge_convnext.runtimes.profiler import LayerTimes
 
 SIZE = 32
 BLOCKS = 4
@@ -41,14 +41,14 @@ INFO = ModelInfo(
 def graphs(tmp_path_factory):
     """Two forms in float and INT8, and one in ONNX Runtime's own operations."""
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.convnext.architecture import Architecture
-    from edge_convnext.convnext.network import random_state
-    from edge_convnext.export import export_onnx
-    from edge_convnext.fold import fold_weights
-    from edge_convnext.lower import lower_for_onnxruntime
-    from edge_convnext.quantize import quantize
-    from edge_convnext.recipe import ExportConfig, QuantizeConfig
-    from edge_convnext.weights import save_weights
+    from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import Architecture
+    from edge_convnext.networks.weights import save_weights
+    from edge_convnext.stages.export import export_onnx
+    from edge_convnext.stages.fold import fold_weights
+    from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
+    from edge_convnext.stages.quantize import quantize
 
     tiny = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
     folder = tmp_path_factory.mktemp("profile")

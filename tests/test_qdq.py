@@ -4,8 +4,8 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 from tiny_qdq import CHANNELS, quantized_product
 
-from edge_convnext.errors import QuantizationError
-from edge_convnext.qdq import Wiring, force_signed, guard_biases
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.graph.qdq import Wiring, force_signed, guard_biases
 
 RANDOM = np.random.default_rng(0)
 

@@ -6,8 +6,8 @@ import pytest
 from onnx import helper, numpy_helper
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.errors import QuantizationError
-from edge_convnext.qdq import (
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.graph.qdq import (
     Wiring,
     drop_unread_constants,
     force_signed,

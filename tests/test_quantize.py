@@ -9,19 +9,19 @@ import onnxruntime
 import pytest
 from tiny_qdq import CHANNELS, Builder
 
-from edge_convnext import ptq
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ArtifactError, MissingDependencyError, QuantizationError
-from edge_convnext.export import export_onnx
-from edge_convnext.files import sha256_file
-from edge_convnext.fold import fold_weights
-from edge_convnext.lint import lint
-from edge_convnext.qdq import Wiring
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig
-from edge_convnext.weights import save_weights
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.errors import ArtifactError, MissingDependencyError, QuantizationError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.runtimes.lint import lint
+from edge_convnext.stages import quantize_nncf as ptq
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.quantize import quantize
 
 SIZE = 32
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext.contention import CpuClock
-from edge_convnext.progress import untracked
-from edge_convnext.quiet import Watch, race_in_quiet, wait_until_quiet
+from edge_convnext.core.progress import untracked
+from edge_convnext.measure.contention import CpuClock
+from edge_convnext.measure.quiet import Watch, race_in_quiet, wait_until_quiet
 
 
 class Machine:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from edge_convnext.doctor import environment, examine
-from edge_convnext.quotas import read_cpu_quota, read_throttling, usable_cores
+from edge_convnext.core.quotas import read_cpu_quota, read_throttling, usable_cores
+from edge_convnext.devices.doctor import environment, examine
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate\n"
 V1 = (
@@ -132,7 +132,7 @@ def test_a_quota_is_in_the_report_and_makes_another_machine_of_it(tmp_path, monk
 
 
 def test_a_race_counts_the_periods_in_which_a_quota_stopped_it(monkeypatch):
-    from edge_convnext import quotas
+    from edge_convnext.core import quotas
 
     told = iter([10, 14])
     monkeypatch.setattr(quotas, "read_throttling", lambda *_: next(told))

@@ -6,10 +6,10 @@ import pytest
 from onnx import helper, numpy_helper
 from tiny_qdq import CHANNELS, Builder, quantized_product
 
-from edge_convnext.activations import Activations
-from edge_convnext.affine import Grid, make_grid
-from edge_convnext.qdq import Wiring
-from edge_convnext.ranges import choose_grid, choose_ranges, set_ranges, weight_energy
+from edge_convnext.graph.activations import Activations
+from edge_convnext.graph.affine import Grid, make_grid
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.ranges import choose_grid, choose_ranges, set_ranges, weight_energy
 
 RANDOM = np.random.default_rng(0)
 SHARES = 2.5 * 0.1 ** (np.arange(41) / 40)  # from 2.5 down to 0.25, in equal ratios

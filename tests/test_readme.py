@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from edge_convnext.report import Report
+from edge_convnext.report.contract import Report
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
@@ -36,8 +36,8 @@ def folder(tmp_path_factory):
     """What the README's reader has: images/, leaves.csv, checkpoint.pth, leaf.jpg."""
     import torch
 
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     root = tmp_path_factory.mktemp("readme")
     rows = []

@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from edge_convnext.artifacts import MAX_IMAGE_SIZE
-from edge_convnext.errors import RecipeError
-from edge_convnext.recipe import Recipe, load_recipe, make_recipe, recipe_names, resolve_recipe
+from edge_convnext.core.artifacts import MAX_IMAGE_SIZE
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import Recipe, load_recipe, make_recipe, recipe_names, resolve_recipe
 
 
 def test_shipped_recipes_are_valid_and_say_what_they_are_for():

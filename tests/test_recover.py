@@ -6,20 +6,20 @@ import onnx
 import pytest
 import torch
 
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
-from edge_convnext.errors import ArtifactError, TrainingError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.graph_module import GraphModule, write_back
-from edge_convnext.metrics import compare_logits
-from edge_convnext.quantize import quantize
-from edge_convnext.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
-from edge_convnext.recover import recover
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.errors import ArtifactError, TrainingError
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
+from edge_convnext.graph.torch_module import GraphModule, write_back
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions, load_runtime
-from edge_convnext.simplify import simplify
-from edge_convnext.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.quantize import quantize
+from edge_convnext.stages.recover import recover
+from edge_convnext.stages.simplify import simplify
 
 SIZE = 48  # an odd map before the last downsampling: the graph slices it
 TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
@@ -159,7 +159,7 @@ def test_a_last_step_that_ruins_the_graph_is_an_error_too(models, tmp_path, monk
             parameter.data.fill_(float("inf"))
         return 1
 
-    monkeypatch.setattr("edge_convnext.recover._train", ruin)
+    monkeypatch.setattr("edge_convnext.stages.recover._train", ruin)
     with pytest.raises(TrainingError, match=r"logits are not finite after 1 steps; lower recover"):
         recover(quantized, reference, IMAGES, RecoverConfig(), tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()

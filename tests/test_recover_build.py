@@ -13,21 +13,21 @@ from builds import scratch, write_checkpoint, write_images
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
 import edge_convnext
-import edge_convnext.prepare as prepare_module
-from edge_convnext import recover as recovering
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.cache import Cache
+import edge_convnext.build.settle as prepare_module
+from edge_convnext.build.amend import rank_build
+from edge_convnext.build.graphs import Graphs
+from edge_convnext.build.settle import prepare
 from edge_convnext.cli import main
-from edge_convnext.convnext import architecture
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import load_recipe, make_recipe
 from edge_convnext.data import decode_image
-from edge_convnext.doctor import environment
-from edge_convnext.finished import rank_build
-from edge_convnext.graph_file import infer_proto
-from edge_convnext.graphs import Graphs
-from edge_convnext.prepare import prepare
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import load_recipe, make_recipe
-from edge_convnext.report import Report
+from edge_convnext.devices.doctor import environment
+from edge_convnext.graph.file import infer_proto
+from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.report.contract import Report
+from edge_convnext.stages import recover as recovering
 
 CLASSES = ("ant", "bee", "cat")
 TRAIN, VAL, CALIBRATION = 8, 3, 6  # images: per class, per class, drawn

@@ -20,24 +20,18 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import psutil
 from board_builds import bundle_tiny
 from builds import run_command
+from edge_convnext.remote import HostResult, RemoteSettings, bench_on_hosts, check_hosts
 
 from edge_convnext import __version__
-from edge_convnext.board import BoardSettings, bench_bundle
 from edge_convnext.cli.hosts import measure_build
-from edge_convnext.errors import ArtifactError, RemoteError
-from edge_convnext.files import sha256_file
-from edge_convnext.remote import (
-    HostResult,
-    RemoteSettings,
-    bench_on_hosts,
-    check_hosts,
-    scripts,
-    session,
-)
-from edge_convnext.remote.hosts import folder_name
-from edge_convnext.remote.session import Session
-from edge_convnext.remote.ssh import Host
-from edge_convnext.report import FileReport, Report
+from edge_convnext.core.errors import ArtifactError, RemoteError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.devices.bench import BoardSettings, bench_bundle
+from edge_convnext.devices.ssh import scripts, session
+from edge_convnext.devices.ssh.client import Host
+from edge_convnext.devices.ssh.hosts import folder_name
+from edge_convnext.devices.ssh.session import Session
+from edge_convnext.report.contract import FileReport, Report
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 pytestmark = [
@@ -298,7 +292,7 @@ def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, mo
         good = HostResult(FIRST, out / FIRST, Report.read(out / FIRST / "report.json"), None)
         return [good, HostResult(SECOND, out / SECOND, None, "its disk is full")]
 
-    monkeypatch.setattr("edge_convnext.remote.bench_on_hosts", bench)
+    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", bench)
     settings = RemoteSettings(arguments=("--require", "int8"))
     merged, errors = measure_build(report, [FIRST, SECOND], settings, silent=True)
     assert seen == [(sha256_file(root / "tiny.ecb"), (FIRST, SECOND), ("--require", "int8"))]
@@ -373,7 +367,7 @@ def test_one_host_s_report_that_cant_be_merged_leaves_the_others(root, tmp_path,
         HostResult("good", good, measured, None),
     ]
     (tmp_path / "odd" / "report.json").write_text("{}")
-    monkeypatch.setattr("edge_convnext.remote.bench_on_hosts", lambda *_: results)
+    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", lambda *_: results)
     merged, errors = measure_build(report, ["odd", "good"], RemoteSettings(), True)
     assert len(merged.boards) == 1
     assert len(errors) == 1

@@ -6,14 +6,14 @@ import pytest
 from example_report import ACCURACY, BENCHMARK, example_report, without_measurements
 from rich.console import Console
 
-from edge_convnext.doctor import Ability, Examination, Gpu, Package
-from edge_convnext.markdown import to_markdown
-from edge_convnext.render import print_report, print_rows
-from edge_convnext.render_doctor import print_examination
-from edge_convnext.report import StageReport
-from edge_convnext.stage_table import stage_rows
-from edge_convnext.summary import headings, summary_rows
-from edge_convnext.targets.gpu import match_gpu
+from edge_convnext.cli.views.doctor import print_examination
+from edge_convnext.cli.views.report import print_report, print_rows
+from edge_convnext.devices.catalog.this_gpu import match_gpu
+from edge_convnext.devices.doctor import Ability, Examination, Gpu, Package
+from edge_convnext.report.contract import StageReport
+from edge_convnext.report.markdown import to_markdown
+from edge_convnext.report.stage_table import stage_rows
+from edge_convnext.report.summary import headings, summary_rows
 
 
 def printed(report, width=100, terminal=True):

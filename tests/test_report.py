@@ -6,13 +6,13 @@ import pytest
 from example_report import SHA, STAGES, example_fields, example_report, without_measurements
 from pydantic import ValidationError
 
-from edge_convnext import report as report_module
-from edge_convnext.artifacts import Parity
-from edge_convnext.doctor import environment
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_bytes
-from edge_convnext.publish import add_sensitivity
-from edge_convnext.report import (
+from edge_convnext.build.publish import add_sensitivity
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_bytes
+from edge_convnext.devices.doctor import environment
+from edge_convnext.report import contract as report_module
+from edge_convnext.report.contract import (
     EnvironmentReport,
     FileReport,
     ParityReport,
@@ -20,7 +20,7 @@ from edge_convnext.report import (
     StageReport,
     schema_json,
 )
-from edge_convnext.sensitivity import Sensitivity
+from edge_convnext.stages.sensitivity import Sensitivity
 
 SCHEMA_FILE = Path(report_module.__file__).with_name("report.schema.json")
 CONTRACT = (
@@ -52,8 +52,8 @@ def test_equal_reports_are_equal_bytes_in_the_order_of_the_contract():
 def test_the_schema_file_is_current():
     pytest.importorskip("pydantic", "2.11", reason="older versions word the same schema otherwise")
     assert json.loads(SCHEMA_FILE.read_text()) == json.loads(schema_json()), (
-        "write it anew: python -c 'from edge_convnext.report import schema_json; "
-        'print(schema_json(), end="")\' > edge_convnext/report.schema.json'
+        "write it anew: python -c 'from edge_convnext.report.contract import schema_json; "
+        'print(schema_json(), end="")\' > edge_convnext/report/report.schema.json'
     )
 
 

@@ -6,12 +6,12 @@ import pytest
 from rtx_builds import needs_rtx
 from small_exports import ATTO, export, make_images, place_export
 
-from edge_convnext.convnext.network import random_state
-from edge_convnext.engine import build_rtx_engine, sidecar_path
-from edge_convnext.halve import halve_body
-from edge_convnext.kernel_table import part_of_kernel, read_kernels
-from edge_convnext.plan_checks import check_kernels, only_moves
-from edge_convnext.recipe import EngineConfig, ExportConfig
+from edge_convnext.core.recipe import EngineConfig, ExportConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.runtimes.tensorrt.kernel_table import part_of_kernel, read_kernels
+from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels, only_moves
+from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
+from edge_convnext.stages.to_float16 import halve_body
 
 pytestmark = [needs_rtx, pytest.mark.slow]
 

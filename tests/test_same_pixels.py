@@ -22,14 +22,14 @@ from onnx import TensorProto, helper
 from PIL import Image
 from trt_stand_ins import CUDA_RUNTIME_API_H, NV_INFER_H
 
-from edge_convnext.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.core.files import sha256_file
 from edge_convnext.data import decode_image, open_image, pixels
 from edge_convnext.data.preprocess import MAX_PIXELS, decode_pixels, resize_image
-from edge_convnext.deploy.write import write_deployment
-from edge_convnext.errors import ArtifactError, DataError
-from edge_convnext.files import sha256_file
-from edge_convnext.manifest import write_manifest
-from edge_convnext.said.values import crop_pct_of
+from edge_convnext.devices.deploy.write import write_deployment
+from edge_convnext.networks.facts.values import crop_pct_of
+from edge_convnext.report.manifest import write_manifest
 
 SETTINGS = (
     Preprocess(24),

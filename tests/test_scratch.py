@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.locks import hold_lock
-from edge_convnext.marks import MARK, is_marked, make_marked, mark, remove_marked
-from edge_convnext.scratch import scratch_folder, use_temporary_folder
+from edge_convnext.core.locks import hold_lock
+from edge_convnext.core.marks import MARK, is_marked, make_marked, mark, remove_marked
+from edge_convnext.core.scratch import scratch_folder, use_temporary_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no locks on folders")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from builds import write_checkpoint, write_images
 
-from edge_convnext import evaluating
+from edge_convnext.build import evaluating
+from edge_convnext.build.compare import Evaluation
+from edge_convnext.build.evaluating import Evaluator
+from edge_convnext.build.search_images import SearchImages, choose_search_images
 from edge_convnext.data import ImageSet, Sample
-from edge_convnext.evaluate import Predictions, compare_predictions
-from edge_convnext.evaluating import Evaluator
-from edge_convnext.measure import Evaluation
-from edge_convnext.search_images import SearchImages, choose_search_images
+from edge_convnext.measure.accuracy import Predictions, compare_predictions
 
 CLASSES = ("ant", "bee", "cat", "dog")
 
@@ -172,10 +172,10 @@ def test_a_build_with_a_fallback_reports_on_what_the_search_left(tmp_path, monke
     """The full INT8 graph is wrong everywhere, and everything else is right."""
     pytest.importorskip("nncf", reason="the build extra is not installed")
     import edge_convnext
-    from edge_convnext.cache import Cache
-    from edge_convnext.convnext import architecture
-    from edge_convnext.gate.evidence import read_evidence
-    from edge_convnext.recipe import make_recipe
+    from edge_convnext.core.cache import Cache
+    from edge_convnext.core.recipe import make_recipe
+    from edge_convnext.networks.convnext import sizes as architecture
+    from edge_convnext.report.gate.evidence import read_evidence
 
     monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
     counts = {f"train/{name}": 4 for name in CLASSES} | {f"val/{name}": 16 for name in CLASSES}

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from example_report import candidate, example_report, row
 
-from edge_convnext.bundle.graphs import published_hashes
-from edge_convnext.deploy.served import choose_for_onnxruntime
-from edge_convnext.errors import ArtifactError
-from edge_convnext.report import Report
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.devices.bundle.graphs import published_hashes
+from edge_convnext.devices.deploy.served import choose_for_onnxruntime
+from edge_convnext.report.contract import Report
 
 PRECISIONS = {"int8": "int8", "fp32": "fp32"}
 
@@ -90,7 +90,7 @@ def test_a_report_that_does_not_tell_leaves_the_choice_to_names(tmp_path):
 
 
 def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
-    from edge_convnext.publish import _files_in, _list_models
+    from edge_convnext.build.publish import _files_in, _list_models
 
     def option(name, precision, runtime):
         (tmp_path / name).write_bytes(name.encode())

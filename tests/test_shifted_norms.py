@@ -6,22 +6,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from edge_convnext.artifacts import ModelInfo, OnnxModel, Preprocess
-from edge_convnext.cache import Cache
-from edge_convnext.checks import parity_result
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.fold import fold_state_dict
-from edge_convnext.convnext.forms import FORMS, MomentsNorm, write_out_norms
-from edge_convnext.convnext.gpu_forms import GPU_FORMS
-from edge_convnext.convnext.network import build_form, random_state
-from edge_convnext.errors import ExportError
-from edge_convnext.export import export_onnx
-from edge_convnext.fold import fold_weights
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import ExportConfig, make_recipe
-from edge_convnext.step import Images, Step
-from edge_convnext.steps import Steps
-from edge_convnext.weights import save_weights
+from edge_convnext.build.checks import parity_result
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import ExportConfig, make_recipe
+from edge_convnext.core.step import Images, Step
+from edge_convnext.networks.convnext.build import build_form, random_state
+from edge_convnext.networks.convnext.fold import fold_state_dict
+from edge_convnext.networks.convnext.forms import FORMS, MomentsNorm, write_out_norms
+from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.fold import fold_weights
 
 SMALL = Architecture("convnextv2_small", 2, (1, 1, 1, 1), (8, 8, 8, 12), 5)
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -128,7 +128,7 @@ def test_the_exported_graph_is_compared_with_the_model_and_not_with_its_own_form
     assert not any(name.startswith("stages.0.blocks.0.norm/Relu") for name in kinds)
     assert any(name.startswith("stages.3.blocks.0.norm/Relu") for name in kinds)
 
-    from edge_convnext import export
+    from edge_convnext.stages import export
 
     def export_moments(*arguments):
         return export_onnx(*arguments[:5])  # no images: nothing is written out

@@ -5,11 +5,11 @@ import onnx
 import pytest
 from tiny_qdq import CHANNELS, Builder
 
-from edge_convnext.artifacts import OnnxModel
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.recipe import SimplifyConfig
-from edge_convnext.simplify import simplify
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import SimplifyConfig
+from edge_convnext.stages.simplify import simplify
 
 IMAGES = np.random.default_rng(0).standard_normal((1, 4, 4, CHANNELS), dtype=np.float32)
 

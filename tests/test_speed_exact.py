@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.intervals import median_interval
-from edge_convnext.speed import Ratio, in_the_running, slowest_to_beat, speedup
-from edge_convnext.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
+from edge_convnext.core.intervals import median_interval
+from edge_convnext.measure.speed import Ratio, in_the_running, slowest_to_beat, speedup
+from edge_convnext.measure.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
 
 ROW = BenchmarkRow(
     "a", "raw", None, "fp32", "onnxruntime", None, 1, 1, 1.0, None, None, 1.0, 1, 1, (1.0,), 1,

@@ -13,30 +13,30 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_convnext import (
+from edge_convnext.build import runner as steps
+from edge_convnext.build.plans import Plan
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
+from edge_convnext.core.cache import Cache, Entry, stage_key
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.core.step import Images, Step, as_step
+from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.stages import (
     approximate,
     equalize,
     export,
-    fallback,
     fold,
-    lower,
     quantize,
     recover,
     sensitivity,
     simplify,
-    steps,
 )
-from edge_convnext.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
-from edge_convnext.cache import Cache, Entry, stage_key
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.data.preprocess import PIXELS
-from edge_convnext.errors import QuantizationError
-from edge_convnext.plans import Plan
-from edge_convnext.recipe import make_recipe
-from edge_convnext.recover import Recovery
-from edge_convnext.sensitivity import Sensitivity
-from edge_convnext.step import Images, Step, as_step
-from edge_convnext.steps import Steps
+from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import keep_float as fallback
+from edge_convnext.stages.recover import Recovery
+from edge_convnext.stages.sensitivity import Sensitivity
 
 INFO = ModelInfo(
     "convnextv2_atto", 2, 3, ("a", "b"), Preprocess(image_size=64), "x", "0" * 64, None

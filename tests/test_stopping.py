@@ -13,7 +13,7 @@ HEAD = """
 import os, signal, sys, threading, time
 from edge_convnext import cli, isolate, pipeline
 from edge_convnext.cli import main, stopping
-from edge_convnext.errors import ExportError
+from edge_convnext.core.errors import ExportError
 stopping._PATIENCE_S = 0.3
 sys.argv = ["edge-convnext", "build", "--quiet"]
 def ready(): print("ready", flush=True)

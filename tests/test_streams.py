@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.cache import default_cache_folder
-from edge_convnext.doctor import examine
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import expand_home
+from edge_convnext.core.cache import default_cache_folder
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import expand_home
+from edge_convnext.devices.doctor import examine
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX streams")
 MAIN = "from edge_convnext.cli import main; main()"
@@ -73,7 +73,7 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path, closed):
     code = (
         f"import os; [os.close(int(one)) for one in {closed!r}.split()]\n"
         "from edge_convnext.cli.streams import prepare_streams\n"
-        "from edge_convnext.errors import EdgeConvNextError\n"
+        "from edge_convnext.core.errors import EdgeConvNextError\n"
         "try: prepare_streams()\n"
         "except EdgeConvNextError: pass\n"
         f"file = open({str(tmp_path / 'model')!r}, 'w')\n"

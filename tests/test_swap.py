@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 from gate_builds import make_build
 
-from edge_convnext import publish as publishing
-from edge_convnext import swap as swapping
-from edge_convnext.errors import ArtifactError
-from edge_convnext.files import sha256_file
-from edge_convnext.manifest import MANIFEST, read_manifest, verify_build, write_manifest
-from edge_convnext.publish import check_writable, publish
-from edge_convnext.report import Report
-from edge_convnext.swap import written_beside
+from edge_convnext.build import publish as publishing
+from edge_convnext.build.publish import check_writable, publish
+from edge_convnext.core import swap as swapping
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.swap import written_beside
+from edge_convnext.report.contract import Report
+from edge_convnext.report.manifest import MANIFEST, read_manifest, verify_build, write_manifest
 
 MINE = {"notes.txt": "mine", "model.best.onnx": "mine too", ".edge-convnext-new-thesis/a": "mine"}
 
@@ -68,7 +68,7 @@ def outcome(tmp_path, monkeypatch):
     monkeypatch.setattr(publishing, "_list_models", lambda _: (dict(files), {}))
     monkeypatch.setattr(publishing, "_write_predictions", lambda *_: None)
     example = Report.read(make_build(tmp_path / "example"))
-    monkeypatch.setattr("edge_convnext.assemble.assemble_report", lambda *_: example)
+    monkeypatch.setattr("edge_convnext.build.assemble.assemble_report", lambda *_: example)
     return SimpleNamespace(inputs=SimpleNamespace(calibration=None))
 
 

@@ -8,15 +8,15 @@ import yaml
 from pydantic import ValidationError
 from rich.console import Console
 
-from edge_convnext.errors import RecipeError
-from edge_convnext.recipe import EngineConfig
-from edge_convnext.render_targets import print_device, print_targets
-from edge_convnext.targets import table
-from edge_convnext.targets.delivery import advise, deliver, deliver_to_board, deliver_to_gpu
-from edge_convnext.targets.gpu import match_gpu
-from edge_convnext.targets.lookup import find_device, find_gpu, find_jetpack
-from edge_convnext.targets.rtx import RTX_CAPABILITIES, check_rtx_capabilities
-from edge_convnext.targets.table import Fact, Table, load_table
+from edge_convnext.cli.views.devices import print_device, print_targets
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.devices.catalog import rows as table
+from edge_convnext.devices.catalog.delivery import advise, deliver, deliver_to_board, deliver_to_gpu
+from edge_convnext.devices.catalog.lookup import find_device, find_gpu, find_jetpack
+from edge_convnext.devices.catalog.rows import Fact, Table, load_table
+from edge_convnext.devices.catalog.rtx import RTX_CAPABILITIES, check_rtx_capabilities
+from edge_convnext.devices.catalog.this_gpu import match_gpu
 
 TABLE = load_table()
 FIELDS = TABLE.model_dump(mode="json")

@@ -7,10 +7,10 @@ import pytest
 from recorded_boards import AGX_ORIN, AGX_XAVIER, BOARDS, ORIN_NANO, ORIN_NX, THOR, write_tree
 from rich.console import Console
 
-from edge_convnext.doctor import environment, examine
-from edge_convnext.render_doctor import print_examination
-from edge_convnext.targets.board import find_board
-from edge_convnext.targets.installed import find_power_mode
+from edge_convnext.cli.views.doctor import print_examination
+from edge_convnext.devices.catalog.installed import find_power_mode
+from edge_convnext.devices.catalog.this_board import find_board
+from edge_convnext.devices.doctor import environment, examine
 
 
 @pytest.mark.parametrize(("device", "files"), BOARDS.items(), ids=BOARDS)

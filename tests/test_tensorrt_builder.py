@@ -2,23 +2,24 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from edge_convnext.tensorrt import TensorRtConfig, build_engine
 from fake_tensorrt import DEVICE
 from tiny_qdq import quantized_product
 
-from edge_convnext.errors import (
+from edge_convnext.core.errors import (
     ArtifactError,
     EngineBuildError,
     MissingDependencyError,
     QuantizationError,
 )
-from edge_convnext.files import sha256_file
-from edge_convnext.tensorrt import TensorRtConfig, build_engine, builder
-from edge_convnext.tensorrt.api import Api, is_installed, open_api
-from edge_convnext.tensorrt.graph import check_precision
-from edge_convnext.tensorrt.inspector import count_int8, parse_layers
-from edge_convnext.tensorrt.native import set_profile
-from edge_convnext.tensorrt.sidecar import read_facts, sidecar_path
-from edge_convnext.tensorrt.timing_cache import load_timings, save_timings
+from edge_convnext.core.files import sha256_file
+from edge_convnext.runtimes.tensorrt import builder
+from edge_convnext.runtimes.tensorrt.api import Api, is_installed, open_api
+from edge_convnext.runtimes.tensorrt.graph import check_precision
+from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
+from edge_convnext.runtimes.tensorrt.native import set_profile
+from edge_convnext.runtimes.tensorrt.sidecar import read_facts, sidecar_path
+from edge_convnext.runtimes.tensorrt.timing_cache import load_timings, save_timings
 
 _ATTRIBUTES = {
     "8.6.2": {
@@ -270,7 +271,7 @@ def test_without_tensorrt_it_says_where_it_comes_from():
 
 def test_tensorrt_8_5_is_told_to_use_onnx_runtime(monkeypatch):
     old = SimpleNamespace(__version__="8.5.2.2")
-    monkeypatch.setattr("edge_convnext.tensorrt.api.import_module", lambda name: old)
+    monkeypatch.setattr("edge_convnext.runtimes.tensorrt.api.import_module", lambda name: old)
     open_api.cache_clear()
     with pytest.raises(MissingDependencyError, match=r"8\.5\.2\.2 has no LayerNormalization"):
         open_api("tensorrt")

@@ -17,7 +17,7 @@ from tensorrt_contract import (
 )
 
 import edge_convnext
-from edge_convnext.tensorrt.api import FEATURES
+from edge_convnext.runtimes.tensorrt.api import FEATURES
 
 PACKAGE = Path(edge_convnext.__file__).parent
 # Which versions run which file.

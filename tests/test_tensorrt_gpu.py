@@ -7,11 +7,11 @@ import pytest
 from small_exports import export_tiny as export
 from small_exports import infer, make_images, place_export
 
-from edge_convnext.opset17 import use_opset_17
 from edge_convnext.runtimes import available_gpu_runtimes, load_runtime
-from edge_convnext.tensorrt import TensorRtConfig, build_engine
-from edge_convnext.tensorrt.api import open_api
-from edge_convnext.tensorrt.cuda import why_no_cuda
+from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
+from edge_convnext.runtimes.tensorrt.api import open_api
+from edge_convnext.runtimes.tensorrt.cuda import why_no_cuda
+from edge_convnext.stages.to_opset17 import use_opset_17
 
 WHY_NOT = "TensorRT is not installed" if find_spec("tensorrt") is None else why_no_cuda()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]

@@ -6,19 +6,19 @@ import pytest
 from fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
 from tiny_graph import write_graph
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.benchmark import Candidate, benchmark, speedup
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
+from edge_convnext.core.recipe import BenchmarkConfig
 from edge_convnext.data import normalise
-from edge_convnext.errors import ArtifactError, InferenceError, MissingDependencyError
-from edge_convnext.predict import load_model
-from edge_convnext.recipe import BenchmarkConfig
-from edge_convnext.rerun import usual_batches
+from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
+from edge_convnext.measure.built_models import usual_batches
+from edge_convnext.measure.model import load_model
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
-from edge_convnext.tensorrt import cuda as cuda_module
-from edge_convnext.tensorrt import runner as module
-from edge_convnext.tensorrt.cuda import has_gpu
-from edge_convnext.tensorrt.runner import EngineRunner
-from edge_convnext.tensorrt.sidecar import sidecar_path
+from edge_convnext.runtimes.tensorrt import cuda as cuda_module
+from edge_convnext.runtimes.tensorrt import runner as module
+from edge_convnext.runtimes.tensorrt.cuda import has_gpu
+from edge_convnext.runtimes.tensorrt.runner import EngineRunner
+from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 
 IMAGES = np.random.default_rng(1).standard_normal((9, 3, SIZE, SIZE)).astype(np.float32)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext import third_party
-from edge_convnext.doctor import examine, installed_versions
-from edge_convnext.errors import MissingDependencyError
-from edge_convnext.third_party import hollow_reason, import_onnxruntime, read_version
+from edge_convnext.core import third_party
+from edge_convnext.core.errors import MissingDependencyError
+from edge_convnext.core.third_party import hollow_reason, import_onnxruntime, read_version
+from edge_convnext.devices.doctor import examine, installed_versions
 
 
 def install(root, name, number, module=None, code=""):
@@ -137,8 +137,8 @@ def files(home: Path):
 
 IMPORTS = """
 import edge_convnext
-from edge_convnext.third_party import import_onnxruntime, import_openvino
-from edge_convnext.ptq import import_nncf
+from edge_convnext.core.third_party import import_onnxruntime, import_openvino
+from edge_convnext.stages.quantize_nncf import import_nncf
 import_onnxruntime(); import_openvino(); import_nncf()
 import nncf.onnx, onnxsim, onnxscript, huggingface_hub, sys
 print("openvino_telemetry" in sys.modules)
@@ -159,7 +159,7 @@ def test_nothing_that_a_build_imports_writes_into_an_empty_home(tmp_path, first)
 
 
 def test_whoever_wants_to_be_counted_is_asked(monkeypatch):
-    from edge_convnext.telemetry import no_telemetry
+    from edge_convnext.core.telemetry import no_telemetry
 
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)

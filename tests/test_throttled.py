@@ -6,10 +6,10 @@ import pytest
 from test_benchmark import QUICK, candidates_of, make_images
 from tiny_graph import write_graph
 
-from edge_convnext import benchmark as module
-from edge_convnext import quotas
-from edge_convnext.benchmark import benchmark, judge
-from edge_convnext.quotas import sum_periods, throttled_since
+from edge_convnext.core import quotas
+from edge_convnext.core.quotas import sum_periods, throttled_since
+from edge_convnext.measure import benchmark as module
+from edge_convnext.measure.benchmark import benchmark, judge
 
 
 @pytest.fixture

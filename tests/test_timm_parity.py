@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edge_convnext.convnext.hub import IN1K
-from edge_convnext.convnext.network import build_network
-from edge_convnext.load import load_weights
-from edge_convnext.recipe import LoadConfig
+from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.networks.convnext.build import build_network
+from edge_convnext.networks.convnext.hub import IN1K
+from edge_convnext.stages.load import load_weights
 
 timm = pytest.importorskip(
     "timm", reason="timm can't be imported here; .ci/timm runs these tests where it can"

@@ -6,20 +6,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edge_convnext.artifacts import Preprocess
-from edge_convnext.convnext.architecture import SIZES, Architecture
-from edge_convnext.convnext.model import ConvNeXt
-from edge_convnext.convnext.network import build_network
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import DataError, LoadError, TrainingError
+from edge_convnext.core.recipe import DataConfig, LoadConfig, TrainConfig
 from edge_convnext.data import ImageSet, Sample, Splits, ensure_digits, iter_batches, load_splits
-from edge_convnext.errors import DataError, LoadError, TrainingError
-from edge_convnext.load import load_weights
-from edge_convnext.recipe import DataConfig, LoadConfig, TrainConfig
-from edge_convnext.train import train
-from edge_convnext.training.augment import augment, normalize
-from edge_convnext.training.loop import weight_decay_groups
-from edge_convnext.training.pixels import MemoryPixels, StreamedPixels, load_pixels
-from edge_convnext.training.schedule import derive_seed, ema_decay, learning_rate
-from edge_convnext.weights import open_weights, read_state
+from edge_convnext.networks.convnext.build import build_network
+from edge_convnext.networks.convnext.modules import ConvNeXt
+from edge_convnext.networks.convnext.sizes import SIZES, Architecture
+from edge_convnext.networks.training.augment import augment, normalize
+from edge_convnext.networks.training.loop import weight_decay_groups
+from edge_convnext.networks.training.pixels import MemoryPixels, StreamedPixels, load_pixels
+from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate
+from edge_convnext.networks.training.train import train
+from edge_convnext.networks.weights import open_weights, read_state
+from edge_convnext.stages.load import load_weights
 
 PREPROCESS = Preprocess(image_size=32, resize="squash", mean=(0.5,) * 3, std=(0.5,) * 3)
 PLAIN = TrainConfig(
@@ -200,7 +200,7 @@ def test_streamed_images_are_those_held_in_memory(monkeypatch):
     order = torch.split(torch.randperm(20, generator=torch.Generator().manual_seed(0)), 3)
     args = (lambda index: images[index].numpy(), 20, 8, torch.device("cpu"), "reading", show)
     held = load_pixels(*args)
-    monkeypatch.setattr("edge_convnext.training.pixels.MEMORY_LIMIT_BYTES", 100)
+    monkeypatch.setattr("edge_convnext.networks.training.pixels.MEMORY_LIMIT_BYTES", 100)
     streamed = load_pixels(*args)
     assert isinstance(held, MemoryPixels)
     assert isinstance(streamed, StreamedPixels)
@@ -279,7 +279,7 @@ def test_training_leaves_the_callers_random_generator_alone(few, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_weights(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.training.loop._STATE_SHARE", math.inf)
+    monkeypatch.setattr("edge_convnext.networks.training.loop._STATE_SHARE", math.inf)
     config = LIVELY.model_copy(update={"epochs": 5, "drop_path": 0.3})
     whole = train("atto", few, PREPROCESS, config, tmp_path / "whole.safetensors", 3)
 
@@ -332,7 +332,7 @@ def test_a_file_in_the_place_of_the_state_is_not_overwritten(few, tmp_path):
 
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_refused(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.training.loop._STATE_SHARE", math.inf)
+    monkeypatch.setattr("edge_convnext.networks.training.loop._STATE_SHARE", math.inf)
     output, state = tmp_path / "w.safetensors", tmp_path / "s"
 
     def kill(row):

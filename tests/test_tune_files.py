@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from edge_convnext import tune_files
-from edge_convnext.errors import ArtifactError
-from edge_convnext.tune_files import check_tune_folder, write_tune_files
+from edge_convnext.build.tuning import files as tune_files
+from edge_convnext.build.tuning.files import check_tune_folder, write_tune_files
+from edge_convnext.core.errors import ArtifactError
 
 SCHEMA = "edge-convnext/tune-gpu/1"
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from builds import write_images
 
-from edge_convnext.benchmark import BenchmarkResult
-from edge_convnext.cache import Cache
-from edge_convnext.errors import RecipeError
-from edge_convnext.plans import plan_for
-from edge_convnext.recipe import load_recipe, make_recipe
-from edge_convnext.tune import tune, tuned_recipe
-from edge_convnext.tune_report import tune_to_files
-from edge_convnext.tuning import search
+from edge_convnext.build.plans import plan_for
+from edge_convnext.build.tuning import search
+from edge_convnext.build.tuning.report import tune_to_files
+from edge_convnext.build.tuning.tune import tune, tuned_recipe
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import load_recipe, make_recipe
+from edge_convnext.measure.benchmark import BenchmarkResult
 
 
 class Row:
@@ -96,7 +96,7 @@ def test_a_full_search_refines_what_won_and_is_remembered(root, cache, monkeypat
 @pytest.mark.slow
 def test_a_quick_search_stops_at_its_limit_whoever_spent_it(root, cache, monkeypatch):
     monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
-    monkeypatch.setattr("edge_convnext.tune._QUICK_LIMIT_S", 0.0)
+    monkeypatch.setattr("edge_convnext.build.tuning.tune._QUICK_LIMIT_S", 0.0)
     recipe = recipe_of(root)
     first = tune(recipe, "quick", cache)
     second = tune(recipe, "quick", cache)

@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_convnext.artifacts import Parity
-from edge_convnext.convnext.forms import FORMS
-from edge_convnext.errors import RecipeError
-from edge_convnext.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
-from edge_convnext.recipe import make_recipe, recipe_folder
-from edge_convnext.tune import TuneResult, tuned_recipe
-from edge_convnext.tuning.race import Lap, compare, run_race
-from edge_convnext.tuning.space import list_plans, list_refinements
-from edge_convnext.tuning.trials import Trial, choose, choose_by_accuracy
+from edge_convnext.build.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
+from edge_convnext.build.tuning.race import Lap, compare, run_race
+from edge_convnext.build.tuning.space import list_plans, list_refinements
+from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
+from edge_convnext.build.tuning.tune import TuneResult, tuned_recipe
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import make_recipe, recipe_folder
+from edge_convnext.networks.convnext.forms import FORMS
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
 
@@ -244,8 +244,8 @@ def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
 
 
 def test_tune_finds_int8_plans_only():
-    from edge_convnext.cache import Cache
-    from edge_convnext.tune import tune
+    from edge_convnext.build.tuning.tune import tune
+    from edge_convnext.core.cache import Cache
 
     with pytest.raises(RecipeError, match="the precision is fp32"):
         tune(make_recipe({"precision": "fp32"}), "quick", Cache("unused"))

@@ -14,14 +14,14 @@ from small_exports import (
 )
 from tiny_qdq import Builder
 
-from edge_convnext.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
-from edge_convnext.convnext.architecture import Architecture
-from edge_convnext.convnext.network import random_state
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.errors import ArtifactError, ExportError
 from edge_convnext.data.preprocess import normalise
-from edge_convnext.errors import ArtifactError, ExportError
-from edge_convnext.halve import halve_body
-from edge_convnext.opset17 import use_opset_17
-from edge_convnext.uint8_images import use_uint8_images
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.stages.to_float16 import halve_body
+from edge_convnext.stages.to_opset17 import use_opset_17
+from edge_convnext.stages.to_uint8_images import use_uint8_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 IMAGES = np.stack([normalise(one, Preprocess()) for one in PIXELS])

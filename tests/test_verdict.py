@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from example_report import ACCURACY, BENCHMARK, example_report, precision_accuracy
 
-from edge_convnext.intervals import paired_difference_interval
-from edge_convnext.report import AccuracyReport, BenchmarkReport
-from edge_convnext.summary import verdict_line
-from edge_convnext.verdict import Requirement, decide
+from edge_convnext.core.intervals import paired_difference_interval
+from edge_convnext.report.contract import AccuracyReport, BenchmarkReport
+from edge_convnext.report.summary import verdict_line
+from edge_convnext.report.verdict import Requirement, decide
 
 
 def accuracy(drop_pp=0.2, interval=(-0.1, 0.5), **changes):

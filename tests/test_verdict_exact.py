@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from test_verdict import accuracy, benchmark, by_class, counted
 
-from edge_convnext import how_many_more, verdict
-from edge_convnext.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
-from edge_convnext.intervals import paired_difference_interval, paired_p_value
-from edge_convnext.verdict import Requirement, decide
+from edge_convnext.core.intervals import paired_difference_interval, paired_p_value
+from edge_convnext.report import how_many_more, verdict
+from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
+from edge_convnext.report.verdict import Requirement, decide
 
 WHERE = "the speed of the best float (conv form, bf16) in openvino at batch 1"
 FAST = f"INT8 has 1.20x (95 % interval over rounds 1.10 to 1.30) {WHERE}."

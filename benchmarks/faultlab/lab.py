@@ -27,9 +27,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from edge_convnext.files import sha256_file
-from edge_convnext.manifest import MANIFEST, verify_build
-from edge_convnext.ptq import import_nncf
+from edge_convnext.core.files import sha256_file
+from edge_convnext.report.manifest import MANIFEST, verify_build
+from edge_convnext.stages.quantize_nncf import import_nncf
 
 __all__ = ["Build", "Lab", "Outcome", "Reference", "Setup", "valid_or_absent"]
 
@@ -42,8 +42,12 @@ _FIXED = ("model.fp32.onnx", "model.int8.onnx", "calibration.csv", "predictions.
 _LONGEST_BUILD_S = 600.0
 _PRELOADED = (
     *("torch", "torch.onnx._internal.exporter._core", "onnx", "onnxscript", "onnxruntime"),
-    *("safetensors.torch", "edge_convnext.cli", "edge_convnext.pipeline"),
-    *("edge_convnext.assemble", "edge_convnext.train", "edge_convnext.recover"),
+    *("safetensors.torch", "edge_convnext.cli", "edge_convnext.build.pipeline"),
+    *(
+        "edge_convnext.build.assemble",
+        "edge_convnext.networks.training.train",
+        "edge_convnext.stages.recover",
+    ),
 )
 
 # `board`: what a user brings, for targets that nothing is timed for, with engines where TensorRT
@@ -350,14 +354,14 @@ def valid_or_absent(out: Path) -> bool:
 
 
 def _use_small_network() -> None:
-    from edge_convnext.convnext import architecture
+    from edge_convnext.networks.convnext import sizes as architecture
 
     architecture.SIZES["atto"] = _SIZE
 
 
 def _race_two_forms() -> None:
     """The raw export and the plan's: each form costs some seconds, in the same two stages."""
-    from edge_convnext import graphs
+    from edge_convnext.build import graphs
 
     graphs._float_forms = lambda recipe, plans: ["raw", *(plan.form for plan in plans)]
 
@@ -365,8 +369,8 @@ def _race_two_forms() -> None:
 def _write_weights(path: Path) -> None:
     import torch
 
-    from edge_convnext.convnext.architecture import find_architecture
-    from edge_convnext.convnext.network import random_state
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import find_architecture
 
     state = random_state(find_architecture("atto", len(_CLASSES)), 0)
     torch.save({"model": state}, path)
@@ -374,8 +378,9 @@ def _write_weights(path: Path) -> None:
 
 def _tell_stages(trace: int) -> None:
     """Have the build write the name of each stage that begins its work."""
-    from edge_convnext import pipeline, publish, steps
-    from edge_convnext.cache import Cache, Entry
+    from edge_convnext.build import pipeline, publish
+    from edge_convnext.build import runner as steps
+    from edge_convnext.core.cache import Cache, Entry
 
     def tell(stage: str) -> None:
         with suppress(BrokenPipeError):

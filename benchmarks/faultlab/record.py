@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faultlab.kills import Row
-from edge_convnext.doctor import environment
-from edge_convnext.files import write_text_atomic
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.devices.doctor import environment
 
 __all__ = ["Record", "join_rows"]
 

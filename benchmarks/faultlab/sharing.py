@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.faultlab.kills import Row
 from benchmarks.faultlab.lab import Build, Lab, Outcome
-from edge_convnext.manifest import compare_builds, verify_build
+from edge_convnext.report.manifest import compare_builds, verify_build
 
 __all__ = ["build_concurrently", "build_twice", "jump_clock", "kill_worker", "starve_worker"]
 
@@ -170,7 +170,7 @@ def build_twice(lab: Lab, variant: str, times: int = 1) -> Row:
 
 def _jump(by_s: float) -> None:
     """In the build: the clock jumps when the export begins; files made then have its time."""
-    from edge_convnext.steps import Steps
+    from edge_convnext.build.runner import Steps
 
     right, export = time.time, Steps.export
     offset = 0.0
@@ -192,7 +192,7 @@ def _jump(by_s: float) -> None:
 
 def _prune(lab: Lab, cache: Path, by_s: float) -> int:
     """Prune all with a clock that is off; returns how many entries are left."""
-    from edge_convnext.cache import Cache
+    from edge_convnext.core.cache import Cache
 
     right = time.time
     time.time = lambda: right() + by_s

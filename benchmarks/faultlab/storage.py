@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.faultlab.kills import Row
 from benchmarks.faultlab.lab import Lab, Outcome, valid_or_absent
-from edge_convnext.marks import MARK
+from edge_convnext.core.marks import MARK
 
 __all__ = [
     "fill_at_every_opening",

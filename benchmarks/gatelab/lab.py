@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gatelab import plants
-from edge_convnext.cache import Cache, stage_key
-from edge_convnext.contention import QUIET_PCT
-from edge_convnext.doctor import environment
-from edge_convnext.files import sha256_file
-from edge_convnext.pipeline import build
-from edge_convnext.recipe import Recipe, make_recipe
-from edge_convnext.report import Report
+from edge_convnext.build.pipeline import build
+from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.recipe import Recipe, make_recipe
+from edge_convnext.devices.doctor import environment
+from edge_convnext.measure.contention import QUIET_PCT
+from edge_convnext.report.contract import Report
 
 __all__ = ["BATCH", "Lab", "Row", "Settings"]
 

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext import benchmark, graphs, pipeline, prepare
-from edge_convnext.files import sha256_file
-from edge_convnext.graph_file import read_proto, write_proto
-from edge_convnext.plans import plan_for
+from edge_convnext.build import graphs, pipeline
+from edge_convnext.build import settle as prepare
+from edge_convnext.build.plans import plan_for
+from edge_convnext.core.files import sha256_file
+from edge_convnext.graph.file import read_proto, write_proto
+from edge_convnext.measure import benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from edge_convnext.graphs import Option
-    from edge_convnext.recipe import Recipe
+    from edge_convnext.build.graphs import Option
+    from edge_convnext.core.recipe import Recipe
 
 __all__ = [
     "WRONG_STATISTICS",

@@ -15,7 +15,7 @@ from benchmarks.gatelab.lab import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edge_convnext.convnext.architecture import Architecture
+    from edge_convnext.networks.convnext.sizes import Architecture
 
 __all__ = ["make_samples", "take_images"]
 
@@ -53,7 +53,7 @@ def make_samples(work: Path) -> Settings:
     """Noise, labelled by what a small random network says of it: FP32 is right by construction."""
     import torch
 
-    from edge_convnext.convnext import architecture
+    from edge_convnext.networks.convnext import sizes as architecture
 
     architecture.SIZES["atto"] = _SIZE  # of this process, and of no other command that builds
     weights, data = work / "weights.pth", work / "images"
@@ -83,8 +83,8 @@ def _label(
     """
     import torch
 
-    from edge_convnext.artifacts import Preprocess
-    from edge_convnext.convnext.network import build_form, random_state
+    from edge_convnext.core.artifacts import Preprocess
+    from edge_convnext.networks.convnext.build import build_form, random_state
 
     random, count = np.random.default_rng(0), sum(_IMAGES.values())
     # Coarse and strong: of fine noise a network says the same whatever it shows.

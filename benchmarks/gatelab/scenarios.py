@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks.gatelab import plants
 from benchmarks.gatelab.lab import BATCH, Lab, Row
-from edge_convnext.benchmark import Candidate, benchmark, speedup
-from edge_convnext.checkpoint import Checkpoint, read_checkpoint
+from edge_convnext.build.inputs import Inputs, prepare_inputs
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import BenchmarkConfig
 from edge_convnext.data import iter_batches
-from edge_convnext.inputs import Inputs, prepare_inputs
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import BenchmarkConfig
+from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
+from edge_convnext.networks.checkpoint import Checkpoint, read_checkpoint
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import Runtime, RuntimeOptions, load_runtime
-from edge_convnext.weights import save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ class Bench:
 
     def float_top1_pct(self, state: dict[str, Tensor]) -> float:
         """Of weights, in torch."""
-        from edge_convnext.convnext.network import build_network
+        from edge_convnext.networks.convnext.build import build_network
         from edge_convnext.runtimes.pytorch import TorchRuntime
 
         path = self.lab.folder / "planted.safetensors"

@@ -30,22 +30,33 @@ class Group:
 
 
 GROUPS = (
-    Group("intervals", ("intervals.py",), ("test_intervals_*.py",)),
-    Group("metrics", ("metrics.py",), ("test_metrics*.py",)),
+    Group("intervals", ("core/intervals.py",), ("test_intervals_*.py",)),
+    Group("metrics", ("core/metrics.py",), ("test_metrics*.py",)),
     Group(
         "verdict",
-        ("verdict.py", "class_drops.py", "how_many_more.py"),
+        ("report/verdict.py", "report/class_drops.py", "report/how_many_more.py"),
         ("test_verdict_*.py",),
     ),
-    Group("gate", ("gate/*.py",), ("test_gate_[be]*.py",)),
+    Group("gate", ("report/gate/*.py",), ("test_gate_[be]*.py",)),
     Group(
         "evaluation",
-        ("evaluate.py", "measure.py", "evaluating.py", "search_images.py"),
+        (
+            "measure/accuracy.py",
+            "build/compare.py",
+            "build/evaluating.py",
+            "build/search_images.py",
+        ),
         ("test_evaluat*.py", "test_measure*.py", "test_search_images*.py"),
     ),
     Group(
         "benchmark",
-        ("benchmark.py", "choices.py", "speed.py", "timings.py", "turns.py"),
+        (
+            "measure/benchmark.py",
+            "measure/choose.py",
+            "measure/speed.py",
+            "measure/timings.py",
+            "measure/turns.py",
+        ),
         (
             "test_benchmark.py",
             "test_benchmark_[!s]*.py",
@@ -61,21 +72,31 @@ GROUPS = (
         ("test_data_splits_*.py", "test_data_leaks_*.py"),
     ),
     Group("calibration", ("data/calibration.py",), ("test_data_calibration_*.py",)),
-    Group("fold", ("fold.py", "convnext/fold.py"), ("test_fold*.py",)),
+    Group("fold", ("stages/fold.py", "networks/convnext/fold.py"), ("test_fold*.py",)),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
     Group(
-        "equalization", ("equalize.py", "factors.py"), ("test_equalize_*.py", "test_factors*.py")
+        "equalization",
+        ("stages/equalize.py", "stages/equalize_factors.py"),
+        ("test_equalize_*.py", "test_factors*.py"),
     ),
     Group(
         "Q/DQ",
-        ("qdq.py", "place.py", "ranges.py", "affine.py"),
+        ("graph/qdq.py", "stages/place_qdq.py", "graph/ranges.py", "graph/affine.py"),
         ("test_qdq*.py", "test_place_*.py", "test_ranges*.py", "test_affine*.py"),
     ),
-    Group("lowering", ("lower.py",), ("test_lower_*.py",)),
-    Group("float16", ("float16.py", "halve.py"), ("test_halve_*.py", "test_float16*.py")),
-    Group("opset", ("opset17.py",), ("test_opset17_*.py",)),
-    Group("cache keys", ("cache.py", "step.py", "steps.py"), ("test_cache.py", "test_steps*.py")),
-    Group("bundle", ("bundle/*.py",), ("test_bundle_*.py",)),
+    Group("lowering", ("stages/fuse_for_onnxruntime.py",), ("test_lower_*.py",)),
+    Group(
+        "float16",
+        ("graph/float16.py", "stages/to_float16.py"),
+        ("test_halve_*.py", "test_float16*.py"),
+    ),
+    Group("opset", ("stages/to_opset17.py",), ("test_opset17_*.py",)),
+    Group(
+        "cache keys",
+        ("core/cache.py", "core/step.py", "build/runner.py"),
+        ("test_cache.py", "test_steps*.py"),
+    ),
+    Group("bundle", ("devices/bundle/*.py",), ("test_bundle_*.py",)),
     # Beside what the others decide: what a network sees of an image, and its norms. Their tests
     # are of whole images and networks.
     Group(
@@ -86,11 +107,11 @@ GROUPS = (
     ),
     Group(
         "graph forms",
-        ("convnext/forms.py",),
+        ("networks/convnext/forms.py",),
         ("test_norms*.py",),
         sampled=False,
     ),
-    Group("manifest", ("manifest.py",), ("test_manifest_*.py",)),
+    Group("manifest", ("report/manifest.py",), ("test_manifest_*.py",)),
 )
 
 

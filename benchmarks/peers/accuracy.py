@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from benchmarks.peers.configurations import Configuration, available_configurations, load
 from benchmarks.peers.produce import explain, read_record, write_record
 from benchmarks.peers.task import Graph, Task
-from edge_convnext.evaluate import (
+from edge_convnext.core.files import atomic_path, sha256_bytes, sha256_file
+from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.core.metrics import agreement_pct, sqnr_db
+from edge_convnext.measure.accuracy import (
     Comparison,
     Predictions,
     check_logits,
     compare_predictions,
     measure_accuracy,
 )
-from edge_convnext.files import atomic_path, sha256_bytes, sha256_file
-from edge_convnext.isolate import IsolatedFailure, run_isolated
-from edge_convnext.metrics import agreement_pct, sqnr_db
 from edge_convnext.runtimes.interface import usable_cores
 
 __all__ = ["Candidate", "evaluate", "threads_of"]

@@ -17,10 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.errors import InferenceError
+from edge_convnext.core.errors import InferenceError
 from edge_convnext.runtimes import RuntimeInfo, available_runtimes
 from edge_convnext.runtimes.interface import as_logits, one_line
-from edge_convnext.runtimes.ov import shared_core, supports_bf16
+from edge_convnext.runtimes.openvino.runner import shared_core, supports_bf16
 
 __all__ = ["Configuration", "available_configurations", "load"]
 

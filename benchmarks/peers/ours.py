@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.produce import read_record, write_record
 from benchmarks.peers.task import Graph, Task
 from edge_convnext import __version__
-from edge_convnext.cache import Cache
-from edge_convnext.files import sha256_file
-from edge_convnext.graphs import Graphs, add_form, add_plan
-from edge_convnext.inputs import image_batches
-from edge_convnext.plans import plan_for
+from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.inputs import image_batches
+from edge_convnext.build.plans import plan_for
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.files import sha256_file
 from edge_convnext.runtimes import available_runtimes
 
 if TYPE_CHECKING:
-    from edge_convnext.artifacts import RuntimeName
+    from edge_convnext.core.artifacts import RuntimeName
 
 __all__ = ["build_ours"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.peers.catalog import ENVIRONMENTS, Peer
 from benchmarks.peers.task import Graph, Task
-from edge_convnext.files import sha256_bytes, sha256_file, write_text_atomic
-from edge_convnext.marks import make_marked, remove_marked
+from edge_convnext.core.files import sha256_bytes, sha256_file, write_text_atomic
+from edge_convnext.core.marks import make_marked, remove_marked
 
 __all__ = ["explain", "last_line", "produce", "read_record", "write_record"]
 

@@ -14,7 +14,7 @@ from benchmarks.peers.accuracy import Candidate, threads_of
 from benchmarks.peers.catalog import ENVIRONMENTS
 from benchmarks.peers.task import Graph, Task
 from benchmarks.peers.timing import Timings, ratio_to
-from edge_convnext.files import write_text_atomic
+from edge_convnext.core.files import write_text_atomic
 
 __all__ = ["find_fastest", "make_rows", "render", "write_results"]
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.cache import Cache
+from edge_convnext.build.graphs import Graphs, add_form
+from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.files import atomic_path, sha256_bytes
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.step import Images, Step
 from edge_convnext.data import Sample, iter_batches
-from edge_convnext.doctor import environment
-from edge_convnext.files import atomic_path, sha256_bytes
-from edge_convnext.graphs import Graphs, add_form
-from edge_convnext.inputs import Inputs, image_batches, prepare_inputs
-from edge_convnext.progress import untracked
-from edge_convnext.recipe import Recipe
-from edge_convnext.step import Images, Step
-from edge_convnext.steps import Steps
+from edge_convnext.devices.doctor import environment
 
 __all__ = ["Graph", "Task", "prepare_task"]
 

@@ -15,8 +15,6 @@ from contextlib import suppress
 
 import typer
 
-from edge_convnext import __version__
-from edge_convnext.cache import default_cache_folder
 from edge_convnext.cli import (
     bench,
     build,
@@ -28,14 +26,14 @@ from edge_convnext.cli import (
     inform,
     inspect,
     recover,
-    run,
     sensitivity,
     stopping,
-    targets,
     train,
     tune,
     verify,
 )
+from edge_convnext.cli import devices as targets
+from edge_convnext.cli import predict as run
 from edge_convnext.cli.streams import (
     EXIT_NO_READER,
     STDOUT,
@@ -44,12 +42,14 @@ from edge_convnext.cli.streams import (
     leave,
     prepare_streams,
 )
-from edge_convnext.errors import EdgeConvNextError
-from edge_convnext.files import NO_ROOM
-from edge_convnext.printable import printable
-from edge_convnext.quotas import read_cpu_quota, usable_cores
-from edge_convnext.scratch import use_temporary_folder
-from edge_convnext.third_party import hollow_module
+from edge_convnext.core.cache import default_cache_folder
+from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.core.files import NO_ROOM
+from edge_convnext.core.quotas import read_cpu_quota, usable_cores
+from edge_convnext.core.scratch import use_temporary_folder
+from edge_convnext.core.text import printable
+from edge_convnext.core.third_party import hollow_module
+from edge_convnext.core.version import __version__
 
 __all__ = ["app", "main"]
 

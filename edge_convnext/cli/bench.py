@@ -31,7 +31,7 @@ from edge_convnext.cli.hosts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.board import BoardSettings
+    from edge_convnext.devices.bench import BoardSettings
 
 __all__ = ["bench"]
 
@@ -121,13 +121,13 @@ def bench(
     TensorRT, every graph is raced and evaluated, and a report says what ships here. With --host
     all of that happens on other machines, and their reports come back.
     """
-    from edge_convnext.bundle.manifest import SUFFIX
+    from edge_convnext.devices.bundle.manifest import SUFFIX
 
     require_one(require, require_likely)
     if any(model.suffix == SUFFIX for model in models):
-        from edge_convnext.board import BoardSettings
-        from edge_convnext.errors import RecipeError
-        from edge_convnext.verdict import Requirement
+        from edge_convnext.core.errors import RecipeError
+        from edge_convnext.devices.bench import BoardSettings
+        from edge_convnext.report.verdict import Requirement
 
         if len(models) != 1 or profile or hint != "f32":
             raise RecipeError(
@@ -169,7 +169,7 @@ def bench(
         "--lock-clocks": lock_clocks,
     }
     if unheard := [name for name, value in of_bundles.items() if value]:
-        from edge_convnext.errors import RecipeError
+        from edge_convnext.core.errors import RecipeError
 
         raise RecipeError(
             f"{unheard[0]} takes a bundle: make one with `edge-convnext bundle BUILD_DIR`"
@@ -183,7 +183,7 @@ def bench(
 def _bench_here(
     bundle: Path, out: Path | None, settings: BoardSettings, json: bool, quiet: bool
 ) -> None:
-    from edge_convnext.board import bench_bundle
+    from edge_convnext.devices.bench import bench_bundle
 
     silent = quiet or json
     folder = out or Path("board") / bundle.stem
@@ -194,7 +194,7 @@ def _bench_here(
     else:
         from rich.console import Console
 
-        from edge_convnext.render import print_report
+        from edge_convnext.cli.views.report import print_report
 
         print_report(report, Console())
     if not report.verdict.passed:
@@ -212,7 +212,7 @@ def _profile(
     json: bool,
     quiet: bool,
 ) -> None:
-    from edge_convnext.rerun import profile_models
+    from edge_convnext.measure.built_models import profile_models
 
     with progress(quiet or json) as track:
         profiles = profile_models(models, runtime, batches, threads, rounds, hint, track)
@@ -221,7 +221,7 @@ def _profile(
         return
     from rich.console import Console
 
-    from edge_convnext.render import print_profile
+    from edge_convnext.cli.views.report import print_profile
 
     for one in profiles:
         print_profile(one, top, Console())
@@ -241,8 +241,8 @@ def _race(
 
     from rich.console import Console
 
-    from edge_convnext.recipe import BenchmarkConfig
-    from edge_convnext.rerun import race_models, usual_batches
+    from edge_convnext.core.recipe import BenchmarkConfig
+    from edge_convnext.measure.built_models import race_models, usual_batches
 
     config = BenchmarkConfig(
         batches=tuple(batches or usual_batches(models)), threads=threads, rounds=rounds
@@ -253,6 +253,6 @@ def _race(
         rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
         print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
         return
-    from edge_convnext.render import print_rows
+    from edge_convnext.cli.views.report import print_rows
 
     print_rows(result.rows, Console())

@@ -40,9 +40,9 @@ from edge_convnext.cli.hosts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.recipe import Recipe
-    from edge_convnext.report import Report
-    from edge_convnext.verdict import Requirement
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.verdict import Requirement
 
 __all__ = ["build"]
 
@@ -303,7 +303,7 @@ def build(
     stated = {field: value for field, value in overrides.items() if value is not None}
     require_host(host, ssh_option, remote_command, keep)
     require_one(require, require_likely)
-    from edge_convnext import pipeline
+    from edge_convnext.build import pipeline
 
     chosen = resolve(recipe, stated)
     _warn_of_engines(chosen, quiet or json)
@@ -313,7 +313,7 @@ def build(
     words = [word for flag, value in requirement if value for word in (flag, value)]
     remote = remote_settings(ssh_option, remote_command, keep, words)
     if host:
-        from edge_convnext.remote import check_hosts
+        from edge_convnext.devices.ssh import check_hosts
 
         check_hosts(host, remote)  # now, and not after a build of minutes
     if pipeline.is_demo(chosen):
@@ -321,7 +321,7 @@ def build(
     told = show_read(silent)
     with progress(silent) as track:
         if tune != "off":
-            from edge_convnext.tune import search_plans
+            from edge_convnext.build.tuning.tune import search_plans
 
             chosen = search_plans(chosen, tune, track, told)
         report = pipeline.build(
@@ -330,7 +330,7 @@ def build(
     if host:
         report, errors = measure_build(report, host, remote, silent)
     elif chosen.targets != "auto":
-        from edge_convnext.verdict import Requirement
+        from edge_convnext.report.verdict import Requirement
 
         asked = Requirement.of(require, require_likely)
         report, errors = _measure_here(report, chosen.targets, asked, silent)
@@ -339,7 +339,7 @@ def build(
     else:
         from rich.console import Console
 
-        from edge_convnext.render import print_report
+        from edge_convnext.cli.views.report import print_report
 
         print_report(report, Console())
     for error in errors:
@@ -356,7 +356,7 @@ def build(
 def _warn_of_engines(recipe: Recipe, silent: bool) -> None:
     """Say before the build what would keep its engines from being measured after it."""
     if {"rtx", "tensorrt"} & {*recipe.targets}:
-        from edge_convnext.board.builders import why_no_engines
+        from edge_convnext.devices.bench.builders import why_no_engines
 
         if reason := why_no_engines():
             note(f"no engine will be measured here: {reason}", silent)
@@ -369,8 +369,8 @@ def _measure_here(
 
     A failure there is told beside the finished build's report.
     """
-    from edge_convnext.board.here import builders_for, measure_here
-    from edge_convnext.errors import EdgeConvNextError
+    from edge_convnext.core.errors import EdgeConvNextError
+    from edge_convnext.devices.bench.here import builders_for, measure_here
 
     builders, reason = builders_for(targets)
     if reason is not None:

@@ -33,7 +33,7 @@ def bundle(
 
     A plain zip of data, hashed file by file. `edge-convnext bench` takes it on the board.
     """
-    from edge_convnext.bundle.write import write_bundle
+    from edge_convnext.devices.bundle.write import write_bundle
 
     with progress(quiet or json) as track:
         manifest = write_bundle(folder, out, evaluation, data, track)
@@ -64,7 +64,7 @@ def merge(
     verbose: VerboseFlag = False,
 ) -> None:
     """Fold what boards measured into the report of the build they got their bundle from."""
-    from edge_convnext.board.merge import merge_boards
+    from edge_convnext.devices.bench.merge import merge_boards
 
     report = merge_boards(folder, reports, note)
     if json:
@@ -72,6 +72,6 @@ def merge(
         return
     from rich.console import Console
 
-    from edge_convnext.render_boards import print_boards
+    from edge_convnext.report.boards import print_boards
 
     print_boards(report.boards, Console())

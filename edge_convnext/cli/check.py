@@ -73,10 +73,10 @@ def check(
     }
     if not (weights or data or calibration or recipe):
         raise typer.BadParameter("pass --weights, --data or both", param_hint="check")
-    from edge_convnext.cache import Cache, default_cache_folder
-    from edge_convnext.check import check_inputs
-    from edge_convnext.errors import DataError
-    from edge_convnext.render_read import read_lines
+    from edge_convnext.build.check import check_inputs
+    from edge_convnext.cli.views.read import read_lines
+    from edge_convnext.core.cache import Cache, default_cache_folder
+    from edge_convnext.core.errors import DataError
 
     stated = {field: value for field, value in overrides.items() if value is not None}
     # A calibration set alone is no demo.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from edge_convnext.printable import printable
-from edge_convnext.progress import Track, untracked
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.text import printable
 
 if TYPE_CHECKING:
-    from edge_convnext.inputs import Inputs
-    from edge_convnext.origins import Fact
-    from edge_convnext.recipe import Recipe
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.core.origins import Fact
+    from edge_convnext.core.recipe import Recipe
 
 __all__ = [
     "AllowBadModelFlag",
@@ -159,7 +159,7 @@ def preprocess_fields(
 def _three_numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
-    from edge_convnext.errors import RecipeError, shorten
+    from edge_convnext.core.errors import RecipeError, shorten
 
     try:
         numbers = tuple(float(word) for word in text.strip("[]() ").replace(",", " ").split())
@@ -176,7 +176,7 @@ def _three_numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
 def print_read(settings: Sequence[Fact], notes: Sequence[str], silent: bool) -> None:
     """The *what I read* block, on stderr."""
     if not silent:
-        from edge_convnext.render_read import read_lines
+        from edge_convnext.cli.views.read import read_lines
 
         note("\n".join(read_lines(settings, notes)))
 
@@ -198,7 +198,7 @@ def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: See `recipe.load_recipe`.
     """
-    from edge_convnext.recipe import resolve_recipe
+    from edge_convnext.core.recipe import resolve_recipe
 
     usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
     return resolve_recipe(recipe, stated, {**usual, **_FLAGS})
@@ -212,7 +212,7 @@ def require_one(shown: str | None, likely: str | None) -> None:
 
 def data_source(data: Path) -> str:
     """`--data` as a recipe's `data.source`: a folder called `digits` is the user's own."""
-    from edge_convnext.recipe import DIGITS
+    from edge_convnext.core.recipe import DIGITS
 
     return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
 

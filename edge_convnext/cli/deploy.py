@@ -36,9 +36,9 @@ def deploy(
     verbose: VerboseFlag = False,
 ) -> None:
     """Write what runs a build without this package: Python, C++ or Triton."""
-    from edge_convnext.deploy.facts import read_deployable
-    from edge_convnext.deploy.write import choose_for, write_deployment
-    from edge_convnext.printable import printable
+    from edge_convnext.core.text import printable
+    from edge_convnext.devices.deploy.facts import read_deployable
+    from edge_convnext.devices.deploy.write import choose_for, write_deployment
 
     choice = choose_for(format, build, model)
     chosen = read_deployable(choice.path, build)

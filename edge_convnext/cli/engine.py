@@ -53,7 +53,7 @@ def engine(
     """
     from dataclasses import asdict
 
-    from edge_convnext.tensorrt import TensorRtConfig, build_engine
+    from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
 
     target = output or model.with_suffix(".engine")
     config = TensorRtConfig(

@@ -14,9 +14,9 @@ import typer
 from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json
 
 if TYPE_CHECKING:
-    from edge_convnext.gate.baseline import Baseline
-    from edge_convnext.gate.evidence import Evidence
-    from edge_convnext.gate.limits import Limits
+    from edge_convnext.report.gate.baseline import Baseline
+    from edge_convnext.report.gate.evidence import Evidence
+    from edge_convnext.report.gate.limits import Limits
 
 __all__ = ["gate"]
 
@@ -93,11 +93,11 @@ def gate(
     The files must be those the report was written about. A limit passes or fails when the 95 %
     interval lies on one side of it, and is inconclusive when it straddles it.
     """
-    from edge_convnext.errors import EdgeConvNextError
-    from edge_convnext.gate.baseline import read_baseline
-    from edge_convnext.gate.decide import is_strict, judge
-    from edge_convnext.gate.evidence import read_evidence
-    from edge_convnext.gate.outputs import (
+    from edge_convnext.core.errors import EdgeConvNextError
+    from edge_convnext.report.gate.baseline import read_baseline
+    from edge_convnext.report.gate.decide import is_strict, judge
+    from edge_convnext.report.gate.evidence import read_evidence
+    from edge_convnext.report.gate.outputs import (
         refusal_annotation,
         refusal_junit,
         refusal_markdown,
@@ -174,7 +174,7 @@ def gate(
 @contextmanager
 def _flags_named() -> Iterator[None]:
     """Inside, what is wrong with a limit is told by the flag that stated it."""
-    from edge_convnext.errors import RecipeError
+    from edge_convnext.core.errors import RecipeError
 
     try:
         yield
@@ -186,7 +186,7 @@ def _flags_named() -> Iterator[None]:
 def _limits(
     preset: Literal["mlperf-99", "mlperf-99.9"] | None, stated: dict[str, float | None]
 ) -> Limits:
-    from edge_convnext.gate.limits import Limits
+    from edge_convnext.report.gate.limits import Limits
 
     return Limits(**stated) if preset is None else Limits.of_preset(preset, **stated)
 
@@ -196,14 +196,14 @@ def _save(evidence: Evidence, earlier: Baseline | None, path: Path) -> list[str]
 
     Without `--baseline` the one before is what lies at the path, as far as it can be read.
     """
-    from edge_convnext.errors import ArtifactError
-    from edge_convnext.gate.baseline import (
+    from edge_convnext.core.errors import ArtifactError
+    from edge_convnext.report.gate.baseline import (
         is_comparable,
         make_baseline,
         read_baseline,
         write_baseline,
     )
-    from edge_convnext.gate.speed import why_no_baseline_of_speed
+    from edge_convnext.report.gate.speed import why_no_baseline_of_speed
 
     told = []
     if earlier is None and path.exists():
@@ -227,7 +227,7 @@ def _write_files(
     junit: Path | None, as_junit: str, markdown: Path | None, as_markdown: str, on_github: bool
 ) -> list[OSError]:
     """Write what is asked for; what can't be written comes back, for after the decision."""
-    from edge_convnext.files import write_text_atomic
+    from edge_convnext.core.files import write_text_atomic
 
     unwritten = []
     if junit is not None:
@@ -260,14 +260,14 @@ def _tell_unwritten(unwritten: list[OSError]) -> None:
 def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from edge_convnext.gate.explain import explain
+    from edge_convnext.report.gate.explain import explain
 
     return asdict(explain(evidence, baseline))
 
 
 def _print_flips(evidence: Evidence, baseline: Baseline | None) -> None:
-    from edge_convnext.gate.explain import explain
-    from edge_convnext.printable import printable
+    from edge_convnext.core.text import printable
+    from edge_convnext.report.gate.explain import explain
 
     found = explain(evidence, baseline)
     if not found.flips:

@@ -12,8 +12,8 @@ from edge_convnext.cli.console import note, print_json, progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.remote import HostResult, RemoteSettings
-    from edge_convnext.report import Report
+    from edge_convnext.devices.ssh import HostResult, RemoteSettings
+    from edge_convnext.report.contract import Report
 
 __all__ = [
     "REMOTE_COMMAND",
@@ -61,7 +61,7 @@ def remote_settings(
     ssh_options: list[str] | None, command: str, keep: bool, words: Sequence[str]
 ) -> RemoteSettings:
     """The flags as one value; `words` are `bench`'s own, for the board."""
-    from edge_convnext.remote import RemoteSettings
+    from edge_convnext.devices.ssh import RemoteSettings
 
     return RemoteSettings(tuple(ssh_options or ()), command, tuple(words), keep)
 
@@ -74,7 +74,7 @@ def require_host(
     Raises:
         RecipeError: One of the flags is stated without --host.
     """
-    from edge_convnext.errors import RecipeError
+    from edge_convnext.core.errors import RecipeError
 
     stated = {
         "--ssh-option": ssh_options,
@@ -94,7 +94,7 @@ def bench_over_ssh(
     quiet: bool,
 ) -> list[HostResult]:
     """Bench on every host and print one table; exits 3 if a host failed, 1 for a requirement."""
-    from edge_convnext.remote import bench_on_hosts
+    from edge_convnext.devices.ssh import bench_on_hosts
 
     silent = quiet or json
     folder = out or Path("board") / bundle.stem
@@ -130,10 +130,10 @@ def measure_build(
     Returns:
         The build's report with the boards that were measured, and the errors of the others.
     """
-    from edge_convnext.board.merge import merge_boards
-    from edge_convnext.bundle.write import bundle_build
-    from edge_convnext.errors import EdgeConvNextError
-    from edge_convnext.remote import bench_on_hosts
+    from edge_convnext.core.errors import EdgeConvNextError
+    from edge_convnext.devices.bench.merge import merge_boards
+    from edge_convnext.devices.bundle.write import bundle_build
+    from edge_convnext.devices.ssh import bench_on_hosts
 
     folder = Path(report.folder)
     with progress(silent) as track:
@@ -155,8 +155,8 @@ def measure_build(
 def _print(results: Sequence[HostResult]) -> None:
     from rich.console import Console
 
-    from edge_convnext.board.merge import as_run
-    from edge_convnext.render_boards import print_boards
+    from edge_convnext.devices.bench.merge import as_run
+    from edge_convnext.report.boards import print_boards
 
     done = [(one, one.report) for one in results if one.report is not None]
     if not done:

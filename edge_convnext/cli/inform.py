@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_convnext.cache import Cache, default_cache_folder
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.core.cache import Cache, default_cache_folder
 
 __all__ = ["cache_app", "doctor", "models", "recipes"]
 
@@ -21,8 +21,8 @@ def models(
     verbose: VerboseFlag = False,
 ) -> None:
     """List the architectures: parameters, MACs, published top-1 and its source."""
-    from edge_convnext.convnext.architecture import architecture_names, find_architecture
-    from edge_convnext.convnext.published import PUBLISHED_TOP1
+    from edge_convnext.networks.convnext.published import PUBLISHED_TOP1
+    from edge_convnext.networks.convnext.sizes import architecture_names, find_architecture
 
     rows: list[dict[str, Any]] = []
     for name in architecture_names():
@@ -60,7 +60,7 @@ def models(
 
 def recipes(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
     """List the shipped recipes and what each one states."""
-    from edge_convnext.recipe import load_recipe, recipe_folder, recipe_names
+    from edge_convnext.core.recipe import load_recipe, recipe_folder, recipe_names
 
     rows: list[dict[str, Any]] = []
     for name in recipe_names():
@@ -88,7 +88,7 @@ def doctor(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
     """Say what is installed, which runtimes and targets work here, and what to install."""
     from dataclasses import asdict
 
-    from edge_convnext.doctor import examine
+    from edge_convnext.devices.doctor import examine
 
     examination = examine()
     if json:
@@ -96,7 +96,7 @@ def doctor(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
         return
     from rich.console import Console
 
-    from edge_convnext.render_doctor import print_examination
+    from edge_convnext.cli.views.doctor import print_examination
 
     print_examination(examination, Console())
 

@@ -25,10 +25,14 @@ def inspect(
 
     The table was read from the builder's log when the engine was built; no GPU is needed.
     """
-    from edge_convnext.errors import ArtifactError
-    from edge_convnext.kernel_table import group_kernels, kernel_fields, read_kernels
-    from edge_convnext.provenance import require_whole_engine
-    from edge_convnext.tensorrt.sidecar import ENGINE_SUFFIX, is_engine_file, sidecar_path
+    from edge_convnext.core.errors import ArtifactError
+    from edge_convnext.devices.deploy.provenance import require_whole_engine
+    from edge_convnext.runtimes.tensorrt.kernel_table import (
+        group_kernels,
+        kernel_fields,
+        read_kernels,
+    )
+    from edge_convnext.runtimes.tensorrt.sidecar import ENGINE_SUFFIX, is_engine_file, sidecar_path
 
     sidecar = engine if engine.suffix == ".json" else sidecar_path(engine)
     if not is_engine_file(sidecar.with_suffix("")):
@@ -47,7 +51,7 @@ def inspect(
         return
     from rich.console import Console
 
-    from edge_convnext.render_kernels import print_groups, print_kernels
+    from edge_convnext.cli.views.kernels import print_groups, print_kernels
 
     console = Console()
     if kernels:

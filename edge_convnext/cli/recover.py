@@ -49,7 +49,7 @@ def recover(
         "recover.lr": lr,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.finished import recover_build
+    from edge_convnext.build.amend import recover_build
 
     with progress(quiet or json) as track:
         report = recover_build(folder, stated, out, track=track)
@@ -58,6 +58,6 @@ def recover(
         return
     from rich.console import Console
 
-    from edge_convnext.render import print_report
+    from edge_convnext.cli.views.report import print_report
 
     print_report(report, Console())

@@ -25,8 +25,8 @@ def sensitivity(
     """
     from dataclasses import asdict
 
-    from edge_convnext.finished import rank_build
-    from edge_convnext.publish import add_sensitivity
+    from edge_convnext.build.amend import rank_build
+    from edge_convnext.build.publish import add_sensitivity
 
     with progress(quiet or json) as track:
         found = rank_build(folder, track=track)
@@ -36,7 +36,7 @@ def sensitivity(
         return
     from rich.console import Console
 
-    from edge_convnext.render import print_ranking
+    from edge_convnext.cli.views.report import print_ranking
 
     for plan, ranking in found.items():
         print_ranking(plan, ranking, Console())

@@ -60,11 +60,11 @@ def install() -> None:
 def leave(number: int) -> NoReturn:
     """Say it and end, without waiting for worker threads of the runtimes."""
     _leaving.set()
-    if isolate := sys.modules.get("edge_convnext.isolate"):  # else there are no children
+    if isolate := sys.modules.get("edge_convnext.core.isolate"):  # else there are no children
         isolate.end_children()
-    if clocks := sys.modules.get("edge_convnext.jetson.clocks"):  # else nobody holds them
+    if clocks := sys.modules.get("edge_convnext.devices.jetson.clocks"):  # else nobody holds them
         clocks.restore_now()
-    if live := sys.modules.get("edge_convnext.remote.live"):  # else no board is followed
+    if live := sys.modules.get("edge_convnext.devices.ssh.running"):  # else no board is followed
         live.stop_all(lambda line: print(f"\n{line}", end="", file=sys.stderr, flush=True))
     word = _WORDS[signal.Signals(number)]
     sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")

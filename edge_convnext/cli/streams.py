@@ -13,7 +13,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from edge_convnext.errors import EdgeConvNextError
+from edge_convnext.core.errors import EdgeConvNextError
 
 if TYPE_CHECKING:
     from typing import NoReturn

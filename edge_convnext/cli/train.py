@@ -85,8 +85,8 @@ def train(
         "train.lr": lr,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.inputs import prepare_training, training_settings
-    from edge_convnext.train import train as run_training
+    from edge_convnext.build.inputs import prepare_training, training_settings
+    from edge_convnext.networks.training.train import train as run_training
 
     silent = quiet or json
     chosen = resolve(recipe, stated)

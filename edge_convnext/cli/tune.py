@@ -29,8 +29,8 @@ from edge_convnext.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from edge_convnext.gpu_tuning.report import GpuTuneReport
-    from edge_convnext.tune_report import TuneReport
+    from edge_convnext.build.tuning.gpu_files import GpuTuneReport
+    from edge_convnext.build.tuning.report import TuneReport
 
 __all__ = ["tune"]
 
@@ -113,7 +113,7 @@ def tune(
         "evaluate.allow_bad_model": allow_bad_model,
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.tune_files import check_tune_folder
+    from edge_convnext.build.tuning.files import check_tune_folder
 
     batches = batch or [1]
     _refuse_mixed(target, batches, device or compute_capability, runtime)
@@ -122,14 +122,14 @@ def tune(
     check_tune_folder(folder)
     result: TuneReport | GpuTuneReport
     if target == "rtx":
-        from edge_convnext.gpu_tuning.model import find_model_gpu
-        from edge_convnext.gpu_tuning.report import tune_gpu_to_files
+        from edge_convnext.build.tuning.cost_model import find_model_gpu
+        from edge_convnext.build.tuning.gpu_files import tune_gpu_to_files
 
         gpu = find_model_gpu(device, compute_capability)
         with progress(quiet or json) as track:
             result = tune_gpu_to_files(chosen, gpu, batches, folder, track, every=mode == "full")
     else:
-        from edge_convnext.tune_report import tune_to_files
+        from edge_convnext.build.tuning.report import tune_to_files
 
         with progress(quiet or json) as track:
             result = tune_to_files(chosen, mode, folder, track, batch=batches[0])
@@ -148,7 +148,7 @@ def _print_next(folder: Path, recipes: Sequence[str]) -> None:
     if not recipes:
         typer.echo(f"\nBuild the winners: {line} {folder / 'tuned.yaml'}")
         return
-    from edge_convnext.gpu_tuning.report import candidate_out
+    from edge_convnext.build.tuning.gpu_files import candidate_out
 
     typer.echo("\nBuild the candidates, one recipe each:")
     for name in recipes:
@@ -162,7 +162,7 @@ def _refuse_mixed(
     target: str, batches: Sequence[int], gpu: str | None, runtime: str | None
 ) -> None:
     """Refuse flags of the other target."""
-    from edge_convnext.errors import RecipeError
+    from edge_convnext.core.errors import RecipeError
 
     if target == "rtx" and runtime is not None:
         raise RecipeError("--runtime is of the target cpu: leave it out with --target rtx")

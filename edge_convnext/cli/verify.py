@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_convnext.cli.console import JsonFlag, note, print_json
-from edge_convnext.printable import printable
+from edge_convnext.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def verify(
     A changed or missing file is an error (exit code 3). With --same-as, a file that differs though
     it need not gives 1: timings and engines can't be the same twice.
     """
-    from edge_convnext.manifest import compare_builds, verify_build
+    from edge_convnext.report.manifest import compare_builds, verify_build
 
     checks = verify_build(folder)
     comparisons = compare_builds(folder, same_as) if same_as else ()

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_convnext.artifacts import Preprocess
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.images import Sample
 from edge_convnext.data.preprocess import decode_image, decode_pixels, open_image
-from edge_convnext.errors import DataError
-from edge_convnext.progress import Track, untracked
 
 __all__ = ["Look", "find_bad_images", "iter_batches", "iter_each", "iter_pixels", "look_at_images"]
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_convnext.core.errors import DataError, shorten
+from edge_convnext.core.files import sha256_file, write_text_atomic
+from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.leaks import UNSEEN
 from edge_convnext.data.samples import list_source, read_source
 from edge_convnext.data.splits import Splits
-from edge_convnext.errors import DataError, shorten
-from edge_convnext.files import sha256_file, write_text_atomic
-from edge_convnext.progress import Track, untracked
 
 __all__ = [
     "CalibrationSet",

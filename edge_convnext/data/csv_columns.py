@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.csv_names import Role, is_index_name, rank_name
 from edge_convnext.data.csv_text import Fields
 from edge_convnext.data.formats import is_image_name
 from edge_convnext.data.split_names import split_kind
-from edge_convnext.errors import DataError, shorten
 
 __all__ = ["TRUTHS", "Columns", "find_columns"]
 

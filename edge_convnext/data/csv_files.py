@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from edge_convnext.class_names import composed
+from edge_convnext.core.class_names import composed
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.formats import is_image_name
 from edge_convnext.data.sources import is_plain_text
-from edge_convnext.errors import DataError, shorten
 
 __all__ = ["FileFinder"]
 

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.sources import Entry
-from edge_convnext.errors import DataError, shorten
 
 __all__ = ["label_number", "require_one_class"]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from edge_convnext.bounded import require_regular
+from edge_convnext.core.bounded import require_regular
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.csv_names import is_path_name
 from edge_convnext.data.formats import is_image_name
-from edge_convnext.errors import DataError, shorten
 
 __all__ = ["Dialect", "read_rows", "sniff_dialect"]
 

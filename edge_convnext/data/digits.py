@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge_convnext.errors import DataError, MissingDependencyError
+from edge_convnext.core.errors import DataError, MissingDependencyError
 
 __all__ = ["ensure_digits"]
 

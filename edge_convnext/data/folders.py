@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_convnext.class_names import composed
+from edge_convnext.core.class_names import composed
+from edge_convnext.core.errors import DataError, shorten
+from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.data.formats import convertible, describe_suffixes
 from edge_convnext.data.layout import (
     is_content_word,
@@ -22,8 +24,6 @@ from edge_convnext.data.layout import (
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side, choose_sides, split_kind
 from edge_convnext.data.tree import Folder, LeftOut
-from edge_convnext.errors import DataError, shorten
-from edge_convnext.origins import Fact, Origin
 
 __all__ = ["list_folder"]
 

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
-from edge_convnext.files import sha256_file
-from edge_convnext.progress import Track, untracked
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.progress import Track, untracked
 
 __all__ = ["ImageSet", "Sample", "hash_files", "rank"]
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.class_names import (
+from edge_convnext.core.class_names import (
     differ_in_case,
     nearest_names,
     plausible_orders,
     tell_apart,
 )
+from edge_convnext.core.errors import DataError, shorten, shorten_names
+from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.data.csv_labels import label_number
 from edge_convnext.data.labels_file import read_labels, read_labels_file
 from edge_convnext.data.sources import Entry, Listing
-from edge_convnext.errors import DataError, shorten, shorten_names
-from edge_convnext.origins import Fact, Origin
 
 __all__ = ["ClassOrder", "LabelIndex", "class_order", "read_labels_file", "settle_classes"]
 

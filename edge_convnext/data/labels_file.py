@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 import yaml
 
-from edge_convnext.bounded import require_regular
-from edge_convnext.class_names import composed, tell_apart
+from edge_convnext.core.bounded import require_regular
+from edge_convnext.core.class_names import composed, tell_apart
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.sources import is_plain_text
-from edge_convnext.errors import DataError, shorten
 
 __all__ = ["LabelsFile", "read_labels", "read_labels_file"]
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import NoReturn
 
-from edge_convnext.class_names import composed, differ_in_case
+from edge_convnext.core.class_names import composed, differ_in_case
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.split_names import choose_sides, have_pairs, split_kind, split_words
 from edge_convnext.data.tree import Folder
-from edge_convnext.errors import DataError, shorten
 
 __all__ = [
     "is_content_word",

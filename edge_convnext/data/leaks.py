@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edge_convnext.core.errors import DataError
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.splits import Splits
-from edge_convnext.errors import DataError
 
 __all__ = ["UNSEEN", "drop_leaks"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.artifacts import Preprocess
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import DataError, RecipeError
 from edge_convnext.data import pixels
 from edge_convnext.data.pixels import MAX_PIXELS
-from edge_convnext.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_convnext.core.errors import DataError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.data.csv_sources import list_csv
 from edge_convnext.data.folders import list_folder
 from edge_convnext.data.images import Sample, hash_files
 from edge_convnext.data.labels import ClassOrder, LabelIndex, settle_classes
-from edge_convnext.data.manifests import list_csv
 from edge_convnext.data.sources import Entry, Listing
 from edge_convnext.data.split_names import Side
 from edge_convnext.data.synsets import name_synsets
-from edge_convnext.errors import DataError
-from edge_convnext.files import sha256_file
-from edge_convnext.progress import Track, untracked
 
 __all__ = ["Reading", "list_source", "read_source"]
 

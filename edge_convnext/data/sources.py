@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_convnext.core.origins import Fact
 from edge_convnext.data.split_names import Side
-from edge_convnext.origins import Fact
 
 __all__ = ["Entry", "Listing", "is_plain_text"]
 

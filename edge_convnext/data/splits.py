@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.class_names import letters_of, natural_key
+from edge_convnext.core.class_names import letters_of, natural_key
+from edge_convnext.core.errors import DataError, shorten
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.origins import Fact, Origin
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data.batches import Look
 from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.samples import Reading, list_source, read_source
 from edge_convnext.data.split_names import split_words
-from edge_convnext.errors import DataError, shorten
-from edge_convnext.files import sha256_file
-from edge_convnext.origins import Fact, Origin
-from edge_convnext.progress import Track, untracked
-from edge_convnext.recipe import DataConfig
 
 __all__ = [
     "Splits",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge_convnext.class_names import letters_of, tell_apart
+from edge_convnext.core.class_names import letters_of, tell_apart
 from edge_convnext.data.sources import Listing
 
 __all__ = ["name_synsets"]

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from edge_convnext.class_names import composed
+from edge_convnext.core.class_names import composed
+from edge_convnext.core.errors import DataError
 from edge_convnext.data.formats import is_image_file, is_image_name
 from edge_convnext.data.sources import is_plain_text
-from edge_convnext.errors import DataError
 
 __all__ = ["Folder", "LeftOut"]
 

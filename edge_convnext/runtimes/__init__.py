@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from edge_convnext.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
+    from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
 
 __all__ = [
     "GpuRuntime",
@@ -50,7 +50,7 @@ def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
     """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
     if "openvino" not in runtimes:
         return False
-    from edge_convnext.runtimes.ov import supports_bf16
+    from edge_convnext.runtimes.openvino.runner import supports_bf16
 
     return supports_bf16()
 
@@ -63,7 +63,7 @@ def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
     installed = tuple(name for name in _GPU_RUNTIMES if find_spec(name) is not None)
     if not installed:
         return ()
-    from edge_convnext.tensorrt.cuda import why_no_cuda
+    from edge_convnext.runtimes.tensorrt.cuda import why_no_cuda
 
     return () if why_no_cuda() else installed
 
@@ -84,13 +84,13 @@ def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None =
     """
     chosen = options or RuntimeOptions()
     if name == "onnxruntime":
-        from edge_convnext.runtimes.ort import OnnxRuntime
+        from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
 
         return OnnxRuntime(path, chosen)
     if name in _GPU_RUNTIMES:
-        from edge_convnext.tensorrt.runner import EngineRunner
+        from edge_convnext.runtimes.tensorrt.runner import EngineRunner
 
         return EngineRunner(path, chosen)
-    from edge_convnext.runtimes.ov import OpenVino
+    from edge_convnext.runtimes.openvino.runner import OpenVino
 
     return OpenVino(path, chosen)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.artifacts import METADATA_KEY, ImagesType, ModelInfo, Preprocess
-from edge_convnext.errors import InferenceError
+from edge_convnext.core.artifacts import METADATA_KEY, ImagesType, ModelInfo, Preprocess
+from edge_convnext.core.errors import InferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

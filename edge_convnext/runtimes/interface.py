@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from edge_convnext.errors import ArtifactError, InferenceError, reason_of, shorten
-from edge_convnext.quotas import usable_cores
+from edge_convnext.core.errors import ArtifactError, InferenceError, reason_of, shorten
+from edge_convnext.core.quotas import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

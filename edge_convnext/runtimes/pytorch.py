@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.errors import InferenceError, MissingDependencyError
+from edge_convnext.core.errors import InferenceError, MissingDependencyError
 from edge_convnext.runtimes.interface import RuntimeInfo, as_logits, one_line
 
 if TYPE_CHECKING:

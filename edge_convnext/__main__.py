@@ -1,6 +1,0 @@
-"""`python -m edge_convnext`, where the command is not on the path."""
-
-from edge_convnext.cli import main
-
-if __name__ == "__main__":
-    main()

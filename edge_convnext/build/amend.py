@@ -1,0 +1,138 @@
+"""What is done to a finished build: rank its operations, and build it again with fine-tuning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.build.budget import rank_plan
+from edge_convnext.build.pipeline import measure_prepared
+from edge_convnext.build.settle import Prepared, prepare
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe, make_recipe
+from edge_convnext.stages.sensitivity import Sensitivity
+
+if TYPE_CHECKING:
+    from edge_convnext.report.contract import Report
+
+__all__ = ["rank_build", "recover_build"]
+
+
+def rank_build(
+    folder: Path, cache: Cache | None = None, track: Track = untracked
+) -> dict[str, tuple[Sensitivity, ...]]:
+    """Rank the operations of every INT8 graph of a finished build by what they cost.
+
+    Args:
+        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+            longer in the cache run again.
+        cache: Finished stages; None is the user's cache folder.
+        track: Told of work that takes long.
+
+    Returns:
+        By plan, such as `conv.inner`.
+
+    Raises:
+        ArtifactError: There is no report, the build has no INT8 graph, was changed since, or
+            can't be made again.
+    """
+    from edge_convnext.build.publish import check_addable
+    from edge_convnext.devices.doctor import environment
+
+    report, recipe = _read_int8_build(folder)
+    check_addable(folder, report)  # now, not after minutes of work
+    store = cache or Cache(default_cache_folder(os.environ))
+    with store.guarded():
+        prepared = prepare(recipe, store, environment()["versions"], track)
+        return _rank_graphs(folder, report, prepared)
+
+
+def _rank_graphs(
+    folder: Path, report: Report, prepared: Prepared
+) -> dict[str, tuple[Sensitivity, ...]]:
+    if not prepared.graphs.quantized:
+        raise ArtifactError(
+            f"{folder}: has graphs for GPUs alone, and those for the CPU are ranked; "
+            "build with --target cpu as well"
+        )
+    known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
+    for plan, graph in prepared.graphs.quantized.items():
+        if graph.digest not in known:
+            raise ArtifactError(
+                f"{folder}: the INT8 graph {plan.label} came out otherwise than in the report, "
+                "with other tool versions or data; build again first"
+            )
+    return {
+        plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
+        for plan in prepared.graphs.quantized
+    }
+
+
+def recover_build(
+    folder: Path,
+    overrides: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    *,
+    cache: Cache | None = None,
+    track: Track = untracked,
+) -> Report:
+    """Build a finished INT8 build again, with its graphs fine-tuned.
+
+    Args:
+        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+            longer in the cache run again.
+        overrides: Dotted field to value, on top of that recipe.
+        out: Folder to write; None replaces the build.
+        cache: Finished stages; None is the user's cache folder.
+        track: Told of work that takes long.
+
+    Returns:
+        The report; `recoveries` has what fine-tuning did to each graph.
+
+    Raises:
+        ArtifactError: There is no report, the build is not of INT8, or it has no images to
+            train with.
+        EdgeConvNextError: As of `build`; nothing is written then.
+    """
+    from edge_convnext.build.publish import check_writable, publish
+    from edge_convnext.devices.doctor import environment
+
+    _, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
+    check_writable(out or folder)
+    machine = environment()
+    store = cache or Cache(default_cache_folder(os.environ))
+    with store.guarded():
+        prepared = prepare(recipe, store, machine["versions"], track)
+        if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
+            raise ArtifactError(f"{folder}: {prepared.unrecovered}")
+        return publish(measure_prepared(prepared, machine), out or folder, None)
+
+
+def _read_int8_build(
+    folder: Path, overrides: Mapping[str, Any] | None = None
+) -> tuple[Report, Recipe]:
+    """The report of a finished INT8 build, and the recipe that makes it again."""
+    from edge_convnext.report.contract import Report
+
+    path = folder / "report.json"
+    report = Report.read(path)
+    recipe = make_recipe(report.stated_recipe or report.recipe, str(path), overrides)
+    if recipe.precision != "int8":
+        raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
+    _require_files(folder, recipe)
+    return report, recipe
+
+
+def _require_files(folder: Path, recipe: Recipe) -> None:
+    """Refuse a recorded recipe of which files are gone, and say how to name them anew."""
+    for flag, stated in (("--weights", recipe.load.weights), ("--data", recipe.data.source)):
+        known = stated is None or stated in (DIGITS, RANDOM) or stated.startswith("in1k")
+        if not known and not Path(str(stated)).exists():
+            raise ArtifactError(
+                f"{folder}: was built from {stated}, which is not here; pass {flag}, or run "
+                "where the build ran"
+            )

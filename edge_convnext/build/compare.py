@@ -1,0 +1,208 @@
+"""Evaluate and race options: each is one graph in one runtime at one float precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.build.checks import Logits
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import CpuRuntimeName, ModelInfo, OnnxModel, Weights
+from edge_convnext.core.progress import Track
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.step import Step
+from edge_convnext.data import ImageSet, iter_batches
+from edge_convnext.measure.accuracy import (
+    Comparison,
+    Predictions,
+    check_logits,
+    compare_predictions,
+)
+from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark, judge
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+
+if TYPE_CHECKING:
+    from edge_convnext.runtimes import PrecisionHint, Runtime
+
+__all__ = [
+    "Evaluation",
+    "Option",
+    "as_candidate",
+    "evaluate_options",
+    "judge_options",
+    "race_options",
+]
+
+_TORCH = "torch"
+_INFERENCES_PER_TURN = 8
+
+
+@dataclass(frozen=True)
+class Option:
+    """A graph in a runtime."""
+
+    graph: Step[OnnxModel]
+    runtime: CpuRuntimeName
+    hint: PrecisionHint  # float type of what is not quantized
+    may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
+    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+
+    @property
+    def model(self) -> OnnxModel:
+        """The graph on disk."""
+        return self.graph.value
+
+    @property
+    def name(self) -> str:
+        """Unique within a build: such as `conv.pointwise.int8.onnx openvino f32`."""
+        return self.label(None)
+
+    def label(self, file: str | None) -> str:
+        """`name`, with the file called as it is shipped."""
+        settings = "".join(f"+{key}={value}" for key, value in self.settings)
+        return f"{file or self.model.path.name} {self.runtime} {self.hint}{settings}"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy of the torch reference and of every option, on the same images."""
+
+    reference: Predictions
+    options: Mapping[str, Predictions]  # by option name
+    comparisons: Mapping[str, Comparison]
+    cached: bool
+    seconds: float
+
+    def joined(self, earlier: Evaluation) -> Evaluation:
+        """This one, of an earlier one's options and more, with the time of both."""
+        return replace(
+            self,
+            cached=self.cached and earlier.cached,
+            seconds=self.seconds + earlier.seconds,
+        )
+
+    def of(self, rows: NDArray[np.intp] | None) -> Evaluation:
+        """On some of the images alone; on all of them for None."""
+        if rows is None:
+            return self
+        reference = _take(self.reference, rows)
+        options = {name: _take(one, rows) for name, one in self.options.items()}
+        comparisons = {name: compare_predictions(reference, one) for name, one in options.items()}
+        return replace(self, reference=reference, options=options, comparisons=comparisons)
+
+
+def _take(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
+    hashes = tuple(predictions.sha256s[row] for row in rows)
+    return Predictions(predictions.logits[rows], predictions.labels[rows], hashes)
+
+
+def evaluate_options(
+    options: Sequence[Option],
+    weights: Step[Weights],
+    images: ImageSet,
+    steps: Steps,
+    machine: str,
+) -> Evaluation:
+    """Run the torch reference and every option over the evaluation set, in one pass.
+
+    Args:
+        options: What to evaluate.
+        weights: Unfolded: the reference is the model as it was trained.
+        images: The evaluation set.
+        steps: Of this build; logits of equal graphs on equal images are taken from its cache.
+        machine: Fingerprint: another CPU may compute other logits.
+    """
+    recipe, info = steps.recipe, weights.value.info
+    runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
+    for option in options:
+        runs[option.name] = {
+            "artefact": option.graph.digest,
+            "runtime": option.runtime,
+            "hint": option.hint,
+            **dict(option.settings),
+        }
+
+    def infer(names: Sequence[str]) -> dict[str, Logits]:
+        loaded = {name: _load(name, options, weights.value, recipe) for name in names}
+        return _infer_all(loaded, images, info, recipe.evaluate.batch, steps.track)
+
+    found = steps.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
+    labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
+    hashes = tuple(sample.sha256 for sample in images.samples)
+    predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}
+    reference = predictions.pop(_TORCH)
+    return Evaluation(
+        reference,
+        predictions,
+        {name: compare_predictions(reference, one) for name, one in predictions.items()},
+        all(step.status == "cached" for step in found.values()),
+        sum(step.seconds for step in found.values()),
+    )
+
+
+def race_options(
+    options: Sequence[Option], images: NDArray[np.float32], recipe: Recipe, track: Track
+) -> BenchmarkResult:
+    """Time all options against each other, interleaved in this process, to choose from them."""
+    candidates = [as_candidate(option) for option in options]
+    return benchmark(candidates, images, recipe.benchmark, recipe.seed, track)
+
+
+def judge_options(
+    timings: BenchmarkResult,
+    finalists: Sequence[Option],
+    images: NDArray[np.float32],
+    recipe: Recipe,
+    track: Track,
+) -> BenchmarkResult:
+    """Time what was chosen in fresh loads: speed-ups are told from these rounds."""
+    candidates = [as_candidate(option) for option in {one.name: one for one in finalists}.values()]
+    return judge(timings, candidates, images, recipe.benchmark, recipe.seed, track)
+
+
+def as_candidate(option: Option) -> Candidate:
+    """An option as the benchmark takes it, under its own name."""
+    model = option.model
+    return Candidate(
+        option.name, model.path, model.precision, model.form, model.placement, option.runtime,
+        option.hint, option.settings,
+    )  # fmt: skip
+
+
+def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:
+    threads = recipe.benchmark.threads
+    if name == _TORCH:
+        from edge_convnext.networks.convnext.build import build_network
+        from edge_convnext.runtimes.pytorch import TorchRuntime
+
+        return TorchRuntime(build_network(weights, "raw"), threads)
+    option = next(option for option in options if option.name == name)
+    chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint, option.settings)
+    return load_runtime(option.runtime, option.model.path, chosen)
+
+
+def _infer_all(
+    runtimes: Mapping[str, Runtime],
+    images: ImageSet,
+    info: ModelInfo,
+    batch: int,
+    track: Track,
+) -> dict[str, Logits]:
+    """Decode each batch once and give it to every runtime."""
+    found: dict[str, Logits] = {}  # 4 bytes an image, a class and a runtime, once
+    start = 0
+    # Several inferences per turn: the threads of one runtime go to sleep before the next's start.
+    decoded = batch * _INFERENCES_PER_TURN
+    batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
+    for part in track(batches, "evaluating", -(-len(images) // decoded)):
+        for name, runtime in runtimes.items():
+            logits = check_logits(runtime.infer(part), name)
+            if name not in found:
+                found[name] = np.empty((len(images), logits.shape[1]), np.float32)
+            found[name][start : start + len(part)] = logits
+        start += len(part)
+    return found

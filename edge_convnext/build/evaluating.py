@@ -1,0 +1,75 @@
+"""The evaluation of one build: it grows by options, and judges a fallback on images of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.budget import Fallback, hold_budget
+from edge_convnext.build.compare import Evaluation, Option, evaluate_options
+from edge_convnext.build.search_images import SearchImages, choose_search_images
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.data import ImageSet
+
+__all__ = ["Evaluator"]
+
+
+class Evaluator:
+    """What is known of the accuracy of a build's options; nothing without labelled images."""
+
+    def __init__(self, prepared: Prepared, machine: str) -> None:
+        self.found: Evaluation | None = None
+        self.fallbacks: list[Fallback] = []
+        self.searched: SearchImages | None = None  # where a fallback was looked for and found
+        self._prepared, self._machine = prepared, machine
+        self._options: dict[str, Option] = {}
+        self._judges: NDArray[np.intp] | None = None
+
+    def add(self, options: Sequence[Option]) -> None:
+        """Evaluate these too."""
+        images = self._prepared.inputs.evaluation
+        if images is None:
+            return
+        self._options |= {option.name: option for option in options}
+        found = self._run(list(self._options.values()), images).of(self._judges)
+        self.found = found if self.found is None else found.joined(self.found)
+
+    def knows(self, option: Option) -> bool:
+        """Whether there is nothing more to learn of its accuracy."""
+        return self.found is None or option.name in self.found.options
+
+    def hold_budget(self, options: Sequence[Option]) -> list[Option]:
+        """Find fallbacks; where there are some, everything is judged on what no search saw.
+
+        Returns:
+            The options of the graphs that hold the budget where the search looked.
+        """
+        steps, inputs = self._prepared.steps, self._prepared.inputs
+        if self.found is None or inputs.evaluation is None or not steps.recipe.evaluate.fallback:
+            return []
+        training = inputs.splits.train if inputs.splits else None
+        seen = inputs.calibration.images.hashes if inputs.calibration else frozenset[str]()
+        search = choose_search_images(inputs.evaluation, training, seen, steps.recipe.seed)
+        self.fallbacks = hold_budget(
+            steps, self._prepared.graphs, options, self.found, self._look(search),
+            self._prepared.samples,
+        )  # fmt: skip
+        further = [option for one in self.fallbacks for option in one.options]
+        if further and isinstance(search, SearchImages):
+            self.searched, self._judges = search, search.judges
+            self.add(further)
+        return further
+
+    def _look(self, search: SearchImages | str) -> Callable[[Sequence[Option]], Evaluation] | str:
+        if isinstance(search, str):
+            return search
+        return lambda options: self._run(options, search.images).of(search.looks)
+
+    def _run(self, options: Sequence[Option], images: ImageSet) -> Evaluation:
+        weights, steps = self._prepared.inputs.weights, self._prepared.steps
+        return evaluate_options(options, weights, images, steps, self._machine)

@@ -1,0 +1,76 @@
+"""The images a fallback is looked for on, and those that judge what was found.
+
+A search that looks at a set of images several times finds what looks good on those: its drop there
+is no measurement. So it looks at one half of the evaluation side, and the other half, which it
+never saw, judges. Where the evaluation side is too small to halve, it looks at training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.data import ImageSet, draw_calibration
+from edge_convnext.data.splits import split_by_seed
+from edge_convnext.report.contract import HALF_SEARCHED
+
+__all__ = ["SearchImages", "choose_search_images"]
+
+_FEWEST = 50  # evaluation images to halve; training images to look at
+_FEWEST_PER_HALF = 20  # whole groups may be large
+_MOST_TRAINING = 512  # each look runs all of them
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class SearchImages:
+    """Where a search looks, and what it leaves to judge it."""
+
+    images: ImageSet  # that are run
+    looks: Rows | None  # at these of `images`; None: at all
+    judges: Rows | None  # these of the evaluation images; None: all
+    what: str  # such as `half of the evaluation images`
+
+    @property
+    def count(self) -> int:
+        """Images that the search looks at."""
+        return len(self.images) if self.looks is None else len(self.looks)
+
+
+def choose_search_images(
+    evaluation: ImageSet, training: ImageSet | None, seen: Collection[str], seed: int
+) -> SearchImages | str:
+    """Choose by seed; groups and equal images stay together, and every class is on both sides.
+
+    Args:
+        evaluation: Labelled images, none of which the model was trained on.
+        training: The training side, labelled; None where there is none.
+        seen: SHA-256 of calibration images, on which a quantized graph looks better than it is.
+        seed: Another seed, another half.
+
+    Returns:
+        The images, or why there are none.
+    """
+    if len(evaluation) >= _FEWEST:
+        _, held, _ = split_by_seed(evaluation.samples, 0.5, seed)
+        judging = {sample.sha256 for sample in held}
+        mine = np.array([sample.sha256 in judging for sample in evaluation.samples], np.bool_)
+        if min(mine.sum(), (~mine).sum()) >= _FEWEST_PER_HALF:
+            looks, judges = np.flatnonzero(~mine), np.flatnonzero(mine)
+            return SearchImages(evaluation, looks, judges, HALF_SEARCHED)
+    why = f"the {len(evaluation)} evaluation images are too few to halve"
+    if len(evaluation) >= _FEWEST:
+        why = f"the groups of the {len(evaluation)} evaluation images are too large to halve them"
+    left = [one for one in training.samples if one.sha256 not in seen] if training else []
+    pool = ImageSet(tuple(left), evaluation.classes)
+    if len(pool.hashes - evaluation.hashes) < _FEWEST:
+        return (
+            f"{why}, and there are no {_FEWEST} training images beside those of the calibration "
+            "to look for one on"
+        )
+    drawn = draw_calibration(pool, evaluation, _MOST_TRAINING, seed).images
+    return SearchImages(drawn, None, None, "images of the training side")

@@ -1,0 +1,163 @@
+"""The first half of the chain: what a recipe asks for, and its graphs, ready to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from edge_convnext.build.gpu_graphs import GpuGraphs, make_gpu_graphs
+from edge_convnext.build.graphs import Graphs, make_graphs
+from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
+from edge_convnext.build.runner import Steps
+from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import MissingDependencyError, RecipeError
+from edge_convnext.core.progress import Track
+from edge_convnext.core.recipe import Recipe, TargetName
+from edge_convnext.core.step import Images
+from edge_convnext.data import ImageSet, Sample, draw_calibration
+from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
+
+__all__ = ["Prepared", "prepare"]
+
+_PARITY_IMAGES = 32
+_FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the graphs: what is left is to measure them."""
+
+    steps: Steps
+    inputs: Inputs
+    targets: tuple[TargetName, ...]
+    runtimes: tuple[CpuRuntimeName, ...]
+    samples: Images
+    graphs: Graphs
+    gpu_graphs: GpuGraphs
+    unrecovered: str | None  # why no graph was fine-tuned
+
+
+def prepare(
+    recipe: Recipe,
+    cache: Cache,
+    versions: dict[str, str],
+    track: Track,
+    *,
+    fold_only: bool = False,
+    machine: str | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Prepared:
+    """Run the stages from load to lower; with `fold_only`, to fold.
+
+    `machine` and `on_read` are `inputs.prepare_inputs`'s.
+    """
+    recipe = _settle(recipe)
+    steps = Steps(cache, recipe, versions, track)
+    targets, runtimes = _choose_targets(recipe)
+    if "rtx" in targets:
+        check_rtx_capabilities(recipe.engine.compute_capabilities)
+    inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
+    shown = _choose_samples(inputs)
+    samples, calibration = _choose_images(recipe, inputs, shown)
+    if fold_only:
+        folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+        folded_alone = Graphs(folded=folded)
+        return Prepared(steps, inputs, targets, runtimes, samples, folded_alone, GpuGraphs(), None)
+    training, unrecovered = _choose_training(recipe, inputs, shown)
+    if unrecovered is None and not runtimes:
+        unrecovered = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
+    graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
+    weights = graphs.folded or inputs.weights
+    gpu_graphs = make_gpu_graphs(steps, inputs, weights, targets, shown, calibration)
+    return Prepared(steps, inputs, targets, runtimes, samples, graphs, gpu_graphs, unrecovered)
+
+
+def _settle(recipe: Recipe) -> Recipe:
+    """Refuse what contradicts itself before any work is done; time a fixed batch as it is."""
+    form, fixed, timed = recipe.export.form, recipe.export.batch, recipe.benchmark.batches
+    if not recipe.fold.enabled and form not in ("auto", "raw"):
+        raise RecipeError(
+            f"the form '{form}' is written on folded weights: "
+            "leave out --no-fold, or pass --form raw"
+        )
+    if fixed == "dynamic" or timed == (fixed,):
+        return recipe
+    if "batches" in recipe.benchmark.model_fields_set:
+        raise RecipeError(
+            f"a graph of batch {fixed} can't be timed at batch {', '.join(map(str, timed))}: "
+            f"pass --batch {fixed} alone, or leave out --export-batch"
+        )
+    timing = recipe.benchmark.model_copy(update={"batches": (fixed,)})
+    return recipe.model_copy(update={"benchmark": timing})
+
+
+def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
+    from edge_convnext.runtimes import available_runtimes
+
+    targets: tuple[TargetName, ...]
+    targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets
+    if "cpu" not in targets:
+        return targets, ()
+    if recipe.runtime == "auto":
+        return targets, available_runtimes()
+    if recipe.runtime not in available_runtimes():
+        package = "edge-convnext[openvino]" if recipe.runtime == "openvino" else recipe.runtime
+        raise MissingDependencyError(
+            f"the runtime {recipe.runtime} is not installed: pip install '{package}'"
+        )
+    return targets, (recipe.runtime,)
+
+
+def _choose_samples(inputs: Inputs) -> list[Sample]:
+    """Real images for parity checks and timings."""
+    pool: Sequence[Sample] = ()
+    step = 1
+    if inputs.calibration is not None:
+        # Any beginning of the draw mixes the classes, and is the same whatever its size.
+        pool = inputs.calibration.images.samples
+    elif inputs.splits is not None:
+        pool = inputs.splits.val.samples
+        step = max(1, len(pool) // _PARITY_IMAGES)  # this one is ordered by class
+    return list(islice(pool[::step], _PARITY_IMAGES))
+
+
+def _choose_images(
+    recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]
+) -> tuple[Images, Images | None]:
+    """The images of the parity checks, and the calibration images."""
+    fixed = None if recipe.export.batch == "dynamic" else recipe.export.batch
+    samples = image_batches(shown, inputs.info, fixed)
+    if inputs.calibration is None or recipe.precision != "int8":
+        return samples, None
+    return samples, image_batches(inputs.calibration.images.samples, inputs.info, fixed)
+
+
+def _choose_training(
+    recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]
+) -> tuple[Images | None, str | None]:
+    """Images to fine-tune with, in one batch, or why there are none.
+
+    Those of the parity checks are left out, so that what the checks say of the trained graph
+    is honest; those of the evaluation side, as ever.
+    """
+    if recipe.precision != "int8":
+        return None, f"the precision is {recipe.precision}"
+    if not recipe.recover.enabled:
+        return None, "not asked for (--recover)"
+    splits = inputs.splits
+    if inputs.borrowed or splits is None:
+        return None, "no training images: no labelled images were given (--data)"
+    if splits.train is None:
+        return None, f"no training images: {recipe.data.source} has an evaluation side alone"
+    barred = ImageSet((*splits.val.samples, *shown), splits.val.classes)
+    left = len({sample.sha256 for sample in splits.train.samples} - barred.hashes)
+    if left < _FEWEST_TRAINING_IMAGES:
+        return None, (
+            f"no training images: besides the {len(shown)} of the parity checks, the training "
+            f"side has {left}, and at least {_FEWEST_TRAINING_IMAGES} are needed"
+        )
+    drawn = draw_calibration(splits.train, barred, recipe.recover.images, recipe.seed)
+    samples = drawn.images.samples
+    return image_batches(samples, inputs.info, len(samples)), None

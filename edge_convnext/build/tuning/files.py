@@ -1,0 +1,74 @@
+"""The folder of a search: `tune.json` and the recipes that it names, replaced as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_convnext.core.bounded import read_text_bounded
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.locks import hold_lock
+from edge_convnext.core.swap import left_names, require_writable, swap, written_beside
+
+__all__ = ["TUNE", "check_tune_folder", "write_tune_files"]
+
+TUNE = "tune.json"
+_RECIPE = re.compile(r"tuned(-\d+)?\.yaml")
+_SCHEMAS = "edge-convnext/tune"  # of both kinds of search
+
+
+def check_tune_folder(folder: Path) -> None:
+    """Fail before the search, not after it, when the folder can't take what it finds.
+
+    Raises:
+        ArtifactError: It is a file, can't be written, or has files of the same names that no
+            search wrote.
+    """
+    require_writable(folder)
+    _find_old(folder)
+
+
+def write_tune_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Replace what an earlier search wrote.
+
+    Args:
+        folder: Made if it is not there; other files in it stay.
+        texts: By name: `tune.json` and recipes.
+
+    Raises:
+        ArtifactError: See `check_tune_folder`, or there is no room on the disk; what was there is
+            as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder.resolve()):
+        old = _find_old(folder)
+        with written_beside(folder) as new:
+            for name, text in texts.items():
+                write_text_atomic(new / name, text)
+            swap(new, folder, old, TUNE)
+
+
+def _find_old(folder: Path) -> set[str]:
+    named = {path.name for path in folder.glob("tuned*.yaml") if _RECIPE.fullmatch(path.name)}
+    named |= {TUNE} if os.path.lexists(folder / TUNE) else set()
+    if foreign := sorted(named - _answered_for(folder)) if named else []:
+        raise ArtifactError(
+            f"{folder / foreign[0]}: would be overwritten, and no search in {folder} says that it "
+            "wrote it; move it, or choose another --out"
+        )
+    return named
+
+
+def _answered_for(folder: Path) -> set[str]:
+    names = left_names(folder)
+    try:
+        fields = json.loads(read_text_bounded(folder / TUNE))
+        if str(fields["schema"]).startswith(_SCHEMAS):
+            names |= {TUNE, *fields.get("recipes", ("tuned.yaml",))}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass  # there is none, or it is no search's
+    return names

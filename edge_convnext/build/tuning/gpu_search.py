@@ -1,0 +1,268 @@
+"""Build the plans of a network without a GPU, and rank them by the cost model.
+
+Float16 plans are built first. A form whose float16 plan could not win even if INT8 halved all
+its bytes and operations gets no INT8 plans. INT8 graphs are first calibrated on a few images, as
+ranges change no plan; the finalists again, in full, to be compared with their float graph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.build.checks import onnx_logits, parity_result
+from edge_convnext.build.compare import Option, evaluate_options
+from edge_convnext.build.graphs import Graphs, add_form
+from edge_convnext.build.inputs import image_batches
+from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
+from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
+from edge_convnext.build.tuning.gpu_trials import (
+    CANDIDATES,
+    GpuTrial,
+    choose,
+    holds,
+    is_alike,
+    rank,
+)
+from edge_convnext.core.artifacts import OnnxModel, Parity
+from edge_convnext.core.cache import stage_key
+from edge_convnext.core.errors import EdgeConvNextError, RecipeError
+from edge_convnext.core.step import Step, as_step
+from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.build.tuning.cost_model import Calibration, Gpu
+    from edge_convnext.core.artifacts import FormName, PlacementName
+    from edge_convnext.core.step import Images
+    from edge_convnext.runtimes.tensorrt.builder_log import Kernel
+
+__all__ = ["GpuSearch"]
+
+_FEW_IMAGES = 8  # calibrate a graph of which only the plan is read
+_CHECKED_AT_MOST = 6  # INT8 graphs that are calibrated in full, until enough keep the budget
+_TABLE = "kernels.json"
+
+
+class GpuSearch:
+    """The search at one batch size."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        gpu: Gpu,
+        calibration: Calibration,
+        capability: str,
+        machine: str,
+    ) -> None:
+        self.prepared, self.gpu, self.calibration = prepared, gpu, calibration
+        self.capability, self.machine = capability, machine
+        self.steps, self.recipe = prepared.steps, prepared.steps.recipe
+        batch = self.recipe.export.batch
+        assert isinstance(batch, int)  # the caller fixed it
+        self.batch = batch
+        self.graphs = Graphs(folded=prepared.graphs.folded)
+
+    def run(self, *, every: bool) -> list[GpuTrial]:
+        """Rank all plans of this batch size; candidates come first, by precision.
+
+        Args:
+            every: Build the INT8 plans of every form, also of those that can't win.
+
+        Raises:
+            EdgeConvNextError: No form can be built.
+        """
+        floats, plans = self._float_trials()
+        found = [*floats]
+        if self.recipe.precision == "int8":
+            found += self._int8_trials(floats, plans, every=every)
+        trials: list[GpuTrial] = []
+        for precision in ("fp16", "int8"):
+            own = [one for one in found if one.plan.precision == precision]
+            ranked = rank(own)
+            trials += self._choose(ranked)
+            trials += [one for one in own if one.cost is None]
+        return trials
+
+    def read_plan(self, plan: GpuPlan) -> tuple[Kernel, ...]:
+        """The kernels that a plan compiles to, in launch order.
+
+        Raises:
+            EdgeConvNextError: It can't be exported, quantized or built.
+        """
+        if plan.placement is None:
+            return self._compile(self._float_graph(plan.form))
+        few = self._calibration_images(_FEW_IMAGES)
+        return self._compile(self._place(plan.form, plan.placement, few))
+
+    def _float_trials(self) -> tuple[list[GpuTrial], dict[FormName, tuple[Kernel, ...]]]:
+        trials: list[GpuTrial] = []
+        plans: dict[FormName, tuple[Kernel, ...]] = {}
+        forms = list_forms(self.batch)
+        what = f"float16 plans for batch {self.batch}"
+        for form in self.steps.track(forms, what, len(forms)):
+            try:
+                plans[form] = self.read_plan(GpuPlan(form))
+                trials.append(self._trial(GpuPlan(form), plans[form]))
+            except EdgeConvNextError as error:
+                trials.append(self._failed(GpuPlan(form), f"failed: {error}"))
+        if not plans:
+            raise RecipeError(f"no form can be built for batch {self.batch}: {trials[0].reason}")
+        return trials, plans
+
+    def _int8_trials(
+        self,
+        floats: Sequence[GpuTrial],
+        plans: dict[FormName, tuple[Kernel, ...]],
+        *,
+        every: bool,
+    ) -> list[GpuTrial]:
+        forms = [one.plan.form for one in rank(floats)]
+        trials: list[GpuTrial] = []
+        best_ms = math.inf
+        what = f"INT8 plans for batch {self.batch}"
+        for form in self.steps.track(forms, what, len(forms)):
+            least_ms = least_int8_ms(plans[form], self.gpu, self.calibration)
+            for placement in PLACEMENTS:
+                plan = GpuPlan(form, placement)
+                if least_ms > best_ms and not every:
+                    reason = f"not built: at least {least_ms:.3f} ms if INT8 halved all it does"
+                    trials.append(self._failed(plan, reason))
+                    continue
+                try:
+                    trials.append(self._trial(plan, self.read_plan(plan)))
+                except EdgeConvNextError as error:
+                    trials.append(self._failed(plan, f"failed: {error}"))
+            best_ms = min([best_ms, *(one.cost.modelled_ms for one in trials if one.cost)])
+        return trials
+
+    def _choose(self, ranked: Sequence[GpuTrial]) -> list[GpuTrial]:
+        """Check finalists until enough keep the budget, and choose among them."""
+        budget = self.recipe.evaluate.max_drop_pp
+        checked: list[GpuTrial] = []
+        left: list[GpuTrial] = []
+        for one in ranked:
+            enough = sum(holds(each, budget) for each in checked) == CANDIDATES
+            twin = next((each for each in checked if is_alike(one, each)), None)
+            if enough or len(checked) == _CHECKED_AT_MOST:
+                left.append(one)
+            elif twin is not None:
+                left.append(replace(one, reason=f"kernels and bytes of {twin.plan.label}"))
+            else:
+                checked.append(self._check(one) if one.plan.placement else one)
+        return [*(choose(checked, budget) if checked else []), *left]
+
+    def _check(self, trial: GpuTrial) -> GpuTrial:
+        """Calibrate in full, and compare with the float graph in ONNX Runtime."""
+        form, placement = trial.plan.form, trial.plan.placement
+        assert placement is not None
+        calibration = self._calibration_images(None)
+        try:
+            graph = self._place(form, placement, calibration)
+        except EdgeConvNextError as error:
+            return replace(trial, reason=f"failed, calibrated in full: {error}")
+        parity = self._compare(graph, self._float_graph(form), calibration)
+        drop = None
+        inputs = self.prepared.inputs
+        if inputs.evaluation is not None:
+            option = Option(graph, "onnxruntime", "f32", may_ship=True)
+            evaluation = evaluate_options(
+                [option], inputs.weights, inputs.evaluation, self.steps, self.machine
+            )
+            drop = evaluation.comparisons[option.name].top1_drop_pp
+        return replace(trial, parity=parity, top1_drop_pp=drop)
+
+    def _compare(
+        self, graph: Step[OnnxModel], reference: Step[OnnxModel], images: Images
+    ) -> Parity:
+        def make(_folder: Path) -> dict[str, Any]:
+            shown = images.load()
+            expected = onnx_logits(reference.value.path, shown)
+            return parity_result(expected, onnx_logits(graph.value.path, shown))
+
+        key = stage_key(
+            "gpu-parity/1",
+            graph=graph.digest,
+            float=reference.digest,
+            images=images.digest,
+            machine=self.machine,
+            tools=self._tools("edge-convnext", "onnxruntime"),
+        )
+        return Parity(**self.steps.cache.run("tune", key, make).result["parity"])
+
+    def _float_graph(self, form: FormName) -> Step[OnnxModel]:
+        """Exported for this batch, compared with the model, and simplified."""
+        if (form, "fp32") not in self.graphs.exported:
+            add_form(
+                self.steps, self.prepared.inputs, self.graphs, form, "fp32", self.prepared.samples
+            )
+        exported = self.graphs.exported[form, "fp32"]
+        return self.graphs.simplified.get((form, "fp32"), exported)
+
+    def _place(self, form: FormName, placement: PlacementName, images: Images) -> Step[OnnxModel]:
+        before = self._float_graph(form)
+        name = f"{form}.{placement}.b{self.batch}.int8.onnx"
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.stages.place_qdq import place_qdq
+
+            made = place_qdq(before.value, images.load(), placement, folder / name)
+            return {"quantized_ops": made.quantized_ops}
+
+        key = stage_key(
+            "gpu-place/1",
+            model=before.digest,
+            placement=placement,
+            images=images.digest,
+            tools=self._tools("edge-convnext", "onnx", "onnxruntime", "numpy"),
+        )
+        entry = self.steps.cache.run("place", key, make)
+        count = entry.result["quantized_ops"]
+        return as_step(OnnxModel(entry.folder / name, "int8", form, placement, count), entry, name)
+
+    def _compile(self, graph: Step[OnnxModel]) -> tuple[Kernel, ...]:
+        """The kernels of a graph with a float16 body and borders; its engine is not kept."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
+            from edge_convnext.stages.to_float16 import halve_body
+
+            config = self.recipe.engine.model_copy(
+                update={"compute_capabilities": (self.capability,)}
+            )
+            half, engine = folder / "half.onnx", folder / "model.engine"
+            build_rtx_engine(halve_body(graph.value, half, "float16"), config, engine)
+            sidecar_path(engine).rename(folder / _TABLE)
+            half.unlink()
+            engine.unlink()
+            return {}
+
+        key = stage_key(
+            "gpu-plan/1",
+            model=graph.digest,
+            capability=self.capability,
+            tools=self._tools("edge-convnext", "onnx", "tensorrt_rtx"),
+        )
+        entry = self.steps.cache.run("gpu-plan", key, make)
+        return read_kernels(entry.folder / _TABLE)
+
+    def _calibration_images(self, count: int | None) -> Images:
+        calibration = self.prepared.inputs.calibration
+        if calibration is None:
+            raise RecipeError("tune has no images to calibrate with: pass --data or --calibration")
+        samples = calibration.images.samples[:count]
+        return image_batches(samples, self.prepared.inputs.info, self.batch)
+
+    def _trial(self, plan: GpuPlan, kernels: Sequence[Kernel]) -> GpuTrial:
+        cost = cost_plan(kernels, self.gpu, self.calibration)
+        return GpuTrial(self.batch, plan, cost, None, None, None, picked=False, reason="slower")
+
+    def _failed(self, plan: GpuPlan, reason: str) -> GpuTrial:
+        return GpuTrial(self.batch, plan, None, None, None, None, picked=False, reason=reason)
+
+    def _tools(self, *packages: str) -> dict[str, str]:
+        return {name: self.steps.versions.get(name, "not installed") for name in packages}

@@ -1,0 +1,131 @@
+"""What became of each plan of a search, and which one wins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.build.plans import Plan
+    from edge_convnext.build.tuning.race import Lap
+    from edge_convnext.core.artifacts import CpuRuntimeName, Parity
+    from edge_convnext.runtimes import PrecisionHint
+
+__all__ = ["Trial", "choose", "choose_by_accuracy", "holds"]
+
+_BROKEN_DB = 10.0  # logits this far off are no rounding: other graphs of the race have 25 and more
+_WORTH = 1.02  # a setting or an approximation has to be worth its name
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One plan in one runtime, at one float precision of what is not quantized."""
+
+    runtime: CpuRuntimeName
+    plan: Plan
+    hint: PrecisionHint | None  # None for a plan that was not tried
+    lap: Lap | None  # None where it was not timed
+    parity: Parity | None  # of finalists: logits against the float graph, calibration images
+    top1_drop_pp: float | None  # of finalists, with labelled data
+    nodes: int | None
+    won: bool
+    reason: str  # why it won or lost
+    heat: int = 1  # laps of one heat compare with each other
+    # Of the winner and its other range estimators, which run the same kernels and share a lap:
+    # on calibration images that set no range.
+    apart: Parity | None = None
+
+
+def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
+    """Mark the winner: within the budget, as fast as the fastest of those, the simplest."""
+    finalists = [one for one in trials if one.nodes is not None and one.lap is not None]
+    right = [one for one in finalists if _sqnr_db(one.parity) >= _BROKEN_DB] or finalists
+    within = [one for one in right if (one.top1_drop_pp or 0.0) <= max_drop_pp]
+    pool = within or right
+    fastest = min(pool, key=lambda one: one.lap.ratio if one.lap else 0.0)
+    tied = [one for one in pool if one is fastest or _is_tied(one, fastest)]
+    winner = min(tied, key=_complexity)
+    marked = []
+    for one in trials:
+        if one is winner:
+            one = replace(one, won=True, reason=_why_won(tied, within))
+        elif one in tied:
+            one = replace(one, reason=f"as fast within the interval, with {_describe(one)}")
+        elif one in finalists and one not in right:
+            one = replace(
+                one, reason=f"computes something else here: {_sqnr_db(one.parity):.1f} dB"
+            )
+        elif one in finalists and one not in within:
+            one = replace(
+                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {max_drop_pp:.2f}"
+            )
+        marked.append(one)
+    return marked
+
+
+def holds(parity: Parity | None, top1_drop_pp: float | None, max_drop_pp: float) -> bool:
+    """Whether a graph computes what it should, within the accuracy budget."""
+    return _sqnr_db(parity) >= _BROKEN_DB and (top1_drop_pp or 0.0) <= max_drop_pp
+
+
+def _is_tied(one: Trial, fastest: Trial) -> bool:
+    """Whether the fastest has not earned its place before this one."""
+    if one.lap is None or one.lap.tied:
+        return True
+    # The same graph, loaded twice, differs by up to a hundredth in latency for as long as it is
+    # loaded, and the fastest of several is the luckiest: more rounds don't show that.
+    return _named(fastest) > _named(one) and one.lap.ratio < _WORTH
+
+
+def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
+    """Of trials that run the same kernels, mark the one nearest to the float graph."""
+    within = [one for one in rivals if (one.top1_drop_pp or 0.0) <= max_drop_pp]
+    best = max([winner, *within], key=lambda one: _sqnr_db(one.apart))
+    lost = f"as fast, and {{:.1f}} dB on images that set no range, not {_sqnr_db(best.apart):.1f}"
+    ranges = "" if best is winner else f"; {best.plan.range_estimator} has the nearest ranges"
+    return [
+        replace(one, won=True, reason=f"{winner.reason}{ranges}")
+        if one is best
+        else replace(one, won=False, reason=lost.format(_sqnr_db(one.apart)))
+        for one in [winner, *rivals]
+    ]
+
+
+def _complexity(one: Trial) -> tuple[int, int, float]:
+    """What is not this package's default, nodes, and only then the latency."""
+    return _named(one), one.nodes or 0, one.lap.ratio if one.lap else 0.0
+
+
+def _named(one: Trial) -> int:
+    """What of a plan has to earn its place.
+
+    Settings, an approximation, and ranges of each inference: with those an image's logits depend
+    on the others of its batch.
+    """
+    dynamic = one.plan.format == "onnxruntime_dynamic"
+    return len(one.plan.settings) + (one.plan.gelu != "erf") + dynamic
+
+
+def _describe(one: Trial) -> str:
+    changes = [*(f"{key}={value}" for key, value in one.plan.settings)]
+    if one.plan.gelu != "erf":
+        changes.append("an approximation")
+    return " and ".join([f"{one.nodes} nodes", *changes])
+
+
+def _sqnr_db(parity: Parity | None) -> float:
+    """Infinite where nothing differs."""
+    if parity is None:
+        return -math.inf
+    return math.inf if parity.sqnr_db is None else parity.sqnr_db
+
+
+def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
+    if not within:
+        return "the fastest; none keeps the accuracy budget"
+    if len(tied) > 1:
+        return f"the simplest of {len(tied)} that can't be told apart"
+    return "the fastest within the accuracy budget"

@@ -1,0 +1,127 @@
+"""Tune: find the plan of each runtime on this machine, by racing all of them.
+
+Graphs are first quantized on a few images, since ranges don't change latency, and raced. The
+last ones left are quantized in full and compared with the float model; the fastest within the
+accuracy budget wins, and of those that can't be told apart the one with the fewest nodes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_convnext.build.inputs import Inputs
+from edge_convnext.build.pipeline import verdict_batch
+from edge_convnext.build.plans import Plan, plan_fields
+from edge_convnext.build.settle import prepare
+from edge_convnext.build.tuning.search import Search
+from edge_convnext.build.tuning.trials import Trial
+from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import PlanConfig, Recipe
+
+__all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
+
+Mode = Literal["quick", "full"]
+_QUICK_LIMIT_S = 45.0  # of the races of all runtimes; the graphs take longer
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found."""
+
+    mode: Mode
+    batch: int  # images per inference that was tuned for
+    trials: tuple[Trial, ...]  # by runtime and heat, the fastest first
+    winners: Mapping[CpuRuntimeName, Plan]
+    stopped: Mapping[CpuRuntimeName, str]  # why each race ended
+    machine: str  # fingerprint
+    other_load_pct: float  # the most that other programs took of the CPU during a race
+    seconds: float
+
+
+def tune(
+    recipe: Recipe,
+    mode: Mode,
+    cache: Cache,
+    track: Track = untracked,
+    batch: int | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> TuneResult:
+    """Search the plans of every runtime that the recipe asks for.
+
+    What was timed is kept in the cache: a search that was stopped goes on where it was, and one
+    that finished on this machine, idle, is answered at once.
+
+    Args:
+        recipe: The model, its data, and the accuracy budget. What it states of plans, such as
+            `export.form`, is not searched.
+        mode: `quick` tries what was never far behind, stops racing in time, and checks finalists
+            until one is accurate: three minutes for atto on two cores, its graphs included. `full`
+            tries all, without a limit, and refines what wins.
+        cache: Finished stages.
+        track: Told of work that takes long.
+        batch: Images per inference to tune for; None: the recipe's smallest.
+        on_read: See `pipeline.build`.
+
+    Raises:
+        EdgeConvNextError: See `pipeline.build`; the recipe is not of INT8 for a CPU, or leaves
+            nothing to search.
+    """
+    from edge_convnext.devices.doctor import environment
+
+    if recipe.precision != "int8":
+        raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
+    if not recipe.fold.enabled:
+        raise RecipeError("tune has forms of folded weights alone: leave out --no-fold, or --tune")
+    started = time.monotonic()
+    machine = environment()
+    # Fine-tuning changes no latency, and comes when the winner is built.
+    quick = recipe.recover.model_copy(update={"enabled": False})
+    raced = recipe.model_copy(update={"targets": ("cpu",), "recover": quick})
+    prepared = prepare(
+        raced, cache, machine["versions"], track,
+        fold_only=True, machine=machine["fingerprint"], on_read=on_read,
+    )  # fmt: skip
+    trials: list[Trial] = []
+    winners: dict[CpuRuntimeName, Plan] = {}
+    stopped: dict[CpuRuntimeName, str] = {}
+    size = batch or verdict_batch(recipe)
+    other_load_pct = 0.0
+    for runtime in prepared.runtimes:
+        search = Search(prepared, runtime, mode == "full", size, machine["fingerprint"])
+        limit = _QUICK_LIMIT_S / len(prepared.runtimes) if mode == "quick" else None
+        found, stopped[runtime] = search.run(limit)
+        trials += found
+        winners[runtime] = next(one.plan for one in found if one.won)
+        other_load_pct = max(other_load_pct, search.other_load_pct)
+    return TuneResult(
+        mode, size, tuple(trials), winners, stopped, machine["fingerprint"], other_load_pct,
+        time.monotonic() - started,
+    )  # fmt: skip
+
+
+def tuned_recipe(recipe: Recipe, result: TuneResult) -> Recipe:
+    """The recipe with the winners as its plans: it builds them without a search."""
+    plans = {
+        runtime: PlanConfig.model_validate(plan_fields(plan))
+        for runtime, plan in result.winners.items()
+    }
+    return recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
+
+
+def search_plans(
+    recipe: Recipe,
+    mode: Mode,
+    track: Track = untracked,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Recipe:
+    """`recipe` with the plans that won on this machine, from a search now or an earlier one."""
+    cache = Cache(default_cache_folder(os.environ))
+    result = tune(recipe, mode, cache, track, on_read=on_read)
+    return tuned_recipe(recipe, result)

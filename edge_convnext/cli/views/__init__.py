@@ -1,0 +1,1 @@
+"""What commands print: the only modules with rich."""

@@ -1,0 +1,251 @@
+"""What crosses the borders between stages: frozen, typed, free of heavy imports."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.origins import Fact
+from edge_convnext.networks.convnext.sizes import Architecture
+
+__all__ = [
+    "CPU_FOLDER",
+    "GPU_FOLDER",
+    "MAX_IMAGE_SIZE",
+    "METADATA_KEY",
+    "ActivationType",
+    "CpuFormName",
+    "CpuPlacementName",
+    "CpuRuntimeName",
+    "Engine",
+    "FormName",
+    "GeluName",
+    "GpuFormName",
+    "GpuRuntimeName",
+    "GraphFormat",
+    "ImagesType",
+    "Interpolation",
+    "ModelInfo",
+    "OnnxModel",
+    "Parity",
+    "PlacementName",
+    "Precision",
+    "Preprocess",
+    "RangeEstimator",
+    "ResizeMode",
+    "RuntimeName",
+    "Weights",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
+GpuFormName = Literal[
+    "mixed",
+    "expand",
+    "weights_expand",
+    "weights_mixed",
+    "late",
+    "late_mixed",
+    "late_product_mixed",
+    "late_product2_mixed",
+    "product_expand",
+    "product3_expand",
+    "product_mixed",
+]
+FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
+ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
+CpuPlacementName = Literal["inner", "pointwise", "weighted", "all"]
+# Those inside blocks are for TensorRT: of all stages, of the last two, of the last one.
+PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks", "last_blocks"]
+GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
+# Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
+GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
+# NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
+# the range from the positive values alone.
+RangeEstimator = Literal[
+    "reconstruction",  # this project's, `ranges`
+    "minmax",
+    "mean_minmax",
+    "median_minmax",
+    "mean_no_outliers_minmax",
+    "mean_quantile",
+]
+CpuRuntimeName = Literal["onnxruntime", "openvino"]
+GpuRuntimeName = Literal["tensorrt", "tensorrt_rtx"]  # they run engines, not graphs
+RuntimeName = Literal[CpuRuntimeName, GpuRuntimeName]
+ImagesType = Literal["float32", "float16", "uint8"]  # that a graph takes; uint8: pixels
+ResizeMode = Literal["squash", "shortest"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+METADATA_KEY = "edge_convnext"
+# Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
+CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
+MAX_IMAGE_SIZE = 4096  # pixels
+# What JSON of any content makes of the code that reads it.
+_UNREADABLE = (
+    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From an RGB image to the network's input, float32[3, image_size, image_size].
+
+    `squash` resizes to image_size x image_size whatever the aspect; `shortest` resizes the
+    short side to floor(image_size / crop_pct) and crops the centre. Values are then scaled to
+    0..1, `mean` subtracted and divided by `std`, per channel.
+
+    The defaults are what most tutorials train with: a plain bilinear resize to a square and
+    ImageNet's mean and std. timm's ImageNet weights state their own.
+    """
+
+    image_size: int = 224
+    resize: ResizeMode = "squash"
+    crop_pct: float = 1.0
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Preprocess:
+        """Read what `dataclasses.asdict` wrote, lists for tuples allowed."""
+        if not isinstance(fields, Mapping):
+            raise TypeError("not a mapping")
+        known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
+        for name in ("mean", "std"):
+            if name in known:
+                known[name] = tuple(float(value) for value in known[name])
+        read = cls(**known)
+        read._check()
+        return read
+
+    def _check(self) -> None:
+        """A file may say anything, and the size is one that memory is taken by."""
+        if not isinstance(self.image_size, int) or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels")
+        if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
+            raise ValueError("crop_pct is not 0.01 to 1")
+        if self.resize not in get_args(ResizeMode):
+            raise ValueError("resize is no way to resize")
+        if self.interpolation not in get_args(Interpolation):
+            raise ValueError("interpolation is none")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("mean and std are of three channels")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError("mean or std is no number to normalise by")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What every artefact made from one checkpoint carries with it."""
+
+    model: str  # "convnextv2_atto"
+    num_classes: int
+    in_channels: int
+    classes: tuple[str, ...]  # names in logit order; empty when nobody named them
+    preprocess: Preprocess
+    weights_source: str  # a file name, a hub id with its revision, "random"
+    weights_sha256: str
+    weights_licence: str | None
+
+    def to_metadata(self, **extra: str | int | None) -> dict[str, str]:
+        """One JSON value under one key, for ONNX and safetensors metadata."""
+        return {METADATA_KEY: json.dumps({**asdict(self), **extra}, sort_keys=True)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: Path) -> ModelInfo:
+        """Read `to_metadata`'s key back.
+
+        Raises:
+            ArtifactError: `source` does not carry it.
+        """
+        try:
+            fields = json.loads(metadata[METADATA_KEY])
+            classes = tuple(_text(name) for name in fields["classes"])
+            licence = fields["weights_licence"]
+            read = cls(
+                model=_text(fields["model"]),
+                num_classes=int(fields["num_classes"]),
+                in_channels=int(fields["in_channels"]),
+                classes=classes,
+                preprocess=Preprocess.from_json(fields["preprocess"]),
+                weights_source=_text(fields["weights_source"]),
+                weights_sha256=_text(fields["weights_sha256"]),
+                weights_licence=None if licence is None else _text(licence),
+            )
+            if classes and len(classes) != read.num_classes:
+                raise ValueError(f"{len(classes)} class names for {read.num_classes} classes")
+            return read
+        except _UNREADABLE as error:
+            raise ArtifactError(
+                f"{source}: no edge-convnext metadata in this file; "
+                "pass a model that `edge-convnext build` wrote"
+            ) from error
+
+
+def _text(value: object) -> str:
+    """A text as it is; it may be printed, so without what would steer a terminal."""
+    if not isinstance(value, str) or _CONTROLS.search(value):
+        raise TypeError("not a plain text")
+    return value
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict on disk: safetensors, float32, this project's parameter names."""
+
+    path: Path
+    architecture: Architecture
+    info: ModelInfo
+    folded: bool = False
+    facts: tuple[Fact, ...] = ()  # what the file, and the files beside it, say of themselves
+    notes: tuple[str, ...] = ()  # sentences on what was chosen, left out or looks wrong
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A graph on disk: `images` float32[N, C, H, W] to `logits` float32[N, num_classes]."""
+
+    path: Path
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None = None  # of Q/DQ; None for float graphs
+    quantized_ops: int = 0  # weighted operations that read quantized activations
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # users may give a str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A TensorRT engine on disk, and what the builder's log said of it."""
+
+    path: Path
+    precision: Precision
+    builder: str  # "tensorrt-rtx 1.7.1"
+    compute_capabilities: tuple[str, ...]
+    kernels: int
+    int8_kernels: int  # convolutions and matrix products with INT8 inputs
+    activation_bytes: int  # that one inference reads and writes, each tensor of a kernel once
+    weight_bytes: int
+    build_seconds: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two graphs' logits are apart on the same real images."""
+
+    n_images: int
+    max_abs_err: float
+    sqnr_db: float | None  # None when the outputs are equal: the ratio is infinite
+    agreement_pct: float  # equal top-1

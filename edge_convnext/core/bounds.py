@@ -1,0 +1,85 @@
+"""Upper limits of what takes memory and time, whoever states it.
+
+A recipe may come from anyone, and one inside a bundle or a report is run on a board: a batch of a
+million images is a mistake or an attack, and in either case one line. The limits are far beyond
+what any build needs, and small enough that no single one of them fills a disk or a night.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edge_convnext.core.artifacts import MAX_IMAGE_SIZE
+
+__all__ = [
+    "MAX_BATCH",
+    "MAX_CHANNELS",
+    "MAX_CLASSES",
+    "MAX_ROUNDS",
+    "MAX_THREADS",
+    "Batch",
+    "BatchSizes",
+    "Channels",
+    "Classes",
+    "Count",
+    "Epochs",
+    "ImageSize",
+    "Milliseconds",
+    "Rounds",
+    "Seconds",
+    "Threads",
+    "Warmup",
+    "batch_bytes",
+    "why_too_large",
+    "why_too_long",
+]
+
+MAX_BATCH = 4096
+MAX_CHANNELS = 64
+MAX_CLASSES = 1_000_000
+MAX_ROUNDS = 10_000
+MAX_THREADS = 1024
+_MAX_BATCH_BYTES = 4 << 30  # of float32 images
+_MAX_TURNS_S = 3600  # of one candidate at one batch size
+
+Batch = Annotated[int, Field(ge=1, le=MAX_BATCH)]
+BatchSizes = Annotated[tuple[Batch, ...], Field(min_length=1, max_length=16)]
+Classes = Annotated[int, Field(ge=1, le=MAX_CLASSES)]
+Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]  # images
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+ImageSize = Annotated[int, Field(ge=32, le=MAX_IMAGE_SIZE)]  # pixels; five halvings leave one
+Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
+Seconds = Annotated[int, Field(ge=1, le=86_400)]
+Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
+Warmup = Annotated[int, Field(ge=1, le=1000)]
+
+
+def batch_bytes(batch: int, channels: int, image_size: int) -> int:
+    """Of a batch of normalised images, float32."""
+    return 4 * batch * channels * image_size**2
+
+
+def why_too_large(batch: int, channels: int, image_size: int) -> str | None:
+    """What is wrong with a batch that memory would be asked for; None: it is of usual size."""
+    needed = batch_bytes(batch, channels, image_size)
+    if needed <= _MAX_BATCH_BYTES:
+        return None
+    return (
+        f"a batch of {batch} images of {image_size} px takes {needed / 1e9:.1f} gigabytes, and at "
+        f"most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
+    )
+
+
+def why_too_long(rounds: int, round_ms: int) -> str | None:
+    """What is wrong with rounds that take a night; None: nothing is."""
+    seconds = rounds * round_ms / 1000
+    if seconds <= _MAX_TURNS_S:
+        return None
+    return (
+        f"{rounds} rounds of {round_ms} ms are {seconds / 3600:.1f} hours for each candidate, and "
+        "at most 1 is taken"
+    )

@@ -1,0 +1,385 @@
+"""A content-addressed store for finished stages.
+
+    <root>/<stage>/<key>/entry.json     result, seconds, the SHA-256 of every file, and its own
+    <root>/<stage>/<key>/…              the stage's files
+    <root>/scratch/<random>/            work in progress
+    <root>/unfinished/<key>/state       of a training that can be resumed
+
+Each of these folders carries a mark (`marks`), and nothing without it is ever removed: the
+environment may name a folder that holds more than a cache, and folders of anybody's are called by
+hashes.
+
+A stage works in a scratch folder that takes its final name in one rename, so a killed run
+leaves either a whole entry or none. The run holds the lock of that folder: one that nobody holds
+was left by a killed run, and the next run removes it. Files are hashed again on every hit: a
+damaged entry is rebuilt, not trusted. A build's timings are never stored here, a search's are
+(`tune`); a stage's own duration is, for information.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.files import sha256_bytes, sha256_file
+from edge_convnext.core.locks import FolderLock, hold_lock
+from edge_convnext.core.marks import MARK, is_marked, make_marked, mark, remove_marked
+
+__all__ = ["Cache", "CacheUsage", "Entry", "default_cache_folder", "stage_key"]
+
+_ENTRY = "entry.json"
+_SCRATCH = "scratch"
+_UNFINISHED = "unfinished"  # states of trainings that can be resumed
+_STALE_SCRATCH_S = 24 * 3600  # where there are no locks
+_BUSY_S = 3600
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished stage."""
+
+    folder: Path
+    key: str
+    result: dict[str, Any]
+    digests: dict[str, str]  # SHA-256 by file name
+    seconds: float  # of the run that made it
+    cached: bool
+    rebuilt_because: str | None = None
+
+
+@dataclass(frozen=True)
+class CacheUsage:
+    """What one stage takes up."""
+
+    stage: str
+    entries: int
+    size_bytes: int
+
+
+def default_cache_folder(environment: Mapping[str, str]) -> Path:
+    """`$EDGE_CONVNEXT_CACHE`, or the platform's user cache folder.
+
+    Raises:
+        ArtifactError: This user has no home.
+    """
+    chosen = environment.get("EDGE_CONVNEXT_CACHE")
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        import platformdirs
+
+        return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
+    except (RuntimeError, KeyError) as error:  # as of a number that no user has, in a container
+        where = f"{shorten(chosen)} begins with" if chosen else "the cache goes below"
+        raise ArtifactError(
+            f"{where} a home folder, and there is none: set EDGE_CONVNEXT_CACHE to a folder by "
+            "its full path"
+        ) from error
+
+
+def stage_key(stage: str, **fields: Any) -> str:
+    """Hash everything that decides a stage's bytes.
+
+    Args:
+        stage: Name and revision, such as `quantize/1`; raise the revision when the code's
+            output changes.
+        fields: JSON-able input digests, the stage's own config, tool versions.
+    """
+    text = json.dumps([stage, fields], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Cache:
+    """Finished stages under one folder; safe for concurrent builds."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # Entries that the caller relies on: what `prune` elsewhere leaves alone meanwhile.
+        self._used: dict[Path, FolderLock | None] = {}
+
+    def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
+        """Return the entry of `key`, made now if it is not there.
+
+        Args:
+            stage: Folder name, such as `quantize`.
+            key: From `stage_key`.
+            make: Writes its files into the folder it is given and returns a JSON-able result.
+
+        Raises:
+            ArtifactError: The cache folder can't be written.
+        """
+        final = self.root / stage / key
+        damage = None
+        if final.is_symlink():  # never ours: nothing is read, written or removed through it
+            final.unlink()
+        if final.is_dir():
+            lock = _share(final)
+            entry, damage = _read(final, key)
+            if entry is not None:
+                self._used[final] = lock
+                return entry
+            if final.is_dir():
+                _log.warning("%s; making it again", damage)
+            else:  # `prune` was faster
+                damage = None
+            del lock
+        with self._scratch(final) as (scratch, lock):
+            started = time.perf_counter()
+            result = make(scratch)
+            seconds = time.perf_counter() - started
+            digests = _seal(scratch, result, seconds)
+            earlier, theirs = _place(scratch, final, key)
+            if earlier is None:
+                lock.share()  # the folder has another name now, and the lock goes with it
+        self._used[final] = lock if earlier is None else theirs
+        if earlier is not None:
+            return earlier
+        return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Say so where work failed because entries it used were removed meanwhile.
+
+        Raises:
+            ArtifactError: In place of whatever a library says of a file that is gone.
+        """
+        try:
+            yield
+        except Exception as error:
+            gone = next((folder for folder in sorted(self._used) if not folder.is_dir()), None)
+            if gone is None:
+                raise
+            raise ArtifactError(
+                f"{gone}: was removed from the cache while it was in use; run again"
+            ) from error
+
+    def unfinished(self, key: str) -> Path:
+        """The file where work that can be resumed keeps its state until it is done.
+
+        Raises:
+            ArtifactError: The cache folder can't be written.
+        """
+        folder = self.root / _UNFINISHED / key
+        with self._said_if_unwritable():
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                mark(folder)
+        return folder / "state"
+
+    def holds(self, stage: str, key: str) -> bool:
+        """Whether an entry is there; `run` still checks its hashes."""
+        return (self.root / stage / key / _ENTRY).is_file()
+
+    def forget(self, stage: str, key: str) -> None:
+        """Remove an entry: what it holds does not stand for a later run."""
+        folder = self.root / stage / key
+        self._used.pop(folder, None)
+        if is_marked(folder):
+            with contextlib.suppress(
+                OSError
+            ):  # another build was faster, or the cache is read-only
+                remove_marked(_move_away(folder))
+
+    def usage(self) -> list[CacheUsage]:
+        """Entries and bytes per stage, by name."""
+        sizes: dict[str, list[int]] = {}
+        for folder in self._folders():
+            if folder.parent.name != _SCRATCH:
+                with contextlib.suppress(OSError):  # removed meanwhile
+                    sizes.setdefault(folder.parent.name, []).append(_size_bytes(folder))
+        return [CacheUsage(stage, len(each), sum(each)) for stage, each in sorted(sizes.items())]
+
+    def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
+        """Remove entries not used for `older_than_days`, and what killed runs left.
+
+        What another build is writing or has used is left alone, and a training's state that
+        changed within the last hour. With 0, every other finished entry goes, whatever the clock
+        said when it was used.
+
+        Returns:
+            Entries removed, bytes freed.
+        """
+        now = time.time()
+        self._used.clear()  # of this object nothing is in use any more
+        removed = freed = 0
+        for folder in list(self._folders()):
+            with contextlib.suppress(OSError):  # another build just finished with it
+                size_bytes = _size_bytes(folder)
+                if folder.parent.name == _SCRATCH:
+                    with hold_lock(folder.parent):  # nobody is about to lock a new one
+                        gone = _remove_abandoned(folder, now - _BUSY_S)
+                else:
+                    gone = _remove_unused(folder, now, older_than_days * 86400)
+                removed += gone
+                freed += size_bytes if gone else 0
+        return removed, freed
+
+    def _folders(self) -> Iterator[Path]:
+        """Entries, scratch folders and unfinished trainings; nothing else is counted or removed."""
+        for folder in self.root.glob("*/*"):
+            if is_marked(folder) and not folder.parent.is_symlink():
+                yield folder
+
+    @contextmanager
+    def _scratch(self, final: Path) -> Iterator[tuple[Path, FolderLock]]:
+        """A locked folder to work in, removed if it is still there afterwards."""
+        everyones = self.root / _SCRATCH
+        scratch = everyones / uuid.uuid4().hex
+        with self._said_if_unwritable():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            everyones.mkdir(parents=True, exist_ok=True)
+            with hold_lock(everyones):  # nobody takes the new one for an abandoned one
+                self._drop_abandoned()
+                make_marked(scratch)
+                lock = FolderLock(scratch)
+        try:
+            yield scratch, lock
+        except Exception as error:
+            if scratch.is_dir():
+                raise
+            raise ArtifactError(
+                f"{self.root}: the cache folder was removed while it was in use; run again"
+            ) from error
+        finally:
+            remove_marked(scratch)
+
+    @contextmanager
+    def _said_if_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.root}: the cache folder can't be written ({error.strerror}); "
+                "set EDGE_CONVNEXT_CACHE to a folder that can"
+            ) from error
+
+    def _drop_abandoned(self) -> None:
+        limit = time.time() - _STALE_SCRATCH_S
+        for folder in (self.root / _SCRATCH).glob("*"):
+            if is_marked(folder):
+                with contextlib.suppress(OSError):  # another build just finished with it
+                    _remove_abandoned(folder, limit)
+
+
+def _remove_abandoned(folder: Path, limit: float) -> bool:
+    """Remove a scratch folder that nobody works in; without locks, one older than `limit`."""
+    with hold_lock(folder, wait=False) as held:
+        if held is False or (held is None and folder.stat().st_mtime >= limit):
+            return False
+        return remove_marked(folder)
+
+
+def _share(folder: Path) -> FolderLock | None:
+    """Tell `prune` that an entry is in use; None: it is gone, or too many files are open."""
+    try:
+        with hold_lock(folder.parent):  # else it may go, and another come, before it is locked
+            return _share_here(folder)
+    except OSError:
+        return None
+
+
+def _share_here(folder: Path) -> FolderLock | None:
+    """`_share`, for who holds the lock of the folder above."""
+    try:
+        return FolderLock(folder, shared=True)
+    except OSError:
+        return None
+
+
+def _remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
+    """Remove an entry or a training's state that was not used lately, nor is now."""
+    with hold_lock(folder.parent), hold_lock(folder, wait=False) as held:
+        marker = folder / _ENTRY
+        finished = marker.is_file()
+        age_s = now - (marker if finished else folder).stat().st_mtime
+        recent = age_s < (older_than_s if finished else _BUSY_S)
+        if held is False or (recent and not (finished and older_than_s == 0)):
+            return False
+        away = _move_away(folder)
+    return remove_marked(away)
+
+
+def _move_away(folder: Path) -> Path:
+    """Give an entry a name in scratch: it goes as a whole, and the next run removes what is left.
+
+    Without that, whoever removes one file after the other could take those of a newer entry.
+    """
+    away = folder.parent.parent / _SCRATCH / uuid.uuid4().hex
+    away.parent.mkdir(exist_ok=True)
+    return folder.rename(away)
+
+
+def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLock | None]:
+    """Give a finished stage its name, or return the entry that another build made meanwhile.
+
+    Its bytes may differ from ours (an engine's do), and they are what lies there.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
+    with hold_lock(final.parent):
+        if final.is_dir():
+            lock = _share_here(final)
+            entry, _ = _read(final, key)
+            if entry is not None:
+                return entry, lock
+            if is_marked(final):
+                _move_away(final)  # damaged
+            elif any(final.iterdir()):
+                raise ArtifactError(
+                    f"{final}: is in the way, and no build wrote it; move it, or set "
+                    "EDGE_CONVNEXT_CACHE to another folder"
+                )
+        scratch.rename(final)
+    return None, None
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str]:
+    files = {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MARK
+    }
+    (folder / _ENTRY).write_text(_entry_text(files, result, seconds), encoding="utf-8")
+    return files
+
+
+def _entry_text(files: Any, result: Any, seconds: Any) -> str:
+    """What `entry.json` holds: its own digest too, so that a changed byte shows."""
+    content = {"files": files, "result": result, "seconds": seconds}
+    own = sha256_bytes(json.dumps(content, allow_nan=False).encode())
+    return json.dumps({**content, "sha256": own}, indent=1, allow_nan=False)
+
+
+def _read(folder: Path, key: str) -> tuple[Entry | None, str | None]:
+    """The entry, or why it can't be used."""
+    marker = folder / _ENTRY
+    try:
+        text = marker.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if text != _entry_text(content["files"], content["result"], content["seconds"]):
+            return None, f"the cached file {marker} was damaged"
+        digests = dict(content["files"])
+        for name, digest in digests.items():
+            if sha256_file(folder / name) != digest:
+                return None, f"the cached file {folder / name} was damaged"
+        entry = Entry(folder, key, content["result"], digests, float(content["seconds"]), True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, f"the cache entry {folder} was incomplete"
+    with contextlib.suppress(OSError):  # a read-only cache still serves
+        os.utime(marker)  # `prune --older-than-days` counts from the last use
+    return entry, None

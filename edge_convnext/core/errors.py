@@ -1,0 +1,179 @@
+"""Every error this package raises on purpose.
+
+EdgeConvNextError
+├── RecipeError                a recipe, a flag or their combination is wrong
+├── MissingDependencyError     an optional package is not installed (also an ImportError)
+├── DataError                  images, labels, splits, calibration sets
+├── ArtifactError              a built file is missing, damaged or not ours
+├── BoardError                 a board, or a tool of its, refused what was asked
+├── RemoteError                a board can't be reached, or what was run there failed
+└── StageError                 a stage of the chain could not do its work
+    ├── LoadError              checkpoints and hubs
+    │   └── BadModelError      weights that are no better than guessing
+    ├── TrainingError
+    ├── ExportError
+    ├── SimplifyError
+    ├── QuantizationError
+    ├── EngineBuildError
+    └── InferenceError         a runtime refused a graph or an input
+
+A message says what went wrong, where, and what to do next. The command line prints it as one
+line and exits with 3; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edge_convnext.core.text import printable
+
+__all__ = [
+    "ArtifactError",
+    "BadModelError",
+    "BoardError",
+    "DataError",
+    "EdgeConvNextError",
+    "EngineBuildError",
+    "ExportError",
+    "InferenceError",
+    "LoadError",
+    "MissingDependencyError",
+    "QuantizationError",
+    "RecipeError",
+    "RemoteError",
+    "SimplifyError",
+    "StageError",
+    "TrainingError",
+    "reason_of",
+    "shorten",
+]
+
+
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")  # ECMA-48
+_DEEPEST_CAUSE = 50  # of errors in one another
+_LONGEST_CHARS = 1600  # of a message; the paths and reasons of honest ones take a third
+
+
+class EdgeConvNextError(Exception):
+    """Base of every error a user can cause and mend."""
+
+    def __str__(self) -> str:
+        """One line of bounded length, whatever of someone's file the message quotes."""
+        text = _one_line(super().__str__())
+        if len(text) <= _LONGEST_CHARS:
+            return text
+        half = _LONGEST_CHARS // 2  # the end says what to do
+        return f"{text[:half]} ... {text[-half:]}"
+
+
+def reason_of(error: BaseException, most_chars: int = 400) -> str:
+    """What a library says of its failure, and what it says at the bottom of it, on one line.
+
+    Libraries wrap errors in errors: the first says what was tried, the last says why it failed.
+    Colours are left out; of what is too long the middle goes.
+    """
+    said = _plain(error)
+    bottom = error
+    for _ in range(_DEEPEST_CAUSE):
+        below = bottom.__cause__ or (None if bottom.__suppress_context__ else bottom.__context__)
+        if below is None:
+            break
+        bottom = below
+    if bottom is not error and (why := _plain(bottom)) not in said:
+        half = most_chars // 2
+        return f"{_cut(said, half)}: {_cut(f'{type(bottom).__name__}: {why}', half)}"
+    return _cut(said, most_chars)
+
+
+def _plain(error: BaseException) -> str:
+    return " ".join(_COLOURS.sub("", str(error)).split()) or type(error).__name__
+
+
+def _cut(text: str, most_chars: int) -> str:
+    half = most_chars // 2
+    return text if len(text) <= most_chars else f"{text[:half]} ... {text[-half:]}"
+
+
+def shorten(text: str | bytes, most_chars: int = 200) -> str:
+    """What a message quotes of somebody's file: one printable line, as long as it has to be.
+
+    A string of an ONNX file that is no UTF-8 comes as bytes.
+    """
+    text = _one_line(text if isinstance(text, str) else text.decode("utf-8", "backslashreplace"))
+    return text if len(text) <= most_chars else f"{text[:most_chars]}..."
+
+
+def shorten_names(names: Sequence[str], most: int = 5) -> str:
+    """The first names of somebody's list."""
+    shown = ", ".join(shorten(name, 60) for name in names[:most])
+    return f"{shown}, …" if len(names) > most else shown
+
+
+def _one_line(text: str) -> str:
+    """Text of others may have line ends and mean no harm by them; the rest shows as `printable`."""
+    return printable(re.sub(r"\s", " ", text))
+
+
+class RecipeError(EdgeConvNextError):
+    """A recipe, a flag, or their combination is wrong."""
+
+
+class MissingDependencyError(EdgeConvNextError, ImportError):
+    """An optional package is not installed."""
+
+
+class DataError(EdgeConvNextError):
+    """Images, labels, splits or a calibration set can't be used."""
+
+
+class ArtifactError(EdgeConvNextError):
+    """A built file is missing, damaged or not made by this package."""
+
+
+class BoardError(EdgeConvNextError):
+    """A board, or a tool of its, refused what was asked."""
+
+
+class RemoteError(EdgeConvNextError):
+    """A board can't be reached over SSH, or what was run there failed."""
+
+
+class StageError(EdgeConvNextError):
+    """A stage of the chain could not do its work."""
+
+
+class LoadError(StageError):
+    """A checkpoint can't be read, or does not fit the model."""
+
+
+class BadModelError(LoadError):
+    """Weights that are no better than guessing on the images they are to be judged by."""
+
+    def __init__(self, message: str, order: tuple[str, ...] | None = None) -> None:
+        super().__init__(message)
+        self.order = order  # of the classes, that would fit far better
+
+
+class TrainingError(StageError):
+    """Training can't start or diverged."""
+
+
+class ExportError(StageError):
+    """The ONNX export failed or changed the model."""
+
+
+class SimplifyError(StageError):
+    """The simplifier's child process could not be run at all."""
+
+
+class QuantizationError(StageError):
+    """Quantization failed or made a graph its target can't run right."""
+
+
+class EngineBuildError(StageError):
+    """A builder refused the graph or built something else than asked."""
+
+
+class InferenceError(StageError):
+    """A runtime refused a graph or an input."""

@@ -1,0 +1,98 @@
+"""The TensorRTs of this machine as `engines.EngineBuilder`; `runtimes.tensorrt` does the work.
+
+Classic TensorRT builds and times on the GPU. TensorRT for RTX compiles for the GPU's compute
+capability, without touching it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, get_args
+
+from edge_convnext.core.artifacts import GpuRuntimeName, OnnxModel
+from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
+from edge_convnext.runtimes.tensorrt.api import is_installed, open_api
+from edge_convnext.runtimes.tensorrt.cuda import missing_cuda, open_cuda, why_no_cuda
+from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.devices.bench.engines import EngineBuilder
+    from edge_convnext.devices.bundle.manifest import BundledGraph
+
+__all__ = ["find_builders", "why_no_engines"]
+
+
+def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
+    """The builders that work here, and why there is none."""
+    names: tuple[GpuRuntimeName, ...] = get_args(GpuRuntimeName)
+    installed = [name for name in names if is_installed(name)]
+    if not installed:
+        return (), "no TensorRT is installed here"
+    if reason := why_no_cuda():
+        return (), reason
+    found: list[EngineBuilder] = []
+    reasons = []
+    for name in installed:
+        try:
+            api = open_api(name)
+        except EdgeConvNextError as error:  # too old, or its libraries don't load
+            reasons.append(str(error))
+            continue
+        kind = _Classic if name == "tensorrt" else _Rtx
+        found.append(kind(api.version, open_cuda().facts()))
+    return tuple(found), "; ".join(reasons) or None
+
+
+def why_no_engines() -> str | None:
+    """What to install where there is a GPU and a TensorRT, and nothing in Python between them."""
+    installed = any(is_installed(name) for name in get_args(GpuRuntimeName))
+    return missing_cuda() if installed else None
+
+
+class _OfGpu:
+    """What both kinds have."""
+
+    flags: tuple[str, ...] = ()
+
+    def __init__(self, version: str, device: Any) -> None:
+        self.version = version
+        self.capability = str(device.compute_capability)
+        self.device = repr(sorted(asdict(device).items()))
+
+
+class _Classic(_OfGpu):
+    runtime = "tensorrt"
+
+    def build(
+        self,
+        graph: BundledGraph,
+        source: Path,
+        output: Path,
+        precision: Precision,
+        timing_cache: Path,
+    ) -> None:
+        config = TensorRtConfig(timing_cache=timing_cache)
+        build_engine(source, output, config, precision)
+
+
+class _Rtx(_OfGpu):
+    runtime = "tensorrt_rtx"
+
+    def build(
+        self,
+        graph: BundledGraph,
+        source: Path,
+        output: Path,
+        precision: Precision,
+        timing_cache: Path,
+    ) -> None:
+        operations = graph.quantized_ops or 0
+        model = OnnxModel(source, precision, graph.form, graph.placement, operations)
+        config = EngineConfig(compute_capabilities=(self.capability,), max_batch=graph.batch or 8)
+        # A kernel that multiplies floats costs speed, which is measured here.
+        build_rtx_engine(model, config, output, require_int8=False)

@@ -1,0 +1,80 @@
+"""`build --target tensorrt`, or `rtx`, on a machine with the GPU: measured on the spot.
+
+The same bundle, bench and merge as on any board, so that the figures mean the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.devices.bench.bench import BoardSettings, bench_bundle
+from edge_convnext.devices.bench.builders import find_builders
+from edge_convnext.devices.bench.merge import merge_boards
+from edge_convnext.devices.bundle.write import bundle_build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_convnext.devices.bench.engines import EngineBuilder
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.verdict import Requirement
+
+__all__ = ["builders_for", "measure_here"]
+
+_RUNTIMES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
+
+
+def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str | None]:
+    """What builds and runs engines of these targets on this machine's GPU, and why nothing does.
+
+    Args:
+        targets: That the user named; without one of a GPU there is no builder and no reason.
+
+    Returns:
+        The builders, and why there is none of a target.
+    """
+    wanted = [target for target in targets if target in _RUNTIMES]
+    if not wanted:
+        return (), None
+    builders, reason = find_builders()
+    fitting = tuple(one for one in builders if one.runtime in {_RUNTIMES[one] for one in wanted})
+    found = {one.runtime for one in fitting}
+    lacking = [target for target in wanted if _RUNTIMES[target] not in found]
+    if not lacking:
+        return fitting, None
+    return fitting, reason or f"no TensorRT of the target {' or '.join(lacking)} runs here"
+
+
+def measure_here(
+    report: Report,
+    builders: Sequence[EngineBuilder],
+    require: Requirement | None = None,
+    track: Track = untracked,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Build the engines of a finished build here, race and evaluate them, and merge the result.
+
+    The bundle stays in the build's folder, and the bench's in `boards/here`: after an
+    interruption `bench BUNDLE -o` on it goes on with the engines that are there.
+
+    Args:
+        report: Of the build.
+        builders: From `builders_for`.
+        require: What the verdict must be, if anything was asked for.
+        track: Shows the work.
+        say: Told of what a user should know at once.
+
+    Returns:
+        The build's report, with this machine among its boards.
+
+    Raises:
+        EdgeConvNextError: Nothing could be measured; the build itself stays as it is.
+    """
+    folder = Path(report.folder)
+    bundle = bundle_build(folder, track)
+    out = folder / "boards" / "here"
+    settings = BoardSettings(require=require)
+    bench_bundle(bundle, out, settings, track, say, builders=builders)
+    return merge_boards(folder, [out], say)

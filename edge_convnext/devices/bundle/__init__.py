@@ -1,0 +1,11 @@
+"""Bundles: one file with all that a board needs to measure a build.
+
+    write_bundle(BUILD_DIR) -> atto.ecb -> open_bundle -> Bundle.unpack -> board.bench
+
+A plain zip of data: ONNX graphs, evaluation images, recipe, report, and a manifest with the
+SHA-256 of each. Reading needs no torch and trusts nothing that the manifest does not name.
+"""
+
+from edge_convnext.devices.bundle.read import Bundle, Unpacked, open_bundle
+
+__all__ = ["Bundle", "Unpacked", "open_bundle"]

@@ -1,0 +1,150 @@
+"""Which graphs of a finished build a board may want."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
+
+from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Precision
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
+from edge_convnext.graph.file import fixed_batch, read_proto
+from edge_convnext.measure.model import read_metadata
+
+if TYPE_CHECKING:
+    from edge_convnext.core.artifacts import RuntimeName
+    from edge_convnext.report.contract import Report
+
+__all__ = ["FoundGraph", "check_graph_file", "find_candidates", "published_hashes"]
+
+_CPU_NAME = re.compile(rf"(fp32|fp16|int8)\.({'|'.join(get_args(CpuRuntimeName))})\.onnx")
+_GPU_NAME = re.compile(r"(fp32|fp16|int8)\.b(\d+)(\.opset17)?\.onnx")
+
+
+@dataclass(frozen=True)
+class FoundGraph:
+    """A graph in the build's folder, and its entry in the manifest."""
+
+    path: Path
+    sha256: str
+    entry: BundledGraph
+
+
+def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
+    """List the graphs that a build published: `model.*.onnx`, and those in `cpu/` and `gpu/`.
+
+    A board measures which of them it takes: it may lack the runtime that won at the desk.
+
+    Args:
+        build_dir: Of a finished build.
+        report: Its report, which states the hashes.
+
+    Raises:
+        ArtifactError: A file is not the one that the report is about, or there is none.
+    """
+    found = [
+        _describe(path, f"model.{precision}.onnx", "cpu", report)
+        for precision in get_args(Precision)
+        if (path := build_dir / f"model.{precision}.onnx").is_file()
+    ]
+    found += [
+        _describe(path, f"{CPU_FOLDER}/{path.name}", "cpu", report)
+        for path in sorted((build_dir / CPU_FOLDER).glob("*.onnx"))
+        if _CPU_NAME.fullmatch(path.name)
+    ]
+    for path in sorted((build_dir / GPU_FOLDER).glob("*.onnx")):
+        match = _GPU_NAME.fullmatch(path.name)
+        if match is None:
+            continue  # a user's own
+        kind: GraphKind = "opset17" if match[3] else "typed20"
+        graph = _describe(path, f"{GPU_FOLDER}/{path.name}", kind, report)
+        # The file is what its name says: its metadata is that of the graph it was made from.
+        named = {"precision": cast("Precision", match[1]), "batch": int(match[2])}
+        entry = graph.entry.model_copy(update=named)
+        found.append(FoundGraph(graph.path, graph.sha256, entry))
+    if not found:
+        raise ArtifactError(f"{build_dir}: has no ONNX model; build again with --target cpu")
+    return tuple(found)
+
+
+def published_hashes(report: Report) -> dict[str, str]:
+    """SHA-256 of every file that a report answers for, by path in the build's folder."""
+    hashes = {file.path: file.sha256 for file in report.outputs}
+    for stage in report.stages:
+        for file in (stage.artifact, *(variant.artifact for variant in stage.variants)):
+            if file is not None:
+                hashes.setdefault(file.path, file.sha256)
+    return hashes
+
+
+def check_graph_file(path: Path, num_classes: int) -> None:
+    """Refuse, before a runtime or a builder reads it, a graph that no build wrote.
+
+    Args:
+        path: The graph.
+        num_classes: That the bundle states.
+
+    Raises:
+        ArtifactError: See `predict.read_metadata`; its weights lie in other files, or it has
+            another number of classes.
+    """
+    _check_self_contained(path)
+    found = read_metadata(path).info.num_classes
+    if found != num_classes:
+        raise ArtifactError(f"{path}: has {found} classes, the bundle states {num_classes}")
+
+
+def _check_self_contained(path: Path) -> None:
+    """Refuse a graph that keeps weights in files beside it, which may lie anywhere.
+
+    Raises:
+        ArtifactError: It does, or is no ONNX graph.
+    """
+    proto = read_proto(path, weights=False)
+    if any(tensor.data_location == tensor.EXTERNAL for tensor in proto.graph.initializer):
+        raise ArtifactError(f"{path}: keeps its weights in another file, which a bundle can't hold")
+
+
+def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGraph:
+    digest = sha256_file(path)
+    if published_hashes(report).get(name) != digest:
+        raise ArtifactError(
+            f"{path}: is not the file that report.json beside it is about; build again"
+        )
+    _check_self_contained(path)
+    metadata = read_metadata(path)
+    entry = BundledGraph(
+        name=name,
+        file=f"models/{name}",
+        precision=metadata.precision,
+        form=metadata.form,
+        placement=metadata.placement,
+        batch=fixed_batch(path),
+        kind=kind,
+        format=metadata.format,
+        quantized_ops=_quantized_ops(digest, report),
+        settings=_settings(name, report),
+    )
+    return FoundGraph(path, digest, entry)
+
+
+def _quantized_ops(digest: str, report: Report) -> int | None:
+    """As a stage counted them in this very file."""
+    variants = [one for stage in report.stages for one in stage.variants]
+    counts = (
+        one.quantized_ops for one in variants if one.artifact and one.artifact.sha256 == digest
+    )
+    return next(counts, None)
+
+
+def _settings(name: str, report: Report) -> dict[RuntimeName, dict[str, str]]:
+    """Settings of the runtime that the build timed this file with, by runtime."""
+    rows = report.benchmark.rows if report.benchmark else ()
+    return {
+        row.runtime: row.settings
+        for row in rows
+        if row.settings and row.artifact.partition(" ")[0] == name
+    }

@@ -1,0 +1,245 @@
+"""Write a bundle: everything is hashed as it is written, and the file appears whole or not at all.
+
+Equal input gives equal bytes: members are stored as they are, in one order, with one time stamp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.bounded import require_regular
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import make_recipe
+from edge_convnext.core.version import __version__
+from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
+from edge_convnext.devices.bundle.evaluation import find_images, read_reference
+from edge_convnext.devices.bundle.graphs import FoundGraph, find_candidates, published_hashes
+from edge_convnext.devices.bundle.manifest import (
+    IMAGES,
+    MANIFEST,
+    PREDICTIONS,
+    RECIPE,
+    REPORT,
+    SUFFIX,
+    TENSORS,
+    EvaluationEntry,
+    EvaluationKind,
+    Manifest,
+    Member,
+    PreprocessEntry,
+)
+from edge_convnext.report.contract import Report
+from edge_convnext.report.manifest import require_unedited
+
+if TYPE_CHECKING:
+    from edge_convnext.data import Sample
+
+__all__ = ["bundle_build", "write_bundle"]
+
+_BLOCK = 1 << 20
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
+_MODE = stat.S_IFREG | 0o644
+
+
+@dataclass
+class _Writer:
+    """A zip that remembers the hash of each member."""
+
+    archive: zipfile.ZipFile
+    members: list[Member] = field(default_factory=list)
+
+    def add(self, name: str, pieces: Iterable[bytes]) -> Member:
+        """Store one member."""
+        digest, size = hashlib.sha256(), 0
+        info = zipfile.ZipInfo(name, _NO_TIME)
+        info.external_attr = _MODE << 16
+        info.create_system = 3  # Unix, wherever this runs: the bytes shall not tell
+        with self.archive.open(info, "w", force_zip64=True) as file:
+            for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                file.write(piece)
+        member = Member(name=name, sha256=digest.hexdigest(), bytes=size)
+        self.members.append(member)
+        return member
+
+    def add_file(self, name: str, path: Path, sha256: str) -> None:
+        """Store a file that was hashed before."""
+        if self.add(name, _blocks(path)).sha256 != sha256:
+            raise ArtifactError(f"{path}: changed while it was read; bundle again")
+
+
+def write_bundle(
+    build_dir: AnyPath,
+    output: AnyPath,
+    evaluation: EvaluationKind = "images",
+    data: AnyPath | None = None,
+    track: Track = untracked,
+) -> Manifest:
+    """Bundle a finished build for a board.
+
+    Args:
+        build_dir: What `edge-convnext build` wrote.
+        output: The bundle, `*.ecb`.
+        evaluation: `images`: the image files as they are. `tensors`: uint8 pixels as they are
+            before normalisation, so the board sees exactly the desk's input, whatever decodes
+            and resizes there. `none`: the board measures speed alone.
+        data: Where the build's data is now; None: where its recipe says.
+        track: Shows the images.
+
+    Returns:
+        The manifest; without an evaluation where the build had none.
+
+    Raises:
+        ArtifactError: No finished build, its files are not those of its report or its report is
+            not that of its manifest, or `output` is no name for a bundle or can't be written.
+        DataError: The evaluation images are gone or changed.
+    """
+    build_dir = Path(build_dir)
+    output = Path(output)
+    data = Path(data) if data is not None else None
+    _check_output(output)
+    path = build_dir / REPORT
+    report = Report.read(path)
+    recorded = require_unedited(path)
+    recipe = make_recipe(report.recipe, str(path))
+    graphs = find_candidates(build_dir, report)
+    preprocess = Preprocess.from_json(report.recipe["preprocess"])  # type: ignore[arg-type]
+    predictions = build_dir / PREDICTIONS.rpartition("/")[2]
+    wanted = evaluation if report.accuracy is not None else "none"
+    with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
+        writer = _Writer(archive)
+        writer.add_file(REPORT, path, recorded[REPORT])
+        text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True)
+        writer.add(RECIPE, [text.encode()])
+        for graph in graphs:
+            writer.add_file(graph.entry.file, graph.path, graph.sha256)
+        entry = None
+        if wanted != "none":
+            classes = report.model.classes
+            sha256 = _require_own(predictions, report)
+            reference = read_reference(predictions, classes, report.model.num_classes)
+            writer.add_file(PREDICTIONS, predictions, sha256)
+            with find_images(recipe, reference, classes, data, track) as samples:
+                shown = _once_each(samples) if wanted == "images" else samples
+                tracked = track(shown, "bundling images", len(shown))
+                if wanted == "images":
+                    _add_images(writer, tracked)
+                else:
+                    channels = report.model.in_channels
+                    writer.add(TENSORS, _tensor_pieces(tracked, len(samples), preprocess, channels))
+            entry = EvaluationEntry(kind=wanted, n_images=len(reference.labels))
+        manifest = _describe(report, preprocess, graphs, entry, writer.members)
+        content = manifest.model_dump(mode="json", by_alias=True)
+        writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
+    return manifest
+
+
+def _require_own(path: Path, report: Report) -> str:
+    """SHA-256 of a file that a report answers for: boards are judged by what the desk wrote down.
+
+    Raises:
+        ArtifactError: It is missing, or not the one.
+    """
+    sha256 = published_hashes(report).get(path.name)
+    try:
+        require_regular(path)
+        whole = sha256 is not None and sha256_file(path) == sha256
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; build again") from error
+    if sha256 is None or not whole:
+        raise ArtifactError(
+            f"{path}: is not the file that report.json beside it is about; build again"
+        )
+    return sha256
+
+
+def bundle_build(folder: Path, track: Track = untracked) -> Path:
+    """Bundle a finished build into its own folder, under its name; of images, as they are.
+
+    Raises:
+        ArtifactError: See `write_bundle`.
+        DataError: See `write_bundle`.
+    """
+    bundle = folder / f"{folder.resolve().name}{SUFFIX}"
+    write_bundle(folder, bundle, track=track)
+    return bundle
+
+
+def _check_output(output: Path) -> None:
+    """Fail before the images are packed, not after."""
+    if output.is_dir():
+        raise ArtifactError(
+            f"{output}: is a folder; choose another --out, such as {output}{SUFFIX}"
+        )
+    if output.suffix != SUFFIX:
+        raise ArtifactError(
+            f"{output}: `bench` knows a bundle by its {SUFFIX}; choose another --out, such as "
+            f"{output.with_suffix(SUFFIX)}"
+        )
+    if reason := why_unwritable(output.parent):
+        raise ArtifactError(f"{output}: can't be written ({reason}); choose another --out")
+
+
+def _describe(
+    report: Report,
+    preprocess: Preprocess,
+    graphs: tuple[FoundGraph, ...],
+    evaluation: EvaluationEntry | None,
+    members: list[Member],
+) -> Manifest:
+    return Manifest(
+        edge_convnext=__version__,
+        model=report.model,
+        preprocess=PreprocessEntry(**asdict(preprocess)),
+        graphs=tuple(graph.entry for graph in graphs),
+        evaluation=evaluation,
+        members=tuple(members),
+    )
+
+
+def _once_each(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    return tuple({sample.sha256: sample for sample in samples}.values())
+
+
+def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
+    """Image files under neutral names: where they lay at the desk is nobody's business."""
+    for index, sample in enumerate(samples):
+        suffix = sample.path.suffix.lower()
+        # A CSV may list images of any name; what they are is told by their content.
+        name = f"{IMAGES}/{index:06d}{suffix if suffix in IMAGE_SUFFIXES else '.png'}"
+        writer.add_file(name, sample.path, sample.sha256)
+
+
+def _tensor_pieces(
+    samples: Iterable[Sample], count: int, preprocess: Preprocess, channels: int
+) -> Iterator[bytes]:
+    """A `.npy` of uint8[N, H, W, 3], or uint8[N, H, W], image by image."""
+    side = preprocess.image_size
+    shape = (count, side, side, 3) if channels == 3 else (count, side, side)
+    header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    start = io.BytesIO()
+    np.lib.format.write_array_header_1_0(start, header)
+    yield start.getvalue()
+    for image in iter_pixels(samples, preprocess, channels):
+        yield image.tobytes()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -1,0 +1,317 @@
+"""Look at the machine: what is installed, what works here, what to install for the rest.
+
+Reads files of packages and their metadata; imports none of the packages it tells about, and takes
+well under a second (an unwilling `nvidia-smi` is left after a second and a half).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_convnext.core.cache import default_cache_folder
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.quotas import read_cpu_quota, usable_cores
+from edge_convnext.core.third_party import hollow_reason, read_version
+from edge_convnext.core.version import __version__
+from edge_convnext.devices.arm_cpu import arm_cores
+from edge_convnext.devices.catalog.delivery import CLASSIC_TENSORRT
+from edge_convnext.devices.catalog.this_board import Board, find_board
+from edge_convnext.devices.catalog.this_gpu import GpuTarget, match_gpu
+from edge_convnext.devices.jetson.now import BoardNow, read_now
+from edge_convnext.runtimes.tensorrt.api import is_installed
+from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
+
+__all__ = [
+    "Ability",
+    "Examination",
+    "Gpu",
+    "Package",
+    "environment",
+    "examine",
+    "installed_versions",
+]
+
+_EXTRAS: dict[str | None, tuple[str, ...]] = {
+    None: (
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "pillow",
+        "platformdirs",
+        "pydantic",
+        "pyyaml",
+        "rich",
+        "typer",
+    ),
+    "build": (
+        "huggingface_hub",
+        "nncf",
+        "onnxscript",
+        "onnxsim",
+        "safetensors",
+        "scikit-learn",
+        "torch",
+    ),
+    "openvino": ("openvino",),
+    "rtx": ("tensorrt_rtx",),
+    "tensorrt": ("pycuda",),
+    "cuda": ("cuda-python",),
+    "desktop": ("tensorrt",),  # on a board JetPack brings it
+}
+
+# Dot products, half-width floats and matrix units: what INT8 and BF16 kernels are chosen by.
+_X86_FLAGS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_int8",
+    "amx_bf16",
+)
+_ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2")
+
+_NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
+_NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
+_NVIDIA_SMI_TIMEOUT_S = 1.5
+_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it knows little there, and not every one has it
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Package:
+    """A dependency; `extra` is the pip extra that brings it, None for a core one."""
+
+    name: str
+    version: str | None  # None: not installed
+    extra: str | None
+    damage: str | None = None  # why what is there can't be used
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'edge-convnext{f'[{self.extra}]' if self.extra else ''}'"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """An NVIDIA GPU, as `nvidia-smi` tells it."""
+
+    name: str
+    compute_capability: str | None  # "8.9"
+    driver: str | None
+    memory_mib: int | None
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Something a user may want here; `reason` says why not, or what to know."""
+
+    kind: Literal["command", "runtime", "target"]
+    name: str
+    works: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that `edge-convnext doctor` prints."""
+
+    edge_convnext: str
+    python: str
+    platform: str
+    cpu_model: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    memory_bytes: int | None
+    gpus: tuple[Gpu, ...]
+    gpu_targets: tuple[GpuTarget, ...]  # of GPUs in slots
+    jetson: str | None  # board, Jetson Linux release and power mode
+    board: Board | None  # the same Jetson in full
+    packages: tuple[Package, ...]
+    abilities: tuple[Ability, ...]
+    cache_folder: str
+    board_now: BoardNow | None = None  # its clocks, temperature and power
+    cpu_quota: float | None = None  # CPUs' worth of time; None: as much as there is
+
+
+def examine(root: Path = Path("/")) -> Examination:
+    """Examine this machine and this Python.
+
+    Args:
+        root: Of the file system whose `/proc` and `/etc` are read.
+    """
+    cpu_model, cpu_flags = _read_cpu(root)
+    board = find_board(root)
+    gpus = _find_gpus(_NVIDIA_SMI_TIMEOUT_S if board is None else _NVIDIA_SMI_TIMEOUT_JETSON_S)
+    slots = gpus if board is None else ()
+    packages = _find_packages()
+    return Examination(
+        edge_convnext=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu_model=cpu_model,
+        cpu_flags=cpu_flags,
+        cores=usable_cores(root),
+        memory_bytes=_memory_bytes(),
+        gpus=gpus,
+        gpu_targets=tuple(match_gpu(gpu.name, gpu.compute_capability) for gpu in slots),
+        jetson=board.summary if board else None,
+        board=board,
+        packages=packages,
+        abilities=_find_abilities(packages),
+        cache_folder=_cache_folder(),
+        board_now=read_now(board, root) if board else None,
+        cpu_quota=read_cpu_quota(root),
+    )
+
+
+def _cache_folder() -> str:
+    try:
+        return str(default_cache_folder(os.environ))
+    except ArtifactError as error:
+        return f"none: {error}"
+
+
+def environment(examination: Examination | None = None) -> dict[str, Any]:
+    """The report's `environment` field: `report.EnvironmentReport` as plain values."""
+    seen = examination or examine()
+    return {
+        "versions": installed_versions(),
+        "platform": seen.platform,
+        "cpu_model": seen.cpu_model,
+        "cpu_flags": list(seen.cpu_flags),
+        "cores": seen.cores,
+        "cpu_quota": seen.cpu_quota,
+        "memory_bytes": seen.memory_bytes,
+        "gpus": [gpu.name for gpu in seen.gpus],
+        "jetson": seen.jetson,
+        "fingerprint": _fingerprint(seen),
+    }
+
+
+def installed_versions() -> dict[str, str]:
+    """Package to version, as its module has it; `edge-convnext` and `python` come first."""
+    found = {package.name: package.version for package in _find_packages()}
+    versions = {"edge-convnext": __version__, "python": platform.python_version(), **found}
+    return {name: number for name, number in versions.items() if number is not None}
+
+
+def _fingerprint(seen: Examination) -> str:
+    """Equal on machines whose timings can be compared; names neither user nor host."""
+    memory_gib = round(seen.memory_bytes / _GIB) if seen.memory_bytes else None
+    gpus = [gpu.name for gpu in seen.gpus]
+    machine = platform.machine()
+    facts = [machine, seen.cpu_model, seen.cpu_flags, seen.cores, memory_gib, gpus, seen.jetson]
+    if seen.cpu_quota is not None:  # else the fingerprints of before
+        facts.append(f"quota of {seen.cpu_quota:g} CPUs")
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _find_packages() -> tuple[Package, ...]:
+    return tuple(
+        Package(name, read_version(name), extra, hollow_reason(name))
+        for extra, names in _EXTRAS.items()
+        for name in names
+    )
+
+
+def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
+    missing = {package.name: package for package in packages if package.version is None}
+
+    def needs(kind: Literal["command", "runtime", "target"], name: str, *names: str) -> Ability:
+        absent = [missing[needed] for needed in names if needed in missing]
+        if not absent:
+            return Ability(kind, name, works=True)
+        if absent[0].damage:
+            return Ability(kind, name, works=False, reason=absent[0].damage)
+        what = ", ".join(package.name for package in absent)
+        return Ability(kind, name, works=False, reason=f"{what} missing: {absent[0].install}")
+
+    no_rtx = why_no_rtx()
+    return (
+        needs("command", "predict", "onnxruntime"),
+        needs("command", "train", "torch", "safetensors"),
+        needs("command", "build", *_EXTRAS["build"]),
+        needs("runtime", "onnxruntime", "onnxruntime"),
+        needs("runtime", "openvino", "openvino"),
+        needs("target", "cpu", "onnxruntime"),
+        Ability("target", "rtx", no_rtx is None, no_rtx or "built here, timed on a GPU only"),
+        _classic_tensorrt(),
+    )
+
+
+def _classic_tensorrt() -> Ability:
+    if not is_installed("tensorrt"):
+        reason = f"{CLASSIC_TENSORRT}; TensorRT is not installed here"
+        return Ability("target", "tensorrt", works=False, reason=reason)
+    if find_spec("pycuda") is None and find_spec("cuda") is None:
+        reason = "CUDA from Python is missing: pip install 'edge-convnext[tensorrt]' or '[cuda]'"
+        return Ability("target", "tensorrt", works=False, reason=reason)
+    return Ability("target", "tensorrt", works=True, reason=CLASSIC_TENSORRT)
+
+
+def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
+    fields: dict[str, str] = {}
+    for line in _text(root / "proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    model = fields.get("model name") or platform.processor() or platform.machine()
+    if cores := arm_cores(root):  # "ARMv8 Processor", or nothing, is what all of them say
+        model = cores
+    if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
+        model += f" (family {fields['cpu family']}, model {fields['model']})"
+    return model, tuple(flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags)
+
+
+def _memory_bytes() -> int | None:
+    if sys.platform == "win32":
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
+    command, layout = _NVIDIA_SMI
+    try:
+        answer = subprocess.run(
+            [command, _NVIDIA_SMI_FIELDS, layout],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    rows = [line.split(", ") for line in answer.stdout.splitlines()]
+    return tuple(
+        Gpu(name, _known(capability), _known(driver), _integer(memory))
+        for name, capability, driver, memory in (row for row in rows if len(row) == 4)
+    )
+
+
+def _known(text: str) -> str | None:
+    return None if "N/A" in text else text.strip()
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

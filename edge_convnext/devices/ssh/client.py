@@ -1,0 +1,265 @@
+"""Run a script on a board with the OpenSSH client, and tell a lost line from a real error.
+
+A login may print what it likes: a greeting, what `.bashrc` echoes. So each script first prints a
+mark of its own, and what comes before the mark is nobody's answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from edge_convnext.core.errors import RemoteError
+from edge_convnext.report.summary import plain
+
+__all__ = ["Answer", "ConnectionLostError", "Host", "end_clients", "quote"]
+
+_CLIENT = "ssh"
+_LOST = 255  # ssh's own exit code for everything that is not the command's
+# Never a prompt: nobody may be there to answer, and several hosts would ask at once.
+_ALWAYS = ("BatchMode=yes",)
+# A line that is dead is noticed in a quarter of a minute. The user's options come before these,
+# and of two the client takes the first.
+_USUAL = ("ConnectTimeout=15", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR")
+_NAME = re.compile(r"[^\s-]\S*")
+_TIMEOUT_S = 120.0
+_SHOWN_CHARS = 300
+
+quote = shlex.quote
+_clients: set[subprocess.Popen[bytes]] = set()
+
+
+class ConnectionLostError(RemoteError):
+    """The line is down or the board does not answer: another try may do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script on the board wrote, and its exit code."""
+
+    code: int
+    output: bytes
+    errors: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.output.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A board as ssh knows it."""
+
+    name: str  # "user@board", or an alias of the user's configuration
+    options: tuple[str, ...] = ()  # as after `ssh -o`
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise RemoteError(f"{self.name!r} is no host; pass --host user@board")
+
+    @property
+    def login(self) -> str:
+        """The command line that logs in there, as a hint to the user."""
+        return shlex.join([_CLIENT, *self._stated, self.name])
+
+    @property
+    def _stated(self) -> list[str]:
+        return [word for option in self.options for word in ("-o", option)]
+
+    def run(self, script: str, *, timeout_s: float = _TIMEOUT_S) -> Answer:
+        """Run a POSIX shell script to its end.
+
+        Raises:
+            RemoteError: No ssh client, an unknown host key, or the login was refused.
+            ConnectionLostError: The board can't be reached, or stopped answering.
+        """
+        mark = _make_mark()
+        with self._client(script, subprocess.DEVNULL, mark) as process:
+            try:
+                output, said = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise ConnectionLostError(f"{self.name}: no answer in {timeout_s:.0f} s") from error
+        errors = said.decode("utf-8", errors="replace")
+        if process.returncode in (_LOST, -9):
+            raise self._explain(errors)
+        return self._answer(process.returncode, output, errors, mark)
+
+    def send(self, script: str, pieces: Iterator[bytes], sent: Callable[[int], None]) -> Answer:
+        """Run a script that reads `pieces` from its standard input.
+
+        Args:
+            script: Ends when its input does.
+            pieces: What to send.
+            sent: Told of the bytes of each piece.
+
+        Raises:
+            RemoteError: See `run`.
+            ConnectionLostError: See `run`.
+        """
+        mark = _make_mark()
+        with self._client(script, subprocess.PIPE, mark) as process:
+            assert process.stdin is not None  # it is a pipe
+            try:
+                for piece in pieces:
+                    process.stdin.write(piece)
+                    process.stdin.flush()
+                    sent(len(piece))
+                process.stdin.close()
+            except OSError:  # the other side is gone; its exit code says why
+                if not _ended(process):
+                    process.kill()
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            process.stdin = None  # `communicate` would flush what nobody reads
+            output, errors = process.communicate()
+        text = errors.decode("utf-8", errors="replace")
+        if process.returncode in (_LOST, -9):
+            raise self._explain(text)
+        return self._answer(process.returncode, output, text, mark)
+
+    def stream(self, script: str) -> Iterator[bytes]:
+        """Run a script and yield its output as it comes.
+
+        Raises:
+            RemoteError: See `run`, or the script failed.
+            ConnectionLostError: See `run`.
+        """
+        mark = _make_mark()
+        with self._client(script, subprocess.DEVNULL, mark) as process:
+            assert process.stdout is not None  # it is a pipe
+            assert process.stderr is not None
+            begun, rest = _skip_greeting(process.stdout, mark)
+            if rest:
+                yield rest
+            while piece := _read_some(process.stdout):
+                yield piece
+            errors = process.stderr.read().decode("utf-8", errors="replace")
+            code = process.wait()
+        if code in (_LOST, -9):
+            raise self._explain(errors)
+        if code != 0:
+            raise RemoteError(f"{self.name}: {last_line(errors) or f'exit code {code}'}")
+        if not begun:
+            raise self._another(errors)
+
+    def _answer(self, code: int, output: bytes, errors: str, mark: bytes) -> Answer:
+        _, begun, answer = output.partition(mark)
+        if code == 0 and not begun:
+            raise self._another(errors)
+        return Answer(code, answer, errors)
+
+    def _another(self, errors: str) -> RemoteError:
+        said = last_line(errors)
+        return RemoteError(
+            f"{self.name}: the login there runs something else than the command it is given"
+            f"{f' ({said})' if said else ''}; look at its shell, and at `command=` of its key"
+        )
+
+    @contextlib.contextmanager
+    def _client(self, script: str, stdin: int, mark: bytes) -> Iterator[subprocess.Popen[bytes]]:
+        """An ssh that runs a script; it does not outlive the block.
+
+        It is out of reach of the terminal's Ctrl-C: what it is doing comes to a known end.
+        """
+        process = subprocess.Popen(
+            self._command(f"{_print(mark)}; {script}"),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        _clients.add(process)
+        try:
+            yield process
+        finally:
+            process.kill()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            process.wait()
+            _clients.discard(process)
+
+    def _command(self, script: str) -> list[str]:
+        if shutil.which(_CLIENT) is None:
+            raise RemoteError("no ssh here: install the OpenSSH client")
+        options = [word for option in (*_ALWAYS, *self.options, *_USUAL) for word in ("-o", option)]
+        # Whatever the login shell there is, the script is for a POSIX one.
+        return [_CLIENT, "-T", *options, "--", self.name, f"exec sh -c {quote(script)}"]
+
+    def _explain(self, errors: str) -> RemoteError:
+        said = last_line(errors)
+        if "IDENTIFICATION HAS CHANGED" in errors:
+            return RemoteError(
+                f"{self.name}: its host key is not the known one; if the board was installed "
+                "again, remove the old key with ssh-keygen -R, then check and accept the new one "
+                f"with: {self.login}"
+            )
+        if "Host key verification failed" in errors:
+            return RemoteError(
+                f"{self.name}: its host key is not known here yet; check and accept it with: "
+                f"{self.login}"
+            )
+        if "Permission denied" in errors or "Too many authentication failures" in errors:
+            return RemoteError(
+                f"{self.name}: the login was refused ({said}); it must work without a password: "
+                f"{shlex.join(['ssh-copy-id', *self._stated, self.name])}"
+            )
+        if "Bad configuration option" in errors or "Could not resolve hostname" in errors:
+            return RemoteError(f"{self.name}: {said}; check --host and --ssh-option")
+        return ConnectionLostError(f"{self.name}: {said or 'the connection was lost'}")
+
+
+def _make_mark() -> bytes:
+    return f"edge-convnext-{secrets.token_hex(16)}\n".encode()
+
+
+def _print(mark: bytes) -> str:
+    """Shell that prints a mark, and does not hold it in one piece: a shell may show its command."""
+    text = mark.decode().strip()
+    return f"printf '%s%s\\n' {text[:20]} {text[20:]}"
+
+
+def _skip_greeting(file: IO[bytes], mark: bytes) -> tuple[bool, bytes]:
+    """Read up to a mark: whether it came, and what is there already of what follows it."""
+    seen = b""
+    while piece := _read_some(file):
+        before, begun, rest = (seen + piece).partition(mark)
+        if begun:
+            return True, rest
+        seen = before[-len(mark) :]  # it may lie across two pieces
+    return False, b""
+
+
+def end_clients() -> None:
+    """End every ssh that runs: this process is about to end."""
+    for process in list(_clients):
+        process.kill()
+
+
+def last_line(text: str) -> str:
+    """The last line with something on it, for a message."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return plain(lines[-1])[:_SHOWN_CHARS] if lines else ""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the client ends by itself shortly: it knows why, a kill would hide it."""
+    try:
+        process.wait(timeout=10.0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _read_some(file: IO[bytes]) -> bytes:
+    """What is there, at least a byte; empty at the end."""
+    return file.read1(1 << 16) if hasattr(file, "read1") else file.read(1 << 16)

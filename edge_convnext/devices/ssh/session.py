@@ -1,0 +1,397 @@
+"""One bench on one board, from copying the bundle to fetching the report.
+
+Everything on the board lies in one folder, named by the bundle and the options, so the same
+command finds what an earlier one left: a part of the bundle, a bench that still runs, or one that
+is done. The bench is detached there and writes a log; a lost line only means to look again.
+
+    bundle.part, bundle.ecb    the copy, and the copy when it is whole
+    log, console, pid, code    of the bench: stderr, stdout, process, exit code once it ended
+    out/                       what the bench writes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from edge_convnext.core.errors import ArtifactError, RemoteError
+from edge_convnext.core.files import atomic_path, sha256_file
+from edge_convnext.core.locks import hold_lock
+from edge_convnext.core.swap import swap, written_beside
+from edge_convnext.core.version import __version__
+from edge_convnext.devices.bench.report import OWN_FILES, find_old
+from edge_convnext.devices.ssh import scripts
+from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
+from edge_convnext.devices.ssh.running import following
+from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.manifest import MANIFEST, require_unedited
+from edge_convnext.report.summary import plain
+
+__all__ = ["Session"]
+
+CHUNK_BYTES = 1 << 18
+FIRST_WAIT_S = 1.0  # before another try on a lost line; doubled each time
+_LONGEST_WAIT_S = 30.0
+_SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
+_MAX_REPORT = 256 << 20  # bytes
+_FINISHED = ("0", "1")  # exit codes; 1: the verdict is not the required one
+
+_STOP_TIMEOUT_S = 18.0
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """How to run one bundle on one board."""
+
+    host: Host
+    bundle: Path
+    arguments: tuple[str, ...]  # of `bench`, after the bundle and `-o`
+    command: str = "edge-convnext"  # on the board; shell words
+    keep: bool = False
+    give_up_s: float = 600.0  # without a line
+    say: Say = lambda _: None
+    _stopped: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
+    # Held while the bench is started: it is stopped after that, or never started.
+    _starting: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False)
+    _at: list[str] = field(default_factory=list, init=False, compare=False)  # folder there
+
+    def check(self) -> str:
+        """Look whether the board has this package, and not an older one.
+
+        Returns:
+            A name for the board.
+
+        Raises:
+            RemoteError: It can't be reached, or has no edge-convnext that can bench a bundle.
+        """
+        try:
+            answer = self.host.run(scripts.doctor(self.command))
+        except ConnectionLostError as error:
+            raise RemoteError(f"{error}; check --host and --ssh-option") from error
+        install = f"pip install 'edge-convnext=={__version__}'"
+        try:
+            seen: dict[str, Any] = json.loads(scripts.between_marks(answer.text))
+            version = str(seen["edge_convnext"])
+            gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
+            board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            said = last_line(answer.errors)
+            raise RemoteError(
+                f"{self.host.name}: no edge-convnext answers there ({said or 'no output'}); on the "
+                f"board: {install}, or name it with --remote-command"
+            ) from error
+        if _number(version) < _number(__version__):
+            raise RemoteError(
+                f"{self.host.name}: has edge-convnext {version}, this is {__version__}; on the "
+                f"board: {install}"
+            )
+        return board
+
+    def run(self, out: Path) -> Report:
+        """Copy, bench, fetch, and leave nothing behind.
+
+        Args:
+            out: Where the report and the files that ship go.
+
+        Raises:
+            RemoteError: In one line what failed. What is on the board stays there, and the same
+                call goes on from it.
+        """
+        board = self.check()  # the first contact fails at once
+        self.say(f"reached {board}")
+        sha256 = sha256_file(self.bundle)
+        with following(self):
+            return self._run(out, sha256)
+
+    def stop(self) -> str:
+        """Stop the bench there, and tell in one line what is left; empty where nothing is.
+
+        For another thread than the one in `run`, which ends with an error.
+        """
+        self._stopped.set()
+        if not self._at:
+            return ""
+        if self._starting.acquire(timeout=_STOP_TIMEOUT_S):
+            self._starting.release()
+        try:
+            answer = self.host.run(scripts.stop(self._at[0]), timeout_s=_STOP_TIMEOUT_S)
+            self._require(answer.code, answer.errors, "stopping the bench")
+        except RemoteError:
+            return self.unstopped()
+        what = "its bench was stopped" if "stopped" in answer.text else "no bench runs there"
+        return (
+            f"{self.host.name}: {what}; the same command goes on from what is left in "
+            f"{self._at[0]} (to remove it: {self._remotely(f'rm -r {quote(self._at[0])}')})"
+        )
+
+    def unstopped(self) -> str:
+        """One line for a bench that could not be told to stop; empty where none was begun."""
+        if not self._at:
+            return ""
+        kill = self._remotely(_kill(self._at[0]))
+        return (
+            f"{self.host.name}: could not be told to stop; a bench that runs there goes on, in "
+            f"{self._at[0]}: the same command picks it up, or stop it with: {kill}"
+        )
+
+    def _remotely(self, line: str) -> str:
+        return f"{self.host.login} {shlex.quote(line)}"
+
+    def _run(self, out: Path, sha256: str) -> Report:
+        find_old(out)  # before any work, what is in the way
+        folder = self._patiently(lambda: self._prepare(sha256))
+        self._at.append(folder)
+        self._refuse_second(self._patiently(lambda: self._do(scripts.others(folder))))
+        self._patiently(lambda: self._copy(folder, sha256))
+        self._bench(folder)
+        report = self._take(folder, out)
+        if not self.keep:
+            self._patiently(lambda: self._do(scripts.remove(folder)))
+        return report
+
+    def _prepare(self, sha256: str) -> str:
+        text = json.dumps([sha256, self.arguments, self.command])
+        name = hashlib.sha256(text.encode()).hexdigest()[:24]
+        return self._do(scripts.prepare(name)).strip()
+
+    def _copy(self, folder: str, sha256: str) -> None:
+        """Send what is not there yet."""
+        size = self.bundle.stat().st_size
+        state = dict(
+            line.partition("=")[::2] for line in self._do(scripts.look(folder)).splitlines()
+        )
+        if state.get("whole") == "1":
+            return
+        have = int(state["have"]) if state.get("have", "").isdecimal() else 0
+        kib = state.get("free_kib", "")
+        free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df tells nothing
+        if have > size or (have and state.get("sha256") != _prefix_sha256(self.bundle, have)):
+            have = 0  # of another file, or damaged: from the start
+        needed = (size - have) + size + _SPARE_BYTES
+        if free is not None and free < needed:
+            raise RemoteError(
+                f"{self.host.name}: its disk is full: {free / 1e6:.0f} MB free where "
+                f"{needed / 1e6:.0f} MB are needed, in {folder}"
+            )
+        done = have
+        told = 0.0
+
+        def sent(count: int) -> None:
+            nonlocal done, told
+            done += count
+            if time.monotonic() - told > 2.0 or done == size:
+                told = time.monotonic()
+                self.say(f"copied {done / 1e6:.1f} of {size / 1e6:.1f} MB")
+
+        answer = self.host.send(scripts.receive(folder, have), _read_from(self.bundle, have), sent)
+        self._require(answer.code, answer.errors, "copying the bundle")
+        answer = self.host.run(scripts.seal(folder, sha256))
+        if answer.code != 0:
+            raise ConnectionLostError(f"{self.host.name}: the copy came out damaged")
+
+    def _bench(self, folder: str) -> None:
+        """Start the bench unless it runs or is done, and relay its log to the end."""
+        started = self._patiently(lambda: self._start(folder))
+        self._refuse_second(started)
+        self.say(
+            {"running": "the bench is still running", "done": "the bench was done"}.get(
+                started.strip(), "the bench has started"
+            )
+        )
+        relay = _Relay(self.say)
+        self._patiently(lambda: self._follow(folder, relay), relay.is_new)
+        answer = self._patiently(lambda: self._do(scripts.exit_code(folder))).strip()
+        if not answer:
+            raise RemoteError(
+                f"{self.host.name}: the bench ended without a word (a restart, or no memory?); "
+                "run the same command again to go on"
+            )
+        if answer not in _FINISHED:
+            why = relay.last.removeprefix("error: ") or f"exit code {answer}"
+            raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
+
+    def _start(self, folder: str) -> str:
+        with self._starting:
+            if self._stopped.is_set():
+                raise RemoteError(f"{self.host.name}: stopped")
+            return self._do(scripts.start(folder, self._remote_line(folder)))
+
+    def _refuse_second(self, found: str) -> None:
+        """Two benches on one board would time each other."""
+        for line in found.splitlines():
+            mark, _, rest = line.partition(" ")
+            if mark == "other":
+                folder = rest.partition(" ")[2]
+                raise RemoteError(
+                    f"{self.host.name}: another bench runs there, of another bundle or with other "
+                    "options; wait for it, pick it up with the command that started it, or stop "
+                    f"it with: {self._remotely(_kill(folder))}"
+                )
+
+    def _remote_line(self, folder: str) -> str:
+        words = ("bench", f"{folder}/bundle.ecb", "-o", f"{folder}/out", *self.arguments)
+        return f"{self.command} {' '.join(quote(word) for word in words)}"
+
+    def _follow(self, folder: str, relay: _Relay) -> None:
+        for piece in self.host.stream(scripts.follow(folder, relay.received)):
+            relay.add(piece)
+
+    def _take(self, folder: str, out: Path) -> Report:
+        """Bring everything, and then replace what an earlier bench left in `out`."""
+        out.mkdir(parents=True, exist_ok=True)
+        with hold_lock(out.resolve()), written_beside(out) as new:
+            old = find_old(out)
+            report = self._patiently(lambda: self._fetch(folder, out, new))
+            kept = {file.path for file in _files_of(report)}
+            swap(new, out, old - kept, MANIFEST)
+        return report
+
+    def _fetch(self, folder: str, out: Path, new: Path) -> Report:
+        """Bring the report and every file it answers for into `new`."""
+        with atomic_path(new / "report.json") as scratch:
+            self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
+            report = Report.read(scratch)
+            if report.board is None:
+                raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
+            for file in _files_of(report):
+                if not any(_is(root / file.path, file) for root in (out, new)):
+                    self._fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
+            with atomic_path(new / "report.md") as text:
+                self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
+        with atomic_path(new / MANIFEST) as hashes:
+            self._receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
+        require_unedited(new / "report.json")
+        return report
+
+    def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:
+        with atomic_path(target) as scratch:
+            self._receive(source, scratch, file.bytes)
+            if sha256_file(scratch) != file.sha256:
+                raise ConnectionLostError(f"{self.host.name}: {file.path} came out damaged")
+
+    def _receive(self, source: str, target: Path, limit: int) -> None:
+        size = 0
+        with target.open("wb") as file:
+            for piece in self.host.stream(f"exec cat {quote(source)}"):
+                size += len(piece)
+                if size > limit:
+                    raise RemoteError(f"{self.host.name}: {source} is larger than it states")
+                file.write(piece)
+
+    def _do(self, script: str) -> str:
+        answer = self.host.run(script)
+        self._require(answer.code, answer.errors, "a command")
+        return answer.text
+
+    def _require(self, code: int, errors: str, what: str) -> None:
+        if code != 0:
+            said = last_line(errors) or f"exit code {code}"
+            raise RemoteError(f"{self.host.name}: {what} failed there: {said}")
+
+    def _patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:
+        """Do it until the line holds, or has been down for too long.
+
+        Args:
+            do: Picks up where it was cut.
+            advanced: Whether it came further since it was last asked.
+        """
+        wait, since = FIRST_WAIT_S, None
+        while True:
+            if self._stopped.is_set():
+                raise RemoteError(f"{self.host.name}: stopped")
+            try:
+                return do()
+            except ConnectionLostError as error:
+                now = time.monotonic()
+                if since is None or advanced():
+                    wait, since = FIRST_WAIT_S, now
+                if now - since + wait > self.give_up_s:
+                    raise RemoteError(
+                        f"{error}; what runs on the board goes on: run the same command again "
+                        "to pick it up"
+                    ) from error
+                self.say(f"{error}; trying again in {wait:.0f} s")
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+def _kill(folder: str) -> str:
+    """Ends the bench and what it started; `start` made them a process group."""
+    return f"kill -TERM -$(cat {quote(folder)}/pid)"
+
+
+class _Relay:
+    """Bytes of the log in, whole lines out."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._rest = b""
+        self._asked_at = 0
+        self.received = 0
+        self.last = ""
+
+    def add(self, piece: bytes) -> None:
+        """Take what came."""
+        self.received += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            text = plain(line.decode("utf-8", errors="replace")).strip()
+            if text:
+                self.last = text
+                self._say(text)
+
+    def is_new(self) -> bool:
+        """Whether anything came since this was last asked."""
+        before, self._asked_at = self._asked_at, self.received
+        return self.received > before
+
+
+def _files_of(report: Report) -> list[FileReport]:
+    """What ships, and every engine; names that leave the folder are refused."""
+    engines = [
+        variant.artifact
+        for variant in report.stage("engine").variants
+        if variant.artifact is not None
+    ]
+    files = [*report.outputs, *engines]
+    for file in files:
+        path = PurePosixPath(file.path)
+        known = file.path in OWN_FILES or path.parts[:1] == ("work",)
+        if not known or path.is_absolute() or ".." in path.parts or "\\" in file.path:
+            raise ArtifactError(f"a board's report names {file.path!r}, which is no file of it")
+    return files
+
+
+def _is(path: Path, file: FileReport) -> bool:
+    return path.is_file() and sha256_file(path) == file.sha256
+
+
+def _number(version: str) -> tuple[int, ...]:
+    digits = [part for part in version.replace("+", ".").split(".")[:3] if part.isdigit()]
+    return tuple(int(part) for part in digits)
+
+
+def _prefix_sha256(path: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (block := file.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()
+
+
+def _read_from(path: Path, offset: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while block := file.read(CHUNK_BYTES):
+            yield block

@@ -1,0 +1,1 @@
+"""Surgery on ONNX graphs that knows no network and no runtime."""

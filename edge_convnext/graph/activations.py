@@ -1,0 +1,137 @@
+"""Activations of a graph on real images: ranges of all values, and a sample of rows.
+
+What equalization and range estimation decide on. A row is the values of all channels at one
+position of one image; only the sampled ones are kept, so that memory does not grow with the
+number of images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.errors import QuantizationError, reason_of
+from edge_convnext.core.third_party import import_onnxruntime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from onnx import ModelProto
+
+__all__ = ["Activations", "observe"]
+
+Values = NDArray[np.float32]
+_IMAGES = 4  # at a time
+_ROWS = 1024  # of each tensor; the choices made on them are as good with four times as many
+
+
+@dataclass(frozen=True)
+class Activations:
+    """One tensor over all images: ranges of one half of them, rows of the other.
+
+    A range judged on the images it was taken from looks better than it is: on others, values
+    beyond it are clipped.
+    """
+
+    low: NDArray[np.float32]  # [C], smallest value of each channel in the first half
+    high: NDArray[np.float32]  # [C], largest
+    rows: NDArray[np.float32]  # [n, C], of the second half, at random positions
+
+
+def observe(
+    proto: ModelProto,
+    channel_axes: Mapping[str, int],
+    batches: Sequence[NDArray[np.float32]],
+    seed: int = 0,
+) -> dict[str, Activations]:
+    """Run a float graph over images and look at some of its tensors.
+
+    Args:
+        proto: Left as it is.
+        channel_axes: By tensor name, which axis holds the channels.
+        batches: Normalized images, float32[n, C, H, W].
+        seed: Of the sample of rows.
+
+    Returns:
+        By tensor name.
+
+    Raises:
+        QuantizationError: ONNX Runtime can't run the graph, or a tensor has values that are
+            not finite.
+    """
+    pieces = list(_pieces(proto, batches))
+    if len(pieces) == 1:  # too few images to keep some apart
+        pieces *= 2
+    per_image = -(-_ROWS // sum(len(piece) for piece in pieces[1::2]))
+    generator = np.random.default_rng(seed)
+    ends: dict[str, list[tuple[Values, Values]]] = {name: [] for name in channel_axes}
+    kept: dict[str, list[Values]] = {name: [] for name in channel_axes}
+    run = _session(proto, list(channel_axes))
+    for index, piece in enumerate(pieces):
+        for (name, axis), value in zip(channel_axes.items(), run(piece), strict=True):
+            if not np.isfinite(value).all():
+                raise QuantizationError(
+                    f"{name}: NaN or infinite activations on the calibration images; "
+                    "look at the weights and at preprocess.mean and preprocess.std"
+                )
+            rows = np.moveaxis(value, axis, -1).reshape(-1, value.shape[axis])
+            if index % 2:
+                count = min(len(rows), per_image * len(piece))
+                kept[name].append(rows[generator.choice(len(rows), count, replace=False)])
+            else:
+                ends[name].append((rows.min(axis=0), rows.max(axis=0)))
+    return {
+        name: Activations(
+            np.min([low for low, _ in ends[name]], axis=0),
+            np.max([high for _, high in ends[name]], axis=0),
+            np.concatenate(kept[name]),
+        )
+        for name in channel_axes
+    }
+
+
+def _pieces(
+    proto: ModelProto, batches: Sequence[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Few images at a time where the graph lets: all watched tensors are in memory at once."""
+    fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    for batch in batches:
+        size = fixed or _IMAGES
+        yield from (batch[start : start + size] for start in range(0, len(batch), size))
+
+
+def _session(
+    proto: ModelProto, names: Sequence[str]
+) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    import onnx
+
+    onnxruntime = import_onnxruntime()
+    watched = onnx.ModelProto()
+    watched.CopyFrom(proto)
+    borders = {value.name for value in (*proto.graph.input, *proto.graph.output)}
+    for name in names:
+        if name not in borders:
+            watched.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    source = proto.graph.input[0].name
+    try:
+        session = onnxruntime.InferenceSession(
+            watched.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its exceptions share no other base class
+        reason = reason_of(error)
+        raise QuantizationError(
+            f"ONNX Runtime can't load the graph to calibrate: {reason}"
+        ) from error
+
+    def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        wanted = [name for name in names if name != source]
+        values = session.run(wanted, {source: batch}) if wanted else []  # of none it returns all
+        found = dict(zip(wanted, values, strict=True))
+        return [batch if name == source else found[name] for name in names]
+
+    return run

@@ -1,0 +1,53 @@
+"""The arithmetic of affine quantization, as QuantizeLinear and DequantizeLinear do it.
+
+Source: ONNX operators, QuantizeLinear: round half to even, then saturate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.artifacts import ActivationType
+
+__all__ = ["Grid", "make_grid", "round_weight"]
+
+_WEIGHT_MAX = 127  # symmetric: -128 is not used
+_TINY = 1e-12  # scale of a tensor that is zero throughout
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The 256 numbers that one activation tensor is rounded to."""
+
+    scale: float
+    zero_point: int
+    kind: ActivationType
+
+    def round(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Quantize and dequantize."""
+        low, high = (-128, 127) if self.kind == "int8" else (0, 255)
+        steps = np.rint(values / np.float32(self.scale)) + self.zero_point
+        rounded: NDArray[np.float32] = np.clip(steps, low, high) - np.float32(self.zero_point)
+        return rounded * np.float32(self.scale)
+
+
+def make_grid(low: float, high: float, kind: ActivationType) -> Grid:
+    """The grid that spans a range: symmetric with zero point 0 for int8, affine for uint8."""
+    if kind == "int8":
+        return Grid(max(-low, high, _TINY) / 127, 0, kind)
+    low, high = min(low, 0.0), max(high, 0.0)  # zero has to be on the grid
+    scale = max(high - low, _TINY) / 255
+    return Grid(scale, int(np.clip(round(-low / scale), 0, 255)), kind)
+
+
+def round_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Quantize and dequantize a weight [inputs, outputs], one scale per output."""
+    scale = np.maximum(np.abs(weight).max(axis=0), _TINY) / _WEIGHT_MAX
+    rounded: NDArray[np.float32] = np.rint(weight / scale) * scale
+    return rounded

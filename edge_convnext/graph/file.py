@@ -1,0 +1,138 @@
+"""An ONNX graph read from its file and written to one, or run before it has one."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.bounded import require_regular
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = [
+    "element_types",
+    "fixed_batch",
+    "infer_proto",
+    "read_opset",
+    "read_proto",
+    "set_facts",
+    "write_proto",
+]
+
+_FEW_BYTES = 1024  # more than any shape or list of axes takes
+
+_MOST_BYTES = 2 << 30  # protobuf's limit
+
+_ONNX_DOMAIN = ("", "ai.onnx")
+
+
+def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
+    """Read a graph.
+
+    Args:
+        path: An ONNX file.
+        weights: Whether those in files beside it are read as well.
+
+    Raises:
+        ArtifactError: Missing, or not ONNX.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # what onnx.load raises
+
+    try:
+        if require_regular(path) > _MOST_BYTES:
+            raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than a graph can have")
+        # Whatever its name: of another suffix, onnx would read text.
+        proto = onnx.load(str(path), format="protobuf", load_external_data=weights)
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
+    except (DecodeError, onnx.checker.ValidationError) as error:  # the second of external data
+        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+    if not any(entry.domain in _ONNX_DOMAIN for entry in proto.opset_import):
+        raise ArtifactError(f"{path}: empty, or not ONNX; build it again")  # b"" is a valid message
+    return proto
+
+
+def write_proto(proto: ModelProto, output: Path) -> None:
+    """Write a graph, whole or not at all; equal graphs give equal bytes."""
+    with atomic_path(output) as scratch:
+        scratch.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def read_opset(proto: ModelProto) -> int:
+    """The version of ONNX's own operations that a graph is written in."""
+    return max(entry.version for entry in proto.opset_import if entry.domain in _ONNX_DOMAIN)
+
+
+def fixed_batch(path: Path) -> int | None:
+    """The one batch size that a graph takes; None where it is free.
+
+    Raises:
+        ArtifactError: Missing, or not ONNX.
+    """
+    graph = read_proto(path, weights=False).graph
+    sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()
+    return sizes[0].dim_value or None if sizes else None
+
+
+def set_facts(proto: ModelProto, **facts: Any) -> None:
+    """Add to this package's metadata, if the graph carries any, or change it."""
+    for entry in proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = json.dumps({**json.loads(entry.value), **facts}, sort_keys=True)
+
+
+def element_types(proto: ModelProto) -> dict[str, int]:
+    """Element type of every value, a number of `TensorProto.DataType`, as ONNX infers it.
+
+    Values of operations that ONNX does not know are missing.
+    """
+    import onnx
+
+    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    for part in ("node", "input", "output"):
+        getattr(bare.graph, part).extend(getattr(proto.graph, part))
+    for tensor in proto.graph.initializer:  # types need no weights, and protobuf holds 2 GiB
+        if len(tensor.raw_data) <= _FEW_BYTES:
+            bare.graph.initializer.append(tensor)
+        else:
+            bare.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+    graph = onnx.shape_inference.infer_shapes(bare).graph
+    types = {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        if value.type.tensor_type.elem_type:
+            types[value.name] = int(value.type.tensor_type.elem_type)
+    return types
+
+
+def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Logits of a graph that is not on disk, in ONNX Runtime.
+
+    Args:
+        proto: A graph of images float32[N, C, H, W].
+        batches: Normalized images.
+
+    Returns:
+        float32[n, num_classes] of all batches.
+    """
+    import numpy as np
+
+    from edge_convnext.runtimes import RuntimeOptions, load_runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(proto.SerializeToString())
+        runtime = load_runtime("onnxruntime", path, RuntimeOptions())
+        return np.concatenate([runtime.infer(batch) for batch in batches])

@@ -1,0 +1,78 @@
+"""Which operations of a network need float32 where the rest of it is float16.
+
+float16 ends at 65504, so the square of 256 is infinite in it. Norms square what they read: the
+variance of a LayerNormalization (facebookresearch/ConvNeXt#80) and the sum of squares of GRN
+(facebookresearch/ConvNeXt-V2#66) leave the range although their results fit it well. Such an
+operation, and what joins it to the next of its norm, is called wide here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["MOVEMENTS", "find_wide", "leaves_range"]
+
+# They move values and compute none, so that they run in either type.
+MOVEMENTS = frozenset(
+    {"Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose"}
+    | {"Unsqueeze"}
+)
+_REDUCTIONS = frozenset(
+    {"GlobalAveragePool", "GlobalLpPool", "LpNormalization", "ReduceL1", "ReduceL2", "ReduceMean"}
+    | {"ReduceLogSumExp", "ReduceProd", "ReduceSum", "ReduceSumSquare"}
+)
+_NORMS = frozenset({"GroupNormalization", "InstanceNormalization", "LayerNormalization"})
+_POWERS = frozenset({"Exp", "Pow", "Reciprocal", "Sqrt"})
+_ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Relu", "Sub"})  # Relu: a variance held above zero
+
+
+def find_wide(proto: ModelProto, wiring: Wiring, others: Container[str] = ()) -> frozenset[str]:
+    """The wide operations, each by its first output.
+
+    Besides those that leave the range by themselves: sums, differences, products and Relu of
+    nothing but wide values and constants, such as variance + epsilon, or the affine of a norm that
+    is written out. A product with GRN's factor is not one of them: it reads the whole feature map.
+
+    Args:
+        proto: Float32, operations in the order of computation.
+        wiring: Of that graph.
+        others: First outputs of operations that are to be wide for a reason of their own.
+    """
+    wide: set[str] = set()
+    for node in proto.graph.node:
+        if node.output[0] in others or leaves_range(node, wiring):
+            wide.add(node.output[0])
+        elif node.op_type in _ARITHMETIC:
+            computed = [name for name in node.input if name not in wiring.constants]
+            if computed and wide.issuperset(computed):
+                wide.add(node.output[0])
+    return frozenset(wide)
+
+
+def leaves_range(node: NodeProto, wiring: Wiring) -> bool:
+    """Whether an intermediate or final value can be far larger or smaller than all it reads."""
+    if node.op_type in _REDUCTIONS | _NORMS | _POWERS:
+        return True
+    if node.op_type == "Mul":
+        makers = [wiring.producer.get(name) for name in node.input]
+        divides = any(maker is not None and maker.op_type == "Reciprocal" for maker in makers)
+        return divides or node.input[0] == node.input[1]
+    if node.op_type == "Div":
+        return node.input[1] not in wiring.constants
+    if node.op_type == "Sub":  # a deviation, on its way to being squared
+        mean = wiring.producer.get(node.input[1])
+        return mean is not None and mean.op_type == "ReduceMean"
+    return node.op_type == "MatMul" and any(_is_ones(name, wiring) for name in node.input)
+
+
+def _is_ones(name: str, wiring: Wiring) -> bool:
+    """Whether this is a constant that makes a product with it a sum."""
+    value = wiring.value(name)
+    return value is not None and bool((value == 1).all())

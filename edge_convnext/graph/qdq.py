@@ -1,0 +1,185 @@
+"""Reading and rewriting Q/DQ graphs: what quantization and its lint have in common.
+
+Every pass changes the graph in place, exactly: in real arithmetic the result is the same
+function (`force_signed` excepted, which changes the quantizer it replaces).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import numpy_helper
+
+from edge_convnext.core.errors import QuantizationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+__all__ = [
+    "MOVES",
+    "WEIGHTED_OPS",
+    "Wiring",
+    "drop_unread_constants",
+    "force_signed",
+    "grn_constants",
+    "guard_biases",
+    "is_transposed",
+    "scale_constant",
+]
+
+WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+MOVES = frozenset({"Reshape", "Transpose"})  # they move values and keep them
+
+
+class Wiring:
+    """Who makes and who reads each value of a graph; stale once nodes come or go."""
+
+    def __init__(self, proto: ModelProto) -> None:
+        self.producer = {output: node for node in proto.graph.node for output in node.output}
+        self.readers: dict[str, list[NodeProto]] = {}
+        for node in proto.graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+        self.constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+        self._outputs = {value.name for value in proto.graph.output}
+
+    def value(self, name: str) -> NDArray[Any] | None:
+        """A constant as an array; None for anything else."""
+        tensor = self.constants.get(name)
+        return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def is_private(self, name: str) -> bool:
+        """Whether exactly one node reads this value, and the caller of the graph does not."""
+        return len(self.readers.get(name, ())) == 1 and name not in self._outputs
+
+    def quantizer(self, name: str) -> NodeProto | None:
+        """The DequantizeLinear behind a value, before all that only moves what it dequantizes."""
+        node = self.producer.get(name)
+        while node is not None and node.op_type in MOVES:
+            node = self.producer.get(node.input[0])
+        return node if node is not None and node.op_type == "DequantizeLinear" else None
+
+    def has_quantized_weight(self, node: NodeProto) -> bool:
+        """Whether this is a convolution or matrix product with dequantized weights."""
+        return node.op_type in WEIGHTED_OPS and self.quantizer(node.input[1]) is not None
+
+    def is_quantized(self, node: NodeProto) -> bool:
+        """Whether its activations are quantized as well."""
+        return self.has_quantized_weight(node) and self.quantizer(node.input[0]) is not None
+
+
+def force_signed(proto: ModelProto) -> int:
+    """Turn uint8 quantizers with zero point 0 into the int8 ones of the same range.
+
+    NNCF quantizes a range without negative values as uint8 and offers no way out. TensorRT
+    knows int8 alone. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8, which is
+    also what NNCF writes for [-h, h].
+
+    Returns:
+        The number of quantizers changed.
+
+    Raises:
+        QuantizationError: One of them has another zero point.
+    """
+    wiring = Wiring(proto)
+    done: set[str] = set()
+    for node in proto.graph.node:
+        if node.op_type != "QuantizeLinear" or len(node.input) < 3:
+            continue
+        scale, zero_point = node.input[1], node.input[2]
+        value = wiring.value(zero_point)
+        if value is None or value.dtype != np.uint8 or zero_point in done:
+            continue
+        if value.any():
+            raise QuantizationError(
+                f"{node.name}: zero point {value.max()} is not 0; only symmetric quantizers "
+                "can be made signed"
+            )
+        old = numpy_helper.to_array(wiring.constants[scale]).astype(np.float64)
+        signed = np.asarray(old * (255 / 127), dtype=np.float32)
+        wiring.constants[scale].CopyFrom(numpy_helper.from_array(signed, scale))
+        zeros = np.zeros(value.shape, np.int8)
+        wiring.constants[zero_point].CopyFrom(numpy_helper.from_array(zeros, zero_point))
+        done.add(zero_point)
+    return len(done)
+
+
+def guard_biases(proto: ModelProto) -> int:
+    """Give the bias of every quantized MatMul the shape [1, C] instead of [C].
+
+    ONNX Runtime's MatMulAddFusion matches [C] where shapes are static, and turns INT8 MatMul +
+    Add into a float Gemm at half the speed. Broadcasting gives the same sums either way.
+
+    Returns:
+        The number of biases reshaped.
+    """
+    wiring = Wiring(proto)
+    changed = 0
+    for node in proto.graph.node:
+        if node.op_type != "MatMul" or not wiring.is_quantized(node):
+            continue
+        for reader in wiring.readers.get(node.output[0], ()):
+            for name in reader.input if reader.op_type == "Add" else ():
+                bias = wiring.value(name)
+                if bias is not None and bias.ndim == 1 and wiring.is_private(name):
+                    row = numpy_helper.from_array(bias[None], name)
+                    wiring.constants[name].CopyFrom(row)
+                    changed += 1
+    return changed
+
+
+def grn_constants(wiring: Wiring, node: NodeProto) -> list[tuple[NodeProto, int]]:
+    """The constants that scale a GRN's output by channel, as (node, input position).
+
+    Folded GRN is Mul(x, Add(Mul(gamma, n), 1)): gamma and the 1. Empty for any other node.
+    """
+    if node.op_type != "Mul":
+        return []
+    for name in node.input:
+        total = wiring.producer.get(name)
+        if total is None or total.op_type != "Add" or not wiring.is_private(name):
+            continue
+        one = _constant_position(wiring, total)
+        if one is None:
+            continue
+        product = wiring.producer.get(total.input[1 - one])
+        if product is None or product.op_type != "Mul" or not wiring.is_private(product.output[0]):
+            continue
+        gamma = _constant_position(wiring, product)
+        if gamma is not None:
+            return [(product, gamma), (total, one)]
+    return []
+
+
+def _constant_position(wiring: Wiring, node: NodeProto) -> int | None:
+    return next((at for at, name in enumerate(node.input) if name in wiring.constants), None)
+
+
+def scale_constant(
+    proto: ModelProto, wiring: Wiring, node: NodeProto, position: int, factors: NDArray[Any]
+) -> None:
+    """Multiply one constant input of a node; others may go on reading the old one."""
+    tensor = wiring.constants[node.input[position]]
+    old = numpy_helper.to_array(tensor)
+    fresh = f"{node.name}.equalized_{position}"
+    scaled = numpy_helper.from_array((old * factors).astype(old.dtype), fresh)
+    if tensor.name == fresh:  # scaled before: it is this node's own
+        tensor.CopyFrom(scaled)
+    else:
+        proto.graph.initializer.append(scaled)
+        node.input[position] = fresh
+
+
+def is_transposed(node: NodeProto) -> bool:
+    """Whether this is a Gemm whose weight is [outputs, inputs]."""
+    return node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+
+
+def drop_unread_constants(proto: ModelProto) -> None:
+    """Remove initializers that no node reads."""
+    read = {name for node in proto.graph.node for name in node.input}
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name in read]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)

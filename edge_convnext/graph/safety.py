@@ -1,0 +1,196 @@
+"""Look at a built graph that may come from anyone, before a runtime is given it.
+
+A runtime allocates what a graph says, folds its constants, unrolls its functions and opens the
+files it names. What `edge-convnext build` writes is one file with few kinds of operations, whose
+every tensor has a size that can be told: anything else is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.errors import ArtifactError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from onnx import GraphProto, ModelProto, TensorProto
+
+__all__ = ["check_graph"]
+
+_OPERATIONS = frozenset((
+    "Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Erf",
+    "Expand", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "Identity",
+    "LayerNormalization", "MatMul", "Mul", "Neg", "Pow", "QuantizeLinear", "Reciprocal",
+    "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Shape",
+    "Sigmoid", "Slice", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+))  # fmt: skip
+_PRODUCTS = frozenset(("MatMulIntegerToFloat", "DynamicQuantizeMatMul"))  # of ONNX Runtime
+_STANDARD = ("", "ai.onnx")
+_OF_ONNX_RUNTIME = "com.microsoft"
+
+_MOST_NODES = 20_000  # the largest model has 2,000
+_IMAGE_BYTES = 2 << 30  # that one image takes at any moment; huge at 1024 pixels takes 0.9 GB
+_FOLDED = 16  # times the file: what constants may grow to, such as INT8 weights to float
+_SPARE_BYTES = 64 << 20
+
+# By number of TensorProto.DataType; of float16 and bfloat16, `int32_data` has one a number.
+_ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
+_UNKNOWN_BYTES = 8
+
+
+def check_graph(proto: ModelProto, path: Path) -> None:
+    """Check that a graph is of the kind that a build writes, and what it takes to run it.
+
+    Args:
+        proto: The whole graph, with its weights.
+        path: What to name in the message.
+
+    Raises:
+        ArtifactError: It names other files or operations, holds functions or other graphs, its
+            tensors are not what their shapes say, or running it takes more memory than a model of
+            this family can.
+    """
+    graph = proto.graph
+    reason = (
+        _odd_structure(proto)
+        or next(filter(None, map(_odd_tensor, _tensors(graph))), None)
+        or _odd_size(proto)
+    )
+    if reason is not None:
+        raise ArtifactError(f"{path}: {reason}; pass a model that `edge-convnext build` wrote")
+
+
+def _odd_structure(proto: ModelProto) -> str | None:
+    graph = proto.graph
+    if proto.functions or proto.training_info or graph.sparse_initializer:
+        return "holds functions, training or sparse weights, which no build writes"
+    if len(graph.node) > _MOST_NODES:
+        return f"has {len(graph.node)} operations, a ConvNeXt at most {_MOST_NODES}"
+    for node in graph.node:
+        known = _PRODUCTS if node.domain == _OF_ONNX_RUNTIME else _OPERATIONS
+        if node.op_type not in known or node.domain not in (*_STANDARD, _OF_ONNX_RUNTIME):
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            return f"has the operation {shorten(name)}, which no build writes"
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+                return f"holds a graph in the operation {shorten(node.name or node.op_type)}"
+    if len(graph.input) != 1 or len(graph.output) < 1:
+        return f"has {len(graph.input)} inputs and {len(graph.output)} outputs; images are needed"
+    return None
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _odd_tensor(tensor: TensorProto) -> str | None:
+    """Why a constant is not what its shape says."""
+    name = shorten(tensor.name or "a constant")
+    if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
+        return f"'{name}' lies in another file, and a build writes one"
+    if tensor.data_type not in _ITEM_BYTES or any(size < 0 for size in tensor.dims):
+        return f"'{name}' has a type or a shape that no weights have"
+    wanted = math.prod(tensor.dims)
+    if tensor.HasField("raw_data"):
+        found, exact = len(tensor.raw_data), wanted * _ITEM_BYTES[tensor.data_type]
+    else:
+        fields = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+        found, exact = sum(len(getattr(tensor, field)) for field in fields), wanted
+    if found != exact:
+        return f"'{name}' is truncated: its shape is {shorten(str(list(tensor.dims)))}"
+    return None
+
+
+def _odd_size(proto: ModelProto) -> str | None:
+    """What the graph takes beyond its file: constants that grow, values of one image."""
+    graph = proto.graph
+    sizes = _infer_sizes(proto)
+    if isinstance(sizes, str):
+        return sizes
+    constants = {tensor.name for tensor in graph.initializer}
+    folded, most_folded = 0, _FOLDED * proto.ByteSize() + _SPARE_BYTES
+    last_use = {name: index for index, node in enumerate(graph.node) for name in node.input}
+    alive = {graph.input[0].name: sizes.get(graph.input[0].name, 0)}
+    for index, node in enumerate(graph.node):
+        outputs = [name for name in node.output if name]
+        for name in outputs:
+            if name not in sizes:
+                return f"the size of '{shorten(name)}' can't be told"
+        if all(name in constants or not name for name in node.input):
+            constants.update(outputs)
+            folded += sum(sizes[name] for name in outputs)
+        else:
+            alive.update({name: sizes[name] for name in outputs})
+        if folded > most_folded:
+            return f"its constants unfold to over {folded} bytes"
+        if (taken := sum(alive.values())) > _IMAGE_BYTES:
+            return f"takes {taken} bytes for one image, over {_IMAGE_BYTES}"
+        for name in (*node.input, *outputs):
+            if last_use.get(name, -1) <= index:
+                alive.pop(name, None)
+    return None
+
+
+def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
+    """Bytes of every value for one image, as far as ONNX can tell; or why it can't at all."""
+    import onnx
+
+    bare = onnx.ModelProto(ir_version=proto.ir_version)
+    bare.opset_import.extend(one for one in proto.opset_import if one.domain in _STANDARD)
+    bare.graph.name = "sizes"
+    bare.graph.input.extend(proto.graph.input)
+    # Not the outputs: where what they declare contradicts the operations, ONNX would believe them.
+    for value in (*proto.graph.input, *proto.graph.output):
+        if not value.type.HasField("tensor_type"):
+            return f"'{shorten(value.name)}' is no tensor"
+    shape = bare.graph.input[0].type.tensor_type.shape.dim
+    if len(shape) and not shape[0].dim_value:  # the batch
+        shape[0].dim_value = 1
+    images = [one.dim_value for one in bare.graph.input[0].type.tensor_type.shape.dim]
+    if len(images) != 4 or min(images) < 1:
+        return f"its input has the shape {shorten(str(images))}, not that of images"
+    for tensor in proto.graph.initializer:
+        if len(tensor.raw_data) <= _SPARE_FOR_SHAPES:
+            bare.graph.initializer.append(tensor)
+        else:
+            bare.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+    for node in proto.graph.node:
+        if node.op_type in _PRODUCTS:
+            _stand_in(bare.graph, node.input, node.output[0])
+        else:
+            bare.graph.node.append(node)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    except Exception as error:  # its exceptions share no other base class
+        return f"its shapes contradict each other ({shorten(' '.join(str(error).split()))})"
+    sizes: dict[str, int] = {}
+    for value in (*inferred.input, *inferred.value_info):
+        tensor_type = value.type.tensor_type
+        dims = [one.dim_value for one in tensor_type.shape.dim if one.HasField("dim_value")]
+        if tensor_type.HasField("shape") and len(dims) == len(tensor_type.shape.dim):
+            item = _ITEM_BYTES.get(tensor_type.elem_type, _UNKNOWN_BYTES)
+            sizes[value.name] = math.prod(dims) * item
+    return sizes
+
+
+_SPARE_FOR_SHAPES = 1024  # more than any shape or list of axes takes
+
+
+def _stand_in(graph: GraphProto, inputs: Sequence[str], output: str) -> None:
+    """ONNX knows nothing of ONNX Runtime's products; they have the shape of MatMul's."""
+    import onnx
+
+    floats = [f"{output}/{side}" for side in ("left", "right")]
+    for source, target in zip(inputs[:2], floats, strict=False):
+        graph.node.append(onnx.helper.make_node("Cast", [source], [target], to=1))
+    graph.node.append(onnx.helper.make_node("MatMul", floats, [output]))

@@ -1,0 +1,1 @@
+"""Accuracy, latency, and what is chosen from them."""

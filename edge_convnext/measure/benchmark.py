@@ -1,0 +1,257 @@
+"""Latency and throughput of several models, measured so that the comparison is fair.
+
+All candidates live in one process and take turns: each round gives every candidate one turn,
+in a new random order, so that a slow minute of the machine hits all of them alike. Speed-ups
+come from the rounds, each round's median against the other's of the same round.
+
+A race has two parts. In the first all candidates run, and the fastest are chosen from it. Then
+the finalists alone are loaded afresh, several times, and judged (`speed`).
+
+What that can't mend is a machine busy with other work: it slows runtimes that wait for their
+threads by spinning (ONNX Runtime) far more than others, and skews the ratios. The result
+therefore tells the load of other processes during the rounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.core.bounds import why_too_large
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
+from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
+from edge_convnext.measure.memory import PeakMemory, measure_peak_memory
+from edge_convnext.measure.speed import Ratio, speedup
+from edge_convnext.measure.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
+from edge_convnext.measure.turns import quick_collections, take_turns
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.recipe import BenchmarkConfig
+    from edge_convnext.runtimes import Runtime, RuntimeInfo
+
+__all__ = [
+    "BenchmarkResult",
+    "BenchmarkRow",
+    "Candidate",
+    "Ratio",
+    "benchmark",
+    "judge",
+    "judge_rounds",
+    "speedup",
+    "take_turns",
+]
+
+# The fewest whose 95 % interval is not from the smallest to the largest of them.
+_LOADS = 9
+_MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
+
+_log = logging.getLogger(__name__)
+
+
+def benchmark(
+    candidates: Sequence[Candidate],
+    images: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int = 0,
+    track: Track = untracked,
+    measure_memory: bool = True,
+) -> BenchmarkResult:
+    """Time all candidates against each other at every batch size: the rounds that choose.
+
+    Args:
+        candidates: With unique names.
+        images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
+        config: Batch sizes, threads, rounds.
+        seed: Of the order of the turns.
+        track: Shows the rounds.
+        measure_memory: Whether to start a child process per row for its peak memory.
+
+    Raises:
+        MissingDependencyError: A candidate's runtime is not installed.
+        ArtifactError: A candidate's file is missing.
+        InferenceError: A runtime refused a graph, the images or the batch size.
+    """
+    if len({candidate.name for candidate in candidates}) != len(candidates):
+        raise ValueError("the candidates of a benchmark need different names")
+    rows: list[BenchmarkRow] = []
+    runtimes: list[RuntimeInfo] = []
+    loads: list[float] = []
+    stops: list[int | None] = []
+    turns: dict[tuple[str, int], Turns] = {}
+    for batch in config.batches:
+        if reason := why_too_large(batch, *images.shape[1:3]):
+            raise InferenceError(reason)
+        inputs = np.resize(images, (batch, *images.shape[1:]))
+        models = [_load(candidate, batch, config.threads) for candidate in candidates]
+        # Before the timing, so that no child competes with it.
+        memory: list[PeakMemory | None] = [None] * len(candidates)
+        if measure_memory:
+            shown = track(candidates, f"memory, batch {batch}", len(candidates))
+            memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
+        before, stopped = read_cpu_clock(), read_throttling()
+        times = _time(models, inputs, config, seed, track)
+        load = other_load_pct(before, read_cpu_clock())
+        loads += [] if load is None else [load]
+        stops.append(throttled_since(stopped))
+        for candidate, model, own, peak in zip(candidates, models, times, memory, strict=True):
+            turns[candidate.name, batch] = own
+            rows.append(_make_row(candidate, model, batch, own, peak))
+            runtimes.append(model.describe())
+    return BenchmarkResult(
+        tuple(rows),
+        tuple(runtimes),
+        max(loads, default=None),
+        turns=turns,
+        throttled_periods=sum_periods(stops),
+    )
+
+
+def judge(
+    result: BenchmarkResult,
+    finalists: Sequence[Candidate],
+    images: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int = 0,
+    track: Track = untracked,
+) -> BenchmarkResult:
+    """Load the finalists afresh several times, and time them: the rounds that judge.
+
+    One load of each is held at a time, in places of memory that differ from the last one's.
+
+    Args:
+        result: Of `benchmark` with the same images and config.
+        finalists: Some of its candidates; whoever chose them read `selecting_ms` alone.
+        images: See `benchmark`.
+        config: Finalists run about `rounds` rounds more, at the smallest batch size.
+        seed: Of the order of loads and turns.
+        track: Shows the loads.
+
+    Returns:
+        `result`, whose finalists have these rounds behind those that chose.
+
+    Raises:
+        InferenceError: See `benchmark`.
+    """
+    batch = min(config.batches)
+    inputs = np.resize(images, (batch, *images.shape[1:]))
+    loads, rounds = judge_rounds(config.rounds)
+    per_load = config.model_copy(update={"rounds": rounds})
+    judged = Judged(tuple(one.name for one in finalists), batch, loads, rounds)
+    turns = dict(result.turns)
+    before, stopped = read_cpu_clock(), read_throttling()
+    with quick_collections():
+        for number in track(range(loads), f"judging batch {batch}", loads):
+            times = _time_afresh(finalists, inputs, per_load, seed + 1 + number)
+            for candidate, own in zip(finalists, times, strict=True):
+                turns[candidate.name, batch] += own
+    load = other_load_pct(before, read_cpu_clock())
+    stops = (result.throttled_periods, throttled_since(stopped))
+    rows = [
+        row.timed(turns[row.artifact, batch])
+        if row.batch == batch and row.artifact in judged.names
+        else row
+        for row in result.rows
+    ]
+    seen = [one for one in (result.other_load_pct, load) if one is not None]
+    return replace(
+        result,
+        rows=tuple(rows),
+        other_load_pct=max(seen, default=None),
+        throttled_periods=sum_periods(stops),
+        judged=judged,
+        turns=turns,
+    )
+
+
+def judge_rounds(rounds: int) -> tuple[int, int]:
+    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
+    loads = min(_LOADS, rounds)
+    return loads, -(-rounds // loads)
+
+
+def _time_afresh(
+    candidates: Sequence[Candidate], inputs: NDArray[np.float32], config: BenchmarkConfig, seed: int
+) -> list[Turns]:
+    """Load all of them in a new order, with memory between them that moves the next, and time."""
+    draw = random.Random(seed)
+    models: dict[str, Runtime] = {}
+    ballast = []
+    for candidate in draw.sample(candidates, len(candidates)):
+        ballast.append(np.ones(draw.randrange(_MOST_BALLAST), np.uint8))
+        models[candidate.name] = _load(candidate, len(inputs), config.threads)
+    ordered = [models[candidate.name] for candidate in candidates]
+    return _time(ordered, inputs, config, seed, untracked)
+
+
+def _time(
+    models: Sequence[Runtime],
+    inputs: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int,
+    track: Track,
+) -> list[Turns]:
+    gpu: list[list[list[float]]] = [[] for _ in models]
+    times = take_turns(models, inputs, config, seed, track, gpu)
+    return [
+        Turns(tuple(map(tuple, calls)), tuple(map(tuple, launches)))
+        for calls, launches in zip(times, gpu, strict=True)
+    ]
+
+
+def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
+    options = RuntimeOptions(threads, batch, candidate.precision_hint, candidate.settings)
+    model = load_runtime(candidate.runtime, candidate.path, options)
+    fixed = model.describe().batch
+    if fixed not in (None, batch):
+        raise InferenceError(
+            f"{candidate.path}: was exported for batch {fixed} and can't be timed at batch "
+            f"{batch}; export with batch 'dynamic', or benchmark batch {fixed} only"
+        )
+    return model
+
+
+def _try_memory(
+    candidate: Candidate, inputs: NDArray[np.float32], threads: int | None
+) -> PeakMemory | None:
+    options = RuntimeOptions(threads, len(inputs), candidate.precision_hint, candidate.settings)
+    try:
+        return measure_peak_memory(candidate.runtime, candidate.path, inputs, options)
+    except InferenceError as error:  # a figure less, not a reason to lose the timings
+        _log.warning("%s", error)
+        return None
+
+
+def _make_row(
+    candidate: Candidate, model: Runtime, batch: int, turns: Turns, peak: PeakMemory | None
+) -> BenchmarkRow:
+    row = BenchmarkRow(
+        artifact=candidate.name,
+        form=candidate.form,
+        placement=candidate.placement,
+        precision=candidate.precision,
+        runtime=candidate.runtime,
+        precision_hint=candidate.precision_hint,
+        threads=model.describe().threads,
+        batch=batch,
+        latency_ms_p50=0.0,
+        latency_ms_p90=None,
+        latency_ms_p99=None,
+        throughput_img_s=0.0,
+        samples=0,
+        rounds=0,
+        round_latency_ms_p50=(),
+        size_bytes=candidate.path.stat().st_size,
+        peak_memory_bytes=peak.peak_bytes if peak else None,
+        baseline_memory_bytes=peak.baseline_bytes if peak else None,
+    )
+    return row.timed(turns)

@@ -1,0 +1,290 @@
+"""Measure built models again, apart from the build that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName
+from edge_convnext.core.errors import ArtifactError, DataError, MissingDependencyError
+from edge_convnext.core.files import AnyPath
+from edge_convnext.core.origins import Fact
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import BenchmarkConfig, DataConfig, Recipe
+from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
+from edge_convnext.graph.file import fixed_batch
+from edge_convnext.measure.accuracy import Accuracy, check_logits, count_hits
+from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.measure.chance import judge
+from edge_convnext.measure.class_order import labels_of, order_by_images
+from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
+from edge_convnext.measure.held_words import warn
+from edge_convnext.measure.model import Metadata, load_model, read_metadata
+from edge_convnext.measure.profile import ModelProfile, is_portable, profile
+from edge_convnext.measure.settings import settle
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
+from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
+
+__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
+
+
+@dataclass(frozen=True)
+class ModelAccuracy:
+    """Accuracy of one file, and how it was run."""
+
+    accuracy: Accuracy
+    runtime: str
+    split: str
+    notes: tuple[str, ...] = ()  # what makes the figures doubtful
+    read: tuple[str, ...] = ()  # what was told of the data before
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self.accuracy), "runtime": self.runtime, "split": self.split,
+                "notes": [*self.read, *self.notes]}  # fmt: skip
+
+
+def evaluate_model(
+    path: AnyPath,
+    config: DataConfig,
+    seed: int = 0,
+    batch: int = 16,
+    runtime: CpuRuntimeName | None = None,
+    threads: int | None = None,
+    track: Track = untracked,
+    stated: Recipe | None = None,
+    on_read: Callable[[tuple[Fact, ...], tuple[str, ...]], None] | None = None,
+) -> ModelAccuracy:
+    """Top-1 of a built model on the evaluation side of a data set.
+
+    Args:
+        path: What `build` wrote, or an engine.
+        config: `source` names the data; see `data.load_splits`.
+        seed: Of the split, where the source has none.
+        batch: Images per inference.
+        runtime: See `predict.load_model`.
+        threads: See `predict.load_model`.
+        track: Shows the batches.
+        stated: Its `preprocess` takes the place of the model's own.
+        on_read: Told each setting with who decided it, and notes, before anything is measured.
+
+    Raises:
+        DataError: The data can't be used, has other classes than the model, or nothing tells
+            their order.
+        ArtifactError: See `predict.load_model`.
+        RecipeError: `stated` is not for this model.
+    """
+    path = Path(path)
+    model = load_model(path, runtime, threads)
+    info = model.info
+    if stated is not None:
+        info = replace(info, preprocess=prepare_as(path, info.preprocess, stated))
+    splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
+    images = splits.val
+    if config.skip_bad_images:  # else the first one stops the evaluation, and none is decoded twice
+        bad = find_bad_images(images.samples, track=track)
+        images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
+    if len(images.classes) != info.num_classes:
+        raise DataError(
+            f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
+            "pass the data it was trained on, or --labels FILE"
+        )
+    splits = replace(splits, val=images)
+    if splits.other_orders:
+        answer = answers_of(model.runtime, info, batch)
+        splits = order_by_images(info, splits, answer, str(config.source), seed)
+        images = splits.val
+    facts = facts_of_metadata(path, model.info)
+    named = replace(info, classes=images.classes)
+    settings, told = settle(stated or Recipe(), named, facts, splits)
+    read = (*splits.notes, *told)
+    if on_read is not None:
+        on_read(settings, read)
+    decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
+    batches = track(decoded, "evaluating", -(-len(images) // batch))
+    labels = labels_of(images)
+    heard = Heard(model.runtime)
+    accuracy = count_hits(heard, _advise(batches), labels, images.classes)
+    described = model.runtime.describe()
+    held = judge(np.concatenate(heard.answers), labels, info.num_classes)
+    notes = tuple(f"{path.name}: {one}" for one in warn(held, images.classes)) if held else ()
+    ran = f"{described.name} {described.version}"
+    return ModelAccuracy(accuracy, ran, splits.note, notes, read)
+
+
+def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    try:
+        yield from batches
+    except DataError as error:
+        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
+
+
+def race_models(
+    paths: Sequence[AnyPath],
+    runtime: CpuRuntimeName | Literal["both"],
+    config: BenchmarkConfig,
+    hint: PrecisionHint = "f32",
+    track: Track = untracked,
+) -> BenchmarkResult:
+    """Time built models against each other, interleaved in this process.
+
+    The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
+
+    Args:
+        paths: What `build` wrote, and engines; all of one input size.
+        runtime: Where each graph is run; an engine runs in the TensorRT it was built for.
+        config: Batches, threads, rounds.
+        hint: What OpenVINO computes floats in.
+        track: Shows the rounds.
+
+    Raises:
+        ArtifactError: A file is not ours, is for another batch size, or the input sizes differ.
+        InferenceError: A model gives no numbers.
+        MissingDependencyError: The runtime is not installed.
+    """
+    files = [Path(path) for path in paths]
+    graphs = [path for path in files if not is_engine_file(path)]
+    runtimes = _choose_runtimes(runtime) if graphs else ()
+    shapes, candidates = set(), []
+    for path in dict.fromkeys(files):
+        metadata = read_metadata(path)
+        size = metadata.info.preprocess.image_size
+        shapes.add((metadata.info.in_channels, size, size))
+        candidates += [
+            _candidate(path, metadata, name, hint) for name in _list(path, runtimes, metadata)
+        ]
+    if not candidates:
+        raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
+    _check_batches(files, config.batches)
+    if len(shapes) != 1:
+        raise ArtifactError("models of different input sizes can't race; pass those of one size")
+    noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
+    for candidate in candidates:
+        _require_numbers(candidate, noise, config.threads)
+    return benchmark(candidates, noise, config, track=track)
+
+
+def _require_numbers(
+    candidate: Candidate, images: NDArray[np.float32], threads: int | None
+) -> None:
+    """How fast a broken model is says nothing."""
+    options = RuntimeOptions(threads, None, candidate.precision_hint, candidate.settings)
+    model = load_runtime(candidate.runtime, candidate.path, options)
+    check_logits(model.infer(images), candidate.name)
+
+
+def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
+    """Batch sizes to time where none is asked for: 1 and 8, or those that the models run.
+
+    Raises:
+        ArtifactError: Two of the models have no batch size in common.
+    """
+    static = {batch: path for path in paths if (batch := _fixed_batch(path)) is not None}
+    if len(static) > 1:
+        (one, first), (other, second) = list(static.items())[:2]
+        raise ArtifactError(
+            f"{second}: is of batch {other}, and {first} of batch {one}: pass models of one batch "
+            "size"
+        )
+    if static:
+        return tuple(static)
+    engines = [read_facts(path) for path in paths if is_engine_file(path)]
+    return (1, min((facts.max_batch for facts in engines), default=8))
+
+
+def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
+    """Fail before the first size is timed, not after it."""
+    for path in paths:
+        fixed = _fixed_batch(path)
+        if fixed is not None and set(batches) != {fixed}:
+            raise ArtifactError(f"{path}: is of batch {fixed} alone; pass --batch {fixed}")
+
+
+def _fixed_batch(path: Path) -> int | None:
+    return read_facts(path).batch if is_engine_file(path) else fixed_batch(path)
+
+
+def _candidate(
+    path: Path, metadata: Metadata, runtime: CpuRuntimeName | GpuRuntimeName, hint: PrecisionHint
+) -> Candidate:
+    used = hint if runtime == "openvino" else "f32"
+    return Candidate(
+        f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
+        path,
+        metadata.precision,
+        metadata.form,
+        metadata.placement,
+        runtime,
+        used,
+    )
+
+
+def _list(
+    path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
+) -> list[CpuRuntimeName | GpuRuntimeName]:
+    """Where a file is run."""
+    if is_engine_file(path):
+        return [read_facts(path).runtime]
+    return [name for name in runtimes if metadata.format in ("qdq", name)]
+
+
+def profile_models(
+    paths: Sequence[Path],
+    runtime: CpuRuntimeName | Literal["both"],
+    batches: Sequence[int],
+    threads: int | None = None,
+    rounds: int = 20,
+    hint: PrecisionHint = "f32",
+    track: Track = untracked,
+) -> list[ModelProfile]:
+    """Profile models, each in every runtime and at every batch size, one after the other.
+
+    Args:
+        paths: ONNX graphs; their nodes have the names that the export gives.
+        runtime: Where each is run; of `both`, one that only ONNX Runtime loads is run there.
+        batches: Images per inference.
+        threads: None: all.
+        rounds: See `profile.profile`.
+        hint: What OpenVINO computes floats in.
+        track: Shows the rounds.
+
+    Raises:
+        ArtifactError: A file is missing, an engine, or for another batch size.
+        InferenceError: A runtime refused a graph.
+        MissingDependencyError: The runtime is not installed.
+    """
+    for path in paths:
+        if is_engine_file(path):
+            raise ArtifactError(
+                f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
+            )
+    _check_batches(paths, batches)
+    return [
+        profile(
+            path,
+            name,
+            RuntimeOptions(threads, batch, hint if name == "openvino" else "f32"),
+            rounds,
+            track,
+        )
+        for path in dict.fromkeys(paths)
+        for name in _choose_runtimes(runtime)
+        if runtime != "both" or name == "onnxruntime" or is_portable(path)
+        for batch in batches
+    ]
+
+
+def _choose_runtimes(
+    runtime: CpuRuntimeName | Literal["both"],
+) -> tuple[CpuRuntimeName, ...]:
+    runtimes = available_runtimes() if runtime == "both" else (runtime,)
+    if missing := set(runtimes) - set(available_runtimes()):
+        name = missing.pop()
+        package = "edge-convnext[openvino]" if name == "openvino" else name
+        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
+    return runtimes

@@ -1,0 +1,149 @@
+"""Choose from a race: what ships, what it has to beat, and who is loaded afresh to judge that.
+
+Choices read the rounds that choose (`selecting_ms`), never those that judge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.plans import plan_for
+from edge_convnext.measure.speed import in_the_running, speedup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.build.compare import Evaluation, Option
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.timings import BenchmarkResult
+
+__all__ = ["choose_each", "choose_float", "choose_option", "list_finalists", "list_rivals"]
+
+
+def choose_option(
+    options: Sequence[Option],
+    precision: Precision,
+    timings: BenchmarkResult | None,
+    evaluation: Evaluation | None,
+    max_drop_pp: float,
+    batch: int,
+) -> Option | None:
+    """The fastest option of a precision that keeps the accuracy budget, by the rounds that choose.
+
+    Where none keeps it, the fastest; where nothing was timed, the first.
+    """
+    own = _within_budget(options, precision, evaluation, max_drop_pp)
+    if timings is None:
+        return own[0] if own else None
+    return min(own, key=lambda option: timings.selecting_ms(option.name, batch), default=None)
+
+
+def list_rivals(
+    recipe: Recipe,
+    options: Sequence[Option],
+    timings: BenchmarkResult,
+    evaluation: Evaluation | None,
+    batch: int,
+) -> list[Option]:
+    """The floats that may be the fastest, and have to be beaten; the fastest chosen comes first.
+
+    One whose bfloat16 is past the accuracy budget does not count, where that was measured.
+    """
+    budget = recipe.evaluate.max_drop_pp
+    floats = {one.name: one for one in _within_budget(options, "fp32", evaluation, budget)}
+    return [floats[name] for name in in_the_running(timings, list(floats), batch)]
+
+
+def choose_float(
+    recipe: Recipe,
+    options: Sequence[Option],
+    timings: BenchmarkResult | None,
+    evaluation: Evaluation | None,
+    batch: int,
+) -> Option | None:
+    """The float that ships: the form of the plan in force, unless another is faster for sure.
+
+    Which form won a race of near equals is noise, and the file should not depend on it: another
+    form takes its place only where it was faster beyond the interval. One whose bfloat16 is past
+    the accuracy budget does not count, where that was measured.
+    """
+    budget = recipe.evaluate.max_drop_pp
+    fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
+    if fastest is None:
+        return None
+    usual = _planned_float(recipe, options, fastest, evaluation)
+    if timings is None or usual is fastest:
+        return usual
+    ratio = speedup(timings, fastest.name, usual.name, batch)
+    return fastest if ratio.ci95_lo is not None and ratio.ci95_lo > 1.0 else usual
+
+
+def choose_each(
+    recipe: Recipe,
+    options: Sequence[Option],
+    timings: BenchmarkResult,
+    evaluation: Evaluation | None,
+    batch: int,
+) -> list[Option]:
+    """What ships for each runtime alone: the float, and the fastest in the requested precision."""
+    found: list[Option | None] = []
+    budget, precision = recipe.evaluate.max_drop_pp, recipe.precision
+    for runtime in dict.fromkeys(option.runtime for option in options):
+        own = [option for option in options if option.runtime == runtime]
+        found.append(choose_float(recipe, own, timings, evaluation, batch))
+        if precision != "fp32":  # that one is chosen by the rule of the float that ships
+            found.append(choose_option(own, precision, timings, evaluation, budget, batch))
+    return [option for option in found if option is not None]
+
+
+def list_finalists(
+    recipe: Recipe,
+    options: Sequence[Option],
+    timings: BenchmarkResult,
+    evaluation: Evaluation | None,
+    batch: int,
+) -> list[Option]:
+    """Whom the rounds that judge are about: what may ship, and the floats that may be faster.
+
+    Returns:
+        The chosen option of the requested precision, then `list_rivals`, then the float in the
+        form of the plan, each once.
+    """
+    budget = recipe.evaluate.max_drop_pp
+    chosen = choose_option(options, recipe.precision, timings, evaluation, budget, batch)
+    rivals = list_rivals(recipe, options, timings, evaluation, batch)
+    usual = [_planned_float(recipe, options, one, evaluation) for one in rivals[:1]]
+    found = [*([chosen] if chosen else []), *rivals, *usual]
+    return list({option.name: option for option in found}.values())
+
+
+def _planned_float(
+    recipe: Recipe, options: Sequence[Option], fastest: Option, evaluation: Evaluation | None
+) -> Option:
+    """The float of the plan's form, where the fastest one runs and as it does."""
+    form = plan_for(recipe, fastest.runtime).form
+    wanted = ("fp32", form, fastest.runtime, fastest.hint)
+    planned = (
+        option
+        for option in _within_budget(options, "fp32", evaluation, recipe.evaluate.max_drop_pp)
+        if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
+    )
+    return next(planned, fastest)  # for an engine alone there is one float, in the engine's form
+
+
+def _within_budget(
+    options: Sequence[Option],
+    precision: Precision,
+    evaluation: Evaluation | None,
+    max_drop_pp: float,
+) -> list[Option]:
+    """Options of a precision that keep the budget or were not evaluated; all, if none does."""
+    own = [option for option in options if option.model.precision == precision]
+    drops = evaluation.comparisons if evaluation is not None else {}
+    kept = [
+        option
+        for option in own
+        if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
+    ]
+    return kept or own

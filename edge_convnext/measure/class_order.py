@@ -1,0 +1,173 @@
+"""The order of classes that nothing states, settled by the evaluation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import ModelInfo
+from edge_convnext.core.errors import DataError, shorten
+from edge_convnext.core.intervals import proportion_interval
+from edge_convnext.core.origins import Fact, Origin
+from edge_convnext.data import ImageSet, Splits, draw_calibration
+from edge_convnext.measure.alternatives import Way
+from edge_convnext.measure.chance import beats, judge
+from edge_convnext.measure.held_words import fitting_order, name_order
+
+__all__ = ["Answer", "labels_of", "order_by_images", "reorder", "sample_images", "show_order"]
+
+# int64[N]: the class of each image's largest logit; of images that are prepared as the model
+# has it, or in another way.
+Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
+
+_FEWEST_IMAGES = 10  # that tell a model that guesses from too few images
+_WHOLE = 500  # images: up to here the evaluation set is taken as it is
+_SAMPLE = 300  # of a larger one
+_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Every order, held against the same images."""
+
+    answers: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    right: dict[tuple[str, ...], NDArray[np.bool_]]  # by order, bool[N]; the one in use is first
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        return max(self.right, key=lambda order: int(self.right[order].sum()))
+
+    def guesses(self, num_classes: int) -> bool:
+        """Whether the best may be no better than guessing."""
+        low, _ = proportion_interval(int(self.right[self.best].sum()), len(self.labels))
+        return low <= 1.0 / num_classes
+
+    def settles(self, num_classes: int) -> bool:
+        """Whether the best is better than guessing, and than every other one, for sure."""
+        others = [right for order, right in self.right.items() if order != self.best]
+        surely = all(beats(self.right[self.best], right, len(others)) for right in others)
+        return surely and not self.guesses(num_classes)
+
+
+def _try_orders(splits: Splits, images: ImageSet, answer: Answer) -> _Trial:
+    answers, labels = answer(images, None), labels_of(images)
+    names = splits.val.classes
+    orders = (names, *(one for one in splits.other_orders if one != names))
+    right = {order: _places(names, order)[labels] == answers for order in orders}
+    return _Trial(answers, labels, right)
+
+
+def order_by_images(
+    info: ModelInfo, splits: Splits, answer: Answer, source: str, seed: int
+) -> Splits:
+    """Settle the order of the classes where nothing states it, by the evaluation images.
+
+    The order is taken that is right more often than every other one for sure (95 % over all
+    comparisons, on the same images), and more often than guessing. A model that guesses in all of
+    them is left to `held`. A sample is asked first, and all images where that does not tell.
+
+    Args:
+        info: Of the weights.
+        splits: Labelled data with `other_orders`.
+        answer: The float model's.
+        source: The data, for messages.
+        seed: Of the sample.
+
+    Returns:
+        The splits in the order that fits, which is then a fact.
+
+    Raises:
+        DataError: The images don't tell; the message lists the orders.
+    """
+    images = sample_images(splits.val, seed)
+    trial = _try_orders(splits, images, answer)
+    if not trial.settles(info.num_classes) and len(images) < len(splits.val):
+        images = splits.val  # orders may part at a few classes alone
+        trial = _try_orders(splits, images, answer)
+    best, right, orders = trial.best, trial.right, list(trial.right)
+    listed = "; ".join(
+        f"{show_order(order, orders)} ({_percent(right[order])} right)" for order in orders
+    )
+    guessed, count = trial.guesses(info.num_classes), len(images)
+    another = _yet_another(trial.answers, trial.labels, splits.val.classes)
+    if guessed and not another and count >= _FEWEST_IMAGES:
+        # It is not the order that is wrong; what is, the check against guessing tells.
+        note = (
+            f"Nothing states the order of the classes, and on {count} evaluation images the "
+            f"model is no better than guessing in any: {listed}. The first is used."
+        )
+        return replace(splits, notes=(*splits.notes, note), other_orders=())
+    if not trial.settles(info.num_classes):
+        raise DataError(
+            f"{source}: nothing states the order of its classes, and {count} evaluation "
+            f"images don't tell which it is: {listed}{another}; pass --labels FILE with the names "
+            "in the order that the model was trained with"
+        )
+    detail = f"{_percent(right[best])} of {count} right"
+    fact = Fact("classes", best, Origin("evaluation images", detail))
+    note = f"Nothing states the order of the classes; {count} evaluation images do: {listed}."
+    return replace(
+        splits,
+        train=reorder(splits.train, best) if splits.train else None,
+        val=reorder(splits.val, best),
+        facts=(fact, *(one for one in splits.facts if one.name != "classes")),
+        notes=(*splits.notes, note),
+        other_orders=(),
+    )
+
+
+def _yet_another(
+    answers: NDArray[np.int64], labels: NDArray[np.int64], names: tuple[str, ...]
+) -> str:
+    """The order that the answers themselves suggest, where they do."""
+    found = judge(answers, labels, len(names))
+    order = fitting_order(found, names) if found is not None else None
+    if found is None or order is None:
+        return ""
+    share = 100.0 * found.reordered_hits / found.n_images
+    return f"; the answers fit yet another, {name_order(order, names)} ({share:.2f} %)"
+
+
+def reorder(images: ImageSet, order: tuple[str, ...]) -> ImageSet:
+    """The same images with their classes in another order."""
+    place = _places(images.classes, order)
+    samples = tuple(
+        sample if sample.label is None else replace(sample, label=int(place[sample.label]))
+        for sample in images.samples
+    )
+    return ImageSet(samples, order)
+
+
+def _places(names: Sequence[str], order: Sequence[str]) -> NDArray[np.int64]:
+    """Where each of `names` stands in `order`."""
+    index = {name: place for place, name in enumerate(order)}
+    return np.array([index[name] for name in names], dtype=np.int64)
+
+
+def _percent(right: NDArray[np.bool_]) -> str:
+    return f"{100.0 * int(right.sum()) / len(right):.2f} %"
+
+
+def show_order(order: Sequence[str], orders: Sequence[Sequence[str]]) -> str:
+    """The names from where the orders part."""
+    start = next(i for i, names in enumerate(zip(*orders, strict=True)) if len(set(names)) > 1)
+    shown = order[max(0, start - 1) :]
+    names = ", ".join(shown[:_SHOWN_NAMES])
+    before = "..., " if start > 1 else ""
+    after = ", ..." if len(shown) > _SHOWN_NAMES else ""
+    return f"{before}{shorten(names)}{after}"
+
+
+def sample_images(images: ImageSet, seed: int) -> ImageSet:
+    """The set itself where it is small; else so many images of each class."""
+    return images if len(images) <= _WHOLE else draw_calibration(images, None, _SAMPLE, seed).images
+
+
+def labels_of(images: ImageSet) -> NDArray[np.int64]:
+    """int64[N] of a labelled set."""
+    return np.array([sample.label for sample in images.samples], dtype=np.int64)

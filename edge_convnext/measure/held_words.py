@@ -1,0 +1,131 @@
+"""What is said of a model that was held against guessing: only causes that were tried are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_convnext.core.artifacts import ModelInfo
+from edge_convnext.core.errors import shorten
+from edge_convnext.data import ImageSet
+from edge_convnext.measure.alternatives import Found
+from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
+
+__all__ = [
+    "describe",
+    "explain",
+    "explain_guess",
+    "fitting_order",
+    "name_order",
+    "tell_too_few",
+    "warn",
+]
+
+_SHOWN_NAMES = 5
+
+
+def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
+    """What is told of a model that is not refused, because it is finished or not bad enough."""
+    if found.bad:
+        return (describe(found, classes),)
+    if found.near_constant:
+        return (
+            f"Top-1 {found.top1_pct:.2f} % of {found.n_images} images may be no more than one "
+            f"answer for all of them would get ({100 * found.constant:.2f} %); class by class the "
+            "model is better than guessing.",
+        )
+    return ()
+
+
+def tell_too_few(images: ImageSet) -> str:
+    """Why nothing was held against guessing."""
+    kinds = len({sample.label for sample in images.samples})
+    if kinds < 2:
+        return (
+            f"All {len(images)} evaluation images are of one class: whether the model is better "
+            "than guessing can't be told."
+        )
+    return (
+        f"{len(images)} evaluation images are too few to tell whether the model is better than "
+        f"guessing: {FEWEST_IMAGES} would do."
+    )
+
+
+def fitting_order(found: Judgement, classes: Sequence[str]) -> tuple[str, ...] | None:
+    """Class names in the order that was found to fit, by logit; None where none was."""
+    if found.order is None or not classes:
+        return None
+    names = [""] * len(classes)
+    for label, place in enumerate(found.order):
+        names[place] = classes[label]
+    return tuple(names)
+
+
+def describe(found: Judgement, classes: Sequence[str]) -> str:
+    """How often the model is right, and guessing."""
+    if found.one_answer is not None:
+        name = classes[found.one_answer] if classes else str(found.one_answer)
+        return (
+            f"gives the class '{shorten(name, 60)}' to each of {found.n_images} evaluation images"
+        )
+    low, high = found.interval_pct
+    rival = max(found.guess, found.constant if found.complete else 0.0)
+    against = f", where guessing gets {100 * rival:.2f} %" if found.at_chance else ""
+    return (
+        f"is right in {found.top1_pct:.2f} % of {found.n_images} evaluation images "
+        f"(95 %: {low:.1f} to {high:.1f}){against}"
+    )
+
+
+def explain(
+    found: Judgement,
+    info: ModelInfo,
+    order: tuple[str, ...] | None,
+    better: Found | None,
+    tried_ways: bool,
+) -> str:
+    """What is wrong, and what would fit."""
+    start = describe(found, info.classes)
+    if order is not None:
+        would = 100.0 * found.reordered_hits / found.n_images
+        return (
+            f"{start}, and in {would:.2f} % where its classes stand in another order "
+            f"({name_order(order, info.classes)}): pass --labels FILE with the names in the "
+            "order that it was trained with"
+        )
+    if better is not None:
+        return f"{start}; {_remedy(better, info)}"
+    ways = " and no other preprocessing that was tried" if tried_ways else ""
+    tried = f"no other order of the classes{ways} does far better"
+    return f"{start}; {tried}: pass the weights and the data that belong together"
+
+
+def explain_guess(better: Found, info: ModelInfo, guessed: Sequence[str]) -> str:
+    """A sentence on defaults that another setting beats."""
+    return (
+        f"Nothing states {', '.join(guessed)}, and the defaults may not be right: of "
+        f"{better.n_images} images {better.before} are answered right; {_remedy(better, info)}."
+    )
+
+
+def _remedy(better: Found, info: ModelInfo) -> str:
+    share = f"{100.0 * better.after / better.n_images:.2f} % of {better.n_images} are right"
+    flags = better.flags(info.preprocess)
+    if not better.way[1]:
+        return f"{share} with {flags}: pass that"
+    also = f" and {flags}" if flags else ""
+    return (
+        f"{share} with the colours in the order blue, green, red{also}: these weights were trained "
+        "on images as OpenCV reads them; swap the input channels of their first convolution"
+    )
+
+
+def name_order(order: Sequence[str], classes: Sequence[str]) -> str:
+    """Names from the first one on that stands elsewhere."""
+    start = next(
+        (i for i, pair in enumerate(zip(order, classes, strict=True)) if len(set(pair)) > 1), 0
+    )
+    shown = order[start : start + _SHOWN_NAMES]
+    before = f"from number {start} on: " if start else ""
+    return (
+        f"{before}{shorten(', '.join(shown))}{', ...' if start + len(shown) < len(order) else ''}"
+    )

@@ -1,0 +1,305 @@
+"""Run a built model on image files: needs neither torch nor nncf."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import (
+    CPU_FOLDER,
+    GPU_FOLDER,
+    METADATA_KEY,
+    FormName,
+    GraphFormat,
+    ModelInfo,
+    PlacementName,
+    Precision,
+    RuntimeName,
+)
+from edge_convnext.core.errors import ArtifactError, DataError, EdgeConvNextError, InferenceError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.safety import check_graph
+from edge_convnext.runtimes import (
+    PrecisionHint,
+    Runtime,
+    RuntimeOptions,
+    available_runtimes,
+    has_bf16,
+    load_runtime,
+)
+from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edge_convnext.report.contract import BenchmarkRow
+
+__all__ = ["Metadata", "Model", "Prediction", "Unanswered", "load_model", "read_metadata"]
+
+_Choice: TypeAlias = tuple[RuntimeName, PrecisionHint | None, tuple[tuple[str, str], ...]]
+_DEFAULT: _Choice = ("onnxruntime", None, ())
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's classes, most likely first."""
+
+    path: Path
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]  # (class, softmax probability), at most five
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A file that got no class, and why."""
+
+    path: Path
+    error: EdgeConvNextError  # its message names the file
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a built graph says of itself."""
+
+    info: ModelInfo
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None
+    format: GraphFormat = "qdq"  # `onnxruntime`: no other runtime loads it
+
+
+class Model:
+    """A built graph in a runtime, with the preprocessing and class names it carries."""
+
+    def __init__(self, runtime: Runtime, info: ModelInfo) -> None:
+        self.runtime = runtime
+        self.info = info
+
+    def predict(
+        self, images: Sequence[str | os.PathLike[str]], batch: int = 8, track: Track = untracked
+    ) -> list[Prediction]:
+        """Classify image files, or none of them.
+
+        Args:
+            images: Paths; preprocessed as the model's metadata says.
+            batch: Images per inference.
+            track: Shows the batches, where there is more than one.
+
+        Raises:
+            DataError: A file is missing or not an image; the message names it.
+            InferenceError: The runtime failed, or gave an image logits that are no numbers.
+        """
+        found: list[Prediction] = []
+        for one in self.answer(images, batch, track):
+            if isinstance(one, Unanswered):
+                raise one.error
+            found.append(one)
+        return found
+
+    def answer(
+        self, images: Sequence[str | os.PathLike[str]], batch: int = 8, track: Track = untracked
+    ) -> Iterator[Prediction | Unanswered]:
+        """Classify image files in their order; one that can't be leaves the others as they are.
+
+        Args:
+            images: See `predict`.
+            batch: Images per inference.
+            track: See `predict`.
+
+        Raises:
+            DataError: The model can't be shown image files.
+            InferenceError: The runtime failed.
+        """
+        from edge_convnext.data import Sample
+        from edge_convnext.data.batches import iter_each
+        from edge_convnext.data.preprocess import image_mode
+
+        image_mode(self.info.in_channels)
+        paths = [Path(image) for image in images]
+        decoded = iter_each(  # the next ones are decoded meanwhile
+            [Sample(path, "") for path in paths],
+            self.info.preprocess,
+            self.info.in_channels,
+            ahead=2 * batch,
+        )
+        starts: Iterable[int] = range(0, len(paths), batch)
+        if len(paths) > batch:
+            starts = track(starts, "classifying", -(-len(paths) // batch))
+        for start in starts:
+            yield from self._classify(paths[start : start + batch], list(islice(decoded, batch)))
+
+    def _classify(
+        self, paths: Sequence[Path], images: Sequence[NDArray[np.float32] | DataError]
+    ) -> Iterator[Prediction | Unanswered]:
+        arrays = [image for image in images if not isinstance(image, DataError)]
+        rows = list(self.runtime.infer(np.stack(arrays))) if arrays else []
+        for path, image in zip(paths, images, strict=True):
+            if isinstance(image, DataError):
+                yield Unanswered(path, _advise(path, image))
+            elif np.isfinite(row := rows.pop(0)).all():
+                yield self._name(path, row)
+            else:
+                yield Unanswered(path, _no_numbers(path, self.runtime.describe().name))
+
+    def _name(self, path: Path, logits: NDArray[np.float32]) -> Prediction:
+        exponents = np.exp(logits - logits.max())
+        probabilities = exponents / exponents.sum()
+        order = np.argsort(-probabilities, kind="stable")[:5]
+        classes = self.info.classes
+        top = tuple(
+            (classes[i] if i < len(classes) else str(i), float(probabilities[i]))
+            for i in order.tolist()
+        )
+        return Prediction(path, top[0][0], top[0][1], top)
+
+
+def _advise(path: Path, error: DataError) -> DataError:
+    """The error; of a folder, with what takes folders."""
+    if not path.is_dir():
+        return error
+    return DataError(
+        f"{error}; pass the files in it, or measure labelled folders with `edge-convnext eval`"
+    )
+
+
+def _no_numbers(path: Path, runtime: str) -> InferenceError:
+    return InferenceError(
+        f"{path}: the model gave it logits that are infinite or no numbers in {runtime}, so it has "
+        "no class; look at the weights, or use a wider precision"
+    )
+
+
+def load_model(
+    path: str | os.PathLike[str], runtime: RuntimeName | None = None, threads: int | None = None
+) -> Model:
+    """Load a built ONNX model, or an engine.
+
+    Args:
+        path: What `edge-convnext build` wrote, such as `model.int8.onnx`; or an `.engine` with
+            its sidecar, which runs in the TensorRT it was built for.
+        runtime: None takes the one that `report.json` beside the file chose for it, where that
+            is installed, and ONNX Runtime otherwise.
+        threads: None uses every core this process may use.
+
+    Raises:
+        ArtifactError: Missing, damaged, not ours, or an engine for another machine or runtime.
+        MissingDependencyError: The runtime asked for is not installed.
+    """
+    file = Path(path)
+    options = RuntimeOptions(threads=threads)
+    if is_engine_file(file):
+        facts = read_facts(file)
+        if runtime not in (None, facts.runtime):
+            raise ArtifactError(
+                f"{file}: an engine runs in {facts.runtime}; for {runtime} pass the ONNX model"
+            )
+        return Model(load_runtime(facts.runtime, file, options), facts.info)
+    info = read_metadata(file).info
+    if runtime is None:
+        runtime, hint, settings = _chosen_runtime(file)
+        options = RuntimeOptions(threads, None, hint, settings)
+    return Model(load_runtime(runtime, file, options), info)
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read what a built graph says of itself, or the sidecar of an engine.
+
+    Raises:
+        ArtifactError: Missing, damaged, or not ours.
+    """
+    if is_engine_file(path):
+        facts = read_facts(path)
+        return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
+    proto = read_proto(path, weights=False)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    info = ModelInfo.from_metadata(metadata, path)
+    fields = json.loads(metadata[METADATA_KEY])
+    try:
+        found = Metadata(
+            info,
+            fields["precision"],
+            fields["form"],
+            fields.get("placement"),
+            fields.get("format", "qdq"),
+        )
+    except KeyError as error:
+        raise ArtifactError(
+            f"{path}: its edge-convnext metadata lacks {error}; build it again"
+        ) from error
+    _check_words(found, path)
+    check_graph(proto, path)
+    _check_classes(proto, info, path)
+    return found
+
+
+def _check_words(found: Metadata, path: Path) -> None:
+    """A field that says something else than this version knows, or nothing that can be said."""
+    for field, known in (
+        ("precision", Precision),
+        ("form", FormName),
+        ("placement", PlacementName),
+        ("format", GraphFormat),
+    ):
+        value = getattr(found, field)
+        if value not in get_args(known) and not (field == "placement" and value is None):
+            raise ArtifactError(
+                f"{path}: its edge-convnext metadata has a {field} that this version does not "
+                "know; build it again"
+            )
+
+
+def _check_classes(proto: ModelProto, info: ModelInfo, path: Path) -> None:
+    shape = proto.graph.output[0].type.tensor_type.shape.dim
+    classes = shape[-1].dim_value if len(shape) == 2 else 0
+    if classes not in (0, info.num_classes):
+        raise ArtifactError(
+            f"{path}: gives {classes} logits, and its metadata says {info.num_classes} classes; "
+            "build it again"
+        )
+
+
+def _runs_here(row: BenchmarkRow) -> bool:
+    """The report may come from another machine."""
+    if row.runtime not in available_runtimes():
+        return False
+    return row.precision_hint != "bf16" or has_bf16((row.runtime,))
+
+
+def _chosen_runtime(path: Path) -> _Choice:
+    """What the report beside the file measured as best for exactly this file."""
+    from edge_convnext.report.contract import Report
+
+    whole = path.absolute()
+    inside = whole.parent.name in (CPU_FOLDER, GPU_FOLDER)
+    try:
+        report = Report.read((whole.parent.parent if inside else whole.parent) / "report.json")
+    except EdgeConvNextError:
+        return _DEFAULT
+    digest = sha256_file(path)
+    named = next((file.path for file in report.outputs if file.sha256 == digest), None)
+    benchmark = report.benchmark
+    if named is None or benchmark is None:
+        return _DEFAULT
+    rows = [
+        row for row in benchmark.rows if row.artifact.partition(" ")[0] == named and _runs_here(row)
+    ]
+    # What the report chose was measured for accuracy. Other rows may not have been, or may have
+    # failed, and only float32 arithmetic is sure to keep what the file was exported with.
+    usable = [row for row in rows if row.artifact == benchmark.chosen] or [
+        row for row in rows if row.precision_hint != "bf16"
+    ]
+    best = min(usable, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
+    if best is None:
+        return _DEFAULT
+    return best.runtime, best.precision_hint, tuple(sorted(best.settings.items()))

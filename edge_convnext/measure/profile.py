@@ -1,0 +1,283 @@
+"""Where the time of one inference goes: a runtime's own times per layer, by part of the block.
+
+Fused layers count for the part that holds their weights, else for the part of most of their
+nodes. The times are the profiler's, which slows the runtime a little: for analysis, not for
+comparing models, which `benchmark` does.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.safety import check_graph
+from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes.interface import require_file
+from edge_convnext.runtimes.profiler import LayerTimes, load_profiler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import GraphProto
+
+    from edge_convnext.core.artifacts import RuntimeName
+    from edge_convnext.runtimes import Runtime
+    from edge_convnext.runtimes.profiler import Profiler
+
+__all__ = [
+    "PARTS",
+    "GroupProfile",
+    "LayerProfile",
+    "ModelProfile",
+    "Part",
+    "find_part",
+    "is_portable",
+    "part_of_node",
+    "part_of_nodes",
+    "profile",
+]
+
+Part = Literal[
+    "stem", "downsample", "dwconv", "norm", "pwconv1", "gelu", "grn", "pwconv2", "residual",
+    "head", "quantize", "reorder", "other",
+]  # fmt: skip
+PARTS: tuple[Part, ...] = get_args(Part)
+_MODULES: dict[str, Part] = {
+    "dwconv": "dwconv", "norm": "norm", "pwconv1": "pwconv1", "act": "gelu", "grn": "grn",
+    "pwconv2": "pwconv2",
+}  # fmt: skip
+_WEIGHTED: tuple[Part, ...] = ("stem", "downsample", "dwconv", "pwconv1", "pwconv2", "head")
+_PRODUCTS = ("Conv", "MatMul", "Gemm")
+_QUANTIZERS = {"QuantizeLinear", "DequantizeLinear", "FakeQuantize"}
+_MOVES = {"ReorderInput", "ReorderOutput", "Reorder", "Convert", "Cast"}
+_QUANTIZER_NAME = re.compile("^(Quantize|Dequantize)Linear|/(Quantize|Dequantize)Linear|_d?q$")
+_INFERENCES_PER_ROUND = 5
+_WARMUP = 3
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One layer of a runtime's graph."""
+
+    name: str  # as the runtime calls it
+    part: Part
+    nodes: tuple[str, ...]  # of the ONNX graph that it computes
+    operation: str
+    kernel: str
+    dtype: str
+    moved_bytes: int  # weights and tensors that it reads, and what it writes, each once
+    latency_ms_p50: float
+    share_pct: float  # of the sum over all layers
+
+    @property
+    def bandwidth_gb_s(self) -> float | None:
+        """Bytes moved over time; None for a layer that took less than the clock shows."""
+        return self.moved_bytes / self.latency_ms_p50 / 1e6 if self.latency_ms_p50 else None
+
+
+@dataclass(frozen=True)
+class GroupProfile:
+    """All layers of one part of the network."""
+
+    part: Part
+    layers: int
+    latency_ms: float  # sum of the layers' medians
+    share_pct: float
+    kernels: tuple[tuple[str, int], ...]  # with their dtype, the most frequent first
+    fused_into: tuple[tuple[Part, int], ...]  # nodes of this part that other layers compute
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """One graph in one runtime at one batch size."""
+
+    model: str
+    runtime: str
+    version: str
+    precision_hint: str
+    threads: int
+    batch: int
+    inferences: int  # profiled
+    latency_ms_p50: float  # of one call, without the profiler
+    profiled_ms_p50: float  # with it, interleaved
+    layers: tuple[LayerProfile, ...]  # in the order of execution
+
+    @property
+    def layers_ms(self) -> float:
+        """Sum over all layers; what `latency_ms_p50` is more is in no layer."""
+        return sum(layer.latency_ms_p50 for layer in self.layers)
+
+    @property
+    def groups(self) -> tuple[GroupProfile, ...]:
+        """Layers by part, in the order of `PARTS`, those without a layer or a node left out."""
+        total = self.layers_ms or 1.0
+        groups = []
+        for part in PARTS:
+            own = [layer for layer in self.layers if layer.part == part]
+            elsewhere = Counter(
+                layer.part
+                for layer in self.layers
+                for node in layer.nodes
+                if layer.part != part and part_of_node(node) == part
+            )
+            if own or elsewhere:
+                kernels = Counter(f"{layer.kernel} {layer.dtype}".strip() for layer in own)
+                spent = sum(layer.latency_ms_p50 for layer in own)
+                groups.append(
+                    GroupProfile(
+                        part, len(own), spent, 100 * spent / total,
+                        tuple(kernels.most_common()), tuple(elsewhere.most_common()),
+                    )
+                )  # fmt: skip
+        return tuple(groups)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, sums and groups included."""
+        groups = [asdict(group) for group in self.groups]
+        return {**asdict(self), "layers_ms": self.layers_ms, "groups": groups}
+
+
+def profile(
+    path: Path,
+    runtime: RuntimeName,
+    options: RuntimeOptions,
+    rounds: int,
+    track: Track = untracked,
+) -> ModelProfile:
+    """Measure a graph's layers in a runtime, and its latency without the profiler.
+
+    Args:
+        path: An ONNX graph; its nodes are named `<module path>/<OpType>`.
+        runtime: Where to run it.
+        options: Threads, batch (the exported one, or 1, where None) and float precision.
+        rounds: Of five inferences each, with and without the profiler in turn.
+        track: Shows the rounds.
+
+    Raises:
+        MissingDependencyError: The runtime is not installed.
+        ArtifactError: No such file.
+        InferenceError: The runtime refused the graph, or it is of another batch size.
+    """
+    with TemporaryDirectory() as folder:
+        plain = load_runtime(runtime, path, options)
+        profiler = load_profiler(runtime, path, options, Path(folder))
+        described = plain.describe()
+        images = _noise(path, options.batch or described.batch or 1)
+        if described.batch not in (None, len(images)):
+            raise InferenceError(
+                f"{path}: was exported for batch {described.batch} and can't be profiled at batch "
+                f"{len(images)}; pass --batch {described.batch}"
+            )
+        _infer_ms(profiler, images, _WARMUP)
+        plain_ms: list[float] = []
+        profiled_ms: list[float] = []
+        for _ in track(range(rounds), f"profiling {path.name} in {runtime}", rounds):
+            _infer_ms(plain, images, 1)
+            plain_ms += _infer_ms(plain, images, _INFERENCES_PER_ROUND)
+            _infer_ms(profiler, images, 1)
+            profiled_ms += _infer_ms(profiler, images, _INFERENCES_PER_ROUND)
+        layers = profiler.take_layers()
+    return ModelProfile(
+        model=str(path),
+        runtime=runtime,
+        version=described.version,
+        precision_hint=options.precision_hint or "f32",
+        threads=described.threads,
+        batch=len(images),
+        inferences=len(profiled_ms),
+        latency_ms_p50=statistics.median(plain_ms),
+        profiled_ms_p50=statistics.median(profiled_ms),
+        layers=_summarize(layers),
+    )
+
+
+def part_of_node(name: str) -> Part | None:
+    """The part of the network that a node belongs to, by its module path; None if it tells none."""
+    if _QUANTIZER_NAME.search(name):
+        return "quantize"
+    path, _, operation = name.partition("/")
+    modules = path.split(".")
+    if modules[0] in ("stem", "head"):
+        return "stem" if modules[0] == "stem" else "head"
+    if "downsample" in modules:
+        return "downsample"
+    if modules[-1] in _MODULES:
+        return _MODULES[modules[-1]]
+    if "blocks" in modules:
+        return "residual" if operation.startswith("Add") else "reorder"
+    return None
+
+
+def find_part(layer: LayerTimes) -> Part:
+    """The part that a layer's time counts for."""
+    if layer.operation in _QUANTIZERS:
+        return "quantize"
+    if layer.operation in _MOVES:
+        return "reorder"
+    return part_of_nodes(layer.nodes or (layer.name,))
+
+
+def part_of_nodes(nodes: Sequence[str]) -> Part:
+    """The part that fused nodes count for: that of their product, else of most of them."""
+    parts = {node: part_of_node(node) for node in nodes}
+    for node, part in parts.items():
+        if part in _WEIGHTED and node.partition("/")[2].startswith(_PRODUCTS):
+            return part
+    counts = Counter(part for part in parts.values() if part is not None)
+    # A quantizer at the end of elementwise work is not what the time goes into.
+    own = [(part, count) for part, count in counts.most_common() if part != "quantize"]
+    return own[0][0] if own else "quantize" if counts else "other"
+
+
+def is_portable(path: Path) -> bool:
+    """Whether a graph has standard operations only, not those of ONNX Runtime.
+
+    Raises:
+        ArtifactError: No such file.
+    """
+    return all(node.domain in ("", "ai.onnx") for node in _load_graph(path).node)
+
+
+def _summarize(layers: Sequence[LayerTimes]) -> tuple[LayerProfile, ...]:
+    medians = [statistics.median(layer.times_ms) for layer in layers]
+    total = sum(medians) or 1.0
+    return tuple(
+        LayerProfile(
+            layer.name, find_part(layer), layer.nodes, layer.operation, layer.kernel,
+            layer.dtype, layer.moved_bytes, median, 100 * median / total,
+        )
+        for layer, median in zip(layers, medians, strict=True)
+    )  # fmt: skip
+
+
+def _noise(path: Path, batch: int) -> NDArray[np.float32]:
+    """Seeded noise of the graph's input size: a ConvNeXt takes the same time whatever it sees."""
+    (images,) = _load_graph(path).input
+    shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
+    return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
+
+
+def _load_graph(path: Path) -> GraphProto:
+    proto = read_proto(require_file(path), weights=False)
+    check_graph(proto, path)
+    return proto.graph
+
+
+def _infer_ms(model: Runtime | Profiler, images: NDArray[np.float32], count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        start = time.perf_counter_ns()
+        model.infer(images)
+        times.append((time.perf_counter_ns() - start) / 1e6)
+    return times

@@ -1,0 +1,185 @@
+"""Settle who decided each setting, out of the recipe and what weights and data say of themselves.
+
+The values themselves were settled where they were read; here each gets its source, and what
+another source says otherwise becomes a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import shorten
+from edge_convnext.core.origins import FACT_NAMES, Fact, FactName, Origin, OriginKind
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.data import Splits
+
+__all__ = ["PREPROCESS_FLAGS", "default_settings", "note_defaults", "settle", "show_value"]
+
+_KINDS: tuple[OriginKind, ...] = get_args(OriginKind)
+_PREPROCESS = tuple(one.name for one in fields(Preprocess))
+PREPROCESS_FLAGS = {name: f"--{name.replace('_', '-')}" for name in _PREPROCESS}
+_SHOWN_NAMES = 5
+
+
+def settle(
+    recipe: Recipe, info: ModelInfo, facts: Sequence[Fact], splits: Splits | None
+) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """Give each setting of a model and its data the source that decided it.
+
+    Args:
+        recipe: What the user states.
+        info: Of the weights, resolved.
+        facts: What the weights say; of one name several may be there.
+        splits: The labelled data; None where there are none.
+
+    Returns:
+        A fact for each setting that is in use, in the order of `origins.FACT_NAMES`, and
+        sentences about sources that contradict what is used.
+    """
+    stated = [*_of_recipe(recipe), *facts, *(_of_splits(splits) if splits else ())]
+    used = dict(_in_use(recipe, info, splits, stated))
+    settled = tuple(_pick(name, used[name], stated) for name in FACT_NAMES if name in used)
+    return settled, tuple(_contradictions(settled, stated))
+
+
+def default_settings(settled: Iterable[Fact]) -> tuple[str, ...]:
+    """Names of the preprocessing settings that nobody states, of those that do anything."""
+    by_name = {one.name: one for one in settled if one.name in _PREPROCESS}
+    names = tuple(name for name, one in by_name.items() if one.origin.kind == "default")
+    squashed = "resize" in by_name and by_name["resize"].value == "squash"
+    if squashed and "resize" not in names:  # said so, and nothing is cropped then
+        return tuple(name for name in names if name != "crop_pct")
+    return names
+
+
+def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
+    """A sentence that tells what was guessed, if anything was."""
+    names = default_settings(settled)
+    if not names:
+        return ()
+    flags = ", ".join(PREPROCESS_FLAGS[name] for name in names)
+    return (
+        f"Nothing states {', '.join(names)}: the defaults are used. If the model was trained "
+        f"otherwise, pass {flags}.",
+    )
+
+
+def show_value(fact: Fact) -> str:
+    """A setting's value in one short line."""
+    value = fact.value
+    if value is None:
+        return "not stated"
+    if fact.name == "classes":
+        return _show_names(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_show_number(one) for one in value)
+    return _show_number(value)
+
+
+def _show_names(names: Sequence[str]) -> str:
+    if not names:
+        return "nobody names them"
+    more = ", ..." if len(names) > _SHOWN_NAMES else ""
+    return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}{more}"
+
+
+def _show_number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _of_splits(splits: Splits) -> Iterator[Fact]:
+    """Who split is the same when images were left out since, which the note tells."""
+    for one in splits.facts:
+        yield replace(one, value=splits.note) if one.name == "split" else one
+
+
+def _of_recipe(recipe: Recipe) -> Iterator[Fact]:
+    names: list[tuple[str, FactName]] = [("preprocess", name) for name in _preprocess_names()]
+    for section, name in (*names, ("load", "in_channels")):
+        origin = recipe.origin(section, name)
+        if origin is not None:
+            yield Fact(name, getattr(getattr(recipe, section), name), origin)
+    resize = recipe.origin("preprocess", "resize")
+    stated = recipe.preprocess
+    if resize is not None and (stated.resize, stated.crop_pct) == ("squash", None):
+        yield Fact("crop_pct", 1.0, resize)  # see `inputs.resolve_preprocess`
+
+
+def _preprocess_names() -> Iterator[FactName]:
+    return (name for name in FACT_NAMES if name in _PREPROCESS)
+
+
+def _in_use(
+    recipe: Recipe, info: ModelInfo, splits: Splits | None, stated: Sequence[Fact]
+) -> Iterator[tuple[FactName, Any]]:
+    yield "classes", info.classes
+    if splits is not None:
+        yield "split", splits.note
+    for name in _preprocess_names():
+        yield name, getattr(info.preprocess, name)
+    yield "in_channels", info.in_channels
+    for fact in stated:
+        if fact.name == "weights_key":
+            yield "weights_key", fact.value
+            break
+    yield "licence", info.weights_licence
+
+
+def _pick(name: FactName, value: Any, stated: Sequence[Fact]) -> Fact:
+    """The strongest who says just that; of what nobody says, the default."""
+    said = [one for one in stated if one.name == name and _same(one.value, value)]
+    if said:
+        return Fact(name, value, min(said, key=_strength).origin)
+    return Fact(name, value, Origin(*_unsaid(name, value)))
+
+
+def _unsaid(name: FactName, value: Any) -> tuple[OriginKind, str]:
+    """Where a value comes from that no fact tells of."""
+    if name == "in_channels":
+        return "checkpoint", "shape of the first convolution"
+    return "default", ""
+
+
+def _contradictions(settled: Iterable[Fact], stated: Sequence[Fact]) -> Iterator[str]:
+    for used in settled:
+        others = [
+            one
+            for one in stated
+            if one.name == used.name and _contradicts(one, used)
+        ]  # fmt: skip
+        for other in {(_key(one.value), one.origin.kind): one for one in others}.values():
+            yield (
+                f"{used.name}: {other.origin} says {shorten(show_value(other))}; "
+                f"used is {shorten(show_value(used))}, by {used.origin}."
+            )
+
+
+def _contradicts(other: Fact, used: Fact) -> bool:
+    """Whether it says otherwise, and more than a guess."""
+    if _same(other.value, used.value) or other.origin.kind in ("default", "seed"):
+        return False
+    if used.name in ("weights_key", "split"):  # the parts that read these tell of the others
+        return False
+    # Sorted names of folders are no statement about the order of logits.
+    guessed = ("folder names", "split folders", "csv")
+    return not (used.name == "classes" and other.origin.kind in guessed)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(_key(one) == _key(other))
+
+
+def _key(value: Any) -> Any:
+    """Comparable, whether it was read from JSON or not; floats to the digits people write."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_key(item) for item in value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return round(float(value), 4)
+    return value
+
+
+def _strength(fact: Fact) -> int:
+    return _KINDS.index(fact.origin.kind)

@@ -1,0 +1,134 @@
+"""How many times faster one candidate is than others, and how sure that is.
+
+The fastest of several looks faster than it is on the rounds that chose it, and a graph that is
+loaded again runs up to 1 % faster or slower: memory lies elsewhere, threads sit elsewhere. So the
+finalists of a race are loaded afresh several times and judged on those rounds alone. A load is one
+observation: the median of its rounds, each against the other's of the same round. Point estimate
+and interval are both of these observations (`benchmarks/verdict_simulation.py`).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.intervals import median_interval
+
+if TYPE_CHECKING:
+    from edge_convnext.measure.timings import BenchmarkResult
+
+__all__ = ["Ratio", "in_the_running", "slowest_to_beat", "speedup"]
+
+# What two loads alone can make of two graphs of one speed.
+_LOAD_NOISE = 0.03
+_MOST_RIVALS = 12  # each costs as many loads as any other
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster, and how sure that is."""
+
+    median: float  # over loads, or over rounds where there was one load
+    ci95_lo: float | None  # None with fewer than 6 of them
+    ci95_hi: float | None
+    rounds: int
+    loads: int = 1  # 1: the interval does not know what differs between loads
+
+
+def speedup(result: BenchmarkResult, candidate: str, reference: str, batch: int) -> Ratio:
+    """Tell how many times faster than `reference` the candidate is, from paired rounds.
+
+    Where both were judged, from the rounds that judged; else from those that chose. Where both
+    ran on a GPU, in its own time: copies and Python are the same for both.
+
+    Raises:
+        KeyError: One of the two was not measured at this batch size.
+    """
+    judged = result.judged
+    if not (judged and result.judges(candidate, batch) and result.judges(reference, batch)):
+        return _estimate(*_selecting(result, candidate, reference, batch))
+    fast, slow = _rounds(result, candidate, reference, batch)
+    ratios = _pair(fast[-judged.total :], slow[-judged.total :])
+    starts = range(0, judged.total, judged.rounds)
+    loads = [statistics.median(ratios[start : start + judged.rounds]) for start in starts]
+    return _estimate(loads, judged.total, judged.loads)
+
+
+def slowest_to_beat(
+    result: BenchmarkResult, candidate: str, rivals: Sequence[str], batch: int
+) -> tuple[str, Ratio]:
+    """The rival that the candidate beats least surely, and by how much it does.
+
+    A candidate that beats this one beats them all: which of near equals is the fastest need not
+    be known, and a wrong guess can't make the candidate look faster.
+
+    Args:
+        result: Of a race with all of them.
+        candidate: Whose speed is told.
+        rivals: At least one.
+        batch: Images per inference.
+
+    Raises:
+        KeyError: One of them was not measured at this batch size.
+    """
+    found = [(name, speedup(result, candidate, name, batch)) for name in rivals]
+    return min(found, key=lambda one: (one[1].ci95_lo or 0.0, one[1].median))
+
+
+def in_the_running(result: BenchmarkResult, names: Sequence[str], batch: int) -> list[str]:
+    """Those that may be the fastest, after the rounds that choose; the fastest there comes first.
+
+    What is slower than the leader beyond the interval, and by more than a load makes, is out; of
+    the rest the fastest twelve stay.
+
+    Raises:
+        KeyError: One was not measured at this batch size.
+    """
+    order = sorted(names, key=lambda name: result.selecting_ms(name, batch))
+    leaders = _leaders(result, order, batch)
+    near = [name for name in order if not _behind(result, name, leaders, batch)]
+    return near[:_MOST_RIVALS]
+
+
+def _leaders(result: BenchmarkResult, order: Sequence[str], batch: int) -> list[str]:
+    """The fastest by latency and, where it is another, the fastest in a GPU's own time."""
+    on_gpu = {name: ms for name in order if (ms := result.selecting_gpu_ms(name, batch))}
+    return list(dict.fromkeys([*order[:1], *sorted(on_gpu, key=lambda name: on_gpu[name])[:1]]))
+
+
+def _behind(result: BenchmarkResult, name: str, leaders: Sequence[str], batch: int) -> bool:
+    """Whether it was slower than one of them by more than rounds and a load can make."""
+    slower = [_estimate(*_selecting(result, leader, name, batch)) for leader in leaders]
+    return any((one.ci95_lo or one.median) > 1.0 + _LOAD_NOISE for one in slower)
+
+
+def _rounds(
+    result: BenchmarkResult, candidate: str, reference: str, batch: int
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Median latency of each round, of both, on one clock."""
+    one, other = result.row(candidate, batch), result.row(reference, batch)
+    if one.round_gpu_ms_p50 and other.round_gpu_ms_p50:
+        return one.round_gpu_ms_p50, other.round_gpu_ms_p50
+    return one.round_latency_ms_p50, other.round_latency_ms_p50
+
+
+def _selecting(
+    result: BenchmarkResult, candidate: str, reference: str, batch: int
+) -> tuple[list[float], int, int]:
+    """Ratios of the rounds that choose, how many there are, and of how many loads: one."""
+    fast, slow = _rounds(result, candidate, reference, batch)
+    ratios = _pair(
+        fast[: result.selecting(candidate, batch)], slow[: result.selecting(reference, batch)]
+    )
+    return ratios, len(ratios), 1
+
+
+def _pair(fast: Sequence[float], slow: Sequence[float]) -> list[float]:
+    return [before / after for before, after in zip(slow, fast, strict=True)]
+
+
+def _estimate(values: Sequence[float], rounds: int, loads: int) -> Ratio:
+    low, high = median_interval(values) or (None, None)
+    return Ratio(statistics.median(values), low, high, rounds, loads)

@@ -1,0 +1,180 @@
+"""What a race measured: candidates, their rows, and which rounds judge."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.artifacts import FormName, PlacementName, Precision, RuntimeName
+    from edge_convnext.runtimes import PrecisionHint, RuntimeInfo
+
+__all__ = ["BenchmarkResult", "BenchmarkRow", "Candidate", "Judged", "Turns"]
+
+_MIN_SAMPLES_P90 = 100  # ten values beyond a percentile, or it is an anecdote
+_MIN_SAMPLES_P99 = 1000
+
+Milliseconds = tuple[tuple[float, ...], ...]  # by round and inference
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model in one runtime."""
+
+    name: str  # unique within a benchmark
+    path: Path
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None
+    runtime: RuntimeName
+    precision_hint: PrecisionHint | None = None
+    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """One candidate at one batch size. Latencies are of one call with the whole batch."""
+
+    artifact: str  # the candidate's name
+    form: FormName
+    placement: PlacementName | None
+    precision: Precision
+    runtime: RuntimeName
+    precision_hint: PrecisionHint | None
+    threads: int
+    batch: int
+    latency_ms_p50: float
+    latency_ms_p90: float | None  # None below 100 samples
+    latency_ms_p99: float | None  # None below 1000 samples
+    throughput_img_s: float  # of calls back to back, in the median round
+    samples: int
+    rounds: int
+    round_latency_ms_p50: tuple[float, ...]  # in the order of the rounds
+    size_bytes: int  # of the file
+    peak_memory_bytes: int | None  # of a process that runs nothing else
+    baseline_memory_bytes: int | None  # of that process before it loads the model
+    gpu_ms_p50: float | None = None  # of the GPU alone, copies left out; None on a CPU
+    gpu_ms_p90: float | None = None
+    gpu_ms_p99: float | None = None
+    round_gpu_ms_p50: tuple[float, ...] = ()
+
+    def timed(self, turns: Turns) -> BenchmarkRow:
+        """This row with the figures of other rounds."""
+        calls = [np.asarray(turn) for turn in turns.calls]
+        samples = np.concatenate(calls)
+        row = replace(
+            self,
+            latency_ms_p50=float(np.percentile(samples, 50)),
+            latency_ms_p90=_percentile(samples, 90, _MIN_SAMPLES_P90),
+            latency_ms_p99=_percentile(samples, 99, _MIN_SAMPLES_P99),
+            throughput_img_s=statistics.median(
+                1e3 * self.batch * len(turn) / sum(turn) for turn in turns.calls
+            ),
+            samples=len(samples),
+            rounds=len(calls),
+            round_latency_ms_p50=tuple(map(statistics.median, turns.calls)),
+        )
+        if not turns.launches:
+            return row
+        samples = np.concatenate([np.asarray(turn) for turn in turns.launches])
+        return replace(
+            row,
+            gpu_ms_p50=float(np.percentile(samples, 50)),
+            gpu_ms_p90=_percentile(samples, 90, _MIN_SAMPLES_P90),
+            gpu_ms_p99=_percentile(samples, 99, _MIN_SAMPLES_P99),
+            round_gpu_ms_p50=tuple(map(statistics.median, turns.launches)),
+        )
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Every time of one candidate at one batch size."""
+
+    calls: Milliseconds
+    launches: Milliseconds = ()  # of a GPU alone
+
+    def __add__(self, later: Turns) -> Turns:
+        return Turns(self.calls + later.calls, self.launches + later.launches)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The finalists, and their last rounds: those that chose nobody."""
+
+    names: tuple[str, ...]
+    batch: int
+    loads: int  # of each finalist, each a fresh one
+    rounds: int  # of each load
+
+    @property
+    def total(self) -> int:
+        """Rounds of each finalist that judge."""
+        return self.loads * self.rounds
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """All rows, the runtimes they were measured in, and how quiet the machine was."""
+
+    rows: tuple[BenchmarkRow, ...]
+    runtimes: tuple[RuntimeInfo, ...]  # one per candidate and batch, in the order of `rows`
+    other_load_pct: float | None = None  # of the cores, by other processes; None if unknown
+    judged: Judged | None = None  # None where every round chose
+    throttled_periods: int | None = None  # in which a CPU quota stopped them; None without one
+    # What rows with more rounds are computed from, by artifact and batch.
+    turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
+
+    def row(self, artifact: str, batch: int) -> BenchmarkRow:
+        """Find one row.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for row in self.rows:
+            if row.artifact == artifact and row.batch == batch:
+                return row
+        raise KeyError(f"no benchmark of '{artifact}' at batch {batch}")
+
+    def selecting_ms(self, artifact: str, batch: int) -> float:
+        """Median over the rounds that choose, of a round's median latency.
+
+        Raises:
+            KeyError: There is no such row.
+        """
+        rounds = self.row(artifact, batch).round_latency_ms_p50
+        return statistics.median(rounds[: self.selecting(artifact, batch)])
+
+    def selecting_gpu_ms(self, artifact: str, batch: int) -> float | None:
+        """The same in a GPU's own time; None of what runs on no GPU.
+
+        Raises:
+            KeyError: There is no such row.
+        """
+        rounds = self.row(artifact, batch).round_gpu_ms_p50
+        return statistics.median(rounds[: self.selecting(artifact, batch)]) if rounds else None
+
+    def selecting(self, artifact: str, batch: int) -> int:
+        """How many of a row's rounds choose: its first ones.
+
+        Raises:
+            KeyError: There is no such row.
+        """
+        rounds = len(self.row(artifact, batch).round_latency_ms_p50)
+        return rounds - (self.judged.total if self.judges(artifact, batch) and self.judged else 0)
+
+    def judges(self, artifact: str, batch: int) -> bool:
+        """Whether this candidate has rounds that judge, at this batch size."""
+        judged = self.judged
+        return judged is not None and judged.batch == batch and artifact in judged.names
+
+
+def _percentile(samples: NDArray[np.float64], percent: float, needed: int) -> float | None:
+    return float(np.percentile(samples, percent)) if len(samples) >= needed else None

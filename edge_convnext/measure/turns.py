@@ -1,0 +1,112 @@
+"""Turns: loaded models take them in rounds, each in a new random order.
+
+A turn is some untimed inferences, which bring the model's weights back into the caches and wake
+its threads, and then the same number of timed ones in every round.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import statistics
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edge_convnext.runtimes import GpuRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.progress import Track
+    from edge_convnext.core.recipe import BenchmarkConfig
+    from edge_convnext.runtimes import Runtime
+
+__all__ = ["quick_collections", "take_turns"]
+
+_MIN_INFERENCES = 3  # timed, per turn
+
+
+def take_turns(
+    models: Sequence[Runtime],
+    inputs: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int,
+    track: Track,
+    gpu: list[list[list[float]]] | None = None,
+) -> list[list[list[float]]]:
+    """Time every model in every round, in a new random order each.
+
+    Args:
+        models: Loaded.
+        inputs: float32[N, C, H, W], given to every model.
+        config: Rounds, warm-up, milliseconds per turn.
+        seed: Of the order.
+        track: Shows the rounds.
+        gpu: Gets a GPU's own milliseconds of as many launches, by model and round.
+
+    Returns:
+        Milliseconds by model, round and inference.
+    """
+    shuffle = random.Random(seed).shuffle
+    times: list[list[list[float]]] = [[] for _ in models]
+    with _no_garbage_collection():
+        counts = [_choose_count(model, inputs, config) for model in models]
+        what = f"timing batch {len(inputs)}"
+        for _ in track(range(config.rounds), what, config.rounds):
+            order = list(range(len(models)))
+            shuffle(order)
+            for index in order:
+                _infer_ms(models[index], inputs, config.warmup)
+                times[index].append(_infer_ms(models[index], inputs, counts[index]))
+                model = models[index]
+                if gpu is not None and isinstance(model, GpuRuntime):
+                    gpu[index].append(model.time_launches(len(inputs), counts[index]))
+    return times
+
+
+def _choose_count(model: Runtime, inputs: NDArray[np.float32], config: BenchmarkConfig) -> int:
+    """How many inferences fill a turn.
+
+    Fixed beforehand: turns that end by the clock would hold more samples where the machine
+    was fast, and pull the percentiles towards those rounds.
+    """
+    _infer_ms(model, inputs, config.warmup)
+    typical_ms = statistics.median(_infer_ms(model, inputs, _MIN_INFERENCES))
+    return max(_MIN_INFERENCES, math.ceil(config.min_round_ms / typical_ms))
+
+
+def _infer_ms(model: Runtime, inputs: NDArray[np.float32], count: int) -> list[float]:
+    result = []
+    for _ in range(count):
+        start = time.perf_counter_ns()
+        model.infer(inputs)
+        result.append((time.perf_counter_ns() - start) / 1e6)
+    return result
+
+
+@contextmanager
+def quick_collections() -> Iterator[None]:
+    """Garbage collections in the block look at nothing older, of which torch alone makes 0.3 s."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""The networks and their weights: checkpoints and what they say, models, training."""

@@ -1,0 +1,124 @@
+"""Checkpoints of any origin: read without running their code, brought into our names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.core.artifacts import ModelInfo
+from edge_convnext.core.errors import ArtifactError, LoadError
+from edge_convnext.core.file_kinds import recognise
+from edge_convnext.networks.unpickle import read_torch
+from edge_convnext.networks.weights import missing_packages, read_header, read_state
+from edge_convnext.networks.weights_place import WeightsPlace, locate_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edge_convnext.networks.convnext.leftovers import Normalisation
+    from edge_convnext.networks.convnext.sizes import Architecture
+
+__all__ = ["Checkpoint", "read_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds."""
+
+    state: dict[str, Tensor]  # our names, float32
+    architecture: Architecture  # read off the tensors; of 0 classes where there is no classifier
+    averaged: bool  # whether these are averaged weights (EMA, SWA)
+    info: ModelInfo | None  # of files that this project wrote
+    place: WeightsPlace
+    content: object  # as it was read, for what it says beside tensors
+    metadata: dict[str, str]  # of safetensors
+    where: str  # the way to the network in the content
+    head: str | None  # the classifier's name there
+    normalisation: Normalisation | None  # a layer before the network
+    notes: tuple[str, ...]
+
+
+def read_checkpoint(path: Path, headless: bool = False, model: str | None = None) -> Checkpoint:
+    """Read a network in any of the dialects of `convnext.names`.
+
+    Args:
+        path: A file that torch or safetensors wrote, whatever its name; a folder with one; an
+            index of shards, or one of them.
+        headless: Whether the classifier may be missing; see `convnext.dialects.translate`.
+        model: Full name of the model that is asked for.
+
+    Raises:
+        LoadError: The file is missing, damaged, holds code or no ConvNeXt, or weights that are
+            incomplete or not finite.
+    """
+    try:
+        from edge_convnext.networks.convnext.dialects import translate
+    except ImportError as error:
+        raise missing_packages(error) from error
+    place = locate_weights(path)
+    content, metadata = _read_all(place)
+    info = _read_info(metadata, content, place)
+    found = translate(content, str(place.main), headless, model)
+    return Checkpoint(
+        state=found.state,
+        architecture=found.architecture,
+        averaged=found.averaged,
+        info=info,
+        place=place,
+        content=content,
+        metadata=metadata,
+        where=found.where,
+        head=found.head,
+        normalisation=found.normalisation,
+        notes=(*place.notes, *found.notes),
+    )
+
+
+def _read_all(place: WeightsPlace) -> tuple[object, dict[str, str]]:
+    """One file's content, or the tensors of all shards."""
+    if len(place.files) == 1 and place.index is None:
+        return _read_file(place.files[0])
+    joined: dict[Any, Any] = {}
+    metadata: dict[str, str] = {}
+    for shard in place.files:
+        content, stated = _read_file(shard)
+        if not isinstance(content, dict):
+            raise LoadError(f"{shard}: a shard without tensors; fetch the whole folder again")
+        if twice := next((name for name in content if name in joined), None):
+            raise LoadError(
+                f"{shard}: '{str(twice)[:200]}' is in another shard too; fetch it again"
+            )
+        joined.update(content)
+        metadata.update(stated)
+    return joined, metadata
+
+
+def _read_file(path: Path) -> tuple[object, dict[str, str]]:
+    try:
+        kind = recognise(path)
+    except OSError as error:
+        raise LoadError(f"{path}: can't be read ({error.strerror})") from error
+    if kind.name == "safetensors":
+        return _read_safetensors(path)
+    if kind.name == "torch":
+        return read_torch(path)[0], {}
+    raise LoadError(f"{path}: is {kind.words}; {kind.remedy}")
+
+
+def _read_safetensors(path: Path) -> tuple[object, dict[str, str]]:
+    try:
+        metadata, _ = read_header(path)
+        return read_state(path), metadata
+    except ArtifactError as error:
+        raise LoadError(str(error)) from error
+
+
+def _read_info(metadata: dict[str, str], content: object, place: WeightsPlace) -> ModelInfo | None:
+    try:
+        info = ModelInfo.from_metadata(metadata, place.main)
+    except ArtifactError:
+        return None  # written by something else
+    if isinstance(content, dict) and "head.norm.weight" not in content:
+        raise LoadError(f"{place.main}: folded weights; pass the checkpoint they were made from")
+    return info

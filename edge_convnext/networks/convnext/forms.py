@@ -1,0 +1,310 @@
+"""Graph forms: the same folded network written in the operations a runtime likes.
+
+A form is one small function from a folded block and its input to its output, such as `linear`
+and `conv` below, with the modules that it calls. The fastest one differs per runtime:
+NHWC + MatMul suits ONNX Runtime, 1x1 convolutions OpenVINO (benchmarks/README.md); those for
+TensorRT are in `gpu_forms`.
+
+Reductions run in float32 even where the body is float16: the sum of squares of GRN and the
+variance of LayerNorm overflow float16 on real activations (facebookresearch/ConvNeXt-V2#66,
+facebookresearch/ConvNeXt#80).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from edge_convnext.networks.convnext.modules import (
+    EPS,
+    ChannelLayerNorm,
+    LayerNorm,
+    patch_conv,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from edge_convnext.core.artifacts import CpuFormName
+
+__all__ = [
+    "FORMS",
+    "BlockForm",
+    "FoldedBlock",
+    "Form",
+    "PatchLinear",
+    "ScaleNHWC",
+    "pointwise_conv",
+    "write_out_norms",
+]
+
+# Mean over channels by their deviation, at any position. The variance by moments is off by
+# float32's step times the square of it: 1e-5 at 10, 4e-4 at 50.
+_MOST_DEVIATIONS = 10.0
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """A way to write a folded block; the makers take channel counts."""
+
+    join: Callable[[FoldedBlock, Tensor], Tensor]  # a map between blocks -> the same shape
+    pointwise: Callable[[int, int], nn.Module]  # of pwconv1, and of pwconv2 unless that is stated
+    norm: Callable[[int], nn.Module]  # without affine, in the order of `join`
+    grn: Callable[[int], nn.Module]  # in the order of `join`
+    pwconv2: Callable[[int, int], nn.Module] | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write the folded network; the makers take channel counts."""
+
+    blocks: tuple[BlockForm, BlockForm, BlockForm, BlockForm]  # by stage
+    stem_norm: Callable[[int], nn.Module]  # affine, over the channels of a centred map
+    downsample_norm: Callable[[int], nn.Module]  # without affine, over the channels of a map
+    stem_conv: Callable[[int, int, int], nn.Module] = patch_conv
+    downsample_conv: Callable[[int, int, int], nn.Module] = patch_conv
+    map_axes: tuple[int, int] = (2, 3)  # height and width of a map between blocks
+
+
+class FoldedBlock(nn.Module):
+    """The modules of one residual block after the folds; the form says how they are joined."""
+
+    def __init__(self, width: int, version: int, form: BlockForm) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = form.norm(width)
+        self.pwconv1 = form.pointwise(width, 4 * width)
+        self.act = nn.GELU()
+        self.grn = form.grn(4 * width) if version == 2 else nn.Identity()
+        self.pwconv2 = (form.pwconv2 or form.pointwise)(4 * width, width)
+        self._join = form.join
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, C, H, W], or [N, H, W, C] where the form says so, to the same shape."""
+        return self._join(self, x)
+
+
+def linear(block: FoldedBlock, x: Tensor) -> Tensor:
+    """Permute to NHWC, LayerNormalization and MatMul."""
+    y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
+    y = block.pwconv2(block.grn(block.act(block.pwconv1(y))))
+    return x + y.permute(0, 3, 1, 2)
+
+
+def conv(block: FoldedBlock, x: Tensor) -> Tensor:
+    """NCHW throughout: 1x1 convolutions and LayerNorm written out."""
+    y: Tensor = block.norm(block.dwconv(x))
+    y = block.pwconv2(block.grn(block.act(block.pwconv1(y))))
+    return x + y
+
+
+def nhwc(block: FoldedBlock, x: Tensor) -> Tensor:
+    """As `linear`, with the residual in NHWC: no transpose but those around the depthwise.
+
+    ONNX Runtime folds these two into the reordering to and from its own blocked layout.
+    """
+    y: Tensor = block.norm(block.dwconv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+    y = block.pwconv2(block.grn(block.act(block.pwconv1(y))))
+    return x + y
+
+
+class ScaleNHWC(nn.Module):
+    """Folded GRN over [N, H, W, C]: x * (1 + gamma * n(x))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale [N, H, W, C]."""
+        norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(1, 2), keepdim=True)  # [N, 1, 1, C]
+        relative = norm / (norm.mean(dim=-1, keepdim=True) + EPS)
+        return x * (self.gamma * relative + 1.0).to(x.dtype)
+
+
+class ProductScaleNHWC(ScaleNHWC):
+    """`ScaleNHWC` with the sum over positions as a product with ones.
+
+    ONNX Runtime reduces the middle axes of a tensor more than twice as slowly.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, h, w, c = x.shape
+        flat = x.float().reshape(n, 1, h * w, c)
+        energy = torch.ones(1, 1, 1, h * w) @ (flat * flat)  # [N, 1, 1, C]
+        norm = torch.sqrt(energy)
+        relative = norm / (norm.mean(dim=-1, keepdim=True) + EPS)
+        return x * (self.gamma * relative + 1.0).to(x.dtype)
+
+
+class ScaleNCHW(nn.Module):
+    """Folded GRN over [N, C, H, W]: x * (1 + gamma * n(x))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
+        relative = norm / (norm.mean(dim=1, keepdim=True) + EPS)
+        return x * (self.gamma.view(1, -1, 1, 1) * relative + 1.0).to(x.dtype)
+
+
+class WrittenOutNorm(nn.Module):
+    """LayerNorm over the channels of [N, C, H, W], as elementwise operations on NCHW."""
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        centred = wide - wide.mean(dim=1, keepdim=True)
+        variance = (centred * centred).mean(dim=1, keepdim=True)
+        return self._scale(centred * torch.rsqrt(variance + EPS)).to(x.dtype)
+
+    def _scale(self, y: Tensor) -> Tensor:
+        if self.weight is None or self.bias is None:
+            return y
+        return y * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+class MomentsNorm(WrittenOutNorm):
+    """`WrittenOutNorm` with the variance as E[x^2] - E[x]^2.
+
+    Both means are taken of the input, so that neither waits for the other. The difference loses
+    digits where the mean over channels is large against their deviation: `write_out_norms` finds
+    the norms where that is so, and these are computed as `WrittenOutNorm`.
+    """
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__(channels, affine)
+        self.written_out = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.written_out:
+            return super().forward(x)
+        wide = x.float()
+        mean = wide.mean(dim=1, keepdim=True)
+        # What rounding leaves of a small difference may be below zero, and has no root.
+        variance = torch.relu(_mean_square(wide) - mean * mean)
+        return self._scale((wide - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
+
+
+class CentredNorm(WrittenOutNorm):
+    """`MomentsNorm` of a map whose mean over channels is zero already (`fold`)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        return self._scale(wide * torch.rsqrt(_mean_square(wide) + EPS)).to(x.dtype)
+
+
+def write_out_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Have the norms written out whose input is too far from zero for `MomentsNorm`.
+
+    Args:
+        network: Of any form; changed in place.
+        batches: Real images, float32[n, C, H, W].
+    """
+    norms = [module for module in network.modules() if isinstance(module, MomentsNorm)]
+    furthest = dict.fromkeys(norms, 0.0)
+
+    def look(norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        deviation, mean = torch.std_mean(arguments[0].double(), dim=1, correction=0)
+        own = float((mean.abs() / (deviation * deviation + EPS).sqrt()).max())
+        furthest[norm] = max(furthest[norm], own)  # type: ignore[index]  # only these are hooked
+
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    with torch.no_grad():
+        for images in batches if norms else ():
+            network(images)
+    for hook in hooks:
+        hook.remove()
+    for norm, far in furthest.items():
+        norm.written_out = far > _MOST_DEVIATIONS
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    # Not an L2 norm: OpenVINO takes twice as long over it where 16 does not divide the channels.
+    return (x * x).mean(dim=1, keepdim=True)
+
+
+class PatchLinear(nn.Module):
+    """A convolution whose patches don't overlap, as a product of [N, H', W', patch].
+
+    Args:
+        channels_in: Of the input.
+        channels_out: Of the result, [N, H', W', channels_out].
+        size: Height and width of a patch; rows and columns that fill none are left out.
+        nchw: Whether the input is [N, C, H, W] instead of [N, H, W, C].
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, size: int, nchw: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels_out, channels_in, size, size))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        self._size, self._nchw = size, nchw
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to [N, H', W', channels_out]."""
+        size = self._size
+        if self._nchw:  # two transposes that move whole rows are faster than one that can't
+            x = x.permute(0, 2, 3, 1)
+        n, h, w, c = x.shape
+        rows, columns = h // size, w // size
+        x = x[:, : rows * size, : columns * size]
+        patches = x.reshape(n, rows, size, columns, size * c).permute(0, 1, 3, 2, 4)
+        flat = patches.reshape(n, rows, columns, size * size * c)
+        return flat @ self.weight + self.bias
+
+    def flatten(self) -> None:
+        """Turn the weight from a convolution's [out, in, size, size] into [patch, out], once.
+
+        Left to the exporter, the transpose of a large weight would stay in the graph.
+        """
+        flat = self.weight.detach().permute(2, 3, 1, 0).reshape(-1, self.weight.shape[0])
+        self.weight = nn.Parameter(flat.contiguous())
+
+
+def pointwise_conv(channels_in: int, channels_out: int) -> nn.Module:
+    """A 1x1 convolution of [N, C, H, W]."""
+    return nn.Conv2d(channels_in, channels_out, 1)
+
+
+_LINEAR = BlockForm(linear, nn.Linear, lambda width: LayerNorm(width, affine=False), ScaleNHWC)
+_CONV = BlockForm(
+    conv, pointwise_conv, lambda width: WrittenOutNorm(width, affine=False), ScaleNCHW
+)
+_MOMENTS = replace(_CONV, norm=lambda width: MomentsNorm(width, affine=False))
+_NHWC = replace(_LINEAR, join=nhwc, grn=ProductScaleNHWC)
+
+FORMS: dict[CpuFormName, Form] = {
+    "linear": Form(
+        blocks=(_LINEAR,) * 4,
+        stem_norm=ChannelLayerNorm,
+        downsample_norm=lambda width: ChannelLayerNorm(width, affine=False),
+    ),
+    "conv": Form(
+        blocks=(_CONV,) * 4,
+        stem_norm=lambda width: WrittenOutNorm(width, affine=True),
+        downsample_norm=lambda width: WrittenOutNorm(width, affine=False),
+    ),
+    "conv_moments": Form(
+        blocks=(_MOMENTS,) * 4,
+        stem_norm=lambda width: CentredNorm(width, affine=True),
+        # The residual's mean can't be folded away, and these are three small norms.
+        downsample_norm=lambda width: WrittenOutNorm(width, affine=False),
+    ),
+    "nhwc": Form(
+        blocks=(_NHWC,) * 4,
+        stem_norm=LayerNorm,
+        downsample_norm=lambda width: LayerNorm(width, affine=False),
+        stem_conv=lambda before, after, size: PatchLinear(before, after, size, nchw=True),
+        downsample_conv=lambda before, after, size: PatchLinear(before, after, size, nchw=False),
+        map_axes=(1, 2),
+    ),
+}

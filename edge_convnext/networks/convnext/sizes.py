@@ -1,0 +1,156 @@
+"""The ConvNeXt sizes this project knows, and what their papers publish about them.
+
+V1: Liu et al., "A ConvNet for the 2020s", arXiv 2201.03545.
+V2: Woo et al., "ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
+arXiv 2301.00808. The V1 sizes below `tiny` are timm's (`convnext_atto` and so on).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from edge_convnext.core.errors import RecipeError
+
+__all__ = [
+    "SIZES",
+    "Architecture",
+    "architecture_names",
+    "find_architecture",
+    "name_architecture",
+]
+
+_SHOWN_CHARS = 80  # of a name that is none, in a message
+_LONGEST_CHARS = 200  # of a name
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of one ConvNeXt: `depths[i]` blocks of `widths[i]` channels in stage i."""
+
+    name: str
+    version: int  # 1 (LayerScale) or 2 (GRN)
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    num_classes: int = 1000
+    in_channels: int = 3
+
+    def count_params(self) -> int:
+        """Number of trainable parameters, from the shapes alone."""
+        first = self.widths[0]
+        total = first * self.in_channels * 16 + first + 2 * first  # stem conv, LayerNorm
+        for before, after in zip(self.widths, self.widths[1:], strict=False):
+            total += 2 * before + after * before * 4 + after  # LayerNorm, 2x2 convolution
+        for depth, width in zip(self.depths, self.widths, strict=True):
+            block = width * 49 + width + 2 * width  # depthwise 7x7, LayerNorm
+            block += 8 * width * width + 5 * width  # pwconv1, pwconv2 with their biases
+            block += 8 * width if self.version == 2 else width  # GRN, or LayerScale
+            total += depth * block
+        last = self.widths[-1]
+        return total + 2 * last + self.num_classes * last + self.num_classes
+
+    def count_macs(self, image_size: int) -> int:
+        """Multiply-accumulates of one image, convolutions and linears only.
+
+        Args:
+            image_size: Height and width in pixels.
+        """
+        side = image_size // 4
+        total = side * side * self.widths[0] * self.in_channels * 16
+        for index, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
+            if index:
+                side //= 2
+                total += side * side * width * self.widths[index - 1] * 4
+            total += depth * side * side * (49 * width + 8 * width * width)
+        return total + self.num_classes * self.widths[-1]
+
+
+Four = tuple[int, int, int, int]  # one number per stage
+
+SIZES: dict[str, tuple[Four, Four]] = {  # depths, widths
+    "atto": ((2, 2, 6, 2), (40, 80, 160, 320)),
+    "femto": ((2, 2, 6, 2), (48, 96, 192, 384)),
+    "pico": ((2, 2, 6, 2), (64, 128, 256, 512)),
+    "nano": ((2, 2, 8, 2), (80, 160, 320, 640)),
+    "tiny": ((3, 3, 9, 3), (96, 192, 384, 768)),
+    "small": ((3, 3, 27, 3), (96, 192, 384, 768)),
+    "base": ((3, 3, 27, 3), (128, 256, 512, 1024)),
+    "large": ((3, 3, 27, 3), (192, 384, 768, 1536)),
+    "huge": ((3, 3, 27, 3), (352, 704, 1408, 2816)),
+}
+
+_V1 = ("atto", "femto", "pico", "nano", "tiny", "small", "base")
+_V2 = ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Every full model name, V2 first."""
+    return tuple(f"convnextv2_{size}" for size in _V2) + tuple(f"convnextv1_{size}" for size in _V1)
+
+
+def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) -> Architecture:
+    """Look a model up by the name that people know it by.
+
+    Those are a full name (`convnextv2_atto`), a V2 size (`atto`), and the names of timm
+    (`convnextv2_atto.fcmae_ft_in1k`, `convnext_tiny`), transformers
+    (`facebook/convnextv2-atto-1k-224`), torchvision (`ConvNeXt_Tiny_Weights`) and mmpretrain
+    (`convnext-v2-atto_fcmae-in1k`). `convnext` without a number is V1.
+
+    Raises:
+        RecipeError: No such model; the message names the nearest ones.
+    """
+    full = _find_name(name)
+    if full is None:
+        raise _unknown(name)
+    depths, widths = SIZES[full.partition("_")[2]]
+    version = 1 if full.startswith("convnextv1_") else 2
+    return Architecture(full, version, depths, widths, num_classes, in_channels)
+
+
+# What may follow a size and changes the weights alone: data, resolution, recipe, publisher. Others
+# are other networks: `_hnf` norms before its head, `_ols` has an overlapping stem, `_rms` RMSNorm.
+_TAGS = re.compile(
+    r"(?:in|imagenet)?(?:1k|12k|21k|22k)|in1k|in22k|\d{3}|fcmae|ft|ema|pre|fb|weights|default"
+    r"|imagenet1k|v1|d[12]h?|3rdparty|noema|\d+xb\d+|\d{8}|[0-9a-f]{8}|pt|pth|safetensors|to|augreg"
+)
+
+
+def _find_name(name: str) -> str | None:
+    """The full name, for any spelling that leaves no doubt."""
+    plain = name[:_LONGEST_CHARS].strip().lower().replace("hf-hub:", "").replace("hf_hub:", "")
+    words = [word for word in re.split(r"[\W_]+", plain.rpartition("/")[2]) if word]
+    family = re.fullmatch(r"convnext(?:v([12]))?", words[0]) if words else None
+    version, rest = "2", words  # a size alone is V2's
+    if family is not None:
+        version, rest = family[1] or "1", words[1:]
+        if family[1] is None and rest[:1] in (["v1"], ["v2"]):
+            version, rest = rest[0][1], rest[1:]
+    if not rest or not all(_TAGS.fullmatch(word) for word in rest[1:]):
+        return None
+    if family is None and len(rest) > 1:
+        return None
+    full = f"convnextv{version}_{rest[0]}"
+    return full if full in architecture_names() else None
+
+
+def _unknown(name: str) -> RecipeError:
+    shown = name[:_SHOWN_CHARS]
+    known = (*architecture_names(), *_V2)
+    spelled = re.sub(r"[\W_]+", "_", shown.lower())
+    nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)
+    first, *others = dict.fromkeys(nearest)
+    more = f" (or {', '.join(others)})" if others else ""
+    return RecipeError(
+        f"unknown model '{shown}': did you mean '{first}'{more}? "
+        "`edge-convnext models` lists every name"
+    )
+
+
+def name_architecture(version: int, depths: Four, widths: Four) -> str:
+    """Name a shape: `convnextv2_atto`, or a description where no known size has it."""
+    for size in _V1 if version == 1 else _V2:
+        if SIZES[size] == (depths, widths):
+            return f"convnextv{version}_{size}"
+    stages = "-".join(map(str, depths)), "-".join(map(str, widths))
+    return f"a ConvNeXt V{version} with depths {stages[0]} and widths {stages[1]}"

@@ -1,0 +1,145 @@
+"""What is said, and by which key; values that belong together are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_convnext.core.errors import shorten
+from edge_convnext.core.origins import FactName
+from edge_convnext.networks.facts.table import STATS_KEYS, find_keys, is_known, plain_key
+from edge_convnext.networks.facts.values import Problem, crop_pct_of, plain_value, read_channels
+
+__all__ = [
+    "Said", "Saying", "add_pair", "add_resized", "add_scale", "detail_of", "each_of", "get_value",
+    "of_pixels",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Saying:
+    """One value, and the key that says so."""
+
+    name: FactName
+    value: Any
+    detail: str
+
+
+@dataclass
+class Said:
+    """What a mapping says, and sentences on what can't be used of it."""
+
+    sayings: list[Saying] = field(default_factory=list)
+    guessed: list[Saying] = field(default_factory=list)  # counts where nothing else says it
+    notes: list[str] = field(default_factory=list)
+    bgr: str | None = None  # who says that the channels are in the order of OpenCV
+
+    def add(self, name: FactName, value: Any, detail: str) -> None:
+        """Add a value, unless there is none."""
+        if value is not None:
+            self.sayings.append(Saying(name, value, detail))
+
+    def attempt(self, name: FactName, read: Callable[[Any], Any], stated: Any, detail: str) -> Any:
+        """Add what `read` makes of a value, or the sentence that it raises."""
+        try:
+            value = read(stated)
+        except Problem as problem:
+            self.notes.append(f"{detail} {problem}; not used")
+            return None
+        self.add(name, value, detail)
+        return value
+
+
+def detail_of(where: str, key: object) -> str:
+    """A key, with the place it lies in."""
+    return f"{where}: {shorten(str(key), 60)}" if where else shorten(str(key), 60)
+
+
+def get_value(fields: Mapping[Any, Any], *keys: str) -> Any:
+    """A value by the first of the keys that is there, in any spelling."""
+    spelled = {plain_key(key): key for key in fields}
+    for key in keys:
+        if plain_key(key) in spelled:
+            return plain_value(fields[spelled[plain_key(key)]])
+    return None
+
+
+def of_pixels(where: str) -> bool:
+    """Whether a mapping is of images, so that plain words like `size` and `mean` are too."""
+    words = ("norm", "transform", "prepro", "image", "img", "augment", "input", "data", "resize")
+    return any(word in where.lower() for word in words)
+
+
+def add_resized(said: Said, size: int, resized: int, detail: str) -> None:
+    """Add a resize of the short side to `resized` and a crop of `size` pixels."""
+    if resized < size:
+        said.notes.append(f"{detail} says {resized} pixels before a crop of {size}; not used")
+        return
+    said.add("resize", "shortest", detail)
+    said.add("crop_pct", crop_pct_of(size, resized), detail)
+
+
+def add_pair(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
+    """Mean and standard deviation, stated apart or together."""
+    means, stds = find_keys(fields, "mean"), find_keys(fields, "std")
+    mean = next((v for k in means if (v := _channel_values(fields[k], k, where, channels))), None)
+    std = next((v for k in stds if (v := _channel_values(fields[k], k, where, channels))), None)
+    if mean is not None or std is not None:
+        key = " and ".join(shorten(str(keys[0]), 40) for keys in (means, stds) if keys)
+        add_scale(said, mean, std, detail_of(where, key), where)
+        return
+    for stat in STATS_KEYS:
+        both = get_value(fields, stat)
+        if isinstance(both, list | tuple) and len(both) == 2:
+            mean, std = (read_channels(one, channels) if _is_list(one) else None for one in both)
+            if mean and std:
+                add_scale(said, mean, std, detail_of(where, stat), where)
+                return
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(plain_value(value), list | tuple | Mapping)
+
+
+def _channel_values(
+    value: Any, key: object, where: str, channels: int
+) -> tuple[float, float, float] | None:
+    """A single number under a plain `mean` may be any mean: of a metric, of a loss."""
+    plain = plain_key(key) in ("mean", "std", "means", "stds") or not is_known(key)
+    if plain and not _is_list(value) and not isinstance(value, str) and not of_pixels(where):
+        return None
+    return read_channels(value, channels)
+
+
+def add_scale(
+    said: Said,
+    mean: tuple[float, float, float] | None,
+    std: tuple[float, float, float] | None,
+    detail: str,
+    where: str,
+    exact: bool = False,
+) -> None:
+    """Add mean and std as they are for pixels of 0 to 1; `exact` ones are so already."""
+    if std is not None and min(std) <= 0:
+        said.notes.append(f"{detail}: a standard deviation of 0 or less divides by nothing; mean "
+                          "and std of it are not used: pass --mean and --std")  # fmt: skip
+        return
+    if mean is None or std is None:
+        which = "mean" if std is None else "standard deviation"
+        said.notes.append(f"{detail}: a {which} alone; the other is not stated there")
+    if not exact and max((*(mean or (0.0,)), *(std or (0.0,)))) > 2:
+        mean = each_of(mean, lambda one: one / 255) if mean else None
+        std = each_of(std, lambda one: one / 255) if std else None
+        said.notes.append(f"{detail}: stated for pixels of 0 to 255, and divided by 255 here")
+    if not exact and mean and (min(mean) < -1 or max(mean) > 1.5):
+        said.notes.append(f"{detail}: a mean of {max(mean):.3g} is outside the images' 0 to 1")
+    said.add("mean", mean, detail)
+    said.add("std", std, detail)
+
+
+def each_of(
+    values: tuple[float, float, float], change: Callable[[float], float]
+) -> tuple[float, float, float]:
+    """The same change of three channels."""
+    return change(values[0]), change(values[1]), change(values[2])

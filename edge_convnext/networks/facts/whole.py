@@ -1,0 +1,74 @@
+"""Everything that one checkpoint says: inside, beside it, and by what is published of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.networks.facts.beside import find_beside, read_beside
+from edge_convnext.networks.facts.inside import read_content, read_metadata_of
+from edge_convnext.networks.facts.sayings import Said
+from edge_convnext.networks.facts.settle import Settled, Source, of_info, of_preprocess, settle
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edge_convnext.networks.checkpoint import Checkpoint
+    from edge_convnext.networks.convnext.hub import Published
+
+__all__ = ["settle_checkpoint", "turn_to_rgb"]
+
+
+def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Settled:
+    """What a checkpoint says of itself, inside, beside it, and by what is published of it."""
+    classes, channels = checkpoint.architecture.num_classes, checkpoint.architecture.in_channels
+    sources = [
+        Source("checkpoint", _of_normalisation(checkpoint)),
+        *([Source("checkpoint", of_info(checkpoint.info))] if checkpoint.info else []),
+        Source("checkpoint", read_metadata_of(_foreign(checkpoint), classes, channels)),
+        Source("checkpoint", read_content(checkpoint.content, "", classes, channels)),
+        Source(
+            "beside the weights",
+            read_beside(find_beside(checkpoint.place.main), classes, channels),
+        ),
+    ]
+    if published is not None:
+        known = of_preprocess(published.preprocess, published.repository)
+        known.add("licence", published.licence, published.repository)
+        sources.append(Source("published", known))
+    return settle(sources)
+
+
+def _foreign(checkpoint: Checkpoint) -> dict[str, str]:
+    """Metadata of safetensors that other tools wrote."""
+    return {} if checkpoint.info else checkpoint.metadata
+
+
+def _of_normalisation(checkpoint: Checkpoint) -> Said:
+    """A layer before the network is left out of it, and done to the images instead."""
+    said = Said()
+    if (layer := checkpoint.normalisation) is not None:
+        detail = " and ".join(f"'{name}'" for name in layer.names)
+        fields = {"mean": layer.mean, "std": layer.std}
+        channels = checkpoint.architecture.in_channels
+        said = read_content(fields, f"buffers {detail}", 0, channels)
+        said.notes.append(f"a normalisation of the images lies in the weights ({detail}); its mean "
+                          "and std are taken for the preprocessing")  # fmt: skip
+    return said
+
+
+def turn_to_rgb(
+    state: dict[str, Tensor], settled: Settled
+) -> tuple[dict[str, Tensor], Preprocess, tuple[str, ...]]:
+    """Turn the first convolution of a network that was trained on BGR images around."""
+    stem, pre = "stem.conv.weight", settled.preprocess
+    if settled.bgr is None or state[stem].shape[1] != 3:
+        return state, pre, ()
+    note = (
+        f"trained on images in BGR order by {settled.bgr}: the first convolution, mean and std "
+        "were turned to RGB"
+    )
+    (m0, m1, m2), (s0, s1, s2) = pre.mean, pre.std
+    turned = {**state, stem: state[stem].flip(1).contiguous()}
+    return turned, replace(pre, mean=(m2, m1, m0), std=(s2, s1, s0)), (note,)

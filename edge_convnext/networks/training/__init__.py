@@ -1,0 +1,1 @@
+"""What `edge_convnext.networks.training.train` is made of; needs torch."""

@@ -1,0 +1,311 @@
+"""Train: from labelled images to weights that `build` reads, classes and preprocessing inside."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
+from edge_convnext.core.files import AnyPath, sha256_bytes
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import TrainConfig
+from edge_convnext.data import ImageSet, Splits, open_image, resize_image
+from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.hub import find_published
+from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
+from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.networks.weights_place import digest_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from edge_convnext.networks.convnext.modules import ConvNeXt
+    from edge_convnext.networks.training.loop import LabelledPixels
+    from edge_convnext.networks.training.state import EpochRow
+
+__all__ = ["DeviceName", "TrainResult", "train"]
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+_MIN_IMAGE_SIZE = 32  # the network halves its input five times
+_MAX_ENLARGEMENT = 1.5  # of stored images over the network's input; more would alias
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Weights that training starts from, and what they say of themselves."""
+
+    state: dict[str, Tensor]
+    num_classes: int  # 0: without a classifier
+    classes: tuple[str, ...]
+    licence: str | None
+    sha256: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training run."""
+
+    path: Path  # safetensors: the averaged weights after the last epoch
+    top1_pct: float  # of these weights, in float32, on the validation images
+    epochs: int
+    seconds: float  # all epochs with their validation, those before a kill included
+    device: str
+    rows: tuple[EpochRow, ...]
+    notes: tuple[str, ...] = ()  # on what training started from
+
+
+def train(
+    model: str,
+    splits: Splits,
+    preprocess: Preprocess,
+    config: TrainConfig,
+    output: AnyPath,
+    seed: int = 0,
+    init: AnyPath | None = None,
+    resume: bool = False,
+    state_path: AnyPath | None = None,
+    device: DeviceName = "auto",
+    track: Track = untracked,
+    on_epoch: Callable[[EpochRow], None] | None = None,
+) -> TrainResult:
+    """Train a classifier of RGB images and save the average of its weights.
+
+    The weights are those after the last epoch: no epoch is chosen by its validation score.
+
+    Args:
+        model: Full name or V2 size.
+        splits: Both sides; `val` is only measured.
+        preprocess: From an image to the network's input; saved with the weights.
+        config: The `train:` section.
+        output: Where the weights go, `.safetensors`.
+        seed: Of the initial weights, the shuffling, the augmentation and stochastic depth.
+        init: A checkpoint in any dialect to start from, pre-trained weights without a classifier
+            among them; its last layer is kept if it has the same classes, and drawn anew if not.
+        resume: Go on from `state_path` if a killed run left one.
+        state_path: The state of an unfinished run; default `output` with `.state` appended.
+            Removed once the weights are saved.
+        device: `auto` takes CUDA where there is a GPU.
+        track: Told of each update.
+        on_epoch: Called after each epoch, and for those that `resume` found done.
+
+    Raises:
+        TrainingError: Training can't start, can't be resumed, or diverged.
+        DataError: There is no training side, or an image can't be decoded.
+        LoadError: `init` is not a checkpoint of this model.
+        RecipeError: No such model.
+        MissingDependencyError: torch or safetensors is not installed.
+    """
+    output = Path(output)
+    init = Path(init) if init is not None else None
+    state_path = Path(state_path) if state_path is not None else None
+    try:
+        import torch
+
+        from edge_convnext.networks.training.loop import StateFile, Trainer
+        from edge_convnext.networks.training.state import check_replaceable
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"training needs torch ({error.name} is missing): pip install 'edge-convnext[build]'"
+        ) from error
+    if splits.train is None:
+        raise DataError(f"no training images: {splits.note}; give the source a training side")
+    architecture = find_architecture(model, num_classes=len(splits.train.classes))
+    start = _read_init(init, architecture, splits.train.classes) if init is not None else None
+    _require_usable(preprocess, output)
+    state_path = state_path or output.with_name(f"{output.name}.state")
+    if not resume:
+        check_replaceable(state_path)
+    place = _find_device(device)
+    try:
+        trainer = Trainer(
+            _make_network(architecture, splits.train.classes, config.drop_path, seed, start),
+            _read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
+            _read_pixels(splits.val, preprocess, place, "validation", track),
+            preprocess,
+            config,
+            seed,
+            place,
+        )
+        fingerprint = _fingerprint(architecture, splits, preprocess, config, seed, start)
+        state_file = StateFile(state_path, fingerprint, resume)
+        rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the GPU's memory is too small for train.batch {config.batch} at "
+            f"{preprocess.image_size} px; lower either, or train on the CPU"
+        ) from error
+    state = trainer.average.state_dict()
+    licence = start.licence if start is not None else None
+    info = _describe(architecture, splits.train.classes, preprocess, state, licence)
+    save_weights(state, architecture, info, output)
+    state_path.unlink(missing_ok=True)
+    seconds = sum(row.seconds for row in rows)
+    notes = start.notes if start is not None else ()
+    return TrainResult(output, rows[-1].top1_pct, len(rows), seconds, str(place), rows, notes)
+
+
+def _require_usable(preprocess: Preprocess, output: Path) -> None:
+    """Refuse at once what would otherwise fail after hours."""
+    if preprocess.image_size < _MIN_IMAGE_SIZE:
+        raise TrainingError(
+            f"images of {preprocess.image_size} px are too small for ConvNeXt; "
+            f"set preprocess.image_size to {_MIN_IMAGE_SIZE} or more"
+        )
+    if output.suffix != ".safetensors" or output.is_dir():
+        raise TrainingError(f"{output}: weights are saved as a file named *.safetensors")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise TrainingError(
+            f"{output}: can't be written ({error.strerror}); choose another place"
+        ) from error
+
+
+def _find_device(name: DeviceName) -> torch.device:
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise TrainingError("torch finds no CUDA GPU here; train on the CPU, or see its driver")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def _stored(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
+    """How training images are kept: whole, and large enough for the smallest crop."""
+    enlargement = min(_MAX_ENLARGEMENT, config.min_crop_area**-0.5)
+    size = round(preprocess.image_size * enlargement)
+    return replace(preprocess, image_size=size, crop_pct=1.0)
+
+
+def _read_pixels(
+    images: ImageSet, preprocess: Preprocess, device: torch.device, side: str, track: Track
+) -> LabelledPixels:
+    import torch
+
+    from edge_convnext.networks.training.loop import LabelledPixels
+    from edge_convnext.networks.training.pixels import load_pixels
+
+    def read(index: int) -> NDArray[np.uint8]:
+        image = open_image(images.samples[index].path)
+        return np.asarray(resize_image(image, preprocess))
+
+    labels = [sample.label for sample in images.samples if sample.label is not None]
+    if len(labels) != len(images) or not labels:
+        raise DataError(f"the {side} side has no images, or some without a label")
+    what = f"reading {side} images"
+    pixels = load_pixels(read, len(images), preprocess.image_size, device, what, track)
+    return LabelledPixels(pixels, torch.tensor(labels))
+
+
+def _read_init(path: Path, architecture: Architecture, classes: tuple[str, ...]) -> _Start:
+    """Read what to start from; pre-trained weights need no classifier."""
+    checkpoint = read_checkpoint(path, headless=True, model=architecture.name)
+    found = checkpoint.architecture
+    if (found.name, found.in_channels) != (architecture.name, architecture.in_channels):
+        raise LoadError(
+            f"{path}: can't start {architecture.name} for RGB images from {found.name} with "
+            f"{found.in_channels} input channels; pass --model or --init to match"
+        )
+    settled = settle_checkpoint(checkpoint, find_published(checkpoint.place.main, found.name))
+    state, _, turned = turn_to_rgb(checkpoint.state, settled)
+    start = _Start(
+        state,
+        found.num_classes,
+        settled.classes,
+        settled.licence,
+        digest_weights(checkpoint.place),
+        (*checkpoint.notes, *turned),
+    )
+    kept = _has_classes(start, classes)
+    head = "its classifier is kept" if kept else "a new classifier was drawn"
+    return replace(start, notes=(*start.notes, f"started from {path.name}; {head}"))
+
+
+def _make_network(
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    drop_path: float,
+    seed: int,
+    start: _Start | None,
+) -> ConvNeXt:
+    import torch
+
+    from edge_convnext.networks.convnext.modules import ConvNeXt
+    from edge_convnext.networks.training.schedule import derive_seed
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "weights"))
+        network = ConvNeXt(architecture, drop_path)
+    if start is not None:
+        state = network.state_dict()
+        own_head = _has_classes(start, classes)
+        state.update(
+            {
+                name: tensor
+                for name, tensor in start.state.items()
+                if own_head or not name.startswith("head.fc.")
+            }
+        )
+        network.load_state_dict(state)
+    return network
+
+
+def _has_classes(start: _Start, classes: tuple[str, ...]) -> bool:
+    """Whether the checkpoint's last layer tells these classes apart, as far as it says."""
+    return start.num_classes == len(classes) and start.classes in ((), classes)
+
+
+def _fingerprint(
+    architecture: Architecture,
+    splits: Splits,
+    preprocess: Preprocess,
+    config: TrainConfig,
+    seed: int,
+    start: _Start | None,
+) -> str:
+    """Everything that decides the weights; a state of other settings is not resumed."""
+    assert splits.train is not None  # `train` has looked
+    fields = {
+        "architecture": asdict(architecture),
+        "data": [splits.train.digest, splits.val.digest],
+        "preprocess": asdict(preprocess),
+        "pixels": PIXELS,
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "init": start.sha256 if start is not None else None,
+    }
+    return sha256_bytes(json.dumps(fields, sort_keys=True).encode())
+
+
+def _describe(
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    preprocess: Preprocess,
+    state: dict[str, Tensor],
+    licence: str | None,
+) -> ModelInfo:
+    content = b"".join(state[name].cpu().numpy().tobytes() for name in sorted(state))
+    return ModelInfo(
+        model=architecture.name,
+        num_classes=architecture.num_classes,
+        in_channels=architecture.in_channels,
+        classes=classes,
+        preprocess=preprocess,
+        weights_source="edge-convnext train",
+        weights_sha256=sha256_bytes(content),
+        weights_licence=licence,
+    )

@@ -1,0 +1,96 @@
+"""What ships on which board: one table, on the terminal and in `report.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.measure.contention import QUIET_PCT
+from edge_convnext.report.summary import MISSING, number, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from edge_convnext.report.contract import BenchmarkRow, BoardRun
+
+__all__ = ["BOARD_HEADINGS", "board_cells", "print_boards", "raced"]
+
+BOARD_HEADINGS = (
+    "board", "ship", "runs", "ms", "vs float", "drop pp [95 %]", "mJ/image", "clocks", "raced",
+    "other load",
+)  # fmt: skip
+_CLOCKS = {True: "locked", False: "not locked", None: MISSING}
+
+
+def board_cells(run: BoardRun) -> tuple[str, ...]:
+    """One board's line; `-` where nothing was measured."""
+    benchmark, accuracy = run.benchmark, run.accuracy
+    shipped = _shipped(run)
+    drop = MISSING
+    if shipped is not None and accuracy is not None:
+        scores = {one.artifact: one for one in accuracy.candidates}
+        if score := scores.get(shipped.artifact):
+            low, high = score.top1_drop_ci95_pp
+            drop = f"{score.top1_drop_pp:.2f} [{low:.2f}, {high:.2f}]"
+    energy = {one.artifact: one.energy_mj_per_image for one in run.board.energy}
+    ratio = benchmark.speedup_vs_best_float if benchmark else None
+    chosen = shipped is not None and benchmark is not None and shipped.artifact == benchmark.chosen
+    return (
+        run.board.name,
+        ", ".join(filter(None, (run.verdict.ship, run.verdict.confidence))),
+        shipped.artifact if shipped else MISSING,
+        number(shipped.latency_ms_p50, 2) if shipped else MISSING,
+        f"{ratio:.2f}x" if ratio and chosen else MISSING,
+        drop,
+        number(energy.get(shipped.artifact), 1) if shipped else MISSING,
+        _CLOCKS[run.board.clocks_locked],
+        raced(run) or MISSING,
+        _other_load(run),
+    )
+
+
+def raced(run: BoardRun) -> str:
+    """The runtimes that were timed there: of other ones a figure tells nothing."""
+    rows = run.benchmark.rows if run.benchmark else ()
+    return ", ".join(dict.fromkeys(row.runtime for row in rows))
+
+
+def _other_load(run: BoardRun) -> str:
+    """Share of the CPU that other programs took during the timings."""
+    load = run.benchmark.other_load_pct if run.benchmark else None
+    if load is None:
+        return MISSING
+    return f"{load:.0f} %{': repeat it idle' if load > QUIET_PCT else ''}"
+
+
+def _shipped(run: BoardRun) -> BenchmarkRow | None:
+    """The timing, at the smallest batch, of what the verdict is for."""
+    benchmark = run.benchmark
+    if benchmark is None or run.verdict.ship == "undecided":
+        return None
+    batch = min(row.batch for row in benchmark.rows)
+    names = (benchmark.chosen, benchmark.best_float)
+    rows = (benchmark.row(name, batch) for name in names)
+    return next((row for row in rows if row and row.precision == run.verdict.ship), None)
+
+
+def print_boards(
+    runs: Sequence[BoardRun], console: Console, hosts: Sequence[str] | None = None
+) -> None:
+    """Print the table, with the names of the hosts in front where they are given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from edge_convnext.cli.views.report import printer
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    rows = [board_cells(run) for run in runs]
+    # What none of them tells would only make the others narrow.
+    shown = [at for at in range(len(BOARD_HEADINGS)) if {row[at] for row in rows} != {MISSING}]
+    for name in (*(["host"] if hosts else []), *(BOARD_HEADINGS[at] for at in shown)):
+        table.add_column(name, overflow="fold")
+    for place, row in enumerate(rows):
+        cells = (*([hosts[place]] if hosts else []), *(row[at] for at in shown))
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    printer(console)(table)

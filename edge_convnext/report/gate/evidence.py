@@ -1,0 +1,220 @@
+"""Read a finished build as evidence: the report, the files it names, the predictions per image.
+
+Nothing is decided here, but what can't be decided on is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_convnext.core.artifacts import Precision
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.report.contract import HALF_SEARCHED, BenchmarkReport, Report
+from edge_convnext.report.manifest import require_unedited
+
+__all__ = ["Evidence", "Prediction", "nfc", "read_evidence", "smallest_batch"]
+
+PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was said of one image."""
+
+    sha256: str
+    label: str
+    fp32: str
+    candidate: str
+    margin: float  # of the candidate: largest logit minus the second largest
+
+    @property
+    def lost(self) -> bool:
+        """Only FP32 is right."""
+        return self.fp32 == self.label != self.candidate
+
+    @property
+    def won(self) -> bool:
+        """Only the candidate is right."""
+        return self.candidate == self.label != self.fp32
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A report whose files were found to be those it was written about."""
+
+    path: Path
+    report: Report
+    precision: Precision
+    predictions: tuple[Prediction, ...]  # an image that the set has twice is here twice
+    model_bytes: int  # of the model of that precision
+
+    @property
+    def top1_pct(self) -> float:
+        """Of the gated model."""
+        right = sum(one.candidate == one.label for one in self.predictions)
+        return 100.0 * right / len(self.predictions)
+
+    @property
+    def fp32_top1_pct(self) -> float:
+        """On the same images."""
+        right = sum(one.fp32 == one.label for one in self.predictions)
+        return 100.0 * right / len(self.predictions)
+
+    @property
+    def halved(self) -> bool:
+        """Whether a fallback was looked for on half of the images: the other half is here."""
+        return any(one.searched_on == HALF_SEARCHED for one in self.report.fallbacks)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the decisions are about, where a reader might think otherwise."""
+        report, precision = self.report, self.precision
+        found = []
+        if report.board is not None:
+            found.append(
+                f"Measured on {report.board.name}; FP32's class of each image is the desk's."
+            )
+        if report.verdict.ship != precision:
+            ship = report.verdict.ship
+            what = "is undecided" if ship == "undecided" else f"ships {ship}"
+            found.append(f"The gate is on {precision}, the report's verdict {what}.")
+        guess_pct = 100.0 / max(1, len(report.model.classes))
+        if self.top1_pct < guess_pct:
+            found.append(
+                f"{precision.upper()} is right on {self.top1_pct:.2f} % of the images, guessing "
+                f"would be on {guess_pct:.2f} %: look at labels, class order and preprocessing."
+            )
+        if report.boards:
+            names = ", ".join(run.board.name for run in report.boards)
+            found.append(
+                f"What boards measured is merged into this report and not judged here ({names}): "
+                "gate the report.json of each."
+            )
+        return tuple(found)
+
+
+def smallest_batch(benchmark: BenchmarkReport) -> int:
+    """The batch size that speed-ups are of."""
+    return min(row.batch for row in benchmark.rows)
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read a report and check everything it stands on.
+
+    Args:
+        path: `report.json` of a build or of a board, or the folder that it lies in.
+
+    Raises:
+        ArtifactError: There is no report, of this schema; a file beside it is missing or has
+            another hash; it is the demo's; a stage that a gate needs did not run.
+    """
+    path = path / "report.json" if path.is_dir() else path
+    report = Report.read(path)
+    if report.banner is not None:
+        raise ArtifactError(
+            f"{path}: is the demo's report, which says nothing of your model; "
+            "build with --weights and --data"
+        )
+    for output in report.outputs:
+        _check_file(path, path.parent / output.path, output.sha256)
+    require_unedited(path)
+    precision: Precision = report.recipe["precision"]  # type: ignore[assignment]  # validated
+    if precision == "fp32":
+        raise ArtifactError(
+            f"{path}: is a build of FP32, which is the reference itself; gate one of INT8"
+        )
+    named = {file.path for file in report.outputs}
+    model = f"model.{precision}.onnx"
+    if report.board is None:
+        _require_evaluation(path, report)
+        if missing := {model, PREDICTIONS} - named:
+            raise ArtifactError(f"{path}: names no {' and no '.join(sorted(missing))}; build again")
+        model_bytes = path.with_name(model).stat().st_size
+    else:
+        model_bytes = _require_board_evidence(path, report, precision, named)
+    predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
+    _check_figures(path, report, predictions)
+    return Evidence(path, report, precision, predictions, model_bytes)
+
+
+def _require_evaluation(path: Path, report: Report) -> None:
+    if report.accuracy is None:
+        stage = report.stage("evaluate")
+        raise ArtifactError(
+            f"{path}: the evaluate stage did not run ({stage.reason}), and a gate without "
+            "accuracy would pass by accident; build with labelled images (--data)"
+        )
+
+
+def _require_board_evidence(
+    path: Path, report: Report, precision: Precision, named: Collection[str]
+) -> int:
+    """Bytes of the model that was measured on the board: it need not be what ships there."""
+    assert report.board is not None
+    if report.accuracy is None:
+        raise ArtifactError(
+            f"{path}: no image was evaluated on this board ({report.stage('evaluate').reason}), "
+            "and a gate without accuracy would pass by accident; make the bundle with "
+            "--evaluation images, and run bench again"
+        )
+    rows = report.benchmark.rows if report.benchmark else ()
+    chosen = report.benchmark.chosen if report.benchmark else None
+    size = next((row.size_bytes for row in rows if row.artifact == chosen), None)
+    if size is None:
+        why = next((f" ({one.artifact}: {one.reason})" for one in report.board.left_out), "")
+        raise ArtifactError(
+            f"{path}: no {precision.upper()} model ran on this board{why}, so there is none to "
+            "gate; see the board's report.md"
+        )
+    if PREDICTIONS not in named:
+        raise ArtifactError(
+            f"{path}: names no {PREDICTIONS}, as bench of this version writes; run bench again"
+        )
+    return size
+
+
+def _check_file(report: Path, file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise ArtifactError(f"{file}: is missing, and {report} is about it; build again")
+    if sha256_file(file) != sha256:
+        raise ArtifactError(f"{file}: is not the file that {report} is about; build again")
+
+
+def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...]:
+    wanted = ("sha256", "label", "fp32_top1", f"{precision}_top1", f"{precision}_margin")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(_prediction(row, wanted) for row in csv.DictReader(file))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}; build again") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ArtifactError(
+            f"{path}: is not the file that a build of {precision} writes ({error}); build again"
+        ) from error
+
+
+def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
+    sha256, label, fp32, candidate, margin = (row[column] for column in columns)
+    return Prediction(sha256, nfc(label), nfc(fp32), nfc(candidate), float(margin))
+
+
+def nfc(name: str) -> str:
+    """A class name as it is compared: `é` is one letter, whichever system wrote it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ...]) -> None:
+    """The report's figures and the predictions they came from have to tell the same."""
+    accuracy = report.accuracy
+    assert accuracy is not None
+    said = (accuracy.n_images, accuracy.lost, accuracy.won)
+    lost, won = sum(one.lost for one in predictions), sum(one.won for one in predictions)
+    if said != (len(predictions), lost, won):
+        raise ArtifactError(
+            f"{path}: says that of {said[0]} images {said[1]} were lost and {said[2]} won, "
+            f"{PREDICTIONS} says {lost} and {won} of {len(predictions)}; build again"
+        )

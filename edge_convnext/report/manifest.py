@@ -1,0 +1,207 @@
+"""`manifest.json`: size and SHA-256 of every file of a build or a bench, and the check of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_convnext.core.documents import read_document
+from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.files import AnyPath, sha256_file, write_text_atomic
+from edge_convnext.core.marks import MARK
+
+__all__ = [
+    "MANIFEST",
+    "FileCheck",
+    "FileComparison",
+    "check_unchanged",
+    "compare_builds",
+    "read_manifest",
+    "require_unedited",
+    "verify_build",
+    "write_manifest",
+]
+
+MANIFEST = "manifest.json"
+_SCHEMA = "edge-convnext/manifest/1"
+
+# What two builds of the same input can't share, and why.
+_VARIES: tuple[tuple[str, str], ...] = (
+    ("report.json", "has timings, the date and seconds per stage"),
+    ("report.md", "has timings, the date and seconds per stage"),
+    ("*.engine", "a builder numbers and times what it compiles"),
+    ("*.engine.json", "describes the engine"),
+)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of a manifest, as it was found."""
+
+    path: str
+    state: Literal["unchanged", "changed", "missing"]
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """One file in two builds."""
+
+    path: str
+    state: Literal["identical", "varies", "different", "missing"]
+    reason: str | None = None  # why a file varies by its nature
+
+
+def write_manifest(
+    folder: Path,
+    files: Sequence[Path],
+    known: Mapping[str, str] | None = None,
+    new: Path | None = None,
+) -> None:
+    """Record files that lie in `folder`; equal files give equal bytes.
+
+    Args:
+        folder: Of the build.
+        files: In it.
+        known: SHA-256, by name, of files that stay what they were; the others are hashed.
+        new: Where more files lie that will be in `folder`, and where the manifest goes.
+    """
+    entries = {}
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        entries[name] = _entry(path, (known or {}).get(name))
+    for path in new.iterdir() if new is not None else ():
+        if path.name != MARK:
+            entries[path.name] = _entry(path, None)
+    fields = {"schema": _SCHEMA, "files": dict(sorted(entries.items()))}
+    write_text_atomic((new or folder) / MANIFEST, json.dumps(fields, indent=1) + "\n")
+
+
+def _entry(path: Path, sha256: str | None) -> dict[str, Any]:
+    return {"sha256": sha256 or sha256_file(path), "bytes": path.stat().st_size}
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name.
+
+    Raises:
+        ArtifactError: No manifest, or not one that a build wrote; a name in it leaves the folder.
+    """
+    path = folder / MANIFEST
+    fields = read_document(
+        path, _SCHEMA, "pass a folder that `edge-convnext build` finished", "build again"
+    )
+    try:
+        found = {str(name): str(entry["sha256"]) for name, entry in fields["files"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not a manifest that a build wrote; build again") from error
+    for name in found:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ArtifactError(f"{path}: '{shorten(name)}' is outside the build; build again")
+    return found
+
+
+def check_unchanged(
+    folder: Path, outputs: Mapping[str, str], rewritten: Sequence[str]
+) -> dict[str, str]:
+    """Check a build before something is added to it, so that no change is taken for its own.
+
+    Args:
+        folder: Of the build.
+        outputs: SHA-256 by name, as its report says.
+        rewritten: Names that need not be what they were: they are made from others.
+
+    Returns:
+        SHA-256 by name of every file the report and the manifest answer for, `rewritten` left out.
+        An addition that was killed may have left no manifest.
+
+    Raises:
+        ArtifactError: A file is missing, or not the one that they say.
+    """
+    recorded = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+    # What both say alike is hashed once.
+    for name, sha256 in dict.fromkeys((*outputs.items(), *recorded.items())):
+        if name not in rewritten and (state := _check(folder / name, sha256)) != "unchanged":
+            raise ArtifactError(f"{folder / name}: {state} since the build; build again")
+    kept = {**outputs, **recorded}
+    return {name: sha256 for name, sha256 in kept.items() if name not in rewritten}
+
+
+def require_unedited(report: Path) -> dict[str, str]:
+    """Check that a build's or a board's report is as it was written, by the manifest beside it.
+
+    The report has no hash of its own: without the manifest nothing tells.
+
+    Args:
+        report: `report.json` of a build or of a board.
+
+    Returns:
+        SHA-256 by file name, of every file that the manifest has.
+
+    Raises:
+        ArtifactError: There is no manifest, or it is about another report or another table.
+    """
+    manifest = report.with_name(MANIFEST)
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"{manifest}: is missing, and without it nothing tells whether {report.name} is as the "
+            "build wrote it; keep the two together, or build again (a board's: bench again)"
+        )
+    recorded = read_manifest(report.parent)
+    if report.name not in recorded:
+        raise ArtifactError(f"{manifest}: does not name {report.name}; build again")
+    for name in (report.name, "report.md"):
+        if name in recorded:
+            _require_unchanged(report.with_name(name), recorded[name], manifest)
+    return recorded
+
+
+def _require_unchanged(path: Path, sha256: str, manifest: Path) -> None:
+    state = _check(path, sha256)
+    if state == "missing":
+        raise ArtifactError(f"{path}: is missing, and {manifest} is about it; build again")
+    if state == "changed":
+        raise ArtifactError(f"{path}: is not the file that {manifest} is about; build again")
+
+
+def verify_build(folder: AnyPath) -> tuple[FileCheck, ...]:
+    """Hash every file of a build again.
+
+    Raises:
+        ArtifactError: See `read_manifest`.
+    """
+    folder = Path(folder)
+    return tuple(
+        FileCheck(name, _check(folder / name, sha256))
+        for name, sha256 in read_manifest(folder).items()
+    )
+
+
+def compare_builds(folder: Path, other: Path) -> tuple[FileComparison, ...]:
+    """Tell which files two builds share, byte for byte, by what is on disk.
+
+    Raises:
+        ArtifactError: See `read_manifest`.
+    """
+    names = dict.fromkeys([*read_manifest(folder), *read_manifest(other)])
+    return tuple(_compare(name, folder / name, other / name) for name in names)
+
+
+def _check(path: Path, sha256: str) -> Literal["unchanged", "changed", "missing"]:
+    if not path.is_file():
+        return "missing"
+    return "unchanged" if sha256_file(path) == sha256 else "changed"
+
+
+def _compare(name: str, here: Path, there: Path) -> FileComparison:
+    if not (here.is_file() and there.is_file()):
+        return FileComparison(name, "missing")
+    if sha256_file(here) == sha256_file(there):
+        return FileComparison(name, "identical")
+    for pattern, reason in _VARIES:
+        if fnmatch(Path(name).name, pattern):
+            return FileComparison(name, "varies", reason)
+    return FileComparison(name, "different")

@@ -1,0 +1,281 @@
+"""Write a report as GitHub-flavoured Markdown: `report.md`.
+
+Text from outside (class names, paths, reasons) is escaped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
+from edge_convnext.report.stage_table import stage_rows
+from edge_convnext.report.summary import (
+    MISSING,
+    RECOVERY_HEADINGS,
+    count,
+    footnote,
+    graph_name,
+    headings,
+    number,
+    plain,
+    recovery_rows,
+    state_text,
+    summary_rows,
+    title,
+    verdict_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edge_convnext.report.contract import Report, SensitivityReport, SettingReport
+
+__all__ = ["to_markdown"]
+
+_MANY_CLASSES = 40  # beyond, only those that changed most are listed
+_LISTED_CLASSES = 20
+_LISTED_SETTINGS = 10  # items of one value
+_SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
+
+
+def to_markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown, for `report.md`."""
+    parts = [
+        f"# {_md(report.model.name)}: {_md(verdict_line(report).removeprefix('Verdict: '))}",
+        *([f"> {_md(report.banner)}"] if report.banner else []),
+        *([_bullets(report.notes)] if report.notes else []),
+        _bullets(report.verdict.reasons),
+        _md(title(report)) + ".",
+        "## Result",
+        _md_table(headings(report), (row.cells() for row in summary_rows(report))),
+        _md(footnote(report)) + ".",
+        *_md_boards(report),
+        *_md_board(report),
+        *_md_classes(report),
+        *_md_speed(report),
+        *_md_recoveries(report),
+        *_md_fallbacks(report),
+        *_md_sensitivity(report),
+        "## Stages",
+        _md_table(
+            ("stage", "status", "seconds", "note"),
+            stage_rows(report),
+        ),
+        *_md_data(report),
+        *_md_settings(report),
+        "## Files",
+        _md_table(
+            ("file", "bytes", "SHA-256"),
+            ((file.path, f"{file.bytes:,}", file.sha256) for file in report.outputs),
+        ),
+        "## Environment",
+        _md_table(("what", "value"), _environment_rows(report)),
+        "## Recipe",
+        _fenced(yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=1000)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _md_boards(report: Report) -> list[str]:
+    """What ships on which board, in a build's report."""
+    if not report.boards:
+        return []
+    rows = (board_cells(run) for run in report.boards)
+    reasons = [
+        f"{run.board.name}: {reason}" for run in report.boards for reason in run.verdict.reasons
+    ]
+    return ["## Boards", _md_table(BOARD_HEADINGS, rows), _bullets(reasons)]
+
+
+def _md_board(report: Report) -> list[str]:
+    """What only a board tells, in a board's own report."""
+    board = report.board
+    if board is None:
+        return []
+    parts = ["## Board", f"{_md(board.name)}."]
+    before, after = board.state_before or {}, board.state_after or {}
+    facts = [
+        (name.replace("_", " "), state_text(before.get(name)), state_text(after.get(name)))
+        for name in {**before, **after}
+        if before.get(name) not in (None, [], {}) or after.get(name) not in (None, [], {})
+    ]
+    if facts:
+        parts.append(_md_table(("what", "before", "after"), facts))
+    if board.energy:
+        headings = ("artifact", "batch", "W", "idle W", "mJ/image", "images", "rails", "source")
+        rows = (
+            (
+                one.artifact,
+                str(one.batch),
+                number(one.mean_w, 2),
+                number(one.idle_w, 2),
+                number(one.energy_mj_per_image, 2),
+                str(one.images),
+                one.power_scope,
+                one.power_source,
+            )
+            for one in board.energy
+        )
+        parts.append(_md_table(headings, rows))
+    elif board.energy_reason:
+        parts.append(f"Energy was not measured: {_md(board.energy_reason)}.")
+    return parts
+
+
+def _md_classes(report: Report) -> list[str]:
+    accuracy = report.accuracy
+    if accuracy is None:
+        return []
+    built = accuracy.int8 or accuracy.fp16
+    rows = []
+    for name, before in accuracy.fp32.per_class.items():
+        after = built.per_class.get(name) if built else None
+        change = 0.0
+        if after and after.top1_pct is not None and before.top1_pct is not None:
+            change = after.top1_pct - before.top1_pct
+        cells = (name, str(before.n), number(before.top1_pct, 2))
+        rows.append((change, (*cells, number(after.top1_pct, 2) if after else MISSING)))
+    title = f"## Accuracy per class, {accuracy.n_images:,} images"
+    if len(rows) > _MANY_CLASSES:
+        rows = sorted(rows, key=lambda row: -abs(row[0]))[:_LISTED_CLASSES]
+        title += f" (the {len(rows)} that changed most; all are in report.json)"
+    precision = "int8" if accuracy.int8 else "fp16"
+    headings = ("class", "images", "fp32 top-1 %", f"{precision} top-1 %")
+    return [title, _md_table(headings, (cells for _, cells in rows))]
+
+
+def _md_sensitivity(report: Report) -> list[str]:
+    parts = []
+    for one in report.sensitivity:
+        table = _md_table(_SENSITIVITY, (_sensitivity_cells(row) for row in one.operations))
+        parts += [f"## Sensitivity of INT8 {_md(one.graph)}", table]
+    return parts
+
+
+def _sensitivity_cells(row: SensitivityReport) -> tuple[str, ...]:
+    return (
+        row.name,
+        number(row.noise_share_pct, 1),
+        number(row.alone_sqnr_db, 1),
+        number(row.alone_agreement_pct, 1),
+        number(row.spared_sqnr_db, 1),
+        number(row.spared_agreement_pct, 1),
+    )
+
+
+def _md_recoveries(report: Report) -> list[str]:
+    if not report.recoveries:
+        return []
+    return ["## Recovery", _md_table(RECOVERY_HEADINGS, recovery_rows(report))]
+
+
+def _md_fallbacks(report: Report) -> list[str]:
+    parts = []
+    for one in report.fallbacks:
+        kept = set(one.kept_float or ())
+        headings = (*_SENSITIVITY, "kept in float")
+        rows = (
+            (*_sensitivity_cells(row), "yes" if row.name in kept else "") for row in one.sensitivity
+        )
+        parts += [f"## Fallback of INT8 {_md(one.graph)}", _md_table(headings, rows)]
+    return parts
+
+
+def _md_speed(report: Report) -> list[str]:
+    if report.benchmark is None:
+        return []
+    headings = ("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s")
+    rows = [
+        (
+            row.artifact,
+            graph_name(row),
+            str(row.batch),
+            str(row.threads),
+            number(row.latency_ms_p50, 2),
+            number(row.latency_ms_p90, 2),
+            number(row.latency_ms_p99, 2),
+            number(row.throughput_img_s, 0),
+            f"{row.samples} in {row.rounds}",
+            number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
+        )
+        for row in report.benchmark.rows
+    ]
+    return ["## Speed", _md_table((*headings, "samples in rounds", "peak MB"), rows)]
+
+
+def _md_data(report: Report) -> list[str]:
+    data = report.data
+    if data is None:
+        return []
+    facts = (
+        ("source", data.source),
+        ("split", data.split),
+        ("training images", count(data.n_train)),
+        ("evaluation images", count(data.n_val)),
+        ("calibration images", count(data.n_calibration)),
+        ("calibration source", data.calibration_source or "the training side"),
+        ("left out of calibration, also in evaluation", str(data.left_out)),
+        ("unreadable, skipped", str(data.skipped_images)),
+    )
+    return ["## Data and calibration", _md_table(("what", "value"), facts)]
+
+
+def _md_settings(report: Report) -> list[str]:
+    """Folded: it is looked at when a figure surprises."""
+    if not report.settings:
+        return []
+    rows = (
+        (one.name, _shown_value(one), f"{one.source} ({one.detail})" if one.detail else one.source)
+        for one in report.settings
+    )
+    table = _md_table(("setting", "value", "source"), rows)
+    return ["<details><summary>What was read, and from where</summary>", table, "</details>"]
+
+
+def _shown_value(setting: SettingReport) -> str:
+    value = setting.value
+    if not isinstance(value, list):
+        return MISSING if value is None else str(value)
+    shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
+    return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
+
+
+def _environment_rows(report: Report) -> list[tuple[str, str]]:
+    seen = report.environment
+    memory = f"{seen.memory_bytes / (1 << 30):.1f} GiB" if seen.memory_bytes else MISSING
+    return [
+        ("made", report.created.isoformat(timespec="seconds")),
+        ("platform", seen.platform),
+        ("cpu", seen.cpu_model),
+        ("flags", " ".join(seen.cpu_flags)),
+        ("cores", str(seen.cores)),
+        ("memory", memory),
+        ("gpu", ", ".join(seen.gpus) or "none"),
+        *([("jetson", seen.jetson)] if seen.jetson else []),
+        ("fingerprint", seen.fingerprint),
+        *seen.versions.items(),
+    ]
+
+
+def _md_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings)]
+    escaped = [[_md(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (*lines, *escaped))
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {_md(sentence)}" for sentence in sentences)
+
+
+def _md(text: str) -> str:
+    """Escape what Markdown or HTML would read in `text`."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~&" else char for char in plain(text))
+
+
+def _fenced(text: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}yaml\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,292 @@
+"""What both views of a report say, as text: the summary table's cells, titles, notes.
+
+The terminal and the Markdown view take their words from here, so they can't disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.errors import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import JsonValue
+
+    from edge_convnext.report.contract import (
+        BenchmarkRow,
+        CandidateAccuracy,
+        Report,
+        VerdictReport,
+    )
+
+__all__ = [
+    "MISSING",
+    "RECOVERY_HEADINGS",
+    "SummaryRow",
+    "count",
+    "footnote",
+    "graph_name",
+    "headings",
+    "number",
+    "plain",
+    "recovery_rows",
+    "state_text",
+    "summary_rows",
+    "title",
+    "verdict_line",
+]
+
+MISSING = "-"  # not measured
+RECOVERY_HEADINGS = (
+    "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
+)  # fmt: skip
+_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One line of the summary, as text; `-` where nothing was measured."""
+
+    model: str
+    graph: str
+    top1_pct: str
+    drop_pp: str
+    agreement_pct: str
+    latency_ms: str
+    throughput: str
+    speedup: str | None  # None: raw FP32 was not timed, and there is no such column
+    size_mb: str
+    chosen: bool = False
+
+    def cells(self) -> tuple[str, ...]:
+        """The cells from left to right, of the columns that `headings` names."""
+        speedup = () if self.speedup is None else (self.speedup,)
+        return (
+            self.model,
+            self.graph,
+            self.top1_pct,
+            self.drop_pp,
+            self.agreement_pct,
+            self.latency_ms,
+            self.throughput,
+            *speedup,
+            self.size_mb,
+        )
+
+
+def summary_rows(report: Report) -> list[SummaryRow]:
+    """The FP32 reference, the best float, and the built precision in every runtime."""
+    benchmark, accuracy = report.benchmark, report.accuracy
+    batch = _batches(report)[0]
+    rows = {row.artifact: row for row in benchmark.rows if row.batch == batch} if benchmark else {}
+    scores = {score.artifact: score for score in accuracy.candidates} if accuracy else {}
+    raw = benchmark.raw_fp32 if benchmark else None
+    chosen = benchmark.chosen if benchmark else None
+    labels: dict[str | None, str] = {}
+    if raw is not None or accuracy is not None:
+        labels[raw] = _REFERENCE
+    if benchmark and benchmark.best_float and benchmark.best_float != raw:
+        labels[benchmark.best_float] = "best float"
+    for name in _best_per_runtime(report, rows, scores):
+        labels.setdefault(name, (rows.get(name) or scores[name]).precision)
+    return [
+        _summary_row(report, label, rows.get(name or ""), scores.get(name or ""), name == chosen)
+        for name, label in labels.items()
+    ]
+
+
+def _best_per_runtime(
+    report: Report, rows: dict[str, BenchmarkRow], scores: dict[str, CandidateAccuracy]
+) -> Iterable[str]:
+    """The fastest candidate of the built precision in each runtime, the chosen one among them."""
+    precision = report.recipe.get("precision")
+    chosen = report.benchmark.chosen if report.benchmark else None
+    best: dict[str, str] = {}
+    names = dict.fromkeys((*rows, *scores))  # where nothing was timed, the first is the chosen one
+    for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
+        candidate = rows.get(name) or scores[name]
+        if candidate.precision == precision:
+            best.setdefault(candidate.runtime, name)
+    return best.values()
+
+
+def _p50(row: BenchmarkRow | None) -> float:
+    return row.latency_ms_p50 if row else float("inf")
+
+
+def _summary_row(
+    report: Report,
+    label: str,
+    row: BenchmarkRow | None,
+    score: CandidateAccuracy | None,
+    chosen: bool,
+) -> SummaryRow:
+    benchmark, accuracy = report.benchmark, report.accuracy
+    small, large = _batches(report)
+    raw = benchmark.row(benchmark.raw_fp32, small) if benchmark else None
+    at_large = benchmark.row(row.artifact, large) if benchmark and row else None
+    candidate = row or score
+    top1_pct = score.top1_pct if score else None
+    if label == _REFERENCE and accuracy:
+        top1_pct = accuracy.fp32.top1_pct
+    speedup = raw.latency_ms_p50 / row.latency_ms_p50 if raw and row else None
+    if chosen and benchmark:
+        speedup = benchmark.speedup_vs_raw_fp32 or speedup
+    return SummaryRow(
+        model=label,
+        graph=graph_name(candidate) if candidate else "torch",
+        top1_pct=number(top1_pct, 2),
+        drop_pp=_drop(score.top1_drop_pp, score.top1_drop_ci95_pp) if score else MISSING,
+        agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
+        latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
+        throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
+        speedup=(f"{speedup:.2f}x" if speedup else MISSING) if raw else None,
+        size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
+        chosen=chosen,
+    )
+
+
+def _batches(report: Report) -> tuple[int, int]:
+    """The smallest batch size timed, which latency is shown for, and the largest."""
+    batches = [row.batch for row in report.benchmark.rows] if report.benchmark else []
+    return min(batches, default=1), max(batches, default=1)
+
+
+def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
+    """Form, runtime and float type of a candidate, such as `conv openvino bf16`."""
+    return " ".join(filter(None, (candidate.form, candidate.runtime, candidate.precision_hint)))
+
+
+def headings(report: Report) -> tuple[str, ...]:
+    """Of the summary table's columns."""
+    small, large = _batches(report)
+    raw = report.benchmark is not None and report.benchmark.raw_fp32 is not None
+    return (
+        "model",
+        "graph",
+        "top-1 %",
+        "drop pp [95 %]",
+        "agree %",
+        f"ms b{small}",
+        f"img/s b{large}",
+        *(["vs raw"] if raw else []),
+        "MB",
+    )
+
+
+def footnote(report: Report) -> str:
+    """How to read the summary table."""
+    small, _ = _batches(report)
+    benchmark = report.benchmark
+    raw = benchmark is not None and benchmark.raw_fp32 is not None
+    speed = ", speed of the raw FP32 export in ONNX Runtime" if raw else ""
+    text = f"reference: accuracy in torch{speed}; b: batch size"
+    if benchmark is not None:
+        text += f"; rows are the fastest at batch {small}"
+    if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
+        return text
+    low, high = benchmark.speedup_vs_raw_fp32_ci95
+    over = benchmark.observations
+    return f"{text}; vs raw: 95 % interval over {over} {low:.2f} to {high:.2f} where chosen"
+
+
+def title(report: Report) -> str:
+    """The model in one line."""
+    model = report.model
+    licence = f", {model.weights.licence}" if model.weights.licence else ""
+    return (
+        f"{model.name}, {model.params / 1e6:.1f} M parameters, {model.num_classes} classes, "
+        f"{model.image_size} px; weights: {model.weights.source}{licence}"
+    )
+
+
+def verdict_line(report: Report) -> str:
+    """What to ship, in one line."""
+    verdict = report.verdict
+    what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
+    if verdict.confidence is not None:
+        what += f", {verdict.confidence}{_to_show(verdict)}"
+    if verdict.classes_past and "not" not in (verdict.accuracy, verdict.speed):
+        what += f"; {_past(verdict.classes_past)} than the budget"
+    return f"Verdict: {what}{'' if verdict.passed else ' (the requirement is not met)'}"
+
+
+def _past(classes: tuple[str, ...]) -> str:
+    """Of classes that lose more, though the precision ships."""
+    if len(classes) > 1:
+        return f"{len(classes)} classes lose more"
+    return f"class '{shorten(classes[0], 60)}' loses more"
+
+
+def _to_show(verdict: VerdictReport) -> str:
+    """What would make a likely verdict a shown one: all that it rests on, or one that failed."""
+    if verdict.confidence != "likely":
+        return ""
+    failed = "not" in (verdict.accuracy, verdict.speed)
+    open_ = "not" if failed else "likely"
+    needed = []
+    if verdict.accuracy == open_:
+        needed.append(f"{verdict.images_to_show:,} images" if verdict.images_to_show else None)
+    if verdict.speed == open_:
+        rounds = f"{verdict.rounds_to_show:,} rounds" if verdict.rounds_to_show else None
+        needed.append("timings on a quiet machine" if verdict.speed_skewed else rounds)
+    told = [one for one in needed if one is not None]
+    if not told or (len(told) < len(needed) and not failed):
+        return ""
+    return f": {(' or ' if failed else ' and ').join(told)} would show it"
+
+
+def recovery_rows(report: Report) -> list[tuple[str, ...]]:
+    """What fine-tuning did to each INT8 graph; cells of `RECOVERY_HEADINGS`."""
+    return [
+        (
+            one.graph,
+            "yes" if one.kept else "no",
+            *("equal" if each.sqnr_db is None else number(each.sqnr_db, 1) for each in pair),
+            *(number(each.agreement_pct, 2) for each in pair),
+            f"{one.n_training:,}",
+            f"{one.after.n_images:,}",
+        )
+        for one in report.recoveries
+        for pair in [(one.before, one.after)]
+    ]
+
+
+def state_text(value: JsonValue) -> str:
+    """A value of a board's state, on one line: `cpu-thermal 49.5, gpu-thermal 50.1`."""
+    if isinstance(value, dict):
+        named = {key: each for key, each in value.items() if each is not None}
+        if isinstance(now := named.get("current_hz"), int):  # a clock
+            return f"{named.get('name')} {now / 1e6:.0f} MHz"
+        name = [str(named.pop("name"))] if "name" in named else []
+        facts = [f"{key.replace('_', ' ')} {state_text(each)}" for key, each in named.items()]
+        return " ".join([*name, ", ".join(facts)])
+    if isinstance(value, list):
+        return "; ".join(map(state_text, value))
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return MISSING if value is None else str(value)
+
+
+def plain(text: str) -> str:
+    """One line without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _drop(drop_pp: float, interval: tuple[float, float]) -> str:
+    return f"{drop_pp:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Fixed decimals; `-` for None."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def count(number: int | None) -> str:
+    """With thousands separators; `-` for None."""
+    return MISSING if number is None else f"{number:,}"

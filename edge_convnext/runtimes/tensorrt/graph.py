@@ -1,0 +1,94 @@
+"""What a graph is, and whether this TensorRT can build it: told before a build is begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.core.errors import EngineBuildError
+from edge_convnext.runtimes.tensorrt.sidecar import graph_metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.runtimes.lint import LintTarget
+    from edge_convnext.runtimes.tensorrt.api import Api
+
+__all__ = ["Graph", "check_precision", "lint_graph", "read_graph"]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What the graph says of itself."""
+
+    precision: Precision  # int8: it has Q/DQ; fp16: it has float16
+    quantized_ops: int
+    reductions: tuple[str, ...]  # nodes that add up squares
+    metadata: dict[str, Any] | None
+
+
+def read_graph(onnx: Path) -> Graph:
+    """Read what decides the build.
+
+    Raises:
+        ArtifactError: Not ONNX.
+    """
+    from onnx import TensorProto
+
+    from edge_convnext.graph.file import element_types, read_proto
+
+    proto = read_proto(onnx)
+    quantized = _count_quantized(proto)
+    halved = TensorProto.FLOAT16 in element_types(proto).values()
+    precision: Precision = "int8" if quantized else "fp16" if halved else "fp32"
+    sums = ("ReduceL2", "ReduceSumSquare")
+    reductions = tuple(node.name for node in proto.graph.node if node.op_type in sums)
+    return Graph(precision, quantized, reductions, graph_metadata(onnx))
+
+
+def _count_quantized(proto: ModelProto) -> int:
+    """Products whose operands both come dequantized, maybe moved: weights may be computed."""
+    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+
+    wiring = Wiring(proto)
+
+    def is_dequantized(name: str) -> bool:
+        node = wiring.producer.get(name)
+        while node is not None and node.op_type in ("Transpose", "Reshape"):
+            node = wiring.producer.get(node.input[0])
+        return node is not None and node.op_type == "DequantizeLinear"
+
+    return sum(
+        node.op_type in WEIGHTED_OPS and all(is_dequantized(name) for name in node.input[:2])
+        for node in proto.graph.node
+    )
+
+
+def check_precision(onnx: Path, have: Precision, want: Precision, api: Api) -> None:
+    """Refuse a precision that this TensorRT can't make of the graph.
+
+    Raises:
+        EngineBuildError: It can't.
+    """
+    if have == want or ((have, want) == ("fp32", "fp16") and not api.is_typed):
+        return
+    if api.is_typed:
+        advice = f"{api.label} builds the types that the graph states: pass the {want} graph"
+    else:
+        advice = "TensorRT 8.6 makes fp16 of an fp32 graph, and int8 of a quantized one"
+    raise EngineBuildError(f"{onnx}: is {have}, and {want} was asked for; {advice}")
+
+
+def lint_graph(onnx: Path, api: Api) -> None:
+    """Refuse what TensorRT would refuse, or build into something else.
+
+    Raises:
+        QuantizationError: The graph breaks a rule (`lint_tensorrt`).
+    """
+    from edge_convnext.runtimes.lint import require_runnable
+
+    target: LintTarget = "tensorrt10" if api.is_typed else "tensorrt8.6"
+    require_runnable(onnx, target)

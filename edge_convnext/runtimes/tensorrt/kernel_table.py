@@ -1,0 +1,147 @@
+"""The kernels of an engine by part of the block: what launches, and what it moves.
+
+An engine that was built ahead of time was never run, so there are no times here: launches and
+bytes are what its plan tells of its speed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.core.bounded import read_text_bounded
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.measure.profile import PARTS, Part, part_of_nodes
+from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "KernelGroup",
+    "group_kernels",
+    "kernel_fields",
+    "kernels_from_rows",
+    "part_of_kernel",
+    "read_kernels",
+]
+
+
+@dataclass(frozen=True)
+class KernelGroup:
+    """All kernels of one part of the network."""
+
+    part: Part
+    kernels: int
+    int8_kernels: int  # convolutions and matrix products that read INT8
+    activation_bytes: int  # read and written, each tensor of a kernel once
+    weight_bytes: int
+    kinds: tuple[tuple[str, int], ...]  # with the types that they read and write
+
+
+def part_of_kernel(kernel: Kernel) -> Part:
+    """The part of the network that a kernel counts for: that of its product, if it has one."""
+    return part_of_nodes(kernel.nodes)
+
+
+def group_kernels(kernels: Sequence[Kernel]) -> tuple[KernelGroup, ...]:
+    """Add kernels up by part, in the order of `profile.PARTS`, without those that have none."""
+    groups = []
+    for part in PARTS:
+        own = [kernel for kernel in kernels if part_of_kernel(kernel) == part]
+        if own:
+            groups.append(
+                KernelGroup(
+                    part=part,
+                    kernels=len(own),
+                    int8_kernels=sum(kernel.multiplies_int8 for kernel in own),
+                    activation_bytes=sum(kernel.activation_bytes for kernel in own),
+                    weight_bytes=sum(kernel.weight_bytes for kernel in own),
+                    kinds=tuple(Counter(_kind(kernel) for kernel in own).most_common()),
+                )
+            )
+    return tuple(groups)
+
+
+def kernel_fields(kernel: Kernel) -> dict[str, Any]:
+    """A kernel as plain values, with its part and bytes; `read_kernels` is the other way."""
+    return {
+        **asdict(kernel),
+        "part": part_of_kernel(kernel),
+        "multiplies_int8": kernel.multiplies_int8,
+        "activation_bytes": kernel.activation_bytes,
+        "weight_bytes": kernel.weight_bytes,
+    }
+
+
+def read_kernels(path: Path) -> tuple[Kernel, ...]:
+    """Read the kernels of an engine from the JSON file beside it.
+
+    Args:
+        path: The sidecar, see `engine.sidecar_path`.
+
+    Raises:
+        ArtifactError: Missing, damaged, or written by a version that kept no kernels.
+    """
+    try:
+        fields = json.loads(read_text_bounded(path))
+        kernels = kernels_from_rows(fields["kernel_table"])
+        group_kernels(kernels)  # a type that no builder writes has no size
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: {error.strerror}; an engine's kernels are in the JSON file beside it: keep "
+            "the two together"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: damaged, or without a table of kernels; build the engine again"
+        ) from error
+    return kernels
+
+
+def kernels_from_rows(rows: Sequence[dict[str, Any]]) -> tuple[Kernel, ...]:
+    """Kernels as `kernel_fields` wrote them.
+
+    Raises:
+        KeyError, TypeError: The rows are something else.
+    """
+    return tuple(
+        Kernel(
+            name=_text(one["name"]),
+            kind=_text(one["kind"]),
+            inputs=_tensors(one["inputs"]),
+            constants=_tensors(one["constants"]),
+            outputs=_tensors(one["outputs"]),
+            nodes=tuple(map(_text, one["nodes"])),
+        )
+        for one in rows
+    )
+
+
+def _tensors(rows: Sequence[dict[str, Any]]) -> tuple[KernelTensor, ...]:
+    return tuple(
+        KernelTensor(_text(row["name"]), tuple(map(_size, row["shape"])), _text(row["dtype"]))
+        for row in rows
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or not -1 <= value < 1 << 31:
+        raise TypeError("not the size of a dimension")
+    return value
+
+
+def _kind(kernel: Kernel) -> str:
+    """Such as `gemm Int8 -> Half`."""
+    reads = "+".join(sorted({tensor.dtype for tensor in kernel.inputs}))
+    writes = "+".join(sorted({tensor.dtype for tensor in kernel.outputs}))
+    return f"{kernel.kind} {reads} -> {writes}"

@@ -1,0 +1,84 @@
+"""Let TensorRT read an engine, and find its images and logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.runtimes.tensorrt.api import Api
+from edge_convnext.runtimes.tensorrt.native import Messages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.runtimes.tensorrt.sidecar import EngineFacts
+
+__all__ = ["Tensor", "find_tensors", "load_engine"]
+
+_NUMPY: Mapping[str, type[np.generic]] = {
+    "FLOAT": np.float32,
+    "HALF": np.float16,
+    "UINT8": np.uint8,
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the engine."""
+
+    name: str
+    shape: tuple[int, ...]  # -1 where the batch is dynamic
+    dtype: np.dtype[Any]
+
+
+def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, Any]:
+    """Read an engine; the runtime has to outlive it.
+
+    Raises:
+        InferenceError: TensorRT can't run it here.
+    """
+    trt = api.module
+    runtime = trt.Runtime(messages.logger)
+    plan = facts.path.read_bytes()
+    if api.has("engine_validity"):
+        validity, diagnostics = runtime.get_engine_validity(plan)
+        if validity == trt.EngineValidity.INVALID:
+            # Such as UNSUPPORTED_CC: it compiles for no GPU of this compute capability.
+            kinds = trt.EngineInvalidityDiagnostics.__members__.items()
+            why = [name for name, kind in kinds if int(diagnostics) & int(kind)]
+            reason = " ".join(why) or diagnostics
+            raise InferenceError(f"{facts.path}: {api.label} can't run it here ({reason})")
+    if facts.version_compatible:
+        runtime.engine_host_code_allowed = True  # it carries the runtime of its own version
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise InferenceError(
+            f"{facts.path}: {api.label} can't load it ({messages.last_error}); build it again"
+        )
+    return runtime, engine
+
+
+def find_tensors(api: Api, engine: Any, path: Path) -> tuple[Tensor, Tensor]:
+    """The images and the logits.
+
+    Raises:
+        InferenceError: There is not one input, or a type that this package does not feed.
+    """
+    trt = api.module
+    inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
+    for index in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(index)
+        kind = str(engine.get_tensor_dtype(name).name)
+        if kind not in _NUMPY:
+            raise InferenceError(f"{path}: {name} is of type {kind}, not float or uint8")
+        tensor = Tensor(name, tuple(engine.get_tensor_shape(name)), np.dtype(_NUMPY[kind]))
+        mode = engine.get_tensor_mode(name)
+        (inputs if mode == trt.TensorIOMode.INPUT else outputs).append(tensor)
+    if len(inputs) != 1 or not outputs:
+        raise InferenceError(f"{path}: has {len(inputs)} inputs; one, the images, is needed")
+    return inputs[0], outputs[0]

@@ -1,0 +1,1 @@
+"""One file for each stage of the chain: a typed artefact in, a typed artefact out."""

@@ -1,0 +1,271 @@
+"""Export: a network in one graph form to ONNX with stable, readable names.
+
+The dynamo exporter numbers nodes and values and writes stack traces with absolute paths into
+node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.pwconv1/
+MatMul`), every value after the node that makes it, and every weight after its parameter, so
+that names survive a change of torch version and a quantizer's scope can be written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import FormName, OnnxModel, Precision, Weights
+from edge_convnext.core.bounds import MAX_BATCH
+from edge_convnext.core.errors import ExportError, MissingDependencyError, reason_of
+from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.version import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["INPUT_NAME", "OUTPUT_NAME", "export_onnx"]
+
+INPUT_NAME = "images"
+OUTPUT_NAME = "logits"
+_MAX_PROTOBUF_BYTES = 2**31 - 2**20  # protobuf's limit, less the graph itself
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_WEIGHTED = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",)}
+
+
+def export_onnx(
+    weights: Weights,
+    form: FormName,
+    precision: Precision,
+    config: ExportConfig,
+    output: AnyPath,
+    batches: Sequence[NDArray[np.float32]] = (),
+) -> OnnxModel:
+    """Write the graph of one form.
+
+    Args:
+        weights: Folded for every form but `raw`, unfolded for `raw`.
+        form: How the network is written (`convnext.forms`).
+        precision: `fp32`, or `fp16` for a float16 body with float32 input, output and
+            reductions.
+        config: Opset and batch.
+        output: Where the graph goes.
+        batches: Real images, normalised, float32[n, C, H, W]: norms whose input they show to be
+            too far from zero for a short form are written out.
+
+    Returns:
+        The graph: images float32[N, C, H, W] to logits float32[N, num_classes].
+
+    Raises:
+        ExportError: The exporter failed, or produced another opset than asked for; or the form
+            is for one image, and the batch is not 1.
+        MissingDependencyError: torch or onnxscript is not installed.
+    """
+    output = Path(output)
+    try:
+        import onnx
+        import torch
+
+        from edge_convnext.networks.convnext.build import build_network
+        from edge_convnext.networks.convnext.forms import write_out_norms
+        from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+        from edge_convnext.networks.half import HalfBody
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"exporting needs torch and onnxscript ({error.name} is missing): "
+            "pip install 'edge-convnext[build]'"
+        ) from error
+
+    size_bytes = 4 * weights.architecture.count_params()
+    if size_bytes > _MAX_PROTOBUF_BYTES:
+        raise ExportError(
+            f"{weights.info.model} has {size_bytes / 2**30:.1f} GiB of weights, and an ONNX file "
+            "holds at most 2; choose a smaller model"
+        )
+    if form in ONE_IMAGE_FORMS and config.batch != 1:
+        raise ExportError(
+            f"the form '{form}' computes weights per image and has a batch of {config.batch}; "
+            "set export.batch to 1, or choose the form 'product_expand'"
+        )
+    network: torch.nn.Module = build_network(weights, form)
+    write_out_norms(network, map(torch.from_numpy, batches))
+    if precision == "fp16":
+        network = HalfBody(network)
+    size = weights.info.preprocess.image_size
+    # Two images: a batch of one would be specialised into the graph.
+    rows = 2 if config.batch == "dynamic" else config.batch
+    sample = torch.zeros(rows, weights.info.in_channels, size, size)
+    proto = _run_exporter(network, sample, config)
+    _check_opset(proto, config.opset)
+    _rename(proto)
+    _set_metadata(proto, weights, form, precision, torch.__version__)
+    onnx.checker.check_model(proto, full_check=True)
+    with atomic_path(output) as scratch:
+        onnx.save(proto, str(scratch))
+    return OnnxModel(output, precision, form)
+
+
+_FIRST_TORCH = (2, 10)  # as in pyproject.toml; 2.9's exporter fails on every one of the networks
+
+
+def _run_exporter(
+    network: torch.nn.Module, sample: torch.Tensor, config: ExportConfig
+) -> onnx.ModelProto:
+    import torch
+
+    dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
+    try:
+        with _quiet_exporter():
+            program = torch.onnx.export(
+                network,
+                (sample,),
+                dynamo=True,
+                verbose=False,
+                opset_version=config.opset,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_shapes=(dynamic,) if config.batch == "dynamic" else None,
+            )
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"exporting needs onnxscript ({error}): pip install 'edge-convnext[build]'"
+        ) from error
+    except Exception as error:  # the exporter raises many types, none documented as its own
+        raise ExportError(
+            f"torch {torch.__version__} can't export the model at opset {config.opset} "
+            f"({reason_of(error)}); {_advise(torch.__version__)}"
+        ) from error
+    if program is None:
+        raise ExportError(
+            f"torch {torch.__version__} exported nothing; {_advise(torch.__version__)}"
+        )
+    return program.model_proto
+
+
+def _advise(version: str) -> str:
+    """What to do about an export that failed."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < _FIRST_TORCH:
+        first = ".".join(map(str, _FIRST_TORCH))
+        return f"torch before {first} exports none of these networks: pip install 'torch>={first}'"
+    return "please report it with these words"
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's progress, and its notes about torchvision, off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            # torch 2.13's exporter uses its own deprecated pytree names.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check_opset(proto: onnx.ModelProto, wanted: int) -> None:
+    found = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    if found != wanted:
+        raise ExportError(
+            f"the exporter wrote opset {found} instead of {wanted}: it could not convert this "
+            "graph; choose an --opset from 18 to 20"
+        )
+
+
+def _rename(proto: onnx.ModelProto) -> None:
+    graph = proto.graph
+    taken: Counter[str] = Counter()
+    values = {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME}
+    for node in graph.node:
+        stem = f"{_module_path(node)}/{node.op_type}".lstrip("/")
+        node.name = f"{stem}_{taken[stem]}" if taken[stem] else stem
+        taken[stem] += 1
+        for position, value in enumerate(node.output):
+            fresh = node.name if position == 0 else f"{node.name}:{position}"
+            values.setdefault(value, fresh)
+    values.update(_name_constants(graph, set(values)))
+    for node in graph.node:
+        node.input[:] = [values.get(name, name) for name in node.input]
+        node.output[:] = [values.get(name, name) for name in node.output]
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for initializer in graph.initializer:
+        initializer.name = values.get(initializer.name, initializer.name)
+        initializer.doc_string = ""
+        del initializer.metadata_props[:]
+    del graph.value_info[:]  # shape inference rebuilds it under the new names
+    del graph.metadata_props[:]
+    graph.name = "edge_convnext"
+    for border in (*graph.input, *graph.output):
+        del border.metadata_props[:]
+    del proto.functions[:]
+
+
+def _module_path(node: onnx.NodeProto) -> str:
+    for entry in node.metadata_props:
+        if entry.key == _SCOPES:
+            scopes = ast.literal_eval(entry.value)
+            # A float16 graph sits inside `HalfBody.body`; its names should not say so.
+            return str(scopes[-2]).removeprefix("body").lstrip(".") if len(scopes) > 1 else ""
+    return ""
+
+
+def _name_constants(graph: onnx.GraphProto, known: set[str]) -> dict[str, str]:
+    """Names for initializers that the exporter made up: `val_7`, `view_2`."""
+    uses: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            uses.setdefault(name, []).append((node, position))
+    names: dict[str, str] = {}
+    shared = 0
+    for initializer in graph.initializer:
+        users = uses.get(initializer.name, [])
+        if "." in initializer.name and not initializer.name.startswith("val"):
+            names[initializer.name] = initializer.name.removeprefix("body.")
+            continue  # a parameter keeps its own name
+        if initializer.name in known or not users:
+            continue
+        node, position = users[0]
+        parts = _WEIGHTED.get(node.op_type, ())
+        if len(users) > 1:
+            names[initializer.name] = f"shared_constant_{shared}"
+            shared += 1
+        elif 0 < position <= len(parts):
+            path = node.name.partition("/")[0]
+            names[initializer.name] = f"{path}.{parts[position - 1]}"
+        else:
+            names[initializer.name] = f"{node.name}.input_{position}"
+    return names
+
+
+def _set_metadata(
+    proto: onnx.ModelProto,
+    weights: Weights,
+    form: FormName,
+    precision: Precision,
+    torch_version: str,
+) -> None:
+    import onnx
+
+    del proto.metadata_props[:]
+    tools = f"edge-convnext {__version__}, torch {torch_version}, onnx {onnx.__version__}"
+    fields = weights.info.to_metadata(form=form, precision=precision, tools=tools)
+    onnx.helper.set_model_props(proto, fields)
+    proto.producer_name = "edge-convnext"
+    proto.producer_version = __version__
+    proto.doc_string = ""

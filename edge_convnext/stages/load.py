@@ -1,0 +1,255 @@
+"""Load: from a checkpoint, the hub or a seed to weights in this project's names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.bounded import require_regular
+from edge_convnext.core.errors import LoadError, MissingDependencyError, shorten
+from edge_convnext.core.files import AnyPath, expand_home, sha256_bytes, sha256_file
+from edge_convnext.core.origins import Fact, Origin
+from edge_convnext.core.recipe import RANDOM
+from edge_convnext.networks.checkpoint import read_checkpoint
+from edge_convnext.networks.convnext.hub import IN1K, Published, find_published
+from edge_convnext.networks.convnext.sizes import architecture_names, find_architecture
+from edge_convnext.networks.facts.beside import find_beside
+from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
+from edge_convnext.networks.weights import missing_packages, save_weights
+from edge_convnext.networks.weights_place import (
+    WeightsPlace,
+    digest_weights,
+    locate_weights,
+    why_missing,
+)
+
+if TYPE_CHECKING:
+    from edge_convnext.core.artifacts import Weights
+    from edge_convnext.core.recipe import LoadConfig
+    from edge_convnext.networks.checkpoint import Checkpoint
+    from edge_convnext.networks.convnext.sizes import Architecture
+
+__all__ = ["load_weights", "weights_identity"]
+
+_HUB = "in1k"
+_HUB_FILE = "model.safetensors"
+_PROBE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A checkpoint that was found, and what is known of it from outside."""
+
+    name: str  # for `ModelInfo.weights_source`
+    place: WeightsPlace
+    published: Published | None = None
+
+
+def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> Weights:
+    """Bring weights into this project's names, shapes and float32.
+
+    Args:
+        config: Which weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
+            `random`.
+        model: Full name or V2 size; what the weights must turn out to be.
+        seed: Of `random`.
+        output: Where the safetensors file goes.
+
+    Returns:
+        Unfolded weights. Their `info` has the classes, preprocessing and licence that the
+        checkpoint states, or else the files beside it, or what is known of published weights;
+        ImageNet's preprocessing where nobody says anything. `facts` has who said what.
+
+    Raises:
+        LoadError: The weights can't be had or read, are of another model than asked for, or
+            have one output, which tells no classes apart.
+        RecipeError: No such model.
+        MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
+    """
+    output = Path(output)
+    architecture = find_architecture(model)
+    if config.weights == RANDOM:
+        return _save_random(config, model, seed, output)
+    found = _find(config, architecture)
+    path = found.place.main
+    checkpoint = read_checkpoint(path, model=architecture.name)
+    _require(architecture, checkpoint.architecture, config, path)
+    settled = settle_checkpoint(checkpoint, found.published)
+    state, preprocess, notes = turn_to_rgb(checkpoint.state, settled)
+    info = ModelInfo(
+        model=architecture.name,
+        num_classes=checkpoint.architecture.num_classes,
+        in_channels=checkpoint.architecture.in_channels,
+        classes=settled.classes,
+        preprocess=preprocess,
+        weights_source=_source_name(found.name, checkpoint),
+        weights_sha256=digest_weights(found.place),
+        weights_licence=settled.licence,
+    )
+    saved = save_weights(state, checkpoint.architecture, info, output)
+    said = (_as_used(fact, preprocess) if notes else fact for fact in settled.facts)
+    facts = (*said, *_facts_of_tensors(checkpoint))
+    told = (*found.place.notes, *checkpoint.notes, *settled.notes, *notes)
+    return replace(saved, facts=facts, notes=tuple(dict.fromkeys(told)))
+
+
+def _as_used(fact: Fact, turned: Preprocess) -> Fact:
+    """What was said of blue, green and red is used for red, green and blue."""
+    is_scale = fact.name in ("mean", "std")
+    return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
+
+
+def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
+    channels = Origin("checkpoint", "the first convolution")
+    facts = [Fact("in_channels", checkpoint.architecture.in_channels, channels)]
+    if checkpoint.where:
+        kind = "averaged weights" if checkpoint.averaged else "weights"
+        facts.append(Fact("weights_key", shorten(checkpoint.where), Origin("checkpoint", kind)))
+    return tuple(facts)
+
+
+def _source_name(name: str, checkpoint: Checkpoint) -> str:
+    if not checkpoint.averaged:
+        return name
+    return f"{name} ({'EMA' if 'ema' in checkpoint.where.lower() else 'averaged'})"
+
+
+def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
+    """Name what decides the weights: a file's name and content, or the seed.
+
+    For `in1k` this downloads the file, unless the hub's cache has it.
+
+    Raises:
+        LoadError: The file is missing or can't be downloaded.
+        RecipeError: No such model.
+    """
+    architecture = find_architecture(model)
+    if config.weights == RANDOM:
+        return f"{RANDOM} seed {seed}"
+    found = _find(config, architecture)
+    try:
+        parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
+    except OSError as error:
+        raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
+    # What lies beside decides classes and preprocessing, and so the result.
+    for one in find_beside(found.place.main):
+        parts.append(f"{one.shown} {_content_of(one.path)}")
+    return "; ".join(parts)
+
+
+def _content_of(path: Path) -> str:
+    try:
+        require_regular(path)
+        return f"sha256 {sha256_file(path)}"
+    except OSError as error:
+        return f"unread ({error.strerror})"
+
+
+def check_weights_file(weights: str) -> None:
+    """Fail early where a file of weights is not there; what is no file is not looked at.
+
+    Raises:
+        LoadError: There is no such file.
+    """
+    path = expand_home(weights)
+    if weights.partition("@")[0] not in (_HUB, RANDOM) and not path.exists():
+        raise LoadError(why_missing(path))
+
+
+def _find(config: LoadConfig, architecture: Architecture) -> _Found:
+    if config.weights is None:
+        raise LoadError("no weights given; pass --weights FILE, 'in1k' or 'random'")
+    kind, _, revision = config.weights.partition("@")
+    if kind == _HUB:
+        return _fetch(architecture.name, revision or None)
+    path = expand_home(config.weights)
+    place = locate_weights(path)
+    published = find_published(place.main, architecture.name)
+    if published is not None:
+        return _Found(published.name, place, published)
+    return _Found(f"{path.name}/{place.main.name}" if path.is_dir() else path.name, place)
+
+
+def _fetch(model: str, revision: str | None) -> _Found:
+    """Find ImageNet weights in the hub's cache, or download them there."""
+    hub = IN1K[model]
+    revision = revision or hub.revision
+    try:
+        from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+    except ImportError as error:
+        raise MissingDependencyError(
+            "weights from the hub need huggingface_hub: pip install 'edge-convnext[build]'"
+        ) from error
+    cached = try_to_load_from_cache(hub.repository, _HUB_FILE, revision=revision or "main")
+    try:
+        if isinstance(cached, str):
+            found = cached
+        else:
+            # Fails at once where there is no network; the download itself would retry for long.
+            HfApi().model_info(hub.repository, revision=revision, timeout=_PROBE_TIMEOUT_S)
+            found = hf_hub_download(hub.repository, _HUB_FILE, revision=revision)
+    except Exception as error:  # the HTTP library, and so its errors, differ by version
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        pinned = f" --revision {revision}" if revision else ""
+        raise LoadError(
+            f"can't download {hub.repository} from the Hugging Face hub ({reason}); with no "
+            f"network here, run `hf download {hub.repository} {_HUB_FILE}{pinned}` where there is "
+            "one, copy its cache folder (HF_HOME, else ~/.cache/huggingface) here, and try again"
+        ) from error
+    path = Path(found)
+    commit = path.parent.name  # the hub's cache: snapshots/<commit>/<file>
+    name = f"{hub.repository}@{commit}"
+    return _Found(name, WeightsPlace((path,)), hub.published_as(name))
+
+
+def _require(asked: Architecture, found: Architecture, config: LoadConfig, path: Path) -> None:
+    if found.name != asked.name:
+        if found.name in architecture_names():
+            hint = f"pass --model {found.name.removeprefix('convnextv2_')}"
+        else:
+            hint = "no size that this project knows (`edge-convnext models`)"
+            if found.widths == asked.widths and found.depths != asked.depths:
+                depths = "-".join(map(str, asked.depths))
+                hint += f"; its widths are that model's, whose depths are {depths}: blocks differ"
+        raise LoadError(f"{path}: these weights are {found.name}, not {asked.name}: {hint}")
+    if found.num_classes == 1:
+        raise LoadError(
+            f"{path}: its classifier has one output, as of binary training with one logit (BCE) or "
+            "of a regression; classes are told apart by the largest of several. Of one logit z, "
+            "save a classifier of two rows, zeros (weight and bias) above its own: its outputs 0 "
+            "and z are the two classes; a regression can't be built"
+        )
+    for field, stated, actual in (
+        ("num_classes", config.num_classes, found.num_classes),
+        ("in_channels", config.in_channels, found.in_channels),
+    ):
+        if stated is not None and stated != actual:
+            raise LoadError(
+                f"{path}: {field} is {actual} in these weights, not {stated}; "
+                f"leave load.{field} out, or train with the right number"
+            )
+
+
+def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
+    try:
+        from edge_convnext.networks.convnext.build import random_state
+    except ImportError as error:
+        raise missing_packages(error) from error
+    if config.num_classes == 1:
+        raise LoadError("random weights with one output tell no classes apart; pass 2 or more")
+    architecture = find_architecture(model, config.num_classes or 1000, config.in_channels or 3)
+    state = random_state(architecture, seed)
+    content = b"".join(state[name].numpy().tobytes() for name in sorted(state))
+    info = ModelInfo(
+        model=architecture.name,
+        num_classes=architecture.num_classes,
+        in_channels=architecture.in_channels,
+        classes=(),
+        preprocess=Preprocess(),
+        weights_source=RANDOM,
+        weights_sha256=sha256_bytes(content),
+        weights_licence=None,
+    )
+    return save_weights(state, architecture, info, output)

@@ -1,0 +1,218 @@
+"""Place: Q/DQ for TensorRT, also where a weight is computed.
+
+NNCF quantizes constants and the values that products read. The forms for TensorRT need more: one
+scale for the whole weight of a convolution, so that the residual addition still fuses with it;
+a pair of Q/DQ on a weight that GRN scales anew for every image; and one on GELU's output that
+both GRN's reduction and the product read, so that it is stored as INT8 once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.files import AnyPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.core.artifacts import PlacementName
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["place_qdq"]
+
+_WEIGHT_MAX = 127  # symmetric: -128 is not used
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A convolution or matrix product to be quantized."""
+
+    node: NodeProto
+    activation: str  # the tensor to quantize, before anything that only moves it
+    axis: int  # of its channels
+    weight: str  # a constant, or the tensor of a computed weight
+    energy: NDArray[np.float32]  # [C], of the weights that read each channel
+    is_computed: bool
+
+
+def place_qdq(
+    model: OnnxModel,
+    batches: Iterable[NDArray[np.float32]],
+    placement: PlacementName,
+    output: AnyPath,
+) -> OnnxModel:
+    """Quantize the products of a placement to signed, symmetric INT8.
+
+    Activations get one scale, chosen by reconstruction error (`ranges`). A constant weight gets
+    one per output channel in a matrix product, and one alone in a convolution; a computed weight
+    gets the largest value seen on the calibration images.
+
+    Args:
+        model: FP32 graph of this package's export.
+        batches: Normalized calibration images, float32[n, C, H, W].
+        placement: Which products.
+        output: Where the Q/DQ graph goes.
+
+    Returns:
+        The INT8 graph; inputs, outputs and everything else stay float32.
+
+    Raises:
+        QuantizationError: The graph is not FP32, has no product of that placement, or a weight
+            that is neither a constant nor a constant times a factor.
+        ArtifactError: Missing, or not ONNX.
+
+    Source:
+        TensorRT, "Working with Quantized Types".
+    """
+    output = Path(output)
+    from edge_convnext.graph.activations import observe
+    from edge_convnext.graph.file import read_proto, set_facts, write_proto
+    from edge_convnext.graph.qdq import Wiring, drop_unread_constants
+    from edge_convnext.graph.ranges import choose_grid
+
+    if model.precision != "fp32":
+        raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
+    proto = read_proto(model.path)
+    products = _find_products(proto, Wiring(proto), placement)
+    if not products:
+        raise QuantizationError(
+            f"{model.path}: no product belongs to the placement '{placement}': it goes by the "
+            "module names of this package's export"
+        )
+    watched = {one.activation: one.axis for one in products}
+    watched |= {one.weight: 0 for one in products if one.is_computed}
+    seen = observe(proto, watched, list(batches))
+    for tensor in dict.fromkeys(one.activation for one in products):
+        energy = np.sum([one.energy for one in products if one.activation == tensor], axis=0)
+        grid = choose_grid(seen[tensor], energy, "int8", clip=True)
+        _insert_pair(proto, tensor, grid.scale)
+    for one in products:
+        if one.is_computed:
+            largest = max(-float(seen[one.weight].low.min()), float(seen[one.weight].high.max()))
+            _insert_pair(proto, one.weight, max(largest, _TINY) / _WEIGHT_MAX)
+        else:
+            _quantize_constant(proto, one.node, per_tensor=one.node.op_type == "Conv")
+    drop_unread_constants(proto)
+    set_facts(proto, precision="int8", placement=placement)
+    write_proto(proto, output)
+    return OnnxModel(output, "int8", model.form, placement, len(products))
+
+
+def _find_products(proto: ModelProto, wiring: Wiring, placement: PlacementName) -> list[_Product]:
+    from edge_convnext.graph.qdq import WEIGHTED_OPS
+    from edge_convnext.networks.convnext.placements import quantized_nodes
+
+    weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    wanted = quantized_nodes([node.name for node in weighted], placement)
+    return [_describe(wiring, node) for node in weighted if wanted is None or node.name in wanted]
+
+
+def _describe(wiring: Wiring, node: NodeProto) -> _Product:
+    from edge_convnext.graph.ranges import weight_energy
+
+    axis = 1 if node.op_type == "Conv" else -1
+    activation, axis = _walk_up(wiring, node.input[0], axis)
+    weight = node.input[1]
+    if weight in wiring.constants:
+        return _Product(node, activation, axis, weight, weight_energy(wiring, node), False)
+    computed, _ = _walk_up(wiring, weight, 0)
+    factor = wiring.producer.get(computed)
+    read = factor.input if factor is not None and factor.op_type == "Mul" else ()
+    constant = next((name for name in read if name in wiring.constants), None)
+    if constant is None:
+        raise QuantizationError(
+            f"{node.name}: its weight, {computed}, is no constant and no scaled one; choose "
+            "another form"
+        )
+    return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
+
+
+def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
+    """The tensor before all that only moves it, and where its channels are there."""
+    from edge_convnext.graph.qdq import MOVES
+
+    node = wiring.producer.get(tensor)
+    while node is not None and node.op_type in MOVES:
+        if node.op_type == "Transpose":
+            order = next(item.ints for item in node.attribute if item.name == "perm")
+            axis = order[axis]
+        tensor = node.input[0]
+        node = wiring.producer.get(tensor)
+    return tensor, axis
+
+
+def _computed_energy(wiring: Wiring, weight: str) -> NDArray[np.float32]:
+    """Of a weight [out, in, …] before it is scaled."""
+    value = wiring.value(weight)
+    assert value is not None  # the caller found it among the constants
+    energy: NDArray[np.float32] = np.square(value.reshape(*value.shape[:2])).sum(axis=0)
+    return energy
+
+
+def _insert_pair(proto: ModelProto, tensor: str, scale: float) -> None:
+    """Let every reader of a tensor read it through a Q/DQ pair."""
+    from onnx import helper, numpy_helper
+
+    names = [f"{tensor}/{part}" for part in ("scale", "zero_point", "Quantize", "Dequantize")]
+    scale_name, zero_name, quantized, dequantized = names
+    for node in proto.graph.node:
+        node.input[:] = [dequantized if name == tensor else name for name in node.input]
+    proto.graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.asarray(scale, np.float32), scale_name),
+            numpy_helper.from_array(np.asarray(0, np.int8), zero_name),
+        ]
+    )
+    makers = (at for at, node in enumerate(proto.graph.node) if tensor in node.output)
+    made = next(makers, -1)  # the images have none
+    for offset, (kind, source, result) in enumerate(
+        [("QuantizeLinear", tensor, quantized), ("DequantizeLinear", quantized, dequantized)]
+    ):
+        node = helper.make_node(kind, [source, scale_name, zero_name], [result], name=result)
+        proto.graph.node.insert(made + 1 + offset, node)
+
+
+def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) -> None:
+    """Store a weight as integers behind a DequantizeLinear."""
+    from onnx import helper, numpy_helper
+
+    from edge_convnext.graph.qdq import is_transposed
+
+    name = node.input[1]
+    weight = numpy_helper.to_array(next(one for one in proto.graph.initializer if one.name == name))
+    axis = 0 if node.op_type == "Conv" or is_transposed(node) else weight.ndim - 1
+    others = tuple(at for at in range(weight.ndim) if at != axis)
+    largest = np.abs(weight).max() if per_tensor else np.abs(weight).max(axis=others, keepdims=True)
+    scale = np.maximum(largest, _TINY).astype(np.float32) / np.float32(_WEIGHT_MAX)
+    integers = np.clip(np.rint(weight / scale), -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int8)
+    stored, scale_name, zero_name = f"{name}.int8", f"{name}.scale", f"{name}.zero_point"
+    flat = scale.reshape(()) if per_tensor else scale.reshape(-1)
+    proto.graph.initializer.extend(
+        [
+            numpy_helper.from_array(integers, stored),
+            numpy_helper.from_array(flat, scale_name),
+            numpy_helper.from_array(np.zeros(flat.shape, np.int8), zero_name),
+        ]
+    )
+    dequantized = f"{name}/Dequantize"
+    pair = helper.make_node(
+        "DequantizeLinear",
+        [stored, scale_name, zero_name],
+        [dequantized],
+        name=dequantized,
+    )
+    if not per_tensor:
+        pair.attribute.append(helper.make_attribute("axis", axis))
+    position = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
+    node.input[1] = dequantized
+    proto.graph.node.insert(position, pair)

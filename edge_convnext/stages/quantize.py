@@ -1,0 +1,206 @@
+"""Quantize: post-training quantization with NNCF, to an ONNX graph with explicit Q/DQ.
+
+Weights are signed with zero point 0, per output channel; activations per tensor, signed with
+zero point 0 or, for CPUs, unsigned with any; biases stay in float. NNCF places the Q/DQ pairs
+and corrects biases; its options keep its names (`recipe.QuantizeConfig`). Ranges are this
+project's own by default (`ranges`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import ArtifactError, QuantizationError
+from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.networks.convnext.placements import quantized_nodes
+from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.artifacts import ActivationType, PlacementName
+    from edge_convnext.core.recipe import QuantizeConfig
+
+__all__ = ["quantize"]
+
+
+def quantize(
+    model: OnnxModel,
+    batches: Iterable[NDArray[np.float32]],
+    placement: PlacementName,
+    config: QuantizeConfig,
+    output: AnyPath,
+    track: Track = untracked,
+    activation_type: ActivationType = "int8",
+) -> OnnxModel:
+    """Insert INT8 Q/DQ pairs by post-training quantization.
+
+    The same graph, images and options give the same bytes.
+
+    Args:
+        model: FP32 graph, nodes named `<module path>/<OpType>`.
+        batches: Normalized calibration images, float32[n, C, H, W], n the graph's batch or, if
+            that is dynamic, any; all of them are used.
+        placement: Which operations get quantized inputs.
+        config: PTQ settings.
+        output: Where the quantized graph goes; it keeps the metadata of `model`.
+        track: Told of calibration passes.
+        activation_type: `int8`, symmetric, which every target runs; `uint8` with a zero point
+            has a finer step for lopsided values, and suits x86 CPUs.
+
+    Returns:
+        The INT8 graph; inputs and outputs stay float32.
+
+    Raises:
+        QuantizationError: The settings don't fit the graph, or NNCF failed or did other than
+            asked.
+        ArtifactError: There is no such graph.
+        MissingDependencyError: NNCF is not installed.
+
+    Source:
+        TensorRT, "Working with Quantized Types"; SmoothQuant, arXiv 2211.10438.
+    """
+    output = Path(output)
+    if model.precision != "fp32":
+        raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
+    if not model.path.is_file():
+        raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
+    images = list(batches)
+    _check_images(images)
+    nncf = import_nncf()
+    import onnx
+
+    before = onnx.load(str(model.path))
+    wanted = _select(before, placement, config, model.path)
+    after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
+    _finish(after, before, placement, nncf.__version__)
+    _set_ranges(after, before, images, config, activation_type)
+    quantized_ops = _check(after, wanted, placement, model.path)
+    with atomic_path(output) as scratch:
+        scratch.write_bytes(after.SerializeToString(deterministic=True))
+    return OnnxModel(output, "int8", model.form, placement, quantized_ops)
+
+
+def _for_nncf(
+    images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
+) -> list[NDArray[np.float32]]:
+    """What NNCF has to see: one batch where nothing of what it measures is kept."""
+    own_ranges = config.own_ranges and placement != "all"
+    return images[:1] if own_ranges and config.disable_bias_correction else images
+
+
+def _set_ranges(
+    after: onnx.ModelProto,
+    before: onnx.ModelProto,
+    images: Sequence[NDArray[np.float32]],
+    config: QuantizeConfig,
+    activation_type: ActivationType,
+) -> None:
+    """Replace NNCF's ranges where they are to be chosen by error, or to be asymmetric."""
+    clip = config.own_ranges
+    if not clip and activation_type == "int8":
+        return
+    from edge_convnext.graph.ranges import choose_ranges, set_ranges
+
+    if not clip and config.activations_range_estimator != "minmax":
+        raise QuantizationError(
+            f"activations_range_estimator {config.activations_range_estimator} makes symmetric "
+            "ranges; with uint8 activations use reconstruction or minmax"
+        )
+    set_ranges(after, choose_ranges(after, before, images, activation_type, clip=clip))
+
+
+def _check_images(images: Sequence[NDArray[np.float32]]) -> None:
+    import numpy as np
+
+    if not images:
+        raise QuantizationError("no calibration images; pass --calibration or labelled data")
+    for number, batch in enumerate(images, start=1):
+        if not np.isfinite(batch).all():
+            raise QuantizationError(
+                f"calibration batch {number} of {len(images)} has NaN or infinite values; "
+                "look at preprocess.mean and preprocess.std"
+            )
+
+
+def _select(
+    proto: onnx.ModelProto, placement: PlacementName, config: QuantizeConfig, path: Path
+) -> frozenset[str]:
+    """Names of the nodes that may be quantized."""
+    from edge_convnext.graph.qdq import WEIGHTED_OPS
+
+    names = frozenset(node.name for node in proto.graph.node)
+    weighted = [node.name for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    allowed = quantized_nodes(weighted, placement)
+    if allowed is None:
+        allowed = names
+    elif not allowed:
+        raise QuantizationError(
+            f"{path}: no node belongs to the placement '{placement}': it goes by the module "
+            "names of this package's export; use --placement all"
+        )
+    ignored = set(config.ignored_names)
+    if unknown := sorted(ignored - names):
+        raise QuantizationError(f"{path}: ignored_names has '{unknown[0]}', which is no node of it")
+    for pattern in config.ignored_patterns:
+        try:
+            found = {name for name in names if re.fullmatch(pattern, name)}
+        except re.error as error:
+            raise QuantizationError(
+                f"ignored_patterns has '{pattern}', not a regular expression: {error}"
+            ) from error
+        if not found:
+            raise QuantizationError(f"{path}: ignored_patterns has '{pattern}': no node matches")
+        ignored |= found
+    return allowed - ignored
+
+
+def _finish(
+    after: onnx.ModelProto, before: onnx.ModelProto, placement: PlacementName, nncf_version: str
+) -> None:
+    """Rewrite NNCF's graph into the form that `quantize` promises."""
+    from edge_convnext.graph.qdq import force_signed, guard_biases
+
+    force_signed(after)
+    guard_biases(after)
+    for part in (after.graph, *after.graph.node, *after.graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    after.graph.ClearField("value_info")
+    after.producer_name, after.producer_version = before.producer_name, before.producer_version
+    after.ClearField("metadata_props")
+    after.metadata_props.extend(before.metadata_props)
+    for entry in after.metadata_props:
+        if entry.key == METADATA_KEY:
+            fields = json.loads(entry.value)
+            tools = ", ".join(filter(None, (fields.get("tools"), f"nncf {nncf_version}")))
+            fields |= {"precision": "int8", "placement": placement, "tools": tools}
+            entry.value = json.dumps(fields, sort_keys=True)
+
+
+def _check(
+    proto: onnx.ModelProto, wanted: frozenset[str], placement: PlacementName, path: Path
+) -> int:
+    """Refuse a graph that is not what was asked for; count its quantized operations."""
+    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+
+    wiring = Wiring(proto)
+    weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    quantized = {node.name for node in weighted if wiring.is_quantized(node)}
+    missing = sorted({node.name for node in weighted} & wanted - quantized)
+    if not quantized or (missing and placement != "all"):
+        first = f"'{missing[0]}'" if missing else "any node"
+        raise QuantizationError(
+            f"{path}: NNCF quantized {len(quantized)} operations and not {first}; "
+            "keep fewer nodes in float, or name this one in quantize.ignored_names"
+        )
+    return len(quantized)

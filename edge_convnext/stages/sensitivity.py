@@ -1,0 +1,87 @@
+"""Sensitivity: what quantizing each operation costs, alone and among the others.
+
+Each weighted operation is quantized alone, and all but it, and the logits are compared with
+those of the float graph on real images. No labels are needed, and nothing is calibrated again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import AnyPath
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.graph.file import infer_proto, read_proto
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Sensitivity", "rank_operations"]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One weighted operation."""
+
+    name: str  # of its node
+    alone_sqnr_db: float | None  # only it quantized; None where the logits stay equal
+    alone_agreement_pct: float
+    spared_sqnr_db: float | None  # all quantized but it
+    spared_agreement_pct: float
+    noise_share_pct: float  # of the noise power that the operations make one by one
+
+
+def rank_operations(
+    quantized: AnyPath,
+    reference: AnyPath,
+    batches: Sequence[NDArray[np.float32]],
+    track: Track = untracked,
+) -> tuple[Sensitivity, ...]:
+    """Measure every quantized operation, the most harmful first.
+
+    Args:
+        quantized: Explicit Q/DQ graph.
+        reference: The float graph it was made from: the same node names.
+        batches: Normalized images, float32[n, C, H, W].
+        track: Shows the operations.
+
+    Raises:
+        ArtifactError: A file is missing or is not ONNX, the first is not quantized, or the
+            second does not belong to it.
+    """
+    quantized = Path(quantized)
+    reference = Path(reference)
+    from edge_convnext.core.metrics import compare_logits
+    from edge_convnext.stages.keep_float import keep_float, quantized_operations
+
+    proto, original = read_proto(quantized), read_proto(reference)
+    names = quantized_operations(proto)
+    if not names:
+        raise ArtifactError(f"{quantized}: has no quantized operation; pass an INT8 Q/DQ graph")
+    if missing := set(names) - {node.name for node in original.graph.node}:
+        raise ArtifactError(
+            f"{reference}: has no node '{min(missing)}'; pass the float graph that {quantized} "
+            "was made from"
+        )
+    expected = infer_proto(original, batches)
+    found = []
+    for name in track(names, "sensitivity", len(names)):
+        others = [other for other in names if other != name]
+        alone = compare_logits(expected, infer_proto(keep_float(proto, original, others), batches))
+        spared = compare_logits(expected, infer_proto(keep_float(proto, original, [name]), batches))
+        found.append((name, alone, spared))
+    noise = [0.0 if alone.sqnr_db is None else 10 ** (-alone.sqnr_db / 10) for _, alone, _ in found]
+    total = sum(noise) or 1.0
+    ranked = [
+        Sensitivity(
+            name, alone.sqnr_db, alone.agreement_pct, spared.sqnr_db, spared.agreement_pct,
+            100 * own / total,
+        )
+        for (name, alone, spared), own in zip(found, noise, strict=True)
+    ]  # fmt: skip
+    return tuple(sorted(ranked, key=lambda one: -one.noise_share_pct))

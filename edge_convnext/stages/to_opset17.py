@@ -1,0 +1,211 @@
+"""Opset 17: the newest that TensorRT 8.6 reads, and older than torch's exporter writes.
+
+JetPack 6.0 comes with TensorRT 8.6. Its parser has no Gelu, and takes the axes of a reduction
+as an attribute only: axes that are an input it does not see, and reduces over all of them
+without a word (NVIDIA/TensorRT#3467). LayerNormalization it has; TensorRT 8.5 does not. It
+quantizes weights itself, from floats with Q/DQ: on INT8 constants its builder failed on an H200
+(`convertMyelinWeightsToFp32`: `params.weights.type() != DataType::kINT8`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.files import AnyPath
+from edge_convnext.graph.file import element_types, read_opset, read_proto, set_facts, write_proto
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["OPSET", "use_opset_17"]
+
+OPSET = 17
+_NEWEST = 20  # of the opsets whose changes since are known here
+_IR_VERSION = 8  # of the ONNX release that brought opset 17
+
+_MORE_TYPES = frozenset({"Constant", "Identity", "Reshape", "Shape"})  # all that is new since
+_SATURATES = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})  # new: a word on float8
+_REDUCTIONS = frozenset(
+    {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSumSquare"}
+)
+
+
+def use_opset_17(model: OnnxModel, output: AnyPath) -> OnnxModel:
+    """Write a graph in the operations of opset 17, for TensorRT 8.6.
+
+    Axes of reductions become attributes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
+    the order of operations that TensorRT and ONNX Runtime recognise, or as its approximation by
+    tanh where the graph has that. INT8 constants become floats with a QuantizeLinear, which gives
+    the same integers. Every other operation is the same in its older version.
+
+    Args:
+        model: FP32, or INT8 with explicit Q/DQ and a float32 body; opset 18 to 20.
+        output: Where the graph goes.
+
+    Returns:
+        The same function, up to the rounding of GELU.
+
+    Raises:
+        ExportError: Another opset, float16, or an operation that is not known here.
+        ArtifactError: Missing, or not ONNX.
+
+    Source:
+        ONNX operators, ReduceMean 13 and 18, QuantizeLinear 13 and 19, Gelu 20; onnx-tensorrt,
+        docs/operators.md ("TensorRT 8.6 supports operators up to Opset 17");
+        NVIDIA/TensorRT#3467.
+    """
+    output = Path(output)
+    import onnx
+
+    proto = read_proto(model.path)
+    try:
+        _convert(proto)
+    except ExportError as error:
+        raise ExportError(f"{model.path}: {error}") from None
+    onnx.checker.check_model(proto, full_check=True)
+    write_proto(proto, output)
+    return replace(model, path=output)
+
+
+def _convert(proto: ModelProto) -> None:
+    from onnx import TensorProto
+
+    from edge_convnext.graph.qdq import Wiring, drop_unread_constants
+
+    opset = read_opset(proto)
+    if not OPSET < opset <= _NEWEST:
+        raise ExportError(f"has opset {opset}, and 18 to 20 can be rewritten; export with one")
+    if TensorProto.FLOAT16 in element_types(proto).values():
+        raise ExportError("has float16 in it, which TensorRT 8.6 chooses itself; pass float32")
+    wiring = Wiring(proto)
+    nodes = [fresh for node in proto.graph.node for fresh in _rewrite(node, proto, wiring, opset)]
+    nodes = [fresh for node in nodes for fresh in _quantize_constant(node, proto, wiring)]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.ClearField("value_info")
+    drop_unread_constants(proto)
+    for entry in proto.opset_import:
+        entry.version = OPSET  # there is no other domain: `_rewrite` refuses its operations
+    proto.ir_version = _IR_VERSION
+    set_facts(proto, opset=OPSET)
+
+
+def _rewrite(node: NodeProto, proto: ModelProto, wiring: Wiring, opset: int) -> list[NodeProto]:
+    """The operations of opset 17 that take the place of one node."""
+    if not node.domain:  # ONNX's own; under its long name its checker knows none of them
+        if node.op_type == "Gelu":
+            return _write_out_gelu(node, proto)
+        if node.op_type in _REDUCTIONS:
+            _make_axes_an_attribute(node, wiring)
+            return [node]
+        if node.op_type in _SATURATES:
+            _drop_attribute(node, "saturate")
+            return [node]
+        if node.op_type in _MORE_TYPES or _is_unchanged(node.op_type, opset):
+            return [node]
+    raise ExportError(
+        f"{node.name} is a {node.op_type}, which has no known form in opset {OPSET}; "
+        "pass a portable graph of this package"
+    )
+
+
+def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> list[NodeProto]:
+    """Of a DequantizeLinear of INT8 constants: the floats, and the QuantizeLinear between."""
+    from onnx import helper, numpy_helper
+
+    integers = wiring.value(node.input[0]) if node.op_type == "DequantizeLinear" else None
+    scale = wiring.value(node.input[1]) if integers is not None else None
+    if integers is None or scale is None or integers.dtype != np.int8:
+        return [node]
+    axis = next((item.i for item in node.attribute if item.name == "axis"), 1)
+    shape = [1] * integers.ndim
+    if scale.size > 1:
+        shape[axis] = scale.size
+    # Half a step is far more than the rounding of this product and of its quotient.
+    zero = wiring.value(node.input[2]) if len(node.input) > 2 else None
+    if zero is not None and zero.any():
+        raise ExportError(f"{node.name} has a zero point, and TensorRT knows symmetric INT8 alone")
+    floats = integers.astype(np.float32) * scale.reshape(shape if integers.ndim else ())
+    # Two may read one constant, so these are named after the reader.
+    constant, quantized = f"{node.output[0]}/float", f"{node.output[0]}/Quantize"
+    proto.graph.initializer.append(numpy_helper.from_array(floats, constant))
+    quantize = helper.make_node(
+        "QuantizeLinear", [constant, *node.input[1:]], [quantized], name=quantized
+    )
+    quantize.attribute.extend(node.attribute)
+    node.input[0] = quantized
+    return [quantize, node]
+
+
+def _is_unchanged(kind: str, opset: int) -> bool:
+    from onnx import defs
+
+    try:
+        old, new = (defs.get_schema(kind, version).since_version for version in (OPSET, opset))
+    except defs.SchemaError:
+        return False
+    return old == new
+
+
+def _drop_attribute(node: NodeProto, name: str) -> None:
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+
+
+def _make_axes_an_attribute(node: NodeProto, wiring: Wiring) -> None:
+    from onnx import helper
+
+    axes = wiring.value(node.input[1]) if len(node.input) > 1 else np.zeros(0, np.int64)
+    keeps_all = any(item.name == "noop_with_empty_axes" and item.i for item in node.attribute)
+    if axes is None or (keeps_all and not axes.size):
+        raise ExportError(
+            f"{node.name} computes its axes, or reduces none, and opset {OPSET} can't; "
+            "simplify the graph first"
+        )
+    _drop_attribute(node, "noop_with_empty_axes")
+    if axes.size:
+        node.attribute.append(helper.make_attribute("axes", axes.tolist()))
+    del node.input[1:]
+
+
+def _write_out_gelu(node: NodeProto, proto: ModelProto) -> list[NodeProto]:
+    from onnx import helper
+
+    x = node.input[0]
+    nodes: list[NodeProto] = []
+
+    def step(kind: str, *inputs: str | float, output: str | None = None) -> str:
+        output = output or f"{node.name}.{kind}_{len(nodes)}"
+        names = [one if isinstance(one, str) else _constant(one, proto) for one in inputs]
+        nodes.append(helper.make_node(kind, names, [output], name=output))
+        return output
+
+    if any(item.name == "approximate" and item.s == b"tanh" for item in node.attribute):
+        cube = step("Mul", step("Pow", x, 3.0), 0.044715)
+        inner = step("Tanh", step("Mul", step("Add", x, cube), math.sqrt(2 / math.pi)))
+        step("Mul", step("Mul", x, 0.5), step("Add", inner, 1.0), output=node.output[0])
+    else:
+        inner = step("Erf", step("Div", x, math.sqrt(2)))
+        step("Mul", step("Mul", x, step("Add", inner, 1.0)), 0.5, output=node.output[0])
+    return nodes
+
+
+def _constant(value: float, proto: ModelProto) -> str:
+    """One scalar for all that need it."""
+    from onnx import numpy_helper
+
+    name = f"gelu.{value:.6g}"
+    if all(tensor.name != name for tensor in proto.graph.initializer):
+        scalar = np.asarray(value, np.float32)
+        proto.graph.initializer.append(numpy_helper.from_array(scalar, name))
+    return name

@@ -1,0 +1,128 @@
+"""uint8 images: the pixels of a camera or a decoder as they are, normalised inside the graph.
+
+A float32 image is four times the bytes to copy to a device, and somebody has to compute it. In
+the graph, one multiplication and one addition per channel follow the cast that uint8 needs
+anyway, and TensorRT makes one kernel of the three.
+
+They are not folded into the stem's weights, though its convolution has no padding and could
+take them. Pixels are all positive: a float16 stem then adds up large numbers that cancel. On a
+trained atto the fold costs the float16 logits 25 dB (63 instead of 88) and saves no kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from edge_convnext.core.artifacts import ModelInfo
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.files import AnyPath
+from edge_convnext.graph.file import read_proto, set_facts, write_proto
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from edge_convnext.core.artifacts import OnnxModel, Preprocess
+
+__all__ = ["ImageLayout", "use_uint8_images"]
+
+ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it; planar
+
+
+def use_uint8_images(model: OnnxModel, output: AnyPath, layout: ImageLayout = "nhwc") -> OnnxModel:
+    """Make a graph take pixels instead of normalised values.
+
+    The images are RGB, or grey where the model has one channel, already resized and cropped as
+    the model's metadata says. The metadata of the new graph has `images_type` and
+    `images_layout`, so that whoever feeds it can tell.
+
+    Args:
+        model: FP32, or INT8 with a float32 body, with this package's metadata; its input is
+            float32[N, C, H, W].
+        output: Where the graph goes.
+        layout: `nhwc` for uint8[N, H, W, C], which a decoded frame is and OpenCV, Pillow and
+            GStreamer hand over, and costs one transpose of bytes on the device; `nchw` for
+            uint8[N, C, H, W].
+
+    Returns:
+        The graph; its logits are those of images that `data.preprocess.normalise` made.
+
+    Raises:
+        ExportError: The images are not float32, or have more channels than their mean.
+        ArtifactError: Missing, not ONNX, or without metadata.
+
+    Source:
+        TensorRT, operators.md of onnx-tensorrt: uint8 is a type of network inputs, to be cast
+        before anything else.
+    """
+    output = Path(output)
+    import onnx
+
+    proto = read_proto(model.path)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    info = ModelInfo.from_metadata(metadata, model.path)
+    try:
+        _rewrite(proto, info, layout)
+    except ExportError as error:
+        raise ExportError(f"{model.path}: {error}") from None
+    set_facts(proto, images_type="uint8", images_layout=layout)
+    onnx.checker.check_model(proto, full_check=True)
+    write_proto(proto, output)
+    return replace(model, path=output)
+
+
+def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    (images,) = proto.graph.input
+    kind = images.type.tensor_type
+    if kind.elem_type != TensorProto.FLOAT:
+        found = TensorProto.DataType.Name(kind.elem_type).lower()
+        raise ExportError(f"{images.name} is {found}; pass a graph whose images are float32")
+    scale, shift = _find_affine(info.preprocess, info.in_channels)
+    rank = 1 if layout == "nhwc" else 3  # of a constant [C] or [C, 1, 1]
+    for name, row in (("images.scale", scale), ("images.shift", shift)):
+        value = row.astype(np.float32).reshape(-1, *[1] * (rank - 1))
+        proto.graph.initializer.append(numpy_helper.from_array(value, name))
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Cast", [], {"to": TensorProto.FLOAT}),
+        ("Mul", ["images.scale"], {}),
+        ("Add", ["images.shift"], {}),
+    ]
+    if layout == "nhwc":
+        batch, channels, *map_axes = kind.shape.dim
+        ordered = [batch, *map_axes, channels]
+        kind.shape.ClearField("dim")
+        kind.shape.dim.extend(ordered)
+        steps.append(("Transpose", [], {"perm": [0, 3, 1, 2]}))
+    kind.elem_type = TensorProto.UINT8
+    nodes, values = [], images.name
+    for operation, more, attributes in steps:
+        name = f"{images.name}/{operation}"
+        nodes.append(helper.make_node(operation, [values, *more], [name], name=name, **attributes))
+        values = name
+    rest = list(proto.graph.node)
+    for node in rest:
+        node.input[:] = [values if name == images.name else name for name in node.input]
+    del proto.graph.node[:]
+    proto.graph.node.extend([*nodes, *rest])
+    proto.graph.ClearField("value_info")
+
+
+def _find_affine(
+    preprocess: Preprocess, channels: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and shift of each channel: pixel * scale + shift is what the network was given."""
+    mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
+    if channels == 1:  # as `data.preprocess.normalise` does
+        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+    elif channels != len(mean):
+        raise ExportError(
+            f"the model has {channels} channels and its preprocessing {len(mean)}; "
+            "uint8 images are for RGB and grey models"
+        )
+    return 1 / (255 * std), -mean / std

@@ -1,1 +1,0 @@
-"""What `edge_convnext.train` is made of; needs torch."""
