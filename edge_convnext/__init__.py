@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.telemetry import no_telemetry
-from edge_convnext.core.version import __version__
+from edge_convnext.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from edge_convnext.build.pipeline import build
@@ -33,7 +33,6 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Report",
-    "__version__",
     "assert_gate",
     "build",
     "load_model",
