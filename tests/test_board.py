@@ -23,8 +23,6 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import gate_builds
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
-from edge_convnext.board import BoardSettings, bench_bundle
-from edge_convnext.bundle import open_bundle
 
 from edge_convnext.build.publish import amend_report, write_report
 from edge_convnext.cli.build import _measure_here
@@ -38,7 +36,7 @@ from edge_convnext.core.errors import (
 from edge_convnext.core.files import sha256_bytes, sha256_file
 from edge_convnext.core.marks import mark
 from edge_convnext.core.progress import untracked
-from edge_convnext.devices.bench import bench, here, measure
+from edge_convnext.devices.bench import BoardSettings, bench, bench_bundle, here, measure
 from edge_convnext.devices.bench import report as assemble
 from edge_convnext.devices.bench.choose import choose
 from edge_convnext.devices.bench.engines import build_engines, graphs_for
@@ -46,7 +44,7 @@ from edge_convnext.devices.bench.entries import Entry
 from edge_convnext.devices.bench.here import builders_for, measure_here
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.devices.bench.readings import NoReadings, PowerFigures
-from edge_convnext.devices.bundle import evaluation
+from edge_convnext.devices.bundle import evaluation, open_bundle
 from edge_convnext.devices.bundle.evaluation import read_reference
 from edge_convnext.devices.bundle.manifest import (
     MANIFEST,

@@ -27,9 +27,16 @@ README = Path(__file__).parent.parent / "README.md"
 def stage_functions():
     """As the README lists them."""
     text = README.read_text(encoding="utf-8")
-    names = re.findall(r"`(\w+)\.(\w+)`", text.partition("Each stage is a plain function")[2][:900])
+    listed = text.partition("Each stage is a plain function")[2].partition("\n\n")[0]
+    names = re.findall(r"`([\w.]+)\.(\w+)`", listed.replace("`edge_convnext.stages`", ""))
     assert len(names) > 15
-    return [getattr(import_module(f"edge_convnext.{module}"), name) for module, name in names]
+    return [
+        getattr(
+            import_module("edge_convnext." + (module if "." in module else f"stages.{module}")),
+            name,
+        )
+        for module, name in names
+    ]
 
 
 def public_functions():

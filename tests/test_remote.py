@@ -20,14 +20,20 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import psutil
 from board_builds import bundle_tiny
 from builds import run_command
-from edge_convnext.remote import HostResult, RemoteSettings, bench_on_hosts, check_hosts
 
 from edge_convnext import __version__
 from edge_convnext.cli.hosts import measure_build
 from edge_convnext.core.errors import ArtifactError, RemoteError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bench import BoardSettings, bench_bundle
-from edge_convnext.devices.ssh import scripts, session
+from edge_convnext.devices.ssh import (
+    HostResult,
+    RemoteSettings,
+    bench_on_hosts,
+    check_hosts,
+    scripts,
+    session,
+)
 from edge_convnext.devices.ssh.client import Host
 from edge_convnext.devices.ssh.hosts import folder_name
 from edge_convnext.devices.ssh.session import Session

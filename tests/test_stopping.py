@@ -11,7 +11,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 HEAD = """
 import os, signal, sys, threading, time
-from edge_convnext import cli, isolate, pipeline
+from edge_convnext import cli
+from edge_convnext.build import pipeline
+from edge_convnext.core import isolate
 from edge_convnext.cli import main, stopping
 from edge_convnext.core.errors import ExportError
 stopping._PATIENCE_S = 0.3

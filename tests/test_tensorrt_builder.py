@@ -2,7 +2,6 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from edge_convnext.tensorrt import TensorRtConfig, build_engine
 from fake_tensorrt import DEVICE
 from tiny_qdq import quantized_product
 
@@ -13,7 +12,7 @@ from edge_convnext.core.errors import (
     QuantizationError,
 )
 from edge_convnext.core.files import sha256_file
-from edge_convnext.runtimes.tensorrt import builder
+from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine, builder
 from edge_convnext.runtimes.tensorrt.api import Api, is_installed, open_api
 from edge_convnext.runtimes.tensorrt.graph import check_precision
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
