@@ -26,17 +26,19 @@ from typing import Any
 
 import numpy as np
 
-from edge_convnext.build.compare import Option, as_candidate, judge_options
+from edge_convnext.build.compare import judge_options
 from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Precision
+from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.files import sha256_file, write_text_atomic
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import Recipe, make_recipe
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Step
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.benchmark import benchmark
+from edge_convnext.measure.candidates import Option, as_candidate
 from edge_convnext.measure.choose import choose_option, list_finalists, list_rivals
-from edge_convnext.measure.contention import QUIET_PCT
 from edge_convnext.measure.speed import Ratio, slowest_to_beat
+from edge_convnext.networks.recipe_file import make_recipe
 
 _BATCH = 1
 _SIZE = 64

@@ -27,11 +27,13 @@ from edge_convnext.core.artifacts import ActivationType, OnnxModel, PlacementNam
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import EqualizeConfig, QuantizeConfig, resolve_recipe
+from edge_convnext.core.recipe import EqualizeConfig, QuantizeConfig
 from edge_convnext.data import iter_batches
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.accuracy import predict
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.networks.recipe_file import resolve_recipe
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.equalize import equalize
 from edge_convnext.stages.quantize import quantize
 

@@ -36,8 +36,9 @@ from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch, 
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import Recipe, resolve_recipe
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 from edge_convnext.runtimes.tensorrt.kernel_table import kernels_from_rows
 

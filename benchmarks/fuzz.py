@@ -40,7 +40,7 @@ from benchmarks import fuzz_boards
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.files import write_text_atomic
-from edge_convnext.core.recipe import load_recipe, recipe_folder
+from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.data.csv_sources import list_csv
 from edge_convnext.data.labels import read_labels_file
 from edge_convnext.devices.doctor import environment
@@ -49,6 +49,7 @@ from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.dialects import translate
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import load_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.gate.baseline import read_baseline
 from edge_convnext.report.manifest import verify_build

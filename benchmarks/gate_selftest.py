@@ -33,8 +33,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from benchmarks.gatelab.lab import Lab, Row, Settings
 from benchmarks.gatelab.samples import make_samples, take_images
 from benchmarks.gatelab.scenarios import SCENARIOS, Bench
+from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.files import write_text_atomic
-from edge_convnext.measure.contention import QUIET_PCT
 
 HONEST = "honest"
 PLANTED = {

@@ -102,7 +102,7 @@ def _measure_engines(arguments, results, graphs, scratch, groups) -> None:  # ty
 
     from edge_convnext.runtimes.tensorrt import TensorRtConfig
     from edge_convnext.runtimes.tensorrt.api import open_api
-    from edge_convnext.runtimes.tensorrt.cuda import open_cuda
+    from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 
     with results.step("device"):
         cuda = open_cuda()

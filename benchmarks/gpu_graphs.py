@@ -192,7 +192,7 @@ def _quantize(model: OnnxModel, placement: PlacementName, images: Any, scratch: 
 
 
 def _infer(path: Path, images: Any) -> Any:
-    from edge_convnext.runtimes import load_runtime
+    from edge_convnext.runtimes.load import load_runtime
 
     return load_runtime("onnxruntime", path).infer(images)
 

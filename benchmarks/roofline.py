@@ -43,12 +43,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
 from edge_convnext.measure.profile import ModelProfile, profile
 from edge_convnext.report.contract import Report
-from edge_convnext.runtimes import RuntimeOptions, available_runtimes, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import available_runtimes, load_runtime
 
 RESULTS = Path(__file__).parent / "results"
 _TURN_MS = 30.0

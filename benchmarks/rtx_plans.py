@@ -30,10 +30,12 @@ from edge_convnext.core.artifacts import FormName, OnnxModel, PlacementName, Wei
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import EngineConfig, resolve_recipe
+from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.networks.recipe_file import resolve_recipe
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights

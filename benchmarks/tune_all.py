@@ -23,7 +23,7 @@ import yaml
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import resolve_recipe
+from edge_convnext.networks.recipe_file import resolve_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

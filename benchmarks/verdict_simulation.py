@@ -27,17 +27,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.build.compare import Option
 from edge_convnext.core.artifacts import OnnxModel, Precision
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import median_interval, paired_difference_interval
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.step import Step
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.benchmark import BenchmarkResult, BenchmarkRow, judge_rounds
+from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.choose import choose_option, list_finalists, list_rivals
 from edge_convnext.measure.speed import slowest_to_beat
 from edge_convnext.measure.timings import Judged
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages.keep_float import find_fallback
 
 ALLOWED_PCT = 3.0

@@ -21,8 +21,9 @@ from edge_convnext.core.version import __version__ as __version__
 if TYPE_CHECKING:
     from edge_convnext.build.pipeline import build
     from edge_convnext.core.errors import EdgeConvNextError
-    from edge_convnext.core.recipe import Recipe, load_recipe
+    from edge_convnext.core.recipe import Recipe
     from edge_convnext.measure.model import Model, Prediction, load_model
+    from edge_convnext.networks.recipe_file import load_recipe
     from edge_convnext.report.contract import Report
     from edge_convnext.report.gate.testing import Limits, assert_gate
 
@@ -50,7 +51,7 @@ _HOMES = {
     "Report": "report.contract",
     "assert_gate": "report.gate.testing",
     "load_model": "measure.model",
-    "load_recipe": "core.recipe",
+    "load_recipe": "networks.recipe_file",
 }
 
 

@@ -16,7 +16,7 @@ from small_exports import SIZE, TINY, export, infer, place_export
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import DataConfig, make_recipe
+from edge_convnext.core.recipe import DataConfig
 from edge_convnext.data import iter_batches, load_splits
 from edge_convnext.devices.bundle.write import write_bundle
 from edge_convnext.measure.accuracy import (
@@ -27,6 +27,7 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.model import read_metadata
 from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import FileReport, Report
 
 CLASSES = ("ant", "b|ee", "crème", "dog", "emu")

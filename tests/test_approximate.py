@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ArtifactError, ExportError
-from edge_convnext.runtimes import load_runtime
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.approximate import use_tanh_gelu
 
 

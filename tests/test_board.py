@@ -24,7 +24,6 @@ import gate_builds
 from board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from builds import run_command
 
-from edge_convnext.build.publish import amend_report, write_report
 from edge_convnext.cli.build import _measure_here
 from edge_convnext.core.errors import (
     ArtifactError,
@@ -64,6 +63,7 @@ from edge_convnext.report.contract import (
     StageReport,
     VariantReport,
 )
+from edge_convnext.report.folder import amend_report, write_report
 from edge_convnext.report.gate.baseline import make_baseline
 from edge_convnext.report.gate.decide import gate, judge
 from edge_convnext.report.gate.evidence import read_evidence
@@ -776,7 +776,7 @@ def ort_as_gpu(monkeypatch):
     """ONNX Runtime runs what `Builder` copied."""
     from edge_convnext.devices.bench import measure
     from edge_convnext.measure import benchmark
-    from edge_convnext.runtimes import load_runtime
+    from edge_convnext.runtimes.load import load_runtime
 
     def load(name, path, options=None):
         return load_runtime("onnxruntime" if name == "tensorrt" else name, path, options)

@@ -8,8 +8,8 @@ from edge_convnext.build.graphs import list_options
 from edge_convnext.build.settle import prepare
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages.keep_float import quantized_operations
 
 LIMIT_PP = 1.0

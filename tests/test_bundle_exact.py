@@ -16,7 +16,6 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edge_convnext.core.errors import ArtifactError, DataError
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.data import iter_batches
 from edge_convnext.devices.bundle import read as module
 from edge_convnext.devices.bundle.evaluation import find_images, read_reference
@@ -28,6 +27,7 @@ from edge_convnext.devices.bundle.manifest import (
     check_name,
 )
 from edge_convnext.devices.bundle.read import open_bundle
+from edge_convnext.networks.recipe_file import make_recipe
 
 PREDICTIONS = "sha256,label,fp32_top1\n"
 SIDE = 4

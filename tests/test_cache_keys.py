@@ -28,12 +28,13 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Entry
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import Recipe, Section, make_recipe
+from edge_convnext.core.recipe import Recipe, Section
 from edge_convnext.core.step import Images
 from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
 from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import make_recipe
 
 CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}

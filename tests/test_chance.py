@@ -150,7 +150,7 @@ def prepare(weights, data, tmp_path, **overrides):
     from edge_convnext.build.inputs import prepare_inputs
     from edge_convnext.core.cache import Cache
     from edge_convnext.core.progress import untracked
-    from edge_convnext.core.recipe import make_recipe
+    from edge_convnext.networks.recipe_file import make_recipe
 
     stated = {
         "load.weights": str(weights),

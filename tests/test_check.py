@@ -14,7 +14,7 @@ from edge_convnext.build.check import check_inputs
 from edge_convnext.cli import main
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.hash_memory import HashMemory
-from edge_convnext.core.recipe import make_recipe
+from edge_convnext.networks.recipe_file import make_recipe
 
 LONG_AGO = 1_000_000_000  # seconds
 

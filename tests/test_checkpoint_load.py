@@ -13,12 +13,14 @@ from edge_convnext.build.inputs import _load_weights
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import LoadError
-from edge_convnext.core.recipe import LoadConfig, TrainConfig, make_recipe
+from edge_convnext.core.recipe import LoadConfig, TrainConfig
 from edge_convnext.data import ImageSet, Sample, Splits
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
+from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.training.train import train
-from edge_convnext.networks.weights import open_weights, read_state
+from edge_convnext.networks.weights import read_state
 from edge_convnext.stages.load import load_weights
 
 TINY = ((1, 1, 1, 1), (8, 16, 24, 32))

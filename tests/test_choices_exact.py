@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext.build.compare import Option
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.step import Step
 from edge_convnext.measure import choose as choices
+from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
@@ -18,6 +17,7 @@ from edge_convnext.measure.choose import (
     list_rivals,
 )
 from edge_convnext.measure.speed import Ratio
+from edge_convnext.networks.recipe_file import make_recipe
 
 RECIPE = make_recipe(
     {"model": "convnextv2_atto", "evaluate": {"max_drop_pp": 1.0}, "precision": "int8"}

@@ -23,7 +23,8 @@ from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import PreprocessConfig, load_recipe
+from edge_convnext.core.recipe import PreprocessConfig
+from edge_convnext.networks.recipe_file import load_recipe
 
 HEAVY = "torch onnx onnxruntime nncf openvino tensorrt tensorrt_rtx sklearn scipy onnxsim"
 CLASSES = ("ant", "bee", "cat")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_convnext.measure import contention
-from edge_convnext.measure.contention import CpuClock, other_load_pct, read_cpu_clock
+from edge_convnext.core import contention
+from edge_convnext.core.contention import CpuClock, other_load_pct, read_cpu_clock
 
 linux = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="there is no /proc/stat")
 

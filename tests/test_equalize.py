@@ -12,7 +12,8 @@ from edge_convnext.graph.qdq import Wiring, grn_constants
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.equalize import equalize, find_sites
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights

@@ -17,7 +17,8 @@ from edge_convnext.measure.accuracy import (
     write_predictions_csv,
 )
 from edge_convnext.measure.accuracy_report import report_accuracy
-from edge_convnext.runtimes import RuntimeInfo, load_runtime
+from edge_convnext.runtimes import RuntimeInfo
+from edge_convnext.runtimes.load import load_runtime
 
 
 def predictions_of(guesses: list[int], labels: list[int], classes: int = 3) -> Predictions:

@@ -19,7 +19,8 @@ from edge_convnext.networks.convnext.build import build_network, random_state
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.runtimes.pytorch import TorchRuntime
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights

@@ -14,12 +14,12 @@ pytest.importorskip("nncf", reason="the build extra is not installed")
 
 from benchmarks.faultlab.kills import Row
 from benchmarks.faultlab.record import Record
-from edge_convnext.build.publish import check_writable
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
+from edge_convnext.report.folder import check_writable
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, /proc")
 ROOT = Path(__file__).parents[1]

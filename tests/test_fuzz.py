@@ -17,11 +17,11 @@ from edge_convnext.core.errors import (
     LoadError,
     RecipeError,
 )
-from edge_convnext.core.recipe import load_recipe
 from edge_convnext.data.csv_sources import list_csv
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.dialects import translate
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import load_recipe
 from edge_convnext.report.contract import Report
 
 EXAMPLE = json.loads(example_report().to_json())

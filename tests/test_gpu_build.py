@@ -15,8 +15,8 @@ import edge_convnext
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import QuantizationError
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 from edge_convnext.stages import place_qdq as place
 

@@ -26,9 +26,9 @@ from edge_convnext.cli import app, main
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import load_recipe, resolve_recipe
 from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
+from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
 from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 
 FORMS = ("linear", "mixed", "expand", "late", "late_mixed")

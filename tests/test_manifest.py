@@ -6,10 +6,11 @@ import pytest
 from gate_builds import make_build
 from typer.testing import CliRunner
 
-from edge_convnext.build.publish import add_sensitivity, write_report
+from edge_convnext.build.amend import add_sensitivity
 from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.report.contract import Report
+from edge_convnext.report.folder import write_report
 from edge_convnext.report.manifest import (
     compare_builds,
     read_manifest,

@@ -9,21 +9,16 @@ import pytest
 from PIL import Image
 
 from edge_convnext.build import compare as measure
-from edge_convnext.build.compare import (
-    Evaluation,
-    Option,
-    as_candidate,
-    evaluate_options,
-    judge_options,
-    race_options,
-)
+from edge_convnext.build.compare import evaluate_options, judge_options, race_options
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
 from edge_convnext.core.errors import InferenceError
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.step import Step
 from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
+from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import make_recipe
 
 PREPROCESS = Preprocess(image_size=4, resize="squash", mean=(0, 0, 0), std=(1, 1, 1))
 INFO = ModelInfo("convnextv2_atto", 2, 3, ("a", "b"), PREPROCESS, "x", "0" * 64, None)

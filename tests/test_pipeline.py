@@ -19,8 +19,8 @@ from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import STAGES, Report
 from edge_convnext.report.manifest import read_manifest, write_manifest
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx

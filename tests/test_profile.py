@@ -8,8 +8,10 @@ from edge_convnext.cli import app
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.measure.built_models import profile_models
-from edge_convnext.measure.profile import PARTS, find_part, part_of_node, profile
-from edge_convnext.runtimes import RuntimeOptions, available_runtimes
+from edge_convnext.measure.profile import find_part, profile
+from edge_convnext.networks.convnext.parts import PARTS, part_of_node
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import available_runtimes
 from edge_convnext.runtimes.openvino.profiler import known_nodes
 from edge_convnext.runtimes.profiler import LayerTimes
 

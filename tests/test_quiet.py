@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge_convnext.core.contention import CpuClock
 from edge_convnext.core.progress import untracked
-from edge_convnext.measure.contention import CpuClock
 from edge_convnext.measure.quiet import Watch, race_in_quiet, wait_until_quiet
 
 

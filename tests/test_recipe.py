@@ -3,7 +3,8 @@ import yaml
 
 from edge_convnext.core.artifacts import MAX_IMAGE_SIZE
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.core.recipe import Recipe, load_recipe, make_recipe, recipe_names, resolve_recipe
+from edge_convnext.core.recipe import Recipe, recipe_names
+from edge_convnext.networks.recipe_file import load_recipe, make_recipe, resolve_recipe
 
 
 def test_shipped_recipes_are_valid_and_say_what_they_are_for():

@@ -21,12 +21,12 @@ from edge_convnext.cli import main
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import load_recipe, make_recipe
 from edge_convnext.data import decode_image
 from edge_convnext.devices.doctor import environment
-from edge_convnext.graph.file import infer_proto
 from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.report.contract import Report
+from edge_convnext.runtimes.infer import infer_proto
 from edge_convnext.stages import recover as recovering
 
 CLASSES = ("ant", "bee", "cat")

@@ -6,7 +6,7 @@ import pytest
 from example_report import SHA, STAGES, example_fields, example_report, without_measurements
 from pydantic import ValidationError
 
-from edge_convnext.build.publish import add_sensitivity
+from edge_convnext.build.amend import add_sensitivity
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_bytes

@@ -12,8 +12,9 @@ from tiny_graph import CLASSES, SHAPE, expected_logits, make_images, write_graph
 from torch import nn
 
 from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
-from edge_convnext.runtimes import RuntimeOptions, TorchRuntime, available_runtimes, load_runtime
+from edge_convnext.runtimes import RuntimeOptions, TorchRuntime
 from edge_convnext.runtimes.interface import one_line, usable_cores
+from edge_convnext.runtimes.load import available_runtimes, load_runtime
 from edge_convnext.runtimes.openvino import runner as ov
 
 BOTH = pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

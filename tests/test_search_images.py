@@ -10,11 +10,11 @@ import pytest
 from builds import write_checkpoint, write_images
 
 from edge_convnext.build import evaluating
-from edge_convnext.build.compare import Evaluation
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.search_images import SearchImages, choose_search_images
 from edge_convnext.data import ImageSet, Sample
 from edge_convnext.measure.accuracy import Predictions, compare_predictions
+from edge_convnext.measure.evaluation import Evaluation
 
 CLASSES = ("ant", "bee", "cat", "dog")
 
@@ -173,8 +173,8 @@ def test_a_build_with_a_fallback_reports_on_what_the_search_left(tmp_path, monke
     pytest.importorskip("nncf", reason="the build extra is not installed")
     import edge_convnext
     from edge_convnext.core.cache import Cache
-    from edge_convnext.core.recipe import make_recipe
     from edge_convnext.networks.convnext import sizes as architecture
+    from edge_convnext.networks.recipe_file import make_recipe
     from edge_convnext.report.gate.evidence import read_evidence
 
     monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))

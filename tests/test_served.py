@@ -90,7 +90,8 @@ def test_a_report_that_does_not_tell_leaves_the_choice_to_names(tmp_path):
 
 
 def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
-    from edge_convnext.build.publish import _files_in, _list_models
+    from edge_convnext.build.publish import _list_models
+    from edge_convnext.report.folder import _files_in
 
     def option(name, precision, runtime):
         (tmp_path / name).write_bytes(name.encode())

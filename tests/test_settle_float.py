@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_convnext.build.compare import Option
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.step import Step
 from edge_convnext.measure import choose as choices
 from edge_convnext.measure.benchmark import Ratio
+from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.choose import choose_float
+from edge_convnext.networks.recipe_file import make_recipe
 
 RECIPE = make_recipe({"model": "convnextv2_atto"})  # its plan in OpenVINO is of `conv_moments`
 

@@ -12,13 +12,14 @@ from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import ExportConfig, make_recipe
+from edge_convnext.core.recipe import ExportConfig
 from edge_convnext.core.step import Images, Step
 from edge_convnext.networks.convnext.build import build_form, random_state
 from edge_convnext.networks.convnext.fold import fold_state_dict
 from edge_convnext.networks.convnext.forms import FORMS, MomentsNorm, write_out_norms
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights

@@ -9,12 +9,13 @@ import pytest
 from gate_builds import make_build
 
 from edge_convnext.build import publish as publishing
-from edge_convnext.build.publish import check_writable, publish
+from edge_convnext.build.publish import publish
 from edge_convnext.core import swap as swapping
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.swap import written_beside
 from edge_convnext.report.contract import Report
+from edge_convnext.report.folder import check_writable
 from edge_convnext.report.manifest import MANIFEST, read_manifest, verify_build, write_manifest
 
 MINE = {"notes.txt": "mine", "model.best.onnx": "mine too", ".edge-convnext-new-thesis/a": "mine"}

@@ -7,10 +7,10 @@ import pytest
 from small_exports import export_tiny as export
 from small_exports import infer, make_images, place_export
 
-from edge_convnext.runtimes import available_gpu_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_gpu_runtimes, load_runtime
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.runtimes.tensorrt.api import open_api
-from edge_convnext.runtimes.tensorrt.cuda import why_no_cuda
+from edge_convnext.runtimes.tensorrt.open_cuda import why_no_cuda
 from edge_convnext.stages.to_opset17 import use_opset_17
 
 WHY_NOT = "TensorRT is not installed" if find_spec("tensorrt") is None else why_no_cuda()

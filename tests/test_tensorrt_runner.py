@@ -13,10 +13,11 @@ from edge_convnext.data import normalise
 from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
 from edge_convnext.measure.built_models import usual_batches
 from edge_convnext.measure.model import load_model
-from edge_convnext.runtimes import GpuRuntime, RuntimeOptions, load_runtime
+from edge_convnext.runtimes import GpuRuntime, RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.runtimes.tensorrt import cuda as cuda_module
 from edge_convnext.runtimes.tensorrt import runner as module
-from edge_convnext.runtimes.tensorrt.cuda import has_gpu
+from edge_convnext.runtimes.tensorrt.open_cuda import has_gpu
 from edge_convnext.runtimes.tensorrt.runner import EngineRunner
 from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 

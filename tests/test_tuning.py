@@ -10,8 +10,9 @@ from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
 from edge_convnext.build.tuning.tune import TuneResult, tuned_recipe
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.core.recipe import make_recipe, recipe_folder
+from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.networks.convnext.forms import FORMS
+from edge_convnext.networks.recipe_file import make_recipe
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
 

@@ -18,10 +18,11 @@ from typing import Any
 from benchmarks.gatelab import plants
 from edge_convnext.build.pipeline import build
 from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import Recipe, make_recipe
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.contention import QUIET_PCT
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 
 __all__ = ["BATCH", "Lab", "Row", "Settings"]

@@ -20,7 +20,8 @@ from edge_convnext.data import iter_batches
 from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
 from edge_convnext.networks.checkpoint import Checkpoint, read_checkpoint
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.runtimes import Runtime, RuntimeOptions, load_runtime
+from edge_convnext.runtimes import Runtime, RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -23,7 +23,7 @@ from benchmarks.peers.produce import produce
 from benchmarks.peers.table import write_results
 from benchmarks.peers.task import prepare_task
 from benchmarks.peers.timing import time_candidates
-from edge_convnext.core.recipe import resolve_recipe
+from edge_convnext.networks.recipe_file import resolve_recipe
 
 _ROOT = Path(__file__).parents[2]
 

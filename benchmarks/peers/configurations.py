@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.errors import InferenceError
-from edge_convnext.runtimes import RuntimeInfo, available_runtimes
+from edge_convnext.runtimes import RuntimeInfo
 from edge_convnext.runtimes.interface import as_logits, one_line
+from edge_convnext.runtimes.load import available_runtimes
 from edge_convnext.runtimes.openvino.runner import shared_core, supports_bf16
 
 __all__ = ["Configuration", "available_configurations", "load"]

@@ -13,7 +13,7 @@ from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.plans import plan_for
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.files import sha256_file
-from edge_convnext.runtimes import available_runtimes
+from edge_convnext.runtimes.load import available_runtimes
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import RuntimeName

@@ -14,10 +14,10 @@ from benchmarks.peers.accuracy import Candidate, threads_of
 from benchmarks.peers.configurations import load
 from benchmarks.peers.produce import explain
 from benchmarks.peers.task import Task
+from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.measure.benchmark import Ratio, take_turns
-from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
 
 __all__ = ["Timings", "ratio_to", "time_candidates"]
 

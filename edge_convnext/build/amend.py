@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.recipe import DIGITS
+from edge_convnext.report.folder import REPORT, amend_report
+
+if TYPE_CHECKING:
+    from edge_convnext.report.contract import Report
+    from edge_convnext.stages.sensitivity import Sensitivity
+
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
@@ -13,13 +23,14 @@ from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe, make_recipe
+from edge_convnext.core.recipe import RANDOM, Recipe
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
-__all__ = ["rank_build", "recover_build"]
+__all__ = ["add_sensitivity", "rank_build", "recover_build"]
 
 
 def rank_build(
@@ -40,8 +51,8 @@ def rank_build(
         ArtifactError: There is no report, the build has no INT8 graph, was changed since, or
             can't be made again.
     """
-    from edge_convnext.build.publish import check_addable
     from edge_convnext.devices.doctor import environment
+    from edge_convnext.report.folder import check_addable
 
     report, recipe = _read_int8_build(folder)
     check_addable(folder, report)  # now, not after minutes of work
@@ -98,8 +109,9 @@ def recover_build(
             train with.
         EdgeConvNextError: As of `build`; nothing is written then.
     """
-    from edge_convnext.build.publish import check_writable, publish
+    from edge_convnext.build.publish import publish
     from edge_convnext.devices.doctor import environment
+    from edge_convnext.report.folder import check_writable
 
     _, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
     check_writable(out or folder)
@@ -136,3 +148,27 @@ def _require_files(folder: Path, recipe: Recipe) -> None:
                 f"{folder}: was built from {stated}, which is not here; pass {flag}, or run "
                 "where the build ran"
             )
+
+
+def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) -> Report:
+    """Write rankings into the report of a finished build.
+
+    Args:
+        folder: Of the build.
+        found: By plan.
+
+    Raises:
+        ArtifactError: See `check_addable`; nothing is written then.
+    """
+    from edge_convnext.report.contract import RankingReport, Report, SensitivityReport
+
+    rankings = tuple(
+        RankingReport(
+            graph=plan, operations=tuple(SensitivityReport(**asdict(one)) for one in ranking)
+        )
+        for plan, ranking in found.items()
+    )
+    before = Report.read(folder / REPORT)
+    report = before.model_copy(update={"sensitivity": rankings})
+    amend_report(report, folder, before)
+    return report

@@ -8,18 +8,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.compare import Option
 from edge_convnext.build.gpu_steps import gpu_graph_name
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.plans import plan_fields, plan_for
 from edge_convnext.build.stage_entries import report_stages, why_not_timed
+from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.accuracy_report import (
     report_accuracy,
     report_candidate,
     report_comparison,
 )
 from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.measure.contention import why_skewed
+from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.speed import slowest_to_beat
 from edge_convnext.measure.timing_report import report_interval, report_race, report_ratio
 from edge_convnext.report.contract import (
@@ -42,7 +42,7 @@ from edge_convnext.report.contract import (
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.build.pipeline import Outcome
+    from edge_convnext.build.outcome import Outcome
     from edge_convnext.measure.accuracy import Comparison
     from edge_convnext.report.verdict import Requirement
 

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.build.inputs import require_classes, resolve_preprocess
+from edge_convnext.build.inputs import require_classes
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import BadModelError, DataError, EdgeConvNextError, RecipeError
@@ -32,6 +32,7 @@ from edge_convnext.data import (
     load_calibration,
     load_splits,
 )
+from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.measure.chance import FEWEST_IMAGES
 from edge_convnext.measure.class_order import order_by_images, show_order
 from edge_convnext.measure.held import answer_with_torch, hold_against_chance

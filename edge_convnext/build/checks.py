@@ -74,6 +74,7 @@ def torch_logits(
 def onnx_logits(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:
     """Run a graph in ONNX Runtime."""
     from edge_convnext.measure.accuracy import predict
-    from edge_convnext.runtimes import RuntimeOptions, load_runtime
+    from edge_convnext.runtimes import RuntimeOptions
+    from edge_convnext.runtimes.load import load_runtime
 
     return predict(load_runtime("onnxruntime", path, RuntimeOptions()), batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,27 +11,26 @@ from numpy.typing import NDArray
 
 from edge_convnext.build.checks import Logits
 from edge_convnext.build.runner import Steps
-from edge_convnext.core.artifacts import CpuRuntimeName, ModelInfo, OnnxModel, Weights
+from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Step
 from edge_convnext.data import ImageSet, iter_batches
 from edge_convnext.measure.accuracy import (
-    Comparison,
     Predictions,
     check_logits,
     compare_predictions,
 )
-from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark, judge
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge
+from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
-    from edge_convnext.runtimes import PrecisionHint, Runtime
+    from edge_convnext.runtimes import Runtime
 
 __all__ = [
-    "Evaluation",
-    "Option",
-    "as_candidate",
     "evaluate_options",
     "judge_options",
     "race_options",
@@ -39,65 +38,6 @@ __all__ = [
 
 _TORCH = "torch"
 _INFERENCES_PER_TURN = 8
-
-
-@dataclass(frozen=True)
-class Option:
-    """A graph in a runtime."""
-
-    graph: Step[OnnxModel]
-    runtime: CpuRuntimeName
-    hint: PrecisionHint  # float type of what is not quantized
-    may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
-    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
-
-    @property
-    def model(self) -> OnnxModel:
-        """The graph on disk."""
-        return self.graph.value
-
-    @property
-    def name(self) -> str:
-        """Unique within a build: such as `conv.pointwise.int8.onnx openvino f32`."""
-        return self.label(None)
-
-    def label(self, file: str | None) -> str:
-        """`name`, with the file called as it is shipped."""
-        settings = "".join(f"+{key}={value}" for key, value in self.settings)
-        return f"{file or self.model.path.name} {self.runtime} {self.hint}{settings}"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Accuracy of the torch reference and of every option, on the same images."""
-
-    reference: Predictions
-    options: Mapping[str, Predictions]  # by option name
-    comparisons: Mapping[str, Comparison]
-    cached: bool
-    seconds: float
-
-    def joined(self, earlier: Evaluation) -> Evaluation:
-        """This one, of an earlier one's options and more, with the time of both."""
-        return replace(
-            self,
-            cached=self.cached and earlier.cached,
-            seconds=self.seconds + earlier.seconds,
-        )
-
-    def of(self, rows: NDArray[np.intp] | None) -> Evaluation:
-        """On some of the images alone; on all of them for None."""
-        if rows is None:
-            return self
-        reference = _take(self.reference, rows)
-        options = {name: _take(one, rows) for name, one in self.options.items()}
-        comparisons = {name: compare_predictions(reference, one) for name, one in options.items()}
-        return replace(self, reference=reference, options=options, comparisons=comparisons)
-
-
-def _take(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
-    hashes = tuple(predictions.sha256s[row] for row in rows)
-    return Predictions(predictions.logits[rows], predictions.labels[rows], hashes)
 
 
 def evaluate_options(
@@ -162,15 +102,6 @@ def judge_options(
     """Time what was chosen in fresh loads: speed-ups are told from these rounds."""
     candidates = [as_candidate(option) for option in {one.name: one for one in finalists}.values()]
     return judge(timings, candidates, images, recipe.benchmark, recipe.seed, track)
-
-
-def as_candidate(option: Option) -> Candidate:
-    """An option as the benchmark takes it, under its own name."""
-    model = option.model
-    return Candidate(
-        option.name, model.path, model.precision, model.form, model.placement, option.runtime,
-        option.hint, option.settings,
-    )  # fmt: skip
 
 
 def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.budget import Fallback, hold_budget
-from edge_convnext.build.compare import Evaluation, Option, evaluate_options
+from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.search_images import SearchImages, choose_search_images
+from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.evaluation import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np

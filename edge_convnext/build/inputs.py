@@ -23,7 +23,7 @@ from edge_convnext.core.errors import DataError, RecipeError, shorten_names
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track
-from edge_convnext.core.recipe import DIGITS, RANDOM, PreprocessConfig, Recipe
+from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.core.step import Images, Step, as_step
 from edge_convnext.data import (
     CalibrationSet,
@@ -32,7 +32,6 @@ from edge_convnext.data import (
     Sample,
     Splits,
     check_explicit_calibration,
-    check_preprocess,
     draw_calibration,
     drop_bad_images,
     drop_leaks,
@@ -45,13 +44,13 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
-from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.class_order import Answer, order_by_images
 from edge_convnext.measure.held import Held, answer_with_torch, hold_against_chance
 from edge_convnext.measure.settings import note_defaults, settle
-from edge_convnext.networks.weights import open_weights
+from edge_convnext.networks.open_weights import open_weights
 
 __all__ = [
     "DEMO_BANNER",
@@ -61,7 +60,6 @@ __all__ = [
     "prepare_inputs",
     "prepare_training",
     "require_classes",
-    "resolve_preprocess",
     "training_settings",
 ]
 
@@ -284,20 +282,6 @@ def training_preprocess(recipe: Recipe) -> Preprocess:
     """The preprocessing to train with; the demo trains at one size whatever is built."""
     preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
     return replace(preprocess, image_size=recipe.train.image_size or preprocess.image_size)
-
-
-def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:
-    """`base` with the fields that `config` states.
-
-    Raises:
-        RecipeError: They contradict each other.
-    """
-    stated = {name: value for name, value in config.model_dump().items() if value is not None}
-    if stated.get("resize") == "squash":
-        stated.setdefault("crop_pct", 1.0)  # the weights' own crop belongs to their own resize
-    resolved = replace(base, **stated)
-    check_preprocess(resolved)
-    return resolved
 
 
 def _train_demo(

@@ -15,31 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.build.budget import Fallback
-from edge_convnext.build.compare import (
-    Evaluation,
-    Option,
-    judge_options,
-    race_options,
-)
+from edge_convnext.build.compare import judge_options, race_options
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.gpu_graphs import (
-    EngineBuild,
-    GpuGraphs,
     build_engines,
     list_gpu_options,
 )
-from edge_convnext.build.graphs import Graphs, list_options, raw_reference
+from edge_convnext.build.graphs import list_options, raw_reference
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
-from edge_convnext.build.search_images import SearchImages
+from edge_convnext.build.outcome import Outcome
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import Recipe, TargetName
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images
 from edge_convnext.measure.benchmark import BenchmarkResult
+from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
@@ -48,38 +41,12 @@ from edge_convnext.measure.choose import (
     list_rivals,
 )
 from edge_convnext.measure.quiet import race_in_quiet
-from edge_convnext.runtimes import has_bf16
+from edge_convnext.runtimes.load import has_bf16
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
-__all__ = ["DEMO_BANNER", "Outcome", "build", "is_demo"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything one build made and measured, before it becomes a report."""
-
-    recipe: Recipe
-    inputs: Inputs
-    machine: Mapping[str, Any]  # doctor.environment()
-    targets: tuple[TargetName, ...]
-    graphs: Graphs
-    unrecovered: str | None  # why no graph was fine-tuned
-    gpu_graphs: GpuGraphs
-    gpu_options: Sequence[Option]  # evaluated in ONNX Runtime, and never raced
-    engines: Sequence[EngineBuild]
-    options: Sequence[Option]  # evaluated, and raced if there are timings
-    raw: Option | None
-    evaluation: Evaluation | None
-    fallbacks: Sequence[Fallback]
-    searched: SearchImages | None  # where a fallback was found, and which images judge it
-    timings: BenchmarkResult | None
-    timing_seconds: float
-    chosen: Option | None  # of the requested precision
-    best_float: Option | None  # that ships: in whichever runtime is fastest
-    rivals: Sequence[Option] = ()  # floats that may be the fastest; empty where nothing was timed
-    for_runtimes: Sequence[Option] = ()  # what ships for each runtime alone, of those timed
+__all__ = ["DEMO_BANNER", "build", "is_demo"]
 
 
 def build(
@@ -110,7 +77,8 @@ def build(
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
     out = Path(out) if out is not None else None
-    from edge_convnext.build.publish import check_writable, publish
+    from edge_convnext.build.publish import publish
+    from edge_convnext.report.folder import check_writable
     from edge_convnext.report.verdict import Requirement
 
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"

@@ -94,7 +94,7 @@ def _settle(recipe: Recipe) -> Recipe:
 
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
-    from edge_convnext.runtimes import available_runtimes
+    from edge_convnext.runtimes.load import available_runtimes
 
     targets: tuple[TargetName, ...]
     targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets

@@ -23,7 +23,7 @@ from edge_convnext.report.contract import (
 )
 
 if TYPE_CHECKING:
-    from edge_convnext.build.pipeline import Outcome
+    from edge_convnext.build.outcome import Outcome
 
 __all__ = ["report_stages", "why_not_timed"]
 

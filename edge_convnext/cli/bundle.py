@@ -72,6 +72,6 @@ def merge(
         return
     from rich.console import Console
 
-    from edge_convnext.report.boards import print_boards
+    from edge_convnext.cli.views.boards import print_boards
 
     print_boards(report.boards, Console())

@@ -198,7 +198,7 @@ def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: See `recipe.load_recipe`.
     """
-    from edge_convnext.core.recipe import resolve_recipe
+    from edge_convnext.networks.recipe_file import resolve_recipe
 
     usual = {field: f"--{field.rpartition('.')[2].replace('_', '-')}" for field in stated}
     return resolve_recipe(recipe, stated, {**usual, **_FLAGS})

@@ -155,8 +155,8 @@ def measure_build(
 def _print(results: Sequence[HostResult]) -> None:
     from rich.console import Console
 
+    from edge_convnext.cli.views.boards import print_boards
     from edge_convnext.devices.bench.merge import as_run
-    from edge_convnext.report.boards import print_boards
 
     done = [(one, one.report) for one in results if one.report is not None]
     if not done:

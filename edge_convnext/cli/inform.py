@@ -60,7 +60,8 @@ def models(
 
 def recipes(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
     """List the shipped recipes and what each one states."""
-    from edge_convnext.core.recipe import load_recipe, recipe_folder, recipe_names
+    from edge_convnext.core.recipe import recipe_folder, recipe_names
+    from edge_convnext.networks.recipe_file import load_recipe
 
     rows: list[dict[str, Any]] = []
     for name in recipe_names():

@@ -25,8 +25,7 @@ def sensitivity(
     """
     from dataclasses import asdict
 
-    from edge_convnext.build.amend import rank_build
-    from edge_convnext.build.publish import add_sensitivity
+    from edge_convnext.build.amend import add_sensitivity, rank_build
 
     with progress(quiet or json) as track:
         found = rank_build(folder, track=track)

@@ -120,6 +120,8 @@ def tune(
     chosen = resolve(recipe, stated)
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
     check_tune_folder(folder)
+    from edge_convnext.build.tuning.report import TuneReport, tune_to_files
+
     result: TuneReport | GpuTuneReport
     if target == "rtx":
         from edge_convnext.build.tuning.cost_model import find_model_gpu
@@ -129,8 +131,6 @@ def tune(
         with progress(quiet or json) as track:
             result = tune_gpu_to_files(chosen, gpu, batches, folder, track, every=mode == "full")
     else:
-        from edge_convnext.build.tuning.report import tune_to_files
-
         with progress(quiet or json) as track:
             result = tune_to_files(chosen, mode, folder, track, batch=batches[0])
     if json:
@@ -138,7 +138,13 @@ def tune(
         return
     from rich.console import Console
 
-    result.print(Console())
+    from edge_convnext.cli.views.tuning import print_gpu_tuning, print_tuning
+
+    console = Console()
+    if isinstance(result, TuneReport):
+        print_tuning(result, console)
+    else:
+        print_gpu_tuning(result, console)
     _print_next(folder, getattr(result, "recipes", ()))
 
 

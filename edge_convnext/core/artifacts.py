@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.origins import Fact
-from edge_convnext.networks.convnext.sizes import Architecture
 
 __all__ = [
     "CPU_FOLDER",
@@ -32,6 +31,7 @@ __all__ = [
     "ImagesType",
     "Interpolation",
     "ModelInfo",
+    "NetworkShape",
     "OnnxModel",
     "Parity",
     "PlacementName",
@@ -197,12 +197,39 @@ def _text(value: object) -> str:
     return value
 
 
+class NetworkShape(Protocol):
+    """What any network's architecture can tell of itself."""
+
+    @property
+    def name(self) -> str:
+        """In full, such as `convnextv2_atto`."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """Logits per image."""
+        ...
+
+    @property
+    def in_channels(self) -> int:
+        """Of an image."""
+        ...
+
+    def count_params(self) -> int:
+        """Number of trainable parameters."""
+        ...
+
+    def count_macs(self, image_size: int) -> int:
+        """Multiply-accumulates of one square image, its side in pixels."""
+        ...
+
+
 @dataclass(frozen=True)
 class Weights:
     """A state dict on disk: safetensors, float32, this project's parameter names."""
 
     path: Path
-    architecture: Architecture
+    architecture: NetworkShape
     info: ModelInfo
     folded: bool = False
     facts: tuple[Fact, ...] = ()  # what the file, and the files beside it, say of themselves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, RecipeError
+from edge_convnext.core.recipe import PreprocessConfig
 from edge_convnext.data import pixels
 from edge_convnext.data.pixels import MAX_PIXELS
 
@@ -26,6 +28,7 @@ __all__ = [
     "normalise",
     "open_image",
     "resize_image",
+    "resolve_preprocess",
 ]
 PIXELS = "pixels/2"  # in the cache key of what depends on pixels; 2: `shortest` resizes to a floor
 
@@ -123,3 +126,17 @@ def image_mode(in_channels: int) -> str:
         return pixels.mode_for(in_channels)
     except ValueError as error:
         raise DataError(str(error)) from None
+
+
+def resolve_preprocess(config: PreprocessConfig, base: Preprocess) -> Preprocess:
+    """`base` with the fields that `config` states.
+
+    Raises:
+        RecipeError: They contradict each other.
+    """
+    stated = {name: value for name, value in config.model_dump().items() if value is not None}
+    if stated.get("resize") == "squash":
+        stated.setdefault("crop_pct", 1.0)  # the weights' own crop belongs to their own resize
+    resolved = replace(base, **stated)
+    check_preprocess(resolved)
+    return resolved

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,11 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
     from onnx import ModelProto
 
 __all__ = [
     "element_types",
     "fixed_batch",
-    "infer_proto",
     "read_opset",
     "read_proto",
     "set_facts",
@@ -115,24 +109,3 @@ def element_types(proto: ModelProto) -> dict[str, int]:
         if value.type.tensor_type.elem_type:
             types[value.name] = int(value.type.tensor_type.elem_type)
     return types
-
-
-def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Logits of a graph that is not on disk, in ONNX Runtime.
-
-    Args:
-        proto: A graph of images float32[N, C, H, W].
-        batches: Normalized images.
-
-    Returns:
-        float32[n, num_classes] of all batches.
-    """
-    import numpy as np
-
-    from edge_convnext.runtimes import RuntimeOptions, load_runtime
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(proto.SerializeToString())
-        runtime = load_runtime("onnxruntime", path, RuntimeOptions())
-        return np.concatenate([runtime.infer(batch) for batch in batches])

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from edge_convnext.core.errors import QuantizationError
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["Finding", "Severity", "weight_only"]
+__all__ = ["CPU_WEIGHT_ONLY", "Finding", "Severity", "refuse_errors", "weight_only"]
 
 Severity = Literal["error", "warning"]
+CPU_WEIGHT_ONLY = (
+    "a MatMul's input is then quantized on the fly, differently from this graph, and a Conv runs "
+    "in float"
+)
 
 
 @dataclass(frozen=True)
@@ -36,3 +44,20 @@ def weight_only(node: NodeProto, message: str) -> Finding:
         f"only its weights are quantized: {message}",
         "quantize its input too, or neither",
     )
+
+
+def refuse_errors(findings: Sequence[Finding], path: Path, target: str) -> None:
+    """Refuse a graph that its target can't run.
+
+    Args:
+        findings: Of the graph.
+        path: Of the graph, for the message.
+        target: What shall run it, for the message.
+
+    Raises:
+        QuantizationError: The first error: node, rule and remedy.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise QuantizationError(f"{path} can't run on {target}: {errors[0]}{more}")

@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.core.bounds import why_too_large
+from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
-from edge_convnext.measure.contention import other_load_pct, read_cpu_clock
 from edge_convnext.measure.memory import PeakMemory, measure_peak_memory
 from edge_convnext.measure.speed import Ratio, speedup
 from edge_convnext.measure.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
 from edge_convnext.measure.turns import quick_collections, take_turns
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -27,7 +27,8 @@ from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import settle
-from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, available_runtimes, load_runtime
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
+from edge_convnext.runtimes.load import available_runtimes, load_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]

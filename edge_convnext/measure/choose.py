@@ -13,9 +13,10 @@ from edge_convnext.measure.speed import in_the_running, speedup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.build.compare import Evaluation, Option
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Option
+    from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.timings import BenchmarkResult
 
 __all__ = ["choose_each", "choose_float", "choose_option", "list_finalists", "list_rivals"]

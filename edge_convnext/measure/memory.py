@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     import numpy as np

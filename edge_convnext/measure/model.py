@@ -29,14 +29,8 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.runtimes import (
-    PrecisionHint,
-    Runtime,
-    RuntimeOptions,
-    available_runtimes,
-    has_bf16,
-    load_runtime,
-)
+from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeOptions
+from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:

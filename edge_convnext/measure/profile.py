@@ -7,7 +7,6 @@ comparing models, which `benchmark` does.
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +22,11 @@ from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.networks.convnext.parts import PARTS, Part, part_of_node, part_of_nodes
+from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import require_file
-from edge_convnext.runtimes.profiler import LayerTimes, load_profiler
+from edge_convnext.runtimes.load import load_profiler, load_runtime
+from edge_convnext.runtimes.profiler import LayerTimes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,32 +37,16 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.profiler import Profiler
 
 __all__ = [
-    "PARTS",
     "GroupProfile",
     "LayerProfile",
     "ModelProfile",
-    "Part",
     "find_part",
     "is_portable",
-    "part_of_node",
-    "part_of_nodes",
     "profile",
 ]
 
-Part = Literal[
-    "stem", "downsample", "dwconv", "norm", "pwconv1", "gelu", "grn", "pwconv2", "residual",
-    "head", "quantize", "reorder", "other",
-]  # fmt: skip
-PARTS: tuple[Part, ...] = get_args(Part)
-_MODULES: dict[str, Part] = {
-    "dwconv": "dwconv", "norm": "norm", "pwconv1": "pwconv1", "act": "gelu", "grn": "grn",
-    "pwconv2": "pwconv2",
-}  # fmt: skip
-_WEIGHTED: tuple[Part, ...] = ("stem", "downsample", "dwconv", "pwconv1", "pwconv2", "head")
-_PRODUCTS = ("Conv", "MatMul", "Gemm")
 _QUANTIZERS = {"QuantizeLinear", "DequantizeLinear", "FakeQuantize"}
 _MOVES = {"ReorderInput", "ReorderOutput", "Reorder", "Convert", "Cast"}
-_QUANTIZER_NAME = re.compile("^(Quantize|Dequantize)Linear|/(Quantize|Dequantize)Linear|_d?q$")
 _INFERENCES_PER_ROUND = 5
 _WARMUP = 3
 
@@ -202,23 +187,6 @@ def profile(
     )
 
 
-def part_of_node(name: str) -> Part | None:
-    """The part of the network that a node belongs to, by its module path; None if it tells none."""
-    if _QUANTIZER_NAME.search(name):
-        return "quantize"
-    path, _, operation = name.partition("/")
-    modules = path.split(".")
-    if modules[0] in ("stem", "head"):
-        return "stem" if modules[0] == "stem" else "head"
-    if "downsample" in modules:
-        return "downsample"
-    if modules[-1] in _MODULES:
-        return _MODULES[modules[-1]]
-    if "blocks" in modules:
-        return "residual" if operation.startswith("Add") else "reorder"
-    return None
-
-
 def find_part(layer: LayerTimes) -> Part:
     """The part that a layer's time counts for."""
     if layer.operation in _QUANTIZERS:
@@ -226,18 +194,6 @@ def find_part(layer: LayerTimes) -> Part:
     if layer.operation in _MOVES:
         return "reorder"
     return part_of_nodes(layer.nodes or (layer.name,))
-
-
-def part_of_nodes(nodes: Sequence[str]) -> Part:
-    """The part that fused nodes count for: that of their product, else of most of them."""
-    parts = {node: part_of_node(node) for node in nodes}
-    for node, part in parts.items():
-        if part in _WEIGHTED and node.partition("/")[2].startswith(_PRODUCTS):
-            return part
-    counts = Counter(part for part in parts.values() if part is not None)
-    # A quantizer at the end of elementwise work is not what the time goes into.
-    own = [(part, count) for part, count in counts.most_common() if part != "quantize"]
-    return own[0][0] if own else "quantize" if counts else "other"
 
 
 def is_portable(path: Path) -> bool:

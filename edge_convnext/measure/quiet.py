@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from edge_convnext.core.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.measure.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
 
 __all__ = ["Watch", "race_in_quiet", "wait_until_quiet"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.artifacts import ModelInfo, Weights
-from edge_convnext.core.errors import ArtifactError, MissingDependencyError, RecipeError
+from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
+from edge_convnext.core.errors import ArtifactError, MissingDependencyError
 from edge_convnext.core.files import atomic_path
-from edge_convnext.networks.convnext.sizes import find_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,16 +14,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edge_convnext.networks.convnext.sizes import Architecture
 
-__all__ = ["missing_packages", "open_weights", "read_header", "read_state", "save_weights"]
+__all__ = ["ONLY_UNFOLDED", "missing_packages", "read_header", "read_state", "save_weights"]
 
 _REASON_CHARS = 200
-_ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
+ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
 
 
 def save_weights(
-    state: Mapping[str, Tensor], architecture: Architecture, info: ModelInfo, path: Path
+    state: Mapping[str, Tensor], architecture: NetworkShape, info: ModelInfo, path: Path
 ) -> Weights:
     """Write a state dict; equal input gives equal bytes.
 
@@ -49,22 +47,7 @@ def save_weights(
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:_REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
-    return Weights(path, architecture, info, folded=_ONLY_UNFOLDED not in tensors)
-
-
-def open_weights(path: Path) -> Weights:
-    """Describe a file that `save_weights` wrote, without reading its tensors.
-
-    Raises:
-        ArtifactError: Not safetensors, or without this project's metadata.
-    """
-    metadata, names = read_header(path)
-    info = ModelInfo.from_metadata(metadata, path)
-    try:
-        architecture = find_architecture(info.model, info.num_classes, info.in_channels)
-    except RecipeError as error:
-        raise ArtifactError(f"{path}: made by another version of this project: {error}") from error
-    return Weights(path, architecture, info, folded=_ONLY_UNFOLDED not in names)
+    return Weights(path, architecture, info, folded=ONLY_UNFOLDED not in tensors)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.measure.contention import QUIET_PCT
-from edge_convnext.report.summary import MISSING, number, plain
+from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.report.summary import MISSING, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
     from edge_convnext.report.contract import BenchmarkRow, BoardRun
 
-__all__ = ["BOARD_HEADINGS", "board_cells", "print_boards", "raced"]
+__all__ = ["BOARD_HEADINGS", "board_cells", "raced"]
 
 BOARD_HEADINGS = (
     "board", "ship", "runs", "ms", "vs float", "drop pp [95 %]", "mJ/image", "clocks", "raced",
@@ -73,24 +69,3 @@ def _shipped(run: BoardRun) -> BenchmarkRow | None:
     names = (benchmark.chosen, benchmark.best_float)
     rows = (benchmark.row(name, batch) for name in names)
     return next((row for row in rows if row and row.precision == run.verdict.ship), None)
-
-
-def print_boards(
-    runs: Sequence[BoardRun], console: Console, hosts: Sequence[str] | None = None
-) -> None:
-    """Print the table, with the names of the hosts in front where they are given."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from edge_convnext.cli.views.report import printer
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    rows = [board_cells(run) for run in runs]
-    # What none of them tells would only make the others narrow.
-    shown = [at for at in range(len(BOARD_HEADINGS)) if {row[at] for row in rows} != {MISSING}]
-    for name in (*(["host"] if hosts else []), *(BOARD_HEADINGS[at] for at in shown)):
-        table.add_column(name, overflow="fold")
-    for place, row in enumerate(rows):
-        cells = (*([hosts[place]] if hosts else []), *(row[at] for at in shown))
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    printer(console)(table)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import shorten
-from edge_convnext.measure.contention import why_skewed
 from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.report.contract import AccuracyReport, BenchmarkReport, VerdictReport
 from edge_convnext.report.how_many_more import (

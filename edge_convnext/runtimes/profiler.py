@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edge_convnext.runtimes.interface import RuntimeInfo, RuntimeOptions
+from edge_convnext.runtimes.interface import RuntimeInfo
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_convnext.core.artifacts import RuntimeName
 
-__all__ = ["LayerTimes", "Profiler", "load_profiler"]
+__all__ = ["LayerTimes", "Profiler"]
 
 
 @dataclass(frozen=True)
@@ -45,24 +42,3 @@ class Profiler(Protocol):
     def take_layers(self) -> list[LayerTimes]:
         """End profiling; the layers of all inferences so far, in the order of execution."""
         ...
-
-
-def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder: Path) -> Profiler:
-    """Load a graph with the options it always runs with, and its runtime's profiler on.
-
-    Args:
-        name: Which runtime.
-        path: See `load_runtime`.
-        options: See `load_runtime`; `batch` has to be one that `infer` runs in one piece.
-        folder: For ONNX Runtime's trace.
-
-    Raises:
-        EdgeConvNextError: See `load_runtime`.
-    """
-    if name == "onnxruntime":
-        from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
-
-        return OnnxRuntimeProfiler(path, options, folder)
-    from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
-
-    return OpenVinoProfiler(path, options)

@@ -29,8 +29,9 @@ def fold_weights(weights: Weights, output: AnyPath) -> Weights:
     """
     output = Path(output)
     from edge_convnext.networks.convnext.fold import fold_state_dict
+    from edge_convnext.networks.convnext.sizes import require_convnext
 
     if weights.folded:
         raise ValueError(f"{weights.path} is folded already")
-    state = fold_state_dict(read_state(weights.path), weights.architecture)
+    state = fold_state_dict(read_state(weights.path), require_convnext(weights.architecture))
     return save_weights(state, weights.architecture, weights.info, output)

@@ -20,7 +20,8 @@ from edge_convnext.core.errors import ArtifactError, MissingDependencyError, Tra
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.graph.file import infer_proto, read_proto
+from edge_convnext.graph.file import read_proto
+from edge_convnext.runtimes.infer import infer_proto
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

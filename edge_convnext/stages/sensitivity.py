@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.graph.file import infer_proto, read_proto
+from edge_convnext.graph.file import read_proto
+from edge_convnext.runtimes.infer import infer_proto
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,9 +23,6 @@ from edge_convnext.core.cache import Cache, default_cache_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.console import Console
-    from rich.table import Table
-
     from edge_convnext.build.tuning.cost_model import Calibration, Gpu
     from edge_convnext.build.tuning.gpu_trials import GpuTrial
     from edge_convnext.core.progress import Track
@@ -35,15 +32,6 @@ __all__ = ["SCHEMA", "GpuTuneReport", "candidate_out", "trial_fields", "tune_gpu
 
 SCHEMA = "edge-convnext/tune-gpu/1"
 _RECIPES = ("tuned.yaml", *(f"tuned-{place}.yaml" for place in range(2, CANDIDATES + 1)))
-_SHOWN = 8  # trials of a table; tune.json has all
-_HEAD = ("", "form", "placement", "kernels", "MB", "GOP", "ms*", "l/b/o %", "dB", "drop pp", "why")
-_LEFT = ("", "form", "placement", "why")
-_WIDE = 110  # columns that the reasons need; tune.json has them too
-_LEGEND = (
-    "l/b/o %: shares of the time that kernels spend on being launched, on bytes they read and "
-    "write, and on operations. MB: what the kernels read and "
-    "write, weights included. dB, drop: INT8 against its float graph, where that was checked."
-)
 
 
 @dataclass(frozen=True)
@@ -82,25 +70,6 @@ class GpuTuneReport:
             "candidates": [row for row in rows if row["rank"] is not None],
             "trials": rows,
         }
-
-    def print(self, console: Console) -> None:
-        """A table for each batch and precision, the fastest by the model first."""
-        for batch in dict.fromkeys(one.batch for one in self.result.trials):
-            for precision in ("fp16", "int8"):
-                own = [
-                    one
-                    for one in self.result.trials
-                    if (one.batch, one.plan.precision) == (batch, precision)
-                ]
-                if own:
-                    title = f"{self.result.gpu.name}, batch {batch}, {precision}"
-                    table = _table(title, own, wide=console.width >= _WIDE)
-                    console.print(table, highlight=False)
-        console.print(f"* {self.result.note} {_LEGEND}", style="dim", highlight=False)
-        console.print(
-            "Verdict: undecided, since no GPU timed anything.",
-            highlight=False,
-        )
 
 
 def trial_fields(one: GpuTrial) -> dict[str, Any]:
@@ -178,50 +147,3 @@ def _recipe_fields(
         "engine": engine,
     }
     return with_engine_plans(fields, engine_plans(result, place))
-
-
-def _table(title: str, trials: Sequence[GpuTrial], *, wide: bool) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    built = [one for one in trials if one.cost is not None]
-    unbuilt = len(trials) - len(built)
-    table = Table(
-        title=f"{title}: {len(built)} modelled, not timed; {unbuilt} not built",
-        title_justify="left",
-        box=None,
-        padding=(0, 2 if wide else 1, 0, 0),
-        pad_edge=False,
-    )
-    head = _HEAD if wide else _HEAD[:-1]
-    for name in head:
-        folds = name in ("form", "placement", "why")
-        table.add_column(
-            name,
-            justify="left" if name in _LEFT else "right",
-            no_wrap=not folds,
-            overflow="fold",
-            min_width=8 if folds else None,
-        )
-    for one in built[:_SHOWN]:
-        table.add_row(*map(Text, _cells(one)[: len(head)]))
-    return table
-
-
-def _cells(one: GpuTrial) -> tuple[str, ...]:
-    cost = one.cost
-    assert cost is not None  # those without are not shown
-    sqnr_db = one.parity.sqnr_db if one.parity else None
-    return (
-        "pick" if one.picked else str(one.rank or ""),
-        one.plan.form,
-        one.plan.placement or "-",
-        str(cost.kernels),
-        f"{(cost.activation_bytes + cost.weight_bytes) / 1e6:.1f}",
-        f"{cost.ops / 1e9:.2f}",
-        f"{cost.modelled_ms:.3f}",
-        "/".join(f"{share:.0f}" for share in cost.shares_pct),
-        "-" if sqnr_db is None else f"{sqnr_db:.1f}",
-        "-" if one.top1_drop_pp is None else f"{one.top1_drop_pp:.2f}",
-        one.reason,
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.checks import onnx_logits, parity_result
-from edge_convnext.build.compare import Option, evaluate_options
+from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
@@ -30,6 +30,7 @@ from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.cache import stage_key
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Step, as_step
+from edge_convnext.measure.candidates import Option
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 
 if TYPE_CHECKING:

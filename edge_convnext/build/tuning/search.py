@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edge_convnext.build.compare import Evaluation, Option, as_candidate, evaluate_options
+from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.plans import Plan, plan_for
@@ -18,6 +18,7 @@ from edge_convnext.build.tuning.space import ESTIMATORS, REVISION, list_plans, l
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy, holds
 from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Parity
 from edge_convnext.core.cache import stage_key
+from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.recipe import Recipe
@@ -25,8 +26,10 @@ from edge_convnext.core.step import Images, Step
 from edge_convnext.data import Sample
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
-from edge_convnext.measure.contention import QUIET_PCT
-from edge_convnext.runtimes import PrecisionHint, RuntimeOptions, has_bf16, load_runtime
+from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
+from edge_convnext.runtimes.load import has_bf16, load_runtime
 
 __all__ = ["Search"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.cli.views.report import printer
+from edge_convnext.cli.views.tables import printer
 from edge_convnext.devices.catalog.delivery import advise, deliver, deliver_to_board
 from edge_convnext.devices.catalog.lookup import find_architecture
 from edge_convnext.devices.catalog.rows import Architecture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from edge_convnext.cli.views.report import grid, printer
+from edge_convnext.cli.views.tables import grid, printer
 from edge_convnext.report.summary import MISSING
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.report.boards import print_boards
+from edge_convnext.cli.views.boards import print_boards
+from edge_convnext.cli.views.tables import grid, printer
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
     RECOVERY_HEADINGS,
@@ -26,9 +26,9 @@ from edge_convnext.report.summary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from edge_convnext.measure.benchmark import BenchmarkRow
     from edge_convnext.measure.profile import ModelProfile
@@ -37,15 +37,12 @@ if TYPE_CHECKING:
     from edge_convnext.stages.sensitivity import Sensitivity
 
 __all__ = [
-    "grid",
     "print_profile",
     "print_ranking",
     "print_report",
     "print_rows",
-    "printer",
 ]
 
-_PIPE_WIDTH = 120  # columns, where the output is not a terminal
 _WIDE = 100  # columns the whole summary needs
 _LEFT_OUT_WHEN_NARROW = ("agree %", "MB")
 _STATUS_STYLE = {"done": "green", "cached": "green", "failed": "red"}
@@ -175,17 +172,6 @@ def _counts(counted: Sequence[tuple[str, int]]) -> Text:
     return Text(plain(", ".join(f"{name} ({count})" for name, count in counted)))
 
 
-def printer(console: Console) -> Callable[[RenderableType], None]:
-    """What prints a line or a table; a pipe gets the width that whole tables need."""
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
-
-    def show(what: RenderableType) -> None:
-        console.print(what, highlight=False)
-
-    return show
-
-
 def _verdict_style(report: Report) -> str:
     if not report.verdict.passed:
         return "bold red"
@@ -226,13 +212,3 @@ def _recovery_table(report: Report) -> Table:
     for row in recovery_rows(report):
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table
-
-
-def grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:
-    """Indented rows without a heading; `justify` has an `l` or an `r` for each column."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    for side in justify:
-        table.add_column(justify="right" if side == "r" else "left")
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    return Padding(table, (0, 0, 0, 2), expand=False)

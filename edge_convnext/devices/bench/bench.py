@@ -17,7 +17,6 @@ from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.marks import MARK, mark, remove_marked
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
 from edge_convnext.devices.bench.choose import choose
@@ -36,8 +35,9 @@ from edge_convnext.devices.bench.report import Measured, Seen, find_old, publish
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.quiet import race_in_quiet
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import EnergyReport, LeftOutReport, Report
-from edge_convnext.runtimes import available_runtimes, has_bf16
+from edge_convnext.runtimes.load import available_runtimes, has_bf16
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -288,7 +288,7 @@ def _drop_others(work: Path) -> None:
 
 def _check_folder(out: Path) -> None:
     """Refuse, before the first engine, to write over a build or where nothing can be written."""
-    from edge_convnext.build.publish import REPORT
+    from edge_convnext.report.folder import REPORT
 
     report = out / REPORT
     if report.is_file() and Report.read(report).board is None:

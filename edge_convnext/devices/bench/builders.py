@@ -14,7 +14,7 @@ from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.runtimes.tensorrt.api import is_installed, open_api
-from edge_convnext.runtimes.tensorrt.cuda import missing_cuda, open_cuda, why_no_cuda
+from edge_convnext.runtimes.tensorrt.open_cuda import missing_cuda, open_cuda, why_no_cuda
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 
 if TYPE_CHECKING:

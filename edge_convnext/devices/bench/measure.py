@@ -23,7 +23,8 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge
 from edge_convnext.report.contract import EnergyReport, LeftOutReport
-from edge_convnext.runtimes import RuntimeOptions, load_runtime
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path

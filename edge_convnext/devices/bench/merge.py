@@ -40,7 +40,7 @@ def merge_boards(
             this build was changed since. Nothing is written then.
     """
     build_dir = Path(build_dir)
-    from edge_convnext.build.publish import REPORT, amend_report, check_addable
+    from edge_convnext.report.folder import REPORT, amend_report, check_addable
 
     path = build_dir / REPORT
     build = Report.read(path)

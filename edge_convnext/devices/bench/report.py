@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge_convnext.core.artifacts import Precision
+from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import copy_atomic, write_text_atomic
 from edge_convnext.core.locks import hold_lock
@@ -23,7 +24,6 @@ from edge_convnext.measure.accuracy_report import (
     report_comparison,
 )
 from edge_convnext.measure.benchmark import BenchmarkResult, speedup
-from edge_convnext.measure.contention import why_skewed
 from edge_convnext.measure.timing_report import report_race, report_ratio
 from edge_convnext.report.contract import (
     AccuracyReport,
@@ -126,7 +126,7 @@ def find_old(out: Path) -> set[str]:
     Raises:
         ArtifactError: A file is called as one of a bench, and none that ran there has it.
     """
-    from edge_convnext.build.publish import REPORT
+    from edge_convnext.report.folder import REPORT
 
     known = left_names(out)
     with suppress(ArtifactError):
@@ -146,7 +146,7 @@ def _write_all(
     measured: Measured, new: Path, out: Path, seen: Seen, require: Requirement | None
 ) -> Report:
     """Write everything into `new`, which is about to become `out`."""
-    from edge_convnext.build.publish import REPORT
+    from edge_convnext.report.folder import REPORT
     from edge_convnext.report.markdown import to_markdown
 
     recipe = measured.recipe

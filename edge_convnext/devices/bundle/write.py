@@ -23,7 +23,6 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import make_recipe
 from edge_convnext.core.version import __version__
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
 from edge_convnext.devices.bundle.evaluation import find_images, read_reference
@@ -42,6 +41,7 @@ from edge_convnext.devices.bundle.manifest import (
     Member,
     PreprocessEntry,
 )
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import require_unedited
 

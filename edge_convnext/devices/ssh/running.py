@@ -6,22 +6,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from edge_convnext.devices.ssh import client as ssh
 
-if TYPE_CHECKING:
-    from edge_convnext.devices.ssh.session import Session
+__all__ = ["Followed", "following", "stop_all"]
 
-__all__ = ["following", "stop_all"]
+
+class Followed(Protocol):
+    """A bench on a board, as far as stopping it goes."""
+
+    def stop(self) -> str:
+        """Stop the bench; a line on what is left on the board, empty where nothing is."""
+        ...
+
+    def unstopped(self) -> str:
+        """A line for a bench that was not told to stop."""
+        ...
+
 
 _PATIENCE_S = 20.0  # for all boards together; a bench is given 10 s to end
-_live: list[Session] = []
+_live: list[Followed] = []
 _asked = threading.Event()
 
 
 @contextmanager
-def following(session: Session) -> Iterator[None]:
+def following(session: Followed) -> Iterator[None]:
     """While the block runs, `stop_all` knows of the session."""
     _live.append(session)
     try:
@@ -43,7 +53,7 @@ def stop_all(say: Callable[[str], None]) -> None:
     _asked.set()
     lines: dict[int, str] = {}
 
-    def stop(place: int, session: Session) -> None:
+    def stop(place: int, session: Followed) -> None:
         lines[place] = session.stop()
 
     threads = [threading.Thread(target=stop, args=one, daemon=True) for one in enumerate(sessions)]

@@ -9,6 +9,7 @@ import torch
 from edge_convnext.networks.convnext.forms import FORMS, FoldedBlock, Form, PatchLinear
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.modules import PAPER, ConvNeXt, LayerNorm, Parts
+from edge_convnext.networks.convnext.sizes import require_convnext
 from edge_convnext.networks.weights import read_state
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def build_network(weights: Weights, form: FormName) -> ConvNeXt:
     if weights.folded == (form == "raw"):
         state = "folded" if weights.folded else "unfolded"
         raise ValueError(f"the form '{form}' can't be built from {state} weights")
-    return build_form(read_state(weights.path), weights.architecture, form)
+    return build_form(read_state(weights.path), require_convnext(weights.architecture), form)
 
 
 def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormName) -> ConvNeXt:

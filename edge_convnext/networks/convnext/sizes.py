@@ -11,7 +11,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.artifacts import NetworkShape
+from edge_convnext.core.errors import LoadError, RecipeError
 
 __all__ = [
     "SIZES",
@@ -19,6 +20,7 @@ __all__ = [
     "architecture_names",
     "find_architecture",
     "name_architecture",
+    "require_convnext",
 ]
 
 _SHOWN_CHARS = 80  # of a name that is none, in a message
@@ -64,6 +66,17 @@ class Architecture:
                 total += side * side * width * self.widths[index - 1] * 4
             total += depth * side * side * (49 * width + 8 * width * width)
         return total + self.num_classes * self.widths[-1]
+
+
+def require_convnext(shape: NetworkShape) -> Architecture:
+    """The architecture of weights, where it is a ConvNeXt's.
+
+    Raises:
+        LoadError: It is another network's.
+    """
+    if not isinstance(shape, Architecture):
+        raise LoadError(f"{shape.name}: is no ConvNeXt; pass weights of one")
+    return shape
 
 
 Four = tuple[int, int, int, int]  # one number per stage

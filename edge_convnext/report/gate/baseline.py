@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.documents import read_document
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import paired_difference_interval
-from edge_convnext.measure.contention import why_skewed
 from edge_convnext.report.contract import Report
 from edge_convnext.report.gate.evidence import Evidence, nfc, smallest_batch
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.measure.contention import why_skewed
 from edge_convnext.report.contract import BenchmarkReport
 from edge_convnext.report.gate.baseline import Speed, speed_of
 from edge_convnext.report.gate.criteria import Criterion, decide_above, decide_below

@@ -21,11 +21,12 @@ from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 from edge_convnext.runtimes.tensorrt.api import Api, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 from edge_convnext.runtimes.tensorrt.config import TensorRtConfig
-from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts, open_cuda
+from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
 from edge_convnext.runtimes.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
+from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 from edge_convnext.runtimes.tensorrt.sidecar import (
     ENGINE_SUFFIX,
     SCHEMA,

@@ -7,14 +7,9 @@ by importing.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-from edge_convnext.core.errors import InferenceError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,24 +20,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Cuda",
     "DeviceFacts",
-    "has_gpu",
-    "missing_cuda",
-    "open_cuda",
     "read_driver",
-    "why_no_cuda",
 ]
 
-_HELP = (
-    "running an engine needs CUDA from Python: pip install 'edge-convnext[tensorrt]' (pycuda, "
-    "which builds against the CUDA toolkit) or 'edge-convnext[cuda]' (cuda-python)"
-)
-_NO_GPU = (
-    "no NVIDIA GPU was found here, and an engine runs on the one that it is for; "
-    "`edge-convnext bundle` takes a build there, and its ONNX models run anywhere"
-)
-_DRIVER = Path("/proc/driver/nvidia/version")
-# What drivers leave in /dev: of a PC, of a Jetson, of WSL.
-_DEVICES = ("nvidiactl", "nvidia[0-9]*", "nvhost-gpu", "nvmap", "nvgpu", "dxg")
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -133,57 +114,10 @@ class Cuda(Protocol):
         ...
 
 
-@cache
-def open_cuda(ordinal: int = 0) -> Cuda:
-    """Open a device, once per process.
-
-    Args:
-        ordinal: Which device, among those that CUDA_VISIBLE_DEVICES leaves.
-
-    Raises:
-        MissingDependencyError: There is no GPU or no driver, or neither pycuda nor cuda-python
-            is installed.
-        InferenceError: The driver has no such device.
-    """
-    if find_spec("pycuda") is not None:
-        from edge_convnext.runtimes.tensorrt.cuda_pycuda import PyCuda
-
-        return PyCuda(ordinal)
-    if find_spec("cuda") is not None:
-        from edge_convnext.runtimes.tensorrt.cuda_python import CudaPython
-
-        return CudaPython(ordinal)
-    raise MissingDependencyError(_HELP if has_gpu() else _NO_GPU)
-
-
-def has_gpu(root: Path = Path("/")) -> bool:
-    """Whether a driver has found a GPU, as far as files tell; True where they can't."""
-    if sys.platform != "linux":
-        return True
-    devices = root / "dev"
-    driver = (root / _DRIVER.relative_to("/")).is_file()
-    return driver or any(next(devices.glob(name), None) for name in _DEVICES)
-
-
-def missing_cuda() -> str | None:
-    """What to install where there is a GPU and nothing in Python to reach it; nothing is opened."""
-    known = any(find_spec(name) is not None for name in ("pycuda", "cuda"))
-    return None if known or not has_gpu() else _HELP
-
-
-def why_no_cuda() -> str | None:
-    """Why no device can be opened, in one line; None when one was."""
-    try:
-        open_cuda()
-    except (MissingDependencyError, InferenceError) as error:
-        return str(error)
-    return None
-
-
 def read_driver() -> str | None:
     """The driver's version, such as `580.65.06`; None where the kernel does not tell."""
     try:
-        first = _DRIVER.read_text(encoding="utf-8").partition("\n")[0]
+        first = DRIVER.read_text(encoding="utf-8").partition("\n")[0]
     except OSError:
         return None
     return next((word for word in first.split() if word[:1].isdigit() and "." in word), None)

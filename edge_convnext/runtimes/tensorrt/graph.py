@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import EngineBuildError
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.findings import refuse_errors
+from edge_convnext.runtimes.tensorrt.lint import TensorRTName, lint_tensorrt
 from edge_convnext.runtimes.tensorrt.sidecar import graph_metadata
 
 if TYPE_CHECKING:
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edge_convnext.core.artifacts import Precision
-    from edge_convnext.runtimes.lint import LintTarget
     from edge_convnext.runtimes.tensorrt.api import Api
 
 __all__ = ["Graph", "check_precision", "lint_graph", "read_graph"]
@@ -88,7 +90,8 @@ def lint_graph(onnx: Path, api: Api) -> None:
     Raises:
         QuantizationError: The graph breaks a rule (`lint_tensorrt`).
     """
-    from edge_convnext.runtimes.lint import require_runnable
+    from edge_convnext.graph.qdq import Wiring
 
-    target: LintTarget = "tensorrt10" if api.is_typed else "tensorrt8.6"
-    require_runnable(onnx, target)
+    target: TensorRTName = "tensorrt10" if api.is_typed else "tensorrt8.6"
+    proto = read_proto(onnx)
+    refuse_errors(tuple(lint_tensorrt(proto, Wiring(proto), target)), onnx, target)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.measure.profile import PARTS, Part, part_of_nodes
+from edge_convnext.networks.convnext.parts import PARTS, Part, part_of_nodes
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 
 if TYPE_CHECKING:

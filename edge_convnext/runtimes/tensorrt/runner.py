@@ -25,9 +25,10 @@ from edge_convnext.runtimes.interface import (
     one_line,
 )
 from edge_convnext.runtimes.tensorrt.api import open_api
-from edge_convnext.runtimes.tensorrt.cuda import Cuda, open_cuda
+from edge_convnext.runtimes.tensorrt.cuda import Cuda
 from edge_convnext.runtimes.tensorrt.loading import find_tensors, load_engine
 from edge_convnext.runtimes.tensorrt.native import listen
+from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 from edge_convnext.runtimes.tensorrt.sidecar import read_facts, require_runs_here
 
 if TYPE_CHECKING:

@@ -1,0 +1,51 @@
+"""Everything one build made and measured, before it becomes a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.build.budget import Fallback
+from edge_convnext.build.gpu_graphs import (
+    EngineBuild,
+    GpuGraphs,
+)
+from edge_convnext.build.graphs import Graphs
+from edge_convnext.build.inputs import Inputs
+from edge_convnext.build.search_images import SearchImages
+from edge_convnext.core.recipe import Recipe, TargetName
+from edge_convnext.measure.benchmark import BenchmarkResult
+from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything one build made and measured, before it becomes a report."""
+
+    recipe: Recipe
+    inputs: Inputs
+    machine: Mapping[str, Any]  # doctor.environment()
+    targets: tuple[TargetName, ...]
+    graphs: Graphs
+    unrecovered: str | None  # why no graph was fine-tuned
+    gpu_graphs: GpuGraphs
+    gpu_options: Sequence[Option]  # evaluated in ONNX Runtime, and never raced
+    engines: Sequence[EngineBuild]
+    options: Sequence[Option]  # evaluated, and raced if there are timings
+    raw: Option | None
+    evaluation: Evaluation | None
+    fallbacks: Sequence[Fallback]
+    searched: SearchImages | None  # where a fallback was found, and which images judge it
+    timings: BenchmarkResult | None
+    timing_seconds: float
+    chosen: Option | None  # of the requested precision
+    best_float: Option | None  # that ships: in whichever runtime is fastest
+    rivals: Sequence[Option] = ()  # floats that may be the fastest; empty where nothing was timed
+    for_runtimes: Sequence[Option] = ()  # what ships for each runtime alone, of those timed

@@ -1,0 +1,44 @@
+"""Tables and lines on a terminal, or in a pipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from edge_convnext.report.summary import (
+    plain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rich.console import Console, RenderableType
+
+
+__all__ = ["grid", "printer"]
+
+_PIPE_WIDTH = 120  # columns, where the output is not a terminal
+
+
+def printer(console: Console) -> Callable[[RenderableType], None]:
+    """What prints a line or a table; a pipe gets the width that whole tables need."""
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+
+    def show(what: RenderableType) -> None:
+        console.print(what, highlight=False)
+
+    return show
+
+
+def grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:
+    """Indented rows without a heading; `justify` has an `l` or an `r` for each column."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for side in justify:
+        table.add_column(justify="right" if side == "r" else "left")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    return Padding(table, (0, 0, 0, 2), expand=False)

@@ -1,0 +1,32 @@
+"""Weights on disk, described by the architecture that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import ModelInfo, Weights
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.networks.convnext.sizes import find_architecture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+from edge_convnext.networks.weights import ONLY_UNFOLDED, read_header
+
+__all__ = ["open_weights"]
+
+
+def open_weights(path: Path) -> Weights:
+    """Describe a file that `save_weights` wrote, without reading its tensors.
+
+    Raises:
+        ArtifactError: Not safetensors, or without this project's metadata.
+    """
+    metadata, names = read_header(path)
+    info = ModelInfo.from_metadata(metadata, path)
+    try:
+        architecture = find_architecture(info.model, info.num_classes, info.in_channels)
+    except RecipeError as error:
+        raise ArtifactError(f"{path}: made by another version of this project: {error}") from error
+    return Weights(path, architecture, info, folded=ONLY_UNFOLDED not in names)

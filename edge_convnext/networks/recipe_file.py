@@ -1,0 +1,214 @@
+"""Recipes as users state them: files, shipped names, overrides; a mistake is told in one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ValidationError,
+)
+
+from edge_convnext.core.errors import RecipeError, shorten
+from edge_convnext.core.files import AnyPath
+from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
+from edge_convnext.networks.convnext.sizes import find_architecture
+
+__all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
+
+_MAX_BYTES = 1 << 20  # of a recipe's file
+_UNNAMED = "recipe"  # one that is made here, from no file
+
+
+def load_recipe(
+    name_or_path: AnyPath,
+    overrides: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file, and apply overrides.
+
+    Args:
+        name_or_path: `demo`, `potato`, … or a path to a YAML file.
+        overrides: Dotted field to value, such as {"preprocess.image_size": 224}.
+        flags: How a user states an override, such as {"engine.batches": "--engine-batch"}; an
+            error of its value names it, in place of the file and the key.
+
+    Raises:
+        RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
+            the file and the key.
+    """
+    path = _find_recipe(os.fspath(name_or_path))
+    fields = _read_yaml(path)
+    if fields is None:
+        fields = {}
+    if not isinstance(fields, dict):
+        raise RecipeError(
+            f"{path}: a recipe is a mapping of sections, not a {type(fields).__name__}"
+        )
+    stated = {key: value for key, value in fields.items() if value is not None}
+    return make_recipe(stated, str(path), overrides, flags)
+
+
+def make_recipe(
+    fields: Mapping[str, Any],
+    source: str = _UNNAMED,
+    overrides: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Validate a mapping into a `Recipe`.
+
+    Args:
+        fields: Of a recipe, as YAML or a report has them.
+        source: Where they are from, for messages.
+        overrides: See `load_recipe`.
+        flags: See `load_recipe`.
+
+    Raises:
+        RecipeError: An unknown key or a bad value, in one line.
+    """
+    try:
+        recipe = Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
+    except ValidationError as error:
+        where = _find_field(error.errors()[0]["loc"])
+        field = next((one for one in overrides or {} if f"{where}.".startswith(f"{one}.")), None)
+        if field is not None and flags:
+            raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
+        raise RecipeError(f"{source}: {_explain(error)}") from error
+    if "model" in recipe.model_fields_set:
+        recipe = recipe.model_copy(update={"model": find_architecture(recipe.model).name})
+    named = {one: (flags or {}).get(one, one) for one in overrides or {}}
+    recipe._stated = Stated(source if source != _UNNAMED else "", named)
+    return recipe
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases: nested, a few lines of them stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {mark.line + 1}: a recipe has no aliases, write it out")
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise RecipeError(f"{path}: over {_MAX_BYTES} bytes, which no recipe has")
+        return yaml.load(content.decode("utf-8"), _Loader)
+    # Numbers of thousands of digits raise ValueError, brackets of thousands RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: not YAML ({reason}); see `edge-convnext recipes`") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: can't be read ({error.strerror})") from error
+
+
+def _find_recipe(name_or_path: str) -> Path:
+    shipped = recipe_folder() / f"{name_or_path}.yaml"
+    if name_or_path in recipe_names():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    nearest = difflib.get_close_matches(name_or_path, recipe_names(), n=1, cutoff=0.5)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"shipped: {', '.join(recipe_names())}"
+    raise RecipeError(f"no recipe '{name_or_path}' (neither a shipped name nor a file); {hint}")
+
+
+def _apply(fields: dict[str, Any], overrides: Mapping[str, Any], source: str) -> dict[str, Any]:
+    merged = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in fields.items()
+    }
+    for dotted, value in overrides.items():
+        section, _, field = dotted.rpartition(".")
+        target = merged
+        if section:
+            target = merged.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise RecipeError(
+                    f"{source}: '{section}' is a section, not a {type(target).__name__}"
+                )
+        target[field] = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    errors = error.errors()
+    first = errors[0]
+    if first["type"] == "extra_forbidden":
+        parts = [str(part) for part in first["loc"]]
+        nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
+        meant = ".".join([*parts[:-1], nearest[0]])
+        return f"unknown key '{shorten('.'.join(parts))}': did you mean '{shorten(meant)}'?"
+    if not first["loc"]:  # of several fields together
+        return str(first["msg"]).removeprefix("Value error, ")
+    where = _find_field(first["loc"])
+    rest = [each for each in errors if _find_field(each["loc"]) != where]
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"'{shorten(where)}' is {_explain_value(error)}{more}"
+
+
+def _explain_value(error: ValidationError) -> str:
+    """The first bad value, and what it should be."""
+    where = _find_field(error.errors()[0]["loc"])
+    same = [each for each in error.errors() if _find_field(each["loc"]) == where]
+    # Of a list, what is wrong with an item says more than that the list is not valid.
+    items = [each for each in same if isinstance(each["loc"][-1], int)]
+    told = items or same
+    messages = [each["msg"].lower().removeprefix("value error, ") for each in told]
+    return f"{reprlib.repr(told[0]['input'])}: {', or '.join(dict.fromkeys(messages))}"
+
+
+def _valid_keys(section: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in section:
+        model = _find_section(model, part) or model
+    return list(model.model_fields)
+
+
+def _find_field(location: tuple[int | str, ...]) -> str:
+    """The dotted field of an error: pydantic appends the branches of a union to it."""
+    model: type[BaseModel] | None = Recipe
+    parts = []
+    for part in location:
+        if model is None and isinstance(part, str):
+            break
+        parts.append(str(part))
+        model = _find_section(model, part) if model and isinstance(part, str) else None
+    return ".".join(parts)
+
+
+def _find_section(model: type[BaseModel], field: str) -> type[BaseModel] | None:
+    annotation = model.model_fields[field].annotation if field in model.model_fields else None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
+
+
+def resolve_recipe(
+    name_or_path: str | None,
+    overrides: Mapping[str, Any],
+    flags: Mapping[str, str] | None = None,
+) -> Recipe:
+    """The recipe a command line means: named, the demo, or defaults with overrides.
+
+    Without a name, the demo serves when neither weights nor data are given; its sizes and
+    training can still be overridden.
+
+    Raises:
+        RecipeError: See `load_recipe`.
+    """
+    if name_or_path is not None:
+        return load_recipe(name_or_path, overrides, flags)
+    if "load.weights" in overrides or overrides.get("data.source", DIGITS) != DIGITS:
+        return make_recipe({}, "command line", overrides, flags)
+    return load_recipe("demo", overrides, flags)

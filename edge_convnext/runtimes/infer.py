@@ -1,0 +1,38 @@
+"""A graph that has no file yet, run once."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = ["infer_proto"]
+
+
+def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Logits of a graph that is not on disk, in ONNX Runtime.
+
+    Args:
+        proto: A graph of images float32[N, C, H, W].
+        batches: Normalized images.
+
+    Returns:
+        float32[n, num_classes] of all batches.
+    """
+    import numpy as np
+
+    from edge_convnext.runtimes import RuntimeOptions
+    from edge_convnext.runtimes.load import load_runtime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(proto.SerializeToString())
+        runtime = load_runtime("onnxruntime", path, RuntimeOptions())
+        return np.concatenate([runtime.infer(batch) for batch in batches])

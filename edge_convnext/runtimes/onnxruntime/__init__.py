@@ -1,0 +1,1 @@
+"""ONNX Runtime: the runner, its profiler, its lint rules."""

@@ -1,0 +1,1 @@
+"""OpenVINO: the runner, its profiler, its lint rules."""

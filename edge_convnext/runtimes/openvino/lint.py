@@ -1,0 +1,69 @@
+"""What OpenVINO computes wrongly, or runs slower than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edge_convnext.graph.findings import (
+    CPU_WEIGHT_ONLY,
+    Finding,
+    weight_only,
+)
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["lint_openvino"]
+
+
+def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    """Check a graph against the rules of OpenVINO.
+
+    Args:
+        proto: Float, or with explicit Q/DQ.
+        wiring: Of that graph.
+    """
+    for node in proto.graph.node:
+        if not wiring.has_quantized_weight(node):
+            continue
+        if not wiring.is_quantized(node):
+            yield weight_only(node, CPU_WEIGHT_ONLY)
+            continue
+        norm = _norm_before(node, wiring)
+        if norm is not None:
+            yield Finding(
+                "negative-norm-scale",
+                "error",
+                norm.name,
+                "OpenVINO computes something else where a LayerNormalization with a negative "
+                "scale is quantized for a Gemm",
+                f"keep {node.name} in float (quantize.ignored_names), or fold the scale",
+            )
+        weight = wiring.quantizer(node.input[1])
+        parameters = [] if weight is None else weight.input[2:]
+        zero_point = wiring.value(parameters[0]) if parameters else None
+        if zero_point is not None and zero_point.any():
+            yield Finding(
+                "zero-point",
+                "warning",
+                node.name,
+                "OpenVINO runs a convolution in float, and a MatMul less exactly, when a zero "
+                "point of its weights is not 0",
+                "quantize weights symmetrically",
+            )
+
+
+def _norm_before(node: NodeProto, wiring: Wiring) -> NodeProto | None:
+    """The LayerNormalization of negative scale whose quantized output a Gemm reads."""
+    if node.op_type != "Gemm":
+        return None
+    dequantize = wiring.producer.get(node.input[0])
+    quantize = wiring.producer.get(dequantize.input[0]) if dequantize is not None else None
+    norm = wiring.producer.get(quantize.input[0]) if quantize is not None else None
+    if norm is None or norm.op_type != "LayerNormalization":
+        return None
+    scale = wiring.value(norm.input[1])
+    return norm if scale is not None and (scale < 0).any() else None
