@@ -34,7 +34,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options, raw_reference
 from edge_convnext.build.inputs import image_batches, prepare_inputs
 from edge_convnext.build.pipeline import has_bf16
-from edge_convnext.build.plans import plan_for
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
@@ -43,6 +42,7 @@ from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.candidates import Option
+from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, load_runtime

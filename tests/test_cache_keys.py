@@ -19,10 +19,8 @@ from pydantic.fields import FieldInfo
 
 from edge_convnext.build import inputs
 from edge_convnext.build import runner as steps
-from edge_convnext.build.gpu_plans import GpuPlan, plan_for_gpu
 from edge_convnext.build.gpu_steps import GpuSteps
 from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options
-from edge_convnext.build.plans import plan_for
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Entry
@@ -34,6 +32,8 @@ from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
 from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.gpu_plans import GpuPlan, plan_for_gpu
+from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import make_recipe
 
 CPU = ("onnxruntime", "openvino")

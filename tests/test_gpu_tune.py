@@ -10,7 +10,6 @@ from builds import write_checkpoint, write_images
 from rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
-from edge_convnext.build.gpu_plans import list_gpu_plans
 from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
 from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
@@ -28,6 +27,7 @@ from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
+from edge_convnext.networks.gpu_plans import list_gpu_plans
 from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
 from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 

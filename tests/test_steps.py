@@ -14,7 +14,6 @@ import onnx
 import pytest
 
 from edge_convnext.build import runner as steps
-from edge_convnext.build.plans import Plan
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
 from edge_convnext.core.cache import Cache, Entry, stage_key
@@ -22,6 +21,7 @@ from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.step import Images, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.plans import Plan
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages import (
     approximate,

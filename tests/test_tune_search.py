@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from builds import write_images
 
-from edge_convnext.build.plans import plan_for
 from edge_convnext.build.tuning import search
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.tune import tune, tuned_recipe
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.measure.benchmark import BenchmarkResult
+from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 
 

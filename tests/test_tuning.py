@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_convnext.build.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
 from edge_convnext.build.tuning.race import Lap, compare, run_race
 from edge_convnext.build.tuning.space import list_plans, list_refinements
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
@@ -12,6 +11,7 @@ from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.networks.convnext.forms import FORMS
+from edge_convnext.networks.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
 from edge_convnext.networks.recipe_file import make_recipe
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}

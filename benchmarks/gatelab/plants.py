@@ -15,10 +15,10 @@ import numpy as np
 
 from edge_convnext.build import graphs, pipeline
 from edge_convnext.build import settle as prepare
-from edge_convnext.build.plans import plan_for
 from edge_convnext.core.files import sha256_file
 from edge_convnext.graph.file import read_proto, write_proto
 from edge_convnext.measure import benchmark
+from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

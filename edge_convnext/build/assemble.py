@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.gpu_steps import gpu_graph_name
 from edge_convnext.build.inputs import DEMO_BANNER
-from edge_convnext.build.plans import plan_fields, plan_for
 from edge_convnext.build.stage_entries import report_stages, why_not_timed
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.accuracy_report import (
@@ -22,6 +21,7 @@ from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
 from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.speed import slowest_to_beat
 from edge_convnext.measure.timing_report import report_interval, report_race, report_ratio
+from edge_convnext.networks.plans import plan_fields, plan_for
 from edge_convnext.report.contract import (
     HALF_SEARCHED,
     AccuracyReport,

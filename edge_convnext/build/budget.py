@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_convnext.build.graphs import Graphs
-from edge_convnext.build.plans import Plan
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.step import Images
 from edge_convnext.measure.candidates import Option
 from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.networks.plans import Plan
 from edge_convnext.stages.fuse_for_onnxruntime import has_products
 from edge_convnext.stages.keep_float import find_fallback
 from edge_convnext.stages.sensitivity import Sensitivity

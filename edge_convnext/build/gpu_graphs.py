@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from edge_convnext.build.gpu_plans import GpuPlan, list_gpu_plans
 from edge_convnext.build.gpu_steps import GpuSteps
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.core.artifacts import Engine, FormName, OnnxModel, Weights
@@ -21,6 +20,7 @@ from edge_convnext.core.errors import EngineBuildError, ExportError, Quantizatio
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.step import Images, Step
 from edge_convnext.measure.candidates import Option
+from edge_convnext.networks.gpu_plans import GpuPlan, list_gpu_plans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.checks import judge_lint, lint_result, onnx_logits, parity_result
-from edge_convnext.build.gpu_plans import GpuPlan
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.artifacts import GPU_FOLDER, Engine, OnnxModel
 from edge_convnext.core.cache import stage_key
 from edge_convnext.core.step import Images, Step, as_step
+from edge_convnext.networks.gpu_plans import GpuPlan
 from edge_convnext.runtimes.lint import LintTarget
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_convnext.build.inputs import Inputs
-from edge_convnext.build.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.artifacts import CpuRuntimeName, FormName, OnnxModel, Precision, Weights
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step
 from edge_convnext.measure.candidates import Option
+from edge_convnext.networks.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.stages.recover import Recovery

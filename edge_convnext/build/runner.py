@@ -22,7 +22,6 @@ from edge_convnext.build.checks import (
     parity_result,
     torch_logits,
 )
-from edge_convnext.build.plans import Plan
 from edge_convnext.core.artifacts import (
     FormName,
     OnnxModel,
@@ -35,6 +34,7 @@ from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.networks.plans import Plan
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.stages.recover import Recovery
 from edge_convnext.stages.sensitivity import Sensitivity

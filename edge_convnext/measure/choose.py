@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.plans import plan_for
 from edge_convnext.measure.speed import in_the_running, speedup
+from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

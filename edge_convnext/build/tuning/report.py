@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.plans import plan_fields
 from edge_convnext.build.tuning.files import TUNE, write_tune_files
 from edge_convnext.build.tuning.tune import Mode, TuneResult, tune, tuned_recipe
 from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.networks.plans import plan_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches
-from edge_convnext.build.plans import Plan, plan_for
 from edge_convnext.build.settle import Prepared
 from edge_convnext.build.tuning.race import Lap, Rounds, Standing, run_race
 from edge_convnext.build.tuning.space import ESTIMATORS, REVISION, list_plans, list_refinements
@@ -28,6 +27,7 @@ from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Option, as_candidate
 from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import has_bf16, load_runtime
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.build.plans import Plan
 from edge_convnext.core.artifacts import (
     ActivationType,
     CpuFormName,
@@ -20,6 +19,7 @@ from edge_convnext.core.artifacts import (
     GraphFormat,
     RangeEstimator,
 )
+from edge_convnext.networks.plans import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.build.plans import Plan
     from edge_convnext.build.tuning.race import Lap
     from edge_convnext.core.artifacts import CpuRuntimeName, Parity
+    from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
 
 __all__ = ["Trial", "choose", "choose_by_accuracy", "holds"]

@@ -15,7 +15,6 @@ from typing import Literal
 
 from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.pipeline import verdict_batch
-from edge_convnext.build.plans import Plan, plan_fields
 from edge_convnext.build.settle import prepare
 from edge_convnext.build.tuning.search import Search
 from edge_convnext.build.tuning.trials import Trial
@@ -24,6 +23,7 @@ from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import PlanConfig, Recipe
+from edge_convnext.networks.plans import Plan, plan_fields
 
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
