@@ -30,23 +30,24 @@ class Group:
 
 
 GROUPS = (
-    Group("intervals", ("core/intervals.py",), ("test_intervals_*.py",)),
-    Group("metrics", ("core/metrics.py",), ("test_metrics*.py",)),
+    Group("intervals", ("core/intervals.py",), ("core/test_intervals_*.py",)),
+    Group("metrics", ("core/metrics.py",), ("core/test_metrics*.py",)),
     Group(
         "verdict",
         ("report/verdict.py", "report/class_drops.py", "report/how_many_more.py"),
-        ("test_verdict_*.py",),
+        ("report/test_verdict_*.py",),
     ),
-    Group("gate", ("report/gate/*.py",), ("test_gate_[be]*.py",)),
+    Group("gate", ("report/gate/*.py",), ("report/gate/test_*.py",)),
     Group(
         "evaluation",
         (
             "measure/accuracy.py",
             "build/compare.py",
+            "measure/evaluation.py",
             "build/evaluating.py",
             "build/search_images.py",
         ),
-        ("test_evaluat*.py", "test_measure*.py", "test_search_images*.py"),
+        ("measure/test_accuracy*.py", "build/test_compare*.py", "build/test_search_images*.py"),
     ),
     Group(
         "benchmark",
@@ -58,60 +59,63 @@ GROUPS = (
             "measure/turns.py",
         ),
         (
-            "test_benchmark.py",
-            "test_benchmark_[!s]*.py",
-            "test_choices*.py",
-            "test_judge.py",
-            "test_settle_float.py",
-            "test_speed*.py",
+            "measure/test_benchmark*.py",
+            "measure/test_choose*.py",
+            "measure/test_speed*.py",
         ),
     ),
     Group(
         "splits",
         ("data/splits.py", "data/split_names.py", "data/leaks.py"),
-        ("test_data_splits_*.py", "test_data_leaks_*.py"),
+        ("data/test_splits_*.py", "data/test_leaks_*.py"),
     ),
-    Group("calibration", ("data/calibration.py",), ("test_data_calibration_*.py",)),
-    Group("fold", ("stages/fold.py", "networks/convnext/fold.py"), ("test_fold*.py",)),
+    Group("calibration", ("data/calibration.py",), ("data/test_calibration_*.py",)),
+    Group(
+        "fold",
+        ("stages/fold.py", "networks/convnext/fold.py"),
+        ("networks/convnext/test_fold*.py",),
+    ),
     # Of these the other tests are of whole exports, and too slow to run for every mutant.
     Group(
         "equalization",
         ("stages/equalize.py", "stages/equalize_factors.py"),
-        ("test_equalize_*.py", "test_factors*.py"),
+        ("stages/test_equalize_*.py",),
     ),
     Group(
         "Q/DQ",
         ("graph/qdq.py", "stages/place_qdq.py", "graph/ranges.py", "graph/affine.py"),
-        ("test_qdq*.py", "test_place_*.py", "test_ranges*.py", "test_affine*.py"),
+        ("graph/test_*.py", "stages/test_place_qdq_*.py"),
     ),
-    Group("lowering", ("stages/fuse_for_onnxruntime.py",), ("test_lower_*.py",)),
+    Group(
+        "lowering", ("stages/fuse_for_onnxruntime.py",), ("stages/test_fuse_for_onnxruntime_*.py",)
+    ),
     Group(
         "float16",
         ("graph/float16.py", "stages/to_float16.py"),
-        ("test_halve_*.py", "test_float16*.py"),
+        ("stages/test_to_float16_*.py",),
     ),
-    Group("opset", ("stages/to_opset17.py",), ("test_opset17_*.py",)),
+    Group("opset", ("stages/to_opset17.py",), ("stages/test_to_opset17_*.py",)),
     Group(
         "cache keys",
         ("core/cache.py", "core/step.py", "build/runner.py"),
-        ("test_cache.py", "test_steps*.py"),
+        ("core/test_cache.py", "build/test_runner*.py"),
     ),
-    Group("bundle", ("devices/bundle/*.py",), ("test_bundle_*.py",)),
+    Group("bundle", ("devices/bundle/*.py",), ("devices/bundle/test_*.py",)),
     # Beside what the others decide: what a network sees of an image, and its norms. Their tests
     # are of whole images and networks.
     Group(
         "pixels",
         ("data/pixels.py", "data/preprocess.py"),
-        ("test_data_preprocess*.py", "test_pixels*.py"),
+        ("data/test_preprocess*.py", "data/test_pixels*.py"),
         sampled=False,
     ),
     Group(
         "graph forms",
         ("networks/convnext/forms.py",),
-        ("test_norms*.py",),
+        ("networks/convnext/test_forms_exact.py",),
         sampled=False,
     ),
-    Group("manifest", ("report/manifest.py",), ("test_manifest_*.py",)),
+    Group("manifest", ("report/manifest.py",), ("report/test_manifest_*.py",)),
 )
 
 

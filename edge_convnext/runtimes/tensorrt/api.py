@@ -2,7 +2,7 @@
 
 No version has all of another's API. Whatever some of the known ones lack is a feature with an
 attribute that tells; code that touches such an attribute stands under `if api.has(...)`, and
-tests/test_tensorrt_contract.py holds all of it against the API of each version.
+tests/runtimes/tensorrt/test_contract.py holds all of it against the API of each version.
 """
 
 from __future__ import annotations

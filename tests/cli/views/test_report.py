@@ -1,0 +1,236 @@
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from support.example_report import ACCURACY, BENCHMARK, example_report, without_measurements
+
+from edge_convnext.cli.views.doctor import print_examination
+from edge_convnext.cli.views.report import print_report, print_rows
+from edge_convnext.devices.catalog.this_gpu import match_gpu
+from edge_convnext.devices.doctor import Ability, Examination, Gpu, Package
+from edge_convnext.report.contract import StageReport
+from edge_convnext.report.markdown import to_markdown
+from edge_convnext.report.stage_table import stage_rows
+from edge_convnext.report.summary import headings, summary_rows
+
+
+def printed(report, width=100, terminal=True):
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+    print_report(report, console)
+    return console.file.getvalue()
+
+
+def test_the_summary_has_the_reference_the_best_float_and_int8_per_runtime():
+    rows = [" ".join(row.cells()) for row in summary_rows(example_report())]
+    assert rows == [
+        "reference raw onnxruntime 96.63 - - 5.71 216 1.00x 13.9",
+        "best float conv openvino bf16 - - - 3.09 398 1.85x 13.9",
+        "int8 conv openvino f32 96.43 0.21 [-0.62, 1.18] 99.58 2.56 481 2.23x 4.3",
+        "int8 linear onnxruntime 96.64 0.00 [-0.80, 0.80] 99.58 4.46 276 1.28x 4.2",
+    ]
+    assert [row.chosen for row in summary_rows(example_report())] == [False, False, True, False]
+
+
+def test_a_reference_that_is_the_best_float_is_listed_once():
+    benchmark = {**BENCHMARK, "best_float": BENCHMARK["raw_fp32"]}
+    models = [row.model for row in summary_rows(example_report(benchmark=benchmark))]
+    assert models == ["reference", "int8", "int8"]
+
+
+def test_the_ratio_to_the_raw_export_has_its_interval():
+    benchmark = {**BENCHMARK, "speedup_vs_raw_fp32_ci95": [2.1, 2.4]}
+    for text in (printed(example_report(benchmark=benchmark), 200), to_markdown(example_report())):
+        assert "vs raw: 95 % interval over rounds 2." in text
+    unpaired = {**BENCHMARK, "speedup_vs_raw_fp32_ci95": None}
+    assert "vs raw: 95" not in printed(example_report(benchmark=unpaired), 200)
+
+
+def test_what_was_not_measured_is_a_dash_or_left_out():
+    untimed = summary_rows(example_report(**without_measurements("benchmark")))
+    assert {row.latency_ms for row in untimed} == {"-"}
+    assert untimed[0].graph == "torch"
+    unscored = summary_rows(example_report(**without_measurements("evaluate")))
+    assert {row.top1_pct for row in unscored} == {"-"}
+    assert len(unscored) == 4
+    assert summary_rows(example_report(**without_measurements("evaluate", "benchmark"))) == []
+
+
+def test_without_a_raw_export_nothing_is_compared_with_it():
+    without = {**BENCHMARK, "raw_fp32": None, "speedup_vs_raw_fp32": None}
+    for report in (
+        example_report(benchmark={**without, "speedup_vs_raw_fp32_ci95": None}),
+        example_report(**without_measurements("benchmark")),
+    ):
+        for text in (printed(report, 200), to_markdown(report)):
+            assert "vs raw" not in text
+            assert "raw FP32" not in text
+        assert {len(row.cells()) for row in summary_rows(report)} == {len(headings(report))}
+
+
+def test_stages_that_a_board_leaves_to_the_desk_are_one_line():
+    report = example_report()
+    desk = "ran at the desk, see the build's report"
+    others = ("engine", "evaluate", "benchmark")
+    stages = tuple(
+        stage
+        if stage.name in others
+        else StageReport(name=stage.name, status="not_run", reason=desk)
+        for stage in report.stages
+    )
+    board = report.model_copy(update={"stages": stages})
+    for text in (printed(board, 200), to_markdown(board)):
+        assert text.count("ran at the desk") == 1
+        assert "load, fold, export" in text
+    first, *rest = stage_rows(board)
+    assert first[:3] == (f"{len(stages) - len(others)} stages", "not_run", "")
+    assert [name for name, *_ in rest] == list(others)
+    assert [name for name, *_ in stage_rows(report)] == [one.name for one in report.stages]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_view_fits_and_is_whole(width):
+    text = printed(example_report(banner="a demo", notes=["random weights"]), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for words in ("a demo", "random weights", "2.23x", "113 kernels, 29 INT8", "not timed"):
+        assert words in text
+    assert "Verdict: ship int8" in text
+    assert "Files in build/convnextv2_atto-int8" in text
+    assert "…" not in text
+    assert ("agree %" in text) is (width == 100)
+
+
+def test_a_pipe_gets_the_whole_table():
+    assert "agree %" in printed(example_report(), width=80, terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"confidence": "shown"}, "ship int8, shown"),
+        (
+            {"confidence": "likely", "accuracy": "likely", "images_to_show": 1300},
+            "ship int8, likely: 1,300 images would show it",
+        ),
+        ({}, "ship int8"),  # of a report written before
+    ],
+)
+def test_both_views_say_how_sure_the_verdict_is(fields, words):
+    verdict = {"ship": "int8", "passed": True, "reasons": ["x"], "speed": "shown", **fields}
+    report = example_report(verdict=verdict)
+    assert f"Verdict: {words}\n" in printed(report)
+    assert to_markdown(report).startswith(f"# convnextv2\\_atto: {words}\n")
+
+
+def test_an_unmet_requirement_is_said():
+    verdict = {"ship": "fp32", "passed": False, "reasons": ["Required was INT8."]}
+    text = printed(example_report(verdict=verdict))
+    assert "Verdict: ship fp32 (the requirement is not met)" in text
+
+
+def test_text_from_outside_is_not_markup():
+    reason = "[bold]x[/bold] \x1b[31m| `y` <b>\nz"
+    verdict = {"ship": "int8", "passed": True, "reasons": [reason]}
+    report = example_report(verdict=verdict)
+    assert "[bold]x[/bold]  [31m| `y` <b> z" in printed(report)
+    written = to_markdown(report)
+    assert r"- \[bold\]x\[/bold\]  \[31m\| \`y\` \<b\> z" in written
+    assert r"| early\|blight \[b\]x\[/b\] | 229 | 98.69 | 98.25 |" in written
+
+
+def test_markdown_has_every_section_and_whole_tables():
+    text = to_markdown(example_report(banner="a demo"))
+    assert text.startswith("# convnextv2\\_atto: ship int8\n\n> a demo\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "Result",
+        "Accuracy per class, 476 images",
+        "Speed",
+        "Stages",
+        "Data and calibration",
+        "Files",
+        "Environment",
+        "Recipe",
+    ]
+    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
+        columns = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert len(set(columns)) == 1
+    assert "```yaml\nname: potato\nprecision: int8\nquantize:\n  subset_size: 300\n```" in text
+
+
+def test_markdown_of_a_build_without_measurements_says_so():
+    report = example_report(**without_measurements("evaluate", "benchmark"), data=None)
+    text = to_markdown(report)
+    assert "## Speed" not in text
+    assert "## Data" not in text
+    assert "| evaluate | not\\_run |  | random weights |" in text
+
+
+def test_of_many_classes_those_that_changed_most_are_listed():
+    def classes(changed_pct):
+        per_class = {f"c{index}": {"n": 50, "top1_pct": 90.0} for index in range(200)}
+        per_class["c150"] = {"n": 50, "top1_pct": changed_pct}
+        return {"top1_pct": 90.0, "top5_pct": 99.0, "per_class": per_class}
+
+    accuracy = {**ACCURACY, "fp32": classes(90.0), "int8": classes(40.0)}
+    text = to_markdown(example_report(accuracy=accuracy))
+    assert "the 20 that changed most" in text
+    assert "| c150 | 50 | 90.00 | 40.00 |" in text
+    assert "| c149 |" not in text
+
+
+def test_without_batch_1_the_smallest_batch_is_shown():
+    rows = [row for row in BENCHMARK["rows"] if row["batch"] == 8]
+    report = example_report(benchmark={**BENCHMARK, "rows": rows})
+    assert "ms b8" in printed(report)
+    assert summary_rows(report)[0].latency_ms == "37.10"
+
+
+def test_timings_are_compared_with_the_first_model_at_the_same_batch():
+    console = Console(file=io.StringIO(), width=80)
+    print_rows(example_report().benchmark.rows, console)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 9
+    assert re.search(r"raw onnxruntime +1 +5\.71 +6\.17 +- +175 +1\.00x +13\.9 +153", lines[1])
+    assert re.search(r"int8 conv openvino f32 +8 +16\.63 .* 2\.23x", lines[8])
+
+
+EXAMINATION = Examination(
+    edge_convnext="0.1.0",
+    python="3.12.1",
+    platform="Linux",
+    cpu_model="Some CPU",
+    cpu_flags=("avx2",),
+    cores=4,
+    memory_bytes=8 << 30,
+    gpus=(),
+    gpu_targets=(),
+    jetson=None,
+    board=None,
+    packages=(Package("rich", "15.0", None), Package("openvino", None, "openvino")),
+    abilities=(Ability("target", "rtx", works=False, reason="no [rtx]"),),
+    cache_folder="/home/someone/.cache/edge-convnext",
+)
+
+
+def test_the_examination_says_what_is_missing_and_how_to_get_it():
+    console = Console(file=io.StringIO(), width=100)
+    print_examination(EXAMINATION, console)
+    text = console.file.getvalue()
+    assert "no NVIDIA GPU found" in text
+    assert re.search(r"rtx +no +no \[rtx\]", text)
+    assert re.search(r"openvino +not installed +pip install 'edge-convnext\[openvino\]'", text)
+    assert "8.0 GiB" in text
+
+
+def test_the_examination_shows_gpus_and_jetsons():
+    gpu = Gpu("NVIDIA L4", "8.9", "580.1", 23034)
+    console = Console(file=io.StringIO(), width=100)
+    target = match_gpu(gpu.name, gpu.compute_capability)
+    seen = replace(EXAMINATION, gpus=(gpu,), gpu_targets=(target,), jetson="Jetson Linux 36.4.3")
+    print_examination(seen, console)
+    text = console.file.getvalue()
+    assert "NVIDIA L4, compute capability 8.9, driver 580.1" in text
+    assert "engine built ahead of time with TensorRT for RTX" in text
+    assert "fp16 first" in text
+    assert "Jetson Linux 36.4.3" in text

@@ -1,0 +1,398 @@
+"""What a bundle is written from: which files of a build, under which names, in which order."""
+
+import csv
+import hashlib
+import json
+import stat
+import zipfile
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from support.example_report import example_fields
+from support.gate_builds import write_report
+from support.tiny_qdq import Builder
+
+from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.data import iter_pixels
+from edge_convnext.data.images import Sample
+from edge_convnext.devices.bundle import graphs, write
+from edge_convnext.devices.bundle.graphs import (
+    FoundGraph,
+    check_graph_file,
+    find_candidates,
+    published_hashes,
+)
+from edge_convnext.devices.bundle.manifest import BundledGraph
+from edge_convnext.devices.bundle.write import bundle_build, write_bundle
+from edge_convnext.report.contract import FileReport, Report
+
+SIDE = 32
+CLASSES = ("ant", "bee")
+
+
+def sha(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def images(make_images):
+    root = make_images({"val/ant": 2, "val/bee": 2})
+    (root / "val/bee/0.png").rename(root / "val/bee/0.JPEG.png")
+    return root
+
+
+@pytest.fixture
+def build(tmp_path, images, monkeypatch):
+    """A finished build of two graphs, which other tests look at."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    paths = sorted(images.rglob("*.png"), reverse=True)
+    paths.insert(2, paths[0])  # one image twice
+    with (folder / "predictions.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sha256", "label", "fp32_top1"])
+        writer.writerows([sha(path.read_bytes()), path.parent.name, "ant"] for path in paths)
+    names = ("model.fp32.onnx", "model.int8.onnx")
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    save_report(folder, images)
+    entries = [
+        BundledGraph(
+            name=name, file=f"models/{name}", precision=name[6:10], form="conv", kind="cpu"
+        )
+        for name in names
+    ]
+    found = tuple(FoundGraph(folder / one.name, sha(one.name.encode()), one) for one in entries)
+    monkeypatch.setattr(write, "find_candidates", lambda *arguments: found)
+    return SimpleNamespace(folder=folder, paths=paths, found=found, images=images)
+
+
+def save_report(folder, images, **changes):
+    fields = example_fields()
+    model = fields["model"] | {"classes": CLASSES, "num_classes": 2, "image_size": SIDE}
+    recipe = fields["recipe"] | {"data": {"source": str(images)}}
+    recipe["preprocess"] = {
+        "image_size": SIDE, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear",
+        "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25],
+    }  # fmt: skip
+    outputs = [
+        FileReport.of(path, folder).model_dump()
+        for path in sorted(folder.iterdir())
+        if path.name not in ("report.json", "manifest.json")
+    ]
+    fields = example_fields(**{"model": model, "recipe": recipe, "outputs": outputs, **changes})
+    write_report(Report.model_validate(fields), folder / "report.json")
+
+
+def members_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {info.filename: (info, archive.read(info)) for info in archive.infolist()}
+
+
+def test_a_bundle_holds_report_recipe_graphs_predictions_and_images_once_each(build):
+    out = build.folder / "out.ecb"
+    shown = []
+
+    def track(items, what, total=None):
+        shown.append((what, total))
+        return items
+
+    manifest = write_bundle(build.folder, out, track=track)
+    members = members_of(out)
+    images = [path.read_bytes() for path in dict.fromkeys(build.paths)]
+    names = [f"evaluation/images/{index:06d}.png" for index in range(4)]
+    assert list(members) == [
+        "report.json", "recipe.yaml", "models/model.fp32.onnx", "models/model.int8.onnx",
+        "evaluation/predictions.csv", *names, "manifest.json",
+    ]  # fmt: skip
+    for name in ("report.json", "model.fp32.onnx", "model.int8.onnx", "predictions.csv"):
+        (stored,) = [one for at, (_, one) in members.items() if at.endswith(name)]
+        assert stored == (build.folder / name).read_bytes()
+    assert [members[name][1] for name in names] == images
+    recipe = Report.read(build.folder / "report.json").recipe
+    assert members["recipe.yaml"][1].decode() == yaml.safe_dump(
+        recipe, sort_keys=False, allow_unicode=True
+    )
+    assert ("bundling images", 4) in shown
+    assert (manifest.evaluation.kind, manifest.evaluation.n_images) == ("images", 5)
+    assert [one.name for one in manifest.members] == list(members)[:-1]
+    for one in manifest.members:
+        assert (one.sha256, one.bytes) == (sha(members[one.name][1]), len(members[one.name][1]))
+    assert manifest.graphs == tuple(one.entry for one in build.found)
+    assert manifest.model.classes == CLASSES
+    assert manifest.preprocess.mean == (0.5, 0.5, 0.5)
+    document = json.dumps(
+        manifest.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False
+    )
+    assert members["manifest.json"][1].decode() == document
+    assert json.loads(document)["schema"] == "edge-convnext/bundle/1"
+
+
+def test_members_tell_nothing_of_the_desk_and_equal_builds_give_equal_bytes(build):
+    first, second = build.folder / "a.ecb", build.folder / "b.ecb"
+    write_bundle(build.folder, first)
+    write_bundle(build.folder, second)
+    assert first.read_bytes() == second.read_bytes()
+    for info, _ in members_of(first).values():
+        assert info.date_time == (1980, 1, 1, 0, 0, 0)
+        assert info.external_attr >> 16 == stat.S_IFREG | 0o644
+        assert info.create_system == 3
+        assert info.compress_type == zipfile.ZIP_STORED
+
+
+def test_tensors_are_pixels_in_the_order_of_the_predictions(build):
+    out = build.folder / "out.ecb"
+    manifest = write_bundle(build.folder, out, "tensors")
+    members = members_of(out)
+    path = build.folder / "images.npy"
+    path.write_bytes(members["evaluation/images.npy"][1])
+    found = np.load(path)
+    samples = [Sample(one, "") for one in build.paths]
+    preprocess = write.Preprocess.from_json(manifest.preprocess.model_dump(mode="json"))
+    expected = np.stack(list(iter_pixels(samples, preprocess, 3)))
+    assert (found.dtype, found.shape) == (np.uint8, (5, SIDE, SIDE, 3))
+    np.testing.assert_array_equal(found, expected)
+    assert not any(name.startswith("evaluation/images/") for name in members)
+    assert (manifest.evaluation.kind, manifest.evaluation.n_images) == ("tensors", 5)
+
+
+def test_grey_pixels_have_no_channel_axis():
+    pieces = list(write._tensor_pieces([], 3, replace(write.Preprocess(), image_size=SIDE), 1))
+    assert len(pieces) == 1
+    assert b"'shape': (3, 32, 32)" in pieces[0]
+    assert b"'fortran_order': False" in pieces[0]
+    assert b"'|u1'" in pieces[0]
+
+
+def test_without_an_evaluation_there_are_neither_predictions_nor_images(build):
+    out = build.folder / "out.ecb"
+    manifest = write_bundle(build.folder, out, "none")
+    assert manifest.evaluation is None
+    assert [name for name in members_of(out) if name.startswith("evaluation")] == []
+
+
+def test_data_that_moved_is_found_where_it_is_said_to_be(build, tmp_path):
+    moved = tmp_path / "moved"
+    build.images.rename(moved)
+    out = build.folder / "out.ecb"
+    with pytest.raises(DataError, match="the build's data is not here"):
+        write_bundle(build.folder, out)
+    assert not out.exists()
+    assert write_bundle(build.folder, out, data=moved).evaluation.n_images == 5
+
+
+def refusal(build, out, *arguments):
+    with pytest.raises(ArtifactError) as caught:
+        write_bundle(build.folder, out, *arguments)
+    assert not out.is_file()
+    return str(caught.value)
+
+
+def test_predictions_that_are_not_the_reports_are_not_bundled(build):
+    path, out = build.folder / "predictions.csv", build.folder / "out.ecb"
+    path.write_text(path.read_text().replace("ant\n", "bee\n", 1))
+    told = f"{path}: is not the file that report.json beside it is about; build again"
+    assert refusal(build, out) == told
+    assert write_bundle(build.folder, out, "none").evaluation is None
+    out.unlink()
+    path.unlink()
+    assert refusal(build, out) == f"{path}: No such file or directory; build again"
+
+
+def test_predictions_that_the_report_does_not_answer_for_are_not_bundled(build):
+    save_report(build.folder, build.images, outputs=[])
+    path = build.folder / "predictions.csv"
+    assert refusal(build, build.folder / "out.ecb") == (
+        f"{path}: is not the file that report.json beside it is about; build again"
+    )
+
+
+def test_a_report_that_was_edited_is_not_bundled(build):
+    report = build.folder / "report.json"
+    report.write_text(report.read_text().replace("edge", "edgy", 1))
+    assert "report.json" in refusal(build, build.folder / "out.ecb")
+
+
+def test_a_graph_that_changes_while_it_is_read_is_not_bundled(build):
+    (build.folder / "model.int8.onnx").write_bytes(b"other")
+    assert refusal(build, build.folder / "out.ecb") == (
+        f"{build.folder / 'model.int8.onnx'}: changed while it was read; bundle again"
+    )
+
+
+def test_names_that_no_bench_knows_are_refused_before_the_work(build):
+    folder = build.folder
+    assert refusal(build, folder) == (
+        f"{folder}: is a folder; choose another --out, such as {folder}.ecb"
+    )
+    assert refusal(build, folder / "a.zip") == (
+        f"{folder / 'a.zip'}: `bench` knows a bundle by its .ecb; choose another --out, such as "
+        f"{folder / 'a.ecb'}"
+    )
+    told = refusal(build, folder / "report.json" / "a.ecb")
+    assert told.startswith(f"{folder / 'report.json' / 'a.ecb'}: can't be written (")
+    assert told.endswith("); choose another --out")
+
+
+def test_the_bundle_of_a_build_lies_in_it_under_its_name(build):
+    assert bundle_build(build.folder) == build.folder / "tiny.ecb"
+    assert "evaluation/images/000003.png" in members_of(build.folder / "tiny.ecb")
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.JPG", ".jpg"), ("a.webp", ".webp"), ("a.txt", ".png"), ("a", ".png")]
+)
+def test_an_image_keeps_its_suffix_where_that_is_an_images(tmp_path, name, suffix):
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    added = []
+    writer = SimpleNamespace(add_file=lambda *arguments: added.append(arguments))
+    write._add_images(writer, [Sample(path, "digest")] * 2)
+    assert added == [
+        (f"evaluation/images/{index:06d}{suffix}", path, "digest") for index in range(2)
+    ]
+
+
+def test_files_are_read_block_by_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_BLOCK", 4)
+    (tmp_path / "x").write_bytes(b"0123456789")
+    assert list(write._blocks(tmp_path / "x")) == [b"0123", b"4567", b"89"]
+
+
+# Which graphs of a build a board may want.
+
+
+def save_graph(path, batch="n", external=False):
+    build = Builder()
+    build.constant("w", np.ones((4, 2), np.float32))
+    proto = build.model({"images": [batch, 4]}, build.node("MatMul", ["images", "w"], "y"), 2)
+    if external:
+        onnx.save(proto, path, save_as_external_data=True, size_threshold=0)
+    else:
+        onnx.save(proto, path)
+
+
+METADATA = SimpleNamespace(
+    precision="int8", form="nhwc", placement="inner", format="onnxruntime",
+    info=SimpleNamespace(num_classes=2),
+)  # fmt: skip
+
+
+@pytest.fixture
+def found_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "read_metadata", lambda path: METADATA)
+    (tmp_path / "gpu").mkdir()
+
+    def find(*names, rows=(), variants=(), forget=(), **changes):
+        for name in names:
+            save_graph(tmp_path / name, **changes)
+        outputs = [
+            SimpleNamespace(path=name, sha256=sha((tmp_path / name).read_bytes()))
+            for name in names
+            if name not in forget
+        ]
+        stages = [SimpleNamespace(artifact=None, variants=variants)]
+        benchmark = SimpleNamespace(rows=rows) if rows else None
+        report = SimpleNamespace(outputs=outputs, stages=stages, benchmark=benchmark)
+        return find_candidates(tmp_path, report)
+
+    find.folder = tmp_path
+    return find
+
+
+def test_a_graph_is_described_by_its_metadata_and_its_report(found_in):
+    rows = [
+        SimpleNamespace(runtime="openvino", artifact="model.int8.onnx openvino f32",
+                        settings={"A": "1"}),
+        SimpleNamespace(runtime="onnxruntime", artifact="model.int8.onnx onnxruntime", settings={}),
+        SimpleNamespace(runtime="onnxruntime", artifact="model.fp32.onnx onnxruntime",
+                        settings={"B": "2"}),
+    ]  # fmt: skip
+    (one,) = found_in("model.int8.onnx", rows=rows, batch=4)
+    path = found_in.folder / "model.int8.onnx"
+    assert (one.path, one.sha256) == (path, sha(path.read_bytes()))
+    assert one.entry == BundledGraph(
+        name="model.int8.onnx", file="models/model.int8.onnx", precision="int8", form="nhwc",
+        placement="inner", batch=4, kind="cpu", format="onnxruntime", quantized_ops=None,
+        settings={"openvino": {"A": "1"}},
+    )  # fmt: skip
+    assert found_in("model.int8.onnx")[0].entry.batch is None
+    assert found_in("model.int8.onnx")[0].entry.settings == {}
+
+
+def test_quantized_operations_are_those_that_a_stage_counted_in_this_file(found_in):
+    save_graph(found_in.folder / "model.int8.onnx")
+    digest = sha((found_in.folder / "model.int8.onnx").read_bytes())
+    variants = [
+        SimpleNamespace(artifact=None, quantized_ops=1),
+        SimpleNamespace(artifact=SimpleNamespace(path="x", sha256="other"), quantized_ops=2),
+        SimpleNamespace(artifact=SimpleNamespace(path="y", sha256=digest), quantized_ops=3),
+        SimpleNamespace(artifact=SimpleNamespace(path="z", sha256=digest), quantized_ops=4),
+    ]
+    (one,) = found_in("model.int8.onnx", variants=variants)
+    assert one.entry.quantized_ops == 3
+
+
+def test_graphs_for_engines_are_what_their_names_say(found_in):
+    found = found_in(
+        "model.fp32.onnx", "model.int8.onnx", "gpu/int8.b8.onnx", "gpu/fp16.b1.onnx",
+        "gpu/fp32.b2.opset17.onnx", "gpu/mine.onnx", "gpu/int8.b8.onnx.onnx", "other.onnx",
+    )  # fmt: skip
+    assert [
+        (one.entry.name, one.entry.precision, one.entry.batch, one.entry.kind) for one in found
+    ] == [
+        ("model.fp32.onnx", "int8", None, "cpu"),
+        ("model.int8.onnx", "int8", None, "cpu"),
+        ("gpu/fp16.b1.onnx", "fp16", 1, "typed20"),
+        ("gpu/fp32.b2.opset17.onnx", "fp32", 2, "opset17"),
+        ("gpu/int8.b8.onnx", "int8", 8, "typed20"),
+    ]
+    assert [one.entry.file for one in found][-1] == "models/gpu/int8.b8.onnx"
+    assert found[-1].path == found_in.folder / "gpu" / "int8.b8.onnx"
+
+
+def told_of(find, *names, **changes):
+    with pytest.raises(ArtifactError) as caught:
+        find(*names, **changes)
+    return str(caught.value)
+
+
+def test_graphs_that_are_not_the_reports_or_not_whole_are_refused(found_in):
+    folder = found_in.folder
+    assert told_of(found_in) == f"{folder}: has no ONNX model; build again with --target cpu"
+    path = folder / "model.fp32.onnx"
+    assert told_of(found_in, "model.fp32.onnx", external=True) == (
+        f"{path}: keeps its weights in another file, which a bundle can't hold"
+    )
+    assert told_of(found_in, "model.fp32.onnx", forget=["model.fp32.onnx"]) == (
+        f"{path}: is not the file that report.json beside it is about; build again"
+    )
+
+
+def test_a_graph_of_another_number_of_classes_is_refused(found_in):
+    path = found_in.folder / "model.fp32.onnx"
+    save_graph(path)
+    check_graph_file(path, 2)
+    with pytest.raises(ArtifactError) as caught:
+        check_graph_file(path, 3)
+    assert str(caught.value) == f"{path}: has 2 classes, the bundle states 3"
+    save_graph(path, external=True)
+    with pytest.raises(ArtifactError, match="keeps its weights in another file"):
+        check_graph_file(path, 2)
+
+
+def test_a_report_answers_for_outputs_first_and_for_what_its_stages_made():
+    def file(path, sha256):
+        return SimpleNamespace(path=path, sha256=sha256)
+
+    stages = [
+        SimpleNamespace(artifact=file("a", "stage"), variants=[SimpleNamespace(artifact=None)]),
+        SimpleNamespace(artifact=None, variants=[SimpleNamespace(artifact=file("b", "variant"))]),
+        SimpleNamespace(artifact=file("b", "later"), variants=[]),
+    ]
+    report = SimpleNamespace(outputs=[file("a", "output")], stages=stages)
+    assert published_hashes(report) == {"a": "output", "b": "variant"}

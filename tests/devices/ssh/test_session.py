@@ -1,0 +1,553 @@
+"""Boards over SSH: a real sshd on the loopback interface, which runs this Python as the board."""
+
+import contextlib
+import getpass
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import psutil
+from support.board_builds import bundle_tiny
+from support.builds import run_command
+
+from edge_convnext import __version__
+from edge_convnext.cli.hosts import measure_build
+from edge_convnext.core.errors import ArtifactError, RemoteError
+from edge_convnext.core.files import sha256_file
+from edge_convnext.devices.bench import BoardSettings, bench_bundle
+from edge_convnext.devices.ssh import (
+    HostResult,
+    RemoteSettings,
+    bench_on_hosts,
+    check_hosts,
+    scripts,
+    session,
+)
+from edge_convnext.devices.ssh.client import Host
+from edge_convnext.devices.ssh.hosts import folder_name
+from edge_convnext.devices.ssh.session import Session
+from edge_convnext.report.contract import FileReport, Report
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+pytestmark = [
+    pytest.mark.skipif(
+        SSHD is None or shutil.which("ssh") is None,
+        reason="needs an OpenSSH client and server: apt-get install openssh-server",
+    ),
+    pytest.mark.slow,
+]
+
+PYTHON = f"{sys.executable} -c 'from edge_convnext.cli import main; main()'"
+FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+NOISY, OTHER = "127.0.0.3", "127.0.0.4"  # logins that print something, and run something else
+GREETING = "echo Welcome to /tmp; echo running; echo 9; printf edge-convnext-; echo oh >&2"
+ARGUMENTS = ("--runtime", "onnxruntime", "--rounds", "1")
+
+
+@dataclass(frozen=True)
+class Boards:
+    """Two boards, which are two addresses of one sshd with a cache folder each."""
+
+    server: subprocess.Popen
+    folder: Path
+    port: int
+
+    def options(self, **changes):
+        stated = {
+            "Port": self.port,
+            "IdentityFile": self.folder / "user",
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.folder / "known_hosts",
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            **changes,
+        }
+        return tuple(f"{name}={value}" for name, value in stated.items())
+
+    def settings(self, **changes):
+        return replace(RemoteSettings(self.options(), PYTHON, ARGUMENTS), **changes)
+
+    def session(self, bundle, **changes):
+        host = Host(FIRST, changes.pop("options", self.options()))
+        return replace(Session(host, bundle, ARGUMENTS, PYTHON), **changes)
+
+    def cache(self, host=FIRST):
+        return self.folder / f"cache-{host}"
+
+    def left(self, host=FIRST):
+        """What is on a board."""
+        return sorted(self.cache(host).glob("edge-convnext-remote/*"))
+
+    def cut(self):
+        """Cut every line, as a dead network does; what runs on the boards is not told."""
+        for child in psutil.Process(self.server.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that just ended
+                if child.name().startswith("sshd"):
+                    child.kill()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((FIRST, 0))
+        return probe.getsockname()[1]
+
+
+def make_key(path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.with_suffix(".pub").read_text()
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sshd")
+    host_key = make_key(folder / "host")
+    (folder / "authorized_keys").write_text(make_key(folder / "user"))
+    make_key(folder / "stranger")
+    port = free_port()
+    known = [f"[{host}]:{port} {host_key}" for host in (FIRST, SECOND, NOISY, OTHER)]
+    (folder / "known_hosts").write_text("".join(known))
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd separates privileges
+    path = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+
+    def environment(host):
+        return f"SetEnv XDG_CACHE_HOME={folder / f'cache-{host}'} PYTHONPATH={path}"
+
+    lines = [
+        f"Port {port}", f"ListenAddress {FIRST}", f"ListenAddress {SECOND}",
+        f"ListenAddress {NOISY}", f"ListenAddress {OTHER}",
+        f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized_keys'}",
+        f"PidFile {folder / 'pid'}", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
+        f"Match LocalAddress {SECOND}", f"  {environment(SECOND)}",
+        f"Match LocalAddress {NOISY}", f"  {environment(NOISY)}",
+        f'  ForceCommand {GREETING}; eval "$SSH_ORIGINAL_COMMAND"',
+        f"Match LocalAddress {OTHER}", "  ForceCommand echo This account is for backups.",
+        "Match all", f"  {environment(FIRST)}",
+    ]  # fmt: skip
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+    server = subprocess.Popen(
+        [SSHD, "-D", "-E", str(folder / "log"), "-f", str(folder / "sshd_config")]
+    )
+    until = time.monotonic() + 10
+    while time.monotonic() < until and server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((FIRST, port)) == 0:
+                break
+        time.sleep(0.05)
+    if server.poll() is not None:
+        pytest.fail(f"sshd did not start: {(folder / 'log').read_text()}")
+    yield Boards(server, folder, port)
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("remote")
+    bundle_tiny(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Wait less, and send in pieces that can be cut between."""
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.2)
+    monkeypatch.setattr(session, "CHUNK_BYTES", 1 << 14)
+
+
+@pytest.fixture
+def clean(boards):
+    """Nothing of another test on the boards, and nothing of this one afterwards."""
+
+    def wipe():
+        for host in (FIRST, SECOND):
+            shutil.rmtree(boards.cache(host), ignore_errors=True)
+
+    wipe()
+    yield
+    wipe()
+
+
+def test_two_boards_run_side_by_side_merge_back_and_keep_nothing(boards, root, tmp_path):
+    options = [word for option in boards.options() for word in ("--ssh-option", option)]
+    result = run_command(
+        "bench", root / "tiny.ecb", "-o", "out", "--host", FIRST, "--host", SECOND, *options,
+        "--remote-command", PYTHON, *ARGUMENTS, "--require", "int8",
+        cwd=tmp_path, cache=tmp_path / "cache",
+    )  # fmt: skip
+    assert result.returncode == 1, result.stderr  # of one round nothing is sure
+    assert "Traceback" not in result.stderr
+    assert "error" not in result.stderr
+    for host in (FIRST, SECOND):
+        assert host in result.stdout
+        assert f"{host}  timing batch 1" in result.stderr  # live, with the host in front
+        report = Report.read(tmp_path / "out" / host / "report.json")
+        assert report.board is not None
+        assert not report.verdict.passed
+        assert (tmp_path / "out" / host / "report.md").is_file()
+        assert boards.left(host) == []
+        assert not (boards.cache(host) / "edge-convnext-remote").exists()
+    shutil.copytree(root / "build", tmp_path / "build")
+    merged = run_command(
+        "merge", "build", f"out/{FIRST}", f"out/{SECOND}", cwd=tmp_path, cache=tmp_path / "cache"
+    )
+    assert merged.returncode == 0, merged.stderr
+    # The two are one machine, and so one board.
+    assert len(Report.read(tmp_path / "build" / "report.json").boards) == 1
+
+
+def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
+    boards, root, tmp_path, monkeypatch, clean
+):
+    offsets, lines, cuts = [], [], []
+    real = scripts.receive
+
+    def receive(folder, offset):
+        offsets.append(offset)
+        return real(folder, offset)
+
+    def say(text):
+        lines.append(text)
+        if text.startswith("copied") and not cuts:
+            until = time.monotonic() + 10.0  # what was sent arrives, and is counted there
+            while time.monotonic() < until and not any(
+                part.stat().st_size for part in boards.cache().rglob("bundle.part")
+            ):
+                time.sleep(0.1)
+            boards.cut()
+            cuts.append("copy")
+        if text == "evaluating" and cuts == ["copy"]:
+            boards.cut()
+            cuts.append("bench")
+
+    monkeypatch.setattr(scripts, "receive", receive)
+    report = boards.session(root / "tiny.ecb", say=say, keep=True).run(tmp_path / "out")
+    assert cuts == ["copy", "bench"]
+    assert len(offsets) == 2
+    assert 0 == offsets[0] < offsets[1]  # not from the start again
+    assert lines.count("evaluating") == 1  # nor a line of the log twice
+    assert sum("trying again" in line for line in lines) >= 2
+    assert report == Report.read(tmp_path / "out" / "report.json")
+    for file in report.outputs:
+        assert sha256_file(tmp_path / "out" / file.path) == file.sha256
+    [left] = boards.left()  # --keep
+    assert sha256_file(left / "bundle.ecb") == sha256_file(root / "tiny.ecb")
+    # The same again finds it done, and cleans up; what an earlier verdict shipped goes.
+    lines.clear()
+    old, own = tmp_path / "out" / "model.fp16.onnx", tmp_path / "out" / "mine.onnx"
+    old.write_bytes(b"of an earlier bench")
+    shipped = (*report.outputs, FileReport.of(old, tmp_path / "out"))
+    report.model_copy(update={"outputs": shipped}).write(tmp_path / "out" / "report.json")
+    own.write_bytes(b"the user's")
+    boards.session(root / "tiny.ecb", say=lines.append).run(tmp_path / "out")
+    assert "the bench was done" in lines
+    assert not old.exists()
+    assert own.exists()
+    assert boards.left() == []
+
+
+def test_a_desk_that_gave_up_picks_the_bench_up_and_another_host_s_failure_stops_nothing(
+    boards, root, tmp_path, clean
+):
+    def cut(text):
+        if text == "evaluating":
+            boards.cut()
+
+    only_first = f'[ "${{SSH_CONNECTION#*{SECOND}}}" = "$SSH_CONNECTION" ] && {PYTHON}'
+    first = boards.session(root / "tiny.ecb", say=cut, give_up_s=0.0, command=only_first)
+    with pytest.raises(RemoteError, match="run the same command again"):
+        first.run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    lines = []
+    settings = boards.settings(command=only_first)
+    good, bad = bench_on_hosts(
+        root / "tiny.ecb", [FIRST, SECOND], tmp_path / "out", settings, lines.append
+    )
+    assert good.error is None
+    assert good.report == Report.read(tmp_path / "out" / FIRST / "report.json")
+    assert any(line.endswith(("is still running", "was done")) for line in lines)
+    assert bad.report is None
+    assert "no edge-convnext answers there" in bad.error
+    assert boards.left() == []
+
+
+def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, monkeypatch):
+    """What `build --host` does after the build; the board's run itself is tested above."""
+    shutil.copytree(root / "build", tmp_path / "build")
+    report = Report.read(root / "build" / "report.json").model_copy(
+        update={"folder": str(tmp_path / "build")}
+    )
+    seen = []
+
+    def bench(bundle, hosts, out, settings, say):
+        seen.append((sha256_file(bundle), tuple(hosts), settings.arguments))
+        bench_bundle(bundle, out / FIRST, BoardSettings(("onnxruntime",), rounds=1))
+        good = HostResult(FIRST, out / FIRST, Report.read(out / FIRST / "report.json"), None)
+        return [good, HostResult(SECOND, out / SECOND, None, "its disk is full")]
+
+    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", bench)
+    settings = RemoteSettings(arguments=("--require", "int8"))
+    merged, errors = measure_build(report, [FIRST, SECOND], settings, silent=True)
+    assert seen == [(sha256_file(root / "tiny.ecb"), (FIRST, SECOND), ("--require", "int8"))]
+    assert errors == ["its disk is full"]
+    assert len(merged.boards) == 1
+    assert Report.read(tmp_path / "build" / "report.json") == merged
+
+
+def test_what_a_login_prints_is_nobody_s_answer(boards, root, tmp_path):
+    [result] = bench_on_hosts(
+        root / "tiny.ecb", [NOISY], tmp_path / "out", boards.settings(), lambda _: None
+    )
+    assert result.error is None
+    assert Report.read(result.folder / "report.json") == result.report
+    for file in result.report.outputs:
+        assert sha256_file(result.folder / file.path) == file.sha256
+    assert not (boards.cache(NOISY) / "edge-convnext-remote").exists()
+    host = Host(NOISY, boards.options())
+    answer = host.run("echo one; echo two >&2; exit 7")
+    assert (answer.code, answer.text) == (7, "one\n")
+    assert answer.errors.splitlines()[-1] == "two"
+    large = bytes(range(256)) * 5000
+    (tmp_path / "large").write_bytes(large)
+    assert b"".join(host.stream(f"cat {tmp_path / 'large'}")) == large
+    assert b"".join(host.stream("true")) == b""
+    sent = host.send(f"cat >{tmp_path / 'copy'}; echo done", iter([large]), lambda _: None)
+    assert (sent.code, sent.text) == (0, "done\n")
+    assert (tmp_path / "copy").read_bytes() == large
+
+
+def test_a_login_that_runs_something_else_is_told_so(boards):
+    host = Host(OTHER, boards.options())
+    for ask in (lambda: host.run("echo one"), lambda: list(host.stream("echo one"))):
+        with pytest.raises(RemoteError, match=rf"^{OTHER}: the login there runs something else"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("surprise", "said"),
+    [
+        (RuntimeError("odd\n\x1b[2Jline"), r"failed unexpectedly \(RuntimeError: odd"),
+        (KeyError("gpus"), r"failed unexpectedly \(KeyError: 'gpus'\)"),
+        (OSError(28, "No space left on device", "/full/x"), r"^/full/x: No space left on device$"),
+    ],
+)
+def test_one_host_s_surprise_is_its_own_line(root, tmp_path, monkeypatch, surprise, said):
+    done = object()
+
+    def run(self, out):
+        if self.host.name == FIRST:
+            raise surprise
+        return done
+
+    monkeypatch.setattr(Session, "run", run)
+    first, second = bench_on_hosts(
+        root / "tiny.ecb", [FIRST, SECOND], tmp_path / "out", RemoteSettings(), lambda _: None
+    )
+    assert re.search(said, first.error)
+    assert first.error.isprintable()
+    assert (second.report, second.error) == (done, None)
+
+
+def test_one_host_s_report_that_cant_be_merged_leaves_the_others(root, tmp_path, monkeypatch):
+    shutil.copytree(root / "build", tmp_path / "build")
+    report = Report.read(tmp_path / "build" / "report.json")
+    report = report.model_copy(update={"folder": str(tmp_path / "build")})
+    good = tmp_path / "good"
+    measured = bench_bundle(root / "tiny.ecb", good, BoardSettings(("onnxruntime",), rounds=1))
+    (tmp_path / "odd").mkdir()
+    results = [
+        HostResult("odd", tmp_path / "odd", measured, None),
+        HostResult("good", good, measured, None),
+    ]
+    (tmp_path / "odd" / "report.json").write_text("{}")
+    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", lambda *_: results)
+    merged, errors = measure_build(report, ["odd", "good"], RemoteSettings(), True)
+    assert len(merged.boards) == 1
+    assert len(errors) == 1
+    assert errors[0].startswith("odd: ")
+
+
+def test_damaged_halves_start_again(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "bundle.part").write_bytes(b"x" * 1000)  # not the beginning of it
+    one._copy(str(folder), sha256_file(root / "tiny.ecb"))
+    assert sha256_file(folder / "bundle.ecb") == sha256_file(root / "tiny.ecb")
+    assert not (folder / "bundle.part").exists()
+
+
+@pytest.fixture
+def full(boards, tmp_path, monkeypatch, clean):
+    """A board with a megabyte of disk: a real one where mounting is allowed, else by its df."""
+    disk = boards.cache()
+    disk.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") and not subprocess.run(mount, capture_output=True).returncode:
+        yield
+        subprocess.run(["umount", str(disk)], check=True)
+        return
+    (tmp_path / "df").write_text("#!/bin/sh\necho 'tmpfs 1024 24 1000 3% /'\n")
+    (tmp_path / "df").chmod(0o755)
+    real = scripts.look
+    monkeypatch.setattr(scripts, "look", lambda folder: f"PATH={tmp_path}:$PATH; {real(folder)}")
+    yield
+
+
+def test_a_full_disk_is_told_before_the_copy(boards, root, tmp_path, full):
+    with pytest.raises(RemoteError, match=r"its disk is full: 1 MB free where \d+ MB are needed"):
+        boards.session(root / "tiny.ecb").run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fills_up_in_the_copy_is_told(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "bundle.part").symlink_to("/dev/full")
+    with pytest.raises(RemoteError, match="No space left on device") as caught:
+        one.run(tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_bench_says_when_it_fails_there_is_told_here(boards, root, tmp_path, clean):
+    one = boards.session(root / "tiny.ecb")
+    folder = Path(one._prepare(sha256_file(root / "tiny.ecb")))
+    (folder / "out").write_text("in the way")
+    with pytest.raises(RemoteError, match=r"the bench failed there: .*out: is a file"):
+        one.run(tmp_path / "out")
+    assert one._do(scripts.start(str(folder), "true")).strip() == "started"  # and not "done"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"options": {"UserKnownHostsFile": "wrong_hosts"}}, "host key is not the known one"),
+        ({"options": {"IdentityFile": "stranger"}}, "login was refused .*ssh-copy-id"),
+        ({"options": {"UserKnownHostsFile": "none"}}, "not known here yet; .*ssh -o Port="),
+        ({"options": {"Port": 1}}, "refused; check --host and --ssh-option"),
+        ({"options": {"NoSuchOption": 1}}, "--ssh-option"),
+        ({"command": "/nowhere/edge-convnext"}, "no edge-convnext answers there .*pip install"),
+        ({"command": "echo '{\"edge_convnext\": \"0.0.9\", \"jetson\": null, \"gpus\": [], "
+          "\"cpu_model\": \"x\"}' #"}, f"has edge-convnext 0.0.9, this is {__version__}"),
+        ({"host": "nowhere.invalid"}, "--host"),
+    ],
+)  # fmt: skip
+def test_a_board_that_can_t_be_used_is_told_in_one_line(boards, root, tmp_path, changes, reason):
+    port = boards.port
+    other = make_key(tmp_path / "other")
+    (boards.folder / "wrong_hosts").write_text(f"[{FIRST}]:{port} {other}")
+    stated = {
+        name: boards.folder / value if isinstance(value, str) else value
+        for name, value in changes.get("options", {}).items()
+    }
+    settings = boards.settings(
+        ssh_options=boards.options(**stated), command=changes.get("command", PYTHON)
+    )
+    [result] = bench_on_hosts(
+        root / "tiny.ecb", [changes.get("host", FIRST)], tmp_path, settings, lambda _: None
+    )
+    assert result.report is None
+    assert "\n" not in result.error
+    with pytest.raises(RemoteError, match=reason):
+        check_hosts([changes.get("host", FIRST)], settings)
+
+
+def test_ctrl_c_stops_the_bench_there_and_a_second_bench_is_refused(boards, root, tmp_path, clean):
+    options = [word for option in boards.options() for word in ("--ssh-option", option)]
+    line = [
+        sys.executable, "-c", "from edge_convnext.cli import main; main()", "bench",
+        root / "tiny.ecb", "-o", tmp_path / "out", "--host", FIRST, *options, "--remote-command",
+        PYTHON, "--runtime", "onnxruntime", "--rounds", "10000",
+    ]  # fmt: skip
+    told = tmp_path / "told"
+    with told.open("w") as file:
+        desk = subprocess.Popen(list(map(str, line)), stderr=file, stdout=file)
+    try:
+        until = time.monotonic() + 60
+        while "timing batch" not in told.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert "timing batch" in told.read_text()
+        [folder] = boards.left()
+        [other] = bench_on_hosts(
+            root / "tiny.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None
+        )
+        assert "another bench runs there" in other.error
+        assert f"kill -TERM -$(cat {folder}/pid)" in other.error
+        desk.send_signal(signal.SIGINT)
+        assert desk.wait(30) == 130
+    finally:
+        desk.kill()
+        desk.wait()
+        left_running = [
+            subprocess.run(["sh", "-c", scripts.stop(str(one))], stdout=subprocess.PIPE).stdout
+            for one in boards.left()
+        ]
+    text = told.read_text()
+    assert set(left_running) == {b""}, text
+    # What the bench said last may come between the two lines.
+    [left] = [line for line in text.splitlines() if "its bench was stopped" in line]
+    last = text.splitlines()[-1]
+    assert f"its bench was stopped; the same command goes on from what is left in {folder}" in left
+    assert "run again to go on" in last
+    assert (folder / "code").read_text() == "143\n"
+    assert not [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if f"{folder}/bundle.ecb" in " ".join(process.info["cmdline"] or ())
+    ]
+
+
+def test_a_bench_that_can_t_be_told_to_stop_is_told_of(boards, root):
+    lost = boards.session(root / "tiny.ecb", options=boards.options(Port=1))
+    assert lost.stop() == ""  # nothing was begun
+    lost._at.append("/there")
+    line = lost.stop()
+    assert "could not be told to stop" in line
+    assert "the same command picks it up" in line
+    assert "-o Port=1" in line
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=touch x", "", "a b"])
+def test_a_host_is_never_an_option(name):
+    with pytest.raises(RemoteError, match="is no host"):
+        Host(name)
+
+
+def test_nothing_is_copied_of_what_is_no_bundle(boards, tmp_path):
+    (tmp_path / "x.ecb").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="cut short, or no bundle"):
+        bench_on_hosts(tmp_path / "x.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None)
+
+
+def test_a_relative_command_is_found_from_the_home(tmp_path, monkeypatch):
+    tool = tmp_path / "venv" / "bin" / "tool"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\necho ran $1\n")
+    tool.chmod(0o755)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    script = scripts.start(str(folder), "venv/bin/tool bench")
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    deadline = time.monotonic() + 10
+    while not (folder / "code").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (folder / "code").read_text().strip() == "0"
+    assert (folder / "console").read_text() == "ran bench\n"
+
+
+def test_folders_of_hosts():
+    assert folder_name(f"{getpass.getuser()}@orin.local") == f"{getpass.getuser()}-orin.local"
+    assert folder_name("../..") == "host"

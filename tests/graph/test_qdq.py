@@ -1,0 +1,56 @@
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+from support.tiny_qdq import CHANNELS, quantized_product
+
+from edge_convnext.core.errors import QuantizationError
+from edge_convnext.graph.qdq import Wiring, force_signed, guard_biases
+
+RANDOM = np.random.default_rng(0)
+
+
+def run(model, images):
+    return ReferenceEvaluator(model).run(None, {"images": images})[0]
+
+
+def copy_of(model):
+    return onnx.ModelProto.FromString(model.SerializeToString())
+
+
+def test_unsigned_quantizers_become_signed_ones_of_the_same_range():
+    model = quantized_product(activation=np.uint8)  # 0 to 255 times 0.02
+    images = RANDOM.uniform(0, 5.1, (1, 4, 4, CHANNELS)).astype(np.float32)
+    before = run(model, images)
+    assert force_signed(model) == 1
+    wiring = Wiring(model)
+    np.testing.assert_allclose(127 * wiring.value("scale"), 255 * 0.02, rtol=1e-6)
+    assert wiring.value("zero_point").dtype == np.int8
+    onnx.checker.check_model(model, full_check=True)
+    step = float(wiring.value("scale"))
+    weights = np.abs(wiring.value("weight").astype(np.float32) * 0.01)
+    most = weights.sum(axis=0).max() * step  # half a step of each quantizer, at every input
+    assert np.abs(run(model, images) - before).max() <= most
+    assert force_signed(model) == 0
+
+
+def test_an_asymmetric_quantizer_is_not_made_signed():
+    with pytest.raises(QuantizationError, match="zero point 128 is not 0"):
+        force_signed(quantized_product(activation=np.uint8, activation_zero=128))
+
+
+def test_biases_of_quantized_products_become_rows():
+    model = quantized_product(bias_rank=1)
+    images = RANDOM.standard_normal((1, 4, 4, CHANNELS), dtype=np.float32)
+    before = run(model, images)
+    assert guard_biases(model) == 1
+    assert Wiring(model).value("bias").shape == (1, CHANNELS)
+    np.testing.assert_array_equal(run(model, images), before)
+    onnx.checker.check_model(model, full_check=True)
+
+
+def test_biases_of_float_products_stay():
+    model = quantized_product(bias_rank=1, quantize_input=False)
+    before = copy_of(model)
+    assert guard_biases(model) == 0
+    assert model == before

@@ -1,0 +1,74 @@
+"""`eval` of a finished model tells what it read, and warns where a figure means nothing."""
+
+import json
+import sys
+
+import pytest
+from support.known_models import draw_images
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import torch
+
+from edge_convnext.cli import main
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.weights import save_weights
+from edge_convnext.stages.export import export_onnx
+
+CLASSES = ("ant", "bee", "cat")
+SHAPE = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), len(CLASSES))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model that answers `bee` to everything, and 60 images."""
+    root = tmp_path_factory.mktemp("told")
+    state = random_state(SHAPE, 0)
+    state["head.fc.bias"] = torch.tensor([0.0, 1e4, 0.0])
+    info = ModelInfo("convnextv2_atto", 3, 3, CLASSES, Preprocess(32), "w.pth", "0" * 64, None)
+    weights = save_weights(state, SHAPE, info, root / "weights.safetensors")
+    export_onnx(weights, "raw", "fp32", ExportConfig(), root / "model.onnx")
+    draw_images(root / "data", {f"val/{name}": (20, place) for place, name in enumerate(CLASSES)})
+    return root
+
+
+@pytest.fixture
+def evaluate(folder, monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
+
+    def run(*flags):
+        line = ["edge-convnext", "eval", folder / "model.onnx", "--data", folder / "data"]
+        monkeypatch.setattr(sys, "argv", [*map(str, line), "--runtime", "onnxruntime", *flags])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capfd.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_eval_tells_where_each_setting_is_from_and_warns_of_one_answer(evaluate):
+    code, out, err = evaluate("--mean", "0.5")
+    assert code == 0
+    assert "top-1 33.33 % on 60 images" in out
+    lines = err.splitlines()
+    assert "what I read" in lines
+    assert "  classes       3: ant, bee, cat             checkpoint (model.onnx: metadata)" in lines
+    assert "  mean          0.5, 0.5, 0.5                --mean" in lines
+    assert "mean: checkpoint (model.onnx: metadata) says 0.485, 0.456, 0.406" in " ".join(
+        " ".join(lines).split()
+    )
+    assert lines[-1] == (
+        "warning: model.onnx: gives the class 'bee' to each of 60 evaluation images"
+    )
+
+
+def test_eval_in_json_has_the_warning_and_says_nothing_else(evaluate):
+    code, out, err = evaluate("--json")
+    assert (code, err) == (0, "")
+    (note,) = json.loads(out)["notes"]
+    assert "gives the class 'bee'" in note
+    assert evaluate("--quiet")[2] == ""

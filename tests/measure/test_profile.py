@@ -1,0 +1,197 @@
+import numpy as np
+import onnx
+import pytest
+from support.tiny_graph import write_graph
+from typer.testing import CliRunner
+
+from edge_convnext.cli import app
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.measure.built_models import profile_models
+from edge_convnext.measure.profile import find_part, profile
+from edge_convnext.networks.convnext.parts import PARTS, part_of_node
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import available_runtimes
+from edge_convnext.runtimes.openvino.profiler import known_nodes
+from edge_convnext.runtimes.profiler import LayerTimes
+
+SIZE = 32
+BLOCKS = 4
+ONE_THREAD = RuntimeOptions(threads=1, batch=1)
+RUNTIMES = [
+    "onnxruntime",
+    pytest.param(
+        "openvino",
+        marks=pytest.mark.skipif(
+            "openvino" not in available_runtimes(), reason="the openvino extra is not installed"
+        ),
+    ),
+]
+INFO = ModelInfo(
+    model="convnextv2_atto",
+    num_classes=5,
+    in_channels=3,
+    classes=(),
+    preprocess=Preprocess(image_size=SIZE),
+    weights_source="random",
+    weights_sha256="0" * 64,
+    weights_licence=None,
+)
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    """Two forms in float and INT8, and one in ONNX Runtime's own operations."""
+    pytest.importorskip("torch", reason="the build extra is not installed")
+    from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+    from edge_convnext.networks.convnext.build import random_state
+    from edge_convnext.networks.convnext.sizes import Architecture
+    from edge_convnext.networks.weights import save_weights
+    from edge_convnext.stages.export import export_onnx
+    from edge_convnext.stages.fold import fold_weights
+    from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
+    from edge_convnext.stages.quantize import quantize
+
+    tiny = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
+    folder = tmp_path_factory.mktemp("profile")
+    raw = save_weights(random_state(tiny, 0), tiny, INFO, folder / "raw.safetensors")
+    folded = fold_weights(raw, folder / "folded.safetensors")
+    images = np.random.default_rng(0).standard_normal((2, 3, SIZE, SIZE), dtype=np.float32)
+    found = {}
+    for form in ("nhwc", "conv_moments"):
+        config = ExportConfig()
+        exported = export_onnx(folded, form, "fp32", config, folder / f"{form}.fp32.onnx")
+        target = folder / f"{form}.int8.onnx"
+        quantized = quantize(exported, [images], "pointwise", QuantizeConfig(), target)
+        found[f"{form} fp32"], found[f"{form} int8"] = exported.path, target
+        if form == "nhwc":
+            lowered = lower_for_onnxruntime(quantized, folder / "lowered.onnx")
+            found["lowered"] = lowered.path
+    return found
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    "name", ["nhwc fp32", "nhwc int8", "conv_moments fp32", "conv_moments int8"]
+)
+def test_every_layer_belongs_to_a_part_of_the_network(graphs, name, runtime):
+    found = profile(graphs[name], runtime, ONE_THREAD, rounds=2)
+    assert "other" not in {layer.part for layer in found.layers}
+    assert sum(group.latency_ms for group in found.groups) == pytest.approx(found.layers_ms)
+    assert sum(layer.share_pct for layer in found.layers) == pytest.approx(100)
+    assert sum(group.layers for group in found.groups) == len(found.layers)
+    counted = {group.part: group for group in found.groups}
+    for part in ("dwconv", "norm", "pwconv1", "grn", "pwconv2"):
+        assert counted[part].layers >= BLOCKS, part
+    # GELU has kernels of its own or lies in the product's.
+    gelu = counted["gelu"]
+    assert gelu.layers == BLOCKS or gelu.fused_into == (("pwconv1", BLOCKS),)
+    assert list(counted) == [part for part in PARTS if part in counted]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_layers_map_to_nodes_of_the_graph(graphs, runtime):
+    found = profile(graphs["nhwc fp32"], runtime, ONE_THREAD, rounds=1)
+    nodes = {node.name for node in onnx.load(graphs["nhwc fp32"]).graph.node}
+    mapped = {node for layer in found.layers for node in layer.nodes}
+    assert mapped <= nodes
+    for part in ("pwconv1/MatMul", "norm/LayerNormalization", "act/Gelu", "dwconv/Conv"):
+        assert f"stages.0.blocks.0.{part}" in mapped
+    assert "head.fc/Gemm" in mapped
+    assert all(layer.kernel for layer in found.layers)
+    (product,) = [x for x in found.layers if "stages.0.blocks.0.pwconv1/MatMul" in x.nodes][:1]
+    reads, weights, bias, writes = 8 * 8 * 8, 8 * 32, 32, 8 * 8 * 32
+    without_bias = 4 * (reads + weights + writes)  # float32
+    assert product.moved_bytes in (without_bias, without_bias + 4 * bias)
+    assert {layer.dtype for layer in found.layers} <= {"f32", "i32", "i64", "boolean"}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_quantized_product_says_so(graphs, runtime):
+    name = "lowered" if runtime == "onnxruntime" else "conv_moments int8"
+    found = profile(graphs[name], runtime, ONE_THREAD, rounds=1)
+    products = [layer for layer in found.layers if layer.part in ("pwconv1", "pwconv2")]
+    assert len(products) == 2 * BLOCKS
+    assert {layer.dtype for layer in products} <= {"u8", "i8"}
+
+
+def test_a_graph_of_one_runtime_is_profiled_there(graphs):
+    found = profile_models([graphs["lowered"]], "both", [1], threads=1, rounds=1)
+    assert [one.runtime for one in found] == ["onnxruntime"]
+
+
+def test_each_batch_size_is_its_own_profile(graphs):
+    paths = [graphs["nhwc fp32"]]
+    found = profile_models(paths, "onnxruntime", [1, 2], threads=1, rounds=1)
+    assert [(one.batch, one.threads, one.precision_hint) for one in found] == [
+        (1, 1, "f32"),
+        (2, 1, "f32"),
+    ]
+
+
+def test_another_batch_size_than_the_exported_is_refused(tmp_path):
+    path = write_graph(tmp_path / "static.onnx", batch=2)
+    assert profile(path, "onnxruntime", RuntimeOptions(threads=1), rounds=1).batch == 2
+    with pytest.raises(InferenceError, match="pass --batch 2"):
+        profile(path, "onnxruntime", ONE_THREAD, rounds=1)
+
+
+def test_a_graph_without_our_names_is_other(tmp_path):
+    found = profile(write_graph(tmp_path / "tiny.onnx"), "onnxruntime", ONE_THREAD, rounds=1)
+    assert {layer.part for layer in found.layers} == {"other"}
+
+
+def test_a_missing_graph_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match=r"nowhere\.onnx: No such file"):
+        profile_models([tmp_path / "nowhere.onnx"], "both", [1])
+
+
+def test_the_command_prints_parts_and_layers(graphs):
+    line = ["bench", str(graphs["lowered"]), "--profile", "--rounds", "1", "--threads", "1"]
+    shown = CliRunner().invoke(app, [*line, "--top", "3"])
+    assert shown.exit_code == 0, shown.output
+    assert "pwconv1" in shown.stdout
+    assert "MatMulIntegerToFloat" in shown.stdout
+    assert "ms in no layer" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("stem.conv/Conv", "stem"),
+        ("stages.1.downsample.norm/ReduceMean_1", "downsample"),
+        ("stages.0.blocks.0.act/Gelu", "gelu"),
+        ("stages.0.blocks.0/Add", "residual"),
+        ("stages.0.blocks.0/Transpose_1", "reorder"),
+        ("head/ReduceMean", "head"),
+        ("QuantizeLinear_stages.0.blocks.0.norm/Equalize_1", "quantize"),
+        ("images_q", "quantize"),
+        ("Multiply_17493", None),
+    ],
+)
+def test_the_part_of_a_node_is_its_module(name, part):
+    assert part_of_node(name) == part
+
+
+@pytest.mark.parametrize(
+    ("nodes", "operation", "part"),
+    [
+        (("stages.0.blocks.0.act/Gelu", "stages.0.blocks.0.pwconv1/Add"), "BiasGelu", "gelu"),
+        (("stages.0.blocks.0.act/Gelu", "stages.0.blocks.0.pwconv1/MatMul"), "Conv", "pwconv1"),
+        (("stages.0.blocks.0.grn/Mul", "QuantizeLinear_a_1"), "Subgraph", "grn"),
+        (("QuantizeLinear_a_1",), "Subgraph", "quantize"),
+        (("stages.0.blocks.0.grn/Mul",), "QuantizeLinear", "quantize"),
+        ((), "Reorder", "reorder"),
+        ((), "Subgraph", "other"),
+    ],
+)
+def test_a_fused_layer_counts_for_its_weights_or_most_of_its_nodes(nodes, operation, part):
+    layer = LayerTimes("fused", nodes, operation, "jit", "f32", 0, (1.0,))
+    assert find_part(layer) == part
+
+
+def test_original_names_lose_what_passes_appended():
+    names = {"stem.conv/Conv", "stem.norm/Mul_3"}
+    listed = "Multiply_1,stem.conv/Conv/WithoutBiases,stem.conv/Conv,stem.norm/Mul_3"
+    assert known_nodes(listed, names) == ("stem.conv/Conv", "stem.norm/Mul_3")
+    assert known_nodes("", names) == ()

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from support.tiny_graph import CLASSES, SHAPE, expected_logits, make_images, write_graph
+from torch import nn
+
+from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
+from edge_convnext.runtimes import RuntimeOptions, TorchRuntime
+from edge_convnext.runtimes.interface import one_line, usable_cores
+from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.openvino import runner as ov
+
+BOTH = pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+
+
+@BOTH
+@pytest.mark.parametrize("batch", [None, 1, 4])
+def test_any_number_of_images_runs_at_any_specialised_batch(tmp_path, name, batch):
+    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx"), RuntimeOptions(batch=batch))
+    for count in (1, 3, 4, 9):
+        images = make_images(count)
+        logits = runtime.infer(images)
+        assert logits.dtype == np.float32
+        assert logits.shape == (count, CLASSES)
+        np.testing.assert_allclose(logits, expected_logits(images), rtol=1e-5, atol=1e-5)
+
+
+@BOTH
+def test_a_graph_exported_for_one_batch_still_takes_any_number(tmp_path, name):
+    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx", batch=2))
+    images = make_images(5)
+    np.testing.assert_allclose(runtime.infer(images), expected_logits(images), atol=1e-5)
+    assert runtime.describe().batch == 2
+
+
+@BOTH
+def test_images_that_lie_scattered_in_memory_are_accepted(tmp_path, name):
+    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx"))
+    images = make_images(6)[::2].transpose(0, 1, 3, 2)
+    np.testing.assert_allclose(runtime.infer(images), expected_logits(images), atol=1e-5)
+
+
+@BOTH
+def test_the_logits_of_one_call_survive_the_next(tmp_path, name):
+    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx"), RuntimeOptions(batch=1))
+    first, second = make_images(1, seed=3), make_images(1, seed=4)
+    kept = runtime.infer(first)
+    runtime.infer(second)
+    np.testing.assert_allclose(kept, expected_logits(first), atol=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 3, 8, 8), np.float32),
+        np.zeros((2, 1, 4, 4), np.float32),
+        np.zeros(SHAPE, np.float32),
+        np.zeros((0, *SHAPE), np.float32),
+        np.zeros((2, *SHAPE), np.float64),
+    ],
+    ids=["size", "channels", "no batch axis", "no image", "float64"],
+)
+def test_images_that_do_not_fit_are_refused_in_one_line(tmp_path, name, images):
+    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx"))
+    with pytest.raises(InferenceError, match=r"g\.onnx takes float32\[N, 3, 4, 4\]") as caught:
+        runtime.infer(images)
+    assert "\n" not in str(caught.value)
+
+
+@BOTH
+def test_a_damaged_file_is_named_in_one_line(tmp_path, name):
+    whole = write_graph(tmp_path / "whole.onnx").read_bytes()
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InferenceError, match=r"cut\.onnx") as caught:
+        load_runtime(name, cut)
+    assert "\n" not in str(caught.value)
+
+
+@BOTH
+def test_an_operation_that_the_runtime_lacks_is_named(tmp_path, name):
+    path = write_graph(tmp_path / "g.onnx", product="Frobnicate")
+    with pytest.raises(InferenceError, match="Frobnicate"):
+        load_runtime(name, path)
+
+
+@BOTH
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(ArtifactError, match=r"none\.onnx: no such file"):
+        load_runtime(name, tmp_path / "none.onnx")
+
+
+@BOTH
+def test_a_graph_with_two_inputs_is_refused(tmp_path, name):
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in "abc"]
+    node = helper.make_node("Add", ["a", "b"], ["c"])
+    graph = helper.make_graph([node], "two", values[:2], values[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "two.onnx")
+    with pytest.raises(InferenceError, match="has 2 inputs"):
+        load_runtime(name, tmp_path / "two.onnx")
+
+
+@BOTH
+def test_a_graph_whose_output_is_no_logits_is_refused(tmp_path, name):
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", *SHAPE])
+    output = helper.make_tensor_value_info("map", TensorProto.FLOAT, ["batch", *SHAPE])
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["images"], ["map"])], "map", [images], [output]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "map.onnx")
+    runtime = load_runtime(name, tmp_path / "map.onnx")
+    with pytest.raises(InferenceError, match=r"logits \[N, classes\]"):
+        runtime.infer(make_images(2))
+
+
+@BOTH
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        load_runtime(name, write_graph(tmp_path / "g.onnx"))
+
+
+@BOTH
+def test_the_description_tells_what_ran(tmp_path, name):
+    path = write_graph(tmp_path / "g.onnx")
+    info = load_runtime(name, path, RuntimeOptions(threads=1, batch=2)).describe()
+    assert (info.name, info.threads, info.batch) == (name, 1, 2)
+    assert info.version[0].isdigit()
+    default = load_runtime(name, path).describe()
+    assert (default.threads, default.batch) == (usable_cores(), None)
+
+
+def test_onnx_runtime_keeps_quantized_products_and_frees_the_cores(tmp_path):
+    options = load_runtime("onnxruntime", write_graph(tmp_path / "g.onnx")).describe().options
+    assert options["disabled_optimizers"] == "MatMulAddFusion"
+    assert options["session.force_spinning_stop"] == "1"
+
+
+def test_openvino_computes_in_float32_unless_told_otherwise(tmp_path):
+    path = write_graph(tmp_path / "g.onnx")
+    assert load_runtime("openvino", path).describe().options["INFERENCE_PRECISION_HINT"] == "f32"
+    if not ov.supports_bf16():
+        pytest.skip("this CPU has no bfloat16")
+    short = load_runtime("openvino", path, RuntimeOptions(precision_hint="bf16"))
+    assert short.describe().options["INFERENCE_PRECISION_HINT"] == "bf16"
+    images = make_images(4)
+    error = np.abs(short.infer(images) - expected_logits(images)).max()
+    assert 1e-4 < error < 0.5
+
+
+def test_bfloat16_is_refused_where_it_does_not_exist(tmp_path, monkeypatch):
+    path = write_graph(tmp_path / "g.onnx")
+    wanted = RuntimeOptions(precision_hint="bf16")
+    monkeypatch.setattr(ov, "supports_bf16", lambda: False)
+    for name in ("onnxruntime", "openvino"):
+        with pytest.raises(InferenceError, match="'f32'"):
+            load_runtime(name, path, wanted)
+
+
+def test_runtimes_are_found_without_importing_them():
+    code = (
+        "import sys; from edge_convnext.runtimes import available_runtimes; "
+        "print(*available_runtimes()); "
+        "print({'onnx', 'onnxruntime', 'openvino', 'torch', 'nncf'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["onnxruntime openvino", "set()"]
+
+
+def test_running_a_model_needs_neither_torch_nor_nncf(tmp_path):
+    path = write_graph(tmp_path / "g.onnx")
+    code = (
+        "import sys, numpy, pathlib; from edge_convnext.runtimes import load_runtime; "
+        f"runtime = load_runtime(sys.argv[1], pathlib.Path({str(path)!r})); "
+        "runtime.infer(numpy.zeros((1, 3, 4, 4), numpy.float32)); "
+        "print({'torch', 'nncf', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
+    for name in available_runtimes():
+        command = [sys.executable, "-c", code, name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_is_no_crash_after_two_openvino_models_in_turn(tmp_path):
+    # In a process of its own: it dies where each model brings a Core of its own.
+    code = f"""
+import faulthandler, signal
+from pathlib import Path
+from edge_convnext.runtimes import load_runtime
+faulthandler.enable()
+models = [load_runtime("openvino", Path({str(write_graph(tmp_path / "g.onnx"))!r})) for _ in "ab"]
+while models:
+    models.pop(0)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+def test_the_torch_reference_runs_in_evaluation_mode_on_its_own_threads():
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, CLASSES)).train()
+    runtime = TorchRuntime(module, threads=1)
+    before = torch.get_num_threads()
+    images = make_images(3)
+    images.flags.writeable = False
+    logits = runtime.infer(images)
+    np.testing.assert_array_equal(logits, runtime.infer(images))
+    assert logits.shape == (3, CLASSES)
+    assert torch.get_num_threads() == before
+    assert runtime.describe().threads == 1
+
+
+def test_the_torch_reference_refuses_images_that_do_not_fit():
+    runtime = TorchRuntime(nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES)))
+    with pytest.raises(InferenceError, match=r"can't run float32\[1, 3, 8, 8\]"):
+        runtime.infer(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_native_messages_become_one_short_line():
+    message = "Exception from src/core.cpp:84:\nUnable to read\n\n" + "x" * 1000
+    line = one_line(RuntimeError(message))
+    assert line.startswith("Unable to read xxx")
+    assert len(line) < 320

@@ -1,0 +1,1 @@
+"""What tests share: tiny graphs, builds, stand-ins, recorded machines."""
