@@ -3,7 +3,8 @@
 The rules of TensorRT for RTX were seen in its 1.7's parser and kernel list, which
 tests/runtimes/tensorrt/test_lint.py asks. TensorRT 10 and 11 share its parser, so they get the same
 rules. What is said of 8.5 and 8.6 was read: onnx-tensorrt's docs/operators.md and
-docs/Changelog.md, and NVIDIA/TensorRT#3467; but that 8.6 fails on INT8 constants was seen, on an H200.
+docs/Changelog.md, and NVIDIA/TensorRT#3467; but that 8.6 fails on INT8 constants was seen, on an
+H200.
 
 Source: TensorRT, "Working with Quantized Types" and "Strongly Typed Networks".
 """
