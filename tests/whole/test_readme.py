@@ -31,7 +31,7 @@ DOCUMENTS = (
     "edge_convnext/devices/README.md",
     "benchmarks/README.md",
 )
-FOR_DEVELOPERS = ("CONTRIBUTING.md", "SECURITY.md")
+FOR_DEVELOPERS = ("CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")
 TEXT = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 PROSE = {name: (ROOT / name).read_text(encoding="utf-8") for name in (*DOCUMENTS, *FOR_DEVELOPERS)}
 CLASSES = ("Early_blight", "Late_blight", "healthy")
@@ -217,6 +217,19 @@ def test_files_that_are_linked_or_named_are_there(name):
     folders = "recipes|calibration|benchmarks|edge_convnext|tests"
     for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_every_file_that_a_change_may_go_to_is_there():
+    rows = re.findall(r"^\| (?!file)[^|]+\|([^|]+)", PROSE["CONTRIBUTING.md"], re.MULTILINE)
+    paths = {path for row in rows for path in re.findall(r"`([\w./-]*/[\w./-]*)`", row)}
+    assert len(paths) > 60
+    for path in paths:
+        assert (ROOT / "edge_convnext" / path).exists() or (ROOT / path).exists(), path
+
+
+def test_every_folder_of_the_package_has_a_row():
+    folders = {path.parent.name for path in (ROOT / "edge_convnext").glob("*/__init__.py")}
+    assert folders == set(re.findall(r"^\| `(\w+)/`", PROSE["CONTRIBUTING.md"], re.MULTILINE))
 
 
 def anchors(text):
