@@ -214,8 +214,8 @@ def told_of_classes(labels, splits=None, classes=LETTERS):
 def test_of_many_classes_half_have_to_be_there():
     half = told_of_classes([0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
     assert half == (
-        "The calibration images are of 4 of the 8 classes (e, f, g, …): larger values of the others "
-        "are clipped.",
+        "The calibration images are of 4 of the 8 classes (e, f, g, …): larger values of the "
+        "others are clipped.",
     )
     assert told_of_classes([0, 1, 2, 3, 4] * 2) == ()
     assert told_of_classes([2, 1, 0] * 4)[0].startswith(
