@@ -74,8 +74,8 @@ def force_signed(proto: ModelProto) -> int:
     """Turn uint8 quantizers with zero point 0 into the int8 ones of the same range.
 
     NNCF quantizes a range without negative values as uint8, and has no option against it.
-    TensorRT takes int8 only. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8, which is
-    also what NNCF writes for [-h, h].
+    TensorRT takes int8 only. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8,
+    which is also what NNCF writes for [-h, h].
 
     Returns:
         The number of quantizers changed.

@@ -1090,7 +1090,7 @@ def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
     ("out", "said"),
     [
         ("folder", r"folder: is a folder; choose another --out, such as .*/folder\.ecb"),
-        ("x.zip", r"x\.zip: `bench` knows a bundle by its \.ecb; .* such as .*/x\.ecb"),
+        ("x.zip", r"x\.zip: `bench` recognises a bundle by its \.ecb; .* such as .*/x\.ecb"),
         ("file/new/x.ecb", r"file/new/x\.ecb: can't be written \(Not a directory\)"),
     ],
 )
