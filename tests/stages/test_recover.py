@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from support.exports import export_onnx, quantize
 
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, TrainingError
@@ -16,9 +17,7 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
-from edge_convnext.stages.quantize import quantize
 from edge_convnext.stages.recover import recover
 from edge_convnext.stages.simplify import simplify
 
