@@ -17,6 +17,7 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.stages import recover as recover_module
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.recover import recover
 from edge_convnext.stages.simplify import simplify
@@ -159,7 +160,7 @@ def test_a_last_step_that_ruins_the_graph_is_an_error_too(models, tmp_path, monk
             parameter.data.fill_(float("inf"))
         return 1
 
-    monkeypatch.setattr("edge_convnext.stages.recover._train", ruin)
+    monkeypatch.setattr(recover_module, "_train", ruin)
     with pytest.raises(TrainingError, match=r"logits are not finite after 1 steps; lower recover"):
         recover(quantized, reference, IMAGES, RecoverConfig(), tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
