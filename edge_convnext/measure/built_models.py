@@ -122,7 +122,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
     try:
         yield from batches
     except DataError as error:
-        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
+        raise DataError(f"{error}; repair or remove it, or pass --skip-bad-images") from error
 
 
 def race_models(

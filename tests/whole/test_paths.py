@@ -21,12 +21,12 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.networks.convnext.build import random_state
 
-README = ROOT / "README.md"
+STAGES = ROOT / "edge_convnext/stages/README.md"
 
 
 def stage_functions():
-    """As the README lists them."""
-    text = README.read_text(encoding="utf-8")
+    """As the README of the stages lists them."""
+    text = STAGES.read_text(encoding="utf-8")
     listed = text.partition("Each stage is a plain function")[2].partition("\n\n")[0]
     names = re.findall(r"`([\w.]+)\.(\w+)`", listed.replace("`edge_convnext.stages`", ""))
     assert len(names) > 15

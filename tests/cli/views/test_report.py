@@ -69,19 +69,19 @@ def test_without_a_raw_export_nothing_is_compared_with_it():
         assert {len(row.cells()) for row in summary_rows(report)} == {len(headings(report))}
 
 
-def test_stages_that_a_board_leaves_to_the_desk_are_one_line():
+def test_stages_that_a_board_leaves_to_the_build_are_one_line():
     report = example_report()
-    desk = "ran at the desk, see the build's report"
+    reason = "ran in the build, see its report"
     others = ("engine", "evaluate", "benchmark")
     stages = tuple(
         stage
         if stage.name in others
-        else StageReport(name=stage.name, status="not_run", reason=desk)
+        else StageReport(name=stage.name, status="not_run", reason=reason)
         for stage in report.stages
     )
     board = report.model_copy(update={"stages": stages})
     for text in (printed(board, 200), to_markdown(board)):
-        assert text.count("ran at the desk") == 1
+        assert text.count("ran in the build") == 1
         assert "load, fold, export" in text
     first, *rest = stage_rows(board)
     assert first[:3] == (f"{len(stages) - len(others)} stages", "not_run", "")

@@ -416,7 +416,7 @@ def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
     assert Report.read(folder / "report.json") == report
     assert (folder / "report.md").read_text(encoding="utf-8").count("## Board") == 1
     assert report.stage("quantize").status == "not_run"
-    assert "desk" in report.stage("quantize").reason
+    assert "ran in the build" in report.stage("quantize").reason
     assert report.accuracy.n_images == N
     desk = Report.read(folder.parent / "build" / "report.json")
     assert report.accuracy.int8.top1_pct == desk.accuracy.int8.top1_pct
@@ -1091,7 +1091,7 @@ def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
     ("out", "said"),
     [
         ("folder", r"folder: is a folder; choose another --out, such as .*/folder\.ecb"),
-        ("x.zip", r"x\.zip: `bench` knows a bundle by its \.ecb; .* such as .*/x\.ecb"),
+        ("x.zip", r"x\.zip: `bench` recognises a bundle by its \.ecb; .* such as .*/x\.ecb"),
         ("file/new/x.ecb", r"file/new/x\.ecb: can't be written \(Not a directory\)"),
     ],
 )

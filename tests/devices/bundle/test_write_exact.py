@@ -230,7 +230,7 @@ def test_names_that_no_bench_knows_are_refused_before_the_work(build):
         f"{folder}: is a folder; choose another --out, such as {folder}.ecb"
     )
     assert refusal(build, folder / "a.zip") == (
-        f"{folder / 'a.zip'}: `bench` knows a bundle by its .ecb; choose another --out, such as "
+        f"{folder / 'a.zip'}: `bench` recognises a bundle by its .ecb; choose another --out, such as "
         f"{folder / 'a.ecb'}"
     )
     told = refusal(build, folder / "report.json" / "a.ecb")
