@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import PreprocessConfig
+
+
+@pytest.fixture
+def trained(call, monkeypatch):
+    """The recipe that a `train` command line means, and the seed that training gets."""
+    from edge_convnext.build import inputs
+    from edge_convnext.networks.training import train as training
+
+    seen = {}
+
+    def prepare(recipe, track):
+        seen["recipe"] = recipe
+        return None, inputs.training_preprocess(recipe)
+
+    def stop(model, splits, preprocess, *_arguments, seed, **_options):
+        seen.update(preprocess=preprocess, seed=seed)
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(inputs, "prepare_training", prepare)
+    monkeypatch.setattr(training, "train", stop)
+
+    def run(*arguments):
+        line = ("train", "--out", "w.safetensors", "--quiet", *arguments)
+        code, _, err = call(*line)
+        assert (code, err) == (3, "error: stop here\n")
+        return seen
+
+    return run
+
+
+def test_train_takes_from_the_recipe_what_no_option_states(trained, tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "{model: pico, seed: 5, train: {image_size: 64}, data: {skip_bad_images: true}}"
+    )
+    seen = trained("--data", "d", "--recipe", path)
+    assert seen["recipe"].model == "convnextv2_pico"
+    assert seen["recipe"].data.skip_bad_images
+    assert (seen["seed"], seen["preprocess"].image_size) == (5, 64)
+    options = ("--model", "nano", "--seed", 2, "--image-size", 96)
+    seen = trained("--data", "d", "--recipe", path, *options)
+    assert seen["recipe"].model == "convnextv2_nano"
+    assert (seen["recipe"].seed, seen["seed"], seen["preprocess"].image_size) == (2, 2, 96)
+    assert trained("--data", "d")["recipe"].model == "convnextv2_atto"
+
+
+def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path):
+    (tmp_path / "digits").mkdir()
+    recipe = trained("--data", "digits")["recipe"]
+    assert (recipe.name, recipe.data.source) == ("custom", str(tmp_path / "digits"))
+
+
+def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
+    from edge_convnext.build import inputs
+    from edge_convnext.data import ImageSet, Splits
+    from edge_convnext.networks.training import train as training
+
+    notes = ("2 training images are copies of others there.",)
+    splits = Splits(None, ImageSet((), ("ant", "bee")), "by folder", notes=notes)
+    result = training.TrainResult(Path("w.safetensors"), 50.0, 1, 1.0, "cpu", (), ("from x",))
+    prepared = splits, inputs.resolve_preprocess(PreprocessConfig(), Preprocess())
+    monkeypatch.setattr(inputs, "prepare_training", lambda *_: prepared)
+    monkeypatch.setattr(training, "train", lambda *_, **__: result)
+    line = ("train", "--data", "d", "--out", "w.safetensors")
+    code, _, err = call(*line)
+    assert code == 0
+    assert [err.count(one) for one in (*notes, "from x")] == [1, 1]
+    _, out, err = call(*line, "--json")
+    assert (json.loads(out)["notes"], err) == ([*notes, "from x"], "")
