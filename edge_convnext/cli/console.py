@@ -38,7 +38,7 @@ JsonFlag = Annotated[
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]
 VerboseFlag = Annotated[
-    bool, typer.Option("--verbose", help="On an error, print the traceback too.")
+    bool, typer.Option("--verbose", help="Print the traceback of an error too.")
 ]
 
 

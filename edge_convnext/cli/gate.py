@@ -34,7 +34,7 @@ class Asked:
         float | None,
         typer.Option(
             "--max-drop",
-            help="Largest drop of top-1 in pp, against FP32 and the baseline. [1.0]",
+            help="Largest drop of top-1 in pp, against FP32 and the baseline. Default: 1.0.",
         ),
     ] = None
     preset: Annotated[
@@ -43,11 +43,13 @@ class Asked:
     ] = None
     min_top1_pct: Annotated[
         float | None,
-        typer.Option("--min-top1", help="Fewest images classed right, in percent."),
+        typer.Option("--min-top1", help="Smallest share of images classed right, in percent."),
     ] = None
     min_agreement_pct: Annotated[
         float | None,
-        typer.Option("--min-agreement", help="Fewest images with FP32's class, in percent."),
+        typer.Option(
+            "--min-agreement", help="Smallest share of images with FP32's class, in percent."
+        ),
     ] = None
     max_class_drop_pp: Annotated[
         float | None,
@@ -99,7 +101,9 @@ class Asked:
 @command
 def gate(
     *,
-    report: Annotated[Path, typer.Argument(help="report.json, or the folder of a build.")],
+    report: Annotated[
+        Path, typer.Argument(help="Report to judge: report.json, or the folder of a build.")
+    ],
     baseline: Annotated[
         Path | None,
         typer.Option(help="Earlier build to compare with: a file of --save-baseline."),

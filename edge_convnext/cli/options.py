@@ -132,7 +132,7 @@ _ROWS = (
     ),
     Flag(
         "fold.enabled", "--fold/--no-fold", bool,
-        "Fold each norm into the layer after it, which is exact.", CHAIN,
+        "Fold norms into the layers that read them, which is exact.", CHAIN,
     ),
     Flag(
         "simplify.enabled", "--simplify/--no-simplify", bool,
@@ -206,7 +206,7 @@ _ROWS = (
     ),
     Flag(
         "benchmark.wait_quiet_min", "--wait-quiet", float,
-        "Longest wait for a quiet machine, or for a race again after a busy one.", MEASURE,
+        "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
         metavar="MINUTES",
     ),
     Flag(

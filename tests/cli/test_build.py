@@ -1,6 +1,11 @@
+import json
+from types import SimpleNamespace
+
 import pytest
+from support.example_report import example_report
 
 from edge_convnext.build import pipeline
+from edge_convnext.cli.build import _passed
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.networks.recipe_file import load_recipe
 
@@ -99,3 +104,102 @@ def test_a_folder_called_digits_is_the_users_own(call, monkeypatch, tmp_path):
     (tmp_path / "digits").mkdir()
     seen = resolved(call, monkeypatch, "--weights", "w.pth", "--data", "digits")
     assert seen["recipe"].data.source == str(tmp_path / "digits")
+
+
+def test_a_search_before_the_build_changes_its_recipe(call, monkeypatch):
+    from edge_convnext.build.tuning import tune
+
+    def search_plans(recipe, mode, track, on_read):
+        return recipe.model_copy(update={"about": f"searched {mode}"})
+
+    monkeypatch.setattr(tune, "search_plans", search_plans)
+    assert resolved(call, monkeypatch, "--tune", "full")["recipe"].about == "searched full"
+    assert "searched" not in resolved(call, monkeypatch)["recipe"].about
+
+
+def run_of(passed):
+    return SimpleNamespace(verdict=SimpleNamespace(passed=passed))
+
+
+@pytest.mark.parametrize(
+    ("ship", "passed", "boards", "found"),
+    [
+        ("int8", True, (), True),
+        ("fp32", False, (), False),
+        ("undecided", False, (), False),  # nobody else decides
+        ("undecided", False, (True, True), True),  # boards do
+        ("undecided", False, (True, False), False),
+        ("int8", True, (False,), False),
+        ("fp32", False, (True,), False),
+    ],
+)
+def test_every_verdict_that_decides_has_to_be_kept(ship, passed, boards, found):
+    verdict = SimpleNamespace(ship=ship, passed=passed)
+    report = SimpleNamespace(verdict=verdict, boards=tuple(map(run_of, boards)))
+    assert _passed(report) is found
+
+
+@pytest.fixture
+def finished(call, monkeypatch):
+    """Run `build` with a stand-in for the chain: exit code, stdout, stderr."""
+
+    def run(*flags, **verdict):
+        fields = {"ship": "int8", "passed": True, "reasons": ["x"], **verdict}
+        monkeypatch.setattr(pipeline, "build", lambda *_, **__: example_report(verdict=fields))
+        return call("build", *flags)
+
+    return run
+
+
+def test_a_requirement_that_is_not_met_is_exit_code_1_and_the_report_is_printed(finished):
+    code, out, err = finished("--require", "int8", "--quiet")
+    assert (code, err) == (0, "")
+    assert "Verdict: ship int8" in out
+    code, out, err = finished("--require", "int8", "--json", ship="fp32", passed=False)
+    assert (code, err) == (1, "")
+    assert json.loads(out)["verdict"]["ship"] == "fp32"
+    assert pipeline.DEMO_BANNER.split("\n")[0] in finished()[2]
+
+
+def test_an_engine_that_failed_here_is_told_beside_the_report(finished, monkeypatch):
+    from edge_convnext.devices.bench import builders, here
+
+    def fail(*_):
+        raise RecipeError("the GPU is gone")
+
+    monkeypatch.setattr(builders, "why_no_engines", lambda: "no GPU")
+    monkeypatch.setattr(here, "builders_for", lambda targets: (["rtx"], None))
+    monkeypatch.setattr(here, "measure_here", fail)
+    flags = ("--weights", "random", "--target", "rtx")
+    code, out, err = finished(*flags)
+    assert code == 3
+    assert "Verdict: ship int8" in out
+    assert err.splitlines() == [
+        "no engine will be measured here: no GPU",
+        "error: the GPU is gone",
+    ]
+    monkeypatch.setattr(here, "builders_for", lambda targets: ([], "no TensorRT"))
+    code, _, err = finished(*flags)
+    assert (code, err.splitlines()[1:]) == (0, ["no engine is measured here: no TensorRT"])
+    monkeypatch.setattr(here, "builders_for", lambda targets: (["rtx"], "no TensorRT"))
+    assert "not every engine is measured here: no TensorRT" in finished(*flags)[2]
+
+
+def test_hosts_are_reached_before_the_build_and_measured_after_it(finished, monkeypatch):
+    from edge_convnext.cli import build as command
+    from edge_convnext.devices import ssh
+
+    order = []
+
+    def measure(report, hosts, settings, silent):
+        order.append(("measured", hosts, settings.arguments))
+        return report, ["orin: lost"]
+
+    monkeypatch.setattr(ssh, "check_hosts", lambda hosts, _: order.append(("checked", hosts)))
+    monkeypatch.setattr(command, "measure_build", measure)
+    flags = ("--weights", "random", "--require", "int8", "--host", "orin", "--quiet")
+    code, out, err = finished(*flags)
+    assert (code, err) == (3, "error: orin: lost\n")
+    assert "Verdict" in out
+    words = ("--require", "int8")
+    assert order == [("checked", ["orin"]), ("measured", ["orin"], words)]

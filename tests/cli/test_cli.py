@@ -9,6 +9,7 @@ from support.builds import environment
 from support.commands import HEAVY
 
 from edge_convnext.build import pipeline
+from edge_convnext.cli import app
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,37 @@ def test_a_terminal_without_the_letters_is_served_too(line, tmp_path):
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("build --precision int4", "'--precision': 'int4' is not one of 'fp32', 'fp16', 'int8'."),
+        ("bench x.onnx --hint f64", "'--hint': 'f64' is not one of 'f32', 'bf16'."),
+        ("gate x --preset none", "'--preset': 'none' is not one of 'mlperf-99', 'mlperf-99.9'."),
+        ("build --target rtxx", "'--target': 'rtxx' is not one of 'cpu', 'rtx', 'tensorrt'."),
+    ],
+)
+def test_what_is_wrong_with_a_word_is_told_without_words_of_pydantic(call, line, message):
+    code, _, err = call(*line.split())
+    assert code == 2
+    assert f"Invalid value for {message}" in " ".join(err.replace("│", "").split())
+
+
+def test_every_command_is_registered_once_and_in_order():
+    names = [command.name for command in app.registered_commands]
+    assert names == [
+        "build", "check", "tune", "train", "eval", "bench", "bundle", "merge", "predict",
+        "sensitivity", "recover", "engine", "deploy", "gate", "verify", "inspect", "models",
+        "recipes", "targets", "doctor",
+    ]  # fmt: skip
+    assert [group.name for group in app.registered_groups] == ["cache"]
+
+
+def test_the_module_is_the_command_too(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "edge_convnext.cli", "--version"], env=environment(tmp_path),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("edge-convnext ")

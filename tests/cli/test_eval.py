@@ -35,3 +35,30 @@ def test_eval_refuses_data_of_other_classes(call, models, tmp_path):
     code, _, err = call("eval", models / "dynamic.onnx", "--data", folder, "--quiet")
     assert code == 3
     assert "class 'dog' is not one of the model's 3 classes" in err
+
+
+def test_flags_reach_what_evaluates(call, monkeypatch, tmp_path):
+    from edge_convnext.core.errors import RecipeError
+    from edge_convnext.measure import built_models
+
+    seen = {}
+
+    def evaluate_model(model, data, seed, batch, runtime, threads, track, recipe, on_read):
+        seen.update(model=model, data=data, seed=seed, batch=batch, recipe=recipe)
+        seen.update(runtime=runtime, threads=threads)
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(built_models, "evaluate_model", evaluate_model)
+    (tmp_path / "digits").mkdir()
+    call("eval", "m.onnx", "--data", "digits")
+    assert seen["data"].source == str(tmp_path / "digits")  # the user's own
+    assert (seen["seed"], seen["batch"], seen["runtime"], seen["threads"]) == (0, 16, None, None)
+    flags = (
+        "--labels", "l", "--seed", 3, "--batch", 4, "--runtime", "openvino", "--threads", 1,
+        "--std", "0.5", "--skip-bad-images",
+    )  # fmt: skip
+    call("eval", "m.onnx", "--data", "d", *flags)
+    assert (seen["data"].source, seen["data"].labels) == ("d", "l")
+    assert seen["data"].skip_bad_images
+    assert (seen["seed"], seen["batch"], seen["runtime"], seen["threads"]) == (3, 4, "openvino", 1)
+    assert seen["recipe"].preprocess.std == (0.5, 0.5, 0.5)

@@ -75,3 +75,45 @@ def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
     assert [err.count(one) for one in (*notes, "from x")] == [1, 1]
     _, out, err = call(*line, "--json")
     assert (json.loads(out)["notes"], err) == ([*notes, "from x"], "")
+
+
+def test_flags_of_the_schedule_reach_the_recipe(trained):
+    flags = ("--epochs", 2, "--batch", 8, "--lr", 0.5, "--labels", "l.txt", "--mean", "0.5")
+    recipe = trained("--data", "d", "--image-size", 64, *flags, "--allow-duplicates")["recipe"]
+    assert (recipe.train.epochs, recipe.train.batch, recipe.train.lr) == (2, 8, 0.5)
+    assert recipe.train.image_size == recipe.preprocess.image_size == 64
+    assert recipe.preprocess.mean == (0.5, 0.5, 0.5)
+    assert (recipe.data.labels, recipe.data.allow_duplicates) == ("l.txt", True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("--data", "d"),
+        ("--out", "w.safetensors"),
+        ("--data", "d", "--out", "w.safetensors", "--epochs", 0),
+        ("--data", "d", "--out", "w.safetensors", "--batch", 0),
+        ("--data", "d", "--out", "w.safetensors", "--lr", -1),
+        ("--data", "d", "--out", "w.safetensors", "--device", "tpu"),
+    ],
+)
+def test_what_is_missing_or_out_of_range_is_a_usage_error(call, line):
+    assert call("train", *line)[0] == 2
+
+
+def test_a_run_goes_on_unless_it_is_said_otherwise(call, monkeypatch):
+    from edge_convnext.build import inputs
+    from edge_convnext.networks.training import train as training
+
+    seen = []
+
+    def stop(*_, init, resume, device, **__):
+        seen.append((init, resume, device))
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(inputs, "prepare_training", lambda *_: (None, None))
+    monkeypatch.setattr(training, "train", stop)
+    line = ("train", "--data", "d", "--out", "w.safetensors", "--quiet")
+    call(*line)
+    call(*line, "--init", "old.pth", "--no-resume", "--device", "cpu")
+    assert seen == [(None, True, "auto"), (Path("old.pth"), False, "cpu")]
