@@ -90,5 +90,9 @@ def check(
             typer.echo(line)
     if checked.refused is not None:
         raise DataError(checked.refused)
-    if not json:
+    if json:
+        return
+    if checked.not_tested:
+        typer.echo(f"not tested here: {', '.join(checked.not_tested)}; a build tests them")
+    else:
         typer.echo("nothing that a build would refuse")
