@@ -13,7 +13,7 @@ from edge_convnext.devices.doctor import Ability, Examination, Gpu, Package
 from edge_convnext.report.contract import StageReport
 from edge_convnext.report.markdown import to_markdown
 from edge_convnext.report.stage_table import stage_rows
-from edge_convnext.report.summary import headings, summary_rows
+from edge_convnext.report.summary import footnote, headings, summary_rows
 
 
 def printed(report, width=100, terminal=True):
@@ -234,3 +234,18 @@ def test_the_examination_shows_gpus_and_jetsons():
     assert "engine built ahead of time with TensorRT for RTX" in text
     assert "fp16 first" in text
     assert "Jetson Linux 36.4.3" in text
+
+
+def test_the_float_that_the_verdict_is_against_has_a_row_and_a_footnote():
+    raw, best, ort, _ = (one["artifact"] for one in BENCHMARK["rows"][:4])
+    other = [{**one, "artifact": "rival"} if one["artifact"] == ort else one
+             for one in BENCHMARK["rows"]]  # fmt: skip
+    report = example_report(benchmark={**BENCHMARK, "rows": other, "rival_float": "rival"})
+    models = [row.model for row in summary_rows(report)]
+    assert models[:3] == ["reference", "best float", "rival float"]
+    assert "rival float: beaten least surely, so the verdict is against it" in footnote(report)
+    same = example_report(benchmark={**BENCHMARK, "rival_float": best})
+    assert "rival float" not in [row.model for row in summary_rows(same)]
+    assert "rival float" not in footnote(same)
+    of_raw = example_report(benchmark={**BENCHMARK, "rival_float": raw})
+    assert "rival float" not in [row.model for row in summary_rows(of_raw)]
