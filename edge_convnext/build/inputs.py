@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.errors import DataError, RecipeError, shorten_names
-from edge_convnext.core.files import sha256_bytes, sha256_file
+from edge_convnext.core.files import AnyPath, sha256_bytes, sha256_file
 from edge_convnext.core.origins import Fact
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.core.step import Images, Step, as_step
@@ -256,14 +257,24 @@ def image_batches(
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
 
-def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
+def prepare_training(
+    recipe: Recipe, track: Track, output: AnyPath | None = None
+) -> tuple[Splits, Preprocess]:
     """Read and check what `edge-convnext train` learns from.
 
+    Args:
+        recipe: Names the data.
+        track: Told of work that takes long.
+        output: Where the weights shall be written.
+
     Raises:
+        ArtifactError: That is among the images.
         DataError: See `edge_convnext.data`.
     """
     if recipe.data.source is None:
         raise RecipeError("nothing to train on: pass --data DIR")
+    if output is not None:
+        require_outside(output, recipe.data.source)
     splits = load_splits(Path(recipe.data.source), recipe.data, recipe.seed, track=track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     splits = settle_images(splits, look_at_images(samples, track=track), recipe)

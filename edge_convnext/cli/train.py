@@ -91,7 +91,7 @@ def train(
     silent = quiet or json
     chosen = resolve(recipe, stated)
     with progress(silent) as track:
-        splits, preprocess = prepare_training(chosen, track)
+        splits, preprocess = prepare_training(chosen, track, out)
         if not silent:
             print_read(*training_settings(chosen, splits, preprocess), silent)
         result = run_training(

@@ -664,6 +664,14 @@ class Report(_Part):
         """The entry of one stage."""
         return next(stage for stage in self.stages if stage.name == name)
 
+    @property
+    def data_folders(self) -> tuple[str, ...]:
+        """Where the images of the build were, as its recipe names them."""
+        stated = self.recipe.get("data")
+        data = stated if isinstance(stated, dict) else {}
+        named = (data.get("source"), data.get("calibration"))
+        return tuple(one for one in named if isinstance(one, str) and one)
+
     def to_json(self) -> str:
         """Indented JSON, keys in the order of the contract."""
         fields = self.model_dump(mode="json", by_alias=True)

@@ -396,3 +396,10 @@ def test_a_report_answers_for_outputs_first_and_for_what_its_stages_made():
     ]
     report = SimpleNamespace(outputs=[file("a", "output")], stages=stages)
     assert published_hashes(report) == {"a": "output", "b": "variant"}
+
+
+def test_a_bundle_among_the_images_is_refused(build):
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb")
+    with pytest.raises(ArtifactError, match="outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb", data=build.images)
