@@ -30,7 +30,7 @@ from edge_convnext.devices.deploy import write
 from edge_convnext.devices.deploy.facts import read_deployable
 from edge_convnext.devices.deploy.provenance import require_whole_engine
 from edge_convnext.devices.deploy.write import choose_for, write_deployment
-from edge_convnext.report.contract import BoardReport, BundledFile
+from edge_convnext.report.contract import BoardReport, BundledFile, Report
 from edge_convnext.report.manifest import write_manifest
 
 TEMPLATES = Path(write.__file__).with_name("templates")
@@ -239,6 +239,14 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     (tmp_path / "full/file").touch()
     with pytest.raises(ArtifactError, match="is there already"):
         write_deployment(build, "triton", tmp_path / "full")
+    report = Report.read(build / "report.json")
+    data = tmp_path / "images"
+    data.mkdir()
+    recipe = {**report.recipe, "data": {"source": str(data)}}
+    report.model_copy(update={"recipe": recipe}).write(build / "report.json")
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_deployment(build, "triton", data / "out")
+    assert not list(data.iterdir())
 
 
 def test_only_whole_models_of_the_build_are_deployed(build, tmp_path):
