@@ -44,6 +44,7 @@ RECOVERY_HEADINGS = (
     "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
 )  # fmt: skip
 _REFERENCE = "reference"
+_RIVAL = "rival float"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class SummaryRow:
 
 
 def summary_rows(report: Report) -> list[SummaryRow]:
-    """The FP32 reference, the best float, and the built precision in every runtime."""
+    """The FP32 reference, the best float, its hardest rival, the built precision per runtime."""
     benchmark, accuracy = report.benchmark, report.accuracy
     batch = _batches(report)[0]
     rows = {row.artifact: row for row in benchmark.rows if row.batch == batch} if benchmark else {}
@@ -90,6 +91,8 @@ def summary_rows(report: Report) -> list[SummaryRow]:
         labels[raw] = _REFERENCE
     if benchmark and benchmark.best_float and benchmark.best_float != raw:
         labels[benchmark.best_float] = "best float"
+    if benchmark and benchmark.hardest_float:
+        labels.setdefault(benchmark.hardest_float, _RIVAL)
     for name in _best_per_runtime(report, rows, scores):
         labels.setdefault(name, (rows.get(name) or scores[name]).precision)
     return [
@@ -186,6 +189,8 @@ def footnote(report: Report) -> str:
     text = f"reference: accuracy in torch{speed}; b: batch size"
     if benchmark is not None:
         text += f"; rows are the fastest at batch {small}"
+        if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):
+            text += f"; {_RIVAL}: beaten least surely, so the verdict is against it"
     if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
         return text
     low, high = benchmark.speedup_vs_raw_fp32_ci95

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.report.contract import AccuracyReport, BenchmarkReport, VerdictReport
 from edge_convnext.report.how_many_more import (
@@ -23,7 +24,7 @@ from edge_convnext.report.how_many_more import (
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
-    from edge_convnext.report.contract import Confidence, Judgement
+    from edge_convnext.report.contract import BenchmarkRow, Confidence, Judgement
 
 __all__ = ["Requirement", "decide"]
 
@@ -161,7 +162,7 @@ def _judge_accuracy(name: str, accuracy: AccuracyReport | None, max_drop_pp: flo
     reason = (
         f"Top-1 {_moves(drop)} (95 % interval of the drop {low:.2f} to {high:.2f} pp) on "
         f"{accuracy.n_images:,} images, {'within' if within else 'past'} the budget of "
-        f"{max_drop_pp:.2f} pp."
+        f"{show_pp(max_drop_pp)} pp."
     )
     if high <= max_drop_pp or low > max_drop_pp:
         return _Judged("shown" if within else "not", (reason,), sure=True)
@@ -200,7 +201,7 @@ def _judge_classes(
     if max_class_drop_pp is None:
         advice = _name(past, "more than the whole may: --max-class-drop decides by it")
         return _Judged("shown", (advice,), past=names) if past else None
-    per_class = f"the limit of {limit:.2f} pp per class"
+    per_class = f"the limit of {show_pp(limit)} pp per class"
     if past:
         return _Judged("not", (_name(past, f"past {per_class}"),), sure=True, past=names)
     if estimated := classes_past(counts, limit):
@@ -271,8 +272,23 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
 
 
 def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    row = benchmark.row(benchmark.hardest_float, batch)
-    if row is None:
+    """What the speed is compared with, by what it is: the best float, or a harder rival."""
+    rival = benchmark.row(benchmark.hardest_float, batch)
+    if rival is None:
         return f"the best float at batch {batch}"
-    hint = f", {row.precision_hint}" if row.precision_hint else ""
-    return f"the best float ({row.form} form{hint}) in {row.runtime} at batch {batch}"
+    if benchmark.hardest_float == benchmark.best_float:
+        return f"the best float ({_graph(rival)}) in {rival.runtime} at batch {batch}"
+    text = (
+        f"the float that it beats least surely ({_graph(rival)}) in {rival.runtime} at batch "
+        f"{batch}"
+    )
+    best = benchmark.row(benchmark.best_float, batch)
+    chosen = benchmark.row(benchmark.chosen, batch)
+    if best is None or chosen is None or not chosen.latency_ms_p50:
+        return text
+    ratio = best.latency_ms_p50 / chosen.latency_ms_p50
+    return f"{text}, and {ratio:.2f}x that of the best float of the table ({_graph(best)})"
+
+
+def _graph(row: BenchmarkRow) -> str:
+    return f"{row.form} form{f', {row.precision_hint}' if row.precision_hint else ''}"

@@ -23,6 +23,7 @@ from edge_convnext.data import (
     load_calibration,
     load_splits,
     look_at_images,
+    scan,
     see_images,
     tell_calibration,
 )
@@ -157,7 +158,7 @@ def test_what_was_seen_is_kept_by_content(make_images, tmp_path, monkeypatch):
     samples = load_calibration(root)[0].samples
     cache = Cache(tmp_path / "cache")
     first = scan_images(samples, cache, untracked)
-    monkeypatch.setattr("edge_convnext.data.scan.look_at_images", pytest.fail)
+    monkeypatch.setattr(scan, "look_at_images", pytest.fail)
     assert scan_images(samples[::-1], cache, untracked) == first
     assert sorted(one.flat for one in first.values()) == [False, False, False, True]
     assert len({one.pixels for one in first.values()}) == 4

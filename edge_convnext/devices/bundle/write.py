@@ -22,6 +22,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.version import __version__
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
@@ -115,6 +116,7 @@ def write_bundle(
     _check_output(output)
     path = build_dir / REPORT
     report = Report.read(path)
+    require_outside(output, *([data] if data else report.data_folders))
     recorded = require_unedited(path)
     recipe = make_recipe(report.recipe, str(path))
     graphs = find_candidates(build_dir, report)

@@ -18,6 +18,7 @@ from edge_convnext.devices.deploy.provenance import require_of_build, require_wh
 from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
 from edge_convnext.report.contract import Report
+from edge_convnext.report.guessing import warn_of_guessing
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Choice:
 
     path: Path
     why: str  # a clause for the user
+    warning: str | None = None  # what the report says against using any of them
 
 
 def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = None) -> Choice:
@@ -102,9 +104,10 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
     """
     if not (folder / REPORT).is_file():
         raise ArtifactError(f"{folder}: no report.json in it; pass the folder of a build")
-    if named is not None:
-        return Choice(named, "as --model says")
     report = Report.read(folder / REPORT)
+    warning = warn_of_guessing(report)
+    if named is not None:
+        return Choice(named, "as --model says", warning)
     ship = report.verdict.ship
     wanted = "int8" if ship == "undecided" else ship
     found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
@@ -112,9 +115,9 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
         if not found[kind]:
             continue
         if kind == "onnx" and (raced := choose_for_onnxruntime(folder, report)):
-            return Choice(*raced)
+            return Choice(*raced, warning)
         best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
-        return Choice(best, _why(best, ship, wanted, len(found[kind])))
+        return Choice(best, _why(best, ship, wanted, len(found[kind])), warning)
     raise ArtifactError(
         f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
         "on the board it is for), or pass --model"

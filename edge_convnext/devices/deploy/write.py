@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.places import require_outside
+from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.facts import (
     Choice,
     Deployable,
@@ -26,6 +28,7 @@ from edge_convnext.devices.deploy.programs import (
     write_text,
 )
 from edge_convnext.devices.deploy.triton import LABELS, MODEL_FILES, to_config
+from edge_convnext.report.contract import Report
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
@@ -86,6 +89,8 @@ def write_deployment(
             "files (3: RGB, 1: grey); deploy it with --format triton"
         )
     _require_new(output)
+    if (folder / REPORT).is_file():
+        require_outside(output, *Report.read(folder / REPORT).data_folders)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(

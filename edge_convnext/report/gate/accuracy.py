@@ -11,6 +11,7 @@ from edge_convnext.core.intervals import (
     paired_difference_interval,
     proportion_interval,
 )
+from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, judge_classes
 from edge_convnext.report.gate.baseline import Baseline, share_images
 from edge_convnext.report.gate.criteria import (
@@ -20,6 +21,7 @@ from edge_convnext.report.gate.criteria import (
     decide_below,
 )
 from edge_convnext.report.gate.evidence import Evidence
+from edge_convnext.report.guessing import below_guessing, guess_pct
 
 __all__ = [
     "judge_agreement",
@@ -27,6 +29,7 @@ __all__ = [
     "judge_baseline_drop",
     "judge_class_drops",
     "judge_drop",
+    "judge_guessing",
     "judge_top1",
 ]
 
@@ -67,6 +70,27 @@ def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
     """Judge the share of images that are classed right."""
     right = sum(one.candidate == one.label for one in evidence.predictions)
     return _share_criterion(evidence, "top1_pct", "are classed right", right, least_pct)
+
+
+def judge_guessing(evidence: Evidence) -> Criterion | None:
+    """What fails whatever was asked for: a model, or its FP32, that is below guessing for sure."""
+    n, classes = len(evidence.predictions), evidence.report.model.num_classes
+    sides = ((evidence.precision.upper(), evidence.top1_pct), ("FP32", evidence.fp32_top1_pct))
+    for name, top1_pct in sides:
+        hits = round(top1_pct * n / 100.0)
+        if below_guessing(hits, n, classes):
+            interval = _as_pct(proportion_interval(hits, n, _CONFIDENCE))
+            return Criterion(
+                "above_guessing_pct",
+                "fail",
+                top1_pct,
+                interval,
+                guess_pct(classes),
+                f"{name} is right in {top1_pct:.2f} % of {n:,} images (95 % interval "
+                f"{interval[0]:.2f} to {interval[1]:.2f}), below the {guess_pct(classes):.2f} % of "
+                "guessing: look at labels, class order and preprocessing.",
+            )
+    return None
 
 
 def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
@@ -189,7 +213,7 @@ def _drop_criterion(
         interval,
         budget_pp,
         f"top-1 {what}: a drop of {drop:.2f} pp on {n:,} images (95 % interval {interval[0]:.2f} "
-        f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {budget_pp:.2f} pp"
+        f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {show_pp(budget_pp)} pp"
         f"{settling}.",
     )
 

@@ -14,6 +14,7 @@ from edge_convnext.report.gate.accuracy import (
     judge_baseline_drop,
     judge_class_drops,
     judge_drop,
+    judge_guessing,
     judge_top1,
 )
 from edge_convnext.report.gate.baseline import Baseline
@@ -80,6 +81,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
     """`gate` on evidence that was read before."""
     compared = () if baseline is None else check_baseline(evidence, baseline)
     limits.require_above_guessing(evidence.report.model.num_classes)
+    limits.require_that_may_fail(evidence.fp32_top1_pct, evidence.report.model.num_classes)
     criteria: list[Criterion] = []
     budget_pp = limits.drop_budget_pp(evidence.fp32_top1_pct)
     if budget_pp is not None:
@@ -110,6 +112,8 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
             criteria.append(judge_latency_ratio(evidence, baseline.best_speed, most, "best"))
     if limits.max_size_mb is not None:
         criteria.append(judge_size(evidence, limits.max_size_mb))
+    if criteria and (guessing := judge_guessing(evidence)) is not None:
+        criteria.append(guessing)
     if not criteria:
         raise ArtifactError(
             f"{evidence.path}: no limit was stated; a gate of nothing always passes"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.percentages import meant_per_cent
 
 __all__ = ["Limits", "PresetName"]
 
@@ -13,8 +14,10 @@ PresetName = Literal["mlperf-99", "mlperf-99.9"]
 
 # MLPerf Inference's rules: a submission keeps at least 99 % (99.9 %) of the FP32 model's accuracy.
 _KEPT_PCT: dict[PresetName, float] = {"mlperf-99": 99.0, "mlperf-99.9": 99.9}
+_BUDGETS = ("max_drop_pp", "max_class_drop_pp")
 _FLOORS = ("min_top1_pct", "min_agreement_pct", "kept_pct")
-_PERCENTAGES = ("max_drop_pp", "max_class_drop_pp", *_FLOORS)
+_PERCENTAGES = (*_BUDGETS, *_FLOORS)
+_DEFAULT_BUDGET_PP = 1.0
 _LEAST_SPEEDUP = 0.5  # a smaller number probably means the part by which it is faster
 _MOST_RATIO = 10.0  # a larger number is probably a percentage
 _MOST_MB = 10_000.0  # a larger number is probably in bytes
@@ -28,7 +31,7 @@ class Limits:
         RecipeError: A limit is out of its range.
     """
 
-    max_drop_pp: float | None = 1.0  # top-1 of FP32 minus that of the gated model
+    max_drop_pp: float | None = _DEFAULT_BUDGET_PP  # top-1 of FP32 minus that of the gated model
     min_top1_pct: float | None = None  # top-1 of the gated model
     min_agreement_pct: float | None = None  # images with FP32's top-1 class
     max_class_drop_pp: float | None = None  # top-1 drop of any class
@@ -64,6 +67,20 @@ class Limits:
                     f"{guess_pct:.2f} %, so it is no floor; state a percentage above that"
                 )
 
+    def require_that_may_fail(self, fp32_top1_pct: float, num_classes: int) -> None:
+        """Refuse a budget that a model keeps that guesses, where FP32 does not.
+
+        Raises:
+            RecipeError: Such a budget; the usual one and those of presets are nobody's mistake.
+        """
+        above = fp32_top1_pct - 100.0 / max(1, num_classes)
+        most = self.max_drop_pp if self.kept_pct is None else None
+        if most is not None and most >= above > _DEFAULT_BUDGET_PP:
+            raise RecipeError(
+                f"max_drop_pp is {most:g}: {most:g} pp fails no build, for one that guesses among "
+                f"{num_classes:,} classes loses {above:.2f} pp; state a smaller budget"
+            )
+
     @classmethod
     def of_preset(cls, preset: PresetName, **stated: float | None) -> Limits:
         """Make the limits of a preset, with other limits that were stated."""
@@ -78,6 +95,10 @@ class Limits:
 
 def _likely_meaning(name: str, value: float) -> str | None:
     """Advice for a number that is most likely a slip; None for others."""
+    if name in _BUDGETS and value >= 100.0:
+        return f"no model loses more, so it fails no build; did you mean {value / 100.0:g}?"
+    if name in _BUDGETS:
+        return meant_per_cent(value)
     if name in _FLOORS and value == 0.0:
         return "a floor of 0 % fails no build; leave it out"
     if name in _FLOORS and value <= 1.0:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import pathlib
 import sys
 from dataclasses import asdict, replace
 
@@ -167,7 +168,7 @@ def test_files_that_refuse_to_be_read_raise_nothing(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     root = write_tree(tmp_path, RUNNING_NANO)
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr(pathlib.Path, "open", refuse)
     assert read_state(root, NO_TOOLS).temperatures_c == {}
 
 
