@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edge_convnext.build.graphs import Option
+    from edge_convnext.measure.candidates import Option
     from edge_convnext.core.recipe import Recipe
 
 __all__ = [
