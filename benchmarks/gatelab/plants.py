@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edge_convnext.measure.candidates import Option
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Option
 
 __all__ = [
     "WRONG_STATISTICS",
