@@ -41,7 +41,7 @@ from edge_convnext.core.intervals import median_interval
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
@@ -108,7 +108,7 @@ def main() -> None:
     write_results(wanted, machine, arguments.out)
 
 
-def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Option]:
+def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Candidate]:
     """What a build of a recipe would race, by name, the raw reference first.
 
     Args:
@@ -136,7 +136,7 @@ def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict
 
 
 def measure_cell(
-    options: Mapping[str, Option],
+    options: Mapping[str, Candidate],
     size: int,
     batch: int,
     threads: int,
@@ -197,7 +197,9 @@ def measure_cell(
     }
 
 
-def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) -> dict[str, str]:
+def choose_roles(
+    options: Mapping[str, Candidate], estimates: Mapping[str, float]
+) -> dict[str, str]:
     """The fastest option of each role: `raw`, and `<runtime> float` and `<runtime> int8`.
 
     Args:
@@ -211,7 +213,7 @@ def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) 
 
 
 def leaders(
-    options: Mapping[str, Option], estimates: Mapping[str, float], batch: int
+    options: Mapping[str, Candidate], estimates: Mapping[str, float], batch: int
 ) -> dict[str, float]:
     """Milliseconds per image of the raw reference and of what leads each role, or nearly."""
     raw = next(iter(options))
@@ -313,7 +315,7 @@ def render(cells: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def cell_key(cell: Mapping[str, Any], options: Mapping[str, Option], machine: str) -> str:
+def cell_key(cell: Mapping[str, Any], options: Mapping[str, Candidate], machine: str) -> str:
     """What a measurement depends on."""
     graphs = {name: option.graph.digest for name, option in options.items()}
     return json.dumps([cell, graphs, machine], sort_keys=True)
@@ -373,13 +375,13 @@ def _recipe(model: str, size: int) -> Recipe:
     )
 
 
-def _load(option: Option, batch: int, threads: int) -> Runtime:
+def _load(option: Candidate, batch: int, threads: int) -> Runtime:
     return load_runtime(
         option.runtime, option.model.path, RuntimeOptions(threads, batch, option.hint)
     )
 
 
-def _role(option: Option) -> str:
+def _role(option: Candidate) -> str:
     return f"{option.runtime} {'int8' if option.model.precision == 'int8' else 'float'}"
 
 

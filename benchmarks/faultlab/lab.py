@@ -387,7 +387,7 @@ def _tell_stages(trace: int) -> None:
             os.write(trace, f"{stage} {time.monotonic()}\n".encode())
 
     run, logits = Cache.run, steps.Steps.logits
-    race, write = pipeline.race_options, publish.publish
+    race, write = pipeline.race, publish.publish
 
     def traced_run(self: Cache, stage: str, key: str, make: Callable[..., Any]) -> Entry:
         def traced(folder: Path) -> dict[str, Any]:
@@ -408,7 +408,7 @@ def _tell_stages(trace: int) -> None:
 
     Cache.run = traced_run  # type: ignore[method-assign]
     steps.Steps.logits = traced_call("evaluate", logits)  # type: ignore[method-assign]
-    pipeline.race_options = traced_call("benchmark", race)
+    pipeline.race = traced_call("benchmark", race)
     publish.publish = traced_call("publish", write)
 
 

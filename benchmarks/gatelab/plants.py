@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edge_convnext.build.graphs import Option
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
 
 __all__ = [
     "WRONG_STATISTICS",
@@ -155,10 +155,10 @@ def int8_changed(change: Change, folder: Path) -> Iterator[None]:
     original = pipeline.list_options
     made: dict[Path, Path] = {}
 
-    def list_changed(*arguments: object) -> list[Option]:
+    def list_changed(*arguments: object) -> list[Candidate]:
         return [_changed(option) for option in original(*arguments)]  # type: ignore[arg-type]
 
-    def _changed(option: Option) -> Option:
+    def _changed(option: Candidate) -> Candidate:
         model = option.model
         if model.precision != "int8":
             return option
@@ -166,8 +166,7 @@ def int8_changed(change: Change, folder: Path) -> Iterator[None]:
             made[model.path] = folder / model.path.name
             change(model.path, made[model.path])
         path = made[model.path]
-        graph = replace(option.graph, value=replace(model, path=path), digest=sha256_file(path))
-        return replace(option, graph=graph)
+        return replace(option, model=replace(model, path=path), digest=sha256_file(path))
 
     pipeline.list_options = list_changed
     try:

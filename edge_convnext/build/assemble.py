@@ -6,27 +6,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edge_convnext.build.gpu_steps import gpu_graph_name
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.stage_entries import report_stages, why_not_timed
-from edge_convnext.core.contention import why_skewed
-from edge_convnext.measure.accuracy_report import (
+from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
+from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.speed import slowest_to_beat
+from edge_convnext.measure.to_report import (
+    accuracy_part,
+    benchmark_part,
+    licence_notes,
     report_accuracy,
     report_candidate,
-    report_comparison,
+    report_interval,
+    skewed_notes,
 )
-from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.measure.candidates import Option
-from edge_convnext.measure.speed import slowest_to_beat
-from edge_convnext.measure.timing_report import report_interval, report_race, report_ratio
 from edge_convnext.networks.plans import plan_fields, plan_for
 from edge_convnext.report.contract import (
     HALF_SEARCHED,
     AccuracyReport,
     BenchmarkReport,
-    Candidate,
     DataReport,
     EnvironmentReport,
     FallbackReport,
@@ -43,6 +44,7 @@ from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
     from edge_convnext.build.outcome import Outcome
+    from edge_convnext.core.artifacts import CpuRuntimeName
     from edge_convnext.measure.accuracy import Comparison
     from edge_convnext.report.verdict import Requirement
 
@@ -120,10 +122,7 @@ def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
 
 
 def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, ...]:
-    notes = []
-    licence = outcome.inputs.info.weights_licence
-    if licence is not None:
-        notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
+    notes = licence_notes(outcome.inputs.info.weights_licence)
     splits = outcome.inputs.splits
     labelled = outcome.evaluation is not None and not outcome.inputs.demo
     if labelled and splits is not None and splits.by_seed:
@@ -137,14 +136,11 @@ def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, 
     notes += _calibration_notes(outcome)
     if outcome.recipe.precision == "fp16":
         notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
-    timed = outcome.timings
-    if timed and (skewed := why_skewed(timed.other_load_pct, timed.throttled_periods)):
-        minutes = outcome.recipe.benchmark.wait_quiet_min
-        waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
-        notes.append(
-            f"During the timings {skewed}: the speed is likely at most. Repeat `build` on an idle "
-            f"machine{waited or ', or wait for one with --wait-quiet MINUTES'}."
-        )
+    minutes = outcome.recipe.benchmark.wait_quiet_min
+    wait = ", or wait for one with --wait-quiet MINUTES"
+    if minutes:
+        wait = f", for which {minutes:g} minutes of waiting were not enough"
+    notes += skewed_notes(outcome.timings, f"Repeat `build` on an idle machine{wait}.")
     notes += [_fallback_note(one) for one in fallbacks]
     notes += _gpu_notes(outcome)
     notes += outcome.inputs.notes
@@ -170,7 +166,7 @@ def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
     built = any(build.step is not None for build in outcome.engines)
     made = "The engines were built and never run" if built else "No engine was built"
     if outcome.chosen is not None and outcome.evaluation is not None:
-        file = names.get(outcome.chosen.graph.digest, outcome.chosen.model.path.name)
+        file = names.get(outcome.chosen.digest, outcome.chosen.model.path.name)
         yield f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
     else:
         yield f"{made}: nothing was timed."
@@ -195,12 +191,12 @@ def _gpu_notes(outcome: Outcome) -> Iterator[str]:
         yield f"The engines were {why_not_timed(outcome)}."
 
 
-def _gpu_files(outcome: Outcome, option: Option) -> str:
+def _gpu_files(outcome: Outcome, option: Candidate) -> str:
     """The build's files that were written from a graph."""
     return " and ".join(
         gpu_graph_name(graph.written.value.path)
         for graph in outcome.gpu_graphs.made
-        if graph.body.digest == option.graph.digest
+        if graph.body.digest == option.digest
     )
 
 
@@ -258,7 +254,7 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
         if outcome.timings is not None:
             fields["runtime"] = outcome.chosen.runtime
         fields["plans"] = {
-            runtime: plan_fields(plan_for(outcome.recipe, runtime))
+            runtime: plan_fields(plan_for(outcome.recipe, cast("CpuRuntimeName", runtime)))
             for runtime in dict.fromkeys(option.runtime for option in outcome.options)
         }
     return fields
@@ -305,68 +301,49 @@ def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | No
     if evaluation is None:
         return None
     precision, classes = outcome.recipe.precision, outcome.inputs.info.classes
-    fields: dict[str, Any] = {
-        "n_images": len(evaluation.reference.labels),
-        "fp32": report_accuracy(evaluation.reference, classes),
-    }
-    chosen = outcome.chosen
-    if chosen is not None:
-        if precision != "fp32":
-            found = evaluation.options[chosen.name]
-            fields[precision] = report_accuracy(found, classes, evaluation.reference)
-        fields.update(report_comparison(evaluation.comparisons[chosen.name]))
-    return AccuracyReport(
-        **fields,
-        candidates=tuple(
-            report_candidate(
-                _candidate(option, names),
-                evaluation.options[option.name],
-                evaluation.comparisons[option.name],
-            )
-            for option in (*outcome.options, *outcome.gpu_options)
-            if option.name in evaluation.comparisons
-        ),
+    chosen, found, compared = outcome.chosen, evaluation.options, evaluation.comparisons
+    own = None
+    if chosen is not None and precision != "fp32":
+        own = report_accuracy(found[chosen.name], classes, evaluation.reference)
+    return accuracy_part(
+        len(evaluation.reference.labels),
+        report_accuracy(evaluation.reference, classes),
+        precision,
+        own,
+        compared[chosen.name] if chosen else None,
+        [
+            report_candidate(one, _label(one, names), found[one.name], compared[one.name])
+            for one in (*outcome.options, *outcome.gpu_options)
+            if one.name in compared
+        ],
     )
 
 
-def _label(option: Option, names: Mapping[str, str]) -> str:
+def _label(option: Candidate, names: Mapping[str, str]) -> str:
     """Such as `model.int8.onnx openvino f32`: the file, shipped or not, and how it runs."""
-    return option.label(names.get(option.graph.digest))
-
-
-def _candidate(option: Option, names: Mapping[str, str]) -> Candidate:
-    model = option.model
-    return Candidate(
-        artifact=_label(option, names),
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=option.runtime,
-        precision_hint=option.hint,
-        settings=dict(option.settings),
-    )
+    return option.label(names.get(option.digest, option.model.path.name))
 
 
 def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | None:
     timings = outcome.timings
     if timings is None:
         return None
-    raced = {option.name: option for option in (*outcome.options, outcome.raw) if option}
     versus_raw, rival, versus_float = _ratios(outcome, timings)
-    return BenchmarkReport(
-        **report_race(timings, lambda name: _candidate(raced[name], names)),
-        **report_ratio("speedup_vs_raw_fp32", versus_raw),
-        **report_ratio("speedup_vs_best_float", versus_float),
-        rival_float=_label(rival, names) if rival else None,
-        chosen=_label(outcome.chosen, names) if outcome.chosen else None,
-        best_float=_label(outcome.best_float, names) if outcome.best_float else None,
-        raw_fp32=_label(outcome.raw, names) if outcome.raw else None,
+    return benchmark_part(
+        timings,
+        lambda one: _label(one, names),
+        chosen=outcome.chosen,
+        best_float=outcome.best_float,
+        versus_float=versus_float,
+        rival=rival,
+        raw=outcome.raw,
+        versus_raw=versus_raw,
     )
 
 
 def _ratios(
     outcome: Outcome, timings: BenchmarkResult
-) -> tuple[Ratio | None, Option | None, Ratio | None]:
+) -> tuple[Ratio | None, Candidate | None, Ratio | None]:
     """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
     chosen, best, raw = outcome.chosen, outcome.best_float, outcome.raw
     if chosen is None or not timings.rows:
@@ -407,7 +384,7 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
                 n_judged=len(evaluation.reference.labels) if held else None,
                 reason=one.reason,
                 speedup_vs_full=ratio.median if ratio else None,
-                speedup_vs_full_ci95=report_interval(ratio) if ratio else None,
+                speedup_vs_full_ci95=report_interval(ratio),
                 sensitivity=tuple(
                     SensitivityReport(**asdict(operation)) for operation in one.ranking
                 ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.runner import Steps
 from edge_convnext.core.step import Images
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.plans import Plan
 from edge_convnext.stages.fuse_for_onnxruntime import has_products
@@ -23,16 +23,16 @@ class Fallback:
     """What was done about one INT8 graph past the budget."""
 
     plan: Plan
-    full: Option  # of all operations in INT8, the one of its options that lost least
+    full: Candidate  # of all operations in INT8, the one of its options that lost least
     drop_pp: float  # of `full`, on the images that told that it is past the budget
     ranking: tuple[Sensitivity, ...]
     names: tuple[str, ...] | None  # now in float; None where not even all suffice
-    options: tuple[Option, ...]  # of the graph that holds the budget; empty where there is none
-    replaced: tuple[Option, ...] = ()  # options of the full graph, where there is one
+    options: tuple[Candidate, ...]  # of the graph that holds the budget; empty where there is none
+    replaced: tuple[Candidate, ...] = ()  # options of the full graph, where there is one
     reason: str | None = None  # why none was looked for
 
     @property
-    def held(self) -> Option | None:
+    def held(self) -> Candidate | None:
         """What runs as `full` does, and keeps the budget where the search looked."""
         own = (self.full.runtime, self.full.hint, self.full.settings)
         return next(
@@ -43,9 +43,9 @@ class Fallback:
 def hold_budget(
     steps: Steps,
     graphs: Graphs,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     evaluation: Evaluation,
-    look: Callable[[Sequence[Option]], Evaluation] | str,
+    look: Callable[[Sequence[Candidate]], Evaluation] | str,
     samples: Images,
 ) -> list[Fallback]:
     """Find a fallback for every INT8 plan of which no option keeps the budget.
@@ -63,7 +63,7 @@ def hold_budget(
     found = []
     for plan in graphs.quantized:
         digest = graphs.final(plan, "int8").digest
-        users = [option for option in options if option.graph.digest == digest]
+        users = [option for option in options if option.digest == digest]
         drops = {option.name: evaluation.comparisons[option.name].top1_drop_pp for option in users}
         if not users or min(drops.values()) <= limit:
             continue
@@ -86,19 +86,19 @@ def _find(
     steps: Steps,
     graphs: Graphs,
     missed: Fallback,
-    users: Sequence[Option],
-    look: Callable[[Sequence[Option]], Evaluation],
+    users: Sequence[Candidate],
+    look: Callable[[Sequence[Candidate]], Evaluation],
     samples: Images,
 ) -> Fallback:
     plan, limit = missed.plan, steps.recipe.evaluate.max_drop_pp
 
-    def option(names: Sequence[str], like: Option) -> Option:
+    def option(names: Sequence[str], like: Candidate) -> Candidate:
         graph = steps.keep_float(
             graphs.portable(plan), graphs.before_quantize(plan), names, samples
         )
         if plan.format != "qdq" and has_products(graph.value.path):
             graph = steps.lower(graph, plan, graphs.before_quantize(plan), samples)
-        return replace(like, graph=graph)
+        return replace(like, model=graph.value, digest=graph.digest)
 
     def holds(names: Sequence[str]) -> bool:
         one = option(names, missed.full)

@@ -19,7 +19,7 @@ from edge_convnext.core.artifacts import Engine, FormName, OnnxModel, Weights
 from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.step import Images, Step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.gpu_plans import GpuPlan, list_gpu_plans
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def build_engines(
     return tuple(builds)
 
 
-def list_gpu_options(recipe: Recipe, graphs: Iterable[GpuGraph], *, alone: bool) -> list[Option]:
+def list_gpu_options(recipe: Recipe, graphs: Iterable[GpuGraph], *, alone: bool) -> list[Candidate]:
     """What to evaluate of the graphs for TensorRT, in ONNX Runtime; none of it is raced.
 
     Args:
@@ -244,11 +244,11 @@ def list_gpu_options(recipe: Recipe, graphs: Iterable[GpuGraph], *, alone: bool)
     options = list(_own_options(recipe, made, alone))
     if alone and recipe.precision != "fp32":
         float_graph = next(graph for graph in made if graph.plan.precision != "int8")
-        options.append(Option(float_graph.source, "onnxruntime", "f32", may_ship=True))
+        options.append(Candidate.of(float_graph.source, "onnxruntime", "f32", may_ship=True))
     return options
 
 
-def _own_options(recipe: Recipe, graphs: Sequence[GpuGraph], alone: bool) -> Iterator[Option]:
+def _own_options(recipe: Recipe, graphs: Sequence[GpuGraph], alone: bool) -> Iterator[Candidate]:
     """Those of the requested precision, the smallest batch first."""
     own = [graph for graph in graphs if graph.plan.precision == recipe.precision]
     if recipe.precision == "int8":
@@ -256,7 +256,7 @@ def _own_options(recipe: Recipe, graphs: Sequence[GpuGraph], alone: bool) -> Ite
         for graph in own:
             first.setdefault(graph.body.digest, graph)  # families may share a graph
         for graph in first.values():
-            yield Option(graph.body, "onnxruntime", "f32", may_ship=alone)
+            yield Candidate.of(graph.body, "onnxruntime", "f32", may_ship=alone)
     elif alone:  # equal in all but the batch size, and slow on a CPU
-        yield Option(own[0].written if recipe.precision == "fp16" else own[0].body, "onnxruntime",
-                     "f32", may_ship=True)  # fmt: skip
+        source = own[0].written if recipe.precision == "fp16" else own[0].body
+        yield Candidate.of(source, "onnxruntime", "f32", may_ship=True)

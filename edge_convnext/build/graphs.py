@@ -10,7 +10,7 @@ from edge_convnext.build.runner import Steps
 from edge_convnext.core.artifacts import CpuRuntimeName, FormName, OnnxModel, Precision, Weights
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.lint import LintTarget
@@ -138,7 +138,7 @@ def add_plan(
 
 def list_options(
     recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
-) -> list[Option]:
+) -> list[Candidate]:
     """What to evaluate and race: per runtime the quantized graph and every float form.
 
     Args:
@@ -147,35 +147,35 @@ def list_options(
         runtimes: To be measured.
         bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
     """
-    options: list[Option] = []
+    options: list[Candidate] = []
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
         hinted = bf16 and runtime == "openvino"
         forms = [form for form, precision in graphs.exported if precision == "fp32"]
         for form in forms:
             graph = graphs.final(Plan(form, plan.placement), "fp32")
-            options.append(Option(graph, runtime, "f32", may_ship=form == plan.form))
+            options.append(Candidate.of(graph, runtime, "f32", may_ship=form == plan.form))
             if hinted:
-                options.append(Option(graph, runtime, "bf16", may_ship=form == plan.form))
+                options.append(Candidate.of(graph, runtime, "bf16", may_ship=form == plan.form))
             if plan.settings and form == plan.form:  # what they are worth is not INT8's doing
                 hints: list[PrecisionHint] = ["f32", "bf16"] if hinted else ["f32"]
                 options += [
-                    Option(graph, runtime, hint, may_ship=True, settings=plan.settings)
+                    Candidate.of(graph, runtime, hint, may_ship=True, settings=plan.settings)
                     for hint in hints
                 ]
         if recipe.precision != "fp32":
             graph = graphs.final(plan, recipe.precision)
             own = plan.settings if recipe.precision == "int8" else ()
-            options.append(Option(graph, runtime, "f32", may_ship=True, settings=own))
+            options.append(Candidate.of(graph, runtime, "f32", may_ship=True, settings=own))
             if hinted and recipe.precision == "int8":
-                options.append(Option(graph, runtime, "bf16", may_ship=True, settings=own))
+                options.append(Candidate.of(graph, runtime, "bf16", may_ship=True, settings=own))
     return options
 
 
-def raw_reference(graphs: Graphs) -> Option | None:
+def raw_reference(graphs: Graphs) -> Candidate | None:
     """The raw FP32 export in ONNX Runtime: what a user has today."""
     raw = graphs.exported.get(("raw", "fp32"))
-    return Option(raw, "onnxruntime", "f32", may_ship=False) if raw else None
+    return Candidate.of(raw, "onnxruntime", "f32", may_ship=False) if raw else None
 
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:

@@ -16,7 +16,7 @@ from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.search_images import SearchImages
 from edge_convnext.core.recipe import Recipe, TargetName
 from edge_convnext.measure.benchmark import BenchmarkResult
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -36,16 +36,18 @@ class Outcome:
     graphs: Graphs
     unrecovered: str | None  # why no graph was fine-tuned
     gpu_graphs: GpuGraphs
-    gpu_options: Sequence[Option]  # evaluated in ONNX Runtime, and never raced
+    gpu_options: Sequence[Candidate]  # evaluated in ONNX Runtime, and never raced
     engines: Sequence[EngineBuild]
-    options: Sequence[Option]  # evaluated, and raced if there are timings
-    raw: Option | None
+    options: Sequence[Candidate]  # evaluated, and raced if there are timings
+    raw: Candidate | None
     evaluation: Evaluation | None
     fallbacks: Sequence[Fallback]
     searched: SearchImages | None  # where a fallback was found, and which images judge it
     timings: BenchmarkResult | None
     timing_seconds: float
-    chosen: Option | None  # of the requested precision
-    best_float: Option | None  # that ships: in whichever runtime is fastest
-    rivals: Sequence[Option] = ()  # floats that may be the fastest; empty where nothing was timed
-    for_runtimes: Sequence[Option] = ()  # what ships for each runtime alone, of those timed
+    chosen: Candidate | None  # of the requested precision
+    best_float: Candidate | None  # that ships: in whichever runtime is fastest
+    rivals: Sequence[
+        Candidate
+    ] = ()  # floats that may be the fastest; empty where nothing was timed
+    for_runtimes: Sequence[Candidate] = ()  # what ships for each runtime alone, of those timed

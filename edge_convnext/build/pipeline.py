@@ -6,16 +6,12 @@ With `prepare`, which makes the graphs, the only module that knows the order of 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.build.compare import judge_options, race_options
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.gpu_graphs import (
     build_engines,
@@ -31,8 +27,7 @@ from edge_convnext.core.files import AnyPath
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images
-from edge_convnext.measure.benchmark import BenchmarkResult
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
@@ -40,7 +35,8 @@ from edge_convnext.measure.choose import (
     list_finalists,
     list_rivals,
 )
-from edge_convnext.measure.quiet import race_in_quiet
+from edge_convnext.measure.race import Race, race
+from edge_convnext.measure.timings import BenchmarkResult
 from edge_convnext.runtimes.load import has_bf16
 
 if TYPE_CHECKING:
@@ -111,6 +107,7 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     targets, runtimes, graphs = prepared.targets, prepared.runtimes, prepared.graphs
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
     for_gpu = list_gpu_options(recipe, prepared.gpu_graphs.made, alone=not runtimes)
+    batch = verdict_batch(recipe)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
     evaluator = Evaluator(prepared, machine["fingerprint"])
     evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
@@ -119,65 +116,47 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     engines = build_engines(steps, prepared.gpu_graphs, targets)
     raw = raw_reference(graphs)
     judged = _not_replaced(options, evaluator) if runtimes else for_gpu
-    race = _Race()
-    if runtimes:
-        once = partial(_race, prepared, options, judged, raw, evaluator)
-        race = race_in_quiet(once, recipe.benchmark.wait_quiet_min, _load, steps.track)
-    chosen, best_float = _choose(recipe, judged, race.timings, evaluator)
+    raced = _race(prepared, options, judged, raw, evaluator) if runtimes else None
+    timings = raced.timings if raced else None
+    rivals = list_rivals(recipe, judged, timings, evaluator.found, batch) if timings else []
+    chosen, best_float = _choose(recipe, judged, timings, evaluator)
     return Outcome(
         recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
         for_gpu, engines, options, raw, evaluator.found, evaluator.fallbacks, evaluator.searched,
-        race.timings, race.seconds, chosen, best_float, race.rivals,
-        choose_each(recipe, judged, race.timings, evaluator.found, verdict_batch(recipe))
-        if race.timings else (),
+        timings, raced.seconds if raced else 0.0, chosen, best_float, rivals,
+        choose_each(recipe, judged, timings, evaluator.found, batch) if timings else (),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Race:
-    """What was timed; nothing where there is no runtime."""
-
-    timings: BenchmarkResult | None = None
-    seconds: float = 0.0
-    rivals: Sequence[Option] = ()
 
 
 def _race(
     prepared: Prepared,
-    options: Sequence[Option],
-    judged: Sequence[Option],
-    raw: Option | None,
+    options: Sequence[Candidate],
+    judged: Sequence[Candidate],
+    raw: Candidate | None,
     evaluator: Evaluator,
-) -> _Race:
+) -> Race:
     """Time everything, and then in fresh loads what may ship and what it has to beat."""
     recipe, track = prepared.steps.recipe, prepared.steps.track
     images, batch = _stack(prepared.samples), verdict_batch(recipe)
     reference = [raw] if raw else []
-    racing = {option.name: option for option in (*options, *reference)}
-    started = time.perf_counter()
-    timings = race_options(list(racing.values()), images, recipe, track)
-    seconds = time.perf_counter() - started
-    rivals = list_rivals(recipe, judged, timings, evaluator.found, batch)
-    # One in bfloat16 may turn out to be no rival, which lets another in.
-    while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
-        evaluator.add(unknown)
+
+    def finalists(timings: BenchmarkResult) -> list[Candidate]:
         rivals = list_rivals(recipe, judged, timings, evaluator.found, batch)
-    finalists = list_finalists(recipe, judged, timings, evaluator.found, batch)
-    started = time.perf_counter()
-    timings = judge_options(timings, [*finalists, *reference], images, recipe, track)
-    return _Race(timings, seconds + time.perf_counter() - started, rivals)
+        # One in bfloat16 may turn out to be no rival, which lets another in.
+        while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
+            evaluator.add(unknown)
+            rivals = list_rivals(recipe, judged, timings, evaluator.found, batch)
+        return [*list_finalists(recipe, judged, timings, evaluator.found, batch), *reference]
 
-
-def _load(race: _Race) -> float | None:
-    return race.timings.other_load_pct if race.timings else None
+    return race([*options, *reference], images, recipe, finalists, track)
 
 
 def _choose(
     recipe: Recipe,
-    judged: Sequence[Option],
+    judged: Sequence[Candidate],
     timings: BenchmarkResult | None,
     evaluator: Evaluator,
-) -> tuple[Option | None, Option | None]:
+) -> tuple[Candidate | None, Candidate | None]:
     """What may ship in the precision that was asked for, and the float that may."""
     batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
     best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
@@ -190,7 +169,7 @@ def _choose(
     return chosen, best_float
 
 
-def _not_replaced(options: Sequence[Option], evaluator: Evaluator) -> list[Option]:
+def _not_replaced(options: Sequence[Candidate], evaluator: Evaluator) -> list[Candidate]:
     """Without what missed the budget and has a fallback: half of the images may excuse it."""
     gone = {option.name for one in evaluator.fallbacks for option in one.replaced}
     return [option for option in options if option.name not in gone]

@@ -78,15 +78,15 @@ def _list_models(outcome: Outcome) -> tuple[dict[str, Path], dict[str, str]]:
     files: dict[str, Path] = {}
     names: dict[str, str] = {}
     for option in (outcome.best_float, outcome.chosen):
-        if option is not None and option.graph.digest not in names:
+        if option is not None and option.digest not in names:
             name = f"model.{option.model.precision}.onnx"
             files[name] = option.model.path
-            names[option.graph.digest] = name
+            names[option.digest] = name
     for option in outcome.for_runtimes:  # another runtime than the winner's is best served by these
-        if option.graph.digest not in names:
+        if option.digest not in names:
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
             files[name] = option.model.path
-            names[option.graph.digest] = name
+            names[option.digest] = name
     for graph in outcome.gpu_graphs.made:
         name = gpu_graph_name(graph.written.value.path)
         files[name] = graph.written.value.path

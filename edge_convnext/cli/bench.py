@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -243,6 +243,7 @@ def _race(
 
     from edge_convnext.core.recipe import BenchmarkConfig
     from edge_convnext.measure.built_models import race_models, usual_batches
+    from edge_convnext.measure.to_report import report_row
 
     config = BenchmarkConfig(
         batches=tuple(batches or usual_batches(models)), threads=threads, rounds=rounds
@@ -250,7 +251,7 @@ def _race(
     with progress(quiet or json) as track:
         result = race_models(models, runtime, config, hint, track)
     if json:
-        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
+        rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
         print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
         return
     from edge_convnext.cli.views.report import print_rows

@@ -30,7 +30,7 @@ from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.cache import stage_key
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Step, as_step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class GpuSearch:
         drop = None
         inputs = self.prepared.inputs
         if inputs.evaluation is not None:
-            option = Option(graph, "onnxruntime", "f32", may_ship=True)
+            option = Candidate.of(graph, "onnxruntime", "f32", may_ship=True)
             evaluation = evaluate_options(
                 [option], inputs.weights, inputs.evaluation, self.steps, self.machine
             )

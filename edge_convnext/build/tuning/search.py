@@ -25,7 +25,7 @@ from edge_convnext.core.step import Images, Step
 from edge_convnext.data import Sample
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
-from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
@@ -128,13 +128,13 @@ class Search:
         trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
         return trials, standing.stopped
 
-    def _by_preference(self, standing: Standing, options: Mapping[str, Option]) -> list[str]:
+    def _by_preference(self, standing: Standing, options: Mapping[str, Candidate]) -> list[str]:
         """Finalists as they would win if all were accurate: as fast as any, then the simplest."""
         return sorted(
             standing.finalists,
             key=lambda name: (
                 not standing.laps[name].tied,
-                _count_nodes(options[name].graph),
+                _count_nodes(options[name].model),
                 standing.laps[name].ratio,
             ),
         )
@@ -154,9 +154,9 @@ class Search:
                 break
         return checked, unmade
 
-    def _option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Option:
+    def _option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Candidate:
         graph = graphs.final(plan, "int8")
-        return Option(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
+        return Candidate.of(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
 
     def _choose_ranges(self, trials: list[Trial]) -> list[Trial]:
         """Give the winner the range estimator that keeps it nearest to the float graph.
@@ -223,7 +223,9 @@ class Search:
                 graphs.quantized.pop(plan, None)
         return graphs, failed
 
-    def _measure(self, options: Mapping[str, Option], names: Sequence[str], rounds: int) -> Rounds:
+    def _measure(
+        self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
+    ) -> Rounds:
         """Time some options, or take the times from an earlier search on this machine."""
         config = self.recipe.benchmark.model_copy(
             update={"rounds": rounds, "batches": (self.batch,)}
@@ -234,7 +236,7 @@ class Search:
             import numpy as np
 
             images = np.concatenate(self.prepared.samples.load())
-            candidates = [replace(as_candidate(options[name]), name=name) for name in names]
+            candidates = [replace(options[name], title=name) for name in names]
             result = benchmark(
                 candidates, images, config, self.recipe.seed, steps.track, measure_memory=False
             )
@@ -244,7 +246,7 @@ class Search:
         key = stage_key(
             "tune/1",
             space=REVISION,
-            options={name: options[name].graph.digest for name in names},
+            options={name: options[name].digest for name in names},
             config=config.model_dump(mode="json"),
             machine=self.machine,
             tools={name: steps.versions.get(name, "") for name in ("edge-convnext", self.runtime)},
@@ -289,10 +291,10 @@ class Search:
         for (plan, hint), option in options.items():
             parity = self._compare(option, graphs.before_quantize(plan), shown)
             drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
-            checked[f"{plan.label} {hint}"] = (parity, drop, _count_nodes(option.graph))
+            checked[f"{plan.label} {hint}"] = (parity, drop, _count_nodes(option.model))
         return checked, unmade
 
-    def _compare(self, option: Option, floating: Step[OnnxModel], images: Images) -> Parity:
+    def _compare(self, option: Candidate, floating: Step[OnnxModel], images: Images) -> Parity:
         """Logits of the option where it runs, against those of the float graph.
 
         ONNX Runtime's word is not enough: a runtime may compute a valid graph wrongly.
@@ -300,10 +302,10 @@ class Search:
 
         def make(_folder: Path) -> dict[str, Any]:
             batches = images.load()
-            usual = RuntimeOptions(self.recipe.benchmark.threads)
-            own = replace(usual, precision_hint=option.hint, settings=option.settings)
+            threads = self.recipe.benchmark.threads
+            usual = RuntimeOptions(threads)
             expected = load_runtime("onnxruntime", floating.value.path, usual)
-            found = load_runtime(option.runtime, option.model.path, own)
+            found = load_candidate(option, None, threads)
             return {
                 "parity": asdict(
                     compare_logits(predict(expected, batches), predict(found, batches))
@@ -313,7 +315,7 @@ class Search:
         key = stage_key(
             "tune-parity/2",
             threads=self.recipe.benchmark.threads,
-            options={"run": option.name, "graph": option.graph.digest, "float": floating.digest},
+            options={"run": option.name, "graph": option.digest, "float": floating.digest},
             images=images.digest,
             machine=self.machine,
             tools={
@@ -338,10 +340,10 @@ def _hints(timed: Trial) -> tuple[PrecisionHint, ...]:
     return () if timed.hint is None else (timed.hint,)
 
 
-def _count_nodes(graph: Step[Any]) -> int:
+def _count_nodes(graph: OnnxModel) -> int:
     import onnx
 
-    return len(onnx.load(str(graph.value.path), load_external_data=False).graph.node)
+    return len(onnx.load(str(graph.path), load_external_data=False).graph.node)
 
 
 def _as_stated(recipe: Recipe, plan: Plan) -> Plan:
