@@ -31,10 +31,12 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options, raw_reference
+from edge_convnext.build.candidates import list_options, raw_reference
+from edge_convnext.build.float_chain import fold_step
+from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches, prepare_inputs
 from edge_convnext.build.pipeline import has_bf16
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.intervals import median_interval
@@ -42,7 +44,7 @@ from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.candidates import Candidate
-from edge_convnext.networks.plans import plan_for
+from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, load_runtime
@@ -116,19 +118,19 @@ def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict
         cache: Finished stages.
         versions: Of the tools.
     """
-    steps = Steps(cache, recipe, versions, untracked)
+    runner = Runner(cache, recipe, versions, untracked)
     inputs = prepare_inputs(recipe, cache, versions, untracked)
     assert inputs.calibration is not None
     samples = image_batches(inputs.calibration.images.samples, inputs.info, None)
     runtimes, graphs = available_runtimes(), Graphs()
-    graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-    add_form(steps, inputs, graphs, "raw", "fp32", samples, simplify=False)
+    graphs.folded = fold_step(runner, inputs.weights, samples)
+    add_form(runner, inputs, graphs, "raw", "fp32", samples, simplify=False)
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
-        if (plan.form, "fp32") not in graphs.exported:
-            add_form(steps, inputs, graphs, plan.form, "fp32", samples)
-        if plan not in graphs.quantized:
-            add_plan(steps, graphs, plan, [runtime], samples, samples)
+        if float_plan(plan.form, "fp32") not in graphs.lineages:
+            add_form(runner, inputs, graphs, plan.form, "fp32", samples)
+        if plan not in graphs.lineages:
+            add_plan(runner, graphs, plan, [runtime], samples, samples)
     raw = raw_reference(graphs)
     assert raw is not None
     options = [raw, *list_options(recipe, graphs, runtimes, has_bf16(runtimes))]
@@ -317,7 +319,7 @@ def render(cells: Sequence[Mapping[str, Any]]) -> str:
 
 def cell_key(cell: Mapping[str, Any], options: Mapping[str, Candidate], machine: str) -> str:
     """What a measurement depends on."""
-    graphs = {name: option.graph.digest for name, option in options.items()}
+    graphs = {name: option.digest for name, option in options.items()}
     return json.dumps([cell, graphs, machine], sort_keys=True)
 
 

@@ -386,7 +386,7 @@ def _tell_stages(trace: int) -> None:
         with suppress(BrokenPipeError):
             os.write(trace, f"{stage} {time.monotonic()}\n".encode())
 
-    run, logits = Cache.run, steps.Steps.logits
+    run, logits = Cache.run, steps.Runner.logits
     race, write = pipeline.race, publish.publish
 
     def traced_run(self: Cache, stage: str, key: str, make: Callable[..., Any]) -> Entry:
@@ -407,7 +407,7 @@ def _tell_stages(trace: int) -> None:
         return traced
 
     Cache.run = traced_run  # type: ignore[method-assign]
-    steps.Steps.logits = traced_call("evaluate", logits)  # type: ignore[method-assign]
+    steps.Runner.logits = traced_call("evaluate", logits)  # type: ignore[method-assign]
     pipeline.race = traced_call("benchmark", race)
     publish.publish = traced_call("publish", write)
 

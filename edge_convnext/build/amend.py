@@ -25,6 +25,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import RANDOM, Recipe
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.stages import quantize
 from edge_convnext.stages.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
@@ -71,15 +72,16 @@ def _rank_graphs(
             "build with --target cpu as well"
         )
     known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
-    for plan, graph in prepared.graphs.quantized.items():
-        if graph.digest not in known:
+    for lineage in prepared.graphs.quantized:
+        made = lineage.at(quantize.STAGE)
+        if made is not None and made.digest not in known:
             raise ArtifactError(
-                f"{folder}: the INT8 graph {plan.label} came out otherwise than in the report, "
-                "with other tool versions or data; build again first"
+                f"{folder}: the INT8 graph {lineage.plan.label} came out otherwise than in the "
+                "report, with other tool versions or data; build again first"
             )
     return {
-        plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
-        for plan in prepared.graphs.quantized
+        lineage.plan.label: rank_plan(prepared.steps, lineage, prepared.samples)
+        for lineage in prepared.graphs.quantized
     }
 
 

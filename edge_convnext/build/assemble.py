@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edge_convnext.build.gpu_steps import gpu_graph_name
+from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.stage_entries import report_stages, why_not_timed
 from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
@@ -41,6 +41,7 @@ from edge_convnext.report.contract import (
     WeightsReport,
 )
 from edge_convnext.report.verdict import decide
+from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
     from edge_convnext.build.outcome import Outcome
@@ -76,7 +77,7 @@ def assemble_report(
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
-    if outcome.timings is None and outcome.gpu_graphs.made:
+    if outcome.timings is None and outcome.graphs.for_gpu:
         missing += _untimed(outcome, names)
     recipe = outcome.recipe
     verdict = decide(
@@ -194,9 +195,9 @@ def _gpu_notes(outcome: Outcome) -> Iterator[str]:
 def _gpu_files(outcome: Outcome, option: Candidate) -> str:
     """The build's files that were written from a graph."""
     return " and ".join(
-        gpu_graph_name(graph.written.value.path)
-        for graph in outcome.gpu_graphs.made
-        if graph.body.digest == option.digest
+        gpu_graph_name(lineage.final.value.path)
+        for lineage in outcome.graphs.for_gpu
+        if lineage.before(write_for_tensorrt.STAGE).digest == option.digest
     )
 
 
@@ -244,8 +245,8 @@ def _resolved(outcome: Outcome) -> dict[str, Any]:
     """The recipe with what the checkpoint and the machine settled."""
     fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
     fields["targets"] = list(outcome.targets)
-    if outcome.gpu_graphs.made:
-        batches = sorted({graph.plan.batch for graph in outcome.gpu_graphs.made})
+    if outcome.graphs.for_gpu:
+        batches = sorted({one.plan.batch for one in outcome.graphs.for_gpu if one.plan.batch})
         fields["engine"] |= {"batches": batches, "plans": _gpu_plans(outcome)}
     fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
     fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
@@ -272,8 +273,8 @@ def _gpu_plans(outcome: Outcome) -> dict[str, dict[str, Any]]:
     """The recipe's own, and those in force, as `engine.plans` states them."""
     found: dict[str, dict[str, Any]]
     found = outcome.recipe.engine.model_dump(mode="json")["plans"]
-    for graph in outcome.gpu_graphs.made:
-        plan = graph.plan
+    for lineage in outcome.graphs.for_gpu:
+        plan = lineage.plan
         by_batch = found.setdefault("int8" if plan.precision == "int8" else "fp16", {})
         by_batch[str(plan.batch)] = {"form": plan.form, "placement": plan.placement}
     return found
@@ -396,12 +397,13 @@ def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
 def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
     return tuple(
         RecoveryReport(
-            graph=plan.label,
-            kept=step.value.kept,
-            before=ParityReport(**asdict(step.value.before)),
-            after=ParityReport(**asdict(step.value.after)),
-            steps=step.value.steps,
-            n_training=step.value.n_training,
+            graph=lineage.plan.label,
+            kept=lineage.recovery.kept,
+            before=ParityReport(**asdict(lineage.recovery.before)),
+            after=ParityReport(**asdict(lineage.recovery.after)),
+            steps=lineage.recovery.steps,
+            n_training=lineage.recovery.n_training,
         )
-        for plan, step in outcome.graphs.recovered.items()
+        for lineage in outcome.graphs.quantized
+        if lineage.recovery is not None
     )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build.checks import Logits
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Logits, Runner
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
@@ -36,7 +35,7 @@ def evaluate_options(
     options: Sequence[Candidate],
     weights: Step[Weights],
     images: ImageSet,
-    steps: Steps,
+    runner: Runner,
     machine: str,
 ) -> Evaluation:
     """Run the torch reference and every option over the evaluation set, in one pass.
@@ -45,10 +44,10 @@ def evaluate_options(
         options: What to evaluate.
         weights: Unfolded: the reference is the model as it was trained.
         images: The evaluation set.
-        steps: Of this build; logits of equal graphs on equal images are taken from its cache.
+        runner: Of this build; logits of equal graphs on equal images are taken from its cache.
         machine: Fingerprint: another CPU may compute other logits.
     """
-    recipe, info = steps.recipe, weights.value.info
+    recipe, info = runner.recipe, weights.value.info
     runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
     for option in options:
         runs[option.name] = {
@@ -60,9 +59,9 @@ def evaluate_options(
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
         loaded = {name: _load(name, options, weights.value, recipe) for name in names}
-        return _infer_all(loaded, images, info, recipe.evaluate.batch, steps.track)
+        return _infer_all(loaded, images, info, recipe.evaluate.batch, runner.track)
 
-    found = steps.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
+    found = runner.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in images.samples)
     predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import Fallback
-from edge_convnext.build.gpu_graphs import (
-    EngineBuild,
-    GpuGraphs,
-)
+from edge_convnext.build.engines import EngineBuild
 from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.search_images import SearchImages
@@ -34,8 +31,6 @@ class Outcome:
     machine: Mapping[str, Any]  # doctor.environment()
     targets: tuple[TargetName, ...]
     graphs: Graphs
-    unrecovered: str | None  # why no graph was fine-tuned
-    gpu_graphs: GpuGraphs
     gpu_options: Sequence[Candidate]  # evaluated in ONNX Runtime, and never raced
     engines: Sequence[EngineBuild]
     options: Sequence[Candidate]  # evaluated, and raced if there are timings

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_convnext.build.candidates import list_gpu_options, list_options, raw_reference
+from edge_convnext.build.engines import build_engines
 from edge_convnext.build.evaluating import Evaluator
-from edge_convnext.build.gpu_graphs import (
-    build_engines,
-    list_gpu_options,
-)
-from edge_convnext.build.graphs import list_options, raw_reference
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
 from edge_convnext.build.outcome import Outcome
 from edge_convnext.build.settle import Prepared, prepare
@@ -106,14 +103,14 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     recipe, steps, inputs = prepared.steps.recipe, prepared.steps, prepared.inputs
     targets, runtimes, graphs = prepared.targets, prepared.runtimes, prepared.graphs
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
-    for_gpu = list_gpu_options(recipe, prepared.gpu_graphs.made, alone=not runtimes)
+    for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes)
     batch = verdict_batch(recipe)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
     evaluator = Evaluator(prepared, machine["fingerprint"])
     evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
     if recipe.precision == "int8":
         options += evaluator.hold_budget(options)
-    engines = build_engines(steps, prepared.gpu_graphs, targets)
+    engines = build_engines(steps, graphs.for_gpu, targets)
     raw = raw_reference(graphs)
     judged = _not_replaced(options, evaluator) if runtimes else for_gpu
     raced = _race(prepared, options, judged, raw, evaluator) if runtimes else None
@@ -121,7 +118,7 @@ def measure_prepared(prepared: Prepared, machine: Mapping[str, Any]) -> Outcome:
     rivals = list_rivals(recipe, judged, timings, evaluator.found, batch) if timings else []
     chosen, best_float = _choose(recipe, judged, timings, evaluator)
     return Outcome(
-        recipe, inputs, machine, targets, graphs, prepared.unrecovered, prepared.gpu_graphs,
+        recipe, inputs, machine, targets, graphs,
         for_gpu, engines, options, raw, evaluator.found, evaluator.fallbacks, evaluator.searched,
         timings, raced.seconds if raced else 0.0, chosen, best_float, rivals,
         choose_each(recipe, judged, timings, evaluator.found, batch) if timings else (),

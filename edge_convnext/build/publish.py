@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.gpu_steps import gpu_graph_name
+from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.core.artifacts import CPU_FOLDER, Precision
 from edge_convnext.core.files import copy_atomic
 from edge_convnext.core.locks import hold_lock
@@ -87,10 +87,10 @@ def _list_models(outcome: Outcome) -> tuple[dict[str, Path], dict[str, str]]:
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
             files[name] = option.model.path
             names[option.digest] = name
-    for graph in outcome.gpu_graphs.made:
-        name = gpu_graph_name(graph.written.value.path)
-        files[name] = graph.written.value.path
-        names.setdefault(graph.written.digest, name)
+    for lineage in outcome.graphs.for_gpu:
+        name = gpu_graph_name(lineage.final.value.path)
+        files[name] = lineage.final.value.path
+        names.setdefault(lineage.final.digest, name)
     for build in outcome.engines:
         if build.step is not None:
             engine = build.step.value.path

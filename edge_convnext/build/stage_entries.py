@@ -1,16 +1,21 @@
-"""The report of each stage: what it made, how, and why it did not run."""
+"""The report of each stage: what it made, how, and why it did not run.
+
+Every step knows its stage, and a stage that did not run left its reason where that was decided: an
+entry is what one stage's steps have in common.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.gpu_graphs import EngineBuild, GpuGraph
-from edge_convnext.build.gpu_steps import gpu_graph_name
-from edge_convnext.core.artifacts import Engine, OnnxModel
-from edge_convnext.core.step import Step
+from edge_convnext.build.engines import EngineBuild
+from edge_convnext.build.gpu_chain import gpu_graph_name
+from edge_convnext.build.lineage import Lineage
+from edge_convnext.core.artifacts import Engine, OnnxModel, Weights
+from edge_convnext.core.step import Skipped, Step
 from edge_convnext.report.contract import (
     STAGES,
     EngineReport,
@@ -21,6 +26,7 @@ from edge_convnext.report.contract import (
     Status,
     VariantReport,
 )
+from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
     from edge_convnext.build.outcome import Outcome
@@ -35,6 +41,22 @@ _CLASSIC_TENSORRT = (
 _BY_WEIGHT = ("done", "cached", "failed", "not_run")
 
 
+@dataclass(frozen=True)
+class _Files:
+    """Where the artefacts of a build are."""
+
+    folder: Path  # they were copied to
+    names: Mapping[str, str]  # shipped file name by artefact digest
+
+    def of(self, step: Step[Any], path: Path | None = None) -> FileReport:
+        """The digest was checked when the cache was read: no need to hash the file again."""
+        if path is None:
+            name = self.names.get(step.digest)
+            path = self.folder / name if name else step.value.path
+        inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        return FileReport(path=inside.as_posix(), sha256=step.digest, bytes=path.stat().st_size)
+
+
 def report_stages(
     outcome: Outcome, folder: Path, names: Mapping[str, str]
 ) -> tuple[StageReport, ...]:
@@ -45,103 +67,60 @@ def report_stages(
         folder: Where the artefacts were copied to.
         names: Shipped file name by artefact digest.
     """
-    graphs, for_gpu = outcome.graphs, outcome.gpu_graphs.made
-    exported = [*graphs.exported.values(), *_distinct(one.exported for one in for_gpu)]
-    weights = outcome.inputs.weights
-    by_name: dict[StageName, StageReport] = {
-        "load": StageReport(
-            name="load",
-            status=weights.status,
-            reason=weights.reason,
-            seconds=weights.seconds,
-            artifact=_file(weights, weights.value.path, folder),
-        ),
-        "fold": _absent("fold", "skipped", "--no-fold"),
-        "export": _graph_stage("export", outcome, folder, names, exported),
-        "simplify": _absent("simplify", "skipped", "--no-simplify"),
-        "approximate": _absent("approximate", "not_run", "no plan asks for an approximation"),
-        "equalize": _absent("equalize", "not_run", _why_not_quantized(outcome)),
-        "quantize": _absent("quantize", "not_run", _why_not_quantized(outcome)),
-        "lower": _absent("lower", "not_run", "no plan is for ONNX Runtime alone"),
-        "typed": _typed_stage(outcome, folder),
-        "engine": _engine_stage(outcome, folder),
-        "evaluate": _absent("evaluate", "not_run", _why_not_evaluated(outcome)),
-        "benchmark": _absent("benchmark", "not_run", "cpu is not among the targets"),
+    files, weights, folded = _Files(folder, names), outcome.inputs.weights, outcome.graphs.folded
+    own = {
+        "load": _weights_entry("load", weights, files),
+        "engine": _engine_entry(outcome, files),
+        "evaluate": _evaluate_entry(outcome),
+        "benchmark": _benchmark_entry(outcome),
     }
-    if graphs.folded is not None:
-        folded = graphs.folded
-        by_name["fold"] = StageReport(
-            name="fold",
-            status=folded.status,
-            seconds=folded.seconds,
-            artifact=_file(folded, folded.value.path, folder),
-            parity=_parity(folded),
-        )
-    simplified = [*graphs.simplified.values(), *_distinct(one.simplified for one in for_gpu)]
-    if simplified:
-        by_name["simplify"] = _graph_stage("simplify", outcome, folder, names, simplified)
-    approximated = [
-        *graphs.approximated.values(), *_distinct(one.approximated for one in for_gpu)
-    ]  # fmt: skip
-    if approximated:
-        by_name["approximate"] = _graph_stage("approximate", outcome, folder, names, approximated)
-    if graphs.equalized:
-        equalized = graphs.equalized.values()
-        by_name["equalize"] = _graph_stage("equalize", outcome, folder, names, equalized)
-    elif graphs.quantized:
-        by_name["equalize"] = _absent("equalize", "skipped", "equalize.enabled is false")
-    elif outcome.recipe.precision == "int8":
-        by_name["equalize"] = _absent("equalize", "not_run", "cpu is not among the targets")
-    quantized = [*graphs.quantized.values(), *_distinct(one.placed for one in for_gpu)]
-    if quantized:
-        by_name["quantize"] = _graph_stage("quantize", outcome, folder, names, quantized)
-    if outcome.unrecovered is not None:
-        by_name["recover"] = _absent("recover", "not_run", outcome.unrecovered)
-    else:
-        recovered = [step.of(step.value.model) for step in graphs.recovered.values()]
-        by_name["recover"] = _graph_stage("recover", outcome, folder, names, recovered)
-    if graphs.lowered:
-        lowered = graphs.lowered.values()
-        by_name["lower"] = _graph_stage("lower", outcome, folder, names, lowered)
-    if outcome.evaluation is not None:
-        status = "cached" if outcome.evaluation.cached else "done"
-        seconds = outcome.evaluation.seconds
-        by_name["evaluate"] = StageReport(name="evaluate", status=status, seconds=seconds)
-    if outcome.timings is not None:
-        by_name["benchmark"] = StageReport(
-            name="benchmark", status="done", seconds=outcome.timing_seconds
-        )
-    return tuple(by_name[name] for name in STAGES)
+    if folded is not None:
+        own["fold"] = _weights_entry("fold", folded, files)
+    if outcome.graphs.for_gpu:
+        own["typed"] = _typed_entry(outcome, files)
+    return tuple(own.get(name) or _graphs_entry(name, outcome, files) for name in STAGES)
 
 
-def _absent(name: StageName, status: str, reason: str) -> StageReport:
-    return StageReport.model_validate({"name": name, "status": status, "reason": reason})
+def _graphs_entry(name: StageName, outcome: Outcome, files: _Files) -> StageReport:
+    """What one stage made of graphs, or why it made none."""
+    graphs = outcome.graphs
+    lineages = graphs.lineages.values()
+    steps = _distinct(
+        step
+        for lineage in lineages
+        for step in lineage.ran
+        if step.stage is not None and step.stage.reported_as == name
+    )
+    if steps:
+        return _made_entry(name, outcome, files, steps)
+    skipped = [one for lineage in lineages for one in lineage.skipped]
+    own = (one for one in (*skipped, *graphs.skipped) if one.stage.reported_as == name)
+    return _absent(name, next(own, None))
 
 
-def _why_not_quantized(outcome: Outcome) -> str:
-    return f"the precision is {outcome.recipe.precision}"
+def _absent(name: StageName, skipped: Skipped | None) -> StageReport:
+    if skipped is None:
+        return StageReport(name=name, status="not_run", reason="no graph of this build needs it")
+    return StageReport(name=name, status=skipped.status, reason=skipped.reason)
 
 
-def _why_not_evaluated(outcome: Outcome) -> str:
-    if outcome.inputs.random:
-        return "random weights have no accuracy"
-    return "no labelled images were given (--data)"
+def _distinct(steps: Iterable[Step[OnnxModel]]) -> list[Step[OnnxModel]]:
+    """Each once: plans share their float graphs."""
+    found: dict[Path, Step[OnnxModel]] = {}
+    for step in steps:
+        found.setdefault(step.value.path, step)
+    return list(found.values())
 
 
-def _graph_stage(
-    name: StageName,
-    outcome: Outcome,
-    folder: Path,
-    names: Mapping[str, str],
-    steps: Iterable[Step[OnnxModel]],
+def _made_entry(
+    name: StageName, outcome: Outcome, files: _Files, made: list[Step[OnnxModel]]
 ) -> StageReport:
     """One entry for a stage that made several graphs: the shipped one leads."""
-    made = list(steps)
-    leading = next((step for step in made if step.digest in names), made[0])
+    leading = next((step for step in made if step.digest in files.names), made[0])
     if outcome.chosen is not None:  # of several shipped graphs, the one in its form
         form = outcome.chosen.model.form
         same = [step for step in made if step.value.form == form]
-        same.sort(key=lambda step: step.digest not in names)
+        same.sort(key=lambda step: step.digest not in files.names)
         precise = [step for step in same if step.value.precision == outcome.recipe.precision]
         leading = next(iter(precise or same), leading)
     status: Status = leading.status
@@ -152,13 +131,13 @@ def _graph_stage(
         status=status,
         reason=leading.reason,
         seconds=sum(step.seconds for step in made),
-        artifact=_shipped_file(leading, folder, names),
+        artifact=files.of(leading),
         parity=_parity(leading),
-        variants=tuple(_variant(step, folder, names) for step in made),
+        variants=tuple(_variant(step, files.of(step)) for step in made),
     )
 
 
-def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> VariantReport:
+def _variant(step: Step[OnnxModel], artifact: FileReport, **more: Any) -> VariantReport:
     model = step.value
     return VariantReport(
         form=model.form,
@@ -167,15 +146,39 @@ def _variant(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> V
         status=step.status,
         reason=step.reason,
         seconds=step.seconds,
-        artifact=_shipped_file(step, folder, names),
+        artifact=artifact,
         parity=_parity(step),
         quantized_ops=model.quantized_ops if model.placement else None,
+        **more,
     )
 
 
-def _distinct(steps: Iterable[Step[OnnxModel] | None]) -> list[Step[OnnxModel]]:
-    """Without those that are not there, and each once: plans share their float graphs."""
-    return list({step.value.path: step for step in steps if step is not None}.values())
+def _weights_entry(name: StageName, step: Step[Weights], files: _Files) -> StageReport:
+    return StageReport(
+        name=name,
+        status=step.status,
+        reason=step.reason,
+        seconds=step.seconds,
+        artifact=files.of(step, step.value.path),
+        parity=_parity(step),
+    )
+
+
+def _evaluate_entry(outcome: Outcome) -> StageReport:
+    if outcome.evaluation is not None:
+        status: Status = "cached" if outcome.evaluation.cached else "done"
+        return StageReport(name="evaluate", status=status, seconds=outcome.evaluation.seconds)
+    reason = "no labelled images were given (--data)"
+    if outcome.inputs.random:
+        reason = "random weights have no accuracy"
+    return StageReport(name="evaluate", status="not_run", reason=reason)
+
+
+def _benchmark_entry(outcome: Outcome) -> StageReport:
+    if outcome.timings is None:
+        reason = "cpu is not among the targets"
+        return StageReport(name="benchmark", status="not_run", reason=reason)
+    return StageReport(name="benchmark", status="done", seconds=outcome.timing_seconds)
 
 
 def why_not_timed(outcome: Outcome) -> str:
@@ -185,62 +188,48 @@ def why_not_timed(outcome: Outcome) -> str:
     return "built, not timed: no GPU here"
 
 
-def _typed_stage(outcome: Outcome, folder: Path) -> StageReport:
+def _typed_entry(outcome: Outcome, files: _Files) -> StageReport:
     """Graphs as TensorRT takes them; the requested precision leads."""
-    graphs = outcome.gpu_graphs
-    if not graphs.made:
-        assert graphs.reason is not None  # there is one where there are no graphs
-        return _absent("typed", graphs.status, graphs.reason)
-    variants = tuple(_typed_variants(graphs.made, folder))
-    ran = [graph.written for graph in graphs.made]
+    variants = tuple(_typed_variants(outcome.graphs.for_gpu, files))
     return StageReport(
         name="typed",
-        status="done" if any(step.status == "done" for step in ran) else "cached",
+        status="done" if any(one.status == "done" for one in variants) else "cached",
         reason=_typed_reason(outcome),
-        seconds=sum(step.seconds for step in ran),
+        seconds=sum(one.seconds or 0.0 for one in variants),
         artifact=variants[0].artifact,
         parity=variants[0].parity,
         variants=variants,
     )
 
 
-def _typed_variants(graphs: Iterable[GpuGraph], folder: Path) -> Iterator[VariantReport]:
-    for graph in graphs:
-        step = graph.written
-        yield VariantReport(
-            form=step.value.form,
-            placement=step.value.placement,
-            precision=step.value.precision,
-            batch=graph.plan.batch,
-            target="rtx" if graph.plan.family == "typed" else "tensorrt",
-            status=step.status,
-            reason=step.reason,
-            seconds=step.seconds,
-            artifact=_file(step, folder / gpu_graph_name(step.value.path), folder),
-            parity=_parity(step),
-            quantized_ops=step.value.quantized_ops if step.value.placement else None,
-        )
+def _typed_variants(lineages: Iterable[Lineage], files: _Files) -> Iterator[VariantReport]:
+    for lineage in lineages:
+        step, plan = lineage.at(write_for_tensorrt.STAGE), lineage.plan
+        if step is not None:
+            artifact = files.of(step, files.folder / gpu_graph_name(step.value.path))
+            target = "rtx" if plan.family == "typed" else "tensorrt"
+            yield _variant(step, artifact, batch=plan.batch, target=target)
 
 
 def _typed_reason(outcome: Outcome) -> str | None:
-    notes = [one.written.reason for one in outcome.gpu_graphs.made if one.written.reason]
+    notes = [one.final.reason for one in outcome.graphs.for_gpu if one.final.reason]
     if outcome.recipe.quantize.activation_type == "uint8" and outcome.recipe.precision == "int8":
         notes.insert(0, "signed activations: TensorRT has no uint8 ones")
     return "; ".join(dict.fromkeys(notes)) or None
 
 
-def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
+def _engine_entry(outcome: Outcome, files: _Files) -> StageReport:
     """One variant per engine; that of the requested precision at the smallest batch leads."""
-    variants = [_engine_variant(outcome, build, folder) for build in outcome.engines]
+    variants = [_engine_variant(outcome, build, files) for build in outcome.engines]
     texts = [variant.reason for variant in variants if variant.reason]
     reasons = [part for text in texts for part in text.split("; ")]  # each is said once, below
     if "rtx" not in outcome.targets:
         reasons.append("rtx is not among the targets")
     elif not variants:  # nobody named the target, and its graphs failed
-        graphs = outcome.gpu_graphs
-        assert graphs.reason is not None
-        variants.append(VariantReport(target="rtx", status=graphs.status, reason=graphs.reason))
-        reasons.append(graphs.reason)
+        skipped = outcome.graphs.why_not("typed")
+        assert skipped is not None  # there is a reason where there are no graphs
+        variants.append(VariantReport(target="rtx", status=skipped.status, reason=skipped.reason))
+        reasons.append(skipped.reason)
     if "tensorrt" in outcome.targets:
         variants.append(
             VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
@@ -261,7 +250,7 @@ def _engine_stage(outcome: Outcome, folder: Path) -> StageReport:
     )
 
 
-def _engine_variant(outcome: Outcome, build: EngineBuild, folder: Path) -> VariantReport:
+def _engine_variant(outcome: Outcome, build: EngineBuild, files: _Files) -> VariantReport:
     plan, step = build.plan, build.step
     fields: dict[str, Any] = {
         "target": "rtx",
@@ -278,7 +267,7 @@ def _engine_variant(outcome: Outcome, build: EngineBuild, folder: Path) -> Varia
         status=step.status,
         reason=f"{why_not_timed(outcome)}{found}",
         seconds=step.seconds,
-        artifact=_file(step, folder / step.value.path.name, folder),
+        artifact=files.of(step, files.folder / step.value.path.name),
         engine=_engine(step.value),
     )
 
@@ -292,17 +281,6 @@ def _engine(engine: Engine) -> EngineReport:
         activation_bytes=engine.activation_bytes,
         weight_bytes=engine.weight_bytes,
     )
-
-
-def _shipped_file(step: Step[OnnxModel], folder: Path, names: Mapping[str, str]) -> FileReport:
-    name = names.get(step.digest)
-    return _file(step, folder / name if name else step.value.path, folder)
-
-
-def _file(step: Step[Any], path: Path, folder: Path) -> FileReport:
-    """The digest was checked when the cache was read: no need to hash the file again."""
-    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return FileReport(path=inside.as_posix(), sha256=step.digest, bytes=path.stat().st_size)
 
 
 def _parity(step: Step[Any]) -> ParityReport | None:
