@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.build.inputs import DEMO_BANNER
-from edge_convnext.build.stage_entries import report_stages, why_not_timed
-from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.measure.candidates import Candidate
-from edge_convnext.measure.speed import slowest_to_beat
+from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
+from edge_convnext.build.resolved import resolved_recipe, stated_recipe
+from edge_convnext.build.stage_entries import (
+    benchmark_entry,
+    evaluate_entry,
+    report_stages,
+    why_not_timed,
+)
+from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
 from edge_convnext.measure.to_report import (
     accuracy_part,
     benchmark_part,
-    licence_notes,
     report_accuracy,
     report_candidate,
     report_interval,
-    skewed_notes,
 )
-from edge_convnext.networks.plans import plan_fields, plan_for
 from edge_convnext.report.contract import (
-    HALF_SEARCHED,
     AccuracyReport,
     BenchmarkReport,
     DataReport,
     EnvironmentReport,
     FallbackReport,
-    FileReport,
     ModelReport,
     ParityReport,
     RecoveryReport,
@@ -41,76 +40,126 @@ from edge_convnext.report.contract import (
     WeightsReport,
 )
 from edge_convnext.report.verdict import decide
-from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
-    from edge_convnext.build.outcome import Outcome
-    from edge_convnext.core.artifacts import CpuRuntimeName
-    from edge_convnext.measure.accuracy import Comparison
+    from edge_convnext.build.budget import Fallback
+    from edge_convnext.build.engines import EngineBuild
+    from edge_convnext.build.entrants import Choice, Entrants
+    from edge_convnext.build.evaluating import Evaluator
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.build.search_images import SearchImages
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.core.origins import Fact
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.race import Race
+    from edge_convnext.measure.timings import BenchmarkResult
+    from edge_convnext.report.contract import StageReport
     from edge_convnext.report.verdict import Requirement
 
-__all__ = ["assemble_report"]
+__all__ = ["Outcome", "assemble_report"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What each step of one build came to."""
+
+    prepared: Prepared
+    machine: Mapping[str, Any]  # doctor.environment()
+    engines: Sequence[EngineBuild]
+    entrants: Entrants
+    accuracy: Evaluator
+    race: Race | None
+    choice: Choice
 
 
 def assemble_report(
-    outcome: Outcome,
-    folder: Path,
-    names: Mapping[str, str],
-    outputs: Iterable[Path],
-    require: Requirement | None,
+    outcome: Outcome, names: Mapping[str, str], folder: Path, require: Requirement | None
 ) -> Report:
-    """Write the outcome down as the contract wants it.
+    """Write a build down as the contract wants it, complete but for the files beside it.
 
     Args:
         outcome: Of a finished chain.
-        folder: Where the artefacts were copied to.
         names: Shipped file name by artefact digest.
-        outputs: Every file in `folder` that the report answers for.
+        folder: Where the report will be.
         require: See `pipeline.build`.
     """
-    accuracy = _accuracy(outcome, names)
-    timing = _benchmark(outcome, names)
-    stages = report_stages(outcome, folder, names)
-    fallbacks = _fallbacks(outcome)
-    missing = [
+    prepared, choice, engines = outcome.prepared, outcome.choice, outcome.engines
+    inputs, graphs, recipe = prepared.inputs, prepared.graphs, prepared.steps.recipe
+    entrants, evaluation = outcome.entrants, outcome.accuracy.found
+    timings = outcome.race.timings if outcome.race else None
+    has_gpu = bool(outcome.machine["gpus"])
+
+    def label(one: Candidate) -> str:
+        return one.label(names.get(one.digest, one.model.path.name))
+
+    evaluated = (*entrants.options, *entrants.for_gpu)
+    classes = inputs.info.classes
+    accuracy = _accuracy(evaluation, recipe.precision, classes, choice.chosen, evaluated, label)
+    timing = _benchmark(timings, recipe.precision, choice, entrants.raw, label)
+    stages = report_stages(
+        prepared,
+        engines,
+        choice.chosen,
+        evaluate_entry(evaluation, random=inputs.random),
+        benchmark_entry(outcome.race),
+        has_gpu=has_gpu,
+        names=names,
+    )
+    built = any(engine.step is not None for engine in engines)
+    missing = _missing(stages)
+    if timings is None and graphs.for_gpu:
+        missing.append(untimed_note(_evaluated_file(choice, evaluation, names), built=built))
+    budget, per_class = recipe.evaluate.max_drop_pp, recipe.evaluate.max_class_drop_pp
+    fallbacks = _fallbacks(
+        outcome.accuracy.fallbacks, outcome.accuracy.searched, evaluation, timings
+    )
+    untimed = why_not_timed(has_gpu) if built else None
+    for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
+    return Report(
+        created=datetime.now(timezone.utc).replace(microsecond=0),
+        model=_model(inputs),
+        environment=EnvironmentReport.model_validate(outcome.machine),
+        recipe=resolved_recipe(prepared, choice.chosen, timed=timings is not None),
+        stated_recipe=stated_recipe(prepared, choice.chosen),
+        data=_data(inputs, recipe),
+        stages=stages,
+        accuracy=accuracy,
+        benchmark=timing,
+        recoveries=_recoveries(graphs.quantized),
+        fallbacks=fallbacks,
+        verdict=decide(
+            recipe.precision, accuracy, timing, budget, require, tuple(missing),
+            max_class_drop_pp=per_class,
+        ),
+        folder=str(folder),
+        banner=DEMO_BANNER if inputs.demo else None,
+        notes=list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
+        settings=_settings(inputs.settings),
+    )  # fmt: skip
+
+
+def _missing(stages: Iterable[StageReport]) -> list[str]:
+    """What the verdict has to do without."""
+    return [
         f"{stage.name.capitalize()} did not run: {stage.reason}."
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
-    if outcome.timings is None and outcome.graphs.for_gpu:
-        missing += _untimed(outcome, names)
-    recipe = outcome.recipe
-    verdict = decide(
-        recipe.precision,
-        accuracy,
-        timing,
-        recipe.evaluate.max_drop_pp,
-        require,
-        tuple(missing),
-        max_class_drop_pp=recipe.evaluate.max_class_drop_pp,
-    )
-    return Report(
-        created=datetime.now(timezone.utc).replace(microsecond=0),
-        model=_model(outcome),
-        environment=EnvironmentReport.model_validate(outcome.machine),
-        recipe=_resolved(outcome),
-        stated_recipe=_stated(outcome),
-        data=_data(outcome),
-        stages=stages,
-        accuracy=accuracy,
-        benchmark=timing,
-        recoveries=_recoveries(outcome),
-        fallbacks=fallbacks,
-        verdict=verdict,
-        folder=str(folder),
-        outputs=tuple(FileReport.of(path, folder) for path in outputs),
-        banner=DEMO_BANNER if outcome.inputs.demo else None,
-        notes=_notes(outcome, fallbacks),
-        settings=_settings(outcome),
-    )
 
 
-def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
+def _evaluated_file(
+    choice: Choice, evaluation: Evaluation | None, names: Mapping[str, str]
+) -> str | None:
+    if choice.chosen is None or evaluation is None:
+        return None
+    return names.get(choice.chosen.digest, choice.chosen.model.path.name)
+
+
+def _settings(settings: Iterable[Fact]) -> tuple[SettingReport, ...]:
     return tuple(
         SettingReport(
             name=one.name,
@@ -118,119 +167,15 @@ def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
             source=one.origin.kind,
             detail=one.origin.detail,
         )
-        for one in outcome.inputs.settings
+        for one in settings
     )
 
 
-def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, ...]:
-    notes = licence_notes(outcome.inputs.info.weights_licence)
-    splits = outcome.inputs.splits
-    labelled = outcome.evaluation is not None and not outcome.inputs.demo
-    if labelled and splits is not None and splits.by_seed:
-        notes.append(
-            "The data has no split of its own. The accuracies are honest only if the weights "
-            "were trained on the training side drawn here, as `edge-convnext train` with the "
-            "same seed does."
-        )
-    if outcome.inputs.borrowed:
-        notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
-    notes += _calibration_notes(outcome)
-    if outcome.recipe.precision == "fp16":
-        notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
-    minutes = outcome.recipe.benchmark.wait_quiet_min
-    wait = ", or wait for one with --wait-quiet MINUTES"
-    if minutes:
-        wait = f", for which {minutes:g} minutes of waiting were not enough"
-    notes += skewed_notes(outcome.timings, f"Repeat `build` on an idle machine{wait}.")
-    notes += [_fallback_note(one) for one in fallbacks]
-    notes += _gpu_notes(outcome)
-    notes += outcome.inputs.notes
-    return tuple(dict.fromkeys(notes))
-
-
-def _calibration_notes(outcome: Outcome) -> list[str]:
-    """What makes the calibration images say little, and fidelity that rests on them alone."""
-    calibration = outcome.inputs.calibration
-    if calibration is None or outcome.inputs.borrowed or outcome.recipe.precision != "int8":
-        return []
-    notes = list(calibration.notes)
-    if outcome.evaluation is None:
-        notes.append(
-            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
-            "ranges were made: other images fare worse. Labelled images (--data) would tell."
-        )
-    return notes
-
-
-def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
-    """What a verdict on graphs for GPUs alone rests on."""
-    built = any(build.step is not None for build in outcome.engines)
-    made = "The engines were built and never run" if built else "No engine was built"
-    if outcome.chosen is not None and outcome.evaluation is not None:
-        file = names.get(outcome.chosen.digest, outcome.chosen.model.path.name)
-        yield f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
-    else:
-        yield f"{made}: nothing was timed."
-
-
-def _gpu_notes(outcome: Outcome) -> Iterator[str]:
-    """What was measured of the graphs for TensorRT, and on what."""
-    evaluation = outcome.evaluation
-    compared = evaluation.comparisons if evaluation is not None else {}
-    measured = [
-        f"{_gpu_files(outcome, option)} {_losses(compared[option.name])}"
-        for option in outcome.gpu_options
-        if option.model.precision == "int8" and option.name in compared
-    ]
-    if measured:
-        yield (
-            "The Q/DQ of the graphs for TensorRT was measured in ONNX Runtime with a float32 body, "
-            "which those of opset 17 have; that of the others is float16: "
-            f"{'; '.join(measured)}."
-        )
-    if any(build.step is not None for build in outcome.engines):
-        yield f"The engines were {why_not_timed(outcome)}."
-
-
-def _gpu_files(outcome: Outcome, option: Candidate) -> str:
-    """The build's files that were written from a graph."""
-    return " and ".join(
-        gpu_graph_name(lineage.final.value.path)
-        for lineage in outcome.graphs.for_gpu
-        if lineage.before(write_for_tensorrt.STAGE).digest == option.digest
-    )
-
-
-def _losses(found: Comparison) -> str:
-    sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
-    return f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}"
-
-
-def _fallback_note(one: FallbackReport) -> str:
-    start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
-    if one.reason is not None:
-        return f"{start}, and no fallback to float was looked for: {one.reason}."
-    if one.kept_float is None or one.top1_drop_pp is None:
-        return f"{start}, and no fallback to float holds the budget."
-    cost = ""
-    if one.speedup_vs_full is not None:
-        cost = f", at {one.speedup_vs_full:.2f}x its speed"
-    halves = ""
-    if one.searched_on == HALF_SEARCHED:
-        halves = " Of images that are added half will judge: add twice as many as would tell."
-    return (
-        f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
-        f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
-        f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
-        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}.{halves}"
-    )
-
-
-def _model(outcome: Outcome) -> ModelReport:
-    info = outcome.inputs.info
+def _model(inputs: Inputs) -> ModelReport:
+    info = inputs.info
     return ModelReport(
         name=info.model,
-        params=outcome.inputs.weights.value.architecture.count_params(),
+        params=inputs.weights.value.architecture.count_params(),
         image_size=info.preprocess.image_size,
         num_classes=info.num_classes,
         weights=WeightsReport(
@@ -241,47 +186,7 @@ def _model(outcome: Outcome) -> ModelReport:
     )
 
 
-def _resolved(outcome: Outcome) -> dict[str, Any]:
-    """The recipe with what the checkpoint and the machine settled."""
-    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
-    fields["targets"] = list(outcome.targets)
-    if outcome.graphs.for_gpu:
-        batches = sorted({one.plan.batch for one in outcome.graphs.for_gpu if one.plan.batch})
-        fields["engine"] |= {"batches": batches, "plans": _gpu_plans(outcome)}
-    fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
-    fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
-    fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
-    if outcome.chosen is not None:  # what `auto` came to: this recipe makes the same files
-        if outcome.timings is not None:
-            fields["runtime"] = outcome.chosen.runtime
-        fields["plans"] = {
-            runtime: plan_fields(plan_for(outcome.recipe, cast("CpuRuntimeName", runtime)))
-            for runtime in dict.fromkeys(option.runtime for option in outcome.options)
-        }
-    return fields
-
-
-def _stated(outcome: Outcome) -> dict[str, Any]:
-    """The recipe as it was, with the plans that were in force: what builds the same again."""
-    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
-    fields["plans"] = _resolved(outcome)["plans"]
-    fields["engine"]["plans"] = _gpu_plans(outcome)
-    return fields
-
-
-def _gpu_plans(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """The recipe's own, and those in force, as `engine.plans` states them."""
-    found: dict[str, dict[str, Any]]
-    found = outcome.recipe.engine.model_dump(mode="json")["plans"]
-    for lineage in outcome.graphs.for_gpu:
-        plan = lineage.plan
-        by_batch = found.setdefault("int8" if plan.precision == "int8" else "fp16", {})
-        by_batch[str(plan.batch)] = {"form": plan.form, "placement": plan.placement}
-    return found
-
-
-def _data(outcome: Outcome) -> DataReport | None:
-    inputs, recipe = outcome.inputs, outcome.recipe
+def _data(inputs: Inputs, recipe: Recipe) -> DataReport | None:
     if inputs.splits is None and inputs.calibration is None:
         return None
     splits, calibration = inputs.splits, inputs.calibration
@@ -297,62 +202,63 @@ def _data(outcome: Outcome) -> DataReport | None:
     )
 
 
-def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | None:
-    evaluation = outcome.evaluation
+def _accuracy(
+    evaluation: Evaluation | None,
+    precision: Precision,
+    classes: Sequence[str],
+    chosen: Candidate | None,
+    candidates: Iterable[Candidate],
+    label: Callable[[Candidate], str],
+) -> AccuracyReport | None:
     if evaluation is None:
         return None
-    precision, classes = outcome.recipe.precision, outcome.inputs.info.classes
-    chosen, found, compared = outcome.chosen, evaluation.options, evaluation.comparisons
+    found, compared = evaluation.options, evaluation.comparisons
     own = None
     if chosen is not None and precision != "fp32":
         own = report_accuracy(found[chosen.name], classes, evaluation.reference)
-    return accuracy_part(
-        len(evaluation.reference.labels),
-        report_accuracy(evaluation.reference, classes),
-        precision,
-        own,
-        compared[chosen.name] if chosen else None,
-        [
-            report_candidate(one, _label(one, names), found[one.name], compared[one.name])
-            for one in (*outcome.options, *outcome.gpu_options)
-            if one.name in compared
-        ],
-    )
+    rows = [
+        report_candidate(one, label(one), found[one.name], compared[one.name])
+        for one in candidates
+        if one.name in compared
+    ]
+    comparison = compared[chosen.name] if chosen else None
+    fp32 = report_accuracy(evaluation.reference, classes)
+    return accuracy_part(len(evaluation.reference.labels), fp32, precision, own, comparison, rows)
 
 
-def _label(option: Candidate, names: Mapping[str, str]) -> str:
-    """Such as `model.int8.onnx openvino f32`: the file, shipped or not, and how it runs."""
-    return option.label(names.get(option.digest, option.model.path.name))
-
-
-def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | None:
-    timings = outcome.timings
+def _benchmark(
+    timings: BenchmarkResult | None,
+    precision: Precision,
+    choice: Choice,
+    raw: Candidate | None,
+    label: Callable[[Candidate], str],
+) -> BenchmarkReport | None:
     if timings is None:
         return None
-    versus_raw, rival, versus_float = _ratios(outcome, timings)
+    versus_raw, rival, versus_float = _ratios(timings, precision, choice, raw)
     return benchmark_part(
         timings,
-        lambda one: _label(one, names),
-        chosen=outcome.chosen,
-        best_float=outcome.best_float,
+        label,
+        chosen=choice.chosen,
+        best_float=choice.best_float,
         versus_float=versus_float,
         rival=rival,
-        raw=outcome.raw,
+        raw=raw,
         versus_raw=versus_raw,
     )
 
 
 def _ratios(
-    outcome: Outcome, timings: BenchmarkResult
+    timings: BenchmarkResult, precision: Precision, choice: Choice, raw: Candidate | None
 ) -> tuple[Ratio | None, Candidate | None, Ratio | None]:
     """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
-    chosen, best, raw = outcome.chosen, outcome.best_float, outcome.raw
+    chosen = choice.chosen
     if chosen is None or not timings.rows:
         return None, None, None
     batch = min(row.batch for row in timings.rows)
     versus_raw = speedup(timings, chosen.name, raw.name, batch) if raw else None
-    rivals = {one.name: one for one in (*outcome.rivals, best) if one is not None}
-    if outcome.recipe.precision == "fp32":  # what ships is the best float itself
+    rivals = {one.name: one for one in (*choice.rivals, choice.best_float) if one is not None}
+    if precision == "fp32":  # what ships is the best float itself
         rivals = {chosen.name: chosen}
     if not rivals:
         return versus_raw, None, None
@@ -360,41 +266,44 @@ def _ratios(
     return versus_raw, rivals[name], ratio
 
 
-def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
-    evaluation, timings = outcome.evaluation, outcome.timings
-    searched = outcome.searched
+def _fallbacks(
+    fallbacks: Iterable[Fallback],
+    searched: SearchImages | None,
+    evaluation: Evaluation | None,
+    timings: BenchmarkResult | None,
+) -> tuple[FallbackReport, ...]:
     if evaluation is None:
         return ()
-    drops = {name: one.top1_drop_pp for name, one in evaluation.comparisons.items()}
-    reports = []
-    for one in outcome.fallbacks:
-        held = one.held
-        ratio = None
-        if held is not None and timings is not None:
-            batch = min(row.batch for row in timings.rows)
-            ratio = speedup(timings, held.name, one.full.name, batch)
-        reports.append(
-            FallbackReport(
-                graph=one.plan.label,
-                kept_float=one.names,
-                quantized_ops=one.full.model.quantized_ops,
-                top1_drop_before_pp=one.drop_pp,
-                top1_drop_pp=drops[held.name] if held else None,
-                searched_on=searched.what if searched and held else None,
-                n_searched=searched.count if searched and held else None,
-                n_judged=len(evaluation.reference.labels) if held else None,
-                reason=one.reason,
-                speedup_vs_full=ratio.median if ratio else None,
-                speedup_vs_full_ci95=report_interval(ratio),
-                sensitivity=tuple(
-                    SensitivityReport(**asdict(operation)) for operation in one.ranking
-                ),
-            )
-        )
-    return tuple(reports)
+    return tuple(_fallback(one, searched, evaluation, timings) for one in fallbacks)
 
 
-def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
+def _fallback(
+    one: Fallback,
+    searched: SearchImages | None,
+    evaluation: Evaluation,
+    timings: BenchmarkResult | None,
+) -> FallbackReport:
+    held, ratio = one.held, None
+    if held is not None and timings is not None:
+        batch = min(row.batch for row in timings.rows)
+        ratio = speedup(timings, held.name, one.full.name, batch)
+    return FallbackReport(
+        graph=one.plan.label,
+        kept_float=one.names,
+        quantized_ops=one.full.model.quantized_ops,
+        top1_drop_before_pp=one.drop_pp,
+        top1_drop_pp=evaluation.comparisons[held.name].top1_drop_pp if held else None,
+        searched_on=searched.what if searched and held else None,
+        n_searched=searched.count if searched and held else None,
+        n_judged=len(evaluation.reference.labels) if held else None,
+        reason=one.reason,
+        speedup_vs_full=ratio.median if ratio else None,
+        speedup_vs_full_ci95=report_interval(ratio),
+        sensitivity=tuple(SensitivityReport(**asdict(operation)) for operation in one.ranking),
+    )
+
+
+def _recoveries(quantized: Iterable[Lineage]) -> tuple[RecoveryReport, ...]:
     return tuple(
         RecoveryReport(
             graph=lineage.plan.label,
@@ -404,6 +313,6 @@ def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
             steps=lineage.recovery.steps,
             n_training=lineage.recovery.n_training,
         )
-        for lineage in outcome.graphs.quantized
+        for lineage in quantized
         if lineage.recovery is not None
     )

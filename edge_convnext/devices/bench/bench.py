@@ -126,8 +126,7 @@ def bench_bundle(
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
     report = board_report(measured, seen, chosen.require, out)
-    models, tables = board_files(measured, report.verdict)
-    return publish_board(models, tables, report, out)
+    return publish_board(board_files(measured, report.verdict), report, out)
 
 
 @contextlib.contextmanager

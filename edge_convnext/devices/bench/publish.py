@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import copy_atomic, write_text_atomic
+from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.locks import hold_lock
-from edge_convnext.core.swap import left_names, require_room, swap, written_beside
+from edge_convnext.core.swap import left_names, swap, written_beside
 from edge_convnext.report.contract import FileReport, Report
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, write_manifest
 from edge_convnext.report.markdown import to_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from edge_convnext.report.beside import Beside
 
 __all__ = ["OWN_FILES", "PREDICTIONS", "find_old", "publish_board"]
 
@@ -32,19 +33,13 @@ _WINNERS = tuple(
 OWN_FILES = (*_WINNERS, PREDICTIONS)  # beside the report
 
 
-def publish_board(
-    models: Mapping[str, Path],
-    tables: Mapping[str, Callable[[Path], object]],
-    report: Report,
-    out: Path,
-) -> Report:
+def publish_board(files: Beside, report: Report, out: Path) -> Report:
     """Write the file that ships and the report; an older bench's go when all is there.
 
     `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
 
     Args:
-        models: Files to copy, by the name that they get.
-        tables: What writes a file at the path that it is given, by the name of the file.
+        files: What lies beside the report.
         report: Complete but for `outputs`.
         out: Where to write.
 
@@ -57,7 +52,7 @@ def publish_board(
     with hold_lock(out.resolve()):
         old = find_old(out)
         with written_beside(out) as new:
-            written = _write_all(models, tables, report, new)
+            written = _write_all(files, report, new, out)
             swap(new, out, old, MANIFEST)
     return written
 
@@ -82,22 +77,13 @@ def find_old(out: Path) -> set[str]:
     return named
 
 
-def _write_all(
-    models: Mapping[str, Path],
-    tables: Mapping[str, Callable[[Path], object]],
-    report: Report,
-    new: Path,
-) -> Report:
-    """Write everything into `new`, which is about to become the folder."""
-    require_room(new, sum(source.stat().st_size for source in models.values()))
-    for name, source in models.items():
-        copy_atomic(source, new / name)
-    for name, write in tables.items():
-        write(new / name)
-    files = [new / name for name in (*models, *tables)]
-    outputs = tuple(FileReport.of(path, new) for path in files)
-    written = report.model_copy(update={"outputs": outputs})
+def _write_all(files: Beside, report: Report, new: Path, out: Path) -> Report:
+    """Write everything into `new`, which is about to become `out`."""
+    made = files.write(new, out)
+    written = report.model_copy(
+        update={"outputs": tuple(FileReport.of(path, new) for path in made)}
+    )
     write_text_atomic(new / _TABLES, to_markdown(written))
     written.write(new / REPORT)
-    write_manifest(new, (*files, new / REPORT, new / _TABLES))
+    write_manifest(new, (*made, new / REPORT, new / _TABLES))
     return written

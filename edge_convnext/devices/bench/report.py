@@ -20,6 +20,7 @@ from edge_convnext.measure.to_report import (
     report_candidate,
     skewed_notes,
 )
+from edge_convnext.report.beside import Beside
 from edge_convnext.report.contract import (
     AccuracyReport,
     BenchmarkReport,
@@ -32,7 +33,7 @@ from edge_convnext.report.contract import (
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.recipe import Recipe
@@ -122,14 +123,8 @@ def board_report(measured: Measured, seen: Seen, require: Requirement | None, ou
     )
 
 
-def board_files(
-    measured: Measured, verdict: VerdictReport
-) -> tuple[dict[str, Path], dict[str, Callable[[Path], object]]]:
-    """What lies beside the report: the file that ships, an engine with its sidecar; predictions.
-
-    Returns:
-        Files to copy, and what writes a file at a path, each by the name of the file.
-    """
+def board_files(measured: Measured, verdict: VerdictReport) -> Beside:
+    """The file that ships, an engine with its sidecar; and the predictions."""
     models: dict[str, Path] = {}
     winner, name = _winner(measured.choice, verdict), _ship_file(measured.choice, verdict)
     if winner is not None and name is not None:
@@ -139,12 +134,12 @@ def board_files(
             models[f"{name}.json"] = sidecar
     answers = _answers(measured.recipe.precision, measured.evaluation, measured.choice)
     if answers is None:
-        return models, {}
+        return Beside(models)
     classes = measured.unpacked.manifest.model.classes
     write = partial(
         write_predictions_csv, predictions=answers, classes=classes, answers_alone=["fp32"]
     )
-    return models, {PREDICTIONS: write}
+    return Beside(models, {PREDICTIONS: write})
 
 
 def _ship_file(choice: Choice, verdict: VerdictReport) -> str | None:
