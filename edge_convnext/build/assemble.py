@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
+from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
 from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
-from edge_convnext.build.stage_entries import (
-    benchmark_entry,
-    evaluate_entry,
-    report_stages,
-    why_not_timed,
-)
+from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
 from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
 from edge_convnext.measure.to_report import (
     accuracy_part,
     benchmark_part,
     report_accuracy,
     report_candidate,
-    report_interval,
 )
 from edge_convnext.report.contract import (
     AccuracyReport,
     BenchmarkReport,
     DataReport,
     EnvironmentReport,
-    FallbackReport,
     ModelReport,
-    ParityReport,
-    RecoveryReport,
     Report,
-    SensitivityReport,
     SettingReport,
     WeightsReport,
 )
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.build.budget import Fallback
     from edge_convnext.build.engines import EngineBuild
     from edge_convnext.build.entrants import Choice, Entrants
     from edge_convnext.build.evaluating import Evaluator
     from edge_convnext.build.inputs import Inputs
-    from edge_convnext.build.lineage import Lineage
-    from edge_convnext.build.search_images import SearchImages
     from edge_convnext.build.settle import Prepared
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.origins import Fact
@@ -114,7 +103,7 @@ def assemble_report(
     if timings is None and graphs.for_gpu:
         missing.append(untimed_note(_evaluated_file(choice, evaluation, names), built=built))
     budget, per_class = recipe.evaluate.max_drop_pp, recipe.evaluate.max_class_drop_pp
-    fallbacks = _fallbacks(
+    fallbacks = report_fallbacks(
         outcome.accuracy.fallbacks, outcome.accuracy.searched, evaluation, timings
     )
     untimed = why_not_timed(has_gpu) if built else None
@@ -129,7 +118,7 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
-        recoveries=_recoveries(graphs.quantized),
+        recoveries=report_recoveries(graphs.quantized),
         fallbacks=fallbacks,
         verdict=decide(
             recipe.precision, accuracy, timing, budget, require, tuple(missing),
@@ -264,55 +253,3 @@ def _ratios(
         return versus_raw, None, None
     name, ratio = slowest_to_beat(timings, chosen.name, list(rivals), batch)
     return versus_raw, rivals[name], ratio
-
-
-def _fallbacks(
-    fallbacks: Iterable[Fallback],
-    searched: SearchImages | None,
-    evaluation: Evaluation | None,
-    timings: BenchmarkResult | None,
-) -> tuple[FallbackReport, ...]:
-    if evaluation is None:
-        return ()
-    return tuple(_fallback(one, searched, evaluation, timings) for one in fallbacks)
-
-
-def _fallback(
-    one: Fallback,
-    searched: SearchImages | None,
-    evaluation: Evaluation,
-    timings: BenchmarkResult | None,
-) -> FallbackReport:
-    held, ratio = one.held, None
-    if held is not None and timings is not None:
-        batch = min(row.batch for row in timings.rows)
-        ratio = speedup(timings, held.name, one.full.name, batch)
-    return FallbackReport(
-        graph=one.plan.label,
-        kept_float=one.names,
-        quantized_ops=one.full.model.quantized_ops,
-        top1_drop_before_pp=one.drop_pp,
-        top1_drop_pp=evaluation.comparisons[held.name].top1_drop_pp if held else None,
-        searched_on=searched.what if searched and held else None,
-        n_searched=searched.count if searched and held else None,
-        n_judged=len(evaluation.reference.labels) if held else None,
-        reason=one.reason,
-        speedup_vs_full=ratio.median if ratio else None,
-        speedup_vs_full_ci95=report_interval(ratio),
-        sensitivity=tuple(SensitivityReport(**asdict(operation)) for operation in one.ranking),
-    )
-
-
-def _recoveries(quantized: Iterable[Lineage]) -> tuple[RecoveryReport, ...]:
-    return tuple(
-        RecoveryReport(
-            graph=lineage.plan.label,
-            kept=lineage.recovery.kept,
-            before=ParityReport(**asdict(lineage.recovery.before)),
-            after=ParityReport(**asdict(lineage.recovery.after)),
-            steps=lineage.recovery.steps,
-            n_training=lineage.recovery.n_training,
-        )
-        for lineage in quantized
-        if lineage.recovery is not None
-    )

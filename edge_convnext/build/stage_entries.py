@@ -6,63 +6,32 @@ entry is what one stage's steps have in common.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_convnext.build.engines import EngineBuild
-from edge_convnext.build.gpu_chain import gpu_graph_name
-from edge_convnext.build.lineage import Lineage
-from edge_convnext.core.artifacts import Engine, OnnxModel, Weights
+from edge_convnext.build.gpu_entries import engine_entry, typed_entry, why_not_timed
+from edge_convnext.build.stage_parts import StageFiles, report_parity, report_variant
+from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.step import Skipped, Step
 from edge_convnext.report.contract import (
     STAGES,
-    EngineReport,
-    FileReport,
-    ParityReport,
     StageName,
     StageReport,
     Status,
-    VariantReport,
 )
-from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.build.settle import Prepared
     from edge_convnext.core.artifacts import FormName, Precision
-    from edge_convnext.core.recipe import Recipe, TargetName
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
 
-__all__ = ["benchmark_entry", "evaluate_entry", "report_stages", "why_not_timed"]
-
-_CLASSIC_TENSORRT = (
-    "classic TensorRT builds where the engine will run, from the graphs in gpu/: "
-    "`edge-convnext bundle` packs them, "
-    "and `bench` builds and measures their engines there"
-)
-_BY_WEIGHT = ("done", "cached", "failed", "not_run")
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What the artefacts of a build are called where they ship."""
-
-    names: Mapping[str, str]  # by artefact digest; what is not among them stays in the cache
-
-    def of(self, step: Step[Any]) -> FileReport:
-        """By its shipped name, or where it lies in the cache."""
-        return self.called(step, self.names.get(step.digest))
-
-    def called(self, step: Step[Any], name: str | None) -> FileReport:
-        """The digest was checked when the cache was read: no need to hash the file again."""
-        path = step.value.path
-        size_bytes = path.stat().st_size
-        return FileReport(path=name or path.as_posix(), sha256=step.digest, bytes=size_bytes)
+__all__ = ["benchmark_entry", "evaluate_entry", "report_stages"]
 
 
 def report_stages(
@@ -87,17 +56,17 @@ def report_stages(
         names: Shipped file name by artefact digest.
     """
     graphs, recipe, targets = prepared.graphs, prepared.steps.recipe, prepared.targets
-    weights, files = prepared.inputs.weights, _Files(names)
+    weights, files = prepared.inputs.weights, StageFiles(names)
     own = {
         "load": _weights_entry("load", weights, files),
-        "engine": _engine_entry(engines, targets, graphs, why_not_timed(has_gpu), files),
+        "engine": engine_entry(engines, targets, graphs, why_not_timed(has_gpu), files),
         "evaluate": evaluate,
         "benchmark": benchmark,
     }
     if graphs.folded is not None:
         own["fold"] = _weights_entry("fold", graphs.folded, files)
     if graphs.for_gpu:
-        own["typed"] = _typed_entry(graphs.for_gpu, recipe, files)
+        own["typed"] = typed_entry(graphs.for_gpu, recipe, files)
     form = chosen.model.form if chosen else None
     lead = partial(_leading, form=form, precision=recipe.precision, names=names)
     return tuple(own.get(name) or _graphs_entry(name, graphs, lead, files) for name in STAGES)
@@ -107,7 +76,7 @@ def _graphs_entry(
     name: StageName,
     graphs: Graphs,
     lead: Callable[[Sequence[Step[OnnxModel]]], Step[OnnxModel]],
-    files: _Files,
+    files: StageFiles,
 ) -> StageReport:
     """What one stage made of graphs, or why it made none."""
     lineages = graphs.lineages.values()
@@ -156,7 +125,7 @@ def _leading(
 
 
 def _made_entry(
-    name: StageName, leading: Step[OnnxModel], files: _Files, made: Sequence[Step[OnnxModel]]
+    name: StageName, leading: Step[OnnxModel], files: StageFiles, made: Sequence[Step[OnnxModel]]
 ) -> StageReport:
     """One entry for a stage that made several graphs, of which one leads."""
     status: Status = leading.status
@@ -168,35 +137,19 @@ def _made_entry(
         reason=leading.reason,
         seconds=sum(step.seconds for step in made),
         artifact=files.of(leading),
-        parity=_parity(leading),
-        variants=tuple(_variant(step, files.of(step)) for step in made),
+        parity=report_parity(leading),
+        variants=tuple(report_variant(step, files.of(step)) for step in made),
     )
 
 
-def _variant(step: Step[OnnxModel], artifact: FileReport, **more: Any) -> VariantReport:
-    model = step.value
-    return VariantReport(
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        status=step.status,
-        reason=step.reason,
-        seconds=step.seconds,
-        artifact=artifact,
-        parity=_parity(step),
-        quantized_ops=model.quantized_ops if model.placement else None,
-        **more,
-    )
-
-
-def _weights_entry(name: StageName, step: Step[Weights], files: _Files) -> StageReport:
+def _weights_entry(name: StageName, step: Step[Weights], files: StageFiles) -> StageReport:
     return StageReport(
         name=name,
         status=step.status,
         reason=step.reason,
         seconds=step.seconds,
         artifact=files.called(step, None),
-        parity=_parity(step),
+        parity=report_parity(step),
     )
 
 
@@ -222,115 +175,3 @@ def benchmark_entry(race: Race | None) -> StageReport:
         reason = "cpu is not among the targets"
         return StageReport(name="benchmark", status="not_run", reason=reason)
     return StageReport(name="benchmark", status="done", seconds=race.seconds)
-
-
-def why_not_timed(has_gpu: bool) -> str:
-    """What the report says of engines that were built."""
-    if has_gpu:
-        return "built, not timed: `edge-convnext bundle` and `bench` do so on a GPU"
-    return "built, not timed: no GPU here"
-
-
-def _typed_entry(for_gpu: Sequence[Lineage], recipe: Recipe, files: _Files) -> StageReport:
-    """Graphs as TensorRT takes them; the requested precision leads."""
-    variants = tuple(_typed_variants(for_gpu, files))
-    return StageReport(
-        name="typed",
-        status="done" if any(one.status == "done" for one in variants) else "cached",
-        reason=_typed_reason(for_gpu, recipe),
-        seconds=sum(one.seconds or 0.0 for one in variants),
-        artifact=variants[0].artifact,
-        parity=variants[0].parity,
-        variants=variants,
-    )
-
-
-def _typed_variants(lineages: Iterable[Lineage], files: _Files) -> Iterator[VariantReport]:
-    for lineage in lineages:
-        step, plan = lineage.at(write_for_tensorrt.STAGE), lineage.plan
-        if step is not None:
-            artifact = files.called(step, gpu_graph_name(step.value.path))
-            target = "rtx" if plan.family == "typed" else "tensorrt"
-            yield _variant(step, artifact, batch=plan.batch, target=target)
-
-
-def _typed_reason(for_gpu: Sequence[Lineage], recipe: Recipe) -> str | None:
-    notes = [one.final.reason for one in for_gpu if one.final.reason]
-    if recipe.quantize.activation_type == "uint8" and recipe.precision == "int8":
-        notes.insert(0, "signed activations: TensorRT has no uint8 ones")
-    return "; ".join(dict.fromkeys(notes)) or None
-
-
-def _engine_entry(
-    engines: Sequence[EngineBuild],
-    targets: Sequence[TargetName],
-    graphs: Graphs,
-    untimed: str,
-    files: _Files,
-) -> StageReport:
-    """One variant per engine; that of the requested precision at the smallest batch leads."""
-    variants = [_engine_variant(build, untimed, files) for build in engines]
-    texts = [variant.reason for variant in variants if variant.reason]
-    reasons = [part for text in texts for part in text.split("; ")]  # each is said once, below
-    if "rtx" not in targets:
-        reasons.append("rtx is not among the targets")
-    elif not variants:  # nobody named the target, and its graphs failed
-        skipped = graphs.why_not("typed")
-        assert skipped is not None  # there is a reason where there are no graphs
-        variants.append(VariantReport(target="rtx", status=skipped.status, reason=skipped.reason))
-        reasons.append(skipped.reason)
-    if "tensorrt" in targets:
-        variants.append(
-            VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
-        )
-        reasons = [*reasons, _CLASSIC_TENSORRT] if "rtx" in targets else [_CLASSIC_TENSORRT]
-    built = [variant for variant in variants if variant.engine]
-    statuses = {variant.status for variant in built or variants}
-    status = next((one for one in _BY_WEIGHT if one in statuses), "not_run")
-    return StageReport.model_validate(
-        {
-            "name": "engine",
-            "status": status,
-            "reason": "; ".join(dict.fromkeys(reasons)),
-            "seconds": sum(variant.seconds or 0.0 for variant in built) if built else None,
-            "artifact": built[0].artifact if built else None,
-            "variants": tuple(variants),
-        }
-    )
-
-
-def _engine_variant(build: EngineBuild, untimed: str, files: _Files) -> VariantReport:
-    plan, step = build.plan, build.step
-    fields: dict[str, Any] = {
-        "target": "rtx",
-        "form": plan.form,
-        "placement": plan.placement,
-        "precision": plan.precision,
-        "batch": plan.batch,
-    }
-    if step is None:
-        return VariantReport(**fields, status=build.status, reason=build.reason)
-    found = f"; {plan.precision} batch {plan.batch} {step.reason}" if step.reason else ""
-    return VariantReport(
-        **fields,
-        status=step.status,
-        reason=f"{untimed}{found}",
-        seconds=step.seconds,
-        artifact=files.called(step, step.value.path.name),
-        engine=_engine(step.value),
-    )
-
-
-def _engine(engine: Engine) -> EngineReport:
-    return EngineReport(
-        builder=engine.builder,
-        compute_capabilities=engine.compute_capabilities,
-        kernels=engine.kernels,
-        int8_kernels=engine.int8_kernels,
-        activation_bytes=engine.activation_bytes,
-        weight_bytes=engine.weight_bytes,
-    )
-
-
-def _parity(step: Step[Any]) -> ParityReport | None:
-    return None if step.parity is None else ParityReport(**asdict(step.parity))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.core.files import AnyPath
-from edge_convnext.core.marks import MARK, mark, remove_marked
+from edge_convnext.core.marks import mark
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
 from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
 from edge_convnext.devices.bench.choose import Choice, choose
@@ -29,16 +26,16 @@ from edge_convnext.devices.bench.measure import (
     require_fitting,
     try_candidates,
 )
-from edge_convnext.devices.bench.publish import find_old, publish_board
+from edge_convnext.devices.bench.publish import publish_board
 from edge_convnext.devices.bench.readings import Readings, find_readings
 from edge_convnext.devices.bench.report import Measured, Seen, board_files, board_report
+from edge_convnext.devices.bench.work_folder import check_folder, drop_others, removed_on_failure
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.measure.race import race
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import EnergyReport, LeftOutReport, Report
-from edge_convnext.report.folder import REPORT
 from edge_convnext.runtimes.load import available_runtimes, has_bf16
 
 if TYPE_CHECKING:
@@ -112,13 +109,13 @@ def bench_bundle(
     locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
     with locked:
         work = out / _WORK / bundle.digest[:16]
-        with _removed_on_failure(out, work):
-            _check_folder(out)
+        with removed_on_failure(out, work):
+            check_folder(out)
             if not work.is_dir():
                 work.mkdir(parents=True)
                 mark(work)
             unpacked = bundle.unpack(work / "bundle", track)
-        _drop_others(work)
+        drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
@@ -127,25 +124,6 @@ def bench_bundle(
     seen = Seen(before, after, readings.reason, readings.differences())
     report = board_report(measured, seen, chosen.require, out)
     return publish_board(board_files(measured, report.verdict), report, out)
-
-
-@contextlib.contextmanager
-def _removed_on_failure(out: Path, work: Path) -> Iterator[None]:
-    """Where the block fails, what it made is removed; what was there before stays."""
-    known = [path for path in (out, work.parent, work) if path.exists()]
-    unpacked = work / "bundle"
-    whole = unpacked.exists()
-    try:
-        yield
-    except (EdgeConvNextError, OSError):
-        if not whole:
-            shutil.rmtree(unpacked, ignore_errors=True)
-        for path in (work, work.parent, out):
-            if path not in known:
-                with contextlib.suppress(OSError):  # it is not empty, or was never made
-                    (path / MARK).unlink(missing_ok=True)
-                    path.rmdir()
-        raise
 
 
 def _measure(
@@ -287,21 +265,3 @@ def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> 
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
     return np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
-
-
-def _drop_others(work: Path) -> None:
-    """Remove what benches of other bundles left beside `work`; engines and timings stay."""
-    if work.parent.is_dir():
-        for other in work.parent.iterdir():
-            if other.name != work.name:
-                remove_marked(other)
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse, before the first engine, to write over a build or where nothing can be written."""
-    report = out / REPORT
-    if report.is_file() and Report.read(report).board is None:
-        raise ArtifactError(f"{out}: is a build's folder; choose another --out")
-    require_writable(out)
-    find_old(out)
-    out.mkdir(parents=True, exist_ok=True)
