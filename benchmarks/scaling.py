@@ -35,7 +35,6 @@ from edge_convnext.build.candidates import list_options, raw_reference
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches, prepare_inputs
-from edge_convnext.build.pipeline import has_bf16
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
@@ -47,7 +46,7 @@ from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("atto", "femto", "pico", "nano", "tiny")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build import graphs, pipeline
+from edge_convnext.build import entrants, graphs
 from edge_convnext.build import settle as prepare
 from edge_convnext.core.files import sha256_file
 from edge_convnext.graph.file import read_proto, write_proto
@@ -152,7 +152,7 @@ def add_work(source: Path, target: Path, channels: int, seed: int) -> None:
 @contextmanager
 def int8_changed(change: Change, folder: Path) -> Iterator[None]:
     """Inside, builds evaluate, race and ship their INT8 graphs as `change` writes them."""
-    original = pipeline.list_options
+    original = entrants.list_options
     made: dict[Path, Path] = {}
 
     def list_changed(*arguments: object) -> list[Candidate]:
@@ -168,11 +168,11 @@ def int8_changed(change: Change, folder: Path) -> Iterator[None]:
         path = made[model.path]
         return replace(option, model=replace(model, path=path), digest=sha256_file(path))
 
-    pipeline.list_options = list_changed
+    entrants.list_options = list_changed
     try:
         yield
     finally:
-        pipeline.list_options = original
+        entrants.list_options = original
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.lineage import latest
 from edge_convnext.build.runner import Runner, parity_result, torch_logits
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Images, Skipped, Step, as_step
@@ -53,12 +54,15 @@ def float_steps(
         model: As it was trained: the first graph is compared with it.
         simplified: Whether it ships; what does not stays as it was exported.
     """
-    exported = export_step(runner, weights, form, precision, samples, model)
+    steps: list[Step[OnnxModel] | Skipped]
+    steps = [export_step(runner, weights, form, precision, samples, model)]
     if not runner.recipe.simplify.enabled:
-        return exported, Skipped(simplify.STAGE, "--no-simplify", "skipped")
-    if not simplified:
-        return exported, Skipped(simplify.STAGE, "only what ships is simplified")
-    return exported, simplify_step(runner, exported, samples)
+        steps.append(Skipped(simplify.STAGE, "--no-simplify", "skipped"))
+    elif not simplified:
+        steps.append(Skipped(simplify.STAGE, "only what ships is simplified"))
+    else:
+        steps.append(simplify_step(runner, latest(steps), samples))
+    return tuple(steps)
 
 
 def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[Weights]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.float_chain import approximated
-from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import GPU_FOLDER, OnnxModel
 from edge_convnext.core.step import Images, Step
@@ -42,16 +42,16 @@ def gpu_lineage(
         samples: Real images for the parity checks, in such batches.
         typed_for: What shall run a typed graph; what they refuse is refused here.
     """
-    lineage, source = begun, begun.final
+    steps = list(begun.steps)
     if plan.precision == "int8":
-        before = approximated(runner, plan, source, samples)
-        source = before if isinstance(before, Step) else source
+        steps.append(approximated(runner, plan, latest(steps), samples))
+    source = latest(steps)
+    if plan.precision == "int8":
         assert calibration is not None  # an INT8 build has calibration images
-        placed = place_step(runner, source, plan, calibration, samples)
-        lineage = Lineage(plan, (*begun.steps, before, placed))
+        steps.append(place_step(runner, source, plan, calibration, samples))
     targets: Sequence[LintTarget] = typed_for if plan.family == "typed" else ("tensorrt8.6",)
-    written = finish_step(runner, lineage.final, plan, source, samples, targets)
-    return Lineage(plan, (*lineage.steps, written))
+    steps.append(finish_step(runner, latest(steps), plan, source, samples, targets))
+    return Lineage(plan, tuple(steps))
 
 
 def place_step(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge_convnext.build.float_chain import approximated
-from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.step import Images, Skipped, Step, as_step
@@ -42,23 +42,24 @@ def int8_lineage(
         samples: Real images for the parity checks.
         training: One batch to fine-tune with; None for a graph that stays as it was quantized.
     """
-    before = approximated(runner, plan, begun.final, samples)
-    source = before if isinstance(before, Step) else begun.final
-    equalized: Step[OnnxModel] | Skipped
-    equalized = Skipped(equalize.STAGE, "equalize.enabled is false", "skipped")
+    steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
     if runner.recipe.equalize.enabled:
-        equalized = source = equalize_step(runner, source, plan, calibration, samples)
-    quantized = quantize_step(runner, source, plan, users, calibration, samples)
-    lineage = Lineage(plan, (*begun.steps, before, equalized, quantized))
+        steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
+    else:
+        steps.append(Skipped(equalize.STAGE, "equalize.enabled is false", "skipped"))
+    source = latest(steps)
+    steps.append(quantize_step(runner, source, plan, users, calibration, samples))
+    recovery = None
     if training is not None:
-        recovered = recover_step(runner, quantized, source, training, samples)
-        steps = (*lineage.steps, recovered.of(recovered.value.model))
-        lineage = Lineage(plan, steps, recovered.value)
-    lowered: Step[OnnxModel] | Skipped
-    lowered = Skipped(fuse_for_onnxruntime.STAGE, "no plan is for ONNX Runtime alone")
+        recovered = recover_step(runner, latest(steps), source, training, samples)
+        recovery = recovered.value
+        steps.append(recovered.of(recovery.model))
+    lineage = Lineage(plan, tuple(steps), recovery)
     if plan.format != "qdq":
-        lowered = lower_step(runner, lineage.portable, plan, source, samples)
-    return replace(lineage, steps=(*lineage.steps, lowered))
+        steps.append(lower_step(runner, lineage.portable, plan, source, samples))
+    else:
+        steps.append(Skipped(fuse_for_onnxruntime.STAGE, "no plan is for ONNX Runtime alone"))
+    return replace(lineage, steps=tuple(steps))
 
 
 def equalize_step(

@@ -9,11 +9,13 @@ from edge_convnext.core.step import Skipped, Stage, Step
 from edge_convnext.stages import fuse_for_onnxruntime, quantize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.networks.plans import Plan
     from edge_convnext.stages.recover import Recovery
 
-__all__ = ["Lineage"]
+__all__ = ["Lineage", "latest"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Lineage:
     @property
     def final(self) -> Step[OnnxModel]:
         """The graph as it leaves the last stage."""
-        return _last(self.ran)
+        return latest(self.steps)
 
     @property
     def portable(self) -> Step[OnnxModel]:
@@ -61,9 +63,11 @@ class Lineage:
         """The graph that a stage was given; the final one, where it did not run."""
         stages = [step.stage for step in self.ran]
         place = stages.index(stage) if stage in stages else len(stages)
-        return _last(self.ran[:place])
+        return latest(self.ran[:place])
 
 
-def _last(steps: tuple[Step[OnnxModel], ...]) -> Step[OnnxModel]:
+def latest(steps: Sequence[Step[OnnxModel] | Skipped]) -> Step[OnnxModel]:
     """The last step that made a graph: those with the status `skipped` passed theirs on."""
-    return next(step for step in reversed(steps) if step.status != "skipped")
+    return next(
+        step for step in reversed(steps) if isinstance(step, Step) and step.status != "skipped"
+    )

@@ -1,7 +1,7 @@
 """One runner for every stage: it keys, caches, compares logits, lints, and says how it went.
 
-A stage's key has its name and revision, all that decides its bytes, and the versions of the packages
-that it depends on (`core.step.Stage`). Nothing here knows the order of the stages: `float_chain`,
+A stage's key has its name and revision, all that decides its bytes, and the versions of what it
+depends on (`core.step.Stage`). Nothing here knows the order of the stages: `float_chain`,
 `int8_chain` and `gpu_chain` do. A step's parity compares its output with a reference on the same
 real images, and is cached with it: equal bytes give equal logits.
 """

@@ -38,6 +38,7 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.plans import float_plan, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.stages import load as load_module
 from edge_convnext.stages import quantize
 
 CPU = ("onnxruntime", "openvino")
@@ -153,9 +154,7 @@ def load(recipe: Recipe, cache: Keys) -> Any:
     """Train or load as a build does; what is loaded is known by its path."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "open_weights", lambda path: Weights(path, TINY, INFO))
-        patch.setattr(
-            "edge_convnext.stages.load.weights_identity", lambda config, *_: config.weights
-        )
+        patch.setattr(load_module, "weights_identity", lambda config, *_: config.weights)
         if recipe.load.weights is not None:
             return inputs._load_weights(recipe, recipe.load.weights, cache, {})
         return inputs._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)

@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.marks import mark
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
 from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
@@ -115,6 +116,7 @@ def bench_bundle(
                 work.mkdir(parents=True)
                 mark(work)
             unpacked = bundle.unpack(work / "bundle", track)
+            require_outside(out, *unpacked.report.data_folders)
         drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:

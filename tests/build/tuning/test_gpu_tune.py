@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -37,7 +38,7 @@ FORMS = ("linear", "mixed", "expand", "late", "late_mixed")
 
 def call(monkeypatch, *arguments):
     """Exit code of the command line."""
-    monkeypatch.setattr("sys.argv", ["edge-convnext", *arguments])
+    monkeypatch.setattr(sys, "argv", ["edge-convnext", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code

@@ -18,7 +18,7 @@ _SCHEMA = "edge-convnext/targets/1"
 
 def targets(
     device: Annotated[
-        str | None, typer.Argument(help="One device in full, such as orin-nano-8gb.")
+        str | None, typer.Argument(help="Device to show in full, such as orin-nano-8gb.")
     ] = None,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
