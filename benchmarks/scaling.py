@@ -35,7 +35,6 @@ from edge_convnext.build.candidates import list_options, raw_reference
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches, prepare_inputs
-from edge_convnext.build.pipeline import has_bf16
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
@@ -43,11 +42,11 @@ from edge_convnext.core.intervals import median_interval
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("atto", "femto", "pico", "nano", "tiny")
@@ -110,7 +109,7 @@ def main() -> None:
     write_results(wanted, machine, arguments.out)
 
 
-def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Option]:
+def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Candidate]:
     """What a build of a recipe would race, by name, the raw reference first.
 
     Args:
@@ -138,7 +137,7 @@ def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict
 
 
 def measure_cell(
-    options: Mapping[str, Option],
+    options: Mapping[str, Candidate],
     size: int,
     batch: int,
     threads: int,
@@ -199,7 +198,9 @@ def measure_cell(
     }
 
 
-def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) -> dict[str, str]:
+def choose_roles(
+    options: Mapping[str, Candidate], estimates: Mapping[str, float]
+) -> dict[str, str]:
     """The fastest option of each role: `raw`, and `<runtime> float` and `<runtime> int8`.
 
     Args:
@@ -213,7 +214,7 @@ def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) 
 
 
 def leaders(
-    options: Mapping[str, Option], estimates: Mapping[str, float], batch: int
+    options: Mapping[str, Candidate], estimates: Mapping[str, float], batch: int
 ) -> dict[str, float]:
     """Milliseconds per image of the raw reference and of what leads each role, or nearly."""
     raw = next(iter(options))
@@ -315,9 +316,9 @@ def render(cells: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def cell_key(cell: Mapping[str, Any], options: Mapping[str, Option], machine: str) -> str:
+def cell_key(cell: Mapping[str, Any], options: Mapping[str, Candidate], machine: str) -> str:
     """What a measurement depends on."""
-    graphs = {name: option.graph.digest for name, option in options.items()}
+    graphs = {name: option.digest for name, option in options.items()}
     return json.dumps([cell, graphs, machine], sort_keys=True)
 
 
@@ -375,13 +376,13 @@ def _recipe(model: str, size: int) -> Recipe:
     )
 
 
-def _load(option: Option, batch: int, threads: int) -> Runtime:
+def _load(option: Candidate, batch: int, threads: int) -> Runtime:
     return load_runtime(
         option.runtime, option.model.path, RuntimeOptions(threads, batch, option.hint)
     )
 
 
-def _role(option: Option) -> str:
+def _role(option: Candidate) -> str:
     return f"{option.runtime} {'int8' if option.model.precision == 'int8' else 'float'}"
 
 

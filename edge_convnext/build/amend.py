@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
-from edge_convnext.build.pipeline import measure_prepared
+from edge_convnext.build.pipeline import finish
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError
@@ -111,7 +111,6 @@ def recover_build(
             train with.
         EdgeConvNextError: As of `build`; nothing is written then.
     """
-    from edge_convnext.build.publish import publish
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_writable
 
@@ -123,7 +122,7 @@ def recover_build(
         prepared = prepare(recipe, store, machine["versions"], track)
         if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
             raise ArtifactError(f"{folder}: {prepared.unrecovered}")
-        return publish(measure_prepared(prepared, machine), out or folder, None)
+        return finish(prepared, machine, out or folder, None)
 
 
 def _read_int8_build(

@@ -13,7 +13,7 @@ from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Images, Step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.plans import Plan
 from edge_convnext.stages import keep_float, quantize, sensitivity
@@ -28,16 +28,16 @@ class Fallback:
     """What was done about one INT8 graph past the budget."""
 
     plan: Plan
-    full: Option  # of all operations in INT8, the one of its options that lost least
+    full: Candidate  # of all operations in INT8, the one of its options that lost least
     drop_pp: float  # of `full`, on the images that told that it is past the budget
     ranking: tuple[Sensitivity, ...]
     names: tuple[str, ...] | None  # now in float; None where not even all suffice
-    options: tuple[Option, ...]  # of the graph that holds the budget; empty where there is none
-    replaced: tuple[Option, ...] = ()  # options of the full graph, where there is one
+    options: tuple[Candidate, ...]  # of the graph that holds the budget; empty where there is none
+    replaced: tuple[Candidate, ...] = ()  # options of the full graph, where there is one
     reason: str | None = None  # why none was looked for
 
     @property
-    def held(self) -> Option | None:
+    def held(self) -> Candidate | None:
         """What runs as `full` does, and keeps the budget where the search looked."""
         own = (self.full.runtime, self.full.hint, self.full.settings)
         return next(
@@ -48,9 +48,9 @@ class Fallback:
 def hold_budget(
     runner: Runner,
     graphs: Graphs,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     evaluation: Evaluation,
-    look: Callable[[Sequence[Option]], Evaluation] | str,
+    look: Callable[[Sequence[Candidate]], Evaluation] | str,
     samples: Images,
 ) -> list[Fallback]:
     """Find a fallback for every INT8 plan of which no option keeps the budget.
@@ -68,7 +68,7 @@ def hold_budget(
     found = []
     for lineage in graphs.quantized:
         digest = lineage.final.digest
-        users = [option for option in options if option.graph.digest == digest]
+        users = [option for option in options if option.digest == digest]
         drops = {option.name: evaluation.comparisons[option.name].top1_drop_pp for option in users}
         if not users or min(drops.values()) <= limit:
             continue
@@ -96,18 +96,18 @@ def _find(
     runner: Runner,
     lineage: Lineage,
     missed: Fallback,
-    users: Sequence[Option],
-    look: Callable[[Sequence[Option]], Evaluation],
+    users: Sequence[Candidate],
+    look: Callable[[Sequence[Candidate]], Evaluation],
     samples: Images,
 ) -> Fallback:
     plan, limit = missed.plan, runner.recipe.evaluate.max_drop_pp
     source = _source(lineage)
 
-    def option(names: Sequence[str], like: Option) -> Option:
+    def option(names: Sequence[str], like: Candidate) -> Candidate:
         graph = keep_float_step(runner, lineage.portable, source, names, samples)
         if plan.format != "qdq" and has_products(graph.value.path):
             graph = lower_step(runner, graph, plan, source, samples)
-        return replace(like, graph=graph)
+        return replace(like, model=graph.value, digest=graph.digest)
 
     def holds(names: Sequence[str]) -> bool:
         one = option(names, missed.full)

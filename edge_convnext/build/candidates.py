@@ -9,7 +9,7 @@ from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.stages import export, write_for_tensorrt
 
@@ -23,7 +23,7 @@ __all__ = ["list_gpu_options", "list_options", "raw_reference"]
 
 def list_options(
     recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
-) -> list[Option]:
+) -> list[Candidate]:
     """What to evaluate and race: per runtime the quantized graph and every float form.
 
     Args:
@@ -32,7 +32,7 @@ def list_options(
         runtimes: To be measured.
         bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
     """
-    options: list[Option] = []
+    options: list[Candidate] = []
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
         hinted = bf16 and runtime == "openvino"
@@ -41,32 +41,34 @@ def list_options(
             if lineage.plan.precision != "fp32":
                 continue
             graph, ships = lineage.final, lineage.plan.form == plan.form
-            options += [Option(graph, runtime, hint, may_ship=ships) for hint in hints]
+            options += [Candidate.of(graph, runtime, hint, may_ship=ships) for hint in hints]
             if plan.settings and ships:  # what they are worth is not INT8's doing
                 options += [
-                    Option(graph, runtime, hint, may_ship=True, settings=plan.settings)
+                    Candidate.of(graph, runtime, hint, may_ship=True, settings=plan.settings)
                     for hint in hints
                 ]
         if recipe.precision == "int8":
             graph = graphs.lineages[plan].final
             options += [
-                Option(graph, runtime, hint, may_ship=True, settings=plan.settings)
+                Candidate.of(graph, runtime, hint, may_ship=True, settings=plan.settings)
                 for hint in hints
             ]
         elif recipe.precision == "fp16":
             graph = graphs.lineages[float_plan(plan.form, "fp16")].final
-            options.append(Option(graph, runtime, "f32", may_ship=True))
+            options.append(Candidate.of(graph, runtime, "f32", may_ship=True))
     return options
 
 
-def raw_reference(graphs: Graphs) -> Option | None:
+def raw_reference(graphs: Graphs) -> Candidate | None:
     """The raw FP32 export in ONNX Runtime: what a user has today."""
     lineage = graphs.lineages.get(float_plan("raw", "fp32"))
     raw = lineage.at(export.STAGE) if lineage else None
-    return Option(raw, "onnxruntime", "f32", may_ship=False) if raw else None
+    return Candidate.of(raw, "onnxruntime", "f32", may_ship=False) if raw else None
 
 
-def list_gpu_options(recipe: Recipe, lineages: Iterable[Lineage], *, alone: bool) -> list[Option]:
+def list_gpu_options(
+    recipe: Recipe, lineages: Iterable[Lineage], *, alone: bool
+) -> list[Candidate]:
     """What to evaluate of the graphs for TensorRT, in ONNX Runtime; none of it is raced.
 
     Args:
@@ -79,11 +81,11 @@ def list_gpu_options(recipe: Recipe, lineages: Iterable[Lineage], *, alone: bool
     if alone and recipe.precision != "fp32":
         float_graph = next(one for one in made if one.plan.precision != "int8")
         source = float_graph.before(write_for_tensorrt.STAGE)
-        options.append(Option(source, "onnxruntime", "f32", may_ship=True))
+        options.append(Candidate.of(source, "onnxruntime", "f32", may_ship=True))
     return options
 
 
-def _own_options(recipe: Recipe, lineages: Sequence[Lineage], alone: bool) -> Iterator[Option]:
+def _own_options(recipe: Recipe, lineages: Sequence[Lineage], alone: bool) -> Iterator[Candidate]:
     """Those of the requested precision, the smallest batch first."""
     own = [one for one in lineages if one.plan.precision == recipe.precision]
     bodies = [one.before(write_for_tensorrt.STAGE) for one in own]  # float32, and float32 images
@@ -92,7 +94,7 @@ def _own_options(recipe: Recipe, lineages: Sequence[Lineage], alone: bool) -> It
         for body in bodies:
             first.setdefault(body.digest, body)  # families may share a graph
         for body in first.values():
-            yield Option(body, "onnxruntime", "f32", may_ship=alone)
+            yield Candidate.of(body, "onnxruntime", "f32", may_ship=alone)
     elif alone:  # equal in all but the batch size, and slow on a CPU
         graph = own[0].final if recipe.precision == "fp16" else bodies[0]
-        yield Option(graph, "onnxruntime", "f32", may_ship=True)
+        yield Candidate.of(graph, "onnxruntime", "f32", may_ship=True)

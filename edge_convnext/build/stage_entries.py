@@ -6,84 +6,79 @@ entry is what one stage's steps have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_convnext.build.engines import EngineBuild
-from edge_convnext.build.gpu_chain import gpu_graph_name
-from edge_convnext.build.lineage import Lineage
-from edge_convnext.core.artifacts import Engine, OnnxModel, Weights
+from edge_convnext.build.gpu_entries import engine_entry, typed_entry, why_not_timed
+from edge_convnext.build.stage_parts import StageFiles, report_parity, report_variant
+from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.step import Skipped, Step
 from edge_convnext.report.contract import (
     STAGES,
-    EngineReport,
-    FileReport,
-    ParityReport,
     StageName,
     StageReport,
     Status,
-    VariantReport,
 )
-from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
-    from edge_convnext.build.outcome import Outcome
+    from edge_convnext.build.graphs import Graphs
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.core.artifacts import FormName, Precision
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.race import Race
 
-__all__ = ["report_stages", "why_not_timed"]
-
-_CLASSIC_TENSORRT = (
-    "classic TensorRT builds where the engine will run, from the graphs in gpu/: "
-    "`edge-convnext bundle` packs them, "
-    "and `bench` builds and measures their engines there"
-)
-_BY_WEIGHT = ("done", "cached", "failed", "not_run")
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Where the artefacts of a build are."""
-
-    folder: Path  # they were copied to
-    names: Mapping[str, str]  # shipped file name by artefact digest
-
-    def of(self, step: Step[Any], path: Path | None = None) -> FileReport:
-        """The digest was checked when the cache was read: no need to hash the file again."""
-        if path is None:
-            name = self.names.get(step.digest)
-            path = self.folder / name if name else step.value.path
-        inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
-        return FileReport(path=inside.as_posix(), sha256=step.digest, bytes=path.stat().st_size)
+__all__ = ["benchmark_entry", "evaluate_entry", "report_stages"]
 
 
 def report_stages(
-    outcome: Outcome, folder: Path, names: Mapping[str, str]
+    prepared: Prepared,
+    engines: Sequence[EngineBuild],
+    chosen: Candidate | None,
+    evaluate: StageReport,
+    benchmark: StageReport,
+    *,
+    has_gpu: bool,
+    names: Mapping[str, str],
 ) -> tuple[StageReport, ...]:
     """One entry per stage, in the order of the chain.
 
     Args:
-        outcome: Of a finished chain.
-        folder: Where the artefacts were copied to.
+        prepared: The graphs, and what they were made from.
+        engines: Of TensorRT for RTX.
+        chosen: What ships in the precision that was asked for: its graphs lead their entries.
+        evaluate: From `evaluate_entry`.
+        benchmark: From `benchmark_entry`.
+        has_gpu: Whether this machine has a GPU.
         names: Shipped file name by artefact digest.
     """
-    files, weights, folded = _Files(folder, names), outcome.inputs.weights, outcome.graphs.folded
+    graphs, recipe, targets = prepared.graphs, prepared.steps.recipe, prepared.targets
+    weights, files = prepared.inputs.weights, StageFiles(names)
     own = {
         "load": _weights_entry("load", weights, files),
-        "engine": _engine_entry(outcome, files),
-        "evaluate": _evaluate_entry(outcome),
-        "benchmark": _benchmark_entry(outcome),
+        "engine": engine_entry(engines, targets, graphs, why_not_timed(has_gpu), files),
+        "evaluate": evaluate,
+        "benchmark": benchmark,
     }
-    if folded is not None:
-        own["fold"] = _weights_entry("fold", folded, files)
-    if outcome.graphs.for_gpu:
-        own["typed"] = _typed_entry(outcome, files)
-    return tuple(own.get(name) or _graphs_entry(name, outcome, files) for name in STAGES)
+    if graphs.folded is not None:
+        own["fold"] = _weights_entry("fold", graphs.folded, files)
+    if graphs.for_gpu:
+        own["typed"] = typed_entry(graphs.for_gpu, recipe, files)
+    form = chosen.model.form if chosen else None
+    lead = partial(_leading, form=form, precision=recipe.precision, names=names)
+    return tuple(own.get(name) or _graphs_entry(name, graphs, lead, files) for name in STAGES)
 
 
-def _graphs_entry(name: StageName, outcome: Outcome, files: _Files) -> StageReport:
+def _graphs_entry(
+    name: StageName,
+    graphs: Graphs,
+    lead: Callable[[Sequence[Step[OnnxModel]]], Step[OnnxModel]],
+    files: StageFiles,
+) -> StageReport:
     """What one stage made of graphs, or why it made none."""
-    graphs = outcome.graphs
     lineages = graphs.lineages.values()
     steps = _distinct(
         step
@@ -92,7 +87,7 @@ def _graphs_entry(name: StageName, outcome: Outcome, files: _Files) -> StageRepo
         if step.stage is not None and step.stage.reported_as == name
     )
     if steps:
-        return _made_entry(name, outcome, files, steps)
+        return _made_entry(name, lead(steps), files, steps)
     skipped = [one for lineage in lineages for one in lineage.skipped]
     own = (one for one in (*skipped, *graphs.skipped) if one.stage.reported_as == name)
     return _absent(name, next(own, None))
@@ -112,17 +107,27 @@ def _distinct(steps: Iterable[Step[OnnxModel]]) -> list[Step[OnnxModel]]:
     return list(found.values())
 
 
+def _leading(
+    made: Sequence[Step[OnnxModel]],
+    *,
+    form: FormName | None,
+    precision: Precision,
+    names: Mapping[str, str],
+) -> Step[OnnxModel]:
+    """The shipped one of the graphs that a stage made; of several, the one in the chosen form."""
+    leading = next((step for step in made if step.digest in names), made[0])
+    if form is None:
+        return leading
+    same = [step for step in made if step.value.form == form]
+    same.sort(key=lambda step: step.digest not in names)
+    precise = [step for step in same if step.value.precision == precision]
+    return next(iter(precise or same), leading)
+
+
 def _made_entry(
-    name: StageName, outcome: Outcome, files: _Files, made: list[Step[OnnxModel]]
+    name: StageName, leading: Step[OnnxModel], files: StageFiles, made: Sequence[Step[OnnxModel]]
 ) -> StageReport:
-    """One entry for a stage that made several graphs: the shipped one leads."""
-    leading = next((step for step in made if step.digest in files.names), made[0])
-    if outcome.chosen is not None:  # of several shipped graphs, the one in its form
-        form = outcome.chosen.model.form
-        same = [step for step in made if step.value.form == form]
-        same.sort(key=lambda step: step.digest not in files.names)
-        precise = [step for step in same if step.value.precision == outcome.recipe.precision]
-        leading = next(iter(precise or same), leading)
+    """One entry for a stage that made several graphs, of which one leads."""
     status: Status = leading.status
     if status == "cached" and any(step.status == "done" for step in made):
         status = "done"
@@ -132,156 +137,41 @@ def _made_entry(
         reason=leading.reason,
         seconds=sum(step.seconds for step in made),
         artifact=files.of(leading),
-        parity=_parity(leading),
-        variants=tuple(_variant(step, files.of(step)) for step in made),
+        parity=report_parity(leading),
+        variants=tuple(report_variant(step, files.of(step)) for step in made),
     )
 
 
-def _variant(step: Step[OnnxModel], artifact: FileReport, **more: Any) -> VariantReport:
-    model = step.value
-    return VariantReport(
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        status=step.status,
-        reason=step.reason,
-        seconds=step.seconds,
-        artifact=artifact,
-        parity=_parity(step),
-        quantized_ops=model.quantized_ops if model.placement else None,
-        **more,
-    )
-
-
-def _weights_entry(name: StageName, step: Step[Weights], files: _Files) -> StageReport:
+def _weights_entry(name: StageName, step: Step[Weights], files: StageFiles) -> StageReport:
     return StageReport(
         name=name,
         status=step.status,
         reason=step.reason,
         seconds=step.seconds,
-        artifact=files.of(step, step.value.path),
-        parity=_parity(step),
+        artifact=files.called(step, None),
+        parity=report_parity(step),
     )
 
 
-def _evaluate_entry(outcome: Outcome) -> StageReport:
-    if outcome.evaluation is not None:
-        status: Status = "cached" if outcome.evaluation.cached else "done"
-        return StageReport(name="evaluate", status=status, seconds=outcome.evaluation.seconds)
+def evaluate_entry(evaluation: Evaluation | None, *, random: bool) -> StageReport:
+    """The stage that evaluates.
+
+    Args:
+        evaluation: Of all that was evaluated; None without labelled images.
+        random: Whether the weights are.
+    """
+    if evaluation is not None:
+        status: Status = "cached" if evaluation.cached else "done"
+        return StageReport(name="evaluate", status=status, seconds=evaluation.seconds)
     reason = "no labelled images were given (--data)"
-    if outcome.inputs.random:
+    if random:
         reason = "random weights have no accuracy"
     return StageReport(name="evaluate", status="not_run", reason=reason)
 
 
-def _benchmark_entry(outcome: Outcome) -> StageReport:
-    if outcome.timings is None:
+def benchmark_entry(race: Race | None) -> StageReport:
+    """The stage that times; without a race, no CPU is among the targets."""
+    if race is None:
         reason = "cpu is not among the targets"
         return StageReport(name="benchmark", status="not_run", reason=reason)
-    return StageReport(name="benchmark", status="done", seconds=outcome.timing_seconds)
-
-
-def why_not_timed(outcome: Outcome) -> str:
-    """What the report says of engines that were built."""
-    if outcome.machine["gpus"]:
-        return "built, not timed: `edge-convnext bundle` and `bench` do so on a GPU"
-    return "built, not timed: no GPU here"
-
-
-def _typed_entry(outcome: Outcome, files: _Files) -> StageReport:
-    """Graphs as TensorRT takes them; the requested precision leads."""
-    variants = tuple(_typed_variants(outcome.graphs.for_gpu, files))
-    return StageReport(
-        name="typed",
-        status="done" if any(one.status == "done" for one in variants) else "cached",
-        reason=_typed_reason(outcome),
-        seconds=sum(one.seconds or 0.0 for one in variants),
-        artifact=variants[0].artifact,
-        parity=variants[0].parity,
-        variants=variants,
-    )
-
-
-def _typed_variants(lineages: Iterable[Lineage], files: _Files) -> Iterator[VariantReport]:
-    for lineage in lineages:
-        step, plan = lineage.at(write_for_tensorrt.STAGE), lineage.plan
-        if step is not None:
-            artifact = files.of(step, files.folder / gpu_graph_name(step.value.path))
-            target = "rtx" if plan.family == "typed" else "tensorrt"
-            yield _variant(step, artifact, batch=plan.batch, target=target)
-
-
-def _typed_reason(outcome: Outcome) -> str | None:
-    notes = [one.final.reason for one in outcome.graphs.for_gpu if one.final.reason]
-    if outcome.recipe.quantize.activation_type == "uint8" and outcome.recipe.precision == "int8":
-        notes.insert(0, "signed activations: TensorRT has no uint8 ones")
-    return "; ".join(dict.fromkeys(notes)) or None
-
-
-def _engine_entry(outcome: Outcome, files: _Files) -> StageReport:
-    """One variant per engine; that of the requested precision at the smallest batch leads."""
-    variants = [_engine_variant(outcome, build, files) for build in outcome.engines]
-    texts = [variant.reason for variant in variants if variant.reason]
-    reasons = [part for text in texts for part in text.split("; ")]  # each is said once, below
-    if "rtx" not in outcome.targets:
-        reasons.append("rtx is not among the targets")
-    elif not variants:  # nobody named the target, and its graphs failed
-        skipped = outcome.graphs.why_not("typed")
-        assert skipped is not None  # there is a reason where there are no graphs
-        variants.append(VariantReport(target="rtx", status=skipped.status, reason=skipped.reason))
-        reasons.append(skipped.reason)
-    if "tensorrt" in outcome.targets:
-        variants.append(
-            VariantReport(target="tensorrt", status="not_run", reason=_CLASSIC_TENSORRT)
-        )
-        reasons = [*reasons, _CLASSIC_TENSORRT] if "rtx" in outcome.targets else [_CLASSIC_TENSORRT]
-    built = [variant for variant in variants if variant.engine]
-    statuses = {variant.status for variant in built or variants}
-    status = next((one for one in _BY_WEIGHT if one in statuses), "not_run")
-    return StageReport.model_validate(
-        {
-            "name": "engine",
-            "status": status,
-            "reason": "; ".join(dict.fromkeys(reasons)),
-            "seconds": sum(variant.seconds or 0.0 for variant in built) if built else None,
-            "artifact": built[0].artifact if built else None,
-            "variants": tuple(variants),
-        }
-    )
-
-
-def _engine_variant(outcome: Outcome, build: EngineBuild, files: _Files) -> VariantReport:
-    plan, step = build.plan, build.step
-    fields: dict[str, Any] = {
-        "target": "rtx",
-        "form": plan.form,
-        "placement": plan.placement,
-        "precision": plan.precision,
-        "batch": plan.batch,
-    }
-    if step is None:
-        return VariantReport(**fields, status=build.status, reason=build.reason)
-    found = f"; {plan.precision} batch {plan.batch} {step.reason}" if step.reason else ""
-    return VariantReport(
-        **fields,
-        status=step.status,
-        reason=f"{why_not_timed(outcome)}{found}",
-        seconds=step.seconds,
-        artifact=files.of(step, files.folder / step.value.path.name),
-        engine=_engine(step.value),
-    )
-
-
-def _engine(engine: Engine) -> EngineReport:
-    return EngineReport(
-        builder=engine.builder,
-        compute_capabilities=engine.compute_capabilities,
-        kernels=engine.kernels,
-        int8_kernels=engine.int8_kernels,
-        activation_bytes=engine.activation_bytes,
-        weight_bytes=engine.weight_bytes,
-    )
-
-
-def _parity(step: Step[Any]) -> ParityReport | None:
-    return None if step.parity is None else ParityReport(**asdict(step.parity))
+    return StageReport(name="benchmark", status="done", seconds=race.seconds)

@@ -8,7 +8,7 @@ import pytest
 
 from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.stage_entries import report_stages
+from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Skipped, Step
 from edge_convnext.networks.plans import Plan, float_plan
@@ -65,19 +65,18 @@ def outcome(step, tmp_path):
         Skipped(equalize.STAGE, "cpu is not among the targets"),
     ]
     return SimpleNamespace(
-        graphs=graphs, recipe=make_recipe({}), chosen=SimpleNamespace(model=quantized.value),
-        inputs=SimpleNamespace(weights=weights, random=True), engines=(), targets=("cpu",),
-        evaluation=None, timings=None, machine={"gpus": ()},
+        graphs=graphs, steps=SimpleNamespace(recipe=make_recipe({})), targets=("cpu",),
+        inputs=SimpleNamespace(weights=weights, random=True),
+        chosen=SimpleNamespace(model=quantized.value),
     )  # fmt: skip
 
 
 def entries(outcome, names=None):
-    folder = outcome.inputs.weights.value.path.parent / "out"
-    folder.mkdir(exist_ok=True)
-    (folder / "model.int8.onnx").write_text("q")
-    (folder / "gpu").mkdir(exist_ok=True)
-    (folder / "gpu" / "t.finish.onnx").write_text("t")
-    made = report_stages(outcome, folder, names or {SHA["q"]: "model.int8.onnx"})
+    made = report_stages(
+        outcome, (), outcome.chosen,
+        evaluate_entry(None, random=outcome.inputs.random), benchmark_entry(None),
+        has_gpu=False, names=names or {SHA["q"]: "model.int8.onnx"},
+    )  # fmt: skip
     assert tuple(one.name for one in made) == STAGES
     return {one.name: one for one in made}
 
@@ -130,5 +129,14 @@ def test_graphs_for_tensorrt_say_their_batch_and_who_takes_them(outcome):
     assert (made["engine"].status, made["engine"].reason) == ("failed", "no parser")
 
 
-def test_where_files_lie_outside_the_folder_their_whole_path_is_told(outcome):
+def test_of_a_file_that_stays_in_the_cache_the_whole_path_is_told(outcome):
     assert Path(entries(outcome)["load"].artifact.path).is_absolute()
+
+
+def test_the_stages_that_measure_tell_their_time():
+    evaluation = SimpleNamespace(cached=False, seconds=3.5)
+    made = evaluate_entry(evaluation, random=False)
+    assert (made.status, made.seconds) == ("done", 3.5)
+    evaluation.cached = True
+    assert evaluate_entry(evaluation, random=False).status == "cached"
+    assert benchmark_entry(SimpleNamespace(seconds=2.5)).seconds == 2.5

@@ -139,7 +139,7 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
             engine_step(gpu, plan, written)
     runs = {
         option.name: {
-            "artefact": option.graph.digest, "runtime": option.runtime, "hint": option.hint,
+            "artefact": option.digest, "runtime": option.runtime, "hint": option.hint,
             **dict(option.settings),
         }
         for option in list_options(recipe, graphs, CPU, bf16=True)

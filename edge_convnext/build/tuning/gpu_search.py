@@ -27,7 +27,7 @@ from edge_convnext.build.tuning.trials import (
 )
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Stage, Step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
@@ -168,7 +168,7 @@ class GpuSearch:
         drop = None
         inputs = self.prepared.inputs
         if inputs.evaluation is not None:
-            option = Option(graph, "onnxruntime", "f32", may_ship=True)
+            option = Candidate.of(graph, "onnxruntime", "f32", may_ship=True)
             evaluation = evaluate_options(
                 [option], inputs.weights, inputs.evaluation, self.runner, self.machine
             )

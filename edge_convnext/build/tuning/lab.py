@@ -20,7 +20,7 @@ from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.step import Images, Stage, Step
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
-from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
@@ -68,10 +68,10 @@ class Lab:
         self.raced_s = 0.0  # of timing so far, by this search or an earlier one that it goes on
         self.other_load_pct = 0.0  # the most that other programs took of the CPU meanwhile
 
-    def option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Option:
+    def option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Candidate:
         """The graph of a plan, as it is raced."""
         graph = graphs.lineages[plan].final
-        return Option(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
+        return Candidate.of(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
 
     def few_images(self) -> Images:
         """Enough to calibrate a graph that is only raced.
@@ -105,7 +105,9 @@ class Lab:
                 failed[plan] = str(error)
         return graphs, failed
 
-    def measure(self, options: Mapping[str, Option], names: Sequence[str], rounds: int) -> Rounds:
+    def measure(
+        self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
+    ) -> Rounds:
         """Time some options, or take the times from an earlier search on this machine."""
         config = self.recipe.benchmark.model_copy(
             update={"rounds": rounds, "batches": (self.batch,)}
@@ -113,7 +115,7 @@ class Lab:
 
         def make(_folder: Path) -> dict[str, Any]:
             images = np.concatenate(self.prepared.samples.load())
-            candidates = [replace(as_candidate(options[name]), name=name) for name in names]
+            candidates = [replace(options[name], title=name) for name in names]
             result = benchmark(
                 candidates, images, config, self.recipe.seed, self.runner.track,
                 measure_memory=False,
@@ -123,7 +125,7 @@ class Lab:
 
         key = {
             "space": REVISION,
-            "options": {name: options[name].graph.digest for name in names},
+            "options": {name: options[name].digest for name in names},
             "config": config.model_dump(mode="json"),
             "machine": self.machine,
         }
@@ -168,28 +170,28 @@ class Lab:
             source = graphs.lineages[plan].before(quantize.STAGE)
             parity = self._compare(option, source, shown)
             drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
-            checked[entrant_name(plan, hint)] = Checked(parity, drop, count_nodes(option.graph))
+            checked[entrant_name(plan, hint)] = Checked(parity, drop, count_nodes(option.model))
         return checked, unmade
 
-    def _compare(self, option: Option, floating: Step[OnnxModel], images: Images) -> Parity:
+    def _compare(self, option: Candidate, floating: Step[OnnxModel], images: Images) -> Parity:
         """Logits of the option where it runs, against those of the float graph.
 
         ONNX Runtime's word is not enough: a runtime may compute a valid graph wrongly.
         """
-        usual = RuntimeOptions(self.recipe.benchmark.threads)
+        threads = self.recipe.benchmark.threads
+        usual = RuntimeOptions(threads)
 
         def make(_folder: Path) -> dict[str, Any]:
             batches = images.load()
-            own = replace(usual, precision_hint=option.hint, settings=option.settings)
             expected = predict(load_runtime("onnxruntime", floating.value.path, usual), batches)
-            found = predict(load_runtime(option.runtime, option.model.path, own), batches)
+            found = predict(load_candidate(option, None, threads), batches)
             return {"parity": asdict(compare_logits(expected, found))}
 
         key = {
-            "threads": self.recipe.benchmark.threads,
+            "threads": threads,
             "options": {
                 "run": option.name,
-                "graph": option.graph.digest,
+                "graph": option.digest,
                 "float": floating.digest,
             },
             "images": images.digest,
@@ -204,8 +206,8 @@ def entrant_name(plan: Plan, hint: PrecisionHint | None) -> str:
     return f"{plan.label} {hint}"
 
 
-def count_nodes(graph: Step[OnnxModel]) -> int:
+def count_nodes(graph: OnnxModel) -> int:
     """Nodes of a graph: of two that are equally fast the simpler one wins."""
     import onnx
 
-    return len(onnx.load(str(graph.value.path), load_external_data=False).graph.node)
+    return len(onnx.load(str(graph.path), load_external_data=False).graph.node)

@@ -14,7 +14,7 @@ from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy,
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.load import has_bf16
@@ -122,13 +122,13 @@ class Search:
         trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
         return trials, standing.stopped
 
-    def _by_preference(self, standing: Standing, options: Mapping[str, Option]) -> list[str]:
+    def _by_preference(self, standing: Standing, options: Mapping[str, Candidate]) -> list[str]:
         """Finalists as they would win if all were accurate: as fast as any, then the simplest."""
         return sorted(
             standing.finalists,
             key=lambda name: (
                 not standing.laps[name].tied,
-                count_nodes(options[name].graph),
+                count_nodes(options[name].model),
                 standing.laps[name].ratio,
             ),
         )
