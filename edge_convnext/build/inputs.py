@@ -51,7 +51,7 @@ from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer, answer_with_torch
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import Held, hold_against_chance
-from edge_convnext.measure.settings import note_defaults, settle
+from edge_convnext.measure.settings import labels_file_of, note_defaults, settle
 from edge_convnext.measure.suggest import suggester
 from edge_convnext.networks.open_weights import open_weights
 
@@ -413,6 +413,11 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
         DataError: With both numbers.
     """
     names = splits.val.classes
+    if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
+        raise DataError(
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
+            f"{info.num_classes} classes apart; name each of these once, in logit order"
+        )
     if len(names) != info.num_classes:
         raise DataError(
             f"the data has {len(names)} classes ({shorten_names(names)}), the weights "

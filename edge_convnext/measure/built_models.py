@@ -27,7 +27,7 @@ from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_m
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
-from edge_convnext.measure.settings import settle
+from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, load_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
@@ -92,9 +92,11 @@ def evaluate_model(
         bad = find_bad_images(images.samples, track=track)
         images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
     if len(images.classes) != info.num_classes:
+        file = labels_file_of(splits.facts)
+        more = "" if file else ", or --labels FILE"
         raise DataError(
-            f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
-            "pass the data it was trained on, or --labels FILE"
+            f"{file or config.source}: {len(images.classes)} classes, but {path} has "
+            f"{info.num_classes}; pass the data it was trained on{more}"
         )
     splits = replace(splits, val=images)
     if splits.other_orders:

@@ -79,16 +79,19 @@ def describe(found: Judgement, classes: Sequence[str]) -> str:
 
 
 def explain(
-    found: Judgement, info: ModelInfo, order: tuple[str, ...] | None, better: Found | None
+    found: Judgement,
+    info: ModelInfo,
+    order: tuple[str, ...] | None,
+    better: Found | None,
+    labels: str | None = None,
 ) -> str:
-    """What is wrong, and what would fit."""
+    """What is wrong, and what would fit; `labels` is the user's file that states the order."""
     start = describe(found, info.classes)
     if order is not None:
         would = 100.0 * found.reordered_hits / found.n_images
         return (
             f"{start}, and in {would:.2f} % where its classes stand in another order "
-            f"({name_order(order, info.classes)}): pass --labels FILE with the names in the "
-            "order that it was trained with"
+            f"({name_order(order, info.classes)}): {_mend_order(labels)}"
         )
     if better is not None:
         return f"{start}; {name_remedy(better, info)}"
@@ -96,6 +99,11 @@ def explain(
         f"{start}; no other order of the classes and no other preprocessing that was tried does "
         "far better: pass the weights and the data that belong together"
     )
+
+
+def _mend_order(labels: str | None) -> str:
+    trained = "the names in the order that it was trained with"
+    return f"write {trained} into {labels}" if labels else f"pass --labels FILE with {trained}"
 
 
 def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:

@@ -16,7 +16,14 @@ from edge_convnext.core.origins import FACT_NAMES, Fact, FactName, Origin, Origi
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data import Splits
 
-__all__ = ["PREPROCESS_FLAGS", "default_settings", "note_defaults", "settle", "show_value"]
+__all__ = [
+    "PREPROCESS_FLAGS",
+    "default_settings",
+    "labels_file_of",
+    "note_defaults",
+    "settle",
+    "show_value",
+]
 
 _KINDS: tuple[OriginKind, ...] = get_args(OriginKind)
 _PREPROCESS = tuple(one.name for one in fields(Preprocess))
@@ -65,6 +72,12 @@ def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
         f"Nothing states {', '.join(names)}: the defaults are used. If the model was trained "
         f"otherwise, pass {flags}.",
     )
+
+
+def labels_file_of(facts: Iterable[Fact]) -> str | None:
+    """The name of the file that states the classes, where the user passed one."""
+    kinds = (one.origin for one in facts if one.name == "classes")
+    return next((one.detail for one in kinds if one.kind == "labels file"), None)
 
 
 def show_value(fact: Fact) -> str:

@@ -74,6 +74,8 @@ def write_deployment(
     """
     folder = Path(folder)
     output = Path(output)
+    if (folder / REPORT).is_file():
+        require_outside(output, *Report.read(folder / REPORT).data_folders)
     if isinstance(model, Deployable):
         facts = model
     else:
@@ -89,8 +91,6 @@ def write_deployment(
             "files (3: RGB, 1: grey); deploy it with --format triton"
         )
     _require_new(output)
-    if (folder / REPORT).is_file():
-        require_outside(output, *Report.read(folder / REPORT).data_folders)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
