@@ -50,7 +50,10 @@ def predict(
     A file that can't be is told on stderr; the others are answered, and the exit code is 3.
     """
     from edge_convnext.measure.model import Prediction, Unanswered, load_model
+    from edge_convnext.measure.of_build import tell_changed
 
+    if changed := tell_changed(model):
+        note(f"warning: {changed}")
     with progress(quiet or json) as track:
         found = list(load_model(model, runtime, threads).answer(images, track=track))
     answers = [one for one in found if isinstance(one, Prediction)]
@@ -109,8 +112,8 @@ def evaluate(
             model, stated.data, seed, batch, runtime, threads, track, stated,
             lambda settings, notes: print_read(settings, notes, silent),
         )  # fmt: skip
-    for told in result.notes:
-        note(f"warning: {told}", silent)
+    for told in result.notes:  # even under --quiet: the figure is no figure of this model
+        note(f"warning: {told}", json)
     if json:
         print_json(result.to_json())
         return

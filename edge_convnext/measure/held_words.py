@@ -28,7 +28,11 @@ _SHOWN_NAMES = 5
 def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
     """What is told of a model that is not refused, because it is finished or not bad enough."""
     if found.bad:
-        return (describe(found, classes),)
+        order = fitting_order(found, classes)
+        would = 100.0 * found.reordered_hits / found.n_images
+        more = f", and in {would:.2f} % in another order of the classes"
+        names = f" ({name_order(order, classes)})" if order is not None else ""
+        return (f"{describe(found, classes)}{more + names if found.order else ''}",)
     if found.near_constant:
         return (
             f"Top-1 {found.top1_pct:.2f} % of {found.n_images} images may be no more than one "
