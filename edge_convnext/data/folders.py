@@ -95,6 +95,9 @@ def _list_sides(
     base = way[-1]
     if base.images:
         notes.append(f"{len(base.images)} images beside the split folders are not used.")
+    for name, folder in base.folders.items():
+        if name not in sides and (count := sum(1 for _ in folder.walk())):
+            notes.append(f"{name}/ is not used: its {count} images neither train nor evaluate.")
     entries: list[Entry] = []
     levels, classes = list(way), list[Folder]()
     for name, side in sorted(sides.items()):

@@ -28,7 +28,8 @@ __all__ = [
 _KINDS: tuple[OriginKind, ...] = get_args(OriginKind)
 _PREPROCESS = tuple(one.name for one in fields(Preprocess))
 PREPROCESS_FLAGS = {name: f"--{name.replace('_', '-')}" for name in _PREPROCESS}
-_SHOWN_NAMES = 5
+_MOST_NAMES = 20  # in full: the order is what a reader compares
+_SHOWN_NAMES = 5  # of more
 
 
 def settle(
@@ -95,8 +96,9 @@ def show_value(fact: Fact) -> str:
 def _show_names(names: Sequence[str]) -> str:
     if not names:
         return "nobody names them"
-    more = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}{more}"
+    if len(names) <= _MOST_NAMES:
+        return f"{len(names)}: {', '.join(names)}"
+    return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}, ..."
 
 
 def _show_number(value: Any) -> str:
