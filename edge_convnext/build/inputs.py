@@ -45,6 +45,7 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.depth import tell_depth
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.measure.alternatives import Way
@@ -393,7 +394,8 @@ def _load_splits(
 def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
     """Act on what was seen: what can't be decoded, and what is there twice."""
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
-    return drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
 
 
 def _find_digits(cache: Cache) -> Path:

@@ -142,7 +142,7 @@ def gate(
     saved: list[str] = []
     unsaved: list[OSError] = []
     if save_baseline is not None and passed:  # what failed is nothing to compare the next with
-        unsaved = _try(lambda: saved.extend(_save(evidence, earlier, save_baseline)))
+        unsaved = _try(save_baseline, lambda: saved.extend(_save(evidence, earlier, save_baseline)))
     if json:
         fields = to_json(result, sure)
         if save_baseline is not None:
@@ -168,7 +168,9 @@ def gate(
         _tell_unwritten(unwritten)
         raise typer.Exit(1)
     if unwritten:
-        raise unwritten[0]
+        _tell_unwritten(unwritten[1:])
+        first = unwritten[0]
+        raise OSError(first.errno, _why_unwritten(first), first.filename) from first
 
 
 @contextmanager
@@ -231,11 +233,11 @@ def _write_files(
 
     unwritten = []
     if junit is not None:
-        unwritten += _try(partial(write_text_atomic, junit, as_junit))
+        unwritten += _try(junit, partial(write_text_atomic, junit, as_junit))
     if markdown is not None:
-        unwritten += _try(partial(write_text_atomic, markdown, as_markdown))
+        unwritten += _try(markdown, partial(write_text_atomic, markdown, as_markdown))
     if on_github and (summary := os.environ.get(_STEP_SUMMARY)):
-        unwritten += _try(partial(_append, Path(summary), as_markdown))
+        unwritten += _try(Path(summary), partial(_append, Path(summary), as_markdown))
     return unwritten
 
 
@@ -244,17 +246,21 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _try(write: Callable[[], None]) -> list[OSError]:
+def _try(path: Path, write: Callable[[], None]) -> list[OSError]:
     try:
         write()
-    except OSError as error:
-        return [error]
+    except OSError as error:  # of a temporary file or a folder above; what was asked for is told
+        return [OSError(error.errno, error.strerror, str(path))]
     return []
 
 
 def _tell_unwritten(unwritten: list[OSError]) -> None:
     for error in unwritten:
-        note(f"error: {error.filename}: can't be written ({error.strerror})", False)
+        note(f"error: {error.filename}: {_why_unwritten(error)}", False)
+
+
+def _why_unwritten(error: OSError) -> str:
+    return f"can't be written ({error.strerror}); choose another place for it"
 
 
 def _flips(evidence: Evidence, baseline: Baseline | None) -> dict[str, Any]:

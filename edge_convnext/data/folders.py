@@ -55,7 +55,10 @@ def list_folder(folder: Path, labelled: bool = True) -> Listing:
     if labelled and base.images:
         refuse_flat(base, split=False)
     if not base.images:
-        raise DataError(f"{base.path}: no images here{_what_is_there(base)}")
+        raise DataError(
+            f"{base.path}: no images here{_what_is_there(base)}; pass the folder that holds the "
+            "images, or a folder of them for each class"
+        )
     return _finish(folder, tuple(_list_flat(base, None)), None, way, [], notes)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import AnyPath
+from edge_convnext.core.files import NO_ROOM, AnyPath
 from edge_convnext.core.places import require_outside
 from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.facts import (
@@ -106,7 +106,10 @@ def write_deployment(
                 output.rmdir()
             made.rename(output)
     except OSError as error:
-        raise ArtifactError(f"{output}: can't be written ({error.strerror})") from error
+        room = "free some space, or " if error.errno in NO_ROOM else ""
+        raise ArtifactError(
+            f"{output}: can't be written ({error.strerror}); {room}choose another --out"
+        ) from error
     return tuple(path.relative_to(output) for path in sorted(output.rglob("*")) if path.is_file())
 
 

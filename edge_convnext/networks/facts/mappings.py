@@ -96,8 +96,6 @@ def _guess_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said
             found = read_names(value, str(key))
             if len(found) == num_classes:
                 said.guessed.append(Saying("classes", found, detail_of(where, key)))
-                if count_from_one(value):
-                    said.notes.append(tell_shift(detail_of(where, key), len(found)))
 
 
 def _texts_of(value: Any) -> set[str]:

@@ -441,7 +441,6 @@ SHIFTED = "numbers the classes from 1 to 3; they are taken as logits 0 to 2"
         ({"class_to_idx": FROM_ONE}, "class_to_idx"),
         ({"id2label": {str(i): name for name, i in FROM_ONE.items()}}, "id2label"),
         ({"categories": [{"id": i, "name": name} for name, i in FROM_ONE.items()]}, "categories"),
-        ({"hparams": {"my_class_names": dict(FROM_ONE)}}, "hparams: my_class_names"),
     ],
 )
 def test_indices_that_run_from_one_are_told(tmp_path, inside, where):
