@@ -1,4 +1,4 @@
-"""What both views of a report say, as text: the summary table's cells, titles, notes.
+"""Text of both views of a report: the summary table's cells, titles, notes.
 
 The terminal and the Markdown view take their words from here, so they can't disagree.
 """
@@ -108,7 +108,7 @@ def _best_per_runtime(
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
-    names = dict.fromkeys((*rows, *scores))  # where nothing was timed, the first is the chosen one
+    names = dict.fromkeys((*rows, *scores))  # without timings the first one is the chosen one
     for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
         if candidate.precision == precision:
@@ -153,7 +153,7 @@ def _summary_row(
 
 
 def _batches(report: Report) -> tuple[int, int]:
-    """The smallest batch size timed, which latency is shown for, and the largest."""
+    """The smallest timed batch size, for latency, and the largest, for throughput."""
     batches = [row.batch for row in report.benchmark.rows] if report.benchmark else []
     return min(batches, default=1), max(batches, default=1)
 
@@ -164,7 +164,7 @@ def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
 
 
 def headings(report: Report) -> tuple[str, ...]:
-    """Of the summary table's columns."""
+    """Headings of the summary table's columns."""
     small, large = _batches(report)
     raw = report.benchmark is not None and report.benchmark.raw_fp32 is not None
     return (
@@ -220,14 +220,14 @@ def verdict_line(report: Report) -> str:
 
 
 def _past(classes: tuple[str, ...]) -> str:
-    """Of classes that lose more, though the precision ships."""
+    """Name classes that lose more than the budget, though the precision ships."""
     if len(classes) > 1:
         return f"{len(classes)} classes lose more"
     return f"class '{shorten(classes[0], 60)}' loses more"
 
 
 def _to_show(verdict: VerdictReport) -> str:
-    """What would make a likely verdict a shown one: all that it rests on, or one that failed."""
+    """What would make a likely verdict shown: more of all that it rests on, or of what failed."""
     if verdict.confidence != "likely":
         return ""
     failed = "not" in (verdict.accuracy, verdict.speed)
@@ -238,10 +238,10 @@ def _to_show(verdict: VerdictReport) -> str:
     if verdict.speed == open_:
         rounds = f"{verdict.rounds_to_show:,} rounds" if verdict.rounds_to_show else None
         needed.append("timings on a quiet machine" if verdict.speed_skewed else rounds)
-    told = [one for one in needed if one is not None]
-    if not told or (len(told) < len(needed) and not failed):
+    known = [one for one in needed if one is not None]
+    if not known or (len(known) < len(needed) and not failed):
         return ""
-    return f": {(' or ' if failed else ' and ').join(told)} would show it"
+    return f": {(' or ' if failed else ' and ').join(known)} would show it"
 
 
 def recovery_rows(report: Report) -> list[tuple[str, ...]]:
@@ -279,7 +279,7 @@ def state_text(value: JsonValue) -> str:
 
 
 def plain(text: str) -> str:
-    """One line without control characters, which a terminal would obey."""
+    """One line without control characters, which would steer a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

@@ -92,7 +92,7 @@ def test_few_images_show_nothing_and_the_verdict_says_how_many_would(n):
     """One image was enough for `ship int8`, in the same words as 10,000."""
     verdict = decide("int8", counted(0, 0, n), benchmark(), max_drop_pp=1.0)
     assert line(verdict) == "Verdict: ship int8, likely: 390 images would show it"
-    assert "about 390 images in all would tell" in verdict.reasons[1]
+    assert "about 390 images in all would show it" in verdict.reasons[1]
     enough = decide("int8", counted(0, 0, 390), benchmark(), max_drop_pp=1.0)
     assert (enough.confidence, enough.images_to_show) == ("shown", None)
 
@@ -240,7 +240,7 @@ def test_the_images_that_the_classes_ask_for_would_show_them():
     found = by_class(*counts).model_copy(update={"n_images": 460})
     verdict = decide("int8", found, benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
     needed = verdict.images_to_show
-    assert f"about {needed:,} images in all would tell" in verdict.reasons[2]
+    assert f"about {needed:,} images in all would show it" in verdict.reasons[2]
     assert line(verdict).endswith(f"likely: {needed:,} images would show it")
     for share, word in ((needed / 460, "shown"), (0.8 * needed / 460, "likely")):
         more = [tuple(round(share * count) for count in one) for one in counts]

@@ -21,17 +21,17 @@ _NESTED = (
     "names", "class_names", "classes", "labels", "label_names", "categories", "class_to_idx",
     "id2label", "items",
 )  # fmt: skip
-_PLACEHOLDER = re.compile(r"LABEL_\d+")  # transformers' names where nobody gave any
+_PLACEHOLDER = re.compile(r"LABEL_\d+")  # transformers' names where none were given
 
 
 def read_names(value: Any, key: str = "") -> tuple[str, ...]:
     """Read the names of a value, in logit order; () where it holds none.
 
     Args:
-        value: A list of names, or of mappings with a name each; a mapping of names to indices or of
+        value: List of names, or of mappings with a name each; a mapping of names to indices or of
             indices to names, an index being a number or its text; a text of names and commas; or
             a mapping with one of these under the usual keys.
-        key: Under which it lies; it tells which way a mapping of numbers to numbers goes.
+        key: Key of the value; it decides the direction of a mapping of numbers to numbers.
     """
     value = plain_value(value)
     if isinstance(value, str):
@@ -47,7 +47,7 @@ def read_names(value: Any, key: str = "") -> tuple[str, ...]:
 
 
 def _in_order(values: Sequence[Any]) -> Sequence[Any]:
-    """Entries that state their index, as mappings or pairs, in its order."""
+    """Put entries that state their index, as mappings or pairs, into its order."""
     if len(values) > _MOST_CLASSES:
         return values
     plain = [plain_value(one) for one in values]
@@ -66,7 +66,7 @@ def _in_order(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def parse_lines(text: str) -> tuple[str, ...]:
-    """Names of a text file: one a line, or each with its index before or behind it."""
+    """Read names of a text file: one per line, perhaps with its index before or after it."""
     numbered = _number_lines(text)
     if numbered:
         return _checked([numbered[number] for number in sorted(numbered)])
@@ -126,7 +126,7 @@ def _counts(numbered: Mapping[int, Any]) -> bool:
 
 
 def _from_text(text: str) -> list[str | None]:
-    """A text that is JSON itself, as safetensors' metadata has it, or names and commas."""
+    """Read a text that is JSON, as in the metadata of safetensors, or names with commas."""
     if text[:1] in ("[", "{"):
         try:
             return list(read_names(json.loads(text)))
@@ -171,7 +171,7 @@ def _index(value: Any) -> int | None:
 
 
 def _name_of(value: Any) -> str | None:
-    """One name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
+    """Read one name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
     value = plain_value(value)
     if isinstance(value, Mapping):
         keys = ("name", "label", "class_name", "class", "display_name", "title")
@@ -190,7 +190,7 @@ def _text(value: Any) -> str | None:
 
 
 def _checked(names: Sequence[str | None]) -> tuple[str, ...]:
-    """Names that can be shown and told apart; those that repeat get their index."""
+    """Names that are printable and distinct; those that repeat get their index."""
     if not 0 < len(names) <= _MOST_CLASSES:
         return ()
     whole = [name for name in names if name and len(name) <= _MOST_CHARS and _shows(name)]

@@ -53,10 +53,10 @@ def judge_baseline_drop(
     order, another mean.
 
     Args:
-        evidence: Of the build.
-        baseline: What it is held against.
+        evidence: Evidence of the build.
+        baseline: Baseline that it is compared with.
         budget_pp: Largest drop to accept.
-        against: Which build that is: `baseline` is the newest, `best` the best proven.
+        against: Build of the baseline: `baseline` is the newest, `best` the best proven.
 
     Raises:
         ArtifactError: They share less than 90 % of the images.
@@ -67,7 +67,7 @@ def judge_baseline_drop(
 
 
 def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
-    """Share of the images that are classed as they are labelled."""
+    """Judge the share of images that are classed right."""
     right = sum(one.candidate == one.label for one in evidence.predictions)
     return _share_criterion(evidence, "top1_pct", "are classed right", right, least_pct)
 
@@ -94,7 +94,7 @@ def judge_guessing(evidence: Evidence) -> Criterion | None:
 
 
 def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
-    """Share of the images with FP32's top-1 class."""
+    """Judge the share of images with FP32's top-1 class."""
     same = sum(one.candidate == one.fp32 for one in evidence.predictions)
     return _share_criterion(evidence, "agreement_pct", "have FP32's class", same, least_pct)
 
@@ -133,8 +133,8 @@ def judge_baseline_class_drops(
 ) -> Criterion:
     """The drop of the class that lost most against the baseline.
 
-    Two classes of many that changed places cost the whole set little. Arguments are those of
-    `judge_baseline_drop`.
+    Two classes of many that changed places lower the top-1 of the whole set by little. Arguments
+    are those of `judge_baseline_drop`.
 
     Raises:
         ArtifactError: They share less than 90 % of the images.
@@ -146,7 +146,7 @@ def judge_baseline_class_drops(
 
 
 def _against_baseline(evidence: Evidence, baseline: Baseline) -> list[tuple[str, bool, bool]]:
-    """Label of each image that both have, whether only the baseline and only this is right."""
+    """Label of each common image; whether only the baseline, and only this build, is right."""
     changes = []
     for one in evidence.predictions:
         before = baseline.said_of(one.sha256)
@@ -219,7 +219,7 @@ def _drop_criterion(
 
 
 def _settling(decision: Decision, n: int, decide: Callable[[int], Decision]) -> str:
-    """What to say of how many images would decide, where `n` of the same rates do not."""
+    """Say how many images would decide, where `n` with the same rates do not."""
     if decision != "inconclusive":
         return ""
     images = images_to_settle(lambda m: decide(m) != "inconclusive", n)

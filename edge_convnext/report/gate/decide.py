@@ -49,12 +49,12 @@ class GateResult:
         return "inconclusive" if "inconclusive" in found else "pass"
 
     def passed(self, strict: bool) -> bool:
-        """Whether CI may go on; `strict` wants to be sure."""
+        """Whether CI may go on; with `strict`, inconclusive fails."""
         return self.decision == "pass" or (self.decision == "inconclusive" and not strict)
 
 
 def is_strict(stated: bool | None) -> bool:
-    """Whether what can't be told yet fails: as the user said, else where `CI` is true."""
+    """Whether inconclusive fails: as the user said, else where `CI` is true."""
     if stated is not None:
         return stated
     return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off")
@@ -65,8 +65,8 @@ def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = N
 
     Args:
         path: `report.json` of a build or of a board, or the folder that it lies in.
-        limits: What it has to keep; a top-1 drop of at most 1 pp when None.
-        baseline: An earlier build to compare with, from `baseline.read_baseline`.
+        limits: Limits to keep; None means a top-1 drop of at most 1 pp.
+        baseline: Baseline to compare with, from `baseline.read_baseline`.
 
     Raises:
         ArtifactError: See `evidence.read_evidence`; a stage that a limit needs did not run;
@@ -133,7 +133,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
 def _hints(
     evidence: Evidence, criteria: Iterable[Criterion], budget_pp: float | None
 ) -> Iterator[str]:
-    """What two criteria together tell, and what a budget does not."""
+    """Hints that follow from two criteria together, or from a budget that is too loose."""
     decided = {one.name: one.decision for one in criteria}
     if decided.get("top1_drop_vs_baseline_pp") == "fail" and decided["top1_drop_pp"] != "fail":
         yield (

@@ -230,8 +230,8 @@ def test_names_that_no_bench_knows_are_refused_before_the_work(build):
         f"{folder}: is a folder; choose another --out, such as {folder}.ecb"
     )
     assert refusal(build, folder / "a.zip") == (
-        f"{folder / 'a.zip'}: `bench` knows a bundle by its .ecb; choose another --out, such as "
-        f"{folder / 'a.ecb'}"
+        f"{folder / 'a.zip'}: `bench` recognises a bundle by its .ecb; choose another --out, "
+        f"such as {folder / 'a.ecb'}"
     )
     told = refusal(build, folder / "report.json" / "a.ecb")
     assert told.startswith(f"{folder / 'report.json' / 'a.ecb'}: can't be written (")

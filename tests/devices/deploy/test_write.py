@@ -25,6 +25,7 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.data import decode_image
+from edge_convnext.devices.deploy import facts as facts_module
 from edge_convnext.devices.deploy import write
 from edge_convnext.devices.deploy.facts import read_deployable
 from edge_convnext.devices.deploy.provenance import require_whole_engine
@@ -399,7 +400,8 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
     write_manifest(build, [build / "model.int8.onnx", engine, build / "report.json"])
     read = []
     monkeypatch.setattr(
-        "edge_convnext.devices.deploy.facts.require_whole_engine",
+        facts_module,
+        "require_whole_engine",
         lambda path: read.append(path) or require_whole_engine(path),
     )
     arguments = ["deploy", str(build), "--format", "python", "--out", str(tmp_path / "out")]
