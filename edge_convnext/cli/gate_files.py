@@ -54,7 +54,6 @@ class GateFiles:
         from edge_convnext.core.files import write_text_atomic
 
         unwritten = []
-        junit, markdown = self.junit, self.markdown
         if self.junit is not None:
             unwritten += attempt(self.junit, partial(write_text_atomic, self.junit, as_junit))
         if self.markdown is not None:
