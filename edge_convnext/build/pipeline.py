@@ -28,6 +28,7 @@ from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images
@@ -83,6 +84,7 @@ def build(
 
     folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
     check_writable(folder)
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
         requirement = Requirement.of(require, require_likely)

@@ -19,7 +19,7 @@ from edge_convnext.core.step import Images
 from edge_convnext.data import ImageSet, Sample, draw_calibration
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "settle_recipe"]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
@@ -53,11 +53,8 @@ def prepare(
 
     `machine` and `on_read` are `inputs.prepare_inputs`'s.
     """
-    recipe = _settle(recipe)
+    recipe, targets, runtimes = settle_recipe(recipe)
     steps = Steps(cache, recipe, versions, track)
-    targets, runtimes = _choose_targets(recipe)
-    if "rtx" in targets:
-        check_rtx_capabilities(recipe.engine.compute_capabilities)
     inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
@@ -72,6 +69,22 @@ def prepare(
     weights = graphs.folded or inputs.weights
     gpu_graphs = make_gpu_graphs(steps, inputs, weights, targets, shown, calibration)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, gpu_graphs, unrecovered)
+
+
+def settle_recipe(
+    recipe: Recipe,
+) -> tuple[Recipe, tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
+    """What can be refused before weights and data are read; targets, and runtimes of the CPU.
+
+    Raises:
+        RecipeError: The recipe contradicts itself.
+        MissingDependencyError: A runtime that it names is not installed.
+    """
+    settled = _settle(recipe)
+    targets, runtimes = _choose_targets(settled)
+    if "rtx" in targets:
+        check_rtx_capabilities(settled.engine.compute_capabilities)
+    return settled, targets, runtimes
 
 
 def _settle(recipe: Recipe) -> Recipe:

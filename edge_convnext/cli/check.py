@@ -51,7 +51,11 @@ def check(
     _print(checked, terminal)
     if checked.refused is not None:
         raise DataError(checked.refused)
-    if not terminal.json:
+    if terminal.json:
+        return
+    if checked.not_tested:
+        typer.echo(f"not tested here: {', '.join(checked.not_tested)}; a build tests them")
+    else:
         typer.echo("nothing that a build would refuse")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, note, print_json
 
 __all__ = ["deploy"]
 
@@ -43,12 +43,16 @@ def deploy(
 
     choice = choose_for(format, build, model)
     chosen = read_deployable(choice.path, build)
+    if choice.warning:
+        note(f"warning: {build}: {choice.warning}", json)
     files = write_deployment(
         build, format, out, chosen, max_batch=max_batch, queue_delay_us=queue_delay_us
     )
     if json:
         names = [path.as_posix() for path in files]
         what = {"model": str(choice.path), "is": chosen.label, "why": choice.why}
+        if choice.warning:
+            what["warning"] = choice.warning
         print_json({"folder": str(out), **what, "files": names})
         return
     typer.echo(printable(f"{choice.path} ({chosen.label}): {choice.why}"))

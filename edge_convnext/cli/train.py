@@ -79,7 +79,7 @@ def _train(
     from edge_convnext.networks.training.train import train as run_training
 
     with progress(silent) as track:
-        splits, preprocess = prepare_training(recipe, track)
+        splits, preprocess = prepare_training(recipe, track, out)
         if not silent:
             print_read(*training_settings(recipe, splits, preprocess), silent)
         result = run_training(

@@ -33,7 +33,7 @@ class Step(Generic[T]):
     parity: Parity | None = None
 
     def of(self, value: U) -> Step[U]:
-        """The same run, of something in its value."""
+        """The same run, with a part of its value."""
         return Step(value, self.status, self.seconds, self.digest, self.reason, self.parity)
 
 
@@ -50,7 +50,7 @@ class Images:
 
 
 def as_step(value: T, entry: Entry, name: str) -> Step[T]:
-    """What a cache entry says of the stage run that it holds; `name` is the artefact's file."""
+    """Turn a cache entry into a Step. `name` is the artefact's file name."""
     parity = entry.result.get("parity")
     reason = entry.result.get("reason") or entry.rebuilt_because
     return Step(

@@ -19,9 +19,10 @@ from edge_convnext.core.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.graph.file import fixed_batch
 from edge_convnext.measure.accuracy import Accuracy, check_logits, count_hits
+from edge_convnext.measure.answers import labels_of
 from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark
 from edge_convnext.measure.chance import judge
-from edge_convnext.measure.class_order import labels_of, order_by_images
+from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
@@ -122,7 +123,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
     try:
         yield from batches
     except DataError as error:
-        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
+        raise DataError(f"{error}; repair or remove it, or pass --skip-bad-images") from error
 
 
 def race_models(

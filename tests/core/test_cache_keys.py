@@ -35,6 +35,7 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.gpu_plans import GpuPlan, plan_for_gpu
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.stages import load as load_module
 
 CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
@@ -145,9 +146,7 @@ def load(recipe: Recipe, cache: Keys) -> Any:
     """Train or load as a build does; what is loaded is known by its path."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "open_weights", lambda path: Weights(path, TINY, INFO))
-        patch.setattr(
-            "edge_convnext.stages.load.weights_identity", lambda config, *_: config.weights
-        )
+        patch.setattr(load_module, "weights_identity", lambda config, *_: config.weights)
         if recipe.load.weights is not None:
             return inputs._load_weights(recipe, recipe.load.weights, cache, {})
         return inputs._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from support.gate_builds import make_build
 
+from edge_convnext.build import assemble
 from edge_convnext.build import publish as publishing
 from edge_convnext.build.publish import publish
 from edge_convnext.core import swap as swapping
@@ -69,7 +70,7 @@ def outcome(tmp_path, monkeypatch):
     monkeypatch.setattr(publishing, "_list_models", lambda _: (dict(files), {}))
     monkeypatch.setattr(publishing, "_write_predictions", lambda *_: None)
     example = Report.read(make_build(tmp_path / "example"))
-    monkeypatch.setattr("edge_convnext.build.assemble.assemble_report", lambda *_: example)
+    monkeypatch.setattr(assemble, "assemble_report", lambda *_: example)
     return SimpleNamespace(inputs=SimpleNamespace(calibration=None))
 
 

@@ -8,6 +8,7 @@ import pytest
 from support.races import QUICK, ROW, candidates_of
 from support.tiny_graph import make_images, write_graph
 
+from edge_convnext.core import quotas
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.measure import benchmark as module
 from edge_convnext.measure import turns as turns_module
@@ -52,8 +53,8 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
 
 def test_the_periods_in_which_a_quota_stopped_the_rounds_are_counted(tmp_path, monkeypatch):
     told = iter([100, 103, 200, 204, 300, 305])  # before and after: two batches, then the judging
-    monkeypatch.setattr("edge_convnext.measure.benchmark.read_throttling", lambda *_: next(told))
-    monkeypatch.setattr("edge_convnext.core.quotas.read_throttling", lambda *_: next(told))
+    monkeypatch.setattr(module, "read_throttling", lambda *_: next(told))
+    monkeypatch.setattr(quotas, "read_throttling", lambda *_: next(told))
     pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b")
     config = QUICK.model_copy(update={"batches": (1, 4)})
     result = benchmark(pair, make_images(2), config, measure_memory=False)

@@ -214,16 +214,22 @@ def test_a_graph_that_is_not_recovered_says_why(root, tmp_path, monkeypatch, fie
     assert prepared.unrecovered.startswith(reason)
 
 
+@pytest.fixture(scope="module")
+def finished(root):
+    """A build without recovery."""
+    recipe = make(root, recover={**RECOVER, "enabled": False})
+    edge_convnext.build(recipe, root / "finished", cache=Cache(root / "cache"))
+    return root / "finished"
+
+
 @pytest.fixture
-def built(root, tmp_path, monkeypatch):
-    """A finished build in `work/out`, as a user has it."""
+def built(root, finished, tmp_path, monkeypatch):
+    """It in `work/out`, as a user has it."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(root / "cache"))
-    recipe = make(root, recover={**RECOVER, "enabled": False})
-    edge_convnext.build(recipe, work / "out", cache=Cache(root / "cache"))
-    return work / "out"
+    return shutil.copytree(finished, work / "out")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from edge_convnext.build.tuning.gpu_tune import (
     with_engine_plans,
 )
 from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.places import require_outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +116,7 @@ def tune_gpu_to_files(
 
     from edge_convnext.devices.doctor import environment
 
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
     store = cache or Cache(default_cache_folder(os.environ))
     result = tune_gpu(recipe, gpu, batches, store, track, every=every, calibration=calibration)
     report = GpuTuneReport(recipe, result, environment())

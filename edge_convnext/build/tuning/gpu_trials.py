@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from edge_convnext.build.tuning.cost_model import PlanCost
     from edge_convnext.build.tuning.gpu_space import GpuPlan
-    from edge_convnext.core.artifacts import Parity
+    from edge_convnext.core.percentages import show_pp
+from edge_convnext.core.artifacts import Parity
 
 __all__ = ["CANDIDATES", "GpuTrial", "choose", "holds", "is_alike", "rank"]
 
@@ -90,7 +91,7 @@ def choose(checked: Sequence[GpuTrial], max_drop_pp: float) -> list[GpuTrial]:
 
 def _judge_lost(one: GpuTrial, max_drop_pp: float, *, picked: bool) -> GpuTrial:
     sqnr_db = one.parity.sqnr_db if one.parity else None
-    reason = f"top-1 drops by {one.top1_drop_pp or 0.0:.2f} pp, past {max_drop_pp:.2f}"
+    reason = f"top-1 drops by {one.top1_drop_pp or 0.0:.2f} pp, past {show_pp(max_drop_pp)}"
     if sqnr_db is not None and sqnr_db < _BROKEN_DB:
         reason = f"computes something else: {sqnr_db:.1f} dB"
     if one.parity is None:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.percentages import show_pp
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -60,7 +62,7 @@ def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
             )
         elif one in finalists and one not in within:
             one = replace(
-                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {max_drop_pp:.2f}"
+                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {show_pp(max_drop_pp)}"
             )
         marked.append(one)
     return marked

@@ -16,6 +16,7 @@ import numpy as np
 from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.marks import MARK, mark, remove_marked
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
@@ -116,6 +117,7 @@ def bench_bundle(
                 work.mkdir(parents=True)
                 mark(work)
             unpacked = bundle.unpack(work / "bundle", track)
+            require_outside(out, *unpacked.report.data_folders)
         _drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:

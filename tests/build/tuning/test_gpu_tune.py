@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from support.builds import write_checkpoint, write_images
 from support.rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
+from edge_convnext.build.tuning import gpu_files, gpu_search
 from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
 from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
@@ -36,7 +38,7 @@ FORMS = ("linear", "mixed", "expand", "late", "late_mixed")
 
 def call(monkeypatch, *arguments):
     """Exit code of the command line."""
-    monkeypatch.setattr("sys.argv", ["edge-convnext", *arguments])
+    monkeypatch.setattr(sys, "argv", ["edge-convnext", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code
@@ -123,7 +125,7 @@ def test_plans_are_written_by_precision_and_batch(result):
 
 
 def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.build.tuning.gpu_files.tune_gpu", lambda *_, **__: result)
+    monkeypatch.setattr(gpu_files, "tune_gpu", lambda *_, **__: result)
     recipe = resolve_recipe(None, {"load.weights": "random"})
     (tmp_path / "tuned-3.yaml").write_text("of an earlier search")
     earlier = {"schema": SCHEMA, "recipes": ["tuned.yaml", "tuned-3.yaml"]}
@@ -207,10 +209,8 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("edge_convnext.build.tuning.gpu_search.list_forms", lambda _: ("mixed",))
-    monkeypatch.setattr(
-        "edge_convnext.build.tuning.gpu_search.PLACEMENTS", ("blocks", "last_blocks")
-    )
+    monkeypatch.setattr(gpu_search, "list_forms", lambda _: ("mixed",))
+    monkeypatch.setattr(gpu_search, "PLACEMENTS", ("blocks", "last_blocks"))
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
     folder = write_images(tmp_path / "images", counts)

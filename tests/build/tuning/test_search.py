@@ -5,11 +5,13 @@ import pytest
 from support.builds import write_images
 
 from edge_convnext.build.tuning import search
+from edge_convnext.build.tuning import tune as tune_module
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.tune import tune, tuned_recipe
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.measure.benchmark import BenchmarkResult
+from edge_convnext.networks.convnext import sizes
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 
@@ -34,6 +36,14 @@ class Stopwatch:
             for name in names
         ]
         return BenchmarkResult(tuple(rows), (), self.other_load_pct)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Turn `atto` into a network that exports in a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sizes.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +106,7 @@ def test_a_full_search_refines_what_won_and_is_remembered(root, cache, monkeypat
 @pytest.mark.slow
 def test_a_quick_search_stops_at_its_limit_whoever_spent_it(root, cache, monkeypatch):
     monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
-    monkeypatch.setattr("edge_convnext.build.tuning.tune._QUICK_LIMIT_S", 0.0)
+    monkeypatch.setattr(tune_module, "_QUICK_LIMIT_S", 0.0)
     recipe = recipe_of(root)
     first = tune(recipe, "quick", cache)
     second = tune(recipe, "quick", cache)

@@ -9,7 +9,7 @@ from edge_convnext.cli.views.report import print_report, print_rows
 from edge_convnext.report.contract import StageReport
 from edge_convnext.report.markdown import to_markdown
 from edge_convnext.report.stage_table import stage_rows
-from edge_convnext.report.summary import headings, summary_rows
+from edge_convnext.report.summary import footnote, headings, summary_rows
 
 
 def printed(report, width=100, terminal=True):
@@ -65,19 +65,19 @@ def test_without_a_raw_export_nothing_is_compared_with_it():
         assert {len(row.cells()) for row in summary_rows(report)} == {len(headings(report))}
 
 
-def test_stages_that_a_board_leaves_to_the_desk_are_one_line():
+def test_stages_that_a_board_leaves_to_the_build_are_one_line():
     report = example_report()
-    desk = "ran at the desk, see the build's report"
+    reason = "ran in the build, see its report"
     others = ("engine", "evaluate", "benchmark")
     stages = tuple(
         stage
         if stage.name in others
-        else StageReport(name=stage.name, status="not_run", reason=desk)
+        else StageReport(name=stage.name, status="not_run", reason=reason)
         for stage in report.stages
     )
     board = report.model_copy(update={"stages": stages})
     for text in (printed(board, 200), to_markdown(board)):
-        assert text.count("ran at the desk") == 1
+        assert text.count("ran in the build") == 1
         assert "load, fold, export" in text
     first, *rest = stage_rows(board)
     assert first[:3] == (f"{len(stages) - len(others)} stages", "not_run", "")
@@ -189,3 +189,18 @@ def test_timings_are_compared_with_the_first_model_at_the_same_batch():
     assert len(lines) == 9
     assert re.search(r"raw onnxruntime +1 +5\.71 +6\.17 +- +175 +1\.00x +13\.9 +153", lines[1])
     assert re.search(r"int8 conv openvino f32 +8 +16\.63 .* 2\.23x", lines[8])
+
+
+def test_the_float_that_the_verdict_is_against_has_a_row_and_a_footnote():
+    raw, best, ort, _ = (one["artifact"] for one in BENCHMARK["rows"][:4])
+    other = [{**one, "artifact": "rival"} if one["artifact"] == ort else one
+             for one in BENCHMARK["rows"]]  # fmt: skip
+    report = example_report(benchmark={**BENCHMARK, "rows": other, "rival_float": "rival"})
+    models = [row.model for row in summary_rows(report)]
+    assert models[:3] == ["reference", "best float", "rival float"]
+    assert "rival float: beaten least surely, so the verdict is against it" in footnote(report)
+    same = example_report(benchmark={**BENCHMARK, "rival_float": best})
+    assert "rival float" not in [row.model for row in summary_rows(same)]
+    assert "rival float" not in footnote(same)
+    of_raw = example_report(benchmark={**BENCHMARK, "rival_float": raw})
+    assert "rival float" not in [row.model for row in summary_rows(of_raw)]

@@ -43,7 +43,7 @@ from edge_convnext.devices.bench.entries import Entry
 from edge_convnext.devices.bench.here import builders_for, measure_here
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.devices.bench.readings import NoReadings, PowerFigures
-from edge_convnext.devices.bundle import evaluation, open_bundle
+from edge_convnext.devices.bundle import evaluation, open_bundle, write
 from edge_convnext.devices.bundle.evaluation import read_reference
 from edge_convnext.devices.bundle.manifest import (
     MANIFEST,
@@ -54,6 +54,7 @@ from edge_convnext.devices.bundle.manifest import (
 )
 from edge_convnext.devices.bundle.write import bundle_build, write_bundle
 from edge_convnext.devices.ssh.session import Session
+from edge_convnext.measure import benchmark as benchmark_module
 from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, speedup
 from edge_convnext.measure.benchmark import BenchmarkRow as TimedRow
 from edge_convnext.report.contract import (
@@ -90,7 +91,7 @@ def measured(root):
 @pytest.fixture(autouse=True)
 def without_children(monkeypatch):
     """`measured`, which is made before this, has its memory measured; once is enough."""
-    monkeypatch.setattr("edge_convnext.measure.benchmark._try_memory", lambda *_: None)
+    monkeypatch.setattr(benchmark_module, "_try_memory", lambda *_: None)
 
 
 def repack(source, target, change=None, add=(), infos=None):
@@ -415,7 +416,7 @@ def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
     assert Report.read(folder / "report.json") == report
     assert (folder / "report.md").read_text(encoding="utf-8").count("## Board") == 1
     assert report.stage("quantize").status == "not_run"
-    assert "desk" in report.stage("quantize").reason
+    assert "ran in the build" in report.stage("quantize").reason
     assert report.accuracy.n_images == N
     desk = Report.read(folder.parent / "build" / "report.json")
     assert report.accuracy.int8.top1_pct == desk.accuracy.int8.top1_pct
@@ -607,7 +608,7 @@ def test_a_disk_that_fills_while_a_bench_writes_costs_nothing(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
 
-    monkeypatch.setattr("edge_convnext.devices.bench.report.copy_atomic", full)
+    monkeypatch.setattr(assemble, "copy_atomic", full)
     with pytest.raises(ArtifactError, match=r"out: can't be written \(No space left on device\)"):
         bench_bundle(root / "tiny.ecb", out, ORT)
     assert {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()} == before
@@ -884,7 +885,7 @@ def test_another_bundle_s_work_goes_and_the_user_s_stays(root, tmp_path):
 
 def test_where_no_engine_is_built_the_reason_is_told_once(tmp_path, monkeypatch):
     why = "no TensorRT is installed here"
-    monkeypatch.setattr("edge_convnext.devices.bench.bench.find_builders", lambda: ((), why))
+    monkeypatch.setattr(bench, "find_builders", lambda: ((), why))
     write_bundle(build_tiny(tmp_path, gpu=True), tmp_path / "gpu.ecb", "none")
     report = bench_bundle(tmp_path / "gpu.ecb", tmp_path / "out", replace(ORT, batches=(1,)))
     assert {one.reason for one in report.board.left_out} == {why}
@@ -1090,7 +1091,7 @@ def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
     ("out", "said"),
     [
         ("folder", r"folder: is a folder; choose another --out, such as .*/folder\.ecb"),
-        ("x.zip", r"x\.zip: `bench` knows a bundle by its \.ecb; .* such as .*/x\.ecb"),
+        ("x.zip", r"x\.zip: `bench` recognises a bundle by its \.ecb; .* such as .*/x\.ecb"),
         ("file/new/x.ecb", r"file/new/x\.ecb: can't be written \(Not a directory\)"),
     ],
 )
@@ -1110,7 +1111,7 @@ def test_an_interrupted_bundle_leaves_the_old_one(root, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_convnext.devices.bundle.write._add_images", stop)
+    monkeypatch.setattr(write, "_add_images", stop)
     with pytest.raises(KeyboardInterrupt):
         write_bundle(root / "build", out)
     assert out.read_bytes() == b"old"
@@ -1155,9 +1156,7 @@ def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
 def test_the_bundle_of_a_build_lies_in_it_under_its_name(tmp_path, monkeypatch):
     folder = tmp_path / "atto.v2"
     folder.mkdir()
-    monkeypatch.setattr(
-        "edge_convnext.devices.bundle.write.write_bundle", lambda _, output, **__: output.touch()
-    )
+    monkeypatch.setattr(write, "write_bundle", lambda _, output, **__: output.touch())
     assert bundle_build(folder) == folder / f"atto.v2{SUFFIX}"
     monkeypatch.chdir(folder)
     assert bundle_build(Path()) == Path(f"atto.v2{SUFFIX}")

@@ -123,3 +123,18 @@ def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
 
 def test_a_report_answers_for_the_graphs_of_runtimes():
     assert "cpu/int8.onnxruntime.onnx" in published_hashes(raced("int8", files=BOTH))
+
+
+def test_what_a_report_below_guessing_says_goes_with_the_choice(tmp_path):
+    from edge_convnext.devices.deploy.facts import choose_model
+
+    report = raced("int8", ("model.int8.onnx", "onnxruntime", 1.4))
+    fields = report.model_dump(mode="json", by_alias=True)
+    (tmp_path / "model.int8.onnx").write_bytes(b"")
+    Report.model_validate(fields).write(tmp_path / "report.json")
+    assert choose_model(tmp_path, ("onnx",)).warning is None
+    fields["accuracy"]["int8"]["top1_pct"] = 0.0
+    Report.model_validate(fields).write(tmp_path / "report.json")
+    assert "INT8 is right in 0.00 %" in choose_model(tmp_path, ("onnx",)).warning
+    named = choose_model(tmp_path, ("onnx",), tmp_path / "model.int8.onnx")
+    assert "INT8 is right in 0.00 %" in named.warning
