@@ -216,13 +216,13 @@ def _answers(
         if way is not None and way[1]:
             return otherwise(images, way)
         from edge_convnext.build.compare import evaluate_options
-        from edge_convnext.build.runner import Steps
+        from edge_convnext.build.runner import Runner
         from edge_convnext.devices.doctor import environment
 
         place = machine or environment()["fingerprint"]
-        steps = Steps(cache, recipe, versions, track)
+        runner = Runner(cache, recipe, versions, track)
         asked = weights if way is None else _prepared_as(weights, way[0])
-        logits = evaluate_options((), asked, images, steps, place).reference.logits
+        logits = evaluate_options((), asked, images, runner, place).reference.logits
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 
@@ -348,20 +348,20 @@ def _load_weights(
     versions: dict[str, str],
 ) -> Step[Weights]:
     """Load through the cache: key on the file's content, the hub's revision, or the seed."""
-    from edge_convnext.stages.load import load_weights, weights_identity
+    from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        made = load.load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
         return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/3",
-        weights=weights_identity(config, recipe.model, recipe.seed),
+        load.STAGE.key,
+        weights=load.weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
-        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "safetensors")},
+        tools={name: versions.get(name) for name in ("edge-convnext", *load.STAGE.packages)},
     )
     entry = cache.run("load", key, make)
     loaded = open_weights(entry.folder / _WEIGHTS)
@@ -369,7 +369,7 @@ def _load_weights(
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
-    return as_step(told, entry, _WEIGHTS)
+    return as_step(told, entry, _WEIGHTS, load.STAGE)
 
 
 def _load_splits(
