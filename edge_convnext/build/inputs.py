@@ -45,13 +45,14 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.depth import tell_depth
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer, answer_with_torch
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import Held, hold_against_chance
-from edge_convnext.measure.settings import note_defaults, settle
+from edge_convnext.measure.settings import labels_file_of, note_defaults, settle
 from edge_convnext.measure.suggest import suggester
 from edge_convnext.networks.open_weights import open_weights
 
@@ -216,13 +217,13 @@ def _answers(
         if way is not None and way[1]:
             return otherwise(images, way)
         from edge_convnext.build.compare import evaluate_options
-        from edge_convnext.build.runner import Steps
+        from edge_convnext.build.runner import Runner
         from edge_convnext.devices.doctor import environment
 
         place = machine or environment()["fingerprint"]
-        steps = Steps(cache, recipe, versions, track)
+        runner = Runner(cache, recipe, versions, track)
         asked = weights if way is None else _prepared_as(weights, way[0])
-        logits = evaluate_options((), asked, images, steps, place).reference.logits
+        logits = evaluate_options((), asked, images, runner, place).reference.logits
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 
@@ -348,20 +349,20 @@ def _load_weights(
     versions: dict[str, str],
 ) -> Step[Weights]:
     """Load through the cache: key on the file's content, the hub's revision, or the seed."""
-    from edge_convnext.stages.load import load_weights, weights_identity
+    from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        made = load.load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
         return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/3",
-        weights=weights_identity(config, recipe.model, recipe.seed),
+        load.STAGE.key,
+        weights=load.weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
-        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "safetensors")},
+        tools={name: versions.get(name) for name in ("edge-convnext", *load.STAGE.packages)},
     )
     entry = cache.run("load", key, make)
     loaded = open_weights(entry.folder / _WEIGHTS)
@@ -369,7 +370,7 @@ def _load_weights(
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
-    return as_step(told, entry, _WEIGHTS)
+    return as_step(told, entry, _WEIGHTS, load.STAGE)
 
 
 def _load_splits(
@@ -393,7 +394,8 @@ def _load_splits(
 def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
     """Act on what was seen: what can't be decoded, and what is there twice."""
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
-    return drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
 
 
 def _find_digits(cache: Cache) -> Path:
@@ -413,6 +415,11 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
         DataError: With both numbers.
     """
     names = splits.val.classes
+    if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
+        raise DataError(
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
+            f"{info.num_classes} classes apart; name each of these once, in logit order"
+        )
     if len(names) != info.num_classes:
         raise DataError(
             f"the data has {len(names)} classes ({shorten_names(names)}), the weights "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from edge_convnext.cli.hosts import Remote, bench_over_ssh
 from edge_convnext.cli.options import ThreadsOption
 from edge_convnext.cli.requirement import Required
 from edge_convnext.cli.signature import command, in_panel
-from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.cli.values import CpuRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Race:
     """The flags of a timing: what runs, how often, and what is shown."""
 
     runtime: Annotated[
-        Literal[CpuRuntimeName, "both"], typer.Option(help="Runtime for .onnx models.")
+        Literal[CpuRuntime, "both"], typer.Option(help="Runtime for .onnx models.")
     ] = "both"
     batch: Annotated[
         list[int] | None,
@@ -214,6 +214,7 @@ def _profile(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
 def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     from edge_convnext.core.recipe import BenchmarkConfig
     from edge_convnext.measure.built_models import race_models, usual_batches
+    from edge_convnext.measure.to_report import report_row
 
     config = BenchmarkConfig(
         batches=tuple(race.batch or usual_batches(models)),
@@ -223,7 +224,7 @@ def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
     if terminal.json:
-        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
+        rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
         print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
         return
     from rich.console import Console

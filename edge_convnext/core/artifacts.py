@@ -276,3 +276,8 @@ class Parity:
     max_abs_err: float
     sqnr_db: float | None  # None when the outputs are equal: the ratio is infinite
     agreement_pct: float  # equal top-1
+
+    @property
+    def sqnr_or_inf(self) -> float:
+        """`sqnr_db` to compare by: infinite where nothing differs."""
+        return math.inf if self.sqnr_db is None else self.sqnr_db

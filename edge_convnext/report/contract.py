@@ -48,8 +48,8 @@ __all__ = [
     "BoardReport",
     "BoardRun",
     "BundledFile",
-    "Candidate",
     "CandidateAccuracy",
+    "CandidateReport",
     "ClassAccuracy",
     "Confidence",
     "DataReport",
@@ -288,7 +288,7 @@ class StageReport(_Part):
         return _with_reason(self)
 
 
-class Candidate(_Part):
+class CandidateReport(_Part):
     """A graph in a runtime: what is evaluated and timed."""
 
     artifact: str
@@ -326,7 +326,7 @@ class PrecisionAccuracy(_Part):
     """By class name, in logit order."""
 
 
-class CandidateAccuracy(Candidate):
+class CandidateAccuracy(CandidateReport):
     """One candidate against the FP32 reference, image by image."""
 
     top1_pct: Percent
@@ -362,7 +362,7 @@ class AccuracyReport(_Part):
     """Every candidate evaluated; the fields above repeat the chosen one."""
 
 
-class BenchmarkRow(Candidate):
+class BenchmarkRow(CandidateReport):
     """Timing of one candidate at one batch size, interleaved with the others."""
 
     threads: PositiveInt

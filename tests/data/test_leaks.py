@@ -245,17 +245,13 @@ def test_a_calibration_set_of_every_class_needs_no_note(labelled):
 def test_the_report_names_such_a_set_and_fidelity_that_rests_on_it_alone(labelled, evaluated):
     from types import SimpleNamespace
 
-    from edge_convnext.build.assemble import _calibration_notes
+    from edge_convnext.build.notes import calibration_notes
 
     splits = labelled[1]
     told = CalibrationSet(splits.val, 0, "", notes=("Only one.",))
     inputs = SimpleNamespace(calibration=told, borrowed=False)
-    outcome = SimpleNamespace(
-        inputs=inputs,
-        recipe=SimpleNamespace(precision="int8"),
-        evaluation=object() if evaluated else None,
-    )
-    first, *rest = _calibration_notes(outcome)
+    recipe = SimpleNamespace(precision="int8")
+    first, *rest = calibration_notes(inputs, recipe, evaluated=evaluated)
     assert first == "Only one."
     assert len(rest) == (0 if evaluated else 1)
     assert all("was measured on calibration images alone" in note for note in rest)

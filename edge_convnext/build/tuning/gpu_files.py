@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.tuning.files import TUNE, write_tune_files
-from edge_convnext.build.tuning.gpu_trials import CANDIDATES
 from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
     candidate_count,
@@ -18,6 +17,7 @@ from edge_convnext.build.tuning.gpu_tune import (
     tune_gpu,
     with_engine_plans,
 )
+from edge_convnext.build.tuning.trials import CANDIDATES
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.places import require_outside
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_convnext.build.tuning.cost_model import Calibration, Gpu
-    from edge_convnext.build.tuning.gpu_trials import GpuTrial
+    from edge_convnext.build.tuning.trials import GpuTrial
     from edge_convnext.core.progress import Track
     from edge_convnext.core.recipe import Recipe
 

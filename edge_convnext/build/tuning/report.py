@@ -17,6 +17,7 @@ from edge_convnext.networks.plans import plan_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_convnext.build.tuning.trials import Trial
     from edge_convnext.core.progress import Track
     from edge_convnext.core.recipe import Recipe
 
@@ -50,8 +51,15 @@ class TuneReport:
             "stopped": dict(result.stopped),
             "other_load_pct": round(result.other_load_pct, 1),
             "winners": {runtime: plan_fields(plan) for runtime, plan in result.winners.items()},
-            "trials": [asdict(trial) for trial in result.trials],
+            "trials": [_trial_fields(trial) for trial in result.trials],
         }
+
+
+def _trial_fields(trial: Trial) -> dict[str, Any]:
+    fields = asdict(trial)
+    # As they stand in a recipe, but for settings: pairs in their order.
+    fields["plan"] = plan_fields(trial.plan) | {"settings": trial.plan.settings}
+    return fields
 
 
 def tune_to_files(

@@ -26,7 +26,7 @@ from edge_convnext.core.files import atomic_path, sha256_file
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import swap, written_beside
 from edge_convnext.core.version import __version__
-from edge_convnext.devices.bench.report import OWN_FILES, find_old
+from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
 from edge_convnext.devices.ssh.running import following

@@ -1,7 +1,7 @@
 import pytest
 
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.networks.gpu_plans import choose_batches, list_gpu_plans, plan_for_gpu
+from edge_convnext.networks.plans import choose_batches, list_gpu_plans, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
 
 
