@@ -92,3 +92,17 @@ def test_the_best_proven_build_is_kept_beside_a_worse_one(tmp_path):
     (note,) = [one for one in save_baseline(worse, None, path) if "best proven" in one]
     assert "top-1 100.00 % where this one has 99.70 %" in note
     assert save_baseline(worse, read_baseline(path), tmp_path / "other.json")[-1] == note
+
+
+def test_an_equal_build_is_its_own_best(tmp_path):
+    evidence, path = read_evidence(make_build(tmp_path / "a", 1000)), tmp_path / "baseline.json"
+    for _ in range(2):
+        assert not any("best proven" in one for one in save_baseline(evidence, None, path))
+
+
+def test_a_baseline_that_was_named_goes_before_what_lies_at_the_path(tmp_path):
+    evidence, path = read_evidence(make_build(tmp_path / "a", 1000)), tmp_path / "baseline.json"
+    save_baseline(evidence, None, tmp_path / "named.json")
+    path.write_text("{")
+    named = read_baseline(tmp_path / "named.json")
+    assert not any("starts anew" in one for one in save_baseline(evidence, named, path))

@@ -91,7 +91,9 @@ def modelled(*trials):
 
 def test_each_batch_and_precision_has_a_table_of_what_was_modelled():
     trials = (
-        gpu_trial("mixed", parity=Parity(8, 0.0, 31.26, 100.0), top1_drop_pp=0.5, picked=True, rank=1),
+        gpu_trial(
+            "mixed", parity=Parity(8, 0.0, 31.26, 100.0), top1_drop_pp=0.5, picked=True, rank=1
+        ),
         gpu_trial("expand"),
         gpu_trial("late", cost=False),
         gpu_trial("mixed", "fp16", batch=8, rank=None),
