@@ -16,10 +16,13 @@ def test_who_decided_is_told_by_the_detail_where_that_is_enough():
     assert lines(split)[1].endswith(" split folders")
 
 
-def test_what_is_too_long_is_cut_to_its_column():
-    (_, line) = lines(Fact("classes", ("a" * 99,), Origin("flag", "--" + "x" * 99)))
-    assert len(line) == 80
-    assert line.count("...") == 2
+def test_what_is_too_long_goes_on_in_its_own_column():
+    _, first, *more = lines(Fact("classes", ("a" * 99,), Origin("flag", "--" + "x" * 99)))
+    assert first.startswith("  classes       1: aaa")
+    assert all(line.startswith(" " * 16 + "a") for line in more)
+    assert max(map(len, (first, *more))) <= 80
+    shown = "".join((first, *more))
+    assert (shown.count("a") - 1, shown.count("x")) == (99, 99)  # one is of `classes`
 
 
 def test_notes_are_wrapped_and_indented():
