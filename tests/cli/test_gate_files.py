@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from support.gate_builds import make_build
 
@@ -66,13 +68,19 @@ def test_a_refusal_is_in_every_file_and_goes_on(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_only_errors_of_the_system_are_caught():
+def test_only_errors_of_the_system_are_caught_and_name_the_file_that_was_asked_for():
     def fail():
         raise ValueError("a bug")
 
-    assert attempt(lambda: None) == []
+    def run_out():
+        raise OSError(28, "No space left on device", "/tmp/some-temporary-file")
+
+    assert attempt(Path("gate.xml"), lambda: None) == []
+    (error,) = attempt(Path("gate.xml"), run_out)
+    assert (error.errno, error.filename) == (28, "gate.xml")
+    assert error.strerror == "No space left on device"
     with pytest.raises(ValueError, match="a bug"):
-        attempt(fail)
+        attempt(Path("gate.xml"), fail)
 
 
 def test_a_baseline_starts_anew_where_the_one_before_cannot_be_read(tmp_path):
