@@ -55,12 +55,10 @@ class GateFiles:
 
         unwritten = []
         junit, markdown = self.junit, self.markdown
-        if self.junit is not None:
-            unwritten += attempt(self.junit, partial(write_text_atomic, self.junit, as_junit))
-        if self.markdown is not None:
-            unwritten += attempt(
-                self.markdown, partial(write_text_atomic, self.markdown, as_markdown)
-            )
+        if junit is not None:
+            unwritten += attempt(junit, partial(write_text_atomic, junit, as_junit))
+        if markdown is not None:
+            unwritten += attempt(markdown, partial(write_text_atomic, markdown, as_markdown))
         if self.on_github and (summary := os.environ.get(_STEP_SUMMARY)):
             unwritten += attempt(Path(summary), partial(_append, Path(summary), as_markdown))
         return unwritten
