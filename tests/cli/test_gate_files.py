@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from support.gate_builds import make_build
 
@@ -70,9 +72,9 @@ def test_only_errors_of_the_system_are_caught():
     def fail():
         raise ValueError("a bug")
 
-    assert attempt(lambda: None) == []
+    assert attempt(Path("a"), lambda: None) == []
     with pytest.raises(ValueError, match="a bug"):
-        attempt(fail)
+        attempt(Path("a"), fail)
 
 
 def test_a_baseline_starts_anew_where_the_one_before_cannot_be_read(tmp_path):
