@@ -22,7 +22,7 @@ def test_what_is_too_long_is_wrapped_in_its_column():
     values, sources = (
         "".join(line[start:end].strip() for line in found) for start, end in ((16, 44), (45, 80))
     )
-    assert values == f"1:{'a' * 99}"
+    assert values == f"1: {'a' * 99}"
     assert sources == f"--{'x' * 99}"
     assert all(line.startswith(" " * 16) for line in found[1:])
 
