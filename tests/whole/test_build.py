@@ -16,11 +16,11 @@ from support.built import check_report, files_of, statuses
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import edge_convnext
-from edge_convnext.measure import race as racing
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file
+from edge_convnext.measure import race as racing
 from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.plans import shipped_plans
 from edge_convnext.networks.recipe_file import make_recipe
