@@ -23,8 +23,8 @@ class Beside:
         """Write all of them.
 
         Args:
-            new: Where to write; empty.
-            folder: What `new` is about to become: its disk has to have room.
+            new: Empty folder to write into.
+            folder: Folder that `new` is about to become; its disk has to have room.
 
         Returns:
             The files, models first.
