@@ -41,10 +41,10 @@ def evaluate_options(
     """Run the torch reference and every option over the evaluation set, in one pass.
 
     Args:
-        options: What to evaluate.
+        options: Candidates to evaluate.
         weights: Unfolded: the reference is the model as it was trained.
         images: The evaluation set.
-        runner: Of this build; logits of equal graphs on equal images are taken from its cache.
+        runner: Runner of this build; its cache has logits of equal graphs on equal images.
         machine: Fingerprint: another CPU may compute other logits.
     """
     recipe, info = runner.recipe, weights.value.info

@@ -44,13 +44,13 @@ def build(
     """Run the whole chain and write its artefacts and report.
 
     Args:
-        recipe: What to build (`recipe.load_recipe`).
+        recipe: Recipe of the build (`load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
         require: The precision that the verdict must be, shown, for `report.verdict.passed`.
         require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
-        track: Told of work that takes long.
-        on_read: Told what was read, and who decided each setting, before any work is done.
+        track: Shows work that takes long.
+        on_read: Called with what was read, and who decided each setting, before any work is done.
 
     Returns:
         The report, as written to `report.json`.
@@ -80,9 +80,9 @@ def finish(
 
     Args:
         prepared: Every graph.
-        machine: From `doctor.environment`.
-        folder: Where to write.
-        require: What the verdict must be, if anything was asked for.
+        machine: Facts from `doctor.environment`.
+        folder: Folder to write.
+        require: Verdict that the user requires; None requires nothing.
     """
     recipe, graphs = prepared.steps.recipe, prepared.graphs
     engines = build_engines(prepared.steps, graphs.for_gpu, prepared.targets)

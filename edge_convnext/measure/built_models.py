@@ -67,15 +67,16 @@ def evaluate_model(
     """Top-1 of a built model on the evaluation side of a data set.
 
     Args:
-        path: What `build` wrote, or an engine.
+        path: Model that `build` wrote, or an engine.
         config: `source` names the data; see `data.load_splits`.
-        seed: Of the split, where the source has none.
+        seed: Seed of the split, where the source has none.
         batch: Images per inference.
-        runtime: See `predict.load_model`.
-        threads: See `predict.load_model`.
+        runtime: Runtime as for `model.load_model`.
+        threads: Threads as for `model.load_model`.
         track: Shows the batches.
         stated: Its `preprocess` takes the place of the model's own.
-        on_read: Told each setting with who decided it, and notes, before anything is measured.
+        on_read: Called with each setting and who decided it, and with notes, before the first
+            image.
 
     Raises:
         DataError: The data can't be used, has other classes than the model, or nothing tells
@@ -144,10 +145,10 @@ def race_models(
     The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
 
     Args:
-        paths: What `build` wrote, and engines; all of one input size.
-        runtime: Where each graph is run; an engine runs in the TensorRT it was built for.
+        paths: Models that `build` wrote, and engines; all of one input size.
+        runtime: Runtime of the graphs; an engine runs in the TensorRT it was built for.
         config: Batches, threads, rounds.
-        hint: What OpenVINO computes floats in.
+        hint: Float type that OpenVINO computes in.
         track: Shows the rounds.
 
     Raises:
@@ -250,11 +251,11 @@ def profile_models(
 
     Args:
         paths: ONNX graphs; their nodes have the names that the export gives.
-        runtime: Where each is run; of `both`, one that only ONNX Runtime loads is run there.
+        runtime: Runtime of each; of `both`, one that only ONNX Runtime loads is run there.
         batches: Images per inference.
         threads: None: all.
-        rounds: See `profile.profile`.
-        hint: What OpenVINO computes floats in.
+        rounds: Rounds as for `profile.profile`.
+        hint: Float type that OpenVINO computes in.
         track: Shows the rounds.
 
     Raises:

@@ -73,7 +73,7 @@ def load_candidate(candidate: Candidate, batch: int | None, threads: int | None)
     """Load a candidate in its runtime.
 
     Args:
-        candidate: What to load.
+        candidate: Candidate to load.
         batch: Images per inference; None: as exported.
         threads: CPU threads; None: all.
 

@@ -159,8 +159,8 @@ def within_budget(
     """Those that keep the accuracy budget or were not evaluated; all, if none does.
 
     Args:
-        candidates: Of a build or a board.
-        comparisons: With FP32, by name of the candidate.
+        candidates: Candidates of a build or a board.
+        comparisons: Comparisons with FP32, by name of the candidate.
         max_drop_pp: Largest top-1 drop to accept, in percentage points.
     """
     kept = [

@@ -28,7 +28,7 @@ def cpu_candidates(
     Args:
         unpacked: The bundle.
         runtimes: Those to measure.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        bf16: True where OpenVINO may compute floats in bfloat16 on this CPU.
     """
     return [
         _cpu_candidate(unpacked, graph, runtime, hint, settings)
