@@ -14,6 +14,7 @@ from edge_convnext.measure.candidates import Option
 from edge_convnext.networks.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages.recover import Recovery
 
 __all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
@@ -145,12 +146,12 @@ def list_options(
         recipe: Of this build.
         graphs: From `make_graphs`.
         runtimes: To be measured.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        bf16: Whether a runtime may compute floats in bfloat16 on this CPU.
     """
     options: list[Option] = []
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
-        hinted = bf16 and runtime == "openvino"
+        hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
         forms = [form for form, precision in graphs.exported if precision == "fp32"]
         for form in forms:
             graph = graphs.final(Plan(form, plan.placement), "fp32")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,8 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.networks.plans import Plan
-from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.runtimes.lint import LintTarget, lint_targets
+from edge_convnext.runtimes.load import package_of
 from edge_convnext.stages.recover import Recovery
 from edge_convnext.stages.sensitivity import Sensitivity
 
@@ -231,7 +232,7 @@ class Steps:
             )  # fmt: skip
             shown = samples.load()
             parity = parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
-            findings = {target: lint_result(made.path, target) for target in get_args(LintTarget)}
+            findings = {target: lint_result(made.path, target) for target in lint_targets()}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
         key = stage_key(
@@ -432,7 +433,7 @@ class Steps:
                 machine=machine,
                 batch=self.recipe.evaluate.batch,
                 threads=self.recipe.benchmark.threads,
-                tools=self.tools("edge-convnext", "pillow", "numpy", run["runtime"]),
+                tools=self.tools("edge-convnext", "pillow", "numpy", package_of(run["runtime"])),
             )
             for name, run in runs.items()
         }

@@ -12,6 +12,7 @@ from edge_convnext.cli.console import (
     QuietFlag,
     ThreadsOption,
     VerboseFlag,
+    check_runtime,
     note,
     print_json,
     progress,
@@ -47,7 +48,12 @@ def bench(
         ),
     ],
     runtime: Annotated[
-        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run .onnx models.")
+        str,
+        typer.Option(
+            callback=check_runtime,
+            metavar="NAME",
+            help="Where to run .onnx models: onnxruntime, openvino, …; both: all installed ones.",
+        ),
     ] = "both",
     batch: Annotated[
         list[int] | None,
@@ -203,7 +209,7 @@ def _bench_here(
 
 def _profile(
     models: Sequence[Path],
-    runtime: Literal["onnxruntime", "openvino", "both"],
+    runtime: str,
     batches: Sequence[int],
     threads: int | None,
     rounds: int,
@@ -229,7 +235,7 @@ def _profile(
 
 def _race(
     models: Sequence[Path],
-    runtime: Literal["onnxruntime", "openvino", "both"],
+    runtime: str,
     batches: Sequence[int] | None,
     threads: int | None,
     rounds: int,

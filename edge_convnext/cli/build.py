@@ -17,6 +17,7 @@ from edge_convnext.cli.console import (
     ResizeOption,
     StdOption,
     VerboseFlag,
+    check_runtime,
     data_source,
     note,
     preprocess_fields,
@@ -130,8 +131,13 @@ def build(
         ),
     ] = None,
     runtime: Annotated[
-        Literal["onnxruntime", "openvino", "auto"] | None,
-        typer.Option(help="Of the cpu target; auto measures both.", rich_help_panel=_CHAIN),
+        str | None,
+        typer.Option(
+            callback=check_runtime,
+            metavar="NAME",
+            help="Of the cpu target: onnxruntime, openvino, …; auto measures all installed ones.",
+            rich_help_panel=_CHAIN,
+        ),
     ] = None,
     fold: Annotated[
         bool | None,

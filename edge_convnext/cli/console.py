@@ -95,9 +95,26 @@ AllowDuplicatesFlag = Annotated[
         "the training copies are left out in any case.",
     ),
 ]
+
+
+def check_runtime(name: str | None) -> str | None:
+    """Refuse a runtime that there is not, before any work; `auto` and `both` name several."""
+    if name not in (None, "auto", "both"):
+        from edge_convnext.runtimes.load import runtime_names
+
+        known = runtime_names("graphs")
+        if name not in known:
+            raise typer.BadParameter(f"'{name}' is none of {', '.join(known)}.")
+    return name
+
+
 RuntimeOption = Annotated[
-    Literal["onnxruntime", "openvino"] | None,
-    typer.Option(help="Default: what report.json beside the model chose."),
+    str | None,
+    typer.Option(
+        callback=check_runtime,
+        metavar="NAME",
+        help="Such as onnxruntime or openvino. Default: what report.json beside the model chose.",
+    ),
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: all.")

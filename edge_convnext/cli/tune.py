@@ -21,6 +21,7 @@ from edge_convnext.cli.console import (
     StdOption,
     ThreadsOption,
     VerboseFlag,
+    check_runtime,
     data_source,
     preprocess_fields,
     print_json,
@@ -61,8 +62,12 @@ def tune(
         ),
     ] = "quick",
     runtime: Annotated[
-        Literal["onnxruntime", "openvino", "auto"] | None,
-        typer.Option(help="auto tunes all that are installed."),
+        str | None,
+        typer.Option(
+            callback=check_runtime,
+            metavar="NAME",
+            help="Such as onnxruntime or openvino; auto tunes all that are installed.",
+        ),
     ] = None,
     batch: Annotated[
         list[int] | None,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.origins import Fact
@@ -76,9 +76,10 @@ RangeEstimator = Literal[
     "mean_no_outliers_minmax",
     "mean_quantile",
 ]
-CpuRuntimeName = Literal["onnxruntime", "openvino"]
-GpuRuntimeName = Literal["tensorrt", "tensorrt_rtx"]  # they run engines, not graphs
-RuntimeName = Literal[CpuRuntimeName, GpuRuntimeName]
+# Keys of `runtimes.load.RUNTIMES`: of those that load graphs on the CPU, and those of engines.
+CpuRuntimeName: TypeAlias = str
+GpuRuntimeName: TypeAlias = str
+RuntimeName: TypeAlias = str
 ImagesType = Literal["float32", "float16", "uint8"]  # that a graph takes; uint8: pixels
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]

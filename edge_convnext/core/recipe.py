@@ -27,7 +27,6 @@ from edge_convnext.core.artifacts import (
     ActivationType,
     CpuFormName,
     CpuPlacementName,
-    CpuRuntimeName,
     FormName,
     GeluName,
     GraphFormat,
@@ -49,6 +48,7 @@ from edge_convnext.core.bounds import (
     Milliseconds,
     Rounds,
     Seconds,
+    TableName,
     Threads,
     Warmup,
     why_too_large,
@@ -334,7 +334,7 @@ class Recipe(Section):
     model: str = "convnextv2_atto"  # its full name; `recipe_file` knows the shorter ones
     precision: Precision = "int8"
     targets: Targets | Literal["auto"] = "auto"
-    runtime: CpuRuntimeName | Literal["auto"] = "auto"
+    runtime: TableName = "auto"  # a key of `runtimes.load.RUNTIMES`; auto: all that are installed
     seed: int = Field(0, ge=0, lt=2**63)
     load: LoadConfig = LoadConfig()
     data: DataConfig = DataConfig()
@@ -349,7 +349,7 @@ class Recipe(Section):
     engine: EngineConfig = EngineConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    plans: dict[CpuRuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
+    plans: dict[TableName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
     _stated: Stated = PrivateAttr(default_factory=Stated)  # in no dump, and so in no cache key
 
     def origin(self, section: str, name: str) -> Origin | None:

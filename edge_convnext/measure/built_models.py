@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName
-from edge_convnext.core.errors import ArtifactError, DataError, MissingDependencyError
+from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
+from edge_convnext.core.errors import ArtifactError, DataError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
@@ -28,7 +28,12 @@ from edge_convnext.measure.model import Metadata, load_model, read_metadata
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import (
+    available_runtimes,
+    find_runtime,
+    load_runtime,
+    require_runtime,
+)
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -127,7 +132,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
 
 def race_models(
     paths: Sequence[AnyPath],
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
     config: BenchmarkConfig,
     hint: PrecisionHint = "f32",
     track: Track = untracked,
@@ -138,9 +143,10 @@ def race_models(
 
     Args:
         paths: What `build` wrote, and engines; all of one input size.
-        runtime: Where each graph is run; an engine runs in the TensorRT it was built for.
+        runtime: Where each graph is run, `both` for all that are installed; an engine runs in
+            the TensorRT it was built for.
         config: Batches, threads, rounds.
-        hint: What OpenVINO computes floats in.
+        hint: What a runtime that has the choice computes floats in.
         track: Shows the rounds.
 
     Raises:
@@ -211,9 +217,9 @@ def _fixed_batch(path: Path) -> int | None:
 
 
 def _candidate(
-    path: Path, metadata: Metadata, runtime: CpuRuntimeName | GpuRuntimeName, hint: PrecisionHint
+    path: Path, metadata: Metadata, runtime: RuntimeName, hint: PrecisionHint
 ) -> Candidate:
-    used = hint if runtime == "openvino" else "f32"
+    used = _hint_of(runtime, hint)
     return Candidate(
         f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
         path,
@@ -225,18 +231,16 @@ def _candidate(
     )
 
 
-def _list(
-    path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
-) -> list[CpuRuntimeName | GpuRuntimeName]:
+def _list(path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata) -> list[RuntimeName]:
     """Where a file is run."""
     if is_engine_file(path):
         return [read_facts(path).runtime]
-    return [name for name in runtimes if metadata.format in ("qdq", name)]
+    return [name for name in runtimes if metadata.format in find_runtime(name).FORMATS]
 
 
 def profile_models(
     paths: Sequence[Path],
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
     batches: Sequence[int],
     threads: int | None = None,
     rounds: int = 20,
@@ -247,11 +251,12 @@ def profile_models(
 
     Args:
         paths: ONNX graphs; their nodes have the names that the export gives.
-        runtime: Where each is run; of `both`, one that only ONNX Runtime loads is run there.
+        runtime: Where each is run, `both` for all that are installed; a graph with the operations
+            of ONNX Runtime is then run where they are known.
         batches: Images per inference.
         threads: None: all.
         rounds: See `profile.profile`.
-        hint: What OpenVINO computes floats in.
+        hint: What a runtime that has the choice computes floats in.
         track: Shows the rounds.
 
     Raises:
@@ -269,23 +274,28 @@ def profile_models(
         profile(
             path,
             name,
-            RuntimeOptions(threads, batch, hint if name == "openvino" else "f32"),
+            RuntimeOptions(threads, batch, _hint_of(name, hint)),
             rounds,
             track,
         )
         for path in dict.fromkeys(paths)
         for name in _choose_runtimes(runtime)
-        if runtime != "both" or name == "onnxruntime" or is_portable(path)
+        if runtime != "both" or _loads_fused(name) or is_portable(path)
         for batch in batches
     ]
 
 
 def _choose_runtimes(
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
 ) -> tuple[CpuRuntimeName, ...]:
-    runtimes = available_runtimes() if runtime == "both" else (runtime,)
-    if missing := set(runtimes) - set(available_runtimes()):
-        name = missing.pop()
-        package = "edge-convnext[openvino]" if name == "openvino" else name
-        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
-    return runtimes
+    return available_runtimes() if runtime == "both" else (require_runtime(runtime),)
+
+
+def _hint_of(runtime: RuntimeName, hint: PrecisionHint) -> PrecisionHint:
+    """What was asked for, where the runtime can be asked."""
+    return hint if hint in find_runtime(runtime).HINTS else "f32"
+
+
+def _loads_fused(runtime: RuntimeName) -> bool:
+    """Whether it has the operations that ONNX Runtime's fused products are."""
+    return "onnxruntime" in find_runtime(runtime).FORMATS

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOAT_FORMS",
+    "PORTABLE",
     "Plan",
     "make_plan",
     "plan_fields",
@@ -78,6 +79,8 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
     return {**asdict(plan), "settings": dict(plan.settings)}
 
 
+# Of a runtime that no shipped file has a plan for: what every runtime loads.
+PORTABLE = Plan("linear", "pointwise")
 # These float forms are raced, and those of the plans, shipped and in force: a verdict compares
 # with the best float, not with a handy one.
 FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
@@ -113,7 +116,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
-        best = shipped_plans(recipe.model)[runtime]
+        best = shipped_plans(recipe.model).get(runtime, PORTABLE)
     form = best.form if recipe.export.form == "auto" else recipe.export.form
     if not recipe.fold.enabled:
         form = "raw"  # every other form is written on folded weights

@@ -33,8 +33,8 @@ from edge_convnext.core.artifacts import (
     FormName,
     PlacementName,
     Precision,
-    RuntimeName,
 )
+from edge_convnext.core.bounds import TableName
 from edge_convnext.core.documents import read_document
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import AnyPath, sha256_file, write_text_atomic
@@ -253,7 +253,7 @@ class VariantReport(_Part):
     precision: Precision | None = None
     batch: PositiveInt | None = None
     """Of a graph or engine of one batch size; null where it is dynamic."""
-    runtime: RuntimeName | None = None
+    runtime: TableName | None = None
     target: str | None = None
     """`cpu`, `rtx` or `tensorrt`."""
     status: Status
@@ -296,7 +296,7 @@ class Candidate(_Part):
     form: FormName
     placement: PlacementName | None = None
     precision: Precision
-    runtime: RuntimeName
+    runtime: TableName
     precision_hint: Literal["f32", "bf16"] | None = None
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
     settings: dict[str, str] = {}

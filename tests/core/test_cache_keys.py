@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,7 +40,7 @@ CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
 RESULT = {
     "parity": PARITY, "quantized_ops": 1, "ranking": [], "facts": [], "notes": [],
-    "lint": {name: {"error": None, "warnings": {}} for name in get_args(steps.LintTarget)},
+    "lint": {name: {"error": None, "warnings": {}} for name in steps.lint_targets()},
     "recovery": {
         "model": None, "before": PARITY, "after": PARITY, "kept": True, "steps": 1, "n_training": 1,
     },
@@ -245,6 +245,7 @@ BY_CONTENT = {
 WORDS = st.lists(st.sampled_from(["a", "b.*", "c/Conv"]), min_size=1, unique=True)
 VALUES = {
     "model": st.sampled_from(["convnextv2_femto", "convnextv2_pico"]),
+    "runtime": st.sampled_from(["onnxruntime", "openvino"]),
     "targets": st.sampled_from([["cpu"], ["rtx"], ["tensorrt", "cpu"]]),
     "precision": st.just("fp32"),
     "load.weights": st.sampled_from(["in1k", "random", "w.pth"]),

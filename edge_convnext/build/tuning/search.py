@@ -29,7 +29,7 @@ from edge_convnext.measure.candidates import Option, as_candidate
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import has_bf16, load_runtime
+from edge_convnext.runtimes.load import has_bf16, load_runtime, package_of
 
 __all__ = ["Search"]
 
@@ -46,8 +46,9 @@ class Search:
         self.prepared, self.runtime, self.full = prepared, runtime, full
         self.batch, self.machine = batch, machine
         self.steps, self.recipe = prepared.steps, prepared.steps.recipe
+        self.package = package_of(runtime)
         self.hints: tuple[PrecisionHint, ...] = ("f32",)
-        if runtime == "openvino" and has_bf16((runtime,)):
+        if has_bf16((runtime,)):
             self.hints = ("f32", "bf16")
         self.raced_s = 0.0  # of timing so far, by this search or an earlier one that it goes on
         self.other_load_pct = 0.0  # the most that other programs took of the CPU meanwhile
@@ -247,7 +248,7 @@ class Search:
             options={name: options[name].graph.digest for name in names},
             config=config.model_dump(mode="json"),
             machine=self.machine,
-            tools={name: steps.versions.get(name, "") for name in ("edge-convnext", self.runtime)},
+            tools={name: steps.versions.get(name, "") for name in ("edge-convnext", self.package)},
         )
         entry = steps.cache.run("tune", key, make)
         self.raced_s += entry.seconds
@@ -318,7 +319,7 @@ class Search:
             machine=self.machine,
             tools={
                 name: self.steps.versions.get(name, "")
-                for name in ("edge-convnext", "onnxruntime", self.runtime)
+                for name in ("edge-convnext", "onnxruntime", self.package)
             },
         )
         return Parity(**self.steps.cache.run("tune", key, make).result["parity"])

@@ -20,6 +20,7 @@ from edge_convnext.core.artifacts import (
     RangeEstimator,
 )
 from edge_convnext.networks.plans import Plan
+from edge_convnext.runtimes.load import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,21 +42,6 @@ _QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
 _QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
 # They don't change latency; the others of NNCF's lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
-_SETTINGS: Mapping[CpuRuntimeName, tuple[tuple[str, str], ...]] = {
-    "onnxruntime": (
-        ("batch", "dynamic"),
-        ("session.dynamic_block_base", "4"),
-        ("session.intra_op.allow_spinning", "0"),
-        ("session.set_denormal_as_zero", "1"),
-        ("session.x64quantprecision", "1"),
-    ),
-    "openvino": (
-        ("batch", "dynamic"),
-        ("CPU_DENORMALS_OPTIMIZATION", "YES"),
-        ("ENABLE_CPU_PINNING", "NO"),
-        ("PERFORMANCE_HINT", "THROUGHPUT"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +82,7 @@ def list_plans(
 
 def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName) -> bool:
     return (
-        plan.form in (usual.form, *_QUICK_FORMS[runtime])
+        plan.form in (usual.form, *_QUICK_FORMS.get(runtime, ()))
         and plan.placement in (usual.placement, *_QUICK_PLACEMENTS)
         and plan.format in (usual.format, *_QUICK_FORMATS)
         # Signed and unsigned are equally fast, and the usual one is the more accurate.
@@ -106,22 +92,20 @@ def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName) -> bool:
 
 def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Plan]:
     """The plan with one thing changed that was not crossed with the others."""
-    changed = [replace(plan, settings=(one,)) for one in _SETTINGS[runtime]]
+    changed = [replace(plan, settings=(one,)) for one in find_runtime(runtime).SETTINGS]
     # Before opset 20 there is no operation to approximate.
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
 
 
 def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int) -> str | None:
+    module = find_runtime(runtime)
     if plan.format != "qdq":
-        if runtime != "onnxruntime":
+        if plan.format not in module.FORMATS:
             return "only ONNX Runtime loads its fused products"
         if plan.form.startswith("conv"):
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":
             return "the fused products make activations unsigned themselves: the same graph as int8"
-    if plan.placement == "all":
-        if plan.activation_type == "uint8":
-            return "where NNCF quantizes everything, ranges are its own, which are signed"
-        if runtime == "onnxruntime" and opset >= 21:
-            return "ONNX Runtime can't load a Transpose of a dequantized value from opset 21 on"
-    return None
+    if plan.placement == "all" and plan.activation_type == "uint8":
+        return "where NNCF quantizes everything, ranges are its own, which are signed"
+    return module.why_not(plan.placement, opset)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edge_convnext.measure.benchmark import Candidate
+from edge_convnext.runtimes.load import find_runtime
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import RuntimeName
@@ -43,13 +44,13 @@ def cpu_entries(unpacked: Unpacked, runtimes: Sequence[RuntimeName], bf16: bool)
     Args:
         unpacked: The bundle.
         runtimes: Those to measure.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        bf16: Whether a runtime may compute floats in bfloat16 on this CPU.
     """
     return [
         _cpu_entry(unpacked, graph, runtime, hint, settings)
         for runtime in runtimes
         for graph in unpacked.manifest.graphs
-        if graph.kind == "cpu" and (graph.format == "qdq" or runtime == "onnxruntime")
+        if graph.kind == "cpu" and graph.format in find_runtime(runtime).FORMATS
         for hint in _hints(graph, runtime, bf16)
         for settings in _settings(graph, runtime)
     ]
@@ -64,7 +65,7 @@ def engine_entry(engine: BuiltEngine) -> Entry:
         precision=engine.precision,
         form=graph.form,
         placement=graph.placement,
-        runtime=cast("RuntimeName", engine.runtime),
+        runtime=engine.runtime,
     )
     return Entry(candidate, graph, engine.key, on_gpu=True)
 
@@ -92,7 +93,7 @@ def _cpu_entry(
 
 def _hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
     yield "f32"
-    if bf16 and runtime == "openvino" and graph.precision != "fp16":
+    if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
         yield "bf16"
 
 

@@ -24,9 +24,15 @@ from edge_convnext.core.artifacts import (
     Precision,
     Preprocess,
     ResizeMode,
-    RuntimeName,
 )
-from edge_convnext.core.bounds import MAX_CHANNELS, MAX_CLASSES, Batch, Count, why_too_large
+from edge_convnext.core.bounds import (
+    MAX_CHANNELS,
+    MAX_CLASSES,
+    Batch,
+    Count,
+    TableName,
+    why_too_large,
+)
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report.contract import ModelReport, Sha256
 
@@ -117,7 +123,7 @@ class BundledGraph(_Part):
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
-    settings: dict[RuntimeName, dict[str, str]] = {}  # that the build ran it with
+    settings: dict[TableName, dict[str, str]] = {}  # that the build ran it with
 
 
 class PreprocessEntry(_Part):

@@ -14,11 +14,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import Engine, GpuRuntimeName, Precision
+from edge_convnext.core.artifacts import Engine, Precision
 from edge_convnext.core.errors import ArtifactError, EngineBuildError
 from edge_convnext.core.files import atomic_path, sha256_file
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
-from edge_convnext.runtimes.tensorrt.api import Api, open_api
+from edge_convnext.runtimes.tensorrt.api import Api, TensorRt, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 from edge_convnext.runtimes.tensorrt.config import TensorRtConfig
 from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
@@ -141,7 +141,7 @@ def _describe(
     digest: str,
 ) -> dict[str, Any]:
     model = graph.metadata or {}
-    runtime: GpuRuntimeName = "tensorrt"
+    runtime: TensorRt = "tensorrt"
     flags = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in asdict(config).items()
