@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import FormName, Weights
 from edge_convnext.core.errors import ExportError, QuantizationError
+from edge_convnext.networks.family import family_of
 from edge_convnext.runtimes.lint import LintTarget
 
 __all__ = ["Logits", "judge_lint", "lint_result", "onnx_logits", "parity_result", "torch_logits"]
@@ -65,10 +66,9 @@ def torch_logits(
 ) -> Logits:
     """Run the network of one form in torch."""
     from edge_convnext.measure.accuracy import predict
-    from edge_convnext.networks.convnext.build import build_network
     from edge_convnext.runtimes.pytorch import TorchRuntime
 
-    return predict(TorchRuntime(build_network(weights, form)), batches)
+    return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
 
 
 def onnx_logits(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:

@@ -24,6 +24,7 @@ from edge_convnext.measure.accuracy import (
 from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge
 from edge_convnext.measure.candidates import Option, as_candidate
 from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.networks.family import family_of
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
 
@@ -107,10 +108,9 @@ def judge_options(
 def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:
     threads = recipe.benchmark.threads
     if name == _TORCH:
-        from edge_convnext.networks.convnext.build import build_network
         from edge_convnext.runtimes.pytorch import TorchRuntime
 
-        return TorchRuntime(build_network(weights, "raw"), threads)
+        return TorchRuntime(family_of(weights).build(weights, "raw"), threads)
     option = next(option for option in options if option.name == name)
     chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint, option.settings)
     return load_runtime(option.runtime, option.model.path, chosen)

@@ -144,13 +144,14 @@ class GpuSteps:
         name = engine_name(model.value, self.plan.batch, config.compute_capabilities)
 
         def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
+            from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels, read_parts
             from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels
             from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
 
             built = build_rtx_engine(model.value, config, folder / name, require_int8=False)
-            kernels = read_kernels(sidecar_path(built.path))
-            warnings = check_kernels(kernels, model.value.quantized_ops)
+            sidecar = sidecar_path(built.path)
+            kernels, parts = read_kernels(sidecar), read_parts(sidecar)
+            warnings = check_kernels(kernels, model.value.quantized_ops, parts)
             reason = f"not as planned: {', '.join(warnings)}" if warnings else None
             return {"engine": {**asdict(built), "path": name}, "reason": reason}
 
@@ -184,7 +185,7 @@ def engine_name(model: OnnxModel, batch: int, capabilities: Sequence[str]) -> st
 def _return_to_float(reference: Path, quantized: Path, patterns: Sequence[str]) -> int:
     """Undo what patterns of node names keep in float; returns how many operations stay INT8.
 
-    A module may be another operation in this form: `…pwconv2/Conv` for `…pwconv2/MatMul`.
+    A module may be another operation in this form: `…/Conv` for `…/MatMul`.
     """
     from edge_convnext.graph.file import read_proto, write_proto
     from edge_convnext.graph.qdq import WEIGHTED_OPS

@@ -11,7 +11,8 @@ from edge_convnext.core.artifacts import CpuRuntimeName, FormName, OnnxModel, Pr
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step
 from edge_convnext.measure.candidates import Option
-from edge_convnext.networks.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
+from edge_convnext.networks.family import family_of_model
+from edge_convnext.networks.plans import Plan, plan_for, shipped_plans
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.runtimes.load import find_runtime
@@ -73,7 +74,7 @@ def make_graphs(
     recipe, graphs = steps.recipe, Graphs()
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
     forms = _float_forms(recipe, plans) if plans else []
-    if recipe.fold.enabled:
+    if recipe.fold.enabled and family_of_model(recipe.model).folds:
         graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
     if recipe.precision == "fp16":
@@ -180,8 +181,9 @@ def raw_reference(graphs: Graphs) -> Option | None:
 
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
-    if not recipe.fold.enabled:
+    family = family_of_model(recipe.model)
+    if not (recipe.fold.enabled and family.folds):
         return ["raw"]
     planned = [plan.form for plan in plans]
     best = [plan.form for plan in shipped_plans(recipe.model).values()]
-    return list(dict.fromkeys([*FLOAT_FORMS, *best, *planned]))
+    return list(dict.fromkeys([*family.float_forms, *best, *planned]))

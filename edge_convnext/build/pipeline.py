@@ -41,6 +41,7 @@ from edge_convnext.measure.choose import (
     list_rivals,
 )
 from edge_convnext.measure.quiet import race_in_quiet
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.load import has_bf16
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ def build(
     from edge_convnext.report.folder import check_writable
     from edge_convnext.report.verdict import Requirement
 
-    folder = out or Path("build") / f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
+    folder = (
+        out
+        or Path("build")
+        / f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
+    )
     check_writable(folder)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():

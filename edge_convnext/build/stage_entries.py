@@ -11,6 +11,7 @@ from edge_convnext.build.gpu_graphs import EngineBuild, GpuGraph
 from edge_convnext.build.gpu_steps import gpu_graph_name
 from edge_convnext.core.artifacts import Engine, OnnxModel
 from edge_convnext.core.step import Step
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.report.contract import (
     STAGES,
     EngineReport,
@@ -56,7 +57,7 @@ def report_stages(
             seconds=weights.seconds,
             artifact=_file(weights, weights.value.path, folder),
         ),
-        "fold": _absent("fold", "skipped", "--no-fold"),
+        "fold": _absent("fold", "skipped", _why_not_folded(outcome)),
         "export": _graph_stage("export", outcome, folder, names, exported),
         "simplify": _absent("simplify", "skipped", "--no-simplify"),
         "approximate": _absent("approximate", "not_run", "no plan asks for an approximation"),
@@ -116,6 +117,11 @@ def report_stages(
 
 def _absent(name: StageName, status: str, reason: str) -> StageReport:
     return StageReport.model_validate({"name": name, "status": status, "reason": reason})
+
+
+def _why_not_folded(outcome: Outcome) -> str:
+    family = family_of_model(outcome.recipe.model)
+    return "--no-fold" if family.folds else f"{family.label} has nothing to fold"
 
 
 def _why_not_quantized(outcome: Outcome) -> str:

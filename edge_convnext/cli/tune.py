@@ -119,11 +119,12 @@ def tune(
     }
     stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.build.tuning.files import check_tune_folder
+    from edge_convnext.networks.family import family_of_model
 
     batches = batch or [1]
     _refuse_mixed(target, batches, device or compute_capability, runtime)
     chosen = resolve(recipe, stated)
-    folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
+    folder = out or Path("tune") / family_of_model(chosen.model).short_name(chosen.model)
     check_tune_folder(folder)
     from edge_convnext.build.tuning.report import TuneReport, tune_to_files
 

@@ -19,13 +19,10 @@ __all__ = [
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "ActivationType",
-    "CpuFormName",
-    "CpuPlacementName",
     "CpuRuntimeName",
     "Engine",
     "FormName",
     "GeluName",
-    "GpuFormName",
     "GpuRuntimeName",
     "GraphFormat",
     "ImagesType",
@@ -44,25 +41,11 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
-GpuFormName = Literal[
-    "mixed",
-    "expand",
-    "weights_expand",
-    "weights_mixed",
-    "late",
-    "late_mixed",
-    "late_product_mixed",
-    "late_product2_mixed",
-    "product_expand",
-    "product3_expand",
-    "product_mixed",
-]
-FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
+# Names that a network family has: how a graph is written, and what of it is quantized. `raw` is the
+# reference's own modules, in every family.
+FormName: TypeAlias = str
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
-CpuPlacementName = Literal["inner", "pointwise", "weighted", "all"]
-# Those inside blocks are for TensorRT: of all stages, of the last two, of the last one.
-PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks", "last_blocks"]
+PlacementName: TypeAlias = str
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
@@ -200,6 +183,11 @@ def _text(value: object) -> str:
 
 class NetworkShape(Protocol):
     """What any network's architecture can tell of itself."""
+
+    @property
+    def family(self) -> str:
+        """A key of `networks.family.FAMILIES`."""
+        ...
 
     @property
     def name(self) -> str:

@@ -25,14 +25,10 @@ from pydantic import (
 
 from edge_convnext.core.artifacts import (
     ActivationType,
-    CpuFormName,
-    CpuPlacementName,
-    FormName,
     GeluName,
     GraphFormat,
     ImagesType,
     Interpolation,
-    PlacementName,
     Precision,
     RangeEstimator,
     ResizeMode,
@@ -179,7 +175,7 @@ class ExportConfig(Section):
 
     opset: int = Field(20, ge=18, le=23)
     batch: Batch | Literal["dynamic"] = "dynamic"
-    form: Literal["raw", CpuFormName, "auto"] = "auto"  # auto: the best known per runtime
+    form: TableName = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
 
@@ -201,7 +197,7 @@ class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
     subset_size: Count = 300  # calibration images
-    placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
+    placement: TableName = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
     activations_range_estimator: RangeEstimator | Literal["auto"] = "auto"
@@ -233,8 +229,8 @@ class RecoverConfig(Section):
 class GpuPlanConfig(Section):
     """One entry of `engine.plans`."""
 
-    form: FormName
-    placement: PlacementName | None = None  # of INT8 plans, and of those alone
+    form: TableName
+    placement: TableName | None = None  # of INT8 plans, and of those alone
 
 
 class EngineConfig(Section):
@@ -302,8 +298,8 @@ class BenchmarkConfig(Section):
 class PlanConfig(Section):
     """One entry of `plans:`; fields are `plans.Plan`'s."""
 
-    form: Literal["raw", CpuFormName]
-    placement: CpuPlacementName
+    form: TableName
+    placement: TableName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"

@@ -29,6 +29,7 @@ from edge_convnext.measure.held_words import (
     warn,
 )
 from edge_convnext.measure.settings import default_settings
+from edge_convnext.networks.family import family_of
 
 __all__ = ["Held", "answer_with_torch", "hold_against_chance", "suggest_way"]
 
@@ -123,10 +124,9 @@ def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answ
 
     def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
         if not loaded:
-            from edge_convnext.networks.convnext.build import build_network
             from edge_convnext.runtimes.pytorch import TorchRuntime
 
-            loaded.append(TorchRuntime(build_network(weights, "raw"), threads).infer)
+            loaded.append(TorchRuntime(family_of(weights).build(weights, "raw"), threads).infer)
         preprocess, swapped = way or (weights.info.preprocess, False)
         batches = iter_batches(images.samples, preprocess, batch, weights.info.in_channels)
         answers = [

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from edge_convnext.core.recipe import GpuPlanConfig
+from edge_convnext.networks.family import family_of_model
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_convnext.core.artifacts import FormName, PlacementName, Precision
-    from edge_convnext.core.recipe import GpuPlanConfig, Recipe, TargetName
+    from edge_convnext.core.recipe import Recipe, TargetName
 
 __all__ = [
     "GpuFamily",
@@ -92,8 +95,11 @@ def plan_for_gpu(
     if family == "typed":  # the recipe's are those of `tune --target rtx`
         plans |= recipe.engine.plans.get(planned, {})
     best = plans[max(size for size in plans if size <= batch)]
+    owner = family_of_model(recipe.model)
+    if best.form not in (*owner.forms, *owner.gpu_forms):  # the shipped ones are of another family
+        best = GpuPlanConfig(form=owner.portable[0], placement=owner.portable[1])
     form = best.form if recipe.export.form == "auto" else recipe.export.form
-    if not recipe.fold.enabled:
+    if not (recipe.fold.enabled and owner.folds):
         form = "raw"  # every other form is written on folded weights
     if precision != "int8":
         return GpuPlan(precision, batch, form, family=family)

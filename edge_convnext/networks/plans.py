@@ -22,13 +22,12 @@ from edge_convnext.core.artifacts import (
     PlacementName,
     RangeEstimator,
 )
+from edge_convnext.networks.family import family_of_model, find_family, find_model
 
 if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe
 
 __all__ = [
-    "FLOAT_FORMS",
-    "PORTABLE",
     "Plan",
     "make_plan",
     "plan_fields",
@@ -79,27 +78,26 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
     return {**asdict(plan), "settings": dict(plan.settings)}
 
 
-# Of a runtime that no shipped file has a plan for: what every runtime loads.
-PORTABLE = Plan("linear", "pointwise")
-# These float forms are raced, and those of the plans, shipped and in force: a verdict compares
-# with the best float, not with a handy one.
-FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
-
-
 def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
     """The tuned plan of each runtime for a model, or for the tuned model nearest in size.
 
     Args:
         model: Full name, such as `convnextv2_atto`.
+
+    Returns:
+        Empty for a family that no file is of.
     """
     from edge_convnext.core.recipe import recipe_folder
-    from edge_convnext.networks.convnext.sizes import find_architecture
 
+    found = find_model(model)
+    models, size = find_family(found.family).models, found.count_params()
     files = {path.stem: path for path in (recipe_folder() / "tuned").glob("*.yaml")}
-    size = find_architecture(model).count_params()
+    files = {name: path for name, path in files.items() if name in models}
+    if not files:
+        return {}
 
     def distance(name: str) -> float:
-        other = find_architecture(name).count_params()
+        other = find_model(name).count_params()
         return max(size, other) / min(size, other)
 
     nearest = min(sorted(files), key=distance)
@@ -113,12 +111,13 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     What the recipe states for every runtime (`export.form`, `quantize.placement`, …) goes
     before its `plans:`, and those before the shipped ones.
     """
+    family = family_of_model(recipe.model)
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
-        best = shipped_plans(recipe.model).get(runtime, PORTABLE)
+        best = shipped_plans(recipe.model).get(runtime) or Plan(*family.portable)
     form = best.form if recipe.export.form == "auto" else recipe.export.form
-    if not recipe.fold.enabled:
+    if not (recipe.fold.enabled and family.folds):
         form = "raw"  # every other form is written on folded weights
     stated = recipe.quantize
     placement = best.placement if stated.placement == "auto" else stated.placement

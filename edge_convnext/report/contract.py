@@ -30,8 +30,6 @@ from pydantic import (
 )
 
 from edge_convnext.core.artifacts import (
-    FormName,
-    PlacementName,
     Precision,
 )
 from edge_convnext.core.bounds import TableName
@@ -248,8 +246,8 @@ class EngineReport(_Part):
 class VariantReport(_Part):
     """One of several artefacts that a stage made, such as a graph form per runtime."""
 
-    form: FormName | None = None
-    placement: PlacementName | None = None
+    form: TableName | None = None
+    placement: TableName | None = None
     precision: Precision | None = None
     batch: PositiveInt | None = None
     """Of a graph or engine of one batch size; null where it is dynamic."""
@@ -293,8 +291,8 @@ class Candidate(_Part):
 
     artifact: str
     """Its name, unique within a report."""
-    form: FormName
-    placement: PlacementName | None = None
+    form: TableName
+    placement: TableName | None = None
     precision: Precision
     runtime: TableName
     precision_hint: Literal["f32", "bf16"] | None = None

@@ -17,6 +17,7 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.networks.family import family_of_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +84,7 @@ def place_qdq(
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     proto = read_proto(model.path)
-    products = _find_products(proto, Wiring(proto), placement)
+    products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(
             f"{model.path}: no product belongs to the placement '{placement}': it goes by the "
@@ -108,12 +109,14 @@ def place_qdq(
     return OnnxModel(output, "int8", model.form, placement, len(products))
 
 
-def _find_products(proto: ModelProto, wiring: Wiring, placement: PlacementName) -> list[_Product]:
+def _find_products(
+    proto: ModelProto, wiring: Wiring, placement: PlacementName, path: Path
+) -> list[_Product]:
     from edge_convnext.graph.qdq import WEIGHTED_OPS
-    from edge_convnext.networks.convnext.placements import quantized_nodes
 
     weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
-    wanted = quantized_nodes([node.name for node in weighted], placement)
+    family = family_of_graph(proto, path)
+    wanted = family.quantized_nodes([node.name for node in weighted], placement)
     return [_describe(wiring, node) for node in weighted if wanted is None or node.name in wanted]
 
 

@@ -16,6 +16,7 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.devices.doctor import examine
 from edge_convnext.measure.built_models import profile_models
 from edge_convnext.networks.convnext import sizes
+from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -91,11 +92,11 @@ def test_the_built_model_runs_where_its_report_says(root, report):
 
 
 def test_a_tune_has_plans_and_settings_for_it(patch):
-    plans, excluded = list_plans("toy", 20)
+    plans, excluded = list_plans(FAMILY, "toy", 20)
     assert {plan.format for plan in plans} == {"qdq"}
     reasons = {one.reason for one in excluded}
     assert {"the toy is not for everything", "only ONNX Runtime loads its fused products"} < reasons
-    near, _ = list_plans("toy", 20, plans[0])
+    near, _ = list_plans(FAMILY, "toy", 20, plans[0])
     assert plans[0] in near
     changed = [plan.settings for plan in list_refinements(plans[0], "toy", 20)]
     assert (("session.dynamic_block_base", "4"),) in changed

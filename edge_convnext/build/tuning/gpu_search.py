@@ -17,7 +17,7 @@ from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
-from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
+from edge_convnext.build.tuning.gpu_space import GpuPlan, list_forms
 from edge_convnext.build.tuning.gpu_trials import (
     CANDIDATES,
     GpuTrial,
@@ -31,6 +31,7 @@ from edge_convnext.core.cache import stage_key
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Step, as_step
 from edge_convnext.measure.candidates import Option
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class GpuSearch:
         self.prepared, self.gpu, self.calibration = prepared, gpu, calibration
         self.capability, self.machine = capability, machine
         self.steps, self.recipe = prepared.steps, prepared.steps.recipe
+        self.family = family_of_model(self.recipe.model)
         batch = self.recipe.export.batch
         assert isinstance(batch, int)  # the caller fixed it
         self.batch = batch
@@ -103,7 +105,7 @@ class GpuSearch:
     def _float_trials(self) -> tuple[list[GpuTrial], dict[FormName, tuple[Kernel, ...]]]:
         trials: list[GpuTrial] = []
         plans: dict[FormName, tuple[Kernel, ...]] = {}
-        forms = list_forms(self.batch)
+        forms = list_forms(self.batch, self.family)
         what = f"float16 plans for batch {self.batch}"
         for form in self.steps.track(forms, what, len(forms)):
             try:
@@ -128,7 +130,7 @@ class GpuSearch:
         what = f"INT8 plans for batch {self.batch}"
         for form in self.steps.track(forms, what, len(forms)):
             least_ms = least_int8_ms(plans[form], self.gpu, self.calibration)
-            for placement in PLACEMENTS:
+            for placement in self.family.gpu_placements:
                 plan = GpuPlan(form, placement)
                 if least_ms > best_ms and not every:
                     reason = f"not built: at least {least_ms:.3f} ms if INT8 halved all it does"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from edge_convnext.core.artifacts import FormName, GpuFormName, PlacementName
+from edge_convnext.core.artifacts import FormName, PlacementName
 
-__all__ = ["PLACEMENTS", "GpuPlan", "list_forms"]
+if TYPE_CHECKING:
+    from edge_convnext.networks.family import NetworkFamily
 
-# `pointwise` has kernels more and no bytes less (benchmarks/results/2026-11-25-rtx-plans.md).
-PLACEMENTS: tuple[PlacementName, ...] = ("blocks", "late_blocks", "last_blocks")
+__all__ = ["GpuPlan", "list_forms"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class GpuPlan:
         return ".".join(filter(None, (self.form, self.placement)))
 
 
-def list_forms(batch: int) -> tuple[FormName, ...]:
+def list_forms(batch: int, family: NetworkFamily) -> tuple[FormName, ...]:
     """Forms that have a graph for that many images, in the order they are tried."""
-    from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
-
-    forms: tuple[FormName, ...] = ("linear", *get_args(GpuFormName))
-    return tuple(form for form in forms if batch == 1 or form not in ONE_IMAGE_FORMS)
+    forms = (family.portable[0], *family.gpu_forms)
+    return tuple(form for form in forms if batch == 1 or form not in family.one_image_forms)

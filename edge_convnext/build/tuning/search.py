@@ -27,6 +27,7 @@ from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Option, as_candidate
 from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import has_bf16, load_runtime, package_of
@@ -61,7 +62,9 @@ class Search:
         """
         opset = self.recipe.export.opset
         around = None if self.full else plan_for(self.recipe, self.runtime)
-        listed, excluded = list_plans(self.runtime, opset, around)
+        listed, excluded = list_plans(
+            family_of_model(self.recipe.model), self.runtime, opset, around
+        )
         listed = list(dict.fromkeys(_as_stated(self.recipe, plan) for plan in listed))
         plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
         trials, stopped = self._heat(plans, self.hints, limit_s, around)

@@ -6,15 +6,12 @@ is tried on what wins that race, one change at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.core.artifacts import (
     ActivationType,
-    CpuFormName,
-    CpuPlacementName,
     CpuRuntimeName,
     GraphFormat,
     RangeEstimator,
@@ -25,20 +22,13 @@ from edge_convnext.runtimes.load import find_runtime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.core.artifacts import PlacementName
+    from edge_convnext.core.artifacts import FormName
+    from edge_convnext.networks.family import NetworkFamily
 
 __all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements"]
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
-_FORMS: tuple[CpuFormName, ...] = get_args(CpuFormName)
-_PLACEMENTS: tuple[PlacementName, ...] = get_args(CpuPlacementName)
-# What was never far behind, wherever it was tried (benchmarks/README.md).
-_QUICK_FORMS: Mapping[CpuRuntimeName, tuple[CpuFormName, ...]] = {
-    "onnxruntime": ("linear", "nhwc"),
-    "openvino": ("conv", "conv_moments"),
-}
-_QUICK_PLACEMENTS: tuple[PlacementName, ...] = ("inner", "pointwise")
 _QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
 # They don't change latency; the others of NNCF's lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
@@ -53,11 +43,12 @@ class Excluded:
 
 
 def list_plans(
-    runtime: CpuRuntimeName, opset: int, around: Plan | None = None
+    family: NetworkFamily, runtime: CpuRuntimeName, opset: int, around: Plan | None = None
 ) -> tuple[list[Plan], list[Excluded]]:
     """Every plan worth racing in a runtime, and those left out by rule.
 
     Args:
+        family: Of the network.
         runtime: Where it would run.
         opset: Of the graphs.
         around: The plan in force, for a quick search: it, and what was never far behind. None
@@ -66,24 +57,29 @@ def list_plans(
     kinds: Sequence[ActivationType] = get_args(ActivationType)
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
-    for form, placement, kind, lowered in product(_FORMS, _PLACEMENTS, kinds, formats):
+    ways = product(_forms_of(family), family.placements, kinds, formats)
+    for form, placement, kind, lowered in ways:
         plan = Plan(form, placement, kind, lowered)
-        if around is not None and not _is_near(plan, around, runtime):
+        if around is not None and not _is_near(plan, around, runtime, family):
             continue
-        reason = _why_not(plan, runtime, opset)
+        reason = _why_not(plan, runtime, opset, family)
         if reason is None:
             plans.append(plan)
         else:
             excluded.append(Excluded(plan, reason))
-    if around is not None and around.form in _FORMS and around not in plans:
+    if around is not None and around.form in _forms_of(family) and around not in plans:
         plans.append(around)  # with its settings, GELU or ranges
     return plans, excluded
 
 
-def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName) -> bool:
+def _forms_of(family: NetworkFamily) -> Sequence[FormName]:
+    return family.forms or ("raw",)
+
+
+def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFamily) -> bool:
     return (
-        plan.form in (usual.form, *_QUICK_FORMS.get(runtime, ()))
-        and plan.placement in (usual.placement, *_QUICK_PLACEMENTS)
+        plan.form in (usual.form, *family.quick_forms(runtime))
+        and plan.placement in (usual.placement, *family.quick_placements)
         and plan.format in (usual.format, *_QUICK_FORMATS)
         # Signed and unsigned are equally fast, and the usual one is the more accurate.
         and plan.activation_type == usual.activation_type
@@ -97,12 +93,12 @@ def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Pl
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
 
 
-def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int) -> str | None:
+def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFamily) -> str | None:
     module = find_runtime(runtime)
     if plan.format != "qdq":
         if plan.format not in module.FORMATS:
             return "only ONNX Runtime loads its fused products"
-        if plan.form.startswith("conv"):
+        if plan.form in family.forms_of_convolutions:
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":
             return "the fused products make activations unsigned themselves: the same graph as int8"

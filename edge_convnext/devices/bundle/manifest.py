@@ -17,10 +17,8 @@ from pydantic import (
 
 from edge_convnext.core.artifacts import (
     MAX_IMAGE_SIZE,
-    FormName,
     GraphFormat,
     Interpolation,
-    PlacementName,
     Precision,
     Preprocess,
     ResizeMode,
@@ -117,8 +115,8 @@ class BundledGraph(_Part):
     name: str  # as the build calls it: "model.int8.onnx", "gpu/int8.b1.onnx"
     file: Name  # the member
     precision: Precision
-    form: FormName
-    placement: PlacementName | None = None
+    form: TableName
+    placement: TableName | None = None
     batch: Batch | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"

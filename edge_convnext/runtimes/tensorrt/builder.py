@@ -24,7 +24,7 @@ from edge_convnext.runtimes.tensorrt.config import TensorRtConfig
 from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
 from edge_convnext.runtimes.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
-from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields, parts_of
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 from edge_convnext.runtimes.tensorrt.sidecar import (
@@ -140,7 +140,7 @@ def _describe(
     built: _Built,
     digest: str,
 ) -> dict[str, Any]:
-    model = graph.metadata or {}
+    model, parts = graph.metadata or {}, parts_of(graph.metadata)
     runtime: TensorRt = "tensorrt"
     flags = {
         key: list(value) if isinstance(value, tuple) else value
@@ -170,7 +170,7 @@ def _describe(
         "int8_kernels": count_int8(built.kernels),
         "activation_bytes": sum(kernel.activation_bytes for kernel in built.kernels),
         "weight_bytes": sum(kernel.weight_bytes for kernel in built.kernels),
-        "kernel_table": [kernel_fields(kernel) for kernel in built.kernels],
+        "kernel_table": [kernel_fields(kernel, parts) for kernel in built.kernels],
         "model": graph.metadata,
     }
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
-from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
+from edge_convnext.build.tuning.gpu_space import GpuPlan, list_forms
 from edge_convnext.build.tuning.gpu_trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
@@ -25,7 +25,8 @@ from edge_convnext.cli import app, main
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
-from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.family import FAMILY
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
 from edge_convnext.networks.gpu_plans import list_gpu_plans
 from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
@@ -49,13 +50,13 @@ def trial(form, placement=None, ms=1.0, sqnr_db=40.0, drop=None, kernels=90, bat
 
 
 def test_forms_of_computed_weights_are_for_one_image():
-    assert set(ONE_IMAGE_FORMS) <= set(list_forms(1))
-    assert not set(ONE_IMAGE_FORMS) & set(list_forms(8))
+    assert set(ONE_IMAGE_FORMS) <= set(list_forms(1, FAMILY))
+    assert not set(ONE_IMAGE_FORMS) & set(list_forms(8, FAMILY))
 
 
 def test_placements_quantize_less_and_less():
     blocks = [f"stages.{at}.blocks.0.pwconv1/MatMul" for at in range(4)]
-    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in PLACEMENTS]
+    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in FAMILY.gpu_placements]
     assert found == [frozenset(blocks), frozenset(blocks[2:]), frozenset(blocks[3:])]
 
 
@@ -207,10 +208,8 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("edge_convnext.build.tuning.gpu_search.list_forms", lambda _: ("mixed",))
-    monkeypatch.setattr(
-        "edge_convnext.build.tuning.gpu_search.PLACEMENTS", ("blocks", "last_blocks")
-    )
+    monkeypatch.setattr("edge_convnext.build.tuning.gpu_search.list_forms", lambda *_: ("mixed",))
+    monkeypatch.setattr(type(FAMILY), "gpu_placements", ("blocks", "last_blocks"))
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
     folder = write_images(tmp_path / "images", counts)
