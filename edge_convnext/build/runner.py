@@ -34,6 +34,7 @@ from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.networks.family import family_of
 from edge_convnext.networks.plans import Plan
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.runtimes.load import package_of
@@ -70,7 +71,7 @@ class Steps:
             batches = samples.load()
             raw, linear = (
                 torch_logits(weights, "raw", batches),
-                torch_logits(folded, "linear", batches),
+                torch_logits(folded, family_of(folded).portable[0], batches),
             )
             return parity_result(raw, linear, _MAX_FOLD_ERROR)
 

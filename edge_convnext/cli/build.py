@@ -154,8 +154,12 @@ def build(
         str | None, typer.Option(help="dynamic, or a fixed size.", rich_help_panel=_CHAIN)
     ] = None,
     form: Annotated[
-        Literal["raw", "linear", "conv", "conv_moments", "nhwc", "auto"] | None,
-        typer.Option(help="Graph form; auto: the best per runtime.", rich_help_panel=_CHAIN),
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Graph form: raw, linear, conv, …; auto: the best per runtime.",
+            rich_help_panel=_CHAIN,
+        ),
     ] = None,
     gelu: Annotated[
         Literal["erf", "tanh", "auto"] | None,
@@ -165,8 +169,12 @@ def build(
         ),
     ] = None,
     placement: Annotated[
-        Literal["inner", "pointwise", "weighted", "all", "auto"] | None,
-        typer.Option(help="Where Q/DQ goes; auto: the best per runtime.", rich_help_panel=_CHAIN),
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Where Q/DQ goes: inner, pointwise, …; auto: the best per runtime.",
+            rich_help_panel=_CHAIN,
+        ),
     ] = None,
     engine_batch: Annotated[
         list[int] | None,

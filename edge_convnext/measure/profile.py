@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.core.errors import InferenceError, LoadError
+from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
@@ -226,7 +226,7 @@ def _read_parts(path: Path) -> Parts:
     """Those of the model that the graph names; of another graph, quantizers are told apart."""
     try:
         return family_of_graph(read_proto(require_file(path), weights=False), path).parts
-    except LoadError:
+    except ArtifactError:
         return PLAIN
 
 
@@ -246,7 +246,7 @@ def _load_graph(path: Path) -> GraphProto:
 def _further(proto: ModelProto, path: Path) -> frozenset[str]:
     try:
         return family_of_graph(proto, path).operations
-    except LoadError:
+    except ArtifactError:
         return frozenset()
 
 

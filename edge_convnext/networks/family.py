@@ -7,13 +7,14 @@ A family is an object with the attributes of `NetworkFamily`, called `FAMILY` in
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from edge_convnext.core.artifacts import ModelInfo, Weights
-from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError, shorten
+from edge_convnext.core.artifacts import METADATA_KEY, Weights
+from edge_convnext.core.errors import ArtifactError, RecipeError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -310,10 +311,17 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
         path: What to name in messages.
 
     Raises:
-        LoadError: The graph does not say of which model it is, or of one that is not known.
+        ArtifactError: The graph does not say of which model it is, or of one that is not known.
     """
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    stated = next((one.value for one in proto.metadata_props if one.key == METADATA_KEY), "{}")
     try:
-        return family_of_model(ModelInfo.from_metadata(metadata, path).model)
-    except (ArtifactError, RecipeError) as error:
-        raise LoadError(str(error)) from error
+        model = json.loads(stated)["model"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: names no model in its edge-convnext metadata; "
+            "pass a graph that `edge-convnext build` wrote"
+        ) from error
+    try:
+        return family_of_model(str(model))
+    except RecipeError as error:
+        raise ArtifactError(f"{path}: {error}") from error

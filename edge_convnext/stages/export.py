@@ -1,9 +1,9 @@
 """Export: a network in one graph form to ONNX with stable, readable names.
 
 The dynamo exporter numbers nodes and values and writes stack traces with absolute paths into
-node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.pwconv1/
-MatMul`), every value after the node that makes it, and every weight after its parameter, so
-that names survive a change of torch version and a quantizer's scope can be written by hand.
+node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.fc1/MatMul`),
+every value after the node that makes it, and every weight after its parameter, so that names
+survive a change of torch version and a quantizer's scope can be written by hand.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -224,3 +226,17 @@ def test_nothing_falls_through_to_a_runtime_that_was_not_named(tmp_path):
 def test_a_runtime_of_engines_is_none_for_graphs(name):
     with pytest.raises(RecipeError, match=f"'{name}': those of graphs are onnxruntime, openvino"):
         require_runtime(name)
+
+
+PACKAGE = Path(load.__file__).parents[1]
+FORK = re.compile(r"""(?:[=!]=|\bin|\bis) \(?["'](?:onnxruntime|openvino)["']""")
+
+
+def test_no_code_forks_by_the_name_of_a_runtime_of_graphs():
+    forks = {
+        f"{path.relative_to(PACKAGE).as_posix()}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if FORK.search(line)
+    }
+    assert forks == set()

@@ -13,11 +13,12 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
-from edge_convnext.runtimes.tensorrt.api import TENSORRTS, is_installed, open_api
+from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt, is_installed, open_api
 from edge_convnext.runtimes.tensorrt.open_cuda import missing_cuda, open_cuda, why_no_cuda
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edge_convnext.core.artifacts import Precision
@@ -42,7 +43,7 @@ def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
         except EdgeConvNextError as error:  # too old, or its libraries don't load
             reasons.append(str(error))
             continue
-        kind = _Classic if name == "tensorrt" else _Rtx
+        kind = _KINDS[name]
         found.append(kind(api.version, open_cuda().facts()))
     return tuple(found), "; ".join(reasons) or None
 
@@ -95,3 +96,6 @@ class _Rtx(_OfGpu):
         config = EngineConfig(compute_capabilities=(self.capability,), max_batch=graph.batch or 8)
         # A kernel that multiplies floats costs speed, which is measured here.
         build_rtx_engine(model, config, output, require_int8=False)
+
+
+_KINDS: Mapping[TensorRt, type[_Classic | _Rtx]] = {"tensorrt": _Classic, "tensorrt_rtx": _Rtx}

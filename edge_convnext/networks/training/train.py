@@ -159,7 +159,7 @@ def _require_usable(preprocess: Preprocess, output: Path) -> None:
     """Refuse at once what would otherwise fail after hours."""
     if preprocess.image_size < _MIN_IMAGE_SIZE:
         raise TrainingError(
-            f"images of {preprocess.image_size} px are too small for ConvNeXt; "
+            f"images of {preprocess.image_size} px are too small for these networks; "
             f"set preprocess.image_size to {_MIN_IMAGE_SIZE} or more"
         )
     if output.suffix != ".safetensors" or output.is_dir():

@@ -10,12 +10,14 @@ from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.networks.convnext.parts import PARTS
+from edge_convnext.networks.parts import PLAIN
 from edge_convnext.report.manifest import write_manifest
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import (
     group_kernels,
     kernel_fields,
     part_of_kernel,
+    parts_of,
     read_kernels,
 )
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
@@ -31,9 +33,24 @@ def engine(tmp_path):
     path = tmp_path / "model.int8.rtx.engine"
     path.write_bytes(b"plan")
     table = [kernel_fields(kernel, PARTS) for kernel in KERNELS]
-    facts = {"engine_sha256": sha256_file(path), "kernel_table": table}
+    model = {"model": "convnextv2_atto"}
+    facts = {"engine_sha256": sha256_file(path), "kernel_table": table, "model": model}
     sidecar_path(path).write_text(json.dumps(facts))
     return path
+
+
+@pytest.mark.parametrize(
+    ("metadata", "parts"),
+    [
+        ({"model": "convnextv1_tiny"}, PARTS),
+        ({"model": "resnet50"}, PLAIN),
+        ({"model": ["convnextv1_tiny"]}, PLAIN),
+        ({}, PLAIN),
+        (None, PLAIN),
+    ],
+)
+def test_the_model_of_the_graph_tells_the_parts(metadata, parts):
+    assert parts_of(metadata) == parts
 
 
 def test_a_kernel_counts_for_the_part_of_its_product():
