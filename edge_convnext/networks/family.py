@@ -42,6 +42,7 @@ __all__ = [
     "family_of_model",
     "find_family",
     "find_model",
+    "quantized_nodes",
     "unknown_model",
 ]
 
@@ -313,15 +314,45 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
     Raises:
         ArtifactError: The graph does not say of which model it is, or of one that is not known.
     """
-    stated = next((one.value for one in proto.metadata_props if one.key == METADATA_KEY), "{}")
-    try:
-        model = json.loads(stated)["model"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    model = _model_of(proto)
+    if model is None:
         raise ArtifactError(
             f"{path}: names no model in its edge-convnext metadata; "
             "pass a graph that `edge-convnext build` wrote"
-        ) from error
+        )
     try:
-        return family_of_model(str(model))
+        return family_of_model(model)
     except RecipeError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def quantized_nodes(
+    proto: ModelProto, path: Path, weighted: Iterable[str], placement: PlacementName
+) -> frozenset[str] | None:
+    """Names of the nodes that a placement quantizes, by the family of the graph.
+
+    Args:
+        proto: The graph. One that names no model has no module names that a placement could go
+            by: `all` is everything, and others are nothing.
+        path: What to name in messages.
+        weighted: Names of the convolutions and matrix products.
+        placement: Policy.
+
+    Returns:
+        The allow-list; None when every node may be quantized.
+
+    Raises:
+        ArtifactError: The graph names a model that is not known.
+    """
+    if _model_of(proto) is None:
+        return None if placement == "all" else frozenset()
+    return family_of_graph(proto, path).quantized_nodes(weighted, placement)
+
+
+def _model_of(proto: ModelProto) -> str | None:
+    stated = next((one.value for one in proto.metadata_props if one.key == METADATA_KEY), "{}")
+    try:
+        model = json.loads(stated)["model"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return model if isinstance(model, str) else None

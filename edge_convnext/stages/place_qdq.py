@@ -17,7 +17,7 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
-from edge_convnext.networks.family import family_of_graph
+from edge_convnext.networks.family import quantized_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,8 +115,7 @@ def _find_products(
     from edge_convnext.graph.qdq import WEIGHTED_OPS
 
     weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
-    family = family_of_graph(proto, path)
-    wanted = family.quantized_nodes([node.name for node in weighted], placement)
+    wanted = quantized_nodes(proto, path, [node.name for node in weighted], placement)
     sizes = _infer_sizes(proto)
     return [
         _describe(wiring, node, sizes) for node in weighted if wanted is None or node.name in wanted
