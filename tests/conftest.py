@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+from support.exports import open_store
 
 import edge_convnext  # noqa: F401  (it switches telemetry off, before anything imports ONNX Runtime)
 
@@ -72,6 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first, so that the cores finish together."""
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def export_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One store of tiny exports for all workers of this session, gone with its other files."""
+    base = tmp_path_factory.getbasetemp()
+    open_store((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports")
 
 
 @pytest.fixture(autouse=True)

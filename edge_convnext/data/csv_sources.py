@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     """List the images a CSV names.
 
     Args:
-        source: Text in UTF-8 or UTF-16; paths relative to it, or absolute.
-        labelled: Whether every row needs a label.
-        data_root: Where a relative path is looked for when nothing lies beside the CSV.
+        source: CSV in UTF-8 or UTF-16; its paths are relative to it, or absolute.
+        labelled: True where every row needs a label.
+        data_root: Folder where relative paths are looked for when nothing lies beside the CSV.
 
     Raises:
-        DataError: One line with the CSV's line number.
+        DataError: The CSV can't be used; the message has the line number.
     """
     roots = (source.parent, data_root) if data_root else (source.parent,)
     finder = FileFinder(roots)
@@ -41,11 +42,13 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     finder.guesses.clear()
     sides, split_by = _read_sides(source, dialect, columns)
     entries: dict[str, Entry] = {}
+    unused = Counter[str]()
     for line, row in _read_rows(source, dialect, columns):
         where = f"{source} line {line}"
         said = _split_of(row, columns)
         if sides and said not in sides:
-            continue  # a test split beside a validation split
+            unused[said] += 1  # a test split beside a validation split
+            continue
         label = _label_of(row, columns, where) if labelled or columns.label is not None else None
         if labelled and not label:
             raise DataError(f"{where}: no label")
@@ -72,14 +75,14 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
         split_by,
         numbered=not columns.one_hot,
         order=tuple(composed(name) for _, name in columns.one_hot),
-        notes=tuple(_tell(source, dialect, columns, finder)),
+        notes=(*_tell(source, dialect, columns, finder), *_tell_unused(unused)),
         facts=(Fact("split", split_by, Origin("csv", split_by)),) if split_by else (),
         strict_groups=columns.strict_group,
     )
 
 
 def _read_rows(source: Path, dialect: Dialect, columns: Columns) -> Iterator[Row]:
-    """Row by row: what is kept of a file is bounded by the images that there are, not its lines."""
+    """Read row by row, so that memory is bounded by the images that exist, not by the lines."""
     rows = read_rows(source, dialect)
     if columns.header:
         next(rows, None)
@@ -90,7 +93,7 @@ def _read_rows(source: Path, dialect: Dialect, columns: Columns) -> Iterator[Row
 
 
 def _fit(where: str, fields: list[str], columns: Columns) -> list[str]:
-    """A row with one comma too many at its end, or without the columns that have no name."""
+    """Fit a row that has one comma too many, or lacks the columns without a name."""
     extra = fields[columns.width :]
     missing = range(len(fields), columns.width)
     if any(text.strip() for text in extra) or any(i not in columns.optional for i in missing):
@@ -121,7 +124,7 @@ def _label_of(row: list[str], columns: Columns, where: str) -> str:
 
 
 def _split_of(row: list[str], columns: Columns) -> str:
-    """What the row says of its side: a word, or `train`, `val`, `test` by its flags."""
+    """Read a row's side: its word, or `train`, `val`, `test` by its flags."""
     if columns.split is not None:
         return row[columns.split].strip()
     for place, role in columns.flags:
@@ -170,6 +173,14 @@ def _read_sides(
     return sides, f"{text}; not used: {', '.join(unused)}" if unused else text
 
 
+def _tell_unused(unused: Counter[str]) -> Iterator[str]:
+    for name, count in unused.items():
+        yield (
+            f"The split '{shorten(name, 60)}' is not used: its {count} images neither train nor "
+            "evaluate."
+        )
+
+
 def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) -> list[str]:
     notes = list(columns.notes)
     if dialect.delimiter != ",":
@@ -189,7 +200,7 @@ def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) 
 
 
 def _boxes(dialect: Dialect) -> str:
-    """Why an image comes twice, where the header tells."""
+    """Explain why an image occurs twice, where the header shows it."""
     names = {name.strip().lower() for name in dialect.sample[0][1]}
     if names & {"xmin", "x_min", "bbox", "x1", "region_id", "bbox_x"}:
         return ", and these seem to be boxes of a detection data set"

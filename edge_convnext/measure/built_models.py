@@ -10,30 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
+from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, RuntimeName
 from edge_convnext.core.errors import ArtifactError, DataError
-from edge_convnext.core.files import AnyPath
+from edge_convnext.core.files import AnyPath, sha256_file
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.graph.file import fixed_batch
 from edge_convnext.measure.accuracy import Accuracy, check_logits, count_hits
-from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.measure.answers import labels_of
+from edge_convnext.measure.benchmark import BenchmarkResult, benchmark
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.chance import judge
-from edge_convnext.measure.class_order import labels_of, order_by_images
+from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
+from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
-from edge_convnext.measure.settings import settle
+from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import (
-    available_runtimes,
-    find_runtime,
-    load_runtime,
-    require_runtime,
-)
+from edge_convnext.runtimes.load import available_runtimes, find_runtime, require_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -96,9 +94,11 @@ def evaluate_model(
         bad = find_bad_images(images.samples, track=track)
         images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
     if len(images.classes) != info.num_classes:
+        file = labels_file_of(splits.facts)
+        more = "" if file else ", or --labels FILE"
         raise DataError(
-            f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
-            "pass the data it was trained on, or --labels FILE"
+            f"{file or config.source}: {len(images.classes)} classes, but {path} has "
+            f"{info.num_classes}; pass the data it was trained on{more}"
         )
     splits = replace(splits, val=images)
     if splits.other_orders:
@@ -108,7 +108,7 @@ def evaluate_model(
     facts = facts_of_metadata(path, model.info)
     named = replace(info, classes=images.classes)
     settings, told = settle(stated or Recipe(), named, facts, splits)
-    read = (*splits.notes, *told)
+    read = (*splits.notes, *told, *tell_seen(path, splits, seed))
     if on_read is not None:
         on_read(settings, read)
     decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
@@ -119,6 +119,8 @@ def evaluate_model(
     described = model.runtime.describe()
     held = judge(np.concatenate(heard.answers), labels, info.num_classes)
     notes = tuple(f"{path.name}: {one}" for one in warn(held, images.classes)) if held else ()
+    if changed := tell_changed(path):
+        notes = (changed, *notes)
     ran = f"{described.name} {described.version}"
     return ModelAccuracy(accuracy, ran, splits.note, notes, read)
 
@@ -127,7 +129,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
     try:
         yield from batches
     except DataError as error:
-        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
+        raise DataError(f"{error}; repair or remove it, or pass --skip-bad-images") from error
 
 
 def race_models(
@@ -180,9 +182,7 @@ def _require_numbers(
     candidate: Candidate, images: NDArray[np.float32], threads: int | None
 ) -> None:
     """How fast a broken model is says nothing."""
-    options = RuntimeOptions(threads, None, candidate.precision_hint, candidate.settings)
-    model = load_runtime(candidate.runtime, candidate.path, options)
-    check_logits(model.infer(images), candidate.name)
+    check_logits(load_candidate(candidate, None, threads).infer(images), candidate.name)
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
@@ -221,13 +221,11 @@ def _candidate(
 ) -> Candidate:
     used = _hint_of(runtime, hint)
     return Candidate(
-        f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
-        path,
-        metadata.precision,
-        metadata.form,
-        metadata.placement,
+        OnnxModel(path, metadata.precision, metadata.form, metadata.placement),
+        sha256_file(path),
         runtime,
         used,
+        title=f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.origins import Fact
 from edge_convnext.data import ImageSet
 from edge_convnext.measure.alternatives import Found
 from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
@@ -13,9 +14,10 @@ from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
 __all__ = [
     "describe",
     "explain",
-    "explain_guess",
+    "explain_way",
     "fitting_order",
     "name_order",
+    "name_remedy",
     "tell_too_few",
     "warn",
 ]
@@ -26,7 +28,11 @@ _SHOWN_NAMES = 5
 def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
     """What is told of a model that is not refused, because it is finished or not bad enough."""
     if found.bad:
-        return (describe(found, classes),)
+        order = fitting_order(found, classes)
+        would = 100.0 * found.reordered_hits / found.n_images
+        more = f", and in {would:.2f} % in another order of the classes"
+        names = f" ({name_order(order, classes)})" if order is not None else ""
+        return (f"{describe(found, classes)}{more + names if found.order else ''}",)
     if found.near_constant:
         return (
             f"Top-1 {found.top1_pct:.2f} % of {found.n_images} images may be no more than one "
@@ -81,33 +87,48 @@ def explain(
     info: ModelInfo,
     order: tuple[str, ...] | None,
     better: Found | None,
-    tried_ways: bool,
+    labels: str | None = None,
 ) -> str:
-    """What is wrong, and what would fit."""
+    """What is wrong, and what would fit; `labels` is the user's file that states the order."""
     start = describe(found, info.classes)
     if order is not None:
         would = 100.0 * found.reordered_hits / found.n_images
         return (
             f"{start}, and in {would:.2f} % where its classes stand in another order "
-            f"({name_order(order, info.classes)}): pass --labels FILE with the names in the "
-            "order that it was trained with"
+            f"({name_order(order, info.classes)}): {_mend_order(labels)}"
         )
     if better is not None:
-        return f"{start}; {_remedy(better, info)}"
-    ways = " and no other preprocessing that was tried" if tried_ways else ""
-    tried = f"no other order of the classes{ways} does far better"
-    return f"{start}; {tried}: pass the weights and the data that belong together"
-
-
-def explain_guess(better: Found, info: ModelInfo, guessed: Sequence[str]) -> str:
-    """A sentence on defaults that another setting beats."""
+        return f"{start}; {name_remedy(better, info)}"
     return (
-        f"Nothing states {', '.join(guessed)}, and the defaults may not be right: of "
-        f"{better.n_images} images {better.before} are answered right; {_remedy(better, info)}."
+        f"{start}; no other order of the classes and no other preprocessing that was tried does "
+        "far better: pass the weights and the data that belong together"
     )
 
 
-def _remedy(better: Found, info: ModelInfo) -> str:
+def _mend_order(labels: str | None) -> str:
+    trained = "the names in the order that it was trained with"
+    return f"write {trained} into {labels}" if labels else f"pass --labels FILE with {trained}"
+
+
+def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:
+    """A sentence on settings in use, stated by somebody or not, that others surely beat."""
+    origins = {one.name: one.origin for one in settings}
+    changed = better.changed(info.preprocess)
+    stated = {
+        str(origins[name]): None
+        for name in changed
+        if name in origins and origins[name].kind != "default"
+    }
+    by = f", stated by {', '.join(stated)}," if stated else ", which nothing states,"
+    what = f"The {', '.join(changed)}{by}" if changed else "The order of the colours"
+    return (
+        f"{what} can't be what the model was trained with: of {better.n_images} images "
+        f"{better.before} are answered right; {name_remedy(better, info)}."
+    )
+
+
+def name_remedy(better: Found, info: ModelInfo) -> str:
+    """What to pass, or to change in the weights, and what it would be right in."""
     share = f"{100.0 * better.after / better.n_images:.2f} % of {better.n_images} are right"
     flags = better.flags(info.preprocess)
     if not better.way[1]:

@@ -12,6 +12,7 @@ from edge_convnext.core.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.core.files import AnyPath, expand_home, sha256_bytes, sha256_file
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import RANDOM
+from edge_convnext.core.step import Stage
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from edge_convnext.networks.checkpoint import Checkpoint
     from edge_convnext.networks.published import Published
 
-__all__ = ["load_weights", "weights_identity"]
+__all__ = ["STAGE", "load_weights", "weights_identity"]
+
+STAGE = Stage("load", 3, ("torch", "safetensors"))
 
 _HUB = "in1k"
 _HUB_FILE = "model.safetensors"

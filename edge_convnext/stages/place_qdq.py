@@ -17,6 +17,7 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.step import Stage
 from edge_convnext.networks.family import quantized_nodes
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import PlacementName
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["place_qdq"]
+__all__ = ["STAGE", "place_qdq"]
+
+STAGE = Stage("place", 1, ("numpy", "onnx", "onnxruntime"), entry="quantize")
 
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
 _TINY = 1e-12

@@ -5,14 +5,13 @@ from dataclasses import replace
 import pytest
 from support.example_report import example_report
 
-from edge_convnext.cli.console import preprocess_fields
 from edge_convnext.cli.views.read import read_lines
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data import ImageSet, Splits
-from edge_convnext.measure.settings import default_settings, note_defaults, settle
+from edge_convnext.measure.settings import default_settings, note_defaults, settle, show_value
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.report.contract import Report, SettingReport
 from edge_convnext.report.markdown import to_markdown
@@ -161,24 +160,21 @@ def test_the_block_shows_value_and_source_of_each_setting():
     assert "  classes       3: ant, bee, cat             default\n" in text
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.5", HALF),
-        ("0.485,0.456,0.406", (0.485, 0.456, 0.406)),
-        ("0.485 0.456 0.406", (0.485, 0.456, 0.406)),
-        ("[0.485, 0.456, 0.406]", (0.485, 0.456, 0.406)),
-    ],
-)
-def test_mean_and_std_are_one_number_or_three(text, value):
-    fields = preprocess_fields(None, None, None, None, text, text)
-    assert fields["preprocess.mean"] == fields["preprocess.std"] == value
-
-
-@pytest.mark.parametrize("text", ["", "imagenet", "0.5,0.5", "1,2,3,4", "0.5;0.5;0.5"])
-def test_other_texts_are_refused_with_an_example(text):
-    with pytest.raises(RecipeError, match=r"--std .*such as --std 0\.229,0\.224,0\.225"):
-        preprocess_fields(None, None, None, None, None, text)
+def test_what_is_too_long_for_a_line_is_wrapped_and_not_cut():
+    names = ("Potato___Early_blight", "Potato___Late_blight", "Potato___healthy")
+    by = "by folder: train/, val/; not used: test/, and a folder of a long name/"
+    facts = (Fact("classes", names, Origin("checkpoint", "class_to_idx")),)
+    stated = Fact("split", by, Origin("split folders", by))
+    split = Splits(None, ImageSet((), names), by, facts=(stated,))
+    lines = list(read_lines(settle(Recipe(), info(names), facts, split)[0]))
+    assert all(len(line) <= 80 for line in lines)
+    values = " ".join(" ".join(line[16:44].strip() for line in lines).split())
+    assert f"3: {', '.join(names)}" in values
+    assert by in values
+    many = tuple(f"c{index}" for index in range(21))
+    assert show_value(Fact("classes", many, Origin("default"))) == "21: c0, c1, c2, c3, c4, ..."
+    twenty = show_value(Fact("classes", many[:20], Origin("default")))
+    assert twenty.endswith("c18, c19")
 
 
 def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():

@@ -153,7 +153,7 @@ def test_without_locks_old_scratch_is_taken_for_abandoned(tmp_path, monkeypatch)
         make_marked(folder)
     long_ago = time.time() - 3 * 86400
     os.utime(left[0], (long_ago, long_ago))
-    monkeypatch.setattr("edge_convnext.core.cache.hold_lock", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(cache_module, "hold_lock", lambda *_, **__: nullcontext())
     Cache(tmp_path).run("export", "k", write_answer)
     assert [folder.exists() for folder in left] == [False, True]
 
@@ -194,7 +194,7 @@ def test_scratch_that_another_build_takes_away_does_not_matter(tmp_path, monkeyp
             shutil.rmtree(gone)
         return marked
 
-    monkeypatch.setattr("edge_convnext.core.cache.is_marked", is_marked)
+    monkeypatch.setattr(cache_module, "is_marked", is_marked)
     assert not Cache(tmp_path).run("export", "k", write_answer).cached
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edge_convnext.core.errors import DataError, MissingDependencyError
 from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import ensure_digits, load_splits
+from edge_convnext.data import digits, ensure_digits, load_splits
 
 DIGEST = "26bac8657c5c65be39b50a572b05fe71d7c83c58129b59af9a799679433334f9"
 
@@ -34,7 +34,7 @@ def test_the_digits_become_a_class_folder_with_the_same_bytes_everywhere(tmp_pat
 
 
 def test_digits_that_are_there_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.data.digits._write_digits", pytest.fail)
+    monkeypatch.setattr(digits, "_write_digits", pytest.fail)
     (tmp_path / "digits").mkdir()
     assert ensure_digits(tmp_path / "digits") == tmp_path / "digits"
 

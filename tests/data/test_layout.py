@@ -166,8 +166,8 @@ def test_helper_folders_without_images_are_passed_over_and_counted(make_images):
         (spread("train") | {"val/images": 2}, "val/images: 2 images but no class folders"),
         (spread("x_train/x_train") | {"x_test/x_test": 2}, "x_test/x_test: 2 images but no class"),
         ({"train/images": 2, "valid/images": 2}, "train/images: 2 images but no class folders"),
-        ({"cat": 3}, "one class alone, cat, is nothing to tell apart"),
-        ({"train/cat": 3, "val/cat": 3}, "one class alone, cat"),
+        ({"cat": 3}, "only one class, cat: there is nothing to tell apart"),
+        ({"train/cat": 3, "val/cat": 3}, "only one class, cat"),
     ],
 )
 def test_folders_that_are_no_classes_are_refused_with_what_is_seen(make_images, layout, seen):
@@ -405,3 +405,20 @@ def test_classes_of_which_none_is_evaluated_are_not_learnt(make_images):
 
 def notes_of(root: Path) -> tuple[str, ...]:
     return load_splits(root, DataConfig(), seed=0).notes
+
+
+def test_images_of_a_split_that_is_not_used_are_counted(tmp_path):
+    from support.known_models import draw_images
+
+    sides = {"train": 2, "val": 2, "test": 3}
+    data = draw_images(
+        tmp_path / "data",
+        {f"{side}/{name}": (n, i) for side, n in sides.items() for i, name in enumerate("ab")},
+    )
+    (note,) = [one for one in list_source(data).notes if "not used" in one]
+    assert note == "test/ is not used: its 6 images neither train nor evaluate."
+    rows = [(path, path.parent.name, path.parts[-3]) for path in sorted(data.rglob("*.png"))]
+    table = tmp_path / "list.csv"
+    table.write_text("path,label,split\n" + "".join(f"{p},{c},{s}\n" for p, c, s in rows))
+    (note,) = [one for one in list_source(table).notes if "not used" in one]
+    assert note == "The split 'test' is not used: its 6 images neither train nor evaluate."

@@ -16,6 +16,7 @@ from PIL import Image
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, RecipeError
 from edge_convnext.data import Sample, decode_image, iter_batches, open_image, resize_image
+from edge_convnext.data import preprocess as preprocess_module
 from edge_convnext.data.preprocess import MAX_PIXELS, check_preprocess
 
 PLAIN = Preprocess(image_size=8, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -212,7 +213,7 @@ def test_a_bad_file_is_named_in_one_line(tmp_path, content, message):
 
 
 def test_an_image_between_the_limits_is_refused_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.data.preprocess.MAX_PIXELS", 15)
+    monkeypatch.setattr(preprocess_module, "MAX_PIXELS", 15)
     path = tmp_path / "large.png"
     noise(4, 4).save(path)
     with pytest.raises(DataError, match="4x4 is over 15 pixels"):

@@ -1,11 +1,9 @@
-import numpy as np
 import onnx
 import pytest
 from support.tiny_graph import write_graph
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
-from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.measure.built_models import profile_models
 from edge_convnext.measure.profile import find_part, profile
@@ -28,36 +26,26 @@ RUNTIMES = [
         ),
     ),
 ]
-INFO = ModelInfo(
-    model="convnextv2_atto",
-    num_classes=5,
-    in_channels=3,
-    classes=(),
-    preprocess=Preprocess(image_size=SIZE),
-    weights_source="random",
-    weights_sha256="0" * 64,
-    weights_licence=None,
-)
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
     """Two forms in float and INT8, and one in ONNX Runtime's own operations."""
     pytest.importorskip("torch", reason="the build extra is not installed")
+    from support.exports import export_onnx, quantize
+    from support.small_exports import make_images
+    from support.torch_exports import INFO, TINY
+
     from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
     from edge_convnext.networks.convnext.build import random_state
-    from edge_convnext.networks.convnext.sizes import Architecture
     from edge_convnext.networks.weights import save_weights
-    from edge_convnext.stages.export import export_onnx
     from edge_convnext.stages.fold import fold_weights
     from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
-    from edge_convnext.stages.quantize import quantize
 
-    tiny = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
     folder = tmp_path_factory.mktemp("profile")
-    raw = save_weights(random_state(tiny, 0), tiny, INFO, folder / "raw.safetensors")
+    raw = save_weights(random_state(TINY, 0), TINY, INFO, folder / "raw.safetensors")
     folded = fold_weights(raw, folder / "folded.safetensors")
-    images = np.random.default_rng(0).standard_normal((2, 3, SIZE, SIZE), dtype=np.float32)
+    images = make_images(4)
     found = {}
     for form in ("nhwc", "conv_moments"):
         config = ExportConfig()

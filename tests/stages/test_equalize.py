@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
+from support.exports import export_onnx
 
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, QuantizationError
@@ -15,7 +16,6 @@ from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.equalize import equalize, find_sites
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.quantize import quantize
 

@@ -4,25 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
+from support.exports import equalize, export_onnx, quantize
+from support.torch_exports import INFO, SIZE, TINY
 
-from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
-from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
-from edge_convnext.stages.equalize import equalize
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.keep_float import find_fallback, keep_float, quantized_operations
-from edge_convnext.stages.quantize import quantize
 from edge_convnext.stages.sensitivity import rank_operations
 
-SIZE = 32
-TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
-INFO = ModelInfo("convnextv2_atto", 5, 3, (), Preprocess(image_size=SIZE), "x", "0" * 64, None)
 IMAGES = np.random.default_rng(0).standard_normal((8, 3, SIZE, SIZE), dtype=np.float32)
 VICTIM = "stages.3.downsample.conv"
 

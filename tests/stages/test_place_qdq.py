@@ -2,6 +2,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from support.exports import export_onnx
 from support.torch_exports import IMAGES, INFO, TINY, run_onnx
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
@@ -13,7 +14,6 @@ from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.lint import lint
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.place_qdq import place_qdq
 

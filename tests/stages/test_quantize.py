@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from support.exports import export_onnx
 from support.tiny_qdq import CHANNELS, Builder
 
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
@@ -19,7 +20,6 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages import quantize_nncf as ptq
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.quantize import quantize
 

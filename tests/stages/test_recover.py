@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from support.exports import export_onnx, quantize
 
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, TrainingError
@@ -16,9 +17,8 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
-from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages import recover as recover_module
 from edge_convnext.stages.fold import fold_weights
-from edge_convnext.stages.quantize import quantize
 from edge_convnext.stages.recover import recover
 from edge_convnext.stages.simplify import simplify
 
@@ -160,7 +160,7 @@ def test_a_last_step_that_ruins_the_graph_is_an_error_too(models, tmp_path, monk
             parameter.data.fill_(float("inf"))
         return 1
 
-    monkeypatch.setattr("edge_convnext.stages.recover._train", ruin)
+    monkeypatch.setattr(recover_module, "_train", ruin)
     with pytest.raises(TrainingError, match=r"logits are not finite after 1 steps; lower recover"):
         recover(quantized, reference, IMAGES, RecoverConfig(), tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()

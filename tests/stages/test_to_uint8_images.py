@@ -9,10 +9,12 @@ from support.small_exports import (
     export_tiny,
     infer,
     largest_error,
+    make_images,
     place_export,
     quantize_export,
 )
 from support.tiny_qdq import Builder
+from support.torch_exports import INFO
 
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, ExportError
@@ -24,7 +26,7 @@ from edge_convnext.stages.to_opset17 import use_opset_17
 from edge_convnext.stages.to_uint8_images import use_uint8_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
-IMAGES = np.stack([normalise(one, Preprocess()) for one in PIXELS])
+IMAGES = np.stack([normalise(one, INFO.preprocess) for one in PIXELS])
 MORE_INT8 = ("int8 but the stem", "int8 blocks of one image")
 EXPORTS = ["linear", "nhwc", "int8", *MORE_INT8]
 FLOAT_STEM = (r"stem\.conv/.*",)
@@ -37,15 +39,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exports(folder):
-    linear = export_tiny("linear", folder)
+    linear, noise = export_tiny("linear", folder), make_images(4)
     inner = folder / "inner"
     inner.mkdir()
     return {
         "linear": linear,
         "nhwc": export_tiny("nhwc", folder),
-        "int8": quantize_export(linear, [IMAGES]),
-        "int8 but the stem": quantize_export(export_tiny("linear", inner), [IMAGES], FLOAT_STEM),
-        "int8 blocks of one image": place_export(export_tiny("late", folder), [IMAGES]),
+        "int8": quantize_export(linear, [noise]),
+        "int8 but the stem": quantize_export(export_tiny("linear", inner), [noise], FLOAT_STEM),
+        "int8 blocks of one image": place_export(export_tiny("late", folder), [noise]),
     }
 
 
@@ -90,7 +92,7 @@ def test_input_and_metadata_say_what_to_feed(exports, tmp_path):
         assert [one.dim_value for one in dims[1:]] == shape
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         assert f'"images_layout": "{layout}", "images_type": "uint8"' in metadata[METADATA_KEY]
-        assert ModelInfo.from_metadata(metadata, model.path).preprocess == Preprocess(SIZE)
+        assert ModelInfo.from_metadata(metadata, model.path).preprocess == INFO.preprocess
 
 
 def test_grey_images_are_normalised_by_the_average_of_the_three(tmp_path):

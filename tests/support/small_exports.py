@@ -1,4 +1,7 @@
-"""Real exports of a network small enough to export in a second, for tests of graph stages."""
+"""Real exports of a network small enough to export in a second, for tests of graph stages.
+
+Whoever asks for one that was made in this session gets a copy of it (`exports`).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,9 @@ from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
 from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
-from edge_convnext.stages.place_qdq import place_qdq
-from edge_convnext.stages.quantize import quantize
+from support.exports import export_onnx, place_qdq, quantize
+from support.torch_exports import INFO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +49,9 @@ def export(
     size: int = SIZE,
     config: ExportConfig | None = None,
     precision: Precision = "fp32",
+    info: ModelInfo | None = None,
 ) -> OnnxModel:
-    info = ModelInfo(
+    info = info or ModelInfo(
         model="convnextv2_atto",
         num_classes=architecture.num_classes,
         in_channels=architecture.in_channels,
@@ -68,7 +71,8 @@ def export(
 def export_tiny(form: FormName, folder: Path, precision: Precision = "fp32") -> OnnxModel:
     """With a dynamic batch where the form has one, else for one image."""
     config = ExportConfig(batch=1 if form in ONE_IMAGE_FORMS else "dynamic")
-    return export(random_state(TINY, 0), form, folder, config=config, precision=precision)
+    state = random_state(TINY, 0)
+    return export(state, form, folder, config=config, precision=precision, info=INFO)
 
 
 def quantize_export(

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="HOME and TMPDIR
 # A network of a few channels: what is asked here does not depend on the size.
 RUN = """
 import sys
-from edge_convnext.networks.convnext import architecture
-architecture.SIZES["atto"] = ((1, 1, 1, 1), (8, 12, 16, 24))
+from edge_convnext.networks.convnext import sizes
+sizes.SIZES["atto"] = ((1, 1, 1, 1), (8, 12, 16, 24))
 from edge_convnext.cli import main
 main()
 """

@@ -1,4 +1,4 @@
-"""What `tune` tries, as data: every plan of a runtime, and why the others are left out.
+"""What `tune` tries, as data: every plan of a runtime or a GPU, and why others are left out.
 
 Forms, placements, activation types and formats depend on each other and are crossed. The rest
 is tried on what wins that race, one change at a time.
@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, get_args
 from edge_convnext.core.artifacts import (
     ActivationType,
     CpuRuntimeName,
+    FormName,
     GraphFormat,
     RangeEstimator,
 )
-from edge_convnext.networks.plans import Plan
+from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.load import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.core.artifacts import FormName
+    from edge_convnext.core.artifacts import PlacementName
     from edge_convnext.networks.family import NetworkFamily
 
-__all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements"]
+__all__ = [
+    "ESTIMATORS",
+    "REVISION",
+    "Excluded",
+    "gpu_plan",
+    "list_gpu_forms",
+    "list_plans",
+    "list_refinements",
+]
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
@@ -57,7 +66,8 @@ def list_plans(
     kinds: Sequence[ActivationType] = get_args(ActivationType)
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
-    ways = product(_forms_of(family), family.placements, kinds, formats)
+    forms = family.forms or ("raw",)
+    ways = product(forms, family.placements, kinds, formats)
     for form, placement, kind, lowered in ways:
         plan = Plan(form, placement, kind, lowered)
         if around is not None and not _is_near(plan, around, runtime, family):
@@ -67,13 +77,9 @@ def list_plans(
             plans.append(plan)
         else:
             excluded.append(Excluded(plan, reason))
-    if around is not None and around.form in _forms_of(family) and around not in plans:
+    if around is not None and around.form in forms and around not in plans:
         plans.append(around)  # with its settings, GELU or ranges
     return plans, excluded
-
-
-def _forms_of(family: NetworkFamily) -> Sequence[FormName]:
-    return family.forms or ("raw",)
 
 
 def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFamily) -> bool:
@@ -93,6 +99,19 @@ def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Pl
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
 
 
+def list_gpu_forms(batch: int, family: NetworkFamily) -> tuple[FormName, ...]:
+    """Forms that have a graph for that many images, in the order they are tried."""
+    forms = (family.portable[0], *family.gpu_forms)
+    return tuple(form for form in forms if batch == 1 or form not in family.one_image_forms)
+
+
+def gpu_plan(form: FormName, placement: PlacementName | None, batch: int) -> Plan:
+    """One way to write and quantize the graph for a GPU, with a float16 body."""
+    if placement is None:
+        return float_plan(form, "fp16", batch, "typed")
+    return Plan(form, placement, batch=batch, family="typed")
+
+
 def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFamily) -> str | None:
     module = find_runtime(runtime)
     if plan.format != "qdq":
@@ -104,4 +123,4 @@ def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFam
             return "the fused products make activations unsigned themselves: the same graph as int8"
     if plan.placement == "all" and plan.activation_type == "uint8":
         return "where NNCF quantizes everything, ranges are its own, which are signed"
-    return module.why_not(plan.placement, opset)
+    return module.why_not(plan.placement or "", opset)

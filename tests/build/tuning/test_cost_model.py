@@ -1,6 +1,7 @@
 """The cost model of GPU kernels, on kernels small enough to work out by hand."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -276,7 +277,7 @@ def test_measured_plans_are_compared_by_model_and_batch(tmp_path, capsys, monkey
     measured, out = tmp_path / "measured.json", tmp_path / "out.json"
     measured.write_text(json.dumps(rows))
     command = ["cost_model.py", "compare", str(measured), "--gpu", "h100", "--out", str(out)]
-    monkeypatch.setattr("sys.argv", command)
+    monkeypatch.setattr(sys, "argv", command)
     script.main()
     found = json.loads(out.read_text())
     assert found["skipped"] == 3

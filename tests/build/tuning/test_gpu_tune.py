@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,9 @@ from support.builds import write_checkpoint, write_images
 from support.rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
+from edge_convnext.build.tuning import gpu_files, gpu_search
 from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
-from edge_convnext.build.tuning.gpu_space import GpuPlan, list_forms
-from edge_convnext.build.tuning.gpu_trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
     device_fields,
@@ -21,6 +21,8 @@ from edge_convnext.build.tuning.gpu_tune import (
     plan_capability,
     with_engine_plans,
 )
+from edge_convnext.build.tuning.space import gpu_plan, list_gpu_forms
+from edge_convnext.build.tuning.trials import GpuTrial, choose_candidates, is_alike, rank
 from edge_convnext.cli import app, main
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
@@ -28,7 +30,7 @@ from edge_convnext.core.progress import untracked
 from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
-from edge_convnext.networks.gpu_plans import list_gpu_plans
+from edge_convnext.networks.plans import list_gpu_plans
 from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
 from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 
@@ -37,7 +39,7 @@ FORMS = ("linear", "mixed", "expand", "late", "late_mixed")
 
 def call(monkeypatch, *arguments):
     """Exit code of the command line."""
-    monkeypatch.setattr("sys.argv", ["edge-convnext", *arguments])
+    monkeypatch.setattr(sys, "argv", ["edge-convnext", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code
@@ -46,12 +48,13 @@ def call(monkeypatch, *arguments):
 def trial(form, placement=None, ms=1.0, sqnr_db=40.0, drop=None, kernels=90, batch=1):
     cost = PlanCost(kernels, 0, 30_000_000, 7_000_000, 10_000_000, 10**9, 0, ms / 2, ms / 4, ms / 4)
     parity = Parity(8, 0.1, sqnr_db, 100.0) if placement else None
-    return GpuTrial(batch, GpuPlan(form, placement), cost, parity, drop, None, False, "slower")
+    plan = gpu_plan(form, placement, batch)
+    return GpuTrial(plan, cost, parity, drop, None, False, "slower")
 
 
 def test_forms_of_computed_weights_are_for_one_image():
-    assert set(ONE_IMAGE_FORMS) <= set(list_forms(1, FAMILY))
-    assert not set(ONE_IMAGE_FORMS) & set(list_forms(8, FAMILY))
+    assert set(ONE_IMAGE_FORMS) <= set(list_gpu_forms(1, FAMILY))
+    assert not set(ONE_IMAGE_FORMS) & set(list_gpu_forms(8, FAMILY))
 
 
 def test_placements_quantize_less_and_less():
@@ -75,7 +78,7 @@ def test_a_form_that_ruins_accuracy_is_not_picked():
         trial("mixed", "blocks", drop=0.5),
         trial("linear", "blocks", drop=-0.1),
     ]
-    chosen = choose(ranked, 1.0)
+    chosen = choose_candidates(ranked, 1.0)
     assert [one.rank for one in chosen] == [None, None, 1, 2]
     assert [one.picked for one in chosen] == [False, False, True, False]
     assert chosen[0].reason == "computes something else: 5.0 dB"
@@ -83,7 +86,9 @@ def test_a_form_that_ruins_accuracy_is_not_picked():
 
 
 def test_where_none_keeps_the_budget_the_most_accurate_is_picked_and_says_so():
-    chosen = choose([trial("late", "blocks", drop=9.0), trial("mixed", "blocks", drop=2.0)], 1.0)
+    chosen = choose_candidates(
+        [trial("late", "blocks", drop=9.0), trial("mixed", "blocks", drop=2.0)], 1.0
+    )
     assert [one.picked for one in chosen] == [False, True]
     assert chosen[1].reason.endswith("none keeps the budget")
 
@@ -97,7 +102,7 @@ def test_plans_that_compile_to_the_same_are_alike():
 
 
 def test_only_three_go_on_to_the_device():
-    chosen = choose([trial(form, ms=1.0 + at) for at, form in enumerate(FORMS)], 1.0)
+    chosen = choose_candidates([trial(form, ms=1.0 + at) for at, form in enumerate(FORMS)], 1.0)
     assert [one.rank for one in chosen] == [1, 2, 3, None, None]
     assert chosen[0].picked
 
@@ -105,9 +110,9 @@ def test_only_three_go_on_to_the_device():
 @pytest.fixture
 def result():
     trials = [
-        *choose([trial("weights_expand", ms=0.8), trial("expand", ms=0.9)], 1.0),
-        *choose([trial("late_mixed", "blocks", ms=0.7)], 1.0),
-        *choose([trial("product_expand", ms=5.0, batch=8)], 1.0),
+        *choose_candidates([trial("weights_expand", ms=0.8), trial("expand", ms=0.9)], 1.0),
+        *choose_candidates([trial("late_mixed", "blocks", ms=0.7)], 1.0),
+        *choose_candidates([trial("product_expand", ms=5.0, batch=8)], 1.0),
     ]
     gpu = find_model_gpu("orin-nano-8gb", None)
     return GpuTuneResult(gpu, Calibration(), "8.6", tuple(trials), 1.0)
@@ -124,7 +129,7 @@ def test_plans_are_written_by_precision_and_batch(result):
 
 
 def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.build.tuning.gpu_files.tune_gpu", lambda *_, **__: result)
+    monkeypatch.setattr(gpu_files, "tune_gpu", lambda *_, **__: result)
     recipe = resolve_recipe(None, {"load.weights": "random"})
     (tmp_path / "tuned-3.yaml").write_text("of an earlier search")
     earlier = {"schema": SCHEMA, "recipes": ["tuned.yaml", "tuned-3.yaml"]}
@@ -208,7 +213,7 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("edge_convnext.build.tuning.gpu_search.list_forms", lambda *_: ("mixed",))
+    monkeypatch.setattr(gpu_search, "list_gpu_forms", lambda *_: ("mixed",))
     monkeypatch.setattr(type(FAMILY), "gpu_placements", ("blocks", "last_blocks"))
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}

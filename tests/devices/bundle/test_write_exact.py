@@ -230,8 +230,8 @@ def test_names_that_no_bench_knows_are_refused_before_the_work(build):
         f"{folder}: is a folder; choose another --out, such as {folder}.ecb"
     )
     assert refusal(build, folder / "a.zip") == (
-        f"{folder / 'a.zip'}: `bench` knows a bundle by its .ecb; choose another --out, such as "
-        f"{folder / 'a.ecb'}"
+        f"{folder / 'a.zip'}: `bench` recognises a bundle by its .ecb; choose another --out, "
+        f"such as {folder / 'a.ecb'}"
     )
     told = refusal(build, folder / "report.json" / "a.ecb")
     assert told.startswith(f"{folder / 'report.json' / 'a.ecb'}: can't be written (")
@@ -396,3 +396,10 @@ def test_a_report_answers_for_outputs_first_and_for_what_its_stages_made():
     ]
     report = SimpleNamespace(outputs=[file("a", "output")], stages=stages)
     assert published_hashes(report) == {"a": "output", "b": "variant"}
+
+
+def test_a_bundle_among_the_images_is_refused(build):
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb")
+    with pytest.raises(ArtifactError, match="outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb", data=build.images)

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -317,7 +318,7 @@ def test_a_device_is_shown_with_every_source_it_names(device):
 def call(capsys, monkeypatch, *arguments):
     from edge_convnext import cli
 
-    monkeypatch.setattr("sys.argv", ["edge-convnext", *arguments])
+    monkeypatch.setattr(sys, "argv", ["edge-convnext", *arguments])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     captured = capsys.readouterr()

@@ -25,11 +25,12 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.data import decode_image
+from edge_convnext.devices.deploy import facts as facts_module
 from edge_convnext.devices.deploy import write
 from edge_convnext.devices.deploy.facts import read_deployable
 from edge_convnext.devices.deploy.provenance import require_whole_engine
 from edge_convnext.devices.deploy.write import choose_for, write_deployment
-from edge_convnext.report.contract import BoardReport, BundledFile
+from edge_convnext.report.contract import BoardReport, BundledFile, Report
 from edge_convnext.report.manifest import write_manifest
 
 TEMPLATES = Path(write.__file__).with_name("templates")
@@ -238,6 +239,14 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     (tmp_path / "full/file").touch()
     with pytest.raises(ArtifactError, match="is there already"):
         write_deployment(build, "triton", tmp_path / "full")
+    report = Report.read(build / "report.json")
+    data = tmp_path / "images"
+    data.mkdir()
+    recipe = {**report.recipe, "data": {"source": str(data)}}
+    report.model_copy(update={"recipe": recipe}).write(build / "report.json")
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_deployment(build, "triton", data / "out")
+    assert not list(data.iterdir())
 
 
 def test_only_whole_models_of_the_build_are_deployed(build, tmp_path):
@@ -391,7 +400,8 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
     write_manifest(build, [build / "model.int8.onnx", engine, build / "report.json"])
     read = []
     monkeypatch.setattr(
-        "edge_convnext.devices.deploy.facts.require_whole_engine",
+        facts_module,
+        "require_whole_engine",
         lambda path: read.append(path) or require_whole_engine(path),
     )
     arguments = ["deploy", str(build), "--format", "python", "--out", str(tmp_path / "out")]

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import pathlib
 import sys
 from dataclasses import asdict, replace
 
@@ -88,7 +89,7 @@ def test_without_root_the_clocks_come_from_sysfs(tmp_path):
     assert [clock.name for clock in state.clocks] == ["policy0", "policy4", "gpu"]  # no VIC
     assert state.clocks_locked is False
     assert state.notes == (
-        "jetson_clocks --show needs root here; the memory clock is not told without root: "
+        "jetson_clocks --show needs root here; the memory clock is not readable without root: "
         "clocks from sysfs",
     )
 
@@ -167,7 +168,7 @@ def test_files_that_refuse_to_be_read_raise_nothing(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     root = write_tree(tmp_path, RUNNING_NANO)
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr(pathlib.Path, "open", refuse)
     assert read_state(root, NO_TOOLS).temperatures_c == {}
 
 
@@ -219,7 +220,7 @@ def test_doctor_says_what_it_can_not_tell(tmp_path):
     bare = {name: text for name, text in RUNNING_NANO.items() if not name.startswith("sys/")}
     lines = dict(examine(write_tree(tmp_path, bare)).board_now.lines)
     assert lines == {
-        "clocks": "not told",
-        "temperature": "not told",
-        "power": "not told: no INA3221 or INA238 in /sys/class/hwmon",
+        "clocks": "unknown",
+        "temperature": "unknown",
+        "power": "unknown: no INA3221 or INA238 in /sys/class/hwmon",
     }

@@ -26,6 +26,7 @@ from edge_convnext import __version__
 from edge_convnext.cli.hosts import measure_build
 from edge_convnext.core.errors import ArtifactError, RemoteError
 from edge_convnext.core.files import sha256_file
+from edge_convnext.devices import ssh
 from edge_convnext.devices.bench import BoardSettings, bench_bundle
 from edge_convnext.devices.ssh import (
     HostResult,
@@ -298,7 +299,7 @@ def test_a_build_is_bundled_measured_on_every_host_and_merged(root, tmp_path, mo
         good = HostResult(FIRST, out / FIRST, Report.read(out / FIRST / "report.json"), None)
         return [good, HostResult(SECOND, out / SECOND, None, "its disk is full")]
 
-    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", bench)
+    monkeypatch.setattr(ssh, "bench_on_hosts", bench)
     settings = RemoteSettings(arguments=("--require", "int8"))
     merged, errors = measure_build(report, [FIRST, SECOND], settings, silent=True)
     assert seen == [(sha256_file(root / "tiny.ecb"), (FIRST, SECOND), ("--require", "int8"))]
@@ -373,7 +374,7 @@ def test_one_host_s_report_that_cant_be_merged_leaves_the_others(root, tmp_path,
         HostResult("good", good, measured, None),
     ]
     (tmp_path / "odd" / "report.json").write_text("{}")
-    monkeypatch.setattr("edge_convnext.devices.ssh.bench_on_hosts", lambda *_: results)
+    monkeypatch.setattr(ssh, "bench_on_hosts", lambda *_: results)
     merged, errors = measure_build(report, ["odd", "good"], RemoteSettings(), True)
     assert len(merged.boards) == 1
     assert len(errors) == 1
@@ -514,7 +515,7 @@ def test_a_bench_that_can_t_be_told_to_stop_is_told_of(boards, root):
     assert lost.stop() == ""  # nothing was begun
     lost._at.append("/there")
     line = lost.stop()
-    assert "could not be told to stop" in line
+    assert "could not be asked to stop" in line
     assert "the same command picks it up" in line
     assert "-o Port=1" in line
 

@@ -1,6 +1,7 @@
 import numpy as np
 import onnx
 import pytest
+from support.exports import export_onnx
 from support.torch_exports import IMAGES, TINY, run_onnx, run_torch
 
 from edge_convnext.core.errors import ExportError
@@ -10,7 +11,6 @@ from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
 
 FORMS = sorted(GPU_FORMS)

@@ -11,7 +11,7 @@ from support.checkpoints import REFERENCE, SMALL, STATE, origins, save, settle_p
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.networks.convnext.hub import find_published
-from edge_convnext.networks.facts.class_names import parse_lines, read_names
+from edge_convnext.networks.facts.class_names import count_from_one, parse_lines, read_names
 from edge_convnext.networks.facts.table import FILES, KEYS
 from edge_convnext.networks.weights import save_weights
 
@@ -336,7 +336,9 @@ def test_numbers_of_other_things_are_not_taken(tmp_path, inside):
 def test_a_file_beside_several_checkpoints_says_so(tmp_path):
     save(tmp_path, REFERENCE, "other.pth")
     settled = settle(tmp_path, beside={"labels.txt": "\n".join(NAMES)})
-    assert origins(settled)["classes"] == "beside the weights (labels.txt, beside 2 checkpoints)"
+    assert (
+        origins(settled)["classes"] == "beside the weights (labels.txt (shared by 2 checkpoints))"
+    )
 
 
 @pytest.mark.parametrize(
@@ -427,3 +429,44 @@ def test_published_files_are_known_by_name(tmp_path, name, model, expected):
 
 def test_every_place_names_its_tool_and_source():
     assert all(place.tool and place.source for place in (*KEYS, *FILES))
+
+
+FROM_ONE = {name: index + 1 for index, name in enumerate(NAMES)}
+SHIFTED = "numbers the classes from 1 to 3; they are taken as logits 0 to 2"
+
+
+@pytest.mark.parametrize(
+    ("inside", "where"),
+    [
+        ({"class_to_idx": FROM_ONE}, "class_to_idx"),
+        ({"id2label": {str(i): name for name, i in FROM_ONE.items()}}, "id2label"),
+        ({"categories": [{"id": i, "name": name} for name, i in FROM_ONE.items()]}, "categories"),
+    ],
+)
+def test_indices_that_run_from_one_are_told(tmp_path, inside, where):
+    settled = settle(tmp_path, inside)
+    assert settled.classes == NAMES
+    assert settled.notes == (f"{where} {SHIFTED}",)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("class_to_idx.json", FROM_ONE),
+        ("labels.txt", "".join(f"{i} {name}\n" for name, i in FROM_ONE.items())),
+        ("classes.txt", "".join(f"{name},{i}\n" for name, i in FROM_ONE.items())),
+    ],
+)
+def test_indices_of_files_beside_that_run_from_one_are_told(tmp_path, file, content):
+    settled = settle(tmp_path, beside={file: content})
+    assert settled.classes == NAMES
+    assert settled.notes == (f"{file} beside the weights {SHIFTED}",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [TO_INDEX, TO_NAME, list(NAMES), {"a": 1, "b": 3}, {}, [], "1", 7, {"names": TO_NAME},
+     [{"id": 0, "value": 1}, {"id": 1, "value": 2}], {1: "0", 2: "1"}, "a\nb\n", None],
+)  # fmt: skip
+def test_what_counts_from_nought_or_does_not_count_is_no_shift(value):
+    assert not count_from_one(value)

@@ -14,6 +14,8 @@ from edge_convnext.networks.convnext.build import build_network
 from edge_convnext.networks.convnext.modules import ConvNeXt
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.training import loop
+from edge_convnext.networks.training import pixels as pixels_module
 from edge_convnext.networks.training.augment import augment, normalize
 from edge_convnext.networks.training.loop import weight_decay_groups
 from edge_convnext.networks.training.pixels import MemoryPixels, StreamedPixels, load_pixels
@@ -201,7 +203,7 @@ def test_streamed_images_are_those_held_in_memory(monkeypatch):
     order = torch.split(torch.randperm(20, generator=torch.Generator().manual_seed(0)), 3)
     args = (lambda index: images[index].numpy(), 20, 8, torch.device("cpu"), "reading", show)
     held = load_pixels(*args)
-    monkeypatch.setattr("edge_convnext.networks.training.pixels.MEMORY_LIMIT_BYTES", 100)
+    monkeypatch.setattr(pixels_module, "MEMORY_LIMIT_BYTES", 100)
     streamed = load_pixels(*args)
     assert isinstance(held, MemoryPixels)
     assert isinstance(streamed, StreamedPixels)
@@ -280,7 +282,7 @@ def test_training_leaves_the_callers_random_generator_alone(few, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_weights(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.networks.training.loop._STATE_SHARE", math.inf)
+    monkeypatch.setattr(loop, "_STATE_SHARE", math.inf)
     config = LIVELY.model_copy(update={"epochs": 5, "drop_path": 0.3})
     whole = train("atto", few, PREPROCESS, config, tmp_path / "whole.safetensors", 3)
 
@@ -333,7 +335,7 @@ def test_a_file_in_the_place_of_the_state_is_not_overwritten(few, tmp_path):
 
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_refused(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("edge_convnext.networks.training.loop._STATE_SHARE", math.inf)
+    monkeypatch.setattr(loop, "_STATE_SHARE", math.inf)
     output, state = tmp_path / "w.safetensors", tmp_path / "s"
 
     def kill(row):

@@ -393,6 +393,10 @@ def test_limits_out_of_range_are_refused(limits):
         ("kept_pct", 0.99, "did you mean 99?"),
         ("min_agreement_pct", 0.0, "leave it out"),
         ("min_speedup", 0.2, "did you mean 1.2?"),
+        ("max_drop_pp", 100.0, "fails no build; did you mean 1?"),
+        ("max_class_drop_pp", 100.0, "fails no build; did you mean 1?"),
+        ("max_drop_pp", 0.005, "did you mean 0.5?"),
+        ("max_class_drop_pp", 0.049, "did you mean 4.9?"),
         ("max_latency_ratio", 105.0, "did you mean 1.05?"),
         ("max_size_mb", 4_300_000.0, "did you mean 4.3?"),
     ],
@@ -405,7 +409,7 @@ def test_a_number_that_fails_no_build_is_refused_with_what_was_meant(name, value
 
 def test_sound_limits_are_taken_as_they_are():
     Limits(0.0, 1.1, 1.5, 0.5, min_speedup=0.5, max_latency_ratio=10.0, max_size_mb=10_000.0)
-    Limits(0.1, max_class_drop_pp=100.0, min_speedup=0.0)
+    Limits(0.05, max_class_drop_pp=99.0, min_speedup=0.0)
 
 
 @pytest.mark.parametrize("name", ["min_top1_pct", "min_agreement_pct"])
@@ -416,10 +420,14 @@ def test_a_floor_that_guessing_reaches_is_none(tmp_path, name):
     assert gate(report, Limits(None, **{name: 25.0})).decision == "pass"
 
 
-def test_a_budget_that_guessing_keeps_is_told(tmp_path):
+def test_a_budget_that_guessing_keeps_is_refused(tmp_path):
     report = make_build(tmp_path, 1000)
-    (note,) = gate(report, Limits(max_drop_pp=75.0)).notes
-    assert "A budget of 75 pp fails no model: one that guesses loses 75.00 pp." in note
+    with pytest.raises(RecipeError) as caught:
+        gate(report, Limits(max_drop_pp=75.0))
+    assert str(caught.value) == (
+        "max_drop_pp is 75: 75 pp fails no build, for one that guesses among 4 classes loses "
+        "75.00 pp; state a smaller budget"
+    )
     assert gate(report, Limits(max_drop_pp=74.0)).notes == ()
 
 
@@ -554,7 +562,8 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     model = {**example_fields()["model"], "name": "atto\x1b\n"}
     build = write_build_in(tmp_path, [[*map(readable, row)] for row in rows], model=model)
     result = gate(build, Limits(None, max_class_drop_pp=1.0))
-    (drop,) = result.criteria
+    drop, guessing = result.criteria
+    assert (guessing.name, guessing.decision) == ("above_guessing_pct", "fail")
     assert "guessing would be on 33.33 %" in result.notes[0]
     result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),), notes=())
     junit, markdown = to_junit(result, False), to_markdown(result, False)
@@ -688,3 +697,51 @@ def test_a_race_that_a_quota_stopped_decides_no_speed(tmp_path):
         why = why_no_baseline_of_speed(read_evidence(report)) or ""
         assert ("the CPU quota stopped this process in 7 periods" in why) is (periods == 7)
     assert "the CPU quota stopped this process in 7 periods" in found.reason
+
+
+def new_folder(path):
+    path.mkdir()
+    return path
+
+
+def test_what_is_below_guessing_fails_whatever_was_asked_for(tmp_path):
+    rows = [[sha(i), f"class {i % 3}", f"class {(i + 1) % 3}", "1"] for i in range(45)]
+    report = write_build(new_folder(tmp_path / "never"), [[*row, row[2], "1"] for row in rows])
+    found = gate(report, Limits(max_drop_pp=1.0))
+    assert (found.decision, found.passed(strict=False)) == ("fail", False)
+    assert [one.name for one in found.criteria] == ["top1_drop_pp", "above_guessing_pct"]
+    assert "INT8 is right in 0.00 % of 45 images" in found.criteria[1].reason
+    mended = [[*row, row[1], "1"] for row in rows]  # FP32 alone is wrong, so INT8 is no INT8
+    found = gate(write_build(new_folder(tmp_path / "fp32"), mended), Limits(max_drop_pp=1.0))
+    assert "FP32 is right in 0.00 % of 45" in found.criteria[-1].reason
+
+
+def test_a_weak_model_that_may_guess_is_told_and_the_usual_budget_stands(tmp_path):
+    rows = [[sha(i), f"class {i % 3}", "class 0", "1", "class 0", "1"] for i in range(45)]
+    found = gate(write_build(tmp_path, rows))
+    assert [one.name for one in found.criteria] == ["top1_drop_pp"]
+    assert "A budget of 1 pp fails no model: one that guesses loses 0.00 pp." in found.notes
+
+
+def test_a_budget_is_told_as_it_was_stated(tmp_path):
+    report = make_build(tmp_path, 1000)
+    assert "a budget of 0.125 pp" in gate(report, Limits(max_drop_pp=0.125)).criteria[0].reason
+    assert "a budget of 1.00 pp" in gate(report, Limits(max_drop_pp=1.0)).criteria[0].reason
+
+
+def test_each_file_that_can_t_be_written_is_told_with_what_to_do(tmp_path):
+    report = make_build(tmp_path / "build")
+    (tmp_path / "file").touch()
+    bad = tmp_path / "file"
+    result = run(report, "--junit", bad / "a.xml", "--markdown", bad / "b.md")
+    told = f"error: {bad / 'b.md'}: can't be written (File exists); choose another place"
+    assert told in result.stderr
+    assert isinstance(result.exception, OSError)
+    assert result.exception.filename == str(bad / "a.xml")
+    assert "choose another place for it" in result.exception.strerror
+
+
+def test_a_baseline_of_another_schema_says_what_to_do(tmp_path):
+    (tmp_path / "baseline.json").write_text('{"schema": "edge-convnext/baseline/99"}')
+    with pytest.raises(ArtifactError, match=r"this version reads '.*'; .+"):
+        read_baseline(tmp_path / "baseline.json")

@@ -238,10 +238,10 @@ def test_a_speedup_over_the_best_float_is_held_against_its_floor(least, decision
 def test_a_speedup_that_tells_nothing_says_why(changes, why):
     found = speed.judge_speedup(speed_evidence(**changes), 1.0)
     assert found.decision == "inconclusive"
-    assert found.reason.startswith("the speed-up over the best float can't be told: it ")
+    assert found.reason.startswith("the speed-up over the best float is not known: it ")
     if "other_load_pct" not in changes:
         assert found.reason == (
-            f"the speed-up over the best float can't be told: it {why}; at least 1x was asked for."
+            f"the speed-up over the best float is not known: it {why}; at least 1x was asked for."
         )
     assert (found.measured, found.interval) == (
         changes.get("speedup_vs_best_float", 1.5) if "speedup_vs_best_float" in changes else 1.5,
@@ -396,7 +396,7 @@ def test_limits_out_of_range_or_of_another_unit_are_refused(stated, told):
 
 
 def test_limits_at_the_ends_of_their_ranges_are_taken():
-    Limits(max_drop_pp=0.0, max_class_drop_pp=100.0, min_top1_pct=100.0, min_agreement_pct=1.01)
+    Limits(max_drop_pp=0.0, max_class_drop_pp=99.9, min_top1_pct=100.0, min_agreement_pct=1.01)
     Limits(min_speedup=0.5, max_latency_ratio=10.0, max_size_mb=10_000.0)
     assert Limits(min_speedup=0.0).min_speedup == 0.0
     assert (Limits().max_drop_pp, Limits().min_top1_pct) == (1.0, None)
@@ -459,8 +459,12 @@ def test_a_gate_of_nothing_is_refused_and_one_of_a_budget_that_fails_nobody_says
     with pytest.raises(ArtifactError) as caught:
         judge(evidence_of(predictions(10)), Limits(max_drop_pp=None))
     assert str(caught.value) == f"{PATH}: no limit was stated; a gate of nothing always passes"
-    loose = judge(evidence_of(predictions(10)), Limits(max_drop_pp=50.0))
-    assert loose.notes == ("A budget of 50 pp fails no model: one that guesses loses 50.00 pp.",)
+    half = [replace(one, fp32="a", candidate="a", label="ab"[i % 2]) for i, one in
+            enumerate(predictions(10))]  # fmt: skip
+    loose = judge(evidence_of(half), Limits(max_drop_pp=0.5))
+    assert loose.notes == ("A budget of 0.5 pp fails no model: one that guesses loses 0.00 pp.",)
+    with pytest.raises(RecipeError, match="max_drop_pp is 50: 50 pp fails no build"):
+        judge(evidence_of(predictions(10)), Limits(max_drop_pp=50.0))
     assert judge(evidence_of(predictions(10)), Limits(max_drop_pp=49.0)).notes == ()
 
 

@@ -13,6 +13,7 @@ from edge_convnext.core.errors import (
 )
 from edge_convnext.core.files import sha256_file
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine, builder
+from edge_convnext.runtimes.tensorrt import api as api_module
 from edge_convnext.runtimes.tensorrt.api import Api, is_installed, open_api
 from edge_convnext.runtimes.tensorrt.graph import check_precision
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
@@ -270,7 +271,7 @@ def test_without_tensorrt_it_says_where_it_comes_from():
 
 def test_tensorrt_8_5_is_told_to_use_onnx_runtime(monkeypatch):
     old = SimpleNamespace(__version__="8.5.2.2")
-    monkeypatch.setattr("edge_convnext.runtimes.tensorrt.api.import_module", lambda name: old)
+    monkeypatch.setattr(api_module, "import_module", lambda name: old)
     open_api.cache_clear()
     with pytest.raises(MissingDependencyError, match=r"8\.5\.2\.2 has no LayerNormalization"):
         open_api("tensorrt")

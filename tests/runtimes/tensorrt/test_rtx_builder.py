@@ -12,6 +12,7 @@ from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.runtimes.tensorrt import rtx_builder
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path, why_no_rtx
 
 needs_rtx = pytest.mark.skipif(
@@ -178,9 +179,9 @@ def test_a_missing_or_damaged_graph_is_named(tmp_path):
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, machine):
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr("edge_convnext.runtimes.tensorrt.rtx_builder.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(rtx_builder, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[rtx\]'"):
         build_rtx_engine(int8(tmp_path / "m.onnx"), EngineConfig(), tmp_path / "m.engine")
 
@@ -189,8 +190,8 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, machine):
     ("system", "machine"), [("linux", "riscv64"), ("darwin", "arm64"), ("win32", "AMD64")]
 )
 def test_other_machines_are_told_why(monkeypatch, system, machine):
-    monkeypatch.setattr("sys.platform", system)
-    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     reason = why_no_rtx()
     assert reason is not None
     assert f"this is {machine} {system}" in reason
