@@ -18,19 +18,13 @@ import typer
 
 from edge_convnext.cli.flags import Flag, FlagGroup
 from edge_convnext.cli.values import (
+    Precision,
     as_batch,
     as_source,
     as_text,
     as_three_numbers,
     check_runtime,
     one_of,
-)
-from edge_convnext.core.artifacts import (
-    GeluName,
-    ImagesType,
-    Interpolation,
-    Precision,
-    ResizeMode,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +68,7 @@ _ROWS = (
         "Height and width of the images, in pixels.", PREPARED,
     ),
     Flag(
-        "preprocess.resize", "--resize", ResizeMode,
+        "preprocess.resize", "--resize", Literal["squash", "shortest"],
         "How images are resized. squash: to a square. shortest: by the short side, then a centre "
         "crop.", PREPARED,
     ),
@@ -83,7 +77,8 @@ _ROWS = (
         "Part of the image that the centre crop keeps, 0..1.", PREPARED,
     ),
     Flag(
-        "preprocess.interpolation", "--interpolation", Interpolation,
+        "preprocess.interpolation", "--interpolation",
+        Literal["nearest", "bilinear", "bicubic", "lanczos"],
         "Filter that images are resized with.", PREPARED,
     ),
     Flag(
@@ -157,7 +152,7 @@ _ROWS = (
         metavar="NAME",
     ),
     Flag(
-        "export.gelu", "--gelu", Literal[GeluName, "auto"],
+        "export.gelu", "--gelu", Literal["erf", "tanh", "auto"],
         "GELU of the INT8 graph. erf: exact. tanh: the approximation. auto: the best for each "
         "runtime.", CHAIN,
     ),
@@ -180,7 +175,7 @@ _ROWS = (
         "--target, 1.", GPU,
     ),
     Flag(
-        "engine.input", "--input", ImagesType,
+        "engine.input", "--input", Literal["float32", "float16", "uint8"],
         "Type of the images that the graphs for TensorRT take. uint8: pixels, normalised in the "
         "graph. Default: float16.", GPU,
     ),
