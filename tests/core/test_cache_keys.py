@@ -38,6 +38,7 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.plans import float_plan, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.runtimes.lint import lint_targets
 from edge_convnext.stages import load as load_module
 from edge_convnext.stages import quantize
 
@@ -45,7 +46,7 @@ CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
 RESULT = {
     "parity": PARITY, "quantized_ops": 1, "ranking": [], "facts": [], "notes": [],
-    "lint": {name: {"error": None, "warnings": {}} for name in steps.lint_targets()},
+    "lint": {name: {"error": None, "warnings": {}} for name in lint_targets()},
     "recovery": {
         "model": None, "before": PARITY, "after": PARITY, "kept": True, "steps": 1, "n_training": 1,
     },
