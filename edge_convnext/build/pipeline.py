@@ -22,6 +22,7 @@ from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.report.folder import check_writable
 from edge_convnext.report.verdict import Requirement
 
@@ -58,7 +59,7 @@ def build(
     Raises:
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
-    named = f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
+    named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
     folder = Path(out) if out is not None else Path("build") / named
     check_writable(folder)
     require_outside(folder, recipe.data.source, recipe.data.calibration)
