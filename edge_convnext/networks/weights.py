@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
 from edge_convnext.core.errors import ArtifactError, MissingDependencyError
 from edge_convnext.core.files import atomic_path
+from edge_convnext.networks.family import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["ONLY_UNFOLDED", "missing_packages", "read_header", "read_state", "save_weights"]
+__all__ = ["missing_packages", "read_header", "read_state", "save_weights"]
 
 _REASON_CHARS = 200
-ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
 
 
 def save_weights(
@@ -47,7 +47,7 @@ def save_weights(
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:_REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
-    return Weights(path, architecture, info, folded=ONLY_UNFOLDED not in tensors)
+    return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
