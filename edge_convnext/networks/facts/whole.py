@@ -65,7 +65,7 @@ def turn_to_rgb(
 
     Args:
         state: Weights by this project's names.
-        settled: What is said of them, by whom.
+        settled: Facts about them, with their origins.
         first: Name of the weight that reads the images, float32[out, in_channels, …].
     """
     pre = settled.preprocess
