@@ -10,8 +10,8 @@ from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.networks.family import families, family_of_model
+from edge_convnext.networks.tensors import missing_packages, read_header, read_state
 from edge_convnext.networks.unpickle import read_torch
-from edge_convnext.networks.weights import missing_packages, read_header, read_state
 from edge_convnext.networks.weights_place import WeightsPlace, locate_weights
 
 if TYPE_CHECKING:

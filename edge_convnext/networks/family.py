@@ -6,18 +6,17 @@ A family is an object with the attributes of `NetworkFamily`, called `FAMILY` in
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edge_convnext.core.artifacts import METADATA_KEY, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError, shorten
+from edge_convnext.networks.model_names import unknown_model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from onnx import ModelProto
@@ -43,15 +42,12 @@ __all__ = [
     "find_family",
     "find_model",
     "quantized_nodes",
-    "unknown_model",
 ]
 
 # By name, the module that holds `FAMILY`; imported when a family is first asked for.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
 }
-
-_SHOWN_CHARS = 80  # of a name that is none, in a message
 
 
 class NetworkFamily(Protocol):
@@ -270,19 +266,6 @@ def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> Netw
         if (found := family.find(name, num_classes, in_channels)) is not None:
             return found
     raise unknown_model(name, [each for one in families() for each in one.models + one.short_names])
-
-
-def unknown_model(name: str, known: Sequence[str]) -> RecipeError:
-    """The error of a name that no model has, with the nearest that one has."""
-    shown = name[:_SHOWN_CHARS]
-    spelled = re.sub(r"[\W_]+", "_", shown.lower())
-    nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)
-    first, *others = dict.fromkeys(nearest)
-    more = f" (or {', '.join(others)})" if others else ""
-    return RecipeError(
-        f"unknown model '{shown}': did you mean '{first}'{more}? "
-        "`edge-convnext models` lists every name"
-    )
 
 
 def family_of(network: Weights | NetworkShape) -> NetworkFamily:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-from edge_convnext.networks.weights import read_header
+from edge_convnext.networks.tensors import read_header
 
 __all__ = ["open_weights"]
 

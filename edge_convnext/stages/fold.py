@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.family import family_of
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Weights

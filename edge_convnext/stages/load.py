@@ -17,7 +17,8 @@ from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
-from edge_convnext.networks.weights import missing_packages, save_weights
+from edge_convnext.networks.tensors import missing_packages
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import (
     WeightsPlace,
     digest_weights,

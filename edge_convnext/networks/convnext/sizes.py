@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import NetworkShape
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.family import unknown_model
+from edge_convnext.networks.model_names import unknown_model
 
 __all__ = [
     "SHORT_NAMES",

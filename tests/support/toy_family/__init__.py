@@ -135,7 +135,7 @@ class ToyFamily:
         return frozenset(name for name in weighted if name.rpartition("/")[2].startswith(kinds))
 
     def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        from edge_convnext.networks.weights import read_state
+        from edge_convnext.networks.tensors import read_state
 
         assert form == "raw"
         network = _make(weights.architecture)
