@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.measure.to_report import licence_notes, skewed_notes
-from edge_convnext.report.contract import HALF_SEARCHED, FallbackReport
+from edge_convnext.report.contract import HALF_SEARCHED
+from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.stages import FallbackReport
 from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
