@@ -34,11 +34,11 @@ def list_notes(
 
     Args:
         inputs: Weights and data.
-        recipe: Of this build.
+        recipe: Recipe of this build.
         evaluation: None without labelled images.
         timings: None without a race.
-        fallbacks: What was done about graphs past the accuracy budget.
-        for_gpu: From `gpu_notes`.
+        fallbacks: Entries of graphs past the accuracy budget.
+        for_gpu: Notes from `gpu_notes`.
     """
     notes = [
         *licence_notes(inputs.info.weights_licence),
@@ -76,7 +76,7 @@ def calibration_notes(inputs: Inputs, recipe: Recipe, *, evaluated: bool) -> lis
     if not evaluated:
         notes.append(
             "How near INT8 is to FP32 was measured on calibration images alone, for which its "
-            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+            "ranges were made: other images fare worse. Labelled images (--data) would show it."
         )
     return notes
 
@@ -86,7 +86,7 @@ def untimed_note(file: str | None, *, built: bool) -> str:
 
     Args:
         file: The model whose accuracy was measured; None where none was.
-        built: Whether engines were built.
+        built: True where engines were built.
     """
     made = "The engines were built and never run" if built else "No engine was built"
     if file is None:
@@ -103,10 +103,10 @@ def gpu_notes(
     """What was measured of the graphs for TensorRT, and on what.
 
     Args:
-        for_gpu: Those graphs.
-        candidates: The same, as they were evaluated.
+        for_gpu: Lineages of those graphs.
+        candidates: Candidates made of these graphs, as they were evaluated.
         evaluation: None without labelled images.
-        untimed: Why their engines were not timed; None where there are none.
+        untimed: Reason that their engines were not timed; None without engines.
     """
     compared = evaluation.comparisons if evaluation is not None else {}
     measured = [
@@ -149,7 +149,7 @@ def _fallback_note(one: FallbackReport) -> str:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
     halves = ""
     if one.searched_on == HALF_SEARCHED:
-        halves = " Of images that are added half will judge: add twice as many as would tell."
+        halves = " Of images that are added only half will judge: add twice as many."
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
         f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "

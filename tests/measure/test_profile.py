@@ -7,7 +7,8 @@ from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.measure.built_models import profile_models
 from edge_convnext.measure.profile import find_part, profile
-from edge_convnext.networks.convnext.parts import PARTS, part_of_node
+from edge_convnext.networks.convnext.parts import PARTS
+from edge_convnext.networks.parts import part_of_node
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes
 from edge_convnext.runtimes.openvino.profiler import known_nodes
@@ -74,7 +75,7 @@ def test_every_layer_belongs_to_a_part_of_the_network(graphs, name, runtime):
     # GELU has kernels of its own or lies in the product's.
     gelu = counted["gelu"]
     assert gelu.layers == BLOCKS or gelu.fused_into == (("pwconv1", BLOCKS),)
-    assert list(counted) == [part for part in PARTS if part in counted]
+    assert list(counted) == [part for part in PARTS.names if part in counted]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -158,7 +159,7 @@ def test_the_command_prints_parts_and_layers(graphs):
     ],
 )
 def test_the_part_of_a_node_is_its_module(name, part):
-    assert part_of_node(name) == part
+    assert part_of_node(name, PARTS) == part
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_the_part_of_a_node_is_its_module(name, part):
 )
 def test_a_fused_layer_counts_for_its_weights_or_most_of_its_nodes(nodes, operation, part):
     layer = LayerTimes("fused", nodes, operation, "jit", "f32", 0, (1.0,))
-    assert find_part(layer) == part
+    assert find_part(layer, PARTS) == part
 
 
 def test_original_names_lose_what_passes_appended():

@@ -10,7 +10,8 @@ from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.open_weights import open_weights
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights
 
 LEAVES = ("weight", "bias")

@@ -14,6 +14,7 @@ from edge_convnext.networks.convnext.build import build_network
 from edge_convnext.networks.convnext.modules import ConvNeXt
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.tensors import read_state
 from edge_convnext.networks.training import loop
 from edge_convnext.networks.training import pixels as pixels_module
 from edge_convnext.networks.training.augment import augment, normalize
@@ -21,7 +22,6 @@ from edge_convnext.networks.training.loop import weight_decay_groups
 from edge_convnext.networks.training.pixels import MemoryPixels, StreamedPixels, load_pixels
 from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate
 from edge_convnext.networks.training.train import train
-from edge_convnext.networks.weights import read_state
 from edge_convnext.stages.load import load_weights
 
 PREPROCESS = Preprocess(image_size=32, resize="squash", mean=(0.5,) * 3, std=(0.5,) * 3)
