@@ -10,7 +10,6 @@ from support.known_models import draw_images, write_colour_model
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.measure.alternatives import BGR, find_better_way
-from edge_convnext.measure.assignment import assign
 from edge_convnext.measure.chance import beats, judge
 
 THREE = np.repeat([0, 1, 2], 40)
@@ -19,19 +18,6 @@ THREE = np.repeat([0, 1, 2], 40)
 def answers(labels, right, wrong):
     """`labels` where `right` is true, else what `wrong` makes of them."""
     return np.where(right, labels, wrong(labels))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_assignment_is_the_best_of_all_permutations(seed):
-    random = np.random.default_rng(seed)
-    size = int(random.integers(1, 7))
-    whole = seed % 2 == 0  # many equal sums, or none
-    gains = random.integers(0, 5, (size, size)) * 1.0 if whole else random.normal(size=(size, size))
-    found = assign(gains)
-    assert sorted(found) == list(range(size))
-    rows = np.arange(size)
-    best = max(gains[rows, list(one)].sum() for one in itertools.permutations(rows))
-    assert gains[rows, found].sum() == pytest.approx(best)
 
 
 def test_a_good_model_is_not_bad():
