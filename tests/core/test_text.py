@@ -16,3 +16,9 @@ from edge_convnext.core.text import printable
 )
 def test_what_steers_a_terminal_is_shown_by_its_escape(text, shown):
     assert printable(text) == shown
+
+
+def test_printable_leaves_letters_of_any_language_alone():
+    for text in ("crème brûlée 火\u3000災 😀", "C:\\new", "[b]x[/b]"):
+        assert printable(text) == text
+    assert printable("a\r\u2028\U000e0001") == r"a\x0d\u2028\U000e0001"
