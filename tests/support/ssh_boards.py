@@ -1,4 +1,4 @@
-"""x"""
+"""Addresses of the boards that the tests reach over SSH, and the server."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Images to train on."""
+"""Images to train on, and settings that change little or all of them."""
 
 import torch
 
