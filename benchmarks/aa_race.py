@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_convnext.build.compare import judge_options
 from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Precision
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.files import sha256_file, write_text_atomic
@@ -34,8 +33,8 @@ from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Step
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.benchmark import benchmark
-from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.benchmark import benchmark, judge
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import choose_option, list_finalists, list_rivals
 from edge_convnext.measure.speed import Ratio, slowest_to_beat
 from edge_convnext.networks.recipe_file import make_recipe
@@ -79,7 +78,7 @@ def recipe_of(rounds: int, round_ms: int, seed: int) -> Recipe:
 
 def list_copies(
     graph: Path, folder: Path, runtime: CpuRuntimeName, int8: int, floats: int
-) -> list[Option]:
+) -> list[Candidate]:
     """The graph in files of its own, said to be so many INT8 and float ones."""
     kinds: list[Precision] = ["int8"] * int8 + ["fp32"] * floats
     options = []
@@ -87,20 +86,19 @@ def list_copies(
         copy = folder / f"{number}.{kind}.onnx"
         shutil.copyfile(graph, copy)
         step = Step(OnnxModel(copy, kind, "conv"), "done", 0.0, str(number))
-        options.append(Option(step, runtime, "f32", may_ship=True))
+        options.append(Candidate.of(step, runtime, "f32", may_ship=True))
     return options
 
 
-def run_race(options: list[Option], recipe: Recipe) -> dict[str, Any]:
+def run_race(options: list[Candidate], recipe: Recipe) -> dict[str, Any]:
     """One race and its verdict on speed, as `pipeline` makes them."""
     started = time.perf_counter()
     images = np.random.default_rng(0).standard_normal((1, 3, _SIZE, _SIZE)).astype(np.float32)
-    candidates = [as_candidate(option) for option in options]
     chose = benchmark(
-        candidates, images, recipe.benchmark, recipe.seed, untracked, measure_memory=False
+        options, images, recipe.benchmark, recipe.seed, untracked, measure_memory=False
     )
     finalists = list_finalists(recipe, options, chose, None, _BATCH)
-    judged = judge_options(chose, finalists, images, recipe, untracked)
+    judged = judge(chose, finalists, images, recipe.benchmark, recipe.seed, untracked)
     chosen = choose_option(options, "int8", judged, None, 1.0, _BATCH)
     assert chosen is not None
     rivals = [one.name for one in list_rivals(recipe, options, judged, None, _BATCH)]

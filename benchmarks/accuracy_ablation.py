@@ -21,8 +21,9 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from edge_convnext.build.float_chain import export_step, fold_step, simplify_step
 from edge_convnext.build.inputs import image_batches, prepare_inputs
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import ActivationType, OnnxModel, PlacementName
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
@@ -74,14 +75,14 @@ def main() -> None:
         },
     )
     cache, machine = Cache(default_cache_folder(os.environ)), environment()
-    steps = Steps(cache, recipe, machine["versions"], untracked)
+    runner = Runner(cache, recipe, machine["versions"], untracked)
     inputs = prepare_inputs(recipe, cache, machine["versions"], untracked)
     assert inputs.calibration is not None
     assert inputs.evaluation is not None
     calibration = image_batches(inputs.calibration.images.samples, inputs.info, None)
     samples = image_batches(inputs.calibration.images.samples[:32], inputs.info, None)
-    folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-    weights = replace(folded.value, info=inputs.info)
+    folded = fold_step(runner, inputs.weights, samples)
+    weights = folded.of(replace(folded.value, info=inputs.info))
     batches = calibration.load()
     images = list(iter_batches(inputs.evaluation.samples, inputs.info.preprocess, 64, 3))
     labels = np.array([sample.label for sample in inputs.evaluation.samples])
@@ -92,8 +93,8 @@ def main() -> None:
     rows = []
     fp32_top1_pct = {}
     for form in arguments.form or ("nhwc", "linear", "conv"):
-        exported = steps.export(weights, folded.digest, form, "fp32", samples, inputs.weights)
-        model = steps.simplify(exported, samples).value
+        exported = export_step(runner, weights, form, "fp32", samples, inputs.weights)
+        model = simplify_step(runner, exported, samples).value
         reference = logits(model.path)
         right = reference.argmax(1) == labels
         fp32_top1_pct[form] = 100 * float(right.mean())

@@ -31,8 +31,8 @@ from edge_convnext.build.tuning.cost_fit import compare_rankings, fit
 from edge_convnext.build.tuning.cost_model import Calibration, Gpu, cost_plan, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import GpuTuneReport
 from edge_convnext.build.tuning.gpu_search import GpuSearch
-from edge_convnext.build.tuning.gpu_space import GpuPlan
 from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch, tune_gpu
+from edge_convnext.build.tuning.space import gpu_plan
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.progress import untracked
@@ -197,7 +197,7 @@ def _kernels_of(row: Mapping[str, Any]) -> tuple[Kernel, ...]:
     gpu = find_model_gpu("rtx-3090", None)  # of the plans' compute capability; not costed here
     capability = plan_capability(gpu.capability)
     search = GpuSearch(prepared, gpu, Calibration(), capability, machine["fingerprint"])
-    return search.read_plan(GpuPlan(row["form"], row.get("placement")))
+    return search.read_plan(gpu_plan(row["form"], row.get("placement"), batch))
 
 
 def _label(row: Mapping[str, Any]) -> str:

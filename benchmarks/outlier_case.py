@@ -25,8 +25,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import onnx
 from onnx import ModelProto
 
+from edge_convnext.build.float_chain import export_step, fold_step
 from edge_convnext.build.inputs import image_batches, prepare_inputs
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
@@ -78,7 +79,7 @@ def main() -> None:
         },
     )
     cache, machine = Cache(default_cache_folder(os.environ)), environment()
-    steps = Steps(cache, recipe, machine["versions"], untracked)
+    runner = Runner(cache, recipe, machine["versions"], untracked)
     inputs = prepare_inputs(recipe, cache, machine["versions"], untracked)
     assert inputs.calibration is not None
     assert inputs.evaluation is not None
@@ -86,9 +87,9 @@ def main() -> None:
     assert inputs.splits.train is not None
     batches = image_batches(inputs.calibration.images.samples, inputs.info, None).load()
     samples = image_batches(inputs.calibration.images.samples[:32], inputs.info, None)
-    folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-    weights = replace(folded.value, info=inputs.info)
-    exported = steps.export(weights, folded.digest, _FORM, "fp32", samples, inputs.weights)
+    folded = fold_step(runner, inputs.weights, samples)
+    weights = folded.of(replace(folded.value, info=inputs.info))
+    exported = export_step(runner, weights, _FORM, "fp32", samples, inputs.weights)
     images = list(iter_batches(inputs.evaluation.samples, inputs.info.preprocess, 64, 3))
     labels = np.array([sample.label for sample in inputs.evaluation.samples])
 

@@ -31,21 +31,22 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options, raw_reference
+from edge_convnext.build.candidates import list_options, raw_reference
+from edge_convnext.build.float_chain import fold_step
+from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches, prepare_inputs
-from edge_convnext.build.pipeline import has_bf16
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.candidates import Option
-from edge_convnext.networks.plans import plan_for
+from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import Runtime, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("atto", "femto", "pico", "nano", "tiny")
@@ -108,7 +109,7 @@ def main() -> None:
     write_results(wanted, machine, arguments.out)
 
 
-def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Option]:
+def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict[str, Candidate]:
     """What a build of a recipe would race, by name, the raw reference first.
 
     Args:
@@ -116,19 +117,19 @@ def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict
         cache: Finished stages.
         versions: Of the tools.
     """
-    steps = Steps(cache, recipe, versions, untracked)
+    runner = Runner(cache, recipe, versions, untracked)
     inputs = prepare_inputs(recipe, cache, versions, untracked)
     assert inputs.calibration is not None
     samples = image_batches(inputs.calibration.images.samples, inputs.info, None)
     runtimes, graphs = available_runtimes(), Graphs()
-    graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-    add_form(steps, inputs, graphs, "raw", "fp32", samples, simplify=False)
+    graphs.folded = fold_step(runner, inputs.weights, samples)
+    add_form(runner, inputs, graphs, "raw", "fp32", samples, simplify=False)
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
-        if (plan.form, "fp32") not in graphs.exported:
-            add_form(steps, inputs, graphs, plan.form, "fp32", samples)
-        if plan not in graphs.quantized:
-            add_plan(steps, graphs, plan, [runtime], samples, samples)
+        if float_plan(plan.form, "fp32") not in graphs.lineages:
+            add_form(runner, inputs, graphs, plan.form, "fp32", samples)
+        if plan not in graphs.lineages:
+            add_plan(runner, graphs, plan, [runtime], samples, samples)
     raw = raw_reference(graphs)
     assert raw is not None
     options = [raw, *list_options(recipe, graphs, runtimes, has_bf16(runtimes))]
@@ -136,7 +137,7 @@ def make_options(recipe: Recipe, cache: Cache, versions: dict[str, str]) -> dict
 
 
 def measure_cell(
-    options: Mapping[str, Option],
+    options: Mapping[str, Candidate],
     size: int,
     batch: int,
     threads: int,
@@ -197,7 +198,9 @@ def measure_cell(
     }
 
 
-def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) -> dict[str, str]:
+def choose_roles(
+    options: Mapping[str, Candidate], estimates: Mapping[str, float]
+) -> dict[str, str]:
     """The fastest option of each role: `raw`, and `<runtime> float` and `<runtime> int8`.
 
     Args:
@@ -211,7 +214,7 @@ def choose_roles(options: Mapping[str, Option], estimates: Mapping[str, float]) 
 
 
 def leaders(
-    options: Mapping[str, Option], estimates: Mapping[str, float], batch: int
+    options: Mapping[str, Candidate], estimates: Mapping[str, float], batch: int
 ) -> dict[str, float]:
     """Milliseconds per image of the raw reference and of what leads each role, or nearly."""
     raw = next(iter(options))
@@ -313,9 +316,9 @@ def render(cells: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def cell_key(cell: Mapping[str, Any], options: Mapping[str, Option], machine: str) -> str:
+def cell_key(cell: Mapping[str, Any], options: Mapping[str, Candidate], machine: str) -> str:
     """What a measurement depends on."""
-    graphs = {name: option.graph.digest for name, option in options.items()}
+    graphs = {name: option.digest for name, option in options.items()}
     return json.dumps([cell, graphs, machine], sort_keys=True)
 
 
@@ -373,13 +376,13 @@ def _recipe(model: str, size: int) -> Recipe:
     )
 
 
-def _load(option: Option, batch: int, threads: int) -> Runtime:
+def _load(option: Candidate, batch: int, threads: int) -> Runtime:
     return load_runtime(
         option.runtime, option.model.path, RuntimeOptions(threads, batch, option.hint)
     )
 
 
-def _role(option: Option) -> str:
+def _role(option: Candidate) -> str:
     return f"{option.runtime} {'int8' if option.model.precision == 'int8' else 'float'}"
 
 

@@ -32,8 +32,8 @@ from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import median_interval, paired_difference_interval
 from edge_convnext.core.step import Step
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.benchmark import BenchmarkResult, BenchmarkRow, judge_rounds
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.benchmark import BenchmarkResult, TimedRow, judge_rounds
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import choose_option, list_finalists, list_rivals
 from edge_convnext.measure.speed import slowest_to_beat
 from edge_convnext.measure.timings import Judged
@@ -45,9 +45,9 @@ RECIPE = make_recipe(
     {"precision": "int8", "plans": {"openvino": {"form": "conv", "placement": "inner"}}}
 )
 _BATCH = 1
-_EMPTY = BenchmarkRow(
-    "", "conv", None, "int8", "openvino", "f32", 1, _BATCH, 0.0, None, None, 0.0, 0, 0, (), 1,
-    None, None,
+_EMPTY = TimedRow(
+    Candidate(OnnxModel(Path(), "int8", "conv"), "", "openvino"), 1, _BATCH, 0.0, None, None,
+    0.0, 0, 0, (), 1, None, None,
 )  # fmt: skip
 
 
@@ -106,11 +106,11 @@ def draw_races(world: World, builds: int, random: np.random.Generator) -> tuple[
     )
 
 
-def options_of(world: World) -> list[Option]:
+def options_of(world: World) -> list[Candidate]:
     """INT8 candidates, then floats."""
     kinds: list[Precision] = ["int8"] * world.int8 + ["fp32"] * world.floats
     return [
-        Option(
+        Candidate.of(
             Step(OnnxModel(Path(f"{number}.onnx"), kind, "conv"), "done", 0.0, str(number)),
             "openvino", "f32", may_ship=True,
         )
@@ -127,10 +127,10 @@ def shown_before(world: World, first: Noise) -> bool:
     return interval is not None and interval[0] > 1.0
 
 
-def shown_now(world: World, options: list[Option], first: Noise, later: Noise) -> bool:
+def shown_now(world: World, options: list[Candidate], first: Noise, later: Noise) -> bool:
     """As this version decides it."""
     rows = [
-        replace(_EMPTY, artifact=option.name, round_latency_ms_p50=tuple(map(float, own)))
+        replace(_EMPTY, candidate=option, round_latency_ms_p50=tuple(map(float, own)))
         for option, own in zip(options, first, strict=True)
     ]
     race = BenchmarkResult(tuple(rows), ())

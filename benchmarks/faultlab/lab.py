@@ -378,7 +378,7 @@ def _write_weights(path: Path) -> None:
 
 def _tell_stages(trace: int) -> None:
     """Have the build write the name of each stage that begins its work."""
-    from edge_convnext.build import pipeline, publish
+    from edge_convnext.build import entrants, pipeline
     from edge_convnext.build import runner as steps
     from edge_convnext.core.cache import Cache, Entry
 
@@ -386,8 +386,8 @@ def _tell_stages(trace: int) -> None:
         with suppress(BrokenPipeError):
             os.write(trace, f"{stage} {time.monotonic()}\n".encode())
 
-    run, logits = Cache.run, steps.Steps.logits
-    race, write = pipeline.race_options, publish.publish
+    run, logits = Cache.run, steps.Runner.logits
+    race, write = entrants.race, pipeline.publish
 
     def traced_run(self: Cache, stage: str, key: str, make: Callable[..., Any]) -> Entry:
         def traced(folder: Path) -> dict[str, Any]:
@@ -407,9 +407,9 @@ def _tell_stages(trace: int) -> None:
         return traced
 
     Cache.run = traced_run  # type: ignore[method-assign]
-    steps.Steps.logits = traced_call("evaluate", logits)  # type: ignore[method-assign]
-    pipeline.race_options = traced_call("benchmark", race)
-    publish.publish = traced_call("publish", write)
+    steps.Runner.logits = traced_call("evaluate", logits)  # type: ignore[method-assign]
+    entrants.race = traced_call("benchmark", race)
+    pipeline.publish = traced_call("publish", write)
 
 
 def _marked(mark: str) -> list[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build import graphs, pipeline
+from edge_convnext.build import entrants, graphs
 from edge_convnext.build import settle as prepare
 from edge_convnext.core.files import sha256_file
 from edge_convnext.graph.file import read_proto, write_proto
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edge_convnext.build.graphs import Option
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
 
 __all__ = [
     "WRONG_STATISTICS",
@@ -152,13 +152,13 @@ def add_work(source: Path, target: Path, channels: int, seed: int) -> None:
 @contextmanager
 def int8_changed(change: Change, folder: Path) -> Iterator[None]:
     """Inside, builds evaluate, race and ship their INT8 graphs as `change` writes them."""
-    original = pipeline.list_options
+    original = entrants.list_options
     made: dict[Path, Path] = {}
 
-    def list_changed(*arguments: object) -> list[Option]:
+    def list_changed(*arguments: object) -> list[Candidate]:
         return [_changed(option) for option in original(*arguments)]  # type: ignore[arg-type]
 
-    def _changed(option: Option) -> Option:
+    def _changed(option: Candidate) -> Candidate:
         model = option.model
         if model.precision != "int8":
             return option
@@ -166,14 +166,13 @@ def int8_changed(change: Change, folder: Path) -> Iterator[None]:
             made[model.path] = folder / model.path.name
             change(model.path, made[model.path])
         path = made[model.path]
-        graph = replace(option.graph, value=replace(model, path=path), digest=sha256_file(path))
-        return replace(option, graph=graph)
+        return replace(option, model=replace(model, path=path), digest=sha256_file(path))
 
-    pipeline.list_options = list_changed
+    entrants.list_options = list_changed
     try:
         yield
     finally:
-        pipeline.list_options = original
+        entrants.list_options = original
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from benchmarks.gatelab import plants
 from benchmarks.gatelab.lab import BATCH, Lab, Row
 from edge_convnext.build.inputs import Inputs, prepare_inputs
+from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import BenchmarkConfig
 from edge_convnext.data import iter_batches
-from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
+from edge_convnext.measure.benchmark import benchmark, speedup
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.checkpoint import Checkpoint, read_checkpoint
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import Runtime, RuntimeOptions
@@ -91,7 +93,7 @@ class Bench:
         """Latency of the second graph over the first's, interleaved."""
         settings = self.lab.settings
         pair = [
-            Candidate(name, path, "int8", "raw", None, settings.runtime, "f32")
+            Candidate(OnnxModel(path, "int8", "raw"), name, settings.runtime, "f32", title=name)
             for name, path in (("clean", clean), ("slow", slow))
         ]
         config = BenchmarkConfig(

@@ -97,8 +97,14 @@ GROUPS = (
     Group("opset", ("stages/to_opset17.py",), ("stages/test_to_opset17_*.py",)),
     Group(
         "cache keys",
-        ("core/cache.py", "core/step.py", "build/runner.py"),
-        ("core/test_cache.py", "build/test_runner*.py"),
+        (
+            "core/cache.py",
+            "core/step.py",
+            "build/runner.py",
+            "build/float_chain.py",
+            "build/int8_chain.py",
+        ),
+        ("core/test_cache.py", "build/test_runner*.py", "build/test_*_chain.py"),
     ),
     Group("bundle", ("devices/bundle/*.py",), ("devices/bundle/test_*.py",)),
     # Beside what the others decide: what a network sees of an image, and its norms. Their tests

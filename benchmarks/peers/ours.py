@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.produce import read_record, write_record
 from benchmarks.peers.task import Graph, Task
 from edge_convnext import __version__
+from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.core.cache import Cache
@@ -53,14 +54,12 @@ def _build(task: Task, runtime: RuntimeName) -> Graph:
 
 def _run_stages(task: Task, runtime: RuntimeName, cache: Cache) -> dict[str, object]:
     assert task.inputs.calibration is not None
-    plan, steps, graphs = plan_for(task.recipe, runtime), task.steps(cache), Graphs()
+    plan, runner, graphs = plan_for(task.recipe, runtime), task.runner(cache), Graphs()
     drawn = task.inputs.calibration.images.samples
     calibration, samples = image_batches(drawn, task.inputs.info, None), task.samples
-    weights = task.inputs.weights
-    graphs.folded = steps.fold(weights.value, weights.digest, samples)
-    add_form(steps, task.inputs, graphs, plan.form, "fp32", samples)
-    add_plan(steps, graphs, plan, [runtime], calibration, samples)
-    kinds = (graphs.exported, graphs.simplified, graphs.equalized, graphs.quantized, graphs.lowered)
-    seconds = graphs.folded.seconds + sum(step.seconds for kind in kinds for step in kind.values())
-    file = graphs.final(plan, "int8").value.path.name
+    graphs.folded = fold_step(runner, task.inputs.weights, samples)
+    add_form(runner, task.inputs, graphs, plan.form, "fp32", samples)
+    made = add_plan(runner, graphs, plan, [runtime], calibration, samples)
+    seconds = graphs.folded.seconds + sum(step.seconds for step in made.ran)
+    file = made.final.value.path.name
     return {"reason": None, "build_s": seconds, "file": file}

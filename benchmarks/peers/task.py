@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from edge_convnext.build.graphs import Graphs, add_form
 from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.files import atomic_path, sha256_bytes
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.core.step import Images, Step
+from edge_convnext.core.step import Images
 from edge_convnext.data import Sample, iter_batches
 from edge_convnext.devices.doctor import environment
 
@@ -73,9 +73,9 @@ class Task:
         drawn = self.inputs.calibration.images.samples[:_PARITY_IMAGES]
         return image_batches(drawn, self.inputs.info, None)
 
-    def steps(self, cache: Cache) -> Steps:
+    def runner(self, cache: Cache) -> Runner:
         """The library's stages on this task."""
-        return Steps(cache, self.recipe, self.machine["versions"], untracked)
+        return Runner(cache, self.recipe, self.machine["versions"], untracked)
 
 
 def prepare_task(recipe: Recipe, folder: Path) -> Task:
@@ -103,11 +103,9 @@ def prepare_task(recipe: Recipe, folder: Path) -> Task:
 
 def _export_raw(task: Task, cache: Cache) -> Path:
     graphs = Graphs()
-    steps = task.steps(cache)
-    add_form(steps, task.inputs, graphs, "raw", "fp32", task.samples, simplify=False)
-    made: Step[Any] = graphs.exported["raw", "fp32"]
-    path: Path = made.value.path
-    return path
+    runner = task.runner(cache)
+    made = add_form(runner, task.inputs, graphs, "raw", "fp32", task.samples, simplify=False)
+    return made.final.value.path
 
 
 def _decode(samples: tuple[Sample, ...] | list[Sample], inputs: Inputs, folder: Path) -> Path:

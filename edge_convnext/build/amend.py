@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
-from edge_convnext.build.pipeline import measure_prepared
+from edge_convnext.build.pipeline import finish
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import RANDOM, Recipe
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.stages import quantize
 from edge_convnext.stages.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
@@ -71,15 +72,16 @@ def _rank_graphs(
             "build with --target cpu as well"
         )
     known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
-    for plan, graph in prepared.graphs.quantized.items():
-        if graph.digest not in known:
+    for lineage in prepared.graphs.quantized:
+        made = lineage.at(quantize.STAGE)
+        if made is not None and made.digest not in known:
             raise ArtifactError(
-                f"{folder}: the INT8 graph {plan.label} came out otherwise than in the report, "
-                "with other tool versions or data; build again first"
+                f"{folder}: the INT8 graph {lineage.plan.label} came out otherwise than in the "
+                "report, with other tool versions or data; build again first"
             )
     return {
-        plan.label: rank_plan(prepared.steps, prepared.graphs, plan, prepared.samples)
-        for plan in prepared.graphs.quantized
+        lineage.plan.label: rank_plan(prepared.steps, lineage, prepared.samples)
+        for lineage in prepared.graphs.quantized
     }
 
 
@@ -109,7 +111,6 @@ def recover_build(
             train with.
         EdgeConvNextError: As of `build`; nothing is written then.
     """
-    from edge_convnext.build.publish import publish
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_writable
 
@@ -121,7 +122,7 @@ def recover_build(
         prepared = prepare(recipe, store, machine["versions"], track)
         if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
             raise ArtifactError(f"{folder}: {prepared.unrecovered}")
-        return publish(measure_prepared(prepared, machine), out or folder, None)
+        return finish(prepared, machine, out or folder, None)
 
 
 def _read_int8_build(

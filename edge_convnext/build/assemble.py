@@ -2,112 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.gpu_steps import gpu_graph_name
+from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
-from edge_convnext.build.stage_entries import report_stages, why_not_timed
-from edge_convnext.core.contention import why_skewed
-from edge_convnext.measure.accuracy_report import (
+from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
+from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
+from edge_convnext.build.resolved import resolved_recipe, stated_recipe
+from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
+from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
+from edge_convnext.measure.to_report import (
+    accuracy_part,
+    benchmark_part,
     report_accuracy,
     report_candidate,
-    report_comparison,
 )
-from edge_convnext.measure.benchmark import BenchmarkResult, Ratio, speedup
-from edge_convnext.measure.candidates import Option
-from edge_convnext.measure.speed import slowest_to_beat
-from edge_convnext.measure.timing_report import report_interval, report_race, report_ratio
-from edge_convnext.networks.plans import plan_fields, plan_for
 from edge_convnext.report.contract import (
-    HALF_SEARCHED,
     AccuracyReport,
     BenchmarkReport,
-    Candidate,
     DataReport,
     EnvironmentReport,
-    FallbackReport,
-    FileReport,
     ModelReport,
-    ParityReport,
-    RecoveryReport,
     Report,
-    SensitivityReport,
     SettingReport,
     WeightsReport,
 )
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
-    from edge_convnext.build.outcome import Outcome
-    from edge_convnext.measure.accuracy import Comparison
+    from edge_convnext.build.engines import EngineBuild
+    from edge_convnext.build.entrants import Choice, Entrants
+    from edge_convnext.build.evaluating import Evaluator
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.core.origins import Fact
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.race import Race
+    from edge_convnext.measure.timings import BenchmarkResult
+    from edge_convnext.report.contract import StageReport
     from edge_convnext.report.verdict import Requirement
 
-__all__ = ["assemble_report"]
+__all__ = ["Outcome", "assemble_report"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What each step of one build came to."""
+
+    prepared: Prepared
+    machine: Mapping[str, Any]  # doctor.environment()
+    engines: Sequence[EngineBuild]
+    entrants: Entrants
+    accuracy: Evaluator
+    race: Race | None
+    choice: Choice
 
 
 def assemble_report(
-    outcome: Outcome,
-    folder: Path,
-    names: Mapping[str, str],
-    outputs: Iterable[Path],
-    require: Requirement | None,
+    outcome: Outcome, names: Mapping[str, str], folder: Path, require: Requirement | None
 ) -> Report:
-    """Write the outcome down as the contract wants it.
+    """Write a build down as the contract wants it, complete but for the files beside it.
 
     Args:
         outcome: Of a finished chain.
-        folder: Where the artefacts were copied to.
         names: Shipped file name by artefact digest.
-        outputs: Every file in `folder` that the report answers for.
+        folder: Where the report will be.
         require: See `pipeline.build`.
     """
-    accuracy = _accuracy(outcome, names)
-    timing = _benchmark(outcome, names)
-    stages = report_stages(outcome, folder, names)
-    fallbacks = _fallbacks(outcome)
-    missing = [
+    prepared, choice, engines = outcome.prepared, outcome.choice, outcome.engines
+    inputs, graphs, recipe = prepared.inputs, prepared.graphs, prepared.steps.recipe
+    entrants, evaluation = outcome.entrants, outcome.accuracy.found
+    timings = outcome.race.timings if outcome.race else None
+    has_gpu = bool(outcome.machine["gpus"])
+
+    def label(one: Candidate) -> str:
+        return one.label(names.get(one.digest, one.model.path.name))
+
+    evaluated = (*entrants.options, *entrants.for_gpu)
+    classes = inputs.info.classes
+    accuracy = _accuracy(evaluation, recipe.precision, classes, choice.chosen, evaluated, label)
+    timing = _benchmark(timings, recipe.precision, choice, entrants.raw, label)
+    stages = report_stages(
+        prepared,
+        engines,
+        choice.chosen,
+        evaluate_entry(evaluation, random=inputs.random),
+        benchmark_entry(outcome.race),
+        has_gpu=has_gpu,
+        names=names,
+    )
+    built = any(engine.step is not None for engine in engines)
+    missing = _missing(stages)
+    if timings is None and graphs.for_gpu:
+        missing.append(untimed_note(_evaluated_file(choice, evaluation, names), built=built))
+    budget, per_class = recipe.evaluate.max_drop_pp, recipe.evaluate.max_class_drop_pp
+    fallbacks = report_fallbacks(
+        outcome.accuracy.fallbacks, outcome.accuracy.searched, evaluation, timings
+    )
+    untimed = why_not_timed(has_gpu) if built else None
+    for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
+    return Report(
+        created=datetime.now(timezone.utc).replace(microsecond=0),
+        model=_model(inputs),
+        environment=EnvironmentReport.model_validate(outcome.machine),
+        recipe=resolved_recipe(prepared, choice.chosen, timed=timings is not None),
+        stated_recipe=stated_recipe(prepared, choice.chosen),
+        data=_data(inputs, recipe),
+        stages=stages,
+        accuracy=accuracy,
+        benchmark=timing,
+        recoveries=report_recoveries(graphs.quantized),
+        fallbacks=fallbacks,
+        verdict=decide(
+            recipe.precision, accuracy, timing, budget, require, tuple(missing),
+            max_class_drop_pp=per_class,
+        ),
+        folder=str(folder),
+        banner=DEMO_BANNER if inputs.demo else None,
+        notes=list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
+        settings=_settings(inputs.settings),
+    )  # fmt: skip
+
+
+def _missing(stages: Iterable[StageReport]) -> list[str]:
+    """What the verdict has to do without."""
+    return [
         f"{stage.name.capitalize()} did not run: {stage.reason}."
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
-    if outcome.timings is None and outcome.gpu_graphs.made:
-        missing += _untimed(outcome, names)
-    recipe = outcome.recipe
-    verdict = decide(
-        recipe.precision,
-        accuracy,
-        timing,
-        recipe.evaluate.max_drop_pp,
-        require,
-        tuple(missing),
-        max_class_drop_pp=recipe.evaluate.max_class_drop_pp,
-    )
-    return Report(
-        created=datetime.now(timezone.utc).replace(microsecond=0),
-        model=_model(outcome),
-        environment=EnvironmentReport.model_validate(outcome.machine),
-        recipe=_resolved(outcome),
-        stated_recipe=_stated(outcome),
-        data=_data(outcome),
-        stages=stages,
-        accuracy=accuracy,
-        benchmark=timing,
-        recoveries=_recoveries(outcome),
-        fallbacks=fallbacks,
-        verdict=verdict,
-        folder=str(folder),
-        outputs=tuple(FileReport.of(path, folder) for path in outputs),
-        banner=DEMO_BANNER if outcome.inputs.demo else None,
-        notes=_notes(outcome, fallbacks),
-        settings=_settings(outcome),
-    )
 
 
-def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
+def _evaluated_file(
+    choice: Choice, evaluation: Evaluation | None, names: Mapping[str, str]
+) -> str | None:
+    if choice.chosen is None or evaluation is None:
+        return None
+    return names.get(choice.chosen.digest, choice.chosen.model.path.name)
+
+
+def _settings(settings: Iterable[Fact]) -> tuple[SettingReport, ...]:
     return tuple(
         SettingReport(
             name=one.name,
@@ -115,125 +156,15 @@ def _settings(outcome: Outcome) -> tuple[SettingReport, ...]:
             source=one.origin.kind,
             detail=one.origin.detail,
         )
-        for one in outcome.inputs.settings
+        for one in settings
     )
 
 
-def _notes(outcome: Outcome, fallbacks: Iterable[FallbackReport]) -> tuple[str, ...]:
-    notes = []
-    licence = outcome.inputs.info.weights_licence
-    if licence is not None:
-        notes.append(f"The weights' licence, {licence}, holds for every file made from them.")
-    splits = outcome.inputs.splits
-    labelled = outcome.evaluation is not None and not outcome.inputs.demo
-    if labelled and splits is not None and splits.by_seed:
-        notes.append(
-            "The data has no split of its own. The accuracies are honest only if the weights "
-            "were trained on the training side drawn here, as `edge-convnext train` with the "
-            "same seed does."
-        )
-    if outcome.inputs.borrowed:
-        notes.append("No data was given: parity checks and timings ran on scikit-learn's digits.")
-    notes += _calibration_notes(outcome)
-    if outcome.recipe.precision == "fp16":
-        notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
-    timed = outcome.timings
-    if timed and (skewed := why_skewed(timed.other_load_pct, timed.throttled_periods)):
-        minutes = outcome.recipe.benchmark.wait_quiet_min
-        waited = f", for which {minutes:g} minutes of waiting were not enough" if minutes else ""
-        notes.append(
-            f"During the timings {skewed}: the speed is likely at most. Repeat `build` on an idle "
-            f"machine{waited or ', or wait for one with --wait-quiet MINUTES'}."
-        )
-    notes += [_fallback_note(one) for one in fallbacks]
-    notes += _gpu_notes(outcome)
-    notes += outcome.inputs.notes
-    return tuple(dict.fromkeys(notes))
-
-
-def _calibration_notes(outcome: Outcome) -> list[str]:
-    """What makes the calibration images say little, and fidelity that rests on them alone."""
-    calibration = outcome.inputs.calibration
-    if calibration is None or outcome.inputs.borrowed or outcome.recipe.precision != "int8":
-        return []
-    notes = list(calibration.notes)
-    if outcome.evaluation is None:
-        notes.append(
-            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
-            "ranges were made: other images fare worse. Labelled images (--data) would tell."
-        )
-    return notes
-
-
-def _untimed(outcome: Outcome, names: Mapping[str, str]) -> Iterator[str]:
-    """What a verdict on graphs for GPUs alone rests on."""
-    built = any(build.step is not None for build in outcome.engines)
-    made = "The engines were built and never run" if built else "No engine was built"
-    if outcome.chosen is not None and outcome.evaluation is not None:
-        file = names.get(outcome.chosen.graph.digest, outcome.chosen.model.path.name)
-        yield f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
-    else:
-        yield f"{made}: nothing was timed."
-
-
-def _gpu_notes(outcome: Outcome) -> Iterator[str]:
-    """What was measured of the graphs for TensorRT, and on what."""
-    evaluation = outcome.evaluation
-    compared = evaluation.comparisons if evaluation is not None else {}
-    measured = [
-        f"{_gpu_files(outcome, option)} {_losses(compared[option.name])}"
-        for option in outcome.gpu_options
-        if option.model.precision == "int8" and option.name in compared
-    ]
-    if measured:
-        yield (
-            "The Q/DQ of the graphs for TensorRT was measured in ONNX Runtime with a float32 body, "
-            "which those of opset 17 have; that of the others is float16: "
-            f"{'; '.join(measured)}."
-        )
-    if any(build.step is not None for build in outcome.engines):
-        yield f"The engines were {why_not_timed(outcome)}."
-
-
-def _gpu_files(outcome: Outcome, option: Option) -> str:
-    """The build's files that were written from a graph."""
-    return " and ".join(
-        gpu_graph_name(graph.written.value.path)
-        for graph in outcome.gpu_graphs.made
-        if graph.body.digest == option.graph.digest
-    )
-
-
-def _losses(found: Comparison) -> str:
-    sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
-    return f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}"
-
-
-def _fallback_note(one: FallbackReport) -> str:
-    start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
-    if one.reason is not None:
-        return f"{start}, and no fallback to float was looked for: {one.reason}."
-    if one.kept_float is None or one.top1_drop_pp is None:
-        return f"{start}, and no fallback to float holds the budget."
-    cost = ""
-    if one.speedup_vs_full is not None:
-        cost = f", at {one.speedup_vs_full:.2f}x its speed"
-    halves = ""
-    if one.searched_on == HALF_SEARCHED:
-        halves = " Of images that are added half will judge: add twice as many as would tell."
-    return (
-        f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
-        f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
-        f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
-        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}.{halves}"
-    )
-
-
-def _model(outcome: Outcome) -> ModelReport:
-    info = outcome.inputs.info
+def _model(inputs: Inputs) -> ModelReport:
+    info = inputs.info
     return ModelReport(
         name=info.model,
-        params=outcome.inputs.weights.value.architecture.count_params(),
+        params=inputs.weights.value.architecture.count_params(),
         image_size=info.preprocess.image_size,
         num_classes=info.num_classes,
         weights=WeightsReport(
@@ -244,47 +175,7 @@ def _model(outcome: Outcome) -> ModelReport:
     )
 
 
-def _resolved(outcome: Outcome) -> dict[str, Any]:
-    """The recipe with what the checkpoint and the machine settled."""
-    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
-    fields["targets"] = list(outcome.targets)
-    if outcome.gpu_graphs.made:
-        batches = sorted({graph.plan.batch for graph in outcome.gpu_graphs.made})
-        fields["engine"] |= {"batches": batches, "plans": _gpu_plans(outcome)}
-    fields["preprocess"] = asdict(outcome.inputs.info.preprocess)
-    fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
-    fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
-    if outcome.chosen is not None:  # what `auto` came to: this recipe makes the same files
-        if outcome.timings is not None:
-            fields["runtime"] = outcome.chosen.runtime
-        fields["plans"] = {
-            runtime: plan_fields(plan_for(outcome.recipe, runtime))
-            for runtime in dict.fromkeys(option.runtime for option in outcome.options)
-        }
-    return fields
-
-
-def _stated(outcome: Outcome) -> dict[str, Any]:
-    """The recipe as it was, with the plans that were in force: what builds the same again."""
-    fields: dict[str, Any] = outcome.recipe.model_dump(mode="json")
-    fields["plans"] = _resolved(outcome)["plans"]
-    fields["engine"]["plans"] = _gpu_plans(outcome)
-    return fields
-
-
-def _gpu_plans(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """The recipe's own, and those in force, as `engine.plans` states them."""
-    found: dict[str, dict[str, Any]]
-    found = outcome.recipe.engine.model_dump(mode="json")["plans"]
-    for graph in outcome.gpu_graphs.made:
-        plan = graph.plan
-        by_batch = found.setdefault("int8" if plan.precision == "int8" else "fp16", {})
-        by_batch[str(plan.batch)] = {"form": plan.form, "placement": plan.placement}
-    return found
-
-
-def _data(outcome: Outcome) -> DataReport | None:
-    inputs, recipe = outcome.inputs, outcome.recipe
+def _data(inputs: Inputs, recipe: Recipe) -> DataReport | None:
     if inputs.splits is None and inputs.calibration is None:
         return None
     splits, calibration = inputs.splits, inputs.calibration
@@ -300,131 +191,65 @@ def _data(outcome: Outcome) -> DataReport | None:
     )
 
 
-def _accuracy(outcome: Outcome, names: Mapping[str, str]) -> AccuracyReport | None:
-    evaluation = outcome.evaluation
+def _accuracy(
+    evaluation: Evaluation | None,
+    precision: Precision,
+    classes: Sequence[str],
+    chosen: Candidate | None,
+    candidates: Iterable[Candidate],
+    label: Callable[[Candidate], str],
+) -> AccuracyReport | None:
     if evaluation is None:
         return None
-    precision, classes = outcome.recipe.precision, outcome.inputs.info.classes
-    fields: dict[str, Any] = {
-        "n_images": len(evaluation.reference.labels),
-        "fp32": report_accuracy(evaluation.reference, classes),
-    }
-    chosen = outcome.chosen
-    if chosen is not None:
-        if precision != "fp32":
-            found = evaluation.options[chosen.name]
-            fields[precision] = report_accuracy(found, classes, evaluation.reference)
-        fields.update(report_comparison(evaluation.comparisons[chosen.name]))
-    return AccuracyReport(
-        **fields,
-        candidates=tuple(
-            report_candidate(
-                _candidate(option, names),
-                evaluation.options[option.name],
-                evaluation.comparisons[option.name],
-            )
-            for option in (*outcome.options, *outcome.gpu_options)
-            if option.name in evaluation.comparisons
-        ),
-    )
+    found, compared = evaluation.options, evaluation.comparisons
+    own = None
+    if chosen is not None and precision != "fp32":
+        own = report_accuracy(found[chosen.name], classes, evaluation.reference)
+    rows = [
+        report_candidate(one, label(one), found[one.name], compared[one.name])
+        for one in candidates
+        if one.name in compared
+    ]
+    comparison = compared[chosen.name] if chosen else None
+    fp32 = report_accuracy(evaluation.reference, classes)
+    return accuracy_part(len(evaluation.reference.labels), fp32, precision, own, comparison, rows)
 
 
-def _label(option: Option, names: Mapping[str, str]) -> str:
-    """Such as `model.int8.onnx openvino f32`: the file, shipped or not, and how it runs."""
-    return option.label(names.get(option.graph.digest))
-
-
-def _candidate(option: Option, names: Mapping[str, str]) -> Candidate:
-    model = option.model
-    return Candidate(
-        artifact=_label(option, names),
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=option.runtime,
-        precision_hint=option.hint,
-        settings=dict(option.settings),
-    )
-
-
-def _benchmark(outcome: Outcome, names: Mapping[str, str]) -> BenchmarkReport | None:
-    timings = outcome.timings
+def _benchmark(
+    timings: BenchmarkResult | None,
+    precision: Precision,
+    choice: Choice,
+    raw: Candidate | None,
+    label: Callable[[Candidate], str],
+) -> BenchmarkReport | None:
     if timings is None:
         return None
-    raced = {option.name: option for option in (*outcome.options, outcome.raw) if option}
-    versus_raw, rival, versus_float = _ratios(outcome, timings)
-    return BenchmarkReport(
-        **report_race(timings, lambda name: _candidate(raced[name], names)),
-        **report_ratio("speedup_vs_raw_fp32", versus_raw),
-        **report_ratio("speedup_vs_best_float", versus_float),
-        rival_float=_label(rival, names) if rival else None,
-        chosen=_label(outcome.chosen, names) if outcome.chosen else None,
-        best_float=_label(outcome.best_float, names) if outcome.best_float else None,
-        raw_fp32=_label(outcome.raw, names) if outcome.raw else None,
+    versus_raw, rival, versus_float = _ratios(timings, precision, choice, raw)
+    return benchmark_part(
+        timings,
+        label,
+        chosen=choice.chosen,
+        best_float=choice.best_float,
+        versus_float=versus_float,
+        rival=rival,
+        raw=raw,
+        versus_raw=versus_raw,
     )
 
 
 def _ratios(
-    outcome: Outcome, timings: BenchmarkResult
-) -> tuple[Ratio | None, Option | None, Ratio | None]:
+    timings: BenchmarkResult, precision: Precision, choice: Choice, raw: Candidate | None
+) -> tuple[Ratio | None, Candidate | None, Ratio | None]:
     """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
-    chosen, best, raw = outcome.chosen, outcome.best_float, outcome.raw
+    chosen = choice.chosen
     if chosen is None or not timings.rows:
         return None, None, None
     batch = min(row.batch for row in timings.rows)
     versus_raw = speedup(timings, chosen.name, raw.name, batch) if raw else None
-    rivals = {one.name: one for one in (*outcome.rivals, best) if one is not None}
-    if outcome.recipe.precision == "fp32":  # what ships is the best float itself
+    rivals = {one.name: one for one in (*choice.rivals, choice.best_float) if one is not None}
+    if precision == "fp32":  # what ships is the best float itself
         rivals = {chosen.name: chosen}
     if not rivals:
         return versus_raw, None, None
     name, ratio = slowest_to_beat(timings, chosen.name, list(rivals), batch)
     return versus_raw, rivals[name], ratio
-
-
-def _fallbacks(outcome: Outcome) -> tuple[FallbackReport, ...]:
-    evaluation, timings = outcome.evaluation, outcome.timings
-    searched = outcome.searched
-    if evaluation is None:
-        return ()
-    drops = {name: one.top1_drop_pp for name, one in evaluation.comparisons.items()}
-    reports = []
-    for one in outcome.fallbacks:
-        held = one.held
-        ratio = None
-        if held is not None and timings is not None:
-            batch = min(row.batch for row in timings.rows)
-            ratio = speedup(timings, held.name, one.full.name, batch)
-        reports.append(
-            FallbackReport(
-                graph=one.plan.label,
-                kept_float=one.names,
-                quantized_ops=one.full.model.quantized_ops,
-                top1_drop_before_pp=one.drop_pp,
-                top1_drop_pp=drops[held.name] if held else None,
-                searched_on=searched.what if searched and held else None,
-                n_searched=searched.count if searched and held else None,
-                n_judged=len(evaluation.reference.labels) if held else None,
-                reason=one.reason,
-                speedup_vs_full=ratio.median if ratio else None,
-                speedup_vs_full_ci95=report_interval(ratio) if ratio else None,
-                sensitivity=tuple(
-                    SensitivityReport(**asdict(operation)) for operation in one.ranking
-                ),
-            )
-        )
-    return tuple(reports)
-
-
-def _recoveries(outcome: Outcome) -> tuple[RecoveryReport, ...]:
-    return tuple(
-        RecoveryReport(
-            graph=plan.label,
-            kept=step.value.kept,
-            before=ParityReport(**asdict(step.value.before)),
-            after=ParityReport(**asdict(step.value.after)),
-            steps=step.value.steps,
-            n_training=step.value.n_training,
-        )
-        for plan, step in outcome.graphs.recovered.items()
-    )

@@ -7,13 +7,14 @@ them is decoded, and where it takes seconds the model is held against guessing o
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.build.inputs import require_classes
+from edge_convnext.build.inputs import find_calibration, require_classes, settle_images
+from edge_convnext.build.settle import settle_recipe
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import BadModelError, DataError, EdgeConvNextError, RecipeError
@@ -23,26 +24,30 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.data import (
     ImageSet,
+    Look,
+    Sample,
     Splits,
-    check_explicit_calibration,
     draw_calibration,
-    drop_bad_images,
-    drop_leaks,
-    find_bad_images,
-    load_calibration,
     load_splits,
+    look_at_images,
 )
 from edge_convnext.data.preprocess import resolve_preprocess
-from edge_convnext.measure.chance import FEWEST_IMAGES
+from edge_convnext.measure.answers import Answer, answer_with_torch
 from edge_convnext.measure.class_order import order_by_images, show_order
-from edge_convnext.measure.held import answer_with_torch, hold_against_chance
+from edge_convnext.measure.held import hold_against_chance
+from edge_convnext.measure.held_words import describe
 from edge_convnext.measure.settings import note_defaults, settle
+from edge_convnext.measure.suggest import QUICK, suggester
 
 __all__ = ["Checked", "check_inputs"]
 
-_DECODED = 100  # images of each side, in full
+_DECODED = 100  # images of each side, in full, whatever they weigh
+_MOST_DECODED = 1000
+_DECODED_BYTES = 1.5e7  # of files of one side: about one second on two cores
 _MOST_ANSWERED = 200
-_MOST_MACS = 2e10  # of all answers: about one second on two cores
+_FEWEST_ANSWERED = 10  # fewer tell nothing
+_MOST_MACS = 3e10  # of all answers: one to two seconds on two cores
+_UNTRIED = ("the order of the classes", "the preprocessing")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Checked:
     notes: tuple[str, ...] = ()
     refused: str | None = None  # the line that a build would end with
     order: tuple[str, ...] | None = None  # of the classes, that would fit far better
+    not_tested: tuple[str, ...] = ()  # what a build finds out, and was left open here
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -63,6 +69,7 @@ class Checked:
             "settings": [one.to_json() for one in self.settings],
             "notes": list(self.notes),
             "suggested_order": list(self.order) if self.order else None,
+            "not_tested": list(self.not_tested),
         }
 
 
@@ -78,6 +85,10 @@ class _Reader:
     splits: Splits | None = None
     notes: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
+    not_tested: tuple[str, ...] = ()
+
+    def read_recipe(self) -> None:
+        self.recipe, _, _ = settle_recipe(self.recipe)
 
     def read_weights(self) -> None:
         stated = self.recipe.load.weights
@@ -107,26 +118,33 @@ class _Reader:
         if self.weights is not None and self.recipe.load.weights != RANDOM:
             require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
-        sample = [one for side in sides for one in _few(side, _DECODED, seed).samples]
-        bad = find_bad_images(sample, track=self.track)
-        whole = drop_bad_images(splits, bad, data.skip_bad_images)
-        self.splits = drop_leaks(whole, data.allow_duplicates)
+        sample = [one for side in sides for one in self._sample(side)]
+        looks = look_at_images(sample, track=self.track)
+        self.splits = settle_images(splits, looks, self.recipe)
         self.notes += _not_decoded(len(sample), sides)
 
     def read_calibration(self) -> None:
-        source = self.recipe.data.calibration
-        if source is None:
-            return
-        data = Path(self.recipe.data.source) if self.recipe.data.source else None
-        images, unread = load_calibration(
-            Path(source), data, self.recipe.data.skip_bad_images, self.track, self.hashes.sha256
-        )
-        sample = _few(images, _DECODED, self.recipe.seed).samples
-        bad = find_bad_images(sample, track=self.track)
-        drop_bad_images(Splits(None, images, "", unread), bad, self.recipe.data.skip_bad_images)
-        if self.splits is not None:
-            check_explicit_calibration(images, self.splits.val)
-        self.notes += (f"{len(images)} calibration images in {source}.",)
+        recipe, splits = self.recipe, self.splits
+        if recipe.data.calibration is None and splits is None:
+            return  # weights alone
+        calibration, _ = find_calibration(
+            recipe, splits, splits.val if splits else None, self._look_at_some, self.track,
+            self.hashes.sha256,
+        )  # fmt: skip
+        if recipe.data.calibration is not None and calibration is not None:
+            self.notes += (f"For calibration: {calibration.note}.",)
+        if recipe.precision == "int8" and calibration is not None:
+            self.notes += calibration.notes
+
+    def _look_at_some(self, samples: Sequence[Sample]) -> Mapping[str, Look]:
+        return look_at_images(self._sample(ImageSet(tuple(samples), ())), track=self.track)
+
+    def _sample(self, images: ImageSet) -> tuple[Sample, ...]:
+        """As many as are decoded in about a second, the same number of each class."""
+        first = images.samples[:_DECODED]
+        weight = sum(one.path.stat().st_size for one in first if one.path.is_file())
+        most = int(_DECODED_BYTES * len(first) / max(1, weight))
+        return _few(images, max(_DECODED, min(_MOST_DECODED, most)), self.recipe.seed).samples
 
     def hold(self) -> None:
         """Class order and chance, on as many images as take some seconds."""
@@ -137,31 +155,40 @@ class _Reader:
             return  # told already
         macs = weights.architecture.count_macs(weights.info.preprocess.image_size)
         most = min(_MOST_ANSWERED, int(_MOST_MACS / macs))
-        few = replace(splits, val=_few(splits.val, most, self.recipe.seed))
-        if most < FEWEST_IMAGES:
+        if most < _FEWEST_ANSWERED:
             self._take(splits)
-            self.notes += (
-                "Too large a model to be tried here: a build holds it against guessing.",
-            )
+            self.not_tested = _UNTRIED
+            self.notes += ("Too large a model to be tried here.",)
             return
+        few = replace(splits, val=_few(splits.val, most, self.recipe.seed))
         answer = answer_with_torch(weights, 8, self.recipe.benchmark.threads)
         if few.other_orders:
-            source = str(self.recipe.data.source)
+            source, seed = str(self.recipe.data.source), self.recipe.seed
+            suggest = suggester(weights, answer, seed, QUICK)
             try:
-                few = order_by_images(weights.info, few, answer, source, self.recipe.seed)
+                few = order_by_images(weights.info, few, answer, source, seed, suggest)
             except DataError as error:
                 if len(few.val) == len(splits.val):
                     raise
+                self.not_tested = _UNTRIED
                 self.notes += (f"{error} (a build asks all {len(splits.val)} images).",)
                 return
         self._take(few)
+        self._hold_against_chance(few, answer, most < len(splits.val))
+
+    def _hold_against_chance(self, few: Splits, answer: Answer, sampled: bool) -> None:
         assert self.weights is not None
         settings, _ = settle(self.recipe, self.weights.info, self.weights.facts, few)
-        held = hold_against_chance(
-            self.weights, few.val, self.recipe, settings, answer, try_ways=False
-        )
-        self.notes += held.notes
+        held = hold_against_chance(self.weights, few.val, self.recipe, settings, answer, QUICK)
         self.order = held.order
+        self.notes += held.notes
+        if held.found is None:
+            self.not_tested = _UNTRIED
+            return
+        told = describe(held.found, self.weights.info.classes)
+        if not any(told in one for one in held.notes):
+            more = f"; a build asks all {len(self.splits.val)}" if sampled and self.splits else ""
+            self.notes += (f"The float model {told}{more}.",)
 
     def _take(self, splits: Splits) -> None:
         """The data's names and order are the model's."""
@@ -185,7 +212,11 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     refused: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         reader = _Reader(recipe, hashes, track, Path(scratch))
-        for step in (reader.read_weights, reader.read_data, reader.read_calibration, reader.hold):
+        steps = (
+            reader.read_recipe, reader.read_weights, reader.read_data, reader.read_calibration,
+            reader.hold,
+        )  # fmt: skip
+        for step in steps:
             try:
                 step()
             except BadModelError as error:
@@ -198,7 +229,8 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
     notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     first = refused[0] if refused else None
-    return Checked(settings, tuple(dict.fromkeys(notes)), first, reader.order)
+    untested = reader.not_tested
+    return Checked(settings, tuple(dict.fromkeys(notes)), first, reader.order, untested)
 
 
 def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
@@ -207,11 +239,12 @@ def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
         return (tuple(splits.facts), _tell_orders(splits)) if splits is not None else ((), ())
     settings, notes = settle(recipe, weights.info, weights.facts, splits)
     guessed = note_defaults(settings) if recipe.load.weights != RANDOM else ()
-    return settings, (*notes, *guessed)
+    open_ = _tell_orders(splits) if splits is not None and reader.not_tested else ()
+    return settings, (*notes, *guessed, *open_)
 
 
 def _tell_orders(splits: Splits) -> tuple[str, ...]:
-    """Of data alone, that a build would have to find the order out."""
+    """Of data alone, or a model too large, that a build would have to find the order out."""
     if not splits.other_orders:
         return ()
     orders = (splits.val.classes, *splits.other_orders)
@@ -231,4 +264,7 @@ def _not_decoded(decoded: int, sides: Sequence[ImageSet]) -> tuple[str, ...]:
     total = sum(map(len, sides))
     if total <= decoded:
         return ()
-    return (f"{decoded} of {total} images were decoded: a build decodes all, and compares pixels.",)
+    return (
+        f"{decoded} of {total} images were decoded, and compared by their pixels: a build does so "
+        "with all.",
+    )

@@ -1,4 +1,4 @@
-"""Evaluate and race options: each is one graph in one runtime at one float precision."""
+"""Evaluate options: each is one graph in one runtime at one float precision."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_convnext.build.checks import Logits
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Logits, Runner
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
@@ -21,30 +19,23 @@ from edge_convnext.measure.accuracy import (
     check_logits,
     compare_predictions,
 )
-from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge
-from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.evaluation import Evaluation
-from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
 
-__all__ = [
-    "evaluate_options",
-    "judge_options",
-    "race_options",
-]
+__all__ = ["evaluate_options"]
 
 _TORCH = "torch"
 _INFERENCES_PER_TURN = 8
 
 
 def evaluate_options(
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     weights: Step[Weights],
     images: ImageSet,
-    steps: Steps,
+    runner: Runner,
     machine: str,
 ) -> Evaluation:
     """Run the torch reference and every option over the evaluation set, in one pass.
@@ -53,24 +44,24 @@ def evaluate_options(
         options: What to evaluate.
         weights: Unfolded: the reference is the model as it was trained.
         images: The evaluation set.
-        steps: Of this build; logits of equal graphs on equal images are taken from its cache.
+        runner: Of this build; logits of equal graphs on equal images are taken from its cache.
         machine: Fingerprint: another CPU may compute other logits.
     """
-    recipe, info = steps.recipe, weights.value.info
+    recipe, info = runner.recipe, weights.value.info
     runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
     for option in options:
         runs[option.name] = {
-            "artefact": option.graph.digest,
+            "artefact": option.digest,
             "runtime": option.runtime,
-            "hint": option.hint,
+            "hint": str(option.hint),
             **dict(option.settings),
         }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
         loaded = {name: _load(name, options, weights.value, recipe) for name in names}
-        return _infer_all(loaded, images, info, recipe.evaluate.batch, steps.track)
+        return _infer_all(loaded, images, info, recipe.evaluate.batch, runner.track)
 
-    found = steps.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
+    found = runner.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in images.samples)
     predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}
@@ -84,27 +75,7 @@ def evaluate_options(
     )
 
 
-def race_options(
-    options: Sequence[Option], images: NDArray[np.float32], recipe: Recipe, track: Track
-) -> BenchmarkResult:
-    """Time all options against each other, interleaved in this process, to choose from them."""
-    candidates = [as_candidate(option) for option in options]
-    return benchmark(candidates, images, recipe.benchmark, recipe.seed, track)
-
-
-def judge_options(
-    timings: BenchmarkResult,
-    finalists: Sequence[Option],
-    images: NDArray[np.float32],
-    recipe: Recipe,
-    track: Track,
-) -> BenchmarkResult:
-    """Time what was chosen in fresh loads: speed-ups are told from these rounds."""
-    candidates = [as_candidate(option) for option in {one.name: one for one in finalists}.values()]
-    return judge(timings, candidates, images, recipe.benchmark, recipe.seed, track)
-
-
-def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe) -> Runtime:
+def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
     threads = recipe.benchmark.threads
     if name == _TORCH:
         from edge_convnext.networks.convnext.build import build_network
@@ -112,8 +83,7 @@ def _load(name: str, options: Sequence[Option], weights: Weights, recipe: Recipe
 
         return TorchRuntime(build_network(weights, "raw"), threads)
     option = next(option for option in options if option.name == name)
-    chosen = RuntimeOptions(threads, recipe.evaluate.batch, option.hint, option.settings)
-    return load_runtime(option.runtime, option.model.path, chosen)
+    return load_candidate(option, recipe.evaluate.batch, threads)
 
 
 def _infer_all(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.build.budget import Fallback, hold_budget
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.search_images import SearchImages, choose_search_images
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ class Evaluator:
         self.fallbacks: list[Fallback] = []
         self.searched: SearchImages | None = None  # where a fallback was looked for and found
         self._prepared, self._machine = prepared, machine
-        self._options: dict[str, Option] = {}
+        self._options: dict[str, Candidate] = {}
         self._judges: NDArray[np.intp] | None = None
 
-    def add(self, options: Sequence[Option]) -> None:
+    def add(self, options: Sequence[Candidate]) -> None:
         """Evaluate these too."""
         images = self._prepared.inputs.evaluation
         if images is None:
@@ -41,11 +41,11 @@ class Evaluator:
         found = self._run(list(self._options.values()), images).of(self._judges)
         self.found = found if self.found is None else found.joined(self.found)
 
-    def knows(self, option: Option) -> bool:
+    def knows(self, option: Candidate) -> bool:
         """Whether there is nothing more to learn of its accuracy."""
         return self.found is None or option.name in self.found.options
 
-    def hold_budget(self, options: Sequence[Option]) -> list[Option]:
+    def hold_budget(self, options: Sequence[Candidate]) -> list[Candidate]:
         """Find fallbacks; where there are some, everything is judged on what no search saw.
 
         Returns:
@@ -67,11 +67,13 @@ class Evaluator:
             self.add(further)
         return further
 
-    def _look(self, search: SearchImages | str) -> Callable[[Sequence[Option]], Evaluation] | str:
+    def _look(
+        self, search: SearchImages | str
+    ) -> Callable[[Sequence[Candidate]], Evaluation] | str:
         if isinstance(search, str):
             return search
         return lambda options: self._run(options, search.images).of(search.looks)
 
-    def _run(self, options: Sequence[Option], images: ImageSet) -> Evaluation:
+    def _run(self, options: Sequence[Candidate], images: ImageSet) -> Evaluation:
         weights, steps = self._prepared.inputs.weights, self._prepared.steps
         return evaluate_options(options, weights, images, steps, self._machine)

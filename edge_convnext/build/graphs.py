@@ -1,97 +1,158 @@
-"""Every graph for a CPU of one build: which forms and placements are needed, and making them."""
+"""Every graph of one build: which forms and plans are needed, and making them.
+
+Graphs for TensorRT can't be timed here, and ONNX Runtime on a CPU tells nothing of their speed.
+What it tells is the accuracy of their Q/DQ, which is evaluated before the body becomes float16.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from edge_convnext.build.inputs import Inputs
-from edge_convnext.build.runner import Steps
-from edge_convnext.core.artifacts import CpuRuntimeName, FormName, OnnxModel, Precision, Weights
+import numpy as np
+
+from edge_convnext.build.float_chain import float_steps, fold_step
+from edge_convnext.build.gpu_chain import gpu_lineage
+from edge_convnext.build.inputs import Inputs, image_batches
+from edge_convnext.build.int8_chain import int8_lineage
+from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.runner import Runner
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision, Weights
+from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
+from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.core.step import Images, Step
-from edge_convnext.measure.candidates import Option
-from edge_convnext.networks.plans import FLOAT_FORMS, Plan, plan_for, shipped_plans
-from edge_convnext.runtimes import PrecisionHint
+from edge_convnext.core.step import Images, Skipped, Step
+from edge_convnext.graph.float16 import HALF_OPSET
+from edge_convnext.networks.plans import (
+    FLOAT_FORMS,
+    Plan,
+    float_plan,
+    list_gpu_plans,
+    plan_for,
+    shipped_plans,
+)
 from edge_convnext.runtimes.lint import LintTarget
-from edge_convnext.stages.recover import Recovery
+from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
+from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
+from edge_convnext.stages import fuse_for_onnxruntime as lower
 
-__all__ = ["Graphs", "add_form", "add_plan", "list_options", "make_graphs", "raw_reference"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.recipe import TargetName
+    from edge_convnext.data import Sample
+
+__all__ = [
+    "Graphs",
+    "add_form",
+    "add_gpu_graphs",
+    "add_plan",
+    "for_batch",
+    "make_graphs",
+]
+
+# Float16 is slow on a CPU, and these graphs come in batches: enough to tell a broken one.
+_PARITY_IMAGES = 8
+_FAILURES = (EngineBuildError, ExportError, QuantizationError)
 
 
 @dataclass
 class Graphs:
-    """What the stages from fold to lower made, by graph form and plan."""
+    """What the stages from fold to the last graph made, by plan, and why others did not run."""
 
     folded: Step[Weights] | None = None
-    exported: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
-    simplified: dict[tuple[FormName, Precision], Step[OnnxModel]] = field(default_factory=dict)
-    approximated: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
-    equalized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
-    quantized: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
-    recovered: dict[Plan, Step[Recovery]] = field(default_factory=dict)
-    lowered: dict[Plan, Step[OnnxModel]] = field(default_factory=dict)
+    lineages: dict[Plan, Lineage] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)  # in the whole build
 
-    def before_quantize(self, plan: Plan) -> Step[OnnxModel]:
-        """The float graph that a plan's Q/DQ graph was made from."""
-        return self.equalized.get(plan) or self.approximated.get(plan) or self.final(plan, "fp32")
+    @property
+    def floats(self) -> tuple[Lineage, ...]:
+        """Float graphs for a CPU."""
+        return tuple(one for one in self._for_cpu if one.plan.precision != "int8")
 
-    def portable(self, plan: Plan) -> Step[OnnxModel]:
-        """A plan's Q/DQ graph as it goes on: fine-tuned, where that was asked for and helped."""
-        quantized, recovered = self.quantized[plan], self.recovered.get(plan)
-        if recovered is None or not recovered.value.kept:
-            return quantized
-        # The same nodes: what the linter said of them holds.
-        return replace(recovered.of(recovered.value.model), reason=quantized.reason)
+    @property
+    def quantized(self) -> tuple[Lineage, ...]:
+        """INT8 graphs for a CPU."""
+        return tuple(one for one in self._for_cpu if one.plan.precision == "int8")
 
-    def final(self, plan: Plan, precision: Precision) -> Step[OnnxModel]:
-        """The graph of a plan as it leaves the last stage."""
-        if precision == "int8":
-            return self.lowered.get(plan) or self.portable(plan)
-        return self.simplified.get((plan.form, precision)) or self.exported[plan.form, precision]
+    @property
+    def for_gpu(self) -> tuple[Lineage, ...]:
+        """Graphs for TensorRT, the requested precision first."""
+        return tuple(one for one in self.lineages.values() if one.plan.batch is not None)
+
+    @property
+    def _for_cpu(self) -> Iterator[Lineage]:
+        return (one for one in self.lineages.values() if one.plan.batch is None)
+
+    def add(self, lineage: Lineage) -> Lineage:
+        """Take in what was made of one plan."""
+        self.lineages[lineage.plan] = lineage
+        return lineage
+
+    def why_not(self, stage: str) -> Skipped | None:
+        """Why a stage, by its name in the report, did not run in the whole build."""
+        return next((one for one in self.skipped if one.stage.reported_as == stage), None)
 
 
 def make_graphs(
-    steps: Steps,
+    runner: Runner,
     inputs: Inputs,
     runtimes: Sequence[CpuRuntimeName],
     samples: Images,
     calibration: Images | None,
-    training: Images | None,
+    training: Images | Skipped,
 ) -> Graphs:
-    """Fold, export, simplify, quantize and recover what the runtimes need.
+    """Fold, export, simplify, quantize and recover what the runtimes of a CPU need.
 
     Args:
-        steps: Of this build.
+        runner: Of this build.
         inputs: Weights and data.
         runtimes: To be measured; the raw FP32 reference and every float form are made too.
         samples: Real images for the parity checks.
         calibration: None unless INT8 is wanted.
-        training: None unless INT8 graphs shall be fine-tuned.
+        training: To fine-tune INT8 graphs with, or why they are not fine-tuned.
     """
-    recipe, graphs = steps.recipe, Graphs()
+    recipe, graphs = runner.recipe, Graphs()
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
     forms = _float_forms(recipe, plans) if plans else []
+    graphs.skipped += _not_for_cpu(recipe, runtimes)
+    if isinstance(training, Skipped):
+        graphs.skipped.append(training)
     if recipe.fold.enabled:
-        graphs.folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
+        graphs.folded = fold_step(runner, inputs.weights, samples)
+    else:
+        graphs.skipped.append(Skipped(fold.STAGE, "--no-fold", "skipped"))
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
     if recipe.precision == "fp16":
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
     for form, precision in wanted:
         # The raw export is the reference as users have it; simplified only where it ships.
         ships = form != "raw" or "raw" in {plan.form for plan in plans}
-        add_form(steps, inputs, graphs, form, precision, samples, simplify=ships)
+        add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:
+        images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
-            add_plan(steps, graphs, plan, users, calibration, samples, training)
+            add_plan(runner, graphs, plan, users, calibration, samples, images)
     return graphs
 
 
+def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:
+    """Stages of INT8 graphs for a CPU that no graph of this build goes through."""
+    if recipe.precision != "int8":
+        reason = f"the precision is {recipe.precision}"
+        yield Skipped(equalize.STAGE, reason)
+        yield Skipped(quantize.STAGE, reason)
+    elif not runtimes:
+        yield Skipped(equalize.STAGE, "cpu is not among the targets")
+    yield Skipped(approximate.STAGE, "no plan asks for an approximation")
+    yield Skipped(lower.STAGE, "no plan is for ONNX Runtime alone")
+
+
 def add_form(
-    steps: Steps,
+    runner: Runner,
     inputs: Inputs,
     graphs: Graphs,
     form: FormName,
@@ -99,83 +160,125 @@ def add_form(
     samples: Images,
     *,
     simplify: bool = True,
-) -> None:
+) -> Lineage:
     """Export one form from the weights that belong to it, and simplify it."""
+    weights = _weights_of(form, inputs, graphs)
+    steps = float_steps(
+        runner, weights, form, precision, samples, inputs.weights, simplified=simplify
+    )
+    return graphs.add(Lineage(float_plan(form, precision), steps))
+
+
+def _weights_of(form: FormName, inputs: Inputs, graphs: Graphs) -> Step[Weights]:
     weights = inputs.weights if form == "raw" or graphs.folded is None else graphs.folded
     # The folded file keeps its own metadata; names and preprocessing are resolved later.
-    named = Weights(
-        weights.value.path, weights.value.architecture, inputs.info, weights.value.folded
-    )
-    made = steps.export(named, weights.digest, form, precision, samples, inputs.weights)
-    graphs.exported[form, precision] = made
-    if simplify and steps.recipe.simplify.enabled:
-        graphs.simplified[form, precision] = steps.simplify(made, samples)
+    own = weights.value
+    return weights.of(Weights(own.path, own.architecture, inputs.info, own.folded))
 
 
 def add_plan(
-    steps: Steps,
+    runner: Runner,
     graphs: Graphs,
     plan: Plan,
     users: Sequence[LintTarget],
     calibration: Images,
     samples: Images,
     training: Images | None = None,
-) -> None:
+) -> Lineage:
     """Equalize, quantize, recover and, for ONNX Runtime alone, fuse; the float form is there."""
-    before = graphs.final(plan, "fp32")
-    if plan.gelu == "tanh":
-        before = steps.approximate(before, samples)
-        graphs.approximated[plan] = before
-    if steps.recipe.equalize.enabled:
-        before = steps.equalize(before, plan, calibration, samples)
-        graphs.equalized[plan] = before
-    graphs.quantized[plan] = steps.quantize(before, plan, users, calibration, samples)
-    if training is not None:
-        graphs.recovered[plan] = steps.recover(graphs.quantized[plan], before, training, samples)
-    if plan.format != "qdq":
-        graphs.lowered[plan] = steps.lower(graphs.portable(plan), plan, before, samples)
+    begun = graphs.lineages[float_plan(plan.form, "fp32")]
+    return graphs.add(int8_lineage(runner, plan, begun, users, calibration, samples, training))
 
 
-def list_options(
-    recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
-) -> list[Option]:
-    """What to evaluate and race: per runtime the quantized graph and every float form.
+def add_gpu_graphs(
+    runner: Runner,
+    inputs: Inputs,
+    graphs: Graphs,
+    targets: Sequence[TargetName],
+    shown: Sequence[Sample],
+    calibration: Images | None,
+) -> None:
+    """Make every graph that the GPU targets need: one per precision, batch size and family.
 
     Args:
-        recipe: Of this build.
-        graphs: From `make_graphs`.
-        runtimes: To be measured.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        runner: Of this build.
+        inputs: Weights and data.
+        graphs: Where they go; the folded weights are there, if the build folds.
+        targets: Where it shall run.
+        shown: Real images, for the parity checks.
+        calibration: None unless INT8 is wanted.
+
+    Raises:
+        EdgeConvNextError: See the stages; where nobody named a GPU target, what is wrong with
+            its graphs is the reason that there are none.
     """
-    options: list[Option] = []
-    for runtime in runtimes:
-        plan = plan_for(recipe, runtime)
-        hinted = bf16 and runtime == "openvino"
-        forms = [form for form, precision in graphs.exported if precision == "fp32"]
-        for form in forms:
-            graph = graphs.final(Plan(form, plan.placement), "fp32")
-            options.append(Option(graph, runtime, "f32", may_ship=form == plan.form))
-            if hinted:
-                options.append(Option(graph, runtime, "bf16", may_ship=form == plan.form))
-            if plan.settings and form == plan.form:  # what they are worth is not INT8's doing
-                hints: list[PrecisionHint] = ["f32", "bf16"] if hinted else ["f32"]
-                options += [
-                    Option(graph, runtime, hint, may_ship=True, settings=plan.settings)
-                    for hint in hints
-                ]
-        if recipe.precision != "fp32":
-            graph = graphs.final(plan, recipe.precision)
-            own = plan.settings if recipe.precision == "int8" else ()
-            options.append(Option(graph, runtime, "f32", may_ship=True, settings=own))
-            if hinted and recipe.precision == "int8":
-                options.append(Option(graph, runtime, "bf16", may_ship=True, settings=own))
-    return options
+    recipe, stage = runner.recipe, write_for_tensorrt.STAGE
+    plans = list_gpu_plans(recipe, targets)
+    if not plans:
+        graphs.skipped.append(Skipped(stage, "no GPU is among the targets"))
+    elif recipe.targets == "auto" and (reason := why_no_rtx()):
+        graphs.skipped.append(Skipped(stage, reason))
+    else:
+        try:
+            made = _gpu_lineages(
+                runner, inputs, graphs, plans, targets, shown[:_PARITY_IMAGES], calibration
+            )
+        except _FAILURES as error:
+            if recipe.targets != "auto":
+                raise
+            graphs.skipped.append(Skipped(stage, str(error), "failed"))
+        else:
+            graphs.lineages |= {lineage.plan: lineage for lineage in made}
 
 
-def raw_reference(graphs: Graphs) -> Option | None:
-    """The raw FP32 export in ONNX Runtime: what a user has today."""
-    raw = graphs.exported.get(("raw", "fp32"))
-    return Option(raw, "onnxruntime", "f32", may_ship=False) if raw else None
+def _gpu_lineages(
+    runner: Runner,
+    inputs: Inputs,
+    graphs: Graphs,
+    plans: Sequence[Plan],
+    targets: Sequence[TargetName],
+    shown: Sequence[Sample],
+    calibration: Images | None,
+) -> list[Lineage]:
+    """Plans of one form and batch size share their float graph."""
+    # TensorRT 10 has the parser of TensorRT for RTX, but for a float16 reduction.
+    typed_for: list[LintTarget] = ["rtx"] if "rtx" in targets else []
+    typed_for += ["tensorrt10"] if "tensorrt" in targets else []
+    samples: dict[int, Images] = {}
+    begun: dict[tuple[FormName, int], Lineage] = {}
+    made = []
+    for plan in plans:
+        assert plan.batch is not None  # of a graph for TensorRT
+        own, start = for_batch(runner, plan.batch), (plan.form, plan.batch)
+        if plan.batch not in samples:
+            samples[plan.batch] = image_batches(shown, inputs.info, plan.batch)
+        images = samples[plan.batch]
+        if start not in begun:
+            weights = _weights_of(plan.form, inputs, graphs)
+            steps = float_steps(own, weights, plan.form, "fp32", images, inputs.weights)
+            begun[start] = Lineage(plan, steps)
+        batches = None if calibration is None else _rebatch(calibration, plan.batch)
+        made.append(gpu_lineage(own, plan, begun[start], batches, images, typed_for))
+    return made
+
+
+def for_batch(runner: Runner, batch: int) -> Runner:
+    """The runner of graphs for TensorRT: their batch is fixed, and typed ones have one opset."""
+    recipe = runner.recipe
+    fixed = recipe.export.model_copy(update={"batch": batch, "opset": HALF_OPSET})
+    return runner.with_recipe(recipe.model_copy(update={"export": fixed}))
+
+
+def _rebatch(images: Images, batch: int) -> Images:
+    """The same images in full batches of another size; the first ones fill up the last."""
+
+    def load() -> Sequence[NDArray[np.float32]]:
+        whole = np.concatenate(images.load())
+        missing = -len(whole) % batch
+        filled = np.concatenate([whole, np.resize(whole, (missing, *whole.shape[1:]))])
+        return np.split(filled, len(filled) // batch)
+
+    return Images(sha256_bytes(f"{images.digest} {batch}".encode()), images.count, load)
 
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:

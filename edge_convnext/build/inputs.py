@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.errors import DataError, RecipeError, shorten_names
-from edge_convnext.core.files import sha256_bytes
+from edge_convnext.core.files import AnyPath, sha256_bytes, sha256_file
 from edge_convnext.core.origins import Fact
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.core.step import Images, Step, as_step
@@ -47,19 +48,23 @@ from edge_convnext.data import (
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.measure.alternatives import Way
-from edge_convnext.measure.class_order import Answer, order_by_images
-from edge_convnext.measure.held import Held, answer_with_torch, hold_against_chance
+from edge_convnext.measure.answers import Answer, answer_with_torch
+from edge_convnext.measure.class_order import order_by_images
+from edge_convnext.measure.held import Held, hold_against_chance
 from edge_convnext.measure.settings import note_defaults, settle
+from edge_convnext.measure.suggest import suggester
 from edge_convnext.networks.open_weights import open_weights
 
 __all__ = [
     "DEMO_BANNER",
     "Inputs",
+    "find_calibration",
     "image_batches",
     "is_demo",
     "prepare_inputs",
     "prepare_training",
     "require_classes",
+    "settle_images",
     "training_settings",
 ]
 
@@ -153,10 +158,12 @@ def prepare_inputs(
     if own is not None:
         if own.other_orders:
             source = str(recipe.data.source)
-            own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed)
+            suggest = suggester(weights.value, judge_by, recipe.seed)
+            own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed, suggest)
         weights, splits = _name_classes(weights, own), own
     evaluation = own.val if own is not None else None
-    calibration, skipped = _find_calibration(recipe, splits, evaluation, cache, track)
+    look = partial(scan_images, cache=cache, track=track)
+    calibration, skipped = find_calibration(recipe, splits, evaluation, look, track)
     skipped += len(splits.skipped) if splits else 0
     settings, notes = _read(recipe, weights.value, own, demo)
     if calibration is not None and recipe.precision == "int8" and not borrowed:
@@ -209,13 +216,13 @@ def _answers(
         if way is not None and way[1]:
             return otherwise(images, way)
         from edge_convnext.build.compare import evaluate_options
-        from edge_convnext.build.runner import Steps
+        from edge_convnext.build.runner import Runner
         from edge_convnext.devices.doctor import environment
 
         place = machine or environment()["fingerprint"]
-        steps = Steps(cache, recipe, versions, track)
+        runner = Runner(cache, recipe, versions, track)
         asked = weights if way is None else _prepared_as(weights, way[0])
-        logits = evaluate_options((), asked, images, steps, place).reference.logits
+        logits = evaluate_options((), asked, images, runner, place).reference.logits
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 
@@ -250,17 +257,27 @@ def image_batches(
     return Images(sha256_bytes(text.encode()), len(samples), load)
 
 
-def prepare_training(recipe: Recipe, track: Track) -> tuple[Splits, Preprocess]:
+def prepare_training(
+    recipe: Recipe, track: Track, output: AnyPath | None = None
+) -> tuple[Splits, Preprocess]:
     """Read and check what `edge-convnext train` learns from.
 
+    Args:
+        recipe: Names the data.
+        track: Told of work that takes long.
+        output: Where the weights shall be written.
+
     Raises:
+        ArtifactError: That is among the images.
         DataError: See `edge_convnext.data`.
     """
     if recipe.data.source is None:
         raise RecipeError("nothing to train on: pass --data DIR")
+    if output is not None:
+        require_outside(output, recipe.data.source)
     splits = load_splits(Path(recipe.data.source), recipe.data, recipe.seed, track=track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
-    splits = _settle_images(splits, look_at_images(samples, track=track), recipe)
+    splits = settle_images(splits, look_at_images(samples, track=track), recipe)
     require_training_classes(splits)
     return splits, training_preprocess(recipe)
 
@@ -331,20 +348,20 @@ def _load_weights(
     versions: dict[str, str],
 ) -> Step[Weights]:
     """Load through the cache: key on the file's content, the hub's revision, or the seed."""
-    from edge_convnext.stages.load import load_weights, weights_identity
+    from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
 
     def make(folder: Path) -> dict[str, Any]:
-        made = load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        made = load.load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
         return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
-        "load/3",
-        weights=weights_identity(config, recipe.model, recipe.seed),
+        load.STAGE.key,
+        weights=load.weights_identity(config, recipe.model, recipe.seed),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
-        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "safetensors")},
+        tools={name: versions.get(name) for name in ("edge-convnext", *load.STAGE.packages)},
     )
     entry = cache.run("load", key, make)
     loaded = open_weights(entry.folder / _WEIGHTS)
@@ -352,7 +369,7 @@ def _load_weights(
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
-    return as_step(told, entry, _WEIGHTS)
+    return as_step(told, entry, _WEIGHTS, load.STAGE)
 
 
 def _load_splits(
@@ -370,10 +387,10 @@ def _load_splits(
     if info is not None:
         require_classes(info, splits)  # other data's images need no look
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
-    return _settle_images(splits, scan_images(samples, cache, track), recipe)
+    return settle_images(splits, scan_images(samples, cache, track), recipe)
 
 
-def _settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
+def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
     """Act on what was seen: what can't be decoded, and what is there twice."""
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
     return drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
@@ -410,22 +427,38 @@ def _name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
     return replace(weights, value=replace(weights.value, info=info))
 
 
-def _find_calibration(
+def find_calibration(
     recipe: Recipe,
     splits: Splits | None,
     evaluation: ImageSet | None,
-    cache: Cache,
+    look: Callable[[Sequence[Sample]], Mapping[str, Look]],
     track: Track,
+    sha256: Callable[[Path], str] = sha256_file,
 ) -> tuple[CalibrationSet | None, int]:
-    """The calibration set, and how many bad images an explicit source had."""
+    """The calibration set, and how many bad images an explicit source had.
+
+    Args:
+        recipe: Names the source, or leaves it to the training side.
+        splits: The data; None where there are none.
+        evaluation: What must not calibrate: the evaluation side of the model's own data.
+        look: Decodes images; those that it does not look at are told apart by their bytes.
+        track: Told of each file that is hashed.
+        sha256: Hashes one file.
+
+    Returns:
+        No set where none is needed, and none is there.
+
+    Raises:
+        DataError: INT8 without a training side, or the set is of evaluation images.
+    """
     size = recipe.quantize.subset_size
     if recipe.data.calibration is not None:
         source = Path(recipe.data.calibration)
         data = Path(recipe.data.source) if recipe.data.source else None
-        images, unread = load_calibration(source, data, recipe.data.skip_bad_images, track)
-        looks = scan_images(images.samples, cache, track)
-        given = Splits(None, images, "", unread)
-        kept = drop_bad_images(given, bad_images(looks), recipe.data.skip_bad_images)
+        skip = recipe.data.skip_bad_images
+        images, unread = load_calibration(source, data, skip, track, sha256)
+        looks = look(images.samples)
+        kept = drop_bad_images(Splits(None, images, "", unread), bad_images(looks), skip)
         kept = see_images(kept, looks)
         if evaluation is not None:
             check_explicit_calibration(kept.val, evaluation)

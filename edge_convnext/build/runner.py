@@ -1,55 +1,65 @@
-"""The stages behind the cache: each method keys one stage, runs it if need be, and says how.
+"""One runner for every stage: it keys, caches, compares logits, lints, and says how it went.
 
-`pipeline` decides the order; nothing here does. A step's parity compares its output with the
-stage before on the same real images, and is cached with it: equal bytes give equal logits.
+A stage's key has its name and revision, all that decides its bytes, and the versions of what it
+depends on (`core.step.Stage`). Nothing here knows the order of the stages: `float_chain`,
+`int8_chain` and `gpu_chain` do. A step's parity compares its output with a reference on the same
+real images, and is cached with it: equal bytes give equal logits.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_convnext.build.checks import (
-    Logits,
-    judge_lint,
-    lint_result,
-    onnx_logits,
-    parity_result,
-    torch_logits,
-)
-from edge_convnext.core.artifacts import (
-    FormName,
-    OnnxModel,
-    Parity,
-    Precision,
-    Weights,
-)
+from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.cache import Cache, Entry, stage_key
+from edge_convnext.core.errors import ExportError, QuantizationError
+from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.core.step import Images, Step, as_step
+from edge_convnext.core.step import Images, Stage, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
-from edge_convnext.networks.plans import Plan
-from edge_convnext.runtimes.lint import LintTarget
-from edge_convnext.stages.recover import Recovery
-from edge_convnext.stages.sensitivity import Sensitivity
+from edge_convnext.measure.accuracy import predict
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.lint import LintTarget, lint
+from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.pytorch import TorchRuntime
 
-__all__ = ["Steps"]
+if TYPE_CHECKING:
+    from edge_convnext.core.artifacts import FormName
 
+__all__ = [
+    "Logits",
+    "Runner",
+    "judge_lint",
+    "lint_result",
+    "logits_of",
+    "onnx_logits",
+    "parity_result",
+    "torch_logits",
+]
+
+Logits: TypeAlias = NDArray[np.float32]
+_EVALUATE = Stage("evaluate", 2, ("pillow", "numpy"))
 _LOGITS = "logits.npy"
-# Over the largest logit. Rounding gives 1e-6; anything structural gives 1e-2 and more.
-_MAX_FOLD_ERROR = 1e-4
-_MAX_EXPORT_ERROR = 1e-3
-_MAX_LOWERING_ERROR = 2e-2  # a value between two steps may be rounded either way
 
 
-class Steps:
-    """Cached stages of one build."""
+class Runner:
+    """Runs the stages of one build.
+
+    Args:
+        cache: Finished stages.
+        recipe: Of the build.
+        versions: By package, for keys.
+        track: Shows what is going on.
+    """
 
     def __init__(
         self, cache: Cache, recipe: Recipe, versions: Mapping[str, str], track: Track
@@ -59,351 +69,86 @@ class Steps:
         self.versions = versions
         self.track = track
 
-    def fold(self, weights: Weights, digest: str, samples: Images) -> Step[Weights]:
-        """Fold, and compare the folded network with the raw one in torch."""
+    def with_recipe(self, recipe: Recipe) -> Runner:
+        """The same cache and tools for another recipe."""
+        return Runner(self.cache, recipe, self.versions, self.track)
 
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.fold import fold_weights
-
-            folded = fold_weights(weights, folder / "folded.safetensors")
-            batches = samples.load()
-            raw, linear = (
-                torch_logits(weights, "raw", batches),
-                torch_logits(folded, "linear", batches),
-            )
-            return parity_result(raw, linear, _MAX_FOLD_ERROR)
-
-        key = stage_key(
-            "fold/3",
-            weights=digest,
-            info=asdict(weights.info),
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "torch", "safetensors"),
-        )
-        entry = self.run("fold", key, "folding", make)
-        folded = replace(weights, path=entry.folder / "folded.safetensors", folded=True)
-        return as_step(folded, entry, "folded.safetensors")
-
-    def export(
+    def run(
         self,
-        weights: Weights,
-        digest: str,
-        form: FormName,
-        precision: Precision,
-        samples: Images,
-        model: Step[Weights],
-    ) -> Step[OnnxModel]:
-        """Export one form, and compare ONNX Runtime with the model as it was trained, in torch.
+        stage: Stage,
+        make: Callable[[Path], dict[str, Any]],
+        what: str | None = None,
+        *,
+        key: Mapping[str, Any],
+    ) -> Entry:
+        """Run a stage, or find what it made before.
 
-        `model` is unfolded: the form in torch would be wrong in the same way.
+        Args:
+            stage: What runs.
+            make: Writes its files into the folder it is given and returns a JSON-able result.
+            what: Shown while it runs; None for a stage that shows its own progress.
+            key: All that decides its bytes, JSON-able: digests of inputs, its settings.
         """
-        name = f"{form}.{precision}.export.onnx"
 
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.export import export_onnx
+        def shown(folder: Path) -> dict[str, Any]:
+            (result,) = [make(folder) for _ in self.track((None,), what or "", 1)]
+            return result
 
-            batches = samples.load()
-            export_onnx(weights, form, precision, self.recipe.export, folder / name, batches)
-            limit = _MAX_EXPORT_ERROR if precision == "fp32" else None
-            exported = onnx_logits(folder / name, batches)
-            return parity_result(torch_logits(model.value, "raw", batches), exported, limit)
+        own = stage_key(stage.key, **key, tools=self._tools(stage))
+        return self.cache.run(stage.folder or stage.name, own, shown if what else make)
 
-        key = stage_key(
-            "export/3",
-            weights=digest,
-            model=model.digest,
-            info=asdict(weights.info),
-            form=form,
-            precision=precision,
-            config=self.recipe.export.model_dump(mode="json", exclude={"form", "gelu"}),
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "torch", "onnx", "onnxscript", "onnxruntime"),
-        )
-        entry = self.run("export", key, f"exporting the {form} form, {precision}", make)
-        return as_step(OnnxModel(entry.folder / name, precision, form), entry, name)
-
-    def simplify(self, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-        """Simplify, or go on with the graph as it is, and say why.
-
-        Only a success is kept: a time-out on a busy machine must not decide later builds.
-        """
-        before = model.value
-        name = before.path.name.replace(".export.", ".")
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.simplify import simplify
-
-            batches = samples.load()
-            outcome = simplify(before, batches[0], self.recipe.simplify, folder / name)
-            if outcome.reason is not None:
-                raise _UnsimplifiedError(outcome.reason)
-            return parity_result(
-                onnx_logits(before.path, batches), onnx_logits(folder / name, batches)
-            )
-
-        key = stage_key(
-            "simplify/2",
-            model=model.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxsim", "onnxruntime"),
-        )
-        started = time.perf_counter()
-        try:
-            entry = self.run("simplify", key, f"simplifying the {before.form} form", make)
-        except _UnsimplifiedError as unsimplified:
-            seconds = time.perf_counter() - started
-            return Step(before, "skipped", seconds, model.digest, str(unsimplified))
-        return as_step(replace(before, path=entry.folder / name), entry, name)
-
-    def approximate(self, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-        """Put tanh into GELU, and tell how far that is from the exact graph."""
-        before = model.value
-        name = before.path.name.replace(".onnx", ".tanh.onnx")
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.approximate import use_tanh_gelu
-
-            made = use_tanh_gelu(before, folder / name)
-            shown = samples.load()
-            return parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
-
-        key = stage_key(
-            "approximate/1",
-            model=model.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
-        )
-        entry = self.run("approximate", key, f"approximating GELU in the {before.form} form", make)
-        return as_step(replace(before, path=entry.folder / name), entry, name)
-
-    def equalize(
-        self, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
-    ) -> Step[OnnxModel]:
-        """Rescale channels for the quantizer; the function stays, and that is checked."""
-        before = model.value
-        name = f"{plan.form}.{plan.activation_type}.equalized.onnx"
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.equalize import equalize
-
-            made = equalize(
-                before, calibration.load(), self.recipe.equalize, plan.activation_type,
-                folder / name,
-            )  # fmt: skip
-            shown = samples.load()
-            return parity_result(
-                onnx_logits(before.path, shown), onnx_logits(made.path, shown), _MAX_EXPORT_ERROR
-            )
-
-        key = stage_key(
-            "equalize/3",
-            model=model.digest,
-            activation_type=plan.activation_type,
-            config=self.recipe.equalize.model_dump(mode="json"),
-            calibration=calibration.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
-        )
-        entry = self.run("equalize", key, f"equalizing the {plan.form} form", make)
-        return as_step(replace(before, path=entry.folder / name), entry, name)
-
-    def quantize(
+    def graph(
         self,
-        model: Step[OnnxModel],
-        plan: Plan,
-        targets: Sequence[LintTarget],
-        calibration: Images,
+        stage: Stage,
+        like: OnnxModel,
+        make: Callable[[Path], OnnxModel],
+        *,
+        file: str,
+        what: str | None,
+        compare_with: OnnxModel | Weights,
         samples: Images,
+        key: Mapping[str, Any],
+        exact: bool = True,
+        lint_for: Sequence[LintTarget] = (),
+        targets: Sequence[LintTarget] = (),
     ) -> Step[OnnxModel]:
-        """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
-        before = model.value
-        name = f"{replace(plan, format='qdq', settings=()).label}.int8.onnx"
-        config = self.recipe.quantize.model_copy(
-            update={"activations_range_estimator": plan.range_estimator}
-        )
+        """Run a stage that makes a graph, and compare its logits with those of a reference.
 
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.quantize import quantize
+        Args:
+            stage: What runs.
+            like: What the graph is but for its path: form, precision, placement.
+            make: Writes the graph to the path it is given.
+            file: The graph's name.
+            what: Shown while it runs; None for a stage that shows its own progress.
+            compare_with: A graph, or weights as they were trained.
+            samples: Real images to compare on.
+            key: All that decides the graph's bytes and is not in `samples`, JSON-able.
+            exact: Whether the logits are held to the stage's `max_error`, where it has one.
+            lint_for: Whose rules are looked up; the entry has what they found.
+            targets: Of those, what shall run the graph: what they refuse is refused here.
 
-            made = quantize(
-                before, calibration.load(), plan.placement, config, folder / name,
-                self.track, plan.activation_type,
-            )  # fmt: skip
+        Raises:
+            ExportError: The logits are further off than the stage allows.
+            QuantizationError: A target can't run the graph.
+        """
+
+        def compared(folder: Path) -> dict[str, Any]:
+            made = make(folder / file)
             shown = samples.load()
-            parity = parity_result(onnx_logits(before.path, shown), onnx_logits(made.path, shown))
-            findings = {target: lint_result(made.path, target) for target in get_args(LintTarget)}
+            expected = logits_of(compare_with, shown)
+            limit = stage.max_error if exact else None
+            parity = parity_result(expected, onnx_logits(folder / file, shown), limit)
+            findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
-        key = stage_key(
-            "quantize/3",
-            model=model.digest,
-            placement=plan.placement,
-            activation_type=plan.activation_type,
-            # What is above, as it was resolved, and the size of the set, which has a digest.
-            config=config.model_dump(
-                mode="json", exclude={"placement", "activation_type", "subset_size"}
-            ),
-            calibration=calibration.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "nncf", "onnx", "onnxruntime"),
-        )
-        entry = self.cache.run("quantize", key, make)
-        made = OnnxModel(
-            entry.folder / name, "int8", before.form, plan.placement, entry.result["quantized_ops"]
-        )
-        reason = judge_lint(entry.result["lint"], targets)
-        return replace(as_step(made, entry, name), reason=reason)
-
-    def recover(
-        self,
-        quantized: Step[OnnxModel],
-        reference: Step[OnnxModel],
-        training: Images,
-        samples: Images,
-    ) -> Step[Recovery]:
-        """Fine-tune, and compare with the float graph on images that were not learnt from.
-
-        `training` is one batch. Where it did not help, the value has the graph as it was.
-        """
-        before = quantized.value
-        name = f"{before.path.name.removesuffix('.int8.onnx')}.recovered.int8.onnx"
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.recover import recover
-
-            (images,) = training.load()
-            found = recover(
-                before, reference.value, images, self.recipe.recover, folder / name,
-                self.recipe.seed, self.track,
-            )  # fmt: skip
-            recovery = {**asdict(found), "model": None}
-            if not found.kept:
-                (folder / name).unlink()
-                return {"recovery": recovery}
-            shown = samples.load()
-            parity = parity_result(
-                onnx_logits(reference.value.path, shown), onnx_logits(folder / name, shown)
-            )
-            return {**parity, "recovery": recovery}
-
-        key = stage_key(
-            "recover/1",
-            quantized=quantized.digest,
-            reference=reference.digest,
-            # How many images there are is in their digest.
-            config=self.recipe.recover.model_dump(mode="json", exclude={"enabled", "images"}),
-            training=training.digest,
-            images=samples.digest,
-            seed=self.recipe.seed,
-            tools=self.tools("edge-convnext", "torch", "numpy", "onnx", "onnxruntime"),
-        )
-        entry = self.cache.run("recover", key, make)
-        fields = dict(entry.result["recovery"])
-        fields["before"], fields["after"] = Parity(**fields["before"]), Parity(**fields["after"])
-        if fields["kept"]:
-            fields["model"] = replace(before, path=entry.folder / name)
-            return as_step(Recovery(**fields), entry, name)
-        recovery = Recovery(**{**fields, "model": before})
-        seconds = 0.0 if entry.cached else entry.seconds
-        reason = "training did not bring the logits nearer to the float graph's"
-        return Step(recovery, "skipped", seconds, quantized.digest, reason, quantized.parity)
-
-    def sensitivity(
-        self, quantized: Step[OnnxModel], reference: Step[OnnxModel], samples: Images
-    ) -> tuple[Sensitivity, ...]:
-        """What quantizing each operation costs, the most harmful first."""
-
-        def make(_folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.sensitivity import rank_operations
-
-            ranked = rank_operations(
-                quantized.value.path, reference.value.path, samples.load(), self.track
-            )
-            return {"ranking": [asdict(one) for one in ranked]}
-
-        key = stage_key(
-            "sensitivity/1",
-            quantized=quantized.digest,
-            reference=reference.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
-        )
-        entry = self.cache.run("sensitivity", key, make)
-        return tuple(Sensitivity(**one) for one in entry.result["ranking"])
-
-    def keep_float(
-        self,
-        quantized: Step[OnnxModel],
-        reference: Step[OnnxModel],
-        names: Sequence[str],
-        samples: Images,
-    ) -> Step[OnnxModel]:
-        """Return operations to float, and compare with the whole float graph."""
-        before = quantized.value
-        name = f"{before.path.name.removesuffix('.int8.onnx')}.float{len(names)}.int8.onnx"
-
-        def make(folder: Path) -> dict[str, Any]:
-            import onnx
-
-            from edge_convnext.stages.keep_float import keep_float, quantized_operations
-
-            original = onnx.load(str(reference.value.path))
-            proto = keep_float(onnx.load(str(before.path)), original, names)
-            onnx.save(proto, str(folder / name))
-            shown = samples.load()
-            parity = parity_result(
-                onnx_logits(reference.value.path, shown), onnx_logits(folder / name, shown)
-            )
-            return {**parity, "quantized_ops": len(quantized_operations(proto))}
-
-        key = stage_key(
-            "fallback/1",
-            quantized=quantized.digest,
-            reference=reference.digest,
-            names=sorted(names),
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
-        )
-        entry = self.run("fallback", key, f"keeping {len(names)} operations in float", make)
+        entry = self.run(stage, compared, what, key={**key, "images": samples.digest})
         made = replace(
-            before, path=entry.folder / name, quantized_ops=entry.result["quantized_ops"]
-        )
-        return replace(as_step(made, entry, name), reason=quantized.reason)
-
-    def lower(
-        self, model: Step[OnnxModel], plan: Plan, reference: Step[OnnxModel], samples: Images
-    ) -> Step[OnnxModel]:
-        """Fuse for ONNX Runtime alone, and compare there.
-
-        With static ranges the Q/DQ graph computes the same, which is checked. With dynamic ones
-        only the float graph, `reference`, tells how good the result is.
-        """
-        before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
-        ending = "dynamic" if dynamic else "ort"
-        name = f"{before.path.name.removesuffix('.int8.onnx')}.{ending}.int8.onnx"
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
-
-            made = lower_for_onnxruntime(before, folder / name, dynamic=dynamic)
-            shown = samples.load()
-            expected = onnx_logits(reference.value.path if dynamic else before.path, shown)
-            limit = None if dynamic else _MAX_LOWERING_ERROR
-            return parity_result(expected, onnx_logits(made.path, shown), limit)
-
-        key = stage_key(
-            "lower/2",
-            model=model.digest,
-            dynamic=dynamic,
-            reference=reference.digest,
-            images=samples.digest,
-            tools=self.tools("edge-convnext", "onnx", "onnxruntime"),
-        )
-        entry = self.run("lower", key, f"fusing the {plan.form} form", make)
-        lowered = as_step(replace(before, path=entry.folder / name), entry, name)
-        # The accuracy that counts is against the float graph; this stage has its own gate.
-        parity = lowered.parity if dynamic else model.parity
-        return replace(lowered, reason=model.reason, parity=parity)
+            like, path=entry.folder / file,
+            quantized_ops=entry.result.get("quantized_ops", like.quantized_ops),
+        )  # fmt: skip
+        step = as_step(made, entry, file, stage)
+        warnings = judge_lint(entry.result.get("lint", {}), targets)
+        return replace(step, reason=warnings or step.reason)
 
     def logits(
         self,
@@ -422,21 +167,20 @@ class Steps:
             machine: Fingerprint; another CPU may compute other logits.
             infer: Given the names that the cache can't answer, runs them in one pass.
         """
+        stages = {name: _EVALUATE.on(run["runtime"]) for name, run in runs.items()}
         keys = {
-            name: stage_key(
-                "evaluate/2",
-                run=dict(run),
-                images=images,
-                preprocess=dict(preprocess),
-                pixels=PIXELS,
-                machine=machine,
-                batch=self.recipe.evaluate.batch,
-                threads=self.recipe.benchmark.threads,
-                tools=self.tools("edge-convnext", "pillow", "numpy", run["runtime"]),
-            )
+            name: {
+                "run": dict(run),
+                "images": images,
+                "preprocess": dict(preprocess),
+                "pixels": PIXELS,
+                "machine": machine,
+                "batch": self.recipe.evaluate.batch,
+                "threads": self.recipe.benchmark.threads,
+            }
             for name, run in runs.items()
         }
-        missing = [name for name, key in keys.items() if not self.cache.holds("evaluate", key)]
+        missing = [name for name in runs if not self._holds(stages[name], keys[name])]
         started = time.perf_counter()
         fresh = dict(infer(missing)) if missing else {}
         ran = frozenset(fresh)
@@ -451,25 +195,75 @@ class Steps:
                 np.save(folder / _LOGITS, logits, allow_pickle=False)
                 return {}
 
-            entry = self.cache.run("evaluate", key, make)
+            entry = self.run(stages[name], make, key=key)
             logits = np.load(entry.folder / _LOGITS, mmap_mode="r", allow_pickle=False)
-            step = as_step(logits, entry, _LOGITS)
+            step = as_step(logits, entry, _LOGITS, _EVALUATE)
             steps[name] = replace(step, seconds=share if name in ran else step.seconds)
         return steps
 
-    def run(self, stage: str, key: str, what: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
-        """Run a stage that can't tell how far it is: it shows what is going on, and how long."""
+    def _holds(self, stage: Stage, key: Mapping[str, Any]) -> bool:
+        own = stage_key(stage.key, **key, tools=self._tools(stage))
+        return self.cache.holds(stage.name, own)
 
-        def shown(folder: Path) -> dict[str, Any]:
-            (result,) = [make(folder) for _ in self.track((None,), what, 1)]
-            return result
-
-        return self.cache.run(stage, key, shown)
-
-    def tools(self, *packages: str) -> dict[str, str]:
-        """Versions of what a stage's output depends on, for its key."""
+    def _tools(self, stage: Stage) -> dict[str, str]:
+        """Versions of what a stage's output depends on."""
+        packages = ("edge-convnext", *stage.packages)
         return {package: self.versions.get(package, "not installed") for package in packages}
 
 
-class _UnsimplifiedError(Exception):
-    """Why the simplifier's output is not used."""
+def lint_result(path: Path, target: LintTarget) -> dict[str, Any]:
+    """Warnings by rule, and the first error, of one target."""
+    findings = lint(path, target)
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
+    warnings = Counter(one.rule for one in findings if one.severity == "warning")
+    return {"error": errors[0] if errors else None, "warnings": dict(warnings)}
+
+
+def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
+    """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
+    known = [target for target in targets if target in findings]
+    for target in known:
+        if error := findings[target]["error"]:
+            raise QuantizationError(f"the graph can't run on {target}: {error}")
+    warnings = [
+        f"{target} {rule} x{count}"
+        for target in known
+        for rule, count in findings[target]["warnings"].items()
+    ]
+    return f"lint: {', '.join(warnings)}" if warnings else None
+
+
+def parity_result(
+    reference: Logits, candidate: Logits, limit: float | None = None
+) -> dict[str, Any]:
+    """Compare two stages' logits; `limit` bounds the largest error over the largest logit."""
+    parity = compare_logits(reference, candidate)
+    within = limit is None or parity.max_abs_err <= limit * float(np.abs(reference).max())
+    if not within:  # nor is a figure that is none
+        raise ExportError(
+            f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
+            f"{parity.n_images} real images, which is no rounding: report it with the torch "
+            "version; --no-fold, another --form and another --opset may avoid it"
+        )
+    return {"parity": asdict(parity)}
+
+
+def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]) -> Logits:
+    """Run a graph in ONNX Runtime, or weights as they were trained in torch."""
+    if isinstance(model, OnnxModel):
+        return onnx_logits(model.path, batches)
+    return torch_logits(model, "raw", batches)
+
+
+def torch_logits(
+    weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]
+) -> Logits:
+    """Run the network of one form in torch."""
+    from edge_convnext.networks.convnext.build import build_network
+
+    return predict(TorchRuntime(build_network(weights, form)), batches)
+
+
+def onnx_logits(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:
+    """Run a graph in ONNX Runtime."""
+    return predict(load_runtime("onnxruntime", path, RuntimeOptions()), batches)

@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from edge_convnext.build.gpu_graphs import GpuGraphs, make_gpu_graphs
-from edge_convnext.build.graphs import Graphs, make_graphs
+from edge_convnext.build.float_chain import fold_step
+from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import MissingDependencyError, RecipeError
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe, TargetName
-from edge_convnext.core.step import Images
+from edge_convnext.core.step import Images, Skipped
 from edge_convnext.data import ImageSet, Sample, draw_calibration
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
+from edge_convnext.stages import recover
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "settle_recipe"]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
@@ -29,13 +30,12 @@ _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
 class Prepared:
     """Everything up to the graphs: what is left is to measure them."""
 
-    steps: Steps
+    steps: Runner
     inputs: Inputs
     targets: tuple[TargetName, ...]
     runtimes: tuple[CpuRuntimeName, ...]
     samples: Images
     graphs: Graphs
-    gpu_graphs: GpuGraphs
     unrecovered: str | None  # why no graph was fine-tuned
 
 
@@ -53,25 +53,38 @@ def prepare(
 
     `machine` and `on_read` are `inputs.prepare_inputs`'s.
     """
-    recipe = _settle(recipe)
-    steps = Steps(cache, recipe, versions, track)
-    targets, runtimes = _choose_targets(recipe)
-    if "rtx" in targets:
-        check_rtx_capabilities(recipe.engine.compute_capabilities)
+    recipe, targets, runtimes = settle_recipe(recipe)
+    steps = Runner(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
-        folded = steps.fold(inputs.weights.value, inputs.weights.digest, samples)
-        folded_alone = Graphs(folded=folded)
-        return Prepared(steps, inputs, targets, runtimes, samples, folded_alone, GpuGraphs(), None)
-    training, unrecovered = _choose_training(recipe, inputs, shown)
-    if unrecovered is None and not runtimes:
-        unrecovered = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
+        folded = fold_step(steps, inputs.weights, samples)
+        return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded), None)
+    training = _choose_training(recipe, inputs, shown)
+    if not isinstance(training, Skipped) and not runtimes:
+        reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
+        training = Skipped(recover.STAGE, reason)
     graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
-    weights = graphs.folded or inputs.weights
-    gpu_graphs = make_gpu_graphs(steps, inputs, weights, targets, shown, calibration)
-    return Prepared(steps, inputs, targets, runtimes, samples, graphs, gpu_graphs, unrecovered)
+    add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
+    unrecovered = training.reason if isinstance(training, Skipped) else None
+    return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
+
+
+def settle_recipe(
+    recipe: Recipe,
+) -> tuple[Recipe, tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
+    """What can be refused before weights and data are read; targets, and runtimes of the CPU.
+
+    Raises:
+        RecipeError: The recipe contradicts itself.
+        MissingDependencyError: A runtime that it names is not installed.
+    """
+    settled = _settle(recipe)
+    targets, runtimes = _choose_targets(settled)
+    if "rtx" in targets:
+        check_rtx_capabilities(settled.engine.compute_capabilities)
+    return settled, targets, runtimes
 
 
 def _settle(recipe: Recipe) -> Recipe:
@@ -134,30 +147,32 @@ def _choose_images(
     return samples, image_batches(inputs.calibration.images.samples, inputs.info, fixed)
 
 
-def _choose_training(
-    recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]
-) -> tuple[Images | None, str | None]:
+def _choose_training(recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]) -> Images | Skipped:
     """Images to fine-tune with, in one batch, or why there are none.
 
     Those of the parity checks are left out, so that what the checks say of the trained graph
     is honest; those of the evaluation side, as ever.
     """
     if recipe.precision != "int8":
-        return None, f"the precision is {recipe.precision}"
+        return Skipped(recover.STAGE, f"the precision is {recipe.precision}")
     if not recipe.recover.enabled:
-        return None, "not asked for (--recover)"
+        return Skipped(recover.STAGE, "not asked for (--recover)")
     splits = inputs.splits
     if inputs.borrowed or splits is None:
-        return None, "no training images: no labelled images were given (--data)"
+        return Skipped(recover.STAGE, "no training images: no labelled images were given (--data)")
     if splits.train is None:
-        return None, f"no training images: {recipe.data.source} has an evaluation side alone"
+        return Skipped(
+            recover.STAGE,
+            f"no training images: {recipe.data.source} has an evaluation side alone",
+        )
     barred = ImageSet((*splits.val.samples, *shown), splits.val.classes)
     left = len({sample.sha256 for sample in splits.train.samples} - barred.hashes)
     if left < _FEWEST_TRAINING_IMAGES:
-        return None, (
+        return Skipped(
+            recover.STAGE,
             f"no training images: besides the {len(shown)} of the parity checks, the training "
-            f"side has {left}, and at least {_FEWEST_TRAINING_IMAGES} are needed"
+            f"side has {left}, and at least {_FEWEST_TRAINING_IMAGES} are needed",
         )
     drawn = draw_calibration(splits.train, barred, recipe.recover.images, recipe.seed)
     samples = drawn.images.samples
-    return image_batches(samples, inputs.info, len(samples)), None
+    return image_batches(samples, inputs.info, len(samples))

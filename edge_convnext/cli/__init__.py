@@ -12,8 +12,10 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from edge_convnext.cli import (
     bench,
@@ -21,19 +23,24 @@ from edge_convnext.cli import (
     bundle,
     check,
     deploy,
+    doctor,
     engine,
     gate,
-    inform,
     inspect,
+    merge,
+    models,
+    predict,
+    recipes,
     recover,
     sensitivity,
     stopping,
+    targets,
     train,
     tune,
     verify,
 )
-from edge_convnext.cli import devices as targets
-from edge_convnext.cli import predict as run
+from edge_convnext.cli.cache import cache_app
+from edge_convnext.cli.eval import evaluate
 from edge_convnext.cli.streams import (
     EXIT_NO_READER,
     STDOUT,
@@ -55,8 +62,21 @@ __all__ = ["app", "main"]
 
 EXIT_USAGE, EXIT_ERROR = 2, 3
 
+
+class _Commands(TyperGroup):
+    """All commands; what is wrong with a flag is told without words of pydantic."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="edge-convnext",
+    cls=_Commands,
     help="From a ConvNeXt checkpoint to a fast, small, proven model on an edge device.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -84,11 +104,11 @@ app.command("build")(build.build)
 app.command("check")(check.check)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
-app.command("eval")(run.evaluate)
+app.command("eval")(evaluate)
 app.command("bench")(bench.bench)
 app.command("bundle")(bundle.bundle)
-app.command("merge")(bundle.merge)
-app.command("predict")(run.predict)
+app.command("merge")(merge.merge)
+app.command("predict")(predict.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
@@ -96,11 +116,11 @@ app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
-app.command("models")(inform.models)
-app.command("recipes")(inform.recipes)
+app.command("models")(models.models)
+app.command("recipes")(recipes.recipes)
 app.command("targets")(targets.targets)
-app.command("doctor")(inform.doctor)
-app.add_typer(inform.cache_app, name="cache")
+app.command("doctor")(doctor.doctor)
+app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:

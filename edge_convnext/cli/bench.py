@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import (
-    JsonFlag,
-    QuietFlag,
-    ThreadsOption,
-    VerboseFlag,
-    note,
-    print_json,
-    progress,
-    require_one,
-)
-from edge_convnext.cli.hosts import (
-    REMOTE_COMMAND,
-    HostOption,
-    KeepFlag,
-    RemoteCommandOption,
-    SshOption,
-    bench_over_ssh,
-    remote_settings,
-    require_host,
-)
+from edge_convnext.cli.console import Terminal, note, print_json, print_outcome, progress
+from edge_convnext.cli.hosts import Remote, bench_over_ssh
+from edge_convnext.cli.options import ThreadsOption
+from edge_convnext.cli.requirement import Required
+from edge_convnext.cli.signature import command, in_panel
+from edge_convnext.core.artifacts import CpuRuntimeName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,43 +26,57 @@ _BOARD = "Bundle"
 _ROUNDS = 20
 
 
+@dataclass(frozen=True)
+class Race:
+    """The flags of a timing: what runs, how often, and what is shown."""
+
+    runtime: Annotated[
+        Literal[CpuRuntimeName, "both"], typer.Option(help="Runtime for .onnx models.")
+    ] = "both"
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Batch size to time; repeatable. Default: 1 and 8, or what the engines run. For a "
+            "bundle: those of the build.",
+        ),
+    ] = None
+    threads: ThreadsOption = None
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Number of interleaved rounds. Default: 20. For a bundle: those of the build.",
+        ),
+    ] = None
+    hint: Annotated[
+        Literal["f32", "bf16"], typer.Option(help="Type that OpenVINO computes floats in.")
+    ] = "f32"
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Show the runtime's own time per layer instead, by part of the block. For "
+            "analysis: the profiler slows the runtime. Default batch: 1.",
+        ),
+    ] = False
+    top: Annotated[
+        int, typer.Option(min=0, help="Number of single layers that --profile shows.")
+    ] = 15
+
+
+@command
 def bench(
+    *,
     models: Annotated[
         list[Path],
         typer.Argument(
             help="Built .onnx models and engines, the first is the base; or one bundle, .ecb."
         ),
     ],
-    runtime: Annotated[
-        Literal["onnxruntime", "openvino", "both"], typer.Option(help="Where to run .onnx models.")
-    ] = "both",
-    batch: Annotated[
-        list[int] | None,
-        typer.Option(
-            min=1,
-            max=4096,
-            help="Repeatable. Default: 1, 8, or what the engines run; of a bundle, the build's.",
-        ),
-    ] = None,
-    threads: ThreadsOption = None,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=10_000, help="Interleaved rounds. Default: 20; of a bundle, the build's."
-        ),
-    ] = None,
-    hint: Annotated[
-        Literal["f32", "bf16"], typer.Option(help="What OpenVINO computes floats in.")
-    ] = "f32",
-    profile: Annotated[
-        bool,
-        typer.Option(
-            "--profile",
-            help="The runtime's own time per layer instead, by part of the block, at batch 1 "
-            "unless said. For analysis: the profiler slows the runtime.",
-        ),
-    ] = False,
-    top: Annotated[int, typer.Option(min=0, help="Single layers that --profile shows.")] = 15,
+    race: Race,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -85,20 +86,7 @@ def bench(
             rich_help_panel=_BOARD,
         ),
     ] = None,
-    require: Annotated[
-        Literal["fp32", "fp16", "int8"] | None,
-        typer.Option(
-            help="Exit 1 unless the verdict is to ship this precision, shown.",
-            rich_help_panel=_BOARD,
-        ),
-    ] = None,
-    require_likely: Annotated[
-        Literal["fp32", "fp16", "int8"] | None,
-        typer.Option(
-            help="The same, where the estimates are enough: shown or likely.",
-            rich_help_panel=_BOARD,
-        ),
-    ] = None,
+    required: Annotated[Required, in_panel(_BOARD)],
     lock_clocks: Annotated[
         bool,
         typer.Option(
@@ -107,13 +95,8 @@ def bench(
             rich_help_panel=_BOARD,
         ),
     ] = False,
-    host: HostOption = None,
-    ssh_option: SshOption = None,
-    remote_command: RemoteCommandOption = REMOTE_COMMAND,
-    keep: KeepFlag = False,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    remote: Annotated[Remote, in_panel("Over SSH")],
+    terminal: Terminal,
 ) -> None:
     """Time built models, interleaved in one process; or measure a bundle on this board.
 
@@ -123,100 +106,101 @@ def bench(
     """
     from edge_convnext.devices.bundle.manifest import SUFFIX
 
-    require_one(require, require_likely)
+    required.refuse_both()
     if any(model.suffix == SUFFIX for model in models):
-        from edge_convnext.core.errors import RecipeError
-        from edge_convnext.devices.bench import BoardSettings
-        from edge_convnext.report.verdict import Requirement
-
-        if len(models) != 1 or profile or hint != "f32":
-            raise RecipeError(
-                f"a bundle is measured alone: pass one {SUFFIX}, without --profile and --hint"
-            )
-        if host:
-            chosen: list[tuple[str, object]] = [
-                ("--runtime", None if runtime == "both" else runtime),
-                *(("--batch", size) for size in batch or ()),
-                ("--threads", threads),
-                ("--rounds", rounds),
-                ("--require", require),
-                ("--require-likely", require_likely),
-            ]
-            words = [str(word) for pair in chosen if pair[1] is not None for word in pair]
-            words += ["--lock-clocks"] if lock_clocks else []
-            remote = remote_settings(ssh_option, remote_command, keep, words)
-            bench_over_ssh(models[0], host, out, remote, json, quiet)
+        _refuse_beside_bundle(models, race)
+        if remote.host:
+            settings = remote.settings(_words(race, required, lock_clocks))
+            bench_over_ssh(models[0], remote.host, out, settings, terminal.json, terminal.quiet)
             return
-        require_host(host, ssh_option, remote_command, keep)
-        settings = BoardSettings(
-            runtimes=None if runtime == "both" else (runtime,),
-            batches=tuple(batch) if batch else None,
-            threads=threads,
-            rounds=rounds,
-            lock_clocks=lock_clocks,
-            require=Requirement.of(require, require_likely),
-        )
-        _bench_here(models[0], out, settings, json, quiet)
+        remote.require_host()
+        _bench_here(models[0], out, _board_settings(race, required, lock_clocks), terminal)
         return
-    of_bundles: dict[str, object] = {
-        "--host": host,
-        "--ssh-option": ssh_option,
-        "--remote-command": remote_command != REMOTE_COMMAND,
-        "--keep": keep,
-        "--out": out,
-        "--require": require,
-        "--require-likely": require_likely,
-        "--lock-clocks": lock_clocks,
-    }
-    if unheard := [name for name, value in of_bundles.items() if value]:
-        from edge_convnext.core.errors import RecipeError
-
-        raise RecipeError(
-            f"{unheard[0]} takes a bundle: make one with `edge-convnext bundle BUILD_DIR`"
-        )
-    if profile:
-        _profile(models, runtime, batch or [1], threads, rounds or _ROUNDS, hint, top, json, quiet)
+    _refuse_without_bundle(remote, out, required, lock_clocks)
+    if race.profile:
+        _profile(models, race, terminal)
     else:
-        _race(models, runtime, batch, threads, rounds or _ROUNDS, hint, json, quiet)
+        _race(models, race, terminal)
+
+
+def _refuse_beside_bundle(models: Sequence[Path], race: Race) -> None:
+    from edge_convnext.core.errors import RecipeError
+    from edge_convnext.devices.bundle.manifest import SUFFIX
+
+    if len(models) != 1 or race.profile or race.hint != "f32":
+        raise RecipeError(
+            f"a bundle is measured alone: pass one {SUFFIX}, without --profile and --hint"
+        )
+
+
+def _refuse_without_bundle(
+    remote: Remote, out: Path | None, required: Required, lock_clocks: bool
+) -> None:
+    """Refuse flags that are about a bundle, where models are timed."""
+    from edge_convnext.core.errors import RecipeError
+
+    stated = [
+        *(["--host"] if remote.host else []),
+        *remote.stated(),
+        *(["--out"] if out else []),
+        *required.words()[:1],
+        *(["--lock-clocks"] if lock_clocks else []),
+    ]
+    if stated:
+        raise RecipeError(
+            f"{stated[0]} takes a bundle: make one with `edge-convnext bundle BUILD_DIR`"
+        )
+
+
+def _words(race: Race, required: Required, lock_clocks: bool) -> list[str]:
+    """The flags again, for `bench` on another machine."""
+    chosen: list[tuple[str, object]] = [
+        ("--runtime", None if race.runtime == "both" else race.runtime),
+        *(("--batch", size) for size in race.batch or ()),
+        ("--threads", race.threads),
+        ("--rounds", race.rounds),
+    ]
+    words = [str(word) for pair in chosen if pair[1] is not None for word in pair]
+    return [*words, *required.words(), *(["--lock-clocks"] if lock_clocks else [])]
+
+
+def _board_settings(race: Race, required: Required, lock_clocks: bool) -> BoardSettings:
+    from edge_convnext.devices.bench import BoardSettings
+
+    return BoardSettings(
+        runtimes=None if race.runtime == "both" else (race.runtime,),
+        batches=tuple(race.batch) if race.batch else None,
+        threads=race.threads,
+        rounds=race.rounds,
+        lock_clocks=lock_clocks,
+        require=required.requirement(),
+    )
 
 
 def _bench_here(
-    bundle: Path, out: Path | None, settings: BoardSettings, json: bool, quiet: bool
+    bundle: Path, out: Path | None, settings: BoardSettings, terminal: Terminal
 ) -> None:
     from edge_convnext.devices.bench import bench_bundle
 
-    silent = quiet or json
     folder = out or Path("board") / bundle.stem
-    with progress(silent) as track:
-        report = bench_bundle(bundle, folder, settings, track, lambda text: note(text, silent))
-    if json:
-        print_json(report.model_dump(mode="json", by_alias=True))
-    else:
-        from rich.console import Console
-
-        from edge_convnext.cli.views.report import print_report
-
-        print_report(report, Console())
+    with progress(terminal.silent) as track:
+        report = bench_bundle(
+            bundle, folder, settings, track, lambda text: note(text, terminal.silent)
+        )
+    print_outcome(report, terminal.json)
     if not report.verdict.passed:
         raise typer.Exit(1)
 
 
-def _profile(
-    models: Sequence[Path],
-    runtime: Literal["onnxruntime", "openvino", "both"],
-    batches: Sequence[int],
-    threads: int | None,
-    rounds: int,
-    hint: Literal["f32", "bf16"],
-    top: int,
-    json: bool,
-    quiet: bool,
-) -> None:
+def _profile(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     from edge_convnext.measure.built_models import profile_models
 
-    with progress(quiet or json) as track:
-        profiles = profile_models(models, runtime, batches, threads, rounds, hint, track)
-    if json:
+    rounds = race.rounds or _ROUNDS
+    with progress(terminal.silent) as track:
+        profiles = profile_models(
+            models, race.runtime, race.batch or [1], race.threads, rounds, race.hint, track
+        )
+    if terminal.json:
         print_json({"profiles": [one.to_json() for one in profiles]})
         return
     from rich.console import Console
@@ -224,35 +208,27 @@ def _profile(
     from edge_convnext.cli.views.report import print_profile
 
     for one in profiles:
-        print_profile(one, top, Console())
+        print_profile(one, race.top, Console())
 
 
-def _race(
-    models: Sequence[Path],
-    runtime: Literal["onnxruntime", "openvino", "both"],
-    batches: Sequence[int] | None,
-    threads: int | None,
-    rounds: int,
-    hint: Literal["f32", "bf16"],
-    json: bool,
-    quiet: bool,
-) -> None:
-    from dataclasses import asdict
-
-    from rich.console import Console
-
+def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     from edge_convnext.core.recipe import BenchmarkConfig
     from edge_convnext.measure.built_models import race_models, usual_batches
+    from edge_convnext.measure.to_report import report_row
 
     config = BenchmarkConfig(
-        batches=tuple(batches or usual_batches(models)), threads=threads, rounds=rounds
+        batches=tuple(race.batch or usual_batches(models)),
+        threads=race.threads,
+        rounds=race.rounds or _ROUNDS,
     )
-    with progress(quiet or json) as track:
-        result = race_models(models, runtime, config, hint, track)
-    if json:
-        rows: list[dict[str, Any]] = [asdict(row) for row in result.rows]
+    with progress(terminal.silent) as track:
+        result = race_models(models, race.runtime, config, race.hint, track)
+    if terminal.json:
+        rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
         print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
         return
+    from rich.console import Console
+
     from edge_convnext.cli.views.report import print_rows
 
     print_rows(result.rows, Console())

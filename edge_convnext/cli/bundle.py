@@ -1,4 +1,4 @@
-"""`edge-convnext bundle` and `merge`: to a board, and back."""
+"""`edge-convnext bundle`: a build, packed for a board."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, note, print_json, progress
+from edge_convnext.cli.console import Terminal, print_json, progress
+from edge_convnext.cli.signature import command
 
-__all__ = ["bundle", "merge"]
+__all__ = ["bundle"]
 
 
+@command
 def bundle(
-    folder: Annotated[Path, typer.Argument(help="Of a finished build.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The bundle, such as atto.ecb.")],
+    *,
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished build.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the bundle, such as atto.ecb.")],
     evaluation: Annotated[
         Literal["images", "tensors", "none"],
         typer.Option(
-            help="Evaluation images: the files as they are; resized uint8 pixels, which every "
-            "board decodes alike; or none, and the board tells speed alone."
+            help="Evaluation images in the bundle. images: the files as they are. tensors: "
+            "resized uint8 pixels, which every board decodes alike. none: the board measures "
+            "speed alone."
         ),
     ] = "images",
     data: Annotated[
-        Path | None, typer.Option(help="Where the build's data is now, if it was moved.")
+        Path | None,
+        typer.Option(help="Images of the build, where they are now, if they were moved."),
     ] = None,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    terminal: Terminal,
 ) -> None:
     """Pack a finished build for a board: graphs, evaluation images, recipe, report.
 
@@ -35,10 +38,10 @@ def bundle(
     """
     from edge_convnext.devices.bundle.write import write_bundle
 
-    with progress(quiet or json) as track:
+    with progress(terminal.silent) as track:
         manifest = write_bundle(folder, out, evaluation, data, track)
     shown = manifest.evaluation
-    if json:
+    if terminal.json:
         print_json(
             {
                 "path": str(out),
@@ -53,25 +56,3 @@ def bundle(
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(manifest.graphs)} graphs, {images}")
     typer.echo(f"On the board: edge-convnext bench {out.name}")
     typer.echo(f"From here: edge-convnext bench {out} --host USER@BOARD")
-
-
-def merge(
-    folder: Annotated[Path, typer.Argument(help="Of the build.")],
-    reports: Annotated[
-        list[Path], typer.Argument(help="Board reports: report.json, or the folder it is in.")
-    ],
-    json: JsonFlag = False,
-    verbose: VerboseFlag = False,
-) -> None:
-    """Fold what boards measured into the report of the build they got their bundle from."""
-    from edge_convnext.devices.bench.merge import merge_boards
-
-    report = merge_boards(folder, reports, note)
-    if json:
-        print_json(report.model_dump(mode="json", by_alias=True))
-        return
-    from rich.console import Console
-
-    from edge_convnext.cli.views.boards import print_boards
-
-    print_boards(report.boards, Console())

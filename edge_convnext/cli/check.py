@@ -3,92 +3,67 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_convnext.cli.console import (
-    AllowDuplicatesFlag,
-    CropPctOption,
-    ImageSizeOption,
-    InterpolationOption,
-    JsonFlag,
-    LabelsOption,
-    MeanOption,
-    QuietFlag,
-    ResizeOption,
-    SkipBadFlag,
-    StdOption,
-    VerboseFlag,
-    data_source,
-    preprocess_fields,
-    print_json,
-    progress,
-    resolve,
-)
+from edge_convnext.cli.console import Terminal, print_json, progress
+from edge_convnext.cli.flags import Overrides
+from edge_convnext.cli.options import PREPROCESS, RecipeOption, flags, resolve
+from edge_convnext.cli.signature import command
+
+if TYPE_CHECKING:
+    from edge_convnext.build.check import Checked
 
 __all__ = ["check"]
 
 
+@command
 def check(
-    weights: Annotated[
-        str | None, typer.Option(help="As of build: a file, a folder, in1k.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="Class-per-folder directory, or CSV.")] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="Calibration images: a folder or CSV.")
-    ] = None,
-    labels: LabelsOption = None,
-    model: Annotated[str | None, typer.Option(help="atto, femto, pico, … or a full name.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A shipped recipe's name, or a YAML file.")
-    ] = None,
-    image_size: ImageSizeOption = None,
-    resize: ResizeOption = None,
-    crop_pct: CropPctOption = None,
-    interpolation: InterpolationOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    skip_bad_images: SkipBadFlag = None,
-    allow_duplicates: AllowDuplicatesFlag = None,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    *,
+    inputs: Annotated[
+        Overrides,
+        flags("load.weights", "data.source", "data.calibration", "data.labels", "model"),
+    ],
+    recipe: RecipeOption = None,
+    reading: Annotated[
+        Overrides, flags(*PREPROCESS, "data.skip_bad_images", "data.allow_duplicates", "seed")
+    ],
+    terminal: Terminal,
 ) -> None:
     """Tell what is read of weights and data, who says so, and what looks wrong.
 
-    Either alone will do. Takes seconds and builds nothing. Exit code 3 where a build would refuse
-    them, with the same line.
+    Weights alone or data alone will do. Takes seconds and builds nothing. Exit code 3 where a
+    build would refuse them, with the same line.
     """
-    overrides: dict[str, Any] = {
-        "model": model,
-        "load.weights": weights,
-        "data.source": data_source(data) if data else None,
-        "data.calibration": str(calibration) if calibration else None,
-        "data.labels": str(labels) if labels else None,
-        "data.skip_bad_images": skip_bad_images,
-        "data.allow_duplicates": allow_duplicates,
-        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
-    }
-    if not (weights or data or calibration or recipe):
+    about = {"load.weights", "data.source"} & inputs.keys()
+    if not (about or recipe or "data.calibration" in inputs):
         raise typer.BadParameter("pass --weights, --data or both", param_hint="check")
     from edge_convnext.build.check import check_inputs
-    from edge_convnext.cli.views.read import read_lines
     from edge_convnext.core.cache import Cache, default_cache_folder
     from edge_convnext.core.errors import DataError
 
-    stated = {field: value for field, value in overrides.items() if value is not None}
     # A calibration set alone is no demo.
-    chosen = resolve(recipe, stated if weights or data or recipe else {**stated, "data.source": ""})
-    with progress(quiet or json) as track:
+    alone = {} if about or recipe else {"data.source": ""}
+    chosen = resolve(recipe, {**inputs, **reading, **alone})
+    with progress(terminal.silent) as track:
         checked = check_inputs(chosen, Cache(default_cache_folder(os.environ)), track)
-    if json:
-        print_json(checked.to_json())
-    else:
-        for line in read_lines(checked.settings, checked.notes):
-            typer.echo(line)
+    _print(checked, terminal)
     if checked.refused is not None:
         raise DataError(checked.refused)
-    if not json:
+    if terminal.json:
+        return
+    if checked.not_tested:
+        typer.echo(f"not tested here: {', '.join(checked.not_tested)}; a build tests them")
+    else:
         typer.echo("nothing that a build would refuse")
+
+
+def _print(checked: Checked, terminal: Terminal) -> None:
+    from edge_convnext.cli.views.read import read_lines
+
+    if terminal.json:
+        print_json(checked.to_json())
+        return
+    for line in read_lines(checked.settings, () if terminal.quiet else checked.notes):
+        typer.echo(line)

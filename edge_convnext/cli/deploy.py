@@ -7,30 +7,31 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, note, print_json
 
 __all__ = ["deploy"]
 
 
 def deploy(
-    build: Annotated[Path, typer.Argument(help="The folder of a build.")],
+    build: Annotated[Path, typer.Argument(help="Folder of a build.")],
     format: Annotated[
         Literal["python", "cpp", "triton"],
         typer.Option(
-            help="A Python script or a C++ program that needs TensorRT alone, or a Triton model "
-            "repository."
+            help="What is written: a Python script or a C++ program that needs TensorRT alone, or "
+            "a Triton model repository."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make for it.")],
     model: Annotated[
         Path | None,
-        typer.Option(help="The engine or .onnx file. Default: what the verdict ships."),
+        typer.Option(help="Engine or .onnx file to deploy. Default: what the verdict ships."),
     ] = None,
     max_batch: Annotated[
-        int, typer.Option(min=1, help="Triton: largest batch, where the model's is free.")
+        int, typer.Option(min=1, help="Largest batch for Triton, where the model's is dynamic.")
     ] = 8,
     queue_delay_us: Annotated[
-        int, typer.Option(min=0, help="Triton: wait for a batch to fill, in microseconds.")
+        int,
+        typer.Option(min=0, help="Longest wait of Triton for a batch to fill, in microseconds."),
     ] = 100,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
@@ -42,12 +43,16 @@ def deploy(
 
     choice = choose_for(format, build, model)
     chosen = read_deployable(choice.path, build)
+    if choice.warning:
+        note(f"warning: {build}: {choice.warning}", json)
     files = write_deployment(
         build, format, out, chosen, max_batch=max_batch, queue_delay_us=queue_delay_us
     )
     if json:
         names = [path.as_posix() for path in files]
         what = {"model": str(choice.path), "is": chosen.label, "why": choice.why}
+        if choice.warning:
+            what["warning"] = choice.warning
         print_json({"folder": str(out), **what, "files": names})
         return
     typer.echo(printable(f"{choice.path} ({chosen.label}): {choice.why}"))

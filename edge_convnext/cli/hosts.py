@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,74 +16,65 @@ if TYPE_CHECKING:
     from edge_convnext.devices.ssh import HostResult, RemoteSettings
     from edge_convnext.report.contract import Report
 
-__all__ = [
-    "REMOTE_COMMAND",
-    "HostOption",
-    "KeepFlag",
-    "RemoteCommandOption",
-    "SshOption",
-    "bench_over_ssh",
-    "measure_build",
-    "remote_settings",
-    "require_host",
-]
+__all__ = ["REMOTE_COMMAND", "Remote", "bench_over_ssh", "measure_build"]
 
 REMOTE_COMMAND = "edge-convnext"
-_PANEL = "Over SSH"
-
-HostOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="user@board, or an alias of ~/.ssh/config; repeatable.", rich_help_panel=_PANEL
-    ),
-]
-SshOption = Annotated[
-    list[str] | None,
-    typer.Option(help="As after ssh -o, such as Port=2222; repeatable.", rich_help_panel=_PANEL),
-]
-RemoteCommandOption = Annotated[
-    str,
-    typer.Option(
-        help="How edge-convnext is called there, such as venv/bin/edge-convnext.",
-        rich_help_panel=_PANEL,
-    ),
-]
-KeepFlag = Annotated[
-    bool,
-    typer.Option(
-        "--keep",
-        help="Leave the bundle and its engines on the board, in ~/.cache/edge-convnext-remote.",
-        rich_help_panel=_PANEL,
-    ),
-]
 
 
-def remote_settings(
-    ssh_options: list[str] | None, command: str, keep: bool, words: Sequence[str]
-) -> RemoteSettings:
-    """The flags as one value; `words` are `bench`'s own, for the board."""
-    from edge_convnext.devices.ssh import RemoteSettings
+@dataclass(frozen=True)
+class Remote:
+    """The flags of what runs on other machines."""
 
-    return RemoteSettings(tuple(ssh_options or ()), command, tuple(words), keep)
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Machine to measure on: user@board, or an alias of ~/.ssh/config; repeatable."
+        ),
+    ] = None
+    ssh_option: Annotated[
+        list[str] | None,
+        typer.Option(help="Option as after ssh -o, such as Port=2222; repeatable."),
+    ] = None
+    remote_command: Annotated[
+        str,
+        typer.Option(
+            help="How edge-convnext is called on that machine, such as venv/bin/edge-convnext."
+        ),
+    ] = REMOTE_COMMAND
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave the bundle and its engines on the board, in ~/.cache/edge-convnext-remote.",
+        ),
+    ] = False
 
+    def stated(self) -> list[str]:
+        """Which of the flags about another machine are stated, `--host` left out."""
+        values = {
+            "--ssh-option": self.ssh_option,
+            "--remote-command": self.remote_command != REMOTE_COMMAND,
+            "--keep": self.keep,
+        }
+        return [name for name, value in values.items() if value]
 
-def require_host(
-    hosts: list[str] | None, ssh_options: list[str] | None, command: str, keep: bool
-) -> None:
-    """Refuse what is about other machines where none is named.
+    def require_host(self) -> None:
+        """Refuse what is about other machines where none is named.
 
-    Raises:
-        RecipeError: One of the flags is stated without --host.
-    """
-    from edge_convnext.core.errors import RecipeError
+        Raises:
+            RecipeError: One of the flags is stated without --host.
+        """
+        from edge_convnext.core.errors import RecipeError
 
-    stated = {
-        "--ssh-option": ssh_options,
-        "--remote-command": command != REMOTE_COMMAND,
-        "--keep": keep,
-    }
-    if not hosts and (alone := [name for name, value in stated.items() if value]):
-        raise RecipeError(f"{alone[0]} is about another machine: add --host, or leave it out")
+        if not self.host and (alone := self.stated()):
+            raise RecipeError(f"{alone[0]} is about another machine: add --host, or leave it out")
+
+    def settings(self, words: Sequence[str]) -> RemoteSettings:
+        """The flags as one value; `words` are those of `bench` itself, for the board."""
+        from edge_convnext.devices.ssh import RemoteSettings
+
+        options = tuple(self.ssh_option or ())
+        return RemoteSettings(options, self.remote_command, tuple(words), self.keep)
 
 
 def bench_over_ssh(

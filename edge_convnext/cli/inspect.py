@@ -16,7 +16,7 @@ __all__ = ["inspect"]
 def inspect(
     engine: Annotated[Path, typer.Argument(help="An engine, or the JSON file beside it.")],
     kernels: Annotated[
-        bool, typer.Option("--kernels", help="Every kernel, in the order of launch.")
+        bool, typer.Option("--kernels", help="List every kernel, in the order of launch.")
     ] = False,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,

@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_convnext.cli.console import (
-    JsonFlag,
-    QuietFlag,
-    VerboseFlag,
-    data_source,
-    print_json,
-    progress,
-)
+from edge_convnext.cli.console import Terminal, print_outcome, progress
+from edge_convnext.cli.flags import Overrides
+from edge_convnext.cli.options import FLAGS, flags
+from edge_convnext.cli.signature import command
 
 __all__ = ["recover"]
 
+_MOVED = flags(
+    replace(
+        FLAGS["load.weights"],
+        help="Checkpoint of the build, where the recorded file is no longer there.",
+    ),
+    replace(
+        FLAGS["data.source"],
+        help="Images of the build, where the recorded folder or CSV is no longer there.",
+    ),
+    *("recover.images", "recover.epochs", "recover.lr"),
+)
 
+
+@command
 def recover(
-    folder: Annotated[Path, typer.Argument(help="Of a finished INT8 build.")],
-    weights: Annotated[
-        str | None, typer.Option(help="Where the recorded file is no longer there.")
+    *,
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished INT8 build.")],
+    stated: Annotated[Overrides, _MOVED],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the new build. Default: the build is replaced.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Where the recorded folder or CSV is no longer there.")
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(help="From the training side; a fifth only judges.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over them.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of the weights.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Default: the build is replaced.")] = None,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    terminal: Terminal,
 ) -> None:
     """Fine-tune a build's INT8 graphs with the float graph as their teacher; build it again.
 
     The nodes stay, the constants change. No labels are needed; evaluation images are not used.
     """
-    overrides: dict[str, Any] = {
-        "load.weights": weights,
-        "data.source": data_source(data) if data else None,
-        "recover.images": images,
-        "recover.epochs": epochs,
-        "recover.lr": lr,
-    }
-    stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.build.amend import recover_build
 
-    with progress(quiet or json) as track:
+    with progress(terminal.silent) as track:
         report = recover_build(folder, stated, out, track=track)
-    if json:
-        print_json(report.model_dump(mode="json", by_alias=True))
-        return
-    from rich.console import Console
-
-    from edge_convnext.cli.views.report import print_report
-
-    print_report(report, Console())
+    print_outcome(report, terminal.json)

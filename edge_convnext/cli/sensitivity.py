@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, QuietFlag, VerboseFlag, print_json, progress
+from edge_convnext.cli.console import Terminal, print_json, progress
+from edge_convnext.cli.signature import command
 
 __all__ = ["sensitivity"]
 
 
+@command
 def sensitivity(
-    folder: Annotated[Path, typer.Argument(help="Of a finished INT8 build.")],
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    *,
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished INT8 build.")],
+    terminal: Terminal,
 ) -> None:
     """Rank a build's INT8 operations by what quantizing each costs in accuracy.
 
@@ -27,10 +28,10 @@ def sensitivity(
 
     from edge_convnext.build.amend import add_sensitivity, rank_build
 
-    with progress(quiet or json) as track:
+    with progress(terminal.silent) as track:
         found = rank_build(folder, track=track)
     add_sensitivity(folder, found)
-    if json:
+    if terminal.json:
         print_json({plan: [asdict(one) for one in ranking] for plan, ranking in found.items()})
         return
     from rich.console import Console

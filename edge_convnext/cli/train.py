@@ -2,116 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import (
-    AllowDuplicatesFlag,
-    CropPctOption,
-    DataOption,
-    ImageSizeOption,
-    InterpolationOption,
-    JsonFlag,
-    LabelsOption,
-    MeanOption,
-    QuietFlag,
-    ResizeOption,
-    SkipBadFlag,
-    StdOption,
-    VerboseFlag,
-    data_source,
-    note,
-    preprocess_fields,
-    print_json,
-    print_read,
-    progress,
-    resolve,
-)
+from edge_convnext.cli.console import Terminal, note, print_json, print_read, progress
+from edge_convnext.cli.flags import Overrides
+from edge_convnext.cli.options import PREPROCESS, RecipeOption, flags, resolve
+from edge_convnext.cli.signature import command
+
+if TYPE_CHECKING:
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.data import Splits
+    from edge_convnext.networks.training.train import TrainResult
 
 __all__ = ["train"]
 
 
-def train(
-    data: DataOption,
-    out: Annotated[Path, typer.Option(help="The checkpoint to write, .safetensors.")],
-    model: Annotated[
-        str | None, typer.Option(help="atto (the default), femto, pico, … or a full name.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Settings for what the other options leave out.")
-    ] = None,
-    image_size: ImageSizeOption = None,
-    resize: ResizeOption = None,
-    crop_pct: CropPctOption = None,
-    interpolation: InterpolationOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
-    lr: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
-    init: Annotated[
-        Path | None, typer.Option(help="Start from this checkpoint; a new head if need be.")
-    ] = None,
-    labels: LabelsOption = None,
-    skip_bad_images: SkipBadFlag = None,
-    allow_duplicates: AllowDuplicatesFlag = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of splits, weights, order and augmentation.")
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")
-    ] = "auto",
+@dataclass(frozen=True)
+class Run:
+    """The flags of where a run goes on, and on which device."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on.")] = (
+        "auto"
+    )
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from a killed run's last epoch.")
-    ] = True,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    ] = True
+
+
+@command
+def train(
+    *,
+    data: Annotated[Overrides, flags("data.source", required=True)],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write, .safetensors.")],
+    model: Annotated[Overrides, flags("model")],
+    recipe: RecipeOption = None,
+    # A recipe's own `train.image_size` would win over `preprocess.image_size`.
+    schedule: Annotated[
+        Overrides,
+        flags("train.image_size", *PREPROCESS[1:], "train.epochs", "train.batch", "train.lr"),
+    ],
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint to start from. It gets a new classifier where it needs one."),
+    ] = None,
+    reading: Annotated[
+        Overrides,
+        flags("data.labels", "data.skip_bad_images", "data.allow_duplicates", "seed"),
+    ],
+    run: Run,
+    terminal: Terminal,
 ) -> None:
     """Train a checkpoint that `build` takes as it is, from a folder of images."""
-    overrides: dict[str, Any] = {
-        "model": model,
-        "seed": seed,
-        "data.source": data_source(data),
-        "data.labels": str(labels) if labels else None,
-        "data.skip_bad_images": skip_bad_images,
-        "data.allow_duplicates": allow_duplicates,
-        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
-        "train.image_size": image_size,  # a recipe's own would win over the line above
-        "train.epochs": epochs,
-        "train.batch": batch,
-        "train.lr": lr,
-    }
-    stated = {field: value for field, value in overrides.items() if value is not None}
-    from edge_convnext.build.inputs import prepare_training, training_settings
-    from edge_convnext.networks.training.train import train as run_training
-
-    silent = quiet or json
-    chosen = resolve(recipe, stated)
-    with progress(silent) as track:
-        splits, preprocess = prepare_training(chosen, track)
-        if not silent:
-            print_read(*training_settings(chosen, splits, preprocess), silent)
-        result = run_training(
-            chosen.model,
-            splits,
-            preprocess,
-            chosen.train,
-            out,
-            seed=chosen.seed,
-            init=init,
-            resume=resume,
-            device=device,
-            track=track,
-            on_epoch=lambda row: note(
-                f"epoch {row.epoch}: loss {row.loss:.4f}, top-1 {row.top1_pct:.2f} %, "
-                f"{row.seconds:.1f} s",
-                silent,
-            ),
-        )
-    if json:
+    chosen = resolve(recipe, {**data, **model, **schedule, **reading})
+    splits, result = _train(chosen, out, init, run, terminal.silent)
+    if terminal.json:
         print_json(
             {"path": str(out), "top1_pct": result.top1_pct, "epochs": result.epochs,
              "seconds": result.seconds, "data": splits.note,
@@ -119,5 +67,36 @@ def train(
         )  # fmt: skip
         return
     for told in (splits.note, *result.notes):
-        note(told, quiet)
+        note(told, terminal.quiet)
     typer.echo(f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images")
+
+
+def _train(
+    recipe: Recipe, out: Path, init: Path | None, run: Run, silent: bool
+) -> tuple[Splits, TrainResult]:
+    """Read the images, say what was read, and train with a line for each epoch."""
+    from edge_convnext.build.inputs import prepare_training, training_settings
+    from edge_convnext.networks.training.train import train as run_training
+
+    with progress(silent) as track:
+        splits, preprocess = prepare_training(recipe, track, out)
+        if not silent:
+            print_read(*training_settings(recipe, splits, preprocess), silent)
+        result = run_training(
+            recipe.model,
+            splits,
+            preprocess,
+            recipe.train,
+            out,
+            seed=recipe.seed,
+            init=init,
+            resume=run.resume,
+            device=run.device,
+            track=track,
+            on_epoch=lambda row: note(
+                f"epoch {row.epoch}: loss {row.loss:.4f}, top-1 {row.top1_pct:.2f} %, "
+                f"{row.seconds:.1f} s",
+                silent,
+            ),
+        )
+    return splits, result

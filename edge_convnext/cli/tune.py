@@ -3,96 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import (
-    AllowBadModelFlag,
-    CropPctOption,
-    ImageSizeOption,
-    InterpolationOption,
-    JsonFlag,
-    LabelsOption,
-    MeanOption,
-    QuietFlag,
-    ResizeOption,
-    StdOption,
-    ThreadsOption,
-    VerboseFlag,
-    data_source,
-    preprocess_fields,
-    print_json,
-    progress,
-    resolve,
-)
+from edge_convnext.cli.console import Terminal, print_json, progress
+from edge_convnext.cli.flags import Overrides
+from edge_convnext.cli.options import PREPROCESS, RecipeOption, flags, resolve
+from edge_convnext.cli.signature import command
 
 if TYPE_CHECKING:
     from edge_convnext.build.tuning.gpu_files import GpuTuneReport
     from edge_convnext.build.tuning.report import TuneReport
+    from edge_convnext.core.recipe import Recipe
 
 __all__ = ["tune"]
 
+_Mode = Literal["quick", "full"]
 
-def tune(
-    recipe: Annotated[
-        str | None, typer.Option(help="A shipped recipe's name, or a YAML file.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="atto, femto, pico, … or a full name.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="A checkpoint: a file or a folder; in1k; or random.")
-    ] = None,
-    image_size: ImageSizeOption = None,
-    resize: ResizeOption = None,
-    crop_pct: CropPctOption = None,
-    interpolation: InterpolationOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    data: Annotated[Path | None, typer.Option(help="Class-per-folder directory, or CSV.")] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="Calibration images: a folder or CSV.")
-    ] = None,
-    labels: LabelsOption = None,
-    mode: Annotated[
-        Literal["quick", "full"],
-        typer.Option(
-            help="quick: up to 3 minutes for atto on 2 cores; full: every plan, no limit."
-        ),
-    ] = "quick",
-    runtime: Annotated[
-        Literal["onnxruntime", "openvino", "auto"] | None,
-        typer.Option(help="auto tunes all that are installed."),
-    ] = None,
+
+@dataclass(frozen=True)
+class Aim:
+    """The flags of what is tuned for: batch sizes, and the CPU here or a GPU elsewhere."""
+
     batch: Annotated[
         list[int] | None,
         typer.Option(
             min=1, max=4096, help="Batch size to tune for; several for a GPU. Default: 1."
         ),
-    ] = None,
+    ] = None
     target: Annotated[
         Literal["cpu", "rtx"],
-        typer.Option(help="rtx: plans of an NVIDIA GPU that need not be here, ranked by a model."),
-    ] = "cpu",
+        typer.Option(
+            help="Target to tune for. rtx: an NVIDIA GPU that need not be here; a model ranks its "
+            "plans."
+        ),
+    ] = "cpu"
     device: Annotated[
         str | None,
-        typer.Option(help="For rtx, see `edge-convnext targets`. Default: orin-nano-8gb."),
-    ] = None,
+        typer.Option(
+            help="Device to tune for with --target rtx, of `edge-convnext targets`. Default: "
+            "orin-nano-8gb."
+        ),
+    ] = None
     compute_capability: Annotated[
         str | None,
-        typer.Option(help="For rtx, such as 8.7: the slowest device that has it."),
-    ] = None,
-    threads: ThreadsOption = None,
-    max_drop: Annotated[
-        float | None, typer.Option(help="Top-1 budget in percentage points.")
-    ] = None,
-    allow_bad_model: AllowBadModelFlag = None,
+        typer.Option(
+            help="Compute capability to tune for with --target rtx, such as 8.7: the slowest "
+            "device that has it."
+        ),
+    ] = None
+
+    def refuse_mixed(self, runtime: str | None) -> None:
+        """Refuse flags of the other target.
+
+        Raises:
+            RecipeError: A flag of the CPU for a GPU, or of a GPU for the CPU.
+        """
+        from edge_convnext.core.errors import RecipeError
+
+        if self.target == "rtx" and runtime is not None:
+            raise RecipeError("--runtime is of the target cpu: leave it out with --target rtx")
+        if self.target == "cpu" and (self.device or self.compute_capability):
+            raise RecipeError(
+                "--device and --compute-capability are of a GPU: add --target rtx, or leave them "
+                "out"
+            )
+        if self.target == "cpu" and len(self.batch or ()) > 1:
+            raise RecipeError("tune races one batch size on the CPU: pass one --batch")
+
+
+@command
+def tune(
+    *,
+    recipe: RecipeOption = None,
+    inputs: Annotated[
+        Overrides,
+        flags(
+            *("model", "load.weights", *PREPROCESS),
+            *("data.source", "data.calibration", "data.labels"),
+        ),
+    ],
+    mode: Annotated[
+        _Mode,
+        typer.Option(
+            help="How much is searched. quick: up to 3 minutes for atto on 2 cores. full: every "
+            "plan, without a limit."
+        ),
+    ] = "quick",
+    where: Annotated[Overrides, flags("runtime")],
+    aim: Aim,
+    limits: Annotated[
+        Overrides,
+        flags("benchmark.threads", "evaluate.max_drop_pp", "evaluate.allow_bad_model"),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for tuned.yaml and tune.json. Default: tune/MODEL.")
     ] = None,
-    json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    verbose: VerboseFlag = False,
+    terminal: Terminal,
 ) -> None:
     """Find the fastest accurate INT8 graph of each runtime here, by racing them.
 
@@ -100,52 +110,47 @@ def tune(
     model of the kernels they compile to: nothing is timed. The first three have a recipe each,
     and what those build is to be raced on the device.
     """
-    overrides: dict[str, Any] = {
-        "model": model,
-        "load.weights": weights,
-        **preprocess_fields(image_size, resize, crop_pct, interpolation, mean, std),
-        "data.source": data_source(data) if data else None,
-        "data.calibration": str(calibration) if calibration else None,
-        "data.labels": str(labels) if labels else None,
-        "runtime": runtime,
-        "benchmark.threads": threads,
-        "evaluate.max_drop_pp": max_drop,
-        "evaluate.allow_bad_model": allow_bad_model,
-    }
-    stated = {field: value for field, value in overrides.items() if value is not None}
     from edge_convnext.build.tuning.files import check_tune_folder
 
-    batches = batch or [1]
-    _refuse_mixed(target, batches, device or compute_capability, runtime)
-    chosen = resolve(recipe, stated)
+    aim.refuse_mixed(where.get("runtime"))
+    chosen = resolve(recipe, {**inputs, **where, **limits})
     folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
     check_tune_folder(folder)
-    from edge_convnext.build.tuning.report import TuneReport, tune_to_files
+    result = _search(chosen, aim, mode, folder, terminal.silent)
+    if terminal.json:
+        print_json(result.to_json())
+        return
+    _print(result)
+    _print_next(folder, getattr(result, "recipes", ()))
 
-    result: TuneReport | GpuTuneReport
-    if target == "rtx":
+
+def _search(
+    recipe: Recipe, aim: Aim, mode: _Mode, folder: Path, silent: bool
+) -> TuneReport | GpuTuneReport:
+    batches = aim.batch or [1]
+    if aim.target == "rtx":
         from edge_convnext.build.tuning.cost_model import find_model_gpu
         from edge_convnext.build.tuning.gpu_files import tune_gpu_to_files
 
-        gpu = find_model_gpu(device, compute_capability)
-        with progress(quiet or json) as track:
-            result = tune_gpu_to_files(chosen, gpu, batches, folder, track, every=mode == "full")
-    else:
-        with progress(quiet or json) as track:
-            result = tune_to_files(chosen, mode, folder, track, batch=batches[0])
-    if json:
-        print_json(result.to_json())
-        return
+        gpu = find_model_gpu(aim.device, aim.compute_capability)
+        with progress(silent) as track:
+            return tune_gpu_to_files(recipe, gpu, batches, folder, track, every=mode == "full")
+    from edge_convnext.build.tuning.report import tune_to_files
+
+    with progress(silent) as track:
+        return tune_to_files(recipe, mode, folder, track, batch=batches[0])
+
+
+def _print(result: TuneReport | GpuTuneReport) -> None:
     from rich.console import Console
 
+    from edge_convnext.build.tuning.report import TuneReport
     from edge_convnext.cli.views.tuning import print_gpu_tuning, print_tuning
 
-    console = Console()
     if isinstance(result, TuneReport):
-        print_tuning(result, console)
+        print_tuning(result, Console())
     else:
-        print_gpu_tuning(result, console)
-    _print_next(folder, getattr(result, "recipes", ()))
+        print_gpu_tuning(result, Console())
 
 
 def _print_next(folder: Path, recipes: Sequence[str]) -> None:
@@ -162,19 +167,3 @@ def _print_next(folder: Path, recipes: Sequence[str]) -> None:
     typer.echo(
         "Then race them on the device: `edge-convnext bench` with the engines of all of them."
     )
-
-
-def _refuse_mixed(
-    target: str, batches: Sequence[int], gpu: str | None, runtime: str | None
-) -> None:
-    """Refuse flags of the other target."""
-    from edge_convnext.core.errors import RecipeError
-
-    if target == "rtx" and runtime is not None:
-        raise RecipeError("--runtime is of the target cpu: leave it out with --target rtx")
-    if target == "cpu" and gpu is not None:
-        raise RecipeError(
-            "--device and --compute-capability are of a GPU: add --target rtx, or leave them out"
-        )
-    if target == "cpu" and len(batches) > 1:
-        raise RecipeError("tune races one batch size on the CPU: pass one --batch")

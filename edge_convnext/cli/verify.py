@@ -18,16 +18,17 @@ __all__ = ["verify"]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="That a build wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that a build wrote.")],
     same_as: Annotated[
         Path | None,
-        typer.Option(help="Another build: which files are the same, byte for byte?"),
+        typer.Option(help="Folder of another build, to compare byte for byte."),
     ] = None,
     json: JsonFlag = False,
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", help="List files that are as they should be too; on an error, a traceback."
+            "--verbose",
+            help="List files that are as they should be too. On an error, print the traceback.",
         ),
     ] = False,
 ) -> None:

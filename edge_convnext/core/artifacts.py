@@ -87,7 +87,7 @@ METADATA_KEY = "edge_convnext"
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
-# What JSON of any content makes of the code that reads it.
+# Errors that reading JSON of any content may raise.
 _UNREADABLE = (
     AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
@@ -98,7 +98,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 class Preprocess:
     """From an RGB image to the network's input, float32[3, image_size, image_size].
 
-    `squash` resizes to image_size x image_size whatever the aspect; `shortest` resizes the
+    `squash` resizes to image_size x image_size and ignores the aspect; `shortest` resizes the
     short side to floor(image_size / crop_pct) and crops the centre. Values are then scaled to
     0..1, `mean` subtracted and divided by `std`, per channel.
 
@@ -127,7 +127,7 @@ class Preprocess:
         return read
 
     def _check(self) -> None:
-        """A file may say anything, and the size is one that memory is taken by."""
+        """Refuse values that no preprocessing can have: a file may state anything."""
         if not isinstance(self.image_size, int) or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
             raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels")
         if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
@@ -149,7 +149,7 @@ class ModelInfo:
     model: str  # "convnextv2_atto"
     num_classes: int
     in_channels: int
-    classes: tuple[str, ...]  # names in logit order; empty when nobody named them
+    classes: tuple[str, ...]  # names in logit order; empty when none are known
     preprocess: Preprocess
     weights_source: str  # a file name, a hub id with its revision, "random"
     weights_sha256: str
@@ -191,14 +191,14 @@ class ModelInfo:
 
 
 def _text(value: object) -> str:
-    """A text as it is; it may be printed, so without what would steer a terminal."""
+    """Check that a value is text. It may be printed, so control characters are escaped."""
     if not isinstance(value, str) or _CONTROLS.search(value):
         raise TypeError("not a plain text")
     return value
 
 
 class NetworkShape(Protocol):
-    """What any network's architecture can tell of itself."""
+    """The shape of a network: sizes and counts that every architecture can give."""
 
     @property
     def name(self) -> str:
@@ -255,7 +255,7 @@ class OnnxModel:
 
 @dataclass(frozen=True)
 class Engine:
-    """A TensorRT engine on disk, and what the builder's log said of it."""
+    """A TensorRT engine on disk, and what the builder's log says about it."""
 
     path: Path
     precision: Precision
@@ -276,3 +276,8 @@ class Parity:
     max_abs_err: float
     sqnr_db: float | None  # None when the outputs are equal: the ratio is infinite
     agreement_pct: float  # equal top-1
+
+    @property
+    def sqnr_or_inf(self) -> float:
+        """`sqnr_db` to compare by: infinite where nothing differs."""
+        return math.inf if self.sqnr_db is None else self.sqnr_db

@@ -1,4 +1,4 @@
-"""Limits on what a file may make of this process: how much is read, and how much is allocated."""
+"""Limits on what a file can cost this process: how much is read, and how much is allocated."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 __all__ = ["bounded_memory", "read_text_bounded", "require_regular"]
 
 _TEXT_BYTES = 256 << 20  # a baseline of a million images has 50 MB
-_SPARE_BYTES = 1 << 30  # for what is imported and allocated besides
+_SPARE_BYTES = 1 << 30  # for imports and other allocations
 
 
 def require_regular(path: Path) -> int:
     """Size of a file in bytes.
 
     Raises:
-        OSError: It does not exist, or is no file: a pipe would be waited for, a device has no end.
+        OSError: It does not exist, or is not a file. A pipe would block, and a device has no end.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -46,8 +46,8 @@ def read_text_bounded(path: Path, limit_bytes: int = _TEXT_BYTES) -> str:
 def bounded_memory(limit_bytes: int) -> Iterator[None]:
     """Let a block allocate so much, and a spare GiB; what asks for more gets `MemoryError`.
 
-    It is the address space of the process that is bounded, which Linux alone enforces: elsewhere,
-    and where the process may not set limits, nothing is.
+    The address space of the process is bounded. Only Linux enforces that. Elsewhere, and where
+    the process may not set limits, nothing is bounded.
     """
     if sys.platform != "linux":
         yield

@@ -1,8 +1,8 @@
-"""Upper limits of what takes memory and time, whoever states it.
+"""Upper limits on what takes memory and time, in a recipe, a flag or a bundle.
 
-A recipe may come from anyone, and one inside a bundle or a report is run on a board: a batch of a
-million images is a mistake or an attack, and in either case one line. The limits are far beyond
-what any build needs, and small enough that no single one of them fills a disk or a night.
+A recipe may come from a stranger, and one inside a bundle or a report is run on a board. A batch
+of a million images is a mistake or an attack; both get one line. The limits are far beyond what any
+build needs. They are small enough that no single value fills a disk or takes a night.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ Warmup = Annotated[int, Field(ge=1, le=1000)]
 
 
 def batch_bytes(batch: int, channels: int, image_size: int) -> int:
-    """Of a batch of normalised images, float32."""
+    """Size of a batch of normalised images, float32."""
     return 4 * batch * channels * image_size**2
 
 
 def why_too_large(batch: int, channels: int, image_size: int) -> str | None:
-    """What is wrong with a batch that memory would be asked for; None: it is of usual size."""
+    """Explain why a batch is too large to allocate; None where it is not."""
     needed = batch_bytes(batch, channels, image_size)
     if needed <= _MAX_BATCH_BYTES:
         return None
@@ -75,7 +75,7 @@ def why_too_large(batch: int, channels: int, image_size: int) -> str | None:
 
 
 def why_too_long(rounds: int, round_ms: int) -> str | None:
-    """What is wrong with rounds that take a night; None: nothing is."""
+    """Explain why the rounds would take too long; None where they would not."""
     seconds = rounds * round_ms / 1000
     if seconds <= _MAX_TURNS_S:
         return None

@@ -3,17 +3,17 @@
     <root>/<stage>/<key>/entry.json     result, seconds, the SHA-256 of every file, and its own
     <root>/<stage>/<key>/…              the stage's files
     <root>/scratch/<random>/            work in progress
-    <root>/unfinished/<key>/state       of a training that can be resumed
+    <root>/unfinished/<key>/state       state of a training that can be resumed
 
 Each of these folders carries a mark (`marks`), and nothing without it is ever removed: the
-environment may name a folder that holds more than a cache, and folders of anybody's are called by
+environment may name a folder that holds more than a cache, and other programs too name folders by
 hashes.
 
 A stage works in a scratch folder that takes its final name in one rename, so a killed run
-leaves either a whole entry or none. The run holds the lock of that folder: one that nobody holds
-was left by a killed run, and the next run removes it. Files are hashed again on every hit: a
-damaged entry is rebuilt, not trusted. A build's timings are never stored here, a search's are
-(`tune`); a stage's own duration is, for information.
+leaves either a whole entry or none. The run holds the lock of that folder: a folder without a
+holder was left by a killed run, and the next run removes it. Files are hashed again on every hit: a
+damaged entry is rebuilt, not trusted. The timings of a build are never stored here; those of a
+search are (`tune`). A stage's own duration is stored, for information.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def default_cache_folder(environment: Mapping[str, str]) -> Path:
         import platformdirs
 
         return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
-    except (RuntimeError, KeyError) as error:  # as of a number that no user has, in a container
+    except (RuntimeError, KeyError) as error:  # in a container the user's number may have no name
         where = f"{shorten(chosen)} begins with" if chosen else "the cache goes below"
         raise ArtifactError(
             f"{where} a home folder, and there is none: set EDGE_CONVNEXT_CACHE to a folder by "
@@ -114,7 +114,7 @@ class Cache:
 
         Args:
             stage: Folder name, such as `quantize`.
-            key: From `stage_key`.
+            key: Key from `stage_key`.
             make: Writes its files into the folder it is given and returns a JSON-able result.
 
         Raises:
@@ -150,10 +150,10 @@ class Cache:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Say so where work failed because entries it used were removed meanwhile.
+        """Explain a failure whose cause is that entries in use were removed.
 
         Raises:
-            ArtifactError: In place of whatever a library says of a file that is gone.
+            ArtifactError: Replaces the library's error about a file that is gone.
         """
         try:
             yield
@@ -183,7 +183,7 @@ class Cache:
         return (self.root / stage / key / _ENTRY).is_file()
 
     def forget(self, stage: str, key: str) -> None:
-        """Remove an entry: what it holds does not stand for a later run."""
+        """Remove an entry, so that a later run makes it again."""
         folder = self.root / stage / key
         self._used.pop(folder, None)
         if is_marked(folder):
@@ -204,9 +204,9 @@ class Cache:
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
         """Remove entries not used for `older_than_days`, and what killed runs left.
 
-        What another build is writing or has used is left alone, and a training's state that
-        changed within the last hour. With 0, every other finished entry goes, whatever the clock
-        said when it was used.
+        Entries that another build writes or uses are left alone, and so is a training's state
+        that changed within the last hour. With 0, every other finished entry is removed, even if
+        its time of use lies in the future.
 
         Returns:
             Entries removed, bytes freed.
@@ -218,7 +218,7 @@ class Cache:
             with contextlib.suppress(OSError):  # another build just finished with it
                 size_bytes = _size_bytes(folder)
                 if folder.parent.name == _SCRATCH:
-                    with hold_lock(folder.parent):  # nobody is about to lock a new one
+                    with hold_lock(folder.parent):  # so that no process locks a new one now
                         gone = _remove_abandoned(folder, now - _BUSY_S)
                 else:
                     gone = _remove_unused(folder, now, older_than_days * 86400)
@@ -227,7 +227,7 @@ class Cache:
         return removed, freed
 
     def _folders(self) -> Iterator[Path]:
-        """Entries, scratch folders and unfinished trainings; nothing else is counted or removed."""
+        """Entries, scratch folders and unfinished trainings: only these are counted or removed."""
         for folder in self.root.glob("*/*"):
             if is_marked(folder) and not folder.parent.is_symlink():
                 yield folder
@@ -240,7 +240,7 @@ class Cache:
         with self._said_if_unwritable():
             final.parent.mkdir(parents=True, exist_ok=True)
             everyones.mkdir(parents=True, exist_ok=True)
-            with hold_lock(everyones):  # nobody takes the new one for an abandoned one
+            with hold_lock(everyones):  # so that no process removes the new one as abandoned
                 self._drop_abandoned()
                 make_marked(scratch)
                 lock = FolderLock(scratch)
@@ -274,7 +274,7 @@ class Cache:
 
 
 def _remove_abandoned(folder: Path, limit: float) -> bool:
-    """Remove a scratch folder that nobody works in; without locks, one older than `limit`."""
+    """Remove a scratch folder without a holder; without locks, one older than `limit`."""
     with hold_lock(folder, wait=False) as held:
         if held is False or (held is None and folder.stat().st_mtime >= limit):
             return False
@@ -282,16 +282,16 @@ def _remove_abandoned(folder: Path, limit: float) -> bool:
 
 
 def _share(folder: Path) -> FolderLock | None:
-    """Tell `prune` that an entry is in use; None: it is gone, or too many files are open."""
+    """Mark an entry as in use for `prune`; None: it is gone, or too many files are open."""
     try:
-        with hold_lock(folder.parent):  # else it may go, and another come, before it is locked
+        with hold_lock(folder.parent):  # otherwise it could be replaced before it is locked
             return _share_here(folder)
     except OSError:
         return None
 
 
 def _share_here(folder: Path) -> FolderLock | None:
-    """`_share`, for who holds the lock of the folder above."""
+    """`_share`, for a caller that holds the lock of the folder above."""
     try:
         return FolderLock(folder, shared=True)
     except OSError:
@@ -314,7 +314,7 @@ def _remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
 def _move_away(folder: Path) -> Path:
     """Give an entry a name in scratch: it goes as a whole, and the next run removes what is left.
 
-    Without that, whoever removes one file after the other could take those of a newer entry.
+    A process that removes one file after the other could otherwise remove files of a newer entry.
     """
     away = folder.parent.parent / _SCRATCH / uuid.uuid4().hex
     away.parent.mkdir(exist_ok=True)
@@ -324,7 +324,7 @@ def _move_away(folder: Path) -> Path:
 def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLock | None]:
     """Give a finished stage its name, or return the entry that another build made meanwhile.
 
-    Its bytes may differ from ours (an engine's do), and they are what lies there.
+    Its bytes may differ from this build's (an engine's do), so its digests are the ones returned.
     """
     final.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
     with hold_lock(final.parent):

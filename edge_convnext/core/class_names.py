@@ -31,7 +31,7 @@ def composed(text: str) -> str:
 
 
 def _read_as_utf8(text: str) -> str:
-    """A name of a file, of which the locale may have made other letters.
+    """Undo a locale that read a UTF-8 file name as Latin-1.
 
     Names are bytes, and nearly all of them UTF-8, also where the locale says Latin-1: there the
     folder `Grün` is listed as `GrÃ¼n`. Bytes that are no UTF-8 are taken as Latin-1.
@@ -39,7 +39,7 @@ def _read_as_utf8(text: str) -> str:
     try:
         data = os.fsencode(text)
         return data.decode("utf-8")
-    except UnicodeEncodeError:  # letters that no file here can have: it was read from text
+    except UnicodeEncodeError:  # no file name here has such letters, so it was read from text
         return text
     except UnicodeDecodeError:
         return data.decode("latin-1") if _has_raw_bytes(text) else text
@@ -50,25 +50,25 @@ def _has_raw_bytes(text: str) -> bool:
 
 
 def tell_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Names in logit order; those that come twice get their index: `crane#134`, `crane#517`.
+    """Give names that occur twice their index: `crane#134`, `crane#517`.
 
     ImageNet has two cranes (a bird, a machine) and two maillots: as keys of a report or a
     gate they would be one class.
 
     Args:
-        names: In logit order, of any Unicode form.
+        names: Names in logit order, in any Unicode form.
 
     Returns:
-        As many names, composed, each there once.
+        The same number of names, composed, without repeats.
     """
     plain = [composed(name) for name in names]
     counts = Counter(plain)
-    told = [f"{name}#{index}" if counts[name] > 1 else name for index, name in enumerate(plain)]
-    return tuple(told) if len(set(told)) == len(told) else tell_apart(told)
+    numbered = [f"{name}#{index}" if counts[name] > 1 else name for index, name in enumerate(plain)]
+    return tuple(numbered) if len(set(numbered)) == len(numbered) else tell_apart(numbered)
 
 
 def natural_key(name: str) -> list[tuple[bool, int, str]]:
-    """The order of class folders in timm: numbers by value, letters without their case.
+    """Sort key of class folders in timm: numbers by value, letters without case.
 
     Source:
         timm.utils.misc.natural_key, as `ReaderImageFolder` and `find_images_and_targets` sort.
@@ -84,14 +84,14 @@ def natural_key(name: str) -> list[tuple[bool, int, str]]:
 def plausible_orders(in_use: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Other orders in which a training script may have put these names.
 
-    Text order is torchvision's and Keras', the natural one timm's and fastai's; by value where
-    every name is a number; text order without case is what spreadsheets and file managers give.
+    torchvision and Keras use text order; timm and fastai use the natural one. Names that are all
+    numbers may be sorted by value. Spreadsheets and file managers sort text without case.
 
     Args:
-        in_use: The names in the order that is taken where nothing states one.
+        in_use: Names in the order that is used where nothing states one.
 
     Returns:
-        Each once, without `in_use` itself.
+        Each order once, without `in_use` itself.
     """
     names = sorted(in_use)
     orders = [

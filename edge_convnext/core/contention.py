@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["QUIET_PCT", "CpuClock", "other_load_pct", "read_cpu_clock", "why_skewed"]
 
-QUIET_PCT = 10.0  # past it, trust no speed: of the verdict, the gate and what waits for quiet
+QUIET_PCT = 10.0  # above it no speed is trusted, by the verdict, the gate and `quiet`
 
 _STAT = Path("/proc/stat")
 # user, nice, system, irq, softirq, steal; not idle, iowait, nor guest, which user includes
@@ -53,14 +53,14 @@ def other_load_pct(before: CpuClock | None, after: CpuClock | None) -> float | N
 
 
 def why_skewed(other_load_pct: float | None, throttled_periods: int | None = None) -> str | None:
-    """What makes timings prove nothing; None where nothing is known to.
+    """Explain why timings are not reliable; None where no reason is known.
 
-    A busy machine slows some runtimes far more than others, and a process that its CPU quota
-    stops in the middle of an inference times the stop: ratios are skewed by both.
+    A busy machine slows some runtimes far more than others. A process that its CPU quota stops
+    in the middle of an inference times the stop too. Both skew ratios.
 
     Args:
         other_load_pct: Share of the CPU that other programs took meanwhile; None if unknown.
-        throttled_periods: In which a CPU quota stopped this process; None without one.
+        throttled_periods: Periods in which a CPU quota stopped this process; None without a quota.
     """
     reasons = []
     if other_load_pct is not None and other_load_pct > QUIET_PCT:

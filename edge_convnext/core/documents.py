@@ -1,4 +1,4 @@
-"""JSON documents of this package: each names its schema, and may come from anyone."""
+"""JSON documents of this package: each names its schema, and may come from a stranger."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def read_document(
 
     Args:
         path: The file.
-        schema: What its `schema` has to be.
-        missing: What to do where there is no such file.
-        mend: What to do about a damaged one.
-        older: Schemas that are read too; the document's `schema` tells which it is.
+        schema: Required value of its field `schema`.
+        missing: Advice for the message where there is no such file.
+        mend: Advice for the message about a damaged file.
+        older: Older schemas that are read too; the document's `schema` says which one it is.
 
     Raises:
         ArtifactError: No such file, not JSON, or of another schema.

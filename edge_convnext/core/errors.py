@@ -5,7 +5,7 @@ EdgeConvNextError
 ├── MissingDependencyError     an optional package is not installed (also an ImportError)
 ├── DataError                  images, labels, splits, calibration sets
 ├── ArtifactError              a built file is missing, damaged or not ours
-├── BoardError                 a board, or a tool of its, refused what was asked
+├── BoardError                 a board or one of its tools refused a command
 ├── RemoteError                a board can't be reached, or what was run there failed
 └── StageError                 a stage of the chain could not do its work
     ├── LoadError              checkpoints and hubs
@@ -51,15 +51,15 @@ __all__ = [
 
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")  # ECMA-48
-_DEEPEST_CAUSE = 50  # of errors in one another
-_LONGEST_CHARS = 1600  # of a message; the paths and reasons of honest ones take a third
+_DEEPEST_CAUSE = 50  # levels of errors that wrap errors
+_LONGEST_CHARS = 1600  # of a message; usual paths and reasons take a third
 
 
 class EdgeConvNextError(Exception):
-    """Base of every error a user can cause and mend."""
+    """Base of every error that a user can cause and correct."""
 
     def __str__(self) -> str:
-        """One line of bounded length, whatever of someone's file the message quotes."""
+        """One line of bounded length, even if the message quotes a long part of a file."""
         text = _one_line(super().__str__())
         if len(text) <= _LONGEST_CHARS:
             return text
@@ -68,10 +68,10 @@ class EdgeConvNextError(Exception):
 
 
 def reason_of(error: BaseException, most_chars: int = 400) -> str:
-    """What a library says of its failure, and what it says at the bottom of it, on one line.
+    """Describe a library's error on one line: its message, and that of its first cause.
 
-    Libraries wrap errors in errors: the first says what was tried, the last says why it failed.
-    Colours are left out; of what is too long the middle goes.
+    Libraries wrap errors in errors: the outer one says what was tried, the innermost one says why
+    it failed. Colours are left out. If the text is too long, its middle is left out.
     """
     said = _plain(error)
     bottom = error
@@ -96,22 +96,22 @@ def _cut(text: str, most_chars: int) -> str:
 
 
 def shorten(text: str | bytes, most_chars: int = 200) -> str:
-    """What a message quotes of somebody's file: one printable line, as long as it has to be.
+    """Quote text from a file in a message: one printable line of bounded length.
 
-    A string of an ONNX file that is no UTF-8 comes as bytes.
+    A string of an ONNX file that is not UTF-8 is passed as bytes.
     """
     text = _one_line(text if isinstance(text, str) else text.decode("utf-8", "backslashreplace"))
     return text if len(text) <= most_chars else f"{text[:most_chars]}..."
 
 
 def shorten_names(names: Sequence[str], most: int = 5) -> str:
-    """The first names of somebody's list."""
+    """Quote the first names of a list from a file."""
     shown = ", ".join(shorten(name, 60) for name in names[:most])
     return f"{shown}, …" if len(names) > most else shown
 
 
 def _one_line(text: str) -> str:
-    """Text of others may have line ends and mean no harm by them; the rest shows as `printable`."""
+    """Replace line ends by blanks, and escape what `printable` escapes."""
     return printable(re.sub(r"\s", " ", text))
 
 
@@ -132,7 +132,7 @@ class ArtifactError(EdgeConvNextError):
 
 
 class BoardError(EdgeConvNextError):
-    """A board, or a tool of its, refused what was asked."""
+    """A board or one of its tools refused a command."""
 
 
 class RemoteError(EdgeConvNextError):
@@ -148,7 +148,7 @@ class LoadError(StageError):
 
 
 class BadModelError(LoadError):
-    """Weights that are no better than guessing on the images they are to be judged by."""
+    """Weights that are no better than guessing on the evaluation images."""
 
     def __init__(self, message: str, order: tuple[str, ...] | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: names lie, and people rename."""
+"""What a file is, by its first bytes: a name can be wrong, and people rename files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _EMPTY_ZIP = b"PK\x05\x06"
 
 
 def recognise(path: Path) -> FileKind:
-    """Judge a regular file by its bytes; whether it is whole is for its reader to say.
+    """Recognise a regular file by its bytes; its reader finds out whether it is whole.
 
     Raises:
         OSError: It can't be read.
@@ -90,7 +90,7 @@ def recognise(path: Path) -> FileKind:
 
 
 def is_engine(path: Path) -> bool:
-    """Whether TensorRT wrote a file, whatever its name; False where it can't be read."""
+    """Whether TensorRT wrote a file, judged by its bytes; False where it can't be read."""
     try:
         return path.is_file() and recognise(path).name == "engine"
     except OSError:
@@ -116,7 +116,7 @@ def _recognise_zip(path: Path) -> FileKind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()[:_MOST_NAMES]
-    except Exception:  # truncated, most often: torch says what about it
+    except Exception:  # most often truncated: torch's own error says more
         return TORCH
     ends = {name.rpartition("/")[2] for name in names}
     if "constants.pkl" in ends or any("/code/" in name for name in names):

@@ -46,20 +46,20 @@ def sha256_file(path: Path) -> str:
 
 
 def expand_home(path: str) -> Path:
-    """A path of which `~` is the home folder; as it is where there is none."""
+    """Replace `~` by the home folder; without one, leave the path as it is."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # no such user: whoever opens it says that there is no such file
+    except RuntimeError:  # no such user: opening it will say that there is no such file
         return Path(path)
 
 
 def why_unwritable(folder: Path) -> str | None:
-    """Why no file can be made in a folder, or in the nearest parent there is; None: it can."""
+    """Explain why no file can be made in a folder or its nearest existing parent; None: it can."""
     while not folder.exists() and folder != folder.parent:
         if folder.is_symlink():
             return f"{folder.name} is a link that leads nowhere"
         folder = folder.parent
-    # A trial file tells more than access(2), which knows nothing of read-only or full disks.
+    # A trial file is a better test than access(2), which does not see read-only or full disks.
     try:
         with tempfile.TemporaryFile(dir=folder) as trial:  # no name: a kill leaves nothing
             trial.write(b"x")
@@ -77,13 +77,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
     one, never a part. On an exception the scratch file is removed.
 
     Raises:
-        OSError: It can't be written; a full disk is told by the name of `target`.
+        OSError: It can't be written. For a full disk, the error names `target`.
     """
     try:
         with _replacing(target) as scratch:
             yield scratch
     except OSError as error:
-        # A copy names its source first, a write names nothing, and nobody knows a scratch name.
+        # A copy names its source first, a write names nothing, and users do not know scratch names.
         named = Path(str(error.filename or "")).name
         if error.errno in NO_ROOM or not named or named.startswith(f".{target.name}."):
             error.filename, error.filename2 = str(target), None

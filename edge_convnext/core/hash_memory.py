@@ -1,11 +1,11 @@
-"""What files hashed to, so that looking at the same data again reads none of them twice.
+"""Remembered hashes of files, so that a second look at the same data reads no file again.
 
-Only `edge-convnext check` asks it: a build reads every file, whatever anybody remembers of it.
+Only `edge-convnext check` uses it. A build reads every file again.
 
     <cache>/hashes/<two digits>/entry.json    by a hash of the path, in one of 256 files
 
 A file is known again by its size, its inode and both its times; the time of its last change
-can't be set by a program. One that changed within the last seconds before it was hashed is not
+can't be set by a program. A file that changed within the last seconds before it was hashed is not
 remembered: it could change again and keep its time ("racily clean", as in git's index).
 """
 
@@ -58,9 +58,9 @@ class HashMemory:
         return digest
 
     def save(self) -> None:
-        """Keep what was hashed; a cache that can't be written keeps nothing, which is no fault."""
+        """Save the new hashes; where the cache can't be written, save nothing and raise nothing."""
         for shard, entries in self._new.items():
-            kept = {**_read(self._file(shard)), **entries}  # others saved meanwhile
+            kept = {**_read(self._file(shard)), **entries}  # other processes may have saved since
             newest = dict(list(kept.items())[-_MOST_ENTRIES:])
             with contextlib.suppress(OSError):
                 folder = self._file(shard).parent
@@ -86,7 +86,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _read(path: Path) -> dict[str, list[Any]]:
-    """Entries of a file; whatever is not one is left out."""
+    """Read the entries of a file; anything else in it is left out."""
     try:
         content = json.loads(read_text_bounded(path, _MOST_BYTES))
         return {name: entry for name, entry in content.items() if _is_entry(entry)}

@@ -56,7 +56,7 @@ def paired_difference_interval(
 
 
 def paired_p_value(lost: int, won: int, n: int, difference: float) -> float:
-    """How likely such counts, or worse ones, are if the true difference is `difference` or less.
+    """Chance of such counts, or worse ones, if the true difference is `difference` or less.
 
     One-sided, by the score that `paired_difference_interval` inverts: below 2.5 % exactly where
     the lower limit of its 95 % interval lies above `difference`.
@@ -131,11 +131,11 @@ def images_to_settle(settled: Callable[[int], bool], n: int) -> int | None:
     """How many images would settle a question if the rates stayed as they were measured.
 
     Args:
-        settled: Whether so many images decide it; once true it stays true.
-        n: Images that did not.
+        settled: Predicate: do so many images decide it? Once true, it stays true.
+        n: Number of images that did not decide it.
 
     Returns:
-        Rounded up to two digits; None where even ten million do not.
+        The number, rounded up to two digits; None where even ten million do not.
     """
     enough = n
     while not settled(enough):

@@ -2,8 +2,8 @@
 
 Graph optimizers and engine builders are native code: they segfault, run out of memory, or
 never come back. The child is a fresh interpreter (no fork of a process with threads), in a
-process group of its own, so that everything it starts can be ended with it. Call and result
-travel as pickles through a private scratch folder.
+process group of its own, so that everything it starts can be ended with it. Call and result are
+passed as pickles through a private scratch folder.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 @dataclass(frozen=True)
 class IsolatedFailure:
-    """Why the child gave no result, in one line."""
+    """The reason, in one line, why the child gave no result."""
 
     reason: str
 
@@ -52,9 +52,9 @@ def run_isolated(
 ) -> T | IsolatedFailure:
     """Call `function(*arguments)` in a fresh child process.
 
-    Whatever the child prints is swallowed; its last line is quoted when it dies. The child and
-    all that it started are gone when this returns or raises. On Linux the child also dies with
-    this process, however that ends.
+    The child's output is not shown; its last line is quoted when it dies. The child and all
+    processes that it started are gone when this returns or raises. On Linux the child also dies
+    with this process, even if that is killed.
 
     Args:
         function: A module-level function of an importable module (not `__main__`).
@@ -88,7 +88,7 @@ def run_isolated(
 
 
 def end_children() -> None:
-    """Kill what runs now, for a process that must leave without unwinding."""
+    """Kill the running child, for a process that must exit without unwinding."""
     for child in list(_running):
         _end(child)
 
@@ -101,7 +101,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         else:
             os.killpg(child.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        pass  # it ended by itself and left nobody behind (macOS says it the second way)
+        pass  # it ended by itself and left no process behind (macOS raises the second error)
     child.wait()
 
 
@@ -140,7 +140,7 @@ def _serve(scratch: str, parent: int) -> None:
         data = pickle.dumps(function(*arguments))
     except EdgeConvNextError as error:
         data = pickle.dumps(IsolatedFailure(_one_line(str(error))))
-    except Exception as error:  # whatever a third-party library raises is an outcome here
+    except Exception as error:  # any error of a third-party library is a result here
         reason = _one_line(f"{type(error).__name__}: {reason_of(error)}")
         data = pickle.dumps(IsolatedFailure(reason))
     (folder / _RESULT).write_bytes(data)
@@ -159,7 +159,7 @@ def _die_with(parent: int) -> None:
 
 
 def _one_line(text: str) -> str:
-    """The beginning, where libraries say what, and the end, where they say why."""
+    """Keep the beginning (what failed) and the end (why) of a long message."""
     line = " ".join(text.split())
     half = _REASON_CHARS // 2
     return line if len(line) <= _REASON_CHARS else f"{line[:half]} … {line[-half:]}"

@@ -1,7 +1,7 @@
-"""Locks on folders that end with the process that holds them, however that ends.
+"""Locks on folders. A lock ends with the process that holds it, even if that is killed.
 
-They need no file, no process number and no clock, so that what a killed process left is told from
-what another one is working on.
+They need no file, no process number and no clock. With them, folders that a killed process left
+can be distinguished from folders that another process works in.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class FolderLock:
         """Take it.
 
         Args:
-            folder: Must exist, and be no symbolic link.
-            wait: For whoever has it now.
-            shared: Beside others that share it.
+            folder: Existing folder, not a symbolic link.
+            wait: True waits until the present holder is done.
+            shared: True takes it beside others that share it.
 
         Raises:
             OSError: The folder can't be opened, or is a link.
@@ -49,7 +49,7 @@ class FolderLock:
             self.held = None
 
     def share(self) -> None:
-        """Let others share it from now on; nobody else can have had it in between."""
+        """Let others share it from now on; no other process can hold it in between."""
         if sys.platform != "win32" and self.held:
             import fcntl
 
@@ -61,12 +61,12 @@ def hold_lock(folder: Path, *, wait: bool = True) -> Iterator[bool | None]:
     """Hold the lock of a folder inside the block.
 
     Args:
-        folder: Must exist, and be no symbolic link.
-        wait: For whoever has it now.
+        folder: Existing folder, not a symbolic link.
+        wait: True waits until the present holder is done.
 
     Yields:
         True: held. False: another holder has it, and there was no waiting. None: this system or
-        file system has no such locks, and nobody holds them.
+        file system has no such locks, and none is held.
 
     Raises:
         OSError: The folder can't be opened, or is a link.

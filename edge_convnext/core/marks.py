@@ -1,8 +1,8 @@
-"""Folders that this program may remove: those that carry its mark, whatever they are called.
+"""Folders that this program may remove: those that carry its mark. Names do not count.
 
-A name proves nothing. A folder of the user's may have any name that a program would choose, and
-`edge-convnext-2026-11-26` was one. So whatever is to be removed later, by another process than
-the one that made it, gets a file inside that says so, and nothing without that file is removed.
+A name proves nothing. A user's folder may have any name that a program would choose, and
+`edge-convnext-2026-11-26` was one. So a folder that another process may later remove gets a file
+inside that says so. A folder without that file is never removed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def remove_marked(folder: Path) -> bool:
     """Remove a marked folder, the mark last: a kill in between leaves one that is marked.
 
     Returns:
-        Whether it was marked; one that is not stays as it is.
+        Whether it was marked. A folder without the mark stays as it is.
     """
     if not is_marked(folder):
         return False

@@ -31,7 +31,7 @@ def hits(logits: NDArray[np.float32], labels: NDArray[np.int64], k: int = 1) -> 
     Args:
         logits: float32[N, classes].
         labels: int64[N], each in 0..classes-1.
-        k: How many guesses an image has.
+        k: Number of guesses per image.
 
     Returns:
         bool[N].
@@ -75,7 +75,7 @@ def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> f
     10 log10(sum of squares of the reference / sum of squares of the difference).
 
     Returns:
-        None where the ratio is not a number one can write down: the two are equal, or the
+        None where the ratio is no finite number: the two are equal, or the
         reference is zero throughout.
     """
     signal = noise = 0.0
@@ -89,7 +89,7 @@ def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> f
 
 
 def compare_logits(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> Parity:
-    """Tell how far two graphs' logits are apart on the same images.
+    """Compare two graphs' logits on the same images.
 
     Args:
         reference: float32[N, classes].

@@ -1,7 +1,7 @@
-"""Where each setting comes from: nothing that decides a result is guessed without a word.
+"""Where each setting comes from: a guess that decides a result is always shown.
 
 A `Fact` is one value that was read, and its `Origin`; the one of the strongest origin is used.
-`weights` and `data` tell what their files say of themselves, `inputs` settles it with the recipe.
+`weights` and `data` read what their files state; `inputs` settles it with the recipe.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 __all__ = ["Fact", "FactName", "Origin", "OriginKind"]
 
-# Strongest first: what a user says of this run, what the files say, what is assumed.
+# Strongest first: what a user states for this run, what the files state, what is assumed.
 OriginKind = Literal[
     "flag",
     "recipe",

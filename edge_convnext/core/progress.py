@@ -1,4 +1,4 @@
-"""How stages tell that they advance, without knowing who listens."""
+"""How stages report progress, without knowing who shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Track(Protocol):
     """Wrap an iterable so that its progress can be shown.
 
-    `rich.progress` serves on the command line, `untracked` everywhere else.
+    The command line passes `rich.progress`; everything else uses `untracked`.
     """
 
     def __call__(self, items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:

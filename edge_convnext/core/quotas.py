@@ -1,9 +1,9 @@
 """How much processor time this process's control groups grant: `docker --cpus`, Kubernetes limits.
 
-Under a quota of one CPU a process sees as many cores as before and is stopped for the rest of each
-period, mostly 100 ms, once its threads have used the quota up: two threads are done with it in
-half the time and then stand still for the other half. With INT8, two cores in sight and a quota
-of one, p50 was 0.77 ms, p99 51 ms and the rate 558 images/s, where one thread gives 1,164.
+Under a quota of one CPU a process sees as many cores as before. Once its threads have used up the
+quota, it is stopped for the rest of the period, mostly 100 ms. Two threads use it up in half the
+time, and then wait for the other half. With INT8, two visible cores and a quota of one, p50 was
+0.77 ms, p99 51 ms and the rate 558 images/s, where one thread gives 1,164.
 
 Source: the kernel's Documentation/admin-guide/cgroup-v2.rst (`cpu.max`, `cpu.stat`) and
 scheduler/sched-bwc.rst (version 1); proc(5) for `mountinfo`.
@@ -21,17 +21,18 @@ __all__ = ["read_cpu_quota", "read_throttling", "sum_periods", "throttled_since"
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in `mountinfo`
-_DEEPEST = 64  # control groups in one another
+_DEEPEST = 64  # levels of control groups
 
 
 def usable_cores(root: Path = _ROOT) -> int:
     """Cores this process may keep busy: fewer than there are under taskset, cpusets or a quota.
 
-    Of a quota of 1.5 CPUs one thread uses two thirds and is never stopped; two are stopped in
-    each period, and every image that waits for the next one takes tens of milliseconds longer.
+    With a quota of 1.5 CPUs, one thread uses two thirds of it and is never stopped. Two threads
+    are stopped in each period, and an image that waits for the next period takes tens of
+    milliseconds longer.
 
     Args:
-        root: See `read_cpu_quota`.
+        root: Root of the file system, as in `read_cpu_quota`.
     """
     seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = read_cpu_quota(root)
@@ -39,23 +40,23 @@ def usable_cores(root: Path = _ROOT) -> int:
 
 
 def read_cpu_quota(root: Path = _ROOT) -> float | None:
-    """CPUs' worth of time that the tightest control group grants; None: as many as there are.
+    """Number of CPUs that the tightest control group grants; None: no limit.
 
     Args:
-        root: Of the file system whose `/proc` and `/sys` are read.
+        root: Root of the file system whose `/proc` and `/sys` are read.
     """
     quotas = [quota for group in _groups(root) if (quota := _quota(group)) is not None]
     return min(quotas, default=None)
 
 
 def read_throttling(root: Path = _ROOT) -> int | None:
-    """How often the control groups have stopped this process or others in them so far.
+    """Count how often the control groups have stopped this process, or others in them.
 
     Args:
-        root: See `read_cpu_quota`.
+        root: Root of the file system, as in `read_cpu_quota`.
 
     Returns:
-        Periods in which a quota was used up; None where there is no quota.
+        Number of periods in which a quota was used up; None where there is no quota.
     """
     limited = [group for group in _groups(root) if _quota(group) is not None]
     return sum_periods(map(_throttled_periods, limited))
@@ -68,7 +69,7 @@ def throttled_since(before: int | None, root: Path = _ROOT) -> int | None:
 
 
 def sum_periods(counts: Iterable[int | None]) -> int | None:
-    """All of those that are known; None where none is."""
+    """Sum of the known numbers; None where none is known."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
@@ -100,8 +101,8 @@ def _memberships(text: str) -> dict[str, str]:
 def _upwards(point: Path, mounted: str, group: str) -> Iterator[Path]:
     """From a group's folder to where its tree is mounted.
 
-    A container may be told a path of the host's, of which only the last part is mounted, or one
-    outside of what it sees: then the mount is its group.
+    A container may be given a path of the host, of which only the last part is mounted, or one
+    outside of what it sees. Then the mount is its group.
     """
     inside = PurePosixPath(group)
     if inside.is_relative_to(mounted) and ".." not in inside.parts:
@@ -116,7 +117,7 @@ def _upwards(point: Path, mounted: str, group: str) -> Iterator[Path]:
 
 
 def _quota(group: Path) -> float | None:
-    """CPUs that a group grants; None: no limit, or not to be read."""
+    """Number of CPUs that a group grants; None: no limit, or not readable."""
     limit, _, period = _text(group / "cpu.max").strip().partition(" ")
     if not limit:
         limit = _text(group / "cpu.cfs_quota_us").strip()

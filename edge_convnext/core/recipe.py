@@ -55,6 +55,7 @@ from edge_convnext.core.bounds import (
     why_too_long,
 )
 from edge_convnext.core.origins import Origin
+from edge_convnext.core.percentages import meant_per_cent
 
 __all__ = [
     "DIGITS",
@@ -111,6 +112,16 @@ def _meant_share(value: Any) -> Any:
 
 
 Share = Annotated[float, BeforeValidator(_meant_share)]
+
+
+def _meant_points(value: Any) -> Any:
+    """Refuse a fraction where percentage points are meant, which no build would keep."""
+    if isinstance(value, (int, float)) and (meant := meant_per_cent(value)):
+        raise ValueError(meant)
+    return value
+
+
+BudgetPp = Annotated[float, BeforeValidator(_meant_points)]
 
 
 class DataConfig(Section):
@@ -269,8 +280,8 @@ class EvaluateConfig(Section):
 
     batch: Batch = 16  # images per inference
     # top-1 budget for shipping a quantized model, of the mean and of any class
-    max_drop_pp: float = Field(1.0, ge=0.0, le=100.0)
-    max_class_drop_pp: float | None = Field(None, ge=0.0, le=100.0)
+    max_drop_pp: BudgetPp = Field(1.0, ge=0.0, le=100.0)
+    max_class_drop_pp: BudgetPp | None = Field(None, ge=0.0, le=100.0)
     fallback: bool = True  # past it, return the most harmful operations to float
     allow_bad_model: bool = False  # go on with a float model that is no better than guessing
 

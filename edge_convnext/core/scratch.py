@@ -1,7 +1,7 @@
-"""Private folders to work in, gone afterwards; what a killed process left goes with the next one.
+"""Private folders to work in. They are removed afterwards, by the next process if one was killed.
 
-They lie in one folder of the user's below the temporary folder, and carry a mark (`marks`). A
-process holds the lock of its own: a marked folder that nobody holds was left behind.
+They lie in one folder of this user below the temporary folder, and carry a mark (`marks`). A
+process holds the lock of its folder: a marked folder without a holder was left behind.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _USUAL = {"/tmp", "/var/tmp", "/usr/tmp"}
 def scratch_folder() -> Iterator[Path]:
     """Yield an empty folder of this user's alone; it is removed after the block.
 
-    Where folders can't be locked, or the name below the temporary folder is somebody else's, a
-    kill leaves the folder there: what can't be told from another's is not removed.
+    Where folders can't be locked, or the name below the temporary folder belongs to another
+    user, a killed process leaves its folder there: it can't be distinguished from one in use.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -42,24 +42,28 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def use_temporary_folder(find_cache: Callable[[], Path]) -> None:
-    """Have the temporary folder in the cache where the system has none that can be written.
+    """Use a temporary folder in the cache where the system has none that can be written.
 
     A read-only container often has one writable folder, and the libraries that a build uses ask
     for a temporary one in its last third.
 
     Args:
-        find_cache: Tells the folder of finished stages.
+        find_cache: Function that returns the folder of finished stages.
     """
     if _has_temporary_folder():
         return
-    with contextlib.suppress(OSError, ArtifactError):  # then whoever needs one says so
+    with contextlib.suppress(
+        OSError, ArtifactError
+    ):  # then the code that needs one fails with its own message
         folder = find_cache() / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # of this process; of children
+        tempfile.tempdir = os.environ["TMPDIR"] = str(
+            folder
+        )  # for this process, and for its children
 
 
 def _has_temporary_folder() -> bool:
-    """Whether there is one, the working folder not counted, which Python takes at the last."""
+    """Whether there is one. The working folder, Python's last choice, does not count."""
     try:
         found = tempfile.gettempdir()
         stated = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
@@ -70,16 +74,18 @@ def _has_temporary_folder() -> bool:
 
 @contextmanager
 def _locked_folder() -> Iterator[Path]:
-    """A marked folder inside the user's.
+    """Make a marked folder inside this user's folder.
 
     Raises:
-        OSError: There can be none.
+        OSError: It can't be made.
     """
     everyones = _users_folder()
     folder = everyones / uuid.uuid4().hex
     with contextlib.ExitStack() as stack:
         try:
-            with hold_lock(everyones) as held:  # nobody takes the new one for an abandoned one
+            with hold_lock(
+                everyones
+            ) as held:  # so that no process removes the new one as abandoned
                 if held is None:
                     raise OSError("no locks")
                 _drop_abandoned(everyones)
@@ -92,7 +98,7 @@ def _locked_folder() -> Iterator[Path]:
 
 
 def _users_folder() -> Path:
-    """The one of this user, made if it is not there.
+    """Return this user's folder; make it if it is not there.
 
     Raises:
         OSError: There is no room for one, or the name is taken.
@@ -108,7 +114,7 @@ def _users_folder() -> Path:
 
 
 def _drop_abandoned(everyones: Path) -> None:
-    """Remove the folders of processes that were killed: a call holds many images."""
+    """Remove the folders of killed processes: one may hold many images."""
     for folder in everyones.iterdir():
         with contextlib.suppress(OSError):  # gone meanwhile
             if not is_marked(folder):
@@ -120,7 +126,7 @@ def _drop_abandoned(everyones: Path) -> None:
 
 
 def _remove_empty(everyones: Path) -> None:
-    """Remove the user's folder if nobody works in it, its mark last."""
+    """Remove this user's folder if no process works in it, its mark last."""
     with contextlib.suppress(OSError), hold_lock(everyones, wait=False) as held:
         if held and len(list(everyones.iterdir())) == 1:
             remove_marked(everyones)

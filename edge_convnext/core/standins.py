@@ -1,7 +1,7 @@
 """Stand-ins for what a pickle names beside tensors: they keep its values and can do nothing.
 
 Training scripts save their arguments, scores and logs with the weights. None of their classes is
-imported: for each name that a file asks for, a class is made here that holds what it is given.
+imported. For each name that a file asks for, a class is made here that only holds values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["StandIn", "make_stand_in", "to_plain"]
 
-_MOST_ITEMS = 1 << 16  # of an array of somebody's scores or names
+_MOST_ITEMS = 1 << 16  # of an array of scores or names
 
 
 class StandIn:
@@ -129,11 +129,11 @@ _HARMLESS = {
 
 
 def make_stand_in(name: str, base: type | None = None) -> Any | None:
-    """What a pickle gets for a name; None where the name has no place in a checkpoint.
+    """Make the stand-in for a name of a pickle; None where a checkpoint has no use for the name.
 
-    Python's own modules are refused but for the classes above: a file that names `os.system` or
-    `builtins.eval` was made to do harm. `torch.nn` is refused too: there a whole model was saved,
-    whose class decides what the tensors mean.
+    Python's own modules are refused except for the classes above: a file that names `os.system`
+    or `builtins.eval` was made to do harm. `torch.nn` is refused too. A file with it is a whole
+    saved model, and its class decides what the tensors mean.
 
     Args:
         name: "module.name", as the pickle has it.
@@ -155,7 +155,7 @@ def make_stand_in(name: str, base: type | None = None) -> Any | None:
 
 
 def to_plain(value: Any) -> Any:
-    """Lists and mappings for arrays, parsed arguments and objects of unknown classes."""
+    """Turn arrays, parsed arguments and objects of unknown classes into lists and mappings."""
     if isinstance(value, _Array):
         state = value.state
         return _decode(state[2], state[4], state[1]) if _is_array_state(state) else None
@@ -196,7 +196,7 @@ def _class(name: str) -> Any:
 
 
 def _function(name: str, call: Callable[..., Any]) -> Any:
-    """A function of its own for each name: two names may not share one entry."""
+    """Make a separate function for each name: two names may not share one entry."""
 
     def stand_in(*arguments: Any) -> Any:
         return call(*arguments)

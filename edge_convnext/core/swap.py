@@ -1,9 +1,10 @@
 """Replace files of a folder by newer ones, so that a full disk or a kill costs none of the old.
 
-All new ones are written into a marked folder beside the old ones first. Only then are they moved,
-one after the other, which needs no room: `last`, which says that all are whole, goes first of the
-old ones and comes last of the new ones. A kill in between leaves a folder without it, and the
-list of what was being replaced, by which the next writer knows these files for its own.
+All new files are first written into a marked folder beside the old ones. Only then are they
+moved, one after the other, which needs no room. The file `last` says that all others are whole. Of
+the old files it is removed first; of the new ones it is moved last. If the process is killed in
+between, the folder has no such file, and there is a list of what was being replaced. By that list
+the next writer recognises these files as its own.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ def written_beside(folder: Path) -> Iterator[Path]:
     """Yield a folder inside `folder` to write into; it is removed after the block.
 
     Args:
-        folder: Must exist; the caller holds its lock.
+        folder: Existing folder; the caller holds its lock.
 
     Raises:
         ArtifactError: The disk is full, or the folder can't be written; nothing is changed then.
     """
     new = folder / f"{_PREFIX}{uuid4().hex[:8]}"
     for left in _left(folder):
-        _empty(left)  # it may be what fills the disk
+        _empty(left)  # it may be what filled the disk
     try:
         make_marked(new)
         yield new
@@ -52,7 +53,7 @@ def written_beside(folder: Path) -> Iterator[Path]:
             "some space, or choose another --out"
         ) from error
     finally:
-        if not (new / _LIST).exists():  # else the swap was cut short
+        if not (new / _LIST).exists():  # else the swap was interrupted
             remove_marked(new)
 
 
@@ -72,7 +73,7 @@ def require_room(folder: Path, needed_bytes: int) -> None:
     """Fail before the first file where the disk has no room for all of them.
 
     Raises:
-        ArtifactError: Says how much there is and how much is needed.
+        ArtifactError: There is too little room; the message says how much is needed.
     """
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes + _SPARE_BYTES:
@@ -87,9 +88,9 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
     """Move every file of `new` to its place in `folder`.
 
     Args:
-        new: From `written_beside`, which is done with it then.
-        folder: The same as there.
-        old: Names of files there that are replaced or belong to what is.
+        new: Folder from `written_beside`; it is used up.
+        folder: Folder that was passed there.
+        old: Names of files there that are replaced, or that belong to those.
         last: Name of the file that makes the others whole.
 
     Raises:
@@ -119,7 +120,7 @@ def swap(new: Path, folder: Path, old: Iterable[str], last: str) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Before the first file goes: afterwards it would be too late to find something in the way."""
+    """Make it before the first file is moved, so that an obstacle is found in time."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ArtifactError(
             f"{folder}: a folder of the build's goes here, and a file or a link is in the way; "
@@ -129,7 +130,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def left_names(folder: Path) -> set[str]:
-    """Names of files that a `swap` which was cut short was replacing."""
+    """Names of the files that an interrupted `swap` was replacing."""
     return {name for left in _left(folder) for name in _read_list(left / _LIST)}
 
 
@@ -138,7 +139,7 @@ def _left(folder: Path) -> list[Path]:
 
 
 def _empty(left: Path) -> None:
-    """Remove all but the list: until the next swap is done, it says whose files there are."""
+    """Remove all but the list, which says until the next swap is done which files are ours."""
     for path in left.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

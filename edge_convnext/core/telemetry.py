@@ -1,7 +1,7 @@
-"""Nothing that a build runs counts its user or calls its makers.
+"""Switch off the telemetry of the packages that a build uses.
 
-Since then as before a run writes into its output and its cache alone, and connects to nobody but
-the hub that weights are asked from. NNCF is imported with its own switch (`ptq`).
+A run writes into its output and its cache alone, and connects only to the hub that weights are
+fetched from. NNCF is imported with a switch of its own (`stages/quantize_nncf.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 __all__ = ["no_telemetry", "quiet_openvino"]
 
 # Read when the packages are first imported, here and in every child. Set, not overwritten:
-# whoever wants to be counted can say so.
+# a user who wants to be counted can set them.
 _OFF = {
     # From 1.29 on ONNX Runtime writes a number of this machine and a queue of events into the
     # user's cache, and has an address to send them to.
@@ -25,14 +25,14 @@ _OPENVINO_TELEMETRY = "openvino_telemetry"
 
 
 def no_telemetry() -> None:
-    """Set what the packages look for; the environment of the user goes first."""
+    """Set the variables that the packages look for; those that the user set stay."""
     for name, value in _OFF.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def quiet_openvino() -> Iterator[None]:
-    """Import OpenVINO or NNCF inside the block, and nothing is told to their makers.
+    """Inside the block, OpenVINO and NNCF can be imported and send nothing.
 
     OpenVINO has no switch for it: its first import sends an event and writes a number of this
     machine into the user's home, unless the package that does so can't be imported.

@@ -11,10 +11,10 @@ _RUNNER_COMMAND = "##["
 
 
 def printable(text: str) -> str:
-    r"""Show what would move the cursor, start a line or reorder letters by its escape.
+    r"""Escape characters that would move the cursor, start a line or reorder letters.
 
     Args:
-        text: Of any origin.
+        text: Text of any origin.
 
     Returns:
         One line, in which `\x1b` and the like stand for such characters.

@@ -1,9 +1,8 @@
-"""Packages of others as they are here: imported without phoning home, and which version that is.
+"""Third-party packages: imported without their telemetry, and the version that really runs.
 
-Several builds of one package bring the same module (`onnxruntime` and `onnxruntime-gpu`), and
-the last one that was installed is what runs, whatever the metadata of the others say. Where one
-of them was uninstalled, an empty folder stays behind, which Python imports as a module without
-anything in it.
+Several packages bring the same module (`onnxruntime` and `onnxruntime-gpu`). The last one that was
+installed is what runs, and the metadata of the others are wrong. Where one of them was uninstalled,
+an empty folder stays behind, which Python imports as an empty module.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _MODULES = {
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
-# Of each module, the other packages that bring it.
+# For each module, the other packages that bring it.
 _ALIKE = {
     "cuda-python": ("cuda-bindings",),
     "onnxruntime": (
@@ -48,7 +47,7 @@ _ALIKE = {
     "tensorrt": ("tensorrt-cu12", "tensorrt-cu13", "tensorrt-cu11"),
     "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu12", "tensorrt-rtx-cu13"),
 }
-# Where a module writes its own version down, the most telling first.
+# Where a module states its own version, the most exact place first.
 _FILES = ("capi/build_and_package_info.py", "version.py", "_version.py", "__init__.py")
 _VERSION = re.compile(
     r"^(?:__version__|version)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\s*=\s*)?[\"'](\d[^\"']*)[\"']",
@@ -58,7 +57,7 @@ _MOST_CHARS = 65536
 
 
 def import_onnxruntime() -> ModuleType:
-    """ONNX Runtime, which tells nobody.
+    """Import ONNX Runtime without its telemetry.
 
     Raises:
         MissingDependencyError: It is not installed, or not whole.
@@ -70,7 +69,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def import_openvino() -> ModuleType:
-    """OpenVINO, which tells nobody.
+    """Import OpenVINO without its telemetry.
 
     Raises:
         MissingDependencyError: It is not installed, or not whole.
@@ -80,10 +79,10 @@ def import_openvino() -> ModuleType:
 
 
 def read_version(package: str) -> str | None:
-    """The version that runs, as its module has it; else as the metadata have it.
+    """The version that runs: the module's own, else that of the metadata.
 
     Args:
-        package: As `pip` names it.
+        package: Name of the package in `pip`.
 
     Returns:
         None where it is not installed, or hollow. Nothing is imported.
@@ -112,7 +111,7 @@ def _is_hollow(package: str) -> bool:
 
 
 def hollow_module(error: BaseException) -> str | None:
-    """One line for an error that comes of a hollow module; None: it comes of something else."""
+    """Explain an error that a hollow module caused; None: the cause is another."""
     module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
     name = module.__name__ if isinstance(module, ModuleType) else None
     if isinstance(error, ImportError):
@@ -121,7 +120,7 @@ def hollow_module(error: BaseException) -> str | None:
 
 
 def hollow_reason(package: str) -> str | None:
-    """One line where only a folder is left where the package's module was; else None."""
+    """Explain that only a folder is left of the package's module; None where that is not so."""
     if not _is_hollow(package):
         return None
     others = " ".join((package, *_ALIKE.get(package, ())[:2]))

@@ -22,7 +22,7 @@ from edge_convnext.data.preprocess import decode_image, decode_pixels, open_imag
 
 __all__ = ["Look", "find_bad_images", "iter_batches", "iter_each", "iter_pixels", "look_at_images"]
 
-_STRIP_PIXELS = 1 << 20  # hashed at once: a photograph is not held twice
+_STRIP_PIXELS = 1 << 20  # hashed at a time, so that a photograph is not copied whole
 _FLAT_LEVELS = 8  # of 255: what JPEG makes of one colour
 
 Item = TypeVar("Item")
@@ -39,8 +39,8 @@ def iter_batches(
     """Decode images in order, in batches.
 
     Args:
-        samples: What to decode.
-        preprocess: The model's.
+        samples: Images to decode.
+        preprocess: Preprocessing of the model.
         batch: Images per batch; the last one may be smaller.
         in_channels: 3, or 1 for grey.
         workers: Decoding threads.
@@ -83,7 +83,7 @@ def iter_each(
     workers: int = 2,
     ahead: int = 64,
 ) -> Iterator[NDArray[np.float32] | DataError]:
-    """Decode images in order, one by one; of one that can't be, the error comes in its place."""
+    """Decode images in order, one by one; for one that can't be decoded, yield the error."""
 
     def decode(sample: Sample) -> NDArray[np.float32] | DataError:
         try:
@@ -96,7 +96,7 @@ def iter_each(
 
 @dataclass(frozen=True)
 class Look:
-    """What decoding tells of an image."""
+    """What decoding shows about an image."""
 
     reason: str | None = None  # why it can't be decoded
     pixels: str = ""  # digest of size and upright 8-bit pixels, 32 hex digits
@@ -109,12 +109,12 @@ def look_at_images(
     """Decode every image in full: can it be read, and what are its pixels?
 
     Args:
-        samples: What to look at; equal bytes are looked at once.
+        samples: Images to decode; equal bytes are decoded once.
         workers: Decoding threads.
-        track: Told of each image.
+        track: Progress, called for each image.
 
     Returns:
-        By SHA-256 of the file: true wherever it lies, so it may be cached.
+        Result by SHA-256 of the file. It holds wherever the file lies, so it may be cached.
     """
     distinct = list({sample.sha256: sample for sample in samples}.values())
     looks = track(_map_ahead(_look, distinct, workers, 64), "checking images", len(distinct))
@@ -124,7 +124,7 @@ def look_at_images(
 def find_bad_images(
     samples: Iterable[Sample], workers: int = 2, track: Track = untracked
 ) -> dict[str, str]:
-    """Why images can't be decoded, by SHA-256 of the file; `drop_bad_images` acts on it."""
+    """Reasons why images can't be decoded, by SHA-256 of the file; `drop_bad_images` uses them."""
     looks = look_at_images(samples, workers, track)
     return {sha256: look.reason for sha256, look in looks.items() if look.reason is not None}
 

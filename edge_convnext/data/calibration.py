@@ -36,9 +36,9 @@ class CalibrationSet:
     """Images whose activations set the ranges of the quantizers."""
 
     images: ImageSet
-    left_out: int  # images of the pool that are in the evaluation set too
+    left_out: int  # images of the pool that are also in the evaluation set
     note: str  # where they come from, for the report
-    notes: tuple[str, ...] = ()  # sentences on what makes them say little
+    notes: tuple[str, ...] = ()  # sentences on why the set says little
 
 
 def load_calibration(
@@ -52,12 +52,12 @@ def load_calibration(
 
     Args:
         source: A flat or class-per-folder directory, a CSV, or a recorded `calibration.csv`.
-            Of a source with a split, the training side.
-        data: The data source, folder or CSV: where a manifest's paths are looked for when they
-            don't lie beside it.
-        skip_bad_images: Leave unreadable files out instead of stopping.
-        track: Told of each file that is hashed.
-        sha256: Hashes one file.
+            From a source with a split, the training side is taken.
+        data: Data source, a folder or a CSV. Paths of a manifest that do not lie beside it are
+            looked for there.
+        skip_bad_images: True leaves unreadable files out instead of stopping.
+        track: Progress, called for each file that is hashed.
+        sha256: Function that hashes one file.
 
     Returns:
         The images, and the unreadable files that were left out, each with the reason.
@@ -77,7 +77,7 @@ def load_calibration(
 def check_explicit_calibration(calibration: ImageSet, evaluation: ImageSet) -> None:
     """Refuse a calibration set that shares an image or a group with the evaluation set.
 
-    Equal are images that decode to equal pixels; `leaks` says what goes unseen.
+    Images are equal if they decode to equal pixels; `leaks` says which copies are not seen.
 
     Raises:
         DataError: They overlap; the message names the first image and how many there are.
@@ -99,14 +99,14 @@ def draw_calibration(
 ) -> CalibrationSet:
     """Draw a seeded, class-stratified calibration set.
 
-    Every class gives the same number of images, or all it has. The order mixes the classes:
+    Every class gives the same number of images, or all it has. The order mixes the classes, so
     any beginning of the set is a smaller draw with the same seed.
 
     Args:
-        pool: Training images, or an explicit set; images of equal content count once.
+        pool: Training images, or an explicit set; equal images count once.
         evaluation: Images that must not be drawn.
-        size: Images wanted; all of the pool where it has fewer.
-        seed: Another seed, another draw.
+        size: Number of images wanted; all of the pool where it has fewer.
+        seed: Seed of the draw.
 
     Raises:
         DataError: Every image of the pool is in the evaluation set.
@@ -128,8 +128,8 @@ def tell_calibration(calibration: CalibrationSet, splits: Splits | None) -> Cali
     """Add notes on a set that says little: few images, copies, one colour, one class of several.
 
     Args:
-        calibration: Looked at (see `look_at_images`).
-        splits: The labelled data; its training labels name the classes of images without any.
+        calibration: Calibration set after `look_at_images`.
+        splits: Labelled data. Its training labels give classes to images without labels.
     """
     samples = calibration.images.samples
     count, distinct = len(samples), len(calibration.images.contents)
@@ -139,13 +139,13 @@ def tell_calibration(calibration: CalibrationSet, splits: Splits | None) -> Cali
         notes.append(f"{count - distinct} of the {count} calibration images are copies of others.")
     if distinct < _FEW_IMAGES:
         notes.append(
-            f"{distinct} different calibration images set every range of the quantizers: what "
-            "others bring is cut off. Some hundred of all classes are usual."
+            f"{distinct} different calibration images set every range of the quantizers: values "
+            "beyond theirs are clipped. A few hundred, of all classes, are usual."
         )
     if flat:
         notes.append(
-            f"{flat} of the {count} calibration images are of one colour: they say nothing of "
-            "what photographs bring."
+            f"{flat} of the {count} calibration images are of one colour: they say nothing about "
+            "photographs."
         )
     return replace(calibration, notes=(*notes, *_tell_classes(calibration.images, splits)))
 
@@ -154,8 +154,8 @@ def write_calibration_csv(calibration: CalibrationSet, path: Path, relative_to: 
     """Record a set as `path,sha256`, which `load_calibration` reads back.
 
     Args:
-        calibration: What to record.
-        path: Where to write it.
+        calibration: Calibration set to record.
+        path: File to write.
         relative_to: Folder that the recorded paths start from.
     """
     text = io.StringIO()
@@ -185,18 +185,18 @@ def _tell_classes(images: ImageSet, splits: Splits | None) -> list[str]:
         wanted = len({label for label in known.values() if label is not None})
     covered = sorted(set(names))
     if len(names) < len(images) or not covered or 2 * len(covered) > min(wanted, len(images)):
-        return []  # of some nobody knows the class
+        return []  # the class of some is not known
     if len(covered) == wanted:
         return []
     shown = ", ".join(shorten(name, 60) for name in covered[:3])
     return [
         f"The calibration images are of {len(covered)} of the {wanted} classes ({shown}"
-        f"{', …' if len(covered) > 3 else ''}): what the others bring is cut off."
+        f"{', …' if len(covered) > 3 else ''}): larger values of the others are clipped."
     ]
 
 
 def _interleave_classes(samples: list[Sample], seed: int) -> list[Sample]:
-    """First the first image of every class, then every second, each in its seeded order."""
+    """Order by rounds: the first image of every class, then the second of each, and so on."""
     ranked = sorted(samples, key=lambda sample: rank("calibration", seed, sample.sha256))
     taken: Counter[int | None] = Counter()
     rounds: list[int] = []

@@ -1,4 +1,4 @@
-"""Which column of a CSV is what: by its name, else by what stands in it, else refused."""
+"""Find out which column of a CSV is what: by its name, else by its content, else refuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRUTHS = {
 _FORM = "path,label[,split][,group]"
 _FORM_UNLABELLED = "path[,label][,split][,group][,sha256]"
 _LONGEST_NAME = 200
-_CERTAIN_SPLITS = 5  # so many first names of the table mean a split whatever stands there
+_CERTAIN_SPLITS = 5  # the first so many names of the table always mean a split
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,25 @@ def find_columns(
     """Read the header, or find the columns of a file that has none.
 
     Args:
-        source: For messages.
+        source: The CSV, for messages.
         sample: The first rows.
-        labelled: Whether labels are needed.
-        is_file: Whether a text names an image that is there.
+        labelled: True where labels are needed.
+        is_file: Predicate: does a text name an image that exists?
 
     Raises:
-        DataError: A column that is needed is not there; the message lists those that are.
+        DataError: A needed column is missing; the message lists the columns.
     """
     header = [field.strip() for field in sample[0][1]] if sample else []
     rows = [fields for _, fields in sample[1:]]
     if header and _has_no_header(header, rows, is_file):
         return _guess_columns(source, [fields for _, fields in sample], labelled, is_file)
     if rows and all(len(row) == len(header) + 1 and row[0].isdecimal() for row in rows):
-        header = ["", *header]  # R names the rows, and not the column of their names
+        header = ["", *header]  # R writes row names without a name for their column
     return _Finder(source, header, rows, labelled, is_file).find()
 
 
 class _Finder:
-    """What is found of a header, told and left over."""
+    """What is found in a header: columns, notes, and what is left over."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ def _has_no_header(
 def _guess_columns(
     source: str, rows: list[list[str]], labelled: bool, is_file: Callable[[str], bool]
 ) -> Columns:
-    """Of a file without a header: the images, their labels, and perhaps sides."""
+    """Find the columns of a file without a header: images, labels, and perhaps sides."""
     width = len(rows[0])
     texts = {place: [row[place] for row in rows if len(row) == width] for place in range(width)}
     paths = [i for i, column in texts.items() if is_image_name(column[0]) or is_file(column[0])]

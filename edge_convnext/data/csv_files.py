@@ -1,4 +1,4 @@
-"""The files that a CSV means: backslashes, other Unicode forms, other machines' folders, stems."""
+"""Find the files that a CSV names with backslashes, in other Unicode forms or folders, as stems."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from edge_convnext.data.sources import is_plain_text
 
 __all__ = ["FileFinder"]
 
-_MOST_FILES = 2_000_000  # that are looked through for a name
+_MOST_FILES = 2_000_000  # searched for a name, at most
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
 class FileFinder:
-    """Find images below `roots` by what a CSV says of them, and count what was guessed."""
+    """Find images below `roots` by the names in a CSV, and count the guesses."""
 
     def __init__(self, roots: tuple[Path, ...]) -> None:
-        """`roots`: where relative paths start, the first one first."""
+        """`roots`: folders where relative paths start, the preferred one first."""
         self.roots = roots
         self.guesses: Counter[str] = Counter()
 
     def is_file(self, name: str) -> bool:
-        """Whether a text of a CSV names an image that is there."""
+        """Whether a text of a CSV names an image that exists."""
         try:
             return bool(name) and is_plain_text(name) and self._find(name) is not None
         except (OSError, DataError):
             return False
 
     def find(self, name: str, where: str) -> Path:
-        """The file that a row names.
+        """Return the file that a row names.
 
         Raises:
-            DataError: None, or several; `where` names the row.
+            DataError: There is none, or several; `where` names the row.
         """
         if not name:
             raise DataError(f"{where}: no path")
@@ -78,7 +78,7 @@ class FileFinder:
         return None
 
     def _by_name(self, name: str, where: str) -> Path | None:
-        """A file of that name whose folders agree best with those that are written."""
+        """Find the file of that name whose folders agree best with those in the CSV."""
         parts = PurePosixPath(_DRIVE.sub("/", composed(name))).parts
         found = self._names.get("/".join(parts[-2:]), [])  # `cat/1.jpg` is not `dog/1.jpg`
         agreeing = Counter({path: _common_end(path, parts) for path in found}).most_common(2)
@@ -148,7 +148,7 @@ class FileFinder:
 
 
 def _common_end(path: str, parts: tuple[str, ...]) -> int:
-    """How many components at their ends are the same."""
+    """Count the equal components at the ends of two paths."""
     count = 0
     here = reversed(Path(composed(path)).parts)
     for one, there in zip(here, reversed(parts), strict=False):

@@ -1,4 +1,4 @@
-"""Labels of a CSV: one class an image, by name or by number; anything else is refused by name."""
+"""Labels of a CSV: one class per image, by name or by number; anything else is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FRACTION = re.compile(
 
 
 def require_one_class(entries: Iterable[Entry]) -> None:
-    """Refuse labels that are not one class an image.
+    """Refuse labels that are not one class per image.
 
     Raises:
         DataError: Several classes in one label, negative numbers, measurements.

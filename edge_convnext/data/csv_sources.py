@@ -27,12 +27,12 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     """List the images a CSV names.
 
     Args:
-        source: Text in UTF-8 or UTF-16; paths relative to it, or absolute.
-        labelled: Whether every row needs a label.
-        data_root: Where a relative path is looked for when nothing lies beside the CSV.
+        source: CSV in UTF-8 or UTF-16; its paths are relative to it, or absolute.
+        labelled: True where every row needs a label.
+        data_root: Folder where relative paths are looked for when nothing lies beside the CSV.
 
     Raises:
-        DataError: One line with the CSV's line number.
+        DataError: The CSV can't be used; the message has the line number.
     """
     roots = (source.parent, data_root) if data_root else (source.parent,)
     finder = FileFinder(roots)
@@ -79,7 +79,7 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
 
 
 def _read_rows(source: Path, dialect: Dialect, columns: Columns) -> Iterator[Row]:
-    """Row by row: what is kept of a file is bounded by the images that there are, not its lines."""
+    """Read row by row, so that memory is bounded by the images that exist, not by the lines."""
     rows = read_rows(source, dialect)
     if columns.header:
         next(rows, None)
@@ -90,7 +90,7 @@ def _read_rows(source: Path, dialect: Dialect, columns: Columns) -> Iterator[Row
 
 
 def _fit(where: str, fields: list[str], columns: Columns) -> list[str]:
-    """A row with one comma too many at its end, or without the columns that have no name."""
+    """Fit a row that has one comma too many, or lacks the columns without a name."""
     extra = fields[columns.width :]
     missing = range(len(fields), columns.width)
     if any(text.strip() for text in extra) or any(i not in columns.optional for i in missing):
@@ -121,7 +121,7 @@ def _label_of(row: list[str], columns: Columns, where: str) -> str:
 
 
 def _split_of(row: list[str], columns: Columns) -> str:
-    """What the row says of its side: a word, or `train`, `val`, `test` by its flags."""
+    """Read a row's side: its word, or `train`, `val`, `test` by its flags."""
     if columns.split is not None:
         return row[columns.split].strip()
     for place, role in columns.flags:
@@ -189,7 +189,7 @@ def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) 
 
 
 def _boxes(dialect: Dialect) -> str:
-    """Why an image comes twice, where the header tells."""
+    """Explain why an image occurs twice, where the header shows it."""
     names = {name.strip().lower() for name in dialect.sample[0][1]}
     if names & {"xmin", "x_min", "bbox", "x1", "region_id", "bbox_x"}:
         return ", and these seem to be boxes of a detection data set"

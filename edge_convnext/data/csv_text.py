@@ -55,10 +55,10 @@ def sniff_dialect(source: Path) -> Dialect:
 
 
 def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
-    """Row by row: what is kept of a file is bounded by its longest line.
+    """Read row by row, so that memory is bounded by the longest line.
 
     Raises:
-        DataError: Not CSV, with the line.
+        DataError: Not a CSV; the message has the line number.
     """
     try:
         with source.open(encoding=dialect.encoding, newline="") as file:
@@ -95,7 +95,7 @@ def _find_encoding(source: Path) -> str:
 
 
 def _read_sample(source: Path, encoding: str) -> tuple[list[str], int]:
-    """The first lines from the header on, and how many stand above it."""
+    """Read the first lines from the header on, and count the lines above it."""
     kept: list[str] = []
     skipped = chars = 0
     with source.open(encoding=encoding, newline="") as file:
@@ -126,7 +126,7 @@ def _read_lines(source: Path, file: TextIO) -> Iterator[str]:
 
 
 def _choose_delimiter(lines: list[str]) -> str:
-    """The one under which the header names a column of images; else the one that fits the rows."""
+    """Choose the one under which the header names images, else the one that fits the rows."""
     widths: dict[str, int] = {}
     for delimiter in _DELIMITERS:
         rows = [fields for _, fields in _parse(lines, delimiter, 0)]
@@ -155,5 +155,5 @@ def _parse(lines: list[str], delimiter: str, skipped: int, quote: str = '"') -> 
         for fields in reader:
             if any(map(str.strip, fields)):
                 yield skipped + reader.line_num, fields
-    except csv.Error:  # told with its line when the rows are read
+    except csv.Error:  # reported with its line when the rows are read
         return

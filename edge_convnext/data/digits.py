@@ -22,8 +22,8 @@ __all__ = ["ensure_digits"]
 def ensure_digits(folder: Path) -> Path:
     """Write the digits into `folder` as class-per-folder PNGs, unless they are there.
 
-    The same bytes everywhere, so splits and hashes agree between machines; the folder appears
-    in one step.
+    The bytes are the same on every machine, so splits and hashes agree. The folder appears in
+    one step.
 
     Returns:
         `folder`.

@@ -1,7 +1,8 @@
-"""Folder sources: one folder a class, with or without split folders above, or a flat folder.
+"""Folder sources: one folder per class, with or without split folders above, or a flat folder.
 
-Archives unpack into one folder too many, above the classes or between a split and them, with
-annotations beside: such levels are looked through, and what is not read is counted and told.
+Archives often unpack into one folder too many, above the classes or between a split and its
+classes, with annotations beside. Such levels are looked through. Files that are not read are
+counted, and the count is shown.
 """
 
 from __future__ import annotations
@@ -60,13 +61,13 @@ def list_folder(folder: Path, labelled: bool = True) -> Listing:
 
 
 def _are_classes(kept: list[Folder], sides: dict[str, Side]) -> bool:
-    """Whether `tr` and `te`, of many folders of images, are no sides: languages, states, codes."""
+    """Whether `tr` and `te` among many folders are classes (languages, states), not sides."""
     said = any(split_kind(name) for name in sides)
     return not said and 2 * len(sides) <= len(kept) and all(one.images for one in kept)
 
 
 def _look_through(folder: Folder, side: bool = False) -> list[Folder]:
-    """Go down while there is one folder alone; the last one holds classes, splits or images."""
+    """Go down while a level has a single folder; the last one holds classes, splits or images."""
     way = [folder]
     while len(way) < _DEEPEST:
         here = way[-1]
@@ -83,7 +84,7 @@ def _look_through(folder: Folder, side: bool = False) -> list[Folder]:
 
 
 def _says_nothing(folder: Folder, above: Folder, side: bool) -> bool:
-    """Whether a folder of images is no class: `images/`, or called like what it lies in."""
+    """Whether a folder's name states no class: `images/`, or the name of the folder above."""
     name = folder.name
     again = composed(name) == composed(above.name)
     return again or is_content_word(name) or (side and split_kind(name) is not None)
@@ -166,7 +167,7 @@ def _finish(
     classes: list[Folder],
     notes: list[str],
 ) -> Listing:
-    """A listing with what is not read: right in the levels, and anywhere below the classes."""
+    """Make the listing, with counts of the files that are not read."""
     left = LeftOut()
     for level in levels:
         left.add(level.left_out)
@@ -240,7 +241,7 @@ def _describe(base: Folder, sides: dict[str, Side], above: str) -> str:
 
 
 def _other(base: Folder, sides: dict[str, Side], name: str) -> Path | None:
-    """A side with class folders, beside one that has none."""
+    """Find a side with class folders, beside one that has none."""
     for one in sides:
         last = _look_through(base.folders[one], side=True)[-1]
         if one != name and parts(last)[0]:

@@ -1,6 +1,6 @@
-"""Which files are images: by suffix where it says so, else by the first bytes.
+"""Which files are images: by their suffix where it decides, else by their first bytes.
 
-`.jfif` is what browsers saved for years, GTSRB is `.ppm`, and many an export has no suffix.
+Browsers saved `.jfif` for years, GTSRB is `.ppm`, and many exports have no suffix.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SUFFIXES = {
 }
 IMAGE_SUFFIXES = tuple(suffix for group in _SUFFIXES.values() for suffix in group)
 
-# Pictures and tensors all the same: left out, and worth a word on what to do.
+# Pictures and tensors too. They are left out, and a note says what to do.
 _PICTURES = (
     ".heic .heif .hif .jxl .jxr .cr2 .cr3 .nef .arw .dng .orf .rw2 .raf .raw .psd .svg .eps .ai "
     ".tga .pcx .ico .icns .dib .dds .exr .hdr .qoi .sgi .rgb .rgba .bw .ras .pfm .xpm .xbm .pcd "
@@ -43,7 +43,7 @@ _PICTURES = (
     ".mpg .mpeg .avif .avifs .jp2 .j2k .j2c .jpc .jpf .jpx"
 )
 _CONVERTIBLE = frozenset(_PICTURES.split())
-# Never opened to see what they are.
+# Never opened to look at their bytes.
 _OTHERS = (
     ".txt .csv .tsv .json .jsonl .xml .md .rst .yaml .yml .toml .ini .cfg .html .htm .js .css .py "
     ".ipynb .m .sh .bat .log .db .sqlite .pdf .doc .docx .xls .xlsx .zip .tar .gz .bz2 .xz .7z "
@@ -67,19 +67,19 @@ _MAGIC = re.compile(
 
 
 def is_image_name(name: str) -> bool:
-    """Tell whether a file name is one this package reads, by its suffix; hidden files are not."""
+    """Whether this package reads a file of this name, by its suffix; hidden files are not read."""
     return not name.startswith(".") and Path(name).suffix.lower() in readable()
 
 
 def is_image_file(path: Path) -> bool:
-    """The same of a file that is there: where its suffix tells nothing, its first bytes do."""
+    """The same for an existing file: where its suffix does not decide, its first bytes do."""
     suffix = path.suffix.lower()
     if suffix in readable():
         return not path.name.startswith(".")
     if suffix in _CONVERTIBLE or suffix in _NO_IMAGES or path.name.startswith("."):
         return False
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # a pipe would block
             return False
         with path.open("rb") as file:
             return _MAGIC.match(file.read(32)) is not None
@@ -89,7 +89,7 @@ def is_image_file(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def readable() -> frozenset[str]:
-    """Suffixes of what the Pillow at hand decodes: AVIF and JPEG 2000 are not in every build."""
+    """Suffixes that the installed Pillow decodes: not every build has AVIF and JPEG 2000."""
     Image.init()
     have = dict.fromkeys(_SUFFIXES, True)
     have["AVIF"] = "AVIF" in Image.OPEN
@@ -107,5 +107,5 @@ def describe_suffixes(counts: Mapping[str, int]) -> str:
 
 
 def convertible(suffixes: Iterable[str]) -> list[str]:
-    """Those that hold pictures which could be read as another format."""
+    """Select the suffixes of pictures that could be converted to a format that is read."""
     return sorted(set(suffixes) & _CONVERTIBLE)

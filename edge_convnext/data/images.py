@@ -1,4 +1,4 @@
-"""Images by content: a path, the SHA-256 of what lies there, a label, a group."""
+"""Images by content: a path, the SHA-256 of its file, a label, a group."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Sample:
 
     path: Path
     sha256: str
-    label: int | None = None  # index into the set's classes; None where nobody labelled it
+    label: int | None = None  # index into the set's classes; None where it has no label
     group: str | None = None  # images that must stay on one side, such as photos of one leaf
     pixels: str | None = None  # digest of what it decodes to, once it has been looked at
-    flat: bool = False  # decoded to one colour: it says nothing
+    flat: bool = False  # decoded to one colour, so it carries no information
 
     @property
     def content(self) -> str:
-        """What makes two images one: their pixels, or their bytes before they are decoded."""
+        """What makes two images equal: their pixels, or their bytes before they are decoded."""
         return self.pixels or self.sha256
 
 
@@ -48,13 +48,13 @@ class ImageSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over content, labels, class names and order; wherever the files lie."""
+        """SHA-256 over content, labels, class names and order; paths do not count."""
         pairs = [[sample.sha256, sample.label] for sample in self.samples]
         return hashlib.sha256(json.dumps([self.classes, pairs]).encode()).hexdigest()
 
     @cached_property
     def content_digest(self) -> str:
-        """SHA-256 over content and order alone: what decides the logits, whatever the labels."""
+        """SHA-256 over content and order alone: these decide the logits; labels do not."""
         contents = [sample.sha256 for sample in self.samples]
         return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
@@ -70,10 +70,10 @@ class ImageSet:
 
 
 def rank(purpose: str, seed: int, sha256: str) -> str:
-    """Sort key of a seeded draw: the same on every machine, whatever the order of the files.
+    """Sort key of a seeded draw: the same on every machine and for every order of the files.
 
-    A library's random stream may change with its version; a hash of the content can't, and
-    one more image in the folder leaves the places of the others as they were.
+    A library's random stream may change with its version; a hash of the content can't. One more
+    image in the folder does not move the others.
     """
     return hashlib.sha256(f"{purpose}:{seed}:{sha256}".encode()).hexdigest()
 
@@ -87,13 +87,13 @@ def hash_files(
     """Hash files on threads.
 
     Args:
-        paths: What to hash.
-        workers: Threads.
-        track: Told of each file.
-        sha256: Of one file; one that remembers is faster.
+        paths: Files to hash.
+        workers: Number of threads.
+        track: Progress, called for each file.
+        sha256: Function that hashes one file, perhaps from memory.
 
     Returns:
-        Per path the hex digest, or why it can't be read.
+        The hex digest of each path, or the error why it can't be read.
     """
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(workers) as pool:
@@ -107,7 +107,7 @@ def _hash_chunk(sha256: Callable[[Path], str], paths: Sequence[Path]) -> list[st
 
 def _hash_file(sha256: Callable[[Path], str], path: Path) -> str | OSError:
     try:
-        if not path.is_file():  # a pipe would be waited for, a dangling link is no file
+        if not path.is_file():  # a pipe would block, and a dangling link has no file
             return OSError("not a file, or a link to nothing")
         return sha256(path)
     except OSError as error:

@@ -41,18 +41,19 @@ def class_order(
 def settle_classes(
     listing: Listing, classes: Sequence[str] | None = None, labels_file: Path | None = None
 ) -> ClassOrder:
-    """Class names in logit order.
+    """Settle the class names in logit order.
 
-    The labels file decides, then the model's own names, then the data: the order of its columns,
-    0 up to the highest label where every label of a CSV is a number, else sorted label names.
+    The labels file decides, then the model's own names, then the data. The data may state an order
+    by its columns. If every label of a CSV is a number, the classes are 0 up to the highest one.
+    Otherwise the label names are sorted.
 
     Args:
-        listing: Where the labels come from.
-        classes: What the model calls its logits; None or empty when it does not say.
-        labels_file: The user's word on the same.
+        listing: Source of the labels.
+        classes: Names of the model's logits; None or empty where it states none.
+        labels_file: Labels file of the user, which overrides them.
 
     Raises:
-        DataError: The file does not fit the model, or an entry's label is not a class.
+        DataError: The file does not fit the model, or a label is not a class.
     """
     named = tell_apart(tuple(classes or ()))
     order = ClassOrder(named)
@@ -75,12 +76,12 @@ class LabelIndex:
         self._count = len(names)
         self._numbered = numbered
         self._known: dict[str, int | None] = {name: index for index, name in enumerate(names)}
-        # Names that are numbers are meant by their value: `2.0` is class `2`, wherever it stands.
+        # Names that are numbers count by their value: `2.0` is class `2` at any index.
         numbers = {label_number(name): index for index, name in enumerate(names)}
         self._by_value = {number: i for number, i in numbers.items() if number is not None}
 
     def find(self, label: str | None) -> int | None:
-        """The index of a label; None where it is no class."""
+        """Return the index of a label; None where it is no class."""
         if label is None:
             return None
         if label not in self._known:
@@ -97,7 +98,7 @@ class LabelIndex:
 
 
 def _tell_numbers(listing: Listing, names: tuple[str, ...], index: LabelIndex) -> Iterable[str]:
-    """Say what a number was taken for, where the classes have other names."""
+    """Note which class a number was taken for, where the classes have names."""
     labels = {entry.label for entry in listing.entries if entry.label is not None}
     for label in sorted(labels - set(names))[:1]:
         name = shorten(names[index.find(label) or 0], 60)
@@ -126,7 +127,7 @@ def _from_labels(listing: Listing) -> ClassOrder:
     names = tuple(sorted(labels))
     orders = plausible_orders(names)
     if listing.numbered and tuple(labels) not in (names, *orders):
-        orders = (*orders, tuple(labels))  # pandas' factorize: as they come
+        orders = (*orders, tuple(labels))  # pandas' factorize: in order of appearance
     kind = "csv" if listing.numbered else "folder names"
     origin = Origin("csv" if kind == "csv" else "folder names", "sorted as text")
     return ClassOrder(
@@ -135,7 +136,7 @@ def _from_labels(listing: Listing) -> ClassOrder:
 
 
 def _tell_case(names: Sequence[str], kind: str) -> tuple[str, ...]:
-    """Labels of a CSV that differ in case alone; of folders it is told where they lie."""
+    """Note labels of a CSV that differ in case alone; for folders, `layout` does it."""
     groups = differ_in_case(names) if kind == "csv" else []
     if not groups:
         return ()
@@ -144,7 +145,7 @@ def _tell_case(names: Sequence[str], kind: str) -> tuple[str, ...]:
 
 
 def _count_from_labels(labels: Iterable[str]) -> list[int] | None:
-    """The numbers that all labels are, sorted; None where they are names."""
+    """Sorted numbers if all labels are numbers; None where they are names."""
     texts = list(labels)
     values = [number for text in texts if (number := label_number(text)) is not None]
     if not values or len(values) < len(texts):
@@ -156,7 +157,7 @@ def _count_from_labels(labels: Iterable[str]) -> list[int] | None:
 
 
 def _from_numbers(listing: Listing, numbers: list[int], labels: list[str]) -> ClassOrder:
-    """0 up to the highest: a number is never moved, so labels from 1 on are asked about."""
+    """Take 0 up to the highest. No number is moved, so labels that start at 1 are refused."""
     lowest, highest = numbers[0], numbers[-1]
     if lowest == 1 and len(numbers) == highest:
         raise DataError(

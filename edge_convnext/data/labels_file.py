@@ -25,10 +25,10 @@ from edge_convnext.data.sources import is_plain_text
 __all__ = ["LabelsFile", "read_labels", "read_labels_file"]
 
 _MOST_BYTES = 64 << 20
-_MOST_YAML_CHARS = 4 << 20  # its parser is a slow one
+_MOST_YAML_CHARS = 4 << 20  # its parser is slow
 _SHOWN_CHARS = 200
 _LONGEST_LINE = 2000
-# What is around the names in a larger file, most telling first.
+# Keys of the names in a larger file, the surest first.
 _KEY_WORDS = (
     "id2label idx_to_class idx2label index_to_name id_to_name names class_names classes "
     "label_names labels categories class_to_idx label2id class_indices classes_to_idx label_to_id "
@@ -49,18 +49,18 @@ _WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)", re.ASCII)
 
 @dataclass(frozen=True)
 class LabelsFile:
-    """Names in logit order, and what was guessed of the file."""
+    """Names in logit order, and what was guessed about the file."""
 
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
 class _TwiceError(Exception):
-    """A key that comes twice, of which every reader takes another one."""
+    """A key occurs twice: readers differ in which one they take."""
 
 
 class _Loader(yaml.BaseLoader):
-    """Texts alone (`no` is a name), and no aliases: a few lines of them stand for gigabytes."""
+    """Reads all values as text (`no` is a name); refuses aliases, which can become gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -69,7 +69,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def read_labels_file(path: Path) -> tuple[str, ...]:
-    """`read_labels` where nothing is known of the data."""
+    """`read_labels` without knowledge of the data."""
     return read_labels(path).names
 
 
@@ -77,12 +77,12 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
     """Read class names in logit order; names that come twice get their index.
 
     Args:
-        path: See the module.
-        data_names: What the data calls its classes: decides between the two names of a class
+        path: Labels file, in one of the forms above.
+        data_names: Class names of the data. They decide between two names of a class
             (`n01440764` and `tench`), and whether a number belongs to the name.
 
     Raises:
-        DataError: Unreadable, empty, not a name, or of more than one meaning.
+        DataError: The file is unreadable, empty or ambiguous, or an entry is not a name.
     """
     notes: list[str] = []
     text = _read_text(path)
@@ -95,15 +95,15 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
     else:
         names = _from_lines(path, text, data_names, notes)
     checked = _with_blanks(_check(path, names), data_names)
-    told = tell_apart(checked)
-    if told != tuple(map(composed, checked)):
-        twice = next(name for name in told if "#" in name and name not in checked)
+    names = tell_apart(checked)
+    if names != tuple(map(composed, checked)):
+        twice = next(name for name in names if "#" in name and name not in checked)
         notes.append(f"Names that come twice in {path.name} have their index, such as {twice}.")
-    return LabelsFile(told, tuple(notes))
+    return LabelsFile(names, tuple(notes))
 
 
 def _with_blanks(names: list[str], data_names: Collection[str]) -> list[str]:
-    """The data's folder ` cat` for the line `cat`: blanks at the ends of lines are lost."""
+    """Match the line `cat` with the data's folder ` cat`: lines lose blanks at their ends."""
     blank = {name.strip(): name for name in data_names if name != name.strip()}
     known = set(data_names)
     return [name if name in known else blank.get(name.strip(), name) for name in names]
@@ -160,7 +160,7 @@ def _parse_yaml(path: Path, text: str) -> Any:
 def _from_value(
     path: Path, value: Any, data_names: Collection[str], notes: list[str]
 ) -> Sequence[Any]:
-    """Names of a list or a dict, which may lie deeper."""
+    """Read names from a list or a dict, also where it lies deeper."""
     if isinstance(value, Mapping):
         inner = next((key for key in _KEYS if isinstance(value.get(key), list | Mapping)), None)
         if inner is not None:
@@ -301,7 +301,7 @@ def _cut_columns(lines: list[str]) -> list[list[str]]:
 def _choose_column(
     rows: list[list[str]], data_names: Collection[str], whole: bool = False
 ) -> Sequence[str]:
-    """The column that has every name of the data; else the whole line, or the last column."""
+    """Choose the column with every name of the data; else the whole line, or the last column."""
     width = min((len(row) for row in rows), default=0)
     columns = [[row[place] for row in rows] for place in range(width)]
     for column in columns:
@@ -318,7 +318,7 @@ def _order(
     notes: list[str],
     data_names: Collection[str],
 ) -> Sequence[str]:
-    """Names by their indices, which must be 0, 1, 2, …; or 1, 2, 3, …, and that is told."""
+    """Order names by their indices: 0, 1, 2, …; or 1, 2, 3, …, with a note."""
     indices = sorted(index for index, _ in pairs)
     count = len(indices)
     if indices == list(range(1, count + 1)):

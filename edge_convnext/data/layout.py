@@ -1,7 +1,7 @@
 """What a level of folders means: classes, splits, or parts of another kind of data set.
 
-A model learns to tell `Training` from `Testing` as readily as cats from dogs, and every figure
-of it is fine: so folders that don't look like classes are refused, with what to pass instead.
+A model learns to tell `Training` from `Testing` as readily as cats from dogs, and none of its
+figures looks wrong. So folders that don't look like classes are refused, with what to pass instead.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _HELPER_WORDS = (
     "readme license licenses info devkit bbox bboxes boundingboxes attributes parts tools"
 )
 _HELPERS = frozenset(_HELPER_WORDS.split())
-# What a folder holds, and not what is on the images in it.
+# Names that say what a folder holds, not what its images show.
 _CONTENT_WORDS = (
     "image images img imgs picture pictures pic pics photo photos jpegimages jpegs jpg jpeg png "
     "pngs data dataset datasets raw file files mask masks groundtruth groundtruths gt segmentation "
     "segmentations segmented annotation annotations label labels meta metadata"
 )
 _CONTENT = frozenset(_CONTENT_WORDS.split())
-# Those of them that hardly any class is called: `raw`, `photo` and `mask` are classes too.
+# Those of them that are hardly ever class names; `raw`, `photo` and `mask` can be.
 _FILE_WORDS = "image images img imgs jpegimages data dataset datasets file files"
 _FILES = frozenset(_FILE_WORDS.split())
 # With a number behind: parts that a set was cut into for an archive, or for cross-validation.
@@ -54,7 +54,7 @@ _PICTURES = frozenset(_PICTURE_SUFFIXES.split())
 
 
 def parts(folder: Folder) -> tuple[list[Folder], list[Folder]]:
-    """Subfolders that may hold classes, and helpers such as `annotations/` without an image."""
+    """Split subfolders into those that may hold classes, and helpers such as `annotations/`."""
     kept: list[Folder] = []
     helpers: list[Folder] = []
     for one in folder.folders.values():
@@ -78,20 +78,20 @@ def _only_holder(kept: Sequence[Folder]) -> Folder | None:
 
 
 def _is_empty(folder: Folder) -> bool:
-    """No image at any depth, nor a picture that could be one."""
+    """Whether there is no image at any depth, nor a picture that could be converted."""
     return not folder.has_images() and not _PICTURES & set(folder.count_left_out().suffixes)
 
 
 def is_content_word(name: str) -> bool:
-    """Whether a folder's name tells what files lie there, such as `images`."""
+    """Whether a folder's name says what files it holds, such as `images`."""
     return _word(name) in _CONTENT
 
 
 def require_classes(folder: Folder, kept: Sequence[Folder]) -> None:
-    """Refuse folders that look like something else than classes.
+    """Refuse folders that do not look like classes.
 
     Raises:
-        DataError: What they look like, and what to pass.
+        DataError: They do not; the message says what they look like, and what to pass.
     """
     _refuse_split_words(folder, kept)
     _refuse_splits_below(folder, kept)
@@ -101,7 +101,7 @@ def require_classes(folder: Folder, kept: Sequence[Folder]) -> None:
 
 
 def require_distinct(folder: Folder, kept: Sequence[Folder]) -> list[str]:
-    """Tell names that differ in case alone.
+    """Note names that differ in case alone.
 
     Raises:
         DataError: Two names are the same text in two Unicode forms.
@@ -123,12 +123,12 @@ def require_distinct(folder: Folder, kept: Sequence[Folder]) -> list[str]:
 
 
 def refuse_flat(folder: Folder, split: bool, beside: Path | None = None) -> NoReturn:
-    """Say what lies in a folder of images without classes, and what would label them.
+    """Refuse a folder of images without classes, and say what would label them.
 
     Args:
-        folder: Holds images, and no class folders.
-        split: It is a side of a split.
-        beside: Another side, that has class folders.
+        folder: Folder with images and no class folders.
+        split: True for a side of a split.
+        beside: Another side, which has class folders.
     """
     seen = f"{folder.path}: {len(folder.images)} images but no class folders"
     names = _name_prefixes(folder.images)
@@ -183,7 +183,7 @@ def _refuse_copies(folder: Folder, kept: Sequence[Folder]) -> None:
 
 
 def _refuse_repeats(folder: Folder, kept: Sequence[Folder]) -> None:
-    """The same folders below each: a level above the classes, whatever its folders are called."""
+    """Refuse a level above the classes: below each of its folders the same folders repeat."""
     below = {one.name: _class_names(one) for one in kept}
     holders = {name: found for name, found in below.items() if found}
     if len(holders) < 2 or 2 * len(holders) < len(kept):
@@ -214,7 +214,7 @@ def _refuse_contents(folder: Folder, kept: Sequence[Folder]) -> None:
 
 
 def tell_doubtful(kept: Sequence[Folder]) -> list[str]:
-    """Folders that may be classes, and may be parts of one set (`part_1`) or `unlabeled/`."""
+    """Note folders that may be no classes: parts of one set (`part_1`), or `unlabeled/`."""
     notes = [
         f"{shorten(one.name)}/ is taken as a class, though it is called like images without one."
         for one in kept
@@ -227,7 +227,7 @@ def tell_doubtful(kept: Sequence[Folder]) -> list[str]:
 
 
 def _numbered(kept: Sequence[Folder]) -> set[str]:
-    """The words of names that are equal but for their numbers."""
+    """Words of names that differ in their numbers alone."""
     stems = {_word(one.name) for one in kept}
     if len(kept) < 2 or len(stems) > 1 or not all(re.search(r"\d", one.name) for one in kept):
         return set()
@@ -235,7 +235,7 @@ def _numbered(kept: Sequence[Folder]) -> set[str]:
 
 
 def _has_both_sides(folder: Folder, deepest: int = 3) -> bool:
-    """Right in it, or in the one folder in it: `casting_data/casting_data/train`."""
+    """Whether both sides lie in a folder, or in its only subfolder: `data/data/train`."""
     if set(choose_sides(folder.folders).values()) == {"train", "val"}:
         return True
     alone = len(folder.folders) == 1 and not folder.images and deepest > 0
@@ -257,7 +257,7 @@ def _class_names(folder: Folder) -> set[str]:
 
 
 def _name_prefixes(names: Sequence[str]) -> str:
-    """What file names begin with where that may be a label: `cat.0.jpg`, `Abyssinian_12.jpg`."""
+    """Beginnings of file names that may be labels: `cat.0.jpg`, `Abyssinian_12.jpg`."""
     found = Counter(re.sub(r"[\W_]*\d+[\W_]*$", "", Path(name).stem) for name in names)
     found.pop("", None)
     if not found or (len(found) > 1 and 2 * len(found) > len(names)):

@@ -1,7 +1,7 @@
 """Images that are in a data set twice: on both sides, or under two labels.
 
-Equal is what decodes to equal pixels; another comment, EXIF block or PNG level makes no other
-image. A re-encoded or resized copy does, and goes unseen here.
+Images are equal if they decode to equal pixels: another comment, EXIF block or PNG level does not
+matter. A copy that was encoded anew or resized has other pixels, and is not seen here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edge_convnext.data.splits import Splits
 
 __all__ = ["UNSEEN", "drop_leaks"]
 
-UNSEEN = "copies that were encoded anew or resized go unseen"
+UNSEEN = "copies that were encoded anew or resized are not found"
 _MOST_SHARED = 0.01  # of the evaluation side
 
 
@@ -34,17 +34,17 @@ class _Leaks:
 
 
 def drop_leaks(splits: Splits, allow: bool = False) -> Splits:
-    """Leave out of training what is evaluated, and tell images under two labels.
+    """Leave evaluation images out of training, and name images under two labels.
 
     Args:
-        splits: Looked at (see `see_images`); before that, equal bytes alone are found.
-        allow: Go on where a given split shares more than 1 % of its evaluation side.
+        splits: Sides after `see_images`; before that, only equal bytes are found.
+        allow: True goes on where a given split shares more than 1 % of its evaluation side.
 
     Returns:
         Splits whose sides share no image, with what was done in `notes` and `note`.
 
     Raises:
-        DataError: More is shared, or training has no other image.
+        DataError: More than 1 % is shared, or training has no other image.
     """
     notes, said = _tell_labels(splits)
     train = splits.train
@@ -82,7 +82,7 @@ def _find_leaks(train: ImageSet, val: ImageSet) -> _Leaks:
 
 
 def _tell_labels(splits: Splits) -> tuple[list[str], list[str]]:
-    """Images that lie under two labels on one side, and copies under one: counted and named."""
+    """Count and name images under two labels on one side, and count copies under one."""
     notes: list[str] = []
     said: list[str] = []
     for side, what in ((splits.train, "training"), (splits.val, "evaluation")):

@@ -1,4 +1,4 @@
-"""The one implementation of pixels: from an image file to what a network is given.
+"""The one implementation of pixels: from an image file to the input of a network.
 
 `deploy.programs` puts this file into the programs it writes, which have numpy and Pillow but not
 this package. So nothing of the package is used here.
@@ -47,7 +47,7 @@ _ORIENTATION, _BITS = 0x0112, 0x0102  # tags of EXIF and TIFF
 
 
 def read_image(path: File, model: Mapping[str, Any]) -> NDArray[Any]:
-    """The input of a network, with a batch of one: float32[1, C, S, S], or pixels as it takes them.
+    """Read the input of a network, one image: float32[1, C, S, S], or pixels where it takes them.
 
     `model` has "preprocess" and "in_channels" as the metadata of a built model has them, and of one
     that takes pixels "images_type" and "images_layout". A file that can't be used is a ValueError.
@@ -96,7 +96,7 @@ def open_upright(path: File, mode: str, most_pixels: int = MAX_PIXELS) -> Image.
 def fit(
     image: Image.Image, side: int, resize: str, crop_pct: float, interpolation: str
 ) -> Image.Image:
-    """Resize and crop to side x side: "squash" whatever the aspect, or "shortest" and the centre.
+    """Resize and crop to side x side: "squash" ignores the aspect, "shortest" crops the centre.
 
     Source: `Resize(floor(side / crop_pct))` and `CenterCrop(side)` of torchvision, as timm and the
     image processor of ConvNeXt in transformers use them; their rounding is kept.
@@ -147,7 +147,7 @@ def mode_for(in_channels: int) -> str:
 
 
 def explain(path: File, error: Exception) -> str:
-    """What to say of a file that `open_upright` raised for: one line, without its name."""
+    """Explain in one line, without the file's name, why `open_upright` raised."""
     if isinstance(error, FileNotFoundError) and re.match(r"[A-Za-z][\w+.-]+:/", str(path)):
         return "is an address, not a file: download it first"
     if isinstance(error, UnidentifiedImageError):
@@ -161,9 +161,9 @@ def explain(path: File, error: Exception) -> str:
 
 
 def _open(path: File) -> ImageFile:
-    """Read the header; how many pixels are too many is decided by the caller, not by Pillow."""
+    """Read the header; the caller, not Pillow, decides how many pixels are too many."""
     Image.init()
-    with _SWAP:  # its limit is one of the whole process
+    with _SWAP:  # Pillow's limit is global to the process
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
@@ -194,7 +194,7 @@ def _read_orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 where there is none; a damaged EXIF block is not a damaged image."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever the damage leads to
+    except Exception:  # damage may raise any error
         return 1
 
 
@@ -210,4 +210,4 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         )
     if image.mode in ("P", "PA", "RGBa"):  # a palette's transparency makes Pillow warn on RGB
         return image.convert("RGBA")
-    return image.convert("RGB") if image.mode == "LAB" else image  # it knows no way to "L"
+    return image.convert("RGB") if image.mode == "LAB" else image  # Pillow can't convert LAB to L

@@ -51,7 +51,7 @@ def decode_image(path: Path, preprocess: Preprocess, in_channels: int = 3) -> ND
 
     Args:
         path: An image file.
-        preprocess: The recipe's, as the model carries it.
+        preprocess: Preprocessing, as the model carries it.
         in_channels: 3 for RGB; 1 for luma, normalised by the average of `mean` and of `std`.
 
     Returns:
@@ -70,7 +70,7 @@ def decode_pixels(path: Path, preprocess: Preprocess, in_channels: int = 3) -> N
         uint8[image_size, image_size, 3], or uint8[image_size, image_size] for one channel.
 
     Raises:
-        DataError: See `decode_image`.
+        DataError: As for `decode_image`.
     """
     return np.asarray(resize_image(open_image(path, image_mode(in_channels)), preprocess))
 
@@ -91,8 +91,8 @@ def resize_image(image: Image.Image, preprocess: Preprocess) -> Image.Image:
     """Resize and crop to image_size x image_size, as `Preprocess` describes.
 
     Source:
-        torchvision.transforms `Resize` and `CenterCrop`, whose rounding is kept, at the size that
-        timm and transformers give them.
+        torchvision.transforms `Resize` and `CenterCrop`, with their rounding, at the size that
+        timm and transformers pass to them.
     """
     return pixels.fit(
         image,
@@ -108,7 +108,7 @@ def normalise(values: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.f
 
     Args:
         values: uint8[H, W, 3], or uint8[H, W].
-        preprocess: Holds `mean` and `std`.
+        preprocess: Preprocessing with `mean` and `std`.
 
     Returns:
         float32[3, H, W], or float32[1, H, W].
@@ -120,7 +120,7 @@ def image_mode(in_channels: int) -> str:
     """The mode that files are opened in for a model with so many input channels.
 
     Raises:
-        DataError: It can't be shown image files.
+        DataError: A model with so many channels can't read image files.
     """
     try:
         return pixels.mode_for(in_channels)

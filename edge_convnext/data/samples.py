@@ -19,7 +19,7 @@ from edge_convnext.data.synsets import name_synsets
 
 __all__ = ["Reading", "list_source", "read_source"]
 
-_TABLES = (".csv", ".tsv", ".txt")  # what separates their columns is found out
+_TABLES = (".csv", ".tsv", ".txt")  # the separator of their columns is detected
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def list_source(source: Path, labelled: bool = True, data_root: Path | None = No
 
     Args:
         source: The folder or CSV.
-        labelled: Whether every image needs a label.
-        data_root: Where else a CSV's relative paths may lie than beside the CSV.
+        labelled: True where every image needs a label.
+        data_root: Second folder where relative paths of a CSV may start.
 
     Raises:
         DataError: Not a source, no images, an empty class folder, a malformed CSV.
@@ -74,12 +74,12 @@ def read_source(
     """Put the classes in order and hash every file.
 
     Args:
-        listing: What to read.
-        classes: The model's class names in logit order, if it has any.
-        labels_file: The user's word on the same.
-        skip_bad_images: Leave unreadable files out instead of stopping.
-        track: Told of each file.
-        sha256: Hashes one file.
+        listing: Images to read.
+        classes: Class names of the model in logit order, if it has any.
+        labels_file: Labels file of the user, which overrides them.
+        skip_bad_images: True leaves unreadable files out instead of stopping.
+        track: Progress, called for each file.
+        sha256: Function that hashes one file.
 
     Raises:
         DataError: An unknown class, an unreadable file, content that is not what a manifest
@@ -96,7 +96,7 @@ def read_source(
         if isinstance(digest, OSError):
             reason = f"{entry.path}: can't be read ({digest.strerror or digest})"
             if not skip_bad_images:
-                raise DataError(f"{reason}; mend it, or pass --skip-bad-images") from digest
+                raise DataError(f"{reason}; repair it, or pass --skip-bad-images") from digest
             skipped.append(reason)
             continue
         _check_content(entry, digest)
@@ -104,7 +104,7 @@ def read_source(
         sides.setdefault(entry.side, []).append(sample)
     return Reading(
         {side: tuple(samples) for side, samples in sides.items()},
-        replace(listing, entries=()),  # what they said is in the samples
+        replace(listing, entries=()),  # the samples have their content
         order,
         tuple(skipped),
     )

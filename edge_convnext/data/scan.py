@@ -1,4 +1,4 @@
-"""Every image decoded once in its life: what was seen is kept by content in the cache."""
+"""Decode every image only once: the result is kept in the cache, by the image's content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scan_images(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[s
 
     def make(folder: Path) -> dict[str, Any]:
         fresh.update(look_at_images(samples, track=track))
-        if bad_images(fresh):  # only good news is kept: tomorrow it may be readable
+        if bad_images(fresh):  # failures are not kept: the file may be readable next time
             raise _BadImagesError
         lines = (f"{fresh[one].pixels} {int(fresh[one].flat)}\n" for one in order)
         (folder / _LOOKS).write_text("".join(lines), encoding="ascii")
@@ -49,9 +49,9 @@ def scan_images(samples: Sequence[Sample], cache: Cache, track: Track) -> dict[s
 
 
 def bad_images(looks: Mapping[str, Look]) -> dict[str, str]:
-    """Those that can't be decoded, with the reason."""
+    """Select the images that can't be decoded, with the reason."""
     return {sha256: look.reason for sha256, look in looks.items() if look.reason is not None}
 
 
 class _BadImagesError(Exception):
-    """Nothing is kept."""
+    """Raised so that the cache keeps nothing."""

@@ -30,8 +30,8 @@ class Entry:
     label: str | None  # composed, see `class_names`
     side: Side | None  # None where the source has no split
     group: str | None
-    sha256: str | None  # what the source says the content is
-    where: str  # for messages: the file, or the line of the CSV
+    sha256: str | None  # the content's hash, where the source states one
+    where: str  # the file, or the line of the CSV, for messages
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Listing:
 
     source: Path
     entries: tuple[Entry, ...]
-    split_by: str | None  # who said which side an entry is on, for the report
+    split_by: str | None  # what decided which side an entry is on, for the report
     numbered: bool  # labels may be class indices (CSV)
     order: tuple[str, ...] = ()  # class names in an order that the source itself states
     notes: tuple[str, ...] = ()  # sentences on what was guessed, counted or looks wrong
     left_out: str = ""  # the files that are not read, in a few words
     facts: tuple[Fact, ...] = ()
-    strict_groups: bool = True  # the column is called `group`, and no guess of ours
+    strict_groups: bool = True  # the column is called `group`, and is not a guess
 
 
 def is_plain_text(name: str) -> bool:
-    """Tell whether a name can be written into a line of UTF-8 text."""
+    """Whether a name can be written into a line of UTF-8 text."""
     return not _UNPRINTABLE.search(name)

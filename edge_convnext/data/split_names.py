@@ -1,4 +1,4 @@
-"""What people call the sides of a split: one table, and how siblings settle the rest.
+"""Names of the sides of a split: one table, and how sibling folders settle the rest.
 
 Seen on Kaggle, in Roboflow and Label Studio exports, fastai, Keras, torchvision and
 Hugging Face: `Training`/`Testing`, `seg_train`/`seg_test`, `train_images`, `x_train`, `dev`.
@@ -31,13 +31,13 @@ _WORDS: dict[Kind, str] = {
     "unused": "pred preds predict prediction predictions inference submission unlabeled "
     "unlabelled unlabel extra unused ignore ignored unsup",
 }
-# Words of a few letters, or of another meaning: sides only beside the other side.
+# Words of a few letters, or with another meaning: sides only where the other side exists too.
 _WEAK: dict[Kind, str] = {
     "train": "tr trn tra fit learn learning finetune finetuning",
     "val": "va vl vld vd",
     "test": "te ts tst tes",
 }
-# What is said besides: `train_images`, `test_set`, `val2017`, `train_v2`, `train_resized`.
+# Words beside it: `train_images`, `test_set`, `val2017`, `train_v2`, `train_resized`.
 _BESIDE_WORDS = (
     "set sets data dataset datasets image images img imgs pic pics picture pictures photo photos "
     "jpg jpeg png dir folder folders split splits part file files sample samples resized resize "
@@ -51,7 +51,7 @@ _JOINED_WORDS = (
     "sbilder bilder"
 )
 _JOINED = tuple(_JOINED_WORDS.split())
-# Beside an evaluation side, and where nothing else trains, what the model is developed on.
+# Names of the training side, where an evaluation side and no other training side exists.
 _DEVELOPMENT = frozenset(("dev", "devel", "development"))
 
 _STRONG_KIND = {word: kind for kind, words in _WORDS.items() for word in words.split()}
@@ -59,7 +59,7 @@ _WEAK_KIND = {word: kind for kind, words in _WEAK.items() for word in words.spli
 
 
 def split_kind(name: str) -> Kind | None:
-    """The side that a name stands for by itself, None for any other word."""
+    """The side that a name means by itself; None for any other word."""
     kind, beside = _read(name, _STRONG_KIND)
     return kind if not beside else None
 
@@ -92,7 +92,7 @@ def _develop(sides: dict[str, Side]) -> dict[str, Side]:
 
 
 def have_pairs(names: Iterable[str]) -> bool:
-    """Whether both sides are there in the same form, such as `trainA` and `testA`."""
+    """Whether both sides exist in the same form, such as `trainA` and `testA`."""
     groups: dict[tuple[str, ...], set[Kind]] = defaultdict(set)
     for name in names:
         kind, beside = _read(name, _STRONG_KIND)
@@ -102,13 +102,13 @@ def have_pairs(names: Iterable[str]) -> bool:
 
 
 def split_words(names: Iterable[str]) -> dict[str, Kind]:
-    """Names that have a split's word in them, whatever else they say."""
+    """Names that contain a split's word, beside any other words."""
     read = {name: _read(name, _STRONG_KIND)[0] for name in names}
     return {name: kind for name, kind in read.items() if kind is not None and kind != "unused"}
 
 
 def _by_siblings(names: list[str]) -> dict[str, Kind]:
-    """Kinds where exactly one remainder (`seg`, or none) comes with both sides."""
+    """Kinds where exactly one remainder (`seg`, or none) occurs with both sides."""
     groups: dict[tuple[str, ...], dict[str, Kind]] = defaultdict(dict)
     for name in names:
         kind, beside = _read(name, _STRONG_KIND | _WEAK_KIND)
@@ -124,7 +124,7 @@ def _both(kinds: Iterable[Kind]) -> bool:
 
 
 def _read(name: str, words: dict[str, Kind]) -> tuple[Kind | None, tuple[str, ...]]:
-    """The kind of the one split word in a name, and the words beside it that mean something."""
+    """Read the one split word of a name, and the words beside it that have a meaning."""
     kinds: list[Kind] = []
     beside: list[str] = []
     for word in _tokens(name):

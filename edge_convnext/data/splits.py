@@ -32,12 +32,12 @@ __all__ = [
 class Splits:
     """Two disjoint image sets over the same classes."""
 
-    train: ImageSet | None  # None where the source has an evaluation side alone
+    train: ImageSet | None  # None where the source has only an evaluation side
     val: ImageSet
     note: str  # how they were split, for the report
     skipped: tuple[str, ...] = ()  # images left out as bad, with the reason
     by_seed: bool = False  # split here, not by the source
-    facts: tuple[Fact, ...] = ()  # who says what the classes, their order and the sides are
+    facts: tuple[Fact, ...] = ()  # classes, their order and the sides, each with its origin
     notes: tuple[str, ...] = ()  # sentences on what was left out, counted or looks wrong
     # Other orders that the same class names may have, where nothing states the one in use.
     other_orders: tuple[tuple[str, ...], ...] = ()
@@ -51,19 +51,19 @@ def load_splits(
     track: Track = untracked,
     sha256: Callable[[Path], str] = sha256_file,
 ) -> Splits:
-    """Read a labelled source and settle what trains and what evaluates.
+    """Read a labelled source, and settle which images train and which evaluate.
 
     Args:
-        source: A class-per-folder directory or a CSV.
-        config: `labels`, `val_fraction` and `skip_bad_images` are read.
-        seed: Of the split, where the source has none.
-        classes: Names in logit order that the checkpoint carries; `config.labels` overrides
-            their names. Without either: sorted names.
-        track: Told of each file that is hashed.
-        sha256: Hashes one file.
+        source: Class-per-folder directory, or CSV.
+        config: Section whose `labels`, `val_fraction` and `skip_bad_images` are used.
+        seed: Seed of the split, where the source has none.
+        classes: Class names of the checkpoint in logit order; `config.labels` overrides them.
+            Without either, names are sorted.
+        track: Progress, called for each file that is hashed.
+        sha256: Function that hashes one file.
 
     Raises:
-        DataError: Anything wrong with the source, in one line.
+        DataError: The source can't be used; the message says why in one line.
     """
     labels = Path(config.labels) if config.labels else None
     reading = read_source(
@@ -73,8 +73,8 @@ def load_splits(
         raise DataError(f"{source}: none of its {len(reading.skipped)} images can be read")
     if len(reading.classes) < 2:
         raise DataError(
-            f"{source}: one class alone, {', '.join(map(shorten, reading.classes))}, is nothing "
-            "to tell apart; pass the folder that holds the class folders"
+            f"{source}: only one class, {', '.join(map(shorten, reading.classes))}: there is "
+            "nothing to tell apart; pass the folder that holds the class folders"
         )
     splits = (
         _take_split(source, reading)
@@ -99,8 +99,8 @@ def split_by_seed(
 
     Args:
         samples: Labelled images.
-        val_fraction: Part of each class to hold out, 0..1; as near as whole groups allow.
-        seed: Another seed, another split.
+        val_fraction: Part of each class to hold out, 0..1, as near as whole groups allow.
+        seed: Seed of the split.
 
     Returns:
         Training side, evaluation side (both in the order of `samples`), and a note. A class
@@ -120,16 +120,16 @@ def split_by_seed(
 
 
 def see_images(splits: Splits, looks: Mapping[str, Look]) -> Splits:
-    """Note on every sample what `look_at_images` saw, which decides what is equal."""
+    """Add to every sample what `look_at_images` saw, which decides which images are equal."""
     train = _see(splits.train, looks) if splits.train else None
     return replace(splits, train=train, val=_see(splits.val, looks))
 
 
 def require_training_classes(splits: Splits) -> None:
-    """Refuse to learn one class, or classes of which none is evaluated.
+    """Refuse a training side of one class, or one without a class that is evaluated.
 
     Raises:
-        DataError: The training side has images of one class alone, or of none of the evaluation's.
+        DataError: The training side has one class, or none of the evaluation's classes.
     """
     labels = {sample.label for sample in (splits.train.samples if splits.train else ())}
     judged = {sample.label for sample in splits.val.samples}
@@ -143,18 +143,18 @@ def require_training_classes(splits: Splits) -> None:
     if splits.train is not None and len(labels) < 2:
         name = splits.train.classes[next(iter(labels)) or 0] if labels else "none"
         raise DataError(
-            f"the training side has images of one class alone ({shorten(name)}), which is nothing "
-            "to learn; pass the folder that holds the class folders, or a CSV path,label"
+            f"the training side has images of one class alone ({shorten(name)}), so there is "
+            "nothing to learn; pass the folder that holds the class folders, or a CSV path,label"
         )
 
 
 def drop_bad_images(splits: Splits, bad: Mapping[str, str], skip: bool) -> Splits:
-    """Act on `find_bad_images`' verdict.
+    """Drop the images that `find_bad_images` named, or refuse them.
 
     Args:
-        splits: What was searched.
-        bad: SHA-256 to reason.
-        skip: Leave them out and list them, instead of stopping.
+        splits: Sides that were searched.
+        bad: Reasons by SHA-256.
+        skip: True leaves them out and lists them, instead of stopping.
 
     Raises:
         DataError: There are some and `skip` is false, or a side has no image left.
@@ -170,7 +170,7 @@ def drop_bad_images(splits: Splits, bad: Mapping[str, str], skip: bool) -> Split
         return splits
     if not skip:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise DataError(f"{found[0]}{more}; mend or remove it, or pass --skip-bad-images")
+        raise DataError(f"{found[0]}{more}; repair or remove it, or pass --skip-bad-images")
     train = _without(splits.train, bad) if splits.train else None
     val = _without(splits.val, bad)
     if len(val) == 0 or (train is not None and len(train) == 0):
@@ -230,7 +230,7 @@ def _check_groups(
 def _check_names(
     source: Path, train: Sequence[Sample], val: Sequence[Sample], reading: Reading
 ) -> list[str]:
-    """Tell classes of one side alone; refuse those that are one class, or a split, in truth."""
+    """Note classes of one side alone; refuse those that are really one class, or a split."""
     here, there = ({reading.classes[one.label or 0] for one in side} for side in (train, val))
     both, alone = here & there, here ^ there
     by_data = not reading.order.facts or reading.order.facts[0].origin.kind != "labels file"
@@ -247,10 +247,10 @@ def _check_names(
             f"{source}: classes of one side alone look like splits: {_show(words)}; pass the "
             "folder that has the splits right in it, or a CSV path,label,split"
         )
-    told = ((here - there, "training"), (there - here, "evaluation"))
+    alone_by_side = ((here - there, "training"), (there - here, "evaluation"))
     return [
         f"Classes with images on the {side} side alone: {_show(sorted(names, key=natural_key))}."
-        for names, side in told
+        for names, side in alone_by_side
         if names
     ]
 

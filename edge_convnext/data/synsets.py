@@ -1,7 +1,7 @@
 """ImageNet's class folders are WordNet ids, and its weights have names: both have one order.
 
-Every tool numbers the 1,000 classes by their sorted ids, so that the ids need no list here to be
-read. That both are these classes is seen by their number and by known ones among them.
+Every tool numbers the 1,000 classes by their sorted ids, so no list of ids is needed here. Their
+number, and a few known ids and names, show that both are these classes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def name_synsets(listing: Listing, classes: Sequence[str]) -> Listing:
     """Give images of ImageNet's 1,000 ids the names that the model has for them.
 
     Args:
-        listing: Any source; another one is returned as it is.
-        classes: The model's names in logit order.
+        listing: Source of images; one with other classes is returned as it is.
+        classes: Class names of the model in logit order.
     """
     ids = sorted({entry.label for entry in listing.entries if entry.label is not None})
     if not _are_the_ids(ids) or not _are_the_names(classes):

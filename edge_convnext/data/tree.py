@@ -1,4 +1,4 @@
-"""A folder as it is listed, level by level and once: subfolders, images, and all the rest."""
+"""A folder, listed once and level by level: subfolders, images, and other files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_convnext.data.sources import is_plain_text
 
 __all__ = ["Folder", "LeftOut"]
 
-# Beside files that begin with a dot; a folder of these names is none of the user's.
+# In addition to names that begin with a dot. Operating systems make folders of these names.
 _SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__")
@@ -29,21 +29,21 @@ class LeftOut:
     """Files of a source that are not read."""
 
     suffixes: Counter[str] = field(default_factory=Counter)
-    hidden: int = 0  # hidden files, and what operating systems put beside a user's
+    hidden: int = 0  # hidden files, and those that operating systems add
     hidden_folders: dict[str, int] = field(default_factory=dict)  # with images: how many
 
     def add(self, other: LeftOut) -> None:
-        """Count another folder's too."""
+        """Add the counts of another folder."""
         self.suffixes += other.suffixes
         self.hidden += other.hidden
         self.hidden_folders |= other.hidden_folders
 
 
 class Folder:
-    """One folder; nothing of it is listed before it is asked for."""
+    """One folder; its content is listed only when it is needed."""
 
     def __init__(self, path: Path, linked: bool = False) -> None:
-        """`linked`: a link to a folder, which is not entered below a class."""
+        """`linked`: it is a link to a folder, which is not entered below a class."""
         self.path = path
         self.linked = linked
 
@@ -59,12 +59,12 @@ class Folder:
 
     @property
     def images(self) -> list[str]:
-        """Names of the images that lie right here, in order."""
+        """Names of the images directly in this folder, in order."""
         return self._listed[1]
 
     @property
     def left_out(self) -> LeftOut:
-        """What else lies right here."""
+        """Counts of the other files directly in this folder."""
         return self._listed[2]
 
     def walk(self) -> Iterator[Path]:
@@ -81,7 +81,7 @@ class Folder:
         return next(self.walk(), None) is not None
 
     def count_left_out(self) -> LeftOut:
-        """What is not read of this folder, at any depth."""
+        """Count the files of this folder that are not read, at any depth."""
         total = LeftOut()
         total.add(self.left_out)
         for folder in self.folders.values():
@@ -114,7 +114,7 @@ class Folder:
             raise DataError(f"{self.path}: can't be listed ({error.strerror})") from error
         for entry in found:
             if not is_plain_text(entry.name) and not _is_hidden(entry):
-                # No manifest and no report could hold it.
+                # A manifest or a report could not contain it.
                 raise DataError(
                     f"{self.path}: the name {entry.name!r} is not plain text; rename it"
                 )
@@ -122,7 +122,7 @@ class Folder:
 
 
 def _place(name: str) -> tuple[str, str]:
-    return composed(name), name  # the same order for the same names, whatever unpacked them
+    return composed(name), name  # the same order for the same names, in any Unicode form
 
 
 def _is_hidden(entry: os.DirEntry[str]) -> bool:

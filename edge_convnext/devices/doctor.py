@@ -1,7 +1,7 @@
-"""Look at the machine: what is installed, what works here, what to install for the rest.
+"""Examine the machine: what is installed, what works here, what to install for the rest.
 
-Reads files of packages and their metadata; imports none of the packages it tells about, and takes
-well under a second (an unwilling `nvidia-smi` is left after a second and a half).
+It reads files of packages and their metadata. It imports none of the packages that it reports, and
+takes well under a second; it waits for `nvidia-smi` for at most a second and a half.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     "desktop": ("tensorrt",),  # on a board JetPack brings it
 }
 
-# Dot products, half-width floats and matrix units: what INT8 and BF16 kernels are chosen by.
+# Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
 _X86_FLAGS = (
     "avx2",
     "fma",
@@ -85,7 +85,7 @@ _ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2")
 _NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
 _NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
 _NVIDIA_SMI_TIMEOUT_S = 1.5
-_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it knows little there, and not every one has it
+_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
 _GIB = 1 << 30
 
 
@@ -96,7 +96,7 @@ class Package:
     name: str
     version: str | None  # None: not installed
     extra: str | None
-    damage: str | None = None  # why what is there can't be used
+    damage: str | None = None  # why an installed package can't be used
 
     @property
     def install(self) -> str:
@@ -106,7 +106,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Gpu:
-    """An NVIDIA GPU, as `nvidia-smi` tells it."""
+    """An NVIDIA GPU, as `nvidia-smi` describes it."""
 
     name: str
     compute_capability: str | None  # "8.9"
@@ -116,7 +116,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Ability:
-    """Something a user may want here; `reason` says why not, or what to know."""
+    """An ability of this machine; `reason` says why it is missing, or what to know."""
 
     kind: Literal["command", "runtime", "target"]
     name: str
@@ -143,14 +143,14 @@ class Examination:
     abilities: tuple[Ability, ...]
     cache_folder: str
     board_now: BoardNow | None = None  # its clocks, temperature and power
-    cpu_quota: float | None = None  # CPUs' worth of time; None: as much as there is
+    cpu_quota: float | None = None  # number of CPUs; None: no limit
 
 
 def examine(root: Path = Path("/")) -> Examination:
     """Examine this machine and this Python.
 
     Args:
-        root: Of the file system whose `/proc` and `/etc` are read.
+        root: Root of the file system whose `/proc` and `/etc` are read.
     """
     cpu_model, cpu_flags = _read_cpu(root)
     board = find_board(root)
@@ -202,19 +202,19 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
 
 
 def installed_versions() -> dict[str, str]:
-    """Package to version, as its module has it; `edge-convnext` and `python` come first."""
+    """Versions by package, from their modules; `edge-convnext` and `python` come first."""
     found = {package.name: package.version for package in _find_packages()}
     versions = {"edge-convnext": __version__, "python": platform.python_version(), **found}
     return {name: number for name, number in versions.items() if number is not None}
 
 
 def _fingerprint(seen: Examination) -> str:
-    """Equal on machines whose timings can be compared; names neither user nor host."""
+    """Hash that is equal on machines with comparable timings; it has neither user nor host."""
     memory_gib = round(seen.memory_bytes / _GIB) if seen.memory_bytes else None
     gpus = [gpu.name for gpu in seen.gpus]
     machine = platform.machine()
     facts = [machine, seen.cpu_model, seen.cpu_flags, seen.cores, memory_gib, gpus, seen.jetson]
-    if seen.cpu_quota is not None:  # else the fingerprints of before
+    if seen.cpu_quota is not None:  # without a quota, older fingerprints stay equal
         facts.append(f"quota of {seen.cpu_quota:g} CPUs")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -269,7 +269,7 @@ def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
-    if cores := arm_cores(root):  # "ARMv8 Processor", or nothing, is what all of them say
+    if cores := arm_cores(root):  # all of them say "ARMv8 Processor", or nothing
         model = cores
     if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
         model += f" (family {fields['cpu family']}, model {fields['model']})"

@@ -1,8 +1,7 @@
 """Activations of a graph on real images: ranges of all values, and a sample of rows.
 
-What equalization and range estimation decide on. A row is the values of all channels at one
-position of one image; only the sampled ones are kept, so that memory does not grow with the
-number of images.
+Equalization and range estimation decide by them. A row has the values of all channels at one
+position of one image. Only sampled rows are kept, so memory does not grow with the images.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ __all__ = ["Activations", "observe"]
 
 Values = NDArray[np.float32]
 _IMAGES = 4  # at a time
-_ROWS = 1024  # of each tensor; the choices made on them are as good with four times as many
+_ROWS = 1024  # of each tensor; four times as many gave no better choices
 
 
 @dataclass(frozen=True)
 class Activations:
-    """One tensor over all images: ranges of one half of them, rows of the other.
+    """One tensor over all images: ranges from one half of them, rows from the other.
 
-    A range judged on the images it was taken from looks better than it is: on others, values
+    A range that is judged on its own images looks better than it is: on other images, values
     beyond it are clipped.
     """
 
@@ -50,20 +49,20 @@ def observe(
     """Run a float graph over images and look at some of its tensors.
 
     Args:
-        proto: Left as it is.
-        channel_axes: By tensor name, which axis holds the channels.
+        proto: Float graph; it is not changed.
+        channel_axes: Axis of the channels, by tensor name.
         batches: Normalized images, float32[n, C, H, W].
-        seed: Of the sample of rows.
+        seed: Seed of the sample of rows.
 
     Returns:
-        By tensor name.
+        Activations by tensor name.
 
     Raises:
         QuantizationError: ONNX Runtime can't run the graph, or a tensor has values that are
             not finite.
     """
     pieces = list(_pieces(proto, batches))
-    if len(pieces) == 1:  # too few images to keep some apart
+    if len(pieces) == 1:  # too few images for two halves
         pieces *= 2
     per_image = -(-_ROWS // sum(len(piece) for piece in pieces[1::2]))
     generator = np.random.default_rng(seed)
@@ -96,7 +95,7 @@ def observe(
 def _pieces(
     proto: ModelProto, batches: Sequence[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
-    """Few images at a time where the graph lets: all watched tensors are in memory at once."""
+    """Split batches where the graph allows it: all watched tensors are in memory at once."""
     fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     for batch in batches:
         size = fixed or _IMAGES
@@ -130,7 +129,9 @@ def _session(
 
     def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = [name for name in names if name != source]
-        values = session.run(wanted, {source: batch}) if wanted else []  # of none it returns all
+        values = (
+            session.run(wanted, {source: batch}) if wanted else []
+        )  # for an empty list it returns all
         found = dict(zip(wanted, values, strict=True))
         return [batch if name == source else found[name] for name in names]
 

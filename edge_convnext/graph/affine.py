@@ -23,7 +23,7 @@ _TINY = 1e-12  # scale of a tensor that is zero throughout
 
 @dataclass(frozen=True)
 class Grid:
-    """The 256 numbers that one activation tensor is rounded to."""
+    """The 256 numbers that the values of an activation tensor are rounded to."""
 
     scale: float
     zero_point: int

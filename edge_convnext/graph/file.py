@@ -1,4 +1,4 @@
-"""An ONNX graph read from its file and written to one, or run before it has one."""
+"""Read and write ONNX graphs, and look at their types and sizes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
     """Read a graph.
 
     Args:
-        path: An ONNX file.
-        weights: Whether those in files beside it are read as well.
+        path: ONNX file.
+        weights: True also reads weights that lie in files beside it.
 
     Raises:
-        ArtifactError: Missing, or not ONNX.
+        ArtifactError: The file is missing, or is not ONNX.
     """
     import onnx
     from google.protobuf.message import DecodeError  # what onnx.load raises
@@ -46,11 +46,11 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
     try:
         if require_regular(path) > _MOST_BYTES:
             raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than a graph can have")
-        # Whatever its name: of another suffix, onnx would read text.
+        # As bytes: for other suffixes onnx would read text.
         proto = onnx.load(str(path), format="protobuf", load_external_data=weights)
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
-    except (DecodeError, onnx.checker.ValidationError) as error:  # the second of external data
+    except (DecodeError, onnx.checker.ValidationError) as error:  # the second is for external data
         raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
     if not any(entry.domain in _ONNX_DOMAIN for entry in proto.opset_import):
         raise ArtifactError(f"{path}: empty, or not ONNX; build it again")  # b"" is a valid message
@@ -72,7 +72,7 @@ def fixed_batch(path: Path) -> int | None:
     """The one batch size that a graph takes; None where it is free.
 
     Raises:
-        ArtifactError: Missing, or not ONNX.
+        ArtifactError: The file is missing, or is not ONNX.
     """
     graph = read_proto(path, weights=False).graph
     sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()

@@ -1,4 +1,4 @@
-"""What lint finds: one rule that one node breaks."""
+"""Findings of lint: a rule that a node breaks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Finding:
 
 
 def weight_only(node: NodeProto, message: str) -> Finding:
-    """The finding of a product whose activations are not quantized; every target has it."""
+    """Make the finding for a product whose activations are not quantized; every target has it."""
     return Finding(
         "weight-only",
         "warning",
@@ -50,12 +50,12 @@ def refuse_errors(findings: Sequence[Finding], path: Path, target: str) -> None:
     """Refuse a graph that its target can't run.
 
     Args:
-        findings: Of the graph.
-        path: Of the graph, for the message.
-        target: What shall run it, for the message.
+        findings: Findings of the graph.
+        path: Path of the graph, for the message.
+        target: Target that would run it, for the message.
 
     Raises:
-        QuantizationError: The first error: node, rule and remedy.
+        QuantizationError: There is an error; the message has its node, rule and remedy.
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:

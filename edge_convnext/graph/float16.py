@@ -24,7 +24,7 @@ def round_to_float16(name: str, value: NDArray[Any]) -> NDArray[np.float16]:
     """Round a constant.
 
     Raises:
-        ExportError: It lies outside of float16.
+        ExportError: It is outside of float16's range.
     """
     largest = float(np.abs(value).max(initial=0.0))
     if largest > LARGEST:
@@ -57,7 +57,7 @@ def find_floats(proto: ModelProto) -> frozenset[str]:
     for node in proto.graph.node:
         if any(name not in types for name in node.output):
             raise ExportError(
-                f"{node.name} is a {node.op_type}, whose type ONNX can't tell; "
+                f"{node.name} is a {node.op_type}, whose type ONNX can't infer; "
                 "pass the portable graph, not the one made for one runtime"
             )
     for tensor in proto.graph.initializer:

@@ -1,9 +1,9 @@
-"""Which operations of a network need float32 where the rest of it is float16.
+"""Find operations that need float32 in a network whose other operations are float16.
 
 float16 ends at 65504, so the square of 256 is infinite in it. Norms square what they read: the
 variance of a LayerNormalization (facebookresearch/ConvNeXt#80) and the sum of squares of GRN
-(facebookresearch/ConvNeXt-V2#66) leave the range although their results fit it well. Such an
-operation, and what joins it to the next of its norm, is called wide here.
+(facebookresearch/ConvNeXt-V2#66) leave the range although their results fit well. Such operations,
+and those between them in one norm, are called wide here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOVEMENTS", "find_wide", "leaves_range"]
 
-# They move values and compute none, so that they run in either type.
+# They only move values, so they run in either type.
 MOVEMENTS = frozenset(
     {"Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose"}
     | {"Unsqueeze"}
@@ -30,20 +30,20 @@ _REDUCTIONS = frozenset(
 )
 _NORMS = frozenset({"GroupNormalization", "InstanceNormalization", "LayerNormalization"})
 _POWERS = frozenset({"Exp", "Pow", "Reciprocal", "Sqrt"})
-_ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Relu", "Sub"})  # Relu: a variance held above zero
+_ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Relu", "Sub"})  # Relu: a variance clamped to zero
 
 
 def find_wide(proto: ModelProto, wiring: Wiring, others: Container[str] = ()) -> frozenset[str]:
-    """The wide operations, each by its first output.
+    """Find the wide operations, each by its first output.
 
-    Besides those that leave the range by themselves: sums, differences, products and Relu of
-    nothing but wide values and constants, such as variance + epsilon, or the affine of a norm that
-    is written out. A product with GRN's factor is not one of them: it reads the whole feature map.
+    Some leave the range by themselves. Others are sums, differences, products and Relu of only wide
+    values and constants, such as variance + epsilon, or the affine of a norm that is written out. A
+    product with GRN's factor is not one of them: it reads the whole feature map.
 
     Args:
-        proto: Float32, operations in the order of computation.
-        wiring: Of that graph.
-        others: First outputs of operations that are to be wide for a reason of their own.
+        proto: Float32 graph, operations in the order of computation.
+        wiring: Wiring of that graph.
+        others: First outputs of operations that are wide for another reason.
     """
     wide: set[str] = set()
     for node in proto.graph.node:
@@ -66,7 +66,7 @@ def leaves_range(node: NodeProto, wiring: Wiring) -> bool:
         return divides or node.input[0] == node.input[1]
     if node.op_type == "Div":
         return node.input[1] not in wiring.constants
-    if node.op_type == "Sub":  # a deviation, on its way to being squared
+    if node.op_type == "Sub":  # a deviation, which is squared next
         mean = wiring.producer.get(node.input[1])
         return mean is not None and mean.op_type == "ReduceMean"
     return node.op_type == "MatMul" and any(_is_ones(name, wiring) for name in node.input)

@@ -1,4 +1,4 @@
-"""Reading and rewriting Q/DQ graphs: what quantization and its lint have in common.
+"""Read and rewrite Q/DQ graphs, for quantization and for its lint.
 
 Every pass changes the graph in place, exactly: in real arithmetic the result is the same
 function (`force_signed` excepted, which changes the quantizer it replaces).
@@ -30,11 +30,11 @@ __all__ = [
 ]
 
 WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
-MOVES = frozenset({"Reshape", "Transpose"})  # they move values and keep them
+MOVES = frozenset({"Reshape", "Transpose"})  # they only move values
 
 
 class Wiring:
-    """Who makes and who reads each value of a graph; stale once nodes come or go."""
+    """The maker and the readers of each value of a graph; stale once nodes are added or removed."""
 
     def __init__(self, proto: ModelProto) -> None:
         self.producer = {output: node for node in proto.graph.node for output in node.output}
@@ -51,11 +51,11 @@ class Wiring:
         return None if tensor is None else numpy_helper.to_array(tensor)
 
     def is_private(self, name: str) -> bool:
-        """Whether exactly one node reads this value, and the caller of the graph does not."""
+        """Whether exactly one node reads this value, and it is no output of the graph."""
         return len(self.readers.get(name, ())) == 1 and name not in self._outputs
 
     def quantizer(self, name: str) -> NodeProto | None:
-        """The DequantizeLinear behind a value, before all that only moves what it dequantizes."""
+        """The DequantizeLinear that a value comes from, behind operations that only move values."""
         node = self.producer.get(name)
         while node is not None and node.op_type in MOVES:
             node = self.producer.get(node.input[0])
@@ -73,9 +73,9 @@ class Wiring:
 def force_signed(proto: ModelProto) -> int:
     """Turn uint8 quantizers with zero point 0 into the int8 ones of the same range.
 
-    NNCF quantizes a range without negative values as uint8 and offers no way out. TensorRT
-    knows int8 alone. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8, which is
-    also what NNCF writes for [-h, h].
+    NNCF quantizes a range without negative values as uint8, and has no option against it.
+    TensorRT takes int8 only. A range [0, h] has scale h / 255 in uint8 and h / 127 in int8,
+    which is also what NNCF writes for [-h, h].
 
     Returns:
         The number of quantizers changed.
@@ -160,12 +160,12 @@ def _constant_position(wiring: Wiring, node: NodeProto) -> int | None:
 def scale_constant(
     proto: ModelProto, wiring: Wiring, node: NodeProto, position: int, factors: NDArray[Any]
 ) -> None:
-    """Multiply one constant input of a node; others may go on reading the old one."""
+    """Multiply one constant input of a node; other nodes go on reading the old constant."""
     tensor = wiring.constants[node.input[position]]
     old = numpy_helper.to_array(tensor)
     fresh = f"{node.name}.equalized_{position}"
     scaled = numpy_helper.from_array((old * factors).astype(old.dtype), fresh)
-    if tensor.name == fresh:  # scaled before: it is this node's own
+    if tensor.name == fresh:  # scaled before, so only this node reads it
         tensor.CopyFrom(scaled)
     else:
         proto.graph.initializer.append(scaled)

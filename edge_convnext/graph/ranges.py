@@ -1,10 +1,9 @@
 """Ranges: the scale and zero point of each activation quantizer, by reconstruction error.
 
-A range that holds every value spends its steps on a few outliers; a narrow one clips them, and
-even the range of all values seen clips those of images not seen. Both errors reach the output
-through the weights: an error e_c of channel c costs |e_c|^2 times the energy of the weights
-that read it. The range with the least cost is taken, each tensor on its own, judged on images
-that did not set it.
+A range that contains every value spends its steps on a few outliers. A narrow range clips them, and
+even the range of all values seen clips those of other images. Both errors reach the output through
+the weights: an error e_c of channel c costs |e_c|^2 times the energy of the weights that read it.
+For each tensor the range with the least cost is taken, judged on images that did not set it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_grid", "choose_ranges", "set_ranges", "weight_energy"]
 
-_SHARES = tuple(np.geomspace(2.5, 0.25, 41))  # of the range seen that are tried
+_SHARES = tuple(np.geomspace(2.5, 0.25, 41))  # shares of the range seen that are tried
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ def choose_ranges(
     """Choose the grid of every activation quantizer of a convolution or matrix product.
 
     Args:
-        quantized: Explicit Q/DQ, whatever its scales.
-        reference: The float graph it was made from, with the same tensor names.
+        quantized: Graph with explicit Q/DQ; its scales do not matter.
+        reference: Float graph that it was made from, with the same tensor names.
         batches: Normalized images, float32[n, C, H, W].
-        kind: Of the activations.
-        clip: Whether to search; otherwise the range is that of the values seen.
+        kind: Type of the activations.
+        clip: True searches; False takes the range of the values seen.
 
     Returns:
-        By name of the QuantizeLinear node.
+        Grids by name of the QuantizeLinear node.
     """
     quantizers = _find_quantizers(quantized, reference)
     watched = {one.tensor: one.axis for one in quantizers}
@@ -101,7 +100,7 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
             continue
         dequantize = wiring.producer[node.input[0]]
         if dequantize.op_type != "DequantizeLinear":
-            continue  # something lies between: its channels may be elsewhere
+            continue  # an operation lies between: its channels may be elsewhere
         quantize = wiring.producer.get(dequantize.input[0])
         if quantize is None:
             continue  # a constant, stored as integers
@@ -115,7 +114,7 @@ def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quan
 
 
 def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
-    """Squares of the weights of a float product, added up by input channel."""
+    """Sum of the squared weights of a float product, by input channel."""
     weight = wiring.value(node.input[1])
     assert weight is not None  # it is quantized in the other graph
     if node.op_type == "Conv":
@@ -136,10 +135,10 @@ def choose_grid(
     """Choose the grid of one tensor.
 
     Args:
-        seen: Its values.
-        energy: [C], squares of the weights that read each channel, added up.
-        kind: Of the grid.
-        clip: Whether to search; otherwise the range is that of the values seen.
+        seen: Values of the tensor.
+        energy: [C], sum of the squared weights that read each channel.
+        kind: Type of the grid.
+        clip: True searches; False takes the range of the values seen.
     """
     low, high = float(seen.low.min()), float(seen.high.max())
     whole = make_grid(low, high, kind)
@@ -152,7 +151,7 @@ def choose_grid(
 
     if kind == "int8":
         return min((make_grid(share * low, share * high, kind) for share in _SHARES), key=cost)
-    # The two ends matter to each other only through the step between them.
+    # The two ends depend on each other only through the step.
     for _ in range(2):
         low = min(
             (share * float(seen.low.min()) for share in _SHARES),

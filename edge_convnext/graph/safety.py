@@ -1,8 +1,8 @@
-"""Look at a built graph that may come from anyone, before a runtime is given it.
+"""Check a graph that may come from a stranger, before a runtime reads it.
 
-A runtime allocates what a graph says, folds its constants, unrolls its functions and opens the
-files it names. What `edge-convnext build` writes is one file with few kinds of operations, whose
-every tensor has a size that can be told: anything else is refused.
+A runtime allocates what a graph asks for, folds its constants, unrolls its functions and opens the
+files that it names. `edge-convnext build` writes one file with few kinds of operations, and every
+tensor's size can be inferred. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ _OPERATIONS = frozenset((
     "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Shape",
     "Sigmoid", "Slice", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 ))  # fmt: skip
-_PRODUCTS = frozenset(("MatMulIntegerToFloat", "DynamicQuantizeMatMul"))  # of ONNX Runtime
+_PRODUCTS = frozenset(
+    ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+)  # ONNX Runtime's operations
 _STANDARD = ("", "ai.onnx")
 _OF_ONNX_RUNTIME = "com.microsoft"
 
 _MOST_NODES = 20_000  # the largest model has 2,000
-_IMAGE_BYTES = 2 << 30  # that one image takes at any moment; huge at 1024 pixels takes 0.9 GB
-_FOLDED = 16  # times the file: what constants may grow to, such as INT8 weights to float
+_IMAGE_BYTES = (
+    2 << 30
+)  # the most that one image may take at a time; huge at 1024 pixels takes 0.9 GB
+_FOLDED = 16  # times the file: the most that constants may grow to, as INT8 weights do to float
 _SPARE_BYTES = 64 << 20
 
 # By number of TensorProto.DataType; of float16 and bfloat16, `int32_data` has one a number.
@@ -45,8 +49,8 @@ def check_graph(proto: ModelProto, path: Path) -> None:
     """Check that a graph is of the kind that a build writes, and what it takes to run it.
 
     Args:
-        proto: The whole graph, with its weights.
-        path: What to name in the message.
+        proto: Whole graph, with its weights.
+        path: Path for the message.
 
     Raises:
         ArtifactError: It names other files or operations, holds functions or other graphs, its
@@ -92,7 +96,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def _odd_tensor(tensor: TensorProto) -> str | None:
-    """Why a constant is not what its shape says."""
+    """Reason why a constant does not have the size of its shape."""
     name = shorten(tensor.name or "a constant")
     if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
         return f"'{name}' lies in another file, and a build writes one"
@@ -110,7 +114,7 @@ def _odd_tensor(tensor: TensorProto) -> str | None:
 
 
 def _odd_size(proto: ModelProto) -> str | None:
-    """What the graph takes beyond its file: constants that grow, values of one image."""
+    """Reason why the graph takes too much memory: constants that grow, values of one image."""
     graph = proto.graph
     sizes = _infer_sizes(proto)
     if isinstance(sizes, str):
@@ -123,7 +127,7 @@ def _odd_size(proto: ModelProto) -> str | None:
         outputs = [name for name in node.output if name]
         for name in outputs:
             if name not in sizes:
-                return f"the size of '{shorten(name)}' can't be told"
+                return f"the size of '{shorten(name)}' can't be inferred"
         if all(name in constants or not name for name in node.input):
             constants.update(outputs)
             folded += sum(sizes[name] for name in outputs)
@@ -140,7 +144,7 @@ def _odd_size(proto: ModelProto) -> str | None:
 
 
 def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
-    """Bytes of every value for one image, as far as ONNX can tell; or why it can't at all."""
+    """Bytes of every value for one image, as far as ONNX infers them; or why it can't."""
     import onnx
 
     bare = onnx.ModelProto(ir_version=proto.ir_version)
@@ -187,7 +191,7 @@ _SPARE_FOR_SHAPES = 1024  # more than any shape or list of axes takes
 
 
 def _stand_in(graph: GraphProto, inputs: Sequence[str], output: str) -> None:
-    """ONNX knows nothing of ONNX Runtime's products; they have the shape of MatMul's."""
+    """Replace ONNX Runtime's products, which ONNX does not know, by MatMul of the same shape."""
     import onnx
 
     floats = [f"{output}/{side}" for side in ("left", "right")]

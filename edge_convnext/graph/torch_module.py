@@ -1,8 +1,8 @@
 """An ONNX graph as a torch module: the same operations, with weights that can learn.
 
 Recovery trains the very graph that ships. Pairs of QuantizeLinear and DequantizeLinear become
-torch's fake quantization, whose scale learns with the weights (LSQ); after training the
-constants go back into the same graph, node for node.
+torch's fake quantization. Its scale learns with the weights (LSQ). After training, the constants go
+back into the same graph, node for node.
 
 Source: Learned Step Size Quantization, arXiv 1902.08153; ONNX operators.
 """
@@ -40,18 +40,18 @@ class GraphModule(nn.Module):
 
     Args:
         proto: The graph.
-        reference: The float graph that a Q/DQ graph was made from; quantized weights start from
-            its weights instead of from rounded ones.
+        reference: Float graph that a Q/DQ graph was made from. Quantized weights start from its
+            weights instead of from rounded ones.
 
     Raises:
-        ArtifactError: An operation that such graphs don't have.
+        ArtifactError: The graph has an operation that builds do not write.
     """
 
     def __init__(self, proto: ModelProto, reference: ModelProto | None = None) -> None:
         super().__init__()
         wiring = Wiring(proto)
         self._input = proto.graph.input[0].name
-        # 0 where it is dynamic: a fixed one is written into the shapes, and training has its own.
+        # 0 where it is dynamic. A fixed batch is part of the shapes, and training has another.
         self._batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         self._output = proto.graph.output[0].name
         self._constants: dict[str, Tensor] = {}
@@ -180,7 +180,7 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
             old = numpy_helper.to_array(tensor)
             value = module.learned[slot].detach()
             if slot in module.scales:
-                value = value.clamp(min=_TINY)  # a step can carry a tiny scale past zero
+                value = value.clamp(min=_TINY)  # a step can make a tiny scale negative
             if old.dtype == np.int8:
                 value = _round_weight(module, wiring, name, value)
             fresh = value.numpy().astype(old.dtype).reshape(old.shape)
@@ -219,7 +219,7 @@ def _learns(node: NodeProto, position: int) -> bool:
 
 
 def _gain(value: Tensor, high: int) -> float:
-    """LSQ's: as large a step for a scale as for the values that it scales."""
+    """LSQ's gain: it makes a scale's step as large as that of the values that it scales."""
     return float(1.0 / np.sqrt(value.numel() * high))
 
 
@@ -302,7 +302,7 @@ def _unsqueeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
 
 
 def _sqrt(x: Tensor) -> Tensor:
-    """Its slope at 0 is infinite, and GRN takes the root of a channel that is silent."""
+    """Square root with a finite slope at 0: GRN takes the root of channels that are zero."""
     return torch.sqrt(x.clamp(min=_TINY**2))
 
 
@@ -311,7 +311,7 @@ def _div(x: Tensor, divisor: Tensor) -> Tensor:
 
 
 def _reciprocal(x: Tensor) -> Tensor:
-    """Of a 0 that quantization made: the quantizer behind clamps it, but its slope is no number."""
+    """Reciprocal with a finite slope at a 0 from quantization; the next quantizer clamps it."""
     return torch.reciprocal(x.masked_fill(x == 0, _TINY))
 
 
@@ -333,7 +333,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
     "Reciprocal": _plain(_reciprocal),
     "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMean": _reduce(torch.mean),
-    "Relu": _plain(torch.relu),  # holds a variance above zero
+    "Relu": _plain(torch.relu),  # clamps a variance to zero
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": _plain(_sqrt),

@@ -15,7 +15,7 @@ from edge_convnext.measure.chance import beats
 __all__ = ["BGR", "Found", "Way", "find_better_way"]
 
 Way: TypeAlias = tuple[Preprocess, bool]  # how to prepare images; whether in BGR order
-Answer: TypeAlias = Callable[[Way], NDArray[np.bool_]]  # bool[N]: which images are answered right
+Right: TypeAlias = Callable[[Way], NDArray[np.bool_]]  # bool[N]: which images are answered right
 
 BGR = "BGR"  # as the name of a setting: no flag states it, the weights are to be changed
 _FAR_BETTER = 0.05  # a share of the images
@@ -36,40 +36,45 @@ class Found:
     n_images: int
     tried: int
 
+    def changed(self, now: Preprocess) -> tuple[str, ...]:
+        """Names of the settings that differ from `now`, the order of colours left out."""
+        names = ("image_size", "resize", "crop_pct", "mean", "std")
+        return tuple(one for one in names if getattr(self.way[0], one) != getattr(now, one))
+
     def flags(self, now: Preprocess) -> str:
         """What states the way on a command line, of what differs from `now`."""
-        words = []
-        preprocess = self.way[0]
-        for name in ("image_size", "resize", "crop_pct", "mean", "std"):
-            value = getattr(preprocess, name)
-            if value != getattr(now, name):
-                words.append(f"--{name.replace('_', '-')} {_text(value)}")
-        return " ".join(words)
+        return " ".join(
+            f"--{name.replace('_', '-')} {_text(getattr(self.way[0], name))}"
+            for name in self.changed(now)
+        )
 
 
-def find_better_way(answer: Answer, preprocess: Preprocess, names: Collection[str]) -> Found | None:
+def find_better_way(
+    right_with: Right, preprocess: Preprocess, names: Collection[str], orders: int = 1
+) -> Found | None:
     """Change one setting after the other to what is right most often.
 
     The size comes first: most sizes that people train with are small, and quick to try. What was
     wrong together shows together, so that only the end is held against the beginning.
 
     Args:
-        answer: Which of the same labelled images are answered right, prepared in a given way.
+        right_with: Which of the same labelled images are answered right, prepared in a given way.
         preprocess: As it is.
         names: Settings that may change, of `Preprocess` and `BGR`.
+        orders: Of the classes, of which each way took the one that fits it best.
 
     Returns:
         None where no other way is right far more often for sure: at 95 % over all that were tried.
     """
     way: Way = (preprocess, False)
-    first = right = answer(way)
+    first = right = right_with(way)
     tried = 0
     for others in (_other_sizes, _other_colours, _other_resizes):
         ways = [one for one in others(way, names) if one != way]
-        answered = [(way, right), *((one, answer(one)) for one in ways)]
+        answered = [(way, right), *((one, right_with(one)) for one in ways)]
         tried += len(ways)
         way, right = max(answered, key=lambda pair: int(pair[1].sum()))  # of equals, the present
-    if tried == 0 or not beats(right, first, tried, _FAR_BETTER):
+    if tried == 0 or not beats(right, first, tried * orders, _FAR_BETTER):
         return None
     return Found(way, int(first.sum()), int(right.sum()), len(first), tried)
 

@@ -27,12 +27,11 @@ from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.memory import PeakMemory, measure_peak_memory
 from edge_convnext.measure.speed import Ratio, speedup
-from edge_convnext.measure.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
+from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns
 from edge_convnext.measure.turns import quick_collections, take_turns
-from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,9 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BenchmarkResult",
-    "BenchmarkRow",
-    "Candidate",
     "Ratio",
+    "TimedRow",
     "benchmark",
     "judge",
     "judge_rounds",
@@ -70,7 +68,7 @@ def benchmark(
     """Time all candidates against each other at every batch size: the rounds that choose.
 
     Args:
-        candidates: With unique names.
+        candidates: With unique names; each is timed at the batch sizes that it fits.
         images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
         config: Batch sizes, threads, rounds.
         seed: Of the order of the turns.
@@ -84,27 +82,30 @@ def benchmark(
     """
     if len({candidate.name for candidate in candidates}) != len(candidates):
         raise ValueError("the candidates of a benchmark need different names")
-    rows: list[BenchmarkRow] = []
+    rows: list[TimedRow] = []
     runtimes: list[RuntimeInfo] = []
     loads: list[float] = []
     stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
+        fitting = [candidate for candidate in candidates if candidate.fits(batch)]
+        if not fitting:
+            continue
         if reason := why_too_large(batch, *images.shape[1:3]):
             raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
-        models = [_load(candidate, batch, config.threads) for candidate in candidates]
+        models = [_load(candidate, batch, config.threads) for candidate in fitting]
         # Before the timing, so that no child competes with it.
-        memory: list[PeakMemory | None] = [None] * len(candidates)
+        memory: list[PeakMemory | None] = [None] * len(fitting)
         if measure_memory:
-            shown = track(candidates, f"memory, batch {batch}", len(candidates))
+            shown = track(fitting, f"memory, batch {batch}", len(fitting))
             memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
         before, stopped = read_cpu_clock(), read_throttling()
         times = _time(models, inputs, config, seed, track)
         load = other_load_pct(before, read_cpu_clock())
         loads += [] if load is None else [load]
         stops.append(throttled_since(stopped))
-        for candidate, model, own, peak in zip(candidates, models, times, memory, strict=True):
+        for candidate, model, own, peak in zip(fitting, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
             rows.append(_make_row(candidate, model, batch, own, peak))
             runtimes.append(model.describe())
@@ -133,7 +134,7 @@ def judge(
         result: Of `benchmark` with the same images and config.
         finalists: Some of its candidates; whoever chose them read `selecting_ms` alone.
         images: See `benchmark`.
-        config: Finalists run about `rounds` rounds more, at the smallest batch size.
+        config: Finalists run about `rounds` rounds more, at the smallest batch size timed.
         seed: Of the order of loads and turns.
         track: Shows the loads.
 
@@ -143,7 +144,7 @@ def judge(
     Raises:
         InferenceError: See `benchmark`.
     """
-    batch = min(config.batches)
+    batch = min(row.batch for row in result.rows)
     inputs = np.resize(images, (batch, *images.shape[1:]))
     loads, rounds = judge_rounds(config.rounds)
     per_load = config.model_copy(update={"rounds": rounds})
@@ -210,12 +211,11 @@ def _time(
 
 
 def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
-    options = RuntimeOptions(threads, batch, candidate.precision_hint, candidate.settings)
-    model = load_runtime(candidate.runtime, candidate.path, options)
+    model = load_candidate(candidate, batch, threads)
     fixed = model.describe().batch
     if fixed not in (None, batch):
         raise InferenceError(
-            f"{candidate.path}: was exported for batch {fixed} and can't be timed at batch "
+            f"{candidate.model.path}: was exported for batch {fixed} and can't be timed at batch "
             f"{batch}; export with batch 'dynamic', or benchmark batch {fixed} only"
         )
     return model
@@ -224,9 +224,9 @@ def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
 def _try_memory(
     candidate: Candidate, inputs: NDArray[np.float32], threads: int | None
 ) -> PeakMemory | None:
-    options = RuntimeOptions(threads, len(inputs), candidate.precision_hint, candidate.settings)
+    options = candidate.options(len(inputs), threads)
     try:
-        return measure_peak_memory(candidate.runtime, candidate.path, inputs, options)
+        return measure_peak_memory(candidate.runtime, candidate.model.path, inputs, options)
     except InferenceError as error:  # a figure less, not a reason to lose the timings
         _log.warning("%s", error)
         return None
@@ -234,14 +234,9 @@ def _try_memory(
 
 def _make_row(
     candidate: Candidate, model: Runtime, batch: int, turns: Turns, peak: PeakMemory | None
-) -> BenchmarkRow:
-    row = BenchmarkRow(
-        artifact=candidate.name,
-        form=candidate.form,
-        placement=candidate.placement,
-        precision=candidate.precision,
-        runtime=candidate.runtime,
-        precision_hint=candidate.precision_hint,
+) -> TimedRow:
+    row = TimedRow(
+        candidate=candidate,
         threads=model.describe().threads,
         batch=batch,
         latency_ms_p50=0.0,
@@ -251,7 +246,7 @@ def _make_row(
         samples=0,
         rounds=0,
         round_latency_ms_p50=(),
-        size_bytes=candidate.path.stat().st_size,
+        size_bytes=candidate.model.path.stat().st_size,
         peak_memory_bytes=peak.peak_bytes if peak else None,
         baseline_memory_bytes=peak.baseline_bytes if peak else None,
     )

@@ -10,25 +10,27 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName
+from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, OnnxModel
 from edge_convnext.core.errors import ArtifactError, DataError, MissingDependencyError
-from edge_convnext.core.files import AnyPath
+from edge_convnext.core.files import AnyPath, sha256_file
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import BenchmarkConfig, DataConfig, Recipe
 from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
 from edge_convnext.graph.file import fixed_batch
 from edge_convnext.measure.accuracy import Accuracy, check_logits, count_hits
-from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, benchmark
+from edge_convnext.measure.answers import labels_of
+from edge_convnext.measure.benchmark import BenchmarkResult, benchmark
+from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.chance import judge
-from edge_convnext.measure.class_order import labels_of, order_by_images
+from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_runtimes
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -122,7 +124,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
     try:
         yield from batches
     except DataError as error:
-        raise DataError(f"{error}; mend or remove it, or pass --skip-bad-images") from error
+        raise DataError(f"{error}; repair or remove it, or pass --skip-bad-images") from error
 
 
 def race_models(
@@ -174,9 +176,7 @@ def _require_numbers(
     candidate: Candidate, images: NDArray[np.float32], threads: int | None
 ) -> None:
     """How fast a broken model is says nothing."""
-    options = RuntimeOptions(threads, None, candidate.precision_hint, candidate.settings)
-    model = load_runtime(candidate.runtime, candidate.path, options)
-    check_logits(model.infer(images), candidate.name)
+    check_logits(load_candidate(candidate, None, threads).infer(images), candidate.name)
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
@@ -215,13 +215,11 @@ def _candidate(
 ) -> Candidate:
     used = hint if runtime == "openvino" else "f32"
     return Candidate(
-        f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
-        path,
-        metadata.precision,
-        metadata.form,
-        metadata.placement,
+        OnnxModel(path, metadata.precision, metadata.form, metadata.placement),
+        sha256_file(path),
         runtime,
         used,
+        title=f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
     )
 
 

@@ -1,50 +1,85 @@
-"""What is raced: a graph in a runtime, at one float precision."""
+"""What is evaluated, timed and chosen from: a graph, or an engine, in a runtime."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
-from edge_convnext.core.step import Step
-from edge_convnext.measure.benchmark import Candidate
+from edge_convnext.core.artifacts import GpuRuntimeName, OnnxModel, RuntimeName
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
-    from edge_convnext.runtimes import PrecisionHint
+    from edge_convnext.core.step import Step
+    from edge_convnext.runtimes import PrecisionHint, Runtime
 
-__all__ = ["Option", "as_candidate"]
+__all__ = ["Candidate", "load_candidate"]
 
 
 @dataclass(frozen=True)
-class Option:
-    """A graph in a runtime."""
+class Candidate:
+    """A graph, or an engine, in a runtime, at one float precision.
 
-    graph: Step[OnnxModel]
-    runtime: CpuRuntimeName
-    hint: PrecisionHint  # float type of what is not quantized
-    may_ship: bool  # a rival form only sets the pace: it is raced, not evaluated
+    Builds, boards, searches for a plan and `bench` all compare these.
+    """
+
+    model: OnnxModel  # an engine is described by the graph that it was built from
+    digest: str  # SHA-256 of a graph, key of an engine: equal ones give equal logits in a runtime
+    runtime: RuntimeName
+    hint: PrecisionHint | None = None  # float type of what is not quantized; None: the default
     settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+    may_ship: bool = True  # False for forms that are timed for comparison and never shipped
+    batch: int | None = None  # the only batch size that it runs; None: every one
+    title: str | None = None  # its name, where that is not made from the file's
 
-    @property
-    def model(self) -> OnnxModel:
-        """The graph on disk."""
-        return self.graph.value
+    @classmethod
+    def of(
+        cls,
+        graph: Step[OnnxModel],
+        runtime: RuntimeName,
+        hint: PrecisionHint,
+        *,
+        may_ship: bool,
+        settings: tuple[tuple[str, str], ...] = (),
+    ) -> Candidate:
+        """A graph that a stage of this build made."""
+        return cls(graph.value, graph.digest, runtime, hint, settings, may_ship)
 
     @property
     def name(self) -> str:
-        """Unique within a build: such as `conv.pointwise.int8.onnx openvino f32`."""
-        return self.label(None)
+        """Unique in a comparison, such as `conv.pointwise.int8.onnx openvino f32`."""
+        return self.title or self.label(self.model.path.name)
 
-    def label(self, file: str | None) -> str:
-        """`name`, with the file called as it is shipped."""
+    def label(self, file: str) -> str:
+        """The name that it has where its file is called `file`."""
         settings = "".join(f"+{key}={value}" for key, value in self.settings)
-        return f"{file or self.model.path.name} {self.runtime} {self.hint}{settings}"
+        return f"{file} {self.runtime} {self.hint}{settings}"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU runs it."""
+        return self.runtime in get_args(GpuRuntimeName)
+
+    def fits(self, batch: int) -> bool:
+        """Whether it can be timed at this batch size."""
+        return self.batch in (None, batch)
+
+    def options(self, batch: int | None, threads: int | None) -> RuntimeOptions:
+        """How its runtime is to load it; its own batch size goes before `batch`."""
+        return RuntimeOptions(threads, self.batch or batch, self.hint, self.settings)
 
 
-def as_candidate(option: Option) -> Candidate:
-    """An option as the benchmark takes it, under its own name."""
-    model = option.model
-    return Candidate(
-        option.name, model.path, model.precision, model.form, model.placement, option.runtime,
-        option.hint, option.settings,
-    )  # fmt: skip
+def load_candidate(candidate: Candidate, batch: int | None, threads: int | None) -> Runtime:
+    """Load a candidate in its runtime.
+
+    Args:
+        candidate: What to load.
+        batch: Images per inference; None: as exported.
+        threads: CPU threads; None: all.
+
+    Raises:
+        MissingDependencyError: The runtime is not installed.
+        ArtifactError: The file is missing.
+        InferenceError: The runtime refused the graph.
+    """
+    return load_runtime(candidate.runtime, candidate.model.path, candidate.options(batch, threads))

@@ -19,7 +19,7 @@ from edge_convnext.measure.assignment import assign
 
 __all__ = ["FEWEST_IMAGES", "Judgement", "beats", "judge"]
 
-FEWEST_IMAGES = 50  # that a model is refused by
+FEWEST_IMAGES = 50  # that a model is refused by where they leave open whether guessing does better
 _FEWEST_TOLD = 10  # that anything is said by
 # What an order must gain for sure before the one in use is called wrong: more than the classes
 # that a poor model mixes up.
@@ -72,6 +72,12 @@ class Judgement:
     def bad(self) -> bool:
         """Whether no figure measured with this model would mean anything."""
         return self.at_chance or self.one_answer is not None or self.order is not None
+
+    @property
+    def surely_bad(self) -> bool:
+        """Whether the images tell it for sure: fewer do where their interval alone says so."""
+        enough = self.n_images >= FEWEST_IMAGES or self.order is not None
+        return self.bad and (enough or self.interval_pct[1] < 100.0 * self.guess)
 
 
 def judge(

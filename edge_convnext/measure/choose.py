@@ -5,36 +5,44 @@ Choices read the rounds that choose (`selecting_ms`), never those that judge.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edge_convnext.measure.speed import in_the_running, speedup
 from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.core.artifacts import CpuRuntimeName, Precision
     from edge_convnext.core.recipe import Recipe
-    from edge_convnext.measure.candidates import Option
+    from edge_convnext.measure.accuracy import Comparison
+    from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.timings import BenchmarkResult
 
-__all__ = ["choose_each", "choose_float", "choose_option", "list_finalists", "list_rivals"]
+__all__ = [
+    "choose_each",
+    "choose_float",
+    "choose_option",
+    "list_finalists",
+    "list_rivals",
+    "within_budget",
+]
 
 
 def choose_option(
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     precision: Precision,
     timings: BenchmarkResult | None,
     evaluation: Evaluation | None,
     max_drop_pp: float,
     batch: int,
-) -> Option | None:
+) -> Candidate | None:
     """The fastest option of a precision that keeps the accuracy budget, by the rounds that choose.
 
     Where none keeps it, the fastest; where nothing was timed, the first.
     """
-    own = _within_budget(options, precision, evaluation, max_drop_pp)
+    own = _of_precision(options, precision, evaluation, max_drop_pp)
     if timings is None:
         return own[0] if own else None
     return min(own, key=lambda option: timings.selecting_ms(option.name, batch), default=None)
@@ -42,27 +50,27 @@ def choose_option(
 
 def list_rivals(
     recipe: Recipe,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     timings: BenchmarkResult,
     evaluation: Evaluation | None,
     batch: int,
-) -> list[Option]:
+) -> list[Candidate]:
     """The floats that may be the fastest, and have to be beaten; the fastest chosen comes first.
 
     One whose bfloat16 is past the accuracy budget does not count, where that was measured.
     """
     budget = recipe.evaluate.max_drop_pp
-    floats = {one.name: one for one in _within_budget(options, "fp32", evaluation, budget)}
+    floats = {one.name: one for one in _of_precision(options, "fp32", evaluation, budget)}
     return [floats[name] for name in in_the_running(timings, list(floats), batch)]
 
 
 def choose_float(
     recipe: Recipe,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     timings: BenchmarkResult | None,
     evaluation: Evaluation | None,
     batch: int,
-) -> Option | None:
+) -> Candidate | None:
     """The float that ships: the form of the plan in force, unless another is faster for sure.
 
     Which form won a race of near equals is noise, and the file should not depend on it: another
@@ -82,13 +90,13 @@ def choose_float(
 
 def choose_each(
     recipe: Recipe,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     timings: BenchmarkResult,
     evaluation: Evaluation | None,
     batch: int,
-) -> list[Option]:
+) -> list[Candidate]:
     """What ships for each runtime alone: the float, and the fastest in the requested precision."""
-    found: list[Option | None] = []
+    found: list[Candidate | None] = []
     budget, precision = recipe.evaluate.max_drop_pp, recipe.precision
     for runtime in dict.fromkeys(option.runtime for option in options):
         own = [option for option in options if option.runtime == runtime]
@@ -100,11 +108,11 @@ def choose_each(
 
 def list_finalists(
     recipe: Recipe,
-    options: Sequence[Option],
+    options: Sequence[Candidate],
     timings: BenchmarkResult,
     evaluation: Evaluation | None,
     batch: int,
-) -> list[Option]:
+) -> list[Candidate]:
     """Whom the rounds that judge are about: what may ship, and the floats that may be faster.
 
     Returns:
@@ -120,31 +128,44 @@ def list_finalists(
 
 
 def _planned_float(
-    recipe: Recipe, options: Sequence[Option], fastest: Option, evaluation: Evaluation | None
-) -> Option:
+    recipe: Recipe, options: Sequence[Candidate], fastest: Candidate, evaluation: Evaluation | None
+) -> Candidate:
     """The float of the plan's form, where the fastest one runs and as it does."""
-    form = plan_for(recipe, fastest.runtime).form
+    runtime = cast("CpuRuntimeName", fastest.runtime)  # a build times nothing on a GPU
+    form = plan_for(recipe, runtime).form
     wanted = ("fp32", form, fastest.runtime, fastest.hint)
     planned = (
         option
-        for option in _within_budget(options, "fp32", evaluation, recipe.evaluate.max_drop_pp)
+        for option in _of_precision(options, "fp32", evaluation, recipe.evaluate.max_drop_pp)
         if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
     )
     return next(planned, fastest)  # for an engine alone there is one float, in the engine's form
 
 
-def _within_budget(
-    options: Sequence[Option],
+def _of_precision(
+    options: Sequence[Candidate],
     precision: Precision,
     evaluation: Evaluation | None,
     max_drop_pp: float,
-) -> list[Option]:
+) -> list[Candidate]:
     """Options of a precision that keep the budget or were not evaluated; all, if none does."""
     own = [option for option in options if option.model.precision == precision]
-    drops = evaluation.comparisons if evaluation is not None else {}
+    return within_budget(own, evaluation.comparisons if evaluation else {}, max_drop_pp)
+
+
+def within_budget(
+    candidates: Sequence[Candidate], comparisons: Mapping[str, Comparison], max_drop_pp: float
+) -> list[Candidate]:
+    """Those that keep the accuracy budget or were not evaluated; all, if none does.
+
+    Args:
+        candidates: Of a build or a board.
+        comparisons: With FP32, by name of the candidate.
+        max_drop_pp: Largest top-1 drop to accept, in percentage points.
+    """
     kept = [
-        option
-        for option in own
-        if option.name not in drops or drops[option.name].top1_drop_pp <= max_drop_pp
+        one
+        for one in candidates
+        if one.name not in comparisons or comparisons[one.name].top1_drop_pp <= max_drop_pp
     ]
-    return kept or own
+    return kept or list(candidates)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +12,15 @@ from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.core.intervals import proportion_interval
 from edge_convnext.core.origins import Fact, Origin
-from edge_convnext.data import ImageSet, Splits, draw_calibration
-from edge_convnext.measure.alternatives import Way
+from edge_convnext.data import ImageSet, Splits
+from edge_convnext.measure.answers import Answer, labels_of, sample_images
 from edge_convnext.measure.chance import beats, judge
-from edge_convnext.measure.held_words import fitting_order, name_order
+from edge_convnext.measure.held_words import fitting_order, name_order, name_remedy
+from edge_convnext.measure.suggest import Suggest
 
-__all__ = ["Answer", "labels_of", "order_by_images", "reorder", "sample_images", "show_order"]
-
-# int64[N]: the class of each image's largest logit; of images that are prepared as the model
-# has it, or in another way.
-Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
+__all__ = ["order_by_images", "reorder", "show_order"]
 
 _FEWEST_IMAGES = 10  # that tell a model that guesses from too few images
-_WHOLE = 500  # images: up to here the evaluation set is taken as it is
-_SAMPLE = 300  # of a larger one
 _SHOWN_NAMES = 5
 
 
@@ -63,7 +57,12 @@ def _try_orders(splits: Splits, images: ImageSet, answer: Answer) -> _Trial:
 
 
 def order_by_images(
-    info: ModelInfo, splits: Splits, answer: Answer, source: str, seed: int
+    info: ModelInfo,
+    splits: Splits,
+    answer: Answer,
+    source: str,
+    seed: int,
+    suggest: Suggest | None = None,
 ) -> Splits:
     """Settle the order of the classes where nothing states it, by the evaluation images.
 
@@ -77,6 +76,8 @@ def order_by_images(
         answer: The float model's.
         source: The data, for messages.
         seed: Of the sample.
+        suggest: Tries other ways to prepare images where the order can't be told: images that are
+            prepared wrongly tell no order.
 
     Returns:
         The splits in the order that fits, which is then a fact.
@@ -103,10 +104,20 @@ def order_by_images(
         )
         return replace(splits, notes=(*splits.notes, note), other_orders=())
     if not trial.settles(info.num_classes):
+        start = (
+            f"{source}: nothing states the order of its classes, and {count} evaluation images "
+            f"don't tell which it is"
+        )
+        better = suggest(images, _all_places(orders)) if suggest and not another else None
+        if better is not None:
+            order = show_order(orders[better.order], orders)
+            raise DataError(
+                f"{start} while they are prepared as they are now: {listed}; in the order {order}, "
+                f"{name_remedy(better.found, info)}"
+            )
         raise DataError(
-            f"{source}: nothing states the order of its classes, and {count} evaluation "
-            f"images don't tell which it is: {listed}{another}; pass --labels FILE with the names "
-            "in the order that the model was trained with"
+            f"{start}: {listed}{another}; pass --labels FILE with the names in the order that the "
+            "model was trained with"
         )
     detail = f"{_percent(right[best])} of {count} right"
     fact = Fact("classes", best, Origin("evaluation images", detail))
@@ -149,6 +160,10 @@ def _places(names: Sequence[str], order: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index[name] for name in names], dtype=np.int64)
 
 
+def _all_places(orders: Sequence[Sequence[str]]) -> list[NDArray[np.int64]]:
+    return [_places(orders[0], order) for order in orders]
+
+
 def _percent(right: NDArray[np.bool_]) -> str:
     return f"{100.0 * int(right.sum()) / len(right):.2f} %"
 
@@ -161,13 +176,3 @@ def show_order(order: Sequence[str], orders: Sequence[Sequence[str]]) -> str:
     before = "..., " if start > 1 else ""
     after = ", ..." if len(shown) > _SHOWN_NAMES else ""
     return f"{before}{shorten(names)}{after}"
-
-
-def sample_images(images: ImageSet, seed: int) -> ImageSet:
-    """The set itself where it is small; else so many images of each class."""
-    return images if len(images) <= _WHOLE else draw_calibration(images, None, _SAMPLE, seed).images
-
-
-def labels_of(images: ImageSet) -> NDArray[np.int64]:
-    """int64[N] of a labelled set."""
-    return np.array([sample.label for sample in images.samples], dtype=np.int64)

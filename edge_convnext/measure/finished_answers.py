@@ -15,7 +15,7 @@ from edge_convnext.data import ImageSet, iter_batches
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.graph.file import read_proto
 from edge_convnext.measure.alternatives import Way
-from edge_convnext.measure.class_order import Answer
+from edge_convnext.measure.answers import Answer
 from edge_convnext.runtimes import Runtime
 from edge_convnext.runtimes.tensorrt.sidecar import ENGINE_SUFFIX
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.origins import Fact
 from edge_convnext.data import ImageSet
 from edge_convnext.measure.alternatives import Found
 from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
@@ -13,9 +14,10 @@ from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
 __all__ = [
     "describe",
     "explain",
-    "explain_guess",
+    "explain_way",
     "fitting_order",
     "name_order",
+    "name_remedy",
     "tell_too_few",
     "warn",
 ]
@@ -77,11 +79,7 @@ def describe(found: Judgement, classes: Sequence[str]) -> str:
 
 
 def explain(
-    found: Judgement,
-    info: ModelInfo,
-    order: tuple[str, ...] | None,
-    better: Found | None,
-    tried_ways: bool,
+    found: Judgement, info: ModelInfo, order: tuple[str, ...] | None, better: Found | None
 ) -> str:
     """What is wrong, and what would fit."""
     start = describe(found, info.classes)
@@ -93,21 +91,32 @@ def explain(
             "order that it was trained with"
         )
     if better is not None:
-        return f"{start}; {_remedy(better, info)}"
-    ways = " and no other preprocessing that was tried" if tried_ways else ""
-    tried = f"no other order of the classes{ways} does far better"
-    return f"{start}; {tried}: pass the weights and the data that belong together"
-
-
-def explain_guess(better: Found, info: ModelInfo, guessed: Sequence[str]) -> str:
-    """A sentence on defaults that another setting beats."""
+        return f"{start}; {name_remedy(better, info)}"
     return (
-        f"Nothing states {', '.join(guessed)}, and the defaults may not be right: of "
-        f"{better.n_images} images {better.before} are answered right; {_remedy(better, info)}."
+        f"{start}; no other order of the classes and no other preprocessing that was tried does "
+        "far better: pass the weights and the data that belong together"
     )
 
 
-def _remedy(better: Found, info: ModelInfo) -> str:
+def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:
+    """A sentence on settings in use, stated by somebody or not, that others surely beat."""
+    origins = {one.name: one.origin for one in settings}
+    changed = better.changed(info.preprocess)
+    stated = {
+        str(origins[name]): None
+        for name in changed
+        if name in origins and origins[name].kind != "default"
+    }
+    by = f", stated by {', '.join(stated)}," if stated else ", which nothing states,"
+    what = f"The {', '.join(changed)}{by}" if changed else "The order of the colours"
+    return (
+        f"{what} can't be what the model was trained with: of {better.n_images} images "
+        f"{better.before} are answered right; {name_remedy(better, info)}."
+    )
+
+
+def name_remedy(better: Found, info: ModelInfo) -> str:
+    """What to pass, or to change in the weights, and what it would be right in."""
     share = f"{100.0 * better.after / better.n_images:.2f} % of {better.n_images} are right"
     flags = better.flags(info.preprocess)
     if not better.way[1]:

@@ -1,4 +1,4 @@
-"""What a race measured: candidates, their rows, and which rounds judge."""
+"""What a race measured: a row of each candidate and batch size, and which rounds judge."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-    from edge_convnext.core.artifacts import FormName, PlacementName, Precision, RuntimeName
-    from edge_convnext.runtimes import PrecisionHint, RuntimeInfo
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.runtimes import RuntimeInfo
 
-__all__ = ["BenchmarkResult", "BenchmarkRow", "Candidate", "Judged", "Turns"]
+__all__ = ["BenchmarkResult", "Judged", "TimedRow", "Turns"]
 
 _MIN_SAMPLES_P90 = 100  # ten values beyond a percentile, or it is an anecdote
 _MIN_SAMPLES_P99 = 1000
@@ -26,29 +24,10 @@ Milliseconds = tuple[tuple[float, ...], ...]  # by round and inference
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One model in one runtime."""
-
-    name: str  # unique within a benchmark
-    path: Path
-    precision: Precision
-    form: FormName
-    placement: PlacementName | None
-    runtime: RuntimeName
-    precision_hint: PrecisionHint | None = None
-    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
-
-
-@dataclass(frozen=True)
-class BenchmarkRow:
+class TimedRow:
     """One candidate at one batch size. Latencies are of one call with the whole batch."""
 
-    artifact: str  # the candidate's name
-    form: FormName
-    placement: PlacementName | None
-    precision: Precision
-    runtime: RuntimeName
-    precision_hint: PrecisionHint | None
+    candidate: Candidate
     threads: int
     batch: int
     latency_ms_p50: float
@@ -66,7 +45,12 @@ class BenchmarkRow:
     gpu_ms_p99: float | None = None
     round_gpu_ms_p50: tuple[float, ...] = ()
 
-    def timed(self, turns: Turns) -> BenchmarkRow:
+    @property
+    def artifact(self) -> str:
+        """The candidate's name."""
+        return self.candidate.name
+
+    def timed(self, turns: Turns) -> TimedRow:
         """This row with the figures of other rounds."""
         calls = [np.asarray(turn) for turn in turns.calls]
         samples = np.concatenate(calls)
@@ -124,7 +108,7 @@ class Judged:
 class BenchmarkResult:
     """All rows, the runtimes they were measured in, and how quiet the machine was."""
 
-    rows: tuple[BenchmarkRow, ...]
+    rows: tuple[TimedRow, ...]
     runtimes: tuple[RuntimeInfo, ...]  # one per candidate and batch, in the order of `rows`
     other_load_pct: float | None = None  # of the cores, by other processes; None if unknown
     judged: Judged | None = None  # None where every round chose
@@ -132,7 +116,7 @@ class BenchmarkResult:
     # What rows with more rounds are computed from, by artifact and batch.
     turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
 
-    def row(self, artifact: str, batch: int) -> BenchmarkRow:
+    def row(self, artifact: str, batch: int) -> TimedRow:
         """Find one row.
 
         Raises:

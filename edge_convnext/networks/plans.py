@@ -1,15 +1,18 @@
-"""Plans: how each runtime of a CPU is served best, as data that was measured.
+"""Plans: how each runtime of a CPU, and each TensorRT, is served best, as data that was measured.
 
-A plan is everything about the INT8 graph that decides its speed. The shipped ones are in
-`recipes/tuned/`, one file per model, written by `edge-convnext tune` (benchmarks/README.md);
-a recipe's own `plans:` and the command line come first. Those for TensorRT are in `gpu_plans`.
+A plan is everything about one graph that decides its speed. Those for a CPU are in
+`recipes/tuned/`, one file per model, written by `edge-convnext tune` (benchmarks/README.md), and
+those for TensorRT in `recipes/gpu/plans.yaml`, by precision and batch size. What a recipe states
+for every runtime (`export.form`, `quantize.placement`, …) goes before its own plans (`plans:`,
+`engine.plans`), and those before the shipped ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import yaml
 
@@ -20,26 +23,43 @@ from edge_convnext.core.artifacts import (
     GeluName,
     GraphFormat,
     PlacementName,
+    Precision,
     RangeEstimator,
 )
+from edge_convnext.core.recipe import EngineConfig, recipe_folder
+from edge_convnext.networks.convnext.sizes import find_architecture
 
 if TYPE_CHECKING:
-    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.recipe import GpuPlanConfig, Recipe, TargetName
 
 __all__ = [
     "FLOAT_FORMS",
+    "GpuFamily",
     "Plan",
+    "choose_batches",
+    "float_plan",
+    "list_gpu_plans",
     "make_plan",
     "plan_fields",
     "plan_for",
+    "plan_for_gpu",
     "shipped_plans",
 ]
 
+# Typed graphs are for TensorRT 10 and later and for RTX; `tensorrt8` is for 8.6.
+GpuFamily = Literal["typed", "tensorrt8"]
+# These float forms are raced, and those of the plans, shipped and in force: a verdict compares
+# with the best float, not with a handy one.
+FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
+
+_PlannedPrecision = Literal["fp16", "int8"]
 _FORMAT_LABELS: Mapping[GraphFormat, str] = {
     "qdq": "",
     "onnxruntime": ".ort",
     "onnxruntime_dynamic": ".dynamic",
 }
+_BATCHES = (1, 8)
+_UNASKED_BATCHES = (1,)  # where nobody named a GPU target: each batch size takes some seconds
 
 
 @dataclass(frozen=True)
@@ -47,16 +67,25 @@ class Plan:
     """One way to write, quantize and run the graph."""
 
     form: FormName
-    placement: PlacementName
+    placement: PlacementName | None  # of Q/DQ; None for float graphs
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"
     range_estimator: RangeEstimator = "reconstruction"
     settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+    precision: Precision = "int8"
+    batch: int | None = None  # of a graph for TensorRT; None on a CPU
+    family: GpuFamily | None = None  # of the TensorRTs that take the graph; None on a CPU
 
     @property
     def label(self) -> str:
-        """Unique among plans, such as `nhwc.inner.uint8`; begins the names of its graphs."""
+        """Begins the names of its graphs: `nhwc.inner.uint8` on a CPU, `mixed.blocks.b1`.
+
+        Unique among the plans of a CPU, and among those of one precision and family.
+        """
+        stem = f"{self.form}.{self.placement}" if self.placement else self.form
+        if self.batch is not None:
+            return f"{stem}.b{self.batch}"
         parts = [
             "" if self.activation_type == "int8" else f".{self.activation_type}",
             "" if self.gelu == "erf" else f".{self.gelu}",
@@ -64,34 +93,45 @@ class Plan:
             _FORMAT_LABELS[self.format],
             *(f"+{key}={value}" for key, value in self.settings),
         ]
-        return f"{self.form}.{self.placement}{''.join(parts)}"
+        return f"{stem}{''.join(parts)}"
+
+
+def float_plan(
+    form: FormName,
+    precision: Precision,
+    batch: int | None = None,
+    family: GpuFamily | None = None,
+) -> Plan:
+    """The plan of a float graph."""
+    return Plan(form, None, precision=precision, batch=batch, family=family)
 
 
 def make_plan(fields: Mapping[str, Any]) -> Plan:
-    """A plan from plain values, as they stand in a recipe."""
+    """A plan for a CPU from plain values, as they stand in a recipe."""
     settings = tuple(sorted(fields.get("settings", {}).items()))
     return Plan(**{**fields, "settings": settings})
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
     """`make_plan` the other way: what a recipe has to say for this plan."""
-    return {**asdict(plan), "settings": dict(plan.settings)}
+    return {
+        "form": plan.form,
+        "placement": plan.placement,
+        "activation_type": plan.activation_type,
+        "format": plan.format,
+        "gelu": plan.gelu,
+        "range_estimator": plan.range_estimator,
+        "settings": dict(plan.settings),
+    }
 
 
-# These float forms are raced, and those of the plans, shipped and in force: a verdict compares
-# with the best float, not with a handy one.
-FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
-
-
+@cache
 def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
     """The tuned plan of each runtime for a model, or for the tuned model nearest in size.
 
     Args:
         model: Full name, such as `convnextv2_atto`.
     """
-    from edge_convnext.core.recipe import recipe_folder
-    from edge_convnext.networks.convnext.sizes import find_architecture
-
     files = {path.stem: path for path in (recipe_folder() / "tuned").glob("*.yaml")}
     size = find_architecture(model).count_params()
 
@@ -105,18 +145,12 @@ def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
 
 
 def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
-    """The plan of a runtime under a recipe.
-
-    What the recipe states for every runtime (`export.form`, `quantize.placement`, …) goes
-    before its `plans:`, and those before the shipped ones.
-    """
+    """The INT8 plan of a runtime of a CPU under a recipe."""
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
         best = shipped_plans(recipe.model)[runtime]
-    form = best.form if recipe.export.form == "auto" else recipe.export.form
-    if not recipe.fold.enabled:
-        form = "raw"  # every other form is written on folded weights
+    form = _choose_form(recipe, best.form)
     stated = recipe.quantize
     placement = best.placement if stated.placement == "auto" else stated.placement
     kind = best.activation_type if stated.activation_type == "auto" else stated.activation_type
@@ -132,3 +166,70 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         best.range_estimator if estimator == "auto" else estimator,
         best.settings,
     )
+
+
+def choose_batches(recipe: Recipe) -> tuple[int, ...]:
+    """The batch sizes that graphs and engines are made for, in rising order."""
+    stated = recipe.engine.batches
+    if stated != "auto":
+        return tuple(sorted(set(stated)))
+    if recipe.export.batch != "dynamic":
+        return (recipe.export.batch,)
+    return _UNASKED_BATCHES if recipe.targets == "auto" else _BATCHES
+
+
+def list_gpu_plans(recipe: Recipe, targets: Sequence[TargetName]) -> tuple[Plan, ...]:
+    """What a build makes for its GPU targets, the requested precision first; none without one.
+
+    INT8 comes with FP16, which it has to beat on the device.
+    """
+    if not set(targets) - {"cpu"}:
+        return ()
+    precisions: tuple[Precision, ...] = (recipe.precision,)
+    if recipe.precision == "int8":
+        precisions = ("int8", "fp16")
+    families: tuple[GpuFamily, ...]
+    families = ("typed", "tensorrt8") if "tensorrt" in targets else ("typed",)
+    return tuple(
+        plan_for_gpu(recipe, precision, batch, family)
+        for family in families
+        for precision in precisions
+        for batch in choose_batches(recipe)
+    )
+
+
+def plan_for_gpu(
+    recipe: Recipe, precision: Precision, batch: int, family: GpuFamily = "typed"
+) -> Plan:
+    """The plan of one precision at one batch size; FP32 has FP16's form."""
+    planned: _PlannedPrecision = "int8" if precision == "int8" else "fp16"
+    plans = dict(_shipped_gpu_plans()[family][planned])
+    if family == "typed":  # the recipe's are those of `tune --target rtx`
+        plans |= recipe.engine.plans.get(planned, {})
+    best = plans[max(size for size in plans if size <= batch)]
+    form = _choose_form(recipe, best.form)
+    if precision != "int8":
+        return float_plan(form, precision, batch, family)
+    stated = recipe.quantize.placement
+    placement = best.placement if stated == "auto" else stated
+    gelu: GeluName = "erf" if recipe.export.gelu == "auto" else recipe.export.gelu
+    return Plan(form, placement, gelu=gelu, batch=batch, family=family)
+
+
+def _choose_form(recipe: Recipe, best: FormName) -> FormName:
+    if not recipe.fold.enabled:
+        return "raw"  # every other form is written on folded weights
+    return best if recipe.export.form == "auto" else recipe.export.form
+
+
+_GpuPlans: TypeAlias = "Mapping[_PlannedPrecision, Mapping[int, GpuPlanConfig]]"
+
+
+@cache
+def _shipped_gpu_plans() -> Mapping[GpuFamily, _GpuPlans]:
+    path = recipe_folder() / "gpu" / "plans.yaml"
+    shipped = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {
+        family: EngineConfig.model_validate({"plans": plans}).plans
+        for family, plans in shipped.items()
+    }

@@ -1,1 +1,1 @@
-"""The contract: what a report says, how it is decided and written, and the gate that reads it."""
+"""The report: its contract, the verdict, how it is written, and the gate that reads it."""

@@ -20,7 +20,7 @@ _CLOCKS = {True: "locked", False: "not locked", None: MISSING}
 
 
 def board_cells(run: BoardRun) -> tuple[str, ...]:
-    """One board's line; `-` where nothing was measured."""
+    """Cells of one board's line; `-` where nothing was measured."""
     benchmark, accuracy = run.benchmark, run.accuracy
     shipped = _shipped(run)
     drop = MISSING
@@ -47,7 +47,7 @@ def board_cells(run: BoardRun) -> tuple[str, ...]:
 
 
 def raced(run: BoardRun) -> str:
-    """The runtimes that were timed there: of other ones a figure tells nothing."""
+    """The runtimes that were timed there."""
     rows = run.benchmark.rows if run.benchmark else ()
     return ", ".join(dict.fromkeys(row.runtime for row in rows))
 
@@ -61,7 +61,7 @@ def _other_load(run: BoardRun) -> str:
 
 
 def _shipped(run: BoardRun) -> BenchmarkRow | None:
-    """The timing, at the smallest batch, of what the verdict is for."""
+    """Timing of the shipped candidate at the smallest batch."""
     benchmark = run.benchmark
     if benchmark is None or run.verdict.ship == "undecided":
         return None

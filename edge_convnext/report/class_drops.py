@@ -1,8 +1,8 @@
 """What each class loses: the mean can hold while one class collapses.
 
-Of many classes one looks bad by chance alone, and so the worst is judged as the worst of so many:
-by Holm's step-down test where one is past a limit, by intervals that hold together where all keep
-it. `verdict` and the gate decide by the same functions.
+Of many classes, one looks bad by chance alone. So the worst one is judged as the worst of so many.
+Holm's step-down test decides whether a class is past a limit. Intervals that hold for all classes
+together decide whether all keep it. `verdict` and the gate use the same functions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edge_convnext.core.intervals import paired_difference_interval, paired_p_va
 
 __all__ = ["ClassCount", "ClassDrop", "classes_past", "judge_classes"]
 
-_SURE = 0.025  # one-sided, as the upper or lower end of a 95 % interval
+_SURE = 0.025  # one-sided, like one end of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class ClassDrop:
 
 
 def judge_classes(counts: Iterable[ClassCount], limit_pp: float) -> tuple[ClassDrop, ...]:
-    """Hold every class that has images against one limit.
+    """Compare every class that has images with one limit.
 
     Args:
-        counts: Of each class, once.
+        counts: Counts of each class, once.
         limit_pp: Largest drop to accept, in percentage points.
 
     Returns:
-        The largest drop first, but those surely past the limit before all others.
+        The classes, those surely past the limit first, then the largest drop first.
 
     Source:
         Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
@@ -65,8 +65,8 @@ def judge_classes(counts: Iterable[ClassCount], limit_pp: float) -> tuple[ClassD
 def classes_past(counts: Iterable[ClassCount], limit_pp: float) -> tuple[str, ...]:
     """Classes that are past the limit by the estimate, as far as the worst of many can tell.
 
-    Of one class that is a drop larger than the limit. The largest of many noisy drops is larger
-    than the truth, and so it is tested at 50 % over all classes, as a single estimate is.
+    With one class, that is a drop larger than the limit. The largest of many noisy drops is larger
+    than the truth. So it is tested at 50 % over all classes, which a single estimate is too.
     """
     measured = [one for one in counts if one.n > 0]
     return tuple(_rejected(measured, limit_pp, 0.5))

@@ -48,8 +48,8 @@ __all__ = [
     "BoardReport",
     "BoardRun",
     "BundledFile",
-    "Candidate",
     "CandidateAccuracy",
+    "CandidateReport",
     "ClassAccuracy",
     "Confidence",
     "DataReport",
@@ -288,7 +288,7 @@ class StageReport(_Part):
         return _with_reason(self)
 
 
-class Candidate(_Part):
+class CandidateReport(_Part):
     """A graph in a runtime: what is evaluated and timed."""
 
     artifact: str
@@ -326,7 +326,7 @@ class PrecisionAccuracy(_Part):
     """By class name, in logit order."""
 
 
-class CandidateAccuracy(Candidate):
+class CandidateAccuracy(CandidateReport):
     """One candidate against the FP32 reference, image by image."""
 
     top1_pct: Percent
@@ -362,7 +362,7 @@ class AccuracyReport(_Part):
     """Every candidate evaluated; the fields above repeat the chosen one."""
 
 
-class BenchmarkRow(Candidate):
+class BenchmarkRow(CandidateReport):
     """Timing of one candidate at one batch size, interleaved with the others."""
 
     threads: PositiveInt
@@ -401,7 +401,8 @@ class BenchmarkReport(_Part):
     """Raw FP32's latency in ONNX Runtime over the chosen model's, smallest batch size: median
     over fresh loads of both (`judge_loads`), or over rounds where nothing was loaded afresh."""
     speedup_vs_best_float: NonNegativeFloat | None = None
-    """The same of `rival_float`, which stands for every float that may be the fastest."""
+    """The same of `rival_float`, which stands for every float that may be the fastest; of
+    `best_float` where that is null. What users gain over `best_float` is the ratio of the rows."""
     speedup_vs_raw_fp32_ci95: Interval | None = None
     """95 % interval of that median, over the same loads or rounds."""
     speedup_vs_best_float_ci95: Interval | None = None
@@ -409,7 +410,8 @@ class BenchmarkReport(_Part):
     chosen: str | None = None
     """Artifact name of the fastest model of the requested precision."""
     best_float: str | None = None
-    """Artifact name of the float that ships where the chosen model does not."""
+    """Artifact name of the float that ships where the chosen model does not: the fastest that may.
+    The verdict's speed is against `rival_float`, which may be another."""
     rival_float: str | None = None
     """Artifact name of the float that the chosen model is least surely faster than, of those that
     may be the fastest; null in reports that compare with `best_float`."""
@@ -661,6 +663,14 @@ class Report(_Part):
     def stage(self, name: str) -> StageReport:
         """The entry of one stage."""
         return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def data_folders(self) -> tuple[str, ...]:
+        """Where the images of the build were, as its recipe names them."""
+        stated = self.recipe.get("data")
+        data = stated if isinstance(stated, dict) else {}
+        named = (data.get("source"), data.get("calibration"))
+        return tuple(one for one in named if isinstance(one, str) and one)
 
     def to_json(self) -> str:
         """Indented JSON, keys in the order of the contract."""

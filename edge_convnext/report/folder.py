@@ -80,9 +80,9 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
     """Write both forms of a build's report, and the manifest that has their hashes.
 
     Args:
-        report: Of the build.
-        folder: Of the build; the caller holds its lock.
-        known: See `manifest.write_manifest`.
+        report: Report of the build.
+        folder: Folder of the build; the caller holds its lock.
+        known: Hashes of unchanged files, as for `manifest.write_manifest`.
 
     Raises:
         ArtifactError: There is no room on the disk; the older report is as it was.
@@ -90,7 +90,9 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
     with written_beside(folder) as new:
         _write_reports(report, new)
         files = [path for path in _files_in(folder) if path.name not in (REPORT, _TABLES)]
-        if known is not None:  # a file of our names that no build wrote is not taken for one of it
+        if (
+            known is not None
+        ):  # a file that no build wrote is not recorded as the build's, though it has such a name
             files = [path for path in files if path.relative_to(folder).as_posix() in known]
         write_manifest(folder, files, known, new)
         swap(new, folder, (), MANIFEST)
@@ -100,17 +102,17 @@ def check_addable(folder: Path, report: Report) -> dict[str, str]:
     """Check that a build is as it was finished, before something is added to its report.
 
     Args:
-        folder: Of the build.
-        report: As it is there.
+        folder: Folder of the build.
+        report: Report that is there.
 
     Returns:
-        SHA-256 by name, of all that an addition leaves alone.
+        SHA-256 by name, of all files that an addition does not change.
 
     Raises:
         ArtifactError: A file is missing or was changed since.
     """
     outputs = {file.path: file.sha256 for file in report.outputs}
-    # The tables are made from the report, so that one edited by hand misleads nobody later.
+    # The tables are made from the report anew, so an edited table does not stay.
     found = check_unchanged(folder, outputs, (_TABLES,))
     return {name: sha256 for name, sha256 in found.items() if name != REPORT}
 
@@ -119,13 +121,13 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
     """Write a finished build's report anew; the files beside it keep the hashes they had.
 
     Args:
-        report: The new one.
-        folder: Of the build.
-        before: The one that is there.
+        report: New report.
+        folder: Folder of the build.
+        before: Report that is there.
 
     Raises:
-        ArtifactError: See `check_addable`, or the report was changed since it was read; nothing is
-            written then.
+        ArtifactError: As for `check_addable`; or the report was changed since it was read. Then
+            nothing is written.
     """
     with hold_lock(folder.resolve()):
         if type(before).read(folder / REPORT) != before:
@@ -136,7 +138,7 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Every file there that is called as one of a build, but for the manifest."""
+    """Every file there that has the name of a build's file, except the manifest."""
     named = _named_as_ours(folder)
     return sorted(path for path in named if path.is_file() and path != folder / MANIFEST)
 
@@ -145,7 +147,7 @@ def _find_old(folder: Path) -> set[str]:
     """Names of an older build's files, whole or not.
 
     Raises:
-        ArtifactError: A file is called as one of a build, and none that was made there has it.
+        ArtifactError: A file has the name of a build's file, and no build there lists it.
     """
     named = {path.relative_to(folder).as_posix() for path in _named_as_ours(folder)}
     if foreign := sorted(named - _answered_for(folder)) if named else []:
@@ -167,7 +169,7 @@ def _named_as_ours(folder: Path) -> list[Path]:
 
 
 def _answered_for(folder: Path) -> set[str]:
-    """Names that a manifest or a report there has, or that a killed build was replacing."""
+    """Names that a manifest or report there lists, or that a killed build was replacing."""
     from edge_convnext.report.contract import Report
 
     names = left_names(folder)

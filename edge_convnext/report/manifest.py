@@ -29,7 +29,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 _SCHEMA = "edge-convnext/manifest/1"
 
-# What two builds of the same input can't share, and why.
+# Files that differ between two builds of the same input, and why.
 _VARIES: tuple[tuple[str, str], ...] = (
     ("report.json", "has timings, the date and seconds per stage"),
     ("report.md", "has timings, the date and seconds per stage"),
@@ -52,7 +52,7 @@ class FileComparison:
 
     path: str
     state: Literal["identical", "varies", "different", "missing"]
-    reason: str | None = None  # why a file varies by its nature
+    reason: str | None = None  # why such a file always varies
 
 
 def write_manifest(
@@ -64,10 +64,10 @@ def write_manifest(
     """Record files that lie in `folder`; equal files give equal bytes.
 
     Args:
-        folder: Of the build.
-        files: In it.
-        known: SHA-256, by name, of files that stay what they were; the others are hashed.
-        new: Where more files lie that will be in `folder`, and where the manifest goes.
+        folder: Folder of the build.
+        files: Files in it.
+        known: SHA-256 by name of files that do not change; the others are hashed.
+        new: Folder with more files that will be in `folder`; the manifest is written there.
     """
     entries = {}
     for path in files:
@@ -107,22 +107,22 @@ def read_manifest(folder: Path) -> dict[str, str]:
 def check_unchanged(
     folder: Path, outputs: Mapping[str, str], rewritten: Sequence[str]
 ) -> dict[str, str]:
-    """Check a build before something is added to it, so that no change is taken for its own.
+    """Verify a build's checksums before adding to it, so that a damaged file is not signed as good.
 
     Args:
-        folder: Of the build.
-        outputs: SHA-256 by name, as its report says.
-        rewritten: Names that need not be what they were: they are made from others.
+        folder: Folder of the build.
+        outputs: SHA-256 by name, from its report.
+        rewritten: Names of files that may have changed: they are made from others.
 
     Returns:
-        SHA-256 by name of every file the report and the manifest answer for, `rewritten` left out.
-        An addition that was killed may have left no manifest.
+        SHA-256 by name of every file in the report and the manifest, without `rewritten`. After
+        an addition that was killed there may be no manifest.
 
     Raises:
-        ArtifactError: A file is missing, or not the one that they say.
+        ArtifactError: A file is missing, or has another hash.
     """
     recorded = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
-    # What both say alike is hashed once.
+    # A file with equal hashes in both is hashed once.
     for name, sha256 in dict.fromkeys((*outputs.items(), *recorded.items())):
         if name not in rewritten and (state := _check(folder / name, sha256)) != "unchanged":
             raise ArtifactError(f"{folder / name}: {state} since the build; build again")
@@ -133,7 +133,7 @@ def check_unchanged(
 def require_unedited(report: Path) -> dict[str, str]:
     """Check that a build's or a board's report is as it was written, by the manifest beside it.
 
-    The report has no hash of its own: without the manifest nothing tells.
+    The report has no hash of its own; only the manifest can show a change.
 
     Args:
         report: `report.json` of a build or of a board.
@@ -142,12 +142,12 @@ def require_unedited(report: Path) -> dict[str, str]:
         SHA-256 by file name, of every file that the manifest has.
 
     Raises:
-        ArtifactError: There is no manifest, or it is about another report or another table.
+        ArtifactError: There is no manifest, or it is of another report or another table.
     """
     manifest = report.with_name(MANIFEST)
     if not manifest.is_file():
         raise ArtifactError(
-            f"{manifest}: is missing, and without it nothing tells whether {report.name} is as the "
+            f"{manifest}: is missing, and without it nothing shows whether {report.name} is as the "
             "build wrote it; keep the two together, or build again (a board's: bench again)"
         )
     recorded = read_manifest(report.parent)
@@ -171,7 +171,7 @@ def verify_build(folder: AnyPath) -> tuple[FileCheck, ...]:
     """Hash every file of a build again.
 
     Raises:
-        ArtifactError: See `read_manifest`.
+        ArtifactError: As for `read_manifest`.
     """
     folder = Path(folder)
     return tuple(
@@ -181,10 +181,10 @@ def verify_build(folder: AnyPath) -> tuple[FileCheck, ...]:
 
 
 def compare_builds(folder: Path, other: Path) -> tuple[FileComparison, ...]:
-    """Tell which files two builds share, byte for byte, by what is on disk.
+    """Compare the files of two builds, byte for byte.
 
     Raises:
-        ArtifactError: See `read_manifest`.
+        ArtifactError: As for `read_manifest`.
     """
     names = dict.fromkeys([*read_manifest(folder), *read_manifest(other)])
     return tuple(_compare(name, folder / name, other / name) for name in names)

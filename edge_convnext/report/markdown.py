@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["to_markdown"]
 
-_MANY_CLASSES = 40  # beyond, only those that changed most are listed
+_MANY_CLASSES = 40  # with more, only those that changed most are listed
 _LISTED_CLASSES = 20
 _LISTED_SETTINGS = 10  # items of one value
 _SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
@@ -90,7 +90,7 @@ def _md_boards(report: Report) -> list[str]:
 
 
 def _md_board(report: Report) -> list[str]:
-    """What only a board tells, in a board's own report."""
+    """Facts of a board, in a board's own report."""
     board = report.board
     if board is None:
         return []
@@ -223,7 +223,7 @@ def _md_data(report: Report) -> list[str]:
 
 
 def _md_settings(report: Report) -> list[str]:
-    """Folded: it is looked at when a figure surprises."""
+    """Settings and their origins, folded: they are needed when a figure surprises."""
     if not report.settings:
         return []
     rows = (

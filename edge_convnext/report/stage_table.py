@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["seconds_text", "stage_rows"]
 
-_FEWEST_FOLDED = 3  # stages that share what they say
+_FEWEST_FOLDED = 3  # stages with the same reason
 
 
 def stage_rows(report: Report) -> list[tuple[str, str, str, str]]:
     """Name, status, seconds and note of each stage, in the order of the chain.
 
-    Stages that did not run for one and the same reason are one line, such as those that a board
-    leaves to the desk.
+    Stages that did not run for the same reason are one line, such as those of a board's report
+    that ran on the machine of the build.
     """
     rows: list[tuple[str, str, str, str]] = []
     shared: dict[str, list[str]] = {}
@@ -40,7 +40,7 @@ def stage_rows(report: Report) -> list[tuple[str, str, str, str]]:
 
 
 def stage_note(stage: StageReport) -> str:
-    """Kernels, parity and reason of one stage, whatever it has of them."""
+    """Kernels, parity and reason of one stage, as far as it has them."""
     counts = [_engine(one, one.engine) for one in stage.variants if one.engine]
     parity = [_parity(stage.parity)] if stage.parity else []
     return "; ".join([*counts, *parity, *([stage.reason] if stage.reason else [])])

@@ -1,4 +1,4 @@
-"""What both views of a report say, as text: the summary table's cells, titles, notes.
+"""Text of both views of a report: the summary table's cells, titles, notes.
 
 The terminal and the Markdown view take their words from here, so they can't disagree.
 """
@@ -44,6 +44,7 @@ RECOVERY_HEADINGS = (
     "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
 )  # fmt: skip
 _REFERENCE = "reference"
+_RIVAL = "rival float"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class SummaryRow:
 
 
 def summary_rows(report: Report) -> list[SummaryRow]:
-    """The FP32 reference, the best float, and the built precision in every runtime."""
+    """The FP32 reference, the best float, its hardest rival, the built precision per runtime."""
     benchmark, accuracy = report.benchmark, report.accuracy
     batch = _batches(report)[0]
     rows = {row.artifact: row for row in benchmark.rows if row.batch == batch} if benchmark else {}
@@ -90,6 +91,8 @@ def summary_rows(report: Report) -> list[SummaryRow]:
         labels[raw] = _REFERENCE
     if benchmark and benchmark.best_float and benchmark.best_float != raw:
         labels[benchmark.best_float] = "best float"
+    if benchmark and benchmark.hardest_float:
+        labels.setdefault(benchmark.hardest_float, _RIVAL)
     for name in _best_per_runtime(report, rows, scores):
         labels.setdefault(name, (rows.get(name) or scores[name]).precision)
     return [
@@ -105,7 +108,7 @@ def _best_per_runtime(
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
-    names = dict.fromkeys((*rows, *scores))  # where nothing was timed, the first is the chosen one
+    names = dict.fromkeys((*rows, *scores))  # without timings the first one is the chosen one
     for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
         if candidate.precision == precision:
@@ -150,7 +153,7 @@ def _summary_row(
 
 
 def _batches(report: Report) -> tuple[int, int]:
-    """The smallest batch size timed, which latency is shown for, and the largest."""
+    """The smallest timed batch size, for latency, and the largest, for throughput."""
     batches = [row.batch for row in report.benchmark.rows] if report.benchmark else []
     return min(batches, default=1), max(batches, default=1)
 
@@ -161,7 +164,7 @@ def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
 
 
 def headings(report: Report) -> tuple[str, ...]:
-    """Of the summary table's columns."""
+    """Headings of the summary table's columns."""
     small, large = _batches(report)
     raw = report.benchmark is not None and report.benchmark.raw_fp32 is not None
     return (
@@ -186,6 +189,8 @@ def footnote(report: Report) -> str:
     text = f"reference: accuracy in torch{speed}; b: batch size"
     if benchmark is not None:
         text += f"; rows are the fastest at batch {small}"
+        if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):
+            text += f"; {_RIVAL}: beaten least surely, so the verdict is against it"
     if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
         return text
     low, high = benchmark.speedup_vs_raw_fp32_ci95
@@ -215,14 +220,14 @@ def verdict_line(report: Report) -> str:
 
 
 def _past(classes: tuple[str, ...]) -> str:
-    """Of classes that lose more, though the precision ships."""
+    """Name classes that lose more than the budget, though the precision ships."""
     if len(classes) > 1:
         return f"{len(classes)} classes lose more"
     return f"class '{shorten(classes[0], 60)}' loses more"
 
 
 def _to_show(verdict: VerdictReport) -> str:
-    """What would make a likely verdict a shown one: all that it rests on, or one that failed."""
+    """What would make a likely verdict shown: more of all that it rests on, or of what failed."""
     if verdict.confidence != "likely":
         return ""
     failed = "not" in (verdict.accuracy, verdict.speed)
@@ -233,10 +238,10 @@ def _to_show(verdict: VerdictReport) -> str:
     if verdict.speed == open_:
         rounds = f"{verdict.rounds_to_show:,} rounds" if verdict.rounds_to_show else None
         needed.append("timings on a quiet machine" if verdict.speed_skewed else rounds)
-    told = [one for one in needed if one is not None]
-    if not told or (len(told) < len(needed) and not failed):
+    known = [one for one in needed if one is not None]
+    if not known or (len(known) < len(needed) and not failed):
         return ""
-    return f": {(' or ' if failed else ' and ').join(told)} would show it"
+    return f": {(' or ' if failed else ' and ').join(known)} would show it"
 
 
 def recovery_rows(report: Report) -> list[tuple[str, ...]]:
@@ -274,7 +279,7 @@ def state_text(value: JsonValue) -> str:
 
 
 def plain(text: str) -> str:
-    """One line without control characters, which a terminal would obey."""
+    """One line without control characters, which would steer a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

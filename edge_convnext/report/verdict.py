@@ -1,9 +1,9 @@
 """Decide what to ship from what was measured: a pure function, no thresholds of its own.
 
 INT8 (or FP16) ships when it is faster than the best float of all runtimes and loses no more
-accuracy than the budget. Each of the two is *shown* where the 95 % interval lies on the good side
-of its limit, *likely* where the estimate does, and the verdict is as sure as the weaker of them.
-One of the two missing leaves the verdict open; one of the two failing settles it.
+accuracy than the budget. Each of the two is *shown* where the whole 95 % interval lies on the good
+side of its limit, and *likely* where only the estimate does. The verdict is as sure as the weaker
+one. If one of the two is missing, the verdict is open. If one of the two fails, it is settled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.report.contract import AccuracyReport, BenchmarkReport, VerdictReport
 from edge_convnext.report.how_many_more import (
@@ -23,7 +24,7 @@ from edge_convnext.report.how_many_more import (
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
-    from edge_convnext.report.contract import Confidence, Judgement
+    from edge_convnext.report.contract import BenchmarkRow, Confidence, Judgement
 
 __all__ = ["Requirement", "decide"]
 
@@ -32,25 +33,25 @@ _NAMED = 3  # of classes past the limit
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a user asked the verdict to be."""
+    """The verdict that a user requires."""
 
     precision: Precision
-    confidence: Confidence = "shown"  # the least
+    confidence: Confidence = "shown"  # at least
 
     @classmethod
     def of(cls, shown: Precision | None, likely: Precision | None) -> Requirement | None:
-        """From `--require` and `--require-likely`, of which `shown` asks for more."""
+        """Make it from `--require` and `--require-likely`; `shown` requires more."""
         if shown is not None:
             return cls(shown)
         return None if likely is None else cls(likely, "likely")
 
     def __str__(self) -> str:
-        """As a sentence names it."""
+        """Its name in a sentence."""
         least = "shown" if self.confidence == "shown" else "at least likely"
         return f"{self.precision.upper()}, {least}"
 
     def is_met(self, ship: str, confidence: Confidence | None) -> bool:
-        """Whether a verdict is what was asked for; a build of FP32 alone has nothing to show."""
+        """Whether a verdict meets it; a build of FP32 alone has nothing to show."""
         return ship == self.precision and (confidence != "likely" or self.confidence == "likely")
 
 
@@ -60,8 +61,8 @@ class _Judged:
 
     word: Judgement | None  # None: not measured
     reasons: tuple[str, ...]
-    sure: bool = False  # of `not`: the interval tells it, and not the estimate alone
-    needed: int | None = None  # images or rounds that would settle it
+    sure: bool = False  # with `not`: the whole interval shows it, not only the estimate
+    needed: int | None = None  # number of images or rounds that would settle it
     skewed: str | None = None
     past: tuple[str, ...] = ()  # classes
 
@@ -79,18 +80,18 @@ def decide(
     """Choose between the requested precision and the float it would replace.
 
     Args:
-        precision: What the build made.
-        accuracy: Against FP32; None when nothing was evaluated.
-        benchmark: Against the best float; None when nothing was timed.
+        precision: Precision of the build.
+        accuracy: Accuracy against FP32; None when nothing was evaluated.
+        benchmark: Timings against the best float; None when nothing was timed.
         max_drop_pp: Largest top-1 drop to accept, in percentage points.
-        require: What the user asked the verdict to be, if anything.
+        require: Verdict that the user requires, if any.
         not_measured: Sentences that say why accuracy or timings are missing.
-        batch: The batch size that the speed is of.
+        batch: Batch size that the speed is of.
         max_class_drop_pp: Largest top-1 drop of any class to accept. Without it, classes that
             surely lose more than `max_drop_pp` are named, and decide nothing.
 
     Returns:
-        The verdict; `passed` tells whether `require` is met.
+        The verdict; `passed` says whether `require` is met.
     """
     if precision == "fp32":
         return _verdict("fp32", None, ["Only FP32 was asked for."], require)
@@ -139,7 +140,7 @@ def _verdict(
 
 
 def _joined(mean: _Judged, classes: _Judged) -> _Judged:
-    """The accuracy: as good as the worse of the two tells."""
+    """Accuracy of the whole set and of the classes, as good as the worse of the two."""
     both = [one for one in (mean, classes) if one.word != "shown"]
     reasons = (*mean.reasons, *classes.reasons)
     if mean.word is None or not both:
@@ -161,17 +162,17 @@ def _judge_accuracy(name: str, accuracy: AccuracyReport | None, max_drop_pp: flo
     reason = (
         f"Top-1 {_moves(drop)} (95 % interval of the drop {low:.2f} to {high:.2f} pp) on "
         f"{accuracy.n_images:,} images, {'within' if within else 'past'} the budget of "
-        f"{max_drop_pp:.2f} pp."
+        f"{show_pp(max_drop_pp)} pp."
     )
     if high <= max_drop_pp or low > max_drop_pp:
         return _Judged("shown" if within else "not", (reason,), sure=True)
     needed = images_to_show(accuracy, max_drop_pp)
-    told = (
-        "more images would tell"
+    advice = (
+        "more images would show it"
         if needed is None
-        else f"about {needed:,} images in all would tell, if the rates stay"
+        else f"about {needed:,} images in all would show it, if the rates stay"
     )
-    reason += f" The interval reaches to both sides of the budget: {told}."
+    reason += f" The interval reaches to both sides of the budget: {advice}."
     return _Judged("likely" if within else "not", (reason,), needed=needed)
 
 
@@ -187,7 +188,7 @@ def _judge_classes(
     max_drop_pp: float,
     max_class_drop_pp: float | None,
 ) -> _Judged | None:
-    """Each class against the limit; None where nothing is to be said of them."""
+    """Judge each class against the limit; None where there is nothing to say about them."""
     counts = _class_counts(precision, accuracy)
     if not counts:
         if max_class_drop_pp is None or accuracy is None:
@@ -198,9 +199,9 @@ def _judge_classes(
     past = [one for one in found if one.past]
     names = tuple(one.name for one in past)
     if max_class_drop_pp is None:
-        told = _name(past, "more than the whole may: --max-class-drop decides by it")
-        return _Judged("shown", (told,), past=names) if past else None
-    per_class = f"the limit of {limit:.2f} pp per class"
+        advice = _name(past, "more than the whole may: --max-class-drop decides by it")
+        return _Judged("shown", (advice,), past=names) if past else None
+    per_class = f"the limit of {show_pp(limit)} pp per class"
     if past:
         return _Judged("not", (_name(past, f"past {per_class}"),), sure=True, past=names)
     if estimated := classes_past(counts, limit):
@@ -210,8 +211,8 @@ def _judge_classes(
         return _Judged("shown", (f"Every class keeps {per_class}.",))
     unsure = [one for one in found if not one.within]
     needed = images_to_show_classes(counts, accuracy.n_images, limit) if accuracy else None
-    told = "more images of these classes" if needed is None else f"about {needed:,} images in all"
-    text = f"where that reaches past {per_class}: {told} would tell"
+    advice = "more images of these classes" if needed is None else f"about {needed:,} images in all"
+    text = f"where that reaches past {per_class}: {advice} would show it"
     return _Judged("likely", (_name(unsure, text),), needed=needed)
 
 
@@ -225,7 +226,7 @@ def _class_counts(precision: Precision, accuracy: AccuracyReport | None) -> list
 
 
 def _name(classes: list[ClassDrop], what: str) -> str:
-    """The worst few of some classes, each with its figures."""
+    """Name the worst few of some classes, each with its figures."""
     listed = "; ".join(
         f"class '{shorten(one.name, 60)}' {_moves(one.drop_pp)} (interval "
         f"{one.interval_pp[0]:.2f} to {one.interval_pp[1]:.2f} pp) on its {one.n:,} images"
@@ -260,19 +261,34 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     if high <= 1.0:
         return _Judged("not", (f"{measured}: not faster.",), sure=True)
     needed = rounds_to_show(benchmark, batch)
-    told = (
-        "They are too near each other for more rounds to tell."
+    advice = (
+        "They are too near each other for more rounds to show it."
         if needed is None
-        else f"About {needed:,} rounds would tell, if their spread stays."
+        else f"About {needed:,} rounds would show it, if their spread stays."
     )
     what = "faster by the estimate, not beyond" if faster else "not faster by the estimate, within"
     word: Judgement = "likely" if faster else "not"
-    return _Judged(word, (f"{measured}: {what} that interval. {told}",), needed=needed)
+    return _Judged(word, (f"{measured}: {what} that interval. {advice}",), needed=needed)
 
 
 def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    row = benchmark.row(benchmark.hardest_float, batch)
-    if row is None:
+    """What the speed is compared with, by what it is: the best float, or a harder rival."""
+    rival = benchmark.row(benchmark.hardest_float, batch)
+    if rival is None:
         return f"the best float at batch {batch}"
-    hint = f", {row.precision_hint}" if row.precision_hint else ""
-    return f"the best float ({row.form} form{hint}) in {row.runtime} at batch {batch}"
+    if benchmark.hardest_float == benchmark.best_float:
+        return f"the best float ({_graph(rival)}) in {rival.runtime} at batch {batch}"
+    text = (
+        f"the float that it beats least surely ({_graph(rival)}) in {rival.runtime} at batch "
+        f"{batch}"
+    )
+    best = benchmark.row(benchmark.best_float, batch)
+    chosen = benchmark.row(benchmark.chosen, batch)
+    if best is None or chosen is None or not chosen.latency_ms_p50:
+        return text
+    ratio = best.latency_ms_p50 / chosen.latency_ms_p50
+    return f"{text}, and {ratio:.2f}x that of the best float of the table ({_graph(best)})"
+
+
+def _graph(row: BenchmarkRow) -> str:
+    return f"{row.form} form{f', {row.precision_hint}' if row.precision_hint else ''}"

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError, ExportError
 from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.step import Stage
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import OnnxModel
 
-__all__ = ["use_tanh_gelu"]
+__all__ = ["STAGE", "use_tanh_gelu"]
+
+STAGE = Stage("approximate", 1, ("onnx", "onnxruntime"))
 
 
 def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:

@@ -25,6 +25,7 @@ import numpy as np
 from edge_convnext.core.artifacts import ActivationType, OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.step import Stage
 from edge_convnext.graph.activations import observe
 from edge_convnext.stages.equalize_factors import choose_factors
 
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.recipe import EqualizeConfig
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["Site", "apply_factors", "equalize", "find_sites"]
+__all__ = ["STAGE", "Site", "apply_factors", "equalize", "find_sites"]
+
+STAGE = Stage("equalize", 3, ("onnx", "onnxruntime"), max_error=1e-3)
 
 
 def equalize(

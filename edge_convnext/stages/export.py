@@ -24,6 +24,7 @@ from edge_convnext.core.bounds import MAX_BATCH
 from edge_convnext.core.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["INPUT_NAME", "OUTPUT_NAME", "export_onnx"]
+__all__ = ["INPUT_NAME", "OUTPUT_NAME", "STAGE", "export_onnx"]
+
+# Rounding gives 1e-6 of the largest logit; anything structural gives 1e-2 and more.
+STAGE = Stage("export", 3, ("torch", "onnx", "onnxscript", "onnxruntime"), max_error=1e-3)
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"

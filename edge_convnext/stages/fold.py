@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.step import Stage
 from edge_convnext.networks.weights import read_state, save_weights
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Weights
 
-__all__ = ["fold_weights"]
+__all__ = ["STAGE", "fold_weights"]
+
+# Rounding gives 1e-6 of the largest logit; anything structural gives 1e-2 and more.
+STAGE = Stage("fold", 3, ("torch", "safetensors"), max_error=1e-4)
 
 
 def fold_weights(weights: Weights, output: AnyPath) -> Weights:

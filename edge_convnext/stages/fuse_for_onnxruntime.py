@@ -21,13 +21,17 @@ import numpy as np
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.step import Stage
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["has_products", "lower_for_onnxruntime"]
+__all__ = ["STAGE", "has_products", "lower_for_onnxruntime"]
+
+# A value between two steps may be rounded either way.
+STAGE = Stage("lower", 2, ("onnx", "onnxruntime"), max_error=2e-2)
 
 _DOMAIN = "com.microsoft"
 _FUSED = "MatMulIntegerToFloat"

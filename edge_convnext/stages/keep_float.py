@@ -6,16 +6,23 @@ operation gets its own float weight and bias back; nothing is calibrated again.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from edge_convnext.core.step import Stage
+from edge_convnext.graph.file import read_proto, write_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from onnx import ModelProto, NodeProto
 
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["find_fallback", "keep_float", "quantized_operations"]
+__all__ = ["STAGE", "find_fallback", "keep_float", "keep_matching", "quantized_operations"]
+
+STAGE = Stage("fallback", 1, ("onnx", "onnxruntime"))
 
 
 def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
@@ -71,6 +78,37 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
     _drop_unread_pairs(proto)
     drop_unread_constants(proto)
     return proto
+
+
+def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> int:
+    """Return operations whose names match to float, in the file of a Q/DQ graph.
+
+    A module may be another operation in this form: `…pwconv2/Conv` for `…pwconv2/MatMul`.
+
+    Args:
+        quantized: Explicit Q/DQ; written anew where anything matches.
+        reference: The float graph it was made from.
+        patterns: Regular expressions of whole node names.
+
+    Returns:
+        How many operations stay INT8.
+
+    Raises:
+        ArtifactError: A file is missing, or not ONNX.
+    """
+    from edge_convnext.graph.qdq import WEIGHTED_OPS
+
+    proto = read_proto(quantized)
+    operations = quantized_operations(proto)
+    kept = []
+    for operation in operations:
+        module = operation.rpartition("/")[0]
+        names = [f"{module}/{kind}" for kind in WEIGHTED_OPS]
+        if any(re.fullmatch(pattern, name) for pattern in patterns for name in names):
+            kept.append(operation)
+    if kept:
+        write_proto(keep_float(proto, read_proto(reference), kept), quantized)
+    return len(operations) - len(kept)
 
 
 def find_fallback(

@@ -12,6 +12,7 @@ from edge_convnext.core.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.core.files import AnyPath, expand_home, sha256_bytes, sha256_file
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import RANDOM
+from edge_convnext.core.step import Stage
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.convnext.hub import IN1K, Published, find_published
 from edge_convnext.networks.convnext.sizes import architecture_names, find_architecture
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from edge_convnext.networks.checkpoint import Checkpoint
     from edge_convnext.networks.convnext.sizes import Architecture
 
-__all__ = ["load_weights", "weights_identity"]
+__all__ = ["STAGE", "load_weights", "weights_identity"]
+
+STAGE = Stage("load", 3, ("torch", "safetensors"))
 
 _HUB = "in1k"
 _HUB_FILE = "model.safetensors"

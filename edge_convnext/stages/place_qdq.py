@@ -17,6 +17,7 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.step import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import PlacementName
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["place_qdq"]
+__all__ = ["STAGE", "place_qdq"]
+
+STAGE = Stage("place", 1, ("numpy", "onnx", "onnxruntime"), entry="quantize")
 
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
 _TINY = 1e-12

@@ -17,6 +17,7 @@ from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.step import Stage
 from edge_convnext.networks.convnext.placements import quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import ActivationType, PlacementName
     from edge_convnext.core.recipe import QuantizeConfig
 
-__all__ = ["quantize"]
+__all__ = ["STAGE", "quantize"]
+
+STAGE = Stage("quantize", 3, ("nncf", "onnx", "onnxruntime"))
 
 
 def quantize(

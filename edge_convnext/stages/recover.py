@@ -10,7 +10,6 @@ Source: knowledge distillation, arXiv 1503.02531; LSQ, arXiv 1902.08153.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from edge_convnext.core.errors import ArtifactError, MissingDependencyError, Tra
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
 from edge_convnext.runtimes.infer import infer_proto
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.recipe import RecoverConfig
     from edge_convnext.graph.torch_module import GraphModule
 
-__all__ = ["Recovery", "recover"]
+__all__ = ["STAGE", "Recovery", "recover"]
+
+STAGE = Stage("recover", 1, ("torch", "numpy", "onnx", "onnxruntime"))
 
 
 _MAX_GRADIENT = 10.0  # norm over all parameters
@@ -101,7 +103,7 @@ def recover(
     steps = _train(student, teacher, learning, config, seed, track)
     trained = write_back(student, proto)
     after = compare_logits(expected, _finite(_logits(trained, apart), steps, config))
-    kept = _ratio_db(after) > _ratio_db(before)
+    kept = after.sqnr_or_inf > before.sqnr_or_inf
     result = trained if kept else proto
     for entry in result.metadata_props:
         if entry.key == METADATA_KEY and kept:
@@ -176,11 +178,6 @@ def _finite(logits: NDArray[np.float32], steps: int, config: RecoverConfig) -> N
     if not np.isfinite(logits).all():
         raise _diverged("trained graph's logits are", steps, config)
     return logits
-
-
-def _ratio_db(parity: Parity) -> float:
-    """Signal to noise, infinite where the logits are equal."""
-    return math.inf if parity.sqnr_db is None else parity.sqnr_db
 
 
 def _logits(proto: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
 from edge_convnext.runtimes.infer import infer_proto
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Sensitivity", "rank_operations"]
+__all__ = ["STAGE", "Sensitivity", "rank_operations"]
+
+STAGE = Stage("sensitivity", 1, ("onnx", "onnxruntime"))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.errors import ArtifactError, SimplifyError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.core.step import Stage
 from edge_convnext.core.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import OnnxModel, Precision
     from edge_convnext.core.recipe import SimplifyConfig
 
-__all__ = ["Simplified", "simplify"]
+__all__ = ["STAGE", "Simplified", "simplify"]
+
+STAGE = Stage("simplify", 2, ("onnx", "onnxsim", "onnxruntime"))
 
 _PRODUCTS = ("MatMul", "Gemm")
 # Tried in this order. onnxsim ignores the name of an optimizer that it does not have.

@@ -1,17 +1,23 @@
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import onnx
 import pytest
+from support.stage_lab import QUANTIZED, REFERENCE, SAMPLES, Lab, check, tools
 
-from edge_convnext.build.budget import hold_budget
-from edge_convnext.build.graphs import list_options
+from edge_convnext.build.budget import hold_budget, keep_float_step, sensitivity_step
+from edge_convnext.build.candidates import list_options
 from edge_convnext.build.settle import prepare
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.convnext import sizes
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.stages import keep_float as fallback
+from edge_convnext.stages import sensitivity
 from edge_convnext.stages.keep_float import quantized_operations
+from edge_convnext.stages.sensitivity import Sensitivity
 
 LIMIT_PP = 1.0
 # Operations that each placement quantizes: in blocks and downsamplings, and stem and head too.
@@ -112,3 +118,70 @@ def test_where_nothing_helps_there_is_a_ranking_and_no_fallback(prepared):
     assert found.names is None
     assert found.options == ()
     assert len(found.ranking) == INNER
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    return Lab(tmp_path, monkeypatch)
+
+
+def test_sensitivity(lab, monkeypatch):
+    ranked = (Sensitivity("b", 10.0, 99.0, None, 100.0, 60.0), Sensitivity("a", None, 1, 2, 3, 4))
+    calls = []
+
+    def rank(*arguments):
+        calls.append(arguments)
+        return ranked
+
+    monkeypatch.setattr(sensitivity, "rank_operations", rank)
+    for one in (lab.runner, lab.again()):
+        assert sensitivity_step(one, QUANTIZED, REFERENCE, SAMPLES) == ranked
+    key = (
+        "sensitivity",
+        {
+            "quantized": "digest of a.int8.onnx", "reference": "digest of a.onnx",
+            "images": "digest of samples", "tools": tools("edge-convnext", "onnx", "onnxruntime"),
+        },
+    )  # fmt: skip
+    assert lab.fields == [key, key]
+    assert calls == [(QUANTIZED.value.path, REFERENCE.value.path, ["samples"], lab.track)]
+    assert lab.cache.holds("sensitivity", lab.keys[0])
+
+
+def test_keep_float(lab, monkeypatch, tmp_path):
+    calls = []
+
+    def load(path):
+        return ("proto", path)
+
+    def keep(*arguments):
+        calls.append(arguments)
+        return "changed"
+
+    def save(proto, path):
+        assert proto == "changed"
+        Path(path).write_text("x")
+
+    monkeypatch.setattr(onnx, "load", load)
+    monkeypatch.setattr(onnx, "save", save)
+    monkeypatch.setattr(fallback, "keep_float", keep)
+    monkeypatch.setattr(fallback, "quantized_operations", lambda proto: ["x"] * 6)
+    name = "a.float2.int8.onnx"
+    step = check(
+        lab,
+        lambda one: keep_float_step(one, QUANTIZED, REFERENCE, ["z", "b"], SAMPLES),
+        (
+            "fallback",
+            {
+                "quantized": "digest of a.int8.onnx", "reference": "digest of a.onnx",
+                "names": ["b", "z"], "images": "digest of samples",
+                "tools": tools("edge-convnext", "onnx", "onnxruntime"),
+            },
+        ),
+        name,
+        "keeping 2 operations in float",
+    )  # fmt: skip
+    assert step.value == replace(QUANTIZED.value, path=step.value.path, quantized_ops=6)
+    assert step.reason == "earlier reason"
+    assert calls == [(("proto", "before/a.int8.onnx"), ("proto", "before/a.onnx"), ["z", "b"])]
+    assert lab.parities == [(("onnx", "a.onnx", ["samples"]), ("onnx", name, ["samples"]), None)]

@@ -170,3 +170,94 @@ def test_a_check_writes_nothing_but_hashes(tmp_path, reads):
     assert len(reads) == hashed
     assert isinstance(checked.to_json()["settings"], list)
     assert not Path("weights.safetensors").exists()
+
+
+def refusal_of_a_build(tmp_path, **stated):
+    """The line that `build` ends with, before any work but reading."""
+    from edge_convnext.build.settle import prepare
+    from edge_convnext.core.errors import EdgeConvNextError
+    from edge_convnext.core.progress import untracked
+
+    recipe = make_recipe({}, "recipe", {"benchmark.threads": 1, **stated})
+    with pytest.raises(EdgeConvNextError) as error:
+        prepare(recipe, Cache(tmp_path / "of build"), {}, untracked, machine="here")
+    return str(error.value)
+
+
+def test_what_is_too_large_to_be_tried_is_not_called_fine(small, tmp_path, call, monkeypatch):
+    from edge_convnext.build import check
+
+    names = ("stage 1", "stage 2", "stage 10")
+    data = draw(tmp_path / "data", names=names, count=6)
+    weights = write_colour_model(tmp_path / "w.pth", (1, 2, 0))
+    monkeypatch.setattr(check, "_MOST_MACS", 1.0)
+    flags = ("--weights", weights, "--data", data, "--image-size", 32)
+    code, out, _ = call(*flags)
+    assert code == 0
+    assert out.endswith(
+        "not tested here: the order of the classes, the preprocessing; a build tests them\n"
+    )
+    assert "Nothing states the order of the classes, which may be stage 1," in out
+    assert json.loads(call(*flags, "--json")[1])["not_tested"] == list(check._UNTRIED)
+
+
+def test_an_atto_at_224_pixels_is_tried():
+    from edge_convnext.build import check
+    from edge_convnext.networks.convnext.sizes import find_architecture
+
+    macs = find_architecture("convnextv2_atto", 3).count_macs(224)
+    assert check._MOST_MACS / macs >= 20
+
+
+def test_the_share_that_was_right_is_told(small, tmp_path, call):
+    data = draw(tmp_path / "data", count=6)
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    flags = ("--weights", weights, "--data", data, "--image-size", 32)
+    told = "is right in 100.00 % of 18 evaluation images (95 %: 82.4 to 100.0)."
+    assert any(told in note for note in json.loads(call(*flags, "--json")[1])["notes"])
+
+
+def test_images_of_equal_pixels_on_both_sides_are_refused_as_by_a_build(small, tmp_path, call):
+    from PIL import Image
+
+    data = draw(tmp_path / "data", count=4)
+    with Image.open(data / "val" / "ant" / "0.png") as image:
+        image.save(data / "train" / "ant" / "again.png", compress_level=1)
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    stated = {"load.weights": str(weights), "data.source": str(data)}
+    told = refusal_of_a_build(tmp_path, **stated, **{"preprocess.image_size": 32})
+    assert "1 of 12 evaluation images (8.3%) are in training too" in told
+    flags = ("--weights", weights, "--data", data, "--image-size", 32)
+    code, out, _ = call(*flags, "--json")
+    assert (code, json.loads(out)["refused"]) == (3, told)
+    assert call(*flags, "--allow-duplicates")[0] == 0
+
+
+def test_an_evaluation_side_alone_is_refused_as_by_a_build(small, tmp_path, call):
+    data = draw_images(tmp_path / "data", {f"val/{name}": (4, i) for i, name in enumerate("abc")})
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    stated = {"load.weights": str(weights), "data.source": str(data)}
+    told = refusal_of_a_build(tmp_path, **stated, **{"preprocess.image_size": 32})
+    assert "it has an evaluation side alone" in told
+    flags = ("--weights", weights, "--data", data, "--image-size", 32)
+    code, out, _ = call(*flags, "--json")
+    assert (code, json.loads(out)["refused"]) == (3, told)
+    others = draw_images(tmp_path / "others", {"x": (12, 3)})
+    assert call(*flags, "--calibration", others)[0] == 0
+
+
+def test_a_recipe_that_contradicts_itself_is_refused_as_by_a_build(tmp_path, call):
+    data = draw(tmp_path / "data", count=2)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"data: {{source: '{data}'}}\nfold: {{enabled: false}}\nexport: {{form: conv}}")
+    told = refusal_of_a_build(
+        tmp_path, **{"data.source": str(data), "fold.enabled": False, "export.form": "conv"}
+    )
+    code, out, _ = call("--recipe", path, "--json")
+    assert (code, json.loads(out)["refused"]) == (3, told)
+
+
+def test_calibration_that_says_little_is_told(tmp_path, call):
+    data = draw(tmp_path / "data", names=("ant", "bee"), count=2)
+    notes = json.loads(call("--data", data, "--json")[1])["notes"]
+    assert any("4 different calibration images set every range" in note for note in notes)

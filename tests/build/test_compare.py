@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from edge_convnext.build import compare as measure
-from edge_convnext.build.compare import evaluate_options, judge_options, race_options
+from edge_convnext.build.compare import evaluate_options
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.step import Step
 from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
-from edge_convnext.measure.candidates import Option, as_candidate
+from edge_convnext.measure import candidates
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.recipe_file import make_recipe
@@ -32,7 +33,7 @@ RECIPE = make_recipe(
 def option(name="conv.fp32", precision="fp32", hint="f32", settings=(), runtime="openvino"):
     model = OnnxModel(Path(f"{name}.onnx"), precision, "conv", "pointwise")
     graph = Step(model, "done", 0.0, f"digest of {name}")
-    return Option(graph, runtime, hint, may_ship=True, settings=settings)
+    return Candidate.of(graph, runtime, hint, may_ship=True, settings=settings)
 
 
 FLOAT = option()
@@ -164,7 +165,7 @@ def test_logits_that_are_not_finite_are_told_with_the_option(tmp_path, monkeypat
 
 def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(monkeypatch):
     calls = []
-    monkeypatch.setattr(measure, "load_runtime", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(candidates, "load_runtime", lambda *arguments: calls.append(arguments))
     measure._load(INT8.name, [FLOAT, replace(INT8, hint="bf16"), INT8], WEIGHTS.value, RECIPE)
     ((runtime, path, options),) = calls
     assert (runtime, path) == ("onnxruntime", Path("conv.int8.onnx"))
@@ -180,27 +181,6 @@ def test_the_reference_is_the_unfolded_network_in_torch(monkeypatch):
     monkeypatch.setattr(pytorch, "TorchRuntime", lambda *arguments: arguments)
     loaded = measure._load("torch", [FLOAT], WEIGHTS.value, RECIPE)
     assert loaded == ((WEIGHTS.value, "raw"), 2)
-
-
-def test_an_option_has_a_name_that_tells_all_that_sets_it_apart():
-    assert FLOAT.name == "conv.fp32.onnx openvino f32"
-    assert INT8.name == "conv.int8.onnx onnxruntime f32+A=1+B=2"
-    assert INT8.label("model.int8.onnx") == "model.int8.onnx onnxruntime f32+A=1+B=2"
-
-
-def test_a_race_is_of_the_options_under_their_names(monkeypatch):
-    calls = []
-    monkeypatch.setattr(measure, "benchmark", lambda *arguments: calls.append(arguments))
-    images, recipe = np.zeros((1, 3, 4, 4), np.float32), RECIPE.model_copy(update={"seed": 7})
-    race_options([FLOAT, INT8], images, recipe, "track")
-    ((candidates, given, config, seed, track, *_),) = calls
-    assert candidates == [as_candidate(FLOAT), as_candidate(INT8)]
-    assert (config, seed, track) == (recipe.benchmark, 7, "track")
-    assert given is images
-    one = candidates[1]
-    assert (one.name, one.path, one.precision) == (INT8.name, Path("conv.int8.onnx"), "int8")
-    assert (one.form, one.placement, one.runtime) == ("conv", "pointwise", "onnxruntime")
-    assert (one.precision_hint, one.settings) == ("f32", (("A", "1"), ("B", "2")))
 
 
 def evaluation(cached, seconds):
@@ -229,12 +209,3 @@ def test_an_evaluation_of_some_images_is_of_those_alone(tmp_path, asked):
     assert part.comparisons[INT8.name].n_images == 2
     assert part.comparisons[INT8.name].top1_drop_pp == found.comparisons[INT8.name].top1_drop_pp
     assert (part.cached, part.seconds) == (found.cached, found.seconds)
-
-
-def test_options_are_judged_once_each(monkeypatch):
-    calls = []
-    monkeypatch.setattr(measure, "judge", lambda *arguments: calls.append(arguments))
-    recipe = RECIPE.model_copy(update={"seed": 7})
-    judge_options("timings", [INT8, FLOAT, INT8], "images", recipe, "track")
-    candidates = [as_candidate(INT8), as_candidate(FLOAT)]
-    assert calls == [("timings", candidates, "images", recipe.benchmark, 7, "track")]

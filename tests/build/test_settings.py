@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from support.example_report import example_report
 
-from edge_convnext.cli.console import preprocess_fields
 from edge_convnext.cli.views.read import read_lines
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
@@ -159,26 +158,6 @@ def test_the_block_shows_value_and_source_of_each_setting():
     assert "  image_size    128                          --image-size\n" in text
     assert "  std           0.5, 0.5, 0.5                config.json: std\n" in text
     assert "  classes       3: ant, bee, cat             default\n" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.5", HALF),
-        ("0.485,0.456,0.406", (0.485, 0.456, 0.406)),
-        ("0.485 0.456 0.406", (0.485, 0.456, 0.406)),
-        ("[0.485, 0.456, 0.406]", (0.485, 0.456, 0.406)),
-    ],
-)
-def test_mean_and_std_are_one_number_or_three(text, value):
-    fields = preprocess_fields(None, None, None, None, text, text)
-    assert fields["preprocess.mean"] == fields["preprocess.std"] == value
-
-
-@pytest.mark.parametrize("text", ["", "imagenet", "0.5,0.5", "1,2,3,4", "0.5;0.5;0.5"])
-def test_other_texts_are_refused_with_an_example(text):
-    with pytest.raises(RecipeError, match=r"--std .*such as --std 0\.229,0\.224,0\.225"):
-        preprocess_fields(None, None, None, None, None, text)
 
 
 def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():

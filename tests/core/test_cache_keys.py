@@ -19,9 +19,13 @@ from pydantic.fields import FieldInfo
 
 from edge_convnext.build import inputs
 from edge_convnext.build import runner as steps
-from edge_convnext.build.gpu_steps import GpuSteps
-from edge_convnext.build.graphs import Graphs, add_form, add_plan, list_options
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.budget import keep_float_step, sensitivity_step
+from edge_convnext.build.candidates import list_options
+from edge_convnext.build.engines import engine_step
+from edge_convnext.build.float_chain import export_step, fold_step
+from edge_convnext.build.gpu_chain import finish_step, place_step
+from edge_convnext.build.graphs import Graphs, add_form, add_plan, for_batch
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Entry
 from edge_convnext.core.errors import RecipeError
@@ -32,10 +36,10 @@ from edge_convnext.data import ImageSet
 from edge_convnext.data.images import Sample
 from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
-from edge_convnext.networks.gpu_plans import GpuPlan, plan_for_gpu
-from edge_convnext.networks.plans import plan_for
+from edge_convnext.networks.plans import float_plan, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages import load as load_module
+from edge_convnext.stages import quantize
 
 CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
@@ -102,7 +106,7 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
     """Keys by stage of all that a build may ask for; `seen` stands for the images' content."""
     cache = Keys({})
     one, other = (
-        Steps(each, recipe, {"edge-convnext": "1"}, untracked)
+        Runner(each, recipe, {"edge-convnext": "1"}, untracked)
         for each in (cache, Keys(cache.asked, "gpu "))
     )
     weights = load(recipe, cache)
@@ -110,28 +114,32 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
     given_inputs = inputs.Inputs(weights, None, None, None, True, False, False, 0)
     graphs = Graphs()
     if recipe.fold.enabled:
-        graphs.folded = one.fold(weights.value, weights.digest, samples)
+        graphs.folded = fold_step(one, weights, samples)
     plans = dict.fromkeys(plan_for(recipe, runtime) for runtime in CPU)
     for form in dict.fromkeys(["raw", *(plan.form for plan in plans)]):
         add_form(one, given_inputs, graphs, form, "fp32", samples)
     for plan in plans if recipe.precision == "int8" else ():
         tuned = training if recipe.recover.enabled else None
         add_plan(one, graphs, plan, [], calibration, samples, tuned)
-        before = graphs.before_quantize(plan)
-        one.sensitivity(graphs.quantized[plan], before, samples)
-        one.keep_float(graphs.quantized[plan], before, ["a"], samples)
+        lineage = graphs.lineages[plan]
+        quantized, before = lineage.at(quantize.STAGE), lineage.before(quantize.STAGE)
+        sensitivity_step(one, quantized, before, samples)
+        keep_float_step(one, quantized, before, ["a"], samples)
     source = graphs.folded or weights
     for batch in (1, 8):
-        for plan in (plan_for_gpu(recipe, "int8", batch), GpuPlan("fp16", batch, "conv")):
-            gpu = GpuSteps(other, plan)
-            exported = gpu.steps.export(
-                source.value, source.digest, plan.form, "fp32", samples, weights
-            )
-            made = gpu.place(exported, calibration, samples) if plan.placement else exported
-            gpu.engine(gpu.finish(made, exported, samples, ["rtx"]))
+        for plan in (
+            plan_for_gpu(recipe, "int8", batch),
+            float_plan("conv", "fp16", batch, "typed"),
+        ):
+            gpu = for_batch(other, batch)
+            made = exported = export_step(gpu, source, plan.form, "fp32", samples, weights)
+            if plan.placement:
+                made = place_step(gpu, exported, plan, calibration, samples)
+            written = finish_step(gpu, made, plan, exported, samples, ["rtx"])
+            engine_step(gpu, plan, written)
     runs = {
         option.name: {
-            "artefact": option.graph.digest, "runtime": option.runtime, "hint": option.hint,
+            "artefact": option.digest, "runtime": option.runtime, "hint": option.hint,
             **dict(option.settings),
         }
         for option in list_options(recipe, graphs, CPU, bf16=True)

@@ -8,13 +8,16 @@ from types import SimpleNamespace
 import pytest
 from support.gate_builds import make_build
 
-from edge_convnext.build import assemble
 from edge_convnext.build import publish as publishing
+from edge_convnext.build.amend import add_sensitivity
 from edge_convnext.build.publish import publish
 from edge_convnext.core import swap as swapping
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.swap import written_beside
+from edge_convnext.report import beside
+from edge_convnext.report import folder as folders
+from edge_convnext.report.beside import Beside
 from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import check_writable
 from edge_convnext.report.manifest import MANIFEST, read_manifest, verify_build, write_manifest
@@ -60,18 +63,14 @@ def build(tmp_path):
 
 
 @pytest.fixture
-def outcome(tmp_path, monkeypatch):
-    """A build that is finished but for what `publish` does."""
-    made = tmp_path / "cache"
-    made.mkdir()
+def made(tmp_path):
+    """Files and report of a build that is finished but for what `publish` does."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
     for name in ("fp32", "int8"):
-        (made / name).write_text(f"new {name}")
-    files = {f"model.{name}.onnx": made / name for name in ("fp32", "int8")}
-    monkeypatch.setattr(publishing, "_list_models", lambda _: (dict(files), {}))
-    monkeypatch.setattr(publishing, "_write_predictions", lambda *_: None)
-    example = Report.read(make_build(tmp_path / "example"))
-    monkeypatch.setattr(assemble, "assemble_report", lambda *_: example)
-    return SimpleNamespace(inputs=SimpleNamespace(calibration=None))
+        (cache / name).write_text(f"new {name}")
+    files = {f"model.{name}.onnx": cache / name for name in ("fp32", "int8")}
+    return Beside(files), Report.read(make_build(tmp_path / "example"))
 
 
 NEW = {"model.fp32.onnx": "new fp32", "model.int8.onnx": "new int8"}
@@ -86,11 +85,12 @@ def check_new(folder):
     assert left(folder) == []
 
 
-def test_a_build_replaces_an_older_one_and_leaves_the_users_files(build, outcome):
-    publish(outcome, build, None)
+def test_a_build_replaces_an_older_one_and_leaves_the_users_files(build, made):
+    published = publish(*made, build)
     check_new(build)
     assert not (build / "gpu").exists()
-    assert Report.read(build / "report.json").folder == str(build)
+    assert Report.read(build / "report.json") == published
+    assert {one.path for one in published.outputs} == set(NEW)
 
 
 @pytest.mark.parametrize("place", ["out", "link/out", "link"])
@@ -102,18 +102,17 @@ def test_an_output_behind_a_link_that_leads_nowhere_is_refused_before_the_build(
 
 
 @pytest.mark.parametrize("kind", ["a file", "a link"])
-def test_what_is_in_the_way_of_a_folder_costs_no_older_build(build, outcome, tmp_path, kind):
-    made = {f"cpu/{name}.openvino.onnx": tmp_path / "cache" / name for name in ("fp32", "int8")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "_list_models", lambda _: (made, {}))
-        (tmp_path / "elsewhere").mkdir()
-        if kind == "a file":
-            (build / "cpu").write_text("mine")
-        else:
-            (build / "cpu").symlink_to(tmp_path / "elsewhere")
-        before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
-        with pytest.raises(ArtifactError, match=r"cpu: a folder .* goes here, .* move it"):
-            publish(outcome, build, None)
+def test_what_is_in_the_way_of_a_folder_costs_no_older_build(build, made, tmp_path, kind):
+    own = {f"cpu/{name}.openvino.onnx": tmp_path / "cache" / name for name in ("fp32", "int8")}
+    made = (Beside(own), made[1])
+    (tmp_path / "elsewhere").mkdir()
+    if kind == "a file":
+        (build / "cpu").write_text("mine")
+    else:
+        (build / "cpu").symlink_to(tmp_path / "elsewhere")
+    before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
+    with pytest.raises(ArtifactError, match=r"cpu: a folder .* goes here, .* move it"):
+        publish(*made, build)
     assert {path: path.read_bytes() for path in build.rglob("*") if path.is_file()} == before
     assert left(build) == []
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -147,7 +146,7 @@ def stop_at(monkeypatch, count, error):
 
 @pytest.mark.parametrize("kind", ["killed", "refused"])
 def test_whatever_moment_a_build_is_cut_short_the_folder_is_whole_or_says_it_is_not(
-    build, outcome, monkeypatch, tmp_path, kind
+    build, made, monkeypatch, tmp_path, kind
 ):
     """Of either kind the old build is there, whole, or no manifest; the next build completes."""
     old = content(build)
@@ -162,7 +161,7 @@ def test_whatever_moment_a_build_is_cut_short_the_folder_is_whole_or_says_it_is_
             if kind == "killed":  # nothing is cleaned up either
                 patch.setattr(swapping, "remove_marked", lambda _: True)
             try:
-                publish(outcome, build, None)
+                publish(*made, build)
             except (Killed, OSError):
                 pass
             else:
@@ -174,21 +173,21 @@ def test_whatever_moment_a_build_is_cut_short_the_folder_is_whole_or_says_it_is_
         assert {name: found[name] for name in MINE} == MINE
         seen.add(state)
         check_writable(build)  # the next build knows what is there for its own
-        publish(outcome, build, None)
+        publish(*made, build)
         check_new(build)
     else:
         raise AssertionError("it never completed")
     assert {"old", "none"} <= seen
 
 
-def test_two_builds_cut_short_in_a_row_are_still_known(build, outcome, monkeypatch):
+def test_two_builds_cut_short_in_a_row_are_still_known(build, made, monkeypatch):
     for _ in range(3):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", fail_on("model.int8.onnx", Killed()))
             with pytest.raises(Killed):
-                publish(outcome, build, None)
+                publish(*made, build)
         assert not (build / MANIFEST).exists()
-    publish(outcome, build, None)
+    publish(*made, build)
     check_new(build)
 
 
@@ -208,14 +207,16 @@ def full(*_, **__):
 
 
 @pytest.mark.parametrize("where", ["copy", "report", "manifest"])
-def test_a_disk_that_fills_while_a_build_is_written_costs_nothing(
-    build, outcome, monkeypatch, where
-):
+def test_a_disk_that_fills_while_a_build_is_written_costs_nothing(build, made, monkeypatch, where):
     old = content(build)
-    target = {"copy": "copy_atomic", "report": "write_text_atomic", "manifest": "write_manifest"}
-    monkeypatch.setattr(publishing, target[where], full)
+    module, name = {
+        "copy": (beside, "copy_atomic"),
+        "report": (folders, "write_text_atomic"),
+        "manifest": (publishing, "write_manifest"),
+    }[where]
+    monkeypatch.setattr(module, name, full)
     with pytest.raises(ArtifactError) as told:
-        publish(outcome, build, None)
+        publish(*made, build)
     assert str(told.value) == (
         f"{build}: can't be written (No space left on device); what was there is as it was: free "
         "some space, or choose another --out"
@@ -225,11 +226,11 @@ def test_a_disk_that_fills_while_a_build_is_written_costs_nothing(
     assert left(build) == []
 
 
-def test_room_is_looked_for_before_the_first_file(build, outcome, monkeypatch):
+def test_room_is_looked_for_before_the_first_file(build, made, monkeypatch):
     old = content(build)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=500_000))
     with pytest.raises(ArtifactError, match=r"out: 0\.5 MB are free on its disk and 1\.0 MB are"):
-        publish(outcome, build, None)
+        publish(*made, build)
     assert content(build) == old
     assert left(build) == []
 
@@ -241,11 +242,11 @@ def test_a_report_that_is_written_anew_is_the_old_or_the_new_one(tmp_path, monke
     record(build)
     old = hashes(build)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, where, full)
+        patch.setattr(folders, where, full)
         with pytest.raises(ArtifactError, match="what was there is as it was"):
-            publishing.add_sensitivity(build, {"qdq": []})
+            add_sensitivity(build, {"qdq": []})
     assert hashes(build) == old
-    publishing.add_sensitivity(build, {"qdq": []})
+    add_sensitivity(build, {"qdq": []})
     assert is_whole(build)
     assert [one.graph for one in Report.read(build / "report.json").sensitivity] == ["qdq"]
 
@@ -276,20 +277,20 @@ def test_a_file_that_no_build_wrote_is_not_overwritten_for_its_name(tmp_path, na
     assert (out / name).read_text() == "years of work"
 
 
-def test_a_manifest_that_names_a_users_file_does_not_make_it_ours(build, outcome):
+def test_a_manifest_that_names_a_users_file_does_not_make_it_ours(build, made):
     record(build)
-    publish(outcome, build, None)
+    publish(*made, build)
     check_new(build)
 
 
 @pytest.mark.parametrize("damaged", ["report.json", MANIFEST])
-def test_a_build_one_of_whose_records_is_damaged_can_be_built_again(build, outcome, damaged):
+def test_a_build_one_of_whose_records_is_damaged_can_be_built_again(build, made, damaged):
     (build / damaged).write_bytes(b"\0")
     if damaged == MANIFEST:  # the report answers for what it names
         for name in ("model.int8.rtx.engine", "gpu/int8.b1.onnx"):
             (build / name).unlink()
         (build / "gpu").rmdir()
-    publish(outcome, build, None)
+    publish(*made, build)
     check_new(build)
 
 

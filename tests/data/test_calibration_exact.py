@@ -182,16 +182,18 @@ def test_a_calibration_set_that_says_little_is_told():
         "1 of the 11 calibration images are copies of others.",
     )
     few = (
-        "9 different calibration images set every range of the quantizers: what others bring is "
-        "cut off. Some hundred of all classes are usual."
+        "9 different calibration images set every range of the quantizers: values beyond "
+        "theirs are clipped. A few hundred, of all classes, are usual."
     )
     assert told(fair[:9]) == (few,)
     assert told([*fair, sample("grey", 1, flat=True)]) == (
-        "1 of the 11 calibration images are of one colour: they say nothing of what photographs "
-        "bring.",
+        "1 of the 11 calibration images are of one colour: they say nothing about photographs.",
     )
     one = [sample(f"i{at}", 0) for at in range(10)]
-    cut = "The calibration images are of 1 of the 2 classes (k): what the others bring is cut off."
+    cut = (
+        "The calibration images are of 1 of the 2 classes (k): larger values of the others are "
+        "clipped."
+    )
     assert told(one) == (cut,)
     unlabelled = [sample(f"i{at}", None) for at in range(10)]
     assert told(unlabelled) == ()
@@ -212,8 +214,8 @@ def told_of_classes(labels, splits=None, classes=LETTERS):
 def test_of_many_classes_half_have_to_be_there():
     half = told_of_classes([0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
     assert half == (
-        "The calibration images are of 4 of the 8 classes (e, f, g, …): what the others bring is "
-        "cut off.",
+        "The calibration images are of 4 of the 8 classes (e, f, g, …): larger values of the "
+        "others are clipped.",
     )
     assert told_of_classes([0, 1, 2, 3, 4] * 2) == ()
     assert told_of_classes([2, 1, 0] * 4)[0].startswith(

@@ -166,8 +166,8 @@ def test_helper_folders_without_images_are_passed_over_and_counted(make_images):
         (spread("train") | {"val/images": 2}, "val/images: 2 images but no class folders"),
         (spread("x_train/x_train") | {"x_test/x_test": 2}, "x_test/x_test: 2 images but no class"),
         ({"train/images": 2, "valid/images": 2}, "train/images: 2 images but no class folders"),
-        ({"cat": 3}, "one class alone, cat, is nothing to tell apart"),
-        ({"train/cat": 3, "val/cat": 3}, "one class alone, cat"),
+        ({"cat": 3}, "only one class, cat: there is nothing to tell apart"),
+        ({"train/cat": 3, "val/cat": 3}, "only one class, cat"),
     ],
 )
 def test_folders_that_are_no_classes_are_refused_with_what_is_seen(make_images, layout, seen):

@@ -67,7 +67,7 @@ def test_training_copies_of_evaluation_images_are_left_out_and_named(make_images
     note = splits.notes[-1]
     assert note.startswith("2 evaluation images are in training too (first: ")
     assert f"{root / 'val/a/0.png'} is {root / 'train/a/0.png'}" in note
-    assert "copies that were encoded anew or resized go unseen" in note
+    assert "copies that were encoded anew or resized are not found" in note
 
 
 def test_above_one_per_cent_is_refused_unless_allowed(make_images):
@@ -180,7 +180,7 @@ def test_a_calibration_image_with_another_comment_is_the_evaluated_one(make_imag
     encode_anew(root / "val/a/0.png", tmp_path / "set" / "x.png")
     evaluation = load(root).val
     pool = look(Splits(None, load_calibration(tmp_path / "set")[0], "")).val
-    with pytest.raises(DataError, match=r"x\.png: .*encoded anew or resized go unseen"):
+    with pytest.raises(DataError, match=r"x\.png: .*encoded anew or resized are not found"):
         check_explicit_calibration(pool, evaluation)
     with pytest.raises(DataError, match="are in the evaluation set too"):
         draw_calibration(pool, evaluation, 300, seed=0)
@@ -213,8 +213,7 @@ def test_calibration_images_of_one_colour_are_told(tmp_path):
         image = Image.new("RGB", (32, 32), (index * 20, 100, 3))
         image.save(tmp_path / f"{index}.jpg", quality=80)
     assert notes_of(tmp_path, None) == (
-        "12 of the 12 calibration images are of one colour: they say nothing of what photographs "
-        "bring.",
+        "12 of the 12 calibration images are of one colour: they say nothing about photographs.",
     )
 
 
@@ -225,7 +224,8 @@ def test_one_class_of_several_is_told_by_label_or_by_content(labelled, what, tmp
         shutil.copytree(root / "train/a", tmp_path / "own" / "a")
     notes = notes_of(root / "train/a" if what == "train/a" else tmp_path / "own", splits)
     assert notes == (
-        "The calibration images are of 1 of the 3 classes (a): what the others bring is cut off.",
+        "The calibration images are of 1 of the 3 classes (a): larger values of the others are "
+        "clipped.",
     )
 
 
@@ -245,17 +245,13 @@ def test_a_calibration_set_of_every_class_needs_no_note(labelled):
 def test_the_report_names_such_a_set_and_fidelity_that_rests_on_it_alone(labelled, evaluated):
     from types import SimpleNamespace
 
-    from edge_convnext.build.assemble import _calibration_notes
+    from edge_convnext.build.notes import calibration_notes
 
     splits = labelled[1]
     told = CalibrationSet(splits.val, 0, "", notes=("Only one.",))
     inputs = SimpleNamespace(calibration=told, borrowed=False)
-    outcome = SimpleNamespace(
-        inputs=inputs,
-        recipe=SimpleNamespace(precision="int8"),
-        evaluation=object() if evaluated else None,
-    )
-    first, *rest = _calibration_notes(outcome)
+    recipe = SimpleNamespace(precision="int8")
+    first, *rest = calibration_notes(inputs, recipe, evaluated=evaluated)
     assert first == "Only one."
     assert len(rest) == (0 if evaluated else 1)
     assert all("was measured on calibration images alone" in note for note in rest)

@@ -56,7 +56,7 @@ def test_training_copies_are_left_out_and_told():
     assert found.notes == (
         "earlier", "1 training images are copies of others there.",
         "1 evaluation images are in training too (first: v7.png is a.png); the 2 training copies "
-        "are left out (copies that were encoded anew or resized go unseen).",
+        "are left out (copies that were encoded anew or resized are not found).",
     )  # fmt: skip
 
 
@@ -138,8 +138,8 @@ def test_one_class_to_learn_is_refused():
     with pytest.raises(DataError) as caught:
         require_training_classes(sides([sample("a", 1), sample("b", 1)], many(2)))
     assert str(caught.value) == (
-        "the training side has images of one class alone (l), which is nothing to learn; pass the "
-        "folder that holds the class folders, or a CSV path,label"
+        "the training side has images of one class alone (l), so there is nothing to learn; pass "
+        "the folder that holds the class folders, or a CSV path,label"
     )
 
 
@@ -155,8 +155,8 @@ def test_one_class_alone_is_nothing_to_tell_apart(make_images):
     with pytest.raises(DataError) as caught:
         load_splits(root, DataConfig(), seed=0)
     assert str(caught.value) == (
-        f"{root}: one class alone, cat, is nothing to tell apart; pass the folder that holds the "
-        "class folders"
+        f"{root}: only one class, cat: there is nothing to tell apart; pass the folder that holds "
+        "the class folders"
     )
 
 

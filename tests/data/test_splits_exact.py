@@ -114,11 +114,11 @@ def test_bad_images_end_it_or_are_left_out_and_listed():
     assert drop_bad_images(splits, bad("x"), skip=False) is splits
     with pytest.raises(DataError) as caught:
         drop_bad_images(splits, bad("b"), skip=False)
-    assert str(caught.value) == "b.png: bad b; mend or remove it, or pass --skip-bad-images"
+    assert str(caught.value) == "b.png: bad b; repair or remove it, or pass --skip-bad-images"
     with pytest.raises(DataError) as caught:
         drop_bad_images(splits, bad("b", "c", "d"), skip=False)
     assert str(caught.value) == (
-        "b.png: bad b (and 2 more); mend or remove it, or pass --skip-bad-images"
+        "b.png: bad b (and 2 more); repair or remove it, or pass --skip-bad-images"
     )
     left = drop_bad_images(splits, bad("b", "d"), skip=True)
     assert [one.path.stem for one in left.train.samples] == ["a", "c"]

@@ -16,7 +16,7 @@ from edge_convnext.measure.accuracy import (
     predict,
     write_predictions_csv,
 )
-from edge_convnext.measure.accuracy_report import report_accuracy
+from edge_convnext.measure.to_report import report_accuracy
 from edge_convnext.runtimes import RuntimeInfo
 from edge_convnext.runtimes.load import load_runtime
 

@@ -5,20 +5,21 @@ import json
 
 import numpy as np
 import pytest
-from support.races import QUICK, ROW, candidates_of
+from support.races import QUICK, ROW, candidate, candidates_of
 from support.tiny_graph import make_images, write_graph
 
 from edge_convnext.core import quotas
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.measure import benchmark as module
+from edge_convnext.measure import candidates
 from edge_convnext.measure import turns as turns_module
 from edge_convnext.measure.benchmark import (
     BenchmarkResult,
-    Candidate,
     benchmark,
     judge,
     speedup,
 )
+from edge_convnext.measure.to_report import report_row
 from edge_convnext.runtimes import RuntimeInfo
 
 
@@ -26,7 +27,7 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
     path = write_graph(tmp_path / "g.onnx")
     pair = [
         *candidates_of(path, "a"),
-        Candidate("b", path, "int8", "conv", "pointwise", "openvino", "f32"),
+        candidate("b", path, "int8", "conv", "pointwise", "openvino", "f32"),
     ]
     config = QUICK.model_copy(update={"batches": (1, 4)})
     result = benchmark(pair, make_images(2), config, measure_memory=False)
@@ -38,15 +39,20 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
     ]
     assert [info.batch for info in result.runtimes] == [1, 1, 4, 4]
     row = result.row("b", 4)
-    assert (row.form, row.placement, row.precision) == ("conv", "pointwise", "int8")
-    assert (row.runtime, row.precision_hint, row.threads, row.rounds) == ("openvino", "f32", 1, 7)
+    assert row.candidate is pair[1]
+    assert (row.candidate.runtime, row.candidate.hint, row.threads, row.rounds) == (
+        "openvino",
+        "f32",
+        1,
+        7,
+    )
     assert row.samples >= 21
     assert row.samples % row.rounds == 0
     assert len(row.round_latency_ms_p50) == 7
     assert row.size_bytes == path.stat().st_size
     assert row.latency_ms_p50 > 0
     assert row.throughput_img_s > 0
-    json.dumps(dataclasses.asdict(row), allow_nan=False)
+    json.dumps(report_row(row, row.artifact).model_dump(mode="json"), allow_nan=False)
     assert result.other_load_pct is None or 0 <= result.other_load_pct <= 100
 
 
@@ -79,7 +85,7 @@ def record_turns(tmp_path, monkeypatch, seed):
     """Names in the order of the turns, whatever the number of inferences in each."""
     log = []
     monkeypatch.setattr(
-        module, "load_runtime", lambda name, path, options: Recorder(path.stem, log)
+        candidates, "load_runtime", lambda name, path, options: Recorder(path.stem, log)
     )
     monkeypatch.setattr(turns_module, "_choose_count", lambda model, inputs, config: 3)
     made = []
@@ -115,7 +121,7 @@ def test_candidates_take_turns_within_every_round(tmp_path, monkeypatch):
 def test_percentiles_without_enough_samples_are_null(
     tmp_path, monkeypatch, rounds, inferences, p90, p99
 ):
-    monkeypatch.setattr(module, "load_runtime", lambda name, path, options: Recorder("a", []))
+    monkeypatch.setattr(candidates, "load_runtime", lambda name, path, options: Recorder("a", []))
     monkeypatch.setattr(turns_module, "_choose_count", lambda model, inputs, config: inferences)
     path = write_graph(tmp_path / "g.onnx")
     config = QUICK.model_copy(update={"rounds": rounds})
@@ -127,7 +133,7 @@ def test_percentiles_without_enough_samples_are_null(
 
 def make_result(rounds_ms: dict[str, tuple[float, ...]]) -> BenchmarkResult:
     rows = [
-        dataclasses.replace(ROW, artifact=name, rounds=len(ms), round_latency_ms_p50=ms)
+        dataclasses.replace(ROW, candidate=candidate(name), rounds=len(ms), round_latency_ms_p50=ms)
         for name, ms in rounds_ms.items()
     ]
     return BenchmarkResult(tuple(rows), ())

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.races import QUICK, ROW, candidates_of
+from support.races import QUICK, ROW, candidate, candidates_of
 from support.tiny_graph import make_images
 
 from edge_convnext.core.intervals import median_interval
-from edge_convnext.measure import benchmark as module
-from edge_convnext.measure import turns
+from edge_convnext.measure import candidates, turns
 from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge, judge_rounds, speedup
 from edge_convnext.measure.speed import in_the_running, slowest_to_beat
 from edge_convnext.measure.timings import Judged, Turns
@@ -23,7 +22,7 @@ def race(judged=None, gpu=(), **rounds_ms):
     rows = [
         replace(
             ROW,
-            artifact=name,
+            candidate=candidate(name),
             round_latency_ms_p50=tuple(ms),
             round_gpu_ms_p50=tuple(gpu[name]) if name in gpu else (),
         )
@@ -143,7 +142,7 @@ def loads(monkeypatch):
         found.append(path.stem)
         return Loaded(path.stem)
 
-    monkeypatch.setattr(module, "load_runtime", load)
+    monkeypatch.setattr(candidates, "load_runtime", load)
     monkeypatch.setattr(turns, "_choose_count", lambda model, inputs, config: 3)
     return found
 

@@ -266,11 +266,17 @@ def test_one_answer_for_all_ends_the_build(small, tmp_path):
         prepare(path, data, tmp_path)
 
 
-def test_few_images_end_no_build_and_random_weights_are_exempt(small, tmp_path):
+def test_few_images_end_a_build_where_they_are_sure_and_random_weights_are_exempt(small, tmp_path):
+    from edge_convnext.core.errors import BadModelError
+
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat"), count=6))
     weights = write_colour_model(tmp_path / "w.pth", (2, 0, 1))
-    read = prepare(weights, data, tmp_path)
-    assert any("another order" in one and "end no build" in one for one in read.notes)
+    with pytest.raises(BadModelError, match="another order"):
+        prepare(weights, data, tmp_path)
+    one = answer_always(write_colour_model(tmp_path / "one.pth", (0, 1, 2)), 0)
+    notes = prepare(one, data, tmp_path).notes  # six of them may be all that is wrong
+    assert any("gives the class 'ant' to each of 18" in one for one in notes)
+    assert any("end no build" in one for one in notes)
     told = prepare("random", data, tmp_path).notes
     assert "The weights are random: nothing was held against guessing." in told
 
@@ -288,18 +294,28 @@ def test_few_images_that_show_nothing_accuse_nobody(small, tmp_path):
     )
     assert held.notes == (
         "The float model is right in 50.00 % of 12 evaluation images (95 %: 25.4 to 74.6), where "
-        "guessing gets 33.33 %: more images would show more.",
+        "guessing gets 33.33 %: more images would show more. So few images end no build.",
     )
 
 
+def test_fewer_than_fifty_images_tell_what_their_interval_tells():
+    labels = THREE[:45]
+    never = judge((labels + 1) % 3, labels, 3)
+    assert never.surely_bad
+    guesses = judge(np.random.default_rng(3).permutation(labels), labels, 3)
+    assert guesses.bad
+    assert not guesses.surely_bad
+    assert not judge(labels, labels, 3).surely_bad
+
+
 def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):
-    from edge_convnext.measure import class_order
+    from edge_convnext.measure import answers
 
     data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
     weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(class_order, "_WHOLE", 30)
-        patch.setattr(class_order, "_SAMPLE", 24)
+        patch.setattr(answers, "_WHOLE", 30)
+        patch.setattr(answers, "_SAMPLE", 24)
         prepare(weights, data, tmp_path)
     assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 1  # the sample alone
     prepare(weights, data, tmp_path)

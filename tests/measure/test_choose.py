@@ -9,7 +9,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Step
 from edge_convnext.measure import choose as choices
 from edge_convnext.measure.benchmark import Ratio
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import choose_float
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -18,7 +18,7 @@ RECIPE = make_recipe({"model": "convnextv2_atto"})  # its plan in OpenVINO is of
 
 def option(form, hint="bf16", runtime="openvino"):
     model = OnnxModel(Path(f"{form}.fp32.onnx"), "fp32", form)
-    return Option(Step(model, "done", 0.0, form), runtime, hint, may_ship=False)
+    return Candidate.of(Step(model, "done", 0.0, form), runtime, hint, may_ship=False)
 
 
 USUAL = option("conv_moments")

@@ -8,7 +8,7 @@ import pytest
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Step
 from edge_convnext.measure import choose as choices
-from edge_convnext.measure.candidates import Option
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
@@ -26,7 +26,7 @@ RECIPE = make_recipe(
 
 def option(form, precision="fp32", hint="f32", runtime="openvino"):
     model = OnnxModel(Path(f"{form}.{precision}.onnx"), precision, form)
-    return Option(Step(model, "done", 0.0, form), runtime, hint, may_ship=True)
+    return Candidate.of(Step(model, "done", 0.0, form), runtime, hint, may_ship=True)
 
 
 class Timings:

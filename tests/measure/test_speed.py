@@ -1,16 +1,16 @@
 """How many times faster: from which rounds, paired how, and who may be the fastest."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from support.races import candidate
 
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.measure.speed import Ratio, in_the_running, slowest_to_beat, speedup
-from edge_convnext.measure.timings import BenchmarkResult, BenchmarkRow, Candidate, Judged, Turns
+from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns
 
-ROW = BenchmarkRow(
-    "a", "raw", None, "fp32", "onnxruntime", None, 1, 1, 1.0, None, None, 1.0, 1, 1, (1.0,), 1,
+ROW = TimedRow(
+    candidate("a"), 1, 1, 1.0, None, None, 1.0, 1, 1, (1.0,), 1,
     None, None,
 )  # fmt: skip
 
@@ -18,8 +18,8 @@ ROW = BenchmarkRow(
 def result_of(rounds, gpu=None, judged=None, batch=1):
     rows = [
         replace(
-            ROW, artifact=name, batch=batch, rounds=len(ms), round_latency_ms_p50=tuple(ms),
-            round_gpu_ms_p50=tuple((gpu or {}).get(name, ())),
+            ROW, candidate=candidate(name), batch=batch, rounds=len(ms),
+            round_latency_ms_p50=tuple(ms), round_gpu_ms_p50=tuple((gpu or {}).get(name, ())),
         )
         for name, ms in rounds.items()
     ]  # fmt: skip
@@ -191,8 +191,3 @@ def test_a_row_that_was_not_measured_is_named():
         with pytest.raises(KeyError) as caught:
             result.row(name, batch)
         assert caught.value.args == (f"no benchmark of '{name}' at batch {batch}",)
-
-
-def test_a_candidate_has_no_settings_unless_it_states_some():
-    one = Candidate("a", Path("a.onnx"), "fp32", "raw", None, "onnxruntime")
-    assert (one.precision_hint, one.settings) == (None, ())

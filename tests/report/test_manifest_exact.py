@@ -190,6 +190,6 @@ def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
     assert require_unedited(report) == {"report.json": sha("r")}
     manifest.unlink()
     assert refusal() == (
-        f"{manifest}: is missing, and without it nothing tells whether report.json is as the build "
+        f"{manifest}: is missing, and without it nothing shows whether report.json is as the build "
         "wrote it; keep the two together, or build again (a board's: bench again)"
     )

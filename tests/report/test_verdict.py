@@ -92,7 +92,7 @@ def test_few_images_show_nothing_and_the_verdict_says_how_many_would(n):
     """One image was enough for `ship int8`, in the same words as 10,000."""
     verdict = decide("int8", counted(0, 0, n), benchmark(), max_drop_pp=1.0)
     assert line(verdict) == "Verdict: ship int8, likely: 390 images would show it"
-    assert "about 390 images in all would tell" in verdict.reasons[1]
+    assert "about 390 images in all would show it" in verdict.reasons[1]
     enough = decide("int8", counted(0, 0, 390), benchmark(), max_drop_pp=1.0)
     assert (enough.confidence, enough.images_to_show) == ("shown", None)
 
@@ -240,7 +240,7 @@ def test_the_images_that_the_classes_ask_for_would_show_them():
     found = by_class(*counts).model_copy(update={"n_images": 460})
     verdict = decide("int8", found, benchmark(), max_drop_pp=1.0, max_class_drop_pp=5.0)
     needed = verdict.images_to_show
-    assert f"about {needed:,} images in all would tell" in verdict.reasons[2]
+    assert f"about {needed:,} images in all would show it" in verdict.reasons[2]
     assert line(verdict).endswith(f"likely: {needed:,} images would show it")
     for share, word in ((needed / 460, "shown"), (0.8 * needed / 460, "likely")):
         more = [tuple(round(share * count) for count in one) for one in counts]
@@ -294,3 +294,17 @@ def test_a_required_int8_passes_only_when_it_is_shown_unless_likely_is_enough(
     assert loose.passed is likely
     assert ("Required was INT8, at least likely." in loose.reasons) is not likely
     assert Requirement.of(None, None) is None
+
+
+def test_a_rival_that_is_not_the_best_float_is_called_what_it_is_beside_the_best():
+    rows = [dict(one) for one in BENCHMARK["rows"]]
+    names = {"best_float": rows[0]["artifact"], "rival_float": rows[1]["artifact"]}
+    rows[0]["latency_ms_p50"], rows[3]["latency_ms_p50"] = 17.36, 11.89
+    found = decide("int8", accuracy(), benchmark(1.91, (1.8, 2.0), rows=rows, **names), 1.0)
+    assert found.reasons[0] == (
+        "INT8 has 1.91x (95 % interval over rounds 1.80 to 2.00) the speed of the float that it "
+        "beats least surely (conv form, bf16) in openvino at batch 1, and 1.46x that of the best "
+        "float of the table (raw form)."
+    )
+    alone = decide("int8", accuracy(), benchmark(1.91, (1.8, 2.0)), 1.0).reasons[0]
+    assert "the speed of the best float (" in alone

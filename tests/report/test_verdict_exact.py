@@ -51,8 +51,8 @@ def test_accuracy_that_its_interval_leaves_open(
     drop, interval, word, confidence, side, monkeypatch
 ):
     for images, told in (
-        (2300, "about 2,300 images in all would tell, if the rates stay"),
-        (None, "more images would tell"),
+        (2300, "about 2,300 images in all would show it, if the rates stay"),
+        (None, "more images would show it"),
     ):
         monkeypatch.setattr(verdict, "images_to_show", lambda *_, images=images: images)
         found = decide("int8", accuracy(drop, interval), benchmark(), 1.0)
@@ -101,9 +101,9 @@ def test_accuracy_that_was_not_measured(missing):
 def test_speed_that_was_measured(ratio, interval, tail, word, confidence, rounds, monkeypatch):
     monkeypatch.setattr(verdict, "rounds_to_show", lambda *_: rounds)
     told = (
-        "About 1,200 rounds would tell, if their spread stays."
+        "About 1,200 rounds would show it, if their spread stays."
         if rounds
-        else "They are too near each other for more rounds to tell."
+        else "They are too near each other for more rounds to show it."
     )
     found = decide("int8", accuracy(), benchmark(ratio, interval), 1.0)
     assert found.reasons == (
@@ -215,7 +215,7 @@ def test_classes_are_held_against_their_limit():
     )
     assert told_of(unsure) == (
         f"Class 'c0' drops by 4.00 pp {interval_of(4, 0, 100, 2)} on its 100 images, where that "
-        f"reaches past {LIMIT}: about {unsure.images_to_show:,} images in all would tell {TAIL}",
+        f"reaches past {LIMIT}: about {unsure.images_to_show:,} images in all would show it {TAIL}",
     )
     assert unsure.images_to_show == how_many_more.images_to_show_classes(
         [ClassCount("c0", 100, 4, 0), ClassCount("c1", 1000, 0, 0)], 476, 5.0

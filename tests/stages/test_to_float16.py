@@ -335,7 +335,7 @@ def test_graphs_that_are_not_float32_and_portable_are_refused(tmp_path, exports,
     with pytest.raises(ExportError, match="is float16; pass a graph that is float32"):
         halve_body(halved["linear", "fp32"], target)
     lowered = lower_for_onnxruntime(exports["nhwc", "int8"], tmp_path / "lowered.onnx")
-    with pytest.raises(ExportError, match="a MatMulIntegerToFloat, whose type ONNX can't tell"):
+    with pytest.raises(ExportError, match="a MatMulIntegerToFloat, whose type ONNX can't infer"):
         halve_body(lowered, target)
     with pytest.raises(ArtifactError, match="No such file"):
         halve_body(OnnxModel(tmp_path / "gone.onnx", "fp32", "linear"), target)

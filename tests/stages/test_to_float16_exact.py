@@ -459,7 +459,9 @@ def test_what_can_not_have_a_float16_body_is_refused_by_name():
     )
     proto = network()
     proto.graph.node[1].op_type = "Nobody"
-    assert refusal(proto).startswith("n/LayerNormalization is a Nobody, whose type ONNX can't tell")
+    assert refusal(proto).startswith(
+        "n/LayerNormalization is a Nobody, whose type ONNX can't infer"
+    )
     for value in (np.nan, -np.inf):
         proto = network()
         proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(W * F32(value), "w"))

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.recipe import BenchmarkConfig
-from edge_convnext.measure.benchmark import (
-    BenchmarkRow,
-    Candidate,
-)
+from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.timings import TimedRow
 
 QUICK = BenchmarkConfig(batches=(1,), threads=1, rounds=7, min_round_ms=1, warmup=1)
 
 
-ROW = BenchmarkRow(
-    artifact="a",
+def candidate(
+    name,
+    path=None,
+    precision="fp32",
     form="raw",
     placement=None,
-    precision="fp32",
     runtime="onnxruntime",
-    precision_hint=None,
+    hint=None,
+):
+    """A candidate of this name; the name stands in for the file and its digest too."""
+    model = OnnxModel(Path(path or name), precision, form, placement)
+    return Candidate(model, name, runtime, hint, title=name)
+
+
+ROW = TimedRow(
+    candidate=candidate("a"),
     threads=1,
     batch=1,
     latency_ms_p50=1.0,
@@ -34,4 +44,4 @@ ROW = BenchmarkRow(
 
 
 def candidates_of(path, *names, runtime="onnxruntime"):
-    return [Candidate(name, path, "fp32", "raw", None, runtime) for name in names]
+    return [candidate(name, path, runtime=runtime) for name in names]

@@ -128,7 +128,7 @@ def test_a_corrupt_jpeg(refuse, folder):
     path.write_bytes(path.read_bytes()[:900])
     message = refuse()
     assert message.startswith("images/train/ant/9.jpg: can't be decoded")
-    assert message.endswith("mend or remove it, or pass --skip-bad-images")
+    assert message.endswith("repair or remove it, or pass --skip-bad-images")
 
 
 def test_a_class_folder_without_images(refuse, folder):

@@ -134,7 +134,7 @@ def endless(proto):
     [
         (claim_dims, "'weight' is truncated: its shape is"),
         (claim_data, "'weight' is truncated: its shape is"),
-        (claim_images, "bytes for one image|contradict|can't be told"),
+        (claim_images, "bytes for one image|contradict|can't be inferred"),
         (outer_product, "its constants unfold to over"),
         (images_by_images, "bytes for one image"),
         (understated, "bytes for one image"),
@@ -142,7 +142,7 @@ def endless(proto):
         (endless, "has the operation Loop"),
         (add_node("ConstantOfShape"), "has the operation ConstantOfShape"),
         (add_node("Run", domain="my.ops"), r"has the operation my\.ops\.Run"),
-        (add_node("Reshape", ["logits", "logits"]), "can't be told|contradict"),
+        (add_node("Reshape", ["logits", "logits"]), "can't be inferred|contradict"),
         (lambda p: p.graph.node.extend([p.graph.node[0]] * 20_001), "operations, a ConvNeXt at"),
         (lambda p: p.graph.ClearField("input"), "has 0 inputs"),
     ],

@@ -16,17 +16,17 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from support.small_exports import TINY, export
 
 import edge_convnext
-from edge_convnext.build import pipeline, publish
+from edge_convnext.build import pipeline
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.networks.convnext.build import random_state
 
-README = ROOT / "README.md"
+STAGES = ROOT / "edge_convnext/stages/README.md"
 
 
 def stage_functions():
-    """As the README lists them."""
-    text = README.read_text(encoding="utf-8")
+    """As the README of the stages lists them."""
+    text = STAGES.read_text(encoding="utf-8")
     listed = text.partition("Each stage is a plain function")[2].partition("\n\n")[0]
     names = re.findall(r"`([\w.]+)\.(\w+)`", listed.replace("`edge_convnext.stages`", ""))
     assert len(names) > 15
@@ -90,8 +90,9 @@ def test_stages_write_where_a_text_says(tmp_path, kind):
 @pytest.mark.parametrize("kind", [str, Named])
 def test_a_build_takes_a_text_for_its_folder_and_a_path_in_its_recipe(tmp_path, monkeypatch, kind):
     asked = []
-    monkeypatch.setattr(pipeline, "run_chain", lambda *_: "outcome")
-    monkeypatch.setattr(publish, "publish", lambda _, folder, __: asked.append(folder))
+    monkeypatch.setattr(pipeline, "environment", lambda: {"versions": {}, "fingerprint": ""})
+    monkeypatch.setattr(pipeline, "prepare", lambda *_, **__: "prepared")
+    monkeypatch.setattr(pipeline, "finish", lambda *given: asked.append(given[2]))
     recipe = edge_convnext.load_recipe("potato", {"data.source": Named(tmp_path / "d.csv")})
     assert recipe.data.source == os.fspath(tmp_path / "d.csv")
     edge_convnext.build(recipe, kind(tmp_path / "out"), cache=_NoCache())

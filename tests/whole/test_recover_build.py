@@ -21,12 +21,15 @@ from edge_convnext.cli import main
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
+from edge_convnext.core.step import Skipped
 from edge_convnext.data import decode_image
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.runtimes.infer import infer_proto
+from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import quantize
 from edge_convnext.stages import recover as recovering
 
 CLASSES = ("ant", "bee", "cat")
@@ -112,11 +115,13 @@ def seen(monkeypatch):
 
 def test_recovery_changes_constants_alone_and_the_fused_graph_is_made_from_it(root, recovered):
     graphs = recovered
-    ((plan, step),) = graphs.recovered.items()
-    assert (step.status, step.value.kept) == ("done", True)
-    assert step.value.after.sqnr_db > step.value.before.sqnr_db
-    old = onnx.load(graphs.quantized[plan].value.path).graph
-    new = onnx.load(step.value.model.path).graph
+    (lineage,) = graphs.quantized
+    step, quantized = lineage.at(recovering.STAGE), lineage.at(quantize.STAGE)
+    assert (step.status, lineage.recovery.kept) == ("done", True)
+    assert lineage.recovery.after.sqnr_db > lineage.recovery.before.sqnr_db
+    old = onnx.load(quantized.value.path).graph
+    new = onnx.load(step.value.path).graph
+    assert lineage.recovery.model == step.value
     assert list(new.node) == list(old.node)
     constants = [{one.name: one for one in graph.initializer} for graph in (old, new)]
     assert constants[0].keys() == constants[1].keys()
@@ -124,7 +129,7 @@ def test_recovery_changes_constants_alone_and_the_fused_graph_is_made_from_it(ro
     images = [np.stack(decode(root / "images" / "val"))]
     recovered, fused, before = (
         infer_proto(onnx.load(one.value.path), images)
-        for one in (graphs.portable(plan), graphs.final(plan, "int8"), graphs.quantized[plan])
+        for one in (lineage.portable, lineage.final, quantized)
     )
     assert np.abs(fused - recovered).max() < 0.1 * np.abs(before - recovered).max()
 
@@ -132,15 +137,16 @@ def test_recovery_changes_constants_alone_and_the_fused_graph_is_made_from_it(ro
 def test_parity_is_that_of_the_recovered_graph_on_images_that_it_did_not_learn_from(root, seen):
     prepared = make_graphs(root, recover={**RECOVER, "scale_lr": 9e-3})
     graphs = prepared.graphs
-    ((plan, step),) = graphs.recovered.items()
+    (lineage,) = graphs.quantized
+    step = lineage.at(recovering.STAGE)
     shown = prepared.samples.load()
     expected, found = (
         infer_proto(onnx.load(one.value.path), shown)
-        for one in (graphs.before_quantize(plan), graphs.portable(plan))
+        for one in (lineage.before(quantize.STAGE), lineage.portable)
     )
     assert step.parity.n_images == len(expected) == CALIBRATION
     assert step.parity.max_abs_err == pytest.approx(np.abs(expected - found).max(), rel=1e-3)
-    assert graphs.final(plan, "int8").parity == step.parity
+    assert lineage.final.parity == step.parity
     for image in np.concatenate(shown):
         assert not any(np.array_equal(image, other) for other in seen)
 
@@ -168,18 +174,21 @@ def test_a_second_run_takes_the_recovered_graph_from_the_cache(root, recovered, 
         again = make_graphs(root).graphs
         with pytest.raises(AssertionError, match="trained again"):
             make_graphs(root, recover={**RECOVER, "lr": 2e-5})
-    for (plan, old), new in zip(recovered.recovered.items(), again.recovered.values(), strict=True):
-        assert (new.status, new.digest, new.value) == ("cached", old.digest, old.value)
-        assert again.lowered[plan].digest == recovered.lowered[plan].digest
+    (old,), (new,) = recovered.quantized, again.quantized
+    assert (new.plan, new.recovery) == (old.plan, old.recovery)
+    before, after = (one.at(recovering.STAGE) for one in (old, new))
+    assert (after.status, after.digest, after.value) == ("cached", before.digest, before.value)
+    assert new.at(lower.STAGE).digest == old.at(lower.STAGE).digest
     assert scratch(root / "cache") == []
 
 
 def test_training_that_does_not_help_leaves_the_graph_and_says_so(root):
     for status in ("done", "cached"):
         graphs = make_graphs(root, recover={**RECOVER, "epochs": 1, "lr": 1e-2}).graphs
-        ((plan, step),) = graphs.recovered.items()
-        assert graphs.portable(plan) is graphs.quantized[plan]
-        assert (step.status, step.digest) == ("skipped", graphs.quantized[plan].digest)
+        (lineage,) = graphs.quantized
+        step, quantized = lineage.at(recovering.STAGE), lineage.at(quantize.STAGE)
+        assert lineage.portable is quantized
+        assert (step.status, step.digest) == ("skipped", quantized.digest)
         assert step.seconds == 0.0 or status == "done"
         assert "did not bring the logits nearer" in step.reason
 
@@ -210,7 +219,7 @@ def test_a_graph_that_is_not_recovered_says_why(root, tmp_path, monkeypatch, fie
         prepare_module, "make_graphs", lambda *arguments: asked.update(a=arguments) or Graphs()
     )
     prepared = make_graphs(root, **fields)
-    assert asked["a"][-1] is None  # no images to train with
+    assert isinstance(asked["a"][-1], Skipped)  # no images to train with
     assert prepared.unrecovered.startswith(reason)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.build.tuning.cost_model import Calibration, cost_kernels
-from edge_convnext.build.tuning.gpu_trials import CANDIDATES
+from edge_convnext.build.tuning.trials import CANDIDATES
 from edge_convnext.core.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.tuning.files import TUNE, write_tune_files
-from edge_convnext.build.tuning.gpu_trials import CANDIDATES
 from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
     candidate_count,
@@ -18,13 +17,15 @@ from edge_convnext.build.tuning.gpu_tune import (
     tune_gpu,
     with_engine_plans,
 )
+from edge_convnext.build.tuning.trials import CANDIDATES
 from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.places import require_outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_convnext.build.tuning.cost_model import Calibration, Gpu
-    from edge_convnext.build.tuning.gpu_trials import GpuTrial
+    from edge_convnext.build.tuning.trials import GpuTrial
     from edge_convnext.core.progress import Track
     from edge_convnext.core.recipe import Recipe
 
@@ -115,6 +116,7 @@ def tune_gpu_to_files(
 
     from edge_convnext.devices.doctor import environment
 
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
     store = cache or Cache(default_cache_folder(os.environ))
     result = tune_gpu(recipe, gpu, batches, store, track, every=every, calibration=calibration)
     report = GpuTuneReport(recipe, result, environment())

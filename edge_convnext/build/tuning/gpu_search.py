@@ -12,33 +12,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.checks import onnx_logits, parity_result
 from edge_convnext.build.compare import evaluate_options
-from edge_convnext.build.graphs import Graphs, add_form
+from edge_convnext.build.gpu_chain import place_step
+from edge_convnext.build.graphs import Graphs, add_form, for_batch
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
-from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
-from edge_convnext.build.tuning.gpu_trials import (
+from edge_convnext.build.tuning.space import GPU_PLACEMENTS, gpu_plan, list_gpu_forms
+from edge_convnext.build.tuning.trials import (
     CANDIDATES,
     GpuTrial,
-    choose,
-    holds,
+    choose_candidates,
     is_alike,
     rank,
 )
-from edge_convnext.core.artifacts import OnnxModel, Parity
-from edge_convnext.core.cache import stage_key
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
-from edge_convnext.core.step import Step, as_step
-from edge_convnext.measure.candidates import Option
+from edge_convnext.core.step import Stage, Step
+from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
+from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
+from edge_convnext.stages.to_float16 import halve_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.cost_model import Calibration, Gpu
-    from edge_convnext.core.artifacts import FormName, PlacementName
+    from edge_convnext.core.artifacts import FormName, OnnxModel
     from edge_convnext.core.step import Images
     from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 
@@ -46,6 +46,7 @@ __all__ = ["GpuSearch"]
 
 _FEW_IMAGES = 8  # calibrate a graph of which only the plan is read
 _CHECKED_AT_MOST = 6  # INT8 graphs that are calibrated in full, until enough keep the budget
+_COMPILE = Stage("gpu-plan", 1, ("onnx", "tensorrt_rtx"))
 _TABLE = "kernels.json"
 
 
@@ -62,10 +63,11 @@ class GpuSearch:
     ) -> None:
         self.prepared, self.gpu, self.calibration = prepared, gpu, calibration
         self.capability, self.machine = capability, machine
-        self.steps, self.recipe = prepared.steps, prepared.steps.recipe
-        batch = self.recipe.export.batch
+        batch = prepared.steps.recipe.export.batch
         assert isinstance(batch, int)  # the caller fixed it
         self.batch = batch
+        self.runner = for_batch(prepared.steps, batch)
+        self.recipe = self.runner.recipe
         self.graphs = Graphs(folded=prepared.graphs.folded)
 
     def run(self, *, every: bool) -> list[GpuTrial]:
@@ -89,7 +91,7 @@ class GpuSearch:
             trials += [one for one in own if one.cost is None]
         return trials
 
-    def read_plan(self, plan: GpuPlan) -> tuple[Kernel, ...]:
+    def read_plan(self, plan: Plan) -> tuple[Kernel, ...]:
         """The kernels that a plan compiles to, in launch order.
 
         Raises:
@@ -97,20 +99,20 @@ class GpuSearch:
         """
         if plan.placement is None:
             return self._compile(self._float_graph(plan.form))
-        few = self._calibration_images(_FEW_IMAGES)
-        return self._compile(self._place(plan.form, plan.placement, few))
+        return self._compile(self._place(plan, self._calibration_images(_FEW_IMAGES)))
 
     def _float_trials(self) -> tuple[list[GpuTrial], dict[FormName, tuple[Kernel, ...]]]:
         trials: list[GpuTrial] = []
         plans: dict[FormName, tuple[Kernel, ...]] = {}
-        forms = list_forms(self.batch)
+        forms = list_gpu_forms(self.batch)
         what = f"float16 plans for batch {self.batch}"
-        for form in self.steps.track(forms, what, len(forms)):
+        for form in self.runner.track(forms, what, len(forms)):
+            plan = gpu_plan(form, None, self.batch)
             try:
-                plans[form] = self.read_plan(GpuPlan(form))
-                trials.append(self._trial(GpuPlan(form), plans[form]))
+                plans[form] = self.read_plan(plan)
+                trials.append(self._trial(plan, plans[form]))
             except EdgeConvNextError as error:
-                trials.append(self._failed(GpuPlan(form), f"failed: {error}"))
+                trials.append(self._failed(plan, f"failed: {error}"))
         if not plans:
             raise RecipeError(f"no form can be built for batch {self.batch}: {trials[0].reason}")
         return trials, plans
@@ -126,10 +128,10 @@ class GpuSearch:
         trials: list[GpuTrial] = []
         best_ms = math.inf
         what = f"INT8 plans for batch {self.batch}"
-        for form in self.steps.track(forms, what, len(forms)):
+        for form in self.runner.track(forms, what, len(forms)):
             least_ms = least_int8_ms(plans[form], self.gpu, self.calibration)
-            for placement in PLACEMENTS:
-                plan = GpuPlan(form, placement)
+            for placement in GPU_PLACEMENTS:
+                plan = gpu_plan(form, placement, self.batch)
                 if least_ms > best_ms and not every:
                     reason = f"not built: at least {least_ms:.3f} ms if INT8 halved all it does"
                     trials.append(self._failed(plan, reason))
@@ -147,7 +149,7 @@ class GpuSearch:
         checked: list[GpuTrial] = []
         left: list[GpuTrial] = []
         for one in ranked:
-            enough = sum(holds(each, budget) for each in checked) == CANDIDATES
+            enough = sum(each.holds(budget) for each in checked) == CANDIDATES
             twin = next((each for each in checked if is_alike(one, each)), None)
             if enough or len(checked) == _CHECKED_AT_MOST:
                 left.append(one)
@@ -155,83 +157,41 @@ class GpuSearch:
                 left.append(replace(one, reason=f"kernels and bytes of {twin.plan.label}"))
             else:
                 checked.append(self._check(one) if one.plan.placement else one)
-        return [*(choose(checked, budget) if checked else []), *left]
+        return [*(choose_candidates(checked, budget) if checked else []), *left]
 
     def _check(self, trial: GpuTrial) -> GpuTrial:
         """Calibrate in full, and compare with the float graph in ONNX Runtime."""
-        form, placement = trial.plan.form, trial.plan.placement
-        assert placement is not None
-        calibration = self._calibration_images(None)
         try:
-            graph = self._place(form, placement, calibration)
+            graph = self._place(trial.plan, self._calibration_images(None))
         except EdgeConvNextError as error:
             return replace(trial, reason=f"failed, calibrated in full: {error}")
-        parity = self._compare(graph, self._float_graph(form), calibration)
         drop = None
         inputs = self.prepared.inputs
         if inputs.evaluation is not None:
-            option = Option(graph, "onnxruntime", "f32", may_ship=True)
+            option = Candidate.of(graph, "onnxruntime", "f32", may_ship=True)
             evaluation = evaluate_options(
-                [option], inputs.weights, inputs.evaluation, self.steps, self.machine
+                [option], inputs.weights, inputs.evaluation, self.runner, self.machine
             )
             drop = evaluation.comparisons[option.name].top1_drop_pp
-        return replace(trial, parity=parity, top1_drop_pp=drop)
-
-    def _compare(
-        self, graph: Step[OnnxModel], reference: Step[OnnxModel], images: Images
-    ) -> Parity:
-        def make(_folder: Path) -> dict[str, Any]:
-            shown = images.load()
-            expected = onnx_logits(reference.value.path, shown)
-            return parity_result(expected, onnx_logits(graph.value.path, shown))
-
-        key = stage_key(
-            "gpu-parity/1",
-            graph=graph.digest,
-            float=reference.digest,
-            images=images.digest,
-            machine=self.machine,
-            tools=self._tools("edge-convnext", "onnxruntime"),
-        )
-        return Parity(**self.steps.cache.run("tune", key, make).result["parity"])
+        return replace(trial, parity=graph.parity, top1_drop_pp=drop)
 
     def _float_graph(self, form: FormName) -> Step[OnnxModel]:
         """Exported for this batch, compared with the model, and simplified."""
-        if (form, "fp32") not in self.graphs.exported:
-            add_form(
-                self.steps, self.prepared.inputs, self.graphs, form, "fp32", self.prepared.samples
+        lineage = self.graphs.lineages.get(float_plan(form, "fp32"))
+        if lineage is None:
+            lineage = add_form(
+                self.runner, self.prepared.inputs, self.graphs, form, "fp32", self.prepared.samples
             )
-        exported = self.graphs.exported[form, "fp32"]
-        return self.graphs.simplified.get((form, "fp32"), exported)
+        return lineage.final
 
-    def _place(self, form: FormName, placement: PlacementName, images: Images) -> Step[OnnxModel]:
-        before = self._float_graph(form)
-        name = f"{form}.{placement}.b{self.batch}.int8.onnx"
-
-        def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.stages.place_qdq import place_qdq
-
-            made = place_qdq(before.value, images.load(), placement, folder / name)
-            return {"quantized_ops": made.quantized_ops}
-
-        key = stage_key(
-            "gpu-place/1",
-            model=before.digest,
-            placement=placement,
-            images=images.digest,
-            tools=self._tools("edge-convnext", "onnx", "onnxruntime", "numpy"),
-        )
-        entry = self.steps.cache.run("place", key, make)
-        count = entry.result["quantized_ops"]
-        return as_step(OnnxModel(entry.folder / name, "int8", form, placement, count), entry, name)
+    def _place(self, plan: Plan, images: Images) -> Step[OnnxModel]:
+        """Quantized as a build would, and compared on the images that calibrated it."""
+        return place_step(self.runner, self._float_graph(plan.form), plan, images, images)
 
     def _compile(self, graph: Step[OnnxModel]) -> tuple[Kernel, ...]:
         """The kernels of a graph with a float16 body and borders; its engine is not kept."""
 
         def make(folder: Path) -> dict[str, Any]:
-            from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
-            from edge_convnext.stages.to_float16 import halve_body
-
             config = self.recipe.engine.model_copy(
                 update={"compute_capabilities": (self.capability,)}
             )
@@ -242,13 +202,8 @@ class GpuSearch:
             engine.unlink()
             return {}
 
-        key = stage_key(
-            "gpu-plan/1",
-            model=graph.digest,
-            capability=self.capability,
-            tools=self._tools("edge-convnext", "onnx", "tensorrt_rtx"),
-        )
-        entry = self.steps.cache.run("gpu-plan", key, make)
+        key = {"model": graph.digest, "capability": self.capability}
+        entry = self.runner.run(_COMPILE, make, key=key)
         return read_kernels(entry.folder / _TABLE)
 
     def _calibration_images(self, count: int | None) -> Images:
@@ -258,12 +213,9 @@ class GpuSearch:
         samples = calibration.images.samples[:count]
         return image_batches(samples, self.prepared.inputs.info, self.batch)
 
-    def _trial(self, plan: GpuPlan, kernels: Sequence[Kernel]) -> GpuTrial:
+    def _trial(self, plan: Plan, kernels: Sequence[Kernel]) -> GpuTrial:
         cost = cost_plan(kernels, self.gpu, self.calibration)
-        return GpuTrial(self.batch, plan, cost, None, None, None, picked=False, reason="slower")
+        return GpuTrial(plan, cost, None, None, None, picked=False, reason="slower")
 
-    def _failed(self, plan: GpuPlan, reason: str) -> GpuTrial:
-        return GpuTrial(self.batch, plan, None, None, None, None, picked=False, reason=reason)
-
-    def _tools(self, *packages: str) -> dict[str, str]:
-        return {name: self.steps.versions.get(name, "not installed") for name in packages}
+    def _failed(self, plan: Plan, reason: str) -> GpuTrial:
+        return GpuTrial(plan, None, None, None, None, picked=False, reason=reason)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.cost_model import Gpu
-    from edge_convnext.build.tuning.gpu_trials import GpuTrial
+    from edge_convnext.build.tuning.trials import GpuTrial
     from edge_convnext.core.cache import Cache
     from edge_convnext.core.recipe import Recipe
 

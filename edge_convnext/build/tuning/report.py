@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.tuning.files import TUNE, write_tune_files
 from edge_convnext.build.tuning.tune import Mode, TuneResult, tune, tuned_recipe
 from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.places import require_outside
 from edge_convnext.networks.plans import plan_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_convnext.build.tuning.trials import Trial
     from edge_convnext.core.progress import Track
     from edge_convnext.core.recipe import Recipe
 
@@ -49,8 +51,15 @@ class TuneReport:
             "stopped": dict(result.stopped),
             "other_load_pct": round(result.other_load_pct, 1),
             "winners": {runtime: plan_fields(plan) for runtime, plan in result.winners.items()},
-            "trials": [asdict(trial) for trial in result.trials],
+            "trials": [_trial_fields(trial) for trial in result.trials],
         }
+
+
+def _trial_fields(trial: Trial) -> dict[str, Any]:
+    fields = asdict(trial)
+    # As they stand in a recipe, but for settings: pairs in their order.
+    fields["plan"] = plan_fields(trial.plan) | {"settings": trial.plan.settings}
+    return fields
 
 
 def tune_to_files(
@@ -70,6 +79,7 @@ def tune_to_files(
 
     from edge_convnext.devices.doctor import environment
 
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
     result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track, batch)
     report = TuneReport(recipe, result, environment())
     text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""What `tune` tries, as data: every plan of a runtime, and why the others are left out.
+"""What `tune` tries, as data: every plan of a runtime or a GPU, and why others are left out.
 
 Forms, placements, activation types and formats depend on each other and are crossed. The rest
 is tried on what wins that race, one change at a time.
@@ -16,17 +16,29 @@ from edge_convnext.core.artifacts import (
     CpuFormName,
     CpuPlacementName,
     CpuRuntimeName,
+    FormName,
+    GpuFormName,
     GraphFormat,
     RangeEstimator,
 )
-from edge_convnext.networks.plans import Plan
+from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.plans import Plan, float_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.core.artifacts import PlacementName
 
-__all__ = ["ESTIMATORS", "REVISION", "Excluded", "list_plans", "list_refinements"]
+__all__ = [
+    "ESTIMATORS",
+    "GPU_PLACEMENTS",
+    "REVISION",
+    "Excluded",
+    "gpu_plan",
+    "list_gpu_forms",
+    "list_plans",
+    "list_refinements",
+]
 
 REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
 
@@ -56,6 +68,8 @@ _SETTINGS: Mapping[CpuRuntimeName, tuple[tuple[str, str], ...]] = {
         ("PERFORMANCE_HINT", "THROUGHPUT"),
     ),
 }
+# `pointwise` has kernels more and no bytes less (benchmarks/results/2026-11-25-rtx-plans.md).
+GPU_PLACEMENTS: tuple[PlacementName, ...] = ("blocks", "late_blocks", "last_blocks")
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,19 @@ def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Pl
     changed = [replace(plan, settings=(one,)) for one in _SETTINGS[runtime]]
     # Before opset 20 there is no operation to approximate.
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
+
+
+def list_gpu_forms(batch: int) -> tuple[FormName, ...]:
+    """Forms that have a graph for that many images, in the order they are tried."""
+    forms: tuple[FormName, ...] = ("linear", *get_args(GpuFormName))
+    return tuple(form for form in forms if batch == 1 or form not in ONE_IMAGE_FORMS)
+
+
+def gpu_plan(form: FormName, placement: PlacementName | None, batch: int) -> Plan:
+    """One way to write and quantize the graph for a GPU, with a float16 body."""
+    if placement is None:
+        return float_plan(form, "fp16", batch, "typed")
+    return Plan(form, placement, batch=batch, family="typed")
 
 
 def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int) -> str | None:

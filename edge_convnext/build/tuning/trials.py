@@ -1,4 +1,4 @@
-"""What became of each plan of a search, and which one wins."""
+"""What became of each plan of a search, which one wins, and which go on to be raced on a GPU."""
 
 from __future__ import annotations
 
@@ -6,17 +6,33 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.percentages import show_pp
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_convnext.build.tuning.cost_model import PlanCost
     from edge_convnext.build.tuning.race import Lap
     from edge_convnext.core.artifacts import CpuRuntimeName, Parity
     from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
 
-__all__ = ["Trial", "choose", "choose_by_accuracy", "holds"]
+__all__ = [
+    "CANDIDATES",
+    "GpuTrial",
+    "Trial",
+    "choose",
+    "choose_by_accuracy",
+    "choose_candidates",
+    "holds",
+    "is_alike",
+    "rank",
+]
+
+CANDIDATES = 3  # of each precision and batch of a GPU, for a race on the device
 
 _BROKEN_DB = 10.0  # logits this far off are no rounding: other graphs of the race have 25 and more
+_ALIKE = 0.01  # of the bytes
 _WORTH = 1.02  # a setting or an approximation has to be worth its name
 
 
@@ -60,7 +76,7 @@ def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
             )
         elif one in finalists and one not in within:
             one = replace(
-                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {max_drop_pp:.2f}"
+                one, reason=f"top-1 drops by {one.top1_drop_pp:.2f} pp, past {show_pp(max_drop_pp)}"
             )
         marked.append(one)
     return marked
@@ -117,10 +133,8 @@ def _describe(one: Trial) -> str:
 
 
 def _sqnr_db(parity: Parity | None) -> float:
-    """Infinite where nothing differs."""
-    if parity is None:
-        return -math.inf
-    return math.inf if parity.sqnr_db is None else parity.sqnr_db
+    """Of a graph that was never compared, the worst."""
+    return -math.inf if parity is None else parity.sqnr_or_inf
 
 
 def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
@@ -129,3 +143,87 @@ def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
     if len(tied) > 1:
         return f"the simplest of {len(tied)} that can't be told apart"
     return "the fastest within the accuracy budget"
+
+
+@dataclass(frozen=True)
+class GpuTrial:
+    """One plan at one batch size; nothing of it was timed."""
+
+    plan: Plan
+    cost: PlanCost | None  # None where there is no engine
+    parity: Parity | None  # of finalists: INT8 against the float graph, calibration images
+    top1_drop_pp: float | None  # of finalists, with labelled data
+    rank: int | None  # among the candidates of its precision and batch, from 1
+    picked: bool
+    reason: str
+
+    @property
+    def batch(self) -> int:
+        """Images per inference."""
+        assert self.plan.batch is not None  # of a graph for TensorRT
+        return self.plan.batch
+
+    def holds(self, max_drop_pp: float) -> bool:
+        """Whether it computes what it should; float16 is not in question here."""
+        if self.plan.placement is None:
+            return True
+        return holds(self.parity, self.top1_drop_pp, max_drop_pp)
+
+
+def is_alike(one: GpuTrial, other: GpuTrial) -> bool:
+    """Whether two plans compile to as many kernels with the same bytes: a race of one suffices."""
+    if one.cost is None or other.cost is None:
+        return False
+    ours, theirs = one.cost, other.cost
+    return (
+        ours.kernels == theirs.kernels
+        and math.isclose(ours.activation_bytes, theirs.activation_bytes, rel_tol=_ALIKE)
+        and math.isclose(ours.weight_bytes, theirs.weight_bytes, rel_tol=_ALIKE)
+    )
+
+
+def rank(trials: Sequence[GpuTrial]) -> list[GpuTrial]:
+    """By the model, the fastest first; of equals the one with fewer kernels."""
+    return sorted(
+        (one for one in trials if one.cost is not None),
+        key=lambda one: (one.cost.modelled_ms, one.cost.kernels) if one.cost else (math.inf, 0),
+    )
+
+
+def choose_candidates(checked: Sequence[GpuTrial], max_drop_pp: float) -> list[GpuTrial]:
+    """Number the candidates and pick the first, of finalists of one precision and batch.
+
+    Args:
+        checked: Finalists in the order of `rank`.
+        max_drop_pp: The accuracy budget. Where no finalist keeps it, the most accurate one is
+            picked, and the reason says so.
+    """
+    within = [one for one in checked if one.holds(max_drop_pp)]
+    if not within:
+        best = max(checked, key=_accuracy)
+        return [_judge_lost(one, max_drop_pp, picked=one is best) for one in checked]
+    chosen = []
+    for one in checked:
+        if one not in within:
+            chosen.append(_judge_lost(one, max_drop_pp, picked=False))
+            continue
+        place = within.index(one) + 1
+        reason = "the model's first" if place == 1 else f"candidate {place}"
+        kept = place <= CANDIDATES
+        chosen.append(replace(one, rank=place if kept else None, picked=place == 1, reason=reason))
+    return chosen
+
+
+def _judge_lost(one: GpuTrial, max_drop_pp: float, *, picked: bool) -> GpuTrial:
+    reason = f"top-1 drops by {one.top1_drop_pp or 0.0:.2f} pp, past {show_pp(max_drop_pp)}"
+    if _sqnr_db(one.parity) < _BROKEN_DB:
+        reason = f"computes something else: {_sqnr_db(one.parity):.1f} dB"
+    if one.parity is None:
+        reason = one.reason
+    if picked:
+        reason += "; the most accurate: none keeps the budget"
+    return replace(one, rank=1 if picked else None, picked=picked, reason=reason)
+
+
+def _accuracy(one: GpuTrial) -> tuple[float, float]:
+    return -(one.top1_drop_pp or 0.0), _sqnr_db(one.parity)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_convnext.build.entrants import verdict_batch
 from edge_convnext.build.inputs import Inputs
-from edge_convnext.build.pipeline import verdict_batch
 from edge_convnext.build.settle import prepare
 from edge_convnext.build.tuning.search import Search
 from edge_convnext.build.tuning.trials import Trial

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from edge_convnext.measure.benchmark import BenchmarkRow
     from edge_convnext.measure.profile import ModelProfile
+    from edge_convnext.measure.timings import TimedRow
     from edge_convnext.report.contract import Report
     from edge_convnext.report.summary import SummaryRow
     from edge_convnext.stages.sensitivity import Sensitivity
@@ -75,7 +75,7 @@ def print_report(report: Report, console: Console) -> None:
     show(grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 
 
-def print_rows(rows: Sequence[BenchmarkRow], console: Console) -> None:
+def print_rows(rows: Sequence[TimedRow], console: Console) -> None:
     """Print the timings of one benchmark; the first model is the base of `vs first`."""
     base = {row.batch: row.latency_ms_p50 for row in rows if row.artifact == rows[0].artifact}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_convnext.build.tuning.gpu_files import GpuTuneReport
-    from edge_convnext.build.tuning.gpu_trials import GpuTrial
     from edge_convnext.build.tuning.report import TuneReport
-    from edge_convnext.build.tuning.trials import Trial
+    from edge_convnext.build.tuning.trials import GpuTrial, Trial
 
 __all__ = ["print_gpu_tuning", "print_tuning"]
 
@@ -89,7 +88,7 @@ def _on_front(one: Trial, timed: list[Trial]) -> bool:
         and other.parity is not None
         and other.heat == one.heat
         and other.lap.ratio <= one.lap.ratio
-        and (other.parity.sqnr_db or float("inf")) > own
+        and other.parity.sqnr_or_inf > own
         for other in timed
     )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,28 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
 from edge_convnext.core.files import AnyPath
-from edge_convnext.core.marks import MARK, mark, remove_marked
+from edge_convnext.core.marks import mark
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
-from edge_convnext.devices.bench.choose import choose
+from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
+from edge_convnext.devices.bench.choose import Choice, choose
 from edge_convnext.devices.bench.engines import BuiltEngine, EngineBuilder, build_engines
-from edge_convnext.devices.bench.entries import cpu_entries, engine_entry
 from edge_convnext.devices.bench.measure import (
     compare,
-    evaluate_entries,
-    judge_entries,
+    evaluate_candidates,
     measure_energy,
-    race,
-    try_entries,
+    require_fitting,
+    try_candidates,
 )
+from edge_convnext.devices.bench.publish import publish_board
 from edge_convnext.devices.bench.readings import Readings, find_readings
-from edge_convnext.devices.bench.report import Measured, Seen, find_old, publish_board
+from edge_convnext.devices.bench.report import Measured, Seen, board_files, board_report
+from edge_convnext.devices.bench.work_folder import check_folder, drop_others, removed_on_failure
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.quiet import race_in_quiet
+from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.measure.race import race
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import EnergyReport, LeftOutReport, Report
 from edge_convnext.runtimes.load import available_runtimes, has_bf16
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.artifacts import RuntimeName
-    from edge_convnext.core.recipe import BenchmarkConfig, Recipe
-    from edge_convnext.devices.bench.entries import Entry
+    from edge_convnext.core.recipe import Recipe
     from edge_convnext.devices.bundle import Unpacked
     from edge_convnext.devices.bundle.read import UnpackedEvaluation
-    from edge_convnext.measure.accuracy import Comparison, Predictions
-    from edge_convnext.measure.benchmark import BenchmarkResult
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.timings import BenchmarkResult
     from edge_convnext.report.verdict import Requirement
 
 __all__ = ["BoardSettings", "bench_bundle"]
 
 _TIMED_IMAGES = 32
 _WORK = "work"
+_LOGITS = "logits"
 _ENGINES = "engines"  # of any bundle: their names tell what they were built from
 
 
@@ -110,39 +110,22 @@ def bench_bundle(
     locked = readings.locked_clocks() if chosen.lock_clocks else contextlib.nullcontext()
     with locked:
         work = out / _WORK / bundle.digest[:16]
-        with _removed_on_failure(out, work):
-            _check_folder(out)
+        with removed_on_failure(out, work):
+            check_folder(out)
             if not work.is_dir():
                 work.mkdir(parents=True)
                 mark(work)
             unpacked = bundle.unpack(work / "bundle", track)
-        _drop_others(work)
+            require_outside(out, *unpacked.report.data_folders)
+        drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
         measured = _measure(unpacked, work, chosen, readings, builders, track)
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
-    return publish_board(measured, out, seen, chosen.require)
-
-
-@contextlib.contextmanager
-def _removed_on_failure(out: Path, work: Path) -> Iterator[None]:
-    """Where the block fails, what it made is removed; what was there before stays."""
-    known = [path for path in (out, work.parent, work) if path.exists()]
-    unpacked = work / "bundle"
-    whole = unpacked.exists()
-    try:
-        yield
-    except (EdgeConvNextError, OSError):
-        if not whole:
-            shutil.rmtree(unpacked, ignore_errors=True)
-        for path in (work, work.parent, out):
-            if path not in known:
-                with contextlib.suppress(OSError):  # it is not empty, or was never made
-                    (path / MARK).unlink(missing_ok=True)
-                    path.rmdir()
-        raise
+    report = board_report(measured, seen, chosen.require, out)
+    return publish_board(board_files(measured, report.verdict), report, out)
 
 
 def _measure(
@@ -153,92 +136,100 @@ def _measure(
     builders: Sequence[EngineBuilder] | None,
     track: Track,
 ) -> Measured:
-    machine = environment()
-    # The desk's number of threads means nothing on another machine.
-    stated: dict[str, Any] = {"benchmark.threads": settings.threads}
-    stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
-    stated |= {"benchmark.rounds": settings.rounds} if settings.rounds else {}
-    recipe = make_recipe(unpacked.report.recipe, str(unpacked.folder), stated)
+    machine, recipe = environment(), _recipe_here(unpacked, settings)
     config = recipe.benchmark
-    engines, left_out = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
-    runtimes = settings.runtimes or available_runtimes()
-    entries = cpu_entries(unpacked, runtimes, has_bf16(runtimes))
-    entries += [engine_entry(engine) for engine in engines]
-    evaluation = unpacked.evaluation()
-    images = _timed_images(unpacked, evaluation)
-    entries, refused = try_entries(entries, images, config.threads)
-    predictions: dict[str, Predictions] = {}
-    comparisons: dict[str, Comparison] = {}
-    evaluate_seconds: float | None = None
-    if evaluation is not None:
-        started = time.perf_counter()
-        facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
-        predictions, broken = evaluate_entries(
-            entries,
-            evaluation,
-            recipe.evaluate.batch,
-            config.threads,
-            work / "logits",
-            facts,
-            track,
-        )
-        entries = [entry for entry in entries if entry.name in predictions]
+    engines, unbuilt = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
+    candidates = _list_candidates(unpacked, settings.runtimes, engines)
+    images = unpacked.evaluation()
+    shown = _timed_images(unpacked, images)
+    candidates, refused = try_candidates(candidates, shown, config.threads)
+    evaluation: Evaluation | None = None
+    if images is not None:
+        evaluation, broken = _evaluate(candidates, images, recipe, work / _LOGITS, machine, track)
+        candidates = [one for one in candidates if one.name in evaluation.options]
         refused += broken
-        comparisons = compare(evaluation.reference, predictions)
-        evaluate_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    once = partial(_race, entries, images, config, recipe, comparisons, track)
-    timings = race_in_quiet(once, config.wait_quiet_min, _load, track)
-    race_seconds = time.perf_counter() - started
-    meter = readings.meter()
-    energy: tuple[EnergyReport, ...] = ()
-    if meter is not None:
-        batch = min(row.batch for row in timings.rows)
-        fitting = [entry for entry in entries if entry.fits(batch)]
-        with contextlib.closing(meter):
-            energy = measure_energy(
-                track(fitting, "measuring energy", len(fitting)),
-                images,
-                batch,
-                config.threads,
-                settings.energy_seconds,
-                meter,
-            )
+    require_fitting(candidates, config.batches)
+    choose_from = partial(_choose, candidates, recipe, evaluation)
+    raced = race(candidates, shown, recipe, lambda timings: choose_from(timings).finalists, track)
     return Measured(
         unpacked=unpacked,
         recipe=recipe,
         machine=machine,
-        engines=tuple(engines),
-        entries=tuple(entries),
-        left_out=(*left_out, *refused),
-        reference=evaluation.reference if evaluation else None,
-        predictions=predictions,
-        comparisons=comparisons,
-        evaluate_seconds=evaluate_seconds,
-        timings=timings,
-        race_seconds=race_seconds,
-        energy=energy,
+        engines=engines,
+        candidates=candidates,
+        left_out=(*unbuilt, *refused),
+        evaluation=evaluation,
+        race=raced,
+        choice=choose_from(raced.timings),
+        energy=_measure_energy(candidates, shown, raced.timings, settings, readings, track),
     )
 
 
-def _race(
-    entries: Sequence[Entry],
-    images: NDArray[np.float32],
-    config: BenchmarkConfig,
+def _recipe_here(unpacked: Unpacked, settings: BoardSettings) -> Recipe:
+    """The build's recipe, with what the user states for this machine."""
+    # The number of threads of the build's machine means nothing on another one.
+    stated: dict[str, Any] = {"benchmark.threads": settings.threads}
+    stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
+    stated |= {"benchmark.rounds": settings.rounds} if settings.rounds else {}
+    return make_recipe(unpacked.report.recipe, str(unpacked.folder), stated)
+
+
+def _list_candidates(
+    unpacked: Unpacked, runtimes: Sequence[RuntimeName] | None, engines: Sequence[BuiltEngine]
+) -> list[Candidate]:
+    used = runtimes or available_runtimes()
+    return [
+        *cpu_candidates(unpacked, used, has_bf16(used)),
+        *(engine_candidate(engine) for engine in engines),
+    ]
+
+
+def _evaluate(
+    candidates: Sequence[Candidate],
+    images: UnpackedEvaluation,
     recipe: Recipe,
-    comparisons: Mapping[str, Comparison],
+    folder: Path,
+    machine: Mapping[str, Any],
     track: Track,
-) -> BenchmarkResult:
-    """Time everything, and then in fresh loads what may ship and what it has to beat."""
-    timings = race(entries, images, config, recipe.seed, track)
-    budget = recipe.evaluate.max_drop_pp
-    choice = choose(entries, recipe.precision, timings, comparisons, budget)
-    finalists = [*([choice.wanted] if choice.wanted else []), *choice.rivals]
-    return judge_entries(timings, finalists, images, config, recipe.seed, track)
+) -> tuple[Evaluation, list[LeftOutReport]]:
+    """Accuracy of the candidates that give every image numbers, and why the others do not."""
+    started = time.perf_counter()
+    facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
+    batch, threads = recipe.evaluate.batch, recipe.benchmark.threads
+    found, broken = evaluate_candidates(candidates, images, batch, threads, folder, facts, track)
+    compared = compare(images.reference, found)
+    seconds = time.perf_counter() - started
+    return Evaluation(images.reference, found, compared, cached=False, seconds=seconds), broken
 
 
-def _load(timings: BenchmarkResult) -> float | None:
-    return timings.other_load_pct
+def _choose(
+    candidates: Sequence[Candidate],
+    recipe: Recipe,
+    evaluation: Evaluation | None,
+    timings: BenchmarkResult,
+) -> Choice:
+    compared = evaluation.comparisons if evaluation is not None else {}
+    return choose(candidates, recipe.precision, timings, compared, recipe.evaluate.max_drop_pp)
+
+
+def _measure_energy(
+    candidates: Sequence[Candidate],
+    images: NDArray[np.float32],
+    timings: BenchmarkResult,
+    settings: BoardSettings,
+    readings: Readings,
+    track: Track,
+) -> tuple[EnergyReport, ...]:
+    """Energy of each candidate at the smallest batch size timed; empty without a power meter."""
+    meter = readings.meter()
+    if meter is None:
+        return ()
+    batch = min(row.batch for row in timings.rows)
+    fitting = [one for one in candidates if one.fits(batch)]
+    shown = track(fitting, "measuring energy", len(fitting))
+    seconds = settings.energy_seconds
+    with contextlib.closing(meter):
+        return measure_energy(shown, images, batch, settings.threads, seconds, meter)
 
 
 def _build(
@@ -276,23 +267,3 @@ def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> 
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
     return np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
-
-
-def _drop_others(work: Path) -> None:
-    """Remove what benches of other bundles left beside `work`; engines and timings stay."""
-    if work.parent.is_dir():
-        for other in work.parent.iterdir():
-            if other.name != work.name:
-                remove_marked(other)
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse, before the first engine, to write over a build or where nothing can be written."""
-    from edge_convnext.report.folder import REPORT
-
-    report = out / REPORT
-    if report.is_file() and Report.read(report).board is None:
-        raise ArtifactError(f"{out}: is a build's folder; choose another --out")
-    require_writable(out)
-    find_old(out)
-    out.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.measure.choose import within_budget
 from edge_convnext.measure.speed import in_the_running, slowest_to_beat
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from edge_convnext.core.artifacts import Precision
-    from edge_convnext.devices.bench.entries import Entry
     from edge_convnext.measure.accuracy import Comparison
-    from edge_convnext.measure.benchmark import BenchmarkResult
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.timings import BenchmarkResult
 
 __all__ = ["Choice", "choose"]
 
@@ -22,15 +23,20 @@ __all__ = ["Choice", "choose"]
 class Choice:
     """The fastest of the requested precision, and the float it has to beat."""
 
-    wanted: Entry | None
-    best_float: Entry | None
-    rivals: tuple[Entry, ...]  # floats that may be the fastest, and have to be beaten
+    wanted: Candidate | None
+    best_float: Candidate | None
+    rivals: tuple[Candidate, ...]  # floats that may be the fastest, and have to be beaten
     unmatched: str | None  # why the two can't be compared
     batch: int  # that latency was compared at
 
+    @property
+    def finalists(self) -> tuple[Candidate, ...]:
+        """What is loaded afresh and judged: what may ship, and what it has to beat."""
+        return (*([self.wanted] if self.wanted else []), *self.rivals)
+
 
 def choose(
-    entries: Sequence[Entry],
+    candidates: Sequence[Candidate],
     precision: Precision,
     timings: BenchmarkResult,
     comparisons: Mapping[str, Comparison],
@@ -42,57 +48,52 @@ def choose(
     the GPU's own time, as the speed-up is, so that nothing faster there is left out.
 
     Args:
-        entries: What ran.
+        candidates: What ran.
         precision: That the build was asked for.
-        timings: Of the entries.
+        timings: Of the candidates.
         comparisons: With FP32, by name; empty where nothing was evaluated.
         max_drop_pp: Largest top-1 drop to accept.
     """
     batch = min(row.batch for row in timings.rows)
     timed = {row.artifact for row in timings.rows if row.batch == batch}
 
-    def of(kept: Iterable[Entry]) -> dict[str, Entry]:
-        own = [entry for entry in kept if entry.name in timed]
-        within = [entry for entry in own if _keeps(entry, comparisons, max_drop_pp)]
-        return {entry.name: entry for entry in within or own}
+    def of(kept: Iterable[Candidate]) -> dict[str, Candidate]:
+        own = [one for one in kept if one.name in timed]
+        return {one.name: one for one in within_budget(own, comparisons, max_drop_pp)}
 
-    floats = of(entry for entry in entries if _is_float(entry, precision))
+    floats = of(one for one in candidates if _is_float(one.model.precision, precision))
     rivals = tuple(floats[name] for name in in_the_running(timings, list(floats), batch))
     if precision == "fp32":
         best = rivals[0] if rivals else None
         return Choice(best, best, rivals[:1], None, batch)
-    quantized = of(entry for entry in entries if entry.candidate.precision == precision)
+    quantized = of(one for one in candidates if one.model.precision == precision)
     fastest = in_the_running(timings, list(quantized), batch)[:1]
     wanted = quantized[fastest[0]] if fastest else None
     best = rivals[0] if rivals else None
     if wanted and rivals:
         names = [one.name for one in rivals]
         best = floats[slowest_to_beat(timings, wanted.name, names, batch)[0]]
-    return Choice(wanted, best, rivals, _unmatched(wanted, precision, entries, timed), batch)
+    return Choice(wanted, best, rivals, _unmatched(wanted, precision, candidates, timed), batch)
 
 
 def _unmatched(
-    wanted: Entry | None, precision: Precision, entries: Iterable[Entry], timed: Collection[str]
+    wanted: Candidate | None,
+    precision: Precision,
+    candidates: Iterable[Candidate],
+    timed: Collection[str],
 ) -> str | None:
     """On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing."""
     rival: Precision = "fp16" if precision == "int8" else "fp32"
     if wanted is None or not wanted.on_gpu:
         return None
-    if any(
-        one.on_gpu and one.candidate.precision == rival and one.name in timed for one in entries
-    ):
+    timed_here = (one for one in candidates if one.on_gpu and one.name in timed)
+    if any(one.model.precision == rival for one in timed_here):
         return None
     return (
         f"No {rival.upper()} engine of this GPU was timed, which {precision.upper()} has to beat."
     )
 
 
-def _is_float(entry: Entry, precision: Precision) -> bool:
+def _is_float(own: Precision, wanted: Precision) -> bool:
     """FP32, and for INT8 FP16 too."""
-    own = entry.candidate.precision
-    return own == "fp32" or (own == "fp16" and precision == "int8")
-
-
-def _keeps(entry: Entry, comparisons: Mapping[str, Comparison], max_drop_pp: float) -> bool:
-    comparison = comparisons.get(entry.name)
-    return comparison is None or comparison.top1_drop_pp <= max_drop_pp
+    return own == "fp32" or (own == "fp16" and wanted == "int8")

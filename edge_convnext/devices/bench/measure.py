@@ -13,7 +13,6 @@ import numpy as np
 
 from edge_convnext.core.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.core.files import atomic_path
-from edge_convnext.core.quotas import sum_periods
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.measure.accuracy import (
     Comparison,
@@ -21,10 +20,8 @@ from edge_convnext.measure.accuracy import (
     check_logits,
     compare_predictions,
 )
-from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge
+from edge_convnext.measure.candidates import load_candidate
 from edge_convnext.report.contract import EnergyReport, LeftOutReport
-from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,51 +29,48 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.progress import Track
-    from edge_convnext.core.recipe import BenchmarkConfig
-    from edge_convnext.devices.bench.entries import Entry
     from edge_convnext.devices.bench.readings import Meter
     from edge_convnext.devices.bundle.read import UnpackedEvaluation
-    from edge_convnext.runtimes import Runtime
+    from edge_convnext.measure.candidates import Candidate
 
 __all__ = [
     "compare",
-    "evaluate_entries",
-    "judge_entries",
+    "evaluate_candidates",
     "measure_energy",
-    "race",
-    "try_entries",
+    "require_fitting",
+    "try_candidates",
 ]
 
 _INFERENCES_PER_TURN = 8
 _IMAGES_PER_TURN = 256  # at most, or the images of a batch: they are in memory together
 
 
-def try_entries(
-    entries: Sequence[Entry], images: NDArray[np.float32], threads: int | None
-) -> tuple[list[Entry], list[LeftOutReport]]:
+def try_candidates(
+    candidates: Sequence[Candidate], images: NDArray[np.float32], threads: int | None
+) -> tuple[list[Candidate], list[LeftOutReport]]:
     """Run each once: what a runtime refuses is left out, with its reason, and the rest goes on.
 
     Raises:
         ArtifactError: Nothing is left.
     """
-    kept: list[Entry] = []
+    kept: list[Candidate] = []
     refused: list[LeftOutReport] = []
-    for entry in entries:
+    for one in candidates:
         try:
-            logits = _load(entry, entry.graph.batch or 1, threads).infer(images[:1])
-            check_logits(logits, entry.name)
+            logits = load_candidate(one, 1, threads).infer(images[:1])
+            check_logits(logits, one.name)
         except EdgeConvNextError as error:
-            refused.append(LeftOutReport(artifact=entry.name, reason=str(error)))
+            refused.append(LeftOutReport(artifact=one.name, reason=str(error)))
         else:
-            kept.append(entry)
+            kept.append(one)
     if not kept:
         why = refused[0].reason if refused else "no runtime for them is installed"
         raise ArtifactError(f"none of the bundle's graphs runs here: {why}")
     return kept, refused
 
 
-def evaluate_entries(
-    entries: Sequence[Entry],
+def evaluate_candidates(
+    candidates: Sequence[Candidate],
     evaluation: UnpackedEvaluation,
     batch: int,
     threads: int | None,
@@ -84,12 +78,12 @@ def evaluate_entries(
     machine: Mapping[str, object],
     track: Track,
 ) -> tuple[dict[str, Predictions], list[LeftOutReport]]:
-    """Logits of every entry on every image; those of an earlier run are taken from `folder`.
+    """Logits of every candidate on every image; those of an earlier run are taken from `folder`.
 
     One that gives an image no numbers is left out, with its reason.
 
     Args:
-        entries: What to evaluate.
+        candidates: What to evaluate.
         evaluation: The bundle's images.
         batch: Images per inference.
         threads: None: all.
@@ -102,14 +96,14 @@ def evaluate_entries(
     """
     refused: list[LeftOutReport] = []
     reference = evaluation.reference
-    paths = {entry.name: folder / _logits_name(entry, reference, machine) for entry in entries}
+    paths = {one.name: folder / _logits_name(one, reference, machine) for one in candidates}
     shape = reference.logits.shape
     found = {
         name: logits for name, path in paths.items() if (logits := _read(path, shape)) is not None
     }
-    wanted = [entry for entry in entries if entry.name not in found]
+    wanted = [one for one in candidates if one.name not in found]
     if wanted:
-        runtimes = {entry.name: _load(entry, batch, threads) for entry in wanted}
+        runtimes = {one.name: load_candidate(one, batch, threads) for one in wanted}
         pieces: dict[str, list[NDArray[np.float32]]] = {name: [] for name in runtimes}
         step = max(batch, min(batch * _INFERENCES_PER_TURN, _IMAGES_PER_TURN))
         parts = track(evaluation.batches(step), "evaluating", -(-len(evaluation) // step))
@@ -127,9 +121,9 @@ def evaluate_entries(
     if not found:
         raise ArtifactError(f"none of the bundle's graphs can be used here: {refused[0].reason}")
     predictions = {
-        entry.name: Predictions(found[entry.name], reference.labels, reference.sha256s)
-        for entry in entries
-        if entry.name in found
+        one.name: Predictions(found[one.name], reference.labels, reference.sha256s)
+        for one in candidates
+        if one.name in found
     }
     return predictions, refused
 
@@ -144,67 +138,32 @@ def compare(
     }
 
 
-def race(
-    entries: Sequence[Entry],
-    images: NDArray[np.float32],
-    config: BenchmarkConfig,
-    seed: int,
-    track: Track,
-) -> BenchmarkResult:
-    """Time all entries that fit a batch size against each other, one batch size after another.
+def require_fitting(candidates: Sequence[Candidate], batches: Sequence[int]) -> None:
+    """Fail before the race where no batch size can be timed.
 
     Raises:
-        ArtifactError: No entry fits any of the batch sizes.
+        ArtifactError: No candidate fits any of the batch sizes.
     """
-    results = []
-    for batch in config.batches:
-        fitting = [entry.candidate for entry in entries if entry.fits(batch)]
-        if fitting:
-            one = config.model_copy(update={"batches": (batch,)})
-            results.append(benchmark(fitting, images, one, seed, track))
-    if not results:
-        sizes = sorted({entry.graph.batch for entry in entries if entry.graph.batch})
+    if not any(one.fits(batch) for one in candidates for batch in batches):
+        sizes = sorted({one.batch for one in candidates if one.batch})
         raise ArtifactError(
             f"the bundle's graphs are of batch {', '.join(map(str, sizes))} and can't be timed at "
-            f"batch {', '.join(map(str, config.batches))}; pass one of theirs with --batch"
+            f"batch {', '.join(map(str, batches))}; pass one of theirs with --batch"
         )
-    loads = [one.other_load_pct for one in results if one.other_load_pct is not None]
-    return BenchmarkResult(
-        tuple(row for one in results for row in one.rows),
-        tuple(info for one in results for info in one.runtimes),
-        max(loads, default=None),
-        turns={key: own for one in results for key, own in one.turns.items()},
-        throttled_periods=sum_periods(one.throttled_periods for one in results),
-    )
-
-
-def judge_entries(
-    timings: BenchmarkResult,
-    finalists: Sequence[Entry],
-    images: NDArray[np.float32],
-    config: BenchmarkConfig,
-    seed: int,
-    track: Track,
-) -> BenchmarkResult:
-    """Time what was chosen in fresh loads, engines deserialised anew; see `benchmark.judge`."""
-    batch = min(row.batch for row in timings.rows)
-    one = config.model_copy(update={"batches": (batch,)})
-    candidates = [entry.candidate for entry in {entry.name: entry for entry in finalists}.values()]
-    return judge(timings, candidates, images, one, seed, track)
 
 
 def measure_energy(
-    entries: Iterable[Entry],
+    candidates: Iterable[Candidate],
     images: NDArray[np.float32],
     batch: int,
     threads: int | None,
     seconds: float,
     meter: Meter,
 ) -> tuple[EnergyReport, ...]:
-    """Run each entry back to back for some seconds while power is read.
+    """Run each candidate back to back for some seconds while power is read.
 
     Args:
-        entries: What fits the batch size.
+        candidates: What fits the batch size.
         images: float32[N, C, H, W]; repeated to fill a batch.
         batch: Images per inference.
         threads: None: all.
@@ -213,8 +172,8 @@ def measure_energy(
     """
     inputs = np.resize(images, (batch, *images.shape[1:]))
     reports = []
-    for entry in entries:
-        runtime = _load(entry, batch, threads)
+    for one in candidates:
+        runtime = load_candidate(one, batch, threads)
         runtime.infer(inputs)
         meter.start()
         started = time.perf_counter()
@@ -227,7 +186,7 @@ def measure_energy(
             continue
         reports.append(
             EnergyReport(
-                artifact=entry.name,
+                artifact=one.name,
                 batch=batch,
                 mean_w=figures.mean_w,
                 idle_w=figures.idle_w,
@@ -241,22 +200,15 @@ def measure_energy(
     return tuple(reports)
 
 
-def _load(entry: Entry, batch: int, threads: int | None) -> Runtime:
-    candidate = entry.candidate
-    options = RuntimeOptions(
-        threads, entry.graph.batch or batch, candidate.precision_hint, candidate.settings
-    )
-    return load_runtime(candidate.runtime, candidate.path, options)
-
-
-def _logits_name(entry: Entry, reference: Predictions, machine: Mapping[str, object]) -> str:
-    candidate = entry.candidate
+def _logits_name(
+    candidate: Candidate, reference: Predictions, machine: Mapping[str, object]
+) -> str:
     facts = [
         "logits/1",
         PIXELS,
-        entry.identity,
+        candidate.digest,
         candidate.runtime,
-        candidate.precision_hint,
+        candidate.hint,
         candidate.settings,
         reference.sha256s,
         dict(machine),

@@ -1,4 +1,4 @@
-"""The stages of a board's report: what ran there, and that the rest ran at the desk."""
+"""The stages of a board's report: what ran there, and that the rest ran in the build."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["board_stages"]
 
-_AT_THE_DESK = "ran at the desk, see the build's report"
+_IN_THE_BUILD = "ran in the build, see its report"
 _RAN = ("done", "cached")
 
 
@@ -52,7 +52,7 @@ def board_stages(
 
 def _elsewhere(stage: StageReport) -> StageReport:
     if stage.status in _RAN:
-        return StageReport(name=stage.name, status="not_run", reason=_AT_THE_DESK)
+        return StageReport(name=stage.name, status="not_run", reason=_IN_THE_BUILD)
     return StageReport(name=stage.name, status=stage.status, reason=stage.reason)
 
 

@@ -3,7 +3,7 @@
     write_bundle(BUILD_DIR) -> atto.ecb -> open_bundle -> Bundle.unpack -> board.bench
 
 A plain zip of data: ONNX graphs, evaluation images, recipe, report, and a manifest with the
-SHA-256 of each. Reading needs no torch and trusts nothing that the manifest does not name.
+SHA-256 of each. Reading needs no torch, and files that the manifest does not name are refused.
 """
 
 from edge_convnext.devices.bundle.read import Bundle, Unpacked, open_bundle

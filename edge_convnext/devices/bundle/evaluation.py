@@ -30,24 +30,24 @@ _MOST_LOGITS = 1 << 28  # a GiB of float32: 268,000 images of ImageNet's classes
 
 
 def read_reference(path: Path, classes: Sequence[str], num_classes: int) -> Predictions:
-    """What FP32 answered at the desk, as logits that are 1 for its class and 0 for the rest.
+    """Read the answers of FP32 in the build, as logits that are 1 for its class and 0 for the rest.
 
-    Only the class is recorded, so of these logits only the order means something: top-1, and
-    what is computed from it.
+    Only the class is recorded. So only the order of these logits has a meaning: top-1, and what is
+    computed from it.
 
     Args:
-        path: `predictions.csv` of a build.
-        classes: Names in logit order; empty when nobody named them.
-        num_classes: Of the model.
+        path: File `predictions.csv` of a build.
+        classes: Class names in logit order; empty where none are known.
+        num_classes: Number of classes of the model.
 
     Raises:
-        ArtifactError: Not such a file, or of a model with other classes.
+        ArtifactError: It is no such file, or of a model with other classes.
     """
     names = list(classes) or [str(index) for index in range(num_classes)]
     places = {name: index for index, name in enumerate(names)}
     labels, answers, hashes = [], [], []
     try:
-        if require_regular(path) > _MOST_BYTES:  # and a pipe would be waited for
+        if require_regular(path) > _MOST_BYTES:  # this also refuses a pipe, which would block
             raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than predictions can have")
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
@@ -69,7 +69,7 @@ def read_reference(path: Path, classes: Sequence[str], num_classes: int) -> Pred
 
 
 def _require_few(images: int, num_classes: int, path: Path) -> None:
-    """Logits are kept of every image in every runtime, and a bundle may come from anyone."""
+    """Refuse too many images: the logits of all of them are kept, and a bundle may be hostile."""
     if images * num_classes > _MOST_LOGITS:
         raise ArtifactError(
             f"{path}: over {_MOST_LOGITS // num_classes} images of {num_classes} classes are more "
@@ -88,11 +88,11 @@ def find_images(
     """Yield the images that a build was evaluated on, in the order of `reference`.
 
     Args:
-        recipe: Of the build, which names the data.
-        reference: Names the images by hash.
-        classes: Names in logit order.
-        data: Where the data is now; None: where the recipe says.
-        track: Shows the hashing.
+        recipe: Recipe of the build, which names the data.
+        reference: Answers of FP32, by hash of the image.
+        classes: Class names in logit order.
+        data: Present place of the data; None: the recipe's.
+        track: Progress of the hashing.
 
     Raises:
         DataError: The data is gone, or has no longer those images.
@@ -110,7 +110,7 @@ def find_images(
                 f"{folder}: the build's data is not here; pass --data DIR, or --evaluation none"
             )
         splits = load_splits(folder, recipe.data, recipe.seed, tuple(classes) or None, track)
-        # Sides may have changed since, what an image is may not.
+        # The split may have changed since; the images may not.
         pool = (*splits.val.samples, *(splits.train.samples if splits.train else ()))
         by_hash = {sample.sha256: sample for sample in pool}
         missing = [sha256 for sha256 in reference.sha256s if sha256 not in by_hash]

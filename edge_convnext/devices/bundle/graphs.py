@@ -36,11 +36,11 @@ class FoundGraph:
 def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
     """List the graphs that a build published: `model.*.onnx`, and those in `cpu/` and `gpu/`.
 
-    A board measures which of them it takes: it may lack the runtime that won at the desk.
+    A board measures which of them it uses: it may lack the runtime that won in the build.
 
     Args:
-        build_dir: Of a finished build.
-        report: Its report, which states the hashes.
+        build_dir: Folder of a finished build.
+        report: Report of the build, with the hashes.
 
     Raises:
         ArtifactError: A file is not the one that the report is about, or there is none.
@@ -58,10 +58,10 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
     for path in sorted((build_dir / GPU_FOLDER).glob("*.onnx")):
         match = _GPU_NAME.fullmatch(path.name)
         if match is None:
-            continue  # a user's own
+            continue  # a file of the user
         kind: GraphKind = "opset17" if match[3] else "typed20"
         graph = _describe(path, f"{GPU_FOLDER}/{path.name}", kind, report)
-        # The file is what its name says: its metadata is that of the graph it was made from.
+        # The name decides: its metadata is still that of the graph it was made from.
         named = {"precision": cast("Precision", match[1]), "batch": int(match[2])}
         entry = graph.entry.model_copy(update=named)
         found.append(FoundGraph(graph.path, graph.sha256, entry))
@@ -71,7 +71,7 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
 
 
 def published_hashes(report: Report) -> dict[str, str]:
-    """SHA-256 of every file that a report answers for, by path in the build's folder."""
+    """SHA-256 of every file that a report lists, by path in the build's folder."""
     hashes = {file.path: file.sha256 for file in report.outputs}
     for stage in report.stages:
         for file in (stage.artifact, *(variant.artifact for variant in stage.variants)):
@@ -84,11 +84,11 @@ def check_graph_file(path: Path, num_classes: int) -> None:
     """Refuse, before a runtime or a builder reads it, a graph that no build wrote.
 
     Args:
-        path: The graph.
-        num_classes: That the bundle states.
+        path: Path of the graph.
+        num_classes: Number of classes that the bundle states.
 
     Raises:
-        ArtifactError: See `predict.read_metadata`; its weights lie in other files, or it has
+        ArtifactError: As for `model.read_metadata`; or its weights lie in other files, or it has
             another number of classes.
     """
     _check_self_contained(path)
@@ -132,7 +132,7 @@ def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGr
 
 
 def _quantized_ops(digest: str, report: Report) -> int | None:
-    """As a stage counted them in this very file."""
+    """Number of quantized operations, as a stage counted them in this very file."""
     variants = [one for stage in report.stages for one in stage.variants]
     counts = (
         one.quantized_ops for one in variants if one.artifact and one.artifact.sha256 == digest

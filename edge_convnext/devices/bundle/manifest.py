@@ -52,7 +52,7 @@ __all__ = [
 SCHEMA = "edge-convnext/bundle/1"
 MANIFEST = "manifest.json"
 REPORT = "report.json"
-SUFFIX = ".ecb"  # of a bundle: `bench` knows one by it
+SUFFIX = ".ecb"  # of a bundle: `bench` recognises bundles by it
 RECIPE = "recipe.yaml"
 PREDICTIONS = "evaluation/predictions.csv"
 TENSORS = "evaluation/images.npy"
@@ -63,17 +63,17 @@ EvaluationKind = Literal["images", "tensors", "none"]
 # opset 20, for TensorRT 10 and later and for RTX. opset17: float32 body, for TensorRT 8.6.
 GraphKind = Literal["cpu", "typed20", "opset17"]
 
-# Data alone: nothing that a shell, Python or a loader would run.
+# Only data: nothing that a shell, Python or a loader would run.
 _SUFFIXES = (".json", ".yaml", ".csv", ".npy", ".onnx", *IMAGE_SUFFIXES)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_NAME = 200
 
 
 def check_name(name: str) -> str:
-    """Pass a member's name through: relative, without `..`, of a kind that bundles hold.
+    """Check a member's name: relative, without `..`, and of a kind that bundles have.
 
     Raises:
-        ValueError: It is another.
+        ValueError: The name is not allowed.
     """
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise ValueError(f"{name[:_MAX_NAME]!r} is no name of a bundle's member")
@@ -98,7 +98,7 @@ class _Part(BaseModel):
 
 
 class Member(_Part):
-    """One file of the bundle, the manifest excepted."""
+    """One file of the bundle, except the manifest."""
 
     name: Name
     sha256: Sha256
@@ -108,7 +108,7 @@ class Member(_Part):
 class BundledGraph(_Part):
     """One ONNX graph that the board may run or build an engine from."""
 
-    name: str  # as the build calls it: "model.int8.onnx", "gpu/int8.b1.onnx"
+    name: str  # its name in the build: "model.int8.onnx", "gpu/int8.b1.onnx"
     file: Name  # the member
     precision: Precision
     form: FormName
@@ -117,7 +117,7 @@ class BundledGraph(_Part):
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
-    settings: dict[RuntimeName, dict[str, str]] = {}  # that the build ran it with
+    settings: dict[RuntimeName, dict[str, str]] = {}  # settings that the build ran it with
 
 
 class PreprocessEntry(_Part):

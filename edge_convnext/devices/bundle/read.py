@@ -1,4 +1,4 @@
-"""Read a bundle, which may come from anywhere: nothing in it is trusted before it is checked.
+"""Read a bundle, which may come from a stranger: everything in it is checked before use.
 
 The zip must hold exactly the members that the manifest names, stored and of the stated sizes;
 each is hashed on its way out. Names can't leave the folder, links and other special files are
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "Unpacked", "UnpackedEvaluation", "open_bundle"]
 
-# What `zipfile` raises of bytes that are no zip: offsets before the file, names in no encoding.
+# Errors that `zipfile` raises for broken files: offsets before the file, undecodable names.
 _NO_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError)
 _BLOCK = 1 << 20
 _MAX_MANIFEST = 64 << 20  # bytes; a million images take about as much
@@ -62,14 +62,14 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    digest: str  # SHA-256 of the manifest, and so of everything
+    digest: str  # SHA-256 of the manifest, which covers everything
 
     def unpack(self, folder: Path, track: Track = untracked) -> Unpacked:
-        """Extract every member below `folder`; what is there and whole is left alone.
+        """Extract every member below `folder`; members that are there and whole stay.
 
         Raises:
-            ArtifactError: A member is damaged, or is not what its name says; a graph is none that
-                a build writes.
+            ArtifactError: A member is damaged, or is not what its name says; or a graph is not of
+                the kind that a build writes.
             OSError: The disk is full, or the folder can't be written.
         """
         with _open(self.path) as archive:
@@ -89,15 +89,15 @@ class Unpacked:
     folder: Path
     manifest: Manifest
     digest: str
-    report: Report  # of the build
+    report: Report  # the build's
 
     def graph_path(self, graph: BundledGraph) -> Path:
-        """Where a graph lies."""
+        """Path of a graph."""
         return self.folder / graph.file
 
     @property
     def preprocess(self) -> Preprocess:
-        """Of the model."""
+        """Preprocessing of the model."""
         return Preprocess(**self.manifest.preprocess.model_dump())
 
     def evaluation(self) -> UnpackedEvaluation | None:
@@ -232,7 +232,7 @@ def _parse(text: bytes, path: Path) -> Manifest:
 
 
 def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Iterator[bytes]:
-    """A member's bytes, never more than it states."""
+    """Read a member's bytes, never more than it states."""
     left = info.file_size
     try:
         with archive.open(info) as file:
@@ -241,7 +241,7 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
                 if left < 0:
                     break
                 yield block
-    except (*_NO_ZIP, OSError) as error:  # the last of a place before the file's beginning
+    except (*_NO_ZIP, OSError) as error:  # OSError: an offset before the file's beginning
         raise ArtifactError(
             f"{path}: {_name(info)} is damaged ({shorten(str(error))}); copy or bundle it again"
         ) from error
@@ -250,7 +250,7 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """Of a member; a zip's may be 65,535 characters of anything."""
+    """Name of a member for messages; a zip allows 65,535 arbitrary characters."""
     return shorten(repr(info.filename))
 
 
@@ -275,9 +275,9 @@ def _load_pixels(path: Path, count: int, manifest: Manifest) -> NDArray[np.uint8
     shape = (count, side, side, 3) if manifest.model.in_channels == 3 else (count, side, side)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of headers that no numpy of today writes
+            warnings.simplefilter("error")  # for headers that no current numpy writes
             pixels = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # of bytes that are no array, numpy raises nearly anything
+    except Exception as error:  # for bytes that are no array numpy raises nearly anything
         raise ArtifactError(
             f"{path}: not an array ({' '.join(str(error).split())[:200]}); bundle again"
         ) from error

@@ -22,6 +22,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.version import __version__
 from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
@@ -67,7 +68,7 @@ class _Writer:
         digest, size = hashlib.sha256(), 0
         info = zipfile.ZipInfo(name, _NO_TIME)
         info.external_attr = _MODE << 16
-        info.create_system = 3  # Unix, wherever this runs: the bytes shall not tell
+        info.create_system = 3  # Unix on every system, so that the bytes are equal
         with self.archive.open(info, "w", force_zip64=True) as file:
             for piece in pieces:
                 digest.update(piece)
@@ -93,20 +94,20 @@ def write_bundle(
     """Bundle a finished build for a board.
 
     Args:
-        build_dir: What `edge-convnext build` wrote.
-        output: The bundle, `*.ecb`.
-        evaluation: `images`: the image files as they are. `tensors`: uint8 pixels as they are
-            before normalisation, so the board sees exactly the desk's input, whatever decodes
-            and resizes there. `none`: the board measures speed alone.
-        data: Where the build's data is now; None: where its recipe says.
-        track: Shows the images.
+        build_dir: Folder that `edge-convnext build` wrote.
+        output: File for the bundle, `*.ecb`.
+        evaluation: Form of the images. `images`: the image files as they are. `tensors`: uint8
+            pixels before normalisation, so every board sees exactly the input of the build.
+            `none`: no images, and the board measures speed only.
+        data: Present place of the build's data; None: the recipe's.
+        track: Progress over the images.
 
     Returns:
-        The manifest; without an evaluation where the build had none.
+        The manifest. It has no evaluation where the build had none.
 
     Raises:
-        ArtifactError: No finished build, its files are not those of its report or its report is
-            not that of its manifest, or `output` is no name for a bundle or can't be written.
+        ArtifactError: There is no finished build; its files are not those of its report, or its
+            report not that of its manifest; or `output` can't be a bundle or can't be written.
         DataError: The evaluation images are gone or changed.
     """
     build_dir = Path(build_dir)
@@ -115,6 +116,7 @@ def write_bundle(
     _check_output(output)
     path = build_dir / REPORT
     report = Report.read(path)
+    require_outside(output, *([data] if data else report.data_folders))
     recorded = require_unedited(path)
     recipe = make_recipe(report.recipe, str(path))
     graphs = find_candidates(build_dir, report)
@@ -150,10 +152,10 @@ def write_bundle(
 
 
 def _require_own(path: Path, report: Report) -> str:
-    """SHA-256 of a file that a report answers for: boards are judged by what the desk wrote down.
+    """Check a file against the report, and return its SHA-256: boards are judged by it.
 
     Raises:
-        ArtifactError: It is missing, or not the one.
+        ArtifactError: It is missing, or has another hash.
     """
     sha256 = published_hashes(report).get(path.name)
     try:
@@ -169,11 +171,11 @@ def _require_own(path: Path, report: Report) -> str:
 
 
 def bundle_build(folder: Path, track: Track = untracked) -> Path:
-    """Bundle a finished build into its own folder, under its name; of images, as they are.
+    """Bundle a finished build into its own folder, under its name, with its image files.
 
     Raises:
-        ArtifactError: See `write_bundle`.
-        DataError: See `write_bundle`.
+        ArtifactError: As for `write_bundle`.
+        DataError: As for `write_bundle`.
     """
     bundle = folder / f"{folder.resolve().name}{SUFFIX}"
     write_bundle(folder, bundle, track=track)
@@ -181,14 +183,14 @@ def bundle_build(folder: Path, track: Track = untracked) -> Path:
 
 
 def _check_output(output: Path) -> None:
-    """Fail before the images are packed, not after."""
+    """Fail before the images are packed if the bundle can't be written."""
     if output.is_dir():
         raise ArtifactError(
             f"{output}: is a folder; choose another --out, such as {output}{SUFFIX}"
         )
     if output.suffix != SUFFIX:
         raise ArtifactError(
-            f"{output}: `bench` knows a bundle by its {SUFFIX}; choose another --out, such as "
+            f"{output}: `bench` recognises a bundle by its {SUFFIX}; choose another --out, such as "
             f"{output.with_suffix(SUFFIX)}"
         )
     if reason := why_unwritable(output.parent):
@@ -217,10 +219,10 @@ def _once_each(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
 
 
 def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
-    """Image files under neutral names: where they lay at the desk is nobody's business."""
+    """Store images under neutral names, so that the bundle does not reveal local paths."""
     for index, sample in enumerate(samples):
         suffix = sample.path.suffix.lower()
-        # A CSV may list images of any name; what they are is told by their content.
+        # A CSV may list images with any name; their content decides what they are.
         name = f"{IMAGES}/{index:06d}{suffix if suffix in IMAGE_SUFFIXES else '.png'}"
         writer.add_file(name, sample.path, sample.sha256)
 
@@ -228,7 +230,7 @@ def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
 def _tensor_pieces(
     samples: Iterable[Sample], count: int, preprocess: Preprocess, channels: int
 ) -> Iterator[bytes]:
-    """A `.npy` of uint8[N, H, W, 3], or uint8[N, H, W], image by image."""
+    """Yield a `.npy` of uint8[N, H, W, 3], or uint8[N, H, W], image by image."""
     side = preprocess.image_size
     shape = (count, side, side, 3) if channels == 3 else (count, side, side)
     header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}

@@ -1,4 +1,4 @@
-"""What this project can deliver to a device, an engine or the ONNX file, and in what precision."""
+"""What this project can deliver to a device (an engine or the ONNX file), and in what precision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 DeliveryKind = Literal["rtx_ahead", "on_board", "onnx_only"]
 
-# The one place that says how far engines of JetPack's own TensorRT are.
+# The one place that says how well engines of JetPack's own TensorRT are tested.
 CLASSIC_TENSORRT = (
     "`edge-convnext engine` builds on the machine that runs it; run on an H200, not yet on a Jetson"
 )
@@ -44,18 +44,18 @@ class Delivery:
 
     @property
     def next_line(self) -> str:
-        """The command that builds for it."""
+        """The `build` command for it."""
         return " ".join(["edge-convnext build --weights WEIGHTS --data DATA", *self.flags])
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The whole of it in one line."""
         return f"{self.label}{f' ({self.status})' if self.status else ''}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Which precision to try first, of those the GPU has in hardware; measuring decides."""
+    """The precision to try first, of those that the GPU has in hardware; measuring decides."""
 
     precisions: tuple[Precision, ...]
     try_first: Precision
@@ -63,18 +63,18 @@ class Advice:
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The whole of it in one line."""
         return f"{self.try_first} first, of {' '.join(self.precisions)}: {self.reason}"
 
 
 def advise(capability: str | None) -> Advice | None:
-    """The table's word on GPUs of a compute capability such as "8.7"."""
+    """The table's advice for GPUs of a compute capability such as "8.7"."""
     row = find_architecture(capability) if capability else None
     return Advice(row.precisions, row.try_first, row.reason) if row else None
 
 
 def deliver(device: Device) -> Delivery:
-    """The best way onto a device, with the newest JetPack it has."""
+    """The best delivery to a device, with its newest JetPack."""
     if device.family is None:
         return deliver_to_gpu(device.compute.capability)
     rows = [row for row in load_table().jetpacks if device.family in row.families]
@@ -82,7 +82,7 @@ def deliver(device: Device) -> Delivery:
 
 
 def deliver_to_gpu(capability: str) -> Delivery:
-    """The way onto a GPU in a slot."""
+    """The delivery to a GPU in a slot."""
     known = ", ".join(RTX_CAPABILITIES)
     if capability in RTX_CAPABILITIES:
         return Delivery(
@@ -111,7 +111,7 @@ def deliver_to_gpu(capability: str) -> Delivery:
 
 
 def deliver_to_board(jetpack: Jetpack) -> Delivery:
-    """The way onto a Jetson with that JetPack."""
+    """The delivery to a Jetson with that JetPack."""
     if tuple(map(int, jetpack.python.split("."))) < _OLDEST_PYTHON:
         lacks = "" if jetpack.layer_normalization else " without LayerNormalization"
         needed = ".".join(map(str, _OLDEST_PYTHON))

@@ -20,7 +20,7 @@ __all__ = [
 
 _NVPMODEL_TIMEOUT_S = 0.3
 _LIBRARIES = "usr/lib/aarch64-linux-gnu"
-_READ_AT_MOST = 4096  # bytes; most of these files have some hundred
+_READ_AT_MOST = 4096  # bytes; most of these files have a few hundred
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _find_tensorrt(root: Path) -> str | None:
 
 
 def find_power_mode(root: Path) -> str | None:
-    """As `nvpmodel` says, or as it left it in its files."""
+    """Read the power mode from `nvpmodel`, or from the files that it left."""
     try:
         answer = subprocess.run(
             ["nvpmodel", "-q"],
@@ -86,7 +86,7 @@ def stored_power_mode(root: Path) -> str | None:
 
 
 def read_start(path: Path, size: int = _READ_AT_MOST) -> str:
-    """A file's first `size` bytes as text, whatever they are; empty where it can't be read."""
+    """Read the first `size` bytes of a file as text; empty where it can't be read."""
     try:
         with path.open("rb") as file:
             return file.read(size).decode("utf-8", errors="replace")

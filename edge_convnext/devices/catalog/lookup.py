@@ -12,13 +12,13 @@ from edge_convnext.devices.catalog.rows import Architecture, Device, Jetpack, lo
 __all__ = ["JetpackMatch", "find_architecture", "find_device", "find_gpu", "find_jetpack"]
 
 _SHOWN = 4  # names of a suggestion
-_SHORT = 4  # letters; of so short a name every one counts
+_SHORT = 4  # letters; in a name as short as this, each of them counts
 _BRANDS = {"nvidia", "geforce", "tesla"}  # `nvidia-smi` puts them before the name
 
 
 @dataclass(frozen=True)
 class JetpackMatch:
-    """A Jetson Linux release in the table; `note` says what is not exact about it."""
+    """A Jetson Linux release in the table; `note` says where the match is not exact."""
 
     row: Jetpack | None
     version: str | None  # of JetPack, such as "6.2.1"
@@ -29,7 +29,7 @@ def find_device(name: str) -> Device:
     """The device of that name, such as `orin-nano-8gb`.
 
     Raises:
-        RecipeError: There is none; the message has those that are meant most likely.
+        RecipeError: There is none; the message has similar names.
     """
     names = {device.name: device for device in load_table().devices}
     if name in names:
@@ -39,7 +39,7 @@ def find_device(name: str) -> Device:
     # `nano` and `orin` are parts of names, `rtx-4090-laptop` begins with one.
     near = near or [one for one in names if wanted and f"-{wanted}-" in f"-{one}-"]
     near = near or [one for one in names if wanted.startswith(f"{one}-")][-1:]
-    # No digit is mistyped where there are so few: an A100 is no A10.
+    # With so few digits a typing slip is unlikely: an A100 is not an A10.
     near = near or [
         one
         for one in get_close_matches(wanted, names, n=2)
@@ -51,7 +51,7 @@ def find_device(name: str) -> Device:
 
 
 def find_architecture(capability: str) -> Architecture | None:
-    """What a GPU of this compute capability, such as "8.7", computes fast."""
+    """The row of a compute capability, such as "8.7": what it computes fast."""
     rows = {row.compute_capability: row for row in load_table().architectures}
     return rows.get(capability)
 
@@ -66,11 +66,11 @@ def find_gpu(name: str) -> Device | None:
 def find_jetpack(release: str) -> JetpackMatch:
     """The JetPack of a Jetson Linux release.
 
-    A release the table lacks gets the newest older one of its major number, or that number's
-    first, and a note that says so.
+    A release that is not in the table gets the newest older one with its major number, or else
+    the first with that number, and a note that says so.
 
     Args:
-        release: Such as "36.4.3".
+        release: Release, such as "36.4.3".
     """
     known = {
         _numbers(listed): (row, listed, version)

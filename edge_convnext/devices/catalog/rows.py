@@ -36,7 +36,7 @@ __all__ = [
     "read_yaml",
 ]
 
-RECALLED = "recalled"  # the source of what was checked against nothing
+RECALLED = "recalled"  # the source of figures that were not checked against a document
 
 Family = Literal["xavier-nx", "agx-xavier", "orin-nano", "orin-nx", "agx-orin", "thor"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "fp4"]
@@ -48,7 +48,7 @@ DeviceName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
 class Row(BaseModel):
-    """Frozen, closed to unknown keys, and no number taken for a version."""
+    """Frozen and closed to unknown keys; numbers are not taken as versions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -106,13 +106,13 @@ class Dla(Fact):
 
 
 class Power(Fact):
-    """Modes of `nvpmodel`; the INT8 peak of one differs from another's by up to twelve times."""
+    """Modes of `nvpmodel`; their INT8 peaks differ by up to twelve times."""
 
     modes: tuple[str, ...] = Field(min_length=1)
 
 
 class Boost(Fact):
-    """What Super mode raises; None: as without it."""
+    """Figures that Super mode raises; None: they stay."""
 
     int8_dense_tops: PositiveFloat
     bandwidth_gb_s: PositiveFloat | None = None
@@ -164,11 +164,11 @@ class Jetpack(Fact):
     layer_normalization: bool  # whether its TensorRT reads that ONNX operator
     families: tuple[Family, ...] = Field(min_length=1)
     dla_families: tuple[Family, ...]  # whose DLA its TensorRT can use
-    note: str | None = None  # what exactly is unverified
+    note: str | None = None  # what is not verified
 
 
 class Architecture(Fact):
-    """What GPUs of one compute capability compute fast."""
+    """Precisions that GPUs of one compute capability compute fast."""
 
     compute_capability: Capability
     name: str
@@ -178,7 +178,7 @@ class Architecture(Fact):
 
 
 class Table(Row):
-    """All of it, consistent: see `_is_consistent`."""
+    """All rows, after `_is_consistent`."""
 
     devices: tuple[Device, ...]
     jetpacks: tuple[Jetpack, ...]  # oldest first
@@ -223,7 +223,7 @@ class _GpuRow(Row):
 
 
 class _GpuSheet(Row):
-    """`gpus.yaml`: one line a GPU, its sources told once."""
+    """`gpus.yaml`: one line per GPU, with their sources stated once."""
 
     capability_sources: tuple[str, ...]
     figure_sources: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What TensorRT for RTX compiles for, ahead of time: the one list that all commands go by."""
+"""Compute capabilities that TensorRT for RTX compiles for: one list for all commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JETSONS = {
 
 
 def check_rtx_capabilities(capabilities: Sequence[str]) -> None:
-    """Refuse, before any work, what TensorRT for RTX can't compile for.
+    """Refuse, before any work, capabilities that TensorRT for RTX can't compile for.
 
     Raises:
         RecipeError: A capability is unknown or repeated, or there is none.

@@ -1,7 +1,7 @@
 """Recognise the Jetson this process runs on, from the files that Jetson Linux leaves.
 
 `/etc/nv_tegra_release` names the release, `/proc/device-tree` the board and its module. They may
-be missing, cut short or not text: what can't be told is None, and nothing here raises.
+be missing, cut short or not text. What can't be read is None, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 
 @dataclass(frozen=True)
 class Board:
-    """A Jetson, as far as its files tell."""
+    """A Jetson, as far as its files describe it."""
 
     model: str | None  # "NVIDIA Jetson Orin Nano Developer Kit"
     part: str | None  # of the module, such as "p3767-0005"
     device: str | None  # its name in the table
     title: str | None
-    family: Family | None  # told by its name where the module is not in the table
+    family: Family | None  # found by its name where the module is not in the table
     told_by: Literal["part number", "memory"] | None
     jetson_linux: str | None  # "36.4.3"
     jetpack: str | None  # "6.2"
@@ -50,7 +50,7 @@ class Board:
     found: Stack
     delivery: Delivery | None
     advice: Advice | None
-    notes: tuple[str, ...]  # what is not exact, not equal or not understood
+    notes: tuple[str, ...]  # on what is not exact, differs, or was not understood
 
     @property
     def summary(self) -> str:
@@ -67,7 +67,7 @@ def find_board(root: Path = Path("/")) -> Board | None:
     """The Jetson whose file system this is; None on other machines.
 
     Args:
-        root: Of a file system, the running one's or a recorded one's.
+        root: Root of a file system, the running one's or a recorded one's.
     """
     release = read_start(root / _RELEASE)
     model = read_start(root / "proc/device-tree/model").strip("\0\n ") or None
@@ -144,7 +144,7 @@ def _family_of(model: str | None) -> Family | None:
 
 
 def _capability_of(model: str | None) -> str | None:
-    """Of a board whose module is not known, but its family is."""
+    """Compute capability of a board whose family is known, though its module is not."""
     family = _family_of(model)
     devices = (device for device in load_table().devices if family and device.family == family)
     return next((device.compute.capability for device in devices), None)
@@ -175,7 +175,7 @@ def _not_understood(
 
 def _told_by_memory(part: str | None, memory_gib: float | None) -> str:
     lacking = f"{part} is not in the table" if part else "no part number was found"
-    return f"{lacking}: the module is told by its memory, {memory_gib:.1f} GiB"
+    return f"{lacking}: the module was recognised by its memory, {memory_gib:.1f} GiB"
 
 
 def _differences(expected: Stack | None, found: Stack) -> list[str]:

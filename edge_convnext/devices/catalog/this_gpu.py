@@ -1,4 +1,4 @@
-"""Match a GPU in a slot, as `nvidia-smi` tells it, against the table."""
+"""Match a GPU in a slot, as `nvidia-smi` describes it, with the table."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class GpuTarget:
 
 
 def match_gpu(name: str, capability: str | None) -> GpuTarget:
-    """The table's word on a GPU; what the machine says of it goes before.
+    """Find a GPU in the table; where the two differ, the machine's own figures count.
 
     Args:
-        name: Such as "NVIDIA GeForce RTX 4090".
+        name: Name of the GPU, such as "NVIDIA GeForce RTX 4090".
         capability: Compute capability such as "8.9"; None where `nvidia-smi` is too old to say.
     """
     device = find_gpu(name)

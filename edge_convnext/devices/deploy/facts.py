@@ -1,4 +1,4 @@
-"""What is known of a file that is to be deployed: tensors, batch sizes, preprocessing, classes."""
+"""Facts about a file to deploy: tensors, batch sizes, preprocessing, classes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from edge_convnext.devices.deploy.provenance import require_of_build, require_wh
 from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
 from edge_convnext.report.contract import Report
+from edge_convnext.report.guessing import warn_of_guessing
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ class Deployable:
     max_batch: int | None  # of an engine's profile; None where the graph decides
     version_compatible: bool
     onnx_sha256: str | None  # of the graph an engine was built from
-    precision: str | None  # None: an older file does not tell
+    precision: str | None  # None: not stated in an older file
     batch: int | None  # the one size it runs; None where it is free
     compute_capabilities: tuple[str, ...]  # of an engine
 
     @property
     def label(self) -> str:
-        """What a deployed file's name does not tell: `int8, TensorRT, compute capability 8.7, …`.
+        """Facts that the file's name does not have: `int8, TensorRT, compute capability 8.7, …`.
 
         Sizes are `batch 1` or `batch up to 8`.
         """
@@ -83,28 +84,30 @@ class Deployable:
 
 @dataclass(frozen=True)
 class Choice:
-    """A file of a build, and why it is the one."""
+    """A file of a build, and why it was chosen."""
 
     path: Path
     why: str  # a clause for the user
+    warning: str | None = None  # what the report says against using any of them
 
 
 def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = None) -> Choice:
-    """The file of a build to deploy: of the first kind there is, what the verdict ships.
+    """Choose the file of a build to deploy: the shipped one, of the first kind that exists.
 
     Args:
-        folder: What `edge-convnext build` wrote.
-        kinds: That will do, the best first.
-        named: The user's own choice.
+        folder: Folder that `edge-convnext build` wrote.
+        kinds: Usable kinds, the best first.
+        named: File that the user chose.
 
     Raises:
-        ArtifactError: Not a build, or nothing of these kinds in it.
+        ArtifactError: It is no build, or has no file of these kinds.
     """
     if not (folder / REPORT).is_file():
         raise ArtifactError(f"{folder}: no report.json in it; pass the folder of a build")
-    if named is not None:
-        return Choice(named, "as --model says")
     report = Report.read(folder / REPORT)
+    warning = warn_of_guessing(report)
+    if named is not None:
+        return Choice(named, "as --model says", warning)
     ship = report.verdict.ship
     wanted = "int8" if ship == "undecided" else ship
     found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
@@ -112,9 +115,9 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
         if not found[kind]:
             continue
         if kind == "onnx" and (raced := choose_for_onnxruntime(folder, report)):
-            return Choice(*raced)
+            return Choice(*raced, warning)
         best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
-        return Choice(best, _why(best, ship, wanted, len(found[kind])))
+        return Choice(best, _why(best, ship, wanted, len(found[kind])), warning)
     raise ArtifactError(
         f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
         "on the board it is for), or pass --model"
@@ -127,7 +130,7 @@ def _is_of(path: Path, precision: str) -> bool:
 
 
 def _order(path: Path) -> tuple[int, str]:
-    """By batch size, where the name tells one."""
+    """Sort key: the batch size, where the name has one."""
     match = re.search(r"\.b(\d+)\.", f".{path.name}")
     return (int(match[1]) if match else 0, str(path))
 
@@ -148,11 +151,11 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
     """Read a file's preprocessing and classes.
 
     Args:
-        path: An ONNX file, or an engine with its JSON file.
-        folder: Of the build.
+        path: ONNX file, or engine with its JSON file.
+        folder: Folder of the build.
 
     Raises:
-        ArtifactError: Missing, damaged, not ours, or of another build.
+        ArtifactError: The file is missing, damaged, not from a build, or of another build.
     """
     kind = _kind_of(path)
     fields: dict[str, Any] = {}
@@ -184,11 +187,11 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
 
 
 def read_tensors(model: Deployable, folder: Path) -> tuple[Tensor, Tensor]:
-    """The images and the logits; of an engine as its graph has them.
+    """Read the images and the logits; for an engine, from its graph.
 
     Args:
-        model: From `read_deployable`.
-        folder: Of the build, where an engine's graph is looked for.
+        model: Model from `read_deployable`.
+        folder: Folder of the build, where an engine's graph is looked for.
 
     Raises:
         ArtifactError: The graph is not in the build, or has other tensors than a build's.
@@ -208,7 +211,7 @@ def _models(folder: Path) -> Iterator[Path]:
 
 
 def _kind_of(path: Path) -> Kind:
-    """Engines of TensorRT for RTX were the first, and their JSON did not name a runtime."""
+    """Kind of a file. A JSON file without a runtime is of an old engine of TensorRT for RTX."""
     if path.suffix != ".engine":
         return "onnx"
     runtime = _read_sidecar(path).get("runtime", "tensorrt_rtx")
@@ -232,7 +235,7 @@ def _read_sidecar(engine: Path) -> dict[str, Any]:
 
 
 def _check_types(fields: dict[str, Any], engine: Path) -> None:
-    """Sidecars come from anyone; what an older one does not tell is left out.
+    """Check the types of a sidecar, which may come from a stranger. Older ones lack some values.
 
     Raises:
         ArtifactError: A value has another type than an engine's.
@@ -272,5 +275,5 @@ def _tensor(value: ValueInfoProto, graph: Path) -> Tensor:
         raise ArtifactError(f"{graph}: {value.name} is neither float nor uint8; build it again")
     shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim)
     if len(shape) < 2 or None in shape[1:]:
-        raise ArtifactError(f"{graph}: {value.name} has free sizes beside the batch")
+        raise ArtifactError(f"{graph}: {value.name} has free sizes other than the batch")
     return Tensor(value.name, _TYPES[kind.elem_type], shape)

@@ -1,6 +1,6 @@
-"""Programs for the user, from `templates/`: the facts of the model go in, and the code of pixels.
+"""Programs for the user, from `templates/`, with the facts of the model and the code of pixels.
 
-That code is `data/pixels.py`, whole and as it is: there is no second implementation to differ.
+That code is the whole of `data/pixels.py`, so there is no second implementation that could differ.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _FUTURE = "from __future__ import annotations\n"
 
 
 def reads_images(facts: Deployable) -> bool:
-    """Whether image files can be shown to a model: it takes RGB or grey."""
+    """Whether a model takes image files, which are RGB or grey."""
     return facts.info.in_channels in (1, 3)
 
 
 def to_prepare(facts: Deployable, images_type: str) -> str:
-    """The program that writes what a model is given of an image.
+    """Make the program that writes a model's input from an image.
 
     Args:
-        facts: Of the model.
-        images_type: Of its input: "float32", "float16" or "uint8".
+        facts: Facts about the model.
+        images_type: Type of its input: "float32", "float16" or "uint8".
     """
     fields = {
         "in_channels": facts.info.in_channels,
@@ -60,9 +60,9 @@ def write_program(facts: Deployable, folder: Path, kind: Literal["python", "cpp"
     """Write an engine with its JSON file, and the program that runs it.
 
     Args:
-        facts: Of an engine that takes images.
-        folder: Where to.
-        kind: The program's language.
+        facts: Facts about an engine that takes images.
+        folder: Folder to write to.
+        kind: Language of the program.
     """
     shutil.copyfile(facts.path, folder / _ENGINE)
     shutil.copyfile(sidecar_path(facts.path), sidecar_path(folder / _ENGINE))
@@ -78,7 +78,7 @@ def write_program(facts: Deployable, folder: Path, kind: Literal["python", "cpp"
 
 
 def _with_pixels(name: str) -> str:
-    """A template of Python with the code of the pixels in the place of its import."""
+    """A Python template with the code of the pixels in the place of its import."""
     code = Path(pixels.__file__).read_text(encoding="utf-8").partition(_FUTURE)[2].strip("\n")
     template = (_TEMPLATES / name).read_text(encoding="utf-8")
     return template.replace(_IMPORT, f"{code}\n")
@@ -113,7 +113,7 @@ def _to_header(facts: Deployable) -> str:
 
 
 def _recipe(info: ModelInfo) -> str:
-    """What that command does, for who writes it anew."""
+    """What that command does, for a user who writes it anew."""
     pre = info.preprocess
     side, floor = pre.image_size, math.floor(pre.image_size / pre.crop_pct)
     colour = "grey (ITU-R BT.601)" if info.in_channels == 1 else "RGB"
@@ -127,7 +127,7 @@ def _recipe(info: ModelInfo) -> str:
 
 
 def _floats(values: Iterable[float]) -> str:
-    """As C++ writes float32, every bit of it."""
+    """Floats as C++ writes them, exact to the bit."""
     texts = (format(float(np.float32(value)), ".9g") for value in values)
     return ", ".join(f"{one if {'.', 'e'} & set(one) else one + '.0'}F" for one in texts)
 
@@ -137,11 +137,11 @@ def _bool(value: bool) -> str:
 
 
 def _quote(text: str) -> str:
-    """A C++ string; other bytes than plain ASCII become octal escapes, which end by themselves."""
+    """A C++ string; bytes that are not plain ASCII become octal escapes of fixed length."""
     plain = set(range(32, 127)) - set(b'"\\?')
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode("utf-8")) + '"'
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 with plain line ends, whatever the machine."""
+    """Write UTF-8 with the same line ends on every system."""
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,7 +1,7 @@
-"""Whether a model file is whole, and of which build: before anything is read out of it or shipped.
+"""Check that a model file is whole, and of which build it is, before it is read or deployed.
 
-TensorRT runs whatever engine it is given, and the JSON file beside an engine tells of the engine
-that it was written with. So the bytes are compared with what was written down about them.
+TensorRT runs any engine that it is given. The JSON file beside an engine describes the engine that
+it was written with. So the bytes are compared with the recorded hashes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def require_whole_engine(engine: Path) -> None:
     """Refuse an engine that is not the one that the JSON file beside it describes.
 
     Raises:
-        ArtifactError: No such engine, other bytes, or a JSON file that is gone or damaged.
+        ArtifactError: There is no such engine, its bytes differ, or the JSON file is missing or
+            damaged.
     """
     if not engine.is_file():
         raise ArtifactError(
@@ -36,7 +37,7 @@ def require_whole_engine(engine: Path) -> None:
         stated = json.loads(read_text_bounded(sidecar))["engine_sha256"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ArtifactError(
-            f"{sidecar}: can't be read, or does not tell its engine's SHA-256; keep the two "
+            f"{sidecar}: can't be read, or has no SHA-256 of its engine; keep the two "
             "together, or build the engine again"
         ) from error
     if sha256_file(engine) != stated:
@@ -49,7 +50,7 @@ def require_whole_engine(engine: Path) -> None:
 
 
 def _require_unchanged(path: Path) -> None:
-    """Refuse a file that the manifest of the build it lies in states otherwise.
+    """Refuse a file that has another hash in the manifest of its build.
 
     Raises:
         ArtifactError: It changed since the build.
@@ -59,7 +60,7 @@ def _require_unchanged(path: Path) -> None:
         try:
             stated = read_manifest(folder).get(whole.relative_to(folder).as_posix())
         except ArtifactError:
-            continue  # no build's folder
+            continue  # not the folder of a build
         if stated is not None and sha256_file(path) != stated:
             raise ArtifactError(
                 f"{path}: is not the file that the build's {MANIFEST} states; build again"
@@ -70,12 +71,12 @@ def require_of_build(model: Path, onnx_sha256: str | None, folder: Path) -> None
     """Refuse a model that is neither a file of a build nor an engine of one of its graphs.
 
     Args:
-        model: An ONNX file or an engine.
-        onnx_sha256: Of the graph that an engine was built from.
-        folder: What `edge-convnext build` wrote, or `bench` of a bundle.
+        model: ONNX file or engine.
+        onnx_sha256: SHA-256 of the graph that an engine was built from.
+        folder: Folder that `edge-convnext build` wrote, or `bench` of a bundle.
 
     Raises:
-        ArtifactError: It is of another build, or the folder does not tell what is its own.
+        ArtifactError: It is of another build, or the folder has no list of its files.
     """
     own = _hashes(folder)
     if onnx_sha256 not in own and sha256_file(model) not in own:
@@ -87,7 +88,7 @@ def require_of_build(model: Path, onnx_sha256: str | None, folder: Path) -> None
 
 
 def _hashes(folder: Path) -> set[str]:
-    """Of every file that a folder's manifest answers for; a board's report has its graphs too."""
+    """Hashes of every file that a folder's manifest lists; a board's report lists graphs too."""
     own = set(require_unedited(folder / REPORT).values())
     report = Report.read(folder / REPORT)
     if report.board is None:

@@ -1,7 +1,7 @@
-"""What ONNX Runtime, which Triton runs ONNX files with, runs fastest of a build.
+"""Find the file of a build that is fastest in ONNX Runtime, which Triton uses for ONNX files.
 
-The form that wins in one runtime may lose in another: of atto at 224 px, INT8 in OpenVINO's form
-took 3.4 ms in ONNX Runtime, where the float took 2.6 and INT8 in the form for it 1.4.
+The form that wins in one runtime may lose in another. For atto at 224 px in ONNX Runtime, INT8 in
+OpenVINO's form took 3.4 ms, the float 2.6 ms, and INT8 in the form for ONNX Runtime 1.4 ms.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _RUNTIME = "onnxruntime"
 
 
 def choose_for_onnxruntime(folder: Path, report: Report) -> tuple[Path, str] | None:
-    """The file that ships in ONNX Runtime and why; None where the report does not tell.
+    """The file that ships in ONNX Runtime, and why; None where the report does not show it.
 
     Args:
-        folder: Of the build.
-        report: Its report. What the verdict ships is taken in the form for ONNX Runtime, or the
-            float, where that is faster there.
+        folder: Folder of the build.
+        report: Report of the build. The shipped precision is taken in its form for ONNX
+            Runtime, or the float where that is faster there.
 
     Raises:
         ArtifactError: The build has no such file in a form for ONNX Runtime.
@@ -45,7 +45,7 @@ def choose_for_onnxruntime(folder: Path, report: Report) -> tuple[Path, str] | N
     if not any(row.precision == wanted for row in here):
         if elsewhere := [row for row in known if row.precision == wanted]:
             raise ArtifactError(_missing(folder, wanted, elsewhere, rows))
-        return None  # the report does not tell in which form its files are
+        return None  # the report does not show the form of its files
     best = min(
         (row for row in here if row.precision in (wanted, "fp32")),
         key=lambda row: (row.batch, row.latency_ms_p50),

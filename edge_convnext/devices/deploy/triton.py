@@ -1,7 +1,7 @@
 """`config.pbtxt` of a Triton model repository.
 
 Source: triton-inference-server/common, protobuf/model_config.proto, and Triton's Model
-Configuration page: with `max_batch_size` above 0, `dims` leave the batch out; with 0 they hold it.
+Configuration page: with `max_batch_size` above 0, `dims` have no batch; with 0 they have it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def to_config(
     queue_delay_us: int,
     labelled: bool,
 ) -> str:
-    """The text of a model's configuration.
+    """Make the text of a model's configuration.
 
     Args:
-        model: An engine of classic TensorRT, or an ONNX graph.
-        tensors: Its images and its logits.
-        name: The model's name, which is that of its folder.
-        max_batch: For a graph with a free batch; an engine's profile may allow less.
-        queue_delay_us: How long the server waits for a batch to fill, in microseconds.
-        labelled: Whether there is a labels file.
+        model: Engine of classic TensorRT, or ONNX graph.
+        tensors: Images and logits of the model.
+        name: Name of the model and of its folder.
+        max_batch: Largest batch of a graph with a free batch; an engine may allow less.
+        queue_delay_us: Time that the server waits for a batch to fill, in microseconds.
+        labelled: True where there is a labels file.
 
     Raises:
         ArtifactError: An engine of TensorRT for RTX, which Triton does not run.

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.places import require_outside
+from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.facts import (
     Choice,
     Deployable,
@@ -26,6 +28,7 @@ from edge_convnext.devices.deploy.programs import (
     write_text,
 )
 from edge_convnext.devices.deploy.triton import LABELS, MODEL_FILES, to_config
+from edge_convnext.report.contract import Report
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
@@ -39,7 +42,7 @@ _KINDS: dict[DeployFormat, tuple[Kind, ...]] = {
 
 
 def choose_for(kind: DeployFormat, folder: Path, model: Path | None = None) -> Choice:
-    """The file that `write_deployment` takes, and why; see `facts.choose_model`."""
+    """The file that `write_deployment` takes, and why, as `facts.choose_model` returns it."""
     return choose_model(folder, _KINDS[kind], model)
 
 
@@ -55,19 +58,19 @@ def write_deployment(
     """Write what runs a build without this package.
 
     Args:
-        folder: What `edge-convnext build` wrote.
-        kind: A Python script or a C++ program with TensorRT alone, or a Triton model repository.
-        output: A folder that is not there yet, or empty.
-        model: The engine or ONNX file, read or not; None takes what the verdict ships.
-        max_batch: Of a Triton model with a free batch.
-        queue_delay_us: How long Triton waits for a batch to fill, in microseconds.
+        folder: Folder that `edge-convnext build` wrote.
+        kind: Python script or C++ program with TensorRT alone, or Triton model repository.
+        output: New or empty folder.
+        model: Engine or ONNX file, read or not; None takes what the verdict ships.
+        max_batch: Largest batch of a Triton model with a free batch.
+        queue_delay_us: Time that Triton waits for a batch to fill, in microseconds.
 
     Returns:
         The files, relative to `output`.
 
     Raises:
-        ArtifactError: No such model in the build, one that is damaged, of another build or that
-            this format can't use, or an output that has files or can't be written.
+        ArtifactError: The build has no such model; it is damaged, of another build, or of a kind
+            that this format can't use; or the output has files or can't be written.
     """
     folder = Path(folder)
     output = Path(output)
@@ -82,10 +85,12 @@ def write_deployment(
         )
     if kind != "triton" and not reads_images(facts):
         raise ArtifactError(
-            f"{facts.path}: takes {facts.info.in_channels} channels, and {kind} shows it image "
+            f"{facts.path}: takes {facts.info.in_channels} channels, and {kind} reads image "
             "files (3: RGB, 1: grey); deploy it with --format triton"
         )
     _require_new(output)
+    if (folder / REPORT).is_file():
+        require_outside(output, *Report.read(folder / REPORT).data_folders)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -113,7 +118,7 @@ def _require_new(output: Path) -> None:
 def _write_triton(
     facts: Deployable, build: Path, folder: Path, max_batch: int, queue_delay_us: int
 ) -> None:
-    name = re.sub(r"[^\w-]+", "_", facts.info.model)  # a folder's name, and only that
+    name = re.sub(r"[^\w-]+", "_", facts.info.model)  # safe as a folder's name
     labelled = bool(facts.info.classes)
     tensors = read_tensors(facts, build)
     config = to_config(facts, tensors, name, max_batch, queue_delay_us, labelled)

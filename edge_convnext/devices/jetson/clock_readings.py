@@ -24,7 +24,7 @@ _OTHER = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _GPU_NAME = re.compile(r"gpu|ga10b|gv11b|gp10b")
-_MEASURED_WITHIN = 0.02  # the CPU's current clock is counted, not what was asked for
+_MEASURED_WITHIN = 0.02  # the CPU's current clock is a measurement, not the clock that was set
 
 _EMC = "sys/kernel/debug/bpmp/debug/clk/emc"  # root only
 
@@ -37,8 +37,8 @@ class Clock:
     min_hz: int | None
     max_hz: int
     current_hz: int | None
-    override: bool | None = None  # of the memory clock: held, whatever min says
-    locked: bool | None = None  # None: not told
+    override: bool | None = None  # of the memory clock: True means that it is held, for any `min`
+    locked: bool | None = None  # None: not known
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class ClockReadings:
 
     @property
     def locked(self) -> bool | None:
-        """Whether every domain is held at its maximum; None where that can't be told."""
-        told = [clock.locked for clock in self.clocks if clock.locked is not None]
+        """Whether every domain is held at its maximum; None where that is not known."""
+        known = [clock.locked for clock in self.clocks if clock.locked is not None]
         kinds = {_kind(clock.name) for clock in self.clocks if clock.locked is not None}
-        if False in told:
+        if False in known:
             return False
         return True if kinds >= {"cpu", "gpu"} else None
 
 
 def read_clocks(root: Path, run: Run) -> ClockReadings:
-    """The clocks as `jetson_clocks --show` has them, or as sysfs does where it refuses."""
+    """Read the clocks from `jetson_clocks --show`, or from sysfs where it refuses."""
     answer = run(["jetson_clocks", "--show"])
     shown = parse_show(answer.text) if answer.ok else None
     if shown and shown.clocks:
@@ -78,7 +78,7 @@ def read_clocks(root: Path, run: Run) -> ClockReadings:
 def parse_show(text: str) -> ClockReadings:
     """Read the output of `jetson_clocks --show`.
 
-    Lines that are not understood are passed over. CPUs that are off have no part in the lock.
+    Lines that are not understood are ignored. CPUs that are off do not count for the lock.
     """
     clocks = []
     for match in _CPU.finditer(text):
@@ -95,11 +95,11 @@ def parse_show(text: str) -> ClockReadings:
 
 
 def read_sysfs_clocks(root: Path, why: str) -> ClockReadings:
-    """CPU policies from cpufreq, the GPU from devfreq, memory where debugfs may be read.
+    """Read CPU policies from cpufreq, the GPU from devfreq, and memory where debugfs is readable.
 
     Args:
-        root: Of the file system.
-        why: `jetson_clocks --show` was not used; becomes a note.
+        root: Root of the file system.
+        why: Reason why `jetson_clocks --show` was not used; it becomes a note.
     """
     clocks = []
     for policy in names_in(root / "sys/devices/system/cpu/cpufreq", "policy*"):
@@ -121,7 +121,7 @@ def read_sysfs_clocks(root: Path, why: str) -> ClockReadings:
         held = None if override is None else override == 1
         clocks.append(_clock("emc", low, high, now, held))
     elif clocks:
-        why += "; the memory clock is not told without root"
+        why += "; the memory clock is not readable without root"
     notes = (f"{why}: clocks from sysfs" if clocks else f"{why}, and sysfs has no clocks",)
     return ClockReadings(tuple(clocks), "sysfs" if clocks else None, None, notes)
 
@@ -135,14 +135,14 @@ def _clock(
 def _is_locked(
     name: str, low: int | None, high: int, now: int | None, override: bool | None
 ) -> bool | None:
-    """Held at the maximum: min, max and current are one, or the memory clock is overridden."""
+    """Whether a clock is held at its maximum: min, max and current are equal, or an override."""
     if now is None:
         return None
     at_maximum = abs(now - high) <= high * (_MEASURED_WITHIN if _kind(name) == "cpu" else 0)
     if override is not None:
         return at_maximum and override
     if name == "emc" and at_maximum and low != high:
-        return None  # releases that print no override leave it open
+        return None  # not known in releases that print no override
     return None if low is None else at_maximum and low == high
 
 
@@ -151,7 +151,7 @@ def _kind(name: str) -> str:
 
 
 def _devfreq_name(device: Path) -> str | None:
-    """The name `jetson_clocks` has for it; None for what is neither GPU nor memory."""
+    """Name of a device in `jetson_clocks`; None for one that is neither GPU nor memory."""
     # "17000000.gpu", "17000000.ga10b", "57000000.gpu"; on Thor "gpu-gpc-0" and "bwmgr"
     if device.name.startswith("gpu-"):
         return device.name

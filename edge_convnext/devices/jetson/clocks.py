@@ -1,10 +1,10 @@
 """Hold the clocks of a Jetson at their maximum while something is measured.
 
-`jetson_clocks --store FILE` keeps the settings, `jetson_clocks` raises them and
-`jetson_clocks --restore FILE` brings them back: also after an exception, Ctrl-C, SIGTERM and a
-lost terminal (SIGHUP), and by `restore_now` where a process leaves without unwinding. One that is
-killed outright leaves FILE behind; the next lock restores it first. `--store` asks before it
-overwrites a file, so FILE is never there when it is called.
+`jetson_clocks --store FILE` keeps the settings, `jetson_clocks` raises the clocks, and
+`jetson_clocks --restore FILE` restores the settings. That happens also after an exception, Ctrl-C,
+SIGTERM and a lost terminal (SIGHUP), and by `restore_now` where a process exits without unwinding.
+After SIGKILL, FILE stays; the next lock restores it first. `--store` asks before it overwrites a
+file, so FILE never exists when it is called.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BY_HAND = (
     "lock them yourself: sudo jetson_clocks --store clocks.conf && sudo jetson_clocks, "
     "and afterwards sudo jetson_clocks --restore clocks.conf"
 )
-_held: list[tuple[Run, Path]] = []  # what `restore_now` has to bring back
+_held: list[tuple[Run, Path]] = []  # what `restore_now` has to restore
 
 
 @contextlib.contextmanager
@@ -37,9 +37,9 @@ def locked_clocks(
     """Raise the clocks for the time of a `with` block, and restore them after it.
 
     Args:
-        run: Runs `jetson_clocks`.
-        store: Where the settings are kept meanwhile.
-        is_root: Whether this process may; None asks the system. Never asks for a password.
+        run: Function that runs `jetson_clocks`.
+        store: File that keeps the settings.
+        is_root: True where this process is root; None asks the system. No password is asked.
 
     Raises:
         BoardError: Not root, no `jetson_clocks`, another process holds the clocks, or the
@@ -61,7 +61,7 @@ def locked_clocks(
 
 
 def restore_now() -> None:
-    """Bring the clocks back if they are held, for a process that must leave without unwinding."""
+    """Restore the clocks if they are held, for a process that must exit without unwinding."""
     for run, store in list(_held):
         with contextlib.suppress(BoardError):  # the next lock tries again
             _restore(run, store)
@@ -84,7 +84,7 @@ def _require(run: Run, arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
-    """Hold a file's lock; the system lets go of it even when the process is killed."""
+    """Hold a file's lock; the system releases it even when the process is killed."""
     import fcntl
 
     try:
@@ -103,8 +103,8 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _signals_end_the_block() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into an exit that passes through `finally`.
 
-    Signals that are ignored or handled already stay so: the command line makes an exception of
-    SIGTERM itself, and under `nohup` a lost terminal ends nothing.
+    Signals that are ignored or handled already stay so: the command line turns SIGTERM into an
+    exception itself, and under `nohup` a lost terminal ends nothing.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -126,7 +126,7 @@ def _signals_end_the_block() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Keep what would end the process until the block is done."""
+    """Delay signals that would end the process until the block is done."""
     before = signal.pthread_sigmask(
         signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     )

@@ -1,4 +1,4 @@
-"""One look at the board for `edge-convnext doctor`: its state, and the power of this moment."""
+"""State and power of a board now, for `edge-convnext doctor`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BoardNow:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """What a terminal shows: clocks, temperature, power."""
+        """Lines for a terminal: clocks, temperature, power."""
         return (
             ("clocks", self._clocks_text()),
             ("temperature", self._temperature_text()),
@@ -36,38 +36,38 @@ class BoardNow:
 
     def _clocks_text(self) -> str:
         locked = self.state.clocks_locked
-        held = {True: "locked at the maximum", False: "not locked", None: "lock not told"}[locked]
+        held = {True: "locked at the maximum", False: "not locked", None: "lock unknown"}[locked]
         shown = []
         for clock in self.state.clocks:
             if clock.name in ("cpu0", "policy0", "emc") or clock.name.startswith("gpu"):
                 name = "cpu" if clock.name == "policy0" else clock.name
                 now = "?" if clock.current_hz is None else f"{clock.current_hz / 1e6:.0f}"
                 shown.append(f"{name} {now} of {clock.max_hz / 1e6:.0f} MHz")
-        return ": ".join((held, ", ".join(shown))) if shown else "not told"
+        return ": ".join((held, ", ".join(shown))) if shown else "unknown"
 
     def _temperature_text(self) -> str:
         hottest = self.state.hottest
         if hottest is None:
-            return "not told"
+            return "unknown"
         throttled = {True: ", throttled", False: ", not throttled", None: ""}[self.state.throttled]
         return f"{hottest[1]:.1f} °C ({hottest[0]}){throttled}"
 
     def _power_text(self) -> str:
         if self.power_w is None:
-            return f"not told: {'; '.join(self.notes)}"
+            return f"unknown: {'; '.join(self.notes)}"
         return f"{self.power_w:.2f} W now ({self.power_scope})"
 
 
 def read_now(board: Board, root: Path = Path("/")) -> BoardNow:
-    """Look at the board; takes some milliseconds where `jetson_clocks` wants root.
+    """Read the board's state; takes some milliseconds where `jetson_clocks` needs root.
 
     Args:
-        board: Whose rails to read.
-        root: Of a file system, the running one's or a recorded one's.
+        board: Board whose rails are read.
+        root: Root of a file system, the running one's or a recorded one's.
     """
     state = read_state(root, partial(run_tool, timeout_s=_TOOL_TIMEOUT_S))
-    # tegrastats would need its interval to answer: too long for a look
+    # tegrastats answers only after its interval, which is too long here
     with PowerMeter(board, root, tegrastats=lambda _: None) as meter:
-        power_w, told = meter.read_once(), meter.stop()
-    notes = tuple(note for note in told.notes if "tegrastats" not in note)
-    return BoardNow(state, power_w, told.power_scope, notes)
+        power_w, reading = meter.read_once(), meter.stop()
+    notes = tuple(note for note in reading.notes if "tegrastats" not in note)
+    return BoardNow(state, power_w, reading.power_scope, notes)

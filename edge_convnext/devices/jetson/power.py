@@ -6,9 +6,9 @@
     ...
     reading = meter.stop()
 
-Rails are those of `targets/rails.yaml`: an input rail alone where the board has one, because it
-holds the others. Energy is the trapezoid rule over time stamps. The thread that reads makes one
-system call per file and sample, and whatever goes wrong ends in a note, never in an exception.
+Rails are those of `catalog/rails.yaml`. An input rail is used alone, because it includes the
+others. Energy is integrated by the trapezoid rule over time stamps. The reading
+thread makes one system call per file and sample. Failures become notes, never exceptions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PowerReading:
     """Power over one run; `dataclasses.asdict` of it is JSON. Watts are None where unread."""
 
     source: Literal["hwmon", "tegrastats"] | None
-    power_scope: str | None  # which rails, and what they hold
+    power_scope: str | None  # the rails, and what they include
     rails: tuple[str, ...]
     unverified: bool  # no document confirms that these rails are the board's power
     idle_w: float | None  # before the work; None: not measured
@@ -43,17 +43,17 @@ class PowerReading:
     energy_j: float | None
     duration_s: float  # from the first sample to the last
     samples: int
-    interval_ms: int  # asked for
+    interval_ms: int  # that was asked for
     notes: tuple[str, ...]
 
 
 def integrate_energy(samples: Sequence[tuple[float, float]]) -> float:
-    """Joules under samples of (seconds, watts), by the trapezoid rule."""
+    """Energy in joules of samples (seconds, watts), by the trapezoid rule."""
     return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(samples))
 
 
 def energy_mj_per_image(reading: PowerReading, images: int) -> float | None:
-    """Millijoules of the whole scope per image, idle power included; None where not measured."""
+    """Energy per image in millijoules, idle power included; None where it was not measured."""
     if reading.energy_j is None or images < 1:
         return None
     return reading.energy_j * 1000 / images
@@ -71,14 +71,14 @@ class PowerMeter:
         clock: Callable[[], float] = time.monotonic,
         tegrastats: Start = start_tegrastats,
     ) -> None:
-        """Find what can be read; nothing is started yet.
+        """Find the sensors; nothing is started yet.
 
         Args:
-            board: Whose rails; None takes an input rail where there is one.
-            root: Of a file system, the running one's or a recorded one's.
-            interval_ms: Between samples. The INA3221 itself averages over a few milliseconds.
-            clock: Seconds that only grow.
-            tegrastats: Starts the fallback.
+            board: Board whose rails are read; None takes an input rail where there is one.
+            root: Root of a file system, the running one's or a recorded one's.
+            interval_ms: Time between samples. The INA3221 averages over a few milliseconds.
+            clock: Function that returns monotonic seconds.
+            tegrastats: Function that starts the fallback.
         """
         self._interval_ms = interval_ms
         self._clock = clock
@@ -99,7 +99,7 @@ class PowerMeter:
         return self._sensor is not None
 
     def read_once(self) -> float | None:
-        """Watts now; None where they can't be read."""
+        """Power in watts now; None where it can't be read."""
         if self._sensor is None:
             return None
         try:
@@ -108,7 +108,7 @@ class PowerMeter:
             return None
 
     def measure_idle(self, seconds: float = 2.0) -> float | None:
-        """Mean power over some time in which nothing is started; kept for the reading."""
+        """Measure mean power while nothing runs; it is kept for the reading."""
         until = self._clock() + seconds
         watts = []
         while (now := self.read_once()) is not None:
@@ -130,7 +130,7 @@ class PowerMeter:
         self._thread.start()
 
     def stop(self) -> PowerReading:
-        """Take the last sample and sum up; may be called again, and after a failure."""
+        """Take the last sample and return the reading; may be called again, and after a failure."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
@@ -139,7 +139,7 @@ class PowerMeter:
         return self._sum_up()
 
     def close(self) -> None:
-        """Let go of files and of `tegrastats`; the meter reads nothing afterwards."""
+        """Close files and `tegrastats`; the meter reads nothing afterwards."""
         self._ended.set()
         if self._sensor is not None:
             self._sensor.close()
@@ -161,7 +161,7 @@ class PowerMeter:
 
     def _go_on(self) -> None:
         while not self._ended.wait(self._interval_ms / 1000):
-            # A closed file or a lost tool must not reach the work that is measured.
+            # A closed file or a lost tool must not disturb the work that is measured.
             with contextlib.suppress(Exception):
                 self.sample()
 

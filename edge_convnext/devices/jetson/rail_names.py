@@ -17,7 +17,7 @@ class Rails(Row):
 
     families: tuple[Family, ...]  # none: boards that are not in the table
     rails: tuple[str, ...] = Field(min_length=1)
-    scope: str  # what the sum holds, in words
+    scope: str  # what the sum includes, in words
     source: str
     unverified: bool = False
 
@@ -29,11 +29,11 @@ def load_rails() -> tuple[Rails, ...]:
 
 
 def find_rails(family: Family | None, names: Collection[str]) -> Rails | None:
-    """The row for a board that has the rails `names`; None where no row knows it.
+    """The row for a board with the rails `names`; None where there is none.
 
     Args:
-        family: Of the board; None where it is not known.
-        names: The rails that were found on it.
+        family: Family of the board; None where it is not known.
+        names: Rails that were found on it.
     """
     for row in load_rails():
         fits = family in row.families if family and row.families else not row.families

@@ -3,7 +3,7 @@
 Sources: Linux kernel documentation, `hwmon/ina3221` (`in[123]_label`, `in[123]_input` in mV,
 `curr[123]_input` in mA; channel 7 is a sum of shunt voltages, no rail) and `hwmon/ina238`
 (`power1_input` in uW; the mainline driver has no labels). On Thor the INA238 at 2-0044 is VIN:
-read so by several public programs, and unlike its label confirmed by NVIDIA's forum.
+several public programs read it so, and NVIDIA's forum confirms it, but not its label.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENOUGH = 32  # bytes; a number and its line end
 
 @dataclass(frozen=True)
 class RailFile:
-    """Where a rail's power is read: one file in uW, or two in mV and mA."""
+    """Files of a rail's power: one in uW, or two in mV and mA."""
 
     name: str
     power_uw: Path | None
@@ -62,7 +62,7 @@ class RailReader:
                 paths = (rail.power_uw, rail.voltage_mv, rail.current_ma)
                 opened = tuple(self._open(path) for path in paths)
                 self._rails.append((opened[0], opened[1], opened[2]))
-            self.watts()  # some files open and refuse to be read
+            self.watts()  # some files can be opened and not read
         except (OSError, ValueError):
             self.close()
             raise
@@ -74,7 +74,7 @@ class RailReader:
         return self._descriptors[-1]
 
     def watts(self) -> float:
-        """The sum of the rails now.
+        """Sum of the rails now, in watts.
 
         Raises:
             OSError, ValueError: A rail did not answer, or not with a number.

@@ -1,4 +1,4 @@
-"""What a board's power is read from: sysfs where it shows the rails, else `tegrastats`."""
+"""Sources of a board's power: sysfs where it has the rails, else `tegrastats`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _TELL_AT_MOST = 20  # rails in a note
 
 
 class Sensor(Protocol):
-    """Something that tells a board's power now."""
+    """A source of a board's power."""
 
     source: Literal["hwmon", "tegrastats"]
     row: Rails
 
     def watts(self) -> float:
-        """Watts now; raises an OSError or a ValueError where they can't be read."""
+        """Power in watts now; raises an OSError or a ValueError where it can't be read."""
 
     def close(self) -> None:
-        """Let go of files and processes."""
+        """Close files and end processes."""
 
 
 def open_sensor(
     root: Path, family: Family | None, interval_ms: int, tegrastats: Start, notes: list[str]
 ) -> Sensor | None:
-    """The best source there is; what was wrong with the others is added to `notes`."""
+    """Open the best source; problems of the others are added to `notes`."""
     return _open_hwmon(root, family, notes) or _open_tegrastats(
         tegrastats, interval_ms, family, notes
     )
@@ -51,7 +51,7 @@ class _HwmonSensor:
 
 
 class _TegrastatsSensor:
-    """The last line's power: a thread waits for lines, reading waits for nothing."""
+    """Power of the last line: a thread waits for lines, so reading does not wait."""
 
     source: Literal["hwmon", "tegrastats"] = "tegrastats"
 
@@ -112,7 +112,7 @@ def _open_tegrastats(
     row = find_rails(family, names)
     if row is None:
         sensor.close()
-        notes.append(_unknown(names) if names else "tegrastats tells no power")
+        notes.append(_unknown(names) if names else "tegrastats prints no power")
         return None
     sensor.row = row
     return sensor

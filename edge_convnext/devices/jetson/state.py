@@ -1,6 +1,6 @@
-"""What decides a Jetson's speed at this moment: mode, clocks, temperature, throttling.
+"""State that decides a Jetson's speed: mode, clocks, temperature, throttling.
 
-Read before and after a measurement: `compare_states` says what makes the two differ.
+It is read before and after a measurement; `compare_states` names the differences.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["BoardState", "compare_states", "read_state"]
 
 @dataclass(frozen=True)
 class BoardState:
-    """One look at the board; `dataclasses.asdict` of it is JSON."""
+    """One reading of the board; `dataclasses.asdict` of it is JSON."""
 
     power_mode: str | None  # "MAXN_SUPER"
     clocks: tuple[Clock, ...]
     clocks_source: Literal["jetson_clocks", "sysfs"] | None
-    clocks_locked: bool | None  # None: can't be told
+    clocks_locked: bool | None  # None: not known
     fan: Fan | None
     temperatures_c: dict[str, float]  # by thermal zone
     throttling: tuple[str, ...]  # cooling devices that slow the board down now
-    throttled: bool | None  # None: the board has no such devices, or hides them
+    throttled: bool | None  # None: the board has no such devices, or does not show them
     cooling: tuple[CoolingDevice, ...]
     over_current_events: dict[str, int]  # by counter, since the board was started
     notes: tuple[str, ...]
@@ -47,11 +47,11 @@ class BoardState:
 
 
 def read_state(root: Path = Path("/"), run: Run = run_tool) -> BoardState:
-    """Look at the board; never raises, and needs no root for most of it.
+    """Read the board's state; never raises, and needs root only for a small part.
 
     Args:
-        root: Of a file system, the running one's or a recorded one's.
-        run: Runs `nvpmodel` and `jetson_clocks`.
+        root: Root of a file system, the running one's or a recorded one's.
+        run: Function that runs `nvpmodel` and `jetson_clocks`.
     """
     mode = run(["nvpmodel", "-q"])
     stated = parse_power_mode(mode.text) if mode.ok else None
@@ -77,7 +77,7 @@ def read_state(root: Path = Path("/"), run: Run = run_tool) -> BoardState:
 
 
 def compare_states(before: BoardState, after: BoardState) -> tuple[str, ...]:
-    """What a reader of timings taken between the two looks has to know, a line each."""
+    """Lines that a reader of timings between the two readings needs."""
     found = []
     if before.power_mode != after.power_mode:
         found.append(f"the power mode changed from {before.power_mode} to {after.power_mode}")

@@ -2,7 +2,7 @@
 
 Formats, from NVIDIA's Tegrastats Utility pages and recorded lines: `VDD_IN 4851mW/4851mW` (now and
 average), `POM_5V_IN 2000/2000` (JetPack 4), `VDD_GPU 1975mW/1975mW/1975mW` (Jetson Linux 39) and
-`VDD_GPU_SOC 10340mW`. The first number is the present one.
+`VDD_GPU_SOC 10340mW`. The first number is the current value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RAIL = re.compile(r"(?<![\w@%])([A-Z][A-Z0-9_]+) (-?\d+)(?:mW(?:/-?\d+mW)*|/\d+
 
 
 def parse_tegrastats(line: str) -> dict[str, int]:
-    """Milliwatts now, by rail, of one line; empty where it tells no power."""
+    """Parse the current milliwatts by rail from one line; empty where it has no power."""
     return {name: int(milliwatts) for name, milliwatts in _RAIL.findall(line)}
 
 
@@ -28,7 +28,7 @@ def start_tegrastats(interval_ms: int) -> tuple[Iterator[str], Callable[[], None
     """Start the tool; None where it is not installed.
 
     Returns:
-        Its lines as they come, and a function that ends it.
+        Iterator over its lines, and a function that ends it.
     """
     try:
         tool = subprocess.Popen(

@@ -33,9 +33,9 @@ _OFF_C = -50.0  # unused zones read -256
 
 @dataclass(frozen=True)
 class CoolingDevice:
-    """Something that slows the board down when it is hot.
+    """A device that slows the board down when it is hot.
 
-    An alert (`is_alert`) says that it throttles; others limit a frequency, for any reason.
+    An alert (`is_alert`) means that the board throttles; others limit a frequency, for any reason.
     """
 
     name: str
@@ -75,7 +75,7 @@ def read_cooling(root: Path) -> tuple[CoolingDevice, ...]:
 
 
 def read_over_current(root: Path) -> dict[str, int]:
-    """Events since the start of the board, by counter (`oc1`, `oc2`, `oc3`)."""
+    """Events since the board was started, by counter (`oc1`, `oc2`, `oc3`)."""
     found = {}
     for monitor in names_in(root / "sys/class/hwmon", "hwmon*"):
         if read_text(monitor / "name").startswith("soctherm_oc"):
@@ -86,7 +86,7 @@ def read_over_current(root: Path) -> dict[str, int]:
 
 
 def read_fan(root: Path, control: str | None) -> Fan | None:
-    """The fan's duty and speed, where a driver tells them."""
+    """The fan's duty and speed, where a driver shows them."""
     pwm = rpm = None
     for monitor in names_in(root / "sys/class/hwmon", "hwmon*"):
         name = read_text(monitor / "name")

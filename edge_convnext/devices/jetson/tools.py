@@ -1,4 +1,4 @@
-"""Run a board's own tools: short, without a terminal, and without ever asking for a password."""
+"""Run a board's own tools: with a time limit, without a terminal, and without a password prompt."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edge_convnext.devices.catalog.installed import read_start
 
 __all__ = ["Run", "ToolAnswer", "names_in", "read_int", "read_text", "run_tool"]
 
-_TIMEOUT_S = 20.0  # `jetson_clocks` writes some hundred files
+_TIMEOUT_S = 20.0  # `jetson_clocks` writes a few hundred files
 
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """What a tool said; `code` is None where it is not installed or did not end in time."""
+    """Output of a tool; `code` is None where it is not installed or did not end in time."""
 
     code: int | None
     text: str  # stdout, then stderr
 
     @property
     def ok(self) -> bool:
-        """Whether it ran and did its work."""
+        """Whether it ran and succeeded."""
         return self.code == 0
 
 
@@ -31,11 +31,11 @@ Run = Callable[[Sequence[str]], ToolAnswer]
 
 
 def run_tool(command: Sequence[str], timeout_s: float = _TIMEOUT_S) -> ToolAnswer:
-    """Run a tool in a session of its own, so that Ctrl-C does not cut a restore short."""
+    """Run a tool in a separate session, so that Ctrl-C does not interrupt a restore."""
     try:
         answer = subprocess.run(
             list(command),
-            stdin=subprocess.DEVNULL,  # a tool that asks gets no answer instead of waiting
+            stdin=subprocess.DEVNULL,  # a tool that asks gets no answer and does not wait
             capture_output=True,
             timeout=timeout_s,
             check=False,

@@ -1,7 +1,7 @@
-"""Run a script on a board with the OpenSSH client, and tell a lost line from a real error.
+"""Run a script on a board with the OpenSSH client, and distinguish a lost connection from an error.
 
-A login may print what it likes: a greeting, what `.bashrc` echoes. So each script first prints a
-mark of its own, and what comes before the mark is nobody's answer.
+A login may print anything: a greeting, or the output of `.bashrc`. So each script first prints a
+mark, and everything before the mark is ignored.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from edge_convnext.report.summary import plain
 __all__ = ["Answer", "ConnectionLostError", "Host", "end_clients", "quote"]
 
 _CLIENT = "ssh"
-_LOST = 255  # ssh's own exit code for everything that is not the command's
-# Never a prompt: nobody may be there to answer, and several hosts would ask at once.
+_LOST = 255  # ssh's exit code for its own failures
+# Never a prompt: there may be no user to answer, and several hosts would ask at once.
 _ALWAYS = ("BatchMode=yes",)
-# A line that is dead is noticed in a quarter of a minute. The user's options come before these,
-# and of two the client takes the first.
+# A dead connection is noticed within 15 s. The user's options come before these, and the client
+# takes the first of two.
 _USUAL = ("ConnectTimeout=15", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR")
 _NAME = re.compile(r"[^\s-]\S*")
 _TIMEOUT_S = 120.0
@@ -37,12 +37,12 @@ _clients: set[subprocess.Popen[bytes]] = set()
 
 
 class ConnectionLostError(RemoteError):
-    """The line is down or the board does not answer: another try may do."""
+    """The connection is lost, or the board does not answer: another try may succeed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a script on the board wrote, and its exit code."""
+    """The output of a script on the board, and its exit code."""
 
     code: int
     output: bytes
@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Host:
-    """A board as ssh knows it."""
+    """A board that ssh can reach."""
 
     name: str  # "user@board", or an alias of the user's configuration
     options: tuple[str, ...] = ()  # as after `ssh -o`
@@ -67,7 +67,7 @@ class Host:
 
     @property
     def login(self) -> str:
-        """The command line that logs in there, as a hint to the user."""
+        """The command line that logs in there, for messages."""
         return shlex.join([_CLIENT, *self._stated, self.name])
 
     @property
@@ -96,13 +96,13 @@ class Host:
         """Run a script that reads `pieces` from its standard input.
 
         Args:
-            script: Ends when its input does.
-            pieces: What to send.
-            sent: Told of the bytes of each piece.
+            script: Script that ends when its input ends.
+            pieces: Bytes to send.
+            sent: Function that is called with the size of each piece.
 
         Raises:
-            RemoteError: See `run`.
-            ConnectionLostError: See `run`.
+            RemoteError: As for `run`.
+            ConnectionLostError: As for `run`.
         """
         mark = _make_mark()
         with self._client(script, subprocess.PIPE, mark) as process:
@@ -113,12 +113,12 @@ class Host:
                     process.stdin.flush()
                     sent(len(piece))
                 process.stdin.close()
-            except OSError:  # the other side is gone; its exit code says why
+            except OSError:  # the board's side has ended; its exit code says why
                 if not _ended(process):
                     process.kill()
             with contextlib.suppress(OSError):
                 process.stdin.close()
-            process.stdin = None  # `communicate` would flush what nobody reads
+            process.stdin = None  # `communicate` would flush into a closed pipe
             output, errors = process.communicate()
         text = errors.decode("utf-8", errors="replace")
         if process.returncode in (_LOST, -9):
@@ -129,8 +129,8 @@ class Host:
         """Run a script and yield its output as it comes.
 
         Raises:
-            RemoteError: See `run`, or the script failed.
-            ConnectionLostError: See `run`.
+            RemoteError: As for `run`; or the script failed.
+            ConnectionLostError: As for `run`.
         """
         mark = _make_mark()
         with self._client(script, subprocess.DEVNULL, mark) as process:
@@ -159,15 +159,15 @@ class Host:
     def _another(self, errors: str) -> RemoteError:
         said = last_line(errors)
         return RemoteError(
-            f"{self.name}: the login there runs something else than the command it is given"
+            f"{self.name}: the login there does not run the command that it is given"
             f"{f' ({said})' if said else ''}; look at its shell, and at `command=` of its key"
         )
 
     @contextlib.contextmanager
     def _client(self, script: str, stdin: int, mark: bytes) -> Iterator[subprocess.Popen[bytes]]:
-        """An ssh that runs a script; it does not outlive the block.
+        """Start an ssh that runs a script; it does not outlive the block.
 
-        It is out of reach of the terminal's Ctrl-C: what it is doing comes to a known end.
+        The terminal's Ctrl-C does not reach it, so that its work ends in a known state.
         """
         process = subprocess.Popen(
             self._command(f"{_print(mark)}; {script}"),
@@ -192,7 +192,7 @@ class Host:
         if shutil.which(_CLIENT) is None:
             raise RemoteError("no ssh here: install the OpenSSH client")
         options = [word for option in (*_ALWAYS, *self.options, *_USUAL) for word in ("-o", option)]
-        # Whatever the login shell there is, the script is for a POSIX one.
+        # The login shell there may be any; the script is for a POSIX one.
         return [_CLIENT, "-T", *options, "--", self.name, f"exec sh -c {quote(script)}"]
 
     def _explain(self, errors: str) -> RemoteError:
@@ -223,36 +223,36 @@ def _make_mark() -> bytes:
 
 
 def _print(mark: bytes) -> str:
-    """Shell that prints a mark, and does not hold it in one piece: a shell may show its command."""
+    """Shell code that prints a mark. It has the mark in two parts: a shell may show its command."""
     text = mark.decode().strip()
     return f"printf '%s%s\\n' {text[:20]} {text[20:]}"
 
 
 def _skip_greeting(file: IO[bytes], mark: bytes) -> tuple[bool, bytes]:
-    """Read up to a mark: whether it came, and what is there already of what follows it."""
+    """Read up to a mark: whether it came, and the bytes after it that were read."""
     seen = b""
     while piece := _read_some(file):
         before, begun, rest = (seen + piece).partition(mark)
         if begun:
             return True, rest
-        seen = before[-len(mark) :]  # it may lie across two pieces
+        seen = before[-len(mark) :]  # it may be split over two pieces
     return False, b""
 
 
 def end_clients() -> None:
-    """End every ssh that runs: this process is about to end."""
+    """End every running ssh: this process is about to exit."""
     for process in list(_clients):
         process.kill()
 
 
 def last_line(text: str) -> str:
-    """The last line with something on it, for a message."""
+    """The last line that is not empty, for a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return plain(lines[-1])[:_SHOWN_CHARS] if lines else ""
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the client ends by itself shortly: it knows why, a kill would hide it."""
+    """Whether the client ends by itself shortly; then its own message says why."""
     try:
         process.wait(timeout=10.0)
     except subprocess.TimeoutExpired:
@@ -261,5 +261,5 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _read_some(file: IO[bytes]) -> bytes:
-    """What is there, at least a byte; empty at the end."""
+    """Read the available bytes, at least one; empty at the end."""
     return file.read1(1 << 16) if hasattr(file, "read1") else file.read(1 << 16)

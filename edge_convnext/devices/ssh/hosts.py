@@ -1,4 +1,4 @@
-"""Several boards side by side, each on a thread of its own."""
+"""Several boards side by side, each on its own thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RemoteSettings:
-    """What holds for all hosts."""
+    """Settings for all hosts."""
 
     ssh_options: tuple[str, ...] = ()  # as after `ssh -o`
     command: str = "edge-convnext"  # on the board; shell words
@@ -36,7 +36,7 @@ class RemoteSettings:
 
 @dataclass(frozen=True)
 class HostResult:
-    """What became of one host: a report, or an error of one line."""
+    """The result of one host: a report, or an error in one line."""
 
     host: str
     folder: Path
@@ -48,7 +48,7 @@ def check_hosts(hosts: Sequence[str], settings: RemoteSettings) -> None:
     """Fail before any work is done where a board can't be used.
 
     Raises:
-        RemoteError: A host can't be reached, or lacks the package; the first of them.
+        RemoteError: A host can't be reached, or lacks the package; the message is of the first one.
     """
     for host in dict.fromkeys(hosts):
         Session(Host(host, settings.ssh_options), Path(), (), settings.command).check()
@@ -64,17 +64,17 @@ def bench_on_hosts(
     """Run a bundle on every host at once.
 
     Args:
-        bundle: What `edge-convnext bundle` wrote.
-        hosts: As ssh knows them; each once.
-        out: One folder for each host is made in it.
-        settings: Of ssh and of the bench.
-        say: Told of every line of progress, with the host in front.
+        bundle: Bundle that `edge-convnext bundle` wrote.
+        hosts: Names for ssh; each once.
+        out: Folder in which each host gets a folder.
+        settings: Settings of ssh and of the bench.
+        say: Function that is called with every line of progress, the host in front.
 
     Returns:
-        In the order of `hosts`. A host that failed has an error; the others go on.
+        Results in the order of `hosts`. A host that failed has an error; the others go on.
 
     Raises:
-        ArtifactError: Not a sound bundle; nothing is copied then.
+        ArtifactError: The bundle is damaged; then nothing is copied.
     """
     from edge_convnext.devices.bundle import open_bundle
 
@@ -103,12 +103,12 @@ def bench_on_hosts(
             return HostResult(name, folders[name], session.run(folders[name]), None)
         except EdgeConvNextError as error:
             return HostResult(name, folders[name], None, " ".join(str(error).split()))
-        except OSError as error:  # the desk's disk
+        except OSError as error:  # the local disk
             why = error.strerror or type(error).__name__
             return HostResult(
                 name, folders[name], None, f"{error.filename or folders[name]}: {why}"
             )
-        except Exception as error:  # a bug, or a surprise of this host: the others go on
+        except Exception as error:  # a bug, or something unexpected on this host: the others go on
             _log.debug("%s", name, exc_info=True)
             text = shorten(f"{type(error).__name__}: {error}")
             return HostResult(name, folders[name], None, f"{name}: failed unexpectedly ({text})")

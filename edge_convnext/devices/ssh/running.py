@@ -14,14 +14,14 @@ __all__ = ["Followed", "following", "stop_all"]
 
 
 class Followed(Protocol):
-    """A bench on a board, as far as stopping it goes."""
+    """A bench on a board that can be stopped."""
 
     def stop(self) -> str:
-        """Stop the bench; a line on what is left on the board, empty where nothing is."""
+        """Stop the bench; return a line about what is left on the board, empty where nothing is."""
         ...
 
     def unstopped(self) -> str:
-        """A line for a bench that was not told to stop."""
+        """A line for a bench that was not asked to stop."""
         ...
 
 
@@ -32,7 +32,7 @@ _asked = threading.Event()
 
 @contextmanager
 def following(session: Followed) -> Iterator[None]:
-    """While the block runs, `stop_all` knows of the session."""
+    """Register the session for `stop_all` while the block runs."""
     _live.append(session)
     try:
         yield
@@ -41,9 +41,9 @@ def following(session: Followed) -> Iterator[None]:
 
 
 def stop_all(say: Callable[[str], None]) -> None:
-    """Stop every bench that is followed, and tell in one line each what is left on its board.
+    """Stop every registered bench; one line for each says what is left on its board.
 
-    A second call does not wait: it tells which boards were not told to stop.
+    A second call does not wait: it names the boards that were not asked to stop.
     """
     sessions = list(_live)
     if _asked.is_set():

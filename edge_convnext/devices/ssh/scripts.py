@@ -1,4 +1,4 @@
-"""What is run on a board: short POSIX shell scripts, with nothing but coreutils and setsid."""
+"""Scripts for a board: short POSIX shell, with only coreutils and setsid."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = [
     "stop",
 ]
 
-_MARK = ".edge-convnext-made-this"  # nothing is removed for its name
+_MARK = ".edge-convnext-made-this"  # nothing is removed because of its name
 _BEGIN, _END = "edge-convnext-begin", "edge-convnext-end"
 _POLL_S = 0.3
-_STOP_POLLS = 50  # of 0.2 s, before what does not end is killed
-# A process number means nothing after a restart of the board, and may be another's later.
+_STOP_POLLS = 50  # of 0.2 s each, before a bench that does not end is killed
+# After a restart of the board a process number means nothing; later it may be another process's.
 _ALIVE = """alive() { [ "$(cat boot)" = "$(cat /proc/sys/kernel/random/boot_id)" ] &&
   grep -q bundle.ecb "/proc/$(cat pid)/cmdline"; } 2>/dev/null"""
 _OTHERS = """others() { for other in ../*/; do
@@ -33,17 +33,17 @@ done; true; }"""
 
 
 def doctor(command: str) -> str:
-    """Print `doctor --json` between marks: a login may print what it likes around it."""
+    """Print `doctor --json` between marks: a login may print anything around it."""
     return f"echo {_BEGIN}; {command} doctor --json </dev/null; echo {_END}"
 
 
 def between_marks(text: str) -> str:
-    """What `doctor` printed."""
+    """Extract what `doctor` printed."""
     return text.partition(_BEGIN)[2].partition(_END)[0]
 
 
 def prepare(name: str) -> str:
-    """Make the folder of one bench, private to the user, and print where it is."""
+    """Make the folder of one bench, private to the user, and print its path."""
     return (
         "set -e; umask 077; "
         f'folder="${{XDG_CACHE_HOME:-$HOME/.cache}}/edge-convnext-remote/{name}"; '
@@ -54,7 +54,7 @@ def prepare(name: str) -> str:
 def look(folder: str) -> str:
     """Print how much of the bundle is there, its hash, and the free disk space.
 
-    A receiver that a lost line left behind is ended first: it must not write any more.
+    A receiver that a lost connection left is ended first, so that it can't write any more.
     """
     return f"""cd {quote(folder)} || exit
 [ -f bundle.ecb ] && {{ echo whole=1; exit; }}
@@ -76,7 +76,7 @@ def others(folder: str) -> str:
 
 
 def receive(folder: str, offset: int) -> str:
-    """Append standard input to what is there, or start anew at offset 0."""
+    """Append standard input to the part that is there, or start anew at offset 0."""
     into = ">>bundle.part" if offset else ">bundle.part"
     return f"cd {quote(folder)} || exit; echo $$ >copy.pid; exec cat {into}"
 
@@ -91,13 +91,13 @@ def seal(folder: str, sha256: str) -> str:
 
 
 def start(folder: str, line: str) -> str:
-    """Start the bench, detached from this line; print `running` or `done` where it was before.
+    """Start the bench, detached from this connection, unless it is `running` or `done`: print that.
 
-    Beside another bench it is not started: what `others` has is printed instead.
+    Beside another bench it is not started: the output of `others` is printed instead.
     A bench that failed is started again. Like `doctor`, it starts in the user's home, where a
     relative command such as `venv/bin/edge-convnext` is found.
     """
-    # With a trap, this shell outlives a bench that is told to stop, and notes how that ended.
+    # The trap lets this shell outlive a bench that is asked to stop, and note its exit code.
     inner = (
         f"trap : TERM; {{ cd; {line}; }} >console 2>log </dev/null; code=$?; cd {quote(folder)}; "
         "echo $code >code.new; mv code.new code"
@@ -143,14 +143,14 @@ echo stopped"""
 
 
 def exit_code(folder: str) -> str:
-    """Print the bench's exit code; nothing where it left none."""
+    """Print the bench's exit code; nothing where there is none."""
     return f"cd {quote(folder)} || exit; [ -f code ] || sleep 1; cat code 2>/dev/null || true"
 
 
 def remove(folder: str) -> str:
     """Remove the folder of one bench, and the one above if nothing else is in it.
 
-    Only one that `prepare` made: whatever a login printed in place of its name stays.
+    Only a folder that `prepare` made is removed. A login may have printed another name.
     """
     return (
         f"cd / && [ -f {quote(f'{folder}/{_MARK}')} ] && rm -rf {quote(folder)}; "

@@ -1,11 +1,11 @@
 """One bench on one board, from copying the bundle to fetching the report.
 
-Everything on the board lies in one folder, named by the bundle and the options, so the same
-command finds what an earlier one left: a part of the bundle, a bench that still runs, or one that
-is done. The bench is detached there and writes a log; a lost line only means to look again.
+Everything on the board lies in one folder, named by the bundle and the options. So the same command
+finds what an earlier one left: a part of the bundle, a running bench, or a finished one. The bench
+is detached and writes a log. After a lost connection, the log is simply read again.
 
     bundle.part, bundle.ecb    the copy, and the copy when it is whole
-    log, console, pid, code    of the bench: stderr, stdout, process, exit code once it ended
+    log, console, pid, code    the bench's stderr, stdout, process, and exit code once it ended
     out/                       what the bench writes
 """
 
@@ -26,7 +26,7 @@ from edge_convnext.core.files import atomic_path, sha256_file
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import swap, written_beside
 from edge_convnext.core.version import __version__
-from edge_convnext.devices.bench.report import OWN_FILES, find_old
+from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
 from edge_convnext.devices.ssh.running import following
@@ -37,7 +37,7 @@ from edge_convnext.report.summary import plain
 __all__ = ["Session"]
 
 CHUNK_BYTES = 1 << 18
-FIRST_WAIT_S = 1.0  # before another try on a lost line; doubled each time
+FIRST_WAIT_S = 1.0  # before another try after a lost connection; doubled each time
 _LONGEST_WAIT_S = 30.0
 _SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
 _MAX_REPORT = 256 << 20  # bytes
@@ -51,25 +51,25 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Session:
-    """How to run one bundle on one board."""
+    """The run of one bundle on one board."""
 
     host: Host
     bundle: Path
     arguments: tuple[str, ...]  # of `bench`, after the bundle and `-o`
     command: str = "edge-convnext"  # on the board; shell words
     keep: bool = False
-    give_up_s: float = 600.0  # without a line
+    give_up_s: float = 600.0  # without a connection
     say: Say = lambda _: None
     _stopped: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
-    # Held while the bench is started: it is stopped after that, or never started.
+    # Held while the bench is started, so that a stop comes before or after that.
     _starting: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False)
     _at: list[str] = field(default_factory=list, init=False, compare=False)  # folder there
 
     def check(self) -> str:
-        """Look whether the board has this package, and not an older one.
+        """Check that the board has this package, and not an older one.
 
         Returns:
-            A name for the board.
+            Name of the board.
 
         Raises:
             RemoteError: It can't be reached, or has no edge-convnext that can bench a bundle.
@@ -98,14 +98,14 @@ class Session:
         return board
 
     def run(self, out: Path) -> Report:
-        """Copy, bench, fetch, and leave nothing behind.
+        """Copy, bench, fetch, and remove everything from the board.
 
         Args:
-            out: Where the report and the files that ship go.
+            out: Folder for the report and the files that ship.
 
         Raises:
-            RemoteError: In one line what failed. What is on the board stays there, and the same
-                call goes on from it.
+            RemoteError: A step failed; the message says which. The files on the board stay, and
+                the same call goes on from them.
         """
         board = self.check()  # the first contact fails at once
         self.say(f"reached {board}")
@@ -114,9 +114,9 @@ class Session:
             return self._run(out, sha256)
 
     def stop(self) -> str:
-        """Stop the bench there, and tell in one line what is left; empty where nothing is.
+        """Stop the bench there, and return one line about what is left; empty where nothing is.
 
-        For another thread than the one in `run`, which ends with an error.
+        It is called from another thread; `run` then ends with an error.
         """
         self._stopped.set()
         if not self._at:
@@ -135,12 +135,12 @@ class Session:
         )
 
     def unstopped(self) -> str:
-        """One line for a bench that could not be told to stop; empty where none was begun."""
+        """One line for a bench that could not be asked to stop; empty where none was started."""
         if not self._at:
             return ""
         kill = self._remotely(_kill(self._at[0]))
         return (
-            f"{self.host.name}: could not be told to stop; a bench that runs there goes on, in "
+            f"{self.host.name}: could not be asked to stop; a bench that runs there goes on, in "
             f"{self._at[0]}: the same command picks it up, or stop it with: {kill}"
         )
 
@@ -148,7 +148,7 @@ class Session:
         return f"{self.host.login} {shlex.quote(line)}"
 
     def _run(self, out: Path, sha256: str) -> Report:
-        find_old(out)  # before any work, what is in the way
+        find_old(out)  # fails before any work if a file is in the way
         folder = self._patiently(lambda: self._prepare(sha256))
         self._at.append(folder)
         self._refuse_second(self._patiently(lambda: self._do(scripts.others(folder))))
@@ -165,7 +165,7 @@ class Session:
         return self._do(scripts.prepare(name)).strip()
 
     def _copy(self, folder: str, sha256: str) -> None:
-        """Send what is not there yet."""
+        """Send the part that is not there yet."""
         size = self.bundle.stat().st_size
         state = dict(
             line.partition("=")[::2] for line in self._do(scripts.look(folder)).splitlines()
@@ -174,9 +174,9 @@ class Session:
             return
         have = int(state["have"]) if state.get("have", "").isdecimal() else 0
         kib = state.get("free_kib", "")
-        free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df tells nothing
+        free = int(kib) * 1024 if kib.isdecimal() else None  # None: its df has no number
         if have > size or (have and state.get("sha256") != _prefix_sha256(self.bundle, have)):
-            have = 0  # of another file, or damaged: from the start
+            have = 0  # part of another file, or damaged: start anew
         needed = (size - have) + size + _SPARE_BYTES
         if free is not None and free < needed:
             raise RemoteError(
@@ -184,13 +184,13 @@ class Session:
                 f"{needed / 1e6:.0f} MB are needed, in {folder}"
             )
         done = have
-        told = 0.0
+        shown = 0.0
 
         def sent(count: int) -> None:
-            nonlocal done, told
+            nonlocal done, shown
             done += count
-            if time.monotonic() - told > 2.0 or done == size:
-                told = time.monotonic()
+            if time.monotonic() - shown > 2.0 or done == size:
+                shown = time.monotonic()
                 self.say(f"copied {done / 1e6:.1f} of {size / 1e6:.1f} MB")
 
         answer = self.host.send(scripts.receive(folder, have), _read_from(self.bundle, have), sent)
@@ -213,7 +213,7 @@ class Session:
         answer = self._patiently(lambda: self._do(scripts.exit_code(folder))).strip()
         if not answer:
             raise RemoteError(
-                f"{self.host.name}: the bench ended without a word (a restart, or no memory?); "
+                f"{self.host.name}: the bench ended without a message (a restart, or no memory?); "
                 "run the same command again to go on"
             )
         if answer not in _FINISHED:
@@ -227,7 +227,7 @@ class Session:
             return self._do(scripts.start(folder, self._remote_line(folder)))
 
     def _refuse_second(self, found: str) -> None:
-        """Two benches on one board would time each other."""
+        """Refuse a second bench on a board: they would disturb each other's timings."""
         for line in found.splitlines():
             mark, _, rest = line.partition(" ")
             if mark == "other":
@@ -247,7 +247,7 @@ class Session:
             relay.add(piece)
 
     def _take(self, folder: str, out: Path) -> Report:
-        """Bring everything, and then replace what an earlier bench left in `out`."""
+        """Fetch everything, and then replace the files of an earlier bench in `out`."""
         out.mkdir(parents=True, exist_ok=True)
         with hold_lock(out.resolve()), written_beside(out) as new:
             old = find_old(out)
@@ -257,7 +257,7 @@ class Session:
         return report
 
     def _fetch(self, folder: str, out: Path, new: Path) -> Report:
-        """Bring the report and every file it answers for into `new`."""
+        """Fetch the report and every file that it lists into `new`."""
         with atomic_path(new / "report.json") as scratch:
             self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
             report = Report.read(scratch)
@@ -299,11 +299,11 @@ class Session:
             raise RemoteError(f"{self.host.name}: {what} failed there: {said}")
 
     def _patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:
-        """Do it until the line holds, or has been down for too long.
+        """Repeat a step until it succeeds, or the connection is lost for too long.
 
         Args:
-            do: Picks up where it was cut.
-            advanced: Whether it came further since it was last asked.
+            do: Step that goes on where it was interrupted.
+            advanced: Function that says whether there was progress since the last call.
         """
         wait, since = FIRST_WAIT_S, None
         while True:
@@ -326,12 +326,12 @@ class Session:
 
 
 def _kill(folder: str) -> str:
-    """Ends the bench and what it started; `start` made them a process group."""
+    """The command that ends the bench and its children; `start` made them a process group."""
     return f"kill -TERM -$(cat {quote(folder)}/pid)"
 
 
 class _Relay:
-    """Bytes of the log in, whole lines out."""
+    """Turns bytes of the log into whole lines."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -341,7 +341,7 @@ class _Relay:
         self.last = ""
 
     def add(self, piece: bytes) -> None:
-        """Take what came."""
+        """Add bytes that arrived."""
         self.received += len(piece)
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
@@ -351,13 +351,13 @@ class _Relay:
                 self._say(text)
 
     def is_new(self) -> bool:
-        """Whether anything came since this was last asked."""
+        """Whether anything arrived since the last call."""
         before, self._asked_at = self._asked_at, self.received
         return self.received > before
 
 
 def _files_of(report: Report) -> list[FileReport]:
-    """What ships, and every engine; names that leave the folder are refused."""
+    """The shipped file and every engine; names that leave the folder are refused."""
     engines = [
         variant.artifact
         for variant in report.stage("engine").variants

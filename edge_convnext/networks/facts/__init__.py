@@ -1,5 +1,5 @@
-"""What weights say beside tensors: class names, preprocessing, licence, and who says so.
+"""Facts that weights state beside tensors (classes, preprocessing, licence), with their origin.
 
-`table` lists every place that is looked at, `mappings` reads one mapping in the dialect of the tool
-that wrote it, `inside` and `beside` find the mappings, and `settle` decides between them.
+`table` lists every place that is read. `mappings` reads one mapping in the dialect of the tool that
+wrote it. `inside` and `beside` find the mappings. `settle` decides between them.
 """

@@ -1,4 +1,4 @@
-"""Files beside weights: which of them say something of these weights, and what."""
+"""Files beside weights: which of them state something about these weights, and what."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = 4
 _HYDRA = ".hydra"  # in the folder of a run
 _CHECKPOINTS = re.compile(r".+\.(safetensors|pth|pt|bin|ckpt|th|pth\.tar)", re.IGNORECASE)
 _SHARD = re.compile(r".+-\d+-of-\d+\.\w+")
-# Folders that trainers put checkpoints into; what describes the run lies above them.
+# Folders that trainers put checkpoints into; files that describe the run lie above them.
 _BELOW_RUN = ("checkpoints", "checkpoint", "weights", "ckpt", "ckpts")
 _STEM_ENDS = re.compile(
     r"(\.(safetensors|pth|pt|bin|ckpt|tar|th|pkl|index|json))+\Z|-\d+-of-\d+.*\Z", re.IGNORECASE
@@ -38,17 +38,17 @@ _STEM_ENDS = re.compile(
 
 @dataclass(frozen=True)
 class Beside:
-    """One file beside the weights that may say something of them."""
+    """One file beside the weights that may state something about them."""
 
     path: Path
     place: FilePlace
-    shown: str  # its name, as messages call it
+    shown: str  # its name in messages
 
 
 def find_beside(weights: Path) -> list[Beside]:
-    """The files beside weights that are looked at, in the table's order.
+    """Find the files beside weights that are read, in the table's order.
 
-    What is no regular file is among them: it is read as far as the note that says so.
+    Pipes and devices are among them, so that a note can say that they are not read.
     """
     stem = _STEM_ENDS.sub("", weights.name)
     folders = [(weights.parent, "")]
@@ -79,14 +79,14 @@ def _count_checkpoints(names: Sequence[str]) -> int:
 
 
 def _other_stems(names: Sequence[str], own: str) -> tuple[str, ...]:
-    """What files of the other checkpoints begin with, as far as this one's do not."""
+    """Beginnings of file names that belong to other checkpoints, not to this one."""
     found = {_STEM_ENDS.sub("", name).lower() for name in names if _CHECKPOINTS.fullmatch(name)}
     stem = _STEM_ENDS.sub("", own).lower()
     return tuple(f"{one}{mark}" for one in found if one != stem for mark in "._-")
 
 
 def _show(name: str, place: FilePlace, several: int) -> str:
-    """A file that is named after no checkpoint may be of any of those beside it."""
+    """Name a file for messages; without a checkpoint's name it may belong to any of several."""
     own = any("{stem}" in pattern for pattern in place.patterns)
     shown = shorten(name, 120)
     return shown if own or several < 2 else f"{shown}, beside {several} checkpoints"
@@ -101,12 +101,12 @@ def _list_names(folder: Path) -> list[str]:
 
 
 def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Said:
-    """Read what files beside weights say, as far as it fits them.
+    """Read what files beside weights state, as far as it fits them.
 
     Args:
-        files: Of `find_beside`.
-        num_classes: That the classifier tells apart.
-        channels: Of the network's input.
+        files: Files from `find_beside`.
+        num_classes: Number of classes of the classifier.
+        channels: Channels of the network's input.
     """
     said = Said()
     for one in files:
@@ -123,7 +123,7 @@ def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Sai
 
 
 def _read(path: Path) -> str:
-    """UTF-8, or UTF-16 with its mark, as Windows' tools write it."""
+    """Read UTF-8, or UTF-16 with a byte order mark, as tools on Windows write it."""
     try:
         return read_text_bounded(path, _MOST_BYTES)
     except UnicodeDecodeError:
@@ -165,7 +165,7 @@ def _parse(one: Beside, text: str) -> Any:
 
 
 def _add_names(one: Beside, names: tuple[str, ...], num_classes: int, said: Said) -> None:
-    """Names count where there are as many as the classifier has outputs."""
+    """Add names if there are as many as the classifier has outputs."""
     if not names or not num_classes:
         return
     if len(names) == num_classes:

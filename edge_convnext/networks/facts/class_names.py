@@ -16,17 +16,17 @@ _MOST_CLASSES = 100_000
 _MOST_CHARS = 200
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TO_INDEX = re.compile(r"to_?i|2_?i|indices|class_?map|to_?num")  # class_to_idx, label2id
-_PLACEHOLDER = re.compile(r"LABEL_\d+")  # transformers' names where nobody gave any
+_PLACEHOLDER = re.compile(r"LABEL_\d+")  # transformers' names where none were given
 
 
 def read_names(value: Any, key: str = "") -> tuple[str, ...]:
     """Read the names of a value, in logit order; () where it holds none.
 
     Args:
-        value: A list of names, or of mappings with a name each; a mapping of names to indices or of
+        value: List of names, or of mappings with a name each; a mapping of names to indices or of
             indices to names, an index being a number or its text; a text of names and commas; or
             a mapping with one of these under the usual keys.
-        key: Under which it lies; it tells which way a mapping of numbers to numbers goes.
+        key: Key of the value; it decides the direction of a mapping of numbers to numbers.
     """
     value = plain_value(value)
     if isinstance(value, str):
@@ -42,7 +42,7 @@ def read_names(value: Any, key: str = "") -> tuple[str, ...]:
 
 
 def _in_order(values: Sequence[Any]) -> Sequence[Any]:
-    """Entries that state their index, as mappings or pairs, in its order."""
+    """Put entries that state their index, as mappings or pairs, into its order."""
     if len(values) > _MOST_CLASSES:
         return values
     plain = [plain_value(one) for one in values]
@@ -61,7 +61,7 @@ def _in_order(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def parse_lines(text: str) -> tuple[str, ...]:
-    """Names of a text file: one a line, or each with its index before or behind it."""
+    """Read names of a text file: one per line, perhaps with its index before or after it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for pattern, index, name in (
         (r"(\d{1,6})\s*[:,;=\t ]\s*(\S.*)", 1, 2),
@@ -81,7 +81,7 @@ def _counts(numbered: Mapping[int, Any]) -> bool:
 
 
 def _from_text(text: str) -> list[str | None]:
-    """A text that is JSON itself, as safetensors' metadata has it, or names and commas."""
+    """Read a text that is JSON, as in the metadata of safetensors, or names with commas."""
     if text[:1] in ("[", "{"):
         try:
             return list(read_names(json.loads(text)))
@@ -127,7 +127,7 @@ def _index(value: Any) -> int | None:
 
 
 def _name_of(value: Any) -> str | None:
-    """One name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
+    """Read one name: a text or number, a mapping that has one, or ["n01440764", "tench"]."""
     value = plain_value(value)
     if isinstance(value, Mapping):
         keys = ("name", "label", "class_name", "class", "display_name", "title")
@@ -146,7 +146,7 @@ def _text(value: Any) -> str | None:
 
 
 def _checked(names: Sequence[str | None]) -> tuple[str, ...]:
-    """Names that can be shown and told apart; those that repeat get their index."""
+    """Names that are printable and distinct; those that repeat get their index."""
     if not 0 < len(names) <= _MOST_CLASSES:
         return ()
     whole = [name for name in names if name and len(name) <= _MOST_CHARS and _shows(name)]

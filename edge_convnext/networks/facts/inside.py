@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: every mapping in it that is no state dict."""
+"""Facts inside a checkpoint: every mapping in it that is not a state dict."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ __all__ = ["read_content", "read_metadata_of"]
 _MOST_DEPTH = 6
 _MOST_MAPPINGS = 2_000
 _MOST_ITEMS = 256  # of a list
-# State of the training, in which numbers abound and settings don't.
+# State of the training: many numbers, and no settings.
 _SKIPPED = re.compile(
     r"(optim|lr_?sched|param_sched|sched|amp|scaler|loops|message_hub|rng|history|logs?$|metrics?$"
     r"|callbacks$|random)",
     re.IGNORECASE,
 )
-_TRAINING = re.compile(r"train", re.IGNORECASE)  # of pipelines: the evaluation's count
+_TRAINING = re.compile(
+    r"train", re.IGNORECASE
+)  # pipelines of the training; only the evaluation's count
 _SETTINGS = re.compile(r"cfg|config|args|params|settings|yaml", re.IGNORECASE)  # as one text
 _FEW = 4  # numbers of a tensor that states a setting, mean or std
 
 
 def read_content(content: object, where: str, num_classes: int, channels: int) -> Said:
-    """Read what a checkpoint, or a file of settings, says.
+    """Read what a checkpoint, or a file of settings, states.
 
     Args:
         content: Mappings and lists, as they were read.
-        where: What the top is called in messages; "" for a checkpoint.
-        num_classes: That the classifier tells apart.
-        channels: Of the network's input.
+        where: Name of the file in messages; "" for a checkpoint.
+        num_classes: Number of classes of the classifier.
+        channels: Channels of the network's input.
     """
     said = Said()
     for name, value in _visit(content, where):
@@ -55,7 +57,7 @@ def read_content(content: object, where: str, num_classes: int, channels: int) -
 
 
 def read_metadata_of(metadata: Mapping[str, str], num_classes: int, channels: int) -> Said:
-    """Read the metadata of a safetensors file, whose values are texts, of JSON at times."""
+    """Read the metadata of a safetensors file. Its values are texts, some of them JSON."""
     fields: dict[str, Any] = {}
     for key, text in metadata.items():
         fields[key] = text
@@ -75,7 +77,7 @@ def _join(said: Said, more: Said) -> None:
 
 
 def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
-    """Mappings and pipelines, what lies further up first; each once, one may hold itself."""
+    """Yield mappings and pipelines, outer ones first, each once: one may contain itself."""
     queue: list[tuple[str, object, int]] = [(where, content, 0)]
     seen: dict[int, object] = {}  # kept, so that no other object gets the same number
     while queue and len(seen) < _MOST_MAPPINGS:
@@ -102,7 +104,7 @@ def _visit(content: object, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: object) -> Any:
-    """A transform that was saved as an object has its class's name among its fields."""
+    """Add the class's name to the fields of a transform that was saved as an object."""
     plain = to_plain(value)
     step = isinstance(value, StandIn) and value.path.startswith(("torchvision.", "albumentations."))
     if isinstance(value, StandIn) and step and isinstance(plain, Mapping):
@@ -111,7 +113,7 @@ def _plain(value: object) -> Any:
 
 
 def _parse_text(text: str, key: str) -> Any:
-    """Settings that were written as a text: JSON, transforms, Python's or YAML's assignments."""
+    """Parse settings that were saved as text: JSON, transforms, Python or YAML."""
     if text.lstrip()[:1] in ("{", "["):
         try:
             return parse_json(text)

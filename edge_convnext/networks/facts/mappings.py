@@ -1,4 +1,4 @@
-"""One mapping of settings, read as the tool that wrote it means it."""
+"""Read one mapping of settings, with the meaning of the tool that wrote it."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channe
     """Read a mapping: class names, preprocessing, licence.
 
     Args:
-        fields: A mapping from a checkpoint or a file beside it, without the mappings in it.
-        where: What a message calls it, "args" or "config.json".
-        num_classes: That the classifier tells apart; 0 where there is no classifier.
-        channels: Of the network's input.
+        fields: Mapping from a checkpoint or a file beside it, without the mappings in it.
+        where: Name in messages, such as "args" or "config.json".
+        num_classes: Number of classes of the classifier; 0 where there is none.
+        channels: Channels of the network's input.
     """
     said = Said()
     _read_classes(fields, where, num_classes, said)
@@ -82,7 +82,7 @@ def _read_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said:
 
 
 def _guess_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said: Said) -> None:
-    """Names under keys that nobody listed, by what they look like."""
+    """Guess names under keys that are not in the table, by their form."""
     for key, value in fields.items():
         if is_known(key):
             continue
@@ -96,7 +96,7 @@ def _guess_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said
 
 
 def _texts_of(value: Any) -> set[str]:
-    """The texts of a list of texts; none where one repeats or is no text."""
+    """Texts of a list of texts; none where one repeats or is not a text."""
     value = plain_value(value)
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         return set()
@@ -106,7 +106,7 @@ def _texts_of(value: Any) -> set[str]:
 def _compare(
     fields: Mapping[Any, Any], where: str, num_classes: int, channels: int, said: Said
 ) -> None:
-    """Tell where settings are of other weights than these."""
+    """Note settings that belong to other weights than these."""
     for key in find_keys(fields, "in_channels"):
         stated = read_number(fields[key])
         if stated is not None and stated != channels:
@@ -117,12 +117,12 @@ def _compare(
     if type(stated) is int and num_classes and stated != num_classes:
         said.notes.append(
             f"{where or 'the checkpoint'} says {stated} classes, and the weights have "
-            f"{num_classes}: what it says may be of other weights"
+            f"{num_classes}: its settings may belong to other weights"
         )
 
 
 def _read_others(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
-    """Settings of scripts: the usual keys, each for itself."""
+    """Read settings of scripts: the usual keys, one by one."""
     if not _is_step(fields, where):
         _read_sizes(fields, where, said)
     add_pair(fields, where, channels, said)
@@ -131,7 +131,7 @@ def _read_others(fields: Mapping[Any, Any], where: str, channels: int, said: Sai
 
 
 def _is_step(fields: Mapping[Any, Any], where: str) -> bool:
-    """Whether a mapping is one of a list of transforms, which is read as a whole."""
+    """Whether a mapping is one step of a list of transforms, which is read as a whole."""
     return "__class_fullname__" in fields or ("type" in fields and "pipeline" in where)
 
 
@@ -141,7 +141,7 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
         if plain_key(key) == "size" and not of_pixels(where):
             continue
         if "model_type" in fields and fields[key] == 224:
-            continue  # transformers' own default, written whatever the images were
+            continue  # transformers' own default, which is written for any images
         found = said.attempt("image_size", read_size, fields[key],
                              detail_of(where, key))  # fmt: skip
         size = size or found
@@ -171,7 +171,7 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
 
 
 def _is_bgr(fields: Mapping[Any, Any], where: str) -> bool:
-    """Channels in the order of OpenCV: mmpretrain's preprocessor turns them only when asked to."""
+    """Whether channels are in OpenCV's order: mmpretrain reorders them only where told to."""
     if any(str(get_value(fields, key)).lower() == "bgr" for key in _CHANNEL_ORDERS):
         return True
     if get_value(fields, "mean") is None:

@@ -1,4 +1,4 @@
-"""Class names of text files: lines, numbered lines, tables, literals, TensorFlow's label maps."""
+"""Class names from text files: lines, numbered lines, tables, literals, TensorFlow's label maps."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def parse_names(text: str, suffix: str) -> tuple[str, ...]:
     """Read names in logit order; () where the text holds none.
 
     Args:
-        text: Of a file of class names.
-        suffix: Of the file's name, ".csv".
+        text: Content of a file of class names.
+        suffix: Suffix of the file's name, ".csv".
     """
     if suffix == ".pbtxt" or _ITEM.match(text.lstrip()):
         return _of_label_map(text)
@@ -52,13 +52,13 @@ def _literal(text: str) -> Any:
 
 
 def _of_label_map(text: str) -> tuple[str, ...]:
-    """TensorFlow's `label_map.pbtxt`, numbered from 1."""
+    """Read TensorFlow's `label_map.pbtxt`, which is numbered from 1."""
     pairs = [(_ID.search(one), _NAME.search(one)) for one in _ITEM.findall(text)]
     return read_names({int(i[1]): n[1] for i, n in pairs if i and n}, "id_to_name")
 
 
 def _of_table(text: str) -> tuple[str, ...]:
-    """Names of a table with titles: in the order of the column of numbers, else as they stand."""
+    """Read names of a table with a header: ordered by its column of numbers, else as they are."""
     try:
         rows = [row for row in csv.reader(text.splitlines()[:_MOST_ROWS]) if row]
     except csv.Error:

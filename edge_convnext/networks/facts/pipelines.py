@@ -64,7 +64,7 @@ def _kind(step: Mapping[Any, Any]) -> str:
 
 
 def _is_edge(kind: str, step: Mapping[Any, Any]) -> bool:
-    """Whether one number is given, which is the short side where torchvision resizes."""
+    """Whether a single number is given, which torchvision takes as the short side."""
     own = str(step.get("__class_fullname__", "")).startswith("torchvision.")
     side = to_plain(step.get("size"))
     return own and kind == "resize" and not (isinstance(side, list | tuple) and len(side) > 1)
@@ -81,6 +81,6 @@ def _side_of(step: Mapping[Any, Any]) -> Any:
 def _filter_of(step: Mapping[Any, Any]) -> Any:
     stated = step.get("interpolation")
     own = str(step.get("__class_fullname__", "")).startswith("torchvision.")
-    if isinstance(stated, int) and not own:  # OpenCV's numbers, in albumentations
+    if isinstance(stated, int) and not own:  # albumentations uses OpenCV's numbers
         return {0: "nearest", 1: "bilinear", 2: "bicubic", 4: "lanczos"}.get(stated)
     return read_interpolation(stated)

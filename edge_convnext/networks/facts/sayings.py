@@ -1,4 +1,4 @@
-"""What is said, and by which key; values that belong together are read together."""
+"""Values and the keys that state them; values that belong together are read together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Saying:
-    """One value, and the key that says so."""
+    """One value, and the key that states it."""
 
     name: FactName
     value: Any
@@ -28,12 +28,12 @@ class Saying:
 
 @dataclass
 class Said:
-    """What a mapping says, and sentences on what can't be used of it."""
+    """What a mapping states, and notes on what can't be used."""
 
     sayings: list[Saying] = field(default_factory=list)
-    guessed: list[Saying] = field(default_factory=list)  # counts where nothing else says it
+    guessed: list[Saying] = field(default_factory=list)  # counts where nothing else states it
     notes: list[str] = field(default_factory=list)
-    bgr: str | None = None  # who says that the channels are in the order of OpenCV
+    bgr: str | None = None  # what says that the channels are in the order of OpenCV
 
     def add(self, name: FactName, value: Any, detail: str) -> None:
         """Add a value, unless there is none."""
@@ -41,7 +41,7 @@ class Said:
             self.sayings.append(Saying(name, value, detail))
 
     def attempt(self, name: FactName, read: Callable[[Any], Any], stated: Any, detail: str) -> Any:
-        """Add what `read` makes of a value, or the sentence that it raises."""
+        """Add the result of `read` for a value, or a note with the problem that it raises."""
         try:
             value = read(stated)
         except Problem as problem:
@@ -57,7 +57,7 @@ def detail_of(where: str, key: object) -> str:
 
 
 def get_value(fields: Mapping[Any, Any], *keys: str) -> Any:
-    """A value by the first of the keys that is there, in any spelling."""
+    """Value of the first key that exists, in any spelling."""
     spelled = {plain_key(key): key for key in fields}
     for key in keys:
         if plain_key(key) in spelled:
@@ -66,7 +66,7 @@ def get_value(fields: Mapping[Any, Any], *keys: str) -> Any:
 
 
 def of_pixels(where: str) -> bool:
-    """Whether a mapping is of images, so that plain words like `size` and `mean` are too."""
+    """Whether a mapping is about images, so that `size` and `mean` in it are too."""
     words = ("norm", "transform", "prepro", "image", "img", "augment", "input", "data", "resize")
     return any(word in where.lower() for word in words)
 
@@ -81,7 +81,7 @@ def add_resized(said: Said, size: int, resized: int, detail: str) -> None:
 
 
 def add_pair(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
-    """Mean and standard deviation, stated apart or together."""
+    """Add mean and standard deviation, stated separately or together."""
     means, stds = find_keys(fields, "mean"), find_keys(fields, "std")
     mean = next((v for k in means if (v := _channel_values(fields[k], k, where, channels))), None)
     std = next((v for k in stds if (v := _channel_values(fields[k], k, where, channels))), None)
@@ -105,7 +105,7 @@ def _is_list(value: Any) -> bool:
 def _channel_values(
     value: Any, key: object, where: str, channels: int
 ) -> tuple[float, float, float] | None:
-    """A single number under a plain `mean` may be any mean: of a metric, of a loss."""
+    """Read values per channel. A single number under a plain `mean` may be the mean of anything."""
     plain = plain_key(key) in ("mean", "std", "means", "stds") or not is_known(key)
     if plain and not _is_list(value) and not isinstance(value, str) and not of_pixels(where):
         return None
@@ -120,7 +120,7 @@ def add_scale(
     where: str,
     exact: bool = False,
 ) -> None:
-    """Add mean and std as they are for pixels of 0 to 1; `exact` ones are so already."""
+    """Add mean and std for pixels of 0 to 1; `exact` ones are so already."""
     if std is not None and min(std) <= 0:
         said.notes.append(f"{detail}: a standard deviation of 0 or less divides by nothing; mean "
                           "and std of it are not used: pass --mean and --std")  # fmt: skip
@@ -141,5 +141,5 @@ def add_scale(
 def each_of(
     values: tuple[float, float, float], change: Callable[[float], float]
 ) -> tuple[float, float, float]:
-    """The same change of three channels."""
+    """Apply the same change to three channels."""
     return change(values[0]), change(values[1]), change(values[2])

@@ -1,4 +1,4 @@
-"""From everything that weights say to one value each: the strongest source wins, and is named."""
+"""Settle one value for each fact that weights state: the strongest source wins, and is named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Source:
-    """Who says something, and what."""
+    """A source, and what it states."""
 
     kind: OriginKind
     said: Said
@@ -31,18 +31,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Settled:
-    """One value each; what nobody states is the default's."""
+    """One value for each fact; defaults where no source states one."""
 
     classes: tuple[str, ...]
     preprocess: Preprocess
     licence: str | None
     facts: tuple[Fact, ...]
     notes: tuple[str, ...]
-    bgr: str | None  # who says that the channels are in the order of OpenCV
+    bgr: str | None  # what says that the channels are in the order of OpenCV
 
 
 def of_info(info: ModelInfo) -> Said:
-    """What a file of this project says."""
+    """Facts of a file of this project."""
     said = of_preprocess(info.preprocess, "edge-convnext's metadata")
     if info.classes:
         said.add("classes", info.classes, "edge-convnext's metadata")
@@ -59,7 +59,7 @@ def settle(sources: Sequence[Source]) -> Settled:
     """Take each value from the strongest source that states it, and note contradictions.
 
     Args:
-        sources: Strongest first.
+        sources: Sources, the strongest first.
     """
     facts: dict[str, Fact] = {}
     notes = [note for source in sources for note in source.said.notes]
@@ -95,7 +95,7 @@ def _stated(sources: Sequence[Source], name: FactName) -> Iterator[Fact]:
 
 
 def _crop_of(resize: Fact, found: list[Fact]) -> list[Fact]:
-    """A crop belongs to its resize: one of another place would be of other images."""
+    """Take the crop from the place of the resize: the two belong together."""
     place = _place(resize)
     own = [fact for fact in found if _place(fact) == place]
     if own or resize.value == "squash":
@@ -108,12 +108,12 @@ def _place(fact: Fact) -> tuple[str, str]:
 
 
 def _contradictions(found: Sequence[Fact]) -> Iterator[str]:
-    """One sentence for each place that says something else than the one that is used."""
-    first, told = found[0], set()
+    """One note for each place that contradicts the one that is used."""
+    first, noted = found[0], set()
     for other in found[1:]:
-        if not _differs(first, other) or other.origin.detail in told:
+        if not _differs(first, other) or other.origin.detail in noted:
             continue
-        told.add(other.origin.detail)
+        noted.add(other.origin.detail)
         if first.name == "classes" and sorted(first.value) == sorted(other.value):
             yield (
                 f"{other.origin} has the same class names in another order than {first.origin}; "

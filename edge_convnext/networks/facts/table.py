@@ -1,4 +1,4 @@
-"""Where tools write what decides a result: the one list of places, with the source of each."""
+"""The places where tools write settings that decide a result: one list, with sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KeyPlace:
-    """Keys of one meaning, in any mapping in a checkpoint or in a file beside it."""
+    """Keys with one meaning, in any mapping in a checkpoint or in a file beside it."""
 
     fact: FactName
     keys: tuple[str, ...]  # as they are written; case, '_' and '-' don't matter
@@ -31,11 +31,11 @@ class FilePlace:
     holds: str  # "classes": names alone; "settings": a mapping; "front matter"
     tool: str
     source: str
-    words: frozenset[str] = frozenset()  # one of them is in the name, and no unknown one
+    words: frozenset[str] = frozenset()  # the name has one of them, and no unknown word
     suffixes: tuple[str, ...] = ()  # of names by words
 
 
-# Words around the telling ones in names of files.
+# Words beside the deciding ones in names of files.
 _AROUND = frozenset((
     "to", "2", "idx", "index", "indices", "id", "ids", "int", "num", "map", "list", "dict", "name",
     "names", "encoder", "encoding", "mapping", "model", "imagenet", "obj", "coco", "v",
@@ -46,7 +46,7 @@ _AROUND_SETTINGS = frozenset((
     "mean", "std", "and", "card", "args", "1", "2",
 ))  # fmt: skip
 
-# Keys that are not listed count by their words: see `said.words`.
+# Keys that are not listed count by their words: see `words`.
 KEYS: tuple[KeyPlace, ...] = (
     KeyPlace("classes", ("class_to_idx", "class2idx", "class_to_index", "class_to_id", "cls_to_idx",
                          "class_idx", "class_dict"),
@@ -115,7 +115,7 @@ KEYS: tuple[KeyPlace, ...] = (
              "Hugging Face hub, model cards"),
 )  # fmt: skip
 
-# The side of the resize before a crop: with the size it gives `crop_pct`.
+# The side of the resize before a crop; with the size it gives `crop_pct`.
 RESIZED_KEYS = (
     "val_resize_size", "test_resize_size", "eval_resize_size", "resize_size", "resize", "resize_to",
     "resize_short", "scale_size", "img_resize",
@@ -205,7 +205,7 @@ def is_known(key: object) -> bool:
 
 
 def find_keys(keys: object, fact: FactName) -> list[object]:
-    """Those of a mapping's keys that state a fact, in the table's order."""
+    """Keys of a mapping that state a fact, in the table's order."""
     found = [key for key in list(keys) if _fact_of(key) == fact]  # type: ignore[call-overload]
     return sorted(found, key=lambda key: _ORDER.get(plain_key(key), len(_ORDER)))
 

@@ -17,9 +17,9 @@ _UNREADABLE = (ValueError, RecursionError, MemoryError, SyntaxError, TypeError, 
 
 
 class _Loader(yaml.SafeLoader):
-    """Objects of Python classes become the lists and mappings that they are written as.
+    """Loads objects of Python classes as the lists and mappings that they are written as.
 
-    There are no aliases: nested, a few lines of them stand for gigabytes.
+    Aliases are refused: nested, a few lines of them expand to gigabytes.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -108,14 +108,14 @@ def _parse_step(line: str) -> dict[str, Any]:
 
 
 def _word(node: ast.expr) -> Any:
-    """A literal, or the last word of a name: InterpolationMode.BILINEAR."""
+    """Value of a literal, or the last word of a name such as InterpolationMode.BILINEAR."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else _literal(node)
 
 
 def _literal(node: ast.expr) -> Any:
-    """A literal's value; None for what would have to be computed."""
+    """Value of a literal; None for what would have to be computed."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):

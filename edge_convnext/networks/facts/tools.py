@@ -1,4 +1,4 @@
-"""Settings in the dialects of tools: what is unset there has the tool's own value, not ours."""
+"""Settings in the dialects of tools: unset ones have the tool's default, not this package's."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = ["read_tool"]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INCEPTION = (0.5, 0.5, 0.5)
 _TIMM_CROP = 0.875  # timm's DEFAULT_CROP_PCT
-_WARPED_FROM = 384  # pixels: from there on ConvNeXt's evaluation squashes and crops nothing
+_WARPED_FROM = 384  # pixels: from this size on ConvNeXt's evaluation squashes and does not crop
 
 
 def read_tool(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> bool:
-    """Read a mapping that a known tool wrote; False where none of them did."""
+    """Read a mapping that a known tool wrote; False where no known tool did."""
     for fits, read in (
         (_is_processor, _read_processor),
-        (_is_timm_args, _read_timm_args),  # some of whose keys `pretrained_cfg` has as well
+        (_is_timm_args, _read_timm_args),  # before `pretrained_cfg`, which shares some of its keys
         (_is_timm_cfg, _read_timm_cfg),
         (_is_facebook, _read_facebook),
         (_is_torchvision, _read_torchvision),
@@ -100,7 +100,7 @@ def _processor_crop(fields: Mapping[Any, Any], said: Said, where: str) -> float:
 
 
 def _processor_resize(fields: Mapping[Any, Any], size: int, where: str, said: Said) -> None:
-    """Of other processors: a short side with a crop, or a square."""
+    """Resize of other processors: a short side with a crop, or a square."""
     resized = fields.get("size")
     short = resized.get("shortest_edge") if isinstance(resized, dict) else None
     if short is None and fields.get("do_center_crop") is not True:
@@ -118,7 +118,7 @@ def _processor_resize(fields: Mapping[Any, Any], size: int, where: str, said: Sa
 
 
 def _processor_scale(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
-    """Mean and std of values in 0..1, whatever scale they are stated in."""
+    """Add mean and std for values in 0..1, converted from the stated scale."""
     normalised = fields.get("do_normalize", "image_mean" in fields) is not False
     if not normalised and "do_normalize" not in fields:
         return
@@ -151,7 +151,7 @@ def _is_timm_cfg(fields: Mapping[Any, Any]) -> bool:
 
 
 def _read_timm_cfg(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
-    """`pretrained_cfg`, where every value is of evaluation."""
+    """Read `pretrained_cfg`, where every value is for evaluation."""
     said.attempt("image_size", read_size, fields["input_size"],
                  detail_of(where, "input_size"))  # fmt: skip
     _timm_crop(fields, where, said, None)
@@ -187,7 +187,7 @@ def _is_timm_args(fields: Mapping[Any, Any]) -> bool:
 
 
 def _read_timm_args(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:
-    """Arguments of timm's train.py; what is unset is taken from the model's own settings.
+    """Read arguments of timm's train.py; unset ones come from the model's settings.
 
     Source:
         timm 1.0.31, `data/config.py`, `resolve_data_config`.
@@ -238,7 +238,7 @@ def _is_facebook(fields: Mapping[Any, Any]) -> bool:
 
 
 def _read_facebook(fields: Mapping[Any, Any], where: str, _channels: int, said: Said) -> None:
-    """Arguments of facebookresearch/ConvNeXt and ConvNeXt-V2.
+    """Read arguments of facebookresearch/ConvNeXt and ConvNeXt-V2.
 
     Source:
         `datasets.py`, `build_transform` of the evaluation side.
@@ -266,7 +266,7 @@ def _is_torchvision(fields: Mapping[Any, Any]) -> bool:
 
 
 def _read_torchvision(fields: Mapping[Any, Any], where: str, _channels: int, said: Said) -> None:
-    """Arguments of torchvision's references: its presets normalise as ImageNet."""
+    """Read arguments of torchvision's references: its presets normalise as ImageNet."""
     size = said.attempt("image_size", read_size, fields["val_crop_size"],
                         detail_of(where, "val_crop_size"))  # fmt: skip
     resized = fields["val_resize_size"]

@@ -1,4 +1,4 @@
-"""One value of a setting, whatever its spelling, checked for what it can be."""
+"""Read one value of a setting in any spelling, and check it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_NUMBERS = 16  # of a tensor that states a setting
 
 
 def plain_value(value: Any) -> Any:
-    """`to_plain`, and lists or numbers for small tensors, as scripts keep mean and std."""
+    """`to_plain`, and small tensors as lists or numbers: scripts keep mean and std in tensors."""
     value = to_plain(value)
     if type(value).__name__ not in ("Tensor", "Parameter"):
         return value
@@ -47,16 +47,20 @@ def plain_value(value: Any) -> Any:
         if value.numel() > _MOST_NUMBERS:
             return None
         return value.flatten().tolist() if value.dim() else value.item()
-    except (RuntimeError, NotImplementedError, ValueError):  # of a kind without values here
+    except (
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+    ):  # a tensor without values, such as a meta tensor
         return None
 
 
 class Problem(Exception):  # noqa: N818
-    """A value that is there and can't be used; its text ends a sentence that names the place."""
+    """A value exists and can't be used. The text ends a sentence that begins with the place."""
 
 
 def read_size(value: Any) -> int | None:
-    """Pixels of a square image; None where the value is of something else.
+    """Read the side of a square image in pixels; None where the value means something else.
 
     Read are 224, "224", "224x224", [224, 224], [3, 224, 224], [224, 224, 3], and transformers'
     mappings of `height` and `width` or `shortest_edge`.
@@ -93,7 +97,7 @@ def _sides(value: dict[Any, Any]) -> list[Any]:
 
 
 def read_channels(value: Any, in_channels: int) -> tuple[float, float, float] | None:
-    """Three numbers, of one or three channels; None where the value is of something else."""
+    """Read three numbers, from one or three channels; None where the value means something else."""
     value = plain_value(value)
     if isinstance(value, str):
         value = re.split(r"[\s,;\[\]()]+", value.strip("[]() "))
@@ -117,7 +121,7 @@ def _by_colour(value: dict[Any, Any]) -> list[Any] | None:
 
 
 def read_number(value: Any) -> float | None:
-    """A finite number, or the text of one."""
+    """Read a finite number, or the text of one."""
     value = plain_value(value)
     if isinstance(value, str) and len(value) < 40:
         try:
@@ -133,10 +137,10 @@ def read_number(value: Any) -> float | None:
 
 
 def read_fraction(value: Any) -> float | None:
-    """A part of an image, above 0 and at most 1; 0.875 may stand as 87.5.
+    """Read a part of an image, above 0 and at most 1; 0.875 may be written as 87.5.
 
     Raises:
-        Problem: A number that is no part.
+        Problem: The number is not such a part.
     """
     number = read_number(value)
     if number is None or number == 0:  # timm's 0: none stated
@@ -155,7 +159,7 @@ def read_interpolation(value: Any) -> Interpolation | None:
         Problem: A filter that is not used here.
     """
     value = plain_value(value)
-    if value in (None, "", "random"):  # timm draws one in training
+    if value in (None, "", "random"):  # in training timm draws a random one
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         if value in _PILLOW:
@@ -183,9 +187,9 @@ def read_licence(value: Any) -> str | None:
 
 
 def crop_pct_of(size: int, resized: int) -> float:
-    """The part that cuts `size` out of a short side of `resized` pixels, whatever is rounded.
+    """The part that cuts `size` out of a short side of `resized` pixels, exact after rounding.
 
-    `size / resized` itself may come out a pixel short: 224 / (224 / 354) is below 354.
+    `size / resized` itself may give one pixel less: 224 / (224 / 354) is below 354.
     """
     for digits in range(3, 9):
         part = round(size / resized, digits)

@@ -1,4 +1,4 @@
-"""Everything that one checkpoint says: inside, beside it, and by what is published of it."""
+"""All facts about one checkpoint: inside it, beside it, and published about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["settle_checkpoint", "turn_to_rgb"]
 
 
 def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Settled:
-    """What a checkpoint says of itself, inside, beside it, and by what is published of it."""
+    """Settle the facts about a checkpoint: inside it, beside it, and published about it."""
     classes, channels = checkpoint.architecture.num_classes, checkpoint.architecture.in_channels
     sources = [
         Source("checkpoint", _of_normalisation(checkpoint)),
@@ -46,7 +46,7 @@ def _foreign(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _of_normalisation(checkpoint: Checkpoint) -> Said:
-    """A layer before the network is left out of it, and done to the images instead."""
+    """Read a normalisation layer before the network: it moves into the preprocessing."""
     said = Said()
     if (layer := checkpoint.normalisation) is not None:
         detail = " and ".join(f"'{name}'" for name in layer.names)
@@ -61,7 +61,7 @@ def _of_normalisation(checkpoint: Checkpoint) -> Said:
 def turn_to_rgb(
     state: dict[str, Tensor], settled: Settled
 ) -> tuple[dict[str, Tensor], Preprocess, tuple[str, ...]]:
-    """Turn the first convolution of a network that was trained on BGR images around."""
+    """Reorder the first convolution of a network that was trained on BGR images to RGB."""
     stem, pre = "stem.conv.weight", settled.preprocess
     if settled.bgr is None or state[stem].shape[1] != 3:
         return state, pre, ()

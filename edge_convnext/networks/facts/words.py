@@ -1,6 +1,6 @@
-"""Names that nobody listed: which keys and files are of classes or settings by their words.
+"""Names that are not in the table: keys and files that mean classes or settings by their words.
 
-`table` lists what known tools write. Scripts make up their own names from the same few words:
+`table` lists what known tools write. Scripts make up names of their own from the same few words:
 `breed_to_id`, `num2class`, `disease_names`, `train-args.json`, `w_preprocessing.yaml`.
 """
 
@@ -14,13 +14,13 @@ from edge_convnext.core.standins import to_plain
 
 __all__ = ["fact_of_words", "is_list_of_classes", "is_named_by", "is_numbering", "split_words"]
 
-# Lists under such a word are of classes, unless another word says of what else.
+# Lists under such a word are of classes, unless another word says otherwise.
 _LISTS = frozenset((
     "class", "classes", "cls", "clss", "label", "labels", "lbl", "lbls", "names", "category",
     "categories", "cats", "species", "breed", "breeds", "tags", "targets", "diseases", "vocab",
     "synsets", "itos",
 ))  # fmt: skip
-# Of such things there are lists and numberings as well.
+# Things that also have lists and numberings.
 _OTHERS = frozenset((
     "feature", "features", "metric", "metrics", "loss", "losses", "layer", "layers", "module",
     "modules", "param", "params", "parameter", "parameters", "column", "columns", "block", "blocks",
@@ -48,7 +48,7 @@ _OF_SIZES = frozenset(("model", "net", "network", "val", "test", "eval", "target
 
 
 def fact_of_words(key: object) -> str | None:
-    """What a key that is not listed states by its words: mean, std or the image's size."""
+    """Fact that an unlisted key states by its words: mean, std or the image's size."""
     words = split_words(str(key))
     scales = [_SCALES[one] for one in words if one in _SCALES]
     if len(scales) == 1 and all(one in _SCALES or one in _OF_SCALES for one in words):
@@ -62,7 +62,7 @@ def fact_of_words(key: object) -> str | None:
         and sized
         and len(words) == len(of_pixels) + len(sized) + sum(one in _OF_SIZES for one in words)
     ):
-        # `input_dim` is the features of many a layer.
+        # `input_dim` often means the features of a layer.
         return "image_size" if sized != ["dim"] or of_pixels != ["input"] else None
     return None
 
@@ -73,7 +73,7 @@ def split_words(name: str) -> list[str]:
 
 
 def is_list_of_classes(key: object) -> bool:
-    """Whether a list under such a key is of class names, as far as its words tell."""
+    """Whether a list under such a key is of class names, by the key's words."""
     words = set(split_words(str(key)))
     return bool(words & _LISTS) and not words & _OTHERS
 
@@ -81,7 +81,7 @@ def is_list_of_classes(key: object) -> bool:
 def is_numbering(key: object, value: object, count: int) -> bool:
     """Whether a mapping numbers `count` texts from 0, in either direction.
 
-    That alone is what class names look like; with two classes the key has to say so as well.
+    Class names look like that. With two classes, the key has to say so as well.
     """
     value = to_plain(value)
     if not isinstance(value, Mapping) or len(value) != count or count < 2:
@@ -111,9 +111,9 @@ def _is_text(value: object) -> bool:
 
 
 def is_named_by(name: str, stem: str, telling: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether a file's name has a telling word, and none that is unknown.
+    """Whether a file's name has a deciding word, and no unknown one.
 
-    The checkpoint's own name before it is passed over.
+    The checkpoint's own name at its beginning is ignored.
     """
     bare = name.rpartition(".")[0]
     if stem and bare.lower().startswith(stem.lower()):

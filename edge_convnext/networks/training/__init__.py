@@ -1,1 +1,1 @@
-"""What `edge_convnext.networks.training.train` is made of; needs torch."""
+"""Training from labelled images; needs torch. `train` is the entry."""

@@ -1,4 +1,4 @@
-"""Light augmentation of a whole batch at once, on whatever device it lies.
+"""Light augmentation of a whole batch at once, on the device of the batch.
 
 Crop, flips and rotation are one affine map per image, so each pixel is interpolated once.
 The random numbers come from a CPU generator: the same seed draws the same crops on every
@@ -30,8 +30,8 @@ def augment(
     Args:
         pixels: uint8[N, S, S, 3].
         image_size: Height and width of the result in pixels.
-        config: Which augmentations, and how strong.
-        generator: On the CPU; advanced by an amount that depends on N only.
+        config: Augmentations and their strength.
+        generator: CPU generator; it advances by an amount that depends on N only.
 
     Returns:
         float32[N, 3, image_size, image_size] in 0..1.
@@ -59,7 +59,7 @@ def _draw_maps(count: int, config: TrainConfig, generator: torch.Generator) -> T
     """Affine maps from output to input coordinates in -1..1, float32[count, 2, 3]."""
     area, aspect, x, y, angle, hflip, vflip = torch.rand(7, count, generator=generator)
     area = config.min_crop_area + (1.0 - config.min_crop_area) * area
-    # A whole image has no other aspect to offer: the range narrows as the area nears 1.
+    # A whole image has one aspect only, so the range narrows as the area nears 1.
     reach = (-0.5 * area.log()).clamp(max=0.5 * _LOG_ASPECT)
     stretch = ((2.0 * aspect - 1.0) * reach).exp()
     width, height = area.sqrt() * stretch, area.sqrt() / stretch

@@ -24,8 +24,8 @@ from edge_convnext.networks.training.state import EpochRow, TrainState, load_sta
 
 __all__ = ["LabelledPixels", "StateFile", "Trainer", "weight_decay_groups"]
 
-_CHECK_EVERY = 50  # updates between looks at the loss; a look waits for the device
-_STATE_SHARE = 0.05  # of the training time, at most, goes into writing the state
+_CHECK_EVERY = 50  # updates between checks of the loss; a check waits for the device
+_STATE_SHARE = 0.05  # largest share of the training time for writing the state
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LabelledPixels:
 
 @dataclass(frozen=True)
 class StateFile:
-    """Where the state of an unfinished run lies, and whether to go on from it."""
+    """The file of an unfinished run's state, and whether to resume from it."""
 
     path: Path
     fingerprint: str
@@ -54,8 +54,8 @@ class Trainer:
         val_set: Images of exactly the network's input size.
         preprocess: Input size, mean and standard deviation.
         config: The `train:` section.
-        seed: Of the shuffling, the augmentation and the stochastic depth.
-        device: Where to train.
+        seed: Seed of the shuffling, the augmentation and the stochastic depth.
+        device: Device to train on.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class Trainer:
             weight_decay_groups(self.network, config.weight_decay), lr=config.lr, fused=True
         )
         self.batch = min(config.batch, len(train_set.labels))
-        self.steps_per_epoch = len(train_set.labels) // self.batch  # the rest sits out an epoch
+        self.steps_per_epoch = (
+            len(train_set.labels) // self.batch
+        )  # the rest is left out of this epoch
 
     def fit(
         self, state_file: StateFile, track: Track, on_epoch: Callable[[EpochRow], None]
@@ -115,7 +117,7 @@ class Trainer:
         """Top-1 of the averaged weights on the validation images, in percent.
 
         Args:
-            exact: In float32, as later stages evaluate, and not in bfloat16.
+            exact: True uses float32, as later stages do, instead of bfloat16.
         """
         correct = 0
         order = torch.split(torch.arange(len(self.val_set.labels)), max(64, self.config.batch))
@@ -216,7 +218,7 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is done in hardware: emulated, it is slower than float32."""
+    """Whether the hardware has bfloat16: emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -69,12 +69,12 @@ def load_pixels(
     """Decode a set once if it fits into memory, else prepare to stream it.
 
     Args:
-        read: Decodes one image, by its index, to uint8[size, size, 3].
+        read: Function that decodes the image of an index to uint8[size, size, 3].
         count: Number of images.
-        size: Their height and width in pixels.
-        device: Where batches are wanted.
-        what: Names the work for `track`.
-        track: Shows its progress.
+        size: Height and width of the images in pixels.
+        device: Device of the batches.
+        what: Name of the work for `track`.
+        track: Progress display.
     """
     if count * size * size * 3 > MEMORY_LIMIT_BYTES:
         return StreamedPixels(read, device)

@@ -12,7 +12,7 @@ def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> floa
     """Linear warm-up to `peak`, then half a cosine towards 0.
 
     Args:
-        step: 0 for the first update.
+        step: Number of the update, 0 for the first.
         steps: Updates of the whole run.
         warmup_steps: Updates until `peak` is reached.
         peak: Highest learning rate.
@@ -26,17 +26,17 @@ def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> floa
 def ema_decay(step: int, decay: float) -> float:
     """Decay of the weight average at one update.
 
-    It starts low and rises to `decay`, so that the random initial weights are forgotten in
-    short runs too. The same ramp as TensorFlow's ExponentialMovingAverage.
+    It starts low and rises to `decay`, so that short runs forget the random initial weights too.
+    The ramp is that of TensorFlow's ExponentialMovingAverage.
     """
     return min(decay, (1.0 + step) / (10.0 + step))
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
-    """A seed for one purpose, such as (seed, "shuffle", epoch).
+    """Derive a seed for one purpose, such as (seed, "shuffle", epoch).
 
-    Epochs seeded on their own make a resumed run equal to an uninterrupted one without
-    saving the state of any random generator.
+    Each epoch has a seed of its own. So a resumed run equals an uninterrupted one, and no state
+    of a random generator has to be saved.
     """
     text = ":".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

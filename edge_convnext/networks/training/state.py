@@ -27,10 +27,10 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class TrainState:
-    """Everything an epoch hands to the next one."""
+    """Everything that one epoch passes to the next."""
 
-    fingerprint: str  # of configuration, seed and data: a run resumes only its own state
-    rows: tuple[EpochRow, ...]  # one for each finished epoch
+    fingerprint: str  # hash of configuration, seed and data: a run resumes only its own state
+    rows: tuple[EpochRow, ...]  # one per finished epoch
     network: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
@@ -52,17 +52,17 @@ def save_state(state: TrainState, path: Path) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to write over, and later remove, a file that is no state of a training.
+    """Refuse to overwrite a file that is not the state of a training: it is removed later.
 
     Raises:
-        TrainingError: It is not; the message names it.
+        TrainingError: The file is something else; the message names it.
     """
     if not path.exists():
         return
     try:
         fields = torch.load(path, map_location="cpu", weights_only=True)
         ours = isinstance(fields, dict) and {"fingerprint", "rows", "average"} <= fields.keys()
-    except Exception:  # torch.load raises whatever its readers raise
+    except Exception:  # torch.load raises errors of many types
         ours = False
     if not ours:
         raise TrainingError(
@@ -83,7 +83,7 @@ def load_state(path: Path, fingerprint: str) -> TrainState | None:
         fields = torch.load(path, map_location="cpu", weights_only=True)
         rows = tuple(EpochRow(**row) for row in fields.pop("rows"))
         state = TrainState(rows=rows, **fields)
-    except Exception as error:  # torch.load raises whatever its readers raise
+    except Exception as error:  # torch.load raises errors of many types
         raise TrainingError(
             f"{path}: can't resume, the file is damaged; delete it to start afresh"
         ) from error

@@ -1,4 +1,4 @@
-"""Train: from labelled images to weights that `build` reads, classes and preprocessing inside."""
+"""Train: from labelled images to weights for `build`, with their classes and preprocessing."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ __all__ = ["DeviceName", "TrainResult", "train"]
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 _MIN_IMAGE_SIZE = 32  # the network halves its input five times
-_MAX_ENLARGEMENT = 1.5  # of stored images over the network's input; more would alias
+_MAX_ENLARGEMENT = 1.5  # stored images over the network's input; more would alias
 
 
 @dataclass(frozen=True)
 class _Start:
-    """Weights that training starts from, and what they say of themselves."""
+    """Weights that training starts from, and what they state."""
 
     state: dict[str, Tensor]
     num_classes: int  # 0: without a classifier
@@ -60,10 +60,10 @@ class TrainResult:
     path: Path  # safetensors: the averaged weights after the last epoch
     top1_pct: float  # of these weights, in float32, on the validation images
     epochs: int
-    seconds: float  # all epochs with their validation, those before a kill included
+    seconds: float  # of all epochs with their validation, also those before a kill
     device: str
     rows: tuple[EpochRow, ...]
-    notes: tuple[str, ...] = ()  # on what training started from
+    notes: tuple[str, ...] = ()  # about the weights that training started from
 
 
 def train(
@@ -85,20 +85,20 @@ def train(
     The weights are those after the last epoch: no epoch is chosen by its validation score.
 
     Args:
-        model: Full name or V2 size.
+        model: Full name, or size of V2.
         splits: Both sides; `val` is only measured.
-        preprocess: From an image to the network's input; saved with the weights.
+        preprocess: Preprocessing of images; it is saved with the weights.
         config: The `train:` section.
-        output: Where the weights go, `.safetensors`.
-        seed: Of the initial weights, the shuffling, the augmentation and stochastic depth.
-        init: A checkpoint in any dialect to start from, pre-trained weights without a classifier
-            among them; its last layer is kept if it has the same classes, and drawn anew if not.
-        resume: Go on from `state_path` if a killed run left one.
-        state_path: The state of an unfinished run; default `output` with `.state` appended.
-            Removed once the weights are saved.
-        device: `auto` takes CUDA where there is a GPU.
-        track: Told of each update.
-        on_epoch: Called after each epoch, and for those that `resume` found done.
+        output: File for the weights, `.safetensors`.
+        seed: Seed of the initial weights, shuffling, augmentation and stochastic depth.
+        init: Checkpoint to start from, in any dialect, also pre-trained weights without a
+            classifier. Its last layer is kept if it has the same classes, else drawn anew.
+        resume: True goes on from `state_path` if a killed run left one.
+        state_path: File for the state of an unfinished run; by default `output` with `.state`
+            appended. It is removed once the weights are saved.
+        device: Device; `auto` takes CUDA where there is a GPU.
+        track: Progress, called for each update.
+        on_epoch: Function that is called after each epoch, and for those that `resume` found.
 
     Raises:
         TrainingError: Training can't start, can't be resumed, or diverged.
@@ -157,7 +157,7 @@ def train(
 
 
 def _require_usable(preprocess: Preprocess, output: Path) -> None:
-    """Refuse at once what would otherwise fail after hours."""
+    """Refuse at once settings that would otherwise fail after hours."""
     if preprocess.image_size < _MIN_IMAGE_SIZE:
         raise TrainingError(
             f"images of {preprocess.image_size} px are too small for ConvNeXt; "
@@ -185,7 +185,7 @@ def _find_device(name: DeviceName) -> torch.device:
 
 
 def _stored(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
-    """How training images are kept: whole, and large enough for the smallest crop."""
+    """Preprocessing of the stored images: whole, and large enough for the smallest crop."""
     enlargement = min(_MAX_ENLARGEMENT, config.min_crop_area**-0.5)
     size = round(preprocess.image_size * enlargement)
     return replace(preprocess, image_size=size, crop_pct=1.0)
@@ -212,7 +212,7 @@ def _read_pixels(
 
 
 def _read_init(path: Path, architecture: Architecture, classes: tuple[str, ...]) -> _Start:
-    """Read what to start from; pre-trained weights need no classifier."""
+    """Read the weights to start from; pre-trained ones need no classifier."""
     checkpoint = read_checkpoint(path, headless=True, model=architecture.name)
     found = checkpoint.architecture
     if (found.name, found.in_channels) != (architecture.name, architecture.in_channels):
@@ -265,7 +265,7 @@ def _make_network(
 
 
 def _has_classes(start: _Start, classes: tuple[str, ...]) -> bool:
-    """Whether the checkpoint's last layer tells these classes apart, as far as it says."""
+    """Whether the checkpoint's last layer has these classes, as far as it states them."""
     return start.num_classes == len(classes) and start.classes in ((), classes)
 
 
@@ -277,8 +277,8 @@ def _fingerprint(
     seed: int,
     start: _Start | None,
 ) -> str:
-    """Everything that decides the weights; a state of other settings is not resumed."""
-    assert splits.train is not None  # `train` has looked
+    """Hash of everything that decides the weights; a state with another one is not resumed."""
+    assert splits.train is not None  # `train` has checked it
     fields = {
         "architecture": asdict(architecture),
         "data": [splits.train.digest, splits.val.digest],

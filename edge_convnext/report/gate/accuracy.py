@@ -11,6 +11,7 @@ from edge_convnext.core.intervals import (
     paired_difference_interval,
     proportion_interval,
 )
+from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, judge_classes
 from edge_convnext.report.gate.baseline import Baseline, share_images
 from edge_convnext.report.gate.criteria import (
@@ -20,6 +21,7 @@ from edge_convnext.report.gate.criteria import (
     decide_below,
 )
 from edge_convnext.report.gate.evidence import Evidence
+from edge_convnext.report.guessing import below_guessing, guess_pct
 
 __all__ = [
     "judge_agreement",
@@ -27,6 +29,7 @@ __all__ = [
     "judge_baseline_drop",
     "judge_class_drops",
     "judge_drop",
+    "judge_guessing",
     "judge_top1",
 ]
 
@@ -50,10 +53,10 @@ def judge_baseline_drop(
     order, another mean.
 
     Args:
-        evidence: Of the build.
-        baseline: What it is held against.
+        evidence: Evidence of the build.
+        baseline: Baseline that it is compared with.
         budget_pp: Largest drop to accept.
-        against: Which build that is: `baseline` is the newest, `best` the best proven.
+        against: Build of the baseline: `baseline` is the newest, `best` the best proven.
 
     Raises:
         ArtifactError: They share less than 90 % of the images.
@@ -64,13 +67,34 @@ def judge_baseline_drop(
 
 
 def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
-    """Share of the images that are classed as they are labelled."""
+    """Judge the share of images that are classed right."""
     right = sum(one.candidate == one.label for one in evidence.predictions)
     return _share_criterion(evidence, "top1_pct", "are classed right", right, least_pct)
 
 
+def judge_guessing(evidence: Evidence) -> Criterion | None:
+    """What fails whatever was asked for: a model, or its FP32, that is below guessing for sure."""
+    n, classes = len(evidence.predictions), evidence.report.model.num_classes
+    sides = ((evidence.precision.upper(), evidence.top1_pct), ("FP32", evidence.fp32_top1_pct))
+    for name, top1_pct in sides:
+        hits = round(top1_pct * n / 100.0)
+        if below_guessing(hits, n, classes):
+            interval = _as_pct(proportion_interval(hits, n, _CONFIDENCE))
+            return Criterion(
+                "above_guessing_pct",
+                "fail",
+                top1_pct,
+                interval,
+                guess_pct(classes),
+                f"{name} is right in {top1_pct:.2f} % of {n:,} images (95 % interval "
+                f"{interval[0]:.2f} to {interval[1]:.2f}), below the {guess_pct(classes):.2f} % of "
+                "guessing: look at labels, class order and preprocessing.",
+            )
+    return None
+
+
 def judge_agreement(evidence: Evidence, least_pct: float) -> Criterion:
-    """Share of the images with FP32's top-1 class."""
+    """Judge the share of images with FP32's top-1 class."""
     same = sum(one.candidate == one.fp32 for one in evidence.predictions)
     return _share_criterion(evidence, "agreement_pct", "have FP32's class", same, least_pct)
 
@@ -109,8 +133,8 @@ def judge_baseline_class_drops(
 ) -> Criterion:
     """The drop of the class that lost most against the baseline.
 
-    Two classes of many that changed places cost the whole set little. Arguments are those of
-    `judge_baseline_drop`.
+    Two classes of many that changed places lower the top-1 of the whole set by little. Arguments
+    are those of `judge_baseline_drop`.
 
     Raises:
         ArtifactError: They share less than 90 % of the images.
@@ -122,7 +146,7 @@ def judge_baseline_class_drops(
 
 
 def _against_baseline(evidence: Evidence, baseline: Baseline) -> list[tuple[str, bool, bool]]:
-    """Label of each image that both have, whether only the baseline and only this is right."""
+    """Label of each common image; whether only the baseline, and only this build, is right."""
     changes = []
     for one in evidence.predictions:
         before = baseline.said_of(one.sha256)
@@ -189,13 +213,13 @@ def _drop_criterion(
         interval,
         budget_pp,
         f"top-1 {what}: a drop of {drop:.2f} pp on {n:,} images (95 % interval {interval[0]:.2f} "
-        f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {budget_pp:.2f} pp"
+        f"to {interval[1]:.2f}; {lost} lost, {won} won), with a budget of {show_pp(budget_pp)} pp"
         f"{settling}.",
     )
 
 
 def _settling(decision: Decision, n: int, decide: Callable[[int], Decision]) -> str:
-    """What to say of how many images would decide, where `n` of the same rates do not."""
+    """Say how many images would decide, where `n` with the same rates do not."""
     if decision != "inconclusive":
         return ""
     images = images_to_settle(lambda m: decide(m) != "inconclusive", n)

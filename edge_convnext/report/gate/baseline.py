@@ -1,7 +1,7 @@
-"""Baselines: what an earlier build said of each image, small enough to commit.
+"""Baselines: what an earlier build answered for each image, small enough to commit.
 
-Beside the newest build a baseline keeps the best proven one. Each build may lose a little that is
-not proven against the build before it; held against the best as well, the losses add up and show.
+Beside the newest build, a baseline keeps the best proven one. Each build may lose a little that is
+not proven against the build before it. Compared with the best one too, such losses add up and show.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = [
 ]
 
 _SCHEMA = "edge-convnext/baseline/2"
-_OLDER = ("edge-convnext/baseline/1",)  # of the newest build alone, without labels
+_OLDER = ("edge-convnext/baseline/1",)  # has the newest build alone, without labels
 _LEAST_SHARED = 0.9  # of the images, for a comparison with a baseline
-_HASH_CHARS = 20  # 80 bits: no two of 10^9 images share them but by design
+_HASH_CHARS = 20  # 80 bits: no two of 10^9 images share them by chance
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Speed:
     speedup_vs_best_float: float | None
     speedup_vs_best_float_ci95: tuple[float, float] | None
     batch: int | None  # that the speed-ups are of; 1 in a baseline written before
-    other_load_pct: float | None  # CPU time of other programs meanwhile
+    other_load_pct: float | None  # CPU time that other programs took
     throttled_periods: int | None = None  # in which a CPU quota stopped the build
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Of the speed-up that a later build is compared by."""
+        """Interval of the speed-up that a later build is compared by."""
         if self.speedup_vs_raw_fp32 is not None:
             return self.speedup_vs_raw_fp32_ci95
         return self.speedup_vs_best_float_ci95
@@ -91,14 +91,14 @@ class Baseline:
     best_float: str | None = None  # artefact
     speedup_vs_best_float: float | None = None
     speedup_vs_best_float_ci95: tuple[float, float] | None = None
-    other_load_pct: float | None = None  # CPU time of other programs meanwhile
+    other_load_pct: float | None = None  # CPU time that other programs took
     batch: int | None = None  # that the speed-ups are of; 1 in a baseline written before
     throttled_periods: int | None = None  # in which a CPU quota stopped the build
-    classes: tuple[str, ...] = ()  # in logit order; empty where nobody named them
-    # Of the images that were classed wrong; None in a baseline written before.
+    classes: tuple[str, ...] = ()  # in logit order; empty where none are known
+    # True classes of the images that were classed wrong; None in an older baseline.
     labels: dict[str, str] | None = None
-    halved: bool = False  # a fallback was looked for on the other half of the images
-    # Of the best proven build: its top-1, and what it said of the images that the newest classes
+    halved: bool = False  # the other half of the images was used to look for a fallback
+    # The best proven build: its top-1, and its answers to the images that the newest classes
     # otherwise. Empty and None where the newest is proven better than all before.
     best_top1_pct: float | None = None
     best_predictions: dict[str, str] = field(default_factory=dict)
@@ -106,12 +106,12 @@ class Baseline:
 
     @property
     def speed(self) -> Speed:
-        """Of the newest build."""
+        """Speed of the newest build."""
         return Speed(**{one.name: getattr(self, one.name) for one in fields(Speed)})
 
     @property
     def best(self) -> Baseline:
-        """The best proven build in the place of the newest, as far as accuracy goes."""
+        """The best proven build in the place of the newest, for accuracy."""
         return replace(
             self,
             top1_pct=self.top1_pct if self.best_top1_pct is None else self.best_top1_pct,
@@ -132,9 +132,9 @@ class Baseline:
 
 
 def share_images(evidence: Evidence, baseline: Baseline) -> int | None:
-    """How many images both have; None where that is too few to compare them.
+    """Number of images that both have; None where they are too few for a comparison.
 
-    Where one alone looked for a fallback on half of the images, the half that judged it is in both.
+    If only one of them used half of its images to look for a fallback, both have the other half.
     """
     shared = sum(baseline.said_of(one.sha256) is not None for one in evidence.predictions)
     ours, theirs = len(evidence.predictions), len(baseline.predictions)
@@ -145,7 +145,7 @@ def share_images(evidence: Evidence, baseline: Baseline) -> int | None:
 
 
 def speed_of(report: Report) -> Speed:
-    """Of a build, as a baseline keeps it."""
+    """Speed of a build, as a baseline keeps it."""
     timed = report.benchmark
     return Speed(
         fingerprint=report.environment.fingerprint,
@@ -161,12 +161,12 @@ def speed_of(report: Report) -> Speed:
 
 
 def make_baseline(evidence: Evidence, earlier: Baseline | None = None) -> Baseline:
-    """What has to be kept of a build.
+    """Make the baseline of a build.
 
     Args:
-        evidence: Of the build.
-        earlier: Whose best proven build stays the best, unless this one is proven better. One of
-            another model, precision or other images says nothing of this build, and is left out.
+        evidence: Evidence of the build.
+        earlier: Baseline before it. Its best proven build stays the best, unless this one is
+            proven better. A baseline of another model, precision or other images is ignored.
     """
     made = _newest(evidence)
     if earlier is None or not is_comparable(evidence, earlier):
@@ -211,7 +211,7 @@ def _best_accuracy(evidence: Evidence, made: Baseline, best: Baseline) -> dict[s
 
 
 def _best_speed(now: Speed, best: Speed) -> Speed | None:
-    """The best build's timings; None where this one's are proven better, or nothing like them."""
+    """The best build's timings; None where this build's are proven better, or not comparable."""
     if best.interval is None or why_skewed(best.other_load_pct, best.throttled_periods):
         return None
     if now.interval is None or why_skewed(now.other_load_pct, now.throttled_periods):
@@ -248,7 +248,7 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline back, of this schema or the one before; names come in Unicode's NFC.
+    """Read a baseline, of this schema or the one before; names are in Unicode's NFC.
 
     Raises:
         ArtifactError: No such file, or not one that `gate --save-baseline` wrote.

@@ -1,7 +1,7 @@
 """Whether a build can be compared with a baseline: one model, one precision, the same classes.
 
-The true class of each image comes from the build's own data. Where classes have changed places
-there, every answer of the baseline counts as wrong, and nothing can be lost against it.
+The true class of each image comes from the build's own data. If classes have changed places there,
+every answer of the baseline counts as wrong, and no build could lose against it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from edge_convnext.report.gate.evidence import Evidence, nfc
 __all__ = ["check_baseline"]
 
 _NAMED = 3  # of the classes that changed places
-_FEWEST = 5  # images of a class, to say what it is mostly called
+_FEWEST = 5  # images of a class that show what it is mostly called
 
 
 def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
-    """Refuse what can't be compared.
+    """Refuse a baseline that can't be compared.
 
     Returns:
-        Sentences on what a reader should know of the comparison.
+        Notes that a reader of the comparison needs.
 
     Raises:
         ArtifactError: The baseline is of another model or precision, has a class that this build
@@ -46,7 +46,7 @@ def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
             f"{evidence.path}: has no class '{shorten(foreign[0], 60)}', which the baseline has; "
             "name the classes as before, or save a new baseline"
         )
-    if share_images(evidence, baseline) is None:  # told where something is compared
+    if share_images(evidence, baseline) is None:  # the criterion that compares reports it
         return ()
     return (
         *_half_notes(evidence, baseline),
@@ -61,7 +61,7 @@ def _classes_of(baseline: Baseline) -> set[str]:
 
 
 def _half_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
-    """Where one of the two has images that the other only looked for a fallback on."""
+    """Note that one of the two used half of the images to look for a fallback."""
     if evidence.halved != baseline.halved:
         who = "This build" if evidence.halved else "The baseline's build"
         yield (
@@ -71,7 +71,7 @@ def _half_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
 
 
 def _order_notes(known: list[str], baseline: Baseline) -> Iterable[str]:
-    """Names are compared and not numbers: another order is no error, and worth a look."""
+    """Note another order of classes. It is no error, since names are compared, not numbers."""
     if (
         baseline.classes
         and tuple(known) != baseline.classes
@@ -85,7 +85,7 @@ def _order_notes(known: list[str], baseline: Baseline) -> Iterable[str]:
 
 
 def _label_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
-    """What became of the true classes since."""
+    """Note, or refuse, changes of the true classes."""
     known = baseline.labels is not None
     pairs = Counter[tuple[str, str]]()
     for one in evidence.predictions:
@@ -100,24 +100,24 @@ def _label_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
     if exchanged := _mostly(pairs):
         raise ArtifactError(
             f"{evidence.path}: whole classes have other labels than in the baseline: "
-            f"{_list(exchanged)}; mend the order of the classes (--labels), or save a new baseline "
-            "if the labels are right now"
+            f"{_list(exchanged)}; correct the order of the classes (--labels), or save a new "
+            "baseline if the labels are right now"
         )
     least = "" if known else "at least "
     yield f"{least}{moved:,} of {pairs.total():,} images have another label than in the baseline."
 
 
 def _most_wrong(baseline: Baseline, shared: int) -> int:
-    """How many of the shared images a baseline without labels can have classed wrong, at most.
+    """Most of the shared images that a baseline without labels can have classed wrong.
 
-    It tells its top-1, and so how many were wrong; all of them may be among the shared ones.
+    Its top-1 says how many were wrong; all of these may be among the shared ones.
     """
     wrong = (100.0 - baseline.top1_pct) / 100.0 * len(baseline.predictions)
     return min(shared, round(wrong) + 1)  # an image that the set had twice counts once here
 
 
 def _answer_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
-    """Where answers of whole classes changed to another: the outputs may have other names."""
+    """Note classes whose answers changed to another class: the outputs may have other names."""
     pairs = Counter(
         (then, one.candidate)
         for one in evidence.predictions

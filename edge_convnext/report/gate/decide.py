@@ -14,6 +14,7 @@ from edge_convnext.report.gate.accuracy import (
     judge_baseline_drop,
     judge_class_drops,
     judge_drop,
+    judge_guessing,
     judge_top1,
 )
 from edge_convnext.report.gate.baseline import Baseline
@@ -48,12 +49,12 @@ class GateResult:
         return "inconclusive" if "inconclusive" in found else "pass"
 
     def passed(self, strict: bool) -> bool:
-        """Whether CI may go on; `strict` wants to be sure."""
+        """Whether CI may go on; with `strict`, inconclusive fails."""
         return self.decision == "pass" or (self.decision == "inconclusive" and not strict)
 
 
 def is_strict(stated: bool | None) -> bool:
-    """Whether what can't be told yet fails: as the user said, else where `CI` is true."""
+    """Whether inconclusive fails: as the user said, else where `CI` is true."""
     if stated is not None:
         return stated
     return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off")
@@ -64,8 +65,8 @@ def gate(path: Path, limits: Limits | None = None, baseline: Baseline | None = N
 
     Args:
         path: `report.json` of a build or of a board, or the folder that it lies in.
-        limits: What it has to keep; a top-1 drop of at most 1 pp when None.
-        baseline: An earlier build to compare with, from `baseline.read_baseline`.
+        limits: Limits to keep; None means a top-1 drop of at most 1 pp.
+        baseline: Baseline to compare with, from `baseline.read_baseline`.
 
     Raises:
         ArtifactError: See `evidence.read_evidence`; a stage that a limit needs did not run;
@@ -80,6 +81,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
     """`gate` on evidence that was read before."""
     compared = () if baseline is None else check_baseline(evidence, baseline)
     limits.require_above_guessing(evidence.report.model.num_classes)
+    limits.require_that_may_fail(evidence.fp32_top1_pct, evidence.report.model.num_classes)
     criteria: list[Criterion] = []
     budget_pp = limits.drop_budget_pp(evidence.fp32_top1_pct)
     if budget_pp is not None:
@@ -110,6 +112,8 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
             criteria.append(judge_latency_ratio(evidence, baseline.best_speed, most, "best"))
     if limits.max_size_mb is not None:
         criteria.append(judge_size(evidence, limits.max_size_mb))
+    if criteria and (guessing := judge_guessing(evidence)) is not None:
+        criteria.append(guessing)
     if not criteria:
         raise ArtifactError(
             f"{evidence.path}: no limit was stated; a gate of nothing always passes"
@@ -129,7 +133,7 @@ def judge(evidence: Evidence, limits: Limits, baseline: Baseline | None = None) 
 def _hints(
     evidence: Evidence, criteria: Iterable[Criterion], budget_pp: float | None
 ) -> Iterator[str]:
-    """What two criteria together tell, and what a budget does not."""
+    """Hints that follow from two criteria together, or from a budget that is too loose."""
     decided = {one.name: one.decision for one in criteria}
     if decided.get("top1_drop_vs_baseline_pp") == "fail" and decided["top1_drop_pp"] != "fail":
         yield (

@@ -1,6 +1,6 @@
 """Read a finished build as evidence: the report, the files it names, the predictions per image.
 
-Nothing is decided here, but what can't be decided on is refused.
+Nothing is decided here, but evidence that can't be used is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PREDICTIONS = "predictions.csv"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was said of one image."""
+    """The answers to one image."""
 
     sha256: str
     label: str
@@ -45,38 +45,38 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A report whose files were found to be those it was written about."""
+    """A report, after a check that its files are those it was written about."""
 
     path: Path
     report: Report
     precision: Precision
-    predictions: tuple[Prediction, ...]  # an image that the set has twice is here twice
+    predictions: tuple[Prediction, ...]  # an image that is twice in the set is here twice
     model_bytes: int  # of the model of that precision
 
     @property
     def top1_pct(self) -> float:
-        """Of the gated model."""
+        """Top-1 of the gated model."""
         right = sum(one.candidate == one.label for one in self.predictions)
         return 100.0 * right / len(self.predictions)
 
     @property
     def fp32_top1_pct(self) -> float:
-        """On the same images."""
+        """Top-1 of FP32 on the same images."""
         right = sum(one.fp32 == one.label for one in self.predictions)
         return 100.0 * right / len(self.predictions)
 
     @property
     def halved(self) -> bool:
-        """Whether a fallback was looked for on half of the images: the other half is here."""
+        """Whether half of the images were used to look for a fallback: these are the other half."""
         return any(one.searched_on == HALF_SEARCHED for one in self.report.fallbacks)
 
     def notes(self) -> tuple[str, ...]:
-        """What the decisions are about, where a reader might think otherwise."""
+        """Notes on what the decisions are about, where a reader may expect something else."""
         report, precision = self.report, self.precision
         found = []
         if report.board is not None:
             found.append(
-                f"Measured on {report.board.name}; FP32's class of each image is the desk's."
+                f"Measured on {report.board.name}; FP32's class of each image is from the build."
             )
         if report.verdict.ship != precision:
             ship = report.verdict.ship
@@ -98,7 +98,7 @@ class Evidence:
 
 
 def smallest_batch(benchmark: BenchmarkReport) -> int:
-    """The batch size that speed-ups are of."""
+    """Batch size that speed-ups are of."""
     return min(row.batch for row in benchmark.rows)
 
 
@@ -109,8 +109,8 @@ def read_evidence(path: Path) -> Evidence:
         path: `report.json` of a build or of a board, or the folder that it lies in.
 
     Raises:
-        ArtifactError: There is no report, of this schema; a file beside it is missing or has
-            another hash; it is the demo's; a stage that a gate needs did not run.
+        ArtifactError: There is no report of this schema; a file beside it is missing or has
+            another hash; it is the demo's; or a stage that a gate needs did not run.
     """
     path = path / "report.json" if path.is_dir() else path
     report = Report.read(path)
@@ -153,7 +153,7 @@ def _require_evaluation(path: Path, report: Report) -> None:
 def _require_board_evidence(
     path: Path, report: Report, precision: Precision, named: Collection[str]
 ) -> int:
-    """Bytes of the model that was measured on the board: it need not be what ships there."""
+    """Size of the model that was measured on the board; another one may ship there."""
     assert report.board is not None
     if report.accuracy is None:
         raise ArtifactError(
@@ -203,12 +203,12 @@ def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
 
 
 def nfc(name: str) -> str:
-    """A class name as it is compared: `é` is one letter, whichever system wrote it."""
+    """A class name as it is compared: `é` is one letter on every system."""
     return unicodedata.normalize("NFC", name)
 
 
 def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ...]) -> None:
-    """The report's figures and the predictions they came from have to tell the same."""
+    """Refuse a report whose figures do not agree with its predictions."""
     accuracy = report.accuracy
     assert accuracy is not None
     said = (accuracy.n_images, accuracy.lost, accuracy.won)

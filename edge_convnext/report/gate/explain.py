@@ -19,7 +19,7 @@ class Flip:
     label: str
     before: str
     now: str
-    margin: float  # of the new logits: how sure the change is
+    margin: float  # margin of the new logits: how sure the change is
 
     @property
     def lost(self) -> bool:
@@ -38,7 +38,7 @@ class ClassFlips:
 
     @property
     def drop_pp(self) -> float:
-        """Of this class's top-1."""
+        """Drop of this class's top-1."""
         return 100.0 * (self.lost - self.won) / self.n
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.percentages import meant_per_cent
 
 __all__ = ["Limits", "PresetName"]
 
@@ -13,29 +14,31 @@ PresetName = Literal["mlperf-99", "mlperf-99.9"]
 
 # MLPerf Inference's rules: a submission keeps at least 99 % (99.9 %) of the FP32 model's accuracy.
 _KEPT_PCT: dict[PresetName, float] = {"mlperf-99": 99.0, "mlperf-99.9": 99.9}
+_BUDGETS = ("max_drop_pp", "max_class_drop_pp")
 _FLOORS = ("min_top1_pct", "min_agreement_pct", "kept_pct")
-_PERCENTAGES = ("max_drop_pp", "max_class_drop_pp", *_FLOORS)
-_LEAST_SPEEDUP = 0.5  # below, a number is rather the part by which it shall be faster
-_MOST_RATIO = 10.0  # above, rather a percentage
-_MOST_MB = 10_000.0  # above, rather bytes
+_PERCENTAGES = (*_BUDGETS, *_FLOORS)
+_DEFAULT_BUDGET_PP = 1.0
+_LEAST_SPEEDUP = 0.5  # a smaller number probably means the part by which it is faster
+_MOST_RATIO = 10.0  # a larger number is probably a percentage
+_MOST_MB = 10_000.0  # a larger number is probably in bytes
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a build has to keep; None is not asked for.
+    """Limits that a build has to keep; None: no such limit.
 
     Raises:
         RecipeError: A limit is out of its range.
     """
 
-    max_drop_pp: float | None = 1.0  # of top-1, FP32 minus shipped
-    min_top1_pct: float | None = None  # of the gated model
+    max_drop_pp: float | None = _DEFAULT_BUDGET_PP  # top-1 of FP32 minus that of the gated model
+    min_top1_pct: float | None = None  # top-1 of the gated model
     min_agreement_pct: float | None = None  # images with FP32's top-1 class
-    max_class_drop_pp: float | None = None  # of any class
+    max_class_drop_pp: float | None = None  # top-1 drop of any class
     min_speedup: float | None = None  # over the best float of the same run
-    max_latency_ratio: float | None = None  # to the baseline's, both as ratios to raw FP32
+    max_latency_ratio: float | None = None  # relative to the baseline; both are ratios to raw FP32
     max_size_mb: float | None = None  # 10^6 bytes of the gated model
-    kept_pct: float | None = None  # of FP32's top-1: a preset's; takes the place of max_drop_pp
+    kept_pct: float | None = None  # share of FP32's top-1, from a preset; replaces max_drop_pp
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -50,10 +53,10 @@ class Limits:
                 raise RecipeError(f"{field.name} is {value:g}: {meant}")
 
     def require_above_guessing(self, num_classes: int) -> None:
-        """Refuse floors that a model keeps by guessing among so many classes.
+        """Refuse floors that guessing reaches among so many classes.
 
         Raises:
-            RecipeError: Such a floor.
+            RecipeError: Guessing reaches a floor.
         """
         guess_pct = 100.0 / max(1, num_classes)
         for name in ("min_top1_pct", "min_agreement_pct"):
@@ -64,20 +67,38 @@ class Limits:
                     f"{guess_pct:.2f} %, so it is no floor; state a percentage above that"
                 )
 
+    def require_that_may_fail(self, fp32_top1_pct: float, num_classes: int) -> None:
+        """Refuse a budget that a model keeps that guesses, where FP32 does not.
+
+        Raises:
+            RecipeError: Such a budget; the usual one and those of presets are nobody's mistake.
+        """
+        above = fp32_top1_pct - 100.0 / max(1, num_classes)
+        most = self.max_drop_pp if self.kept_pct is None else None
+        if most is not None and most >= above > _DEFAULT_BUDGET_PP:
+            raise RecipeError(
+                f"max_drop_pp is {most:g}: {most:g} pp fails no build, for one that guesses among "
+                f"{num_classes:,} classes loses {above:.2f} pp; state a smaller budget"
+            )
+
     @classmethod
     def of_preset(cls, preset: PresetName, **stated: float | None) -> Limits:
-        """Those of a preset and what else was stated."""
+        """Make the limits of a preset, with other limits that were stated."""
         return cls(**{**stated, "kept_pct": _KEPT_PCT[preset]})
 
     def drop_budget_pp(self, fp32_top1_pct: float) -> float | None:
-        """The top-1 drop that is allowed, given what FP32 reaches on the same images."""
+        """Top-1 drop that is allowed, given FP32's top-1 on the same images."""
         if self.kept_pct is not None:
             return fp32_top1_pct * (100.0 - self.kept_pct) / 100.0
         return self.max_drop_pp
 
 
 def _likely_meaning(name: str, value: float) -> str | None:
-    """What a number that could fail no build was most likely meant to be."""
+    """Advice for a number that is most likely a slip; None for others."""
+    if name in _BUDGETS and value >= 100.0:
+        return f"no model loses more, so it fails no build; did you mean {value / 100.0:g}?"
+    if name in _BUDGETS:
+        return meant_per_cent(value)
     if name in _FLOORS and value == 0.0:
         return "a floor of 0 % fails no build; leave it out"
     if name in _FLOORS and value <= 1.0:

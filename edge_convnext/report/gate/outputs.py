@@ -1,7 +1,7 @@
 """A gate's result as the formats that CI systems read.
 
-Text from outside (class names, paths) is escaped in each, by its own rules and after
-`printable`, so that no format meets control characters.
+Text from outside (class names, paths) is escaped by the rules of each format. `printable` comes
+first, so no format gets control characters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SUITE = "edge-convnext gate"
 _SIGNS: dict[Decision, str] = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
 _MARKDOWN = frozenset("\\`*_[]<>|#~&$")
 _LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
-_NOTHING = "&#8203;"  # a space of no width: escaped, GitHub still links them
+_NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
 _COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusive": "warning"}
 
 
@@ -56,8 +56,8 @@ def to_json(result: GateResult, strict: bool) -> dict[str, object]:
 def to_junit(result: GateResult, strict: bool) -> str:
     """JUnit XML as GitLab, Jenkins and GitHub's reporters read it: one case per criterion.
 
-    What is inconclusive is `skipped`, which every reader shows apart from what passed; under
-    `strict` it is a failure like any other.
+    An inconclusive criterion is `skipped`, which readers show apart from passed ones. With
+    `strict` it is a failure.
 
     Source:
         The de facto schema of the Jenkins xUnit plugin, junit-10.xsd.
@@ -131,7 +131,7 @@ def _top1(result: GateResult) -> str:
 
 
 def _message(text: str) -> str:
-    return printable(text).replace("%", "%25")  # and has no ends of lines
+    return printable(text).replace("%", "%25")  # it has no line ends
 
 
 def _passes(one: Criterion, strict: bool) -> bool:
@@ -150,7 +150,7 @@ def _outcome(result: GateResult, strict: bool) -> str:
 
 
 def _md(text: str) -> str:
-    """Markdown and HTML show it as it is, and GitHub links and notifies nobody."""
+    """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
     escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
     return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)
 
@@ -179,7 +179,9 @@ def _suite(
     """The document and its one suite, without cases yet."""
     numbers = {"tests": tests, "failures": failures, "errors": errors, "skipped": skipped}
     counts = {"name": _SUITE, **{name: str(count) for name, count in numbers.items()}}
-    of_all = {name: count for name, count in counts.items() if name != "skipped"}  # as it states
+    of_all = {
+        name: count for name, count in counts.items() if name != "skipped"
+    }  # as the schema states
     root = ElementTree.Element("testsuites", of_all)
     return root, ElementTree.SubElement(root, "testsuite", counts)
 

@@ -1,6 +1,6 @@
 """Criteria of speed and size: ratios measured interleaved in one run, never bare milliseconds.
 
-What was timed on a busy machine decides nothing: ratios are skewed there too.
+Timings on a busy machine decide nothing: ratios are skewed there too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def judge_speedup(evidence: Evidence, least: float) -> Criterion:
         why = busy or ("was not timed beside it" if ratio is None else _FEW)
         return Criterion(
             "speedup_vs_best_float", "inconclusive", ratio, interval, least,
-            f"the speed-up over the best float can't be told: it {why}; {asked}.",
+            f"the speed-up over the best float is not known: it {why}; {asked}.",
         )  # fmt: skip
     return Criterion(
         "speedup_vs_best_float",
@@ -52,13 +52,13 @@ def judge_latency_ratio(
 ) -> Criterion:
     """Latency over the baseline's, each first divided by a float's of its own run.
 
-    That is raw FP32, or the best float where both are of a board, which races no raw FP32.
+    That float is raw FP32, or on boards, which race no raw FP32, the best float.
 
     Args:
-        evidence: Of the build.
-        before: Of the baseline, if there is one.
+        evidence: Evidence of the build.
+        before: Speed of the baseline, if there is one.
         most: Ratio to keep below.
-        against: Which build of the baseline: `baseline` is the newest, `best` the fastest proven.
+        against: Build of the baseline: `baseline` is the newest, `best` the fastest proven.
 
     Raises:
         ArtifactError: The benchmark stage did not run, or there is no baseline.
@@ -72,7 +72,7 @@ def judge_latency_ratio(
     if isinstance(found, str):
         reason = f"latency can't be compared with {whose}: {found}."
         return Criterion(name, "inconclusive", None, None, most, reason)
-    # The quotient of two intervals holds the true ratio at least as surely as both hold theirs.
+    # The quotient of two intervals has the true ratio at least as surely as both have theirs.
     interval = (found.then_ci[0] / found.now_ci[1], found.then_ci[1] / found.now_ci[0])
     ratio = found.then / found.now
     return Criterion(
@@ -88,7 +88,7 @@ def judge_latency_ratio(
 
 @dataclass(frozen=True)
 class _Speedups:
-    """Over the same float, now and in the baseline, with their intervals."""
+    """Speed-ups over the same float, now and in the baseline, with their intervals."""
 
     against: str
     now: float
@@ -98,7 +98,7 @@ class _Speedups:
 
 
 def _compare(now: Speed, then: Speed) -> _Speedups | str:
-    """The speed-ups to compare, or why they can't be."""
+    """The speed-ups to compare, or the reason why they can't be."""
     if then.fingerprint != now.fingerprint:
         return "the baseline was timed on another machine"
     batches = now.batch or 1, then.batch or 1
@@ -127,7 +127,7 @@ def _compare(now: Speed, then: Speed) -> _Speedups | str:
 
 
 def why_no_baseline_of_speed(evidence: Evidence) -> str | None:
-    """What makes this build's timings nothing to compare later ones with; None where they are."""
+    """Reason why later timings can't be compared with this build's; None where they can."""
     benchmark = evidence.report.benchmark
     if benchmark is None:
         return None
@@ -135,13 +135,13 @@ def why_no_baseline_of_speed(evidence: Evidence) -> str | None:
 
 
 def _busy(other_load_pct: float | None, throttled_periods: int | None) -> str | None:
-    """Why timings tell nothing, where they do not."""
+    """Reason why timings are not reliable; None where they are."""
     skewed = why_skewed(other_load_pct, throttled_periods)
     return f"was timed while {skewed}; time it again on an idle machine" if skewed else None
 
 
 def judge_size(evidence: Evidence, most_mb: float) -> Criterion:
-    """Bytes of the gated model: that of the build's precision, whatever the verdict ships."""
+    """Judge the size of the gated model: that of the build's precision, not of what ships."""
     size_mb = evidence.model_bytes / _BYTES_PER_MB
     return Criterion(
         "size_mb",

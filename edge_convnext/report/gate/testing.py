@@ -29,10 +29,10 @@ def assert_gate(
 
     Args:
         report: `report.json`, or the folder of the build.
-        limits: What it has to keep; a top-1 drop of at most 1 pp when None.
+        limits: Limits to keep; None means a top-1 drop of at most 1 pp.
         baseline: File that `edge-convnext gate --save-baseline` wrote.
-        strict: Whether what can't be told yet fails too; None: where the variable `CI` is true,
-            as of the command.
+        strict: True lets inconclusive criteria fail too; None does so where the variable `CI` is
+            true, as the command does.
 
     Returns:
         The result, to look at further.

@@ -14,8 +14,6 @@ from typer.testing import CliRunner
 from edge_convnext.build.tuning import gpu_files, gpu_search
 from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
 from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
-from edge_convnext.build.tuning.gpu_space import PLACEMENTS, GpuPlan, list_forms
-from edge_convnext.build.tuning.gpu_trials import GpuTrial, choose, is_alike, rank
 from edge_convnext.build.tuning.gpu_tune import (
     GpuTuneResult,
     device_fields,
@@ -23,13 +21,15 @@ from edge_convnext.build.tuning.gpu_tune import (
     plan_capability,
     with_engine_plans,
 )
+from edge_convnext.build.tuning.space import GPU_PLACEMENTS, gpu_plan, list_gpu_forms
+from edge_convnext.build.tuning.trials import GpuTrial, choose_candidates, is_alike, rank
 from edge_convnext.cli import app, main
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
-from edge_convnext.networks.gpu_plans import list_gpu_plans
+from edge_convnext.networks.plans import list_gpu_plans
 from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
 from edge_convnext.runtimes.tensorrt import rtx_builder as engine
 
@@ -47,17 +47,18 @@ def call(monkeypatch, *arguments):
 def trial(form, placement=None, ms=1.0, sqnr_db=40.0, drop=None, kernels=90, batch=1):
     cost = PlanCost(kernels, 0, 30_000_000, 7_000_000, 10_000_000, 10**9, 0, ms / 2, ms / 4, ms / 4)
     parity = Parity(8, 0.1, sqnr_db, 100.0) if placement else None
-    return GpuTrial(batch, GpuPlan(form, placement), cost, parity, drop, None, False, "slower")
+    plan = gpu_plan(form, placement, batch)
+    return GpuTrial(plan, cost, parity, drop, None, False, "slower")
 
 
 def test_forms_of_computed_weights_are_for_one_image():
-    assert set(ONE_IMAGE_FORMS) <= set(list_forms(1))
-    assert not set(ONE_IMAGE_FORMS) & set(list_forms(8))
+    assert set(ONE_IMAGE_FORMS) <= set(list_gpu_forms(1))
+    assert not set(ONE_IMAGE_FORMS) & set(list_gpu_forms(8))
 
 
 def test_placements_quantize_less_and_less():
     blocks = [f"stages.{at}.blocks.0.pwconv1/MatMul" for at in range(4)]
-    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in PLACEMENTS]
+    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in GPU_PLACEMENTS]
     assert found == [frozenset(blocks), frozenset(blocks[2:]), frozenset(blocks[3:])]
 
 
@@ -76,7 +77,7 @@ def test_a_form_that_ruins_accuracy_is_not_picked():
         trial("mixed", "blocks", drop=0.5),
         trial("linear", "blocks", drop=-0.1),
     ]
-    chosen = choose(ranked, 1.0)
+    chosen = choose_candidates(ranked, 1.0)
     assert [one.rank for one in chosen] == [None, None, 1, 2]
     assert [one.picked for one in chosen] == [False, False, True, False]
     assert chosen[0].reason == "computes something else: 5.0 dB"
@@ -84,7 +85,9 @@ def test_a_form_that_ruins_accuracy_is_not_picked():
 
 
 def test_where_none_keeps_the_budget_the_most_accurate_is_picked_and_says_so():
-    chosen = choose([trial("late", "blocks", drop=9.0), trial("mixed", "blocks", drop=2.0)], 1.0)
+    chosen = choose_candidates(
+        [trial("late", "blocks", drop=9.0), trial("mixed", "blocks", drop=2.0)], 1.0
+    )
     assert [one.picked for one in chosen] == [False, True]
     assert chosen[1].reason.endswith("none keeps the budget")
 
@@ -98,7 +101,7 @@ def test_plans_that_compile_to_the_same_are_alike():
 
 
 def test_only_three_go_on_to_the_device():
-    chosen = choose([trial(form, ms=1.0 + at) for at, form in enumerate(FORMS)], 1.0)
+    chosen = choose_candidates([trial(form, ms=1.0 + at) for at, form in enumerate(FORMS)], 1.0)
     assert [one.rank for one in chosen] == [1, 2, 3, None, None]
     assert chosen[0].picked
 
@@ -106,9 +109,9 @@ def test_only_three_go_on_to_the_device():
 @pytest.fixture
 def result():
     trials = [
-        *choose([trial("weights_expand", ms=0.8), trial("expand", ms=0.9)], 1.0),
-        *choose([trial("late_mixed", "blocks", ms=0.7)], 1.0),
-        *choose([trial("product_expand", ms=5.0, batch=8)], 1.0),
+        *choose_candidates([trial("weights_expand", ms=0.8), trial("expand", ms=0.9)], 1.0),
+        *choose_candidates([trial("late_mixed", "blocks", ms=0.7)], 1.0),
+        *choose_candidates([trial("product_expand", ms=5.0, batch=8)], 1.0),
     ]
     gpu = find_model_gpu("orin-nano-8gb", None)
     return GpuTuneResult(gpu, Calibration(), "8.6", tuple(trials), 1.0)
@@ -209,8 +212,8 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(gpu_search, "list_forms", lambda _: ("mixed",))
-    monkeypatch.setattr(gpu_search, "PLACEMENTS", ("blocks", "last_blocks"))
+    monkeypatch.setattr(gpu_search, "list_gpu_forms", lambda _: ("mixed",))
+    monkeypatch.setattr(gpu_search, "GPU_PLACEMENTS", ("blocks", "last_blocks"))
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
     folder = write_images(tmp_path / "images", counts)

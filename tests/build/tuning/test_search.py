@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.builds import write_images
 
-from edge_convnext.build.tuning import search
+from edge_convnext.build.tuning import lab, search
 from edge_convnext.build.tuning import tune as tune_module
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.tune import tune, tuned_recipe
@@ -80,7 +80,7 @@ def linear_is_fast(name):
 @pytest.mark.slow
 def test_a_full_search_refines_what_won_and_is_remembered(root, cache, monkeypatch, tmp_path):
     watch = Stopwatch(linear_is_fast)
-    monkeypatch.setattr(search, "benchmark", watch)
+    monkeypatch.setattr(lab, "benchmark", watch)
     recipe = recipe_of(root)
     report = tune_to_files(recipe, "full", tmp_path / "tune", lambda x, *_: x, cache)
     (winner,) = [one for one in report.result.trials if one.won]
@@ -105,7 +105,7 @@ def test_a_full_search_refines_what_won_and_is_remembered(root, cache, monkeypat
 
 @pytest.mark.slow
 def test_a_quick_search_stops_at_its_limit_whoever_spent_it(root, cache, monkeypatch):
-    monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
+    monkeypatch.setattr(lab, "benchmark", Stopwatch(linear_is_fast))
     monkeypatch.setattr(tune_module, "_QUICK_LIMIT_S", 0.0)
     recipe = recipe_of(root)
     first = tune(recipe, "quick", cache)
@@ -126,7 +126,7 @@ def test_a_recipe_that_leaves_no_plan_is_one_line(root, cache):
 def test_a_quick_search_calibrates_in_full_until_one_finalist_holds_the_budget(
     root, cache, monkeypatch
 ):
-    monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
+    monkeypatch.setattr(lab, "benchmark", Stopwatch(linear_is_fast))
     recipe = recipe_of(root)
     found = tune(recipe, "quick", cache)
     checked = [one for one in found.trials if one.parity is not None]
@@ -141,7 +141,7 @@ def test_a_quick_search_calibrates_in_full_until_one_finalist_holds_the_budget(
 @pytest.mark.slow
 def test_what_was_timed_under_load_is_not_remembered(root, cache, monkeypatch):
     watch = Stopwatch(lambda name: 1.0 if "linear" in name else 3.0, other_load_pct=60.0)
-    monkeypatch.setattr(search, "benchmark", watch)
+    monkeypatch.setattr(lab, "benchmark", watch)
     recipe = recipe_of(root)
     # No other test races this batch size.
     first = tune(recipe, "quick", cache, batch=2)
@@ -150,7 +150,7 @@ def test_what_was_timed_under_load_is_not_remembered(root, cache, monkeypatch):
     tune(recipe, "quick", cache, batch=2)
     assert len(watch.raced) > rungs
     quiet = Stopwatch(watch.latency_ms)
-    monkeypatch.setattr(search, "benchmark", quiet)
+    monkeypatch.setattr(lab, "benchmark", quiet)
     tune(recipe, "quick", cache, batch=2)
     assert quiet.raced
     quiet.raced.clear()
@@ -160,7 +160,7 @@ def test_what_was_timed_under_load_is_not_remembered(root, cache, monkeypatch):
 
 @pytest.mark.slow
 def test_what_a_recipe_states_of_gelu_and_ranges_holds_for_every_plan(root, cache, monkeypatch):
-    monkeypatch.setattr(search, "benchmark", Stopwatch(linear_is_fast))
+    monkeypatch.setattr(lab, "benchmark", Stopwatch(linear_is_fast))
     ptq = {"subset_size": 12, "placement": "inner", "activation_type": "int8"}
     stated = {"activations_range_estimator": "minmax"}
     recipe = recipe_of(root, quantize={**ptq, **stated}, export={"gelu": "tanh"})

@@ -1,19 +1,15 @@
 import io
 import re
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from support.example_report import ACCURACY, BENCHMARK, example_report, without_measurements
 
-from edge_convnext.cli.views.doctor import print_examination
 from edge_convnext.cli.views.report import print_report, print_rows
-from edge_convnext.devices.catalog.this_gpu import match_gpu
-from edge_convnext.devices.doctor import Ability, Examination, Gpu, Package
 from edge_convnext.report.contract import StageReport
 from edge_convnext.report.markdown import to_markdown
 from edge_convnext.report.stage_table import stage_rows
-from edge_convnext.report.summary import headings, summary_rows
+from edge_convnext.report.summary import footnote, headings, summary_rows
 
 
 def printed(report, width=100, terminal=True):
@@ -69,19 +65,19 @@ def test_without_a_raw_export_nothing_is_compared_with_it():
         assert {len(row.cells()) for row in summary_rows(report)} == {len(headings(report))}
 
 
-def test_stages_that_a_board_leaves_to_the_desk_are_one_line():
+def test_stages_that_a_board_leaves_to_the_build_are_one_line():
     report = example_report()
-    desk = "ran at the desk, see the build's report"
+    reason = "ran in the build, see its report"
     others = ("engine", "evaluate", "benchmark")
     stages = tuple(
         stage
         if stage.name in others
-        else StageReport(name=stage.name, status="not_run", reason=desk)
+        else StageReport(name=stage.name, status="not_run", reason=reason)
         for stage in report.stages
     )
     board = report.model_copy(update={"stages": stages})
     for text in (printed(board, 200), to_markdown(board)):
-        assert text.count("ran at the desk") == 1
+        assert text.count("ran in the build") == 1
         assert "load, fold, export" in text
     first, *rest = stage_rows(board)
     assert first[:3] == (f"{len(stages) - len(others)} stages", "not_run", "")
@@ -195,42 +191,16 @@ def test_timings_are_compared_with_the_first_model_at_the_same_batch():
     assert re.search(r"int8 conv openvino f32 +8 +16\.63 .* 2\.23x", lines[8])
 
 
-EXAMINATION = Examination(
-    edge_convnext="0.1.0",
-    python="3.12.1",
-    platform="Linux",
-    cpu_model="Some CPU",
-    cpu_flags=("avx2",),
-    cores=4,
-    memory_bytes=8 << 30,
-    gpus=(),
-    gpu_targets=(),
-    jetson=None,
-    board=None,
-    packages=(Package("rich", "15.0", None), Package("openvino", None, "openvino")),
-    abilities=(Ability("target", "rtx", works=False, reason="no [rtx]"),),
-    cache_folder="/home/someone/.cache/edge-convnext",
-)
-
-
-def test_the_examination_says_what_is_missing_and_how_to_get_it():
-    console = Console(file=io.StringIO(), width=100)
-    print_examination(EXAMINATION, console)
-    text = console.file.getvalue()
-    assert "no NVIDIA GPU found" in text
-    assert re.search(r"rtx +no +no \[rtx\]", text)
-    assert re.search(r"openvino +not installed +pip install 'edge-convnext\[openvino\]'", text)
-    assert "8.0 GiB" in text
-
-
-def test_the_examination_shows_gpus_and_jetsons():
-    gpu = Gpu("NVIDIA L4", "8.9", "580.1", 23034)
-    console = Console(file=io.StringIO(), width=100)
-    target = match_gpu(gpu.name, gpu.compute_capability)
-    seen = replace(EXAMINATION, gpus=(gpu,), gpu_targets=(target,), jetson="Jetson Linux 36.4.3")
-    print_examination(seen, console)
-    text = console.file.getvalue()
-    assert "NVIDIA L4, compute capability 8.9, driver 580.1" in text
-    assert "engine built ahead of time with TensorRT for RTX" in text
-    assert "fp16 first" in text
-    assert "Jetson Linux 36.4.3" in text
+def test_the_float_that_the_verdict_is_against_has_a_row_and_a_footnote():
+    raw, best, ort, _ = (one["artifact"] for one in BENCHMARK["rows"][:4])
+    other = [{**one, "artifact": "rival"} if one["artifact"] == ort else one
+             for one in BENCHMARK["rows"]]  # fmt: skip
+    report = example_report(benchmark={**BENCHMARK, "rows": other, "rival_float": "rival"})
+    models = [row.model for row in summary_rows(report)]
+    assert models[:3] == ["reference", "best float", "rival float"]
+    assert "rival float: beaten least surely, so the verdict is against it" in footnote(report)
+    same = example_report(benchmark={**BENCHMARK, "rival_float": best})
+    assert "rival float" not in [row.model for row in summary_rows(same)]
+    assert "rival float" not in footnote(same)
+    of_raw = example_report(benchmark={**BENCHMARK, "rival_float": raw})
+    assert "rival float" not in [row.model for row in summary_rows(of_raw)]

@@ -23,6 +23,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from support import gate_builds
 from support.board_builds import CLASSES, PER_CLASS, build_tiny, bundle_tiny
 from support.builds import run_command
+from support.races import candidate
 
 from edge_convnext.cli.build import _measure_here
 from edge_convnext.core.errors import (
@@ -39,7 +40,6 @@ from edge_convnext.devices.bench import BoardSettings, bench, bench_bundle, here
 from edge_convnext.devices.bench import report as assemble
 from edge_convnext.devices.bench.choose import choose
 from edge_convnext.devices.bench.engines import build_engines, graphs_for
-from edge_convnext.devices.bench.entries import Entry
 from edge_convnext.devices.bench.here import builders_for, measure_here
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.devices.bench.readings import NoReadings, PowerFigures
@@ -55,8 +55,10 @@ from edge_convnext.devices.bundle.manifest import (
 from edge_convnext.devices.bundle.write import bundle_build, write_bundle
 from edge_convnext.devices.ssh.session import Session
 from edge_convnext.measure import benchmark as benchmark_module
-from edge_convnext.measure.benchmark import BenchmarkResult, Candidate, speedup
-from edge_convnext.measure.benchmark import BenchmarkRow as TimedRow
+from edge_convnext.measure import candidates as candidates_module
+from edge_convnext.measure.speed import speedup
+from edge_convnext.measure.timings import BenchmarkResult, TimedRow
+from edge_convnext.report import beside
 from edge_convnext.report.contract import (
     FileReport,
     LeftOutReport,
@@ -416,7 +418,7 @@ def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
     assert Report.read(folder / "report.json") == report
     assert (folder / "report.md").read_text(encoding="utf-8").count("## Board") == 1
     assert report.stage("quantize").status == "not_run"
-    assert "desk" in report.stage("quantize").reason
+    assert "ran in the build" in report.stage("quantize").reason
     assert report.accuracy.n_images == N
     desk = Report.read(folder.parent / "build" / "report.json")
     assert report.accuracy.int8.top1_pct == desk.accuracy.int8.top1_pct
@@ -512,13 +514,13 @@ def test_a_bench_does_not_write_over_a_users_predictions(root, tmp_path):
 def test_an_interrupted_bench_goes_on_from_the_logits_it_has(root, measured, tmp_path, monkeypatch):
     shutil.copytree(measured[1] / "work", tmp_path / "out" / "work")
     loads = []
-    real = bench.evaluate_entries
+    real = bench.evaluate_candidates
 
-    def watch(entries, evaluation, *rest):
+    def watch(candidates, evaluation, *rest):
         monkeypatch.setattr(type(evaluation), "batches", lambda *_: loads.append(1) or iter(()))
-        return real(entries, evaluation, *rest)
+        return real(candidates, evaluation, *rest)
 
-    monkeypatch.setattr(bench, "evaluate_entries", watch)
+    monkeypatch.setattr(bench, "evaluate_candidates", watch)
     report = bench_bundle(root / "tiny.ecb", tmp_path / "out", ORT)
     assert loads == []  # no image was read again
     assert report.accuracy == measured[0].accuracy
@@ -540,21 +542,18 @@ def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_pa
     evaluation = open_bundle(root / "tiny.ecb").unpack(tmp_path / "unpacked").evaluation()
     images = next(evaluation.batches(4))
     starts = {"whole": N, "from the first": 0, "later": 5}
-    entries = [
-        Entry(Candidate(name, Path(name), "fp32", "raw", None, "onnxruntime"), GPU[0], name, False)
-        for name in starts
-    ]
-    monkeypatch.setattr(measure, "_load", lambda entry, *_: Overflowing(starts[entry.name]))
-    kept, refused = measure.try_entries(entries, images, None)
-    assert [entry.name for entry in kept] == ["whole", "later"]
+    candidates = [candidate(name) for name in starts]
+    monkeypatch.setattr(measure, "load_candidate", lambda one, *_: Overflowing(starts[one.name]))
+    kept, refused = measure.try_candidates(candidates, images, None)
+    assert [one.name for one in kept] == ["whole", "later"]
     assert "1 of 1 images got infinite or undefined logits in from the first" in refused[0].reason
     arguments = (evaluation, N, None, tmp_path, {}, untracked)
-    found, refused = measure.evaluate_entries(kept, *arguments)
+    found, refused = measure.evaluate_candidates(kept, *arguments)
     assert list(found) == ["whole"]
     assert [one.artifact for one in refused] == ["later"]
     assert f"{N - 5} of {N} images got infinite" in refused[0].reason
     with pytest.raises(ArtifactError, match=f"can be used here: {N - 5} of {N} images got"):
-        measure.evaluate_entries(kept[1:], *arguments)
+        measure.evaluate_candidates(kept[1:], *arguments)
 
 
 @pytest.mark.parametrize("name", ["predictions.csv", "report.json", "manifest.json"])
@@ -608,7 +607,7 @@ def test_a_disk_that_fills_while_a_bench_writes_costs_nothing(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere")
 
-    monkeypatch.setattr(assemble, "copy_atomic", full)
+    monkeypatch.setattr(beside, "copy_atomic", full)
     with pytest.raises(ArtifactError, match=r"out: can't be written \(No space left on device\)"):
         bench_bundle(root / "tiny.ecb", out, ORT)
     assert {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()} == before
@@ -775,15 +774,12 @@ def test_engines_are_built_once_and_a_failed_one_is_told(tmp_path):
 @pytest.fixture
 def ort_as_gpu(monkeypatch):
     """ONNX Runtime runs what `Builder` copied."""
-    from edge_convnext.devices.bench import measure
-    from edge_convnext.measure import benchmark
     from edge_convnext.runtimes.load import load_runtime
 
     def load(name, path, options=None):
         return load_runtime("onnxruntime" if name == "tensorrt" else name, path, options)
 
-    for module in (benchmark, measure):
-        monkeypatch.setattr(module, "load_runtime", load)
+    monkeypatch.setattr(candidates_module, "load_runtime", load)
 
 
 @pytest.mark.parametrize("fails", [None, "fp16"])
@@ -906,10 +902,6 @@ def test_one_batch_size_can_be_measured_alone_and_decides(tmp_path, ort_as_gpu):
 
 
 def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
-    def entry(name, precision, on_gpu):
-        candidate = Candidate(name, Path(name), precision, "mixed", None, "onnxruntime")
-        return Entry(candidate, GPU[0], name, on_gpu)
-
     def timed(gpu_ms=(), **latency_ms):
         rows = tuple(
             SimpleNamespace(
@@ -922,8 +914,8 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
         )
         return BenchmarkResult(rows, ())
 
-    cpu = [entry("cpu32", "fp32", False), entry("cpu8", "int8", False)]
-    gpu = [entry("gpu16", "fp16", True), entry("gpu8", "int8", True)]
+    cpu = [candidate("cpu32"), candidate("cpu8", precision="int8")]
+    gpu = [engine("gpu16", "fp16"), engine("gpu8", "int8")]
     every = timed(cpu32=9.0, cpu8=6.0, gpu16=2.0, gpu8=1.0)
     choice = choose([*cpu, *gpu], "int8", every, {}, 1.0)
     assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
@@ -937,7 +929,7 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     assert choice.wanted is choice.best_float
     assert choice.wanted.name == "cpu32"
     # FP32 has the shorter calls, FP16 the shorter launches, which the speed-up is told in.
-    gpu.append(entry("gpu32", "fp32", True))
+    gpu.append(engine("gpu32", "fp32"))
     launches = {"gpu16": 0.3, "gpu32": 0.4, "gpu8": 0.35}
     copied = timed(launches, gpu16=0.50, gpu32=0.45, gpu8=0.44, cpu32=9.0, cpu8=6.0)
     choice = choose([*cpu, *gpu], "int8", copied, {}, 1.0)
@@ -945,12 +937,16 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     assert speedup(copied, "gpu8", choice.best_float.name, 1).median == pytest.approx(0.3 / 0.35)
 
 
-def timed_on_gpu(name, latency_ms, gpu_ms, precision):
+def engine(name, precision):
+    return candidate(name, None, precision, "mixed", None, "tensorrt")
+
+
+def timed_on_gpu(one, latency_ms, gpu_ms):
     rounds = tuple(latency_ms * (1 + 0.001 * index) for index in range(9))
     own = tuple(gpu_ms * (1 + 0.001 * index) for index in range(9)) if gpu_ms else ()
     return TimedRow(
-        name, "mixed", None, precision, "tensorrt", None, 1, 1, latency_ms, None, None, 1.0, 9, 9,
-        rounds, 1, None, None, gpu_ms, None, None, own,
+        one, 1, 1, latency_ms, None, None, 1.0, 9, 9, rounds, 1, None, None, gpu_ms, None, None,
+        own,
     )  # fmt: skip
 
 
@@ -967,18 +963,14 @@ def timed_on_gpu(name, latency_ms, gpu_ms, precision):
 )
 def test_int8_is_held_against_the_fastest_float_in_the_unit_of_their_ratio(rows, rival, gpu_time):
     names = {"32": "fp32", "cpu32": "fp32", "16": "fp16", "8": "int8"}
-    entries = [
-        Entry(
-            Candidate(name, Path(name), names[name], "mixed", None, "tensorrt"),
-            GPU[0], name, not name.startswith("cpu"),
-        )
+    made = {
+        name: candidate(name) if name.startswith("cpu") else engine(name, names[name])
         for name, _, _ in rows
-    ]  # fmt: skip
-    timings = BenchmarkResult(tuple(timed_on_gpu(*row, names[row[0]]) for row in rows), ())
-    choice = choose(entries, "int8", timings, {}, 1.0)
+    }
+    timings = BenchmarkResult(tuple(timed_on_gpu(made[name], *ms) for name, *ms in rows), ())
+    choice = choose(list(made.values()), "int8", timings, {}, 1.0)
     assert (choice.wanted.name, choice.best_float.name) == ("8", rival)
-    measured = SimpleNamespace(entries=entries, timings=timings)
-    found = assemble._benchmark(measured, choice)
+    found = assemble._benchmark(timings, choice)
     by_name = {name: (call, own) for name, call, own in rows}
     unit = 1 if gpu_time else 0
     wanted = by_name[rival][unit] / by_name["8"][unit]
@@ -1091,7 +1083,7 @@ def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
     ("out", "said"),
     [
         ("folder", r"folder: is a folder; choose another --out, such as .*/folder\.ecb"),
-        ("x.zip", r"x\.zip: `bench` knows a bundle by its \.ecb; .* such as .*/x\.ecb"),
+        ("x.zip", r"x\.zip: `bench` recognises a bundle by its \.ecb; .* such as .*/x\.ecb"),
         ("file/new/x.ecb", r"file/new/x\.ecb: can't be written \(Not a directory\)"),
     ],
 )

@@ -225,8 +225,8 @@ def test_names_that_no_bench_knows_are_refused_before_the_work(build):
         f"{folder}: is a folder; choose another --out, such as {folder}.ecb"
     )
     assert refusal(build, folder / "a.zip") == (
-        f"{folder / 'a.zip'}: `bench` knows a bundle by its .ecb; choose another --out, such as "
-        f"{folder / 'a.ecb'}"
+        f"{folder / 'a.zip'}: `bench` recognises a bundle by its .ecb; choose another --out, "
+        f"such as {folder / 'a.ecb'}"
     )
     told = refusal(build, folder / "report.json" / "a.ecb")
     assert told.startswith(f"{folder / 'report.json' / 'a.ecb'}: can't be written (")
@@ -258,4 +258,8 @@ def test_files_are_read_block_by_block(tmp_path, monkeypatch):
     assert list(write._blocks(tmp_path / "x")) == [b"0123", b"4567", b"89"]
 
 
-# Which graphs of a build a board may want.
+def test_a_bundle_among_the_images_is_refused(build):
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb")
+    with pytest.raises(ArtifactError, match="outside of the data"):
+        write_bundle(build.folder, build.images / "out.ecb", data=build.images)

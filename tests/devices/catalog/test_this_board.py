@@ -63,7 +63,7 @@ def test_a_version_that_only_begins_alike_differs(tmp_path):
 def test_a_module_without_a_known_number_is_told_by_its_memory(tmp_path):
     board = find_board(write_tree(tmp_path, AGX_XAVIER))
     assert board.told_by == "memory"
-    told = "p2972-0000 is not in the table: the module is told by its memory, 30.4 GiB"
+    told = "p2972-0000 is not in the table: the module was recognised by its memory, 30.4 GiB"
     assert told in board.notes
     files = {**AGX_ORIN, "proc/meminfo": "MemTotal:       64349672 kB\n"}
     files["proc/device-tree/compatible"] = "nvidia,p3740-0002+p3701-0008\0nvidia,tegra234\0"

@@ -90,22 +90,20 @@ def test_a_report_that_does_not_tell_leaves_the_choice_to_names(tmp_path):
 
 
 def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
-    from edge_convnext.build.publish import _list_models
+    from edge_convnext.build.entrants import Choice
+    from edge_convnext.build.outputs import list_models
     from edge_convnext.report.folder import _files_in
 
     def option(name, precision, runtime):
         (tmp_path / name).write_bytes(name.encode())
         model = SimpleNamespace(path=tmp_path / name, precision=precision)
-        return SimpleNamespace(graph=SimpleNamespace(digest=name), model=model, runtime=runtime)
+        return SimpleNamespace(digest=name, model=model, runtime=runtime)
 
     chosen = option("conv.int8", "int8", "openvino")
     best = option("conv.fp32", "fp32", "openvino")
     other = option("nhwc.int8", "int8", "onnxruntime")
-    outcome = SimpleNamespace(
-        best_float=best, chosen=chosen, gpu_graphs=SimpleNamespace(made=()), engines=(),
-        for_runtimes=[best, chosen, option("conv.fp32", "fp32", "onnxruntime"), other],
-    )  # fmt: skip
-    files, names = _list_models(outcome)
+    each = [best, chosen, option("conv.fp32", "fp32", "onnxruntime"), other]
+    files, names = list_models(Choice(chosen, best, (), each), (), ())
     assert {name: path.name for name, path in files.items()} == {
         "model.fp32.onnx": "conv.fp32",
         "model.int8.onnx": "conv.int8",
@@ -123,3 +121,18 @@ def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
 
 def test_a_report_answers_for_the_graphs_of_runtimes():
     assert "cpu/int8.onnxruntime.onnx" in published_hashes(raced("int8", files=BOTH))
+
+
+def test_what_a_report_below_guessing_says_goes_with_the_choice(tmp_path):
+    from edge_convnext.devices.deploy.facts import choose_model
+
+    report = raced("int8", ("model.int8.onnx", "onnxruntime", 1.4))
+    fields = report.model_dump(mode="json", by_alias=True)
+    (tmp_path / "model.int8.onnx").write_bytes(b"")
+    Report.model_validate(fields).write(tmp_path / "report.json")
+    assert choose_model(tmp_path, ("onnx",)).warning is None
+    fields["accuracy"]["int8"]["top1_pct"] = 0.0
+    Report.model_validate(fields).write(tmp_path / "report.json")
+    assert "INT8 is right in 0.00 %" in choose_model(tmp_path, ("onnx",)).warning
+    named = choose_model(tmp_path, ("onnx",), tmp_path / "model.int8.onnx")
+    assert "INT8 is right in 0.00 %" in named.warning

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.devices.deploy.write import write_deployment
+from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import write_manifest
 
 
@@ -62,6 +63,15 @@ def test_what_can_not_be_deployed_is_said_in_one_line(build, tmp_path):
     (tmp_path / "full/file").touch()
     with pytest.raises(ArtifactError, match="is there already"):
         write_deployment(build, "triton", tmp_path / "full")
+    report = Report.read(build / "report.json")
+    data = tmp_path / "images"
+    data.mkdir()
+    recipe = {**report.recipe, "data": {"source": str(data)}}
+    report.model_copy(update={"recipe": recipe}).write(build / "report.json")
+    write_manifest(build, [build / "report.json", build / "model.int8.onnx"])
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        write_deployment(build, "triton", data / "out")
+    assert not list(data.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_without_root_the_clocks_come_from_sysfs(tmp_path):
     assert [clock.name for clock in state.clocks] == ["policy0", "policy4", "gpu"]  # no VIC
     assert state.clocks_locked is False
     assert state.notes == (
-        "jetson_clocks --show needs root here; the memory clock is not told without root: "
+        "jetson_clocks --show needs root here; the memory clock is not readable without root: "
         "clocks from sysfs",
     )
 

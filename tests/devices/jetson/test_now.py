@@ -25,14 +25,14 @@ def test_a_look_shows_clocks_temperature_and_power(nano):
 def test_what_is_not_told_says_so(nano):
     hidden = replace(nano.state, clocks=(), temperatures_c={}, throttled=None)
     lines = dict(replace(nano, state=hidden, power_w=None, notes=("a", "b")).lines)
-    assert lines == {"clocks": "not told", "temperature": "not told", "power": "not told: a; b"}
+    assert lines == {"clocks": "unknown", "temperature": "unknown", "power": "unknown: a; b"}
 
 
 def test_throttling_is_beside_the_temperature(tmp_path):
     root = write_tree(tmp_path, RUNNING_NX)
     found = dict(read_now(find_board(root), root).lines)
     assert found["temperature"] == "41.5 °C (tj-thermal), throttled"
-    assert found["clocks"] == "not told"
+    assert found["clocks"] == "unknown"
 
 
 def test_a_board_without_rails_says_why_and_not_of_tegrastats(tmp_path):

@@ -189,5 +189,5 @@ def test_tegrastats_serves_where_sysfs_has_no_rails(tmp_path):
 
 def test_tegrastats_that_ends_or_tells_nothing_is_a_note(tmp_path):
     reading = meter_of(tmp_path, tegrastats=lambda _: (iter(["no\n"]), lambda: None)).stop()
-    assert reading.notes[1] == "tegrastats tells no power"
+    assert reading.notes[1] == "tegrastats prints no power"
     assert meter_of(tmp_path).stop().notes[1] == "tegrastats is not installed"

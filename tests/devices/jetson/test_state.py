@@ -158,7 +158,7 @@ def test_doctor_says_what_it_can_not_tell(tmp_path):
     bare = {name: text for name, text in RUNNING_NANO.items() if not name.startswith("sys/")}
     lines = dict(examine(write_tree(tmp_path, bare)).board_now.lines)
     assert lines == {
-        "clocks": "not told",
-        "temperature": "not told",
-        "power": "not told: no INA3221 or INA238 in /sys/class/hwmon",
+        "clocks": "unknown",
+        "temperature": "unknown",
+        "power": "unknown: no INA3221 or INA238 in /sys/class/hwmon",
     }

@@ -470,7 +470,7 @@ def test_a_bench_that_can_t_be_told_to_stop_is_told_of(boards, root):
     assert lost.stop() == ""  # nothing was begun
     lost._at.append("/there")
     line = lost.stop()
-    assert "could not be told to stop" in line
+    assert "could not be asked to stop" in line
     assert "the same command picks it up" in line
     assert "-o Port=1" in line
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from edge_convnext.build.checks import parity_result
-from edge_convnext.build.runner import Steps
+from edge_convnext.build.float_chain import export_step
+from edge_convnext.build.runner import Runner, parity_result
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ExportError
@@ -121,9 +121,12 @@ def test_the_exported_graph_is_compared_with_the_model_and_not_with_its_own_form
     raw, folded = weights
     batches = [IMAGES.numpy()]
     images = Images("images", 2, lambda: batches)
-    steps = Steps(Cache(tmp_path / "cache"), make_recipe({}), {}, untracked)
-    arguments = (folded, "folded", "conv_moments", "fp32", images, Step(raw, "done", 0.0, "raw"))
-    made = steps.export(*arguments)
+    runner = Runner(Cache(tmp_path / "cache"), make_recipe({}), {}, untracked)
+    arguments = (
+        Step(folded, "done", 0.0, "folded"), "conv_moments", "fp32", images,
+        Step(raw, "done", 0.0, "raw"),
+    )  # fmt: skip
+    made = export_step(runner, *arguments)
     assert made.parity.max_abs_err < 1e-4
     kinds = [node.name for node in onnx.load(made.value.path).graph.node]
     assert not any(name.startswith("stages.0.blocks.0.norm/Relu") for name in kinds)
@@ -135,9 +138,9 @@ def test_the_exported_graph_is_compared_with_the_model_and_not_with_its_own_form
         return export_onnx(*arguments[:5])  # no images: nothing is written out
 
     monkeypatch.setattr(export, "export_onnx", export_moments)
-    again = Steps(Cache(tmp_path / "other"), make_recipe({}), {}, untracked)
+    again = Runner(Cache(tmp_path / "other"), make_recipe({}), {}, untracked)
     with pytest.raises(ExportError, match="logits differ from the model's"):
-        again.export(*arguments)
+        export_step(again, *arguments)
 
 
 def test_logits_that_are_no_numbers_are_no_parity():

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from support.example_report import BENCHMARK, example_fields, without_measurements
-from support.gate_builds import make_build, sha
+from support.gate_builds import make_build, sha, write_build
 from support.gate_parts import run, write_build_in
 
 from edge_convnext.core.errors import ArtifactError
@@ -381,3 +381,33 @@ def test_a_race_that_a_quota_stopped_decides_no_speed(tmp_path):
         why = why_no_baseline_of_speed(read_evidence(report)) or ""
         assert ("the CPU quota stopped this process in 7 periods" in why) is (periods == 7)
     assert "the CPU quota stopped this process in 7 periods" in found.reason
+
+
+def new_folder(path):
+    path.mkdir()
+    return path
+
+
+def test_what_is_below_guessing_fails_whatever_was_asked_for(tmp_path):
+    rows = [[sha(i), f"class {i % 3}", f"class {(i + 1) % 3}", "1"] for i in range(45)]
+    report = write_build(new_folder(tmp_path / "never"), [[*row, row[2], "1"] for row in rows])
+    found = gate(report, Limits(max_drop_pp=1.0))
+    assert (found.decision, found.passed(strict=False)) == ("fail", False)
+    assert [one.name for one in found.criteria] == ["top1_drop_pp", "above_guessing_pct"]
+    assert "INT8 is right in 0.00 % of 45 images" in found.criteria[1].reason
+    mended = [[*row, row[1], "1"] for row in rows]  # FP32 alone is wrong, so INT8 is no INT8
+    found = gate(write_build(new_folder(tmp_path / "fp32"), mended), Limits(max_drop_pp=1.0))
+    assert "FP32 is right in 0.00 % of 45" in found.criteria[-1].reason
+
+
+def test_a_weak_model_that_may_guess_is_told_and_the_usual_budget_stands(tmp_path):
+    rows = [[sha(i), f"class {i % 3}", "class 0", "1", "class 0", "1"] for i in range(45)]
+    found = gate(write_build(tmp_path, rows))
+    assert [one.name for one in found.criteria] == ["top1_drop_pp"]
+    assert "A budget of 1 pp fails no model: one that guesses loses 0.00 pp." in found.notes
+
+
+def test_a_budget_is_told_as_it_was_stated(tmp_path):
+    report = make_build(tmp_path, 1000)
+    assert "a budget of 0.125 pp" in gate(report, Limits(max_drop_pp=0.125)).criteria[0].reason
+    assert "a budget of 1.00 pp" in gate(report, Limits(max_drop_pp=1.0)).criteria[0].reason

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from support.gate_parts import PATH, THEN, baseline_of, evidence_of, predictions, result_of, timed
 
-from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.report.gate import decide
 from edge_convnext.report.gate.decide import is_strict, judge
 from edge_convnext.report.gate.limits import Limits
@@ -43,8 +43,12 @@ def test_a_gate_of_nothing_is_refused_and_one_of_a_budget_that_fails_nobody_says
     with pytest.raises(ArtifactError) as caught:
         judge(evidence_of(predictions(10)), Limits(max_drop_pp=None))
     assert str(caught.value) == f"{PATH}: no limit was stated; a gate of nothing always passes"
-    loose = judge(evidence_of(predictions(10)), Limits(max_drop_pp=50.0))
-    assert loose.notes == ("A budget of 50 pp fails no model: one that guesses loses 50.00 pp.",)
+    half = [replace(one, fp32="a", candidate="a", label="ab"[i % 2]) for i, one in
+            enumerate(predictions(10))]  # fmt: skip
+    loose = judge(evidence_of(half), Limits(max_drop_pp=0.5))
+    assert loose.notes == ("A budget of 0.5 pp fails no model: one that guesses loses 0.00 pp.",)
+    with pytest.raises(RecipeError, match="max_drop_pp is 50: 50 pp fails no build"):
+        judge(evidence_of(predictions(10)), Limits(max_drop_pp=50.0))
     assert judge(evidence_of(predictions(10)), Limits(max_drop_pp=49.0)).notes == ()
 
 

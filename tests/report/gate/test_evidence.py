@@ -221,7 +221,7 @@ def test_what_a_reader_might_think_otherwise_is_noted():
     assert notes_of(right=50) == ()
     assert notes_of(right=99, classes=()) != ()
     assert notes_of(board=SimpleNamespace(name="orin")) == (
-        "Measured on orin; FP32's class of each image is the desk's.",
+        "Measured on orin; FP32's class of each image is from the build.",
     )
     boards = [SimpleNamespace(board=SimpleNamespace(name=name)) for name in ("x", "y")]
     assert notes_of(boards=boards) == (

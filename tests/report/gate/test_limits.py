@@ -41,7 +41,7 @@ def test_limits_out_of_range_or_of_another_unit_are_refused(stated, told):
 
 
 def test_limits_at_the_ends_of_their_ranges_are_taken():
-    Limits(max_drop_pp=0.0, max_class_drop_pp=100.0, min_top1_pct=100.0, min_agreement_pct=1.01)
+    Limits(max_drop_pp=0.0, max_class_drop_pp=99.9, min_top1_pct=100.0, min_agreement_pct=1.01)
     Limits(min_speedup=0.5, max_latency_ratio=10.0, max_size_mb=10_000.0)
     assert Limits(min_speedup=0.0).min_speedup == 0.0
     assert (Limits().max_drop_pp, Limits().min_top1_pct) == (1.0, None)
@@ -90,6 +90,10 @@ def test_limits_out_of_range_are_refused(limits):
         ("kept_pct", 0.99, "did you mean 99?"),
         ("min_agreement_pct", 0.0, "leave it out"),
         ("min_speedup", 0.2, "did you mean 1.2?"),
+        ("max_drop_pp", 100.0, "fails no build; did you mean 1?"),
+        ("max_class_drop_pp", 100.0, "fails no build; did you mean 1?"),
+        ("max_drop_pp", 0.005, "did you mean 0.5?"),
+        ("max_class_drop_pp", 0.049, "did you mean 4.9?"),
         ("max_latency_ratio", 105.0, "did you mean 1.05?"),
         ("max_size_mb", 4_300_000.0, "did you mean 4.3?"),
     ],
@@ -102,7 +106,7 @@ def test_a_number_that_fails_no_build_is_refused_with_what_was_meant(name, value
 
 def test_sound_limits_are_taken_as_they_are():
     Limits(0.0, 1.1, 1.5, 0.5, min_speedup=0.5, max_latency_ratio=10.0, max_size_mb=10_000.0)
-    Limits(0.1, max_class_drop_pp=100.0, min_speedup=0.0)
+    Limits(0.05, max_class_drop_pp=99.0, min_speedup=0.0)
 
 
 @pytest.mark.parametrize("name", ["min_top1_pct", "min_agreement_pct"])
@@ -113,10 +117,14 @@ def test_a_floor_that_guessing_reaches_is_none(tmp_path, name):
     assert gate(report, Limits(None, **{name: 25.0})).decision == "pass"
 
 
-def test_a_budget_that_guessing_keeps_is_told(tmp_path):
+def test_a_budget_that_guessing_keeps_is_refused(tmp_path):
     report = make_build(tmp_path, 1000)
-    (note,) = gate(report, Limits(max_drop_pp=75.0)).notes
-    assert "A budget of 75 pp fails no model: one that guesses loses 75.00 pp." in note
+    with pytest.raises(RecipeError) as caught:
+        gate(report, Limits(max_drop_pp=75.0))
+    assert str(caught.value) == (
+        "max_drop_pp is 75: 75 pp fails no build, for one that guesses among 4 classes loses "
+        "75.00 pp; state a smaller budget"
+    )
     assert gate(report, Limits(max_drop_pp=74.0)).notes == ()
 
 

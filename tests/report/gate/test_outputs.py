@@ -222,7 +222,8 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     model = {**example_fields()["model"], "name": "atto\x1b\n"}
     build = write_build_in(tmp_path, [[*map(readable, row)] for row in rows], model=model)
     result = gate(build, Limits(None, max_class_drop_pp=1.0))
-    (drop,) = result.criteria
+    drop, guessing = result.criteria
+    assert (guessing.name, guessing.decision) == ("above_guessing_pct", "fail")
     assert "guessing would be on 33.33 %" in result.notes[0]
     result = replace(result, criteria=(replace(drop, reason=f"{HOSTILE} dropped."),), notes=())
     junit, markdown = to_junit(result, False), to_markdown(result, False)

@@ -39,10 +39,10 @@ def test_a_speedup_over_the_best_float_is_held_against_its_floor(least, decision
 def test_a_speedup_that_tells_nothing_says_why(changes, why):
     found = speed.judge_speedup(speed_evidence(**changes), 1.0)
     assert found.decision == "inconclusive"
-    assert found.reason.startswith("the speed-up over the best float can't be told: it ")
+    assert found.reason.startswith("the speed-up over the best float is not known: it ")
     if "other_load_pct" not in changes:
         assert found.reason == (
-            f"the speed-up over the best float can't be told: it {why}; at least 1x was asked for."
+            f"the speed-up over the best float is not known: it {why}; at least 1x was asked for."
         )
     assert (found.measured, found.interval) == (
         changes.get("speedup_vs_best_float", 1.5) if "speedup_vs_best_float" in changes else 1.5,

@@ -4,13 +4,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from support.fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
+from support.races import candidate
 from support.tiny_graph import write_graph
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
 from edge_convnext.core.recipe import BenchmarkConfig
 from edge_convnext.data import normalise
-from edge_convnext.measure.benchmark import Candidate, benchmark, speedup
+from edge_convnext.measure.benchmark import benchmark, speedup
 from edge_convnext.measure.built_models import usual_batches
 from edge_convnext.measure.model import load_model
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions
@@ -232,7 +233,7 @@ def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):
     path = load(1)._path
     other = write_engine(tmp_path / "other.engine", precision="fp16")
     candidates = [
-        Candidate(one.name, one, precision, "mixed", None, "tensorrt")
+        candidate(one.name, one, precision, "mixed", None, "tensorrt")
         for one, precision in ((path, "int8"), (other, "fp16"))
     ]
     config = BenchmarkConfig(batches=(1,), rounds=6, min_round_ms=1, warmup=1)

@@ -1,0 +1,141 @@
+"""What a build compares, and the race between it: evaluated, timed, and chosen from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_convnext.build.candidates import list_gpu_options, list_options, raw_reference
+from edge_convnext.measure.choose import (
+    choose_each,
+    choose_float,
+    choose_option,
+    list_finalists,
+    list_rivals,
+)
+from edge_convnext.measure.race import Race, race
+from edge_convnext.runtimes.load import has_bf16
+
+if TYPE_CHECKING:
+    from edge_convnext.build.evaluating import Evaluator
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.timings import BenchmarkResult
+
+__all__ = [
+    "Choice",
+    "Entrants",
+    "choose_entrants",
+    "evaluate_entrants",
+    "race_entrants",
+    "verdict_batch",
+]
+
+
+@dataclass(frozen=True)
+class Entrants:
+    """Every candidate of one build."""
+
+    options: Sequence[Candidate]  # of a CPU: evaluated and raced
+    for_gpu: Sequence[Candidate]  # of TensorRT: evaluated in ONNX Runtime, and never raced
+    judged: Sequence[Candidate]  # those of them that may be chosen
+    raw: Candidate | None  # the unfolded FP32 export: raced for comparison
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ships, and what it had to beat."""
+
+    chosen: Candidate | None  # of the requested precision
+    best_float: Candidate | None  # that ships: in whichever runtime is fastest
+    rivals: Sequence[Candidate] = ()  # floats that may be the fastest, of those timed
+    for_runtimes: Sequence[Candidate] = ()  # what ships for each runtime alone, of those timed
+
+
+def evaluate_entrants(prepared: Prepared, evaluator: Evaluator) -> Entrants:
+    """Evaluate every candidate of a build; where INT8 misses the budget, its fallbacks too.
+
+    Args:
+        prepared: With the graphs.
+        evaluator: Learns the accuracies.
+    """
+    recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
+    options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
+    for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes)
+    any_ships = recipe.precision == "fp32"  # whichever float form is fastest
+    evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
+    if recipe.precision == "int8":
+        options += evaluator.hold_budget(options)
+    judged = _not_replaced(options, evaluator) if runtimes else for_gpu
+    return Entrants(options, for_gpu, judged, raw_reference(graphs))
+
+
+def _not_replaced(options: Sequence[Candidate], evaluator: Evaluator) -> list[Candidate]:
+    """Without what missed the budget and has a fallback: half of the images may excuse it."""
+    gone = {option.name for one in evaluator.fallbacks for option in one.replaced}
+    return [option for option in options if option.name not in gone]
+
+
+def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) -> Race | None:
+    """Time everything, and then in fresh loads what may ship and what it has to beat.
+
+    Args:
+        prepared: With images to time on.
+        entrants: What is timed.
+        evaluator: Knows the accuracies; evaluates rivals that turn up in the race.
+
+    Returns:
+        None where the build has no runtime of a CPU.
+    """
+    if not prepared.runtimes:
+        return None
+    recipe, batch = prepared.steps.recipe, verdict_batch(prepared.steps.recipe)
+    reference = [entrants.raw] if entrants.raw else []
+
+    def finalists(timings: BenchmarkResult) -> list[Candidate]:
+        rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
+        # One in bfloat16 may turn out to be no rival, which lets another in.
+        while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
+            evaluator.add(unknown)
+            rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
+        found = list_finalists(recipe, entrants.judged, timings, evaluator.found, batch)
+        return [*found, *reference]
+
+    images = np.concatenate(prepared.samples.load())
+    return race([*entrants.options, *reference], images, recipe, finalists, prepared.steps.track)
+
+
+def choose_entrants(
+    recipe: Recipe,
+    judged: Sequence[Candidate],
+    timings: BenchmarkResult | None,
+    evaluator: Evaluator,
+) -> Choice:
+    """Choose what ships, by the rounds of the race that choose.
+
+    Args:
+        recipe: Of this build.
+        judged: What may be chosen.
+        timings: Of the race; None where there was none.
+        evaluator: Knows the accuracies; evaluates a float that is chosen before it was.
+    """
+    batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
+    rivals = list_rivals(recipe, judged, timings, evaluator.found, batch) if timings else []
+    best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
+    while best_float and not evaluator.knows(best_float):
+        evaluator.add([best_float])
+        best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
+    chosen = best_float  # in a build of FP32 one float is shipped, and the report is about it
+    if recipe.precision != "fp32":
+        chosen = choose_option(judged, recipe.precision, timings, evaluator.found, budget, batch)
+    each = choose_each(recipe, judged, timings, evaluator.found, batch) if timings else ()
+    return Choice(chosen, best_float, rivals, each)
+
+
+def verdict_batch(recipe: Recipe) -> int:
+    """The batch size that decides: 1, or the smallest timed."""
+    return min(recipe.benchmark.batches)

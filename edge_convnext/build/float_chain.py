@@ -1,0 +1,180 @@
+"""The first part of the chain: from weights to the float graph of one form.
+
+A new stage has its function and `STAGE` in `stages/`, a function here that runs it, and a place in
+`float_steps`; one for INT8 graphs has both in `int8_chain` or `gpu_chain` (CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.build.lineage import latest
+from edge_convnext.build.runner import Runner, parity_result, torch_logits
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.step import Images, Skipped, Step, as_step
+from edge_convnext.stages import approximate, export, fold, simplify
+
+if TYPE_CHECKING:
+    from edge_convnext.core.artifacts import FormName, Precision, Weights
+    from edge_convnext.networks.plans import Plan
+
+__all__ = [
+    "approximate_step",
+    "approximated",
+    "export_step",
+    "float_steps",
+    "fold_step",
+    "simplify_step",
+]
+
+_FOLDED = "folded.safetensors"
+
+
+def float_steps(
+    runner: Runner,
+    weights: Step[Weights],
+    form: FormName,
+    precision: Precision,
+    samples: Images,
+    model: Step[Weights],
+    *,
+    simplified: bool = True,
+) -> tuple[Step[OnnxModel] | Skipped, ...]:
+    """The float graph of one form.
+
+    Args:
+        runner: Of this build.
+        weights: That the form is written on.
+        form: How the network is written.
+        precision: `fp32` or `fp16`.
+        samples: Real images for the parity checks.
+        model: As it was trained: the first graph is compared with it.
+        simplified: Whether it ships; what does not stays as it was exported.
+    """
+    steps: list[Step[OnnxModel] | Skipped]
+    steps = [export_step(runner, weights, form, precision, samples, model)]
+    if not runner.recipe.simplify.enabled:
+        steps.append(Skipped(simplify.STAGE, "--no-simplify", "skipped"))
+    elif not simplified:
+        steps.append(Skipped(simplify.STAGE, "only what ships is simplified"))
+    else:
+        steps.append(simplify_step(runner, latest(steps), samples))
+    return tuple(steps)
+
+
+def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[Weights]:
+    """Fold, and compare the folded network with the raw one in torch."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        folded = fold.fold_weights(weights.value, folder / _FOLDED)
+        batches = samples.load()
+        raw = torch_logits(weights.value, "raw", batches)
+        linear = torch_logits(folded, "linear", batches)
+        return parity_result(raw, linear, fold.STAGE.max_error)
+
+    key = {
+        "weights": weights.digest,
+        "info": asdict(weights.value.info),
+        "images": samples.digest,
+    }
+    entry = runner.run(fold.STAGE, make, "folding", key=key)
+    folded = replace(weights.value, path=entry.folder / _FOLDED, folded=True)
+    return as_step(folded, entry, _FOLDED, fold.STAGE)
+
+
+def export_step(
+    runner: Runner,
+    weights: Step[Weights],
+    form: FormName,
+    precision: Precision,
+    samples: Images,
+    model: Step[Weights],
+) -> Step[OnnxModel]:
+    """Export one form, and compare ONNX Runtime with the model as it was trained, in torch.
+
+    `model` is unfolded: the form in torch would be wrong in the same way.
+    """
+    config = runner.recipe.export
+    return runner.graph(
+        export.STAGE,
+        OnnxModel(Path(), precision, form),
+        lambda output: export.export_onnx(
+            weights.value, form, precision, config, output, samples.load()
+        ),
+        file=f"{form}.{precision}.export.onnx",
+        what=f"exporting the {form} form, {precision}",
+        compare_with=model.value,
+        samples=samples,
+        exact=precision == "fp32",
+        key={
+            "weights": weights.digest,
+            "model": model.digest,
+            "info": asdict(weights.value.info),
+            "form": form,
+            "precision": precision,
+            "config": config.model_dump(mode="json", exclude={"form", "gelu"}),
+        },
+    )
+
+
+def simplify_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
+    """Simplify, or go on with the graph as it is, and say why.
+
+    Only a success is kept: a time-out on a busy machine must not decide later builds.
+    """
+    before = model.value
+
+    def make(output: Path) -> OnnxModel:
+        outcome = simplify.simplify(before, samples.load()[0], runner.recipe.simplify, output)
+        if outcome.reason is not None:
+            raise _UnsimplifiedError(outcome.reason)
+        return outcome.model
+
+    started = time.perf_counter()
+    try:
+        return runner.graph(
+            simplify.STAGE,
+            before,
+            make,
+            file=before.path.name.replace(".export.", "."),
+            what=f"simplifying the {before.form} form",
+            compare_with=before,
+            samples=samples,
+            key={"model": model.digest},
+        )
+    except _UnsimplifiedError as unsimplified:
+        seconds = time.perf_counter() - started
+        return Step(
+            before, "skipped", seconds, model.digest, str(unsimplified), stage=simplify.STAGE
+        )
+
+
+class _UnsimplifiedError(Exception):
+    """Why the simplifier's output is not used."""
+
+
+def approximate_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
+    """Put tanh into GELU, and tell how far that is from the exact graph."""
+    before = model.value
+    return runner.graph(
+        approximate.STAGE,
+        before,
+        lambda output: approximate.use_tanh_gelu(before, output),
+        file=before.path.name.replace(".onnx", ".tanh.onnx"),
+        what=f"approximating GELU in the {before.form} form",
+        compare_with=before,
+        samples=samples,
+        key={"model": model.digest},
+    )
+
+
+def approximated(
+    runner: Runner, plan: Plan, model: Step[OnnxModel], samples: Images
+) -> Step[OnnxModel] | Skipped:
+    """The graph with the approximation that a plan names, or why there is none."""
+    if plan.gelu != "tanh":
+        return Skipped(approximate.STAGE, "no plan asks for an approximation")
+    return approximate_step(runner, model, samples)

@@ -1,0 +1,138 @@
+"""The chain of a graph for TensorRT: from the float graph in a plan's form to what it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.float_chain import approximated
+from edge_convnext.build.lineage import Lineage, latest
+from edge_convnext.build.runner import Runner
+from edge_convnext.core.artifacts import GPU_FOLDER, OnnxModel
+from edge_convnext.core.step import Images, Step
+from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.stages import place_qdq, write_for_tensorrt
+from edge_convnext.stages.keep_float import keep_matching
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.networks.plans import Plan
+
+__all__ = ["finish_step", "gpu_graph_name", "gpu_lineage", "place_step"]
+
+
+def gpu_lineage(
+    runner: Runner,
+    plan: Plan,
+    begun: Lineage,
+    calibration: Images | None,
+    samples: Images,
+    typed_for: Sequence[LintTarget],
+) -> Lineage:
+    """The graph of a plan for TensorRT.
+
+    Args:
+        runner: Of the plan's batch size (`graphs.for_batch`).
+        plan: What to make.
+        begun: Of the float graph in the plan's form.
+        calibration: Batches of the plan's size; None for a float plan.
+        samples: Real images for the parity checks, in such batches.
+        typed_for: What shall run a typed graph; what they refuse is refused here.
+    """
+    steps = list(begun.steps)
+    if plan.precision == "int8":
+        steps.append(approximated(runner, plan, latest(steps), samples))
+    source = latest(steps)
+    if plan.precision == "int8":
+        assert calibration is not None  # an INT8 build has calibration images
+        steps.append(place_step(runner, source, plan, calibration, samples))
+    targets: Sequence[LintTarget] = typed_for if plan.family == "typed" else ("tensorrt8.6",)
+    steps.append(finish_step(runner, latest(steps), plan, source, samples, targets))
+    return Lineage(plan, tuple(steps))
+
+
+def place_step(
+    runner: Runner, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
+) -> Step[OnnxModel]:
+    """Quantize to signed, symmetric INT8, whatever type of activations suits the CPU."""
+    before, placement, config = model.value, plan.placement, runner.recipe.quantize
+    assert placement is not None  # of an INT8 plan
+    ignored = (*map(re.escape, config.ignored_names), *config.ignored_patterns)
+    name = f"{plan.label}.int8.onnx"
+
+    def make(output: Path) -> OnnxModel:
+        made = place_qdq.place_qdq(before, calibration.load(), placement, output)
+        return replace(made, quantized_ops=keep_matching(output, before.path, ignored))
+
+    return runner.graph(
+        place_qdq.STAGE,
+        OnnxModel(before.path, "int8", plan.form, placement),
+        make,
+        file=name,
+        what=f"quantizing the {plan.form} form",
+        compare_with=before,
+        samples=samples,
+        key={
+            "model": model.digest,
+            "placement": placement,
+            "ignored": ignored,
+            "name": name,
+            "calibration": calibration.digest,
+        },
+    )
+
+
+def finish_step(
+    runner: Runner,
+    model: Step[OnnxModel],
+    plan: Plan,
+    reference: Step[OnnxModel],
+    samples: Images,
+    targets: Sequence[LintTarget],
+) -> Step[OnnxModel]:
+    """Write a graph as TensorRT takes it, and lint it.
+
+    That is a typed one with a float16 body, or, for TensorRT 8.6, opset 17 with a float32 body.
+    FP32 plans keep a float32 body in either.
+
+    Args:
+        runner: Of the plan's batch size.
+        model: Of a float32 body, quantized or not.
+        plan: What is made.
+        reference: The float graph that it is compared with.
+        samples: Of the graph's batch size.
+        targets: That shall run it; what they refuse is refused here.
+    """
+    before, images_type = model.value, runner.recipe.engine.input
+    opset_17 = plan.family == "tensorrt8"
+    halved = plan.precision != "fp32" and not opset_17
+    precision = "fp16" if halved and before.precision == "fp32" else before.precision
+    name = f"{precision}.b{plan.batch}{'.opset17' if opset_17 else ''}.onnx"
+    return runner.graph(
+        write_for_tensorrt.STAGE,
+        replace(before, precision=precision),
+        lambda output: write_for_tensorrt.write_for_tensorrt(
+            before, output, images_type, halved=halved, opset_17=opset_17
+        ),
+        file=name,
+        what=f"writing {name} for TensorRT",
+        compare_with=reference.value,
+        samples=samples,
+        lint_for=targets,
+        targets=targets,
+        key={
+            "model": model.digest,
+            "name": name,
+            "images_type": images_type,
+            "reference": reference.digest,
+            "targets": sorted(targets),
+        },
+    )
+
+
+def gpu_graph_name(path: Path) -> str:
+    """Where in a build's folder a graph for TensorRT goes."""
+    return f"{GPU_FOLDER}/{path.name}"

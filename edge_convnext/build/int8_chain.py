@@ -1,0 +1,208 @@
+"""The chain of an INT8 graph for a CPU: from the float graph in a plan's form to what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from edge_convnext.build.float_chain import approximated
+from edge_convnext.build.lineage import Lineage, latest
+from edge_convnext.build.runner import Runner, onnx_logits, parity_result
+from edge_convnext.core.artifacts import OnnxModel, Parity
+from edge_convnext.core.step import Images, Skipped, Step, as_step
+from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
+from edge_convnext.stages.recover import Recovery
+
+if TYPE_CHECKING:
+    from edge_convnext.networks.plans import Plan
+
+__all__ = ["equalize_step", "int8_lineage", "lower_step", "quantize_step", "recover_step"]
+
+
+def int8_lineage(
+    runner: Runner,
+    plan: Plan,
+    begun: Lineage,
+    users: Sequence[LintTarget],
+    calibration: Images,
+    samples: Images,
+    training: Images | None,
+) -> Lineage:
+    """The INT8 graph of a plan for a CPU.
+
+    Args:
+        runner: Of this build.
+        plan: What to make.
+        begun: Of the float graph in the plan's form.
+        users: Runtimes that shall run it.
+        calibration: Images that ranges are made for.
+        samples: Real images for the parity checks.
+        training: One batch to fine-tune with; None for a graph that stays as it was quantized.
+    """
+    steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
+    if runner.recipe.equalize.enabled:
+        steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
+    else:
+        steps.append(Skipped(equalize.STAGE, "equalize.enabled is false", "skipped"))
+    source = latest(steps)
+    steps.append(quantize_step(runner, source, plan, users, calibration, samples))
+    recovery = None
+    if training is not None:
+        recovered = recover_step(runner, latest(steps), source, training, samples)
+        recovery = recovered.value
+        steps.append(recovered.of(recovery.model))
+    lineage = Lineage(plan, tuple(steps), recovery)
+    if plan.format != "qdq":
+        steps.append(lower_step(runner, lineage.portable, plan, source, samples))
+    else:
+        steps.append(Skipped(fuse_for_onnxruntime.STAGE, "no plan is for ONNX Runtime alone"))
+    return replace(lineage, steps=tuple(steps))
+
+
+def equalize_step(
+    runner: Runner, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
+) -> Step[OnnxModel]:
+    """Rescale channels for the quantizer; the function stays, and that is checked."""
+    before, config = model.value, runner.recipe.equalize
+    return runner.graph(
+        equalize.STAGE,
+        before,
+        lambda output: equalize.equalize(
+            before, calibration.load(), config, plan.activation_type, output
+        ),
+        file=f"{plan.form}.{plan.activation_type}.equalized.onnx",
+        what=f"equalizing the {plan.form} form",
+        compare_with=before,
+        samples=samples,
+        key={
+            "model": model.digest,
+            "activation_type": plan.activation_type,
+            "config": config.model_dump(mode="json"),
+            "calibration": calibration.digest,
+        },
+    )
+
+
+def quantize_step(
+    runner: Runner,
+    model: Step[OnnxModel],
+    plan: Plan,
+    targets: Sequence[LintTarget],
+    calibration: Images,
+    samples: Images,
+) -> Step[OnnxModel]:
+    """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
+    before, placement = model.value, plan.placement
+    assert placement is not None  # of an INT8 plan
+    config = runner.recipe.quantize.model_copy(
+        update={"activations_range_estimator": plan.range_estimator}
+    )
+    return runner.graph(
+        quantize.STAGE,
+        OnnxModel(Path(), "int8", before.form, placement),
+        lambda output: quantize.quantize(
+            before,
+            calibration.load(),
+            placement,
+            config,
+            output,
+            runner.track,
+            plan.activation_type,
+        ),
+        file=f"{replace(plan, format='qdq', settings=()).label}.int8.onnx",
+        what=None,
+        compare_with=before,
+        samples=samples,
+        lint_for=get_args(LintTarget),  # the key says nothing of who asks
+        targets=targets,
+        key={
+            "model": model.digest,
+            "placement": placement,
+            "activation_type": plan.activation_type,
+            # What is above, as it was resolved, and the size of the set, which has a digest.
+            "config": config.model_dump(
+                mode="json", exclude={"placement", "activation_type", "subset_size"}
+            ),
+            "calibration": calibration.digest,
+        },
+    )
+
+
+def recover_step(
+    runner: Runner,
+    quantized: Step[OnnxModel],
+    reference: Step[OnnxModel],
+    training: Images,
+    samples: Images,
+) -> Step[Recovery]:
+    """Fine-tune, and compare with the float graph on images that were not learnt from.
+
+    `training` is one batch. Where it did not help, the value has the graph as it was.
+    """
+    before, recipe = quantized.value, runner.recipe
+    name = f"{before.path.name.removesuffix('.int8.onnx')}.recovered.int8.onnx"
+
+    def make(folder: Path) -> dict[str, Any]:
+        (images,) = training.load()
+        found = recover.recover(
+            before, reference.value, images, recipe.recover, folder / name, recipe.seed,
+            runner.track,
+        )  # fmt: skip
+        recovery = {**asdict(found), "model": None}
+        if not found.kept:
+            (folder / name).unlink()
+            return {"recovery": recovery}
+        shown = samples.load()
+        expected = onnx_logits(reference.value.path, shown)
+        return {**parity_result(expected, onnx_logits(folder / name, shown)), "recovery": recovery}
+
+    key = {
+        "quantized": quantized.digest,
+        "reference": reference.digest,
+        # How many images there are is in their digest.
+        "config": recipe.recover.model_dump(mode="json", exclude={"enabled", "images"}),
+        "training": training.digest,
+        "images": samples.digest,
+        "seed": recipe.seed,
+    }
+    entry = runner.run(recover.STAGE, make, key=key)
+    fields = dict(entry.result["recovery"])
+    fields["before"], fields["after"] = Parity(**fields["before"]), Parity(**fields["after"])
+    if fields["kept"]:
+        fields["model"] = replace(before, path=entry.folder / name)
+        return as_step(Recovery(**fields), entry, name, recover.STAGE)
+    recovery = Recovery(**{**fields, "model": before})
+    seconds = 0.0 if entry.cached else entry.seconds
+    reason = "training did not bring the logits nearer to the float graph's"
+    return Step(
+        recovery, "skipped", seconds, quantized.digest, reason, quantized.parity, recover.STAGE
+    )
+
+
+def lower_step(
+    runner: Runner, model: Step[OnnxModel], plan: Plan, reference: Step[OnnxModel], samples: Images
+) -> Step[OnnxModel]:
+    """Fuse for ONNX Runtime alone, and compare there.
+
+    With static ranges the Q/DQ graph computes the same, which is checked. With dynamic ones
+    only the float graph, `reference`, tells how good the result is.
+    """
+    before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
+    stem = before.path.name.removesuffix(".int8.onnx")
+    lowered = runner.graph(
+        fuse_for_onnxruntime.STAGE,
+        before,
+        lambda output: fuse_for_onnxruntime.lower_for_onnxruntime(before, output, dynamic=dynamic),
+        file=f"{stem}.{'dynamic' if dynamic else 'ort'}.int8.onnx",
+        what=f"fusing the {plan.form} form",
+        compare_with=reference.value if dynamic else before,
+        samples=samples,
+        exact=not dynamic,
+        key={"model": model.digest, "dynamic": dynamic, "reference": reference.digest},
+    )
+    # The accuracy that counts is against the float graph; this stage has its own gate.
+    parity = lowered.parity if dynamic else model.parity
+    return replace(lowered, reason=model.reason, parity=parity)

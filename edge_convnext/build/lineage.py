@@ -1,0 +1,73 @@
+"""How one graph came about: every step of the chain that its plan went through, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.step import Skipped, Stage, Step
+from edge_convnext.stages import fuse_for_onnxruntime, quantize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.networks.plans import Plan
+    from edge_convnext.stages.recover import Recovery
+
+__all__ = ["Lineage", "latest"]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Every step that made the graph of one plan, in order, and why others did not run.
+
+    A float lineage ends with the float graph. One of INT8 begins with the steps of its form.
+    """
+
+    plan: Plan
+    steps: tuple[Step[OnnxModel] | Skipped, ...]
+    recovery: Recovery | None = None  # what fine-tuning did, where it ran
+
+    @property
+    def ran(self) -> tuple[Step[OnnxModel], ...]:
+        """The steps that ran; one that could not better the graph has the status `skipped`."""
+        return tuple(step for step in self.steps if isinstance(step, Step))
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The stages that did not run."""
+        return tuple(step for step in self.steps if isinstance(step, Skipped))
+
+    @property
+    def final(self) -> Step[OnnxModel]:
+        """The graph as it leaves the last stage."""
+        return latest(self.steps)
+
+    @property
+    def portable(self) -> Step[OnnxModel]:
+        """An INT8 graph that every runtime takes: fine-tuned, where that was asked for and helped.
+
+        What the linter said of the quantized graph holds: fine-tuning keeps its nodes.
+        """
+        step, quantized = self.before(fuse_for_onnxruntime.STAGE), self.at(quantize.STAGE)
+        if quantized is None or step is quantized:
+            return step
+        return replace(step, reason=quantized.reason)
+
+    def at(self, stage: Stage) -> Step[OnnxModel] | None:
+        """The step of one stage; None where it did not run."""
+        return next((step for step in self.ran if step.stage == stage), None)
+
+    def before(self, stage: Stage) -> Step[OnnxModel]:
+        """The graph that a stage was given; the final one, where it did not run."""
+        stages = [step.stage for step in self.ran]
+        place = stages.index(stage) if stage in stages else len(stages)
+        return latest(self.ran[:place])
+
+
+def latest(steps: Sequence[Step[OnnxModel] | Skipped]) -> Step[OnnxModel]:
+    """The last step that made a graph: those with the status `skipped` passed theirs on."""
+    return next(
+        step for step in reversed(steps) if isinstance(step, Step) and step.status != "skipped"
+    )

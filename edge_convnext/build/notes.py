@@ -1,0 +1,158 @@
+"""What a reader must know to judge the figures of a build, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.gpu_chain import gpu_graph_name
+from edge_convnext.measure.to_report import licence_notes, skewed_notes
+from edge_convnext.report.contract import HALF_SEARCHED, FallbackReport
+from edge_convnext.stages import write_for_tensorrt
+
+if TYPE_CHECKING:
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.accuracy import Comparison
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.timings import BenchmarkResult
+
+__all__ = ["calibration_notes", "gpu_notes", "list_notes", "untimed_note"]
+
+
+def list_notes(
+    inputs: Inputs,
+    recipe: Recipe,
+    evaluation: Evaluation | None,
+    timings: BenchmarkResult | None,
+    fallbacks: Iterable[FallbackReport],
+    for_gpu: Iterable[str],
+) -> tuple[str, ...]:
+    """Every note of a report, each once.
+
+    Args:
+        inputs: Weights and data.
+        recipe: Of this build.
+        evaluation: None without labelled images.
+        timings: None without a race.
+        fallbacks: What was done about graphs past the accuracy budget.
+        for_gpu: From `gpu_notes`.
+    """
+    notes = [
+        *licence_notes(inputs.info.weights_licence),
+        *_data_notes(inputs, labelled=evaluation is not None),
+        *calibration_notes(inputs, recipe, evaluated=evaluation is not None),
+    ]
+    if recipe.precision == "fp16":
+        notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
+    wait, minutes = ", or wait for one with --wait-quiet MINUTES", recipe.benchmark.wait_quiet_min
+    if minutes:
+        wait = f", for which {minutes:g} minutes of waiting were not enough"
+    notes += skewed_notes(timings, f"Repeat `build` on an idle machine{wait}.")
+    notes += [_fallback_note(one) for one in fallbacks]
+    return tuple(dict.fromkeys([*notes, *for_gpu, *inputs.notes]))
+
+
+def _data_notes(inputs: Inputs, *, labelled: bool) -> Iterator[str]:
+    splits = inputs.splits
+    if labelled and not inputs.demo and splits is not None and splits.by_seed:
+        yield (
+            "The data has no split of its own. The accuracies are honest only if the weights "
+            "were trained on the training side drawn here, as `edge-convnext train` with the "
+            "same seed does."
+        )
+    if inputs.borrowed:
+        yield "No data was given: parity checks and timings ran on scikit-learn's digits."
+
+
+def calibration_notes(inputs: Inputs, recipe: Recipe, *, evaluated: bool) -> list[str]:
+    """What makes the calibration images say little, and fidelity that rests on them alone."""
+    calibration = inputs.calibration
+    if calibration is None or inputs.borrowed or recipe.precision != "int8":
+        return []
+    notes = list(calibration.notes)
+    if not evaluated:
+        notes.append(
+            "How near INT8 is to FP32 was measured on calibration images alone, for which its "
+            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+        )
+    return notes
+
+
+def untimed_note(file: str | None, *, built: bool) -> str:
+    """What a verdict on graphs for GPUs alone rests on.
+
+    Args:
+        file: The model whose accuracy was measured; None where none was.
+        built: Whether engines were built.
+    """
+    made = "The engines were built and never run" if built else "No engine was built"
+    if file is None:
+        return f"{made}: nothing was timed."
+    return f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
+
+
+def gpu_notes(
+    for_gpu: Sequence[Lineage],
+    candidates: Iterable[Candidate],
+    evaluation: Evaluation | None,
+    untimed: str | None,
+) -> Iterator[str]:
+    """What was measured of the graphs for TensorRT, and on what.
+
+    Args:
+        for_gpu: Those graphs.
+        candidates: The same, as they were evaluated.
+        evaluation: None without labelled images.
+        untimed: Why their engines were not timed; None where there are none.
+    """
+    compared = evaluation.comparisons if evaluation is not None else {}
+    measured = [
+        f"{_gpu_files(for_gpu, one)} {_losses(compared[one.name])}"
+        for one in candidates
+        if one.model.precision == "int8" and one.name in compared
+    ]
+    if measured:
+        yield (
+            "The Q/DQ of the graphs for TensorRT was measured in ONNX Runtime with a float32 body, "
+            "which those of opset 17 have; that of the others is float16: "
+            f"{'; '.join(measured)}."
+        )
+    if untimed is not None:
+        yield f"The engines were {untimed}."
+
+
+def _gpu_files(for_gpu: Iterable[Lineage], one: Candidate) -> str:
+    """The build's files that were written from a graph."""
+    return " and ".join(
+        gpu_graph_name(lineage.final.value.path)
+        for lineage in for_gpu
+        if lineage.before(write_for_tensorrt.STAGE).digest == one.digest
+    )
+
+
+def _losses(found: Comparison) -> str:
+    sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
+    return f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}"
+
+
+def _fallback_note(one: FallbackReport) -> str:
+    start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
+    if one.reason is not None:
+        return f"{start}, and no fallback to float was looked for: {one.reason}."
+    if one.kept_float is None or one.top1_drop_pp is None:
+        return f"{start}, and no fallback to float holds the budget."
+    cost = ""
+    if one.speedup_vs_full is not None:
+        cost = f", at {one.speedup_vs_full:.2f}x its speed"
+    halves = ""
+    if one.searched_on == HALF_SEARCHED:
+        halves = " Of images that are added half will judge: add twice as many as would tell."
+    return (
+        f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
+        f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "
+        f"evaluation images that were not looked at, which every accuracy here is of, that leaves "
+        f"{one.top1_drop_pp:.2f} pp{cost}: {', '.join(one.kept_float)}.{halves}"
+    )

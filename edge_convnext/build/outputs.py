@@ -1,0 +1,109 @@
+"""Which files a build leaves beside its report, and under which names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.gpu_chain import gpu_graph_name
+from edge_convnext.core.artifacts import CPU_FOLDER, Precision
+from edge_convnext.core.recipe import DIGITS
+from edge_convnext.data import write_calibration_csv
+from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
+from edge_convnext.report.beside import Beside
+
+if TYPE_CHECKING:
+    from edge_convnext.build.engines import EngineBuild
+    from edge_convnext.build.entrants import Choice
+    from edge_convnext.build.graphs import Graphs
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.data import CalibrationSet
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
+
+__all__ = ["list_files", "list_models"]
+
+
+def list_files(
+    recipe: Recipe,
+    inputs: Inputs,
+    graphs: Graphs,
+    engines: Iterable[EngineBuild],
+    choice: Choice,
+    evaluation: Evaluation | None,
+) -> tuple[Beside, dict[str, str]]:
+    """What is published, and the name under which each artefact ships, by its digest.
+
+    Args:
+        recipe: Of this build.
+        inputs: With the calibration images and the names of the classes.
+        graphs: Those for TensorRT all ship.
+        engines: Those that were built ship.
+        choice: The models that ship.
+        evaluation: For the table of predictions; None without labelled images.
+    """
+    models, names = list_models(choice, graphs.for_gpu, engines)
+    tables: dict[str, Callable[[Path], object]] = {}
+    if inputs.calibration is not None and recipe.precision == "int8":
+        root = _data_root(recipe, inputs.calibration)
+        record = partial(write_calibration_csv, inputs.calibration, relative_to=root)
+        tables["calibration.csv"] = record
+    if evaluation is not None:
+        answers = _answers(recipe.precision, evaluation, choice.chosen)
+        write = partial(write_predictions_csv, predictions=answers, classes=inputs.info.classes)
+        tables["predictions.csv"] = write
+    return Beside(models, tables), names
+
+
+def list_models(
+    choice: Choice, for_gpu: Iterable[Lineage], engines: Iterable[EngineBuild]
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Graphs and engines by the name they ship under; and that name by the artefact's digest."""
+    files: dict[str, Path] = {}
+    names: dict[str, str] = {}
+    for option in (choice.best_float, choice.chosen):
+        if option is not None and option.digest not in names:
+            name = f"model.{option.model.precision}.onnx"
+            files[name] = option.model.path
+            names[option.digest] = name
+    for option in choice.for_runtimes:  # another runtime than the winner's is best served by these
+        if option.digest not in names:
+            name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
+            files[name] = option.model.path
+            names[option.digest] = name
+    for lineage in for_gpu:
+        name = gpu_graph_name(lineage.final.value.path)
+        files[name] = lineage.final.value.path
+        names.setdefault(lineage.final.digest, name)
+    for build in engines:
+        if build.step is not None:
+            engine = build.step.value.path
+            files[engine.name] = engine
+            files[f"{engine.name}.json"] = engine.with_name(f"{engine.name}.json")
+            names[build.step.digest] = engine.name
+    return files, names
+
+
+def _answers(
+    precision: Precision, evaluation: Evaluation, chosen: Candidate | None
+) -> dict[Precision, Predictions]:
+    """Logits of FP32, and of what ships in the precision that was asked for."""
+    found: dict[Precision, Predictions] = {"fp32": evaluation.reference}
+    if chosen is not None and precision != "fp32":
+        found[precision] = evaluation.options[chosen.name]
+    return found
+
+
+def _data_root(recipe: Recipe, calibration: CalibrationSet) -> Path:
+    """The folder that recorded paths start from: the data's, so that they can be read back."""
+    stated = recipe.data.source or recipe.data.calibration
+    if stated is not None and stated != DIGITS:
+        source = Path(stated)
+        return source if source.is_dir() else source.parent
+    samples = calibration.images.samples
+    return Path(os.path.commonpath([sample.path.parent for sample in samples]))

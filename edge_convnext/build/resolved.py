@@ -1,0 +1,68 @@
+"""The recipe of a finished build as its report has it: with what was settled, and as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edge_convnext.networks.plans import plan_fields, plan_for
+
+if TYPE_CHECKING:
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.measure.candidates import Candidate
+
+__all__ = ["resolved_recipe", "stated_recipe"]
+
+
+def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool) -> dict[str, Any]:
+    """The recipe with what the checkpoint and the machine settled.
+
+    Args:
+        prepared: The graphs, and what they were made from.
+        chosen: What ships in the precision that was asked for.
+        timed: Whether there was a race.
+    """
+    recipe, for_gpu = prepared.steps.recipe, prepared.graphs.for_gpu
+    fields: dict[str, Any] = recipe.model_dump(mode="json")
+    fields["targets"] = list(prepared.targets)
+    if for_gpu:
+        batches = sorted({one.plan.batch for one in for_gpu if one.plan.batch})
+        fields["engine"] |= {"batches": batches, "plans": _gpu_plans(recipe, for_gpu)}
+    fields["preprocess"] = asdict(prepared.inputs.info.preprocess)
+    fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
+    fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
+    if chosen is not None and timed:  # what `auto` came to: this recipe makes the same files
+        fields["runtime"] = chosen.runtime
+    return fields | _plans(prepared, chosen)
+
+
+def stated_recipe(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
+    """The recipe as it was, with the plans that were in force: what builds the same again."""
+    recipe = prepared.steps.recipe
+    fields: dict[str, Any] = recipe.model_dump(mode="json")
+    fields["engine"]["plans"] = _gpu_plans(recipe, prepared.graphs.for_gpu)
+    return fields | _plans(prepared, chosen)
+
+
+def _plans(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
+    """The plan in force of each runtime; nothing where none came to a model."""
+    recipe = prepared.steps.recipe
+    if chosen is None:
+        return {}
+    return {
+        "plans": {runtime: plan_fields(plan_for(recipe, runtime)) for runtime in prepared.runtimes}
+    }
+
+
+def _gpu_plans(recipe: Recipe, for_gpu: Iterable[Lineage]) -> dict[str, dict[str, Any]]:
+    """The recipe's own, and those in force, as `engine.plans` states them."""
+    found: dict[str, dict[str, Any]]
+    found = recipe.engine.model_dump(mode="json")["plans"]
+    for lineage in for_gpu:
+        plan = lineage.plan
+        by_batch = found.setdefault("int8" if plan.precision == "int8" else "fp16", {})
+        by_batch[str(plan.batch)] = {"form": plan.form, "placement": plan.placement}
+    return found

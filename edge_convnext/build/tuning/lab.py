@@ -1,0 +1,214 @@
+"""What a search does with plans of one runtime: make their graphs, time them, compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from edge_convnext.build.compare import evaluate_options
+from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.inputs import image_batches
+from edge_convnext.build.tuning.space import REVISION
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.core.errors import EdgeConvNextError, RecipeError
+from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.step import Images, Stage, Step
+from edge_convnext.measure.accuracy import predict
+from edge_convnext.measure.benchmark import benchmark
+from edge_convnext.measure.candidates import Candidate, load_candidate
+from edge_convnext.networks.plans import float_plan
+from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.stages import quantize
+
+if TYPE_CHECKING:
+    from edge_convnext.build.settle import Prepared
+    from edge_convnext.build.tuning.race import Rounds
+    from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
+    from edge_convnext.data import Sample
+    from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.networks.plans import Plan
+    from edge_convnext.runtimes import PrecisionHint
+
+__all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]
+
+_RACE = Stage("tune", 1)
+_COMPARE = Stage("tune-parity", 2, ("onnxruntime",), folder="tune")
+_FEW_IMAGES = 8  # calibrate a graph that is only raced
+
+
+class Checked(NamedTuple):
+    """How near one plan's graph is to the float model, calibrated in full."""
+
+    parity: Parity
+    top1_drop_pp: float | None  # with labelled data
+    nodes: int
+
+
+class Lab:
+    """Graphs of one runtime, made, timed and compared.
+
+    Args:
+        prepared: Up to the folded weights.
+        runtime: Where the graphs run.
+        batch: Images per inference that is timed.
+        machine: Fingerprint; another CPU has other times and may compute other logits.
+    """
+
+    def __init__(
+        self, prepared: Prepared, runtime: CpuRuntimeName, batch: int, machine: str
+    ) -> None:
+        self.prepared, self.runtime = prepared, runtime
+        self.batch, self.machine = batch, machine
+        self.runner, self.recipe = prepared.steps, prepared.steps.recipe
+        self.raced_s = 0.0  # of timing so far, by this search or an earlier one that it goes on
+        self.other_load_pct = 0.0  # the most that other programs took of the CPU meanwhile
+
+    def option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Candidate:
+        """The graph of a plan, as it is raced."""
+        graph = graphs.lineages[plan].final
+        return Candidate.of(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
+
+    def few_images(self) -> Images:
+        """Enough to calibrate a graph that is only raced.
+
+        Raises:
+            RecipeError: There are no calibration images.
+        """
+        calibration = self.prepared.inputs.calibration
+        if calibration is None:
+            raise RecipeError("tune has no images to calibrate with: pass --data or --calibration")
+        return self._batches(calibration.images.samples[:_FEW_IMAGES])
+
+    def _batches(self, samples: Sequence[Sample]) -> Images:
+        batch = self.recipe.export.batch
+        return image_batches(
+            samples, self.prepared.inputs.info, None if batch == "dynamic" else batch
+        )
+
+    def quantize(self, plans: Sequence[Plan], images: Images) -> tuple[Graphs, dict[Plan, str]]:
+        """Make the graph of every plan; one that can't be made loses with its reason."""
+        graphs, failed = Graphs(self.prepared.graphs.folded), dict[Plan, str]()
+        for plan in self.runner.track(plans, f"graphs for {self.runtime}", len(plans)):
+            try:
+                if float_plan(plan.form, "fp32") not in graphs.lineages:
+                    add_form(
+                        self.runner, self.prepared.inputs, graphs, plan.form, "fp32",
+                        self.prepared.samples,
+                    )  # fmt: skip
+                add_plan(self.runner, graphs, plan, [self.runtime], images, images)
+            except EdgeConvNextError as error:
+                failed[plan] = str(error)
+        return graphs, failed
+
+    def measure(
+        self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
+    ) -> Rounds:
+        """Time some options, or take the times from an earlier search on this machine."""
+        config = self.recipe.benchmark.model_copy(
+            update={"rounds": rounds, "batches": (self.batch,)}
+        )
+
+        def make(_folder: Path) -> dict[str, Any]:
+            images = np.concatenate(self.prepared.samples.load())
+            candidates = [replace(options[name], title=name) for name in names]
+            result = benchmark(
+                candidates, images, config, self.recipe.seed, self.runner.track,
+                measure_memory=False,
+            )  # fmt: skip
+            rows = {row.artifact: list(row.round_latency_ms_p50) for row in result.rows}
+            return {"rounds": rows, "other_load_pct": result.other_load_pct}
+
+        key = {
+            "space": REVISION,
+            "options": {name: options[name].digest for name in names},
+            "config": config.model_dump(mode="json"),
+            "machine": self.machine,
+        }
+        entry = self.runner.run(_RACE.on(self.runtime), make, key=key)
+        self.raced_s += entry.seconds
+        load_pct = entry.result["other_load_pct"] or 0.0
+        self.other_load_pct = max(self.other_load_pct, load_pct)
+        if load_pct > QUIET_PCT:
+            self.runner.cache.forget(_RACE.name, entry.key)
+        rows: Rounds = entry.result["rounds"]
+        return rows
+
+    def check(
+        self, plans: Sequence[Plan], hints: Sequence[PrecisionHint], *, apart: bool = False
+    ) -> tuple[dict[str, Checked], dict[Plan, str]]:
+        """Calibrate plans in full, and compare them with the float model where they run.
+
+        With `apart`, a quarter of the images does not calibrate, and the SQNR is of those.
+
+        Returns:
+            By plan and hint (`entrant_name`); and by plan, why a graph can't be made.
+        """
+        inputs = self.prepared.inputs
+        calibration = inputs.calibration
+        assert calibration is not None  # `few_images` refused
+        images = calibration.images.samples
+        split = max(1, len(images) - len(images) // 4) if apart else len(images)
+        seen, shown = self._batches(images[:split]), self._batches(images[split:] or images)
+        graphs, unmade = self.quantize(plans, seen)
+        options = {
+            (one.plan, hint): self.option(graphs, one.plan, hint)
+            for one in graphs.quantized
+            for hint in hints
+        }
+        evaluation: Evaluation | None = None
+        if inputs.evaluation is not None and options and not apart:
+            evaluation = evaluate_options(
+                list(options.values()), inputs.weights, inputs.evaluation, self.runner, self.machine
+            )
+        checked: dict[str, Checked] = {}
+        for (plan, hint), option in options.items():
+            source = graphs.lineages[plan].before(quantize.STAGE)
+            parity = self._compare(option, source, shown)
+            drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
+            checked[entrant_name(plan, hint)] = Checked(parity, drop, count_nodes(option.model))
+        return checked, unmade
+
+    def _compare(self, option: Candidate, floating: Step[OnnxModel], images: Images) -> Parity:
+        """Logits of the option where it runs, against those of the float graph.
+
+        ONNX Runtime's word is not enough: a runtime may compute a valid graph wrongly.
+        """
+        threads = self.recipe.benchmark.threads
+        usual = RuntimeOptions(threads)
+
+        def make(_folder: Path) -> dict[str, Any]:
+            batches = images.load()
+            expected = predict(load_runtime("onnxruntime", floating.value.path, usual), batches)
+            found = predict(load_candidate(option, None, threads), batches)
+            return {"parity": asdict(compare_logits(expected, found))}
+
+        key = {
+            "threads": threads,
+            "options": {
+                "run": option.name,
+                "graph": option.digest,
+                "float": floating.digest,
+            },
+            "images": images.digest,
+            "machine": self.machine,
+        }
+        entry = self.runner.run(_COMPARE.on(self.runtime), make, key=key)
+        return Parity(**entry.result["parity"])
+
+
+def entrant_name(plan: Plan, hint: PrecisionHint | None) -> str:
+    """A plan at one float precision, such as `nhwc.inner f32`."""
+    return f"{plan.label} {hint}"
+
+
+def count_nodes(graph: OnnxModel) -> int:
+    """Nodes of a graph: of two that are equally fast the simpler one wins."""
+    import onnx
+
+    return len(onnx.load(str(graph.path), load_external_data=False).graph.node)

@@ -1,0 +1,53 @@
+"""`edge-convnext cache`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.core.cache import Cache, default_cache_folder
+
+__all__ = ["cache_app"]
+
+cache_app = typer.Typer(help="The cache of finished stages.", no_args_is_help=True)
+
+
+@cache_app.command("info")
+def cache_info(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
+    """Show where the cache is and what it holds."""
+    cache = Cache(default_cache_folder(os.environ))
+    usage = cache.usage()
+    total = sum(stage.size_bytes for stage in usage)
+    if json:
+        stages = {
+            stage.stage: {"entries": stage.entries, "size_bytes": stage.size_bytes}
+            for stage in usage
+        }
+        print_json({"folder": str(cache.root), "size_bytes": total, "stages": stages})
+        return
+    typer.echo(str(cache.root))
+    for stage in usage:
+        typer.echo(f"{stage.stage:10} {stage.entries:6} entries {stage.size_bytes / 1e6:10.1f} MB")
+    typer.echo(f"{'total':10} {sum(s.entries for s in usage):6} entries {total / 1e6:10.1f} MB")
+
+
+@cache_app.command("prune")
+def cache_prune(
+    older_than_days: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Age in days of what is removed, since its last use. 0 removes everything."
+        ),
+    ] = 30.0,
+    json: JsonFlag = False,
+    verbose: VerboseFlag = False,
+) -> None:
+    """Remove entries that were not used lately, and what killed runs left."""
+    removed, freed = Cache(default_cache_folder(os.environ)).prune(older_than_days)
+    if json:
+        print_json({"removed": removed, "freed_bytes": freed})
+        return
+    typer.echo(f"removed {removed} entries, freed {freed / 1e6:.1f} MB")

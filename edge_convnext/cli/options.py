@@ -1,0 +1,280 @@
+"""Flags that override a field of the recipe: each is declared once, in `FLAGS`.
+
+A command names the fields it takes: `stated: Annotated[Overrides, flags("load.weights", …)]`.
+From a field's row come the option that typer reads, the override of the recipe, and the name of
+the flag in a message about its value. A new field needs one row, and a place in a command.
+
+Choices and limits stand here as well as in the recipe, since pydantic would slow `--help`; a test
+compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge_convnext.cli.flags import Flag, FlagGroup
+from edge_convnext.cli.values import as_batch, as_source, as_text, as_three_numbers, one_of
+from edge_convnext.core.artifacts import (
+    CpuFormName,
+    CpuPlacementName,
+    CpuRuntimeName,
+    GeluName,
+    ImagesType,
+    Interpolation,
+    Precision,
+    ResizeMode,
+)
+
+if TYPE_CHECKING:
+    from edge_convnext.core.recipe import Recipe
+
+__all__ = [
+    "CHAIN",
+    "DATA",
+    "FLAGS",
+    "GPU",
+    "MEASURE",
+    "MODEL",
+    "PREPARED",
+    "PREPROCESS",
+    "ModelArgument",
+    "RecipeOption",
+    "RuntimeOption",
+    "ThreadsOption",
+    "flags",
+    "resolve",
+]
+
+# Panels of `build --help`.
+MODEL, PREPARED, DATA = "Model", "Preprocessing", "Data"
+CHAIN, GPU, MEASURE = "Chain", "GPU", "Measurement"
+_TARGETS = ("cpu", "rtx", "tensorrt")
+
+_ROWS = (
+    Flag(
+        "model", "--model", str,
+        "Network: a size (atto, femto, pico, …) or a full name. Default: the recipe's, or atto.",
+        MODEL,
+    ),
+    Flag(
+        "load.weights", "--weights", str,
+        "Checkpoint: a file or a folder. in1k: ImageNet weights. random: for speed alone.", MODEL,
+    ),
+    Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
+    Flag(
+        "preprocess.image_size", "--image-size", int,
+        "Height and width of the images, in pixels.", PREPARED,
+    ),
+    Flag(
+        "preprocess.resize", "--resize", ResizeMode,
+        "How images are resized. squash: to a square. shortest: by the short side, then a centre "
+        "crop.", PREPARED,
+    ),
+    Flag(
+        "preprocess.crop_pct", "--crop-pct", float,
+        "Part of the image that the centre crop keeps, 0..1.", PREPARED,
+    ),
+    Flag(
+        "preprocess.interpolation", "--interpolation", Interpolation,
+        "Filter that images are resized with.", PREPARED,
+    ),
+    Flag(
+        "preprocess.mean", "--mean", str,
+        "Mean that is subtracted from pixels in 0..1: one number, or red,green,blue.", PREPARED,
+        to_recipe=as_three_numbers,
+    ),
+    Flag(
+        "preprocess.std", "--std", str,
+        "Standard deviation that pixels are divided by after --mean: one number, or "
+        "red,green,blue.", PREPARED,
+        to_recipe=as_three_numbers,
+    ),
+    Flag(
+        "data.source", "--data", Path,
+        "Labelled images: a folder with one subfolder per class, or a CSV.", DATA,
+        to_recipe=as_source,
+    ),
+    Flag(
+        "data.calibration", "--calibration", Path,
+        "Calibration images: a folder or a CSV. Default: drawn from the training side.", DATA,
+        to_recipe=as_text,
+    ),
+    Flag(
+        "data.labels", "--labels", Path,
+        "File with one class name a line, in the order of the logits.", DATA,
+        to_recipe=as_text,
+    ),
+    Flag(
+        "quantize.subset_size", "--calibration-size", int, "Number of calibration images.", DATA
+    ),
+    Flag(
+        "data.skip_bad_images", "--skip-bad-images", bool,
+        "Leave unreadable images out and count them.", DATA,
+    ),
+    Flag(
+        "data.allow_duplicates", "--allow-duplicates", bool,
+        "Go on where over 1 % of the evaluation images are training images too. The training "
+        "copies are left out in any case.", DATA,
+    ),
+    Flag(
+        "targets", "--target", list[str],
+        "Target to build for; repeatable. Default: all that can be built here.", CHAIN,
+        metavar=f"[{'|'.join(_TARGETS)}]",
+        callback=one_of(_TARGETS),
+    ),
+    Flag(
+        "runtime", "--runtime", Literal[CpuRuntimeName, "auto"],
+        "Runtime for the CPU. auto: all that are installed.", CHAIN,
+    ),
+    Flag(
+        "fold.enabled", "--fold/--no-fold", bool,
+        "Fold norms into the layers that read them, which is exact.", CHAIN,
+    ),
+    Flag(
+        "simplify.enabled", "--simplify/--no-simplify", bool,
+        "Simplify the ONNX graph with onnxsim.", CHAIN,
+    ),
+    Flag("export.opset", "--opset", int, "ONNX opset, 18 or later.", CHAIN),
+    Flag(
+        "export.batch", "--export-batch", str,
+        "Batch size of the ONNX graph: a number, or dynamic.", CHAIN,
+        to_recipe=as_batch,
+    ),
+    Flag(
+        "export.form", "--form", Literal["raw", CpuFormName, "auto"],
+        "Form of the ONNX graph. auto: the best for each runtime.", CHAIN,
+    ),
+    Flag(
+        "export.gelu", "--gelu", Literal[GeluName, "auto"],
+        "GELU of the INT8 graph. erf: exact. tanh: the approximation. auto: the best for each "
+        "runtime.", CHAIN,
+    ),
+    Flag(
+        "quantize.placement", "--placement", Literal[CpuPlacementName, "auto"],
+        "Operations that get Q/DQ pairs. auto: the best for each runtime.", CHAIN,
+    ),
+    Flag(
+        "recover.enabled", "--recover/--no-recover", bool,
+        "Fine-tune the INT8 graphs for some minutes, taught by the float ones.", CHAIN,
+    ),
+    Flag(
+        "seed", "--seed", int,
+        "Seed of splits, draws and training. Default: the recipe's, or 0.", CHAIN,
+    ),
+    Flag(
+        "engine.batches", "--engine-batch", list[int],
+        "Batch size of the graphs and engines for TensorRT; repeatable. Default: 1 and 8; without "
+        "--target, 1.", GPU,
+    ),
+    Flag(
+        "engine.input", "--input", ImagesType,
+        "Type of the images that the graphs for TensorRT take. uint8: pixels, normalised in the "
+        "graph. Default: float16.", GPU,
+    ),
+    Flag(
+        "engine.compute_capabilities", "--compute-capability", list[str],
+        "Compute capability of the GPUs that the engine is for, such as 8.9; repeatable. Default: "
+        "8.6, 8.9 and 12.0.", GPU,
+    ),
+    Flag(
+        "benchmark.batches", "--batch", list[int], "Batch size to time; repeatable.", MEASURE
+    ),
+    Flag(
+        "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
+        least=1,
+        most=1024,
+    ),
+    Flag(
+        "benchmark.rounds", "--rounds", int, "Number of interleaved rounds of the race.", MEASURE
+    ),
+    Flag(
+        "evaluate.max_drop_pp", "--max-drop", float,
+        "Largest drop of top-1 that may ship, in percentage points.", MEASURE,
+    ),
+    Flag(
+        "evaluate.allow_bad_model", "--allow-bad-model", bool,
+        "Go on with a float model that is no better than guessing.", MEASURE,
+    ),
+    Flag(
+        "evaluate.max_class_drop_pp", "--max-class-drop", float,
+        "Largest drop of any class that may ship, in percentage points. Default: classes past "
+        "--max-drop are named.", MEASURE,
+    ),
+    Flag(
+        "benchmark.wait_quiet_min", "--wait-quiet", float,
+        "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
+        metavar="MINUTES",
+    ),
+    Flag(
+        "train.image_size", "--image-size", int,
+        "Height and width of the images, in pixels.", PREPARED,
+        also=("preprocess.image_size",),
+    ),
+    Flag("train.epochs", "--epochs", int, "Number of passes over the data.", least=1),
+    Flag("train.batch", "--batch", int, "Number of images in each step.", least=1),
+    Flag("train.lr", "--lr", float, "Peak learning rate.", least=0),
+    Flag(
+        "recover.images", "--images", int,
+        "Number of images from the training side; a fifth of them only judges.",
+    ),
+    Flag("recover.epochs", "--epochs", int, "Number of passes over the images."),
+    Flag("recover.lr", "--lr", float, "Learning rate of the weights."),
+)  # fmt: skip
+
+FLAGS: Mapping[str, Flag] = {row.field: row for row in _ROWS}
+
+PREPROCESS = (
+    "preprocess.image_size",
+    "preprocess.resize",
+    "preprocess.crop_pct",
+    "preprocess.interpolation",
+    "preprocess.mean",
+    "preprocess.std",
+)
+
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Settings for what the other options leave out: a shipped recipe's name, or a YAML "
+        "file."
+    ),
+]
+ThreadsOption = Annotated[int | None, FLAGS["benchmark.threads"].option()]
+RuntimeOption = Annotated[
+    CpuRuntimeName | None,
+    typer.Option(help="Runtime for an .onnx model. Default: the one that its report.json chose."),
+]
+ModelArgument = Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")]
+
+
+def flags(
+    *fields: str | Flag,
+    panels: Collection[str] = (PREPARED,),
+    limits: bool = True,
+    required: bool = False,
+) -> FlagGroup:
+    """The flags of these fields, in the order of `--help`.
+
+    Args:
+        fields: Fields of the recipe, or rows that differ from the table's.
+        panels: Panels that this command shows.
+        limits: Whether the command line checks numbers before the recipe does.
+        required: Whether each of them has to be stated.
+    """
+    rows = tuple(FLAGS[one] if isinstance(one, str) else one for one in fields)
+    return FlagGroup(rows, panels, limits, required)
+
+
+def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
+    """The recipe that a command line means; an error of a flag's value names the flag.
+
+    Raises:
+        RecipeError: See `recipe.load_recipe`.
+    """
+    from edge_convnext.networks.recipe_file import resolve_recipe
+
+    return resolve_recipe(recipe, stated, {field: row.flag for field, row in FLAGS.items()})

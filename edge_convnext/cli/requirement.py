@@ -1,0 +1,54 @@
+"""`--require` and `--require-likely`: which verdict makes the exit code 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_convnext.core.artifacts import Precision
+
+if TYPE_CHECKING:
+    from edge_convnext.report.verdict import Requirement
+
+__all__ = ["Required"]
+
+
+@dataclass(frozen=True)
+class Required:
+    """The precision that a verdict has to ship; None where nothing is asked for."""
+
+    require: Annotated[
+        Precision | None,
+        typer.Option(help="Exit 1 unless the verdict is to ship this precision, shown."),
+    ] = None
+    require_likely: Annotated[
+        Precision | None,
+        typer.Option(
+            help="Exit 1 unless the verdict is to ship this precision, shown or likely by the "
+            "estimates."
+        ),
+    ] = None
+
+    def refuse_both(self) -> None:
+        """Refuse two requirements: which of them decides would be anybody's guess.
+
+        Raises:
+            BadParameter: Both are stated.
+        """
+        if self.require is not None and self.require_likely is not None:
+            raise typer.BadParameter(
+                "--require asks for more than --require-likely; pass one of them"
+            )
+
+    def requirement(self) -> Requirement | None:
+        """What the library calls it."""
+        from edge_convnext.report.verdict import Requirement
+
+        return Requirement.of(self.require, self.require_likely)
+
+    def words(self) -> list[str]:
+        """The flags again, for the command line of another machine."""
+        stated = (("--require", self.require), ("--require-likely", self.require_likely))
+        return [word for flag, value in stated if value for word in (flag, value)]

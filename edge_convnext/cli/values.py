@@ -1,0 +1,65 @@
+"""What a flag's text means as a value of a recipe's field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import typer
+
+__all__ = ["as_batch", "as_source", "as_text", "as_three_numbers", "one_of"]
+
+_EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
+
+
+def as_text(_flag: str, value: Path) -> str:
+    """A path as a recipe has it."""
+    return str(value)
+
+
+def as_source(_flag: str, data: Path) -> str:
+    """`--data` as a recipe's `data.source`: a folder called `digits` is the user's own."""
+    from edge_convnext.core.recipe import DIGITS
+
+    return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
+
+
+def as_batch(_flag: str, text: str) -> int | str:
+    """A batch size, or a word such as `dynamic`."""
+    return int(text) if text.isdigit() else text
+
+
+def as_three_numbers(flag: str, text: str) -> tuple[float, ...]:
+    """One number for all channels, or red,green,blue.
+
+    Raises:
+        RecipeError: `text` is neither.
+    """
+    from edge_convnext.core.errors import RecipeError, shorten
+
+    try:
+        numbers = tuple(float(word) for word in text.strip("[]() ").replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise RecipeError(
+            f"{flag} '{shorten(text, 60)}': one number, or three with commas, such as "
+            f"{flag} {_EXAMPLES[flag]}"
+        )
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def one_of(choices: Sequence[str]) -> Callable[[list[str] | None], list[str] | None]:
+    """Check every item of a list: typer takes no list of a `Literal`.
+
+    Returns:
+        A callback for `typer.Option`; it raises `typer.BadParameter` for another word.
+    """
+
+    def check(values: list[str] | None) -> list[str] | None:
+        for one in values or ():
+            if one not in choices:
+                raise typer.BadParameter(f"{one!r} is not one of {', '.join(map(repr, choices))}.")
+        return values
+
+    return check

@@ -1,0 +1,26 @@
+"""The table of shipped recipes, on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+__all__ = ["print_recipes"]
+
+
+def print_recipes(rows: Sequence[Mapping[str, Any]], folder: Path, console: Console) -> None:
+    """Print what each recipe states, and the folder that all are in."""
+    table = Table(box=None)
+    for column in ("name", "model", "px", "about"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+    console.print(f"in {folder}", markup=False, soft_wrap=True)

@@ -1,0 +1,83 @@
+"""What a board compares: every graph of a bundle in every runtime that can run it there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.measure.candidates import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from edge_convnext.core.artifacts import RuntimeName
+    from edge_convnext.devices.bench.engines import BuiltEngine
+    from edge_convnext.devices.bundle import Unpacked
+    from edge_convnext.devices.bundle.manifest import BundledGraph
+    from edge_convnext.runtimes import PrecisionHint
+
+__all__ = ["cpu_candidates", "engine_candidate"]
+
+
+def cpu_candidates(
+    unpacked: Unpacked, runtimes: Sequence[RuntimeName], bf16: bool
+) -> list[Candidate]:
+    """The CPU graphs in each runtime, with the settings that the build timed them with.
+
+    Args:
+        unpacked: The bundle.
+        runtimes: Those to measure.
+        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+    """
+    return [
+        _cpu_candidate(unpacked, graph, runtime, hint, settings)
+        for runtime in runtimes
+        for graph in unpacked.manifest.graphs
+        if graph.kind == "cpu" and (graph.format == "qdq" or runtime == "onnxruntime")
+        for hint in _hints(graph, runtime, bf16)
+        for settings in _settings(graph, runtime)
+    ]
+
+
+def engine_candidate(engine: BuiltEngine) -> Candidate:
+    """An engine that was built here."""
+    graph = engine.graph
+    return Candidate(
+        OnnxModel(engine.path, engine.precision, graph.form, graph.placement),
+        engine.key,
+        cast("RuntimeName", engine.runtime),
+        batch=graph.batch,
+        title=engine.name,
+    )
+
+
+def _cpu_candidate(
+    unpacked: Unpacked,
+    graph: BundledGraph,
+    runtime: RuntimeName,
+    hint: PrecisionHint,
+    settings: tuple[tuple[str, str], ...],
+) -> Candidate:
+    path = unpacked.graph_path(graph)
+    made = Candidate(
+        OnnxModel(path, graph.precision, graph.form, graph.placement, graph.quantized_ops or 0),
+        unpacked.manifest.member(graph.file).sha256,
+        runtime,
+        hint,
+        settings,
+        batch=graph.batch,
+    )
+    return replace(made, title=made.label(graph.name))
+
+
+def _hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
+    yield "f32"
+    if bf16 and runtime == "openvino" and graph.precision != "fp16":
+        yield "bf16"
+
+
+def _settings(graph: BundledGraph, runtime: RuntimeName) -> Iterator[tuple[tuple[str, str], ...]]:
+    yield ()
+    if stated := graph.settings.get(runtime):
+        yield tuple(sorted(stated.items()))

@@ -1,0 +1,89 @@
+"""Write a board's results: the file that ships there, `report.json` and `report.md`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, get_args
+
+from edge_convnext.core.artifacts import Precision
+from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.locks import hold_lock
+from edge_convnext.core.swap import left_names, swap, written_beside
+from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.folder import REPORT
+from edge_convnext.report.manifest import MANIFEST, write_manifest
+from edge_convnext.report.markdown import to_markdown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_convnext.report.beside import Beside
+
+__all__ = ["OWN_FILES", "PREDICTIONS", "find_old", "publish_board"]
+
+PREDICTIONS = "predictions.csv"
+_TABLES = "report.md"
+_WINNERS = tuple(
+    f"model.{precision}.{suffix}"
+    for precision in get_args(Precision)
+    for suffix in ("onnx", "engine", "engine.json")
+)
+OWN_FILES = (*_WINNERS, PREDICTIONS)  # beside the report
+
+
+def publish_board(files: Beside, report: Report, out: Path) -> Report:
+    """Write the file that ships and the report; an older bench's go when all is there.
+
+    `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
+
+    Args:
+        files: What lies beside the report.
+        report: Complete but for `outputs`.
+        out: Where to write.
+
+    Returns:
+        The report as it was written.
+
+    Raises:
+        ArtifactError: There is no room on the disk; an older bench is as it was.
+    """
+    with hold_lock(out.resolve()):
+        old = find_old(out)
+        with written_beside(out) as new:
+            written = _write_all(files, report, new, out)
+            swap(new, out, old, MANIFEST)
+    return written
+
+
+def find_old(out: Path) -> set[str]:
+    """Names of an older bench's files beside its report.
+
+    Raises:
+        ArtifactError: A file is called as one of a bench, and none that ran there has it.
+    """
+    known = left_names(out)
+    with suppress(ArtifactError):
+        report = Report.read(out / REPORT)
+        if report.board is not None:
+            known |= {MANIFEST, REPORT, _TABLES, *(file.path for file in report.outputs)}
+    ours = (MANIFEST, REPORT, _TABLES, *OWN_FILES)
+    named = {name for name in ours if os.path.lexists(out / name)}
+    if foreign := sorted(named - known):
+        raise ArtifactError(
+            f"{out / foreign[0]}: would be removed, and no bench wrote it; choose another --out"
+        )
+    return named
+
+
+def _write_all(files: Beside, report: Report, new: Path, out: Path) -> Report:
+    """Write everything into `new`, which is about to become `out`."""
+    made = files.write(new, out)
+    written = report.model_copy(
+        update={"outputs": tuple(FileReport.of(path, new) for path in made)}
+    )
+    write_text_atomic(new / _TABLES, to_markdown(written))
+    written.write(new / REPORT)
+    write_manifest(new, (*made, new / REPORT, new / _TABLES))
+    return written

@@ -1,0 +1,54 @@
+"""The folder that a bench writes to: what is in its way, what it leaves, what it clears away."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.core.marks import MARK, remove_marked
+from edge_convnext.core.swap import require_writable
+from edge_convnext.devices.bench.publish import find_old
+from edge_convnext.report.contract import Report
+from edge_convnext.report.folder import REPORT
+
+__all__ = ["check_folder", "drop_others", "removed_on_failure"]
+
+
+@contextlib.contextmanager
+def removed_on_failure(out: Path, work: Path) -> Iterator[None]:
+    """Where the block fails, what it made is removed; what was there before stays."""
+    known = [path for path in (out, work.parent, work) if path.exists()]
+    unpacked = work / "bundle"
+    whole = unpacked.exists()
+    try:
+        yield
+    except (EdgeConvNextError, OSError):
+        if not whole:
+            shutil.rmtree(unpacked, ignore_errors=True)
+        for path in (work, work.parent, out):
+            if path not in known:
+                with contextlib.suppress(OSError):  # it is not empty, or was never made
+                    (path / MARK).unlink(missing_ok=True)
+                    path.rmdir()
+        raise
+
+
+def drop_others(work: Path) -> None:
+    """Remove what benches of other bundles left beside `work`; engines and timings stay."""
+    if work.parent.is_dir():
+        for other in work.parent.iterdir():
+            if other.name != work.name:
+                remove_marked(other)
+
+
+def check_folder(out: Path) -> None:
+    """Refuse, before the first engine, to write over a build or where nothing can be written."""
+    report = out / REPORT
+    if report.is_file() and Report.read(report).board is None:
+        raise ArtifactError(f"{out}: is a build's folder; choose another --out")
+    require_writable(out)
+    find_old(out)
+    out.mkdir(parents=True, exist_ok=True)

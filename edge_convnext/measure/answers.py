@@ -1,0 +1,58 @@
+"""What a model answers on labelled images: an array of class numbers, whoever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import Weights
+from edge_convnext.data import ImageSet, draw_calibration, iter_batches
+from edge_convnext.measure.alternatives import Way
+
+__all__ = ["Answer", "answer_with_torch", "labels_of", "sample_images"]
+
+# int64[N]: the class of each image's largest logit; of images that are prepared as the model
+# has it, or in another way.
+Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
+
+_WHOLE = 500  # images: up to here the evaluation set is taken as it is
+_SAMPLE = 300  # of a larger one
+
+
+def sample_images(images: ImageSet, seed: int) -> ImageSet:
+    """The set itself where it is small; else so many images of each class."""
+    return images if len(images) <= _WHOLE else draw_calibration(images, None, _SAMPLE, seed).images
+
+
+def labels_of(images: ImageSet) -> NDArray[np.int64]:
+    """int64[N] of a labelled set."""
+    return np.array([sample.label for sample in images.samples], dtype=np.int64)
+
+
+def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answer:
+    """A float model that answers, loaded at its first question; no question is asked it twice."""
+    known: dict[tuple[str, Way], NDArray[np.int64]] = {}
+    loaded: list[Callable[[NDArray[np.float32]], NDArray[np.float32]]] = []
+
+    def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
+        if not loaded:
+            from edge_convnext.networks.convnext.build import build_network
+            from edge_convnext.runtimes.pytorch import TorchRuntime
+
+            loaded.append(TorchRuntime(build_network(weights, "raw"), threads).infer)
+        preprocess, swapped = way = way or (weights.info.preprocess, False)
+        if (images.content_digest, way) in known:
+            return known[images.content_digest, way]
+        batches = iter_batches(images.samples, preprocess, batch, weights.info.in_channels)
+        answers = [
+            loaded[0](np.ascontiguousarray(one[:, ::-1]) if swapped else one).argmax(axis=1)
+            for one in batches
+        ]
+        found: NDArray[np.int64] = np.concatenate(answers).astype(np.int64)
+        known[images.content_digest, way] = found
+        return found
+
+    return answer

@@ -1,0 +1,105 @@
+"""Another way to prepare the images that a model is right far more often with, if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_convnext.core.artifacts import Weights
+from edge_convnext.data import ImageSet, draw_calibration
+from edge_convnext.measure.alternatives import BGR, Found, Way, find_better_way
+from edge_convnext.measure.answers import Answer, labels_of
+
+__all__ = [
+    "QUICK",
+    "THOROUGH",
+    "Effort",
+    "Suggest",
+    "Suggestion",
+    "suggest_way",
+    "suggester",
+]
+
+_TRIED = 100  # images that every other way of preparing is tried on
+_FEWEST = 12  # fewer show nothing at 95 % over so many ways
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What may be spent on trying other ways."""
+
+    macs: float  # of all trials together
+    ways: int  # of the present size, that all trials together take about as long as
+    names: tuple[str, ...]  # settings that may change
+
+
+THOROUGH = Effort(5e11, 8, ("mean", "std", "resize", "image_size", BGR))  # ten seconds, two cores
+QUICK = Effort(8e10, 5, ("mean", "std", BGR))  # three seconds
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A way that is right far more often, and in which of the orders that were asked for."""
+
+    found: Found
+    order: int
+
+
+# Of images, and of where the names of each order of the classes stand.
+Suggest: TypeAlias = Callable[[ImageSet, Sequence[NDArray[np.int64]]], Suggestion | None]
+
+
+def suggester(weights: Weights, answer: Answer, seed: int, effort: Effort = THOROUGH) -> Suggest:
+    """`suggest_way` of one model, for whoever knows images and orders alone."""
+    return lambda images, places: suggest_way(weights, images, answer, seed, effort, places)
+
+
+def suggest_way(
+    weights: Weights,
+    images: ImageSet,
+    answer: Answer,
+    seed: int,
+    effort: Effort = THOROUGH,
+    places: Sequence[NDArray[np.int64]] = (),
+) -> Suggestion | None:
+    """Try the usual ways to prepare images.
+
+    Args:
+        weights: Unfolded.
+        images: Labelled; of more than a hundred a sample is tried.
+        answer: The model's.
+        seed: Of the sample.
+        effort: How much may be tried.
+        places: int64[classes] of each order of the classes: where its names stand. Every way is
+            held against the order that it fits best; without any, the classes stand as they are.
+
+    Returns:
+        None where no way is right far more often for sure, or trying would take too long.
+    """
+    info = weights.info
+    macs = weights.architecture.count_macs(info.preprocess.image_size)
+    most = min(_TRIED, int(effort.macs / (macs * effort.ways)))
+    if most < _FEWEST or len(images) < _FEWEST:
+        return None
+    shown = images if len(images) <= most else draw_calibration(images, None, most, seed).images
+    labels = labels_of(shown)
+    wanted = [place[labels] for place in places] or [labels]
+
+    def right(way: Way) -> list[NDArray[np.bool_]]:
+        answers = answer(shown, None if way == (info.preprocess, False) else way)
+        return [answers == one for one in wanted]
+
+    best: dict[Way, int] = {}
+
+    def right_in_best(way: Way) -> NDArray[np.bool_]:
+        found = right(way)
+        best[way] = max(range(len(found)), key=lambda index: int(found[index].sum()))
+        return found[best[way]]
+
+    allowed = [name for name in effort.names if name != BGR or info.in_channels == 3]
+    found = find_better_way(right_in_best, info.preprocess, allowed, len(wanted))
+    return None if found is None else Suggestion(found, best[found.way])

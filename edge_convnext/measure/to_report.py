@@ -1,0 +1,224 @@
+"""From what was measured to the report, of a build and of a board: every field is named once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.contention import why_skewed
+from edge_convnext.measure.accuracy import count_class_flips, measure_accuracy
+from edge_convnext.report.contract import (
+    AccuracyReport,
+    BenchmarkReport,
+    BenchmarkRow,
+    CandidateAccuracy,
+    ClassAccuracy,
+    PrecisionAccuracy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_convnext.core.artifacts import Precision
+    from edge_convnext.measure.accuracy import Comparison, Predictions
+    from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.speed import Ratio
+    from edge_convnext.measure.timings import BenchmarkResult, TimedRow
+
+__all__ = [
+    "accuracy_part",
+    "benchmark_part",
+    "licence_notes",
+    "report_accuracy",
+    "report_candidate",
+    "report_interval",
+    "report_row",
+    "skewed_notes",
+]
+
+
+def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
+    """One timed candidate as the report states it.
+
+    Args:
+        row: Of a race.
+        artifact: Name of the candidate in this report, which calls files as they are shipped.
+    """
+    candidate, model = row.candidate, row.candidate.model
+    return BenchmarkRow(
+        artifact=artifact,
+        form=model.form,
+        placement=model.placement,
+        precision=model.precision,
+        runtime=candidate.runtime,
+        precision_hint=candidate.hint,
+        settings=dict(candidate.settings),
+        threads=row.threads,
+        batch=row.batch,
+        latency_ms_p50=row.latency_ms_p50,
+        latency_ms_p90=row.latency_ms_p90,
+        latency_ms_p99=row.latency_ms_p99,
+        throughput_img_s=row.throughput_img_s,
+        samples=row.samples,
+        rounds=row.rounds,
+        size_bytes=row.size_bytes,
+        peak_memory_bytes=row.peak_memory_bytes,
+        baseline_memory_bytes=row.baseline_memory_bytes,
+        round_latency_ms_p50=row.round_latency_ms_p50,
+        gpu_ms_p50=row.gpu_ms_p50,
+        gpu_ms_p90=row.gpu_ms_p90,
+        gpu_ms_p99=row.gpu_ms_p99,
+        round_gpu_ms_p50=row.round_gpu_ms_p50,
+    )
+
+
+def report_candidate(
+    candidate: Candidate, artifact: str, predictions: Predictions, comparison: Comparison
+) -> CandidateAccuracy:
+    """One evaluated candidate as the report states it.
+
+    Args:
+        candidate: What was evaluated.
+        artifact: See `report_row`.
+        predictions: Of the candidate.
+        comparison: With FP32, on the same images.
+    """
+    model = candidate.model
+    return CandidateAccuracy(
+        artifact=artifact,
+        form=model.form,
+        placement=model.placement,
+        precision=model.precision,
+        runtime=candidate.runtime,
+        precision_hint=candidate.hint,
+        settings=dict(candidate.settings),
+        top1_pct=measure_accuracy(predictions).top1_pct,
+        top1_drop_pp=comparison.top1_drop_pp,
+        top1_drop_ci95_pp=comparison.top1_drop_ci95_pp,
+        agreement_pct=comparison.agreement_pct,
+        sqnr_db=comparison.sqnr_db,
+        lost=comparison.lost,
+        won=comparison.won,
+    )
+
+
+def report_accuracy(
+    predictions: Predictions, classes: Sequence[str], reference: Predictions | None = None
+) -> PrecisionAccuracy:
+    """Top-1, top-5 and each class; with the images that flipped where there is a reference.
+
+    Args:
+        predictions: Of the precision.
+        classes: Names in logit order.
+        reference: FP32's, on the same images.
+    """
+    measured = measure_accuracy(predictions, classes)
+    counted = count_class_flips(reference, predictions) if reference is not None else None
+    return PrecisionAccuracy(
+        top1_pct=measured.top1_pct,
+        top5_pct=measured.top5_pct,
+        per_class={
+            name: ClassAccuracy(
+                n=one.n,
+                top1_pct=one.top1_pct,
+                lost=counted[place][0] if counted else None,
+                won=counted[place][1] if counted else None,
+            )
+            for place, (name, one) in enumerate(measured.per_class.items())
+        },
+    )
+
+
+def accuracy_part(
+    n_images: int,
+    fp32: PrecisionAccuracy,
+    precision: Precision,
+    own: PrecisionAccuracy | None,
+    comparison: Comparison | None,
+    candidates: Sequence[CandidateAccuracy],
+) -> AccuracyReport:
+    """The report's part on accuracy.
+
+    Args:
+        n_images: Evaluation images.
+        fp32: Accuracy of the reference.
+        precision: What was asked for.
+        own: Accuracy of the chosen candidate; None where there is none, or FP32 was asked for.
+        comparison: The chosen candidate with the reference; None where none was chosen.
+        candidates: Everything that was evaluated.
+    """
+    return AccuracyReport(
+        n_images=n_images,
+        fp32=fp32,
+        fp16=own if precision == "fp16" else None,
+        int8=own if precision == "int8" else None,
+        top1_drop_pp=comparison.top1_drop_pp if comparison else None,
+        top1_drop_ci95_pp=comparison.top1_drop_ci95_pp if comparison else None,
+        agreement_pct=comparison.agreement_pct if comparison else None,
+        sqnr_db=comparison.sqnr_db if comparison else None,
+        lost=comparison.lost if comparison else None,
+        won=comparison.won if comparison else None,
+        candidates=tuple(candidates),
+    )
+
+
+def benchmark_part(
+    timings: BenchmarkResult,
+    label: Callable[[Candidate], str],
+    *,
+    chosen: Candidate | None,
+    best_float: Candidate | None,
+    versus_float: Ratio | None,
+    rival: Candidate | None = None,
+    raw: Candidate | None = None,
+    versus_raw: Ratio | None = None,
+) -> BenchmarkReport:
+    """The report's part on speed: every row, which of them judge, and what may skew them.
+
+    Args:
+        timings: Of all rounds.
+        label: Name of a candidate in this report.
+        chosen: The fastest of the precision that was asked for.
+        best_float: The float that ships where `chosen` does not.
+        versus_float: Speed of `chosen` over that of `rival`, or of `best_float` without a rival.
+        rival: The float that `chosen` is least surely faster than.
+        raw: The unfolded FP32 export in ONNX Runtime.
+        versus_raw: Speed of `chosen` over that of `raw`.
+    """
+    judged = timings.judged
+    return BenchmarkReport(
+        rows=tuple(report_row(row, label(row.candidate)) for row in timings.rows),
+        speedup_vs_raw_fp32=versus_raw.median if versus_raw else None,
+        speedup_vs_best_float=versus_float.median if versus_float else None,
+        speedup_vs_raw_fp32_ci95=report_interval(versus_raw),
+        speedup_vs_best_float_ci95=report_interval(versus_float),
+        chosen=label(chosen) if chosen else None,
+        best_float=label(best_float) if best_float else None,
+        rival_float=label(rival) if rival else None,
+        raw_fp32=label(raw) if raw else None,
+        other_load_pct=timings.other_load_pct,
+        throttled_periods=timings.throttled_periods,
+        judge_loads=judged.loads if judged else None,
+        judge_rounds=judged.total if judged else None,
+    )
+
+
+def report_interval(ratio: Ratio | None) -> tuple[float, float] | None:
+    """The 95 % interval; None without a ratio, or with too few rounds for one."""
+    if ratio is None or ratio.ci95_lo is None or ratio.ci95_hi is None:
+        return None
+    return ratio.ci95_lo, ratio.ci95_hi
+
+
+def licence_notes(licence: str | None) -> list[str]:
+    """The terms of the weights' source, where it states some."""
+    if licence is None:
+        return []
+    return [f"The weights' licence, {licence}, holds for every file made from them."]
+
+
+def skewed_notes(timings: BenchmarkResult | None, advice: str) -> list[str]:
+    """What disturbed the timings, if anything did, and a sentence on what to do."""
+    skewed = why_skewed(timings.other_load_pct, timings.throttled_periods) if timings else None
+    if skewed is None:
+        return []
+    return [f"During the timings {skewed}: the speed is likely at most. {advice}"]

@@ -1,0 +1,123 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.example_report import example_report
+
+from edge_convnext.devices import bench as devices_bench
+from edge_convnext.devices import ssh
+from edge_convnext.devices.bench import BoardSettings
+from edge_convnext.report.verdict import Requirement
+
+
+def test_bench_times_models_against_the_first(call, models):
+    paths = [models / "dynamic.onnx", shutil.copy(models / "dynamic.onnx", models / "copy.onnx")]
+    flags = ("--runtime", "onnxruntime", "--rounds", 1, "--batch", 2)
+    code, out, err = call("bench", *paths, *flags, "--json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)["rows"]
+    assert [row["artifact"] for row in rows] == [f"{path} onnxruntime" for path in paths]
+    assert all((row["batch"], row["latency_ms_p99"]) == (2, None) for row in rows)
+    _, text, _ = call("bench", models / "static.onnx", *flags[:4])  # at the one size it has
+    assert "1.00x" in text
+
+
+def test_bench_refuses_models_that_no_image_fits(call, models):
+    code, _, err = call("bench", models / "dynamic.onnx", models / "larger.onnx")
+    assert code == 3
+    assert "different input sizes" in err
+    for more in ((), ("--profile",)):
+        sizes = ("--batch", 4, "--batch", 8)
+        code, _, err = call("bench", models / "dynamic.onnx", models / "static.onnx", *sizes, *more)
+        assert code == 3
+        assert err.endswith("static.onnx: is of batch 4 alone; pass --batch 4\n")
+        assert err.count("\n") == 1  # before anything was timed
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--host", "orin"), "--host"),
+        (("--ssh-option", "Port=1"), "--ssh-option"),
+        (("--remote-command", "x"), "--remote-command"),
+        (("--keep",), "--keep"),
+        (("--out", "x"), "--out"),
+        (("--require", "int8"), "--require"),
+        (("--require-likely", "int8"), "--require-likely"),
+        (("--lock-clocks",), "--lock-clocks"),
+        (("--lock-clocks", "--host", "orin"), "--host"),
+    ],
+)
+def test_what_is_about_a_bundle_is_refused_of_a_model(call, flags, named):
+    code, _, err = call("bench", "model.onnx", *flags)
+    assert code == 3
+    assert err.startswith(f"error: {named} takes a bundle: make one with `edge-convnext bundle")
+
+
+@pytest.mark.parametrize(
+    "line", [("a.ecb", "b.onnx"), ("a.ecb", "--profile"), ("a.ecb", "--hint", "bf16")]
+)
+def test_a_bundle_is_measured_alone(call, line):
+    code, _, err = call("bench", *line)
+    assert code == 3
+    assert err.startswith("error: a bundle is measured alone: pass one .ecb")
+
+
+@pytest.fixture
+def measured(call, monkeypatch):
+    """Bench a bundle with stand-ins: exit code, stdout, and what would be measured."""
+
+    def run(*flags, **verdict):
+        seen = {}
+
+        def bench_bundle(bundle, folder, settings, track, say):
+            say("measuring")
+            seen.update(bundle=bundle, folder=folder, settings=settings)
+            fields = {"ship": "int8", "passed": True, "reasons": ["x"], **verdict}
+            return example_report(verdict=fields)
+
+        def bench_on_hosts(bundle, hosts, folder, settings, say):
+            seen.update(bundle=bundle, hosts=hosts, folder=folder, settings=settings)
+            return []
+
+        monkeypatch.setattr(devices_bench, "bench_bundle", bench_bundle)
+        monkeypatch.setattr(ssh, "bench_on_hosts", bench_on_hosts)
+        code, out, _ = call("bench", "there/atto.ecb", *flags)
+        return code, out, seen
+
+    return run
+
+
+CHOICES = (
+    "--runtime", "openvino", "--batch", 2, "--batch", 4, "--threads", 1, "--rounds", 3,
+    "--require-likely", "int8", "--lock-clocks",
+)  # fmt: skip
+
+
+def test_flags_reach_the_board_at_hand(measured):
+    code, out, seen = measured("--json")
+    assert (code, seen["folder"]) == (0, Path("board/atto"))
+    assert json.loads(out)["schema"] == "edge-convnext/report/3"
+    assert seen["settings"] == BoardSettings(
+        runtimes=None, batches=None, threads=None, rounds=None, lock_clocks=False, require=None
+    )
+    code, out, seen = measured(*CHOICES, "--out", "here")
+    assert (code, seen["folder"]) == (0, Path("here"))
+    assert "Verdict: ship int8" in out
+    assert seen["settings"] == BoardSettings(
+        runtimes=("openvino",), batches=(2, 4), threads=1, rounds=3, lock_clocks=True,
+        require=Requirement.of(None, "int8"),
+    )  # fmt: skip
+
+
+def test_flags_reach_a_board_over_ssh_as_words(measured):
+    _, _, seen = measured("--host", "orin", "--host", "thor", "--keep")
+    assert (seen["hosts"], seen["settings"].keep) == (["orin", "thor"], True)
+    assert seen["settings"].arguments == ()
+    _, _, seen = measured(*CHOICES, "--host", "orin")
+    assert seen["settings"].arguments == tuple(map(str, CHOICES))
+
+
+def test_an_unmet_requirement_is_exit_code_1(measured):
+    assert measured("--require", "int8", ship="fp32", passed=False)[0] == 1

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import typer
+
+from edge_convnext.cli.values import as_batch, as_source, as_text, as_three_numbers, one_of
+from edge_convnext.core.errors import RecipeError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.5", (0.5, 0.5, 0.5)),
+        ("0.485,0.456,0.406", (0.485, 0.456, 0.406)),
+        ("0.485 0.456 0.406", (0.485, 0.456, 0.406)),
+        ("[0.485, 0.456, 0.406]", (0.485, 0.456, 0.406)),
+    ],
+)
+def test_mean_and_std_are_one_number_or_three(text, value):
+    assert as_three_numbers("--mean", text) == as_three_numbers("--std", text) == value
+
+
+@pytest.mark.parametrize("text", ["", "imagenet", "0.5,0.5", "1,2,3,4", "0.5;0.5;0.5"])
+def test_other_texts_are_refused_with_an_example(text):
+    with pytest.raises(RecipeError, match=r"--std .*such as --std 0\.229,0\.224,0\.225"):
+        as_three_numbers("--std", text)
+    with pytest.raises(RecipeError, match=r"--mean .*such as --mean 0\.485,0\.456,0\.406"):
+        as_three_numbers("--mean", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("4", 4), ("dynamic", "dynamic"), ("-1", "-1"), ("4.0", "4.0")]
+)
+def test_a_batch_is_a_number_or_stays_a_word_for_the_recipe_to_judge(text, value):
+    assert as_batch("--export-batch", text) == value
+
+
+def test_paths_are_text_in_a_recipe():
+    assert as_text("--labels", Path("a/labels.txt")) == str(Path("a/labels.txt"))
+
+
+def test_only_a_folder_called_digits_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert as_source("--data", Path("digits")) == "digits"  # the bundled ones
+    for name in ("digits", "leaves"):
+        (tmp_path / name).mkdir()
+    assert as_source("--data", Path("digits")) == str(tmp_path / "digits")
+    assert as_source("--data", Path("leaves")) == "leaves"
+
+
+def test_every_item_of_a_list_is_one_of_the_choices():
+    check = one_of(("cpu", "rtx"))
+    assert check(["rtx", "cpu"]) == ["rtx", "cpu"]
+    assert check(None) is None
+    with pytest.raises(typer.BadParameter, match=r"'rtxx' is not one of 'cpu', 'rtx'\."):
+        check(["cpu", "rtxx"])

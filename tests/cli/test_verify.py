@@ -1,0 +1,44 @@
+import json
+
+import pytest
+from support.gate_builds import make_build
+
+
+@pytest.fixture
+def build(tmp_path):
+    make_build(tmp_path / "build", n=20)
+    return tmp_path / "build"
+
+
+def test_a_build_as_it_was_written_is_counted_and_with_verbose_listed(call, build):
+    assert call("verify", build) == (0, "3 files unchanged\n", "")
+    code, out, err = call("verify", build, "--verbose")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 4
+    assert "unchanged  predictions.csv\n" in out
+    assert {one["state"] for one in json.loads(call("verify", build, "--json")[1])["files"]} == {
+        "unchanged"
+    }
+
+
+def test_a_changed_file_is_exit_code_3_and_a_line_of_its_own(call, build):
+    (build / "model.int8.onnx").write_bytes(b"x")
+    code, out, err = call("verify", build)
+    assert (code, out) == (3, "changed    model.int8.onnx\n2 of 3 files unchanged\n")
+    assert err == f"error: {build / 'model.int8.onnx'}: changed since the build; build again\n"
+    (build / "predictions.csv").unlink()
+    assert " since the build and 1 more; build again\n" in call("verify", build)[2]
+
+
+def test_another_build_is_compared_file_by_file(call, build, tmp_path):
+    make_build(tmp_path / "same", n=20)
+    code, out, _ = call("verify", build, "--same-as", tmp_path / "same")
+    assert code == 0
+    assert "identical" in out
+    make_build(tmp_path / "other", n=21)
+    code, out, err = call("verify", build, "--same-as", tmp_path / "other")
+    assert (code, err) == (1, "")
+    assert "different  predictions.csv" in out
+    code, out, _ = call("verify", build, "--same-as", tmp_path / "other", "--json")
+    assert code == 1
+    assert {"files", "comparison"} == set(json.loads(out))

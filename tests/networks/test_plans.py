@@ -1,0 +1,83 @@
+import pytest
+
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.networks.plans import choose_batches, list_gpu_plans, plan_for_gpu
+from edge_convnext.networks.recipe_file import make_recipe
+
+
+def labels(fields, targets=("rtx",)):
+    recipe = make_recipe({"targets": list(targets), **fields})
+    return [f"{one.precision} {one.label}" for one in list_gpu_plans(recipe, targets)]
+
+
+def test_int8_comes_with_the_fp16_that_it_has_to_beat():
+    assert labels({}) == [
+        "int8 late_mixed.blocks.b1",
+        "int8 late_product_mixed.blocks.b8",
+        "fp16 weights_expand.b1",
+        "fp16 product_expand.b8",
+    ]
+    assert labels({"precision": "fp16"}) == ["fp16 weights_expand.b1", "fp16 product_expand.b8"]
+    assert labels({"precision": "fp32", "engine": {"batches": [2]}}) == ["fp32 product_expand.b2"]
+    assert labels({}, ("cpu",)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "batches"),
+    [
+        ({"targets": ["tensorrt"]}, (1, 8)),
+        ({}, (1,)),
+        ({"export": {"batch": 4}}, (4,)),
+        ({"export": {"batch": 4}, "engine": {"batches": [32, 1, 32]}}, (1, 32)),
+    ],
+)
+def test_one_batch_size_is_made_where_nobody_named_a_gpu(fields, batches):
+    assert choose_batches(make_recipe(fields)) == batches
+
+
+def test_a_plan_of_the_recipe_holds_from_its_batch_size_on():
+    plans = {"int8": {"8": {"form": "product_mixed", "placement": "late_blocks"}}}
+    recipe = make_recipe({"engine": {"plans": plans}})
+    forms = [plan_for_gpu(recipe, "int8", batch).form for batch in (1, 4, 8, 64)]
+    assert forms == ["late_mixed", "late_product_mixed", "product_mixed", "product_mixed"]
+    assert plan_for_gpu(recipe, "fp16", 8).form == "product_expand"
+    assert make_recipe(recipe.model_dump(mode="json")) == recipe
+
+
+def test_what_is_stated_for_every_runtime_goes_first():
+    stated = {"export": {"form": "linear"}, "quantize": {"placement": "inner"}}
+    plan = plan_for_gpu(make_recipe(stated), "int8", 1)
+    assert (plan.form, plan.placement) == ("linear", "inner")
+    unfolded = plan_for_gpu(make_recipe({"fold": {"enabled": False}}), "int8", 8)
+    assert (unfolded.form, unfolded.placement) == ("raw", "blocks")
+
+
+@pytest.mark.parametrize(
+    ("plans", "message"),
+    [
+        ({"int8": {"1": {"form": "mixed"}}}, "the plan int8 1 needs a placement"),
+        (
+            {"fp16": {"1": {"form": "mixed", "placement": "blocks"}}},
+            "the plan fp16 1 has no placement",
+        ),
+        ({"int8": {"0": {"form": "mixed", "placement": "blocks"}}}, "greater than or equal to 1"),
+    ],
+)
+def test_a_plan_that_can_not_be_is_refused(plans, message):
+    with pytest.raises(RecipeError, match=message):
+        make_recipe({"engine": {"plans": plans}})
+
+
+def test_tensorrt_8_6_has_plans_of_its_own():
+    recipe = make_recipe({})
+    plans = list_gpu_plans(recipe, ("tensorrt",))
+    assert {one.family for one in plans} == {"typed", "tensorrt8"}
+    older = [one for one in plans if one.family == "tensorrt8" and one.batch == 1]
+    assert [(one.form, one.placement) for one in older] == [
+        ("linear", "blocks"),
+        ("linear", None),
+    ]
+    assert plan_for_gpu(recipe, "int8", 8, "tensorrt8").form == "mixed"
+    stated = make_recipe({"engine": {"plans": {"fp16": {1: {"form": "expand"}}}}})
+    assert plan_for_gpu(stated, "fp16", 1).form == "expand"
+    assert plan_for_gpu(stated, "fp16", 1, "tensorrt8").form == "linear"
