@@ -1,11 +1,17 @@
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.board_builds import CLASSES
 from support.bundle_parts import PREDICTIONS, sha
 
-from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.core.errors import (
+    ArtifactError,
+    DataError,
+)
+from edge_convnext.devices.bundle import evaluation
 from edge_convnext.devices.bundle.evaluation import find_images, read_reference
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -108,3 +114,30 @@ def test_the_bundled_digits_are_made_again_where_the_build_had_them(monkeypatch)
     with find_images(recipe, reference_of(), (), None) as samples:
         assert samples == ()
     assert [Path(one).name for one in made] == ["digits"]
+
+
+def test_predictions_are_read_within_bounds(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.csv"
+    head = "sha256,label,fp32_top1\n"
+    path.write_text(head + "".join(f"{index},ant,dog\n" for index in range(11)))
+    found = read_reference(path, CLASSES, len(CLASSES))
+    assert found.labels.tolist() == [0] * 11
+    assert found.logits.argmax(axis=1).tolist() == [CLASSES.index("dog")] * 11
+    monkeypatch.setattr(evaluation, "_MOST_LOGITS", 50)
+    with pytest.raises(ArtifactError, match="over 10 images of 5 classes are more than"):
+        read_reference(path, CLASSES, len(CLASSES))
+    monkeypatch.setattr(evaluation, "_MOST_BYTES", 20)
+    with pytest.raises(ArtifactError, match="over 20 bytes"):
+        read_reference(path, CLASSES, len(CLASSES))
+    path.unlink()
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: No such file"):
+        read_reference(path, CLASSES, len(CLASSES))
+    os.mkfifo(path)
+    with pytest.raises(ArtifactError, match="a pipe or a device"):
+        read_reference(path, CLASSES, len(CLASSES))
+    path.unlink()
+    monkeypatch.undo()
+    path.write_text(head + f"0,{'x' * 5000},dog\n")
+    with pytest.raises(ArtifactError, match="not the predictions of this model") as told:
+        read_reference(path, CLASSES, len(CLASSES))
+    assert len(str(told.value)) < 600

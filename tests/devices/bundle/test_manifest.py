@@ -1,8 +1,16 @@
+import json
+
 import pytest
 from pydantic import ValidationError
+from support.bench_boards import repack
 from support.bundle_parts import contents, graph, manifest_of, sha
 
+from edge_convnext.core.errors import (
+    ArtifactError,
+)
+from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.bundle.manifest import (
+    MANIFEST,
     BundledGraph,
     Manifest,
     Member,
@@ -106,3 +114,43 @@ def test_names_of_members_stay_below_the_folder(name):
 def test_other_names_and_other_kinds_of_files_are_refused(name, told):
     with pytest.raises(ValueError, match=told):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.json", "/etc/x.json", "a/../x.json", "a//x.json", ".x.json", "a\\x.json", "x.py",
+     "x.sh", "x.pkl", "x", "a" * 300 + ".json"],
+)  # fmt: skip
+def test_names_that_leave_the_folder_or_run_are_refused(name):
+    with pytest.raises(ValueError, match="is no "):
+        check_name(name)
+
+
+def change_manifest(edit):
+    def change(data):
+        fields = json.loads(data)
+        edit(fields)
+        return json.dumps(fields).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda fields: fields["graphs"][0].update(batch=10**6), "less than or equal to 4096"),
+        (lambda fields: fields["model"].update(num_classes=10**9), "more classes or channels"),
+        (lambda fields: fields["model"].update(in_channels=10**6), "more classes or channels"),
+        (
+            lambda fields: (
+                fields["graphs"][0].update(batch=4096),
+                fields["preprocess"].update(image_size=4096),
+            ),
+            "a batch of 4096 images of 4096 px takes",
+        ),
+    ],
+)
+def test_what_a_bundles_manifest_would_take_has_an_end(root, tmp_path, edit, reason):
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {MANIFEST: change_manifest(edit)})
+    with pytest.raises(ArtifactError, match=reason):
+        open_bundle(bad)

@@ -3,18 +3,34 @@
 The zips are written here by hand, so that each is wrong in one way alone.
 """
 
+import contextlib
+import io
 import json
+import os
 import stat
 import zipfile
+from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+from support.bench_boards import ORT, repack
 from support.bundle_parts import SIDE, contents, manifest_of, npy, pixels, sha
 
-from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.errors import (
+    ArtifactError,
+    RecipeError,
+)
+from edge_convnext.core.files import sha256_bytes
 from edge_convnext.data import iter_batches
+from edge_convnext.devices.bench import bench_bundle
 from edge_convnext.devices.bundle import read as module
+from edge_convnext.devices.bundle.manifest import (
+    MANIFEST,
+    TENSORS,
+)
 from edge_convnext.devices.bundle.read import open_bundle
+from edge_convnext.devices.bundle.write import write_bundle
 
 
 def write_zip(path, files, manifest, change=lambda info: None):
@@ -294,3 +310,203 @@ def test_grey_tensors_have_no_channels(bundle, tmp_path):
     assert found.in_channels == 1
     (batch,) = found.batches(3)
     assert batch.shape == (3, 1, SIDE, SIDE)
+
+
+def edit_manifest(**changes):
+    def edit(data):
+        return json.dumps({**json.loads(data), **changes}).encode()
+
+    return {MANIFEST: edit}
+
+
+def test_pixels_and_files_are_the_same_input(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    as_tensors = open_bundle(tmp_path / "t.ecb").unpack(tmp_path / "t").evaluation()
+    as_images = open_bundle(root / "tiny.ecb").unpack(tmp_path / "i").evaluation()
+    assert as_tensors.pixels.dtype == np.uint8
+    for left, right in zip(as_tensors.batches(4), as_images.batches(4), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert as_tensors.reference.sha256s == as_images.reference.sha256s
+
+
+def special(mode):
+    info = zipfile.ZipInfo("models/x.onnx")
+    info.external_attr = mode << 16
+    return info
+
+
+def deflated(info):
+    other = zipfile.ZipInfo(info.filename)
+    other.compress_type = zipfile.ZIP_DEFLATED
+    return other
+
+
+def escape(data):
+    fields = json.loads(data)
+    fields["members"][0]["name"] = "../../escape.json"
+    return json.dumps(fields).encode()
+
+
+def enlarge(data):
+    fields = json.loads(data)
+    fields["preprocess"]["image_size"] = 10**6  # a terabyte for one image
+    return json.dumps(fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"change": {"recipe.yaml": lambda data: data[:-1]}}, "not as the manifest says"),
+        ({"change": {MANIFEST: lambda _: None}}, "not a bundle"),
+        ({"change": {MANIFEST: lambda _: b"\xff{"}}, "not JSON"),
+        ({"change": {MANIFEST: lambda _: b"[" * 100_000}}, "not JSON"),
+        ({"change": edit_manifest(schema="edge-convnext/bundle/9")}, "edge-convnext/bundle/9"),
+        ({"change": edit_manifest(further=1)}, "bad manifest"),
+        ({"change": edit_manifest(members=[])}, "bad manifest"),
+        ({"change": {MANIFEST: escape}}, "no name of a bundle's member"),
+        ({"change": {MANIFEST: enlarge}}, "image_size"),
+        ({"add": [(zipfile.ZipInfo("extra.json"), b"{}")]}, "'extra.json'"),
+        ({"add": [(special(stat.S_IFLNK | 0o777), b"/etc/passwd")]}, "plain file"),
+        ({"add": [(special(stat.S_IFREG | 0o755), b"#!")]}, "plain file"),
+        ({"infos": deflated}, "plain file"),
+    ],
+)  # fmt: skip
+def test_a_bundle_that_is_not_one_is_refused_and_nothing_is_unpacked(
+    root, tmp_path, options, reason
+):
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", **options)
+    with pytest.raises(ArtifactError, match=reason) as caught:
+        bench_bundle(bad, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flipped_byte_is_found_where_it_lies(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    bad = tmp_path / "bad.ecb"
+    bad.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx.*damaged"):
+        open_bundle(bad).unpack(tmp_path / "out")
+    assert not (tmp_path / "out" / "models" / "model.int8.onnx").exists()
+
+
+def test_a_graph_of_a_bundle_is_checked_before_a_runtime_gets_it(root, tmp_path):
+    name = "models/model.fp32.onnx"
+    proto = onnx.load(root / "build" / "model.fp32.onnx")
+    proto.graph.node[0].op_type = "Loop"
+    data = proto.SerializeToString()
+
+    def swap(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {name: lambda _: data, MANIFEST: swap})
+    with pytest.raises(ArtifactError, match="operation Loop, which no build writes"):
+        bench_bundle(bad, tmp_path / "out", ORT)
+
+
+def replace_member(root, output, name, edit):
+    """The bundle with another content of one member, and a manifest that answers for it."""
+    made = {}
+
+    def change(data):
+        made["data"] = edit(data)
+        return made["data"]
+
+    def answer_for(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        with zipfile.ZipFile(root / "tiny.ecb") as archive:
+            data = edit(archive.read(name))
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    return repack(root / "tiny.ecb", output, {name: change, MANIFEST: answer_for})
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("benchmark", "batches", [1_000_000]),
+        ("benchmark", "batches", list(range(1, 100))),
+        ("benchmark", "rounds", 10**9),
+        ("benchmark", "min_round_ms", 10**9),
+        ("benchmark", "warmup", 10**9),
+        ("evaluate", "batch", 10**6),
+    ],
+)
+def test_what_a_bundles_recipe_would_take_has_an_end(root, tmp_path, section, field, value):
+    def edit(data):
+        fields = json.loads(data)
+        fields["recipe"][section][field] = value
+        return json.dumps(fields).encode()
+
+    bad = replace_member(root, tmp_path / "bad.ecb", "report.json", edit)
+    with pytest.raises(
+        RecipeError, match=rf"'{section}\.{field}' is .*: .*at most|less than"
+    ) as told:
+        bench_bundle(bad, tmp_path / "out", replace(ORT, rounds=None))
+    assert "\n" not in str(told.value)
+
+
+def test_whatever_byte_of_a_bundle_flips_it_is_refused_or_read_whole(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    bad = tmp_path / "bad.ecb"
+    places = [*range(directory, len(whole), 7), *range(60)]
+    for place in places:
+        bad.write_bytes(whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :])
+        with contextlib.suppress(ArtifactError):
+            open_bundle(bad).unpack(tmp_path / "out")
+
+
+def test_a_pipe_is_no_bundle(tmp_path):
+    os.mkfifo(tmp_path / "x.ecb")
+    with pytest.raises(ArtifactError, match="pipe"):
+        open_bundle(tmp_path / "x.ecb")
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
+def test_a_bundle_cut_short_is_refused(root, tmp_path, kept):
+    whole = (root / "tiny.ecb").read_bytes()
+    cut = tmp_path / "cut.ecb"
+    cut.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
+    with pytest.raises(ArtifactError, match="cut short, or no bundle"):
+        open_bundle(cut)
+
+
+def test_an_array_with_a_pickle_in_it_is_not_loaded(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([print], dtype=object), allow_pickle=True)
+    pickled = buffer.getvalue()
+
+    def swap(data):
+        fields = json.loads(data)
+        for member in fields["members"]:
+            if member["name"] == TENSORS:
+                member.update(sha256=sha256_bytes(pickled), bytes=len(pickled))
+        return json.dumps(fields).encode()
+
+    bad = repack(
+        tmp_path / "t.ecb", tmp_path / "p.ecb", {TENSORS: lambda _: pickled, MANIFEST: swap}
+    )
+    with pytest.raises(ArtifactError, match="not an array"):
+        open_bundle(bad).unpack(tmp_path / "out").evaluation()
+
+
+def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    (tmp_path / "bad.ecb").write_bytes(
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    )
+    (tmp_path / "there").mkdir()
+    for out in ("new", "there"):
+        with pytest.raises(ArtifactError, match="damaged"):
+            bench_bundle(tmp_path / "bad.ecb", tmp_path / out, ORT)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

@@ -14,12 +14,17 @@ import yaml
 from support.example_report import example_fields
 from support.gate_builds import write_report
 
-from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.core.errors import (
+    ArtifactError,
+    DataError,
+)
 from edge_convnext.data import iter_pixels
 from edge_convnext.data.images import Sample
 from edge_convnext.devices.bundle import write
 from edge_convnext.devices.bundle.graphs import FoundGraph
-from edge_convnext.devices.bundle.manifest import BundledGraph
+from edge_convnext.devices.bundle.manifest import (
+    BundledGraph,
+)
 from edge_convnext.devices.bundle.write import bundle_build, write_bundle
 from edge_convnext.report.contract import FileReport, Report
 
