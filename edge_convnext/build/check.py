@@ -59,6 +59,7 @@ class Checked:
     refused: str | None = None  # the line that a build would end with
     order: tuple[str, ...] | None = None  # of the classes, that would fit far better
     not_tested: tuple[str, ...] = ()  # what a build finds out, and was left open here
+    tried: str | None = None  # the note on how often the float model was right
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -86,6 +87,7 @@ class _Reader:
     notes: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
     not_tested: tuple[str, ...] = ()
+    tried: str | None = None
 
     def read_recipe(self) -> None:
         self.recipe, _, _ = settle_recipe(self.recipe)
@@ -186,9 +188,11 @@ class _Reader:
             self.not_tested = _UNTRIED
             return
         told = describe(held.found, self.weights.info.classes)
-        if not any(told in one for one in held.notes):
+        self.tried = next((one for one in held.notes if told in one), None)
+        if self.tried is None:
             more = f"; a build asks all {len(self.splits.val)}" if sampled and self.splits else ""
-            self.notes += (f"The float model {told}{more}.",)
+            self.tried = f"The float model {told}{more}."
+            self.notes += (self.tried,)
 
     def _take(self, splits: Splits) -> None:
         """The data's names and order are the model's."""
@@ -229,8 +233,9 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
     notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     first = refused[0] if refused else None
-    untested = reader.not_tested
-    return Checked(settings, tuple(dict.fromkeys(notes)), first, reader.order, untested)
+    return Checked(
+        settings, tuple(dict.fromkeys(notes)), first, reader.order, reader.not_tested, reader.tried
+    )
 
 
 def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:

@@ -45,13 +45,14 @@ from edge_convnext.data import (
     see_images,
     tell_calibration,
 )
+from edge_convnext.data.depth import tell_depth
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer, answer_with_torch
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import Held, hold_against_chance
-from edge_convnext.measure.settings import note_defaults, settle
+from edge_convnext.measure.settings import labels_file_of, note_defaults, settle
 from edge_convnext.measure.suggest import suggester
 from edge_convnext.networks.open_weights import open_weights
 
@@ -393,7 +394,8 @@ def _load_splits(
 def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
     """Act on what was seen: what can't be decoded, and what is there twice."""
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
-    return drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
 
 
 def _find_digits(cache: Cache) -> Path:
@@ -413,6 +415,11 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
         DataError: With both numbers.
     """
     names = splits.val.classes
+    if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
+        raise DataError(
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
+            f"{info.num_classes} classes apart; name each of these once, in logit order"
+        )
     if len(names) != info.num_classes:
         raise DataError(
             f"the data has {len(names)} classes ({shorten_names(names)}), the weights "

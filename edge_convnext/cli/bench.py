@@ -13,7 +13,7 @@ from edge_convnext.cli.hosts import Remote, bench_over_ssh
 from edge_convnext.cli.options import ThreadsOption
 from edge_convnext.cli.requirement import Required
 from edge_convnext.cli.signature import command, in_panel
-from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.cli.values import CpuRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Race:
     """The flags of a timing: what runs, how often, and what is shown."""
 
     runtime: Annotated[
-        Literal[CpuRuntimeName, "both"], typer.Option(help="Runtime for .onnx models.")
+        Literal[CpuRuntime, "both"], typer.Option(help="Runtime for .onnx models.")
     ] = "both"
     batch: Annotated[
         list[int] | None,

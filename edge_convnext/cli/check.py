@@ -65,5 +65,7 @@ def _print(checked: Checked, terminal: Terminal) -> None:
     if terminal.json:
         print_json(checked.to_json())
         return
-    for line in read_lines(checked.settings, () if terminal.quiet else checked.notes):
+    # How often the model was right is a result and no note.
+    always = (checked.tried,) if checked.tried else ()
+    for line in read_lines(checked.settings, always if terminal.quiet else checked.notes):
         typer.echo(line)

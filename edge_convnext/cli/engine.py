@@ -10,7 +10,7 @@ import typer
 
 from edge_convnext.cli.console import Terminal, note, print_json
 from edge_convnext.cli.signature import command
-from edge_convnext.core.artifacts import Precision
+from edge_convnext.cli.values import Precision
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes.tensorrt import TensorRtConfig

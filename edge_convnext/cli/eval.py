@@ -51,8 +51,8 @@ def evaluate(
             model, stated.data, stated.seed, batch, runtime, threads, track, stated,
             lambda settings, notes: print_read(settings, notes, terminal.silent),
         )  # fmt: skip
-    for told in result.notes:
-        note(f"warning: {told}", terminal.silent)
+    for told in result.notes:  # under --quiet too: the figure is no figure of this model
+        note(f"warning: {told}", terminal.json)
     if terminal.json:
         print_json(result.to_json())
     else:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_convnext.cli.console import Terminal, note, print_json
-from edge_convnext.cli.gate_files import GateFiles, attempt, save_baseline, tell_unwritten
+from edge_convnext.cli.gate_files import (
+    GateFiles,
+    attempt,
+    save_baseline,
+    tell_unwritten,
+    why_unwritten,
+)
 from edge_convnext.cli.signature import command, flag_of
 
 if TYPE_CHECKING:
@@ -161,7 +167,9 @@ def gate(
         tell_unwritten(unwritten)
         raise typer.Exit(1)
     if unwritten:
-        raise unwritten[0]
+        tell_unwritten(unwritten[1:])
+        first = unwritten[0]
+        raise OSError(first.errno, why_unwritten(first), first.filename) from first
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ def _save(path: Path, passed: bool, evidence: Evidence, earlier: Baseline | None
     notes: list[str] = []
     if not passed:
         return _Saving(path, passed, notes, [])
-    unwritten = attempt(lambda: notes.extend(save_baseline(evidence, earlier, path)))
+    unwritten = attempt(path, lambda: notes.extend(save_baseline(evidence, earlier, path)))
     return _Saving(path, passed, notes, unwritten)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_convnext.report.gate.baseline import Baseline
     from edge_convnext.report.gate.evidence import Evidence
 
-__all__ = ["GateFiles", "attempt", "save_baseline", "tell_unwritten"]
+__all__ = ["GateFiles", "attempt", "save_baseline", "tell_unwritten", "why_unwritten"]
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows on the run's page
 
@@ -55,11 +55,13 @@ class GateFiles:
 
         unwritten = []
         if self.junit is not None:
-            unwritten += attempt(partial(write_text_atomic, self.junit, as_junit))
+            unwritten += attempt(self.junit, partial(write_text_atomic, self.junit, as_junit))
         if self.markdown is not None:
-            unwritten += attempt(partial(write_text_atomic, self.markdown, as_markdown))
+            unwritten += attempt(
+                self.markdown, partial(write_text_atomic, self.markdown, as_markdown)
+            )
         if self.on_github and (summary := os.environ.get(_STEP_SUMMARY)):
-            unwritten += attempt(partial(_append, Path(summary), as_markdown))
+            unwritten += attempt(Path(summary), partial(_append, Path(summary), as_markdown))
         return unwritten
 
     @contextmanager
@@ -82,19 +84,24 @@ class GateFiles:
             raise
 
 
-def attempt(write: Callable[[], None]) -> list[OSError]:
-    """Run `write`; the error of the system, if there was one."""
+def attempt(path: Path, write: Callable[[], None]) -> list[OSError]:
+    """Run `write`; the error of the system, if there was one, with the file that was asked for."""
     try:
         write()
-    except OSError as error:
-        return [error]
+    except OSError as error:  # it may name a temporary file, or a folder above
+        return [OSError(error.errno, error.strerror, str(path))]
     return []
 
 
 def tell_unwritten(unwritten: list[OSError]) -> None:
     """One line on stderr for each file that could not be written."""
     for error in unwritten:
-        note(f"error: {error.filename}: can't be written ({error.strerror})")
+        note(f"error: {error.filename}: {why_unwritten(error)}")
+
+
+def why_unwritten(error: OSError) -> str:
+    """What the system says, and what to do next."""
+    return f"can't be written ({error.strerror}); choose another place for it"
 
 
 def save_baseline(evidence: Evidence, earlier: Baseline | None, path: Path) -> list[str]:

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_convnext.cli.flags import Flag, FlagGroup
-from edge_convnext.cli.values import as_batch, as_source, as_text, as_three_numbers, one_of
-from edge_convnext.core.artifacts import (
-    CpuFormName,
-    CpuPlacementName,
-    CpuRuntimeName,
-    GeluName,
-    ImagesType,
-    Interpolation,
+from edge_convnext.cli.values import (
+    CpuRuntime,
     Precision,
-    ResizeMode,
+    as_batch,
+    as_source,
+    as_text,
+    as_three_numbers,
+    one_of,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ _ROWS = (
         "Height and width of the images, in pixels.", PREPARED,
     ),
     Flag(
-        "preprocess.resize", "--resize", ResizeMode,
+        "preprocess.resize", "--resize", Literal["squash", "shortest"],
         "How images are resized. squash: to a square. shortest: by the short side, then a centre "
         "crop.", PREPARED,
     ),
@@ -79,7 +77,8 @@ _ROWS = (
         "Part of the image that the centre crop keeps, 0..1.", PREPARED,
     ),
     Flag(
-        "preprocess.interpolation", "--interpolation", Interpolation,
+        "preprocess.interpolation", "--interpolation",
+        Literal["nearest", "bilinear", "bicubic", "lanczos"],
         "Filter that images are resized with.", PREPARED,
     ),
     Flag(
@@ -127,7 +126,7 @@ _ROWS = (
         callback=one_of(_TARGETS),
     ),
     Flag(
-        "runtime", "--runtime", Literal[CpuRuntimeName, "auto"],
+        "runtime", "--runtime", Literal[CpuRuntime, "auto"],
         "Runtime for the CPU. auto: all that are installed.", CHAIN,
     ),
     Flag(
@@ -145,16 +144,18 @@ _ROWS = (
         to_recipe=as_batch,
     ),
     Flag(
-        "export.form", "--form", Literal["raw", CpuFormName, "auto"],
+        "export.form", "--form",
+        Literal["raw", "linear", "conv", "conv_moments", "nhwc", "auto"],
         "Form of the ONNX graph. auto: the best for each runtime.", CHAIN,
     ),
     Flag(
-        "export.gelu", "--gelu", Literal[GeluName, "auto"],
+        "export.gelu", "--gelu", Literal["erf", "tanh", "auto"],
         "GELU of the INT8 graph. erf: exact. tanh: the approximation. auto: the best for each "
         "runtime.", CHAIN,
     ),
     Flag(
-        "quantize.placement", "--placement", Literal[CpuPlacementName, "auto"],
+        "quantize.placement", "--placement",
+        Literal["inner", "pointwise", "weighted", "all", "auto"],
         "Operations that get Q/DQ pairs. auto: the best for each runtime.", CHAIN,
     ),
     Flag(
@@ -171,7 +172,7 @@ _ROWS = (
         "--target, 1.", GPU,
     ),
     Flag(
-        "engine.input", "--input", ImagesType,
+        "engine.input", "--input", Literal["float32", "float16", "uint8"],
         "Type of the images that the graphs for TensorRT take. uint8: pixels, normalised in the "
         "graph. Default: float16.", GPU,
     ),
@@ -245,7 +246,7 @@ RecipeOption = Annotated[
 ]
 ThreadsOption = Annotated[int | None, FLAGS["benchmark.threads"].option()]
 RuntimeOption = Annotated[
-    CpuRuntimeName | None,
+    CpuRuntime | None,
     typer.Option(help="Runtime for an .onnx model. Default: the one that its report.json chose."),
 ]
 ModelArgument = Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")]

@@ -32,7 +32,10 @@ def predict(
     A file that has no answer is named on stderr. The others are answered, and the exit code is 3.
     """
     from edge_convnext.measure.model import Prediction, Unanswered, load_model
+    from edge_convnext.measure.of_build import tell_changed
 
+    if changed := tell_changed(model):
+        note(f"warning: {changed}")
     with progress(terminal.silent) as track:
         found = list(load_model(model, runtime, threads).answer(images, track=track))
     answers = [one for one in found if isinstance(one, Prediction)]

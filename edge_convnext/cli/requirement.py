@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_convnext.core.artifacts import Precision
+from edge_convnext.cli.values import Precision
 
 if TYPE_CHECKING:
     from edge_convnext.report.verdict import Requirement

@@ -20,7 +20,7 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class Stopped(BaseException):
-    """A signal; of `KeyboardInterrupt` typer would make an exit without a word."""
+    """Raised on SIGINT and SIGTERM; typer would swallow a `KeyboardInterrupt` silently."""
 
 
 @contextmanager

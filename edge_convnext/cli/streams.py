@@ -110,7 +110,7 @@ def _wrap(stream: TextIO | None, number: int, kind: type[io.FileIO]) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=encoding,
-        # A class or file name that the terminal has no letters for is no reason to fail.
+        # Replace characters that the terminal can't show instead of failing.
         errors="replace" if errors == "strict" else errors,
         line_buffering=number == 2 or raw.isatty(),
     )

@@ -1,13 +1,25 @@
-"""What a flag's text means as a value of a recipe's field."""
+"""Words that several flags take, and what a flag's text means as a value of a recipe's field."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import typer
 
-__all__ = ["as_batch", "as_source", "as_text", "as_three_numbers", "one_of"]
+__all__ = [
+    "CpuRuntime",
+    "Precision",
+    "as_batch",
+    "as_source",
+    "as_text",
+    "as_three_numbers",
+    "one_of",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+CpuRuntime = Literal["onnxruntime", "openvino"]
 
 _EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
 

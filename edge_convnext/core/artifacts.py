@@ -1,4 +1,4 @@
-"""What crosses the borders between stages: frozen, typed, free of heavy imports."""
+"""Values that stages pass to each other: frozen, typed, free of heavy imports."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What every artefact made from one checkpoint carries with it."""
+    """Facts that every artefact from one checkpoint carries."""
 
     model: str  # "convnextv2_atto"
     num_classes: int
@@ -212,7 +212,7 @@ class NetworkShape(Protocol):
 
     @property
     def in_channels(self) -> int:
-        """Of an image."""
+        """Channels of an image."""
         ...
 
     def count_params(self) -> int:

@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class CacheUsage:
-    """What one stage takes up."""
+    """The space that one stage takes."""
 
     stage: str
     entries: int
@@ -359,7 +359,7 @@ def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str
 
 
 def _entry_text(files: Any, result: Any, seconds: Any) -> str:
-    """What `entry.json` holds: its own digest too, so that a changed byte shows."""
+    """Text of `entry.json`, with its own digest, so that a changed byte shows."""
     content = {"files": files, "result": result, "seconds": seconds}
     own = sha256_bytes(json.dumps(content, allow_nan=False).encode())
     return json.dumps({**content, "sha256": own}, indent=1, allow_nan=False)

@@ -59,7 +59,7 @@ def why_skewed(other_load_pct: float | None, throttled_periods: int | None = Non
     in the middle of an inference times the stop too. Both skew ratios.
 
     Args:
-        other_load_pct: Share of the CPU that other programs took meanwhile; None if unknown.
+        other_load_pct: Share of the CPU that other programs took then; None if unknown.
         throttled_periods: Periods in which a CPU quota stopped this process; None without a quota.
     """
     reasons = []

@@ -37,7 +37,7 @@ def read_document(
     found = fields.get("schema") if isinstance(fields, dict) else None
     if found != schema and found not in older:
         raise ArtifactError(
-            f"{path}: schema is {shorten(repr(found))}, this version reads '{schema}'"
+            f"{path}: schema is {shorten(repr(found))}, this version reads '{schema}'; {mend}"
         )
     document: dict[str, Any] = fields
     return document

@@ -364,7 +364,7 @@ class Recipe(Section):
     _stated: Stated = PrivateAttr(default_factory=Stated)  # in no dump, and so in no cache key
 
     def origin(self, section: str, name: str) -> Origin | None:
-        """Who states a field of a section: a flag, the recipe's file, or nobody."""
+        """The origin of a field of a section: a flag or the recipe's file; None: not stated."""
         if getattr(getattr(self, section), name) is None:
             return None
         flag = self._stated.flags.get(f"{section}.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,11 +42,13 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     finder.guesses.clear()
     sides, split_by = _read_sides(source, dialect, columns)
     entries: dict[str, Entry] = {}
+    unused = Counter[str]()
     for line, row in _read_rows(source, dialect, columns):
         where = f"{source} line {line}"
         said = _split_of(row, columns)
         if sides and said not in sides:
-            continue  # a test split beside a validation split
+            unused[said] += 1  # a test split beside a validation split
+            continue
         label = _label_of(row, columns, where) if labelled or columns.label is not None else None
         if labelled and not label:
             raise DataError(f"{where}: no label")
@@ -72,7 +75,7 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
         split_by,
         numbered=not columns.one_hot,
         order=tuple(composed(name) for _, name in columns.one_hot),
-        notes=tuple(_tell(source, dialect, columns, finder)),
+        notes=(*_tell(source, dialect, columns, finder), *_tell_unused(unused)),
         facts=(Fact("split", split_by, Origin("csv", split_by)),) if split_by else (),
         strict_groups=columns.strict_group,
     )
@@ -168,6 +171,14 @@ def _read_sides(
         names = ", ".join(shorten(header[place].strip(), 60) for place, _ in columns.flags)
         text = f"by {names} of {source.name}"
     return sides, f"{text}; not used: {', '.join(unused)}" if unused else text
+
+
+def _tell_unused(unused: Counter[str]) -> Iterator[str]:
+    for name, count in unused.items():
+        yield (
+            f"The split '{shorten(name, 60)}' is not used: its {count} images neither train nor "
+            "evaluate."
+        )
 
 
 def _tell(source: Path, dialect: Dialect, columns: Columns, finder: FileFinder) -> list[str]:

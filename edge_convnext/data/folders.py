@@ -56,7 +56,10 @@ def list_folder(folder: Path, labelled: bool = True) -> Listing:
     if labelled and base.images:
         refuse_flat(base, split=False)
     if not base.images:
-        raise DataError(f"{base.path}: no images here{_what_is_there(base)}")
+        raise DataError(
+            f"{base.path}: no images here{_what_is_there(base)}; pass the folder that holds the "
+            "images, or a folder of them for each class"
+        )
     return _finish(folder, tuple(_list_flat(base, None)), None, way, [], notes)
 
 
@@ -96,6 +99,9 @@ def _list_sides(
     base = way[-1]
     if base.images:
         notes.append(f"{len(base.images)} images beside the split folders are not used.")
+    for name, folder in base.folders.items():
+        if name not in sides and (count := sum(1 for _ in folder.walk())):
+            notes.append(f"{name}/ is not used: its {count} images neither train nor evaluate.")
     entries: list[Entry] = []
     levels, classes = list(way), list[Folder]()
     for name, side in sorted(sides.items()):

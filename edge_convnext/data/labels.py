@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,8 @@ def settle_classes(
         return _from_labels(listing)
     index = LabelIndex(order.names, listing.numbered)
     for entry in listing.entries:
+        if index.find(entry.label) is None and labels_file is not None:
+            raise DataError(_explain_missing(entry, order.names, listing, labels_file))
         if index.find(entry.label) is None:
             raise DataError(_explain_unknown(entry, order.names, listing))
     return replace(order, notes=(*order.notes, *_tell_numbers(listing, order.names, index)))
@@ -110,7 +113,7 @@ def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrd
     if named and len(named) != len(read.names):
         raise DataError(
             f"{path}: {len(read.names)} class names for a model of {len(named)} classes "
-            f"({shorten_names(named)})"
+            f"({shorten_names(named)}){_tell_twice(read.names)}"
         )
     fact = Fact("classes", read.names, Origin("labels file", path.name))
     return ClassOrder(read.names, (fact,), read.notes)
@@ -177,6 +180,35 @@ def _from_numbers(listing: Listing, numbers: list[int], labels: list[str]) -> Cl
         )
     fact = Fact("classes", names, Origin("csv", "the labels are numbers"))
     return ClassOrder(names, (fact,), tuple(notes))
+
+
+def _explain_missing(entry: Entry, names: tuple[str, ...], listing: Listing, path: Path) -> str:
+    """A class of the data that the user's own file does not name: the file is to be mended."""
+    label = entry.label or ""
+    data_names = {one.label for one in listing.entries if one.label is not None}
+    near = nearest_names(label, names)
+    said = (
+        f"{path}: has {len(names)} names, and the data {len(data_names)} classes, of which it "
+        f"lacks '{shorten(label, 60)}' (such as {entry.where})"
+    )
+    if near:
+        return f"{said}; it has '{near[0]}', which differs in case or separators alone"
+    return f"{said}{_tell_twice(names) or '; write every class once, in logit order'}"
+
+
+def _tell_twice(names: Sequence[str]) -> str:
+    """Which name the file has twice, and where."""
+    bare = [name.rpartition("#")[0] if name.endswith(f"#{i}") else name
+            for i, name in enumerate(names)]  # fmt: skip
+    counts = Counter(bare)
+    twice = next((name for name in bare if counts[name] > 1), None)
+    if twice is None:
+        return ""
+    places = [str(place) for place, name in enumerate(bare, 1) if name == twice]
+    listed = " and ".join((", ".join(places[:-1]), places[-1])) if len(places) < 6 else (
+        f"{', '.join(places[:3])} and {len(places) - 3} more"
+    )  # fmt: skip
+    return f"; it has '{shorten(twice, 60)}' {len(places)} times, as names {listed}"
 
 
 def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> str:

@@ -44,6 +44,9 @@ _INDEX_FIRST = re.compile(
 )
 _INDEX_LAST = re.compile(r"(.*[^\s:,;=|>])(?:\s*(?:[:,;=|\t]|[-=]>)\s*|\s+)(\d{1,7})", re.ASCII)
 _MARKED = re.compile(r"\d+\s*[:,;=|\t]|[:,;=|\t]\s*\d+$", re.ASCII)
+_IMAGE_CELL = re.compile(
+    r"[\w)]\.(jpe?g|png|bmp|gif|tiff?|webp)\s*(\"?\s*[,;|\t]|$)", re.IGNORECASE
+)
 _WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)", re.ASCII)
 
 
@@ -242,6 +245,12 @@ def _from_lines(
         lines = [line[2:].strip().strip("\"'") for line in lines]
     if len(lines) == 1 and "," in lines[0]:
         lines = [name.strip() for name in lines[0].split(",")]
+    if any(map(_IMAGE_CELL.search, lines[:3])):
+        first = shorten(lines[0], 60)
+        raise DataError(
+            f"{path}: a table of images (its first line is '{first}') and no list of class names: "
+            "pass it as --data, and as --labels a file with one class name a line"
+        )
     if any(len(line) > _LONGEST_LINE for line in lines):
         return lines  # which are no names
     if all(re.fullmatch(r"\"[^\"]*\"|'[^']*'", line) for line in lines):

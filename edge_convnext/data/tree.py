@@ -49,7 +49,7 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """As it is on disk."""
+        """Name as it is on disk."""
         return self.path.name
 
     @property

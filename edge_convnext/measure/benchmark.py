@@ -30,7 +30,7 @@ from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_si
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.memory import PeakMemory, measure_peak_memory
 from edge_convnext.measure.speed import Ratio, speedup
-from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns
+from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns, make_row
 from edge_convnext.measure.turns import quick_collections, take_turns
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def benchmark(
         stops.append(throttled_since(stopped))
         for candidate, model, own, peak in zip(fitting, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
-            rows.append(_make_row(candidate, model, batch, own, peak))
-            runtimes.append(model.describe())
+            info = model.describe()
+            rows.append(make_row(candidate, batch, info.threads, own, peak))
+            runtimes.append(info)
     return BenchmarkResult(
         tuple(rows),
         tuple(runtimes),
@@ -230,24 +231,3 @@ def _try_memory(
     except InferenceError as error:  # a figure less, not a reason to lose the timings
         _log.warning("%s", error)
         return None
-
-
-def _make_row(
-    candidate: Candidate, model: Runtime, batch: int, turns: Turns, peak: PeakMemory | None
-) -> TimedRow:
-    row = TimedRow(
-        candidate=candidate,
-        threads=model.describe().threads,
-        batch=batch,
-        latency_ms_p50=0.0,
-        latency_ms_p90=None,
-        latency_ms_p99=None,
-        throughput_img_s=0.0,
-        samples=0,
-        rounds=0,
-        round_latency_ms_p50=(),
-        size_bytes=candidate.model.path.stat().st_size,
-        peak_memory_bytes=peak.peak_bytes if peak else None,
-        baseline_memory_bytes=peak.baseline_bytes if peak else None,
-    )
-    return row.timed(turns)

@@ -27,8 +27,9 @@ from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import Metadata, load_model, read_metadata
+from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
-from edge_convnext.measure.settings import settle
+from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
@@ -93,9 +94,11 @@ def evaluate_model(
         bad = find_bad_images(images.samples, track=track)
         images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
     if len(images.classes) != info.num_classes:
+        file = labels_file_of(splits.facts)
+        more = "" if file else ", or --labels FILE"
         raise DataError(
-            f"{config.source}: {len(images.classes)} classes, but {path} has {info.num_classes}; "
-            "pass the data it was trained on, or --labels FILE"
+            f"{file or config.source}: {len(images.classes)} classes, but {path} has "
+            f"{info.num_classes}; pass the data it was trained on{more}"
         )
     splits = replace(splits, val=images)
     if splits.other_orders:
@@ -105,7 +108,7 @@ def evaluate_model(
     facts = facts_of_metadata(path, model.info)
     named = replace(info, classes=images.classes)
     settings, told = settle(stated or Recipe(), named, facts, splits)
-    read = (*splits.notes, *told)
+    read = (*splits.notes, *told, *tell_seen(path, splits, seed))
     if on_read is not None:
         on_read(settings, read)
     decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
@@ -116,6 +119,8 @@ def evaluate_model(
     described = model.runtime.describe()
     held = judge(np.concatenate(heard.answers), labels, info.num_classes)
     notes = tuple(f"{path.name}: {one}" for one in warn(held, images.classes)) if held else ()
+    if changed := tell_changed(path):
+        notes = (changed, *notes)
     ran = f"{described.name} {described.version}"
     return ModelAccuracy(accuracy, ran, splits.note, notes, read)
 

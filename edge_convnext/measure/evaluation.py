@@ -1,32 +1,24 @@
-"""The accuracy of all that a build compares, on the same images."""
+"""The accuracy of all that a build or a board compares, on the same images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.measure.accuracy import (
-    Comparison,
-    Predictions,
-    compare_predictions,
-)
-
-if TYPE_CHECKING:
-    pass
+from edge_convnext.measure.accuracy import Comparison, Predictions, compare_predictions
 
 __all__ = ["Evaluation"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracy of the torch reference and of every option, on the same images."""
+    """Accuracy of the FP32 reference and of every candidate, on the same images."""
 
     reference: Predictions
-    options: Mapping[str, Predictions]  # by option name
+    options: Mapping[str, Predictions]  # by name of the candidate
     comparisons: Mapping[str, Comparison]
     cached: bool
     seconds: float

@@ -24,6 +24,7 @@ from edge_convnext.measure.held_words import (
     tell_too_few,
     warn,
 )
+from edge_convnext.measure.settings import labels_file_of
 from edge_convnext.measure.suggest import THOROUGH, Effort, Suggestion, suggest_way
 
 __all__ = ["Held", "hold_against_chance"]
@@ -82,7 +83,7 @@ def hold_against_chance(
         note = (explain_way(better.found, info, settings),) if better else ()
         return Held((*warn(found, info.classes), *note), None, found)
     way = better.found if better else None
-    message = f"{info.weights_source}: {explain(found, info, order, way)}"
+    message = f"{info.weights_source}: {explain(found, info, order, way, labels_file_of(settings))}"
     if not found.surely_bad:
         if found.one_answer is None and better is None:
             message = (

@@ -28,7 +28,11 @@ _SHOWN_NAMES = 5
 def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
     """What is told of a model that is not refused, because it is finished or not bad enough."""
     if found.bad:
-        return (describe(found, classes),)
+        order = fitting_order(found, classes)
+        would = 100.0 * found.reordered_hits / found.n_images
+        more = f", and in {would:.2f} % in another order of the classes"
+        names = f" ({name_order(order, classes)})" if order is not None else ""
+        return (f"{describe(found, classes)}{more + names if found.order else ''}",)
     if found.near_constant:
         return (
             f"Top-1 {found.top1_pct:.2f} % of {found.n_images} images may be no more than one "
@@ -79,16 +83,19 @@ def describe(found: Judgement, classes: Sequence[str]) -> str:
 
 
 def explain(
-    found: Judgement, info: ModelInfo, order: tuple[str, ...] | None, better: Found | None
+    found: Judgement,
+    info: ModelInfo,
+    order: tuple[str, ...] | None,
+    better: Found | None,
+    labels: str | None = None,
 ) -> str:
-    """What is wrong, and what would fit."""
+    """What is wrong, and what would fit; `labels` is the user's file that states the order."""
     start = describe(found, info.classes)
     if order is not None:
         would = 100.0 * found.reordered_hits / found.n_images
         return (
             f"{start}, and in {would:.2f} % where its classes stand in another order "
-            f"({name_order(order, info.classes)}): pass --labels FILE with the names in the "
-            "order that it was trained with"
+            f"({name_order(order, info.classes)}): {_mend_order(labels)}"
         )
     if better is not None:
         return f"{start}; {name_remedy(better, info)}"
@@ -96,6 +103,11 @@ def explain(
         f"{start}; no other order of the classes and no other preprocessing that was tried does "
         "far better: pass the weights and the data that belong together"
     )
+
+
+def _mend_order(labels: str | None) -> str:
+    trained = "the names in the order that it was trained with"
+    return f"write {trained} into {labels}" if labels else f"pass --labels FILE with {trained}"
 
 
 def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:

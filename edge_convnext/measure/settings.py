@@ -16,12 +16,20 @@ from edge_convnext.core.origins import FACT_NAMES, Fact, FactName, Origin, Origi
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data import Splits
 
-__all__ = ["PREPROCESS_FLAGS", "default_settings", "note_defaults", "settle", "show_value"]
+__all__ = [
+    "PREPROCESS_FLAGS",
+    "default_settings",
+    "labels_file_of",
+    "note_defaults",
+    "settle",
+    "show_value",
+]
 
 _KINDS: tuple[OriginKind, ...] = get_args(OriginKind)
 _PREPROCESS = tuple(one.name for one in fields(Preprocess))
 PREPROCESS_FLAGS = {name: f"--{name.replace('_', '-')}" for name in _PREPROCESS}
-_SHOWN_NAMES = 5
+_MOST_NAMES = 20  # in full: the order is what a reader compares
+_SHOWN_NAMES = 5  # of more
 
 
 def settle(
@@ -67,6 +75,12 @@ def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
     )
 
 
+def labels_file_of(facts: Iterable[Fact]) -> str | None:
+    """The name of the file that states the classes, where the user passed one."""
+    kinds = (one.origin for one in facts if one.name == "classes")
+    return next((one.detail for one in kinds if one.kind == "labels file"), None)
+
+
 def show_value(fact: Fact) -> str:
     """A setting's value in one short line."""
     value = fact.value
@@ -82,8 +96,9 @@ def show_value(fact: Fact) -> str:
 def _show_names(names: Sequence[str]) -> str:
     if not names:
         return "nobody names them"
-    more = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}{more}"
+    if len(names) <= _MOST_NAMES:
+        return f"{len(names)}: {', '.join(names)}"
+    return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}, ..."
 
 
 def _show_number(value: Any) -> str:

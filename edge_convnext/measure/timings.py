@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.memory import PeakMemory
     from edge_convnext.runtimes import RuntimeInfo
 
-__all__ = ["BenchmarkResult", "Judged", "TimedRow", "Turns"]
+__all__ = ["BenchmarkResult", "Judged", "TimedRow", "Turns", "make_row"]
 
 _MIN_SAMPLES_P90 = 100  # ten values beyond a percentile, or it is an anecdote
 _MIN_SAMPLES_P99 = 1000
@@ -158,6 +159,36 @@ class BenchmarkResult:
         """Whether this candidate has rounds that judge, at this batch size."""
         judged = self.judged
         return judged is not None and judged.batch == batch and artifact in judged.names
+
+
+def make_row(
+    candidate: Candidate, batch: int, threads: int, turns: Turns, memory: PeakMemory | None
+) -> TimedRow:
+    """The row of a candidate whose turns were timed.
+
+    Args:
+        candidate: What ran.
+        batch: Images per inference.
+        threads: CPU threads that it had.
+        turns: Its times.
+        memory: Of a process that runs nothing else; None where that was not measured.
+    """
+    row = TimedRow(
+        candidate=candidate,
+        threads=threads,
+        batch=batch,
+        latency_ms_p50=0.0,
+        latency_ms_p90=None,
+        latency_ms_p99=None,
+        throughput_img_s=0.0,
+        samples=0,
+        rounds=0,
+        round_latency_ms_p50=(),
+        size_bytes=candidate.model.path.stat().st_size,
+        peak_memory_bytes=memory.peak_bytes if memory else None,
+        baseline_memory_bytes=memory.baseline_bytes if memory else None,
+    )
+    return row.timed(turns)
 
 
 def _percentile(samples: NDArray[np.float64], percent: float, needed: int) -> float | None:

@@ -165,7 +165,7 @@ class ModelReport(_Part):
     weights: WeightsReport
     in_channels: PositiveInt = 3
     classes: tuple[str, ...] = ()
-    """Names in logit order; empty when nobody named them."""
+    """Names in logit order; empty where none are known."""
 
 
 class EnvironmentReport(_Part):
@@ -426,7 +426,7 @@ class BenchmarkReport(_Part):
     """How often each finalist was loaded afresh to be judged; null where rounds that chose a
     candidate judge it too."""
     judge_rounds: PositiveInt | None = None
-    """The last rounds of each finalist's row, load by load: they judge, and chose nobody."""
+    """The last rounds of each finalist's row, load by load: they judge, and did not choose."""
 
     @property
     def hardest_float(self) -> str | None:
@@ -561,7 +561,7 @@ class BoardReport(_Part):
     state_reason: str | None = None
     """Why the state was not read."""
     clocks_locked: bool | None = None
-    """Whether all clocks were held at their maximum; null where that can't be told."""
+    """Whether all clocks were held at their maximum; null where that is not known."""
     energy: tuple[EnergyReport, ...] = ()
     energy_reason: str | None = None
     """Why no energy was measured."""

@@ -1,4 +1,4 @@
-"""Lint: what a target can't run right, or runs slower than it looks, in a graph.
+"""Lint: operations that a runtime computes wrongly, or runs slower than their type suggests.
 
 What each runtime does with each case was tried on graphs of one operation: TensorRT for RTX
 1.7's parser and kernel list (`lint_tensorrt`), ONNX Runtime 1.32's optimized graph and OpenVINO

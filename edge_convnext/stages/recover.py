@@ -130,7 +130,8 @@ def _train(
     import numpy as np
     import torch
 
-    # Adam steps by its rate whatever the gradient: a scale gets one in proportion to itself.
+    # Adam's step size does not depend on the gradient's size, so each scale gets a rate
+    # proportional to its own value.
     scales = [
         {"params": [scale], "lr": config.scale_lr * float(scale.detach().abs().mean())}
         for scale in student.parameters_of(scales=True)

@@ -261,3 +261,17 @@ def test_calibration_that_says_little_is_told(tmp_path, call):
     data = draw(tmp_path / "data", names=("ant", "bee"), count=2)
     notes = json.loads(call("--data", data, "--json")[1])["notes"]
     assert any("4 different calibration images set every range" in note for note in notes)
+
+
+def test_a_labels_file_that_was_passed_is_the_one_to_mend(small, tmp_path, call):
+    data = draw(tmp_path / "data")
+    weights = write_colour_model(tmp_path / "w.pth", (2, 0, 1))
+    labels = tmp_path / "names.txt"
+    flags = ("--weights", weights, "--data", data, "--image-size", 32, "--labels", labels)
+    labels.write_text("ant\nbee\ncat\n")
+    told = call(*flags)[2]
+    assert "write the names in the order that it was trained with into names.txt" in told
+    labels.write_text("ant\nbee\ncat\ndog\n")
+    told = call(*flags)[2]
+    assert "names.txt has 4 class names (ant, bee, cat, dog), and the weights tell 3" in told
+    assert "--labels FILE" not in told

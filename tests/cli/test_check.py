@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_what_was_read_is_told_with_its_notes(checked):
     assert (code, err) == (0, "reading\n")
     assert "  - A note.\n" in out
     assert out.endswith("nothing that a build would refuse\n")
+
+
+def test_what_was_left_open_is_told_and_is_no_promise(checked):
+    left = replace(CHECKED, not_tested=("the accuracy", "the order"))
+    code, out, _, _ = checked(left, "--weights", "w.pth", "-q")
+    assert code == 0
+    assert out.endswith("\nnot tested here: the accuracy, the order; a build tests them\n")
+    assert "nothing that a build would refuse" not in out
 
 
 @pytest.mark.parametrize("flag", ["-q", "--quiet"])

@@ -9,7 +9,9 @@ from edge_convnext.devices.deploy import facts, write
 
 @pytest.fixture
 def deployed(call, monkeypatch):
+    """Deploy with stand-ins for what chooses and writes: what they got, stdout and stderr."""
     seen = {}
+    warning = None
 
     def write_deployment(folder, kind, out, model, **options):
         seen.update(folder=folder, kind=kind, out=out, model=model, **options)
@@ -17,7 +19,7 @@ def deployed(call, monkeypatch):
 
     def choose_for(kind, folder, model):
         seen["asked"] = (kind, folder, model)
-        return SimpleNamespace(path=Path("build/a.engine"), why="the verdict\x1b")
+        return SimpleNamespace(path=Path("build/a.engine"), why="the verdict\x1b", warning=warning)
 
     monkeypatch.setattr(write, "choose_for", choose_for)
     monkeypatch.setattr(write, "write_deployment", write_deployment)
@@ -25,9 +27,12 @@ def deployed(call, monkeypatch):
         facts, "read_deployable", lambda *read: SimpleNamespace(label="int8", read=read)
     )
 
-    def run(*flags):
+    def run(*flags, warned=None):
+        nonlocal warning
+        warning = warned
         code, out, err = call("deploy", "build", "--out", "there", *flags)
-        assert (code, err) == (0, "")
+        assert code == 0
+        assert err == (f"warning: build: {warned}\n" if warned and "--json" not in flags else "")
         return seen, out
 
     return run
@@ -53,3 +58,10 @@ def test_json_tells_the_same(deployed):
         "folder": "there", "model": "build/a.engine", "is": "int8", "why": "the verdict\x1b",
         "files": ["run.py", "models/1/model.onnx"],
     }  # fmt: skip
+
+
+def test_a_doubt_about_the_choice_is_told_on_stderr_or_in_the_document(deployed):
+    _, out = deployed("--format", "python", warned="not measured")
+    assert "not measured" not in out
+    _, out = deployed("--format", "python", "--json", warned="not measured")
+    assert json.loads(out)["warning"] == "not measured"

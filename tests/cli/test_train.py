@@ -16,8 +16,8 @@ def trained(call, monkeypatch):
 
     seen = {}
 
-    def prepare(recipe, track):
-        seen["recipe"] = recipe
+    def prepare(recipe, track, out):
+        seen.update(recipe=recipe, out=out)
         return None, inputs.training_preprocess(recipe)
 
     def stop(model, splits, preprocess, *_arguments, seed, **_options):
@@ -50,6 +50,7 @@ def test_train_takes_from_the_recipe_what_no_option_states(trained, tmp_path):
     assert seen["recipe"].model == "convnextv2_nano"
     assert (seen["recipe"].seed, seen["seed"], seen["preprocess"].image_size) == (2, 2, 96)
     assert trained("--data", "d")["recipe"].model == "convnextv2_atto"
+    assert seen["out"] == Path("w.safetensors")
 
 
 def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path):

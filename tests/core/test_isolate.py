@@ -11,6 +11,8 @@ import pytest
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 
+HERE = str(Path(__file__).parent)  # for children that import this file
+
 
 def double(value: int) -> int:
     print("noise on stdout")
@@ -124,7 +126,7 @@ def test_a_timeout_ends_the_child_and_its_children(tmp_path: Path):
 def test_nothing_outlives_an_interrupted_parent(tmp_path: Path, signal_name: str):
     pids = tmp_path / "pids"
     code = f"import test_isolate; test_isolate.hold_isolated({str(pids)!r})"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([HERE, *sys.path])}
     parent = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
     )
@@ -152,7 +154,7 @@ def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(
     code = f"import test_isolate; test_isolate.hold_isolated({str(pids)!r})"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONPATH": os.pathsep.join([HERE, *sys.path]),
         "TMPDIR": str(temporary),
     }
     parent = subprocess.Popen([sys.executable, "-c", code], env=environment)

@@ -405,3 +405,20 @@ def test_classes_of_which_none_is_evaluated_are_not_learnt(make_images):
 
 def notes_of(root: Path) -> tuple[str, ...]:
     return load_splits(root, DataConfig(), seed=0).notes
+
+
+def test_images_of_a_split_that_is_not_used_are_counted(tmp_path):
+    from support.known_models import draw_images
+
+    sides = {"train": 2, "val": 2, "test": 3}
+    data = draw_images(
+        tmp_path / "data",
+        {f"{side}/{name}": (n, i) for side, n in sides.items() for i, name in enumerate("ab")},
+    )
+    (note,) = [one for one in list_source(data).notes if "not used" in one]
+    assert note == "test/ is not used: its 6 images neither train nor evaluate."
+    rows = [(path, path.parent.name, path.parts[-3]) for path in sorted(data.rglob("*.png"))]
+    table = tmp_path / "list.csv"
+    table.write_text("path,label,split\n" + "".join(f"{p},{c},{s}\n" for p, c, s in rows))
+    (note,) = [one for one in list_source(table).notes if "not used" in one]
+    assert note == "The split 'test' is not used: its 6 images neither train nor evaluate."

@@ -11,7 +11,7 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data import ImageSet, Splits
-from edge_convnext.measure.settings import default_settings, note_defaults, settle
+from edge_convnext.measure.settings import default_settings, note_defaults, settle, show_value
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.report.contract import Report, SettingReport
 from edge_convnext.report.markdown import to_markdown
@@ -158,6 +158,23 @@ def test_the_block_shows_value_and_source_of_each_setting():
     assert "  image_size    128                          --image-size\n" in text
     assert "  std           0.5, 0.5, 0.5                config.json: std\n" in text
     assert "  classes       3: ant, bee, cat             default\n" in text
+
+
+def test_what_is_too_long_for_a_line_is_wrapped_and_not_cut():
+    names = ("Potato___Early_blight", "Potato___Late_blight", "Potato___healthy")
+    by = "by folder: train/, val/; not used: test/, and a folder of a long name/"
+    facts = (Fact("classes", names, Origin("checkpoint", "class_to_idx")),)
+    stated = Fact("split", by, Origin("split folders", by))
+    split = Splits(None, ImageSet((), names), by, facts=(stated,))
+    lines = list(read_lines(settle(Recipe(), info(names), facts, split)[0]))
+    assert all(len(line) <= 80 for line in lines)
+    values = " ".join(" ".join(line[16:44].strip() for line in lines).split())
+    assert f"3: {', '.join(names)}" in values
+    assert by in values
+    many = tuple(f"c{index}" for index in range(21))
+    assert show_value(Fact("classes", many, Origin("default"))) == "21: c0, c1, c2, c3, c4, ..."
+    twenty = show_value(Fact("classes", many[:20], Origin("default")))
+    assert twenty.endswith("c18, c19")
 
 
 def test_means_of_pixels_up_to_255_are_refused_with_what_to_pass():

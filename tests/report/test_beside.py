@@ -1,32 +1,36 @@
-import errno
+"""Files beside a report: copied and written under their names, where the disk has room."""
+
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.report import beside
 from edge_convnext.report.beside import Beside
 
 
-def test_models_are_copied_and_tables_written_under_their_names(tmp_path):
-    (tmp_path / "a").write_bytes(b"model")
-    (tmp_path / "new").mkdir()
-    tables = {"t.csv": lambda path: path.write_text("table")}
-    files = Beside({"model.onnx": tmp_path / "a"}, tables).write(tmp_path / "new", tmp_path)
-    assert files == [tmp_path / "new" / "model.onnx", tmp_path / "new" / "t.csv"]
-    assert [path.read_text() for path in files] == ["model", "table"]
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "cache" / "graph"
+    path.parent.mkdir()
+    path.write_text("a graph")
+    return path
 
 
-def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
-    (tmp_path / "a").write_bytes(b"12345")
-    asked = []
+def test_models_are_copied_and_tables_written_under_their_names(tmp_path, source):
+    new = tmp_path / "new"
+    new.mkdir()
+    tables = {"predictions.csv": lambda path: path.write_text("a table")}
+    made = Beside({"gpu/int8.onnx": source}, tables).write(new, tmp_path)
+    assert made == [new / "gpu/int8.onnx", new / "predictions.csv"]
+    assert [path.read_text() for path in made] == ["a graph", "a table"]
+    assert source.exists()
 
-    def full(folder, size_bytes):
-        asked.append((folder, size_bytes))
-        raise ArtifactError(f"no room {errno.ENOSPC}")
 
-    monkeypatch.setattr(beside, "require_room", full)
-    (tmp_path / "new").mkdir()
-    with pytest.raises(ArtifactError):
-        Beside({"x": tmp_path / "a", "y": tmp_path / "a"}).write(tmp_path / "new", tmp_path)
-    assert asked == [(tmp_path, 10)]
-    assert list((tmp_path / "new").iterdir()) == []
+def test_without_room_nothing_is_written(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    new = tmp_path / "new"
+    new.mkdir()
+    with pytest.raises(ArtifactError, match="are free on its disk"):
+        Beside({"a": source}).write(new, tmp_path)
+    assert list(new.iterdir()) == []

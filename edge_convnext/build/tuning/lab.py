@@ -21,7 +21,7 @@ from edge_convnext.core.step import Images, Stage, Step
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate, load_candidate
-from edge_convnext.networks.plans import float_plan
+from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages import quantize
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
     from edge_convnext.data import Sample
     from edge_convnext.measure.evaluation import Evaluation
-    from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
 
 __all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from edge_convnext.core.origins import Fact, OriginKind
 from edge_convnext.core.text import printable
@@ -23,12 +24,13 @@ _TOLD_BY_DETAIL: tuple[OriginKind, ...] = ("flag", "labels file", "beside the we
 def read_lines(
     settings: Sequence[Fact], notes: Iterable[str] = (), title: str = READ_TITLE
 ) -> Iterator[str]:
-    """One line for each setting, then the notes, wrapped."""
+    """Each setting in its columns, then the notes; what is too long for a line is wrapped."""
     yield title
     for one in settings:
-        name, value, source = one.name, show_value(one), _show_source(one)
-        line = f"  {_fit(name, _NAME)} {_fit(value, _VALUE)} {_fit(source, _SOURCE)}"
-        yield line.rstrip()
+        columns = (one.name, _NAME), (show_value(one), _VALUE), (_show_source(one), _SOURCE)
+        for cells in zip_longest(*(_wrap(*column) for column in columns), fillvalue=""):
+            padded = [cell.ljust(width) for cell, (_, width) in zip(cells, columns, strict=True)]
+            yield f"  {' '.join(padded)}".rstrip()
     for note in notes:
         yield from textwrap.wrap(
             printable(note), _COLUMNS, initial_indent="  - ", subsequent_indent="    "
@@ -38,11 +40,10 @@ def read_lines(
 def _show_source(setting: Fact) -> str:
     """Such as `config.json: id2label`: where the detail tells enough, the kind is left out."""
     kind, detail = setting.origin.kind, setting.origin.detail
-    if not detail or detail == setting.value:
+    if not detail or str(setting.value).startswith(detail):  # the value says it
         return kind
     return detail if kind in _TOLD_BY_DETAIL else str(setting.origin)
 
 
-def _fit(text: str, columns: int) -> str:
-    shown = printable(text)
-    return shown.ljust(columns) if len(shown) <= columns else f"{shown[: columns - 3]}..."
+def _wrap(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(printable(text), columns, break_on_hyphens=False)

@@ -117,7 +117,7 @@ def _recipe(info: ModelInfo) -> str:
     pre = info.preprocess
     side, floor = pre.image_size, math.floor(pre.image_size / pre.crop_pct)
     colour = "grey (ITU-R BT.601)" if info.in_channels == 1 else "RGB"
-    size = f"to {side}x{side}, whatever its aspect"
+    size = f"to {side}x{side}, which may change its aspect"
     if pre.resize == "shortest":
         size = f"its short side to {floor}, and cut {side}x{side} from its centre"
     return (

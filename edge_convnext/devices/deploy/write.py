@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import AnyPath
+from edge_convnext.core.files import NO_ROOM, AnyPath
 from edge_convnext.core.places import require_outside
 from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.facts import (
@@ -74,6 +74,8 @@ def write_deployment(
     """
     folder = Path(folder)
     output = Path(output)
+    if (folder / REPORT).is_file():
+        require_outside(output, *Report.read(folder / REPORT).data_folders)
     if isinstance(model, Deployable):
         facts = model
     else:
@@ -89,8 +91,6 @@ def write_deployment(
             "files (3: RGB, 1: grey); deploy it with --format triton"
         )
     _require_new(output)
-    if (folder / REPORT).is_file():
-        require_outside(output, *Report.read(folder / REPORT).data_folders)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -106,7 +106,10 @@ def write_deployment(
                 output.rmdir()
             made.rename(output)
     except OSError as error:
-        raise ArtifactError(f"{output}: can't be written ({error.strerror})") from error
+        room = "free some space, or " if error.errno in NO_ROOM else ""
+        raise ArtifactError(
+            f"{output}: can't be written ({error.strerror}); {room}choose another --out"
+        ) from error
     return tuple(path.relative_to(output) for path in sorted(output.rglob("*")) if path.is_file())
 
 

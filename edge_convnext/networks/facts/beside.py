@@ -13,10 +13,10 @@ from typing import Any
 
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import shorten
-from edge_convnext.networks.facts.class_names import read_names
+from edge_convnext.networks.facts.class_names import count_from_one, read_names
 from edge_convnext.networks.facts.inside import read_content
 from edge_convnext.networks.facts.name_files import parse_names
-from edge_convnext.networks.facts.sayings import Said, Saying
+from edge_convnext.networks.facts.sayings import Said, Saying, tell_shift
 from edge_convnext.networks.facts.table import FILES, FilePlace, is_file_of
 from edge_convnext.networks.facts.texts import parse_json, parse_yaml
 from edge_convnext.networks.weights_place import is_training_state
@@ -89,7 +89,7 @@ def _show(name: str, place: FilePlace, several: int) -> str:
     """Name a file for messages; without a checkpoint's name it may belong to any of several."""
     own = any("{stem}" in pattern for pattern in place.patterns)
     shown = shorten(name, 120)
-    return shown if own or several < 2 else f"{shown}, beside {several} checkpoints"
+    return shown if own or several < 2 else f"{shown} (shared by {several} checkpoints)"
 
 
 def _list_names(folder: Path) -> list[str]:
@@ -143,6 +143,9 @@ def _read_text(one: Beside, text: str, num_classes: int, channels: int, said: Sa
     if one.place.holds == "classes":
         names = content if isinstance(content, tuple) else read_names(content, one.path.stem)
         _add_names(one, names, num_classes, said)
+        stated = text if isinstance(content, tuple) else content
+        if len(names) == num_classes and count_from_one(stated):
+            said.notes.append(tell_shift(f"{one.shown} beside the weights", len(names)))
         return
     more = read_content(content, one.shown, num_classes, channels)
     said.sayings += more.sayings

@@ -10,12 +10,17 @@ from typing import Any
 from edge_convnext.core.class_names import tell_apart
 from edge_convnext.networks.facts.values import plain_value
 
-__all__ = ["parse_lines", "read_names"]
+__all__ = ["count_from_one", "parse_lines", "read_names"]
 
 _MOST_CLASSES = 100_000
 _MOST_CHARS = 200
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TO_INDEX = re.compile(r"to_?i|2_?i|indices|class_?map|to_?num")  # class_to_idx, label2id
+_INDEX_KEYS = ("index", "idx", "id", "class_id", "label_id", "class_idx", "value")
+_NESTED = (
+    "names", "class_names", "classes", "labels", "label_names", "categories", "class_to_idx",
+    "id2label", "items",
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"LABEL_\d+")  # transformers' names where none were given
 
 
@@ -47,7 +52,7 @@ def _in_order(values: Sequence[Any]) -> Sequence[Any]:
         return values
     plain = [plain_value(one) for one in values]
     if all(isinstance(one, Mapping) for one in plain):
-        for key in ("index", "idx", "id", "class_id", "label_id", "class_idx", "value"):
+        for key in _INDEX_KEYS:
             found = {n: one for one in plain if (n := _index(one.get(key))) is not None}
             if len(found) == len(plain) and _counts(found):
                 return [found[number] for number in sorted(found)]
@@ -62,6 +67,14 @@ def _in_order(values: Sequence[Any]) -> Sequence[Any]:
 
 def parse_lines(text: str) -> tuple[str, ...]:
     """Read names of a text file: one per line, perhaps with its index before or after it."""
+    numbered = _number_lines(text)
+    if numbered:
+        return _checked([numbered[number] for number in sorted(numbered)])
+    return _checked([line.strip() for line in text.splitlines() if line.strip()])
+
+
+def _number_lines(text: str) -> dict[int, str]:
+    """Names by the index that stands before or behind each; none where lines are names."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for pattern, index, name in (
         (r"(\d{1,6})\s*[:,;=\t ]\s*(\S.*)", 1, 2),
@@ -70,8 +83,40 @@ def parse_lines(text: str) -> tuple[str, ...]:
         found = [re.fullmatch(pattern, line) for line in lines]
         numbered = {int(m[index]): m[name].strip("\"' ") for m in found if m}
         if lines and all(found) and len(numbered) == len(lines) and _counts(numbered):
-            return _checked([numbered[number] for number in sorted(numbered)])
-    return _checked(list(lines))
+            return numbered
+    return {}
+
+
+def count_from_one(value: Any) -> bool:
+    """Whether the indices that a value states for its names run from 1, and not from 0.
+
+    Args:
+        value: As `read_names` and `parse_lines` take it.
+    """
+    value = plain_value(value)
+    if isinstance(value, str):
+        return min(_number_lines(value), default=0) == 1
+    if isinstance(value, Mapping):
+        inner = next((value[key] for key in _NESTED if isinstance(
+            value.get(key), list | tuple | Mapping)), None)  # fmt: skip
+        sides = ([_index(one) for one in value], [_index(one) for one in value.values()])
+        return count_from_one(inner) if inner is not None else _run_from_one(*sides)
+    if not isinstance(value, list | tuple) or len(value) > _MOST_CLASSES:
+        return False
+    rows = [plain_value(one) for one in value]
+    if rows and all(isinstance(one, Mapping) for one in rows):
+        return _run_from_one(*([_index(one.get(key)) for one in rows] for key in _INDEX_KEYS))
+    if rows and all(isinstance(one, list | tuple) and len(one) == 2 for one in rows):
+        return _run_from_one([_index(one[0]) for one in rows], [_index(one[1]) for one in rows])
+    return False
+
+
+def _run_from_one(*sides: Sequence[int | None]) -> bool:
+    """Whether one of some columns is 1 to n, and none is 0 to n - 1."""
+    found = [sorted(one for one in side if one is not None) for side in sides]
+    whole = [side for side in found if side and len(side) == len(sides[0])]
+    first = {side[0] for side in whole if side == list(range(side[0], side[0] + len(side)))}
+    return 1 in first and 0 not in first
 
 
 def _counts(numbered: Mapping[int, Any]) -> bool:
@@ -107,8 +152,7 @@ def _from_mapping(value: Mapping[Any, Any], key: str) -> list[str | None]:
 
 
 def _from_nested(value: Mapping[Any, Any]) -> list[str | None]:
-    for key in ("names", "class_names", "classes", "labels", "label_names", "categories",
-                "class_to_idx", "id2label", "items"):  # fmt: skip
+    for key in _NESTED:
         inner = value.get(key)
         if isinstance(inner, list | tuple | Mapping) and inner is not value:
             return list(read_names(inner, key))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_convnext.core.errors import shorten
-from edge_convnext.networks.facts.class_names import read_names
+from edge_convnext.networks.facts.class_names import count_from_one, read_names
 from edge_convnext.networks.facts.sayings import (
     Said,
     Saying,
@@ -15,6 +15,7 @@ from edge_convnext.networks.facts.sayings import (
     detail_of,
     get_value,
     of_pixels,
+    tell_shift,
 )
 from edge_convnext.networks.facts.table import (
     RESIZED_KEYS,
@@ -71,6 +72,8 @@ def _read_classes(fields: Mapping[Any, Any], where: str, num_classes: int, said:
             continue
         if len(names) == num_classes:
             said.add("classes", names, detail_of(where, key))
+            if count_from_one(fields[key]):
+                said.notes.append(tell_shift(detail_of(where, key), len(names)))
         elif len(names) > 1:
             shown = shorten(", ".join(names[:_SHOWN]), 80)
             said.notes.append(

@@ -13,7 +13,7 @@ from edge_convnext.networks.facts.values import Problem, crop_pct_of, plain_valu
 
 __all__ = [
     "Said", "Saying", "add_pair", "add_resized", "add_scale", "detail_of", "each_of", "get_value",
-    "of_pixels",
+    "of_pixels", "tell_shift",
 ]  # fmt: skip
 
 
@@ -54,6 +54,13 @@ class Said:
 def detail_of(where: str, key: object) -> str:
     """A key, with the place it lies in."""
     return f"{where}: {shorten(str(key), 60)}" if where else shorten(str(key), 60)
+
+
+def tell_shift(detail: str, count: int) -> str:
+    """A sentence on names whose indices run from 1, which no logit does."""
+    return (
+        f"{detail} numbers the classes from 1 to {count}; they are taken as logits 0 to {count - 1}"
+    )
 
 
 def get_value(fields: Mapping[Any, Any], *keys: str) -> Any:

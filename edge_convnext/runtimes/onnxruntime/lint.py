@@ -1,4 +1,4 @@
-"""What ONNX Runtime can't run right, or runs slower than it looks."""
+"""Operations that ONNX Runtime computes wrongly, or runs slower than their type suggests."""
 
 from __future__ import annotations
 

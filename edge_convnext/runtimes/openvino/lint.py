@@ -1,4 +1,4 @@
-"""What OpenVINO computes wrongly, or runs slower than it looks."""
+"""Operations that OpenVINO computes wrongly, or runs slower than their type suggests."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from edge_convnext.cli.views.tuning import print_gpu_tuning, print_tuning
+from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.contention import QUIET_PCT
 
 
@@ -20,7 +21,7 @@ def trial(label, ms=None, ratio=None, sqnr_db=None, won=False, reason="lost", he
         plan=Of(label=label),
         hint=None,
         lap=None if ms is None else Of(latency_ms_p50=ms, ratio=ratio),
-        parity=None if sqnr_db is None else Of(sqnr_db=sqnr_db),
+        parity=None if sqnr_db is None else Parity(8, 0.0, sqnr_db, 100.0),
         top1_drop_pp=drop,
         won=won,
         reason=reason,
@@ -90,7 +91,9 @@ def modelled(*trials):
 
 def test_each_batch_and_precision_has_a_table_of_what_was_modelled():
     trials = (
-        gpu_trial("mixed", parity=Of(sqnr_db=31.26), top1_drop_pp=0.5, picked=True, rank=1),
+        gpu_trial(
+            "mixed", parity=Parity(8, 0.0, 31.26, 100.0), top1_drop_pp=0.5, picked=True, rank=1
+        ),
         gpu_trial("expand"),
         gpu_trial("late", cost=False),
         gpu_trial("mixed", "fp16", batch=8, rank=None),

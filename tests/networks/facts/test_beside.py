@@ -46,7 +46,9 @@ def test_what_describes_a_run_lies_above_its_checkpoints(tmp_path):
 def test_a_file_beside_several_checkpoints_says_so(tmp_path):
     save(tmp_path, REFERENCE, "other.pth")
     settled = settle(tmp_path, beside={"labels.txt": "\n".join(NAMES)})
-    assert origins(settled)["classes"] == "beside the weights (labels.txt, beside 2 checkpoints)"
+    assert (
+        origins(settled)["classes"] == "beside the weights (labels.txt (shared by 2 checkpoints))"
+    )
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "binary", "list", "aliases", "deep", "folder"])

@@ -1,6 +1,7 @@
 import pytest
+from support.settled_facts import NAMES, TO_INDEX, TO_NAME, settle
 
-from edge_convnext.networks.facts.class_names import parse_lines, read_names
+from edge_convnext.networks.facts.class_names import count_from_one, parse_lines, read_names
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,44 @@ def test_numbers_for_names_are_read_in_the_keys_direction(key, names):
 def test_numbered_lines_need_every_number():
     assert parse_lines("0: a b\n1: c\n") == ("a b", "c")
     assert parse_lines("3 doors\n5 doors\n") == ("3 doors", "5 doors")
+
+
+FROM_ONE = {name: index + 1 for index, name in enumerate(NAMES)}
+SHIFTED = "numbers the classes from 1 to 3; they are taken as logits 0 to 2"
+
+
+@pytest.mark.parametrize(
+    ("inside", "where"),
+    [
+        ({"class_to_idx": FROM_ONE}, "class_to_idx"),
+        ({"id2label": {str(i): name for name, i in FROM_ONE.items()}}, "id2label"),
+        ({"categories": [{"id": i, "name": name} for name, i in FROM_ONE.items()]}, "categories"),
+    ],
+)
+def test_indices_that_run_from_one_are_told(tmp_path, inside, where):
+    settled = settle(tmp_path, inside)
+    assert settled.classes == NAMES
+    assert settled.notes == (f"{where} {SHIFTED}",)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("class_to_idx.json", FROM_ONE),
+        ("labels.txt", "".join(f"{i} {name}\n" for name, i in FROM_ONE.items())),
+        ("classes.txt", "".join(f"{name},{i}\n" for name, i in FROM_ONE.items())),
+    ],
+)
+def test_indices_of_files_beside_that_run_from_one_are_told(tmp_path, file, content):
+    settled = settle(tmp_path, beside={file: content})
+    assert settled.classes == NAMES
+    assert settled.notes == (f"{file} beside the weights {SHIFTED}",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [TO_INDEX, TO_NAME, list(NAMES), {"a": 1, "b": 3}, {}, [], "1", 7, {"names": TO_NAME},
+     [{"id": 0, "value": 1}, {"id": 1, "value": 2}], {1: "0", 2: "1"}, "a\nb\n", None],
+)  # fmt: skip
+def test_what_counts_from_nought_or_does_not_count_is_no_shift(value):
+    assert not count_from_one(value)

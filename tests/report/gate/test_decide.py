@@ -411,3 +411,21 @@ def test_a_budget_is_told_as_it_was_stated(tmp_path):
     report = make_build(tmp_path, 1000)
     assert "a budget of 0.125 pp" in gate(report, Limits(max_drop_pp=0.125)).criteria[0].reason
     assert "a budget of 1.00 pp" in gate(report, Limits(max_drop_pp=1.0)).criteria[0].reason
+
+
+def test_each_file_that_can_t_be_written_is_told_with_what_to_do(tmp_path):
+    report = make_build(tmp_path / "build")
+    (tmp_path / "file").touch()
+    bad = tmp_path / "file"
+    result = run(report, "--junit", bad / "a.xml", "--markdown", bad / "b.md")
+    told = f"error: {bad / 'b.md'}: can't be written (File exists); choose another place"
+    assert told in result.stderr
+    assert isinstance(result.exception, OSError)
+    assert result.exception.filename == str(bad / "a.xml")
+    assert "choose another place for it" in result.exception.strerror
+
+
+def test_a_baseline_of_another_schema_says_what_to_do(tmp_path):
+    (tmp_path / "baseline.json").write_text('{"schema": "edge-convnext/baseline/99"}')
+    with pytest.raises(ArtifactError, match=r"this version reads '.*'; .+"):
+        read_baseline(tmp_path / "baseline.json")

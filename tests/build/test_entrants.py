@@ -1,0 +1,150 @@
+"""What a build evaluates, races and chooses, and when it evaluates more."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from support.races import candidate
+
+from edge_convnext.build import entrants as module
+from edge_convnext.build.entrants import (
+    Entrants,
+    choose_entrants,
+    evaluate_entrants,
+    race_entrants,
+    verdict_batch,
+)
+from edge_convnext.networks.recipe_file import make_recipe
+
+RECIPE = make_recipe({"benchmark": {"batches": [8, 2]}})
+FLOAT, RAW = candidate("float", hint="f32"), candidate("raw", hint="f32")
+BF16, OTHER = (candidate(name, runtime="openvino", hint="bf16") for name in ("bf16", "other"))
+RIVAL = replace(candidate("form", hint="f32"), may_ship=False)
+INT8, HELD = (candidate(name, precision="int8", hint="f32") for name in ("int8", "held"))
+GPU = candidate("gpu", precision="int8", hint="f32")
+
+
+class Evaluator:
+    """Notes what it is asked to evaluate."""
+
+    def __init__(self, known=(), further=(), fallbacks=()):
+        self.found = SimpleNamespace(comparisons={})
+        self.known = {one.name for one in known}
+        self.further, self.fallbacks = list(further), fallbacks
+        self.added = []
+
+    def add(self, options):
+        self.added.append([one.name for one in options])
+        self.known |= {one.name for one in options}
+
+    def knows(self, option):
+        return option.name in self.known
+
+    def hold_budget(self, options):
+        return self.further
+
+
+def prepared(precision="int8", runtimes=("onnxruntime",)):
+    recipe = RECIPE.model_copy(update={"precision": precision})
+    return SimpleNamespace(
+        steps=SimpleNamespace(recipe=recipe, track="track"),
+        graphs=SimpleNamespace(for_gpu=()),
+        runtimes=runtimes,
+        samples=SimpleNamespace(load=lambda: [np.zeros((2, 3)), np.ones((1, 3))]),
+    )
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    monkeypatch.setattr(module, "list_options", lambda *_: [FLOAT, RIVAL, INT8])
+    monkeypatch.setattr(module, "list_gpu_options", lambda *_, **__: [GPU])
+    monkeypatch.setattr(module, "raw_reference", lambda _: RAW)
+
+
+def test_what_may_ship_is_evaluated_and_a_fallback_takes_the_place_of_what_it_mends(listed):
+    evaluator = Evaluator(further=[HELD], fallbacks=[SimpleNamespace(replaced=(INT8,))])
+    found = evaluate_entrants(prepared(), evaluator)
+    assert evaluator.added == [["float", "int8", "gpu"]]  # the other form only sets the pace
+    assert found.options == [FLOAT, RIVAL, INT8, HELD]
+    assert found.judged == [FLOAT, RIVAL, HELD]
+    assert (found.for_gpu, found.raw) == ([GPU], RAW)
+
+
+def test_of_a_float_build_every_form_may_ship_and_nothing_is_mended(listed):
+    evaluator = Evaluator(further=[HELD])
+    found = evaluate_entrants(prepared("fp32"), evaluator)
+    assert evaluator.added == [["float", "form", "int8", "gpu"]]
+    assert HELD not in found.options
+
+
+def test_without_a_runtime_of_a_cpu_the_graphs_for_tensorrt_are_judged(listed):
+    assert evaluate_entrants(prepared(runtimes=()), Evaluator()).judged == [GPU]
+
+
+@pytest.fixture
+def raced(monkeypatch):
+    """What was raced; rivals are those that the accuracy does not rule out."""
+    calls = []
+
+    def race(candidates, images, recipe, finalists, track):
+        calls.append((candidates, len(images), finalists("timings"), track))
+        return "race"
+
+    def list_rivals(recipe, judged, timings, evaluation, batch):
+        assert (timings, batch) == ("timings", 2)
+        return [BF16] if evaluation.comparisons == {} else [OTHER, FLOAT]
+
+    monkeypatch.setattr(module, "race", race)
+    monkeypatch.setattr(module, "list_rivals", list_rivals)
+    monkeypatch.setattr(module, "list_finalists", lambda *_: [INT8])
+    return calls
+
+
+def test_a_rival_in_bfloat16_is_evaluated_before_it_counts_and_lets_another_in(raced):
+    evaluator = Evaluator(known=[FLOAT])
+
+    def add(options, real=evaluator.add):
+        real(options)
+        evaluator.found.comparisons["bf16"] = "past the budget"
+
+    evaluator.add = add
+    entrants = Entrants([FLOAT, INT8], [GPU], [FLOAT, INT8], RAW)
+    assert race_entrants(prepared(), entrants, evaluator) == "race"
+    assert evaluator.added == [["bf16"], ["other"]]
+    assert raced == [([FLOAT, INT8, RAW], 3, [INT8, RAW], "track")]
+
+
+def test_without_a_runtime_or_a_reference_there_is_less_to_race(raced):
+    entrants = Entrants([FLOAT], [], [FLOAT], None)
+    assert race_entrants(prepared(runtimes=()), entrants, Evaluator()) is None
+    race_entrants(prepared(), entrants, Evaluator(known=[BF16]))
+    assert raced == [([FLOAT], 3, [INT8], "track")]
+
+
+@pytest.fixture
+def choices(monkeypatch):
+    monkeypatch.setattr(module, "list_rivals", lambda *_: [FLOAT])
+    monkeypatch.setattr(module, "choose_option", lambda *_: INT8)
+    monkeypatch.setattr(module, "choose_each", lambda *_: [OTHER])
+    floats = iter([BF16, FLOAT])
+    monkeypatch.setattr(module, "choose_float", lambda *_: next(floats))
+
+
+def test_a_float_is_evaluated_before_it_ships(choices):
+    evaluator = Evaluator(known=[FLOAT])
+    found = choose_entrants(RECIPE, [FLOAT], "timings", evaluator)
+    assert evaluator.added == [["bf16"]]
+    assert (found.chosen, found.best_float) == (INT8, FLOAT)
+    assert (found.rivals, found.for_runtimes) == ([FLOAT], [OTHER])
+
+
+def test_of_a_float_build_the_float_is_chosen_and_without_a_race_nobody_was_a_rival(choices):
+    recipe = RECIPE.model_copy(update={"precision": "fp32"})
+    found = choose_entrants(recipe, [FLOAT], None, Evaluator(known=[BF16]))
+    assert (found.chosen, found.best_float) == (BF16, BF16)
+    assert (list(found.rivals), list(found.for_runtimes)) == ([], [])
+
+
+def test_the_smallest_batch_size_decides():
+    assert verdict_batch(RECIPE) == 2

@@ -1,0 +1,65 @@
+"""What a board compares: graphs of a bundle in its runtimes, and engines built there."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
+from edge_convnext.devices.bench.engines import BuiltEngine
+
+
+def graph(name, **fields):
+    usual = {
+        "name": name, "file": f"f/{name}", "kind": "cpu", "format": "qdq", "precision": "fp32",
+        "form": "conv", "placement": None, "batch": None, "quantized_ops": None, "settings": {},
+    }  # fmt: skip
+    return SimpleNamespace(**{**usual, **fields})
+
+
+def bundle(*graphs):
+    return SimpleNamespace(
+        manifest=SimpleNamespace(
+            graphs=graphs, member=lambda file: SimpleNamespace(sha256=f"sha of {file}")
+        ),
+        graph_path=lambda one: Path("/unpacked") / one.file,
+    )
+
+
+def test_a_graph_runs_in_every_runtime_that_takes_it():
+    made = bundle(
+        graph("model.int8.onnx", precision="int8", placement="inner", quantized_ops=4),
+        graph("fused.onnx", format="onnxruntime"), graph("gpu/x.onnx", kind="typed20"),
+    )  # fmt: skip
+    found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=False)
+    assert [one.name for one in found] == [
+        "model.int8.onnx onnxruntime f32", "fused.onnx onnxruntime f32",
+        "model.int8.onnx openvino f32",
+    ]  # fmt: skip
+    one = found[0]
+    assert one.model.path == Path("/unpacked/f/model.int8.onnx")
+    assert (one.model.precision, one.model.form, one.model.placement) == ("int8", "conv", "inner")
+    assert (one.digest, one.batch, one.on_gpu) == ("sha of f/model.int8.onnx", None, False)
+
+
+def test_openvino_runs_in_bfloat16_too_where_the_cpu_has_it():
+    made = bundle(graph("a"), graph("b", precision="fp16", batch=2))
+    found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=True)
+    assert [one.name for one in found if one.hint == "bf16"] == ["a openvino bf16"]
+    assert [one.batch for one in found if one.name.startswith("b")] == [2, 2]
+
+
+def test_settings_that_the_build_timed_are_tried_beside_the_usual_ones():
+    made = bundle(graph("a", settings={"onnxruntime": {"b": "2", "a": "1"}}))
+    usual, own = cpu_candidates(made, ("onnxruntime",), bf16=False)
+    assert (usual.settings, own.settings) == ((), (("a", "1"), ("b", "2")))
+    assert own.name == "a onnxruntime f32+a=1+b=2"
+
+
+def test_an_engine_is_what_its_graph_is_at_its_own_precision():
+    source = graph("gpu/fp32.onnx", form="mixed", placement="blocks", batch=8, precision="fp32")
+    engine = BuiltEngine(source, Path("made.engine"), "fp16", "tensorrt", "key", 1.0, False)
+    found = engine_candidate(engine)
+    assert found.name == engine.name == "gpu/fp32.onnx tensorrt fp16"
+    assert (found.model.precision, found.model.form, found.model.placement) == (
+        "fp16", "mixed", "blocks",
+    )  # fmt: skip
+    assert (found.digest, found.batch, found.hint, found.on_gpu) == ("key", 8, None, True)
