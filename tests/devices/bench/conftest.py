@@ -1,7 +1,6 @@
 """What the tests of this folder share."""
 
 import pytest
-from support.bench_boards import ORT
 
 from edge_convnext.devices.bench import bench_bundle
 from edge_convnext.measure import benchmark as benchmark_module
@@ -17,6 +16,8 @@ def without_children(monkeypatch):
 @pytest.fixture(scope="module")
 def measured(root):
     """One bench of the bundle: its report and folder."""
+    from support.bench_boards import ORT  # it needs torch, and a conftest may not
+
     return bench_bundle(root / "tiny.ecb", root / "b1", ORT), root / "b1"
 
 

@@ -1,7 +1,6 @@
 """What the tests of this folder share."""
 
 import pytest
-from support.board_builds import bundle_tiny
 
 from edge_convnext.devices.ssh import (
     session,
@@ -10,6 +9,8 @@ from edge_convnext.devices.ssh import (
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
+    from support.board_builds import bundle_tiny  # it needs torch, and a conftest may not
+
     folder = tmp_path_factory.mktemp("remote")
     bundle_tiny(folder)
     return folder
