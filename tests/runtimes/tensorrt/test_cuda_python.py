@@ -7,7 +7,7 @@ import pytest
 
 from edge_convnext.core.errors import InferenceError, MissingDependencyError
 from edge_convnext.devices.bench import builders
-from edge_convnext.runtimes.tensorrt import cuda, cuda_python
+from edge_convnext.runtimes.tensorrt import cuda_python, open_cuda
 from edge_convnext.runtimes.tensorrt.cuda_python import CudaPython
 
 
@@ -90,8 +90,8 @@ def test_what_is_missing_between_tensorrt_and_the_gpu_is_known_before_any_work(
     monkeypatch, modules, gpu, expected
 ):
     monkeypatch.setattr(builders, "is_installed", lambda name: name in modules)
-    monkeypatch.setattr(cuda, "find_spec", lambda name: name if name in modules else None)
-    monkeypatch.setattr(cuda, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(open_cuda, "find_spec", lambda name: name if name in modules else None)
+    monkeypatch.setattr(open_cuda, "has_gpu", lambda: gpu)
     reason = builders.why_no_engines()
     assert (reason is None) is (expected is None)
     assert expected is None or expected in reason

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from edge_convnext.core.errors import MissingDependencyError
-from edge_convnext.runtimes.tensorrt import cuda as cuda_module
+from edge_convnext.runtimes.tensorrt import open_cuda as module
 from edge_convnext.runtimes.tensorrt.open_cuda import has_gpu
 
 
@@ -30,8 +30,8 @@ def test_a_gpu_is_seen_by_its_drivers_files(tmp_path, files, found):
     ("gpu", "said"), [(False, "^no NVIDIA GPU was found here"), (True, "needs CUDA from Python")]
 )
 def test_bindings_are_advised_only_where_there_is_a_gpu(monkeypatch, gpu, said):
-    monkeypatch.setattr(cuda_module, "has_gpu", lambda: gpu)
-    monkeypatch.setattr(cuda_module, "find_spec", lambda _: None)
-    cuda_module.open_cuda.cache_clear()
+    monkeypatch.setattr(module, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    module.open_cuda.cache_clear()
     with pytest.raises(MissingDependencyError, match=said):
-        cuda_module.open_cuda()
+        module.open_cuda()
