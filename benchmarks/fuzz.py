@@ -53,7 +53,7 @@ from edge_convnext.networks.recipe_file import load_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.gate.baseline import read_baseline
 from edge_convnext.report.manifest import verify_build
-from edge_convnext.runtimes.tensorrt.kernel_table import group_kernels, read_kernels
+from edge_convnext.runtimes.tensorrt.kernel_table import group_kernels, read_kernels, read_parts
 
 _SLOW_S = 20.0
 _MESSAGE_CHARS = 2000
@@ -311,7 +311,7 @@ def make_targets(
         return verify_build(folder / "build")
 
     def kernels(path: Path) -> object:
-        return group_kernels(read_kernels(path))
+        return group_kernels(read_kernels(path), read_parts(path))
 
     def metadata(folder: Path, content: Any) -> object:
         proto = onnx.ModelProto.FromString(graph)

@@ -32,7 +32,7 @@ from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.devices.doctor import environment
-from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime

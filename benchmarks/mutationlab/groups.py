@@ -53,15 +53,21 @@ GROUPS = (
         "benchmark",
         (
             "measure/benchmark.py",
+            "measure/candidates.py",
             "measure/choose.py",
+            "measure/race.py",
             "measure/speed.py",
             "measure/timings.py",
+            "measure/to_report.py",
             "measure/turns.py",
         ),
         (
             "measure/test_benchmark*.py",
+            "measure/test_candidates.py",
             "measure/test_choose*.py",
+            "measure/test_race.py",
             "measure/test_speed*.py",
+            "measure/test_to_report.py",
         ),
     ),
     Group(

@@ -71,10 +71,10 @@ def assemble_report(
     """Write a build down as the contract wants it, complete but for the files beside it.
 
     Args:
-        outcome: Of a finished chain.
+        outcome: Results of a finished chain.
         names: Shipped file name by artefact digest.
-        folder: Where the report will be.
-        require: See `pipeline.build`.
+        folder: Folder of the report.
+        require: Verdict that the user requires; None requires nothing.
     """
     prepared, choice, engines = outcome.prepared, outcome.choice, outcome.engines
     inputs, graphs, recipe = prepared.inputs, prepared.graphs, prepared.steps.recipe

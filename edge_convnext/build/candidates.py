@@ -11,6 +11,7 @@ from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import float_plan, plan_for
+from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import export, write_for_tensorrt
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ def list_options(
         recipe: Of this build.
         graphs: From `make_graphs`.
         runtimes: To be measured.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        bf16: Whether a runtime may compute floats in bfloat16 on this CPU.
     """
     options: list[Candidate] = []
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
-        hinted = bf16 and runtime == "openvino"
+        hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
         hints: tuple[PrecisionHint, ...] = ("f32", "bf16") if hinted else ("f32",)
         for lineage in graphs.floats:
             if lineage.plan.precision != "fp32":

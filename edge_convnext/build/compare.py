@@ -21,6 +21,7 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.evaluation import Evaluation
+from edge_convnext.networks.family import family_of
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
@@ -41,10 +42,10 @@ def evaluate_options(
     """Run the torch reference and every option over the evaluation set, in one pass.
 
     Args:
-        options: What to evaluate.
+        options: Candidates to evaluate.
         weights: Unfolded: the reference is the model as it was trained.
         images: The evaluation set.
-        runner: Of this build; logits of equal graphs on equal images are taken from its cache.
+        runner: Runner of this build; its cache has logits of equal graphs on equal images.
         machine: Fingerprint: another CPU may compute other logits.
     """
     recipe, info = runner.recipe, weights.value.info
@@ -78,10 +79,9 @@ def evaluate_options(
 def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
     threads = recipe.benchmark.threads
     if name == _TORCH:
-        from edge_convnext.networks.convnext.build import build_network
         from edge_convnext.runtimes.pytorch import TorchRuntime
 
-        return TorchRuntime(build_network(weights, "raw"), threads)
+        return TorchRuntime(family_of(weights).build(weights, "raw"), threads)
     option = next(option for option in options if option.name == name)
     return load_candidate(option, recipe.evaluate.batch, threads)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edge_convnext.core.artifacts import Engine, OnnxModel
 from edge_convnext.core.errors import EngineBuildError
 from edge_convnext.core.step import Stage, Step, as_step
-from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
+from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels, read_parts
 from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path, why_no_rtx
 
@@ -79,8 +79,9 @@ def engine_step(runner: Runner, plan: Plan, model: Step[OnnxModel]) -> Step[Engi
 
     def make(folder: Path) -> dict[str, Any]:
         built = build_rtx_engine(model.value, config, folder / name, require_int8=False)
-        kernels = read_kernels(sidecar_path(built.path))
-        warnings = check_kernels(kernels, model.value.quantized_ops)
+        sidecar = sidecar_path(built.path)
+        kernels, parts = read_kernels(sidecar), read_parts(sidecar)
+        warnings = check_kernels(kernels, model.value.quantized_ops, parts)
         reason = f"not as planned: {', '.join(warnings)}" if warnings else None
         return {"engine": {**asdict(built), "path": name}, "reason": reason}
 

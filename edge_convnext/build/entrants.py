@@ -60,8 +60,8 @@ def evaluate_entrants(prepared: Prepared, evaluator: Evaluator) -> Entrants:
     """Evaluate every candidate of a build; where INT8 misses the budget, its fallbacks too.
 
     Args:
-        prepared: With the graphs.
-        evaluator: Learns the accuracies.
+        prepared: Graphs of this build, and what they were made from.
+        evaluator: Evaluator that learns the accuracies.
     """
     recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
@@ -84,9 +84,9 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
     """Time everything, and then in fresh loads what may ship and what it has to beat.
 
     Args:
-        prepared: With images to time on.
-        entrants: What is timed.
-        evaluator: Knows the accuracies; evaluates rivals that turn up in the race.
+        prepared: Recipe, runtimes, and images to time on.
+        entrants: Candidates to time.
+        evaluator: Evaluator with the accuracies; it evaluates rivals that turn up in the race.
 
     Returns:
         None where the build has no runtime of a CPU.
@@ -118,10 +118,10 @@ def choose_entrants(
     """Choose what ships, by the rounds of the race that choose.
 
     Args:
-        recipe: Of this build.
-        judged: What may be chosen.
-        timings: Of the race; None where there was none.
-        evaluator: Knows the accuracies; evaluates a float that is chosen before it was.
+        recipe: Recipe of this build.
+        judged: Candidates that may be chosen.
+        timings: Times of the race; None where there was none.
+        evaluator: Evaluator with the accuracies; it evaluates a float that is chosen without one.
     """
     batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
     rivals = list_rivals(recipe, judged, timings, evaluator.found, batch) if timings else []

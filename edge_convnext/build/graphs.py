@@ -24,8 +24,8 @@ from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.graph.float16 import HALF_OPSET
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import (
-    FLOAT_FORMS,
     Plan,
     float_plan,
     list_gpu_plans,
@@ -118,10 +118,12 @@ def make_graphs(
     graphs.skipped += _not_for_cpu(recipe, runtimes)
     if isinstance(training, Skipped):
         graphs.skipped.append(training)
-    if recipe.fold.enabled:
+    family = family_of_model(recipe.model)
+    if recipe.fold.enabled and family.folds:
         graphs.folded = fold_step(runner, inputs.weights, samples)
     else:
-        graphs.skipped.append(Skipped(fold.STAGE, "--no-fold", "skipped"))
+        reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
+        graphs.skipped.append(Skipped(fold.STAGE, reason, "skipped"))
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
     if recipe.precision == "fp16":
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
@@ -282,8 +284,9 @@ def _rebatch(images: Images, batch: int) -> Images:
 
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
-    if not recipe.fold.enabled:
+    family = family_of_model(recipe.model)
+    if not (recipe.fold.enabled and family.folds):
         return ["raw"]
     planned = [plan.form for plan in plans]
     best = [plan.form for plan in shipped_plans(recipe.model).values()]
-    return list(dict.fromkeys([*FLOAT_FORMS, *best, *planned]))
+    return list(dict.fromkeys([*family.float_forms, *best, *planned]))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.step import Images, Skipped, Step, as_step
-from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
 from edge_convnext.stages.recover import Recovery
 
@@ -116,7 +116,7 @@ def quantize_step(
         what=None,
         compare_with=before,
         samples=samples,
-        lint_for=get_args(LintTarget),  # the key says nothing of who asks
+        lint_for=lint_targets(),  # the key says nothing of who asks
         targets=targets,
         key={
             "model": model.digest,

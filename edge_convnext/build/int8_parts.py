@@ -39,7 +39,7 @@ def report_fallbacks(
         fallbacks: One for each of them.
         searched: Images that fallbacks were looked for on; None where none was found.
         evaluation: On the images that judge; None without labelled images.
-        timings: What a fallback costs in speed; None without a race.
+        timings: Times that tell what a fallback costs; None without a race.
     """
     if evaluation is None:
         return ()

@@ -34,11 +34,11 @@ def list_notes(
 
     Args:
         inputs: Weights and data.
-        recipe: Of this build.
+        recipe: Recipe of this build.
         evaluation: None without labelled images.
         timings: None without a race.
-        fallbacks: What was done about graphs past the accuracy budget.
-        for_gpu: From `gpu_notes`.
+        fallbacks: Entries of graphs past the accuracy budget.
+        for_gpu: Notes from `gpu_notes`.
     """
     notes = [
         *licence_notes(inputs.info.weights_licence),
@@ -86,7 +86,7 @@ def untimed_note(file: str | None, *, built: bool) -> str:
 
     Args:
         file: The model whose accuracy was measured; None where none was.
-        built: Whether engines were built.
+        built: True where engines were built.
     """
     made = "The engines were built and never run" if built else "No engine was built"
     if file is None:
@@ -103,10 +103,10 @@ def gpu_notes(
     """What was measured of the graphs for TensorRT, and on what.
 
     Args:
-        for_gpu: Those graphs.
-        candidates: The same, as they were evaluated.
+        for_gpu: Lineages of those graphs.
+        candidates: Candidates made of these graphs, as they were evaluated.
         evaluation: None without labelled images.
-        untimed: Why their engines were not timed; None where there are none.
+        untimed: Reason that their engines were not timed; None without engines.
     """
     compared = evaluation.comparisons if evaluation is not None else {}
     measured = [

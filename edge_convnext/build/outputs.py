@@ -40,12 +40,12 @@ def list_files(
     """What is published, and the name under which each artefact ships, by its digest.
 
     Args:
-        recipe: Of this build.
-        inputs: With the calibration images and the names of the classes.
-        graphs: Those for TensorRT all ship.
-        engines: Those that were built ship.
-        choice: The models that ship.
-        evaluation: For the table of predictions; None without labelled images.
+        recipe: Recipe of this build.
+        inputs: Calibration images and names of the classes.
+        graphs: Graphs; those for TensorRT all ship.
+        engines: Engines; those that were built ship.
+        choice: Models that ship.
+        evaluation: Source of the table of predictions; None without labelled images.
     """
     models, names = list_models(choice, graphs.for_gpu, engines)
     tables: dict[str, Callable[[Path], object]] = {}

@@ -22,6 +22,7 @@ from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.report.folder import check_writable
 from edge_convnext.report.verdict import Requirement
 
@@ -44,13 +45,13 @@ def build(
     """Run the whole chain and write its artefacts and report.
 
     Args:
-        recipe: What to build (`recipe.load_recipe`).
+        recipe: Recipe of the build (`load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
         require: The precision that the verdict must be, shown, for `report.verdict.passed`.
         require_likely: The same, where likely is enough.
         cache: Finished stages; None is the user's cache folder.
-        track: Told of work that takes long.
-        on_read: Told what was read, and who decided each setting, before any work is done.
+        track: Shows work that takes long.
+        on_read: Called with what was read, and who decided each setting, before any work is done.
 
     Returns:
         The report, as written to `report.json`.
@@ -58,7 +59,7 @@ def build(
     Raises:
         EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
     """
-    named = f"{recipe.model.removeprefix('convnextv2_')}-{recipe.precision}"
+    named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
     folder = Path(out) if out is not None else Path("build") / named
     check_writable(folder)
     require_outside(folder, recipe.data.source, recipe.data.calibration)
@@ -80,9 +81,9 @@ def finish(
 
     Args:
         prepared: Every graph.
-        machine: From `doctor.environment`.
-        folder: Where to write.
-        require: What the verdict must be, if anything was asked for.
+        machine: Facts from `doctor.environment`.
+        folder: Folder to write.
+        require: Verdict that the user requires; None requires nothing.
     """
     recipe, graphs = prepared.steps.recipe, prepared.graphs
     engines = build_engines(prepared.steps, graphs.for_gpu, prepared.targets)

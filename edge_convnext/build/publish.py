@@ -26,7 +26,7 @@ def publish(files: Beside, report: Report, folder: Path) -> Report:
     is a whole build. Two builds write one after the other.
 
     Args:
-        files: What lies beside the report.
+        files: Files beside the report.
         report: Complete but for `outputs`.
         folder: Made if it is not there; files that are not a build's are left alone.
 

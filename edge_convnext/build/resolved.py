@@ -22,8 +22,8 @@ def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool
 
     Args:
         prepared: The graphs, and what they were made from.
-        chosen: What ships in the precision that was asked for.
-        timed: Whether there was a race.
+        chosen: Candidate that ships in the precision that was asked for.
+        timed: True where there was a race.
     """
     recipe, for_gpu = prepared.steps.recipe, prepared.graphs.for_gpu
     fields: dict[str, Any] = recipe.model_dump(mode="json")

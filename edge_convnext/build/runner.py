@@ -27,9 +27,10 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Stage, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.measure.accuracy import predict
+from edge_convnext.networks.family import family_of
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
-from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.load import load_runtime, package_of
 from edge_convnext.runtimes.pytorch import TorchRuntime
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Runner:
             machine: Fingerprint; another CPU may compute other logits.
             infer: Given the names that the cache can't answer, runs them in one pass.
         """
-        stages = {name: _EVALUATE.on(run["runtime"]) for name, run in runs.items()}
+        stages = {name: _EVALUATE.on(package_of(run["runtime"])) for name, run in runs.items()}
         keys = {
             name: {
                 "run": dict(run),
@@ -259,9 +260,7 @@ def torch_logits(
     weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]
 ) -> Logits:
     """Run the network of one form in torch."""
-    from edge_convnext.networks.convnext.build import build_network
-
-    return predict(TorchRuntime(build_network(weights, form)), batches)
+    return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
 
 
 def onnx_logits(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:

@@ -12,12 +12,13 @@ from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
-from edge_convnext.core.errors import MissingDependencyError, RecipeError
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe, TargetName
 from edge_convnext.core.step import Images, Skipped
 from edge_convnext.data import ImageSet, Sample, draw_calibration
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
+from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
 __all__ = ["Prepared", "prepare", "settle_recipe"]
@@ -107,20 +108,13 @@ def _settle(recipe: Recipe) -> Recipe:
 
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
-    from edge_convnext.runtimes.load import available_runtimes
-
     targets: tuple[TargetName, ...]
     targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets
     if "cpu" not in targets:
         return targets, ()
     if recipe.runtime == "auto":
         return targets, available_runtimes()
-    if recipe.runtime not in available_runtimes():
-        package = "edge-convnext[openvino]" if recipe.runtime == "openvino" else recipe.runtime
-        raise MissingDependencyError(
-            f"the runtime {recipe.runtime} is not installed: pip install '{package}'"
-        )
-    return targets, (recipe.runtime,)
+    return targets, (require_runtime(recipe.runtime),)
 
 
 def _choose_samples(inputs: Inputs) -> list[Sample]:

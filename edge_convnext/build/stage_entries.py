@@ -48,11 +48,11 @@ def report_stages(
 
     Args:
         prepared: The graphs, and what they were made from.
-        engines: Of TensorRT for RTX.
-        chosen: What ships in the precision that was asked for: its graphs lead their entries.
-        evaluate: From `evaluate_entry`.
-        benchmark: From `benchmark_entry`.
-        has_gpu: Whether this machine has a GPU.
+        engines: Engines of TensorRT for RTX.
+        chosen: Candidate that ships in the precision asked for: its graphs lead their entries.
+        evaluate: Entry from `evaluate_entry`.
+        benchmark: Entry from `benchmark_entry`.
+        has_gpu: True where this machine has a GPU.
         names: Shipped file name by artefact digest.
     """
     graphs, recipe, targets = prepared.graphs, prepared.steps.recipe, prepared.targets
@@ -157,8 +157,8 @@ def evaluate_entry(evaluation: Evaluation | None, *, random: bool) -> StageRepor
     """The stage that evaluates.
 
     Args:
-        evaluation: Of all that was evaluated; None without labelled images.
-        random: Whether the weights are.
+        evaluation: Result of the evaluation; None without labelled images.
+        random: True for random weights.
     """
     if evaluation is not None:
         status: Status = "cached" if evaluation.cached else "done"

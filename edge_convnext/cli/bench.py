@@ -13,7 +13,7 @@ from edge_convnext.cli.hosts import Remote, bench_over_ssh
 from edge_convnext.cli.options import ThreadsOption
 from edge_convnext.cli.requirement import Required
 from edge_convnext.cli.signature import command, in_panel
-from edge_convnext.cli.values import CpuRuntime
+from edge_convnext.cli.values import check_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,13 @@ class Race:
     """The flags of a timing: what runs, how often, and what is shown."""
 
     runtime: Annotated[
-        Literal[CpuRuntime, "both"], typer.Option(help="Runtime for .onnx models.")
+        str,
+        typer.Option(
+            callback=check_runtime,
+            metavar="NAME",
+            help="Runtime for .onnx models, such as onnxruntime or openvino. both: all that are "
+            "installed.",
+        ),
     ] = "both"
     batch: Annotated[
         list[int] | None,

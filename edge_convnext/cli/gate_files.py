@@ -54,12 +54,11 @@ class GateFiles:
         from edge_convnext.core.files import write_text_atomic
 
         unwritten = []
-        if self.junit is not None:
-            unwritten += attempt(self.junit, partial(write_text_atomic, self.junit, as_junit))
-        if self.markdown is not None:
-            unwritten += attempt(
-                self.markdown, partial(write_text_atomic, self.markdown, as_markdown)
-            )
+        junit, markdown = self.junit, self.markdown
+        if junit is not None:
+            unwritten += attempt(junit, partial(write_text_atomic, junit, as_junit))
+        if markdown is not None:
+            unwritten += attempt(markdown, partial(write_text_atomic, markdown, as_markdown))
         if self.on_github and (summary := os.environ.get(_STEP_SUMMARY)):
             unwritten += attempt(Path(summary), partial(_append, Path(summary), as_markdown))
         return unwritten

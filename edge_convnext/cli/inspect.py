@@ -31,6 +31,7 @@ def inspect(
         group_kernels,
         kernel_fields,
         read_kernels,
+        read_parts,
     )
     from edge_convnext.runtimes.tensorrt.sidecar import ENGINE_SUFFIX, is_engine_file, sidecar_path
 
@@ -44,9 +45,10 @@ def inspect(
     described = sidecar.with_suffix("")
     if engine is not sidecar or described.is_file():
         require_whole_engine(described)
-    groups = group_kernels(found)
+    parts = read_parts(sidecar)
+    groups = group_kernels(found, parts)
     if json:
-        rows = [kernel_fields(kernel) for kernel in found]
+        rows = [kernel_fields(kernel, parts) for kernel in found]
         print_json({"groups": [asdict(group) for group in groups], "kernels": rows})
         return
     from rich.console import Console
@@ -55,5 +57,5 @@ def inspect(
 
     console = Console()
     if kernels:
-        print_kernels(found, console)
+        print_kernels(found, parts, console)
     print_groups(groups, sidecar.name, console)

@@ -34,13 +34,12 @@ def models(
 
 
 def _rows(image_size: int) -> list[dict[str, Any]]:
-    from edge_convnext.networks.convnext.published import PUBLISHED_TOP1
-    from edge_convnext.networks.convnext.sizes import architecture_names, find_architecture
+    from edge_convnext.networks.family import families, find_model
 
     rows: list[dict[str, Any]] = []
-    for name in architecture_names():
-        architecture = find_architecture(name)
-        published = PUBLISHED_TOP1.get(name)
+    for family, name in [(one, name) for one in families() for name in one.models]:
+        architecture = find_model(name)
+        published = family.published_top1(name)
         rows.append(
             {
                 "model": name,

@@ -18,12 +18,12 @@ import typer
 
 from edge_convnext.cli.flags import Flag, FlagGroup
 from edge_convnext.cli.values import (
-    CpuRuntime,
     Precision,
     as_batch,
     as_source,
     as_text,
     as_three_numbers,
+    check_runtime,
     one_of,
 )
 
@@ -126,8 +126,11 @@ _ROWS = (
         callback=one_of(_TARGETS),
     ),
     Flag(
-        "runtime", "--runtime", Literal[CpuRuntime, "auto"],
-        "Runtime for the CPU. auto: all that are installed.", CHAIN,
+        "runtime", "--runtime", str,
+        "Runtime for the CPU, such as onnxruntime or openvino. auto: all that are installed.",
+        CHAIN,
+        metavar="NAME",
+        callback=check_runtime,
     ),
     Flag(
         "fold.enabled", "--fold/--no-fold", bool,
@@ -144,9 +147,9 @@ _ROWS = (
         to_recipe=as_batch,
     ),
     Flag(
-        "export.form", "--form",
-        Literal["raw", "linear", "conv", "conv_moments", "nhwc", "auto"],
-        "Form of the ONNX graph. auto: the best for each runtime.", CHAIN,
+        "export.form", "--form", str,
+        "Form of the ONNX graph: raw, linear, conv, …. auto: the best for each runtime.", CHAIN,
+        metavar="NAME",
     ),
     Flag(
         "export.gelu", "--gelu", Literal["erf", "tanh", "auto"],
@@ -154,9 +157,9 @@ _ROWS = (
         "runtime.", CHAIN,
     ),
     Flag(
-        "quantize.placement", "--placement",
-        Literal["inner", "pointwise", "weighted", "all", "auto"],
-        "Operations that get Q/DQ pairs. auto: the best for each runtime.", CHAIN,
+        "quantize.placement", "--placement", str,
+        "Operations that get Q/DQ pairs: inner, pointwise, …. auto: the best for each runtime.",
+        CHAIN, metavar="NAME",
     ),
     Flag(
         "recover.enabled", "--recover/--no-recover", bool,
@@ -246,8 +249,12 @@ RecipeOption = Annotated[
 ]
 ThreadsOption = Annotated[int | None, FLAGS["benchmark.threads"].option()]
 RuntimeOption = Annotated[
-    CpuRuntime | None,
-    typer.Option(help="Runtime for an .onnx model. Default: the one that its report.json chose."),
+    str | None,
+    typer.Option(
+        callback=check_runtime,
+        metavar="NAME",
+        help="Runtime for an .onnx model. Default: the one that its report.json chose.",
+    ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")]
 

@@ -111,10 +111,11 @@ def tune(
     and what those build is to be raced on the device.
     """
     from edge_convnext.build.tuning.files import check_tune_folder
+    from edge_convnext.networks.family import family_of_model
 
     aim.refuse_mixed(where.get("runtime"))
     chosen = resolve(recipe, {**inputs, **where, **limits})
-    folder = out or Path("tune") / chosen.model.removeprefix("convnextv2_")
+    folder = out or Path("tune") / family_of_model(chosen.model).short_name(chosen.model)
     check_tune_folder(folder)
     result = _search(chosen, aim, mode, folder, terminal.silent)
     if terminal.json:

@@ -9,17 +9,16 @@ from typing import Literal
 import typer
 
 __all__ = [
-    "CpuRuntime",
     "Precision",
     "as_batch",
     "as_source",
     "as_text",
     "as_three_numbers",
+    "check_runtime",
     "one_of",
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-CpuRuntime = Literal["onnxruntime", "openvino"]
 
 _EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
 
@@ -59,6 +58,21 @@ def as_three_numbers(flag: str, text: str) -> tuple[float, ...]:
             f"{flag} {_EXAMPLES[flag]}"
         )
     return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def check_runtime(name: str | None) -> str | None:
+    """Refuse a runtime that there is not, before any work; `auto` and `both` name several.
+
+    Raises:
+        typer.BadParameter: No runtime of graphs has this name.
+    """
+    if name not in (None, "auto", "both"):
+        from edge_convnext.runtimes.load import runtime_names
+
+        known = runtime_names("graphs")
+        if name not in known:
+            raise typer.BadParameter(f"'{name}' is none of {', '.join(known)}.")
+    return name
 
 
 def one_of(choices: Sequence[str]) -> Callable[[list[str] | None], list[str] | None]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.origins import Fact
@@ -19,13 +19,10 @@ __all__ = [
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "ActivationType",
-    "CpuFormName",
-    "CpuPlacementName",
     "CpuRuntimeName",
     "Engine",
     "FormName",
     "GeluName",
-    "GpuFormName",
     "GpuRuntimeName",
     "GraphFormat",
     "ImagesType",
@@ -44,25 +41,11 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
-GpuFormName = Literal[
-    "mixed",
-    "expand",
-    "weights_expand",
-    "weights_mixed",
-    "late",
-    "late_mixed",
-    "late_product_mixed",
-    "late_product2_mixed",
-    "product_expand",
-    "product3_expand",
-    "product_mixed",
-]
-FormName = Literal["raw", CpuFormName, GpuFormName]  # raw: the paper's modules, unfolded
+# Names that a network family has: how a graph is written, and what of it is quantized. `raw` is the
+# reference's own modules, in every family.
+FormName: TypeAlias = str
 ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
-CpuPlacementName = Literal["inner", "pointwise", "weighted", "all"]
-# Those inside blocks are for TensorRT: of all stages, of the last two, of the last one.
-PlacementName = Literal[CpuPlacementName, "blocks", "late_blocks", "last_blocks"]
+PlacementName: TypeAlias = str
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
@@ -76,9 +59,10 @@ RangeEstimator = Literal[
     "mean_no_outliers_minmax",
     "mean_quantile",
 ]
-CpuRuntimeName = Literal["onnxruntime", "openvino"]
-GpuRuntimeName = Literal["tensorrt", "tensorrt_rtx"]  # they run engines, not graphs
-RuntimeName = Literal[CpuRuntimeName, GpuRuntimeName]
+# Keys of `runtimes.load.RUNTIMES`: of those that load graphs on the CPU, and those of engines.
+CpuRuntimeName: TypeAlias = str
+GpuRuntimeName: TypeAlias = str
+RuntimeName: TypeAlias = str
 ImagesType = Literal["float32", "float16", "uint8"]  # that a graph takes; uint8: pixels
 ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -199,6 +183,11 @@ def _text(value: object) -> str:
 
 class NetworkShape(Protocol):
     """The shape of a network: sizes and counts that every architecture can give."""
+
+    @property
+    def family(self) -> str:
+        """A key of `networks.family.FAMILIES`."""
+        ...
 
     @property
     def name(self) -> str:

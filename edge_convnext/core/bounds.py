@@ -29,6 +29,7 @@ __all__ = [
     "Milliseconds",
     "Rounds",
     "Seconds",
+    "TableName",
     "Threads",
     "Warmup",
     "batch_bytes",
@@ -54,6 +55,8 @@ ImageSize = Annotated[int, Field(ge=32, le=MAX_IMAGE_SIZE)]  # pixels; five halv
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
+# Of a runtime, a graph form or a placement; who owns the table of them tells whether it is there.
+TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Warmup = Annotated[int, Field(ge=1, le=1000)]
 

@@ -1,4 +1,4 @@
-"""Per cents and percentage points as people state them, and as they are told back."""
+"""Per cents and percentage points: as people state them, and as messages show them."""
 
 from __future__ import annotations
 

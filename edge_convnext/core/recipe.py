@@ -25,15 +25,10 @@ from pydantic import (
 
 from edge_convnext.core.artifacts import (
     ActivationType,
-    CpuFormName,
-    CpuPlacementName,
-    CpuRuntimeName,
-    FormName,
     GeluName,
     GraphFormat,
     ImagesType,
     Interpolation,
-    PlacementName,
     Precision,
     RangeEstimator,
     ResizeMode,
@@ -49,6 +44,7 @@ from edge_convnext.core.bounds import (
     Milliseconds,
     Rounds,
     Seconds,
+    TableName,
     Threads,
     Warmup,
     why_too_large,
@@ -190,7 +186,7 @@ class ExportConfig(Section):
 
     opset: int = Field(20, ge=18, le=23)
     batch: Batch | Literal["dynamic"] = "dynamic"
-    form: Literal["raw", CpuFormName, "auto"] = "auto"  # auto: the best known per runtime
+    form: TableName = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
 
 
@@ -212,7 +208,7 @@ class QuantizeConfig(Section):
     """The `quantize:` section; names are NNCF's where NNCF has one."""
 
     subset_size: Count = 300  # calibration images
-    placement: Literal[CpuPlacementName, "auto"] = "auto"  # auto: the best known per runtime
+    placement: TableName = "auto"  # auto: the best known per runtime
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
     activations_range_estimator: RangeEstimator | Literal["auto"] = "auto"
@@ -244,8 +240,8 @@ class RecoverConfig(Section):
 class GpuPlanConfig(Section):
     """One entry of `engine.plans`."""
 
-    form: FormName
-    placement: PlacementName | None = None  # of INT8 plans, and of those alone
+    form: TableName
+    placement: TableName | None = None  # of INT8 plans, and of those alone
 
 
 class EngineConfig(Section):
@@ -313,8 +309,8 @@ class BenchmarkConfig(Section):
 class PlanConfig(Section):
     """One entry of `plans:`; fields are `plans.Plan`'s."""
 
-    form: Literal["raw", CpuFormName]
-    placement: CpuPlacementName
+    form: TableName
+    placement: TableName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"
@@ -345,7 +341,7 @@ class Recipe(Section):
     model: str = "convnextv2_atto"  # its full name; `recipe_file` knows the shorter ones
     precision: Precision = "int8"
     targets: Targets | Literal["auto"] = "auto"
-    runtime: CpuRuntimeName | Literal["auto"] = "auto"
+    runtime: TableName = "auto"  # a key of `runtimes.load.RUNTIMES`; auto: all that are installed
     seed: int = Field(0, ge=0, lt=2**63)
     load: LoadConfig = LoadConfig()
     data: DataConfig = DataConfig()
@@ -360,7 +356,7 @@ class Recipe(Section):
     engine: EngineConfig = EngineConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    plans: dict[CpuRuntimeName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
+    plans: dict[TableName, PlanConfig] = {}  # of runtimes that shall not get the shipped one
     _stated: Stated = PrivateAttr(default_factory=Stated)  # in no dump, and so in no cache key
 
     def origin(self, section: str, name: str) -> Origin | None:

@@ -42,6 +42,6 @@ def _holds_twelve_bits(path: Path) -> bool:
             if not image.mode.startswith("I") or image.width * image.height > _MOST_PIXELS:
                 return False
             low, high = map(float, np.array(image.getextrema()).ravel())
-    except Exception:  # a damaged file makes Pillow raise nearly anything, and is told elsewhere
+    except Exception:  # a damaged file makes Pillow raise nearly anything; another check reports it
         return False
     return 255 < high < _TWELVE_BITS and low >= 0

@@ -27,6 +27,7 @@ from edge_convnext.devices.catalog.delivery import CLASSIC_TENSORRT
 from edge_convnext.devices.catalog.this_board import Board, find_board
 from edge_convnext.devices.catalog.this_gpu import GpuTarget, match_gpu
 from edge_convnext.devices.jetson.now import BoardNow, read_now
+from edge_convnext.runtimes.load import RUNTIMES, find_runtime, package_of, runtime_names
 from edge_convnext.runtimes.tensorrt.api import is_installed
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
@@ -61,11 +62,8 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
         "scikit-learn",
         "torch",
     ),
-    "openvino": ("openvino",),
-    "rtx": ("tensorrt_rtx",),
     "tensorrt": ("pycuda",),
     "cuda": ("cuda-python",),
-    "desktop": ("tensorrt",),  # on a board JetPack brings it
 }
 
 # Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
@@ -222,9 +220,18 @@ def _fingerprint(seen: Examination) -> str:
 def _find_packages() -> tuple[Package, ...]:
     return tuple(
         Package(name, read_version(name), extra, hollow_reason(name))
-        for extra, names in _EXTRAS.items()
+        for extra, names in _list_extras().items()
         for name in names
     )
+
+
+def _list_extras() -> dict[str | None, tuple[str, ...]]:
+    """Packages by the extra that installs them; what every install has comes under None."""
+    extras = dict(_EXTRAS)
+    for module in map(find_runtime, RUNTIMES):
+        if module.EXTRA:
+            extras[module.EXTRA] = (*extras.get(module.EXTRA, ()), module.PACKAGE)
+    return extras
 
 
 def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
@@ -244,8 +251,7 @@ def _find_abilities(packages: tuple[Package, ...]) -> tuple[Ability, ...]:
         needs("command", "predict", "onnxruntime"),
         needs("command", "train", "torch", "safetensors"),
         needs("command", "build", *_EXTRAS["build"]),
-        needs("runtime", "onnxruntime", "onnxruntime"),
-        needs("runtime", "openvino", "openvino"),
+        *(needs("runtime", name, package_of(name)) for name in runtime_names("graphs")),
         needs("target", "cpu", "onnxruntime"),
         Ability("target", "rtx", no_rtx is None, no_rtx or "built here, timed on a GPU only"),
         _classic_tensorrt(),

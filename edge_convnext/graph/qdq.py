@@ -21,9 +21,9 @@ __all__ = [
     "MOVES",
     "WEIGHTED_OPS",
     "Wiring",
+    "channel_scales",
     "drop_unread_constants",
     "force_signed",
-    "grn_constants",
     "guard_biases",
     "is_transposed",
     "scale_constant",
@@ -130,10 +130,11 @@ def guard_biases(proto: ModelProto) -> int:
     return changed
 
 
-def grn_constants(wiring: Wiring, node: NodeProto) -> list[tuple[NodeProto, int]]:
-    """The constants that scale a GRN's output by channel, as (node, input position).
+def channel_scales(wiring: Wiring, node: NodeProto) -> list[tuple[NodeProto, int]]:
+    """The constants that scale a product's output by channel, as (node, input position).
 
-    Folded GRN is Mul(x, Add(Mul(gamma, n), 1)): gamma and the 1. Empty for any other node.
+    The product is Mul(x, Add(Mul(scale, n), 1)), as a response normalisation is after its folds:
+    the scale and the 1. Empty for any other node.
     """
     if node.op_type != "Mul":
         return []

@@ -45,21 +45,22 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12:
 _UNKNOWN_BYTES = 8
 
 
-def check_graph(proto: ModelProto, path: Path) -> None:
+def check_graph(proto: ModelProto, path: Path, further: frozenset[str] = frozenset()) -> None:
     """Check that a graph is of the kind that a build writes, and what it takes to run it.
 
     Args:
         proto: Whole graph, with its weights.
         path: Path for the message.
+        further: Types of operations that the network's family has beside the usual ones.
 
     Raises:
         ArtifactError: It names other files or operations, holds functions or other graphs, its
-            tensors are not what their shapes say, or running it takes more memory than a model of
-            this family can.
+            tensors are not what their shapes say, or running it takes more memory than a
+            built model can.
     """
     graph = proto.graph
     reason = (
-        _odd_structure(proto)
+        _odd_structure(proto, further)
         or next(filter(None, map(_odd_tensor, _tensors(graph))), None)
         or _odd_size(proto)
     )
@@ -67,14 +68,14 @@ def check_graph(proto: ModelProto, path: Path) -> None:
         raise ArtifactError(f"{path}: {reason}; pass a model that `edge-convnext build` wrote")
 
 
-def _odd_structure(proto: ModelProto) -> str | None:
+def _odd_structure(proto: ModelProto, further: frozenset[str]) -> str | None:
     graph = proto.graph
     if proto.functions or proto.training_info or graph.sparse_initializer:
         return "holds functions, training or sparse weights, which no build writes"
     if len(graph.node) > _MOST_NODES:
-        return f"has {len(graph.node)} operations, a ConvNeXt at most {_MOST_NODES}"
+        return f"has {len(graph.node)} operations, a build writes at most {_MOST_NODES}"
     for node in graph.node:
-        known = _PRODUCTS if node.domain == _OF_ONNX_RUNTIME else _OPERATIONS
+        known = _PRODUCTS if node.domain == _OF_ONNX_RUNTIME else _OPERATIONS | further
         if node.op_type not in known or node.domain not in (*_STANDARD, _OF_ONNX_RUNTIME):
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             return f"has the operation {shorten(name)}, which no build writes"

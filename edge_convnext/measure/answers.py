@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.data import ImageSet, draw_calibration, iter_batches
 from edge_convnext.measure.alternatives import Way
+from edge_convnext.networks.family import family_of
 
 __all__ = ["Answer", "answer_with_torch", "labels_of", "sample_images"]
 
@@ -39,10 +40,9 @@ def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answ
 
     def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
         if not loaded:
-            from edge_convnext.networks.convnext.build import build_network
             from edge_convnext.runtimes.pytorch import TorchRuntime
 
-            loaded.append(TorchRuntime(build_network(weights, "raw"), threads).infer)
+            loaded.append(TorchRuntime(family_of(weights).build(weights, "raw"), threads).infer)
         preprocess, swapped = way = way or (weights.info.preprocess, False)
         if (images.content_digest, way) in known:
             return known[images.content_digest, way]

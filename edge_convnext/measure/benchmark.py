@@ -71,9 +71,9 @@ def benchmark(
         candidates: With unique names; each is timed at the batch sizes that it fits.
         images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
         config: Batch sizes, threads, rounds.
-        seed: Of the order of the turns.
+        seed: Seed of the order of the turns.
         track: Shows the rounds.
-        measure_memory: Whether to start a child process per row for its peak memory.
+        measure_memory: True starts a child process per row for its peak memory.
 
     Raises:
         MissingDependencyError: A candidate's runtime is not installed.
@@ -132,11 +132,11 @@ def judge(
     One load of each is held at a time, in places of memory that differ from the last one's.
 
     Args:
-        result: Of `benchmark` with the same images and config.
+        result: Result of `benchmark` with the same images and config.
         finalists: Some of its candidates; whoever chose them read `selecting_ms` alone.
-        images: See `benchmark`.
+        images: Images as for `benchmark`.
         config: Finalists run about `rounds` rounds more, at the smallest batch size timed.
-        seed: Of the order of loads and turns.
+        seed: Seed of the order of loads and turns.
         track: Shows the loads.
 
     Returns:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, OnnxModel
-from edge_convnext.core.errors import ArtifactError, DataError, MissingDependencyError
+from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, RuntimeName
+from edge_convnext.core.errors import ArtifactError, DataError
 from edge_convnext.core.files import AnyPath, sha256_file
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
@@ -31,7 +31,7 @@ from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes
+from edge_convnext.runtimes.load import available_runtimes, find_runtime, require_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
@@ -67,15 +67,16 @@ def evaluate_model(
     """Top-1 of a built model on the evaluation side of a data set.
 
     Args:
-        path: What `build` wrote, or an engine.
+        path: Model that `build` wrote, or an engine.
         config: `source` names the data; see `data.load_splits`.
-        seed: Of the split, where the source has none.
+        seed: Seed of the split, where the source has none.
         batch: Images per inference.
-        runtime: See `predict.load_model`.
-        threads: See `predict.load_model`.
+        runtime: Runtime as for `model.load_model`.
+        threads: Threads as for `model.load_model`.
         track: Shows the batches.
         stated: Its `preprocess` takes the place of the model's own.
-        on_read: Told each setting with who decided it, and notes, before anything is measured.
+        on_read: Called with each setting and who decided it, and with notes, before the first
+            image.
 
     Raises:
         DataError: The data can't be used, has other classes than the model, or nothing tells
@@ -134,7 +135,7 @@ def _advise(batches: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
 
 def race_models(
     paths: Sequence[AnyPath],
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
     config: BenchmarkConfig,
     hint: PrecisionHint = "f32",
     track: Track = untracked,
@@ -144,10 +145,11 @@ def race_models(
     The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
 
     Args:
-        paths: What `build` wrote, and engines; all of one input size.
-        runtime: Where each graph is run; an engine runs in the TensorRT it was built for.
+        paths: Models that `build` wrote, and engines; all of one input size.
+        runtime: Runtime of the graphs, `both` for all that are installed; an engine runs in the
+            TensorRT it was built for.
         config: Batches, threads, rounds.
-        hint: What OpenVINO computes floats in.
+        hint: Float type that a runtime computes in, where it has the choice.
         track: Shows the rounds.
 
     Raises:
@@ -216,9 +218,9 @@ def _fixed_batch(path: Path) -> int | None:
 
 
 def _candidate(
-    path: Path, metadata: Metadata, runtime: CpuRuntimeName | GpuRuntimeName, hint: PrecisionHint
+    path: Path, metadata: Metadata, runtime: RuntimeName, hint: PrecisionHint
 ) -> Candidate:
-    used = hint if runtime == "openvino" else "f32"
+    used = _hint_of(runtime, hint)
     return Candidate(
         OnnxModel(path, metadata.precision, metadata.form, metadata.placement),
         sha256_file(path),
@@ -228,18 +230,16 @@ def _candidate(
     )
 
 
-def _list(
-    path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata
-) -> list[CpuRuntimeName | GpuRuntimeName]:
+def _list(path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata) -> list[RuntimeName]:
     """Where a file is run."""
     if is_engine_file(path):
         return [read_facts(path).runtime]
-    return [name for name in runtimes if metadata.format in ("qdq", name)]
+    return [name for name in runtimes if metadata.format in find_runtime(name).FORMATS]
 
 
 def profile_models(
     paths: Sequence[Path],
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
     batches: Sequence[int],
     threads: int | None = None,
     rounds: int = 20,
@@ -250,11 +250,12 @@ def profile_models(
 
     Args:
         paths: ONNX graphs; their nodes have the names that the export gives.
-        runtime: Where each is run; of `both`, one that only ONNX Runtime loads is run there.
+        runtime: Runtime of each, `both` for all that are installed; a graph with the operations
+            of ONNX Runtime is then run where they are known.
         batches: Images per inference.
         threads: None: all.
-        rounds: See `profile.profile`.
-        hint: What OpenVINO computes floats in.
+        rounds: Rounds as for `profile.profile`.
+        hint: Float type that a runtime computes in, where it has the choice.
         track: Shows the rounds.
 
     Raises:
@@ -272,23 +273,28 @@ def profile_models(
         profile(
             path,
             name,
-            RuntimeOptions(threads, batch, hint if name == "openvino" else "f32"),
+            RuntimeOptions(threads, batch, _hint_of(name, hint)),
             rounds,
             track,
         )
         for path in dict.fromkeys(paths)
         for name in _choose_runtimes(runtime)
-        if runtime != "both" or name == "onnxruntime" or is_portable(path)
+        if runtime != "both" or _loads_fused(name) or is_portable(path)
         for batch in batches
     ]
 
 
 def _choose_runtimes(
-    runtime: CpuRuntimeName | Literal["both"],
+    runtime: CpuRuntimeName,
 ) -> tuple[CpuRuntimeName, ...]:
-    runtimes = available_runtimes() if runtime == "both" else (runtime,)
-    if missing := set(runtimes) - set(available_runtimes()):
-        name = missing.pop()
-        package = "edge-convnext[openvino]" if name == "openvino" else name
-        raise MissingDependencyError(f"{name} is missing: pip install '{package}'")
-    return runtimes
+    return available_runtimes() if runtime == "both" else (require_runtime(runtime),)
+
+
+def _hint_of(runtime: RuntimeName, hint: PrecisionHint) -> PrecisionHint:
+    """What was asked for, where the runtime can be asked."""
+    return hint if hint in find_runtime(runtime).HINTS else "f32"
+
+
+def _loads_fused(runtime: RuntimeName) -> bool:
+    """Whether it has the operations that ONNX Runtime's fused products are."""
+    return "onnxruntime" in find_runtime(runtime).FORMATS

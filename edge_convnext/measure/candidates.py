@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from edge_convnext.core.artifacts import GpuRuntimeName, OnnxModel, RuntimeName
+from edge_convnext.core.artifacts import OnnxModel, RuntimeName
 from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.load import find_runtime, load_runtime
 
 if TYPE_CHECKING:
     from edge_convnext.core.step import Step
@@ -58,7 +58,7 @@ class Candidate:
     @property
     def on_gpu(self) -> bool:
         """Whether a GPU runs it."""
-        return self.runtime in get_args(GpuRuntimeName)
+        return find_runtime(self.runtime).LOADS == "engines"
 
     def fits(self, batch: int) -> bool:
         """Whether it can be timed at this batch size."""
@@ -73,7 +73,7 @@ def load_candidate(candidate: Candidate, batch: int | None, threads: int | None)
     """Load a candidate in its runtime.
 
     Args:
-        candidate: What to load.
+        candidate: Candidate to load.
         batch: Images per inference; None: as exported.
         threads: CPU threads; None: all.
 

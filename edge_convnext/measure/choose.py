@@ -5,7 +5,7 @@ Choices read the rounds that choose (`selecting_ms`), never those that judge.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edge_convnext.measure.speed import in_the_running, speedup
 from edge_convnext.networks.plans import plan_for
@@ -13,7 +13,7 @@ from edge_convnext.networks.plans import plan_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_convnext.core.artifacts import CpuRuntimeName, Precision
+    from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.measure.accuracy import Comparison
     from edge_convnext.measure.candidates import Candidate
@@ -131,8 +131,7 @@ def _planned_float(
     recipe: Recipe, options: Sequence[Candidate], fastest: Candidate, evaluation: Evaluation | None
 ) -> Candidate:
     """The float of the plan's form, where the fastest one runs and as it does."""
-    runtime = cast("CpuRuntimeName", fastest.runtime)  # a build times nothing on a GPU
-    form = plan_for(recipe, runtime).form
+    form = plan_for(recipe, fastest.runtime).form  # a build times nothing on a GPU
     wanted = ("fp32", form, fastest.runtime, fastest.hint)
     planned = (
         option
@@ -159,8 +158,8 @@ def within_budget(
     """Those that keep the accuracy budget or were not evaluated; all, if none does.
 
     Args:
-        candidates: Of a build or a board.
-        comparisons: With FP32, by name of the candidate.
+        candidates: Candidates of a build or a board.
+        comparisons: Comparisons with FP32, by name of the candidate.
         max_drop_pp: Largest top-1 drop to accept, in percentage points.
     """
     kept = [

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.load import RUNTIMES, import_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def measure_peak_memory(
     Raises:
         InferenceError: The child failed, was killed (out of memory) or took too long.
     """
-    result = run_isolated(_load_and_run, (runtime, path, images, options), _TIMEOUT_S)
+    result = run_isolated(_load_and_run, (RUNTIMES[runtime], path, images, options), _TIMEOUT_S)
     if isinstance(result, IsolatedFailure):
         raise InferenceError(
             f"{path}: peak memory in {runtime} can't be measured ({result.reason})"
@@ -84,11 +84,12 @@ def peak_resident_bytes() -> int:
 
 
 def _load_and_run(
-    runtime: RuntimeName, path: Path, images: NDArray[np.float32], options: RuntimeOptions
+    module: str, path: Path, images: NDArray[np.float32], options: RuntimeOptions
 ) -> PeakMemory:
-    import_module(runtime)
+    runtime = import_runtime(module)
+    import_module(runtime.PACKAGE)
     baseline = peak_resident_bytes()
-    model = load_runtime(runtime, path, options)
+    model = runtime.load(path, options)
     for _ in range(_INFERENCES):
         model.infer(images)
     return PeakMemory(baseline, peak_resident_bytes())

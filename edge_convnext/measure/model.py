@@ -24,11 +24,18 @@ from edge_convnext.core.artifacts import (
     Precision,
     RuntimeName,
 )
-from edge_convnext.core.errors import ArtifactError, DataError, EdgeConvNextError, InferenceError
+from edge_convnext.core.errors import (
+    ArtifactError,
+    DataError,
+    EdgeConvNextError,
+    InferenceError,
+    RecipeError,
+)
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
+from edge_convnext.networks.family import NetworkFamily, family_of_model
 from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
@@ -231,22 +238,31 @@ def read_metadata(path: Path) -> Metadata:
         raise ArtifactError(
             f"{path}: its edge-convnext metadata lacks {error}; build it again"
         ) from error
-    _check_words(found, path)
-    check_graph(proto, path)
+    family = _family(found, path)
+    _check_words(found, family, path)
+    check_graph(proto, path, family.operations)
     _check_classes(proto, info, path)
     return found
 
 
-def _check_words(found: Metadata, path: Path) -> None:
+def _family(found: Metadata, path: Path) -> NetworkFamily:
+    try:
+        return family_of_model(found.info.model)
+    except RecipeError as error:
+        raise ArtifactError(f"{path}: {error}") from error
+
+
+def _check_words(found: Metadata, family: NetworkFamily, path: Path) -> None:
     """A field that says something else than this version knows, or nothing that can be said."""
+    forms = ("raw", *family.forms, *family.gpu_forms)
+    placements = (None, *family.placements, *family.gpu_placements)
     for field, known in (
-        ("precision", Precision),
-        ("form", FormName),
-        ("placement", PlacementName),
-        ("format", GraphFormat),
+        ("precision", get_args(Precision)),
+        ("form", forms),
+        ("placement", placements),
+        ("format", get_args(GraphFormat)),
     ):
-        value = getattr(found, field)
-        if value not in get_args(known) and not (field == "placement" and value is None):
+        if getattr(found, field) not in known:
             raise ArtifactError(
                 f"{path}: its edge-convnext metadata has a {field} that this version does not "
                 "know; build it again"

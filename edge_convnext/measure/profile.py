@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.networks.convnext.parts import PARTS, Part, part_of_node, part_of_nodes
+from edge_convnext.networks.family import family_of_graph
+from edge_convnext.networks.parts import PLAIN, Parts, part_of_node, part_of_nodes
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import require_file
 from edge_convnext.runtimes.load import load_profiler, load_runtime
@@ -30,7 +31,7 @@ from edge_convnext.runtimes.profiler import LayerTimes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from onnx import GraphProto
+    from onnx import GraphProto, ModelProto
 
     from edge_convnext.core.artifacts import RuntimeName
     from edge_convnext.runtimes import Runtime
@@ -56,7 +57,7 @@ class LayerProfile:
     """One layer of a runtime's graph."""
 
     name: str  # as the runtime calls it
-    part: Part
+    part: str
     nodes: tuple[str, ...]  # of the ONNX graph that it computes
     operation: str
     kernel: str
@@ -75,12 +76,12 @@ class LayerProfile:
 class GroupProfile:
     """All layers of one part of the network."""
 
-    part: Part
+    part: str
     layers: int
     latency_ms: float  # sum of the layers' medians
     share_pct: float
     kernels: tuple[tuple[str, int], ...]  # with their dtype, the most frequent first
-    fused_into: tuple[tuple[Part, int], ...]  # nodes of this part that other layers compute
+    fused_into: tuple[tuple[str, int], ...]  # nodes of this part that other layers compute
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class ModelProfile:
     latency_ms_p50: float  # of one call, without the profiler
     profiled_ms_p50: float  # with it, interleaved
     layers: tuple[LayerProfile, ...]  # in the order of execution
+    parts: Parts = PLAIN  # of the network's family
 
     @property
     def layers_ms(self) -> float:
@@ -105,16 +107,16 @@ class ModelProfile:
 
     @property
     def groups(self) -> tuple[GroupProfile, ...]:
-        """Layers by part, in the order of `PARTS`, those without a layer or a node left out."""
+        """Layers by part, in the order of `parts`, those without a layer or a node left out."""
         total = self.layers_ms or 1.0
         groups = []
-        for part in PARTS:
+        for part in self.parts.names:
             own = [layer for layer in self.layers if layer.part == part]
             elsewhere = Counter(
                 layer.part
                 for layer in self.layers
                 for node in layer.nodes
-                if layer.part != part and part_of_node(node) == part
+                if layer.part != part and part_of_node(node, self.parts) == part
             )
             if own or elsewhere:
                 kernels = Counter(f"{layer.kernel} {layer.dtype}".strip() for layer in own)
@@ -130,7 +132,8 @@ class ModelProfile:
     def to_json(self) -> dict[str, Any]:
         """Plain values, sums and groups included."""
         groups = [asdict(group) for group in self.groups]
-        return {**asdict(self), "layers_ms": self.layers_ms, "groups": groups}
+        own = {name: value for name, value in asdict(self).items() if name != "parts"}
+        return {**own, "layers_ms": self.layers_ms, "groups": groups}
 
 
 def profile(
@@ -154,6 +157,7 @@ def profile(
         ArtifactError: No such file.
         InferenceError: The runtime refused the graph, or it is of another batch size.
     """
+    parts = _read_parts(path)
     with TemporaryDirectory() as folder:
         plain = load_runtime(runtime, path, options)
         profiler = load_profiler(runtime, path, options, Path(folder))
@@ -183,17 +187,18 @@ def profile(
         inferences=len(profiled_ms),
         latency_ms_p50=statistics.median(plain_ms),
         profiled_ms_p50=statistics.median(profiled_ms),
-        layers=_summarize(layers),
+        layers=_summarize(layers, parts),
+        parts=parts,
     )
 
 
-def find_part(layer: LayerTimes) -> Part:
+def find_part(layer: LayerTimes, parts: Parts) -> str:
     """The part that a layer's time counts for."""
     if layer.operation in _QUANTIZERS:
         return "quantize"
     if layer.operation in _MOVES:
         return "reorder"
-    return part_of_nodes(layer.nodes or (layer.name,))
+    return part_of_nodes(layer.nodes or (layer.name,), parts)
 
 
 def is_portable(path: Path) -> bool:
@@ -205,16 +210,24 @@ def is_portable(path: Path) -> bool:
     return all(node.domain in ("", "ai.onnx") for node in _load_graph(path).node)
 
 
-def _summarize(layers: Sequence[LayerTimes]) -> tuple[LayerProfile, ...]:
+def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile, ...]:
     medians = [statistics.median(layer.times_ms) for layer in layers]
     total = sum(medians) or 1.0
     return tuple(
         LayerProfile(
-            layer.name, find_part(layer), layer.nodes, layer.operation, layer.kernel,
+            layer.name, find_part(layer, parts), layer.nodes, layer.operation, layer.kernel,
             layer.dtype, layer.moved_bytes, median, 100 * median / total,
         )
         for layer, median in zip(layers, medians, strict=True)
     )  # fmt: skip
+
+
+def _read_parts(path: Path) -> Parts:
+    """Those of the model that the graph names; of another graph, quantizers are told apart."""
+    try:
+        return family_of_graph(read_proto(require_file(path), weights=False), path).parts
+    except ArtifactError:
+        return PLAIN
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
@@ -226,8 +239,15 @@ def _noise(path: Path, batch: int) -> NDArray[np.float32]:
 
 def _load_graph(path: Path) -> GraphProto:
     proto = read_proto(require_file(path), weights=False)
-    check_graph(proto, path)
+    check_graph(proto, path, _further(proto, path))
     return proto.graph
+
+
+def _further(proto: ModelProto, path: Path) -> frozenset[str]:
+    try:
+        return family_of_graph(proto, path).operations
+    except ArtifactError:
+        return frozenset()
 
 
 def _infer_ms(model: Runtime | Profiler, images: NDArray[np.float32], count: int) -> list[float]:

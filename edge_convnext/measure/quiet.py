@@ -38,7 +38,7 @@ def race_in_quiet(
         race: Times everything.
         minutes: At most so long it is waited in all, races between included; 0 races at once.
             After it no race is started, but for the first.
-        load: What other programs took of the CPU during a race, in per cent; None if unknown.
+        load: Share of the CPU that other programs took during a race, percent; None if unknown.
         track: Shows the waiting.
         watch: None: the machine's own.
 

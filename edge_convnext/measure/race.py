@@ -42,7 +42,7 @@ def race(
     """Time all candidates against each other, on a quiet machine where the recipe waits for one.
 
     Args:
-        candidates: What is timed; those of one name are timed once.
+        candidates: Candidates to time; those of one name are timed once.
         images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
         recipe: Batch sizes, rounds, seed, and how long to wait for a quiet machine.
         list_finalists: Chooses, from the rounds so far, what is loaded afresh and judged.

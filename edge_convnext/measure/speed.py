@@ -65,8 +65,8 @@ def slowest_to_beat(
     be known, and a wrong guess can't make the candidate look faster.
 
     Args:
-        result: Of a race with all of them.
-        candidate: Whose speed is told.
+        result: Result of a race with all of them.
+        candidate: Candidate to compare.
         rivals: At least one.
         batch: Images per inference.
 

@@ -167,11 +167,11 @@ def make_row(
     """The row of a candidate whose turns were timed.
 
     Args:
-        candidate: What ran.
+        candidate: Candidate that ran.
         batch: Images per inference.
         threads: CPU threads that it had.
-        turns: Its times.
-        memory: Of a process that runs nothing else; None where that was not measured.
+        turns: Times of all its turns.
+        memory: Memory of a process that runs nothing else; None where that was not measured.
     """
     row = TimedRow(
         candidate=candidate,

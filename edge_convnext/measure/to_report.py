@@ -40,7 +40,7 @@ def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
     """One timed candidate as the report states it.
 
     Args:
-        row: Of a race.
+        row: Row of a race.
         artifact: Name of the candidate in this report, which calls files as they are shipped.
     """
     candidate, model = row.candidate, row.candidate.model
@@ -77,10 +77,10 @@ def report_candidate(
     """One evaluated candidate as the report states it.
 
     Args:
-        candidate: What was evaluated.
-        artifact: See `report_row`.
-        predictions: Of the candidate.
-        comparison: With FP32, on the same images.
+        candidate: Candidate that was evaluated.
+        artifact: Name of the candidate in this report.
+        predictions: Predictions of the candidate.
+        comparison: Comparison with FP32, on the same images.
     """
     model = candidate.model
     return CandidateAccuracy(
@@ -107,7 +107,7 @@ def report_accuracy(
     """Top-1, top-5 and each class; with the images that flipped where there is a reference.
 
     Args:
-        predictions: Of the precision.
+        predictions: Predictions of the precision.
         classes: Names in logit order.
         reference: FP32's, on the same images.
     """
@@ -141,7 +141,7 @@ def accuracy_part(
     Args:
         n_images: Evaluation images.
         fp32: Accuracy of the reference.
-        precision: What was asked for.
+        precision: Precision that was asked for.
         own: Accuracy of the chosen candidate; None where there is none, or FP32 was asked for.
         comparison: The chosen candidate with the reference; None where none was chosen.
         candidates: Everything that was evaluated.
@@ -175,7 +175,7 @@ def benchmark_part(
     """The report's part on speed: every row, which of them judge, and what may skew them.
 
     Args:
-        timings: Of all rounds.
+        timings: Times of all rounds.
         label: Name of a candidate in this report.
         chosen: The fastest of the precision that was asked for.
         best_float: The float that ships where `chosen` does not.

@@ -45,7 +45,7 @@ def take_turns(
         models: Loaded.
         inputs: float32[N, C, H, W], given to every model.
         config: Rounds, warm-up, milliseconds per turn.
-        seed: Of the order.
+        seed: Seed of the order.
         track: Shows the rounds.
         gpu: Gets a GPU's own milliseconds of as many launches, by model and round.
 

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.artifacts import ModelInfo
-from edge_convnext.core.errors import ArtifactError, LoadError
+from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
 from edge_convnext.core.file_kinds import recognise
+from edge_convnext.networks.family import families, family_of_model
+from edge_convnext.networks.tensors import missing_packages, read_header, read_state
 from edge_convnext.networks.unpickle import read_torch
-from edge_convnext.networks.weights import missing_packages, read_header, read_state
 from edge_convnext.networks.weights_place import WeightsPlace, locate_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edge_convnext.networks.convnext.leftovers import Normalisation
-    from edge_convnext.networks.convnext.sizes import Architecture
+    from edge_convnext.core.artifacts import NetworkShape
+    from edge_convnext.networks.translation import Normalisation, Translation
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
@@ -27,7 +28,7 @@ class Checkpoint:
     """What a checkpoint holds."""
 
     state: dict[str, Tensor]  # our names, float32
-    architecture: Architecture  # read off the tensors; of 0 classes where there is no classifier
+    architecture: NetworkShape  # read off the tensors; of 0 classes where there is no classifier
     averaged: bool  # whether these are averaged weights (EMA, SWA)
     info: ModelInfo | None  # of files that this project wrote
     place: WeightsPlace
@@ -40,26 +41,26 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, headless: bool = False, model: str | None = None) -> Checkpoint:
-    """Read a network in any of the dialects of `convnext.names`.
+    """Read a network in any of the dialects that its family knows.
 
     Args:
         path: A file that torch or safetensors wrote, whatever its name; a folder with one; an
             index of shards, or one of them.
-        headless: Whether the classifier may be missing; see `convnext.dialects.translate`.
+        headless: Whether the classifier may be missing; see `NetworkFamily.translate`.
         model: Full name of the model that is asked for.
 
     Raises:
-        LoadError: The file is missing, damaged, holds code or no ConvNeXt, or weights that are
+        LoadError: The file is missing, damaged, holds code or no known network, or weights that are
             incomplete or not finite.
     """
     try:
-        from edge_convnext.networks.convnext.dialects import translate
+        import torch  # noqa: F401  # every family reads tensors with it
     except ImportError as error:
         raise missing_packages(error) from error
     place = locate_weights(path)
     content, metadata = _read_all(place)
     info = _read_info(metadata, content, place)
-    found = translate(content, str(place.main), headless, model)
+    found = _translate(content, str(place.main), headless, model)
     return Checkpoint(
         state=found.state,
         architecture=found.architecture,
@@ -73,6 +74,19 @@ def read_checkpoint(path: Path, headless: bool = False, model: str | None = None
         normalisation=found.normalisation,
         notes=(*place.notes, *found.notes),
     )
+
+
+def _translate(content: object, source: str, headless: bool, model: str | None) -> Translation:
+    """By the family of the model that is asked for, or the first that knows the checkpoint."""
+    candidates = families() if model is None else (family_of_model(model),)
+    failure: LoadError | None = None
+    for family in candidates:
+        try:
+            return family.translate(content, source, headless, model)
+        except LoadError as error:
+            failure = failure or error
+    assert failure is not None  # there is at least one family
+    raise failure
 
 
 def _read_all(place: WeightsPlace) -> tuple[object, dict[str, str]]:
@@ -119,6 +133,15 @@ def _read_info(metadata: dict[str, str], content: object, place: WeightsPlace) -
         info = ModelInfo.from_metadata(metadata, place.main)
     except ArtifactError:
         return None  # written by something else
-    if isinstance(content, dict) and "head.norm.weight" not in content:
+    if isinstance(content, dict) and _is_folded(info.model, content):
         raise LoadError(f"{place.main}: folded weights; pass the checkpoint they were made from")
     return info
+
+
+def _is_folded(model: str, names: dict[Any, Any]) -> bool:
+    """Of weights that this project wrote; other content is no state dict of ours."""
+    try:
+        family = family_of_model(model)
+    except RecipeError:
+        return False
+    return family.folds and family.is_folded(names)

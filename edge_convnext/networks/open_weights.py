@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError
-from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.networks.family import family_of, find_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-from edge_convnext.networks.weights import ONLY_UNFOLDED, read_header
+from edge_convnext.networks.tensors import read_header
 
 __all__ = ["open_weights"]
 
@@ -26,7 +26,7 @@ def open_weights(path: Path) -> Weights:
     metadata, names = read_header(path)
     info = ModelInfo.from_metadata(metadata, path)
     try:
-        architecture = find_architecture(info.model, info.num_classes, info.in_channels)
+        architecture = find_model(info.model, info.num_classes, info.in_channels)
     except RecipeError as error:
         raise ArtifactError(f"{path}: made by another version of this project: {error}") from error
-    return Weights(path, architecture, info, folded=ONLY_UNFOLDED not in names)
+    return Weights(path, architecture, info, family_of(architecture).is_folded(names))

@@ -26,14 +26,13 @@ from edge_convnext.core.artifacts import (
     Precision,
     RangeEstimator,
 )
-from edge_convnext.core.recipe import EngineConfig, recipe_folder
-from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.core.recipe import EngineConfig, GpuPlanConfig, recipe_folder
+from edge_convnext.networks.family import family_of_model, find_family, find_model
 
 if TYPE_CHECKING:
-    from edge_convnext.core.recipe import GpuPlanConfig, Recipe, TargetName
+    from edge_convnext.core.recipe import Recipe, TargetName
 
 __all__ = [
-    "FLOAT_FORMS",
     "GpuFamily",
     "Plan",
     "choose_batches",
@@ -48,9 +47,6 @@ __all__ = [
 
 # Typed graphs are for TensorRT 10 and later and for RTX; `tensorrt8` is for 8.6.
 GpuFamily = Literal["typed", "tensorrt8"]
-# These float forms are raced, and those of the plans, shipped and in force: a verdict compares
-# with the best float, not with a handy one.
-FLOAT_FORMS: tuple[FormName, ...] = ("raw", "linear", "conv")
 
 _PlannedPrecision = Literal["fp16", "int8"]
 _FORMAT_LABELS: Mapping[GraphFormat, str] = {
@@ -131,12 +127,19 @@ def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
 
     Args:
         model: Full name, such as `convnextv2_atto`.
+
+    Returns:
+        Empty for a family that no file is of.
     """
+    found = find_model(model)
+    models, size = find_family(found.family).models, found.count_params()
     files = {path.stem: path for path in (recipe_folder() / "tuned").glob("*.yaml")}
-    size = find_architecture(model).count_params()
+    files = {name: path for name, path in files.items() if name in models}
+    if not files:
+        return {}
 
     def distance(name: str) -> float:
-        other = find_architecture(name).count_params()
+        other = find_model(name).count_params()
         return max(size, other) / min(size, other)
 
     nearest = min(sorted(files), key=distance)
@@ -149,7 +152,8 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
-        best = shipped_plans(recipe.model)[runtime]
+        portable = Plan(*family_of_model(recipe.model).portable)
+        best = shipped_plans(recipe.model).get(runtime, portable)
     form = _choose_form(recipe, best.form)
     stated = recipe.quantize
     placement = best.placement if stated.placement == "auto" else stated.placement
@@ -207,6 +211,9 @@ def plan_for_gpu(
     if family == "typed":  # the recipe's are those of `tune --target rtx`
         plans |= recipe.engine.plans.get(planned, {})
     best = plans[max(size for size in plans if size <= batch)]
+    owner = family_of_model(recipe.model)
+    if best.form not in (*owner.forms, *owner.gpu_forms):  # the shipped ones are of another family
+        best = GpuPlanConfig(form=owner.portable[0], placement=owner.portable[1])
     form = _choose_form(recipe, best.form)
     if precision != "int8":
         return float_plan(form, precision, batch, family)
@@ -217,7 +224,7 @@ def plan_for_gpu(
 
 
 def _choose_form(recipe: Recipe, best: FormName) -> FormName:
-    if not recipe.fold.enabled:
+    if not (recipe.fold.enabled and family_of_model(recipe.model).folds):
         return "raw"  # every other form is written on folded weights
     return best if recipe.export.form == "auto" else recipe.export.form
 

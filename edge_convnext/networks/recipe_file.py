@@ -18,7 +18,7 @@ from pydantic import (
 from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
-from edge_convnext.networks.convnext.sizes import find_architecture
+from edge_convnext.networks.family import family_of_model, find_model
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
@@ -81,10 +81,40 @@ def make_recipe(
             raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
     if "model" in recipe.model_fields_set:
-        recipe = recipe.model_copy(update={"model": find_architecture(recipe.model).name})
+        recipe = recipe.model_copy(update={"model": find_model(recipe.model).name})
+    _check_names(recipe, source, flags or {})
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}
     recipe._stated = Stated(source if source != _UNNAMED else "", named)
     return recipe
+
+
+def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
+    """Refuse a form or a placement that the model's family does not have.
+
+    Raises:
+        RecipeError: The field or its flag, what it says and what it can say.
+    """
+    family = family_of_model(recipe.model)
+    forms, placements = ("raw", *family.forms), family.placements
+    all_forms, all_placements = (*forms, *family.gpu_forms), (*placements, *family.gpu_placements)
+    stated: list[tuple[str, str | None, tuple[str, ...]]] = [
+        ("export.form", recipe.export.form, (*forms, "auto")),
+        ("quantize.placement", recipe.quantize.placement, (*placements, "auto")),
+    ]
+    for runtime, plan in recipe.plans.items():
+        stated.append((f"plans.{runtime}.form", plan.form, forms))
+        stated.append((f"plans.{runtime}.placement", plan.placement, placements))
+    for precision, by_batch in recipe.engine.plans.items():
+        for batch, one in by_batch.items():
+            where = f"engine.plans.{precision}.{batch}"
+            stated.append((f"{where}.form", one.form, all_forms))
+            stated.append((f"{where}.placement", one.placement, all_placements))
+    for where, name, known in stated:
+        if name is not None and name not in known:
+            told = flags.get(where) or f"{source}: '{where}' is"
+            raise RecipeError(
+                f"{told} '{name}': {family.label} has {', '.join(known[:-1])} and {known[-1]}"
+            )
 
 
 class _Loader(yaml.SafeLoader):

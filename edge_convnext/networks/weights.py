@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
-from edge_convnext.core.errors import ArtifactError, MissingDependencyError
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import atomic_path
+from edge_convnext.networks.family import family_of
+from edge_convnext.networks.tensors import _REASON_CHARS, missing_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["ONLY_UNFOLDED", "missing_packages", "read_header", "read_state", "save_weights"]
-
-_REASON_CHARS = 200
-ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
+__all__ = ["save_weights"]
 
 
 def save_weights(
@@ -47,53 +46,4 @@ def save_weights(
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:_REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
-    return Weights(path, architecture, info, folded=ONLY_UNFOLDED not in tensors)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read every tensor of a safetensors file into memory.
-
-    Raises:
-        ArtifactError: Not safetensors, or damaged.
-    """
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise missing_packages(error) from error
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
-    return state
-
-
-def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
-    """Read the metadata and tensor names of a safetensors file.
-
-    Raises:
-        ArtifactError: Not safetensors, or damaged.
-    """
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise missing_packages(error) from error
-    try:
-        # "np" only reads the header here; "pt" would import torch, a second for nothing.
-        with safe_open(path, framework="np") as file:
-            return file.metadata() or {}, frozenset(file.keys())
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = str(error)[:_REASON_CHARS]  # it may repeat what stands in the file
-    return ArtifactError(f"{path}: damaged, or not safetensors ({reason}); copy or make it again")
-
-
-def missing_packages(error: ImportError) -> MissingDependencyError:
-    """Name the extra that brings torch and safetensors."""
-    return MissingDependencyError(
-        f"weights need torch and safetensors ({error.name} is missing): "
-        "pip install 'edge-convnext[build]'"
-    )
+    return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))

@@ -14,7 +14,7 @@ __all__ = ["Beside"]
 
 @dataclass(frozen=True)
 class Beside:
-    """What is put into a folder, by the name that it gets there."""
+    """Files for a folder, by their names in it."""
 
     models: Mapping[str, Path]
     tables: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
@@ -23,8 +23,8 @@ class Beside:
         """Write all of them.
 
         Args:
-            new: Where to write; empty.
-            folder: What `new` is about to become: its disk has to have room.
+            new: Empty folder to write into.
+            folder: Folder that `new` will become; its disk needs room for it.
 
         Returns:
             The files, models first.

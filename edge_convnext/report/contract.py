@@ -30,11 +30,9 @@ from pydantic import (
 )
 
 from edge_convnext.core.artifacts import (
-    FormName,
-    PlacementName,
     Precision,
-    RuntimeName,
 )
+from edge_convnext.core.bounds import TableName
 from edge_convnext.core.documents import read_document
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import AnyPath, sha256_file, write_text_atomic
@@ -248,12 +246,12 @@ class EngineReport(_Part):
 class VariantReport(_Part):
     """One of several artefacts that a stage made, such as a graph form per runtime."""
 
-    form: FormName | None = None
-    placement: PlacementName | None = None
+    form: TableName | None = None
+    placement: TableName | None = None
     precision: Precision | None = None
     batch: PositiveInt | None = None
     """Of a graph or engine of one batch size; null where it is dynamic."""
-    runtime: RuntimeName | None = None
+    runtime: TableName | None = None
     target: str | None = None
     """`cpu`, `rtx` or `tensorrt`."""
     status: Status
@@ -293,10 +291,10 @@ class CandidateReport(_Part):
 
     artifact: str
     """Its name, unique within a report."""
-    form: FormName
-    placement: PlacementName | None = None
+    form: TableName
+    placement: TableName | None = None
     precision: Precision
-    runtime: RuntimeName
+    runtime: TableName
     precision_hint: Literal["f32", "bf16"] | None = None
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
     settings: dict[str, str] = {}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Precision
+from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, Precision
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.locks import hold_lock
@@ -55,7 +55,7 @@ _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\
 _GPU_GRAPH = re.compile(rf"({_PRECISIONS})\.b\d+(\.opset17)?\.onnx")
 
 
-_CPU_GRAPH = re.compile(rf"({_PRECISIONS})\.({'|'.join(get_args(CpuRuntimeName))})\.onnx")
+_CPU_GRAPH = re.compile(rf"({_PRECISIONS})\.[a-z0-9_]+\.onnx")
 
 
 def check_writable(folder: Path) -> None:

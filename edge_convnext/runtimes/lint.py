@@ -8,18 +8,21 @@ What each runtime does with each case was tried on graphs of one operation: Tens
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import Finding, Severity, refuse_errors
-from edge_convnext.runtimes.onnxruntime.lint import lint_onnxruntime
-from edge_convnext.runtimes.openvino.lint import lint_openvino
-from edge_convnext.runtimes.tensorrt.lint import TensorRTName, lint_tensorrt
+from edge_convnext.runtimes.load import RUNTIMES, find_runtime
 
-__all__ = ["Finding", "LintTarget", "Severity", "lint", "require_runnable"]
+__all__ = ["Finding", "LintTarget", "Severity", "lint", "lint_targets", "require_runnable"]
 
-LintTarget = Literal["onnxruntime", "openvino", TensorRTName]
+LintTarget = str  # one of `lint_targets`
+
+
+def lint_targets() -> tuple[LintTarget, ...]:
+    """Every target that has rules: a runtime, or a version of it."""
+    return tuple(target for name in RUNTIMES for target in find_runtime(name).LINT_TARGETS)
 
 
 def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
@@ -27,24 +30,26 @@ def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
 
     Args:
         path: An ONNX graph, with explicit QuantizeLinear and DequantizeLinear or without.
-        target: What shall run it.
+        target: One of `lint_targets`.
 
     Returns:
         What was found, in the order of the nodes; empty for a clean graph.
 
     Raises:
         ArtifactError: Missing, or not ONNX.
+        RecipeError: There is no such target; the message lists those that there are.
     """
     path = Path(path)
     from edge_convnext.graph.qdq import Wiring
 
+    if target not in lint_targets():
+        raise RecipeError(
+            f"unknown target '{shorten(target)}': known are {', '.join(lint_targets())}"
+        )
     proto = read_proto(path)
-    wiring = Wiring(proto)
-    if target == "onnxruntime":
-        return tuple(lint_onnxruntime(proto, wiring))
-    if target == "openvino":
-        return tuple(lint_openvino(proto, wiring))
-    return tuple(lint_tensorrt(proto, wiring, target))
+    modules = map(find_runtime, RUNTIMES)
+    module = next(one for one in modules if target in one.LINT_TARGETS)
+    return tuple(module.lint(proto, Wiring(proto), target))
 
 
 def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:

@@ -1,10 +1,13 @@
-"""Load a graph or an engine into the runtime of a name."""
+"""The table of runtimes, and loading a graph or an engine into one of them by its name."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from edge_convnext.core.errors import MissingDependencyError, RecipeError, shorten
 from edge_convnext.runtimes.interface import Runtime, RuntimeOptions
 
 if TYPE_CHECKING:
@@ -12,32 +15,69 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
+    from edge_convnext.runtimes import onnxruntime, openvino
+    from edge_convnext.runtimes.interface import PrecisionHint
+    from edge_convnext.runtimes.module import Loads, RuntimeModule
     from edge_convnext.runtimes.profiler import Profiler
+    from edge_convnext.runtimes.tensorrt import classic, rtx
+
+    # mypy holds each module to the protocol here.
+    _HELD: tuple[RuntimeModule, ...] = (onnxruntime, openvino, classic, rtx)
 
 __all__ = [
+    "RUNTIMES",
     "available_gpu_runtimes",
     "available_runtimes",
+    "find_runtime",
     "has_bf16",
+    "import_runtime",
+    "install_command",
     "load_profiler",
     "load_runtime",
+    "package_of",
+    "require_runtime",
+    "runtime_names",
 ]
 
-_CPU_RUNTIMES: tuple[CpuRuntimeName, ...] = ("onnxruntime", "openvino")
-_GPU_RUNTIMES: tuple[GpuRuntimeName, ...] = ("tensorrt", "tensorrt_rtx")
+# By name, the module that is a `RuntimeModule`; imported when the runtime is first asked for.
+RUNTIMES: dict[str, str] = {
+    "onnxruntime": "edge_convnext.runtimes.onnxruntime",
+    "openvino": "edge_convnext.runtimes.openvino",
+    "tensorrt": "edge_convnext.runtimes.tensorrt.classic",
+    "tensorrt_rtx": "edge_convnext.runtimes.tensorrt.rtx",
+}
+
+
+def find_runtime(name: RuntimeName) -> RuntimeModule:
+    """The module of a runtime.
+
+    Args:
+        name: As `RUNTIMES` has it.
+
+    Raises:
+        RecipeError: No runtime has this name; the message lists those that there are.
+    """
+    if name not in RUNTIMES:
+        raise RecipeError(
+            f"unknown runtime '{shorten(str(name))}': known are {', '.join(RUNTIMES)}"
+        )
+    return import_runtime(RUNTIMES[name])
+
+
+@cache
+def import_runtime(module: str) -> RuntimeModule:
+    """A value of `RUNTIMES`, imported."""
+    return cast("RuntimeModule", import_module(module))
+
+
+def runtime_names(loads: Loads) -> tuple[RuntimeName, ...]:
+    """Every runtime of graphs, or of engines, in the order of `RUNTIMES`."""
+    return tuple(name for name in RUNTIMES if loads == find_runtime(name).LOADS)
 
 
 def available_runtimes() -> tuple[CpuRuntimeName, ...]:
     """Runtimes for graphs on the CPU that are installed, found without importing them."""
-    return tuple(name for name in _CPU_RUNTIMES if find_spec(name) is not None)
-
-
-def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
-    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
-    if "openvino" not in runtimes:
-        return False
-    from edge_convnext.runtimes.openvino.runner import supports_bf16
-
-    return supports_bf16()
+    return tuple(filter(_is_installed, runtime_names("graphs")))
 
 
 def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
@@ -45,7 +85,7 @@ def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
 
     It opens the device: call it where one is about to be used.
     """
-    installed = tuple(name for name in _GPU_RUNTIMES if find_spec(name) is not None)
+    installed = tuple(filter(_is_installed, runtime_names("engines")))
     if not installed:
         return ()
     from edge_convnext.runtimes.tensorrt.open_cuda import why_no_cuda
@@ -53,50 +93,77 @@ def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
     return () if why_no_cuda() else installed
 
 
+def _is_installed(name: RuntimeName) -> bool:
+    return find_spec(find_runtime(name).PACKAGE) is not None
+
+
+def require_runtime(name: CpuRuntimeName) -> CpuRuntimeName:
+    """A runtime of graphs that is installed.
+
+    Raises:
+        RecipeError: No runtime of graphs has this name.
+        MissingDependencyError: It is not installed; the message has the command that installs it.
+    """
+    if name not in (known := runtime_names("graphs")):
+        raise RecipeError(
+            f"unknown runtime '{shorten(name)}': those of graphs are {', '.join(known)}"
+        )
+    if not _is_installed(name):
+        raise MissingDependencyError(
+            f"the runtime {name} is not installed: {install_command(name)}"
+        )
+    return name
+
+
+def package_of(name: RuntimeName) -> str:
+    """The Python package that runs a runtime; `torch`, the reference, is one itself."""
+    return find_runtime(name).PACKAGE if name in RUNTIMES else name
+
+
+def install_command(name: RuntimeName) -> str:
+    """What installs a runtime: `pip install 'edge-convnext[openvino]'`."""
+    module = find_runtime(name)
+    wanted = f"edge-convnext[{module.EXTRA}]" if module.EXTRA else module.PACKAGE
+    return f"pip install '{wanted}'"
+
+
+def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
+    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
+    return any(_runs(find_runtime(name), "bf16") for name in runtimes)
+
+
+def _runs(module: RuntimeModule, hint: PrecisionHint) -> bool:
+    return hint in module.HINTS and module.supports(hint)
+
+
 def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None = None) -> Runtime:
     """Load an ONNX graph or an engine into a runtime.
 
     Args:
-        name: Which runtime.
+        name: A key of `RUNTIMES`.
         path: `images` float32[N, C, H, W] to logits float32[N, classes]; an engine for the
             runtimes of GPUs.
         options: Threads, batch and precision; the defaults when None.
 
     Raises:
+        RecipeError: No runtime has this name.
         MissingDependencyError: The runtime is not installed.
         ArtifactError: No such file, or an engine for another machine.
         InferenceError: The runtime refused the graph or the options.
     """
-    chosen = options or RuntimeOptions()
-    if name == "onnxruntime":
-        from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
-
-        return OnnxRuntime(path, chosen)
-    if name in _GPU_RUNTIMES:
-        from edge_convnext.runtimes.tensorrt.runner import EngineRunner
-
-        return EngineRunner(path, chosen)
-    from edge_convnext.runtimes.openvino.runner import OpenVino
-
-    return OpenVino(path, chosen)
+    return find_runtime(name).load(path, options or RuntimeOptions())
 
 
 def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder: Path) -> Profiler:
     """Load a graph with the options it always runs with, and its runtime's profiler on.
 
     Args:
-        name: Which runtime.
-        path: See `load_runtime`.
-        options: See `load_runtime`; `batch` has to be one that `infer` runs in one piece.
-        folder: For ONNX Runtime's trace.
+        name: A key of `RUNTIMES`.
+        path: The graph, as for `load_runtime`.
+        options: As for `load_runtime`; `batch` has to be one that `infer` runs in one piece.
+        folder: Scratch space for what the profiler writes, such as ONNX Runtime's trace.
 
     Raises:
-        EdgeConvNextError: See `load_runtime`.
+        EdgeConvNextError: As for `load_runtime`, or the runtime has no profiler.
     """
-    if name == "onnxruntime":
-        from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
-
-        return OnnxRuntimeProfiler(path, options, folder)
-    from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
-
-    return OpenVinoProfiler(path, options)
+    return find_runtime(name).load_profiler(path, options, folder)

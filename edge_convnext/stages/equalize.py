@@ -150,10 +150,10 @@ def _find_site(wiring: Wiring, reader: NodeProto) -> Site | None:
 
 
 def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tuple[int, int] | None:
-    """Axis and number of channels of GRN's output, or of a LayerNorm that is written out."""
-    from edge_convnext.graph.qdq import grn_constants
+    """Axis and number of channels of what is scaled by channel, or of a written-out LayerNorm."""
+    from edge_convnext.graph.qdq import channel_scales
 
-    if constants := grn_constants(wiring, producer):
+    if constants := channel_scales(wiring, producer):
         shape = wiring.constants[constants[0][0].input[constants[0][1]]].dims
         axis = next((at - len(shape) for at, size in enumerate(shape) if size > 1), -1)
         return axis, int(np.prod(shape))
@@ -185,7 +185,7 @@ def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -
         site: From `find_sites`.
         factors: float32[channels], none of them 0.
     """
-    from edge_convnext.graph.qdq import Wiring, grn_constants, scale_constant
+    from edge_convnext.graph.qdq import Wiring, channel_scales, scale_constant
 
     wiring = Wiring(proto)
     nodes = {node.name: node for node in proto.graph.node}
@@ -194,7 +194,7 @@ def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -
     if producer.op_type == "LayerNormalization":
         for position in range(1, len(producer.input)):
             scale_constant(proto, wiring, producer, position, shrink)
-    elif constants := grn_constants(wiring, producer):
+    elif constants := channel_scales(wiring, producer):
         for node, position in constants:
             old = wiring.constants[node.input[position]].dims
             shape = old if np.prod(old) > 1 else _broadcast(site.axis, len(shrink))

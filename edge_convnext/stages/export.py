@@ -1,9 +1,9 @@
 """Export: a network in one graph form to ONNX with stable, readable names.
 
 The dynamo exporter numbers nodes and values and writes stack traces with absolute paths into
-node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.pwconv1/
-MatMul`), every value after the node that makes it, and every weight after its parameter, so
-that names survive a change of torch version and a quantizer's scope can be written by hand.
+node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.fc1/MatMul`),
+every value after the node that makes it, and every weight after its parameter, so that names
+survive a change of torch version and a quantizer's scope can be written by hand.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.recipe import ExportConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
+from edge_convnext.networks.family import family_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ def export_onnx(
 
     Args:
         weights: Folded for every form but `raw`, unfolded for `raw`.
-        form: How the network is written (`convnext.forms`).
+        form: How the network is written: one that its family has.
         precision: `fp32`, or `fp16` for a float16 body with float32 input, output and
             reductions.
         config: Opset and batch.
@@ -78,9 +79,6 @@ def export_onnx(
         import onnx
         import torch
 
-        from edge_convnext.networks.convnext.build import build_network
-        from edge_convnext.networks.convnext.forms import write_out_norms
-        from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
         raise MissingDependencyError(
@@ -88,19 +86,19 @@ def export_onnx(
             "pip install 'edge-convnext[build]'"
         ) from error
 
+    family = family_of(weights)
     size_bytes = 4 * weights.architecture.count_params()
     if size_bytes > _MAX_PROTOBUF_BYTES:
         raise ExportError(
             f"{weights.info.model} has {size_bytes / 2**30:.1f} GiB of weights, and an ONNX file "
             "holds at most 2; choose a smaller model"
         )
-    if form in ONE_IMAGE_FORMS and config.batch != 1:
+    if form in family.one_image_forms and config.batch != 1:
         raise ExportError(
             f"the form '{form}' computes weights per image and has a batch of {config.batch}; "
-            "set export.batch to 1, or choose the form 'product_expand'"
+            "set export.batch to 1, or choose another form"
         )
-    network: torch.nn.Module = build_network(weights, form)
-    write_out_norms(network, map(torch.from_numpy, batches))
+    network = family.build(weights, form, map(torch.from_numpy, batches))
     if precision == "fp16":
         network = HalfBody(network)
     size = weights.info.preprocess.image_size

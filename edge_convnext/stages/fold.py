@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.family import family_of
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Weights
@@ -19,7 +21,7 @@ STAGE = Stage("fold", 3, ("torch", "safetensors"), max_error=1e-4)
 
 
 def fold_weights(weights: Weights, output: AnyPath) -> Weights:
-    """Apply the exact folds of `convnext.fold`.
+    """Apply the exact folds of the network's family.
 
     Args:
         weights: Unfolded.
@@ -32,10 +34,7 @@ def fold_weights(weights: Weights, output: AnyPath) -> Weights:
         ArtifactError: The file is damaged.
     """
     output = Path(output)
-    from edge_convnext.networks.convnext.fold import fold_state_dict
-    from edge_convnext.networks.convnext.sizes import require_convnext
-
     if weights.folded:
         raise ValueError(f"{weights.path} is folded already")
-    state = fold_state_dict(read_state(weights.path), require_convnext(weights.architecture))
+    state = family_of(weights).fold(read_state(weights.path), weights.architecture)
     return save_weights(state, weights.architecture, weights.info, output)

@@ -83,7 +83,7 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
 def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> int:
     """Return operations whose names match to float, in the file of a Q/DQ graph.
 
-    A module may be another operation in this form: `…pwconv2/Conv` for `…pwconv2/MatMul`.
+    A module may be another operation in this form: `…/Conv` for `…/MatMul`.
 
     Args:
         quantized: Explicit Q/DQ; written anew where anything matches.

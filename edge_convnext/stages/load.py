@@ -14,11 +14,11 @@ from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import RANDOM
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.checkpoint import read_checkpoint
-from edge_convnext.networks.convnext.hub import IN1K, Published, find_published
-from edge_convnext.networks.convnext.sizes import architecture_names, find_architecture
 from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
-from edge_convnext.networks.weights import missing_packages, save_weights
+from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.tensors import missing_packages
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import (
     WeightsPlace,
     digest_weights,
@@ -27,10 +27,10 @@ from edge_convnext.networks.weights_place import (
 )
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import Weights
+    from edge_convnext.core.artifacts import NetworkShape, Weights
     from edge_convnext.core.recipe import LoadConfig
     from edge_convnext.networks.checkpoint import Checkpoint
-    from edge_convnext.networks.convnext.sizes import Architecture
+    from edge_convnext.networks.published import Published
 
 __all__ = ["STAGE", "load_weights", "weights_identity"]
 
@@ -72,7 +72,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
     output = Path(output)
-    architecture = find_architecture(model)
+    architecture = find_model(model)
     if config.weights == RANDOM:
         return _save_random(config, model, seed, output)
     found = _find(config, architecture)
@@ -80,7 +80,9 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     checkpoint = read_checkpoint(path, model=architecture.name)
     _require(architecture, checkpoint.architecture, config, path)
     settled = settle_checkpoint(checkpoint, found.published)
-    state, preprocess, notes = turn_to_rgb(checkpoint.state, settled)
+    state, preprocess, notes = turn_to_rgb(
+        checkpoint.state, settled, family_of(architecture).first_convolution
+    )
     info = ModelInfo(
         model=architecture.name,
         num_classes=checkpoint.architecture.num_classes,
@@ -128,7 +130,7 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
         LoadError: The file is missing or can't be downloaded.
         RecipeError: No such model.
     """
-    architecture = find_architecture(model)
+    architecture = find_model(model)
     if config.weights == RANDOM:
         return f"{RANDOM} seed {seed}"
     found = _find(config, architecture)
@@ -161,23 +163,25 @@ def check_weights_file(weights: str) -> None:
         raise LoadError(why_missing(path))
 
 
-def _find(config: LoadConfig, architecture: Architecture) -> _Found:
+def _find(config: LoadConfig, architecture: NetworkShape) -> _Found:
     if config.weights is None:
         raise LoadError("no weights given; pass --weights FILE, 'in1k' or 'random'")
     kind, _, revision = config.weights.partition("@")
     if kind == _HUB:
-        return _fetch(architecture.name, revision or None)
+        return _fetch(architecture, revision or None)
     path = expand_home(config.weights)
     place = locate_weights(path)
-    published = find_published(place.main, architecture.name)
+    published = family_of(architecture).find_published(place.main, architecture.name)
     if published is not None:
         return _Found(published.name, place, published)
     return _Found(f"{path.name}/{place.main.name}" if path.is_dir() else path.name, place)
 
 
-def _fetch(model: str, revision: str | None) -> _Found:
+def _fetch(architecture: NetworkShape, revision: str | None) -> _Found:
     """Find ImageNet weights in the hub's cache, or download them there."""
-    hub = IN1K[model]
+    hub = family_of(architecture).hub.get(architecture.name)
+    if hub is None:
+        raise LoadError(f"no weights of {architecture.name} are known on the hub; pass a file")
     revision = revision or hub.revision
     try:
         from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
@@ -207,15 +211,14 @@ def _fetch(model: str, revision: str | None) -> _Found:
     return _Found(name, WeightsPlace((path,)), hub.published_as(name))
 
 
-def _require(asked: Architecture, found: Architecture, config: LoadConfig, path: Path) -> None:
+def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path: Path) -> None:
     if found.name != asked.name:
-        if found.name in architecture_names():
-            hint = f"pass --model {found.name.removeprefix('convnextv2_')}"
+        family = family_of(asked)
+        if found.name in family.models:
+            hint = f"pass --model {family.short_name(found.name)}"
         else:
             hint = "no size that this project knows (`edge-convnext models`)"
-            if found.widths == asked.widths and found.depths != asked.depths:
-                depths = "-".join(map(str, asked.depths))
-                hint += f"; its widths are that model's, whose depths are {depths}: blocks differ"
+            hint += family.why_other(asked, found)
         raise LoadError(f"{path}: these weights are {found.name}, not {asked.name}: {hint}")
     if found.num_classes == 1:
         raise LoadError(
@@ -236,14 +239,13 @@ def _require(asked: Architecture, found: Architecture, config: LoadConfig, path:
 
 
 def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
-    try:
-        from edge_convnext.networks.convnext.build import random_state
-    except ImportError as error:
-        raise missing_packages(error) from error
     if config.num_classes == 1:
         raise LoadError("random weights with one output tell no classes apart; pass 2 or more")
-    architecture = find_architecture(model, config.num_classes or 1000, config.in_channels or 3)
-    state = random_state(architecture, seed)
+    architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
+    try:
+        state = family_of(architecture).draw(architecture, seed)
+    except ImportError as error:
+        raise missing_packages(error) from error
     content = b"".join(state[name].numpy().tobytes() for name in sorted(state))
     info = ModelInfo(
         model=architecture.name,

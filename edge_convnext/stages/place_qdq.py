@@ -18,9 +18,10 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.step import Stage
+from edge_convnext.networks.family import quantized_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -86,7 +87,7 @@ def place_qdq(
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     proto = read_proto(model.path)
-    products = _find_products(proto, Wiring(proto), placement)
+    products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(
             f"{model.path}: no product belongs to the placement '{placement}': it goes by the "
@@ -111,24 +112,41 @@ def place_qdq(
     return OnnxModel(output, "int8", model.form, placement, len(products))
 
 
-def _find_products(proto: ModelProto, wiring: Wiring, placement: PlacementName) -> list[_Product]:
+def _find_products(
+    proto: ModelProto, wiring: Wiring, placement: PlacementName, path: Path
+) -> list[_Product]:
     from edge_convnext.graph.qdq import WEIGHTED_OPS
-    from edge_convnext.networks.convnext.placements import quantized_nodes
 
     weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
-    wanted = quantized_nodes([node.name for node in weighted], placement)
-    return [_describe(wiring, node) for node in weighted if wanted is None or node.name in wanted]
+    wanted = quantized_nodes(proto, path, [node.name for node in weighted], placement)
+    sizes = _infer_sizes(proto)
+    return [
+        _describe(wiring, node, sizes) for node in weighted if wanted is None or node.name in wanted
+    ]
 
 
-def _describe(wiring: Wiring, node: NodeProto) -> _Product:
+def _infer_sizes(proto: ModelProto) -> Mapping[str, tuple[int, ...]]:
+    """Sizes of the values, as ONNX infers them, 0 where they are dynamic; for reshapes alone."""
+    import onnx
+
+    if not any(node.op_type == "Reshape" for node in proto.graph.node):
+        return {}
+    graph = onnx.shape_inference.infer_shapes(proto).graph
+    return {
+        value.name: tuple(one.dim_value for one in value.type.tensor_type.shape.dim)
+        for value in (*graph.input, *graph.value_info)
+    }
+
+
+def _describe(wiring: Wiring, node: NodeProto, sizes: Mapping[str, tuple[int, ...]]) -> _Product:
     from edge_convnext.graph.ranges import weight_energy
 
     axis = 1 if node.op_type == "Conv" else -1
-    activation, axis = _walk_up(wiring, node.input[0], axis)
+    activation, axis = _walk_up(wiring, node.input[0], axis, sizes)
     weight = node.input[1]
     if weight in wiring.constants:
         return _Product(node, activation, axis, weight, weight_energy(wiring, node), False)
-    computed, _ = _walk_up(wiring, weight, 0)
+    computed, _ = _walk_up(wiring, weight, 0, sizes)
     factor = wiring.producer.get(computed)
     read = factor.input if factor is not None and factor.op_type == "Mul" else ()
     constant = next((name for name in read if name in wiring.constants), None)
@@ -140,7 +158,9 @@ def _describe(wiring: Wiring, node: NodeProto) -> _Product:
     return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
 
 
-def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
+def _walk_up(
+    wiring: Wiring, tensor: str, axis: int, sizes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, int]:
     """The tensor before all that only moves it, and where its channels are there."""
     from edge_convnext.graph.qdq import MOVES
 
@@ -149,9 +169,19 @@ def _walk_up(wiring: Wiring, tensor: str, axis: int) -> tuple[str, int]:
         if node.op_type == "Transpose":
             order = next(item.ints for item in node.attribute if item.name == "perm")
             axis = order[axis]
+        elif sizes.get(tensor) and sizes.get(node.input[0]):
+            axis = _axis_before(sizes[node.input[0]], sizes[tensor], axis)
         tensor = node.input[0]
         node = wiring.producer.get(tensor)
     return tensor, axis
+
+
+def _axis_before(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> int:
+    """Where the channels were before a reshape: where they are, if their number is there too."""
+    there = -len(before) <= axis < len(before)
+    if (there and before[axis] == after[axis]) or before.count(after[axis]) != 1:
+        return axis
+    return before.index(after[axis])
 
 
 def _computed_energy(wiring: Wiring, weight: str) -> NDArray[np.float32]:

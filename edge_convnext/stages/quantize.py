@@ -18,7 +18,7 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.convnext.placements import quantized_nodes
+from edge_convnext.networks.family import quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _select(
 
     names = frozenset(node.name for node in proto.graph.node)
     weighted = [node.name for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
-    allowed = quantized_nodes(weighted, placement)
+    allowed = quantized_nodes(proto, path, weighted, placement)
     if allowed is None:
         allowed = names
     elif not allowed:

@@ -174,10 +174,10 @@ def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(monkeypatc
 
 
 def test_the_reference_is_the_unfolded_network_in_torch(monkeypatch):
-    from edge_convnext.networks.convnext import build as network
+    from edge_convnext.networks.convnext.family import FAMILY
     from edge_convnext.runtimes import pytorch
 
-    monkeypatch.setattr(network, "build_network", lambda weights, form: (weights, form))
+    monkeypatch.setattr(type(FAMILY), "build", lambda _, weights, form: (weights, form))
     monkeypatch.setattr(pytorch, "TorchRuntime", lambda *arguments: arguments)
     loaded = measure._load("torch", [FLOAT], WEIGHTS.value, RECIPE)
     assert loaded == ((WEIGHTS.value, "raw"), 2)

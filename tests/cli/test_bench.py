@@ -121,3 +121,23 @@ def test_flags_reach_a_board_over_ssh_as_words(measured):
 
 def test_an_unmet_requirement_is_exit_code_1(measured):
     assert measured("--require", "int8", ship="fp32", passed=False)[0] == 1
+
+
+def test_a_profile_is_of_batch_1_unless_said(call, monkeypatch):
+    from edge_convnext.measure import built_models
+
+    seen = []
+
+    def profile_models(models, runtime, batches, threads, rounds, hint, track):
+        seen.append((models, runtime, batches, threads, rounds, hint))
+        return []
+
+    monkeypatch.setattr(built_models, "profile_models", profile_models)
+    code, out, _ = call("bench", "m.onnx", "--profile", "--json")
+    assert (code, json.loads(out)) == (0, {"profiles": []})
+    flags = ("--runtime", "openvino", "--batch", 4, "--threads", 2, "--rounds", 3, "--hint", "bf16")
+    call("bench", "m.onnx", "--profile", *flags)
+    models = [Path("m.onnx")]
+    assert seen == [
+        (models, "both", [1], None, 20, "f32"), (models, "openvino", [4], 2, 3, "bf16"),
+    ]  # fmt: skip

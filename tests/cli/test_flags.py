@@ -65,3 +65,8 @@ def test_a_required_flag_has_no_default_and_takes_no_none():
     (parameter,) = FlagGroup((SIZE,)).parameters()
     assert parameter.default is None
     assert described(FlagGroup((SIZE,)))[0] == (int | None)
+
+
+def test_the_unit_of_a_value_is_shown_in_its_place():
+    row = Flag("benchmark.wait_quiet_min", "--wait-quiet", float, "Wait.", metavar="MINUTES")
+    assert described(FlagGroup((row,)))[1].metavar == "MINUTES"

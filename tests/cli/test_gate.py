@@ -91,3 +91,12 @@ def test_strict_fails_what_cannot_be_told_yet(run, tmp_path):
 
 def test_the_command_is_described_by_its_own_words():
     assert gate.__doc__.startswith("Decide whether a build may pass")
+
+
+def test_a_baseline_that_cannot_be_written_is_not_said_to_be(run, tmp_path):
+    (tmp_path / "file").touch()
+    report, bad = make_build(tmp_path / "a", 1000), tmp_path / "file" / "baseline.json"
+    code, out, err = run(report, "--save-baseline", bad, "--json")
+    assert (code, json.loads(out)["baseline"]["written"]) == (3, False)
+    assert err.count("\n") == 1
+    assert "written to" not in run(report, "--save-baseline", bad)[2]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from support.gate_builds import make_build
 
@@ -66,13 +68,19 @@ def test_a_refusal_is_in_every_file_and_goes_on(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_only_errors_of_the_system_are_caught():
+def test_only_errors_of_the_system_are_caught_and_name_the_file_that_was_asked_for():
     def fail():
         raise ValueError("a bug")
 
-    assert attempt(lambda: None) == []
+    def run_out():
+        raise OSError(28, "No space left on device", "/tmp/some-temporary-file")
+
+    assert attempt(Path("gate.xml"), lambda: None) == []
+    (error,) = attempt(Path("gate.xml"), run_out)
+    assert (error.errno, error.filename) == (28, "gate.xml")
+    assert error.strerror == "No space left on device"
     with pytest.raises(ValueError, match="a bug"):
-        attempt(fail)
+        attempt(Path("gate.xml"), fail)
 
 
 def test_a_baseline_starts_anew_where_the_one_before_cannot_be_read(tmp_path):
@@ -92,3 +100,17 @@ def test_the_best_proven_build_is_kept_beside_a_worse_one(tmp_path):
     (note,) = [one for one in save_baseline(worse, None, path) if "best proven" in one]
     assert "top-1 100.00 % where this one has 99.70 %" in note
     assert save_baseline(worse, read_baseline(path), tmp_path / "other.json")[-1] == note
+
+
+def test_an_equal_build_is_its_own_best(tmp_path):
+    evidence, path = read_evidence(make_build(tmp_path / "a", 1000)), tmp_path / "baseline.json"
+    for _ in range(2):
+        assert not any("best proven" in one for one in save_baseline(evidence, None, path))
+
+
+def test_a_baseline_that_was_named_goes_before_what_lies_at_the_path(tmp_path):
+    evidence, path = read_evidence(make_build(tmp_path / "a", 1000)), tmp_path / "baseline.json"
+    save_baseline(evidence, None, tmp_path / "named.json")
+    path.write_text("{")
+    named = read_baseline(tmp_path / "named.json")
+    assert not any("starts anew" in one for one in save_baseline(evidence, named, path))

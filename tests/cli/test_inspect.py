@@ -4,6 +4,7 @@ import pytest
 from support.kernel_lines import FUSED
 
 from edge_convnext.core.files import sha256_file
+from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
@@ -15,8 +16,9 @@ KERNELS = parse_kernels(FUSED)
 def engine(tmp_path):
     path = tmp_path / "model.int8.rtx.engine"
     path.write_bytes(b"plan")
-    table = [kernel_fields(kernel) for kernel in KERNELS]
-    facts = {"engine_sha256": sha256_file(path), "kernel_table": table}
+    table = [kernel_fields(kernel, PARTS) for kernel in KERNELS]
+    model = {"model": "convnextv2_atto"}
+    facts = {"engine_sha256": sha256_file(path), "kernel_table": table, "model": model}
     sidecar_path(path).write_text(json.dumps(facts))
     return path
 

@@ -112,3 +112,9 @@ def test_what_is_to_be_built_next_is_told(capsys):
         str(Path("there") / name) for name in ("tuned.yaml", "tuned-2.yaml")
     ]
     assert all(" --out build/" in line for line in commands)
+
+
+def test_a_flag_of_the_other_target_is_told_before_anything_is_read(call):
+    code, _, err = call("tune", "--target", "rtx", "--runtime", "openvino", "--recipe", "none")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "--runtime is of the target cpu" in err

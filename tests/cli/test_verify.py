@@ -1,7 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from support.gate_builds import make_build
+
+from edge_convnext.report import manifest
 
 
 @pytest.fixture
@@ -42,3 +45,14 @@ def test_another_build_is_compared_file_by_file(call, build, tmp_path):
     code, out, _ = call("verify", build, "--same-as", tmp_path / "other", "--json")
     assert code == 1
     assert {"files", "comparison"} == set(json.loads(out))
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("identical", 0), ("expected", 0), ("different", 1), ("missing", 1)]
+)
+def test_what_need_not_differ_decides(call, build, monkeypatch, state, code):
+    found = (SimpleNamespace(state=state, path="nowhere", reason=None),)
+    monkeypatch.setattr(manifest, "compare_builds", lambda *_: found)
+    found_code, out, _ = call("verify", build, "--same-as", build, "--verbose")
+    assert found_code == code
+    assert f"nowhere: not in {build} and {build}" in out

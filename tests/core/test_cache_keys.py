@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +38,7 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.plans import float_plan, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.runtimes.lint import lint_targets
 from edge_convnext.stages import load as load_module
 from edge_convnext.stages import quantize
 
@@ -45,7 +46,7 @@ CPU = ("onnxruntime", "openvino")
 PARITY = {"n_images": 1, "max_abs_err": 0.0, "sqnr_db": None, "agreement_pct": 100.0}
 RESULT = {
     "parity": PARITY, "quantized_ops": 1, "ranking": [], "facts": [], "notes": [],
-    "lint": {name: {"error": None, "warnings": {}} for name in get_args(steps.LintTarget)},
+    "lint": {name: {"error": None, "warnings": {}} for name in lint_targets()},
     "recovery": {
         "model": None, "before": PARITY, "after": PARITY, "kept": True, "steps": 1, "n_training": 1,
     },
@@ -252,6 +253,7 @@ BY_CONTENT = {
 WORDS = st.lists(st.sampled_from(["a", "b.*", "c/Conv"]), min_size=1, unique=True)
 VALUES = {
     "model": st.sampled_from(["convnextv2_femto", "convnextv2_pico"]),
+    "runtime": st.sampled_from(["onnxruntime", "openvino"]),
     "targets": st.sampled_from([["cpu"], ["rtx"], ["tensorrt", "cpu"]]),
     "precision": st.just("fp32"),
     "load.weights": st.sampled_from(["in1k", "random", "w.pth"]),

@@ -9,9 +9,9 @@ from support.tiny_qdq import CHANNELS, Builder, quantized_product
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.graph.qdq import (
     Wiring,
+    channel_scales,
     drop_unread_constants,
     force_signed,
-    grn_constants,
     guard_biases,
     is_transposed,
     scale_constant,
@@ -180,7 +180,7 @@ def grn(order=(0, 1, 0, 1, 0, 1)):
 @pytest.mark.parametrize("third", [0, 1])
 def test_the_constants_of_a_grn_are_found_in_every_order(first, second, third):
     proto = graph_of(grn((first, 0, second, 0, third)), ["y"])
-    found = grn_constants(Wiring(proto), node_of(proto, "y/Mul"))
+    found = channel_scales(Wiring(proto), node_of(proto, "y/Mul"))
     assert [(node.name, at) for node, at in found] == [
         ("scaled/Mul", first), ("total/Add", 1 - second),
     ]  # fmt: skip
@@ -191,7 +191,7 @@ def without(change, outputs=("y",)):
     nodes = {node.name: node for node in build.nodes}
     change(build, nodes)
     proto = graph_of(build, outputs)
-    return grn_constants(Wiring(proto), nodes["y/Mul"])
+    return channel_scales(Wiring(proto), nodes["y/Mul"])
 
 
 def test_what_is_not_quite_a_grn_has_no_constants_to_scale():
@@ -221,7 +221,7 @@ def test_the_grn_may_be_either_factor_of_several():
     build.node("Add", ["z", "two"], "other")
     nodes = {node.name: node for node in build.nodes}
     nodes["y/Mul"].input[:] = ["other", "total"]
-    found = grn_constants(Wiring(graph_of(build, ["y"])), nodes["y/Mul"])
+    found = channel_scales(Wiring(graph_of(build, ["y"])), nodes["y/Mul"])
     assert [node.name for node, _ in found] == ["scaled/Mul", "total/Add"]
 
 

@@ -19,8 +19,8 @@ from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.networks.tensors import read_state
 from edge_convnext.networks.training.train import train
-from edge_convnext.networks.weights import read_state
 from edge_convnext.stages.load import load_weights
 
 TINY = ((1, 1, 1, 1), (8, 16, 24, 32))

@@ -4,7 +4,8 @@ from support.fold_info import info_of
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.open_weights import open_weights
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 
 
 def test_saved_weights_describe_themselves(tmp_path):

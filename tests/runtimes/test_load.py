@@ -169,7 +169,7 @@ def test_bfloat16_is_refused_where_it_does_not_exist(tmp_path, monkeypatch):
 
 def test_runtimes_are_found_without_importing_them():
     code = (
-        "import sys; from edge_convnext.runtimes import available_runtimes; "
+        "import sys; from edge_convnext.runtimes.load import available_runtimes; "
         "print(*available_runtimes()); "
         "print({'onnx', 'onnxruntime', 'openvino', 'torch', 'nncf'} & set(sys.modules))"
     )
@@ -180,7 +180,7 @@ def test_runtimes_are_found_without_importing_them():
 def test_running_a_model_needs_neither_torch_nor_nncf(tmp_path):
     path = write_graph(tmp_path / "g.onnx")
     code = (
-        "import sys, numpy, pathlib; from edge_convnext.runtimes import load_runtime; "
+        "import sys, numpy, pathlib; from edge_convnext.runtimes.load import load_runtime; "
         f"runtime = load_runtime(sys.argv[1], pathlib.Path({str(path)!r})); "
         "runtime.infer(numpy.zeros((1, 3, 4, 4), numpy.float32)); "
         "print({'torch', 'nncf', 'sklearn', 'scipy'} & set(sys.modules))"
@@ -197,7 +197,7 @@ def test_ctrl_c_is_no_crash_after_two_openvino_models_in_turn(tmp_path):
     code = f"""
 import faulthandler, signal
 from pathlib import Path
-from edge_convnext.runtimes import load_runtime
+from edge_convnext.runtimes.load import load_runtime
 faulthandler.enable()
 models = [load_runtime("openvino", Path({str(write_graph(tmp_path / "g.onnx"))!r})) for _ in "ab"]
 while models:

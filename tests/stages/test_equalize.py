@@ -9,7 +9,7 @@ from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
-from edge_convnext.graph.qdq import Wiring, grn_constants
+from edge_convnext.graph.qdq import Wiring, channel_scales
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
@@ -81,7 +81,7 @@ def test_only_for_unsigned_activations_are_channels_turned_over(uneven, tmp_path
     lowest = [
         float(wiring.value(node.input[position]).min())
         for product in proto.graph.node
-        for node, position in grn_constants(wiring, product)[1:]  # the 1 of gamma * n + 1
+        for node, position in channel_scales(wiring, product)[1:]  # the 1 of gamma * n + 1
     ]
     assert len(lowest) == 4
     assert all((value < 0) == (kind == "uint8") for value in lowest)

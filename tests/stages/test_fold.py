@@ -2,7 +2,8 @@ from support.fold_info import SMALL, info_of
 
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.fold import fold_state_dict
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights
 
 

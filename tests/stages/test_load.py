@@ -16,7 +16,8 @@ from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.hub import IN1K
 from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
 from edge_convnext.networks.open_weights import open_weights
-from edge_convnext.networks.weights import read_state, save_weights
+from edge_convnext.networks.tensors import read_state
+from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.load import load_weights, weights_identity
 

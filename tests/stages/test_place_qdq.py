@@ -11,7 +11,7 @@ from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.recipe import ExportConfig
 from edge_convnext.graph.qdq import Wiring
 from edge_convnext.networks.convnext.build import random_state
-from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages.fold import fold_weights

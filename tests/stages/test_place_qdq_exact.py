@@ -43,7 +43,8 @@ def network(*, computed=False, kind="Mul"):
     proto = build.model(
         {"images": ["n", C, 3, 3]}, build.node("Gemm", [flat, "w3"], HEAD, transB=1), 2
     )
-    proto.metadata_props.add(key=METADATA_KEY, value=json.dumps({"precision": "fp32", "a": 1}))
+    facts = {"model": "convnextv2_atto", "precision": "fp32", "a": 1}
+    proto.metadata_props.add(key=METADATA_KEY, value=json.dumps(facts))
     return proto
 
 
@@ -92,7 +93,8 @@ def test_pairs_stand_behind_the_tensor_before_all_that_moves_it(tmp_path):
         "int8", "mixed", "blocks", 2,
     )  # fmt: skip
     (entry,) = proto.metadata_props
-    assert json.loads(entry.value) == {"precision": "int8", "placement": "blocks", "a": 1}
+    facts = {"model": "convnextv2_atto", "precision": "int8", "placement": "blocks", "a": 1}
+    assert json.loads(entry.value) == facts
 
 
 def test_a_weight_has_a_scale_per_output_of_a_product_and_one_of_a_convolution(tmp_path):

@@ -80,7 +80,9 @@ def write_product(path, before="Identity"):
         [build.node("MatMul", [build.node(before, ["images"], "x"), weight], "head.fc"), bias],
         "sum",
     )
-    onnx.save(build.model({"images": ["batch", CHANNELS]}, total, 2), path)
+    proto = build.model({"images": ["batch", CHANNELS]}, total, 2)
+    onnx.helper.set_model_props(proto, INFO.to_metadata())
+    onnx.save(proto, path)
     return path
 
 

@@ -13,8 +13,8 @@ import onnxruntime
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
-from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights

@@ -16,11 +16,11 @@ from support.built import check_report, files_of, statuses
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import edge_convnext
-from edge_convnext.build import compare as measure
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file
+from edge_convnext.measure import race as racing
 from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.plans import shipped_plans
 from edge_convnext.networks.recipe_file import make_recipe
@@ -307,7 +307,7 @@ def test_fp32_ships_one_float_whichever_form_won(build_small, monkeypatch):
         """Make the raw form win: by an accident of one round, or in every one of six."""
         result = real(*arguments)
         slow = [
-            row if row.form == "raw" else replace(
+            row if row.candidate.model.form == "raw" else replace(
                 row,
                 latency_ms_p50=row.latency_ms_p50 + 1e3,
                 round_latency_ms_p50=tuple(ms + 1e3 for ms in row.round_latency_ms_p50),
@@ -317,7 +317,7 @@ def test_fp32_ships_one_float_whichever_form_won(build_small, monkeypatch):
         return replace(result, rows=tuple(slow))
 
     for part in ("benchmark", "judge"):
-        monkeypatch.setattr(measure, part, partial(favour, getattr(measure, part)))
+        monkeypatch.setattr(racing, part, partial(favour, getattr(racing, part)))
     planned = shipped_plans("convnextv2_atto")["onnxruntime"].form
     for rounds, shipped in ((1, planned), (6, "raw")):
         report, _ = build_small(precision="fp32", benchmark={**QUICK, "rounds": rounds})

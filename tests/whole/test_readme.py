@@ -96,6 +96,8 @@ def run(line, folder):
         arguments += ["--rounds", "2", "--batch", "1"]
     elif arguments[0] == "train":
         arguments += ["--epochs", "1", "--image-size", str(SIZE)]
+    elif arguments[0] == "recover":
+        arguments += ["--epochs", "1"]
     code = f"{SMALL}\nfrom edge_convnext.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],

@@ -8,6 +8,7 @@ from support.small_exports import ATTO, export, make_images, place_export
 
 from edge_convnext.core.recipe import EngineConfig, ExportConfig
 from edge_convnext.networks.convnext.build import random_state
+from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.kernel_table import part_of_kernel, read_kernels
 from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels, only_moves
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
@@ -50,7 +51,7 @@ def test_kernels_and_bytes_are_those_that_were_counted(plan):
 
 def test_the_kernels_are_as_planned_and_only_pixels_are_just_moved(plan):
     _, engine, kernels = plan
-    assert check_kernels(kernels, engine.int8_kernels) == ()
+    assert check_kernels(kernels, engine.int8_kernels, PARTS) == ()
     movers = [kernel.nodes for kernel in kernels if only_moves(kernel)]
     assert movers == [("stem.conv/Conv",)]  # a fourth channel for pixels
     assert {one.kind for one in kernels} <= {"correlation", "gemm", "kgen", "runtime_fusion"}
@@ -58,7 +59,7 @@ def test_the_kernels_are_as_planned_and_only_pixels_are_just_moved(plan):
 
 def test_the_residual_addition_is_a_part_of_a_convolution_and_not_of_a_product(plan):
     (form, _), _, kernels = plan
-    parts = Counter(part_of_kernel(kernel) for kernel in kernels)
+    parts = Counter(part_of_kernel(kernel, PARTS) for kernel in kernels)
     assert parts["dwconv"] == parts["norm"] == 12
     assert (parts["pwconv2"] == 12) == (form != "linear")
     assert "reorder" not in parts

@@ -20,6 +20,7 @@ from edge_convnext.build.tuning.gpu_tune import (
 from edge_convnext.build.tuning.trials import CANDIDATES
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.places import require_outside
+from edge_convnext.devices.doctor import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,8 +114,6 @@ def tune_gpu_to_files(
         EdgeConvNextError: See `tune.tune_gpu`; nothing is written then.
     """
     import yaml
-
-    from edge_convnext.devices.doctor import environment
 
     require_outside(folder, recipe.data.source, recipe.data.calibration)
     store = cache or Cache(default_cache_folder(os.environ))

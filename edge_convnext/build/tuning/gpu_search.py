@@ -17,7 +17,7 @@ from edge_convnext.build.gpu_chain import place_step
 from edge_convnext.build.graphs import Graphs, add_form, for_batch
 from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
-from edge_convnext.build.tuning.space import GPU_PLACEMENTS, gpu_plan, list_gpu_forms
+from edge_convnext.build.tuning.space import gpu_plan, list_gpu_forms
 from edge_convnext.build.tuning.trials import (
     CANDIDATES,
     GpuTrial,
@@ -28,6 +28,7 @@ from edge_convnext.build.tuning.trials import (
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Stage, Step
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path
@@ -68,6 +69,7 @@ class GpuSearch:
         self.batch = batch
         self.runner = for_batch(prepared.steps, batch)
         self.recipe = self.runner.recipe
+        self.family = family_of_model(self.recipe.model)
         self.graphs = Graphs(folded=prepared.graphs.folded)
 
     def run(self, *, every: bool) -> list[GpuTrial]:
@@ -104,7 +106,7 @@ class GpuSearch:
     def _float_trials(self) -> tuple[list[GpuTrial], dict[FormName, tuple[Kernel, ...]]]:
         trials: list[GpuTrial] = []
         plans: dict[FormName, tuple[Kernel, ...]] = {}
-        forms = list_gpu_forms(self.batch)
+        forms = list_gpu_forms(self.batch, self.family)
         what = f"float16 plans for batch {self.batch}"
         for form in self.runner.track(forms, what, len(forms)):
             plan = gpu_plan(form, None, self.batch)
@@ -130,7 +132,7 @@ class GpuSearch:
         what = f"INT8 plans for batch {self.batch}"
         for form in self.runner.track(forms, what, len(forms)):
             least_ms = least_int8_ms(plans[form], self.gpu, self.calibration)
-            for placement in GPU_PLACEMENTS:
+            for placement in self.family.gpu_placements:
                 plan = gpu_plan(form, placement, self.batch)
                 if least_ms > best_ms and not every:
                     reason = f"not built: at least {least_ms:.3f} ms if INT8 halved all it does"

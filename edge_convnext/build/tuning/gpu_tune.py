@@ -14,6 +14,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.devices.catalog.delivery import deliver
 from edge_convnext.devices.catalog.lookup import find_device
 from edge_convnext.devices.catalog.rtx import RTX_CAPABILITIES
+from edge_convnext.devices.doctor import environment
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 if TYPE_CHECKING:
@@ -95,8 +96,6 @@ def tune_gpu(
         RecipeError: The precision is fp32, folds are off, or INT8 has no calibration images.
         EdgeConvNextError: See `pipeline.build`.
     """
-    from edge_convnext.devices.doctor import environment
-
     if recipe.precision == "fp32":
         raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
     if not recipe.fold.enabled:

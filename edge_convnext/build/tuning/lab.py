@@ -23,7 +23,7 @@ from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.load import load_runtime, package_of
 from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Lab:
             "images": images.digest,
             "machine": self.machine,
         }
-        entry = self.runner.run(_COMPARE.on(self.runtime), make, key=key)
+        entry = self.runner.run(_COMPARE.on(package_of(self.runtime)), make, key=key)
         return Parity(**entry.result["parity"])
 
 

@@ -12,6 +12,7 @@ from edge_convnext.build.tuning.files import TUNE, write_tune_files
 from edge_convnext.build.tuning.tune import Mode, TuneResult, tune, tuned_recipe
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.places import require_outside
+from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.plans import plan_fields
 
 if TYPE_CHECKING:
@@ -76,8 +77,6 @@ def tune_to_files(
         EdgeConvNextError: See `tune.tune`; nothing is written then.
     """
     import yaml
-
-    from edge_convnext.devices.doctor import environment
 
     require_outside(folder, recipe.data.source, recipe.data.calibration)
     result = tune(recipe, mode, cache or Cache(default_cache_folder(os.environ)), track, batch)

@@ -15,6 +15,7 @@ from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.load import has_bf16
@@ -32,7 +33,7 @@ class Search:
         self.lab = Lab(prepared, runtime, batch, machine)
         self.recipe = prepared.steps.recipe
         self.hints: tuple[PrecisionHint, ...] = ("f32",)
-        if runtime == "openvino" and has_bf16((runtime,)):
+        if has_bf16((runtime,)):
             self.hints = ("f32", "bf16")
 
     @property
@@ -48,7 +49,8 @@ class Search:
         """
         opset = self.recipe.export.opset
         around = None if self.full else plan_for(self.recipe, self.runtime)
-        listed, excluded = list_plans(self.runtime, opset, around)
+        family = family_of_model(self.recipe.model)
+        listed, excluded = list_plans(family, self.runtime, opset, around)
         listed = list(dict.fromkeys(_as_stated(self.recipe, plan) for plan in listed))
         plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
         trials, stopped = self._heat(plans, self.hints, limit_s, around)

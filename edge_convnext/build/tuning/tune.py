@@ -23,6 +23,7 @@ from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import PlanConfig, Recipe
+from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.plans import Plan, plan_fields
 
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
@@ -73,8 +74,6 @@ def tune(
         EdgeConvNextError: See `pipeline.build`; the recipe is not of INT8 for a CPU, or leaves
             nothing to search.
     """
-    from edge_convnext.devices.doctor import environment
-
     if recipe.precision != "int8":
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
     if not recipe.fold.enabled:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from edge_convnext.networks.parts import Parts
     from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
     from edge_convnext.runtimes.tensorrt.kernel_table import KernelGroup
 
@@ -59,7 +60,7 @@ def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) ->
     console.print(_LEGEND, style="dim", highlight=False)
 
 
-def print_kernels(kernels: Sequence[Kernel], console: Console) -> None:
+def print_kernels(kernels: Sequence[Kernel], parts: Parts, console: Console) -> None:
     """Every kernel: part, kind, what it reads and writes, and the nodes it computes."""
     table = Table(box=None)
     for column in ("#", "part", "kind", "reads", "writes", "kB", "nodes"):
@@ -67,7 +68,7 @@ def print_kernels(kernels: Sequence[Kernel], console: Console) -> None:
     for number, kernel in enumerate(kernels):
         table.add_row(
             str(number),
-            part_of_kernel(kernel),
+            part_of_kernel(kernel, parts),
             _shown(kernel.kind),
             _shown(_describe(kernel.inputs)),
             _shown(_describe(kernel.outputs)),

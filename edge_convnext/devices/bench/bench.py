@@ -83,14 +83,14 @@ def bench_bundle(
     """Measure a bundle on this machine and decide what ships here.
 
     Args:
-        path: What `edge-convnext bundle` wrote.
+        path: Bundle that `edge-convnext bundle` wrote.
         out: Folder for the report and the file that ships; `work/` in it keeps engines and
             logits, which an interrupted run goes on from.
         settings: Batches, rounds and the like.
         track: Shows the work.
-        say: Told of what a user should know at once.
-        readings: Of mode, clocks and power; None: this machine's.
-        builders: Of engines; None: those that work here.
+        say: Called with what a user should know at once.
+        readings: Readings of mode, clocks and power; None: this machine's.
+        builders: Builders of engines; None: those that work here.
 
     Returns:
         The report, as written to `report.json`.

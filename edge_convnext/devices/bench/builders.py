@@ -7,17 +7,18 @@ capability, without touching it.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import GpuRuntimeName, OnnxModel
+from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.recipe import EngineConfig
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
-from edge_convnext.runtimes.tensorrt.api import is_installed, open_api
+from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt, is_installed, open_api
 from edge_convnext.runtimes.tensorrt.open_cuda import missing_cuda, open_cuda, why_no_cuda
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edge_convnext.core.artifacts import Precision
@@ -29,8 +30,7 @@ __all__ = ["find_builders", "why_no_engines"]
 
 def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
     """The builders that work here, and why there is none."""
-    names: tuple[GpuRuntimeName, ...] = get_args(GpuRuntimeName)
-    installed = [name for name in names if is_installed(name)]
+    installed = [name for name in TENSORRTS if is_installed(name)]
     if not installed:
         return (), "no TensorRT is installed here"
     if reason := why_no_cuda():
@@ -43,14 +43,14 @@ def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
         except EdgeConvNextError as error:  # too old, or its libraries don't load
             reasons.append(str(error))
             continue
-        kind = _Classic if name == "tensorrt" else _Rtx
+        kind = _KINDS[name]
         found.append(kind(api.version, open_cuda().facts()))
     return tuple(found), "; ".join(reasons) or None
 
 
 def why_no_engines() -> str | None:
     """What to install where there is a GPU and a TensorRT, and nothing in Python between them."""
-    installed = any(is_installed(name) for name in get_args(GpuRuntimeName))
+    installed = any(is_installed(name) for name in TENSORRTS)
     return missing_cuda() if installed else None
 
 
@@ -96,3 +96,6 @@ class _Rtx(_OfGpu):
         config = EngineConfig(compute_capabilities=(self.capability,), max_batch=graph.batch or 8)
         # A kernel that multiplies floats costs speed, which is measured here.
         build_rtx_engine(model, config, output, require_int8=False)
+
+
+_KINDS: Mapping[TensorRt, type[_Classic | _Rtx]] = {"tensorrt": _Classic, "tensorrt_rtx": _Rtx}

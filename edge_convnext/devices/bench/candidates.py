@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.runtimes.load import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,13 +29,13 @@ def cpu_candidates(
     Args:
         unpacked: The bundle.
         runtimes: Those to measure.
-        bf16: Whether OpenVINO may compute floats in bfloat16 on this CPU.
+        bf16: True where a runtime may compute floats in bfloat16 on this CPU.
     """
     return [
         _cpu_candidate(unpacked, graph, runtime, hint, settings)
         for runtime in runtimes
         for graph in unpacked.manifest.graphs
-        if graph.kind == "cpu" and (graph.format == "qdq" or runtime == "onnxruntime")
+        if graph.kind == "cpu" and graph.format in find_runtime(runtime).FORMATS
         for hint in _hints(graph, runtime, bf16)
         for settings in _settings(graph, runtime)
     ]
@@ -46,7 +47,7 @@ def engine_candidate(engine: BuiltEngine) -> Candidate:
     return Candidate(
         OnnxModel(engine.path, engine.precision, graph.form, graph.placement),
         engine.key,
-        cast("RuntimeName", engine.runtime),
+        engine.runtime,
         batch=graph.batch,
         title=engine.name,
     )
@@ -73,7 +74,7 @@ def _cpu_candidate(
 
 def _hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
     yield "f32"
-    if bf16 and runtime == "openvino" and graph.precision != "fp16":
+    if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
         yield "bf16"
 
 

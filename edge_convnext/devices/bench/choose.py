@@ -48,9 +48,9 @@ def choose(
     the GPU's own time, as the speed-up is, so that nothing faster there is left out.
 
     Args:
-        candidates: What ran.
-        precision: That the build was asked for.
-        timings: Of the candidates.
+        candidates: Candidates that ran.
+        precision: Precision that the build was asked for.
+        timings: Times of the candidates.
         comparisons: With FP32, by name; empty where nothing was evaluated.
         max_drop_pp: Largest top-1 drop to accept.
     """

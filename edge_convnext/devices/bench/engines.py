@@ -128,9 +128,9 @@ def build_engines(
     """Build an engine from every graph that suits a builder, or take the one of an earlier run.
 
     Args:
-        builder: Of one runtime.
+        builder: Builder of one runtime.
         graphs: Each with its file and its SHA-256.
-        folder: Where finished engines and the timing cache are kept.
+        folder: Folder of finished engines and of the timing cache.
     """
     files = {graph.name: (path, sha256) for graph, path, sha256 in graphs}
     built: list[BuiltEngine] = []

@@ -30,7 +30,7 @@ def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str
     """What builds and runs engines of these targets on this machine's GPU, and why nothing does.
 
     Args:
-        targets: That the user named; without one of a GPU there is no builder and no reason.
+        targets: Targets that the user named; without a GPU among them there is no builder.
 
     Returns:
         The builders, and why there is none of a target.
@@ -60,11 +60,11 @@ def measure_here(
     interruption `bench BUNDLE -o` on it goes on with the engines that are there.
 
     Args:
-        report: Of the build.
+        report: Report of the build.
         builders: From `builders_for`.
-        require: What the verdict must be, if anything was asked for.
+        require: Verdict that the user requires; None requires nothing.
         track: Shows the work.
-        say: Told of what a user should know at once.
+        say: Called with what a user should know at once.
 
     Returns:
         The build's report, with this machine among its boards.

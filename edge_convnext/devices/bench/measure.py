@@ -83,12 +83,12 @@ def evaluate_candidates(
     One that gives an image no numbers is left out, with its reason.
 
     Args:
-        candidates: What to evaluate.
+        candidates: Candidates to evaluate.
         evaluation: The bundle's images.
         batch: Images per inference.
         threads: None: all.
-        folder: Where logits are kept, by content.
-        machine: What else decides logits: fingerprint and versions.
+        folder: Folder that keeps logits, by content.
+        machine: Fingerprint and versions, which decide logits too.
         track: Shows the images.
 
     Raises:
@@ -163,11 +163,11 @@ def measure_energy(
     """Run each candidate back to back for some seconds while power is read.
 
     Args:
-        candidates: What fits the batch size.
+        candidates: Candidates that fit the batch size.
         images: float32[N, C, H, W]; repeated to fill a batch.
         batch: Images per inference.
         threads: None: all.
-        seconds: Of each.
+        seconds: Seconds of each.
         meter: The board's.
     """
     inputs = np.resize(images, (batch, *images.shape[1:]))

@@ -27,10 +27,10 @@ def merge_boards(
     same report again changes nothing.
 
     Args:
-        build_dir: Of the build.
-        reports: What `bench BUNDLE` wrote: `report.json`, or its folder.
-        say: Told of reports that were not taken, a board's clock may be wrong; and of replaced
-            ones.
+        build_dir: Folder of the build.
+        reports: Reports that `bench BUNDLE` wrote, or their folders.
+        say: Called with reports that were not taken, since a board's clock may be wrong, and
+            with replaced ones.
 
     Returns:
         The build's report with `boards`.

@@ -39,9 +39,9 @@ def publish_board(files: Beside, report: Report, out: Path) -> Report:
     `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
 
     Args:
-        files: What lies beside the report.
+        files: Files beside the report.
         report: Complete but for `outputs`.
-        out: Where to write.
+        out: Folder to write.
 
     Returns:
         The report as it was written.

@@ -71,7 +71,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the board told of itself."""
+    """State of the board before and after the measurement."""
 
     before: dict[str, Any] | None  # the measurement
     after: dict[str, Any] | None
@@ -84,8 +84,8 @@ def board_report(measured: Measured, seen: Seen, require: Requirement | None, ou
 
     Args:
         measured: From the bench.
-        seen: What the board told of itself.
-        require: What the verdict must be, if anything was asked for.
+        seen: State of the board before and after.
+        require: Verdict that the user requires; None requires nothing.
         out: The report's folder.
     """
     unpacked, recipe, choice = measured.unpacked, measured.recipe, measured.choice

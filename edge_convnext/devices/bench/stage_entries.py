@@ -33,9 +33,9 @@ def board_stages(
     Args:
         unpacked: The bundle.
         engines: Built on the board, or there from an earlier run.
-        left_out: What could not be built or run.
+        left_out: Candidates that could not be built or run.
         evaluate_seconds: None where the bundle has no evaluation images.
-        race_seconds: Of the benchmark.
+        race_seconds: Seconds of the benchmark.
         out: The report's folder.
     """
     evaluate = StageReport(name="evaluate", status="done", seconds=evaluate_seconds)

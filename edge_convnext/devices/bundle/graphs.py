@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, CpuRuntimeName, Precision
+from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, Precision
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.graph.file import fixed_batch, read_proto
 from edge_convnext.measure.model import read_metadata
+from edge_convnext.runtimes.load import RUNTIMES
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import RuntimeName
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FoundGraph", "check_graph_file", "find_candidates", "published_hashes"]
 
-_CPU_NAME = re.compile(rf"(fp32|fp16|int8)\.({'|'.join(get_args(CpuRuntimeName))})\.onnx")
+_CPU_NAME = re.compile(r"(fp32|fp16|int8)\.([a-z0-9_]+)\.onnx")
 _GPU_NAME = re.compile(r"(fp32|fp16|int8)\.b(\d+)(\.opset17)?\.onnx")
 
 
@@ -53,7 +54,7 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
     found += [
         _describe(path, f"{CPU_FOLDER}/{path.name}", "cpu", report)
         for path in sorted((build_dir / CPU_FOLDER).glob("*.onnx"))
-        if _CPU_NAME.fullmatch(path.name)
+        if (match := _CPU_NAME.fullmatch(path.name)) and match[2] in RUNTIMES
     ]
     for path in sorted((build_dir / GPU_FOLDER).glob("*.onnx")):
         match = _GPU_NAME.fullmatch(path.name)

@@ -17,16 +17,20 @@ from pydantic import (
 
 from edge_convnext.core.artifacts import (
     MAX_IMAGE_SIZE,
-    FormName,
     GraphFormat,
     Interpolation,
-    PlacementName,
     Precision,
     Preprocess,
     ResizeMode,
-    RuntimeName,
 )
-from edge_convnext.core.bounds import MAX_CHANNELS, MAX_CLASSES, Batch, Count, why_too_large
+from edge_convnext.core.bounds import (
+    MAX_CHANNELS,
+    MAX_CLASSES,
+    Batch,
+    Count,
+    TableName,
+    why_too_large,
+)
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report.contract import ModelReport, Sha256
 
@@ -111,13 +115,13 @@ class BundledGraph(_Part):
     name: str  # its name in the build: "model.int8.onnx", "gpu/int8.b1.onnx"
     file: Name  # the member
     precision: Precision
-    form: FormName
-    placement: PlacementName | None = None
+    form: TableName
+    placement: TableName | None = None
     batch: Batch | None = None  # None: any
     kind: GraphKind
     format: GraphFormat = "qdq"
     quantized_ops: NonNegativeInt | None = None
-    settings: dict[RuntimeName, dict[str, str]] = {}  # settings that the build ran it with
+    settings: dict[TableName, dict[str, str]] = {}  # settings that the build ran it with
 
 
 class PreprocessEntry(_Part):

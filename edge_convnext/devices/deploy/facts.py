@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from edge_convnext.core.artifacts import METADATA_KEY, GpuRuntimeName, ModelInfo
+from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import sha256_file
@@ -19,6 +19,7 @@ from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
 from edge_convnext.report.contract import Report
 from edge_convnext.report.guessing import warn_of_guessing
+from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
 
 if TYPE_CHECKING:
@@ -215,12 +216,12 @@ def _kind_of(path: Path) -> Kind:
     if path.suffix != ".engine":
         return "onnx"
     runtime = _read_sidecar(path).get("runtime", "tensorrt_rtx")
-    if runtime not in get_args(GpuRuntimeName):  # the deployed script imports what it names
+    if runtime not in TENSORRTS:  # the deployed script imports what it names
         raise ArtifactError(
             f"{sidecar_path(path)}: names {shorten(repr(runtime))}, which is no runtime of engines "
-            f"({', '.join(get_args(GpuRuntimeName))}); build the engine again"
+            f"({', '.join(TENSORRTS)}); build the engine again"
         )
-    return cast("GpuRuntimeName", runtime)
+    return cast("TensorRt", runtime)
 
 
 def _read_sidecar(engine: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.devices.bundle.graphs import published_hashes
+from edge_convnext.runtimes.load import runtime_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def choose_for_onnxruntime(folder: Path, report: Report) -> tuple[Path, str] | N
         ArtifactError: The build has no such file in a form for ONNX Runtime.
     """
     rows = report.benchmark.rows if report.benchmark and report.board is None else ()
-    rows = tuple(row for row in rows if row.runtime in ("onnxruntime", "openvino"))
+    rows = tuple(row for row in rows if row.runtime in runtime_names("graphs"))
     if not rows:
         return None
     ship = report.verdict.ship

@@ -10,7 +10,7 @@ from edge_convnext.networks.convnext.forms import FORMS, FoldedBlock, Form, Patc
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.modules import PAPER, ConvNeXt, LayerNorm, Parts
 from edge_convnext.networks.convnext.sizes import require_convnext
-from edge_convnext.networks.weights import read_state
+from edge_convnext.networks.tensors import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,6 @@ from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn, to_plain
 from edge_convnext.networks.convnext.heads import Head, find_head
 from edge_convnext.networks.convnext.leftovers import (
-    Normalisation,
     find_normalisation,
     is_bystander,
     is_pretraining,
@@ -37,25 +36,11 @@ from edge_convnext.networks.convnext.shapes import (
 )
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.convnext.unusable import explain_no_network, holds_arrays, require_plain
+from edge_convnext.networks.translation import Normalisation, Translation
 
-__all__ = ["DialectName", "Translation", "translate"]
+__all__ = ["DialectName", "translate"]
 
 _SHOWN = 6  # names in a message
-
-
-@dataclass(frozen=True)
-class Translation:
-    """A checkpoint in this project's terms."""
-
-    state: dict[str, Tensor]  # our names, float32
-    architecture: Architecture  # what the tensors are, whatever was asked for
-    dialect: DialectName
-    wrappers: tuple[str, ...]  # keys on the way to the state dict, outermost first
-    averaged: bool = False  # whether these are averaged weights (EMA, SWA)
-    where: str = ""  # the way to the network, with the prefix of its names
-    head: str | None = None  # the classifier's name in the file; None: there is none
-    normalisation: Normalisation | None = None  # a layer before the network
-    notes: tuple[str, ...] = ()  # what was chosen, put together or left out
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from edge_convnext.networks.convnext.modules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from edge_convnext.core.artifacts import CpuFormName
+    from edge_convnext.networks.convnext.form_names import CpuFormName
 
 __all__ = [
     "FORMS",

@@ -39,9 +39,9 @@ from edge_convnext.networks.convnext.modules import EPS, ChannelLayerNorm, Layer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_convnext.core.artifacts import GpuFormName
+    from edge_convnext.networks.convnext.form_names import GpuFormName
 
-__all__ = ["GPU_FORMS", "ONE_IMAGE_FORMS"]
+__all__ = ["GPU_FORMS"]
 
 
 def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
@@ -169,8 +169,3 @@ GPU_FORMS: Mapping[GpuFormName, Form] = {
     "product3_expand": _form(_PRODUCT, _PRODUCT, _PRODUCT, _EXPAND),
     "product_mixed": _form(_PRODUCT, _PRODUCT, _MIXED, _MIXED),
 }
-
-# They compute weights per image: their graphs have a batch of 1.
-ONE_IMAGE_FORMS: frozenset[GpuFormName] = frozenset(
-    {"weights_expand", "weights_mixed", "late", "late_mixed"}
-)

@@ -7,41 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import read_text_bounded
+from edge_convnext.networks.published import HubWeights, Published
 
-__all__ = ["IN1K", "HubWeights", "Published", "find_published"]
+__all__ = ["IN1K", "find_published"]
 
 _IN1K_CLASSES = 1000
 _CONFIG_BYTES = 4 << 20
-
-
-@dataclass(frozen=True)
-class Published:
-    """What is known of weights that were recognised."""
-
-    name: str  # for `ModelInfo.weights_source`
-    repository: str  # where they are published
-    licence: str
-    preprocess: Preprocess
-
-
-@dataclass(frozen=True)
-class HubWeights:
-    """One repository with a `model.safetensors` in timm's dialect."""
-
-    repository: str
-    licence: str
-    crop_pct: float = 0.875
-    revision: str | None = None  # a commit; None: the commit that is found at first download
-
-    def published_as(self, name: str) -> Published:
-        """These weights, under the name of one copy."""
-        preprocess = Preprocess(resize="shortest", crop_pct=self.crop_pct, interpolation="bicubic")
-        return Published(name, self.repository, self.licence, preprocess)
 
 
 def _v2(size: str, revision: str | None = None) -> HubWeights:

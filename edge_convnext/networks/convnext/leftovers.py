@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.translation import Normalisation
 
 __all__ = [
-    "Normalisation",
     "find_normalisation",
     "is_bystander",
     "is_pretraining",
@@ -44,15 +43,6 @@ _MEANS = {
     "data_mean": "data_std", "rgb_mean": "rgb_std", "channel_mean": "channel_std", "mu": "sigma",
     "means": "stds", "mean_": "std_", "x_mean": "x_std",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """A layer before the network that subtracts `mean` and divides by `std`, per channel."""
-
-    names: tuple[str, str]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 def is_bystander(name: str, value: Any) -> bool:

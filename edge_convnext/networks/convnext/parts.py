@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from edge_convnext.networks.parts import Parts
 
-if TYPE_CHECKING:
-    pass
+__all__ = ["PARTS"]
 
-__all__ = ["PARTS", "Part", "part_of_node", "part_of_nodes"]
-
-Part = Literal[
-    "stem", "downsample", "dwconv", "norm", "pwconv1", "gelu", "grn", "pwconv2", "residual",
-    "head", "quantize", "reorder", "other",
-]  # fmt: skip
-
-
-PARTS: tuple[Part, ...] = get_args(Part)
-
-
-_MODULES: dict[str, Part] = {
+_MODULES = {
     "dwconv": "dwconv", "norm": "norm", "pwconv1": "pwconv1", "act": "gelu", "grn": "grn",
     "pwconv2": "pwconv2",
 }  # fmt: skip
 
 
-_WEIGHTED: tuple[Part, ...] = ("stem", "downsample", "dwconv", "pwconv1", "pwconv2", "head")
-
-
-_PRODUCTS = ("Conv", "MatMul", "Gemm")
-
-
-_QUANTIZER_NAME = re.compile("^(Quantize|Dequantize)Linear|/(Quantize|Dequantize)Linear|_d?q$")
-
-
-def part_of_node(name: str) -> Part | None:
-    """The part of the network that a node belongs to, by its module path; None if it tells none."""
-    if _QUANTIZER_NAME.search(name):
-        return "quantize"
+def _part_of_node(name: str) -> str | None:
     path, _, operation = name.partition("/")
     modules = path.split(".")
     if modules[0] in ("stem", "head"):
-        return "stem" if modules[0] == "stem" else "head"
+        return modules[0]
     if "downsample" in modules:
         return "downsample"
     if modules[-1] in _MODULES:
@@ -53,13 +26,13 @@ def part_of_node(name: str) -> Part | None:
     return None
 
 
-def part_of_nodes(nodes: Sequence[str]) -> Part:
-    """The part that fused nodes count for: that of their product, else of most of them."""
-    parts = {node: part_of_node(node) for node in nodes}
-    for node, part in parts.items():
-        if part in _WEIGHTED and node.partition("/")[2].startswith(_PRODUCTS):
-            return part
-    counts = Counter(part for part in parts.values() if part is not None)
-    # A quantizer at the end of elementwise work is not what the time goes into.
-    own = [(part, count) for part, count in counts.most_common() if part != "quantize"]
-    return own[0][0] if own else "quantize" if counts else "other"
+PARTS = Parts(
+    names=(
+        "stem", "downsample", "dwconv", "norm", "pwconv1", "gelu", "grn", "pwconv2", "residual",
+        "head", "quantize", "reorder", "other",
+    ),
+    weighted=frozenset(("stem", "downsample", "dwconv", "pwconv1", "pwconv2", "head")),
+    of_node=_part_of_node,
+    depthwise=".dwconv/",
+    block=".blocks.",
+)  # fmt: skip

@@ -7,23 +7,25 @@ arXiv 2301.00808. The V1 sizes below `tiny` are timm's (`convnext_atto` and so o
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import NetworkShape
-from edge_convnext.core.errors import LoadError, RecipeError
+from edge_convnext.core.errors import LoadError
+from edge_convnext.networks.model_names import unknown_model
 
 __all__ = [
+    "SHORT_NAMES",
     "SIZES",
     "Architecture",
     "architecture_names",
     "find_architecture",
+    "match_architecture",
     "name_architecture",
     "require_convnext",
+    "why_other",
 ]
 
-_SHOWN_CHARS = 80  # of a name that is none, in a message
 _LONGEST_CHARS = 200  # of a name
 
 
@@ -37,6 +39,11 @@ class Architecture:
     widths: tuple[int, int, int, int]
     num_classes: int = 1000
     in_channels: int = 3
+
+    @property
+    def family(self) -> str:
+        """A key of `networks.family.FAMILIES`."""
+        return "convnext"
 
     def count_params(self) -> int:
         """Number of trainable parameters, from the shapes alone."""
@@ -94,12 +101,13 @@ SIZES: dict[str, tuple[Four, Four]] = {  # depths, widths
 }
 
 _V1 = ("atto", "femto", "pico", "nano", "tiny", "small", "base")
-_V2 = ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
+SHORT_NAMES = ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
 
 
 def architecture_names() -> tuple[str, ...]:
     """Every full model name, V2 first."""
-    return tuple(f"convnextv2_{size}" for size in _V2) + tuple(f"convnextv1_{size}" for size in _V1)
+    sizes = {"convnextv2": SHORT_NAMES, "convnextv1": _V1}
+    return tuple(f"{version}_{size}" for version, known in sizes.items() for size in known)
 
 
 def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) -> Architecture:
@@ -113,9 +121,19 @@ def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) 
     Raises:
         RecipeError: No such model; the message names the nearest ones.
     """
+    found = match_architecture(name, num_classes, in_channels)
+    if found is None:
+        raise unknown_model(name, (*architecture_names(), *SHORT_NAMES))
+    return found
+
+
+def match_architecture(
+    name: str, num_classes: int = 1000, in_channels: int = 3
+) -> Architecture | None:
+    """As `find_architecture`; None for a name that no ConvNeXt has."""
     full = _find_name(name)
     if full is None:
-        raise _unknown(name)
+        return None
     depths, widths = SIZES[full.partition("_")[2]]
     version = 1 if full.startswith("convnextv1_") else 2
     return Architecture(full, version, depths, widths, num_classes, in_channels)
@@ -147,23 +165,18 @@ def _find_name(name: str) -> str | None:
     return full if full in architecture_names() else None
 
 
-def _unknown(name: str) -> RecipeError:
-    shown = name[:_SHOWN_CHARS]
-    known = (*architecture_names(), *_V2)
-    spelled = re.sub(r"[\W_]+", "_", shown.lower())
-    nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)
-    first, *others = dict.fromkeys(nearest)
-    more = f" (or {', '.join(others)})" if others else ""
-    return RecipeError(
-        f"unknown model '{shown}': did you mean '{first}'{more}? "
-        "`edge-convnext models` lists every name"
-    )
-
-
 def name_architecture(version: int, depths: Four, widths: Four) -> str:
     """Name a shape: `convnextv2_atto`, or a description where no known size has it."""
-    for size in _V1 if version == 1 else _V2:
+    for size in _V1 if version == 1 else SHORT_NAMES:
         if SIZES[size] == (depths, widths):
             return f"convnextv{version}_{size}"
     stages = "-".join(map(str, depths)), "-".join(map(str, widths))
     return f"a ConvNeXt V{version} with depths {stages[0]} and widths {stages[1]}"
+
+
+def why_other(asked: Architecture, found: Architecture) -> str:
+    """What else is to be said of weights that no known size has; empty, or one more clause."""
+    if found.widths != asked.widths or found.depths == asked.depths:
+        return ""
+    depths = "-".join(map(str, asked.depths))
+    return f"; its widths are that model's, whose depths are {depths}: blocks differ"

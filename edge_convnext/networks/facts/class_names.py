@@ -91,7 +91,7 @@ def count_from_one(value: Any) -> bool:
     """Whether the indices that a value states for its names run from 1, and not from 0.
 
     Args:
-        value: As `read_names` and `parse_lines` take it.
+        value: Value that `read_names` and `parse_lines` take.
     """
     value = plain_value(value)
     if isinstance(value, str):

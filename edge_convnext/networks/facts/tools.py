@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_convnext.core.errors import shorten
-from edge_convnext.networks.convnext.hub import IN1K
 from edge_convnext.networks.facts.sayings import (
     Said,
     add_pair,
@@ -25,6 +24,7 @@ from edge_convnext.networks.facts.values import (
     read_number,
     read_size,
 )
+from edge_convnext.networks.family import families
 
 __all__ = ["read_tool"]
 
@@ -218,7 +218,7 @@ def _read_timm_args(fields: Mapping[Any, Any], where: str, channels: int, said: 
 
 def _timm_default_crop(name: str, said: Said, where: str) -> float:
     base, _, tag = name.removeprefix("timm/").partition(".")
-    for hub in IN1K.values():
+    for hub in (one for family in families() for one in family.hub.values()):
         known, _, its_tag = hub.repository.removeprefix("timm/").partition(".")
         if known == base and tag in ("", its_tag):
             return hub.crop_pct

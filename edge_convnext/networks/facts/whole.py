@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edge_convnext.networks.checkpoint import Checkpoint
-    from edge_convnext.networks.convnext.hub import Published
+    from edge_convnext.networks.published import Published
 
 __all__ = ["settle_checkpoint", "turn_to_rgb"]
 
@@ -59,16 +59,22 @@ def _of_normalisation(checkpoint: Checkpoint) -> Said:
 
 
 def turn_to_rgb(
-    state: dict[str, Tensor], settled: Settled
+    state: dict[str, Tensor], settled: Settled, first: str
 ) -> tuple[dict[str, Tensor], Preprocess, tuple[str, ...]]:
-    """Reorder the first convolution of a network that was trained on BGR images to RGB."""
-    stem, pre = "stem.conv.weight", settled.preprocess
-    if settled.bgr is None or state[stem].shape[1] != 3:
+    """Reorder the first convolution of a network that was trained on BGR images to RGB.
+
+    Args:
+        state: Weights by this project's names.
+        settled: What is said of them, by whom.
+        first: Name of the weight that reads the images, float32[out, in_channels, …].
+    """
+    pre = settled.preprocess
+    if settled.bgr is None or state[first].shape[1] != 3:
         return state, pre, ()
     note = (
         f"trained on images in BGR order by {settled.bgr}: the first convolution, mean and std "
         "were turned to RGB"
     )
     (m0, m1, m2), (s0, s1, s2) = pre.mean, pre.std
-    turned = {**state, stem: state[stem].flip(1).contiguous()}
+    turned = {**state, first: state[first].flip(1).contiguous()}
     return turned, replace(pre, mean=(m2, m1, m0), std=(s2, s1, s0)), (note,)

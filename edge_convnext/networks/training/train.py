@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,16 @@ from edge_convnext.core.recipe import TrainConfig
 from edge_convnext.data import ImageSet, Splits, open_image, resize_image
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.networks.checkpoint import read_checkpoint
-from edge_convnext.networks.convnext.hub import find_published
-from edge_convnext.networks.convnext.sizes import Architecture, find_architecture
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
+from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import digest_weights
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from edge_convnext.networks.convnext.modules import ConvNeXt
+    from edge_convnext.core.artifacts import NetworkShape
     from edge_convnext.networks.training.loop import LabelledPixels
     from edge_convnext.networks.training.state import EpochRow
 
@@ -121,7 +120,7 @@ def train(
         ) from error
     if splits.train is None:
         raise DataError(f"no training images: {splits.note}; give the source a training side")
-    architecture = find_architecture(model, num_classes=len(splits.train.classes))
+    architecture = find_model(model, num_classes=len(splits.train.classes))
     start = _read_init(init, architecture, splits.train.classes) if init is not None else None
     _require_usable(preprocess, output)
     state_path = state_path or output.with_name(f"{output.name}.state")
@@ -160,7 +159,7 @@ def _require_usable(preprocess: Preprocess, output: Path) -> None:
     """Refuse at once settings that would otherwise fail after hours."""
     if preprocess.image_size < _MIN_IMAGE_SIZE:
         raise TrainingError(
-            f"images of {preprocess.image_size} px are too small for ConvNeXt; "
+            f"images of {preprocess.image_size} px are too small for these networks; "
             f"set preprocess.image_size to {_MIN_IMAGE_SIZE} or more"
         )
     if output.suffix != ".safetensors" or output.is_dir():
@@ -211,17 +210,19 @@ def _read_pixels(
     return LabelledPixels(pixels, torch.tensor(labels))
 
 
-def _read_init(path: Path, architecture: Architecture, classes: tuple[str, ...]) -> _Start:
+def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...]) -> _Start:
     """Read the weights to start from; pre-trained ones need no classifier."""
     checkpoint = read_checkpoint(path, headless=True, model=architecture.name)
-    found = checkpoint.architecture
+    found, family = checkpoint.architecture, family_of(architecture)
     if (found.name, found.in_channels) != (architecture.name, architecture.in_channels):
         raise LoadError(
             f"{path}: can't start {architecture.name} for RGB images from {found.name} with "
             f"{found.in_channels} input channels; pass --model or --init to match"
         )
-    settled = settle_checkpoint(checkpoint, find_published(checkpoint.place.main, found.name))
-    state, _, turned = turn_to_rgb(checkpoint.state, settled)
+    settled = settle_checkpoint(
+        checkpoint, family.find_published(checkpoint.place.main, found.name)
+    )
+    state, _, turned = turn_to_rgb(checkpoint.state, settled, family.first_convolution)
     start = _Start(
         state,
         found.num_classes,
@@ -236,20 +237,19 @@ def _read_init(path: Path, architecture: Architecture, classes: tuple[str, ...])
 
 
 def _make_network(
-    architecture: Architecture,
+    architecture: NetworkShape,
     classes: tuple[str, ...],
     drop_path: float,
     seed: int,
     start: _Start | None,
-) -> ConvNeXt:
+) -> nn.Module:
     import torch
 
-    from edge_convnext.networks.convnext.modules import ConvNeXt
     from edge_convnext.networks.training.schedule import derive_seed
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        network = ConvNeXt(architecture, drop_path)
+        network = family_of(architecture).make_trainable(architecture, drop_path)
     if start is not None:
         state = network.state_dict()
         own_head = _has_classes(start, classes)
@@ -257,7 +257,7 @@ def _make_network(
             {
                 name: tensor
                 for name, tensor in start.state.items()
-                if own_head or not name.startswith("head.fc.")
+                if own_head or not name.startswith(family_of(architecture).classifier)
             }
         )
         network.load_state_dict(state)
@@ -270,7 +270,7 @@ def _has_classes(start: _Start, classes: tuple[str, ...]) -> bool:
 
 
 def _fingerprint(
-    architecture: Architecture,
+    architecture: NetworkShape,
     splits: Splits,
     preprocess: Preprocess,
     config: TrainConfig,
@@ -280,7 +280,7 @@ def _fingerprint(
     """Hash of everything that decides the weights; a state with another one is not resumed."""
     assert splits.train is not None  # `train` has checked it
     fields = {
-        "architecture": asdict(architecture),
+        "architecture": asdict(cast("Any", architecture)),
         "data": [splits.train.digest, splits.val.digest],
         "preprocess": asdict(preprocess),
         "pixels": PIXELS,
@@ -292,7 +292,7 @@ def _fingerprint(
 
 
 def _describe(
-    architecture: Architecture,
+    architecture: NetworkShape,
     classes: tuple[str, ...],
     preprocess: Preprocess,
     state: dict[str, Tensor],

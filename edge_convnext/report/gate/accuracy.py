@@ -73,7 +73,7 @@ def judge_top1(evidence: Evidence, least_pct: float) -> Criterion:
 
 
 def judge_guessing(evidence: Evidence) -> Criterion | None:
-    """What fails whatever was asked for: a model, or its FP32, that is below guessing for sure."""
+    """A criterion that fails under any limits: a model, or its FP32, is surely below guessing."""
     n, classes = len(evidence.predictions), evidence.report.model.num_classes
     sides = ((evidence.precision.upper(), evidence.top1_pct), ("FP32", evidence.fp32_top1_pct))
     for name, top1_pct in sides:

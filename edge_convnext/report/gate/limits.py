@@ -71,7 +71,7 @@ class Limits:
         """Refuse a budget that a model keeps that guesses, where FP32 does not.
 
         Raises:
-            RecipeError: Such a budget; the usual one and those of presets are nobody's mistake.
+            RecipeError: Such a budget. The default and those of presets are never refused.
         """
         above = fp32_top1_pct - 100.0 / max(1, num_classes)
         most = self.max_drop_pp if self.kept_pct is None else None

@@ -1,1 +1,62 @@
-"""OpenVINO: the runner, its profiler, its lint rules."""
+"""OpenVINO on the CPU, as `runtimes.module.RuntimeModule`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.runtimes.openvino import runner
+from edge_convnext.runtimes.openvino.lint import lint_openvino
+from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
+from edge_convnext.runtimes.openvino.runner import OpenVino
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+    from edge_convnext.core.artifacts import GraphFormat, PlacementName
+    from edge_convnext.graph.findings import Finding
+    from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
+    from edge_convnext.runtimes.module import Loads
+
+NAME = "openvino"
+LABEL = "OpenVINO"
+LOADS: Loads = "graphs"
+PACKAGE = "openvino"
+EXTRA: str | None = "openvino"
+FORMATS: tuple[GraphFormat, ...] = ("qdq",)
+HINTS: tuple[PrecisionHint, ...] = ("f32", "bf16")
+SETTINGS: tuple[tuple[str, str], ...] = (
+    ("batch", "dynamic"),
+    ("CPU_DENORMALS_OPTIMIZATION", "YES"),
+    ("ENABLE_CPU_PINNING", "NO"),
+    ("PERFORMANCE_HINT", "THROUGHPUT"),
+)
+LINT_TARGETS: tuple[str, ...] = ("openvino",)
+
+
+def load(path: Path, options: RuntimeOptions) -> OpenVino:
+    """A compiled graph; see `OpenVino`."""
+    return OpenVino(path, options)
+
+
+def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OpenVinoProfiler:
+    """A compiled graph that keeps the time of every layer; it needs no folder."""
+    return OpenVinoProfiler(path, options)
+
+
+def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
+    """See `lint_openvino`."""
+    return lint_openvino(proto, wiring)
+
+
+def supports(hint: PrecisionHint) -> bool:
+    """It computes in bfloat16 where the CPU does."""
+    return hint != "bf16" or runner.supports_bf16()
+
+
+def why_not(placement: PlacementName, opset: int) -> str | None:
+    """It loads them all."""
+    return None

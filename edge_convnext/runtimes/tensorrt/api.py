@@ -13,12 +13,23 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal, get_args
 
-from edge_convnext.core.artifacts import GpuRuntimeName
 from edge_convnext.core.errors import MissingDependencyError
 
-__all__ = ["FEATURES", "OLDEST", "Api", "Feature", "is_installed", "open_api"]
+__all__ = [
+    "FEATURES",
+    "OLDEST",
+    "TENSORRTS",
+    "Api",
+    "Feature",
+    "TensorRt",
+    "is_installed",
+    "open_api",
+]
+
+TensorRt = Literal["tensorrt", "tensorrt_rtx"]  # both are names of modules, too
+TENSORRTS: tuple[TensorRt, ...] = get_args(TensorRt)
 
 OLDEST = (8, 6)
 _TEN = ("10.3", "10.13", "10.16")
@@ -45,7 +56,7 @@ FEATURES: Mapping[str, Feature] = {
     "capture_check": Feature("IExecutionContext.is_stream_capturable", _RTX),
     "engine_validity": Feature("Runtime.get_engine_validity", _RTX),
 }
-_PACKAGES: Mapping[GpuRuntimeName, str] = {
+_PACKAGES: Mapping[TensorRt, str] = {
     "tensorrt": "TensorRT comes with JetPack (make the environment with --system-site-packages), "
     "and elsewhere with `pip install tensorrt`",
     "tensorrt_rtx": "pip install 'edge-convnext[rtx]'",
@@ -56,7 +67,7 @@ _PACKAGES: Mapping[GpuRuntimeName, str] = {
 class Api:
     """An imported TensorRT."""
 
-    name: GpuRuntimeName
+    name: TensorRt
     module: Any
     version: str  # "8.6.0", "1.7.1.116"
 
@@ -76,13 +87,13 @@ class Api:
         return hasattr(getattr(self.module, kind, None), attribute)
 
 
-def is_installed(name: GpuRuntimeName) -> bool:
+def is_installed(name: TensorRt) -> bool:
     """Whether a TensorRT can be found, without importing it."""
     return find_spec(name) is not None
 
 
 @cache
-def open_api(name: GpuRuntimeName = "tensorrt") -> Api:
+def open_api(name: TensorRt = "tensorrt") -> Api:
     """Import a TensorRT.
 
     Raises:

@@ -14,17 +14,17 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import Engine, GpuRuntimeName, Precision
+from edge_convnext.core.artifacts import Engine, Precision
 from edge_convnext.core.errors import ArtifactError, EngineBuildError
 from edge_convnext.core.files import atomic_path, sha256_file
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
-from edge_convnext.runtimes.tensorrt.api import Api, open_api
+from edge_convnext.runtimes.tensorrt.api import Api, TensorRt, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 from edge_convnext.runtimes.tensorrt.config import TensorRtConfig
 from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
 from edge_convnext.runtimes.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
-from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields, parts_of
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 from edge_convnext.runtimes.tensorrt.sidecar import (
@@ -140,8 +140,8 @@ def _describe(
     built: _Built,
     digest: str,
 ) -> dict[str, Any]:
-    model = graph.metadata or {}
-    runtime: GpuRuntimeName = "tensorrt"
+    model, parts = graph.metadata or {}, parts_of(graph.metadata)
+    runtime: TensorRt = "tensorrt"
     flags = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in asdict(config).items()
@@ -170,7 +170,7 @@ def _describe(
         "int8_kernels": count_int8(built.kernels),
         "activation_bytes": sum(kernel.activation_bytes for kernel in built.kernels),
         "weight_bytes": sum(kernel.weight_bytes for kernel in built.kernels),
-        "kernel_table": [kernel_fields(kernel) for kernel in built.kernels],
+        "kernel_table": [kernel_fields(kernel, parts) for kernel in built.kernels],
         "model": graph.metadata,
     }
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.bounded import read_text_bounded
-from edge_convnext.core.errors import ArtifactError
-from edge_convnext.networks.convnext.parts import PARTS, Part, part_of_nodes
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.networks.family import family_of_model
+from edge_convnext.networks.parts import PLAIN, Parts, part_of_nodes
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ __all__ = [
     "kernel_fields",
     "kernels_from_rows",
     "part_of_kernel",
+    "parts_of",
     "read_kernels",
+    "read_parts",
 ]
 
 
@@ -34,7 +37,7 @@ __all__ = [
 class KernelGroup:
     """All kernels of one part of the network."""
 
-    part: Part
+    part: str
     kernels: int
     int8_kernels: int  # convolutions and matrix products that read INT8
     activation_bytes: int  # read and written, each tensor of a kernel once
@@ -42,16 +45,16 @@ class KernelGroup:
     kinds: tuple[tuple[str, int], ...]  # with the types that they read and write
 
 
-def part_of_kernel(kernel: Kernel) -> Part:
+def part_of_kernel(kernel: Kernel, parts: Parts) -> str:
     """The part of the network that a kernel counts for: that of its product, if it has one."""
-    return part_of_nodes(kernel.nodes)
+    return part_of_nodes(kernel.nodes, parts)
 
 
-def group_kernels(kernels: Sequence[Kernel]) -> tuple[KernelGroup, ...]:
-    """Add kernels up by part, in the order of `profile.PARTS`, without those that have none."""
+def group_kernels(kernels: Sequence[Kernel], parts: Parts) -> tuple[KernelGroup, ...]:
+    """Add kernels up by part, in the order of `parts`, without those that have none."""
     groups = []
-    for part in PARTS:
-        own = [kernel for kernel in kernels if part_of_kernel(kernel) == part]
+    for part in parts.names:
+        own = [kernel for kernel in kernels if part_of_kernel(kernel, parts) == part]
         if own:
             groups.append(
                 KernelGroup(
@@ -66,15 +69,41 @@ def group_kernels(kernels: Sequence[Kernel]) -> tuple[KernelGroup, ...]:
     return tuple(groups)
 
 
-def kernel_fields(kernel: Kernel) -> dict[str, Any]:
+def kernel_fields(kernel: Kernel, parts: Parts) -> dict[str, Any]:
     """A kernel as plain values, with its part and bytes; `read_kernels` is the other way."""
     return {
         **asdict(kernel),
-        "part": part_of_kernel(kernel),
+        "part": part_of_kernel(kernel, parts),
         "multiplies_int8": kernel.multiplies_int8,
         "activation_bytes": kernel.activation_bytes,
         "weight_bytes": kernel.weight_bytes,
     }
+
+
+def parts_of(metadata: Mapping[str, Any] | None) -> Parts:
+    """The parts that an engine's kernels are counted for.
+
+    Args:
+        metadata: This package's, of the graph that the engine was built from; None where the graph
+            has none: only quantizers are told apart then.
+    """
+    model = (metadata or {}).get("model")
+    if not isinstance(model, str):
+        return PLAIN
+    try:
+        return family_of_model(model).parts
+    except RecipeError:  # a sidecar may name anything
+        return PLAIN
+
+
+def read_parts(path: Path) -> Parts:
+    """The parts of an engine, by the JSON file beside it, which `read_kernels` has read.
+
+    Args:
+        path: The sidecar.
+    """
+    metadata = json.loads(read_text_bounded(path)).get("model")
+    return parts_of(metadata if isinstance(metadata, dict) else None)
 
 
 def read_kernels(path: Path) -> tuple[Kernel, ...]:
@@ -89,7 +118,7 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
     try:
         fields = json.loads(read_text_bounded(path))
         kernels = kernels_from_rows(fields["kernel_table"])
-        group_kernels(kernels)  # a type that no builder writes has no size
+        group_kernels(kernels, PLAIN)  # a type that no builder writes has no size
     except OSError as error:
         raise ArtifactError(
             f"{path}: {error.strerror}; an engine's kernels are in the JSON file beside it: keep "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edge_convnext.networks.parts import Parts
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 
 __all__ = ["check_kernels", "only_moves"]
@@ -17,16 +18,15 @@ __all__ = ["check_kernels", "only_moves"]
 _MOVES = frozenset({"Cast", "Conc", "Move", "Repl", "Resh", "Slic", "Tran"})
 _STEPS = re.compile(r"[A-Z][a-z]+")
 _REFORMAT_KINDS = frozenset({"reformat", "shuffle", "copy"})
-_DEPTHWISE = ".dwconv/"
-_BLOCK = ".blocks."
 
 
-def check_kernels(kernels: Sequence[Kernel], quantized_ops: int) -> tuple[str, ...]:
+def check_kernels(kernels: Sequence[Kernel], quantized_ops: int, parts: Parts) -> tuple[str, ...]:
     """Compare the kernels of an engine with what its graph asked for.
 
     Args:
         kernels: From the builder's log.
         quantized_ops: Convolutions and matrix products of the graph that read INT8.
+        parts: Of the network's family.
 
     Returns:
         What is not so, a clause each; empty for an engine as it was planned.
@@ -35,10 +35,10 @@ def check_kernels(kernels: Sequence[Kernel], quantized_ops: int) -> tuple[str, .
     int8 = sum(kernel.multiplies_int8 for kernel in kernels)
     if int8 != quantized_ops:
         found.append(f"INT8 kernels: {int8} for {quantized_ops} quantized operations")
-    padded = [one for one in kernels if _is_in(one, _DEPTHWISE) and one.multiplies_int8]
+    padded = [one for one in kernels if _is_in(one, parts.depthwise) and one.multiplies_int8]
     if padded:
         found.append(f"depthwise convolutions in INT8, padded to 4 channels a group: {len(padded)}")
-    movers = [one for one in kernels if _is_in(one, _BLOCK) and only_moves(one)]
+    movers = [one for one in kernels if _is_in(one, parts.block) and only_moves(one)]
     if movers:
         found.append(f"kernels inside blocks that only move values: {len(movers)}")
     return tuple(found)
@@ -52,5 +52,5 @@ def only_moves(kernel: Kernel) -> bool:
     return kernel.kind == "kgen" and bool(steps) and steps <= _MOVES
 
 
-def _is_in(kernel: Kernel, part: str) -> bool:
-    return any(part in node for node in kernel.nodes)
+def _is_in(kernel: Kernel, mark: str) -> bool:
+    return bool(mark) and any(mark in node for node in kernel.nodes)

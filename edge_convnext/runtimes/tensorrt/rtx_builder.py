@@ -26,7 +26,7 @@ from edge_convnext.core.files import AnyPath, atomic_path, sha256_file
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 from edge_convnext.runtimes.tensorrt.api import Api, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, parse_kernels
-from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields, parts_of
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.runtimes.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
 
@@ -147,6 +147,8 @@ def _check_int8(model: OnnxModel, built: _Built) -> None:
 
 
 def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str) -> str:
+    metadata = graph_metadata(model.path)
+    parts = parts_of(metadata)
     facts = {
         "schema": SCHEMA,
         "builder": built.builder,
@@ -165,11 +167,11 @@ def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str
         "int8_kernels": built.int8_kernels,
         "activation_bytes": built.activation_bytes,
         "weight_bytes": built.weight_bytes,
-        "kernel_table": [kernel_fields(kernel) for kernel in built.kernels],
+        "kernel_table": [kernel_fields(kernel, parts) for kernel in built.kernels],
         "batch": built.batch,
         "input_type": built.input_type,
         "profile": built.profile,
-        "model": graph_metadata(model.path),
+        "model": metadata,
     }
     return json.dumps(facts, indent=2) + "\n"
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from edge_convnext.core.artifacts import (
     METADATA_KEY,
     FormName,
-    GpuRuntimeName,
     ModelInfo,
     PlacementName,
     Precision,
@@ -24,7 +23,7 @@ from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import sha256_file
-from edge_convnext.runtimes.tensorrt.api import Api, version_tuple
+from edge_convnext.runtimes.tensorrt.api import TENSORRTS, Api, TensorRt, version_tuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +52,7 @@ class EngineFacts:
     """What a sidecar says, as far as running the engine goes."""
 
     path: Path  # of the engine
-    runtime: GpuRuntimeName
+    runtime: TensorRt
     version: str  # of the TensorRT that built it
     precision: Precision
     form: FormName | None  # None: the graph was not of this package
@@ -156,7 +155,7 @@ def read_facts(engine: Path) -> EngineFacts:
 
 def _check_values(fields: Mapping[str, Any]) -> None:
     """Sidecars come from anyone, and `runtime` is the name of a module that gets imported."""
-    allowed = {"runtime": get_args(GpuRuntimeName), "precision": get_args(Precision)}
+    allowed = {"runtime": TENSORRTS, "precision": get_args(Precision)}
     for key, words in allowed.items():
         if fields[key] not in words:
             raise ValueError(f"{key} is none of {', '.join(words)}")

@@ -24,6 +24,7 @@ from edge_convnext.build.tuning.cost_model import (
     least_int8_ms,
 )
 from edge_convnext.core.errors import DataError, RecipeError
+from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 
 WHOLE = Calibration(launch_us=2.0, bandwidth_share=1.0, peak_share=1.0)
@@ -125,7 +126,7 @@ def test_measured_plans_are_compared_by_model_and_batch(tmp_path, capsys, monkey
     rows = [
         {"model": model, "batch": 1, "precision": "fp16", "form": f"form{at}", "placement": None,
          "gpu_ms_p50": cost_plan(plan, script.OTHERS["h100"], Calibration()).modelled_ms,
-         "kernels": [kernel_fields(one) for one in plan]}
+         "kernels": [kernel_fields(one, PARTS) for one in plan]}
         for model in ("atto", "pico")
         for at, plan in enumerate(PLANS)
     ]  # fmt: skip

@@ -19,12 +19,13 @@ from edge_convnext.build.tuning.gpu_tune import (
     plan_capability,
     with_engine_plans,
 )
-from edge_convnext.build.tuning.space import GPU_PLACEMENTS, list_gpu_forms
+from edge_convnext.build.tuning.space import list_gpu_forms
 from edge_convnext.build.tuning.trials import choose_candidates, is_alike, rank
 from edge_convnext.cli import app, main
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
-from edge_convnext.networks.convnext.gpu_forms import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.family import FAMILY
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.placements import quantized_nodes
 from edge_convnext.networks.plans import list_gpu_plans
 from edge_convnext.networks.recipe_file import load_recipe, resolve_recipe
@@ -42,13 +43,13 @@ def call(monkeypatch, *arguments):
 
 
 def test_forms_of_computed_weights_are_for_one_image():
-    assert set(ONE_IMAGE_FORMS) <= set(list_gpu_forms(1))
-    assert not set(ONE_IMAGE_FORMS) & set(list_gpu_forms(8))
+    assert set(ONE_IMAGE_FORMS) <= set(list_gpu_forms(1, FAMILY))
+    assert not set(ONE_IMAGE_FORMS) & set(list_gpu_forms(8, FAMILY))
 
 
 def test_placements_quantize_less_and_less():
     blocks = [f"stages.{at}.blocks.0.pwconv1/MatMul" for at in range(4)]
-    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in GPU_PLACEMENTS]
+    found = [quantized_nodes([*blocks, "head.fc/Gemm"], name) for name in FAMILY.gpu_placements]
     assert found == [frozenset(blocks), frozenset(blocks[2:]), frozenset(blocks[3:])]
 
 
@@ -167,8 +168,8 @@ def test_without_the_builder_the_extra_is_named(monkeypatch, tmp_path, capsys):
 @needs_rtx
 def test_the_command_ranks_real_plans_and_writes_both_files(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CONVNEXT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(gpu_search, "list_gpu_forms", lambda _: ("mixed",))
-    monkeypatch.setattr(gpu_search, "GPU_PLACEMENTS", ("blocks", "last_blocks"))
+    monkeypatch.setattr(gpu_search, "list_gpu_forms", lambda *_: ("mixed",))
+    monkeypatch.setattr(type(FAMILY), "gpu_placements", ("blocks", "last_blocks"))
     out = tmp_path / "out"
     counts = {f"{side}/{name}": 3 for side in ("train", "val") for name in "ab"}
     folder = write_images(tmp_path / "images", counts)

@@ -7,13 +7,14 @@ from edge_convnext.build.tuning.space import list_plans, list_refinements
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.recipe import recipe_folder
+from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.plans import Plan, shipped_plans
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
-    plans, excluded = list_plans(runtime, 20)
+    plans, excluded = list_plans(FAMILY, runtime, 20)
     assert {plan.form for plan in plans} == set(FORMS)
     assert {plan.placement for plan in plans} == {"inner", "pointwise", "weighted", "all"}
     assert not set(plans) & {one.plan for one in excluded}
@@ -26,9 +27,9 @@ def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_quick_search_stays_around_the_plan_in_force(runtime):
-    plans, _ = list_plans(runtime, 20)
+    plans, _ = list_plans(FAMILY, runtime, 20)
     usual = Plan("conv_moments", "weighted", "uint8")
-    quick, _ = list_plans(runtime, 20, usual)
+    quick, _ = list_plans(FAMILY, runtime, 20, usual)
     assert usual in quick
     assert set(quick) < set(plans)
     assert {plan.activation_type for plan in quick} == {"uint8"}
@@ -37,7 +38,7 @@ def test_a_quick_search_stays_around_the_plan_in_force(runtime):
 
 def test_a_quick_search_races_the_plan_in_force_with_all_its_settings():
     usual = Plan("nhwc", "inner", gelu="tanh", settings=(("batch", "dynamic"),))
-    quick, _ = list_plans("onnxruntime", 20, usual)
+    quick, _ = list_plans(FAMILY, "onnxruntime", 20, usual)
     assert usual in quick
 
 
@@ -54,7 +55,7 @@ def test_a_refinement_changes_one_thing(runtime):
 
 
 def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
-    plans, excluded = list_plans("onnxruntime", 21)
+    plans, excluded = list_plans(FAMILY, "onnxruntime", 21)
     assert "all" not in {plan.placement for plan in plans}
     assert any("opset 21" in one.reason for one in excluded)
 
@@ -146,4 +147,4 @@ def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
         plans = shipped_plans(name)
         assert set(plans) == {"onnxruntime", "openvino"}
         for runtime, plan in plans.items():
-            assert plan in list_plans(runtime, 20)[0]
+            assert plan in list_plans(FAMILY, runtime, 20)[0]

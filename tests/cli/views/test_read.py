@@ -16,10 +16,15 @@ def test_who_decided_is_told_by_the_detail_where_that_is_enough():
     assert lines(split)[1].endswith(" split folders")
 
 
-def test_what_is_too_long_is_cut_to_its_column():
-    (_, line) = lines(Fact("classes", ("a" * 99,), Origin("flag", "--" + "x" * 99)))
-    assert len(line) == 80
-    assert line.count("...") == 2
+def test_what_is_too_long_is_wrapped_in_its_column():
+    _, *found = lines(Fact("classes", ("a" * 99,), Origin("flag", "--" + "x" * 99)))
+    assert max(map(len, found)) == 80
+    values, sources = (
+        "".join(line[start:end].strip() for line in found) for start, end in ((16, 44), (45, 80))
+    )
+    assert values == f"1: {'a' * 99}"
+    assert sources == f"--{'x' * 99}"
+    assert all(line.startswith(" " * 16) for line in found[1:])
 
 
 def test_notes_are_wrapped_and_indented():

@@ -7,7 +7,8 @@ from support.torch_exports import IMAGES, TINY, run_onnx, run_torch
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.recipe import ExportConfig
 from edge_convnext.networks.convnext.build import random_state
-from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS, ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
+from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights

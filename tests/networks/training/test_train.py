@@ -13,9 +13,9 @@ from edge_convnext.core.recipe import DataConfig, LoadConfig
 from edge_convnext.data import ImageSet, Sample, Splits, ensure_digits, iter_batches, load_splits
 from edge_convnext.networks.convnext.build import build_network
 from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.tensors import read_state
 from edge_convnext.networks.training import loop
 from edge_convnext.networks.training.train import train
-from edge_convnext.networks.weights import read_state
 from edge_convnext.stages.load import load_weights
 
 PREPROCESS = Preprocess(image_size=32, resize="squash", mean=(0.5,) * 3, std=(0.5,) * 3)

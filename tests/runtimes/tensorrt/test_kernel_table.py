@@ -9,12 +9,15 @@ from typer.testing import CliRunner
 from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
+from edge_convnext.networks.convnext.parts import PARTS
+from edge_convnext.networks.parts import PLAIN
 from edge_convnext.report.manifest import write_manifest
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import (
     group_kernels,
     kernel_fields,
     part_of_kernel,
+    parts_of,
     read_kernels,
 )
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
@@ -29,18 +32,33 @@ KERNELS = (GELU, replace(GELU, nodes=("stages.0.blocks.1.pwconv1/MatMul",)), HEA
 def engine(tmp_path):
     path = tmp_path / "model.int8.rtx.engine"
     path.write_bytes(b"plan")
-    table = [kernel_fields(kernel) for kernel in KERNELS]
-    facts = {"engine_sha256": sha256_file(path), "kernel_table": table}
+    table = [kernel_fields(kernel, PARTS) for kernel in KERNELS]
+    model = {"model": "convnextv2_atto"}
+    facts = {"engine_sha256": sha256_file(path), "kernel_table": table, "model": model}
     sidecar_path(path).write_text(json.dumps(facts))
     return path
 
 
+@pytest.mark.parametrize(
+    ("metadata", "parts"),
+    [
+        ({"model": "convnextv1_tiny"}, PARTS),
+        ({"model": "resnet50"}, PLAIN),
+        ({"model": ["convnextv1_tiny"]}, PLAIN),
+        ({}, PLAIN),
+        (None, PLAIN),
+    ],
+)
+def test_the_model_of_the_graph_tells_the_parts(metadata, parts):
+    assert parts_of(metadata) == parts
+
+
 def test_a_kernel_counts_for_the_part_of_its_product():
-    assert [part_of_kernel(kernel) for kernel in KERNELS] == ["pwconv1", "pwconv1", "head"]
+    assert [part_of_kernel(kernel, PARTS) for kernel in KERNELS] == ["pwconv1", "pwconv1", "head"]
 
 
 def test_kernels_are_added_up_by_part():
-    pwconv1, head = group_kernels(KERNELS)
+    pwconv1, head = group_kernels(KERNELS, PARTS)
     assert (pwconv1.part, pwconv1.kernels, pwconv1.int8_kernels) == ("pwconv1", 2, 0)
     assert pwconv1.activation_bytes == 2 * GELU.activation_bytes
     assert pwconv1.weight_bytes == 2 * GELU.weight_bytes

@@ -1,3 +1,4 @@
+from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels, only_moves
 
@@ -24,19 +25,19 @@ GOOD = (
 
 
 def test_an_engine_as_it_was_planned_has_nothing_to_say():
-    assert check_kernels(GOOD, 1) == ()
-    assert check_kernels((), 0) == ()
+    assert check_kernels(GOOD, 1, PARTS) == ()
+    assert check_kernels((), 0, PARTS) == ()
 
 
 def test_what_an_engine_should_not_have_is_counted():
-    assert check_kernels(GOOD, 2) == ("INT8 kernels: 1 for 2 quantized operations",)
+    assert check_kernels(GOOD, 2, PARTS) == ("INT8 kernels: 1 for 2 quantized operations",)
     padded = kernel(f"{BLOCK}.dwconv/Conv", reads="Int8", weights="Int8")
-    assert check_kernels((*GOOD, padded), 2) == (
+    assert check_kernels((*GOOD, padded), 2, PARTS) == (
         "depthwise convolutions in INT8, padded to 4 channels a group: 1",
     )
     moved = kernel(f"{BLOCK}.pwconv2/Conv", "__myl_CastTran_myl0_5", "kgen")
     reformatted = kernel(f"{BLOCK}.pwconv2/Conv", "Reformatting", "reformat")
     assert only_moves(moved)
-    assert check_kernels((*GOOD, moved, reformatted), 1) == (
+    assert check_kernels((*GOOD, moved, reformatted), 1, PARTS) == (
         "kernels inside blocks that only move values: 2",
     )

@@ -1,0 +1,42 @@
+"""What is known of weights that somebody publishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_convnext.core.artifacts import Preprocess
+
+__all__ = ["HubWeights", "Published", "PublishedTop1"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is known of weights that were recognised."""
+
+    name: str  # for `ModelInfo.weights_source`
+    repository: str  # where they are published
+    licence: str
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
+class HubWeights:
+    """One repository with a `model.safetensors` in timm's dialect."""
+
+    repository: str
+    licence: str
+    crop_pct: float = 0.875
+    revision: str | None = None  # a commit; None: the commit that is found at first download
+
+    def published_as(self, name: str) -> Published:
+        """These weights, under the name of one copy."""
+        preprocess = Preprocess(resize="shortest", crop_pct=self.crop_pct, interpolation="bicubic")
+        return Published(name, self.repository, self.licence, preprocess)
+
+
+@dataclass(frozen=True)
+class PublishedTop1:
+    """ImageNet-1k top-1 at 224 px, and who reports it."""
+
+    top1_pct: float
+    source: str
