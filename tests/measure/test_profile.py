@@ -1,20 +1,18 @@
 import onnx
 import pytest
+from support.profiled import ONE_THREAD
 from support.tiny_graph import write_graph
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
-from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.measure.built_models import profile_models
 from edge_convnext.measure.profile import profile
 from edge_convnext.networks.convnext.parts import PARTS
-from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes
-from edge_convnext.runtimes.openvino.profiler import known_nodes
 
 SIZE = 32
 BLOCKS = 4
-ONE_THREAD = RuntimeOptions(threads=1, batch=1)
 RUNTIMES = [
     "onnxruntime",
     pytest.param(
@@ -116,13 +114,6 @@ def test_each_batch_size_is_its_own_profile(graphs):
     ]
 
 
-def test_another_batch_size_than_the_exported_is_refused(tmp_path):
-    path = write_graph(tmp_path / "static.onnx", batch=2)
-    assert profile(path, "onnxruntime", RuntimeOptions(threads=1), rounds=1).batch == 2
-    with pytest.raises(InferenceError, match="pass --batch 2"):
-        profile(path, "onnxruntime", ONE_THREAD, rounds=1)
-
-
 def test_a_graph_without_our_names_is_other(tmp_path):
     found = profile(write_graph(tmp_path / "tiny.onnx"), "onnxruntime", ONE_THREAD, rounds=1)
     assert {layer.part for layer in found.layers} == {"other"}
@@ -140,10 +131,3 @@ def test_the_command_prints_parts_and_layers(graphs):
     assert "pwconv1" in shown.stdout
     assert "MatMulIntegerToFloat" in shown.stdout
     assert "ms in no layer" in shown.stdout
-
-
-def test_original_names_lose_what_passes_appended():
-    names = {"stem.conv/Conv", "stem.norm/Mul_3"}
-    listed = "Multiply_1,stem.conv/Conv/WithoutBiases,stem.conv/Conv,stem.norm/Mul_3"
-    assert known_nodes(listed, names) == ("stem.conv/Conv", "stem.norm/Mul_3")
-    assert known_nodes("", names) == ()
