@@ -3,31 +3,16 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.builds import write_checkpoint, write_images
+from support.evaluations import CLASSES, evaluation_of, images
 
 from edge_convnext.build import evaluating
-from edge_convnext.build.evaluating import Evaluator
-from edge_convnext.build.search_images import SearchImages, choose_search_images
-from edge_convnext.data import ImageSet, Sample
-from edge_convnext.measure.accuracy import Predictions, compare_predictions
-from edge_convnext.measure.evaluation import Evaluation
-
-CLASSES = ("ant", "bee", "cat", "dog")
-
-
-def images(count, start=0, group=lambda number: None):
-    """Images of four classes, ordered by class as a folder lists them."""
-    return ImageSet(
-        tuple(
-            Sample(Path(f"{n}.png"), f"{start + n:064x}", n * 4 // count, group(n))
-            for n in range(count)
-        ),
-        CLASSES,
-    )
+from edge_convnext.build.search_images import choose_search_images
+from edge_convnext.data import ImageSet
+from edge_convnext.measure.accuracy import compare_predictions
 
 
 def test_half_of_every_class_is_looked_at_and_the_other_half_judges():
@@ -85,20 +70,6 @@ def test_where_there_are_too_few_images_no_fallback_is_looked_for():
     assert "groups of the 200 evaluation images" in choose_search_images(one_group, None, (), 0)
 
 
-def predictions(right):
-    """Of two classes; class 0 is right everywhere."""
-    logits = np.stack([np.ones(len(right)), np.where(right, 0.0, 2.0)], axis=1)
-    hashes = tuple(f"{n:064x}" for n in range(len(right)))
-    return Predictions(logits.astype(np.float32), np.zeros(len(right), np.int64), hashes)
-
-
-def evaluation_of(options):
-    reference = predictions(np.ones(200, bool))
-    found = {name: predictions(right) for name, right in options.items()}
-    compared = {name: compare_predictions(reference, one) for name, one in found.items()}
-    return Evaluation(reference, found, compared, cached=False, seconds=1.0)
-
-
 def test_an_evaluation_of_some_rows_is_compared_on_these():
     right = np.arange(200) >= 10  # wrong on the first ten
     whole = evaluation_of({"int8": right})
@@ -107,64 +78,6 @@ def test_an_evaluation_of_some_rows_is_compared_on_these():
     assert part.comparisons["int8"].lost == 5
     assert part.options["int8"].sha256s == whole.options["int8"].sha256s[5:105]
     assert whole.of(None) is whole
-
-
-def named(name):
-    return SimpleNamespace(name=name)
-
-
-@pytest.fixture
-def evaluator(monkeypatch):
-    """Evaluates 200 images; what each option gets right, the test states."""
-    steps = SimpleNamespace(recipe=SimpleNamespace(evaluate=SimpleNamespace(fallback=True), seed=0))
-    inputs = SimpleNamespace(evaluation=images(200), splits=None, calibration=None, weights=None)
-    prepared = SimpleNamespace(steps=steps, inputs=inputs, graphs=None, samples=None)
-    right = {}
-
-    def evaluate(options, weights, images, steps, machine):
-        return evaluation_of({option.name: right[option.name] for option in options})
-
-    monkeypatch.setattr(evaluating, "evaluate_options", evaluate)
-    made = Evaluator(prepared, "machine")
-    made.right = right
-    return made
-
-
-def test_what_is_reported_of_a_fallback_is_of_images_the_search_never_saw(evaluator, monkeypatch):
-    search = choose_search_images(images(200), None, (), 0)
-    lucky = np.ones(200, bool)
-    lucky[search.judges[:30]] = False  # good wherever the search looks
-    evaluator.right |= {"full": np.zeros(200, bool), "found": lucky}
-    seen = []
-
-    def hold(steps, graphs, options, evaluation, look, samples):
-        assert evaluation.comparisons["full"].n_images == 200
-        seen.append(look([named("found")]).comparisons["found"])
-        return [SimpleNamespace(options=(named("found"),), replaced=tuple(options))]
-
-    monkeypatch.setattr(evaluating, "hold_budget", hold)
-    evaluator.add([named("full")])
-    further = evaluator.hold_budget([named("full")])
-    assert [one.name for one in further] == ["found"]
-    assert (seen[0].n_images, seen[0].top1_drop_pp) == (100, 0.0)
-    judged = evaluator.found.comparisons["found"]
-    assert (judged.n_images, judged.lost) == (100, 30)
-    assert evaluator.found.comparisons["full"].n_images == 100
-    assert len(evaluator.found.reference.labels) == 100
-    evaluator.right["late"] = np.ones(200, bool)
-    evaluator.add([named("late")])  # a float that the race brought up
-    assert evaluator.found.comparisons["late"].n_images == 100
-    assert isinstance(evaluator.searched, SearchImages)
-
-
-def test_where_no_fallback_is_found_every_image_judges(evaluator, monkeypatch):
-    missed = SimpleNamespace(options=(), replaced=())
-    monkeypatch.setattr(evaluating, "hold_budget", lambda *_: [missed])
-    evaluator.right["full"] = np.zeros(200, bool)
-    evaluator.add([named("full")])
-    assert evaluator.hold_budget([named("full")]) == []
-    assert evaluator.found.comparisons["full"].n_images == 200
-    assert (evaluator.fallbacks, evaluator.searched) == ([missed], None)
 
 
 @pytest.mark.slow

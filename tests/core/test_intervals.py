@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 
 import numpy as np
 import pytest
@@ -8,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edge_convnext.core.intervals import median_interval, paired_difference_interval
+from edge_convnext.core.intervals import (
+    median_interval,
+    paired_difference_interval,
+    proportion_interval,
+)
 
 Z95 = 1.959963984540054
 
@@ -101,3 +106,15 @@ def test_the_median_interval_is_the_narrowest_that_holds_the_median_surely(n):
 
     assert surety(low - 1) >= 0.95
     assert low >= n // 2 or surety(low) < 0.95
+
+
+def test_proportion_interval_is_wilsons():
+    # 95 % of 81 of 263, from Newcombe, Statistics in Medicine 17 (1998), 857-872, table I.
+    low, high = proportion_interval(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+    assert proportion_interval(0, 20)[0] == pytest.approx(0.0, abs=1e-12)
+    assert proportion_interval(20, 20)[1] == pytest.approx(1.0)
+    z = statistics.NormalDist().inv_cdf(0.975)
+    assert proportion_interval(20, 20)[0] == pytest.approx(20 / (20 + z * z))
+    with pytest.raises(ValueError, match="can't be among"):
+        proportion_interval(3, 2)

@@ -6,32 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.held_models import THREE, answers, prepare, sides
 from support.known_models import draw_images, write_colour_model
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.measure.alternatives import BGR, find_better_way
-from edge_convnext.measure.assignment import assign
 from edge_convnext.measure.chance import beats, judge
-
-THREE = np.repeat([0, 1, 2], 40)
-
-
-def answers(labels, right, wrong):
-    """`labels` where `right` is true, else what `wrong` makes of them."""
-    return np.where(right, labels, wrong(labels))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_assignment_is_the_best_of_all_permutations(seed):
-    random = np.random.default_rng(seed)
-    size = int(random.integers(1, 7))
-    whole = seed % 2 == 0  # many equal sums, or none
-    gains = random.integers(0, 5, (size, size)) * 1.0 if whole else random.normal(size=(size, size))
-    found = assign(gains)
-    assert sorted(found) == list(range(size))
-    rows = np.arange(size)
-    best = max(gains[rows, list(one)].sum() for one in itertools.permutations(rows))
-    assert gains[rows, found].sum() == pytest.approx(best)
 
 
 def test_a_good_model_is_not_bad():
@@ -136,41 +116,6 @@ def test_settings_that_are_wrong_together_are_found_one_after_the_other():
     assert found.flags(Preprocess()) == "--image-size 128 --mean 0.5 --std 0.5"
     assert find_better_way(answer, Preprocess(), (BGR,)) is None  # 5 of 100 are not sure
     assert find_better_way(answer, Preprocess(), ()) is None
-
-
-@pytest.fixture
-def small(monkeypatch):
-    pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.networks.convnext import sizes as architecture
-
-    monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
-
-
-def prepare(weights, data, tmp_path, **overrides):
-    from edge_convnext.build.inputs import prepare_inputs
-    from edge_convnext.core.cache import Cache
-    from edge_convnext.core.progress import untracked
-    from edge_convnext.networks.recipe_file import make_recipe
-
-    stated = {
-        "load.weights": str(weights),
-        "data.source": str(data),
-        "preprocess.image_size": 32,
-        "benchmark.threads": 1,
-        **overrides,
-    }
-    recipe = make_recipe({}, "command line", stated)
-    cache = Cache(tmp_path / "cache")
-    return prepare_inputs(recipe, cache, {}, untracked, machine="here")
-
-
-def sides(names, count=20):
-    """Train and val of classes whose colours are their places in `names`."""
-    return {
-        f"{side}/{name}": (2 if side == "train" else count, colour)
-        for side in ("train", "val")
-        for colour, name in enumerate(names)
-    }
 
 
 def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path):
@@ -293,47 +238,6 @@ def test_few_images_end_a_build_where_they_are_sure_and_random_weights_are_exemp
     assert any("end no build" in one for one in notes)
     told = prepare("random", data, tmp_path).notes
     assert "The weights are random: nothing was held against guessing." in told
-
-
-def test_few_images_that_show_nothing_accuse_nobody(small, tmp_path):
-    from edge_convnext.core.recipe import Recipe
-    from edge_convnext.measure.held import hold_against_chance
-
-    data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat"), count=4))
-    read = prepare(write_colour_model(tmp_path / "w.pth", (0, 1, 2)), data, tmp_path)
-    half = np.array([0, 0, 1, 2, 1, 1, 0, 2, 2, 2, 0, 1])  # of each class two of four
-
-    held = hold_against_chance(
-        read.weights.value, read.evaluation, Recipe(), read.settings, lambda images, way: half
-    )
-    assert held.notes == (
-        "The float model is right in 50.00 % of 12 evaluation images (95 %: 25.4 to 74.6), where "
-        "guessing gets 33.33 %: more images would show more. So few images end no build.",
-    )
-
-
-def test_fewer_than_fifty_images_tell_what_their_interval_tells():
-    labels = THREE[:45]
-    never = judge((labels + 1) % 3, labels, 3)
-    assert never.surely_bad
-    guesses = judge(np.random.default_rng(3).permutation(labels), labels, 3)
-    assert guesses.bad
-    assert not guesses.surely_bad
-    assert not judge(labels, labels, 3).surely_bad
-
-
-def test_a_larger_set_is_judged_by_a_sample_and_then_by_all(small, tmp_path):
-    from edge_convnext.measure import answers
-
-    data = draw_images(tmp_path / "data", sides(("ant", "bee", "cat")))
-    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "_WHOLE", 30)
-        patch.setattr(answers, "_SAMPLE", 24)
-        prepare(weights, data, tmp_path)
-    assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 1  # the sample alone
-    prepare(weights, data, tmp_path)
-    assert len(list((tmp_path / "cache" / "evaluate").iterdir())) == 2
 
 
 class Colours:

@@ -1,22 +1,18 @@
 import onnx
 import pytest
+from support.profiled import ONE_THREAD
 from support.tiny_graph import write_graph
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
-from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.measure.built_models import profile_models
-from edge_convnext.measure.profile import find_part, profile
+from edge_convnext.measure.profile import profile
 from edge_convnext.networks.convnext.parts import PARTS
-from edge_convnext.networks.parts import part_of_node
-from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes
-from edge_convnext.runtimes.openvino.profiler import known_nodes
-from edge_convnext.runtimes.profiler import LayerTimes
 
 SIZE = 32
 BLOCKS = 4
-ONE_THREAD = RuntimeOptions(threads=1, batch=1)
 RUNTIMES = [
     "onnxruntime",
     pytest.param(
@@ -118,13 +114,6 @@ def test_each_batch_size_is_its_own_profile(graphs):
     ]
 
 
-def test_another_batch_size_than_the_exported_is_refused(tmp_path):
-    path = write_graph(tmp_path / "static.onnx", batch=2)
-    assert profile(path, "onnxruntime", RuntimeOptions(threads=1), rounds=1).batch == 2
-    with pytest.raises(InferenceError, match="pass --batch 2"):
-        profile(path, "onnxruntime", ONE_THREAD, rounds=1)
-
-
 def test_a_graph_without_our_names_is_other(tmp_path):
     found = profile(write_graph(tmp_path / "tiny.onnx"), "onnxruntime", ONE_THREAD, rounds=1)
     assert {layer.part for layer in found.layers} == {"other"}
@@ -142,45 +131,3 @@ def test_the_command_prints_parts_and_layers(graphs):
     assert "pwconv1" in shown.stdout
     assert "MatMulIntegerToFloat" in shown.stdout
     assert "ms in no layer" in shown.stdout
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [
-        ("stem.conv/Conv", "stem"),
-        ("stages.1.downsample.norm/ReduceMean_1", "downsample"),
-        ("stages.0.blocks.0.act/Gelu", "gelu"),
-        ("stages.0.blocks.0/Add", "residual"),
-        ("stages.0.blocks.0/Transpose_1", "reorder"),
-        ("head/ReduceMean", "head"),
-        ("QuantizeLinear_stages.0.blocks.0.norm/Equalize_1", "quantize"),
-        ("images_q", "quantize"),
-        ("Multiply_17493", None),
-    ],
-)
-def test_the_part_of_a_node_is_its_module(name, part):
-    assert part_of_node(name, PARTS) == part
-
-
-@pytest.mark.parametrize(
-    ("nodes", "operation", "part"),
-    [
-        (("stages.0.blocks.0.act/Gelu", "stages.0.blocks.0.pwconv1/Add"), "BiasGelu", "gelu"),
-        (("stages.0.blocks.0.act/Gelu", "stages.0.blocks.0.pwconv1/MatMul"), "Conv", "pwconv1"),
-        (("stages.0.blocks.0.grn/Mul", "QuantizeLinear_a_1"), "Subgraph", "grn"),
-        (("QuantizeLinear_a_1",), "Subgraph", "quantize"),
-        (("stages.0.blocks.0.grn/Mul",), "QuantizeLinear", "quantize"),
-        ((), "Reorder", "reorder"),
-        ((), "Subgraph", "other"),
-    ],
-)
-def test_a_fused_layer_counts_for_its_weights_or_most_of_its_nodes(nodes, operation, part):
-    layer = LayerTimes("fused", nodes, operation, "jit", "f32", 0, (1.0,))
-    assert find_part(layer, PARTS) == part
-
-
-def test_original_names_lose_what_passes_appended():
-    names = {"stem.conv/Conv", "stem.norm/Mul_3"}
-    listed = "Multiply_1,stem.conv/Conv/WithoutBiases,stem.conv/Conv,stem.norm/Mul_3"
-    assert known_nodes(listed, names) == ("stem.conv/Conv", "stem.norm/Mul_3")
-    assert known_nodes("", names) == ()

@@ -15,7 +15,6 @@ from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDepe
 from edge_convnext.runtimes import RuntimeOptions, TorchRuntime
 from edge_convnext.runtimes.interface import one_line, usable_cores
 from edge_convnext.runtimes.load import available_runtimes, load_runtime
-from edge_convnext.runtimes.openvino import runner as ov
 
 BOTH = pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 
@@ -140,33 +139,6 @@ def test_the_description_tells_what_ran(tmp_path, name):
     assert (default.threads, default.batch) == (usable_cores(), None)
 
 
-def test_onnx_runtime_keeps_quantized_products_and_frees_the_cores(tmp_path):
-    options = load_runtime("onnxruntime", write_graph(tmp_path / "g.onnx")).describe().options
-    assert options["disabled_optimizers"] == "MatMulAddFusion"
-    assert options["session.force_spinning_stop"] == "1"
-
-
-def test_openvino_computes_in_float32_unless_told_otherwise(tmp_path):
-    path = write_graph(tmp_path / "g.onnx")
-    assert load_runtime("openvino", path).describe().options["INFERENCE_PRECISION_HINT"] == "f32"
-    if not ov.supports_bf16():
-        pytest.skip("this CPU has no bfloat16")
-    short = load_runtime("openvino", path, RuntimeOptions(precision_hint="bf16"))
-    assert short.describe().options["INFERENCE_PRECISION_HINT"] == "bf16"
-    images = make_images(4)
-    error = np.abs(short.infer(images) - expected_logits(images)).max()
-    assert 1e-4 < error < 0.5
-
-
-def test_bfloat16_is_refused_where_it_does_not_exist(tmp_path, monkeypatch):
-    path = write_graph(tmp_path / "g.onnx")
-    wanted = RuntimeOptions(precision_hint="bf16")
-    monkeypatch.setattr(ov, "supports_bf16", lambda: False)
-    for name in ("onnxruntime", "openvino"):
-        with pytest.raises(InferenceError, match="'f32'"):
-            load_runtime(name, path, wanted)
-
-
 def test_runtimes_are_found_without_importing_them():
     code = (
         "import sys; from edge_convnext.runtimes.load import available_runtimes; "
@@ -189,26 +161,6 @@ def test_running_a_model_needs_neither_torch_nor_nncf(tmp_path):
         command = [sys.executable, "-c", code, name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_is_no_crash_after_two_openvino_models_in_turn(tmp_path):
-    # In a process of its own: it dies where each model brings a Core of its own.
-    code = f"""
-import faulthandler, signal
-from pathlib import Path
-from edge_convnext.runtimes.load import load_runtime
-faulthandler.enable()
-models = [load_runtime("openvino", Path({str(write_graph(tmp_path / "g.onnx"))!r})) for _ in "ab"]
-while models:
-    models.pop(0)
-try:
-    signal.raise_signal(signal.SIGINT)
-except KeyboardInterrupt:
-    print("interrupted")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_the_torch_reference_runs_in_evaluation_mode_on_its_own_threads():

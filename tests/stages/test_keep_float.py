@@ -3,38 +3,22 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import numpy_helper
-from support.exports import equalize, export_onnx, quantize
-from support.torch_exports import INFO, SIZE, TINY
+from support.exports import export_onnx, quantize
+from support.graph_pairs import IMAGES, make_graphs
+from support.torch_exports import INFO, TINY
 
-from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.keep_float import find_fallback, keep_float, quantized_operations
-from edge_convnext.stages.sensitivity import rank_operations
-
-IMAGES = np.random.default_rng(0).standard_normal((8, 3, SIZE, SIZE), dtype=np.float32)
-VICTIM = "stages.3.downsample.conv"
 
 
 @pytest.fixture(scope="module", params=["nhwc", "conv"])
 def graphs(request, tmp_path_factory):
-    """Float graph and Q/DQ graph of one form; activations of the second are unsigned."""
-    folder = tmp_path_factory.mktemp("fallback")
-    raw = save_weights(random_state(TINY, 0), TINY, INFO, folder / "raw.safetensors")
-    folded = fold_weights(raw, folder / "folded.safetensors")
-    kind = "uint8" if request.param == "conv" else "int8"
-    model = export_onnx(folded, request.param, "fp32", ExportConfig(), folder / "fp32.onnx")
-    model = equalize(model, [IMAGES], EqualizeConfig(), kind, folder / "equalized.onnx")
-    config = QuantizeConfig(disable_bias_correction=False)  # it changes biases
-    made = quantize(
-        model, [IMAGES], "pointwise", config, folder / "int8.onnx", activation_type=kind
-    )
-    return model.path, made.path
+    return make_graphs(request.param, tmp_path_factory.mktemp("fallback"))
 
 
 def infer(proto, path):
@@ -84,40 +68,6 @@ def test_one_in_float_leaves_the_others_quantized(graphs):
     restored = keep_float(quantized, reference, names[3:4])
     assert quantized_operations(restored) == names[:3] + names[4:]
     assert quantized.SerializeToString(deterministic=True) == before
-
-
-def test_a_ruined_quantizer_leads_the_ranking(graphs, tmp_path):
-    reference, quantized = graphs
-    proto = onnx.load(quantized)
-    node = next(
-        node for node in proto.graph.node if node.name in (f"{VICTIM}/Conv", f"{VICTIM}/MatMul")
-    )
-    producer = {output: one for one in proto.graph.node for output in one.output}
-    scale = producer[node.input[0]].input[1]
-    for tensor in proto.graph.initializer:
-        if tensor.name == scale:  # everything beyond a fiftieth of the range is clipped
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) / 50, scale))
-    onnx.save(proto, tmp_path / "ruined.onnx")
-    ranking = rank_operations(tmp_path / "ruined.onnx", reference, [IMAGES])
-    assert ranking[0].name == node.name
-    assert ranking[0].noise_share_pct > 50
-    assert ranking[0].spared_sqnr_db > ranking[1].spared_sqnr_db
-    assert sum(one.noise_share_pct for one in ranking) == pytest.approx(100)
-
-
-def test_graphs_that_do_not_belong_together_are_refused(graphs, tmp_path):
-    reference, quantized = graphs
-    with pytest.raises(ArtifactError, match="has no quantized operation"):
-        rank_operations(reference, reference, [IMAGES])
-    foreign = onnx.load(reference)
-    for node in foreign.graph.node:
-        node.name = f"other/{node.name}"
-    onnx.save(foreign, tmp_path / "foreign.onnx")
-    with pytest.raises(ArtifactError, match="was made from"):
-        rank_operations(quantized, tmp_path / "foreign.onnx", [IMAGES])
-    (tmp_path / "half.onnx").write_bytes(quantized.read_bytes()[:-9])
-    with pytest.raises(ArtifactError, match="truncated"):
-        rank_operations(tmp_path / "half.onnx", reference, [IMAGES])
 
 
 @given(st.integers(1, 40), st.integers(1, 45))

@@ -19,7 +19,6 @@ from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.lint import lint
-from edge_convnext.stages import quantize_nncf as ptq
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.quantize import quantize
 
@@ -317,16 +316,6 @@ def test_progress_is_told_and_the_terminal_left_alone(tmp_path, product, capfd):
     quantize(product, batches, "pointwise", PLAIN, tmp_path / "int8.onnx", track)
     assert told == [("calibrate", 3), "full"]
     assert capfd.readouterr() == ("", "")
-
-
-def test_nncf_is_imported_with_its_telemetry_off(monkeypatch):
-    seen = []
-    monkeypatch.delenv("NNCF_CI", raising=False)
-    monkeypatch.setattr(ptq, "import_module", lambda name: seen.append((name, dict(os.environ))))
-    ptq.import_nncf()
-    ((name, environment),) = seen
-    assert (name, environment["NNCF_CI"]) == ("nncf", "1")
-    assert "NNCF_CI" not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -1,62 +1,28 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import onnx
 import pytest
 import torch
 from support.exports import export_onnx, quantize
+from support.recoverable import FORMS, IMAGES, INFO, TINY, infer, make_models
 
-from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, TrainingError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
-from edge_convnext.graph.torch_module import GraphModule, write_back
+from edge_convnext.graph.torch_module import GraphModule
 from edge_convnext.networks.convnext.build import random_state
-from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
-from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages import recover as recover_module
 from edge_convnext.stages.fold import fold_weights
 from edge_convnext.stages.recover import recover
 from edge_convnext.stages.simplify import simplify
 
-SIZE = 48  # an odd map before the last downsampling: the graph slices it
-TINY = Architecture("convnextv2_atto", 2, (1, 1, 1, 1), (8, 16, 24, 32), num_classes=5)
-INFO = ModelInfo("convnextv2_atto", 5, 3, (), Preprocess(image_size=SIZE), "x", "0" * 64, None)
-IMAGES = np.random.default_rng(0).standard_normal((40, 3, SIZE, SIZE), dtype=np.float32)
-FORMS = ("linear", "nhwc", "conv", "conv_moments")
-
 
 @pytest.fixture(scope="module", params=FORMS)
 def models(request, tmp_path_factory):
-    """Float graph and a bad INT8 graph: ranges from too few values."""
-    folder = tmp_path_factory.mktemp("recover")
-    raw = save_weights(random_state(TINY, 0), TINY, INFO, folder / "raw.safetensors")
-    folded = fold_weights(raw, folder / "folded.safetensors")
-    reference = export_onnx(folded, request.param, "fp32", ExportConfig(), folder / "fp32.onnx")
-    config = QuantizeConfig(activations_range_estimator="minmax")
-    kind = "uint8" if request.param == "linear" else "int8"
-    quantized = quantize(
-        reference, [0.3 * IMAGES[:4]], "pointwise", config, folder / "int8.onnx",
-        activation_type=kind,
-    )  # fmt: skip
-    return reference, quantized
-
-
-def infer(path):
-    return load_runtime("onnxruntime", path, RuntimeOptions()).infer(IMAGES)
-
-
-def test_the_module_computes_what_the_graphs_do(models):
-    reference, quantized = models
-    for model, least_db in ((reference, 100.0), (quantized, 40.0)):
-        module = GraphModule(onnx.load(model.path), onnx.load(reference.path))
-        with torch.no_grad():
-            found = module(torch.from_numpy(IMAGES)).numpy()
-        parity = compare_logits(infer(model.path), found)
-        assert parity.max_abs_err == 0.0 or parity.sqnr_db > least_db
+    return make_models(request.param, tmp_path_factory.mktemp("recover"))
 
 
 @pytest.mark.parametrize(
@@ -88,31 +54,6 @@ def test_graphs_of_other_settings_can_be_trained_too(tmp_path, form, export, ptq
     with torch.no_grad():
         logits = module(torch.from_numpy(IMAGES)).numpy()
     assert compare_logits(infer(path), logits).sqnr_db > 40.0
-
-
-def test_a_divisor_that_quantization_made_zero_has_a_slope(tmp_path):
-    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "raw.safetensors")
-    folded = fold_weights(weights, tmp_path / "folded.safetensors")
-    reference = export_onnx(folded, "conv", "fp32", ExportConfig(), tmp_path / "fp32.onnx")
-    config = QuantizeConfig(activations_range_estimator="minmax")
-    path = tmp_path / "int8.onnx"
-    quantize(reference, [100 * IMAGES[:4]], "all", config, path)
-    module = GraphModule(onnx.load(path))
-    module(torch.from_numpy(1e-2 * IMAGES[:4])).square().mean().backward()
-    gradients = [parameter.grad for parameter in module.parameters()]
-    assert all(one is None or one.isfinite().all() for one in gradients)
-
-
-def test_untrained_constants_go_back_as_they_were(models):
-    _, quantized = models
-    proto = onnx.load(quantized.path)
-    again = write_back(GraphModule(proto), proto)
-    assert list(again.graph.node) == list(proto.graph.node)
-    for old, new in zip(proto.graph.initializer, again.graph.initializer, strict=True):
-        assert old.name == new.name
-        before, after = (onnx.numpy_helper.to_array(tensor) for tensor in (old, new))
-        assert (before.dtype, before.shape) == (after.dtype, after.shape)
-        np.testing.assert_array_equal(before, after)
 
 
 def test_training_brings_the_logits_nearer_and_changes_constants_alone(models, tmp_path):

@@ -1,6 +1,6 @@
 """Sign: write into a graph who made it; its function stays.
 
-A stage as one file, which `tests/build/test_toy_stage.py` runs, and puts into the chain of a build.
+A stage as one file, which `tests/whole/test_toy_stage.py` runs, and puts into the chain of a build.
 """
 
 from __future__ import annotations

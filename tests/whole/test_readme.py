@@ -37,6 +37,12 @@ PROSE = {name: (ROOT / name).read_text(encoding="utf-8") for name in (*DOCUMENTS
 CLASSES = ("Early_blight", "Late_blight", "healthy")
 PER_CLASS = 24
 SIZE = 64
+# What the commands do does not depend on the network's size: this `atto` exports in a moment.
+DEPTHS, WIDTHS = (1, 1, 1, 1), (8, 12, 16, 24)
+SMALL = f"""
+from edge_convnext.networks.convnext import sizes
+sizes.SIZES["atto"] = ({DEPTHS}, {WIDTHS})
+"""
 
 
 def blocks(language):
@@ -56,7 +62,7 @@ def folder(tmp_path_factory):
     import torch
 
     from edge_convnext.networks.convnext.build import random_state
-    from edge_convnext.networks.convnext.sizes import find_architecture
+    from edge_convnext.networks.convnext.sizes import Architecture
 
     root = tmp_path_factory.mktemp("readme")
     rows = []
@@ -72,7 +78,7 @@ def folder(tmp_path_factory):
     image.save(root / "leaf.jpg")
     with (root / "leaves.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path", "label", "split"], *rows])
-    state = random_state(find_architecture("atto", num_classes=3), seed=0)
+    state = random_state(Architecture("convnextv2_atto", 2, DEPTHS, WIDTHS, 3), seed=0)
     # An untrained model can't tell in which order its classes stand, so the file does.
     torch.save({"model": state, "classes": list(CLASSES)}, root / "checkpoint.pth")
     return root
@@ -92,7 +98,7 @@ def run(line, folder):
         arguments += ["--epochs", "1", "--image-size", str(SIZE)]
     elif arguments[0] == "recover":
         arguments += ["--epochs", "1"]
-    code = "from edge_convnext.cli import main; main()"
+    code = f"{SMALL}\nfrom edge_convnext.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
@@ -117,7 +123,7 @@ def test_every_command_of_the_readme_works(folder):
 
 
 # What `run` states for the commands, for the recipe that the block loads.
-QUICK = f"""
+QUICK = f"""{SMALL}
 import edge_convnext
 
 quick = {{

@@ -4,101 +4,30 @@ import json
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from support.modelled_kernels import (
+    DEPTHWISE,
+    GEMM,
+    GPU,
+    INT8_GEMM,
+    PLANS,
+    REDUCE,
+)
 from support.scripts import load
 
-from edge_convnext.build.tuning.cost_fit import compare_rankings, fit
+from edge_convnext.build.tuning.cost_fit import compare_rankings
 from edge_convnext.build.tuning.cost_model import (
     Calibration,
-    Gpu,
     cost_kernels,
     cost_plan,
     find_model_gpu,
     least_int8_ms,
 )
-from edge_convnext.build.tuning.kernel_traffic import find_traffic
-from edge_convnext.build.tuning.kernel_work import Work, count_work
 from edge_convnext.core.errors import DataError, RecipeError
 from edge_convnext.networks.convnext.parts import PARTS
-from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 
-# 100 GB/s, 10 INT8 TOPS, 5 FP16 TFLOPS, 1 FP32 TFLOPS, no cache that is known of.
-GPU = Gpu("made up", "8.6", 100.0, 10.0, 1.0, None)
 WHOLE = Calibration(launch_us=2.0, bandwidth_share=1.0, peak_share=1.0)
-
-
-def tensor(name, *shape, dtype="Half"):
-    return KernelTensor(name, shape, dtype)
-
-
-def kernel(kind, inputs, constants, outputs, name="stem.conv/Conv", nodes=()):
-    return Kernel(name, kind, tuple(inputs), tuple(constants), tuple(outputs), tuple(nodes))
-
-
-GEMM = kernel(
-    "runtime_fusion",
-    [tensor("x", 3136, 40)],
-    [tensor("w", 40, 160), tensor("b", 1, 160)],
-    [tensor("y", 3136, 160)],
-    name="__myl_FcAddDivCastErfCastAddMulMul_myl0_6",
-    nodes=["stages.0.blocks.0.pwconv1/MatMul"],
-)
-INT8_GEMM = kernel(
-    "gemm",
-    [tensor("x", 3136, 40, dtype="Int8")],
-    [tensor("w", 40, 160, dtype="Int8"), tensor("alpha", 1, dtype="Float")],
-    [tensor("y", 3136, 160)],
-)
-DEPTHWISE = kernel(
-    "correlation",
-    [tensor("x", 1, 40, 56, 56)],
-    [tensor("w", 40, 1, 7, 7), tensor("b", 1, 40, 1, 1)],
-    [tensor("y", 1, 40, 56, 56)],
-)
-RESIDUAL = kernel(  # with a weight that GRN scaled, and what is added to the result
-    "correlation",
-    [tensor("x", 1, 160, 56, 56), tensor("w", 40, 160, 1, 1), tensor("r", 1, 40, 56, 56)],
-    [tensor("b", 1, 40, 1, 1)],
-    [tensor("y", 1, 40, 56, 56)],
-)
-BATCHED = kernel(
-    "gemm",
-    [tensor("x", 8, 196, 640, dtype="Int8"), tensor("w", 8, 640, 160, dtype="Int8")],
-    [],
-    [tensor("y", 8, 196, 160)],
-)
-PATCH = kernel(
-    "correlation",
-    [tensor("x", 1, 40, 56, 56)],
-    [tensor("w", 80, 40, 2, 2)],
-    [tensor("y", 1, 80, 28, 28)],
-)
-REDUCE = kernel(
-    "kgen",
-    [tensor("y", 3136, 160)],
-    [],
-    [tensor("n", 1, 1, 1, 160, dtype="Float")],
-    name="__myl_CastMulReshSumSqrt_myl0_7",
-    nodes=["stages.0.blocks.0.grn/ReduceL2", "stages.0.blocks.0.pwconv1/MatMul"],
-)
-
-
-@pytest.mark.parametrize(
-    ("one", "expected"),
-    [
-        (GEMM, Work(0, 2 * 3136 * 40 * 160, (0 + 1 + 4 + 1 + 20 + 1 + 1 + 1 + 1) * 3136 * 160)),
-        (INT8_GEMM, Work(2 * 3136 * 40 * 160, 0, 0)),
-        (DEPTHWISE, Work(0, 0, 2 * 40 * 3136 * 49)),
-        (RESIDUAL, Work(0, 2 * 3136 * 40 * 160, 0)),
-        (BATCHED, Work(2 * 8 * 196 * 640 * 160, 0, 0)),
-        (PATCH, Work(0, 2 * 784 * 80 * 40 * 4, 0)),
-        (REDUCE, Work(0, 0, (1 + 1 + 1 + 1 + 4) * 3136 * 160)),
-    ],
-)
-def test_operations_are_counted_from_shapes(one, expected):
-    assert count_work(one) == expected
 
 
 def test_a_kernel_takes_its_launch_and_the_longer_of_bytes_and_operations():
@@ -140,29 +69,6 @@ def test_a_slower_device_is_never_modelled_as_faster(slower):
     )
 
 
-def test_what_was_just_written_is_read_from_the_cache_and_large_maps_are_not():
-    write = kernel("kgen", [tensor("images", 1000)], [], [tensor("a", 1000)])
-    read = kernel("kgen", [tensor("a", 1000)], [tensor("w", 500)], [tensor("logits", 10)])
-    size = 2000  # bytes of `a`
-    fits = find_traffic([write, read], 8000)
-    assert [one.memory_bytes for one in fits] == [size, 0]  # the images are new each time
-    assert fits[1].cache_bytes == size + 1000 + 20
-    nothing = find_traffic([write, read], 0)
-    assert [one.memory_bytes for one in nothing] == [2 * size, size + 1000 + 20]
-    assert all(one.cache_bytes == 0 for one in nothing)
-    tight = find_traffic([write, read], 1500)  # holds the weights and no map
-    assert [one.memory_bytes for one in tight] == [2 * size, size]
-
-
-def test_what_has_to_leave_the_cache_unread_is_written_and_read_again():
-    early = kernel("kgen", [], [], [tensor("a", 1000)])
-    other = kernel("kgen", [], [tensor("w", 1000)], [tensor("b", 10)])
-    late = kernel("kgen", [tensor("a", 1000), tensor("b", 10)], [], [tensor("c", 10)])
-    spilled = find_traffic([early, other, late], 3000)
-    result = 20  # of the inference before, which nothing reads
-    assert [one.memory_bytes for one in spilled] == [0, 4000 + result, 2000]
-
-
 def test_a_larger_cache_never_costs_time():
     plan = [GEMM, REDUCE, DEPTHWISE]
     times = [
@@ -198,52 +104,6 @@ def test_devices_come_from_the_table():
 def test_a_device_that_can_not_be_modelled_is_one_line(device, capability, message):
     with pytest.raises(RecipeError, match=message):
         find_model_gpu(device, capability)
-
-
-def repeat(one, count, scale=1):
-    """Kernels whose tensors are all different ones."""
-
-    def renamed(tensors, at):
-        return tuple(
-            replace(each, name=f"{each.name}{at}", shape=(scale * each.shape[0], *each.shape[1:]))
-            for each in tensors
-        )
-
-    return [
-        replace(one, inputs=renamed(one.inputs, at), outputs=renamed(one.outputs, at))
-        for at in range(count)
-    ]
-
-
-PLANS = [
-    repeat(REDUCE, 60),
-    repeat(GEMM, 20, scale=8),
-    repeat(DEPTHWISE, 30),
-    repeat(INT8_GEMM, 40, scale=2),
-    [*repeat(REDUCE, 10, scale=16), *repeat(RESIDUAL, 5)],
-    repeat(PATCH, 90),
-]
-
-
-def test_a_fit_finds_what_made_the_times():
-    truth = Calibration(launch_us=4.5, bandwidth_share=0.6, peak_share=0.2)
-    times = [cost_plan(plan, GPU, truth).modelled_ms for plan in PLANS]
-    found = fit(PLANS, times, GPU)
-    assert found.launch_us == pytest.approx(4.5, rel=0.1)
-    assert found.bandwidth_share == pytest.approx(0.6, rel=0.1)
-    assert found.peak_share == pytest.approx(0.2, rel=0.1)
-    assert found.source == "fitted on 6 measured plans"
-    assert [cost_plan(plan, GPU, found).modelled_ms for plan in PLANS] == pytest.approx(
-        times, rel=0.02
-    )
-
-
-@pytest.mark.parametrize(
-    "times", [[1.0, 2.0, 3.0], [1.0] * 5, [0.0, 1, 1, 1, 1, 1], [np.nan, 1, 1, 1, 1, 1]]
-)
-def test_a_fit_on_too_little_is_refused(times):
-    with pytest.raises(DataError, match=r"fitting|positive"):
-        fit(PLANS, times, GPU)
 
 
 def test_rankings_agree_or_not():

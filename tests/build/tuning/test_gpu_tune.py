@@ -8,23 +8,20 @@ from dataclasses import replace
 import pytest
 import yaml
 from support.builds import write_checkpoint, write_images
+from support.gpu_trials import trial
 from support.rtx_builds import needs_rtx
 from typer.testing import CliRunner
 
 from edge_convnext.build.tuning import gpu_files, gpu_search
-from edge_convnext.build.tuning.cost_model import Calibration, PlanCost, find_model_gpu
-from edge_convnext.build.tuning.gpu_files import SCHEMA, GpuTuneReport, tune_gpu_to_files
+from edge_convnext.build.tuning.gpu_files import SCHEMA, tune_gpu_to_files
 from edge_convnext.build.tuning.gpu_tune import (
-    GpuTuneResult,
-    device_fields,
     engine_plans,
     plan_capability,
     with_engine_plans,
 )
-from edge_convnext.build.tuning.space import gpu_plan, list_gpu_forms
-from edge_convnext.build.tuning.trials import GpuTrial, choose_candidates, is_alike, rank
+from edge_convnext.build.tuning.space import list_gpu_forms
+from edge_convnext.build.tuning.trials import choose_candidates, is_alike, rank
 from edge_convnext.cli import app, main
-from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.networks.convnext.family import FAMILY
@@ -43,13 +40,6 @@ def call(monkeypatch, *arguments):
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code
-
-
-def trial(form, placement=None, ms=1.0, sqnr_db=40.0, drop=None, kernels=90, batch=1):
-    cost = PlanCost(kernels, 0, 30_000_000, 7_000_000, 10_000_000, 10**9, 0, ms / 2, ms / 4, ms / 4)
-    parity = Parity(8, 0.1, sqnr_db, 100.0) if placement else None
-    plan = gpu_plan(form, placement, batch)
-    return GpuTrial(plan, cost, parity, drop, None, False, "slower")
 
 
 def test_forms_of_computed_weights_are_for_one_image():
@@ -107,17 +97,6 @@ def test_only_three_go_on_to_the_device():
     assert chosen[0].picked
 
 
-@pytest.fixture
-def result():
-    trials = [
-        *choose_candidates([trial("weights_expand", ms=0.8), trial("expand", ms=0.9)], 1.0),
-        *choose_candidates([trial("late_mixed", "blocks", ms=0.7)], 1.0),
-        *choose_candidates([trial("product_expand", ms=5.0, batch=8)], 1.0),
-    ]
-    gpu = find_model_gpu("orin-nano-8gb", None)
-    return GpuTuneResult(gpu, Calibration(), "8.6", tuple(trials), 1.0)
-
-
 def test_plans_are_written_by_precision_and_batch(result):
     plans = engine_plans(result)
     assert plans == {
@@ -151,30 +130,6 @@ def test_each_candidate_has_a_recipe(result, tmp_path, monkeypatch):
 
 def plan_of(recipe):
     return next(one for one in list_gpu_plans(recipe, recipe.targets) if one.precision == "fp16")
-
-
-@pytest.mark.parametrize(
-    ("device", "fields"),
-    [
-        ("orin-nano-8gb", {"targets": ["tensorrt"]}),
-        ("t4", {"targets": ["rtx"], "engine": {"compute_capabilities": ["7.5"]}}),
-        ("rtx-4090", {"targets": ["rtx"], "engine": {"compute_capabilities": ["8.9"]}}),
-    ],
-)
-def test_a_recipe_is_for_the_device(device, fields):
-    assert device_fields(find_model_gpu(device, None)) == fields
-
-
-def test_a_report_says_that_nothing_was_timed(result):
-    recipe = resolve_recipe(None, {"model": "atto", "load.weights": "random"})
-    report = GpuTuneReport(recipe, result, {})
-    fields = report.to_json()
-    assert (fields["timed"], fields["verdict"]) == (False, "undecided")
-    assert all(row["timed"] is False for row in fields["trials"])
-    assert len(fields["candidates"]) == 4
-    assert fields["note"].startswith("Modelled, not timed")
-    assert "nothing for compute capability 8.7: the plans are those of 8.6" in fields["note"]
-    assert "Unverified: L2" in fields["note"]
 
 
 def test_a_device_that_has_engines_is_modelled_from_its_own_plan():

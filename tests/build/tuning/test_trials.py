@@ -1,135 +1,12 @@
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
-from edge_convnext.build.tuning.race import Lap, compare, run_race
-from edge_convnext.build.tuning.space import list_plans, list_refinements
+from edge_convnext.build.tuning.race import Lap
+from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
-from edge_convnext.build.tuning.tune import TuneResult, tuned_recipe
 from edge_convnext.core.artifacts import Parity
-from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.networks.convnext.family import FAMILY
-from edge_convnext.networks.convnext.forms import FORMS
-from edge_convnext.networks.plans import Plan, make_plan, plan_fields, plan_for, shipped_plans
-from edge_convnext.networks.recipe_file import make_recipe
-
-LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
-
-
-class Machine:
-    """Times that a noisy machine could show: every round slows all options alike."""
-
-    def __init__(self, noise=0.02):
-        self.random = np.random.default_rng(0)
-        self.noise = noise
-        self.asked = []
-
-    def measure(self, names, rounds):
-        self.asked.append((tuple(names), rounds))
-        weather = self.random.uniform(1.0, 2.0, rounds)
-        return {
-            name: list(
-                LATENCY_MS[name] * weather * (1 + self.noise * self.random.standard_normal(rounds))
-            )
-            for name in names
-        }
-
-
-def test_a_race_ends_when_the_leader_stands_apart():
-    machine = Machine(noise=0.001)
-    standing = run_race(["c", "d", "a", "e"], machine.measure)
-    assert next(iter(standing.laps)) == "a"
-    assert "faster than the rest" in standing.stopped
-    assert set(standing.laps) == {"a", "c", "d", "e"}
-    assert standing.laps["d"].ratio == pytest.approx(2.0, rel=0.05)
-
-
-def test_options_that_can_not_be_told_apart_both_reach_the_end():
-    machine = Machine()
-    standing = run_race(list(LATENCY_MS), machine.measure)
-    assert set(standing.finalists) == {"a", "b"}
-    assert all(standing.laps[name].tied for name in "ab")
-    assert "can't be told apart" in standing.stopped
-    counts = [len(names) for names, _ in machine.asked]
-    assert counts == sorted(counts, reverse=True)
-    rounds = [number for _, number in machine.asked]
-    assert rounds == sorted(rounds)
-
-
-def test_the_option_to_beat_stays_to_the_end():
-    machine = Machine()
-    standing = run_race(list(LATENCY_MS), machine.measure, always=["f"])
-    assert "f" in standing.finalists
-    assert standing.laps["f"].rounds == standing.laps["a"].rounds
-    assert all("f" in names for names, _ in machine.asked)
-    assert standing.laps["e"].rounds < standing.laps["f"].rounds
-
-
-def test_a_time_limit_ends_a_race_after_a_whole_rung():
-    machine = Machine()
-    clock = iter(range(0, 10_000, 100))
-    standing = run_race(list(LATENCY_MS), machine.measure, 50.0, lambda: next(clock))
-    assert len(machine.asked) == 1
-    assert standing.stopped == "the time limit of 50 s"
-    assert set(standing.laps) == set(LATENCY_MS)
-
-
-def test_laps_are_paired_by_round():
-    rounds = {"fast": [1.0, 5.0, 1.0, 1.0, 1.0, 1.0], "slow": [1.2, 6.0, 1.2, 1.2, 1.2, 1.2]}
-    laps = compare(rounds)
-    assert laps["slow"].ratio_ci95 == pytest.approx((1.2, 1.2))
-    assert not laps["slow"].tied
-    assert laps["fast"].tied
-
-
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
-    plans, excluded = list_plans(FAMILY, runtime, 20)
-    assert {plan.form for plan in plans} == set(FORMS)
-    assert {plan.placement for plan in plans} == {"inner", "pointwise", "weighted", "all"}
-    assert not set(plans) & {one.plan for one in excluded}
-    assert all(one.reason for one in excluded)
-    lowered = [plan for plan in plans if plan.format == "onnxruntime"]
-    assert bool(lowered) == (runtime == "onnxruntime")
-    dynamic = [plan for plan in plans if plan.format == "onnxruntime_dynamic"]
-    assert bool(dynamic) == (runtime == "onnxruntime")
-
-
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_a_quick_search_stays_around_the_plan_in_force(runtime):
-    plans, _ = list_plans(FAMILY, runtime, 20)
-    usual = Plan("conv_moments", "weighted", "uint8")
-    quick, _ = list_plans(FAMILY, runtime, 20, usual)
-    assert usual in quick
-    assert set(quick) < set(plans)
-    assert {plan.activation_type for plan in quick} == {"uint8"}
-    assert {plan.placement for plan in quick} == {"inner", "pointwise", "weighted"}
-
-
-def test_a_quick_search_races_the_plan_in_force_with_all_its_settings():
-    usual = Plan("nhwc", "inner", gelu="tanh", settings=(("batch", "dynamic"),))
-    quick, _ = list_plans(FAMILY, "onnxruntime", 20, usual)
-    assert usual in quick
-
-
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_a_refinement_changes_one_thing(runtime):
-    plan = Plan("linear", "inner", "uint8")
-    refined = list_refinements(plan, runtime, 20)
-    assert len({one.label for one in [plan, *refined]}) == len(refined) + 1
-    for one in refined:
-        assert replace(one, gelu="erf", settings=()) == plan
-        assert (one.gelu == "tanh") != bool(one.settings)
-    assert any(one.gelu == "tanh" for one in refined)
-    assert all(one.gelu == "erf" for one in list_refinements(plan, runtime, 19))
-
-
-def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
-    plans, excluded = list_plans(FAMILY, "onnxruntime", 21)
-    assert "all" not in {plan.placement for plan in plans}
-    assert any("opset 21" in one.reason for one in excluded)
+from edge_convnext.networks.plans import Plan, shipped_plans
 
 
 def trial(form, ratio, drop, nodes, interval=(1.1, 1.2)):
@@ -212,29 +89,6 @@ def test_a_plan_that_its_runtime_computes_wrongly_does_not_win():
     assert trials[0].reason == "computes something else here: 0.4 dB"
 
 
-def test_a_tuned_recipe_builds_the_winners():
-    plan = Plan("conv_moments", "inner", "uint8")
-    result = TuneResult("quick", 1, (), {"openvino": plan}, {}, "machine", 0.0, 1.0)
-    recipe = tuned_recipe(make_recipe({}), result)
-    assert plan_for(recipe, "openvino") == plan
-    again = make_recipe(recipe.model_dump(mode="json"))
-    assert plan_for(again, "openvino") == plan
-    assert plan_for(recipe, "onnxruntime") == shipped_plans(recipe.model)["onnxruntime"]
-    settings = (("ENABLE_CPU_PINNING", "NO"),)
-    odd = Plan("linear", "inner", "int8", "qdq", "tanh", "minmax", settings)
-    assert make_plan(plan_fields(odd)) == odd
-    recipe = tuned_recipe(make_recipe({}), replace(result, winners={"onnxruntime": odd}))
-    assert plan_for(make_recipe(recipe.model_dump(mode="json")), "onnxruntime") == odd
-
-
-def test_the_command_line_goes_before_a_plan():
-    recipe = make_recipe({"export": {"form": "linear"}, "quantize": {"placement": "weighted"}})
-    plan = plan_for(recipe, "onnxruntime")
-    assert (plan.form, plan.placement, plan.format) == ("linear", "weighted", "qdq")
-    unfolded = recipe.model_copy(update={"fold": recipe.fold.model_copy(update={"enabled": False})})
-    assert plan_for(unfolded, "openvino").form == "raw"
-
-
 def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
     names = [path.stem for path in (recipe_folder() / "tuned").glob("*.yaml")]
     assert "convnextv2_atto" in names
@@ -243,13 +97,3 @@ def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
         assert set(plans) == {"onnxruntime", "openvino"}
         for runtime, plan in plans.items():
             assert plan in list_plans(FAMILY, runtime, 20)[0]
-
-
-def test_tune_finds_int8_plans_only():
-    from edge_convnext.build.tuning.tune import tune
-    from edge_convnext.core.cache import Cache
-
-    with pytest.raises(RecipeError, match="the precision is fp32"):
-        tune(make_recipe({"precision": "fp32"}), "quick", Cache("unused"))
-    with pytest.raises(RecipeError, match="leave out --no-fold"):
-        tune(make_recipe({"fold": {"enabled": False}}), "quick", Cache("unused"))

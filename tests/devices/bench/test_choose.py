@@ -1,13 +1,90 @@
-"""Which file ships on a board, by the rule of a build."""
-
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from support.bench_boards import engine
 from support.races import ROW, candidate
 
+from edge_convnext.devices.bench import report as assemble
 from edge_convnext.devices.bench.choose import choose
-from edge_convnext.measure.timings import BenchmarkResult
+from edge_convnext.measure.speed import speedup
+from edge_convnext.measure.timings import BenchmarkResult, TimedRow
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+
+def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
+    def timed(gpu_ms=(), **latency_ms):
+        rows = tuple(
+            SimpleNamespace(
+                artifact=name,
+                batch=1,
+                round_latency_ms_p50=(value,) * 7,
+                round_gpu_ms_p50=(gpu_ms[name],) * 7 if name in gpu_ms else (),
+            )
+            for name, value in latency_ms.items()
+        )
+        return BenchmarkResult(rows, ())
+
+    cpu = [candidate("cpu32"), candidate("cpu8", precision="int8")]
+    gpu = [engine("gpu16", "fp16"), engine("gpu8", "int8")]
+    every = timed(cpu32=9.0, cpu8=6.0, gpu16=2.0, gpu8=1.0)
+    choice = choose([*cpu, *gpu], "int8", every, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert choice.unmatched is None
+    alone = choose([*cpu, gpu[1]], "int8", timed(cpu32=9.0, cpu8=6.0, gpu8=1.0), {}, 1.0)
+    assert "INT8 has to beat" in alone.unmatched
+    lost = {"gpu8": SimpleNamespace(top1_drop_pp=3.0), "cpu8": SimpleNamespace(top1_drop_pp=0.5)}
+    choice = choose([*cpu, *gpu], "int8", every, lost, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("cpu8", "gpu16")
+    choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
+    assert choice.wanted is choice.best_float
+    assert choice.wanted.name == "cpu32"
+    # FP32 has the shorter calls, FP16 the shorter launches, which the speed-up is told in.
+    gpu.append(engine("gpu32", "fp32"))
+    launches = {"gpu16": 0.3, "gpu32": 0.4, "gpu8": 0.35}
+    copied = timed(launches, gpu16=0.50, gpu32=0.45, gpu8=0.44, cpu32=9.0, cpu8=6.0)
+    choice = choose([*cpu, *gpu], "int8", copied, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("gpu8", "gpu16")
+    assert speedup(copied, "gpu8", choice.best_float.name, 1).median == pytest.approx(0.3 / 0.35)
+
+
+def timed_on_gpu(one, latency_ms, gpu_ms):
+    rounds = tuple(latency_ms * (1 + 0.001 * index) for index in range(9))
+    own = tuple(gpu_ms * (1 + 0.001 * index) for index in range(9)) if gpu_ms else ()
+    return TimedRow(
+        one, 1, 1, latency_ms, None, None, 1.0, 9, 9, rounds, 1, None, None, gpu_ms, None, None,
+        own,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "rival", "gpu_time"),
+    [
+        # FP32 has the shorter call, FP16 the shorter kernels, and INT8's are between the two.
+        ([("32", 1.0, 0.8), ("16", 1.1, 0.4), ("8", 0.9, 0.5)], "16", True),
+        # One engine tells no time of its own, and is compared by the call.
+        ([("32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "32", False),
+        # What runs on the CPU is compared by the call.
+        ([("cpu32", 0.8, None), ("16", 1.1, 0.6), ("8", 0.9, 0.5)], "cpu32", False),
+    ],
+)
+def test_int8_is_held_against_the_fastest_float_in_the_unit_of_their_ratio(rows, rival, gpu_time):
+    names = {"32": "fp32", "cpu32": "fp32", "16": "fp16", "8": "int8"}
+    made = {
+        name: candidate(name) if name.startswith("cpu") else engine(name, names[name])
+        for name, _, _ in rows
+    }
+    timings = BenchmarkResult(tuple(timed_on_gpu(made[name], *ms) for name, *ms in rows), ())
+    choice = choose(list(made.values()), "int8", timings, {}, 1.0)
+    assert (choice.wanted.name, choice.best_float.name) == ("8", rival)
+    found = assemble._benchmark(timings, choice)
+    by_name = {name: (call, own) for name, call, own in rows}
+    unit = 1 if gpu_time else 0
+    wanted = by_name[rival][unit] / by_name["8"][unit]
+    assert found.speedup_vs_best_float == pytest.approx(wanted)
+    assert found.speedup_vs_best_float_ci95 == pytest.approx((wanted, wanted))
+
 
 FLOAT, INT8 = candidate("f32"), candidate("i8", precision="int8")
 

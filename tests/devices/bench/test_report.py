@@ -1,16 +1,127 @@
-"""What a board's report notes, and which files lie beside it."""
-
+import shutil
 from types import SimpleNamespace
 
 import pytest
+from support import gate_builds
+from support.bench_boards import N
 from support.races import candidate
 
+from edge_convnext.core.errors import (
+    ArtifactError,
+)
+from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bench import report
 from edge_convnext.devices.bench.choose import Choice
+from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.measure.timings import BenchmarkResult
-from edge_convnext.report.contract import LeftOutReport, StageReport
+from edge_convnext.report.contract import (
+    LeftOutReport,
+    Report,
+    StageReport,
+)
+from edge_convnext.report.gate.baseline import make_baseline
+from edge_convnext.report.gate.decide import gate, judge
+from edge_convnext.report.gate.evidence import read_evidence
+from edge_convnext.report.gate.limits import Limits
+from edge_convnext.report.manifest import read_manifest, verify_build
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+
+def test_the_boards_report_has_what_ran_there_and_says_what_did_not(measured):
+    report, folder = measured
+    assert Report.read(folder / "report.json") == report
+    assert (folder / "report.md").read_text(encoding="utf-8").count("## Board") == 1
+    assert report.stage("quantize").status == "not_run"
+    assert "ran in the build" in report.stage("quantize").reason
+    assert report.accuracy.n_images == N
+    desk = Report.read(folder.parent / "build" / "report.json")
+    assert report.accuracy.int8.top1_pct == desk.accuracy.int8.top1_pct
+    assert {row.artifact for row in report.benchmark.rows} == {
+        "model.fp32.onnx onnxruntime f32",
+        "model.int8.onnx onnxruntime f32",
+    }
+    board = report.board
+    assert board.state_before is None
+    assert board.state_reason == "not a Jetson"
+    assert board.energy == ()
+    shipped, predictions = [file.path for file in report.outputs]
+    assert predictions == "predictions.csv"
+    assert shipped == board.ships == f"model.{report.verdict.ship}.onnx"
+    assert sha256_file(folder / shipped) == report.outputs[0].sha256
+
+
+def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp_path):
+    report, _ = measured
+    folder = shutil.copytree(measured[1], tmp_path / "quiet")
+    quiet = report.benchmark.model_copy(update={"other_load_pct": None})  # whoever tests
+    gate_builds.write_report(report.model_copy(update={"benchmark": quiet}), folder / "report.json")
+    evidence = read_evidence(folder)
+    assert [one.sha256 for one in evidence.predictions] == [
+        one.sha256 for one in read_evidence(root / "build").predictions
+    ]
+    generous = Limits(max_drop_pp=99.0, min_speedup=0.0, max_latency_ratio=10.0, max_size_mb=1)
+    drop, again, speed, ratio, size = judge(evidence, generous, make_baseline(evidence)).criteria
+    assert drop.measured == pytest.approx(report.accuracy.top1_drop_pp)
+    assert again.measured == 0.0
+    assert speed.measured == report.benchmark.speedup_vs_best_float
+    assert ratio.measured == pytest.approx(1.0)
+    assert "against the best float, model.fp32.onnx onnxruntime f32" in ratio.reason
+    assert size.measured == (root / "build" / "model.int8.onnx").stat().st_size / 1e6
+    assert {one.decision for one in (drop, again, speed, ratio, size)} == {"pass"}
+    (strict,) = gate(folder, Limits(None, min_speedup=1000.0)).criteria
+    assert strict.decision == "fail"
+    text = "".join(evidence.notes())
+    assert f"Measured on {report.board.name}" in text
+    assert ("verdict" in text) is (report.verdict.ship != "int8")
+    out = shutil.copytree(folder, tmp_path / "out")
+    (out / "predictions.csv").write_text("sha256,label\n")
+    with pytest.raises(ArtifactError, match=r"predictions\.csv: is not the file"):
+        gate(out)
+
+
+def test_a_boards_report_that_was_edited_is_neither_gated_nor_merged(measured, root, tmp_path):
+    report, folder = measured
+    assert set(read_manifest(folder)) == {
+        "report.json", "report.md", *(file.path for file in report.outputs)
+    }  # fmt: skip
+    assert {check.state for check in verify_build(folder)} == {"unchanged"}
+    edited = shutil.copytree(folder, tmp_path / "edited")
+    faster = report.benchmark.model_copy(update={"speedup_vs_best_float": 9.0})
+    report.model_copy(update={"benchmark": faster}).write(edited / "report.json")
+    refused = r"report\.json: is not the file that .*manifest\.json is about"
+    with pytest.raises(ArtifactError, match=refused):
+        gate(edited)
+    build = shutil.copytree(root / "build", tmp_path / "build")
+    with pytest.raises(ArtifactError, match=refused):
+        merge_boards(build, [edited])
+    (edited / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing, .*bench again"):
+        gate(edited)
+
+
+def test_a_gate_says_what_a_boards_report_lacks(measured, root, tmp_path):
+    report, folder = measured
+    out = tmp_path / "report.json"
+    gate_builds.write_report(report.model_copy(update={"outputs": ()}), out)
+    with pytest.raises(ArtifactError, match=r"names no predictions\.csv.*run bench again"):
+        gate(out)
+    unrun = report.benchmark.model_copy(update={"chosen": None})
+    left_out = (LeftOutReport(artifact="gpu/int8.b1.onnx", reason="no memory"),)
+    board = report.board.model_copy(update={"left_out": left_out})
+    changes = {"benchmark": unrun, "board": board, "outputs": ()}
+    gate_builds.write_report(report.model_copy(update=changes), out)
+    with pytest.raises(ArtifactError, match=r"no INT8 model ran .*\(gpu/int8.b1.onnx: no memory"):
+        gate(out)
+    merged = shutil.copytree(root / "build", tmp_path / "build")
+    merge_boards(merged, [folder])
+    (note,) = [one for one in read_evidence(merged).notes() if "merged" in one]
+    assert f"not judged here ({report.board.name})" in note
+
 
 QUIET = BenchmarkResult((), (), 1.0)
+
+
 SEEN = report.Seen(None, None, None, ())
 
 

@@ -18,8 +18,6 @@ from support.recorded_jetsons import (
 
 from edge_convnext.devices.catalog.this_board import find_board
 from edge_convnext.devices.jetson.power import PowerMeter, energy_mj_per_image, integrate_energy
-from edge_convnext.devices.jetson.rail_names import load_rails
-from edge_convnext.devices.jetson.tegrastats import parse_tegrastats, start_tegrastats
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sysfs is Linux's")
 
@@ -172,11 +170,6 @@ def test_rails_that_are_missing_or_refused_are_a_note(tmp_path, monkeypatch):
     assert "Permission denied" in meter_of(root).stop().notes[0]
 
 
-@pytest.mark.parametrize(("line", "milliwatts"), TEGRASTATS.values(), ids=TEGRASTATS)
-def test_every_format_of_tegrastats_is_read(line, milliwatts):
-    assert parse_tegrastats(line) == milliwatts
-
-
 def test_tegrastats_serves_where_sysfs_has_no_rails(tmp_path):
     root = write_tree(tmp_path, {k: v for k, v in RUNNING_NANO.items() if "hwmon" not in k})
     line, go_on = TEGRASTATS["orin nano"][0], threading.Event()
@@ -198,26 +191,3 @@ def test_tegrastats_that_ends_or_tells_nothing_is_a_note(tmp_path):
     reading = meter_of(tmp_path, tegrastats=lambda _: (iter(["no\n"]), lambda: None)).stop()
     assert reading.notes[1] == "tegrastats prints no power"
     assert meter_of(tmp_path).stop().notes[1] == "tegrastats is not installed"
-
-
-def test_tegrastats_is_started_and_ended(tmp_path, monkeypatch):
-    tool = tmp_path / "tegrastats"
-    line = TEGRASTATS["thor"][0]
-    tool.write_text(
-        f'#!/bin/sh\n[ "$1 $2" = "--interval 20" ] || exit 9\necho "{line}"\nsleep 60\n'
-    )
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    lines, end = start_tegrastats(20)
-    assert parse_tegrastats(next(lines))["VIN"] == 19780
-    end()
-    lines.close()
-
-
-def test_every_row_of_rails_has_a_source_and_is_reached():
-    rows = load_rails()
-    assert all(row.source and row.scope for row in rows)
-    assert all("POM_5V_IN" not in row.rails or row.unverified for row in rows)
-    assert {family for row in rows for family in row.families} == {
-        "orin-nano", "orin-nx", "agx-orin", "xavier-nx", "agx-xavier", "thor"
-    }  # fmt: skip

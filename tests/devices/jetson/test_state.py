@@ -16,18 +16,14 @@ from support.recorded_jetsons import (
     RUNNING_NX,
     RUNNING_THOR,
     RUNNING_XAVIER_NX,
-    SHOW_AGX,
     SHOW_NANO,
     SHOW_NANO_LOCKED,
-    SHOW_THOR_LOCKED,
     tools,
 )
 
 from edge_convnext.cli.views.doctor import print_examination
 from edge_convnext.devices.doctor import examine
-from edge_convnext.devices.jetson.clock_readings import parse_show
 from edge_convnext.devices.jetson.state import compare_states, read_state
-from edge_convnext.devices.jetson.tools import run_tool
 
 NO_TOOLS = tools()
 
@@ -61,55 +57,6 @@ def test_the_orin_nano_is_read_in_full(tmp_path):
     assert (state.throttled, state.throttling) == (False, ())
     assert state.over_current_events == {"oc1": 0, "oc2": 15, "oc3": 37}
     assert state.notes == ()
-
-
-@pytest.mark.parametrize(
-    ("shown", "locked"),
-    [
-        (SHOW_NANO, False),
-        (SHOW_AGX, False),
-        (SHOW_NANO_LOCKED, True),
-        (SHOW_THOR_LOCKED, True),
-        (SHOW_NANO_LOCKED.replace("FreqOverride=1", "FreqOverride=0"), False),
-        (SHOW_NANO_LOCKED.replace(" FreqOverride=1", ""), True),  # newer releases print none
-        (SHOW_NANO_LOCKED.replace("CurrentFreq=1020000000", "CurrentFreq=918000000"), False),
-        (SHOW_NANO_LOCKED.replace("GPU MinFreq=1020000000", "GPU MinFreq=306000000"), False),
-        ("GPU MinFreq=5 MaxFreq=5 CurrentFreq=5\n", None),  # nothing about the CPU
-        ("", None),
-        ("cpu0: Online=1 MinFreq= MaxFreq=x\nGPU MinFreq=\0", None),
-    ],
-)
-def test_clocks_are_locked_where_minimum_maximum_and_present_are_one(shown, locked):
-    assert parse_show(shown).locked is locked
-
-
-def test_without_root_the_clocks_come_from_sysfs(tmp_path):
-    state = read_state(write_tree(tmp_path, RUNNING_NANO), tools(jetson_clocks=NEEDS_ROOT))
-    assert (state.power_mode, state.clocks_source) == ("MAXN_SUPER", "sysfs")
-    assert [clock.name for clock in state.clocks] == ["policy0", "policy4", "gpu"]  # no VIC
-    assert state.clocks_locked is False
-    assert state.notes == (
-        "jetson_clocks --show needs root here; the memory clock is not readable without root: "
-        "clocks from sysfs",
-    )
-
-
-def test_the_memory_clock_is_read_where_debugfs_may_be(tmp_path):
-    emc = "sys/kernel/debug/bpmp/debug/clk/emc"
-    files = {
-        **RUNNING_NANO,
-        f"{emc}/max_rate": "3199000000\n",
-        f"{emc}/min_rate": "204000000\n",
-        f"{emc}/rate": "3199000000\n",
-        f"{emc}/mrq_rate_locked": "1\n",
-    }
-    clock = read_state(write_tree(tmp_path, files), NO_TOOLS).clocks[-1]
-    assert (clock.name, clock.current_hz, clock.override, clock.locked) == (
-        "emc",
-        3_199_000_000,
-        True,
-        True,
-    )
 
 
 def test_thor_has_other_names_and_a_limit_is_no_throttling(tmp_path):
@@ -191,15 +138,6 @@ def test_what_differs_between_two_looks_is_said(tmp_path):
     )
     unknown = replace(before, clocks_locked=None)
     assert compare_states(unknown, before) == ("whether the clocks were locked is not known",)
-
-
-def test_a_tool_that_is_missing_or_hangs_is_no_error(tmp_path):
-    assert run_tool(["edge-convnext-no-such-tool"]).code is None
-    assert run_tool([sys.executable, "-c", "import time; time.sleep(9)"], 0.2).text == (
-        "no answer in 0.2 s"
-    )
-    asked = run_tool([sys.executable, "-c", "input('overwrite?')"])
-    assert asked.code == 1  # nobody answers
 
 
 def test_doctor_shows_clocks_temperature_and_power(tmp_path):

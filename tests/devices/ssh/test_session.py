@@ -1,9 +1,7 @@
 """Boards over SSH: a real sshd on the loopback interface, which runs this Python as the board."""
 
 import contextlib
-import getpass
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,8 +17,8 @@ from support.paths import ROOT
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import psutil
-from support.board_builds import bundle_tiny
 from support.builds import run_command
+from support.ssh_boards import FIRST, SECOND, SSHD
 
 from edge_convnext import __version__
 from edge_convnext.cli.hosts import measure_build
@@ -34,14 +32,11 @@ from edge_convnext.devices.ssh import (
     bench_on_hosts,
     check_hosts,
     scripts,
-    session,
 )
 from edge_convnext.devices.ssh.client import Host
-from edge_convnext.devices.ssh.hosts import folder_name
 from edge_convnext.devices.ssh.session import Session
 from edge_convnext.report.contract import FileReport, Report
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 pytestmark = [
     pytest.mark.skipif(
         SSHD is None or shutil.which("ssh") is None,
@@ -51,7 +46,6 @@ pytestmark = [
 ]
 
 PYTHON = f"{sys.executable} -c 'from edge_convnext.cli import main; main()'"
-FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 NOISY, OTHER = "127.0.0.3", "127.0.0.4"  # logins that print something, and run something else
 GREETING = "echo Welcome to /tmp; echo running; echo 9; printf edge-convnext-; echo oh >&2"
 ARGUMENTS = ("--runtime", "onnxruntime", "--rounds", "1")
@@ -153,20 +147,6 @@ def boards(tmp_path_factory):
     yield Boards(server, folder, port)
     server.terminate()
     server.wait()
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("remote")
-    bundle_tiny(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Wait less, and send in pieces that can be cut between."""
-    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.2)
-    monkeypatch.setattr(session, "CHUNK_BYTES", 1 << 14)
 
 
 @pytest.fixture
@@ -337,31 +317,6 @@ def test_a_login_that_runs_something_else_is_told_so(boards):
             ask()
 
 
-@pytest.mark.parametrize(
-    ("surprise", "said"),
-    [
-        (RuntimeError("odd\n\x1b[2Jline"), r"failed unexpectedly \(RuntimeError: odd"),
-        (KeyError("gpus"), r"failed unexpectedly \(KeyError: 'gpus'\)"),
-        (OSError(28, "No space left on device", "/full/x"), r"^/full/x: No space left on device$"),
-    ],
-)
-def test_one_host_s_surprise_is_its_own_line(root, tmp_path, monkeypatch, surprise, said):
-    done = object()
-
-    def run(self, out):
-        if self.host.name == FIRST:
-            raise surprise
-        return done
-
-    monkeypatch.setattr(Session, "run", run)
-    first, second = bench_on_hosts(
-        root / "tiny.ecb", [FIRST, SECOND], tmp_path / "out", RemoteSettings(), lambda _: None
-    )
-    assert re.search(said, first.error)
-    assert first.error.isprintable()
-    assert (second.report, second.error) == (done, None)
-
-
 def test_one_host_s_report_that_cant_be_merged_leaves_the_others(root, tmp_path, monkeypatch):
     shutil.copytree(root / "build", tmp_path / "build")
     report = Report.read(tmp_path / "build" / "report.json")
@@ -520,35 +475,7 @@ def test_a_bench_that_can_t_be_told_to_stop_is_told_of(boards, root):
     assert "-o Port=1" in line
 
 
-@pytest.mark.parametrize("name", ["-oProxyCommand=touch x", "", "a b"])
-def test_a_host_is_never_an_option(name):
-    with pytest.raises(RemoteError, match="is no host"):
-        Host(name)
-
-
 def test_nothing_is_copied_of_what_is_no_bundle(boards, tmp_path):
     (tmp_path / "x.ecb").write_bytes(b"x")
     with pytest.raises(ArtifactError, match="cut short, or no bundle"):
         bench_on_hosts(tmp_path / "x.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None)
-
-
-def test_a_relative_command_is_found_from_the_home(tmp_path, monkeypatch):
-    tool = tmp_path / "venv" / "bin" / "tool"
-    tool.parent.mkdir(parents=True)
-    tool.write_text("#!/bin/sh\necho ran $1\n")
-    tool.chmod(0o755)
-    folder = tmp_path / "a folder"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    script = scripts.start(str(folder), "venv/bin/tool bench")
-    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
-    deadline = time.monotonic() + 10
-    while not (folder / "code").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert (folder / "code").read_text().strip() == "0"
-    assert (folder / "console").read_text() == "ran bench\n"
-
-
-def test_folders_of_hosts():
-    assert folder_name(f"{getpass.getuser()}@orin.local") == f"{getpass.getuser()}-orin.local"
-    assert folder_name("../..") == "host"

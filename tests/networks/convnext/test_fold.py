@@ -2,20 +2,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fold_info import SMALL
 
-from edge_convnext.core.artifacts import ModelInfo, Preprocess
-from edge_convnext.networks.convnext.build import build_form, build_network, random_state
+from edge_convnext.networks.convnext.build import build_form, random_state
 from edge_convnext.networks.convnext.fold import fold_state_dict
 from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.networks.convnext.sizes import Architecture
-from edge_convnext.networks.open_weights import open_weights
-from edge_convnext.networks.tensors import read_state
-from edge_convnext.networks.weights import save_weights
-from edge_convnext.stages.fold import fold_weights
 
 LEAVES = ("weight", "bias")
-SMALL = Architecture("convnextv2_small", 2, (1, 1, 1, 1), (4, 8, 8, 12), 5)
 
 
 @st.composite
@@ -79,42 +74,3 @@ def test_folding_leaves_its_input_as_it_was():
     before = {name: tensor.clone() for name, tensor in state.items()}
     fold_state_dict(state, SMALL)
     assert all(torch.equal(state[name], before[name]) for name in before)
-
-
-def info_of(architecture):
-    return ModelInfo(architecture.name, 5, 3, (), Preprocess(), "random", "00", "CC0")
-
-
-def test_the_stage_keeps_the_info_and_marks_the_weights_as_folded(tmp_path):
-    state = random_state(SMALL, 0)
-    raw = save_weights(state, SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
-    folded = fold_weights(raw, tmp_path / "folded.safetensors")
-    assert (raw.folded, folded.folded) == (False, True)
-    assert folded.info == raw.info
-    assert read_state(folded.path).keys() == fold_state_dict(state, SMALL).keys()
-
-
-def test_folding_the_same_weights_twice_gives_the_same_bytes(tmp_path):
-    raw = save_weights(random_state(SMALL, 0), SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
-    first = fold_weights(raw, tmp_path / "first.safetensors")
-    second = fold_weights(raw, tmp_path / "second.safetensors")
-    assert first.path.read_bytes() == second.path.read_bytes()
-
-
-def test_a_form_is_not_built_from_weights_in_the_wrong_state(tmp_path):
-    raw = save_weights(random_state(SMALL, 0), SMALL, info_of(SMALL), tmp_path / "raw.safetensors")
-    folded = fold_weights(raw, tmp_path / "folded.safetensors")
-    with pytest.raises(ValueError, match="unfolded"):
-        build_network(raw, "linear")
-    with pytest.raises(ValueError, match="folded"):
-        build_network(folded, "raw")
-    with pytest.raises(ValueError, match="already"):
-        fold_weights(folded, tmp_path / "twice.safetensors")
-
-
-def test_saved_weights_describe_themselves(tmp_path):
-    architecture = Architecture("convnextv2_atto", 2, (2, 2, 6, 2), (40, 80, 160, 320), 5)
-    state = random_state(architecture, 0)
-    saved = save_weights(state, architecture, info_of(architecture), tmp_path / "w.safetensors")
-    assert open_weights(saved.path) == saved
-    assert all(torch.equal(tensor, state[name]) for name, tensor in read_state(saved.path).items())

@@ -5,51 +5,25 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.training_images import LIVELY, PLAIN
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, LoadError, TrainingError
-from edge_convnext.core.recipe import DataConfig, LoadConfig, TrainConfig
+from edge_convnext.core.recipe import DataConfig, LoadConfig
 from edge_convnext.data import ImageSet, Sample, Splits, ensure_digits, iter_batches, load_splits
 from edge_convnext.networks.convnext.build import build_network
-from edge_convnext.networks.convnext.modules import ConvNeXt
-from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.tensors import read_state
 from edge_convnext.networks.training import loop
-from edge_convnext.networks.training import pixels as pixels_module
-from edge_convnext.networks.training.augment import augment, normalize
-from edge_convnext.networks.training.loop import weight_decay_groups
-from edge_convnext.networks.training.pixels import MemoryPixels, StreamedPixels, load_pixels
-from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate
 from edge_convnext.networks.training.train import train
 from edge_convnext.stages.load import load_weights
 
 PREPROCESS = Preprocess(image_size=32, resize="squash", mean=(0.5,) * 3, std=(0.5,) * 3)
-PLAIN = TrainConfig(
-    epochs=3,
-    batch=32,
-    lr=4e-3,
-    warmup_epochs=0.5,
-    label_smoothing=0.0,
-    ema_decay=0.9,
-    hflip=False,
-    min_crop_area=1.0,
-    color_jitter=0.0,
-    bfloat16=False,
-)
-LIVELY = PLAIN.model_copy(
-    update={"hflip": True, "min_crop_area": 0.5, "rotate_deg": 10.0, "color_jitter": 0.2}
-)
 FROZEN = PLAIN.model_copy(update={"epochs": 1, "lr": 1e-12, "weight_decay": 0.0, "ema_decay": 0.0})
 
 
 class KilledError(Exception):
     pass
-
-
-@pytest.fixture(autouse=True)
-def tiny_atto(monkeypatch):
-    monkeypatch.setitem(SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
 
 
 @pytest.fixture(scope="module")
@@ -71,151 +45,6 @@ def take(images, classes, per_class):
 @pytest.fixture
 def few(digits):
     return replace(digits, train=take(digits.train, 2, 16), val=take(digits.val, 2, 16))
-
-
-def pixels(count=4, size=8, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, size, size, 3), generator=generator, dtype=torch.uint8)
-
-
-def draw(images, config, size=8, seed=0):
-    return augment(images, size, config, torch.Generator().manual_seed(seed))
-
-
-def test_the_learning_rate_warms_up_linearly_and_falls_as_a_cosine():
-    rates = [learning_rate(step, 110, 10, 1.0) for step in range(110)]
-    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert rates[10] == pytest.approx(1.0)
-    assert rates[60] == pytest.approx(0.5)
-    assert rates[109] == pytest.approx(0.5 * (1 + math.cos(0.99 * math.pi)))
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-def test_the_learning_rate_needs_no_warm_up():
-    assert learning_rate(0, 10, 0, 0.1) == pytest.approx(0.1)
-    assert learning_rate(0, 1, 1, 0.1) == pytest.approx(0.1)
-
-
-def test_the_average_follows_closely_at_first_and_slowly_later():
-    assert ema_decay(0, 0.99) == pytest.approx(0.1)
-    assert ema_decay(90, 0.99) == pytest.approx(0.91)
-    assert ema_decay(10_000, 0.99) == 0.99
-    assert ema_decay(10_000, 0.0) == 0.0
-
-
-def test_a_seed_serves_one_purpose_and_stays_the_same():
-    seeds = {derive_seed(seed, what, epoch) for seed in (0, 1) for what in "ab" for epoch in (1, 2)}
-    assert len(seeds) == 8
-    assert derive_seed(0, "a", 1) == derive_seed(0, "a", 1)
-
-
-@pytest.mark.parametrize("size", [8, 12])
-def test_augmentation_keeps_shape_dtype_and_range(size):
-    config = LIVELY.model_copy(update={"vflip": True, "color_jitter": 0.9})
-    images = draw(pixels(), config, size)
-    assert images.shape == (4, 3, size, size)
-    assert images.dtype == torch.float32
-    assert images.min() >= 0
-    assert images.max() <= 1
-    assert images.isfinite().all()
-
-
-def test_augmentation_is_decided_by_its_seed():
-    assert torch.equal(draw(pixels(), LIVELY, seed=1), draw(pixels(), LIVELY, seed=1))
-    assert not torch.equal(draw(pixels(), LIVELY, seed=1), draw(pixels(), LIVELY, seed=2))
-
-
-def test_augmentation_that_is_switched_off_changes_no_pixel():
-    images = pixels()
-    expected = images.permute(0, 3, 1, 2) / 255
-    assert torch.allclose(draw(images, PLAIN), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("flip", "axis"), [("hflip", 3), ("vflip", 2)])
-def test_a_flip_mirrors_about_half_of_the_images(flip, axis):
-    images = pixels(count=64)
-    flipped = draw(images, PLAIN.model_copy(update={flip: True}))
-    plain = images.permute(0, 3, 1, 2) / 255
-    same = (flipped - plain).abs().amax(dim=(1, 2, 3)) < 1e-4
-    mirrored = (flipped - plain.flip(axis)).abs().amax(dim=(1, 2, 3)) < 1e-4
-    assert (same ^ mirrored).all()
-    assert 16 < int(mirrored.sum()) < 48
-
-
-def test_a_crop_is_a_part_of_the_image_and_never_looks_outside():
-    ramp = torch.arange(64, dtype=torch.uint8).view(1, 1, 64, 1).expand(50, 64, 64, 3)
-    images = draw(ramp, PLAIN.model_copy(update={"min_crop_area": 0.3}), size=64)[:, 0] * 255
-    left, right = images[:, :, 0], images[:, :, -1]
-    assert torch.allclose(left, left[:, :1].expand_as(left), atol=1e-3)  # not rotated
-    share = (right - left)[:, 0] / 63
-    assert share.max() <= 1 + 1e-4
-    assert share.min() > 0.4
-    assert share.std() > 0.05
-
-
-def test_a_turn_keeps_lengths_and_the_centre():
-    disc = torch.zeros(20, 65, 65, 3, dtype=torch.uint8)
-    y, x = torch.meshgrid(torch.arange(65) - 32, torch.arange(65) - 32, indexing="ij")
-    disc[:, x**2 + y**2 < 400] = 200
-    turned = draw(disc, PLAIN.model_copy(update={"rotate_deg": 180.0}), size=65)
-    assert (turned.sum(dim=(1, 2, 3)) * 255 / disc[0].sum()).sub(1).abs().max() < 0.02
-    hand = torch.zeros(20, 65, 65, 3, dtype=torch.uint8)
-    hand[:, 31:34, 50:] = 255
-    turned = draw(hand, PLAIN.model_copy(update={"rotate_deg": 180.0}), size=65)[:, 0]
-    tips = {divmod(int(place), 65) for place in turned.flatten(1).argmax(dim=1)}
-    assert len(tips) > 10
-    assert all(17 < math.hypot(row - 32, column - 32) < 46 for row, column in tips)
-
-
-def test_colour_jitter_leaves_grey_images_grey():
-    grey = pixels()[..., :1].expand(-1, -1, -1, 3)
-    images = draw(grey, PLAIN.model_copy(update={"color_jitter": 0.5}))
-    assert torch.allclose(images[:, 0], images[:, 2], atol=1e-6)
-    assert not torch.allclose(images[:, 0], grey[..., 0] / 255, atol=1e-2)
-
-
-def test_normalised_images_are_what_evaluation_feeds():
-    images = pixels().permute(0, 3, 1, 2) / 255
-    normal = normalize(images, Preprocess())
-    mean, std = (np.reshape(v, (3, 1, 1)) for v in (Preprocess.mean, Preprocess.std))
-    assert normal.is_contiguous(memory_format=torch.channels_last)
-    assert np.allclose(normal.numpy(), (images.numpy() - mean) / std, atol=1e-5)
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_only_matrices_and_kernels_decay(version):
-    network = ConvNeXt(Architecture("tiny", version, (1, 1, 1, 1), (4, 4, 4, 4), 3))
-    decaying, rest = weight_decay_groups(network, 0.05)
-    names = {parameter: name for name, parameter in network.named_parameters()}
-    assert decaying["weight_decay"] == 0.05
-    assert rest["weight_decay"] == 0.0
-    assert len(decaying["params"]) + len(rest["params"]) == len(names)
-    for parameter in rest["params"]:
-        assert names[parameter].endswith(("bias", "norm.weight", "gamma", "beta"))
-    for parameter in decaying["params"]:
-        assert names[parameter].endswith(
-            ("conv.weight", "pwconv1.weight", "pwconv2.weight", "fc.weight")
-        )
-
-
-def test_streamed_images_are_those_held_in_memory(monkeypatch):
-    images = pixels(count=20)
-    order = torch.split(torch.randperm(20, generator=torch.Generator().manual_seed(0)), 3)
-    args = (lambda index: images[index].numpy(), 20, 8, torch.device("cpu"), "reading", show)
-    held = load_pixels(*args)
-    monkeypatch.setattr(pixels_module, "MEMORY_LIMIT_BYTES", 100)
-    streamed = load_pixels(*args)
-    assert isinstance(held, MemoryPixels)
-    assert isinstance(streamed, StreamedPixels)
-    for left, right, indices in zip(
-        held.batches(order), streamed.batches(order), order, strict=True
-    ):
-        assert torch.equal(left, images[indices])
-        assert torch.equal(left, right)
-
-
-def show(items, what, total=None):
-    return items
 
 
 def test_training_learns_digits_and_saves_what_build_needs(digits, tmp_path):

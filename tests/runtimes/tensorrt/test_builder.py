@@ -4,40 +4,17 @@ from types import SimpleNamespace
 import pytest
 from support.fake_tensorrt import DEVICE
 from support.tiny_qdq import quantized_product
+from support.trt_builds import api
 
 from edge_convnext.core.errors import (
     ArtifactError,
     EngineBuildError,
-    MissingDependencyError,
     QuantizationError,
 )
 from edge_convnext.core.files import sha256_file
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine, builder
-from edge_convnext.runtimes.tensorrt import api as api_module
-from edge_convnext.runtimes.tensorrt.api import Api, is_installed, open_api
-from edge_convnext.runtimes.tensorrt.graph import check_precision
-from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
 from edge_convnext.runtimes.tensorrt.native import set_profile
 from edge_convnext.runtimes.tensorrt.sidecar import read_facts, sidecar_path
-from edge_convnext.runtimes.tensorrt.timing_cache import load_timings, save_timings
-
-_ATTRIBUTES = {
-    "8.6.2": {
-        "NetworkDefinitionCreationFlag": {"EXPLICIT_BATCH": 0},
-        "BuilderFlag": {"FP16": 0, "INT8": 1, "PREFER_PRECISION_CONSTRAINTS": 12},
-    },
-    "10.3.0": {
-        "NetworkDefinitionCreationFlag": {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1},
-        "BuilderFlag": {"FP16": 0, "INT8": 1, "PREFER_PRECISION_CONSTRAINTS": 12},
-    },
-    "11.4.0": {"NetworkDefinitionCreationFlag": {"STRONGLY_TYPED": 1}, "BuilderFlag": {}},
-}
-
-
-def api(version):
-    """What of a version decides which calls are made."""
-    parts = {kind: SimpleNamespace(**values) for kind, values in _ATTRIBUTES[version].items()}
-    return Api("tensorrt", SimpleNamespace(**parts, DataType=SimpleNamespace(FLOAT="f32")), version)
 
 
 class Settings:
@@ -88,20 +65,6 @@ def test_only_8_6_chooses_types_and_keeps_reductions_wide(version, precision, fl
     assert [layer.result for layer in layers] == [wide, wide, None, None]
 
 
-@pytest.mark.parametrize(
-    ("version", "have", "want", "reason"),
-    [
-        ("8.6.2", "fp32", "int8", "8.6 makes fp16 of an fp32 graph, and int8 of a quantized one"),
-        ("8.6.2", "fp16", "fp32", "8.6 makes"),
-        ("10.3.0", "fp32", "fp16", "builds the types that the graph states: pass the fp16 graph"),
-    ],
-)
-def test_a_precision_that_the_graph_does_not_have_is_refused(tmp_path, version, have, want, reason):
-    with pytest.raises(EngineBuildError, match=reason):
-        check_precision(tmp_path / "m.onnx", have, want, api(version))
-    check_precision(tmp_path / "m.onnx", "fp32", "fp16", api("8.6.2"))
-
-
 def test_a_dynamic_batch_gets_a_profile_and_a_static_one_none():
     shapes = []
     profile = SimpleNamespace(set_shape=lambda *given: shapes.append(given))
@@ -114,72 +77,6 @@ def test_a_dynamic_batch_gets_a_profile_and_a_static_one_none():
     assert described == {"input": "images", **bounds}
     images.shape = (2, 3, 8, 8)
     assert set_profile(native, settings, images, 4, 16) is None
-
-
-class Timings:
-    """A timing cache: device and entries, as text."""
-
-    def __init__(self, text):
-        self.device, *self.entries = text.split()
-
-    def combine(self, other, ignore_mismatch):
-        assert not ignore_mismatch
-        if other.device != self.device:
-            return False
-        self.entries += [entry for entry in other.entries if entry not in self.entries]
-        return True
-
-    def serialize(self):
-        return bytearray(" ".join([self.device, *self.entries]), "ascii")
-
-
-class Builds:
-    """A builder's settings on one device."""
-
-    def __init__(self, device):
-        self.device, self.timings = device, None
-
-    def create_timing_cache(self, data):
-        if data == b"damaged":
-            raise TypeError("factory function returned nullptr")
-        return Timings(data.decode() or self.device)
-
-    def set_timing_cache(self, timings, ignore_mismatch):
-        assert not ignore_mismatch
-        if timings.device != self.device:
-            return False
-        self.timings = timings
-        return True
-
-    def get_timing_cache(self):
-        return self.timings
-
-
-def test_builds_that_share_a_timing_cache_lose_nothing(tmp_path):
-    path = tmp_path / "timings"
-    one, other = Builds("orin"), Builds("orin")
-    assert load_timings(one, path) is None
-    assert load_timings(other, path) is None
-    one.timings.entries.append("conv")
-    other.timings.entries.append("gemm")
-    assert save_timings(one, path) is None
-    assert save_timings(other, path) is None
-    assert path.read_text() == "orin conv gemm"
-    third = Builds("orin")
-    assert load_timings(third, path) is None
-    assert third.timings.entries == ["conv", "gemm"]
-
-
-@pytest.mark.parametrize("content", ["thor conv", "damaged"])
-def test_timings_of_another_gpu_are_said_and_replaced(tmp_path, content):
-    path = tmp_path / "timings"
-    path.write_text(content)
-    settings = Builds("orin")
-    assert "was not used" in load_timings(settings, path)
-    settings.timings.entries.append("conv")
-    assert "is replaced" in save_timings(settings, path)
-    assert path.read_text() == "orin conv"
-    assert [one.name for one in tmp_path.iterdir() if not one.name.startswith(".")] == ["timings"]
 
 
 def built(**changes):
@@ -261,46 +158,3 @@ def test_what_is_no_graph_is_said_before_anything_of_building(tmp_path, name, co
     with pytest.raises(ArtifactError, match=reason):
         build_engine(tmp_path / name, tmp_path / "out.engine", say=said.append)
     assert said == []
-
-
-@pytest.mark.skipif(is_installed("tensorrt"), reason="TensorRT is installed")
-def test_without_tensorrt_it_says_where_it_comes_from():
-    with pytest.raises(MissingDependencyError, match="comes with JetPack"):
-        open_api("tensorrt")
-
-
-def test_tensorrt_8_5_is_told_to_use_onnx_runtime(monkeypatch):
-    old = SimpleNamespace(__version__="8.5.2.2")
-    monkeypatch.setattr(api_module, "import_module", lambda name: old)
-    open_api.cache_clear()
-    with pytest.raises(MissingDependencyError, match=r"8\.5\.2\.2 has no LayerNormalization"):
-        open_api("tensorrt")
-
-
-def layer(kind, reads, writes, **more):
-    tensor = {"Name": "x", "Dimensions": [1, 8, 4, 4]}
-    return {
-        "Name": "b.pwconv1", "LayerType": kind, "Inputs": [{**tensor, **reads}],
-        "Outputs": [{**tensor, **writes}], "Metadata": "[ONNX Layer: b.pwconv1/Conv]", **more,
-    }  # fmt: skip
-
-
-def test_layers_of_8_6_and_of_10_are_read_alike():
-    eight = layer(
-        "CaskConvolution",
-        {"Format/Datatype": "Thirty-two wide channel vectorized row major Int8 format"},
-        {"Format/Datatype": "Channel major FP16 format where channel % 8 == 0"},
-        Weights={"Type": "Int8", "Count": 64},
-    )
-    ten = layer("gemm", {"Format": "Row major", "Datatype": "Int8"}, {"Datatype": "Half"})
-    reformat = layer("Reformat", {"Datatype": "Int8"}, {"Datatype": "Half"})
-    kernels = parse_layers(json.dumps({"Layers": [eight, ten, reformat], "Bindings": []}))
-    assert [[t.dtype for t in (*k.inputs, *k.outputs)] for k in kernels] == [["Int8", "Half"]] * 3
-    assert kernels[0].weight_bytes == 64
-    assert kernels[0].nodes == ("b.pwconv1/Conv",)
-    assert count_int8(kernels) == 2
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"Layers": ["name alone"]}', '{"Layers": null}'])
-def test_an_inspector_that_says_less_gives_no_layers(text):
-    assert parse_layers(text) == ()

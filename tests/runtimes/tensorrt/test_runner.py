@@ -1,44 +1,21 @@
-import sys
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from support.fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, make_api, write_engine
+from support.fake_tensorrt import DEVICE, INFO, SIZE, FakeCuda, logits, write_engine
 from support.races import candidate
 from support.tiny_graph import write_graph
 
 from edge_convnext.core.artifacts import Preprocess
-from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
+from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.core.recipe import BenchmarkConfig
 from edge_convnext.data import normalise
 from edge_convnext.measure.benchmark import benchmark, speedup
 from edge_convnext.measure.built_models import usual_batches
 from edge_convnext.measure.model import load_model
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime
-from edge_convnext.runtimes.tensorrt import cuda as cuda_module
-from edge_convnext.runtimes.tensorrt import runner as module
-from edge_convnext.runtimes.tensorrt.open_cuda import has_gpu
-from edge_convnext.runtimes.tensorrt.runner import EngineRunner
-from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 
 IMAGES = np.random.default_rng(1).standard_normal((9, 3, SIZE, SIZE)).astype(np.float32)
-
-
-@pytest.fixture
-def load(tmp_path, monkeypatch):
-    """Write an engine, and run it on a fake GPU."""
-
-    def make(batch=1, dtype="FLOAT", shape=None, cuda=None, options=None, log=None, **changes):
-        cuda = cuda or FakeCuda()
-        shape = shape or (batch or -1, 3, SIZE, SIZE)
-        api = make_api(cuda, shape, dtype, log=log)
-        monkeypatch.setattr(module, "open_api", lambda name: api)
-        monkeypatch.setattr(module, "open_cuda", lambda: cuda)
-        path = write_engine(tmp_path / "m.engine", batch, **changes)
-        return EngineRunner(path, options, cuda)
-
-    return make
 
 
 @pytest.mark.parametrize("batch", [1, 4, None])
@@ -171,41 +148,6 @@ def test_compatible_engines_run_elsewhere(load):
     load(1, **other, flags={"hardware_compatible": True})
 
 
-def test_a_missing_or_damaged_sidecar_is_said(load, tmp_path):
-    path = tmp_path / "alone.engine"
-    with pytest.raises(ArtifactError, match="no such engine"):
-        load_model(path)
-    path.write_bytes(b"plan")
-    with pytest.raises(ArtifactError, match="keep the two together"):
-        load_model(path)
-    (tmp_path / "alone.engine.json").write_text('{"schema": "edge-convnext/engine/2"}')
-    with pytest.raises(ArtifactError, match="of an older version"):
-        load_runtime("tensorrt", path)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"runtime": "antigravity"},
-        {"precision": "int3"},
-        {"batch": "4"},
-        {"model": [1]},
-        {"batch": None, "profile": {"max": []}},
-    ],
-)
-def test_a_sidecar_with_values_that_no_builder_writes_is_refused(tmp_path, changes):
-    path = write_engine(tmp_path / "m.engine", **changes)
-    with pytest.raises(ArtifactError, match="damaged, or of an older version"):
-        load_model(path)
-
-
-def test_a_sidecar_nested_without_end_is_refused(tmp_path):
-    path = write_engine(tmp_path / "m.engine")
-    sidecar_path(path).write_text("[" * 100_000)
-    with pytest.raises(ArtifactError, match="damaged"):
-        load_model(path)
-
-
 def test_a_model_from_an_engine_has_its_classes_and_preprocessing(load):
     path = load(1)._path
     model = load_model(path)
@@ -244,33 +186,3 @@ def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):
         assert row.latency_ms_p50 > 0
     assert speedup(result, "m.engine", "other.engine", 1).median == 1.0  # of the GPU's time
     assert result.runtimes[0].options["cuda"] == "fake 1.0"
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        ([], False),
-        (["dev/null", "dev/nvram"], False),
-        (["dev/nvidia0", "dev/nvidiactl"], True),  # a PC
-        (["proc/driver/nvidia/version"], True),
-        (["dev/nvhost-gpu", "dev/nvmap"], True),  # a Jetson
-        (["dev/dxg"], True),  # WSL
-    ],
-)
-@pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's files")
-def test_a_gpu_is_seen_by_its_drivers_files(tmp_path, files, found):
-    for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert has_gpu(tmp_path) is found
-
-
-@pytest.mark.parametrize(
-    ("gpu", "said"), [(False, "^no NVIDIA GPU was found here"), (True, "needs CUDA from Python")]
-)
-def test_bindings_are_advised_only_where_there_is_a_gpu(monkeypatch, gpu, said):
-    monkeypatch.setattr(cuda_module, "has_gpu", lambda: gpu)
-    monkeypatch.setattr(cuda_module, "find_spec", lambda _: None)
-    cuda_module.open_cuda.cache_clear()
-    with pytest.raises(MissingDependencyError, match=said):
-        cuda_module.open_cuda()

@@ -3,111 +3,34 @@
 The zips are written here by hand, so that each is wrong in one way alone.
 """
 
-import hashlib
+import contextlib
+import io
 import json
+import os
 import stat
 import zipfile
-from pathlib import Path
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
-from PIL import Image
-from pydantic import ValidationError
+from support.bench_boards import ORT, repack
+from support.bundle_parts import SIDE, contents, manifest_of, npy, pixels, sha
 
-from edge_convnext.core.errors import ArtifactError, DataError
+from edge_convnext.core.errors import (
+    ArtifactError,
+    RecipeError,
+)
+from edge_convnext.core.files import sha256_bytes
 from edge_convnext.data import iter_batches
+from edge_convnext.devices.bench import bench_bundle
 from edge_convnext.devices.bundle import read as module
-from edge_convnext.devices.bundle.evaluation import find_images, read_reference
 from edge_convnext.devices.bundle.manifest import (
-    BundledGraph,
-    Manifest,
-    Member,
-    PreprocessEntry,
-    check_name,
+    MANIFEST,
+    TENSORS,
 )
 from edge_convnext.devices.bundle.read import open_bundle
-from edge_convnext.networks.recipe_file import make_recipe
-
-PREDICTIONS = "sha256,label,fp32_top1\n"
-SIDE = 4
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def pixels():
-    return np.arange(3 * SIDE * SIDE * 3, dtype=np.uint8).reshape(3, SIDE, SIDE, 3)
-
-
-def npy(array):
-    import io
-
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def contents(kind="tensors"):
-    """Members by name: three images, and what every bundle has."""
-    images = {f"evaluation/images/{at:06}.png": png(at) for at in range(3)}
-    hashes = [sha(image) for image in images.values()]
-    rows = zip(hashes, ["ant", "bee", "ant"], ["ant", "ant", "bee"], strict=True)
-    files = {
-        "report.json": b"{}",
-        "recipe.yaml": b"x",
-        "models/model.fp32.onnx": b"graph",
-        "models/model.int8.onnx": b"other",
-    }
-    if kind != "none":
-        text = PREDICTIONS + "".join(f"{','.join(row)}\n" for row in rows)
-        files["evaluation/predictions.csv"] = text.encode()
-    if kind == "tensors":
-        files["evaluation/images.npy"] = npy(pixels())
-    if kind == "images":
-        files |= images
-    return files
-
-
-def png(level):
-    import io
-
-    file = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE), (level, 2 * level, 40)).save(file, "PNG")
-    return file.getvalue()
-
-
-def graph(precision, **changes):
-    name = f"model.{precision}.onnx"
-    fields = {
-        "name": name, "file": f"models/{name}", "precision": precision, "form": "conv",
-        "kind": "cpu",
-    }  # fmt: skip
-    return fields | changes
-
-
-def manifest_of(files, kind="tensors", **changes):
-    return {
-        "schema": "edge-convnext/bundle/1",
-        "edge_convnext": "0.1.0",
-        "model": {
-            "name": "convnextv2_atto", "params": 1, "image_size": SIDE, "num_classes": 2,
-            "classes": ["ant", "bee"],
-            "weights": {"source": "x", "sha256": "0" * 64, "licence": None},
-        },
-        "preprocess": {
-            "image_size": SIDE, "resize": "squash", "crop_pct": 1.0, "interpolation": "bilinear",
-            "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4],
-        },
-        "graphs": [graph("fp32"), graph("int8", placement="pointwise")],
-        "evaluation": None if kind == "none" else {"kind": kind, "n_images": 3},
-        "members": [
-            {"name": name, "sha256": sha(content), "bytes": len(content)}
-            for name, content in files.items()
-        ],
-        **changes,
-    }  # fmt: skip
+from edge_convnext.devices.bundle.write import write_bundle
 
 
 def write_zip(path, files, manifest, change=lambda info: None):
@@ -315,103 +238,6 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, text, told):
     assert refusal(path).startswith(told)
 
 
-def fails(change):
-    """The first complaint about a manifest, changed in place."""
-    fields = manifest_of(contents())
-    change(fields)
-    with pytest.raises(ValidationError) as caught:
-        Manifest.model_validate(fields)
-    return caught.value.errors()[0]["msg"]
-
-
-def test_a_manifest_has_every_member_that_it_needs_and_each_once():
-    def without(name):
-        def change(fields):
-            fields["members"] = [one for one in fields["members"] if one["name"] != name]
-
-        return change
-
-    for name in (
-        "report.json", "recipe.yaml", "models/model.int8.onnx", "evaluation/predictions.csv",
-        "evaluation/images.npy",
-    ):  # fmt: skip
-        assert fails(without(name)) == f"Value error, {name} is not among the members"
-    assert "is listed twice" in fails(lambda m: m["members"].append(m["members"][0]))
-    assert "two graphs have one name" in fails(
-        lambda m: m["graphs"][1].update(name="model.fp32.onnx")
-    )
-    assert "at least 1 item" in fails(lambda m: m.update(graphs=[]))
-    files = contents("images")
-    whole = Manifest.model_validate(manifest_of(files, "images"))
-    assert whole.member("recipe.yaml").bytes == 1
-    assert whole.member("report.json").sha256 == sha(b"{}")
-    Manifest.model_validate(manifest_of(contents("none"), "none"))
-
-
-def test_parts_of_a_manifest_are_closed_and_bounded():
-    assert "Extra inputs" in fails(lambda m: m.update(more=1))
-    assert "Extra inputs" in fails(lambda m: m["graphs"][0].update(more=1))
-    assert "greater than" in fails(lambda m: m["graphs"][0].update(batch=0))
-    assert "greater than" in fails(lambda m: m["evaluation"].update(n_images=0))
-    assert "greater than or equal to 0" in fails(lambda m: m["members"][0].update(bytes=-1))
-    assert "greater than" in fails(lambda m: m["preprocess"].update(crop_pct=0.0))
-    assert "less than or equal to 1" in fails(lambda m: m["preprocess"].update(crop_pct=1.1))
-    assert "finite" in fails(lambda m: m["preprocess"].update(crop_pct=float("nan")))
-    one = BundledGraph.model_validate(graph("fp32"))
-    assert (one.placement, one.batch, one.format, one.quantized_ops, one.settings) == (
-        None, None, "qdq", None, {},
-    )  # fmt: skip
-    with pytest.raises(ValidationError):
-        one.name = "x"
-    with pytest.raises(ValidationError):
-        PreprocessEntry(
-            image_size=1 << 20, resize="squash", crop_pct=1.0, interpolation="bilinear",
-            mean=(0, 0, 0), std=(1, 1, 1),
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a.json",
-        "a/b.onnx",
-        "A-1_x.y.yaml",
-        "evaluation/images/000000.PNG",
-        "0/1/2.csv",
-        "x.npy",
-        "a" * 195 + ".json",
-    ],
-)
-def test_names_of_members_stay_below_the_folder(name):
-    assert check_name(name) == name
-    assert Member(name=name, sha256="0" * 64, bytes=0).name == name
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("../a.json", "is no name of a bundle's member"),
-        ("/a.json", "is no name"),
-        ("a//b.json", "is no name"),
-        ("a/../b.json", "is no name"),
-        (".a.json", "is no name"),
-        ("a/.b.json", "is no name"),
-        ("a\\b.json", "is no name"),
-        ("a.json\n", "is no name"),
-        ("a b.json", "is no name"),
-        ("", "is no name"),
-        ("a" * 196 + ".json", "is no name"),
-        ("a.py", "is no kind of file that a bundle holds"),
-        ("a.so", "is no kind"),
-        ("a", "is no kind"),
-        ("a.pth", "is no kind"),
-    ],
-)
-def test_other_names_and_other_kinds_of_files_are_refused(name, told):
-    with pytest.raises(ValueError, match=told):
-        check_name(name)
-
-
 def test_pixels_are_normalised_in_batches_and_in_order(bundle, tmp_path):
     found = open_bundle(bundle()).unpack(tmp_path / "out").evaluation()
     assert len(found) == 3
@@ -486,101 +312,201 @@ def test_grey_tensors_have_no_channels(bundle, tmp_path):
     assert batch.shape == (3, 1, SIDE, SIDE)
 
 
-def write_csv(folder, text):
-    path = folder / "predictions.csv"
-    path.write_text(text)
-    return path
+def edit_manifest(**changes):
+    def edit(data):
+        return json.dumps({**json.loads(data), **changes}).encode()
+
+    return {MANIFEST: edit}
 
 
-def test_reference_answers_become_logits_of_their_class(tmp_path):
-    path = write_csv(tmp_path, PREDICTIONS + "h0,b,a\nh1,a,c\nh2,c,c\n")
-    found = read_reference(path, ("a", "b", "c"), 3)
-    assert found.logits.dtype == np.float32
-    assert found.logits.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
-    assert found.labels.tolist() == [1, 0, 2]
-    assert found.labels.dtype == np.int64
-    assert found.sha256s == ("h0", "h1", "h2")
-    numbers = read_reference(write_csv(tmp_path, PREDICTIONS + "h0,1,0\n"), (), 2)
-    assert (numbers.labels.tolist(), numbers.logits.tolist()) == ([1], [[1, 0]])
+def test_pixels_and_files_are_the_same_input(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    as_tensors = open_bundle(tmp_path / "t.ecb").unpack(tmp_path / "t").evaluation()
+    as_images = open_bundle(root / "tiny.ecb").unpack(tmp_path / "i").evaluation()
+    assert as_tensors.pixels.dtype == np.uint8
+    for left, right in zip(as_tensors.batches(4), as_images.batches(4), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert as_tensors.reference.sha256s == as_images.reference.sha256s
+
+
+def special(mode):
+    info = zipfile.ZipInfo("models/x.onnx")
+    info.external_attr = mode << 16
+    return info
+
+
+def deflated(info):
+    other = zipfile.ZipInfo(info.filename)
+    other.compress_type = zipfile.ZIP_DEFLATED
+    return other
+
+
+def escape(data):
+    fields = json.loads(data)
+    fields["members"][0]["name"] = "../../escape.json"
+    return json.dumps(fields).encode()
+
+
+def enlarge(data):
+    fields = json.loads(data)
+    fields["preprocess"]["image_size"] = 10**6  # a terabyte for one image
+    return json.dumps(fields).encode()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("options", "reason"),
     [
-        (PREDICTIONS + "h0,nobody,a\n", "not the predictions of this model ('nobody')"),
-        (PREDICTIONS + "h0,a,nobody\n", "not the predictions of this model ('nobody')"),
-        ("sha256,label\nh0,a\n", "not the predictions of this model ('fp32_top1')"),
-        (PREDICTIONS, "has no predictions"),
+        ({"change": {"recipe.yaml": lambda data: data[:-1]}}, "not as the manifest says"),
+        ({"change": {MANIFEST: lambda _: None}}, "not a bundle"),
+        ({"change": {MANIFEST: lambda _: b"\xff{"}}, "not JSON"),
+        ({"change": {MANIFEST: lambda _: b"[" * 100_000}}, "not JSON"),
+        ({"change": edit_manifest(schema="edge-convnext/bundle/9")}, "edge-convnext/bundle/9"),
+        ({"change": edit_manifest(further=1)}, "bad manifest"),
+        ({"change": edit_manifest(members=[])}, "bad manifest"),
+        ({"change": {MANIFEST: escape}}, "no name of a bundle's member"),
+        ({"change": {MANIFEST: enlarge}}, "image_size"),
+        ({"add": [(zipfile.ZipInfo("extra.json"), b"{}")]}, "'extra.json'"),
+        ({"add": [(special(stat.S_IFLNK | 0o777), b"/etc/passwd")]}, "plain file"),
+        ({"add": [(special(stat.S_IFREG | 0o755), b"#!")]}, "plain file"),
+        ({"infos": deflated}, "plain file"),
+    ],
+)  # fmt: skip
+def test_a_bundle_that_is_not_one_is_refused_and_nothing_is_unpacked(
+    root, tmp_path, options, reason
+):
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", **options)
+    with pytest.raises(ArtifactError, match=reason) as caught:
+        bench_bundle(bad, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flipped_byte_is_found_where_it_lies(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    bad = tmp_path / "bad.ecb"
+    bad.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx.*damaged"):
+        open_bundle(bad).unpack(tmp_path / "out")
+    assert not (tmp_path / "out" / "models" / "model.int8.onnx").exists()
+
+
+def test_a_graph_of_a_bundle_is_checked_before_a_runtime_gets_it(root, tmp_path):
+    name = "models/model.fp32.onnx"
+    proto = onnx.load(root / "build" / "model.fp32.onnx")
+    proto.graph.node[0].op_type = "Loop"
+    data = proto.SerializeToString()
+
+    def swap(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {name: lambda _: data, MANIFEST: swap})
+    with pytest.raises(ArtifactError, match="operation Loop, which no build writes"):
+        bench_bundle(bad, tmp_path / "out", ORT)
+
+
+def replace_member(root, output, name, edit):
+    """The bundle with another content of one member, and a manifest that answers for it."""
+    made = {}
+
+    def change(data):
+        made["data"] = edit(data)
+        return made["data"]
+
+    def answer_for(manifest):
+        fields = json.loads(manifest)
+        entry = next(one for one in fields["members"] if one["name"] == name)
+        with zipfile.ZipFile(root / "tiny.ecb") as archive:
+            data = edit(archive.read(name))
+        entry |= {"sha256": sha256_bytes(data), "bytes": len(data)}
+        return json.dumps(fields).encode()
+
+    return repack(root / "tiny.ecb", output, {name: change, MANIFEST: answer_for})
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("benchmark", "batches", [1_000_000]),
+        ("benchmark", "batches", list(range(1, 100))),
+        ("benchmark", "rounds", 10**9),
+        ("benchmark", "min_round_ms", 10**9),
+        ("benchmark", "warmup", 10**9),
+        ("evaluate", "batch", 10**6),
     ],
 )
-def test_predictions_of_another_model_are_refused(tmp_path, text, told):
-    path = write_csv(tmp_path, text)
-    with pytest.raises(ArtifactError) as caught:
-        read_reference(path, ("a", "b"), 2)
-    assert str(caught.value) == f"{path}: {told}; build again"
+def test_what_a_bundles_recipe_would_take_has_an_end(root, tmp_path, section, field, value):
+    def edit(data):
+        fields = json.loads(data)
+        fields["recipe"][section][field] = value
+        return json.dumps(fields).encode()
+
+    bad = replace_member(root, tmp_path / "bad.ecb", "report.json", edit)
+    with pytest.raises(
+        RecipeError, match=rf"'{section}\.{field}' is .*: .*at most|less than"
+    ) as told:
+        bench_bundle(bad, tmp_path / "out", replace(ORT, rounds=None))
+    assert "\n" not in str(told.value)
 
 
-def reference_of(*hashes):
-    return SimpleNamespace(sha256s=hashes)
+def test_whatever_byte_of_a_bundle_flips_it_is_refused_or_read_whole(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    bad = tmp_path / "bad.ecb"
+    places = [*range(directory, len(whole), 7), *range(60)]
+    for place in places:
+        bad.write_bytes(whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :])
+        with contextlib.suppress(ArtifactError):
+            open_bundle(bad).unpack(tmp_path / "out")
 
 
-@pytest.fixture
-def images(make_images):
-    return make_images({"train/ant": 2, "train/bee": 2, "val/ant": 2, "val/bee": 2})
+def test_a_pipe_is_no_bundle(tmp_path):
+    os.mkfifo(tmp_path / "x.ecb")
+    with pytest.raises(ArtifactError, match="pipe"):
+        open_bundle(tmp_path / "x.ecb")
 
 
-def hashes_of(folder):
-    return {sha(path.read_bytes()): path for path in sorted(folder.rglob("*.png"))}
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
+def test_a_bundle_cut_short_is_refused(root, tmp_path, kept):
+    whole = (root / "tiny.ecb").read_bytes()
+    cut = tmp_path / "cut.ecb"
+    cut.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
+    with pytest.raises(ArtifactError, match="cut short, or no bundle"):
+        open_bundle(cut)
 
 
-@pytest.mark.parametrize("stated", ["recipe", "flag"])
-def test_images_are_found_again_by_what_they_are_on_either_side(images, tmp_path, stated):
-    known = hashes_of(images)
-    wanted = [list(known)[at] for at in (5, 0, 7)]
-    source = images if stated == "recipe" else tmp_path / "moved"
-    recipe = make_recipe({"data": {"source": str(source)}})
-    data = None if stated == "recipe" else images
-    with find_images(recipe, reference_of(*wanted), ("ant", "bee"), data) as samples:
-        assert [one.path for one in samples] == [known[sha256] for sha256 in wanted]
+def test_an_array_with_a_pickle_in_it_is_not_loaded(root, tmp_path):
+    write_bundle(root / "build", tmp_path / "t.ecb", "tensors")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([print], dtype=object), allow_pickle=True)
+    pickled = buffer.getvalue()
 
+    def swap(data):
+        fields = json.loads(data)
+        for member in fields["members"]:
+            if member["name"] == TENSORS:
+                member.update(sha256=sha256_bytes(pickled), bytes=len(pickled))
+        return json.dumps(fields).encode()
 
-def test_images_that_are_gone_are_counted(images, tmp_path):
-    recipe = make_recipe({"data": {"source": str(images)}})
-    wanted = [*list(hashes_of(images))[:2], "x", "y", "z"]
-
-    def told(recipe, wanted=wanted, data=None):
-        with (
-            pytest.raises(DataError) as caught,
-            find_images(recipe, reference_of(*wanted), (), data),
-        ):
-            pass
-        return str(caught.value)
-
-    assert told(recipe) == (
-        f"{images}: 3 of the 5 images that the build was evaluated on are not there any more; "
-        "pass --data DIR, or build again"
+    bad = repack(
+        tmp_path / "t.ecb", tmp_path / "p.ecb", {TENSORS: lambda _: pickled, MANIFEST: swap}
     )
-    gone = tmp_path / "gone"
-    assert told(recipe, data=gone) == (
-        f"{gone}: the build's data is not here; pass --data DIR, or --evaluation none"
+    with pytest.raises(ArtifactError, match="not an array"):
+        open_bundle(bad).unpack(tmp_path / "out").evaluation()
+
+
+def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
+    whole = (root / "tiny.ecb").read_bytes()
+    place = whole.index((root / "build" / "model.int8.onnx").read_bytes()) + 5_000
+    (tmp_path / "bad.ecb").write_bytes(
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
     )
-    assert told(make_recipe({})) == "the build names no data; pass --data, or --evaluation none"
-
-
-def test_the_bundled_digits_are_made_again_where_the_build_had_them(monkeypatch):
-    from edge_convnext.devices.bundle import evaluation
-
-    made = []
-
-    def load(folder, config, seed, classes, track):
-        assert folder.name == "digits"
-        assert (seed, classes) == (5, None)
-        return SimpleNamespace(val=SimpleNamespace(samples=()), train=None)
-
-    monkeypatch.setattr(evaluation, "ensure_digits", made.append)
-    monkeypatch.setattr(evaluation, "load_splits", load)
-    monkeypatch.setattr(evaluation.Path, "exists", lambda path: bool(made))
-    recipe = make_recipe({"data": {"source": "digits"}, "seed": 5})
-    with find_images(recipe, reference_of(), (), None) as samples:
-        assert samples == ()
-    assert [Path(one).name for one in made] == ["digits"]
+    (tmp_path / "there").mkdir()
+    for out in ("new", "there"):
+        with pytest.raises(ArtifactError, match="damaged"):
+            bench_bundle(tmp_path / "bad.ecb", tmp_path / out, ORT)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

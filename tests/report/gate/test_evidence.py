@@ -1,14 +1,19 @@
 """What a gate stands on: which report it takes, what it refuses, and what it notes."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.example_report import ACCURACY, example_report
+from support.example_report import (
+    ACCURACY,
+    example_report,
+)
 from support.gate_builds import make_build, sha
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.report.gate import evidence as module
+from edge_convnext.report.gate.decide import gate
 from edge_convnext.report.gate.evidence import (
     Evidence,
     Prediction,
@@ -16,6 +21,7 @@ from edge_convnext.report.gate.evidence import (
     read_evidence,
     smallest_batch,
 )
+from edge_convnext.report.manifest import write_manifest
 
 
 @pytest.fixture
@@ -233,3 +239,36 @@ def test_speed_is_of_the_smallest_batch():
 def test_a_build_needs_its_manifest_and_a_board_none(build):
     (build / "manifest.json").unlink()
     assert refusal(build).startswith(f"{build / 'manifest.json'}: is missing")
+
+
+def test_a_report_that_was_edited_is_refused_by_its_manifest(tmp_path):
+    report = make_build(tmp_path, 1000)
+    write_manifest(tmp_path, sorted(tmp_path.glob("*")))
+    assert gate(report).decision == "pass"
+    report.write_text(report.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"report.json: is not the file that .*manifest.json"):
+        gate(report)
+
+
+def test_a_build_without_its_manifest_is_refused(tmp_path):
+    report = make_build(tmp_path, lost=5)
+    manifest = tmp_path / "manifest.json"
+    content = manifest.read_text()
+    manifest.unlink()
+    with pytest.raises(ArtifactError, match=r"manifest\.json: is missing, .* build again"):
+        read_evidence(report)
+    manifest.write_text(content.replace('"report.json"', '"other.json"'))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: does not name report\.json"):
+        read_evidence(report)
+    manifest.write_text(content)
+    assert read_evidence(report).precision == "int8"
+
+
+def test_a_report_that_contradicts_its_predictions_is_refused(tmp_path):
+    report = make_build(tmp_path, lost=5)
+    fields = json.loads(report.read_text())
+    fields["accuracy"]["lost"] = 2
+    report.write_text(json.dumps(fields))
+    write_manifest(tmp_path, sorted(tmp_path.glob("*.*")))
+    with pytest.raises(ArtifactError, match="2 were lost"):
+        gate(report)

@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import pytest
+
+from edge_convnext.build.tuning.space import list_plans, list_refinements
+from edge_convnext.networks.convnext.family import FAMILY
+from edge_convnext.networks.convnext.forms import FORMS
+from edge_convnext.networks.plans import Plan
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_the_space_has_every_form_and_says_what_it_leaves_out(runtime):
+    plans, excluded = list_plans(FAMILY, runtime, 20)
+    assert {plan.form for plan in plans} == set(FORMS)
+    assert {plan.placement for plan in plans} == {"inner", "pointwise", "weighted", "all"}
+    assert not set(plans) & {one.plan for one in excluded}
+    assert all(one.reason for one in excluded)
+    lowered = [plan for plan in plans if plan.format == "onnxruntime"]
+    assert bool(lowered) == (runtime == "onnxruntime")
+    dynamic = [plan for plan in plans if plan.format == "onnxruntime_dynamic"]
+    assert bool(dynamic) == (runtime == "onnxruntime")
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_quick_search_stays_around_the_plan_in_force(runtime):
+    plans, _ = list_plans(FAMILY, runtime, 20)
+    usual = Plan("conv_moments", "weighted", "uint8")
+    quick, _ = list_plans(FAMILY, runtime, 20, usual)
+    assert usual in quick
+    assert set(quick) < set(plans)
+    assert {plan.activation_type for plan in quick} == {"uint8"}
+    assert {plan.placement for plan in quick} == {"inner", "pointwise", "weighted"}
+
+
+def test_a_quick_search_races_the_plan_in_force_with_all_its_settings():
+    usual = Plan("nhwc", "inner", gelu="tanh", settings=(("batch", "dynamic"),))
+    quick, _ = list_plans(FAMILY, "onnxruntime", 20, usual)
+    assert usual in quick
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_refinement_changes_one_thing(runtime):
+    plan = Plan("linear", "inner", "uint8")
+    refined = list_refinements(plan, runtime, 20)
+    assert len({one.label for one in [plan, *refined]}) == len(refined) + 1
+    for one in refined:
+        assert replace(one, gelu="erf", settings=()) == plan
+        assert (one.gelu == "tanh") != bool(one.settings)
+    assert any(one.gelu == "tanh" for one in refined)
+    assert all(one.gelu == "erf" for one in list_refinements(plan, runtime, 19))
+
+
+def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
+    plans, excluded = list_plans(FAMILY, "onnxruntime", 21)
+    assert "all" not in {plan.placement for plan in plans}
+    assert any("opset 21" in one.reason for one in excluded)

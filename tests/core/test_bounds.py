@@ -1,0 +1,23 @@
+import pytest
+
+from edge_convnext.core.bounds import batch_bytes, why_too_large, why_too_long
+
+
+def test_a_batch_takes_four_bytes_a_value():
+    assert batch_bytes(2, 3, 10) == 4 * 2 * 3 * 10 * 10
+
+
+def test_four_gibibytes_are_taken_and_no_more():
+    assert why_too_large(1024, 1, 1024) is None
+    said = why_too_large(1025, 1, 1024)
+    assert said == (
+        "a batch of 1025 images of 1024 px takes 4.3 gigabytes, and at most 4.3 are taken for one; "
+        "lower the batch"
+    )
+
+
+@pytest.mark.parametrize(("rounds", "round_ms", "long"), [(3600, 1000, False), (3601, 1000, True)])
+def test_an_hour_of_rounds_is_taken_and_no_more(rounds, round_ms, long):
+    said = why_too_long(rounds, round_ms)
+    assert (said is not None) == long
+    assert not long or said.startswith("3601 rounds of 1000 ms are 1.0 hours")

@@ -1,0 +1,24 @@
+import pytest
+
+from edge_convnext.core.text import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb", r"a\x1b[2Jb"),
+        ("a\nb\tc", r"a\x0ab\x09c"),
+        ("a\u202eb", r"a\u202eb"),
+        ("a\U000e0001b", r"a\U000e0001b"),
+        ("##[error]", r"##\x5berror]"),
+        ("ideographic\u3000space, crème, 猫", "ideographic\u3000space, crème, 猫"),
+    ],
+)
+def test_what_steers_a_terminal_is_shown_by_its_escape(text, shown):
+    assert printable(text) == shown
+
+
+def test_printable_leaves_letters_of_any_language_alone():
+    for text in ("crème brûlée 火\u3000災 😀", "C:\\new", "[b]x[/b]"):
+        assert printable(text) == text
+    assert printable("a\r\u2028\U000e0001") == r"a\x0d\u2028\U000e0001"

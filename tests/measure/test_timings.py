@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+import pytest
+from support.races import ROW, candidate
+
+from edge_convnext.measure.timings import BenchmarkResult, Judged
+
+ROUNDS = (5.0, 1.0, 2.0, 3.0, 9.0, 9.0)
+ONE = replace(ROW, candidate=candidate("a"), rounds=6, round_latency_ms_p50=ROUNDS)
+
+
+def result(judged=None, **changes):
+    return BenchmarkResult((replace(ONE, **changes),), (), judged=judged)
+
+
+def test_a_row_is_found_by_name_and_batch():
+    found = result()
+    assert found.row("a", ROW.batch) is found.rows[0]
+    for name, batch in (("a", ROW.batch + 1), ("b", ROW.batch)):
+        with pytest.raises(KeyError, match="no benchmark of"):
+            found.row(name, batch)
+
+
+def test_where_nothing_judges_every_round_chooses():
+    found = result()
+    assert not found.judges("a", ROW.batch)
+    assert found.selecting("a", ROW.batch) == 6
+    assert found.selecting_ms("a", ROW.batch) == 4.0
+    assert found.selecting_gpu_ms("a", ROW.batch) is None
+
+
+def test_the_last_rounds_of_finalists_judge_and_choose_nobody():
+    found = result(Judged(("a",), ROW.batch, loads=2, rounds=1))
+    assert found.judges("a", ROW.batch)
+    assert not found.judges("a", ROW.batch + 1)
+    assert found.selecting("a", ROW.batch) == 4
+    assert found.selecting_ms("a", ROW.batch) == 2.5
+    assert result(Judged(("b",), ROW.batch, 2, 1)).selecting("a", ROW.batch) == 6
+
+
+def test_a_gpu_has_its_own_time():
+    assert (
+        result(round_gpu_ms_p50=(1.0, 2.0, 3.0, 3.0, 3.0, 3.0)).selecting_gpu_ms("a", ROW.batch)
+        == 3.0
+    )

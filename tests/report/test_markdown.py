@@ -1,0 +1,35 @@
+from support.example_report import example_report, without_measurements
+
+from edge_convnext.report.contract import Report
+from edge_convnext.report.markdown import to_markdown
+
+
+def sections(report):
+    return [line[3:] for line in to_markdown(report).splitlines() if line.startswith("## ")]
+
+
+def test_every_table_is_whole_and_ends_with_a_line():
+    text = to_markdown(example_report())
+    assert text.endswith("\n")
+    width = None
+    for line in text.splitlines():
+        if line.startswith("|"):
+            cells = line.replace("\\|", "").count("|")
+            assert width is None or cells == width, line
+            width = cells
+        else:
+            width = None
+
+
+def test_names_from_outside_are_no_markup():
+    text = to_markdown(example_report())
+    assert "early|blight" not in text
+    assert "early\\|blight" in text
+
+
+def test_without_measurements_their_sections_are_missing_and_it_says_so():
+    fields = example_report().model_dump(mode="json", by_alias=True)
+    bare = {**fields, **without_measurements("benchmark", reason="nobody asked")}
+    report = Report.model_validate(bare)
+    assert set(sections(report)) < set(sections(example_report()))
+    assert "nobody asked" in to_markdown(report)

@@ -1,0 +1,53 @@
+import pytest
+from support.example_report import example_report
+
+from edge_convnext.report.summary import (
+    count,
+    graph_name,
+    headings,
+    number,
+    plain,
+    state_text,
+    summary_rows,
+    title,
+    verdict_line,
+)
+
+
+def test_the_rows_are_the_reference_the_best_float_and_int8_of_each_runtime():
+    report = example_report()
+    rows = summary_rows(report)
+    assert len(rows) == 4
+    assert len({id(row) for row in rows}) == len(rows)
+    assert all(headings(report))
+
+
+def test_the_title_names_the_model_and_the_verdict_what_ships():
+    report = example_report()
+    assert report.model.name in title(report)
+    assert report.verdict.ship.upper() in verdict_line(report).upper()
+
+
+def test_a_graph_is_called_by_form_and_precision():
+    row = example_report().benchmark.rows[0]
+    assert row.precision in graph_name(row).lower() or row.form in graph_name(row)
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "-"), (1.256, "1.26"), (0.0, "0.00")])
+def test_a_number_has_its_digits(value, text):
+    assert number(value, 2) == text
+
+
+def test_a_count_that_is_missing_is_a_dash():
+    assert count(None) == "-"
+    assert count(1234) in ("1234", "1,234")
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb"])
+def test_text_from_outside_steers_nothing(text):
+    assert plain(text).isprintable()
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", ["a", "b"], {"a": 1}])
+def test_any_state_is_one_line(value):
+    assert "\n" not in state_text(value)
