@@ -10,7 +10,8 @@ from edge_convnext.build.notes import calibration_notes, gpu_notes, list_notes, 
 from edge_convnext.measure.accuracy import Comparison
 from edge_convnext.measure.timings import BenchmarkResult
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import HALF_SEARCHED, FallbackReport
+from edge_convnext.report.contract import HALF_SEARCHED
+from edge_convnext.report.stages import FallbackReport
 
 RECIPE = make_recipe({})
 

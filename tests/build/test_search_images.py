@@ -11,7 +11,7 @@ from support.evaluations import CLASSES, evaluation_of, images
 
 from edge_convnext.build import evaluating
 from edge_convnext.build.search_images import choose_search_images
-from edge_convnext.data import ImageSet
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.accuracy import compare_predictions
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core.artifacts import Parity
-from edge_convnext.core.cache import Entry
+from edge_convnext.core.cache_entries import Entry
 from edge_convnext.core.step import Stage, Step, as_step
 
 PARITY = Parity(4, 0.5, 30.0, 75.0)
