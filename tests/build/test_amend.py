@@ -1,0 +1,21 @@
+import pytest
+from support.gate_builds import make_build
+
+from edge_convnext.build.amend import rank_build, recover_build
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.errors import ArtifactError
+
+
+@pytest.mark.parametrize("amend", [rank_build, recover_build])
+def test_a_folder_without_a_build_is_refused_and_nothing_is_made(tmp_path, amend):
+    with pytest.raises(ArtifactError, match=r"report\.json: No such file"):
+        amend(tmp_path / "none", cache=Cache(tmp_path / "cache"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_was_changed_is_not_ranked(tmp_path):
+    folder = make_build(tmp_path / "build").parent
+    (folder / "model.int8.onnx").write_bytes(b"other")
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx"):
+        rank_build(folder, Cache(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
