@@ -6,25 +6,26 @@ import pytest
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.sections import PreprocessConfig
+from edge_convnext.data.preprocess import resolve_preprocess
 
 
 @pytest.fixture
 def trained(call, monkeypatch):
     """The recipe that a `train` command line means, and the seed that training gets."""
-    from edge_convnext.build import inputs
+    from edge_convnext.build import training_inputs
     from edge_convnext.networks.training import train as training
 
     seen = {}
 
     def prepare(recipe, track, out):
         seen.update(recipe=recipe, out=out)
-        return None, inputs.training_preprocess(recipe)
+        return None, training_inputs.training_preprocess(recipe)
 
     def stop(model, splits, preprocess, *_arguments, seed, **_options):
         seen.update(preprocess=preprocess, seed=seed)
         raise RecipeError("stop here")
 
-    monkeypatch.setattr(inputs, "prepare_training", prepare)
+    monkeypatch.setattr(training_inputs, "prepare_training", prepare)
     monkeypatch.setattr(training, "train", stop)
 
     def run(*arguments):
@@ -60,7 +61,7 @@ def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path)
 
 
 def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
-    from edge_convnext.build import inputs
+    from edge_convnext.build import training_inputs
     from edge_convnext.data.images import ImageSet
     from edge_convnext.data.splits import Splits
     from edge_convnext.networks.training import train as training
@@ -68,8 +69,8 @@ def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
     notes = ("2 training images are copies of others there.",)
     splits = Splits(None, ImageSet((), ("ant", "bee")), "by folder", notes=notes)
     result = training.TrainResult(Path("w.safetensors"), 50.0, 1, 1.0, "cpu", (), ("from x",))
-    prepared = splits, inputs.resolve_preprocess(PreprocessConfig(), Preprocess())
-    monkeypatch.setattr(inputs, "prepare_training", lambda *_: prepared)
+    prepared = splits, resolve_preprocess(PreprocessConfig(), Preprocess())
+    monkeypatch.setattr(training_inputs, "prepare_training", lambda *_: prepared)
     monkeypatch.setattr(training, "train", lambda *_, **__: result)
     line = ("train", "--data", "d", "--out", "w.safetensors")
     code, _, err = call(*line)
@@ -104,7 +105,7 @@ def test_what_is_missing_or_out_of_range_is_a_usage_error(call, line):
 
 
 def test_a_run_goes_on_unless_it_is_said_otherwise(call, monkeypatch):
-    from edge_convnext.build import inputs
+    from edge_convnext.build import training_inputs
     from edge_convnext.networks.training import train as training
 
     seen = []
@@ -113,7 +114,7 @@ def test_a_run_goes_on_unless_it_is_said_otherwise(call, monkeypatch):
         seen.append((init, resume, device))
         raise RecipeError("stop here")
 
-    monkeypatch.setattr(inputs, "prepare_training", lambda *_: (None, None))
+    monkeypatch.setattr(training_inputs, "prepare_training", lambda *_: (None, None))
     monkeypatch.setattr(training, "train", stop)
     line = ("train", "--data", "d", "--out", "w.safetensors", "--quiet")
     call(*line)

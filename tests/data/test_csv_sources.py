@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from edge_convnext.core.class_names import tell_apart
 from edge_convnext.core.errors import DataError
 from edge_convnext.core.sections import DataConfig
 from edge_convnext.data.csv_sources import list_csv
-from edge_convnext.data.labels import read_labels_file
 from edge_convnext.data.labels_file import read_labels
 from edge_convnext.data.samples import list_source, read_source
 from edge_convnext.data.splits import load_splits
@@ -283,84 +281,6 @@ def test_the_order_of_rows_is_one_that_pandas_may_have_used(write):
     assert load_splits(source, DataConfig(val_fraction=0.5), 0).other_orders == (CLASSES[::-1],)
 
 
-# Labels files
-
-FORMS = {
-    "id2label.json": json.dumps({str(i): name for i, name in enumerate(CLASSES)}),
-    "class_to_idx.json": json.dumps({name: i for i, name in enumerate(CLASSES)}),
-    "config.json": json.dumps({"id2label": {"0": "cat", "1": "dog", "2": "emu"}, "x": [1]}),
-    "imagenet.json": json.dumps({str(i): [f"n{i:08d}", name] for i, name in enumerate(CLASSES)}),
-    "pairs.json": json.dumps([[name, i] for i, name in enumerate(CLASSES)]),
-    "records.json": json.dumps([{"id": 2 - i, "name": n} for i, n in enumerate(CLASSES[::-1])]),
-    "coco.json": json.dumps({"categories": [{"id": i, "name": n} for i, n in enumerate(CLASSES)]}),
-    "list.json": json.dumps(list(CLASSES)),
-    "python.txt": "{0: 'cat',\n 1: 'dog',\n 2: 'emu'}",
-    "index-name.txt": "0 cat\n1 dog\n2 emu\n",
-    "index-colon.txt": "2: emu\n0: cat\n1: dog\n",
-    "bracket.txt": "0) cat\n1) dog\n2) emu\n",
-    "brackets.txt": "[0] cat\n[1] dog\n[2] emu\n",
-    "parentheses.txt": "(0) cat\n(1) dog\n(2) emu\n",
-    "arrow.txt": "0 -> cat\n1 -> dog\n2 -> emu\n",
-    "arrow-last.txt": "dog => 1\ncat => 0\nemu => 2\n",
-    "name-colon.txt": "dog: 1\ncat: 0\nemu: 2\n",
-    "vocab.json": json.dumps({"vocab": CLASSES}),
-    "name-index.csv": "dog,1\ncat,0\nemu,2\n",
-    "header.csv": "ClassId,SignName\n0,cat\n1,dog\n2,emu\n",
-    "crlf-bom.txt": "\ufeffcat\r\ndog\r\nemu\r\n",
-    "comment.txt": "# made by hand\ncat\ndog\nemu\n",
-    "quoted.txt": '"cat"\n"dog"\n"emu"\n',
-    "one-line.txt": "cat, dog, emu",
-    "data.yaml": "nc: 3\nnames:\n  0: cat\n  1: dog\n  2: emu\n",
-    "flow.yaml": "names: [cat, dog, emu]\ntrain: ../train\n",
-    "list.yaml": "- cat\n- dog\n- emu\n",
-    "map.pbtxt": "".join(
-        f"item {{\n id: {i + 1}\n name: '{n}'\n}}\n" for i, n in enumerate(CLASSES)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", sorted(FORMS))
-def test_labels_files_are_read_in_the_forms_people_have(tmp_path, name):
-    (tmp_path / name).write_text(FORMS[name], encoding="utf-8", newline="")
-    assert read_labels_file(tmp_path / name) == CLASSES
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"0": 1, "1": 0}', "maps numbers to numbers"),
-        ("0,5\n1,3\n", "two columns of numbers"),
-        ('{"cat": "Katze"}', "a mapping without indices (its first key is 'cat')"),
-        ('{"cat": 0, "dog": 2}', "indices are not 0 to 1 (they run from 0 to 2)"),
-        ("0: cat\n0: dog\n", "indices are not 0 to 1 (0 comes twice)"),
-        ('{"cat": 0, "cat": 1}', "'cat' comes twice"),
-        ("names: &a [x]\nclasses: *a\n", "it has aliases"),
-    ],
-)
-def test_labels_files_of_two_meanings_are_refused(tmp_path, text, message):
-    (tmp_path / "labels").write_text(text)
-    with pytest.raises(DataError) as caught:
-        read_labels_file(tmp_path / "labels")
-    assert message in str(caught.value)
-
-
-def test_indices_from_1_on_are_told(tmp_path):
-    (tmp_path / "labels.txt").write_text("1 cat\n2 dog\n")
-    read = read_labels(tmp_path / "labels.txt")
-    assert read.names == ("cat", "dog")
-    assert "run from 1 to 2; they are taken as logits 0 to 1" in read.notes[0]
-
-
-def test_the_data_tells_what_the_name_is(tmp_path):
-    path = tmp_path / "labels.txt"
-    path.write_text("n01 x\nn02 y\n".replace("n0", "n0000000"))
-    assert read_labels(path, {"n00000001"}).names == ("n00000001", "n00000002")
-    assert read_labels(path, {"y"}).names == ("x", "y")
-    path.write_text("1 euro\n2 cent\n")
-    assert read_labels(path, {"2 cent"}).names == ("1 euro", "2 cent")
-    assert read_labels(path, {"cent"}).names == ("euro", "cent")
-
-
 def test_names_that_repeat_are_told_apart_by_their_index(tmp_path, make_images):
     assert tell_apart(["crane", "maillot", "crane"]) == ("crane#0", "maillot", "crane#2")
     assert tell_apart(["a", "a", "a#0"]) == ("a#0#0", "a#1", "a#0#2")
@@ -381,24 +301,6 @@ def test_another_spelling_of_a_models_class_is_named(make_images):
 
 
 # Hostile: nothing of these takes long, or more than one line to refuse.
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[["' + "9" * 5000 + '", 7], ["1", 8]]',
-        "9" * 5000 + " cat\n1 dog\n",
-        ("9" * 1_000_000 + "\n") * 3,
-        "item {" * 200_000,
-        "{" * 200_000 + "'",
-        ("names:" + "\n" * 100_000) * 2,
-    ],
-)
-def test_labels_files_that_would_hang_or_break_a_reader(tmp_path, text):
-    (tmp_path / "labels.txt").write_text(text)
-    with pytest.raises(DataError) as caught:
-        read_labels_file(tmp_path / "labels.txt")
-    assert len(str(caught.value)) < 1700
 
 
 def test_tables_that_would_hang_or_break_a_reader(make_images):
@@ -471,19 +373,3 @@ def test_labels_that_differ_in_case_alone_are_told(write):
     source.write_text(source.read_text().replace(",cat", ",Cat", 1))
     notes = load_splits(source, DataConfig(), seed=0).notes
     assert any("differ in case alone" in note and "Cat and cat" in note for note in notes)
-
-
-def test_a_header_above_names_is_skipped_where_the_data_has_all_others(tmp_path):
-    path = tmp_path / "names.csv"
-    path.write_text("class\ncat\ndog\nemu\n")
-    found = read_labels(path, CLASSES)
-    assert found.names == CLASSES
-    assert found.notes == ("The header of names.csv, class, is skipped.",)
-    assert read_labels(path, ("class", "cat")).names == ("class", *CLASSES)
-
-
-def test_a_line_names_the_folder_that_has_blanks_at_its_ends(tmp_path):
-    path = tmp_path / "names.txt"
-    path.write_text("owl\ncat\n dog\n")
-    assert read_labels(path, (" cat", "dog ", "owl")).names == ("owl", " cat", "dog ")
-    assert read_labels(path, (" cat", "cat", "owl")).names == ("owl", "cat", "dog")

@@ -8,7 +8,6 @@ from support.known_models import draw_images
 
 from edge_convnext.core.errors import DataError
 from edge_convnext.data.labels import class_order, settle_classes
-from edge_convnext.data.labels_file import read_labels
 from edge_convnext.data.samples import list_source, read_source
 
 
@@ -102,16 +101,3 @@ def test_a_name_of_other_case_is_the_near_one(listing, tmp_path):
 def test_a_file_of_another_length_than_the_model_tells_what_is_twice(listing, tmp_path):
     told = refusal(listing, tmp_path, "ant\nbee\ncat\ncat\n", ("ant", "bee", "cat"))
     assert "4 class names for a model of 3 classes (ant, bee, cat); it has 'cat' 2 times" in told
-
-
-@pytest.mark.parametrize("head", ["path,label,split\n", "", "image_id\tlabel\tx\n"])
-def test_a_table_of_images_is_no_labels_file(tmp_path, head):
-    mark = "\t" if "\t" in head else ","
-    path = tmp_path / "list.csv"
-    path.write_text(head + "".join(f"a/{i}.JPG{mark}{i % 2}{mark}train\n" for i in range(5)))
-    with pytest.raises(DataError, match="a table of images") as error:
-        read_labels(path)
-    assert "pass it as --data" in str(error.value)
-    names = tmp_path / "names.csv"
-    names.write_text("cat.v2,0\ndog,1\n")
-    assert read_labels(names).names == ("cat.v2", "dog")

@@ -5,12 +5,7 @@ from support.tiny_qdq import Builder
 
 from edge_convnext.core.errors import ExportError
 from edge_convnext.graph.float16 import find_floats, round_to_float16
-from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
-
-
-def test_the_ends_of_float16_are_numpys():
-    assert np.finfo(np.float16).max == LARGEST
-    assert np.finfo(np.float16).smallest_normal == SMALLEST_NORMAL
+from edge_convnext.graph.float16_numbers import LARGEST
 
 
 def test_a_constant_is_rounded_or_refused():
@@ -54,5 +49,5 @@ def test_other_floats_and_unknown_operations_are_refused():
     proto.graph.node[0].op_type, proto.graph.node[0].domain = "Odd", "com.microsoft"
     proto.opset_import.add(domain="com.microsoft", version=1)
     proto.graph.output[0].ClearField("type")
-    with pytest.raises(ExportError, match="is a Odd, whose type ONNX can't tell"):
+    with pytest.raises(ExportError, match="is a Odd, whose type ONNX can't infer"):
         find_floats(proto)

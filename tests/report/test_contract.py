@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from support.example_report import SHA, STAGES, example_fields, example_report, without_measurements
+from support.example_report import STAGES, example_fields, example_report, without_measurements
 
 from edge_convnext.build.amend import add_sensitivity
-from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import sha256_bytes
-from edge_convnext.devices.doctor import environment
 from edge_convnext.report import contract as report_module
 from edge_convnext.report.contract import Report, schema_json
-from edge_convnext.report.described import EnvironmentReport, FileReport
-from edge_convnext.report.stages import ParityReport, StageReport
 from edge_convnext.stages.sensitivity import Sensitivity
 
 SCHEMA_FILE = Path(report_module.__file__).with_name("report.schema.json")
@@ -56,13 +51,6 @@ def test_every_type_of_the_schema_is_described():
     for name, definition in json.loads(schema_json())["$defs"].items():
         if name != "JsonValue":
             assert definition.get("description"), name
-
-
-@pytest.mark.parametrize("status", ["skipped", "not_run", "failed"])
-def test_a_stage_that_made_nothing_new_says_why(status):
-    with pytest.raises(ValidationError, match=f"status {status} needs a reason"):
-        StageReport(name="fold", status=status)
-    assert StageReport(name="fold", status=status, reason="--no-fold").reason == "--no-fold"
 
 
 def test_every_stage_is_there_once_and_in_order():
@@ -154,30 +142,3 @@ def test_an_unreadable_report_is_refused_in_one_line(tmp_path, text, message):
         Report.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_a_file_is_described_relative_to_the_report(tmp_path):
-    folder = tmp_path / "out"
-    folder.mkdir()
-    inside, outside = folder / "model.onnx", tmp_path / "cached.onnx"
-    for path in (inside, outside):
-        path.write_bytes(b"graph")
-    assert FileReport.of(inside, folder) == FileReport(
-        path="model.onnx", sha256=sha256_bytes(b"graph"), bytes=5
-    )
-    assert FileReport.of(outside, folder).path == outside.as_posix()
-
-
-def test_artefacts_and_the_machine_fit_the_contract():
-    parity = Parity(n_images=8, max_abs_err=0.0, sqnr_db=None, agreement_pct=100.0)
-    assert ParityReport.model_validate(parity).sqnr_db is None
-    assert EnvironmentReport.model_validate(environment()).cores >= 1
-
-
-def test_a_row_is_found_by_artifact_and_batch():
-    benchmark = example_report().benchmark
-    row = benchmark.row(benchmark.chosen, 8)
-    assert (row.runtime, row.batch) == ("openvino", 8)
-    assert benchmark.row(benchmark.chosen, 3) is None
-    assert benchmark.row(None, 1) is None
-    assert len(SHA) == 64

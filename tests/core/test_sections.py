@@ -1,0 +1,46 @@
+import pytest
+from support.refusals import refusal
+
+from edge_convnext.core.sections import (
+    BenchmarkConfig,
+    EngineConfig,
+    PlanConfig,
+    PreprocessConfig,
+    QuantizeConfig,
+)
+
+
+def test_normalisation_of_pixels_to_255_is_told_what_it_divides_to():
+    said = refusal(PreprocessConfig, mean=(123.675, 116.28, 103.53))
+    assert said.endswith("divide by 255 (0.485,0.456,0.406)")
+    assert PreprocessConfig(mean=(-2.0, 0.0, 2.0)).mean == (-2.0, 0.0, 2.0)
+    assert "greater than 0" in refusal(PreprocessConfig, std=(0.0, 1.0, 1.0))
+
+
+def test_ranges_are_our_own_unless_an_estimator_is_stated():
+    assert QuantizeConfig().own_ranges
+    assert QuantizeConfig(activations_range_estimator="reconstruction").own_ranges
+    assert not QuantizeConfig(activations_range_estimator="minmax").own_ranges
+
+
+@pytest.mark.parametrize(
+    ("precision", "plan", "words"),
+    [
+        ("int8", {"form": "mixed"}, "the plan int8 1 needs a placement"),
+        ("fp16", {"form": "mixed", "placement": "blocks"}, "the plan fp16 1 has no placement"),
+    ],
+)
+def test_a_plan_is_placed_where_it_is_quantized(precision, plan, words):
+    assert words in refusal(EngineConfig, plans={precision: {1: plan}})
+
+
+def test_batches_are_timed_once_each_and_rounds_end_by_morning():
+    assert BenchmarkConfig(batches=(8, 1, 8)).batches == (8, 1)
+    assert "rounds of 1000 ms are" in refusal(BenchmarkConfig, rounds=10_000, min_round_ms=1000)
+    assert "at least 1" in refusal(BenchmarkConfig, batches=())
+
+
+def test_a_plans_batch_can_only_be_dynamic():
+    plan = {"form": "conv", "placement": "inner"}
+    assert PlanConfig(**plan, settings={"batch": "dynamic", "a": "1"}).settings["a"] == "1"
+    assert "batch can only be 'dynamic'" in refusal(PlanConfig, **plan, settings={"batch": "4"})
