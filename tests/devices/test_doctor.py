@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import requires
 
 import pytest
+from support.cpu_records import arm, file_system
 from support.recorded_boards import ORIN_NANO, ORIN_NX, write_tree
 
 from edge_convnext.devices import doctor
@@ -68,51 +69,6 @@ def test_a_missing_package_names_its_extra(monkeypatch):
     assert "openvino" not in installed_versions()
 
 
-def file_system(root, **files):
-    for name, text in files.items():
-        path = root / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-def test_x86_flags_are_read_in_a_fixed_order(tmp_path):
-    cpuinfo = (
-        "processor\t: 0\nmodel name\t: Some CPU\ncpu family\t: 6\nmodel\t\t: 143\n"
-        "flags\t\t: fpu amx_int8 avx2 avx512_vnni sse\n\nprocessor\t: 1\nmodel name\t: Other\n"
-    )
-    found = examine(file_system(tmp_path, proc__cpuinfo=cpuinfo))
-    assert found.cpu_model == "Some CPU (family 6, model 143)"
-    assert found.cpu_flags == ("avx2", "avx512_vnni", "amx_int8")
-    assert found.jetson is None
-
-
-def arm(part, variant="0x1", implementer="0x41", count=4):
-    block = (
-        "processor\t: {}\nmodel name\t: ARMv8 Processor rev 1 (v8l)\nBogoMIPS\t: 62.50\n"
-        f"Features\t: fp asimd asimddp\nCPU implementer\t: {implementer}\nCPU architecture: 8\n"
-        f"CPU variant\t: {variant}\nCPU part\t: {part}\nCPU revision\t: 1\n\n"
-    )
-    return "".join(block.format(number) for number in range(count))
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "model"),
-    [
-        (arm("0xd42"), "4x Cortex-A78AE r1p1"),
-        (arm("0xd0b", "0x4"), "4x Cortex-A76 r4p1"),
-        (arm("0xd0c", "0x3"), "4x Neoverse-N1 r3p1"),
-        (arm("0xd0c", "0x3").replace("model name", "other name"), "4x Neoverse-N1 r3p1"),
-        (arm("0xd05", count=2) + arm("0xd0b"), "2x Cortex-A55 r1p1, 4x Cortex-A76 r1p1"),
-        (arm("0xfff", implementer="0x51"), "4x Arm core 0x51/0xfff r1p1"),
-    ],
-)
-def test_arm_cores_are_told_apart(tmp_path, cpuinfo, model):
-    found = examine(file_system(tmp_path, proc__cpuinfo=cpuinfo))
-    assert found.cpu_model == model
-    assert found.cpu_flags == ("asimd", "asimddp")
-
-
 def test_arm_machines_of_other_cores_have_other_fingerprints(tmp_path):
     parts = ("0xd42", "0xd0b", "0xd0c", "0xd4f")
     prints = {
@@ -120,15 +76,6 @@ def test_arm_machines_of_other_cores_have_other_fingerprints(tmp_path):
         for part in parts
     }
     assert len(prints) == len(parts)
-
-
-def test_without_numbers_in_cpuinfo_the_registers_tell(tmp_path):
-    for number in range(2):
-        name = f"sys/devices/system/cpu/cpu{number}/regs/identification/midr_el1"
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text("0x00000000414fd0b1\n")
-    root = file_system(tmp_path, proc__cpuinfo="processor\t: 0\nFeatures\t: asimd\n")
-    assert examine(root).cpu_model == "2x Cortex-A76 r4p1"
 
 
 def test_a_jetson_is_recognised(tmp_path):

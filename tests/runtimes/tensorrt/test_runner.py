@@ -164,13 +164,6 @@ def test_engines_are_timed_at_the_batch_they_run(load, tmp_path):
     assert usual_batches([graph]) == (1, 8)
 
 
-def test_graphs_of_one_batch_are_timed_at_it_and_two_such_do_not_race(tmp_path):
-    graphs = [write_graph(tmp_path / f"b{batch}.onnx", batch) for batch in (2, 2, 3)]
-    assert usual_batches([*graphs[:2], write_graph(tmp_path / "free.onnx")]) == (2,)
-    with pytest.raises(ArtifactError, match=r"b3\.onnx: is of batch 3, and .*b2\.onnx of batch 2"):
-        usual_batches(graphs)
-
-
 def test_engines_race_and_their_rows_tell_gpu_time(load, tmp_path):
     path = load(1)._path
     other = write_engine(tmp_path / "other.engine", precision="fp16")
