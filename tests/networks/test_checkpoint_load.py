@@ -1,7 +1,5 @@
 """From a checkpoint with what it says to a build's weights, and what training starts from."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,9 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from support.checkpoints import to_reference
 
-from edge_convnext.build.reading import _load_weights
 from edge_convnext.core.artifacts import Preprocess
-from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import LoadError
 from edge_convnext.core.sections import LoadConfig, TrainConfig
 from edge_convnext.data.images import ImageSet, Sample
@@ -19,7 +15,6 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights
-from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.tensors import read_state
 from edge_convnext.networks.training.train import train
 from edge_convnext.stages.load import load_weights
@@ -51,27 +46,6 @@ def few(tmp_path):
 
 def load(path, tmp_path):
     return load_weights(LoadConfig(weights=str(path)), "atto", 0, tmp_path / "out.safetensors")
-
-
-def test_a_build_gets_facts_and_notes_from_the_cache_too(tmp_path):
-    torch.save({"model": STATE, "model_ema": STATE, "classes": ["b", "a"]}, tmp_path / "w.pth")
-    recipe = make_recipe({}, "here", {"model": "atto", "load.weights": str(tmp_path / "w.pth")})
-    cache = Cache(tmp_path / "cache")
-    first, again = (_load_weights(recipe, str(tmp_path / "w.pth"), cache, {}) for _ in range(2))
-    assert (first.status, again.status) == ("done", "cached")
-    assert first.value == again.value
-    facts = {fact.name: (fact.value, str(fact.origin)) for fact in again.value.facts}
-    assert facts == {
-        "classes": (("b", "a"), "checkpoint (classes)"),
-        "in_channels": (3, "checkpoint (the first convolution)"),
-        "weights_key": ("model_ema", "checkpoint (averaged weights)"),
-    }
-    assert again.value.info.classes == ("b", "a")
-    assert again.value.notes[0].startswith("the averaged weights of 'model_ema' were taken")
-    (tmp_path / "config.json").write_text(json.dumps({"image_size": 96}))
-    changed = _load_weights(recipe, str(tmp_path / "w.pth"), cache, {})
-    assert changed.status == "done"
-    assert changed.value.info.preprocess.image_size == 96
 
 
 def test_a_network_of_bgr_images_is_turned_to_rgb(tmp_path):
