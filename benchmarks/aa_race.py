@@ -46,7 +46,7 @@ _SIZE = 64
 def export_graph(folder: Path) -> Path:
     """A ConvNeXt V2 atto of random weights, in the form that OpenVINO likes."""
     from edge_convnext.core.artifacts import ModelInfo, Preprocess
-    from edge_convnext.core.recipe import ExportConfig
+    from edge_convnext.core.sections import ExportConfig
     from edge_convnext.networks.convnext.build import random_state
     from edge_convnext.networks.convnext.sizes import find_architecture
     from edge_convnext.networks.weights import save_weights

@@ -44,7 +44,6 @@ from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.data.csv_sources import list_csv
 from edge_convnext.data.labels import read_labels_file
 from edge_convnext.devices.doctor import environment
-from edge_convnext.measure.model import read_metadata
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.dialects import translate
@@ -53,6 +52,7 @@ from edge_convnext.networks.recipe_file import load_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.gate.baseline import read_baseline
 from edge_convnext.report.manifest import verify_build
+from edge_convnext.runtimes.metadata import read_metadata
 from edge_convnext.runtimes.tensorrt.kernel_table import group_kernels, read_kernels, read_parts
 
 _SLOW_S = 20.0

@@ -17,7 +17,7 @@ from gpu_timing import Contender, Results, race, trace
 
 from edge_convnext.core.artifacts import OnnxModel, Precision
 from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.core.sections import EngineConfig
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.runtimes.tensorrt.runner import EngineRunner

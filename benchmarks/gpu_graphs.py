@@ -172,7 +172,7 @@ def graph_name(model: str, batch: int | str, item: Item) -> str:
 
 
 def _export(weights: Any, form: FormName, batch: Any, images: Any, scratch: Path) -> OnnxModel:
-    from edge_convnext.core.recipe import ExportConfig, SimplifyConfig
+    from edge_convnext.core.sections import ExportConfig, SimplifyConfig
     from edge_convnext.stages.export import export_onnx
     from edge_convnext.stages.simplify import simplify
 

@@ -27,17 +27,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from PIL import Image
 
-from edge_convnext.build.inputs import image_batches
 from edge_convnext.core.files import write_text_atomic
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import (
-    Sample,
-    draw_calibration,
-    find_bad_images,
-    iter_batches,
-    load_calibration,
-)
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data.batches import find_bad_images, image_batches, iter_batches
+from edge_convnext.data.calibration import draw_calibration, load_calibration
 from edge_convnext.data.csv_sources import list_csv
+from edge_convnext.data.images import Sample
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.built_models import evaluate_model
 from edge_convnext.measure.memory import peak_resident_bytes

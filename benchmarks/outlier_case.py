@@ -26,14 +26,14 @@ import onnx
 from onnx import ModelProto
 
 from edge_convnext.build.float_chain import export_step, fold_step
-from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.inputs import prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import EqualizeConfig, QuantizeConfig
-from edge_convnext.data import iter_batches
+from edge_convnext.core.sections import EqualizeConfig, QuantizeConfig
+from edge_convnext.data.batches import image_batches, iter_batches
 from edge_convnext.devices.doctor import environment
 from edge_convnext.graph.qdq import drop_unread_constants
 from edge_convnext.measure.accuracy import predict

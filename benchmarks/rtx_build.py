@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_convnext.core.files import write_text_atomic
-from edge_convnext.report.contract import EngineReport, Report, VariantReport
+from edge_convnext.report.contract import Report
+from edge_convnext.report.stages import EngineReport, VariantReport
 
 RESULTS = Path(__file__).parent / "results"
 # Kernels and MB of activations, with float16 images and logits.

@@ -25,12 +25,13 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.inputs import prepare_inputs
 from edge_convnext.core.artifacts import FormName, OnnxModel, PlacementName, Weights
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.core.sections import EngineConfig
+from edge_convnext.data.batches import image_batches
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.recipe_file import resolve_recipe

@@ -34,13 +34,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from edge_convnext.build.candidates import list_options, raw_reference
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
-from edge_convnext.build.inputs import image_batches, prepare_inputs
+from edge_convnext.build.inputs import prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
+from edge_convnext.data.batches import image_batches
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import float_plan, plan_for

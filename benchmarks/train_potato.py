@@ -28,7 +28,7 @@ import yaml
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.files import sha256_file, write_text_atomic
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import Splits, load_splits
+from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.networks.convnext.sizes import find_architecture
 from edge_convnext.networks.recipe_file import load_recipe
 from edge_convnext.networks.training.state import EpochRow

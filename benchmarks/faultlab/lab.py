@@ -380,7 +380,8 @@ def _tell_stages(trace: int) -> None:
     """Have the build write the name of each stage that begins its work."""
     from edge_convnext.build import entrants, pipeline
     from edge_convnext.build import runner as steps
-    from edge_convnext.core.cache import Cache, Entry
+    from edge_convnext.core.cache import Cache
+    from edge_convnext.core.cache_entries import Entry
 
     def tell(stage: str) -> None:
         with suppress(BrokenPipeError):

@@ -16,8 +16,8 @@ from benchmarks.gatelab.lab import BATCH, Lab, Row
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import BenchmarkConfig
-from edge_convnext.data import iter_batches
+from edge_convnext.core.sections import BenchmarkConfig
+from edge_convnext.data.batches import iter_batches
 from edge_convnext.measure.benchmark import benchmark, speedup
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.checkpoint import Checkpoint, read_checkpoint

@@ -110,7 +110,12 @@ GROUPS = (
             "build/float_chain.py",
             "build/int8_chain.py",
         ),
-        ("core/test_cache.py", "build/test_runner*.py", "build/test_*_chain.py"),
+        (
+            "core/test_cache.py",
+            "core/test_step.py",
+            "build/test_runner*.py",
+            "build/test_*_chain.py",
+        ),
     ),
     Group("bundle", ("devices/bundle/*.py",), ("devices/bundle/test_*.py",)),
     # Beside what the others decide: what a network sees of an image, and its norms. Their tests

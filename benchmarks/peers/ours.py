@@ -10,9 +10,9 @@ from benchmarks.peers.task import Graph, Task
 from edge_convnext import __version__
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
-from edge_convnext.build.inputs import image_batches
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.files import sha256_file
+from edge_convnext.data.batches import image_batches
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.runtimes.load import available_runtimes
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.build.graphs import Graphs, add_form
-from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
+from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.files import atomic_path, sha256_bytes
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images
-from edge_convnext.data import Sample, iter_batches
+from edge_convnext.data.batches import image_batches, iter_batches
+from edge_convnext.data.images import Sample
 from edge_convnext.devices.doctor import environment
 
 __all__ = ["Graph", "Task", "prepare_task"]

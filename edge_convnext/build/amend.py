@@ -161,7 +161,8 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
     Raises:
         ArtifactError: See `check_addable`; nothing is written then.
     """
-    from edge_convnext.report.contract import RankingReport, Report, SensitivityReport
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.stages import RankingReport, SensitivityReport
 
     rankings = tuple(
         RankingReport(

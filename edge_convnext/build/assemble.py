@@ -21,16 +21,15 @@ from edge_convnext.measure.to_report import (
     report_accuracy,
     report_candidate,
 )
-from edge_convnext.report.contract import (
-    AccuracyReport,
-    BenchmarkReport,
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import (
     DataReport,
     EnvironmentReport,
     ModelReport,
-    Report,
     SettingReport,
     WeightsReport,
 )
+from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
     from edge_convnext.measure.timings import BenchmarkResult
-    from edge_convnext.report.contract import StageReport
+    from edge_convnext.report.stages import StageReport
     from edge_convnext.report.verdict import Requirement
 
 __all__ = ["Outcome", "assemble_report"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.int8_chain import lower_step
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
@@ -19,6 +18,9 @@ from edge_convnext.networks.plans import Plan
 from edge_convnext.stages import keep_float, quantize, sensitivity
 from edge_convnext.stages.fuse_for_onnxruntime import has_products
 from edge_convnext.stages.sensitivity import Sensitivity
+
+if TYPE_CHECKING:
+    from edge_convnext.build.graphs import Graphs
 
 __all__ = ["Fallback", "hold_budget", "keep_float_step", "rank_plan", "sensitivity_step"]
 

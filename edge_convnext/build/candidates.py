@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
@@ -15,6 +14,7 @@ from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import export, write_for_tensorrt
 
 if TYPE_CHECKING:
+    from edge_convnext.build.graphs import Graphs
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.step import Step
     from edge_convnext.runtimes import PrecisionHint

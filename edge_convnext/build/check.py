@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from edge_convnext.build.inputs import find_calibration, require_classes, settle_images
+from edge_convnext.build.inputs import find_calibration
+from edge_convnext.build.reading import require_classes, settle_images
 from edge_convnext.build.settle import settle_recipe
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
@@ -22,16 +23,11 @@ from edge_convnext.core.hash_memory import HashMemory
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
-from edge_convnext.data import (
-    ImageSet,
-    Look,
-    Sample,
-    Splits,
-    draw_calibration,
-    load_splits,
-    look_at_images,
-)
+from edge_convnext.data.batches import Look, look_at_images
+from edge_convnext.data.calibration import draw_calibration
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.preprocess import resolve_preprocess
+from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.measure.answers import Answer, answer_with_torch
 from edge_convnext.measure.class_order import order_by_images, show_order
 from edge_convnext.measure.held import hold_against_chance

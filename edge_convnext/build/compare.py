@@ -13,7 +13,8 @@ from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Step
-from edge_convnext.data import ImageSet, iter_batches
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.accuracy import (
     Predictions,
     check_logits,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.build.settle import Prepared
-    from edge_convnext.data import ImageSet
+    from edge_convnext.data.images import ImageSet
 
 __all__ = ["Evaluator"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner
-from edge_convnext.core.artifacts import GPU_FOLDER, OnnxModel
+from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Images, Step
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.stages import place_qdq, write_for_tensorrt
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["finish_step", "gpu_graph_name", "gpu_lineage", "place_step"]
+__all__ = ["finish_step", "gpu_lineage", "place_step"]
 
 
 def gpu_lineage(
@@ -131,8 +131,3 @@ def finish_step(
             "targets": sorted(targets),
         },
     )
-
-
-def gpu_graph_name(path: Path) -> str:
-    """Where in a build's folder a graph for TensorRT goes."""
-    return f"{GPU_FOLDER}/{path.name}"

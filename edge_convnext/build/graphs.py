@@ -14,7 +14,6 @@ import numpy as np
 
 from edge_convnext.build.float_chain import float_steps, fold_step
 from edge_convnext.build.gpu_chain import gpu_lineage
-from edge_convnext.build.inputs import Inputs, image_batches
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
@@ -23,7 +22,8 @@ from edge_convnext.core.errors import EngineBuildError, ExportError, Quantizatio
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
-from edge_convnext.graph.float16 import HALF_OPSET
+from edge_convnext.data.batches import image_batches
+from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import (
     Plan,
@@ -40,8 +40,9 @@ from edge_convnext.stages import fuse_for_onnxruntime as lower
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_convnext.build.inputs import Inputs
     from edge_convnext.core.recipe import TargetName
-    from edge_convnext.data import Sample
+    from edge_convnext.data.images import Sample
 
 __all__ = [
     "Graphs",

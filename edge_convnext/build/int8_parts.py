@@ -10,7 +10,7 @@ from edge_convnext.measure.speed import speedup
 from edge_convnext.measure.to_report import (
     report_interval,
 )
-from edge_convnext.report.contract import (
+from edge_convnext.report.stages import (
     FallbackReport,
     ParityReport,
     RecoveryReport,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.measure.to_report import licence_notes, skewed_notes
-from edge_convnext.report.contract import HALF_SEARCHED, FallbackReport
+from edge_convnext.report.contract import HALF_SEARCHED
+from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.stages import FallbackReport
 from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def calibration_notes(inputs: Inputs, recipe: Recipe, *, evaluated: bool) -> lis
     if not evaluated:
         notes.append(
             "How near INT8 is to FP32 was measured on calibration images alone, for which its "
-            "ranges were made: other images fare worse. Labelled images (--data) would tell."
+            "ranges were made: other images fare worse. Labelled images (--data) would show it."
         )
     return notes
 
@@ -149,7 +150,7 @@ def _fallback_note(one: FallbackReport) -> str:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
     halves = ""
     if one.searched_on == HALF_SEARCHED:
-        halves = " Of images that are added half will judge: add twice as many as would tell."
+        halves = " Of images that are added only half will judge: add twice as many."
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
         f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.gpu_chain import gpu_graph_name
 from edge_convnext.core.artifacts import CPU_FOLDER, Precision
 from edge_convnext.core.recipe import DIGITS
-from edge_convnext.data import write_calibration_csv
+from edge_convnext.data.calibration import write_calibration_csv
 from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
 from edge_convnext.report.beside import Beside
+from edge_convnext.report.folder import gpu_graph_name
 
 if TYPE_CHECKING:
     from edge_convnext.build.engines import EngineBuild
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
     from edge_convnext.core.recipe import Recipe
-    from edge_convnext.data import CalibrationSet
+    from edge_convnext.data.calibration import CalibrationSet
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import swap, written_beside
-from edge_convnext.report.contract import FileReport
+from edge_convnext.report.described import FileReport
 from edge_convnext.report.folder import _files_in, _find_old, _write_reports
 from edge_convnext.report.manifest import MANIFEST, write_manifest
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import OnnxModel, Weights
-from edge_convnext.core.cache import Cache, Entry, stage_key
+from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.cache_entries import Entry
 from edge_convnext.core.errors import ExportError, QuantizationError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track

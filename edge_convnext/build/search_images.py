@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.data import ImageSet, draw_calibration
-from edge_convnext.data.splits import split_by_seed
+from edge_convnext.data.calibration import draw_calibration
+from edge_convnext.data.images import ImageSet
+from edge_convnext.data.seeded_splits import split_by_seed
 from edge_convnext.report.contract import HALF_SEARCHED
 
 __all__ = ["SearchImages", "choose_search_images"]

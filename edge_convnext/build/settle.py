@@ -8,7 +8,7 @@ from itertools import islice
 
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
-from edge_convnext.build.inputs import Inputs, image_batches, prepare_inputs
+from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
@@ -16,7 +16,9 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe, TargetName
 from edge_convnext.core.step import Images, Skipped
-from edge_convnext.data import ImageSet, Sample, draw_calibration
+from edge_convnext.data.batches import image_batches
+from edge_convnext.data.calibration import draw_calibration
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover

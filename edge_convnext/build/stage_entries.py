@@ -16,12 +16,7 @@ from edge_convnext.build.gpu_entries import engine_entry, typed_entry, why_not_t
 from edge_convnext.build.stage_parts import StageFiles, report_parity, report_variant
 from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.step import Skipped, Step
-from edge_convnext.report.contract import (
-    STAGES,
-    StageName,
-    StageReport,
-    Status,
-)
+from edge_convnext.report.stages import STAGES, StageName, StageReport, Status
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs

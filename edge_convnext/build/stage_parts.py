@@ -8,11 +8,8 @@ from typing import Any
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Step
-from edge_convnext.report.contract import (
-    FileReport,
-    ParityReport,
-    VariantReport,
-)
+from edge_convnext.report.described import FileReport
+from edge_convnext.report.stages import ParityReport, VariantReport
 
 __all__ = ["StageFiles", "report_parity", "report_variant"]
 

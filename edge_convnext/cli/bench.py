@@ -218,8 +218,9 @@ def _profile(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
 
 
 def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
-    from edge_convnext.core.recipe import BenchmarkConfig
-    from edge_convnext.measure.built_models import race_models, usual_batches
+    from edge_convnext.core.sections import BenchmarkConfig
+    from edge_convnext.measure.built_models import race_models
+    from edge_convnext.measure.model_batches import usual_batches
     from edge_convnext.measure.to_report import report_row
 
     config = BenchmarkConfig(

@@ -15,7 +15,7 @@ from edge_convnext.cli.signature import command
 
 if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe
-    from edge_convnext.data import Splits
+    from edge_convnext.data.splits import Splits
     from edge_convnext.networks.training.train import TrainResult
 
 __all__ = ["train"]
@@ -75,7 +75,7 @@ def _train(
     recipe: Recipe, out: Path, init: Path | None, run: Run, silent: bool
 ) -> tuple[Splits, TrainResult]:
     """Read the images, say what was read, and train with a line for each epoch."""
-    from edge_convnext.build.inputs import prepare_training, training_settings
+    from edge_convnext.build.training_inputs import prepare_training, training_settings
     from edge_convnext.networks.training.train import train as run_training
 
     with progress(silent) as track:

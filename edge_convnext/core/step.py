@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_convnext.core.cache import Entry
+    from edge_convnext.core.cache_entries import Entry
 
 __all__ = ["Images", "Skipped", "Stage", "Step", "StepStatus", "as_step"]
 

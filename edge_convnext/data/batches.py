@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import cycle, islice
 from typing import TypeVar
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError
+from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.step import Images
 from edge_convnext.data.images import Sample
-from edge_convnext.data.preprocess import decode_image, decode_pixels, open_image
+from edge_convnext.data.preprocess import PIXELS, decode_image, decode_pixels, open_image
 
-__all__ = ["Look", "find_bad_images", "iter_batches", "iter_each", "iter_pixels", "look_at_images"]
+__all__ = [
+    "Look",
+    "find_bad_images",
+    "image_batches",
+    "iter_batches",
+    "iter_each",
+    "iter_pixels",
+    "look_at_images",
+]
 
 _STRIP_PIXELS = 1 << 20  # hashed at a time, so that a photograph is not copied whole
 _FLAT_LEVELS = 8  # of 255: what JPEG makes of one colour
@@ -168,3 +180,29 @@ def _map_ahead(
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+_CALIBRATION_BATCH = 10
+
+
+def image_batches(
+    samples: Sequence[Sample], info: ModelInfo, fixed_batch: int | None = None
+) -> Images:
+    """The images of `samples`, preprocessed, decoded once on first use.
+
+    With a fixed batch, every batch is full: the first images fill up the last one.
+    """
+    batch = fixed_batch or _CALIBRATION_BATCH
+    if fixed_batch is not None:
+        wanted = -(-len(samples) // fixed_batch) * fixed_batch
+        samples = list(islice(cycle(samples), wanted))
+
+    @lru_cache(maxsize=1)
+    def load() -> list[NDArray[np.float32]]:
+        return list(iter_batches(samples, info.preprocess, batch, info.in_channels))
+
+    content = [sample.sha256 for sample in samples]
+    # Decoding and resizing are Pillow's: another version may give other pixels.
+    tools = (PIXELS, PIL.__version__, np.__version__)
+    text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
+    return Images(sha256_bytes(text.encode()), len(samples), load)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import DataError
 from edge_convnext.data.images import ImageSet, Sample
-from edge_convnext.data.splits import Splits
+
+if TYPE_CHECKING:
+    from edge_convnext.data.splits import Splits
 
 __all__ = ["UNSEEN", "drop_leaks"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, RecipeError
-from edge_convnext.core.recipe import PreprocessConfig
+from edge_convnext.core.sections import PreprocessConfig
 from edge_convnext.data import pixels
 from edge_convnext.data.pixels import MAX_PIXELS
 

@@ -11,7 +11,8 @@ import PIL
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.progress import Track
-from edge_convnext.data import Look, Sample, look_at_images
+from edge_convnext.data.batches import Look, look_at_images
+from edge_convnext.data.images import Sample
 from edge_convnext.data.preprocess import PIXELS
 
 __all__ = ["bad_images", "scan_images"]

@@ -10,8 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +20,18 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.quotas import read_cpu_quota, usable_cores
 from edge_convnext.core.third_party import hollow_reason, read_version
 from edge_convnext.core.version import __version__
-from edge_convnext.devices.arm_cpu import arm_cores
 from edge_convnext.devices.catalog.delivery import CLASSIC_TENSORRT
 from edge_convnext.devices.catalog.this_board import Board, find_board
 from edge_convnext.devices.catalog.this_gpu import GpuTarget, match_gpu
 from edge_convnext.devices.jetson.now import BoardNow, read_now
+from edge_convnext.devices.probes import (
+    _NVIDIA_SMI_TIMEOUT_JETSON_S,
+    _NVIDIA_SMI_TIMEOUT_S,
+    Gpu,
+    _find_gpus,
+    _memory_bytes,
+    _read_cpu,
+)
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime, package_of, runtime_names
 from edge_convnext.runtimes.tensorrt.api import is_installed
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
@@ -34,7 +39,6 @@ from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 __all__ = [
     "Ability",
     "Examination",
-    "Gpu",
     "Package",
     "environment",
     "examine",
@@ -66,24 +70,7 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     "cuda": ("cuda-python",),
 }
 
-# Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
-_X86_FLAGS = (
-    "avx2",
-    "fma",
-    "avx512f",
-    "avx512_vnni",
-    "avx_vnni",
-    "avx512_bf16",
-    "avx512_fp16",
-    "amx_int8",
-    "amx_bf16",
-)
-_ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2")
 
-_NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
-_NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
-_NVIDIA_SMI_TIMEOUT_S = 1.5
-_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
 _GIB = 1 << 30
 
 
@@ -100,16 +87,6 @@ class Package:
     def install(self) -> str:
         """The command that installs it."""
         return f"pip install 'edge-convnext{f'[{self.extra}]' if self.extra else ''}'"
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """An NVIDIA GPU, as `nvidia-smi` describes it."""
-
-    name: str
-    compute_capability: str | None  # "8.9"
-    driver: str | None
-    memory_mib: int | None
 
 
 @dataclass(frozen=True)
@@ -266,58 +243,3 @@ def _classic_tensorrt() -> Ability:
         reason = "CUDA from Python is missing: pip install 'edge-convnext[tensorrt]' or '[cuda]'"
         return Ability("target", "tensorrt", works=False, reason=reason)
     return Ability("target", "tensorrt", works=True, reason=CLASSIC_TENSORRT)
-
-
-def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
-    fields: dict[str, str] = {}
-    for line in _text(root / "proc/cpuinfo").splitlines():
-        name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())
-    flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    model = fields.get("model name") or platform.processor() or platform.machine()
-    if cores := arm_cores(root):  # all of them say "ARMv8 Processor", or nothing
-        model = cores
-    if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
-        model += f" (family {fields['cpu family']}, model {fields['model']})"
-    return model, tuple(flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags)
-
-
-def _memory_bytes() -> int | None:
-    if sys.platform == "win32":
-        return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
-    command, layout = _NVIDIA_SMI
-    try:
-        answer = subprocess.run(
-            [command, _NVIDIA_SMI_FIELDS, layout],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    rows = [line.split(", ") for line in answer.stdout.splitlines()]
-    return tuple(
-        Gpu(name, _known(capability), _known(driver), _integer(memory))
-        for name, capability, driver, memory in (row for row in rows if len(row) == 4)
-    )
-
-
-def _known(text: str) -> str | None:
-    return None if "N/A" in text else text.strip()
-
-
-def _integer(text: str) -> int | None:
-    return int(text) if text.strip().isdigit() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

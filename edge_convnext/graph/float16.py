@@ -8,16 +8,13 @@ import numpy as np
 
 from edge_convnext.core.errors import ExportError
 from edge_convnext.graph.file import element_types, read_opset
+from edge_convnext.graph.float16_numbers import HALF_OPSET, LARGEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["HALF_OPSET", "LARGEST", "SMALLEST_NORMAL", "find_floats", "round_to_float16"]
-
-LARGEST = 65504.0
-SMALLEST_NORMAL = 2.0**-14  # 6.1e-5; below it, bits are lost one by one, down to 6e-8
-HALF_OPSET = 20  # QuantizeLinear takes float16 from 19, Gelu is an operation from 20
+__all__ = ["find_floats", "round_to_float16"]
 
 
 def round_to_float16(name: str, value: NDArray[Any]) -> NDArray[np.float16]:

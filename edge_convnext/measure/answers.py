@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import Weights
-from edge_convnext.data import ImageSet, draw_calibration, iter_batches
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.calibration import draw_calibration
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.networks.family import family_of
 

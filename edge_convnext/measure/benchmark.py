@@ -36,7 +36,7 @@ from edge_convnext.measure.turns import quick_collections, take_turns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_convnext.core.recipe import BenchmarkConfig
+    from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.runtimes import Runtime, RuntimeInfo
 
 __all__ = [

@@ -15,9 +15,10 @@ from edge_convnext.core.errors import ArtifactError, DataError
 from edge_convnext.core.files import AnyPath, sha256_file
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import BenchmarkConfig, DataConfig, Recipe
-from edge_convnext.data import drop_bad_images, find_bad_images, iter_batches, load_splits
-from edge_convnext.graph.file import fixed_batch
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.sections import BenchmarkConfig, DataConfig
+from edge_convnext.data.batches import find_bad_images, iter_batches
+from edge_convnext.data.splits import drop_bad_images, load_splits
 from edge_convnext.measure.accuracy import Accuracy, check_logits, count_hits
 from edge_convnext.measure.answers import labels_of
 from edge_convnext.measure.benchmark import BenchmarkResult, benchmark
@@ -26,15 +27,17 @@ from edge_convnext.measure.chance import judge
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
-from edge_convnext.measure.model import Metadata, load_model, read_metadata
+from edge_convnext.measure.model import load_model
+from edge_convnext.measure.model_batches import _check_batches
 from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, find_runtime, require_runtime
+from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
-__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models", "usual_batches"]
+__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
 
 
 @dataclass(frozen=True)
@@ -184,37 +187,6 @@ def _require_numbers(
 ) -> None:
     """How fast a broken model is says nothing."""
     check_logits(load_candidate(candidate, None, threads).infer(images), candidate.name)
-
-
-def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
-    """Batch sizes to time where none is asked for: 1 and 8, or those that the models run.
-
-    Raises:
-        ArtifactError: Two of the models have no batch size in common.
-    """
-    static = {batch: path for path in paths if (batch := _fixed_batch(path)) is not None}
-    if len(static) > 1:
-        (one, first), (other, second) = list(static.items())[:2]
-        raise ArtifactError(
-            f"{second}: is of batch {other}, and {first} of batch {one}: pass models of one batch "
-            "size"
-        )
-    if static:
-        return tuple(static)
-    engines = [read_facts(path) for path in paths if is_engine_file(path)]
-    return (1, min((facts.max_batch for facts in engines), default=8))
-
-
-def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
-    """Fail before the first size is timed, not after it."""
-    for path in paths:
-        fixed = _fixed_batch(path)
-        if fixed is not None and set(batches) != {fixed}:
-            raise ArtifactError(f"{path}: is of batch {fixed} alone; pass --batch {fixed}")
-
-
-def _fixed_batch(path: Path) -> int | None:
-    return read_facts(path).batch if is_engine_file(path) else fixed_batch(path)
 
 
 def _candidate(

@@ -12,7 +12,8 @@ from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.core.intervals import proportion_interval
 from edge_convnext.core.origins import Fact, Origin
-from edge_convnext.data import ImageSet, Splits
+from edge_convnext.data.images import ImageSet
+from edge_convnext.data.splits import Splits
 from edge_convnext.measure.answers import Answer, labels_of, sample_images
 from edge_convnext.measure.chance import beats, judge
 from edge_convnext.measure.held_words import fitting_order, name_order, name_remedy

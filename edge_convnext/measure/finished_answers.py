@@ -11,7 +11,8 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import ImageSet, iter_batches
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.images import ImageSet
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.graph.file import read_proto
 from edge_convnext.measure.alternatives import Way

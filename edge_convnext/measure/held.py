@@ -13,7 +13,7 @@ from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.errors import BadModelError
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import ImageSet
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.answers import Answer, labels_of, sample_images
 from edge_convnext.measure.chance import Judgement, judge
 from edge_convnext.measure.held_words import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.origins import Fact
-from edge_convnext.data import ImageSet
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import Found
 from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
 

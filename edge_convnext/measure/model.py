@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import (
     CPU_FOLDER,
     GPU_FOLDER,
-    METADATA_KEY,
-    FormName,
-    GraphFormat,
     ModelInfo,
-    PlacementName,
-    Precision,
     RuntimeName,
 )
 from edge_convnext.core.errors import (
@@ -29,23 +23,18 @@ from edge_convnext.core.errors import (
     DataError,
     EdgeConvNextError,
     InferenceError,
-    RecipeError,
 )
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.safety import check_graph
-from edge_convnext.networks.family import NetworkFamily, family_of_model
 from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
+from edge_convnext.runtimes.metadata import read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from edge_convnext.report.measured import BenchmarkRow
 
-    from edge_convnext.report.contract import BenchmarkRow
-
-__all__ = ["Metadata", "Model", "Prediction", "Unanswered", "load_model", "read_metadata"]
+__all__ = ["Model", "Prediction", "Unanswered", "load_model"]
 
 _Choice: TypeAlias = tuple[RuntimeName, PrecisionHint | None, tuple[tuple[str, str], ...]]
 _DEFAULT: _Choice = ("onnxruntime", None, ())
@@ -67,17 +56,6 @@ class Unanswered:
 
     path: Path
     error: EdgeConvNextError  # its message names the file
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a built graph says of itself."""
-
-    info: ModelInfo
-    precision: Precision
-    form: FormName
-    placement: PlacementName | None
-    format: GraphFormat = "qdq"  # `onnxruntime`: no other runtime loads it
 
 
 class Model:
@@ -122,8 +100,8 @@ class Model:
             DataError: The model can't be shown image files.
             InferenceError: The runtime failed.
         """
-        from edge_convnext.data import Sample
         from edge_convnext.data.batches import iter_each
+        from edge_convnext.data.images import Sample
         from edge_convnext.data.preprocess import image_mode
 
         image_mode(self.info.in_channels)
@@ -211,72 +189,6 @@ def load_model(
         runtime, hint, settings = _chosen_runtime(file)
         options = RuntimeOptions(threads, None, hint, settings)
     return Model(load_runtime(runtime, file, options), info)
-
-
-def read_metadata(path: Path) -> Metadata:
-    """Read what a built graph says of itself, or the sidecar of an engine.
-
-    Raises:
-        ArtifactError: Missing, damaged, or not ours.
-    """
-    if is_engine_file(path):
-        facts = read_facts(path)
-        return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
-    proto = read_proto(path, weights=False)
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    info = ModelInfo.from_metadata(metadata, path)
-    fields = json.loads(metadata[METADATA_KEY])
-    try:
-        found = Metadata(
-            info,
-            fields["precision"],
-            fields["form"],
-            fields.get("placement"),
-            fields.get("format", "qdq"),
-        )
-    except KeyError as error:
-        raise ArtifactError(
-            f"{path}: its edge-convnext metadata lacks {error}; build it again"
-        ) from error
-    family = _family(found, path)
-    _check_words(found, family, path)
-    check_graph(proto, path, family.operations)
-    _check_classes(proto, info, path)
-    return found
-
-
-def _family(found: Metadata, path: Path) -> NetworkFamily:
-    try:
-        return family_of_model(found.info.model)
-    except RecipeError as error:
-        raise ArtifactError(f"{path}: {error}") from error
-
-
-def _check_words(found: Metadata, family: NetworkFamily, path: Path) -> None:
-    """A field that says something else than this version knows, or nothing that can be said."""
-    forms = ("raw", *family.forms, *family.gpu_forms)
-    placements = (None, *family.placements, *family.gpu_placements)
-    for field, known in (
-        ("precision", get_args(Precision)),
-        ("form", forms),
-        ("placement", placements),
-        ("format", get_args(GraphFormat)),
-    ):
-        if getattr(found, field) not in known:
-            raise ArtifactError(
-                f"{path}: its edge-convnext metadata has a {field} that this version does not "
-                "know; build it again"
-            )
-
-
-def _check_classes(proto: ModelProto, info: ModelInfo, path: Path) -> None:
-    shape = proto.graph.output[0].type.tensor_type.shape.dim
-    classes = shape[-1].dim_value if len(shape) == 2 else 0
-    if classes not in (0, info.num_classes):
-        raise ArtifactError(
-            f"{path}: gives {classes} logits, and its metadata says {info.num_classes} classes; "
-            "build it again"
-        )
 
 
 def _runs_here(row: BenchmarkRow) -> bool:

@@ -9,7 +9,7 @@ from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.data import Splits
+from edge_convnext.data.splits import Splits
 from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import MANIFEST, read_manifest
 

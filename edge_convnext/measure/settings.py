@@ -14,7 +14,7 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.origins import FACT_NAMES, Fact, FactName, Origin, OriginKind
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import Splits
+from edge_convnext.data.splits import Splits
 
 __all__ = [
     "PREPROCESS_FLAGS",

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import Weights
-from edge_convnext.data import ImageSet, draw_calibration
+from edge_convnext.data.calibration import draw_calibration
+from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import BGR, Found, Way, find_better_way
 from edge_convnext.measure.answers import Answer, labels_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.accuracy import count_class_flips, measure_accuracy
-from edge_convnext.report.contract import (
+from edge_convnext.report.measured import (
     AccuracyReport,
     BenchmarkReport,
     BenchmarkRow,

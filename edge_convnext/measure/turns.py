@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.progress import Track
-    from edge_convnext.core.recipe import BenchmarkConfig
+    from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.runtimes import Runtime
 
 __all__ = ["quick_collections", "take_turns"]

@@ -26,7 +26,8 @@ from edge_convnext.core.artifacts import (
     Precision,
     RangeEstimator,
 )
-from edge_convnext.core.recipe import EngineConfig, GpuPlanConfig, recipe_folder
+from edge_convnext.core.recipe import recipe_folder
+from edge_convnext.core.sections import EngineConfig, GpuPlanConfig
 from edge_convnext.networks.family import family_of_model, find_family, find_model
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.report.summary import MISSING, number
 
 if TYPE_CHECKING:
-    from edge_convnext.report.contract import BenchmarkRow, BoardRun
+    from edge_convnext.report.contract import BoardRun
+    from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["BOARD_HEADINGS", "board_cells", "raced"]
 

@@ -24,7 +24,14 @@ from edge_convnext.report.manifest import MANIFEST, check_unchanged, read_manife
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
-__all__ = ["REPORT", "amend_report", "check_addable", "check_writable", "write_report"]
+__all__ = [
+    "REPORT",
+    "amend_report",
+    "check_addable",
+    "check_writable",
+    "gpu_graph_name",
+    "write_report",
+]
 
 REPORT = "report.json"
 
@@ -180,3 +187,8 @@ def _answered_for(folder: Path) -> set[str]:
         if report.board is None:
             names |= {REPORT, _TABLES, MANIFEST} | {file.path for file in report.outputs}
     return names
+
+
+def gpu_graph_name(path: Path) -> str:
+    """Where in a build's folder a graph for TensorRT goes."""
+    return f"{GPU_FOLDER}/{path.name}"

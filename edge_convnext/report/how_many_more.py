@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.report.class_drops import ClassCount
-    from edge_convnext.report.contract import AccuracyReport, BenchmarkReport
+    from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 
 __all__ = ["images_to_show", "images_to_show_classes", "rounds_to_show"]
 

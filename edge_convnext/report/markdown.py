@@ -30,7 +30,9 @@ from edge_convnext.report.summary import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_convnext.report.contract import Report, SensitivityReport, SettingReport
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.described import SettingReport
+    from edge_convnext.report.stages import SensitivityReport
 
 __all__ = ["to_markdown"]
 

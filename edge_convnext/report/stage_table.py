@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_convnext.report.contract import (
-        EngineReport,
-        ParityReport,
-        Report,
-        StageReport,
-        VariantReport,
-    )
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.stages import EngineReport, ParityReport, StageReport, VariantReport
 
 __all__ = ["seconds_text", "stage_rows"]
 

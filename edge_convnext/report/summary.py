@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from edge_convnext.report.contract import (
-        BenchmarkRow,
-        CandidateAccuracy,
-        Report,
-        VerdictReport,
-    )
+    from edge_convnext.report.contract import Report, VerdictReport
+    from edge_convnext.report.measured import BenchmarkRow, CandidateAccuracy
 
 __all__ = [
     "MISSING",

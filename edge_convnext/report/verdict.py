@@ -15,16 +15,18 @@ from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
-from edge_convnext.report.contract import AccuracyReport, BenchmarkReport, VerdictReport
+from edge_convnext.report.contract import VerdictReport
 from edge_convnext.report.how_many_more import (
     images_to_show,
     images_to_show_classes,
     rounds_to_show,
 )
+from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
-    from edge_convnext.report.contract import BenchmarkRow, Confidence, Judgement
+    from edge_convnext.report.contract import Confidence, Judgement
+    from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["Requirement", "decide"]
 

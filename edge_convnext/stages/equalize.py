@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-    from edge_convnext.core.recipe import EqualizeConfig
+    from edge_convnext.core.sections import EqualizeConfig
     from edge_convnext.graph.qdq import Wiring
 
 __all__ = ["STAGE", "Site", "apply_factors", "equalize", "find_sites"]

@@ -23,7 +23,7 @@ from edge_convnext.core.artifacts import FormName, OnnxModel, Precision, Weights
 from edge_convnext.core.bounds import MAX_BATCH
 from edge_convnext.core.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.core.files import AnyPath, atomic_path
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
 from edge_convnext.networks.family import family_of

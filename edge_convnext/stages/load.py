@@ -28,7 +28,7 @@ from edge_convnext.networks.weights_place import (
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import NetworkShape, Weights
-    from edge_convnext.core.recipe import LoadConfig
+    from edge_convnext.core.sections import LoadConfig
     from edge_convnext.networks.checkpoint import Checkpoint
     from edge_convnext.networks.published import Published
 

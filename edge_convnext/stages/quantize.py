@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
-    from edge_convnext.core.recipe import QuantizeConfig
+    from edge_convnext.core.sections import QuantizeConfig
 
 __all__ = ["STAGE", "quantize"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.progress import Track
-    from edge_convnext.core.recipe import QuantizeConfig
+    from edge_convnext.core.sections import QuantizeConfig
 
 __all__ = ["import_nncf", "run_nncf"]
 

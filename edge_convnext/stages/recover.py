@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edge_convnext.core.artifacts import Parity
-    from edge_convnext.core.recipe import RecoverConfig
+    from edge_convnext.core.sections import RecoverConfig
     from edge_convnext.graph.torch_module import GraphModule
 
 __all__ = ["STAGE", "Recovery", "recover"]

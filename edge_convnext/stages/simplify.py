@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.artifacts import OnnxModel, Precision
-    from edge_convnext.core.recipe import SimplifyConfig
+    from edge_convnext.core.sections import SimplifyConfig
 
 __all__ = ["STAGE", "Simplified", "simplify"]
 

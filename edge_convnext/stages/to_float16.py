@@ -16,7 +16,8 @@ import numpy as np
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto, set_facts, write_proto
-from edge_convnext.graph.float16 import SMALLEST_NORMAL, find_floats, round_to_float16
+from edge_convnext.graph.float16 import find_floats, round_to_float16
+from edge_convnext.graph.float16_numbers import SMALLEST_NORMAL
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto

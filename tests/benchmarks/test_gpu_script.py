@@ -10,7 +10,7 @@ import pytest
 from support.paths import ROOT
 from support.small_exports import TINY, export, infer, make_images, place_export
 
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.networks.convnext.build import random_state
 
 sys.path.append(str(ROOT / "benchmarks"))

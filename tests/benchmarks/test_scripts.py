@@ -16,7 +16,8 @@ roofline, scaling = load("roofline"), load("scaling")
 
 
 def test_the_images_of_a_load_are_readable_and_no_two_are_equal(tmp_path):
-    from edge_convnext.data import find_bad_images, load_calibration
+    from edge_convnext.data.batches import find_bad_images
+    from edge_convnext.data.calibration import load_calibration
 
     load("load").make_images(tmp_path, 130, classes=3, side=16)
     images, _ = load_calibration(tmp_path / "val")

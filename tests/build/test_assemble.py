@@ -8,7 +8,7 @@ from support.races import ROW, candidate
 from edge_convnext.build import assemble
 from edge_convnext.build.entrants import Choice
 from edge_convnext.measure.timings import BenchmarkResult
-from edge_convnext.report.contract import StageReport
+from edge_convnext.report.stages import StageReport
 
 INT8 = candidate("int8", precision="int8")
 FAST, SLOW, RAW = (candidate(name) for name in ("fast", "slow", "raw"))

@@ -13,8 +13,7 @@ from edge_convnext.build.compare import evaluate_options
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess, Weights
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.step import Step
-from edge_convnext.data import ImageSet
-from edge_convnext.data.images import Sample
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure import candidates
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.evaluation import Evaluation

@@ -44,8 +44,15 @@ def test_the_engine_of_a_typed_graph_is_built_once_and_says_what_its_kernels_sho
         return Engine(output, "int8", "rtx 1", config.compute_capabilities, 9, 4, 10, 20, 1.0)
 
     monkeypatch.setattr(engines, "build_rtx_engine", build)
-    monkeypatch.setattr(engines, "read_kernels", lambda path: ("kernels of", path.name))
-    monkeypatch.setattr(engines, "check_kernels", lambda kernels, ops: ["2 casts", "1 copy"])
+    checked = []
+
+    def judge(*arguments):
+        checked.append(arguments)
+        return ["2 casts", "1 copy"]
+
+    monkeypatch.setattr(engines, "read_kernels", lambda path: ("kernels", path.name))
+    monkeypatch.setattr(engines, "read_parts", lambda path: ("parts", path.name))
+    monkeypatch.setattr(engines, "check_kernels", judge)
     for status in ("done", "cached"):
         (one,) = build_engines(lab.again(), LINEAGES, ("cpu", "rtx"))
         assert one.plan == PLAN
@@ -54,6 +61,8 @@ def test_the_engine_of_a_typed_graph_is_built_once_and_says_what_its_kernels_sho
         assert one.step.value.compute_capabilities == RECIPE.engine.compute_capabilities
         assert one.step.stage.reported_as == "engine"
     assert built == [(WRITTEN.value, RECIPE.engine, name, False)]
+    sidecar = f"{name}.json"
+    assert checked == [(("kernels", sidecar), WRITTEN.value.quantized_ops, ("parts", sidecar))]
     key = {
         "model": WRITTEN.digest,
         "name": name,

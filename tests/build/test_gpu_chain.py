@@ -6,11 +6,12 @@ import pytest
 from support.stage_lab import CALIBRATION, RECIPE, SAMPLES, Lab, check, graph, tools
 
 from edge_convnext.build import gpu_chain, runner
-from edge_convnext.build.gpu_chain import finish_step, gpu_graph_name, gpu_lineage, place_step
+from edge_convnext.build.gpu_chain import finish_step, gpu_lineage, place_step
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.networks.plans import Plan, float_plan
+from edge_convnext.report.folder import gpu_graph_name
 from edge_convnext.stages import place_qdq, write_for_tensorrt
 
 PLAN = Plan("nhwc", "blocks", batch=8, family="typed")

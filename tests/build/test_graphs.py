@@ -11,9 +11,9 @@ from edge_convnext.build import graphs as module
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.errors import QuantizationError
-from edge_convnext.core.recipe import PlanConfig
+from edge_convnext.core.sections import PlanConfig
 from edge_convnext.core.step import Skipped, Step
-from edge_convnext.graph.float16 import HALF_OPSET
+from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.stages import export, recover
 

@@ -10,7 +10,8 @@ from edge_convnext.build.notes import calibration_notes, gpu_notes, list_notes, 
 from edge_convnext.measure.accuracy import Comparison
 from edge_convnext.measure.timings import BenchmarkResult
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import HALF_SEARCHED, FallbackReport
+from edge_convnext.report.contract import HALF_SEARCHED
+from edge_convnext.report.stages import FallbackReport
 
 RECIPE = make_recipe({})
 
@@ -97,8 +98,7 @@ def test_what_was_done_about_a_graph_past_the_budget_is_told():
         "looked at, which every accuracy here is of, that leaves 0.50 pp, at 0.88x its speed: a, b."
     )
     (note,) = notes(fallbacks=[fallback(searched_on=HALF_SEARCHED)])
-    assert note.endswith("a, b. Of images that are added half will judge: add twice as many as "
-                         "would tell.")  # fmt: skip
+    assert note.endswith("a, b. Of images that are added only half will judge: add twice as many.")
     (note,) = notes(fallbacks=[fallback(kept_float=None)])
     assert note.endswith("and no fallback to float holds the budget.")
     (note,) = notes(fallbacks=[fallback(reason="there is no data")])

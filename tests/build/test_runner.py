@@ -1,14 +1,10 @@
-"""What runs every stage: logits of whole sets, and what a step says."""
-
-from pathlib import Path
+"""What runs every stage: logits of whole sets."""
 
 import numpy as np
 import pytest
-from support.stage_lab import PARITY, Lab, tools
+from support.stage_lab import Lab, tools
 
 from edge_convnext.build import runner
-from edge_convnext.core.cache import Entry
-from edge_convnext.core.step import Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 
 
@@ -96,19 +92,3 @@ def test_logits_of_anything_else_are_others(lab, change):
     run_logits(lab.runner, asked)
     run_logits(lab.again(), asked, **change)
     assert len(asked) == 2
-
-
-def test_a_step_passes_on_all_it_says_but_its_value():
-    step = Step("a", "cached", 2.0, "d", "r", PARITY)
-    assert step.of("b") == Step("b", "cached", 2.0, "d", "r", PARITY)
-    assert Step("a", "done", 1.0, "d") == Step("a", "done", 1.0, "d", None, None)
-
-
-def test_a_step_says_why_where_its_entry_or_its_rebuilding_does():
-    def reason(result, rebuilt_because=None):
-        entry = Entry(Path("x"), "k", result, {"f": "d"}, 1.0, True, rebuilt_because)
-        return as_step("v", entry, "f").reason
-
-    assert reason({"reason": "because"}, "damaged") == "because"
-    assert reason({}, "damaged") == "damaged"
-    assert reason({"reason": None}) is None

@@ -13,7 +13,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Skipped, Step
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import STAGES
+from edge_convnext.report.stages import STAGES
 from edge_convnext.stages import (
     equalize,
     export,

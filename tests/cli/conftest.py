@@ -34,7 +34,7 @@ def call(monkeypatch, capfd, tmp_path):
 def models(tmp_path_factory):
     """Small built models: `dynamic`, and `static` for batch 4 alone."""
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.core.recipe import ExportConfig
+    from edge_convnext.core.sections import ExportConfig
     from edge_convnext.networks.convnext.build import random_state
     from edge_convnext.networks.convnext.sizes import Architecture
     from edge_convnext.networks.weights import save_weights

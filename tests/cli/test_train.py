@@ -5,7 +5,7 @@ import pytest
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.core.recipe import PreprocessConfig
+from edge_convnext.core.sections import PreprocessConfig
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def test_train_takes_a_folder_called_digits_for_the_users_own(trained, tmp_path)
 
 def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
     from edge_convnext.build import inputs
-    from edge_convnext.data import ImageSet, Splits
+    from edge_convnext.data.images import ImageSet
+    from edge_convnext.data.splits import Splits
     from edge_convnext.networks.training import train as training
 
     notes = ("2 training images are copies of others there.",)

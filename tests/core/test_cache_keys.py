@@ -27,13 +27,13 @@ from edge_convnext.build.gpu_chain import finish_step, place_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan, for_batch
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
-from edge_convnext.core.cache import Entry
+from edge_convnext.core.cache_entries import Entry
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import Recipe, Section
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.section import Section
 from edge_convnext.core.step import Images
-from edge_convnext.data import ImageSet
-from edge_convnext.data.images import Sample
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.plans import float_plan, plan_for, plan_for_gpu

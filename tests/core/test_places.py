@@ -39,8 +39,8 @@ def test_a_link_to_the_data_is_the_data(tmp_path):
 
 
 def test_what_writes_refuses_at_the_start(tmp_path):
-    from edge_convnext.build.inputs import prepare_training
     from edge_convnext.build.pipeline import build
+    from edge_convnext.build.training_inputs import prepare_training
     from edge_convnext.build.tuning.gpu_files import tune_gpu_to_files
     from edge_convnext.build.tuning.report import tune_to_files
 

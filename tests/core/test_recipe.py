@@ -1,16 +1,14 @@
 import pytest
 from pydantic import ValidationError
 
-from edge_convnext.core.recipe import (
+from edge_convnext.core.recipe import Recipe, recipe_folder, recipe_names
+from edge_convnext.core.sections import (
     BenchmarkConfig,
     DataConfig,
     EngineConfig,
     PlanConfig,
     PreprocessConfig,
     QuantizeConfig,
-    Recipe,
-    recipe_folder,
-    recipe_names,
 )
 
 

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from support.paths import ROOT
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import (
-    ImageSet,
-    Sample,
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data.calibration import (
     check_explicit_calibration,
     draw_calibration,
     load_calibration,
-    load_splits,
     write_calibration_csv,
 )
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.splits import load_splits
 
 MANIFEST = ROOT / "calibration" / "potato-300.csv"
 

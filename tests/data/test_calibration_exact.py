@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.data import ImageSet, Sample
 from edge_convnext.data.calibration import (
     CalibrationSet,
     check_explicit_calibration,
@@ -15,7 +14,7 @@ from edge_convnext.data.calibration import (
     tell_calibration,
     write_calibration_csv,
 )
-from edge_convnext.data.images import rank
+from edge_convnext.data.images import ImageSet, Sample, rank
 from edge_convnext.data.splits import Splits
 
 CLASSES = ("k", "l")

@@ -12,11 +12,12 @@ import pytest
 
 from edge_convnext.core.class_names import tell_apart
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import load_splits, read_labels_file
+from edge_convnext.core.sections import DataConfig
 from edge_convnext.data.csv_sources import list_csv
+from edge_convnext.data.labels import read_labels_file
 from edge_convnext.data.labels_file import read_labels
 from edge_convnext.data.samples import list_source, read_source
+from edge_convnext.data.splits import load_splits
 
 CLASSES = ("cat", "dog", "emu")
 PLAIN = "path,label\n{p},{c}\n"

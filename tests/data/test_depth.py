@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_convnext.data import Sample
 from edge_convnext.data.depth import tell_depth
+from edge_convnext.data.images import Sample
 
 
 def write(path, values, suffix="png"):

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from edge_convnext.core.errors import DataError, MissingDependencyError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import digits, ensure_digits, load_splits
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data import digits
+from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.splits import load_splits
 
 DIGEST = "26bac8657c5c65be39b50a572b05fe71d7c83c58129b59af9a799679433334f9"
 

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image, features
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import load_splits, open_image
+from edge_convnext.core.sections import DataConfig
 from edge_convnext.data.formats import IMAGE_SUFFIXES, is_image_file, readable
+from edge_convnext.data.preprocess import open_image
 from edge_convnext.data.samples import list_source
 from edge_convnext.data.split_names import choose_sides
-from edge_convnext.data.splits import require_training_classes
+from edge_convnext.data.splits import load_splits, require_training_classes
 
 
 def sides_of(root: Path) -> dict[str, dict[str, int]]:

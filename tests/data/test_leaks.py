@@ -12,23 +12,20 @@ from PIL import Image, PngImagePlugin
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import DataError
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import (
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data import scan
+from edge_convnext.data.batches import look_at_images
+from edge_convnext.data.calibration import (
     CalibrationSet,
-    ImageSet,
-    Splits,
     check_explicit_calibration,
     draw_calibration,
-    drop_leaks,
     load_calibration,
-    load_splits,
-    look_at_images,
-    scan,
-    see_images,
     tell_calibration,
 )
+from edge_convnext.data.images import ImageSet
+from edge_convnext.data.leaks import drop_leaks
 from edge_convnext.data.scan import scan_images
-from edge_convnext.data.splits import require_training_classes
+from edge_convnext.data.splits import Splits, load_splits, require_training_classes, see_images
 
 
 def look(splits: Splits) -> Splits:

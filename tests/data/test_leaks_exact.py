@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import ImageSet, Sample
+from edge_convnext.core.sections import DataConfig
 from edge_convnext.data import splits as module
 from edge_convnext.data.batches import Look
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.leaks import drop_leaks
 from edge_convnext.data.split_names import choose_sides, split_kind, split_words
 from edge_convnext.data.splits import (

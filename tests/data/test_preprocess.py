@@ -15,9 +15,16 @@ from PIL import Image
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, RecipeError
-from edge_convnext.data import Sample, decode_image, iter_batches, open_image, resize_image
 from edge_convnext.data import preprocess as preprocess_module
-from edge_convnext.data.preprocess import MAX_PIXELS, check_preprocess
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.images import Sample
+from edge_convnext.data.preprocess import (
+    MAX_PIXELS,
+    check_preprocess,
+    decode_image,
+    open_image,
+    resize_image,
+)
 
 PLAIN = Preprocess(image_size=8, resize="squash", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 F_SHAPE = np.array([[9, 9, 9], [9, 0, 0], [9, 9, 0], [9, 0, 0]], np.uint8) * 28  # no symmetry

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import ImageSet, Sample, drop_bad_images, find_bad_images, load_splits
-from edge_convnext.data.splits import split_by_seed
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data.batches import find_bad_images
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.seeded_splits import split_by_seed
+from edge_convnext.data.splits import drop_bad_images, load_splits
 
 
 def sample(index: int, label: int, group: str | None = None) -> Sample:

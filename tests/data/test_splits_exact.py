@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import ImageSet, Sample, drop_bad_images
+from edge_convnext.core.sections import DataConfig
 from edge_convnext.data import splits as module
-from edge_convnext.data.images import rank
-from edge_convnext.data.splits import Splits, load_splits, split_by_seed
+from edge_convnext.data.images import ImageSet, Sample, rank
+from edge_convnext.data.seeded_splits import split_by_seed
+from edge_convnext.data.splits import Splits, drop_bad_images, load_splits
 
 
 def sample(name, label=0, group=None, content=None):

@@ -9,7 +9,8 @@ import pytest
 from support.recorded_boards import ORIN_NANO, ORIN_NX, write_tree
 
 from edge_convnext.devices import doctor
-from edge_convnext.devices.doctor import Gpu, environment, examine, installed_versions
+from edge_convnext.devices.doctor import environment, examine, installed_versions
+from edge_convnext.devices.probes import Gpu
 
 
 def declared(extra):

@@ -4,7 +4,8 @@ from onnx import TensorProto
 from support.tiny_qdq import Builder
 
 from edge_convnext.core.errors import ExportError
-from edge_convnext.graph.float16 import LARGEST, SMALLEST_NORMAL, find_floats, round_to_float16
+from edge_convnext.graph.float16 import find_floats, round_to_float16
+from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
 
 
 def test_the_ends_of_float16_are_numpys():

@@ -6,7 +6,7 @@ from support.exports import export_onnx, quantize
 from support.recoverable import FORMS, IMAGES, INFO, TINY, infer, make_models
 
 from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig
 from edge_convnext.graph.torch_module import GraphModule, write_back
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights

@@ -7,7 +7,8 @@ from PIL import Image
 from support.torch_exports import INFO, TINY
 
 from edge_convnext.core.files import sha256_file
-from edge_convnext.data import ImageSet, Sample, iter_batches
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure import answers
 from edge_convnext.measure.answers import answer_with_torch, labels_of, sample_images
 from edge_convnext.networks.convnext.build import build_network, random_state

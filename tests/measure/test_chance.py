@@ -134,7 +134,8 @@ def test_the_order_of_numbered_classes_is_taken_from_the_images(small, tmp_path)
 
 
 def test_orders_that_part_at_two_classes_are_told_by_all_images_where_a_sample_does_not():
-    from edge_convnext.data import ImageSet, Sample, Splits
+    from edge_convnext.data.images import ImageSet, Sample
+    from edge_convnext.data.splits import Splits
     from edge_convnext.measure.class_order import order_by_images
 
     names = ("B", "a", *(f"c{place:03d}" for place in range(298)))
@@ -257,7 +258,7 @@ class Colours:
 
 
 def test_eval_finds_the_order_of_a_model_that_names_no_classes(monkeypatch, tmp_path):
-    from edge_convnext.core.recipe import DataConfig
+    from edge_convnext.core.sections import DataConfig
     from edge_convnext.measure import built_models as rerun
 
     names = ("stage 1", "stage 2", "stage 10")  # sorted as text: 1, 10, 2

@@ -5,7 +5,7 @@ import pytest
 from support.torch_exports import INFO
 
 from edge_convnext.core.errors import DataError
-from edge_convnext.data import ImageSet, Sample
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure.class_order import order_by_images, reorder, show_order
 
 

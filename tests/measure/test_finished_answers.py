@@ -12,7 +12,7 @@ import torch
 
 from edge_convnext.cli import main
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights

@@ -7,7 +7,7 @@ from support.torch_exports import INFO
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.origins import Fact, Origin
-from edge_convnext.data import ImageSet, Sample
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure.alternatives import Found
 from edge_convnext.measure.chance import judge
 from edge_convnext.measure.held_words import (

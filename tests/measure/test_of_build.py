@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from edge_convnext.cli import app
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import ImageSet, Sample, Splits
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.splits import Splits
 from edge_convnext.measure import built_models, model
 from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.report.manifest import write_manifest

@@ -32,7 +32,7 @@ def graphs(tmp_path_factory):
     from support.small_exports import make_images
     from support.torch_exports import INFO, TINY
 
-    from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+    from edge_convnext.core.sections import ExportConfig, QuantizeConfig
     from edge_convnext.networks.convnext.build import random_state
     from edge_convnext.networks.weights import save_weights
     from edge_convnext.stages.fold import fold_weights

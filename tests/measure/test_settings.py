@@ -10,10 +10,12 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.origins import FACT_NAMES, Fact, Origin
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import ImageSet, Splits
+from edge_convnext.data.images import ImageSet
+from edge_convnext.data.splits import Splits
 from edge_convnext.measure.settings import default_settings, note_defaults, settle, show_value
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
-from edge_convnext.report.contract import Report, SettingReport
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import SettingReport
 from edge_convnext.report.markdown import to_markdown
 
 FLAGS = {"preprocess.image_size": "--image-size", "preprocess.mean": "--mean"}

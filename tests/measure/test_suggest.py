@@ -11,7 +11,8 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.data import ImageSet, Sample, Splits
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.splits import Splits
 from edge_convnext.measure.alternatives import BGR
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import hold_against_chance
@@ -133,7 +134,7 @@ def test_one_channel_has_no_order_of_colours():
 
 def test_the_same_question_is_answered_once(monkeypatch, tmp_path):
     pytest.importorskip("torch", reason="the build extra is not installed")
-    from edge_convnext.core.recipe import LoadConfig
+    from edge_convnext.core.sections import LoadConfig
     from edge_convnext.measure import answers
     from edge_convnext.networks.convnext import sizes
     from edge_convnext.stages.load import load_weights

@@ -21,7 +21,7 @@ from edge_convnext.measure.to_report import (
     report_row,
     skewed_notes,
 )
-from edge_convnext.report.contract import (
+from edge_convnext.report.measured import (
     AccuracyReport,
     BenchmarkReport,
     BenchmarkRow,

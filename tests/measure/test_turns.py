@@ -3,7 +3,7 @@ import gc
 import numpy as np
 import pytest
 
-from edge_convnext.core.recipe import BenchmarkConfig
+from edge_convnext.core.sections import BenchmarkConfig
 from edge_convnext.measure import turns
 from edge_convnext.measure.turns import quick_collections, take_turns
 

@@ -16,7 +16,7 @@ from support.checkpoints import REFERENCE, STATE, origins, reads_the_same, save,
 
 from edge_convnext.core.errors import LoadError
 from edge_convnext.core.file_kinds import is_engine, recognise
-from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.stages.load import weights_identity
 

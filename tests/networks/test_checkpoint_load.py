@@ -9,12 +9,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from support.checkpoints import to_reference
 
-from edge_convnext.build.inputs import _load_weights
+from edge_convnext.build.reading import _load_weights
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import LoadError
-from edge_convnext.core.recipe import LoadConfig, TrainConfig
-from edge_convnext.data import ImageSet, Sample, Splits
+from edge_convnext.core.sections import LoadConfig, TrainConfig
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.splits import Splits
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import SIZES, Architecture
 from edge_convnext.networks.open_weights import open_weights

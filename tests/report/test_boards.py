@@ -1,7 +1,8 @@
 from support.example_report import example_report
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells, raced
-from edge_convnext.report.contract import BoardReport, BoardRun
+from edge_convnext.report.contract import BoardRun
+from edge_convnext.report.described import BoardReport
 
 
 def run(**changes):

@@ -12,14 +12,9 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_bytes
 from edge_convnext.devices.doctor import environment
 from edge_convnext.report import contract as report_module
-from edge_convnext.report.contract import (
-    EnvironmentReport,
-    FileReport,
-    ParityReport,
-    Report,
-    StageReport,
-    schema_json,
-)
+from edge_convnext.report.contract import Report, schema_json
+from edge_convnext.report.described import EnvironmentReport, FileReport
+from edge_convnext.report.stages import ParityReport, StageReport
 from edge_convnext.stages.sensitivity import Sensitivity
 
 SCHEMA_FILE = Path(report_module.__file__).with_name("report.schema.json")

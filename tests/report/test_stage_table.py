@@ -1,7 +1,7 @@
 from support.example_report import example_report
 
-from edge_convnext.report.contract import StageReport
 from edge_convnext.report.stage_table import seconds_text, stage_note, stage_rows
+from edge_convnext.report.stages import StageReport
 
 
 def with_stages(*changes):

@@ -8,7 +8,7 @@ from support.exports import export_onnx
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import EqualizeConfig, ExportConfig, QuantizeConfig
 from edge_convnext.graph.qdq import Wiring, channel_scales
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture

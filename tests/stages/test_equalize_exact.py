@@ -11,7 +11,7 @@ from support.tiny_qdq import Builder
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
-from edge_convnext.core.recipe import EqualizeConfig
+from edge_convnext.core.sections import EqualizeConfig
 from edge_convnext.stages import equalize as module
 from edge_convnext.stages.equalize import apply_factors, equalize, find_sites
 

@@ -17,7 +17,7 @@ from support.torch_exports import IMAGES, INFO, SIZE, TINY, run_onnx, run_torch
 import edge_convnext
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo
 from edge_convnext.core.errors import ExportError
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.networks.convnext.build import build_network, random_state
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
 from edge_convnext.networks.convnext.sizes import Architecture

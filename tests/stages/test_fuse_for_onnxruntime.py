@@ -9,7 +9,7 @@ from support.torch_exports import INFO, SIZE, TINY
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
-from edge_convnext.core.recipe import BenchmarkConfig, ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import BenchmarkConfig, ExportConfig, QuantizeConfig
 from edge_convnext.measure.built_models import race_models
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights

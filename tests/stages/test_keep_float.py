@@ -7,7 +7,7 @@ from support.exports import export_onnx, quantize
 from support.graph_pairs import IMAGES, make_graphs
 from support.torch_exports import INFO, TINY
 
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions

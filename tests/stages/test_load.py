@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import EdgeConvNextError, LoadError, RecipeError
-from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.hub import IN1K

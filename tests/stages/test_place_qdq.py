@@ -8,7 +8,7 @@ from support.torch_exports import IMAGES, INFO, TINY, run_onnx
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.graph.qdq import Wiring
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS

@@ -13,7 +13,7 @@ from support.tiny_qdq import CHANNELS, Builder
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, MissingDependencyError, QuantizationError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig
 from edge_convnext.graph.qdq import Wiring
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture

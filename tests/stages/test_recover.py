@@ -10,7 +10,7 @@ from support.recoverable import FORMS, IMAGES, INFO, TINY, infer, make_models
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, TrainingError
 from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig, RecoverConfig, SimplifyConfig
 from edge_convnext.graph.torch_module import GraphModule
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights

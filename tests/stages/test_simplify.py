@@ -8,7 +8,7 @@ from support.tiny_qdq import CHANNELS, Builder
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import SimplifyConfig
+from edge_convnext.core.sections import SimplifyConfig
 from edge_convnext.stages.simplify import simplify
 
 IMAGES = np.random.default_rng(0).standard_normal((1, 4, 4, CHANNELS), dtype=np.float32)

@@ -23,7 +23,7 @@ from support.tiny_qdq import CHANNELS, Builder, quantized_product
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, ExportError
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.graph.file import element_types
 from edge_convnext.graph.qdq import Wiring
 from edge_convnext.networks.convnext.build import random_state

@@ -10,7 +10,8 @@ from support.tiny_qdq import CHANNELS, Builder, quantized_product
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ExportError
-from edge_convnext.graph.float16 import LARGEST, SMALLEST_NORMAL, find_floats, round_to_float16
+from edge_convnext.graph.float16 import find_floats, round_to_float16
+from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
 from edge_convnext.stages.to_float16 import halve_body
 
 F16, F32 = np.float16, np.float32

@@ -12,8 +12,9 @@ import numpy as np
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import DataConfig
-from edge_convnext.data import iter_batches, load_splits
+from edge_convnext.core.sections import DataConfig
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.splits import load_splits
 from edge_convnext.devices.bundle.write import write_bundle
 from edge_convnext.measure.accuracy import (
     Predictions,
@@ -21,10 +22,11 @@ from edge_convnext.measure.accuracy import (
     measure_accuracy,
     write_predictions_csv,
 )
-from edge_convnext.measure.model import read_metadata
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
+from edge_convnext.runtimes.metadata import read_metadata
 from support.builds import write_images
 from support.example_report import example_fields, without_measurements
 from support.gate_builds import write_report

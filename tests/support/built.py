@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edge_convnext.core.files import sha256_file
-from edge_convnext.report.contract import STAGES, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.stages import STAGES
 
 
 def check_report(report, folder):

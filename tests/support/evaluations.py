@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_convnext.data import ImageSet, Sample
+from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure.accuracy import Predictions, compare_predictions
 from edge_convnext.measure.evaluation import Evaluation
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Precision,
         Weights,
     )
-    from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+    from edge_convnext.core.sections import EqualizeConfig, ExportConfig, QuantizeConfig
 
 _STORES: list[Cache] = []
 

@@ -4,7 +4,8 @@ import csv
 import hashlib
 from pathlib import Path
 
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 from edge_convnext.report.manifest import write_manifest
 from support.example_report import ACCURACY, example_fields
 

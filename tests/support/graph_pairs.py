@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_convnext.core.recipe import EqualizeConfig, ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import EqualizeConfig, ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.recipe import BenchmarkConfig
+from edge_convnext.core.sections import BenchmarkConfig
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.timings import TimedRow
 

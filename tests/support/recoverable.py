@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
-from edge_convnext.core.recipe import ExportConfig, QuantizeConfig
+from edge_convnext.core.sections import ExportConfig, QuantizeConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN

@@ -2,7 +2,7 @@
 
 import torch
 
-from edge_convnext.core.recipe import TrainConfig
+from edge_convnext.core.sections import TrainConfig
 
 PLAIN = TrainConfig(
     epochs=3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_convnext.core.intervals import paired_difference_interval
-from edge_convnext.report.contract import AccuracyReport, BenchmarkReport
+from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from support.example_report import ACCURACY, BENCHMARK
 
 

@@ -24,8 +24,9 @@ from edge_convnext.measure import race as racing
 from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.plans import shipped_plans
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import STAGES, Report
+from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import read_manifest, write_manifest
+from edge_convnext.report.stages import STAGES
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 CLASSES = ("ant", "b|ee", "crème")  # in a table, one is markup and one is not ASCII

@@ -18,13 +18,15 @@ from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ArtifactError, DataError, InferenceError, LoadError
 from edge_convnext.core.files import write_text_atomic
-from edge_convnext.data import decode_image, open_image, read_labels_file
 from edge_convnext.data.csv_sources import list_csv
-from edge_convnext.measure.model import load_model, read_metadata
+from edge_convnext.data.labels import read_labels_file
+from edge_convnext.data.preprocess import decode_image, open_image
+from edge_convnext.measure.model import load_model
 from edge_convnext.report.folder import check_writable
 from edge_convnext.report.manifest import read_manifest
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import load_runtime
+from edge_convnext.runtimes.metadata import read_metadata
 from edge_convnext.runtimes.tensorrt.kernel_table import read_kernels
 
 onnx = pytest.importorskip("onnx")

@@ -69,8 +69,9 @@ class Named:
 
 @pytest.mark.parametrize("kind", [str, Named])
 def test_stages_write_where_a_text_says(tmp_path, kind):
-    from edge_convnext.measure.model import load_model, read_metadata
+    from edge_convnext.measure.model import load_model
     from edge_convnext.runtimes.lint import lint
+    from edge_convnext.runtimes.metadata import read_metadata
     from edge_convnext.stages.approximate import use_tanh_gelu
     from edge_convnext.stages.to_float16 import halve_body
     from edge_convnext.stages.to_opset17 import use_opset_17

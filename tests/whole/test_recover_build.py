@@ -22,7 +22,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.step import Skipped
-from edge_convnext.data import decode_image
+from edge_convnext.data.preprocess import decode_image
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe

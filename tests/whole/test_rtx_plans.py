@@ -6,7 +6,7 @@ import pytest
 from support.rtx_builds import needs_rtx
 from support.small_exports import ATTO, export, make_images, place_export
 
-from edge_convnext.core.recipe import EngineConfig, ExportConfig
+from edge_convnext.core.sections import EngineConfig, ExportConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.kernel_table import part_of_kernel, read_kernels

@@ -25,8 +25,14 @@ from support.trt_stand_ins import CUDA_RUNTIME_API_H, NV_INFER_H
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError, DataError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.data import decode_image, open_image, pixels
-from edge_convnext.data.preprocess import MAX_PIXELS, decode_pixels, resize_image
+from edge_convnext.data import pixels
+from edge_convnext.data.preprocess import (
+    MAX_PIXELS,
+    decode_image,
+    decode_pixels,
+    open_image,
+    resize_image,
+)
 from edge_convnext.devices.deploy.write import write_deployment
 from edge_convnext.networks.facts.values import crop_pct_of
 from edge_convnext.report.manifest import write_manifest

@@ -16,7 +16,7 @@ from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import LoadError
-from edge_convnext.data import load_splits
+from edge_convnext.data.splits import load_splits
 from edge_convnext.measure.built_models import evaluate_model, profile_models
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.recipe_file import make_recipe

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.gpu_chain import place_step
 from edge_convnext.build.graphs import Graphs, add_form, for_batch
-from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.cost_model import cost_plan, least_int8_ms
 from edge_convnext.build.tuning.space import gpu_plan, list_gpu_forms
 from edge_convnext.build.tuning.trials import (
@@ -27,6 +26,7 @@ from edge_convnext.build.tuning.trials import (
 )
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Stage, Step
+from edge_convnext.data.batches import image_batches
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan

@@ -11,13 +11,13 @@ import numpy as np
 
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
-from edge_convnext.build.inputs import image_batches
 from edge_convnext.build.tuning.space import REVISION
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.step import Images, Stage, Step
+from edge_convnext.data.batches import image_batches
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate, load_candidate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.race import Rounds
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
-    from edge_convnext.data import Sample
+    from edge_convnext.data.images import Sample
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.runtimes import PrecisionHint
 

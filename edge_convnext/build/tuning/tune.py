@@ -22,7 +22,8 @@ from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import PlanConfig, Recipe
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.sections import PlanConfig
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.plans import Plan, plan_fields
 

@@ -36,7 +36,8 @@ from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.measure.race import race
 from edge_convnext.networks.recipe_file import make_recipe
-from edge_convnext.report.contract import EnergyReport, LeftOutReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import EnergyReport, LeftOutReport
 from edge_convnext.runtimes.load import available_runtimes, has_bf16
 
 if TYPE_CHECKING:

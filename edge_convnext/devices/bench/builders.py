@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import EdgeConvNextError
-from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.core.sections import EngineConfig
 from edge_convnext.runtimes.tensorrt import TensorRtConfig, build_engine
 from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt, is_installed, open_api
 from edge_convnext.runtimes.tensorrt.open_cuda import missing_cuda, open_cuda, why_no_cuda

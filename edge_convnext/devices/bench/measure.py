@@ -21,7 +21,7 @@ from edge_convnext.measure.accuracy import (
     compare_predictions,
 )
 from edge_convnext.measure.candidates import load_candidate
-from edge_convnext.report.contract import EnergyReport, LeftOutReport
+from edge_convnext.report.described import EnergyReport, LeftOutReport
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,9 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.devices.bundle.graphs import published_hashes
 from edge_convnext.report.boards import raced
-from edge_convnext.report.contract import BoardRun, Report, StageReport
+from edge_convnext.report.contract import BoardRun, Report
 from edge_convnext.report.manifest import MANIFEST, require_unedited
+from edge_convnext.report.stages import StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

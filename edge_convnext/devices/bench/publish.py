@@ -11,7 +11,8 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import left_names, swap, written_beside
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, write_manifest
 from edge_convnext.report.markdown import to_markdown

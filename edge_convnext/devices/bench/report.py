@@ -21,15 +21,9 @@ from edge_convnext.measure.to_report import (
     skewed_notes,
 )
 from edge_convnext.report.beside import Beside
-from edge_convnext.report.contract import (
-    AccuracyReport,
-    BenchmarkReport,
-    BoardReport,
-    BundledFile,
-    EnvironmentReport,
-    Report,
-    VerdictReport,
-)
+from edge_convnext.report.contract import Report, VerdictReport
+from edge_convnext.report.described import BoardReport, BundledFile, EnvironmentReport
+from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from edge_convnext.report.verdict import decide
 
 if TYPE_CHECKING:
@@ -45,7 +39,8 @@ if TYPE_CHECKING:
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
     from edge_convnext.measure.timings import BenchmarkResult
-    from edge_convnext.report.contract import EnergyReport, LeftOutReport, StageReport
+    from edge_convnext.report.described import EnergyReport, LeftOutReport
+    from edge_convnext.report.stages import StageReport
     from edge_convnext.report.verdict import Requirement
 
 __all__ = ["Measured", "Seen", "board_files", "board_report"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.report.contract import FileReport, StageReport, VariantReport
+from edge_convnext.report.described import FileReport
+from edge_convnext.report.stages import StageReport, VariantReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.devices.bench.engines import BuiltEngine
     from edge_convnext.devices.bundle import Unpacked
-    from edge_convnext.report.contract import LeftOutReport
+    from edge_convnext.report.described import LeftOutReport
 
 __all__ = ["board_stages"]
 

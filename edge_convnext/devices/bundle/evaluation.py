@@ -15,7 +15,9 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, DataError, shorten
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import DIGITS
-from edge_convnext.data import Sample, ensure_digits, load_splits
+from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.images import Sample
+from edge_convnext.data.splits import load_splits
 from edge_convnext.measure.accuracy import Predictions
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ from edge_convnext.core.bounds import (
     why_too_large,
 )
 from edge_convnext.data.formats import IMAGE_SUFFIXES
-from edge_convnext.report.contract import ModelReport, Sha256
+from edge_convnext.report.described import ModelReport
+from edge_convnext.report.part import Sha256
 
 __all__ = [
     "IMAGES",

@@ -24,7 +24,9 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import atomic_path, sha256_bytes, sha256_file
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.data import Sample, iter_batches, normalise
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.images import Sample
+from edge_convnext.data.preprocess import normalise
 from edge_convnext.devices.bundle.evaluation import read_reference
 from edge_convnext.devices.bundle.graphs import check_graph_file
 from edge_convnext.devices.bundle.manifest import (

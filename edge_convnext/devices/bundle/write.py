@@ -25,7 +25,8 @@ from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwr
 from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.version import __version__
-from edge_convnext.data import IMAGE_SUFFIXES, iter_pixels
+from edge_convnext.data.batches import iter_pixels
+from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.devices.bundle.evaluation import find_images, read_reference
 from edge_convnext.devices.bundle.graphs import FoundGraph, find_candidates, published_hashes
 from edge_convnext.devices.bundle.manifest import (
@@ -47,7 +48,7 @@ from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import require_unedited
 
 if TYPE_CHECKING:
-    from edge_convnext.data import Sample
+    from edge_convnext.data.images import Sample
 
 __all__ = ["bundle_build", "write_bundle"]
 

@@ -16,7 +16,8 @@ from edge_convnext.runtimes.load import runtime_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_convnext.report.contract import BenchmarkRow, Report
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["choose_for_onnxruntime"]
 

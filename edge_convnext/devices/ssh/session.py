@@ -30,7 +30,8 @@ from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
 from edge_convnext.devices.ssh.running import following
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 from edge_convnext.report.manifest import MANIFEST, require_unedited
 from edge_convnext.report.summary import plain
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
-from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.translation import Normalisation
+
+if TYPE_CHECKING:
+    from edge_convnext.networks.convnext.sizes import Architecture
 
 __all__ = [
     "find_normalisation",

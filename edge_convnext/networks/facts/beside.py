@@ -16,7 +16,7 @@ from edge_convnext.core.errors import shorten
 from edge_convnext.networks.facts.class_names import count_from_one, read_names
 from edge_convnext.networks.facts.inside import read_content
 from edge_convnext.networks.facts.name_files import parse_names
-from edge_convnext.networks.facts.sayings import Said, Saying, tell_shift
+from edge_convnext.networks.facts.sayings import Crops, Said, Saying, tell_shift
 from edge_convnext.networks.facts.table import FILES, FilePlace, is_file_of
 from edge_convnext.networks.facts.texts import parse_json, parse_yaml
 from edge_convnext.networks.weights_place import is_training_state
@@ -100,15 +100,18 @@ def _list_names(folder: Path) -> list[str]:
         return []
 
 
-def read_beside(files: Sequence[Beside], num_classes: int, channels: int) -> Said:
+def read_beside(
+    files: Sequence[Beside], num_classes: int, channels: int, crops: Crops | None = None
+) -> Said:
     """Read what files beside weights state, as far as it fits them.
 
     Args:
         files: Files from `find_beside`.
         num_classes: Number of classes of the classifier.
         channels: Channels of the network's input.
+        crops: Known crops of published models.
     """
-    said = Said()
+    said = Said(crops=crops or {})
     for one in files:
         try:
             text = _read(one.path)
@@ -147,7 +150,7 @@ def _read_text(one: Beside, text: str, num_classes: int, channels: int, said: Sa
         if len(names) == num_classes and count_from_one(stated):
             said.notes.append(tell_shift(f"{one.shown} beside the weights", len(names)))
         return
-    more = read_content(content, one.shown, num_classes, channels)
+    more = read_content(content, one.shown, num_classes, channels, said.crops)
     said.sayings += more.sayings
     said.notes += more.notes
     said.bgr = said.bgr or more.bgr

@@ -10,7 +10,7 @@ from edge_convnext.core.errors import shorten
 from edge_convnext.core.standins import StandIn, to_plain
 from edge_convnext.networks.facts.mappings import read_mapping
 from edge_convnext.networks.facts.pipelines import read_pipeline
-from edge_convnext.networks.facts.sayings import Said
+from edge_convnext.networks.facts.sayings import Crops, Said
 from edge_convnext.networks.facts.texts import (
     parse_json,
     parse_python,
@@ -36,7 +36,13 @@ _SETTINGS = re.compile(r"cfg|config|args|params|settings|yaml", re.IGNORECASE)  
 _FEW = 4  # numbers of a tensor that states a setting, mean or std
 
 
-def read_content(content: object, where: str, num_classes: int, channels: int) -> Said:
+def read_content(
+    content: object,
+    where: str,
+    num_classes: int,
+    channels: int,
+    crops: Crops | None = None,
+) -> Said:
     """Read what a checkpoint, or a file of settings, states.
 
     Args:
@@ -44,11 +50,12 @@ def read_content(content: object, where: str, num_classes: int, channels: int) -
         where: Name of the file in messages; "" for a checkpoint.
         num_classes: Number of classes of the classifier.
         channels: Channels of the network's input.
+        crops: Known crops of published models.
     """
     said = Said()
     for name, value in _visit(content, where):
         if isinstance(value, Mapping):
-            _join(said, read_mapping(value, name, num_classes, channels))
+            _join(said, read_mapping(value, name, num_classes, channels, crops))
         else:
             _join(said, read_pipeline(value, name))
     if not any(one.name == "classes" for one in said.sayings):
@@ -56,7 +63,9 @@ def read_content(content: object, where: str, num_classes: int, channels: int) -
     return said
 
 
-def read_metadata_of(metadata: Mapping[str, str], num_classes: int, channels: int) -> Said:
+def read_metadata_of(
+    metadata: Mapping[str, str], num_classes: int, channels: int, crops: Crops | None = None
+) -> Said:
     """Read the metadata of a safetensors file. Its values are texts, some of them JSON."""
     fields: dict[str, Any] = {}
     for key, text in metadata.items():
@@ -66,7 +75,7 @@ def read_metadata_of(metadata: Mapping[str, str], num_classes: int, channels: in
                 fields[key] = parse_json(text)
             except ValueError:
                 continue
-    return read_content(fields, "metadata", num_classes, channels)
+    return read_content(fields, "metadata", num_classes, channels, crops)
 
 
 def _join(said: Said, more: Said) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from edge_convnext.core.errors import shorten
 from edge_convnext.networks.facts.class_names import count_from_one, read_names
 from edge_convnext.networks.facts.sayings import (
+    Crops,
     Said,
     Saying,
     add_pair,
@@ -44,7 +45,13 @@ _CHANNEL_ORDERS = (
 )  # fmt: skip
 
 
-def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channels: int) -> Said:
+def read_mapping(
+    fields: Mapping[Any, Any],
+    where: str,
+    num_classes: int,
+    channels: int,
+    crops: Crops | None = None,
+) -> Said:
     """Read a mapping: class names, preprocessing, licence.
 
     Args:
@@ -52,8 +59,9 @@ def read_mapping(fields: Mapping[Any, Any], where: str, num_classes: int, channe
         where: Name in messages, such as "args" or "config.json".
         num_classes: Number of classes of the classifier; 0 where there is none.
         channels: Channels of the network's input.
+        crops: Known crops of published models.
     """
-    said = Said()
+    said = Said(crops=crops or {})
     _read_classes(fields, where, num_classes, said)
     if not read_tool(fields, where, channels, said):
         _read_others(fields, where, channels, said)

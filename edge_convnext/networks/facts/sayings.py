@@ -26,6 +26,9 @@ class Saying:
     detail: str
 
 
+Crops = Mapping[str, float]  # crop_pct by timm's name of a model, such as `convnext_nano.d1h_in1k`
+
+
 @dataclass
 class Said:
     """What a mapping states, and notes on what can't be used."""
@@ -34,6 +37,7 @@ class Said:
     guessed: list[Saying] = field(default_factory=list)  # counts where nothing else states it
     notes: list[str] = field(default_factory=list)
     bgr: str | None = None  # what says that the channels are in the order of OpenCV
+    crops: Crops = field(default_factory=dict)  # known ones, for models that leave theirs unset
 
     def add(self, name: FactName, value: Any, detail: str) -> None:
         """Add a value, unless there is none."""

@@ -24,7 +24,6 @@ from edge_convnext.networks.facts.values import (
     read_number,
     read_size,
 )
-from edge_convnext.networks.family import families
 
 __all__ = ["read_tool"]
 
@@ -218,10 +217,10 @@ def _read_timm_args(fields: Mapping[Any, Any], where: str, channels: int, said: 
 
 def _timm_default_crop(name: str, said: Said, where: str) -> float:
     base, _, tag = name.removeprefix("timm/").partition(".")
-    for hub in (one for family in families() for one in family.hub.values()):
-        known, _, its_tag = hub.repository.removeprefix("timm/").partition(".")
+    for model, crop_pct in said.crops.items():
+        known, _, its_tag = model.partition(".")
         if known == base and tag in ("", its_tag):
-            return hub.crop_pct
+            return crop_pct
     if name:
         said.notes.append(
             f"{where}: timm takes what is unset from '{shorten(name, 60)}', whose own crop is not "

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.networks.facts.beside import find_beside, read_beside
 from edge_convnext.networks.facts.inside import read_content, read_metadata_of
-from edge_convnext.networks.facts.sayings import Said
+from edge_convnext.networks.facts.sayings import Crops, Said
 from edge_convnext.networks.facts.settle import Settled, Source, of_info, of_preprocess, settle
+from edge_convnext.networks.family import families
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,14 +24,15 @@ __all__ = ["settle_checkpoint", "turn_to_rgb"]
 def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Settled:
     """Settle the facts about a checkpoint: inside it, beside it, and published about it."""
     classes, channels = checkpoint.architecture.num_classes, checkpoint.architecture.in_channels
+    crops = _known_crops()
     sources = [
         Source("checkpoint", _of_normalisation(checkpoint)),
         *([Source("checkpoint", of_info(checkpoint.info))] if checkpoint.info else []),
-        Source("checkpoint", read_metadata_of(_foreign(checkpoint), classes, channels)),
-        Source("checkpoint", read_content(checkpoint.content, "", classes, channels)),
+        Source("checkpoint", read_metadata_of(_foreign(checkpoint), classes, channels, crops)),
+        Source("checkpoint", read_content(checkpoint.content, "", classes, channels, crops)),
         Source(
             "beside the weights",
-            read_beside(find_beside(checkpoint.place.main), classes, channels),
+            read_beside(find_beside(checkpoint.place.main), classes, channels, crops),
         ),
     ]
     if published is not None:
@@ -38,6 +40,12 @@ def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Se
         known.add("licence", published.licence, published.repository)
         sources.append(Source("published", known))
     return settle(sources)
+
+
+def _known_crops() -> Crops:
+    """Crops of the published weights of every family, by timm's names."""
+    hubs = (one for family in families() for one in family.hub.values())
+    return {one.repository.removeprefix("timm/"): one.crop_pct for one in hubs}
 
 
 def _foreign(checkpoint: Checkpoint) -> dict[str, str]:
@@ -65,7 +73,7 @@ def turn_to_rgb(
 
     Args:
         state: Weights by this project's names.
-        settled: What is said of them, by whom.
+        settled: Facts about them, with their origins.
         first: Name of the weight that reads the images, float32[out, in_channels, …].
     """
     pre = settled.preprocess

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edge_convnext.core.artifacts import Preprocess
-from edge_convnext.core.recipe import TrainConfig
+from edge_convnext.core.sections import TrainConfig
 
 __all__ = ["augment", "normalize"]
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import TrainingError
 from edge_convnext.core.progress import Track
-from edge_convnext.core.recipe import TrainConfig
+from edge_convnext.core.sections import TrainConfig
 from edge_convnext.networks.training.augment import augment, normalize
 from edge_convnext.networks.training.pixels import Pixels
 from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate

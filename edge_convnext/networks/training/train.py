@@ -9,19 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.core.files import AnyPath, sha256_bytes
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import TrainConfig
-from edge_convnext.data import ImageSet, Splits, open_image, resize_image
+from edge_convnext.core.sections import TrainConfig
 from edge_convnext.data.preprocess import PIXELS
+from edge_convnext.data.splits import Splits
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.training.read_pixels import read_pixels
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import digest_weights
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import NetworkShape
-    from edge_convnext.networks.training.loop import LabelledPixels
     from edge_convnext.networks.training.state import EpochRow
 
 __all__ = ["DeviceName", "TrainResult", "train"]
@@ -130,8 +127,8 @@ def train(
     try:
         trainer = Trainer(
             _make_network(architecture, splits.train.classes, config.drop_path, seed, start),
-            _read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
-            _read_pixels(splits.val, preprocess, place, "validation", track),
+            read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
+            read_pixels(splits.val, preprocess, place, "validation", track),
             preprocess,
             config,
             seed,
@@ -188,26 +185,6 @@ def _stored(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
     enlargement = min(_MAX_ENLARGEMENT, config.min_crop_area**-0.5)
     size = round(preprocess.image_size * enlargement)
     return replace(preprocess, image_size=size, crop_pct=1.0)
-
-
-def _read_pixels(
-    images: ImageSet, preprocess: Preprocess, device: torch.device, side: str, track: Track
-) -> LabelledPixels:
-    import torch
-
-    from edge_convnext.networks.training.loop import LabelledPixels
-    from edge_convnext.networks.training.pixels import load_pixels
-
-    def read(index: int) -> NDArray[np.uint8]:
-        image = open_image(images.samples[index].path)
-        return np.asarray(resize_image(image, preprocess))
-
-    labels = [sample.label for sample in images.samples if sample.label is not None]
-    if len(labels) != len(images) or not labels:
-        raise DataError(f"the {side} side has no images, or some without a label")
-    what = f"reading {side} images"
-    pixels = load_pixels(read, len(images), preprocess.image_size, device, what, track)
-    return LabelledPixels(pixels, torch.tensor(labels))
 
 
 def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...]) -> _Start:

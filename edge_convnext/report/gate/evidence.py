@@ -14,8 +14,9 @@ from pathlib import Path
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.report.contract import HALF_SEARCHED, BenchmarkReport, Report
+from edge_convnext.report.contract import HALF_SEARCHED, Report
 from edge_convnext.report.manifest import require_unedited
+from edge_convnext.report.measured import BenchmarkReport
 
 __all__ = ["Evidence", "Prediction", "nfc", "read_evidence", "smallest_batch"]
 

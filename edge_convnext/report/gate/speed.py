@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.report.contract import BenchmarkReport
 from edge_convnext.report.gate.baseline import Speed, speed_of
 from edge_convnext.report.gate.criteria import Criterion, decide_above, decide_below
 from edge_convnext.report.gate.evidence import Evidence
+from edge_convnext.report.measured import BenchmarkReport
 
 __all__ = ["judge_latency_ratio", "judge_size", "judge_speedup", "why_no_baseline_of_speed"]
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from edge_convnext.graph.file import element_types, read_opset
 from edge_convnext.graph.findings import Finding, weight_only
-from edge_convnext.graph.float16 import SMALLEST_NORMAL
+from edge_convnext.graph.float16_numbers import SMALLEST_NORMAL
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

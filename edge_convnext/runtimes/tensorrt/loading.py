@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.core.errors import InferenceError
-from edge_convnext.runtimes.tensorrt.api import Api
 from edge_convnext.runtimes.tensorrt.native import Messages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge_convnext.runtimes.tensorrt.api import Api
     from edge_convnext.runtimes.tensorrt.sidecar import EngineFacts
 
 __all__ = ["Tensor", "find_tensors", "load_engine"]

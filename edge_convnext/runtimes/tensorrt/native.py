@@ -10,10 +10,12 @@ the module, `builder`, `network`, `settings` (IBuilderConfig), `parser`, `error`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import EngineBuildError
-from edge_convnext.runtimes.tensorrt.api import Api
+
+if TYPE_CHECKING:
+    from edge_convnext.runtimes.tensorrt.api import Api
 
 __all__ = ["Messages", "listen", "parse_graph", "set_profile"]
 

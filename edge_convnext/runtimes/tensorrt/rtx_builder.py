@@ -31,7 +31,7 @@ from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_prof
 from edge_convnext.runtimes.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
 
 if TYPE_CHECKING:
-    from edge_convnext.core.recipe import EngineConfig
+    from edge_convnext.core.sections import EngineConfig
 
 __all__ = ["build_rtx_engine", "sidecar_path", "why_no_rtx"]
 

@@ -7,7 +7,7 @@ from support.examinations import EXAMINATION
 
 from edge_convnext.cli.views.doctor import print_examination
 from edge_convnext.devices.catalog.this_gpu import match_gpu
-from edge_convnext.devices.doctor import Gpu
+from edge_convnext.devices.probes import Gpu
 
 
 def test_the_examination_says_what_is_missing_and_how_to_get_it():

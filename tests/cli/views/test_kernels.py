@@ -5,6 +5,7 @@ from rich.console import Console
 from support.kernel_lines import FUSED
 
 from edge_convnext.cli.views.kernels import print_groups, print_kernels
+from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import KernelGroup
 
@@ -35,7 +36,7 @@ def test_parts_are_added_up_and_their_commonest_kinds_named():
 
 def test_kernels_are_told_in_the_order_of_launch():
     other = replace(KERNEL, kind="[red]kind\x1b", nodes=("head.fc/MatMul",))
-    lines = printed(print_kernels, (KERNEL, other)).splitlines()
+    lines = printed(print_kernels, (KERNEL, other), PARTS).splitlines()
     first, second = (" ".join(line.split()) for line in lines[1:3])
     assert first.startswith("0 pwconv1 runtime_fusion Half[3136,40] Half[3136,160] ")
     size = (KERNEL.activation_bytes + KERNEL.weight_bytes) / 1e3

@@ -6,9 +6,9 @@ from rich.console import Console
 from support.example_report import ACCURACY, BENCHMARK, example_report, without_measurements
 
 from edge_convnext.cli.views.report import print_report, print_rows
-from edge_convnext.report.contract import StageReport
 from edge_convnext.report.markdown import to_markdown
 from edge_convnext.report.stage_table import stage_rows
+from edge_convnext.report.stages import StageReport
 from edge_convnext.report.summary import footnote, headings, summary_rows
 
 

@@ -8,13 +8,10 @@ from edge_convnext.core.errors import (
 )
 from edge_convnext.devices.bench import here
 from edge_convnext.devices.bench.here import builders_for, measure_here
-from edge_convnext.report.contract import (
-    Report,
-    StageReport,
-    VariantReport,
-)
+from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import write_report
 from edge_convnext.report.manifest import verify_build
+from edge_convnext.report.stages import StageReport, VariantReport
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 

@@ -16,10 +16,8 @@ from edge_convnext.devices.bench import bench, bench_bundle, measure
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.bundle.write import write_bundle
-from edge_convnext.report.contract import (
-    FileReport,
-    Report,
-)
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 

@@ -15,11 +15,8 @@ from edge_convnext.devices.bench.publish import OWN_FILES, find_old, publish_boa
 from edge_convnext.devices.ssh.session import Session
 from edge_convnext.report import beside
 from edge_convnext.report.beside import Beside
-from edge_convnext.report.contract import (
-    BoardReport,
-    FileReport,
-    Report,
-)
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import BoardReport, FileReport
 from edge_convnext.report.manifest import read_manifest
 
 pytest.importorskip("torch", reason="the build extra is not installed")

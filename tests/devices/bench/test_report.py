@@ -14,16 +14,14 @@ from edge_convnext.devices.bench import report
 from edge_convnext.devices.bench.choose import Choice
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.measure.timings import BenchmarkResult
-from edge_convnext.report.contract import (
-    LeftOutReport,
-    Report,
-    StageReport,
-)
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import LeftOutReport
 from edge_convnext.report.gate.baseline import make_baseline
 from edge_convnext.report.gate.decide import gate, judge
 from edge_convnext.report.gate.evidence import read_evidence
 from edge_convnext.report.gate.limits import Limits
 from edge_convnext.report.manifest import read_manifest, verify_build
+from edge_convnext.report.stages import StageReport
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 

@@ -22,7 +22,7 @@ from edge_convnext.core.errors import (
     RecipeError,
 )
 from edge_convnext.core.files import sha256_bytes
-from edge_convnext.data import iter_batches
+from edge_convnext.data.batches import iter_batches
 from edge_convnext.devices.bench import bench_bundle
 from edge_convnext.devices.bundle import read as module
 from edge_convnext.devices.bundle.manifest import (

@@ -18,7 +18,7 @@ from edge_convnext.core.errors import (
     ArtifactError,
     DataError,
 )
-from edge_convnext.data import iter_pixels
+from edge_convnext.data.batches import iter_pixels
 from edge_convnext.data.images import Sample
 from edge_convnext.devices.bundle import write
 from edge_convnext.devices.bundle.graphs import FoundGraph
@@ -26,7 +26,8 @@ from edge_convnext.devices.bundle.manifest import (
     BundledGraph,
 )
 from edge_convnext.devices.bundle.write import bundle_build, write_bundle
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 
 SIDE = 32
 

@@ -2,7 +2,7 @@ import pytest
 from support.device_table import TABLE, printed
 
 from edge_convnext.cli.views.devices import print_device
-from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.core.sections import EngineConfig
 from edge_convnext.devices.catalog.delivery import advise, deliver, deliver_to_board, deliver_to_gpu
 from edge_convnext.devices.catalog.lookup import find_device, find_jetpack
 from edge_convnext.devices.catalog.rtx import RTX_CAPABILITIES

@@ -17,7 +17,7 @@ from support.trt_stand_ins import CLASSES, CUDA_RUNTIME_API_H, NV_INFER_H
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.data import decode_image
+from edge_convnext.data.preprocess import decode_image
 from edge_convnext.devices.deploy import write
 from edge_convnext.devices.deploy.write import write_deployment
 from edge_convnext.report.manifest import write_manifest

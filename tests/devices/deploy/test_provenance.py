@@ -8,7 +8,7 @@ from support.example_report import example_report
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.deploy.write import write_deployment
-from edge_convnext.report.contract import BoardReport, BundledFile
+from edge_convnext.report.described import BoardReport, BundledFile
 from edge_convnext.report.manifest import write_manifest
 
 

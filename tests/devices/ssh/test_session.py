@@ -35,7 +35,8 @@ from edge_convnext.devices.ssh import (
 )
 from edge_convnext.devices.ssh.client import Host
 from edge_convnext.devices.ssh.session import Session
-from edge_convnext.report.contract import FileReport, Report
+from edge_convnext.report.contract import Report
+from edge_convnext.report.described import FileReport
 
 pytestmark = [
     pytest.mark.skipif(

@@ -12,7 +12,7 @@ from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Images, Step
 from edge_convnext.networks.convnext.build import build_form, random_state
 from edge_convnext.networks.convnext.fold import fold_state_dict

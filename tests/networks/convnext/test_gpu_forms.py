@@ -5,7 +5,7 @@ from support.exports import export_onnx
 from support.torch_exports import IMAGES, TINY, run_onnx, run_torch
 
 from edge_convnext.core.errors import ExportError
-from edge_convnext.core.recipe import ExportConfig
+from edge_convnext.core.sections import ExportConfig
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.form_names import ONE_IMAGE_FORMS
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.convnext.build import build_network
 from edge_convnext.networks.convnext.sizes import find_architecture
 from edge_convnext.stages.load import load_weights

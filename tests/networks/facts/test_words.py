@@ -13,7 +13,7 @@ from support.settled_facts import HALF, NAMES, PRINTED, TO_INDEX, TO_NAME, settl
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import LoadError
-from edge_convnext.core.recipe import LoadConfig
+from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import find_architecture

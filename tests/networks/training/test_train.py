@@ -9,8 +9,11 @@ from support.training_images import LIVELY, PLAIN
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError, LoadError, TrainingError
-from edge_convnext.core.recipe import DataConfig, LoadConfig
-from edge_convnext.data import ImageSet, Sample, Splits, ensure_digits, iter_batches, load_splits
+from edge_convnext.core.sections import DataConfig, LoadConfig
+from edge_convnext.data.batches import iter_batches
+from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.networks.convnext.build import build_network
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.tensors import read_state

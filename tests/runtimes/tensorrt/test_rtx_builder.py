@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.recipe import EngineConfig
+from edge_convnext.core.sections import EngineConfig
 from edge_convnext.runtimes.tensorrt import rtx_builder
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine, sidecar_path, why_no_rtx
 

@@ -8,11 +8,11 @@ from support.tiny_graph import write_graph
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import ArtifactError, InferenceError
-from edge_convnext.core.recipe import BenchmarkConfig
-from edge_convnext.data import normalise
+from edge_convnext.core.sections import BenchmarkConfig
+from edge_convnext.data.preprocess import normalise
 from edge_convnext.measure.benchmark import benchmark, speedup
-from edge_convnext.measure.built_models import usual_batches
 from edge_convnext.measure.model import load_model
+from edge_convnext.measure.model_batches import usual_batches
 from edge_convnext.runtimes import GpuRuntime, RuntimeOptions
 
 IMAGES = np.random.default_rng(1).standard_normal((9, 3, SIZE, SIZE)).astype(np.float32)

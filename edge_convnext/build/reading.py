@@ -1,0 +1,167 @@
+"""Weights and images, read as a build and a training need them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
+from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.errors import DataError, shorten_names
+from edge_convnext.core.origins import Fact
+from edge_convnext.core.progress import Track
+from edge_convnext.core.recipe import DIGITS, Recipe
+from edge_convnext.core.step import Step, as_step
+from edge_convnext.data.batches import Look
+from edge_convnext.data.depth import tell_depth
+from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.leaks import drop_leaks
+from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
+from edge_convnext.data.scan import bad_images, scan_images
+from edge_convnext.data.splits import Splits, drop_bad_images, load_splits, see_images
+from edge_convnext.measure.settings import labels_file_of
+from edge_convnext.networks.open_weights import open_weights
+
+__all__ = ["require_classes", "settle_images", "training_preprocess"]
+
+_WEIGHTS = "weights.safetensors"
+
+
+def training_preprocess(recipe: Recipe) -> Preprocess:
+    """The preprocessing to train with; the demo trains at one size whatever is built."""
+    preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
+    return replace(preprocess, image_size=recipe.train.image_size or preprocess.image_size)
+
+
+def _train_demo(
+    recipe: Recipe, splits: Splits, cache: Cache, versions: dict[str, str], track: Track
+) -> Step[Weights]:
+    preprocess = training_preprocess(recipe)
+    key = stage_key(
+        "train/1",
+        model=recipe.model,
+        preprocess=asdict(preprocess),
+        pixels=PIXELS,
+        config=recipe.train.model_dump(mode="json"),
+        data=[splits.train.digest if splits.train else None, splits.val.digest],
+        seed=recipe.seed,
+        tools={name: versions.get(name) for name in ("edge-convnext", "torch", "pillow")},
+    )
+
+    def make(folder: Path) -> dict[str, Any]:
+        from edge_convnext.networks.training.train import train
+
+        result = train(
+            recipe.model,
+            splits,
+            preprocess,
+            recipe.train,
+            folder / _WEIGHTS,
+            seed=recipe.seed,
+            resume=True,
+            state_path=cache.unfinished(key),
+            track=track,
+        )
+        return {"top1_pct": result.top1_pct, "seconds": result.seconds}
+
+    trained = cache.run("train", key, make)
+    step = _load_weights(recipe, str(trained.folder / _WEIGHTS), cache, versions)
+    spent = 0.0 if trained.cached else trained.seconds
+    reason = f"the demo's own model, trained in {trained.result['seconds']:.0f} s"
+    info = replace(step.value.info, weights_source="the demo, trained here on digits")
+    named = replace(step.value, info=info)
+    return replace(step, value=named, seconds=step.seconds + spent, reason=reason)
+
+
+def _load_weights(
+    recipe: Recipe,
+    stated: str,
+    cache: Cache,
+    versions: dict[str, str],
+) -> Step[Weights]:
+    """Load through the cache: key on the file's content, the hub's revision, or the seed."""
+    from edge_convnext.stages import load
+
+    config = recipe.load.model_copy(update={"weights": stated})
+
+    def make(folder: Path) -> dict[str, Any]:
+        made = load.load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
+
+    key = stage_key(
+        load.STAGE.key,
+        weights=load.weights_identity(config, recipe.model, recipe.seed),
+        model=recipe.model,
+        config=config.model_dump(mode="json", exclude={"weights"}),
+        tools={name: versions.get(name) for name in ("edge-convnext", *load.STAGE.packages)},
+    )
+    entry = cache.run("load", key, make)
+    loaded = open_weights(entry.folder / _WEIGHTS)
+    preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
+    info = replace(loaded.info, preprocess=preprocess)
+    facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
+    told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    return as_step(told, entry, _WEIGHTS, load.STAGE)
+
+
+def _load_splits(
+    recipe: Recipe,
+    source: str | None,
+    info: ModelInfo | None,
+    cache: Cache,
+    track: Track,
+) -> Splits | None:
+    if source is None:
+        return None
+    folder = _find_digits(cache) if source == DIGITS else Path(source)
+    classes = info.classes if info is not None else ()
+    splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
+    if info is not None:
+        require_classes(info, splits)  # other data's images need no look
+    samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
+    return settle_images(splits, scan_images(samples, cache, track), recipe)
+
+
+def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
+    """Act on what was seen: what can't be decoded, and what is there twice."""
+    whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
+    kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
+    return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
+
+
+def _find_digits(cache: Cache) -> Path:
+    """The bundled digits as a folder; an entry like any other, checked and pruned as such."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        ensure_digits(folder / DIGITS)
+        return {}
+
+    return cache.run(DIGITS, stage_key("digits/1"), make).folder / DIGITS
+
+
+def require_classes(info: ModelInfo, splits: Splits) -> None:
+    """Refuse data of another number of classes than the weights have.
+
+    Raises:
+        DataError: With both numbers.
+    """
+    names = splits.val.classes
+    if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
+        raise DataError(
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
+            f"{info.num_classes} classes apart; name each of these once, in logit order"
+        )
+    if len(names) != info.num_classes:
+        raise DataError(
+            f"the data has {len(names)} classes ({shorten_names(names)}), the weights "
+            f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
+            "every class in logit order"
+        )
+
+
+def _name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
+    """Give the logits the data's class names where the checkpoint names none."""
+    info = replace(weights.value.info, classes=splits.val.classes)
+    return replace(weights, value=replace(weights.value, info=info))

@@ -1,0 +1,44 @@
+"""The base of a recipe's sections, and its kinds of numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+
+from edge_convnext.core.percentages import meant_per_cent
+
+__all__ = ["Alpha", "BudgetPp", "Section", "Share"]
+
+Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """Frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _meant_share(value: Any) -> Any:
+    """Refuse per cents where a share is meant: pydantic would only name the limit."""
+    if isinstance(value, (int, float)) and 1.0 < value <= 100.0:
+        raise ValueError(f"a share, not per cent: did you mean {value / 100:g}?")
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_meant_share)]
+
+
+def _meant_points(value: Any) -> Any:
+    """Refuse a fraction where percentage points are meant, which no build would keep."""
+    if isinstance(value, (int, float)) and (meant := meant_per_cent(value)):
+        raise ValueError(meant)
+    return value
+
+
+BudgetPp = Annotated[float, BeforeValidator(_meant_points)]

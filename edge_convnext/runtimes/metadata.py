@@ -1,0 +1,108 @@
+"""What a built model says of itself: its metadata, checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from edge_convnext.core.artifacts import (
+    METADATA_KEY,
+    FormName,
+    GraphFormat,
+    ModelInfo,
+    PlacementName,
+    Precision,
+)
+from edge_convnext.core.errors import (
+    ArtifactError,
+    RecipeError,
+)
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.safety import check_graph
+from edge_convnext.networks.family import NetworkFamily, family_of_model
+from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+__all__ = ["Metadata", "read_metadata"]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a built graph says of itself."""
+
+    info: ModelInfo
+    precision: Precision
+    form: FormName
+    placement: PlacementName | None
+    format: GraphFormat = "qdq"  # `onnxruntime`: no other runtime loads it
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read what a built graph says of itself, or the sidecar of an engine.
+
+    Raises:
+        ArtifactError: Missing, damaged, or not ours.
+    """
+    if is_engine_file(path):
+        facts = read_facts(path)
+        return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
+    proto = read_proto(path, weights=False)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    info = ModelInfo.from_metadata(metadata, path)
+    fields = json.loads(metadata[METADATA_KEY])
+    try:
+        found = Metadata(
+            info,
+            fields["precision"],
+            fields["form"],
+            fields.get("placement"),
+            fields.get("format", "qdq"),
+        )
+    except KeyError as error:
+        raise ArtifactError(
+            f"{path}: its edge-convnext metadata lacks {error}; build it again"
+        ) from error
+    family = _family(found, path)
+    _check_words(found, family, path)
+    check_graph(proto, path, family.operations)
+    _check_classes(proto, info, path)
+    return found
+
+
+def _family(found: Metadata, path: Path) -> NetworkFamily:
+    try:
+        return family_of_model(found.info.model)
+    except RecipeError as error:
+        raise ArtifactError(f"{path}: {error}") from error
+
+
+def _check_words(found: Metadata, family: NetworkFamily, path: Path) -> None:
+    """A field that says something else than this version knows, or nothing that can be said."""
+    forms = ("raw", *family.forms, *family.gpu_forms)
+    placements = (None, *family.placements, *family.gpu_placements)
+    for field, known in (
+        ("precision", get_args(Precision)),
+        ("form", forms),
+        ("placement", placements),
+        ("format", get_args(GraphFormat)),
+    ):
+        if getattr(found, field) not in known:
+            raise ArtifactError(
+                f"{path}: its edge-convnext metadata has a {field} that this version does not "
+                "know; build it again"
+            )
+
+
+def _check_classes(proto: ModelProto, info: ModelInfo, path: Path) -> None:
+    shape = proto.graph.output[0].type.tensor_type.shape.dim
+    classes = shape[-1].dim_value if len(shape) == 2 else 0
+    if classes not in (0, info.num_classes):
+        raise ArtifactError(
+            f"{path}: gives {classes} logits, and its metadata says {info.num_classes} classes; "
+            "build it again"
+        )
