@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from edge_convnext.core import cache as cache_module
-from edge_convnext.core import marks
+from edge_convnext.core import cache_entries, marks
 from edge_convnext.core.cache import Cache, default_cache_folder, stage_key
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
@@ -153,7 +153,8 @@ def test_without_locks_old_scratch_is_taken_for_abandoned(tmp_path, monkeypatch)
         make_marked(folder)
     long_ago = time.time() - 3 * 86400
     os.utime(left[0], (long_ago, long_ago))
-    monkeypatch.setattr(cache_module, "hold_lock", lambda *_, **__: nullcontext())
+    for module in (cache_module, cache_entries):
+        monkeypatch.setattr(module, "hold_lock", lambda *_, **__: nullcontext())
     Cache(tmp_path).run("export", "k", write_answer)
     assert [folder.exists() for folder in left] == [False, True]
 

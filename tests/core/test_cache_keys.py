@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from edge_convnext.build import inputs
+from edge_convnext.build import inputs, reading
 from edge_convnext.build import runner as steps
 from edge_convnext.build.budget import keep_float_step, sensitivity_step
 from edge_convnext.build.candidates import list_options
@@ -154,11 +154,11 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
 def load(recipe: Recipe, cache: Keys) -> Any:
     """Train or load as a build does; what is loaded is known by its path."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inputs, "open_weights", lambda path: Weights(path, TINY, INFO))
+        patch.setattr(reading, "open_weights", lambda path: Weights(path, TINY, INFO))
         patch.setattr(load_module, "weights_identity", lambda config, *_: config.weights)
         if recipe.load.weights is not None:
-            return inputs._load_weights(recipe, recipe.load.weights, cache, {})
-        return inputs._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)
+            return reading._load_weights(recipe, recipe.load.weights, cache, {})
+        return reading._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)
 
 
 # Who reads what a stage makes.
