@@ -71,12 +71,18 @@ def longest_chain(graph: Mapping[str, set[str]]) -> tuple[str, ...]:
     """Modules of which each imports the next, as many as there are.
 
     Raises:
-        RecursionError: Modules import each other in a circle.
+        ValueError: Modules import each other in a circle, which the message names.
     """
+    open_: list[str] = []
 
     @cache
     def below(module: str) -> tuple[str, ...]:
-        chains = (below(one) for one in sorted(graph[module]) if one != module)
+        if module in open_:
+            circle = open_[open_.index(module) :]
+            raise ValueError(f"a circle of imports: {' -> '.join((*circle, module))}")
+        open_.append(module)
+        chains = [below(one) for one in sorted(graph[module]) if one != module]
+        open_.pop()
         return (module, *max(chains, key=len, default=()))
 
     return max(map(below, sorted(graph)), key=len)
@@ -92,7 +98,7 @@ def long_modules() -> list[str]:
 def long_functions() -> list[str]:
     """Functions over 60 lines of code, the longest first."""
     counts = {
-        f"{_name(path)}:{node.lineno} {node.name}": _code_lines(node)
+        f"{_name(path)}:{node.lineno} {node.name}": code_lines(node)
         for path in _files()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -101,7 +107,7 @@ def long_functions() -> list[str]:
     return [f"{lines} {name}" for name, lines in found if lines > MOST_CODE_LINES]
 
 
-def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines that hold a part of the signature or of a statement, but for the docstring."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     lines = {function.lineno}

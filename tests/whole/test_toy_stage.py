@@ -115,7 +115,7 @@ EDITS = {
         ),
         ("def approximate_step(", STEP),
     ],
-    "report/contract.py": [
+    "report/stages.py": [
         ('    "approximate",\n    "equalize",', '    "sign",\n'),
         ('"recover", "typed")  # a report', '"sign", '),
     ],

@@ -1,0 +1,36 @@
+import pytest
+
+from edge_convnext.build import settle
+from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.recipe import Recipe
+
+
+def settled(**fields):
+    return settle._settle(Recipe.model_validate(fields))
+
+
+def test_a_fixed_batch_is_timed_as_it_is():
+    assert settled(export={"batch": 4}).benchmark.batches == (4,)
+    assert settled().benchmark.batches == (1, 8)
+    assert settled(export={"batch": 4}, benchmark={"batches": [4]}).benchmark.batches == (4,)
+    with pytest.raises(RecipeError, match="a graph of batch 4 can't be timed at batch 1, 8: pass"):
+        settled(export={"batch": 4}, benchmark={"batches": [1, 8]})
+
+
+@pytest.mark.parametrize(("form", "refused"), [("conv", True), ("raw", False), ("auto", False)])
+def test_a_folded_form_needs_folds(form, refused):
+    fields = {"fold": {"enabled": False}, "export": {"form": form}}
+    if refused:
+        with pytest.raises(RecipeError, match="leave out --no-fold, or pass --form raw"):
+            settled(**fields)
+    else:
+        assert settled(**fields).export.form == form
+
+
+def test_the_usual_targets_are_the_cpu_and_rtx_in_what_is_installed(monkeypatch):
+    monkeypatch.setattr(settle, "available_runtimes", lambda: ("onnxruntime",))
+    assert settle._choose_targets(Recipe()) == (("cpu", "rtx"), ("onnxruntime",))
+    alone = Recipe(targets=("rtx",))
+    assert settle._choose_targets(alone) == (("rtx",), ())
+    stated = Recipe(targets=("cpu",), runtime="onnxruntime")
+    assert settle._choose_targets(stated) == (("cpu",), ("onnxruntime",))

@@ -1,0 +1,24 @@
+import onnx
+import pytest
+from support.tiny_qdq import quantized_product
+
+from edge_convnext.build.tuning.lab import count_nodes, entrant_name
+from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.networks.plans import Plan
+
+
+@pytest.mark.parametrize("hint", [None, "f32", "bf16"])
+def test_an_entrant_has_a_name_that_tells_its_plan_and_its_floats(hint):
+    plans = [Plan("conv", "inner"), Plan("conv", "pointwise"), Plan("nhwc", "inner")]
+    plans += [Plan("conv", "inner", settings=(("a", "1"),))]
+    names = [entrant_name(plan, hint) for plan in plans]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(plan.form) for name, plan in zip(names, plans, strict=True))
+    assert entrant_name(plans[0], "f32") != entrant_name(plans[0], "bf16")
+
+
+def test_nodes_of_a_graph_are_counted(tmp_path):
+    proto = quantized_product()
+    onnx.save(proto, tmp_path / "g.onnx")
+    model = OnnxModel(tmp_path / "g.onnx", "int8", "linear")
+    assert count_nodes(model) == len(proto.graph.node)
