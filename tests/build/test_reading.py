@@ -157,6 +157,17 @@ def test_what_is_on_both_sides_is_counted_and_told(seen):
     assert "0.png" in note
 
 
+def test_many_on_both_sides_end_it_unless_they_are_allowed(make_images):
+    root = make_images({"train/cat": 2, "train/dog": 2, "val/cat": 2, "val/dog": 2})
+    (root / "train/cat/0.png").write_bytes((root / "val/cat/0.png").read_bytes())
+    splits = load_splits(root, recipe_of().data, 0)
+    looks = look_at_images((*splits.train.samples, *splits.val.samples), track=untracked)
+    with pytest.raises(DataError, match="--allow-duplicates"):
+        settle_images(splits, looks, recipe_of())
+    kept = settle_images(splits, looks, recipe_of(data__allow_duplicates=True))
+    assert not kept.train.hashes & kept.val.hashes
+
+
 def test_the_depth_of_evaluation_images_is_told_last(seen, monkeypatch):
     looked = []
     monkeypatch.setattr(reading, "tell_depth", lambda samples: looked.append(samples) or ("dark",))
