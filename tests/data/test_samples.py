@@ -23,7 +23,7 @@ def test_a_file_that_can_not_be_read_stops_or_is_left_out(make_images):
             raise PermissionError(13, "Permission denied")
         return "d" * 64
 
-    with pytest.raises(DataError, match=r"can't be read \(Permission denied\); mend it, or pass"):
+    with pytest.raises(DataError, match=r"can't be read \(Permission denied\); repair it, or pass"):
         read_source(list_source(root), sha256=sha256)
     reading = read_source(list_source(root), skip_bad_images=True, sha256=sha256)
     assert [one.sha256 for one in reading.sides[None]] == ["d" * 64]

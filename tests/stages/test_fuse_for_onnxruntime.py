@@ -113,6 +113,6 @@ def test_bench_runs_a_lowered_graph_where_it_can_run(lowered):
     pytest.importorskip("openvino", reason="the openvino extra is not installed")
     config = BenchmarkConfig(batches=(1,), rounds=1, min_round_ms=1)
     result = race_models([lowered.path], "both", config)
-    assert {row.runtime for row in result.rows} == {"onnxruntime"}
+    assert {row.candidate.runtime for row in result.rows} == {"onnxruntime"}
     with pytest.raises(ArtifactError, match="pass --runtime onnxruntime"):
         race_models([lowered.path], "openvino", config)
