@@ -39,10 +39,10 @@ __all__ = ["Checked", "check_inputs"]
 
 _DECODED = 100  # images of each side, in full, whatever they weigh
 _MOST_DECODED = 1000
-_DECODED_BYTES = 1.5e7  # of files of one side: about one second on two cores
+_DECODED_BYTES = 1e7  # of files of one side: about half a second on two cores
 _MOST_ANSWERED = 200
 _FEWEST_ANSWERED = 10  # fewer tell nothing
-_MOST_MACS = 3e10  # of all answers: one to two seconds on two cores
+_MOST_MACS = 1.2e10  # of one answer: usual means and orders take several, in all about two seconds
 _UNTRIED = ("the order of the classes", "the preprocessing")
 
 
