@@ -22,7 +22,7 @@ OLD_HOMES: Mapping[str, Mapping[str, str]] = {
     "convnext.dialects": {"translate": "networks.convnext.dialects"},
     "convnext.model": {"ConvNeXt": "networks.convnext.modules"},
     "errors": {"EdgeConvNextError": "core.errors"},
-    "inputs": {"prepare_inputs": "build.inputs"},
+    "inputs": {"prepare_inputs": "build.inputs", "prepare_training": "build.training_inputs"},
     "progress": {"untracked": "core.progress"},
     "recipe": {"make_recipe": "networks.recipe_file"},
 }
