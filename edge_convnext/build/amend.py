@@ -6,15 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from edge_convnext.core.recipe import DIGITS
-from edge_convnext.report.folder import REPORT, amend_report
-
-if TYPE_CHECKING:
-    from edge_convnext.report.contract import Report
-    from edge_convnext.stages.sensitivity import Sensitivity
-
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
@@ -23,8 +14,9 @@ from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import RANDOM, Recipe
+from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.report.folder import REPORT, amend_report
 from edge_convnext.stages import quantize
 from edge_convnext.stages.sensitivity import Sensitivity
 

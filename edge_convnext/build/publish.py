@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import swap, written_beside
 from edge_convnext.report.described import FileReport
-from edge_convnext.report.folder import _files_in, _find_old, _write_reports
+from edge_convnext.report.folder import files_in, find_old_files, write_reports
 from edge_convnext.report.manifest import MANIFEST, write_manifest
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def publish(files: Beside, report: Report, folder: Path) -> Report:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder.resolve()):  # --out may be a link
-        old = _find_old(folder)
+        old = find_old_files(folder)
         with written_beside(folder) as new:
             files.write(new, folder)
-            outputs = tuple(FileReport.of(path, new) for path in _files_in(new))
+            outputs = tuple(FileReport.of(path, new) for path in files_in(new))
             written = report.model_copy(update={"outputs": outputs})
-            _write_reports(written, new)
-            write_manifest(new, _files_in(new))
+            write_reports(written, new)
+            write_manifest(new, files_in(new))
             swap(new, folder, old, MANIFEST)
     return written

@@ -28,7 +28,7 @@ from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.finished_answers import Heard, answers_of, facts_of_metadata, prepare_as
 from edge_convnext.measure.held_words import warn
 from edge_convnext.measure.model import load_model
-from edge_convnext.measure.model_batches import _check_batches
+from edge_convnext.measure.model_batches import check_batches
 from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import labels_file_of, settle
@@ -173,7 +173,7 @@ def race_models(
         ]
     if not candidates:
         raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
-    _check_batches(files, config.batches)
+    check_batches(files, config.batches)
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
@@ -240,7 +240,7 @@ def profile_models(
             raise ArtifactError(
                 f"{path}: an engine's layers are listed by `edge-convnext inspect`, without times"
             )
-    _check_batches(paths, batches)
+    check_batches(paths, batches)
     return [
         profile(
             path,

@@ -9,7 +9,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.file import fixed_batch
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
-__all__ = ["usual_batches"]
+__all__ = ["check_batches", "usual_batches"]
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
@@ -31,7 +31,7 @@ def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
     return (1, min((facts.max_batch for facts in engines), default=8))
 
 
-def _check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
+def check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
     """Fail before the first size is timed, not after it."""
     for path in paths:
         fixed = _fixed_batch(path)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.tensors import read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from edge_convnext.networks.tensors import read_header
 
 __all__ = ["open_weights"]
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["missing_packages", "read_header", "read_state"]
+__all__ = ["REASON_CHARS", "missing_packages", "read_header", "read_state"]
 
-_REASON_CHARS = 200
+REASON_CHARS = 200
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -53,7 +53,7 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = str(error)[:_REASON_CHARS]  # it may repeat what stands in the file
+    reason = str(error)[:REASON_CHARS]  # it may repeat what stands in the file
     return ArtifactError(f"{path}: damaged, or not safetensors ({reason}); copy or make it again")
 
 

@@ -8,7 +8,7 @@ from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import atomic_path
 from edge_convnext.networks.family import family_of
-from edge_convnext.networks.tensors import _REASON_CHARS, missing_packages
+from edge_convnext.networks.tensors import REASON_CHARS, missing_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,6 @@ def save_weights(
         try:
             save_file(tensors, scratch, info.to_metadata())
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
-            reason = " ".join(str(error).split())[:_REASON_CHARS]
+            reason = " ".join(str(error).split())[:REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))

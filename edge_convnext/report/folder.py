@@ -29,8 +29,11 @@ __all__ = [
     "amend_report",
     "check_addable",
     "check_writable",
+    "files_in",
+    "find_old_files",
     "gpu_graph_name",
     "write_report",
+    "write_reports",
 ]
 
 REPORT = "report.json"
@@ -73,10 +76,11 @@ def check_writable(folder: Path) -> None:
             or its nearest existing parent can't be written.
     """
     require_writable(folder)
-    _find_old(folder)
+    find_old_files(folder)
 
 
-def _write_reports(report: Report, folder: Path) -> None:
+def write_reports(report: Report, folder: Path) -> None:
+    """Write `report.md` and `report.json`; the caller writes the manifest."""
     from edge_convnext.report.markdown import to_markdown
 
     write_text_atomic(folder / _TABLES, to_markdown(report))
@@ -95,8 +99,8 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
         ArtifactError: There is no room on the disk; the older report is as it was.
     """
     with written_beside(folder) as new:
-        _write_reports(report, new)
-        files = [path for path in _files_in(folder) if path.name not in (REPORT, _TABLES)]
+        write_reports(report, new)
+        files = [path for path in files_in(folder) if path.name not in (REPORT, _TABLES)]
         if (
             known is not None
         ):  # a file that no build wrote is not recorded as the build's, though it has such a name
@@ -144,13 +148,13 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
         write_report(report, folder, check_addable(folder, before))
 
 
-def _files_in(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
     """Every file there that has the name of a build's file, except the manifest."""
     named = _named_as_ours(folder)
     return sorted(path for path in named if path.is_file() and path != folder / MANIFEST)
 
 
-def _find_old(folder: Path) -> set[str]:
+def find_old_files(folder: Path) -> set[str]:
     """Names of an older build's files, whole or not.
 
     Raises:

@@ -46,8 +46,8 @@ def test_an_engine_of_one_size_and_a_graph_of_another_do_not_race(tmp_path, engi
 
 def test_a_model_of_one_batch_is_asked_for_that_alone(tmp_path, engine):
     graph, free = write_graph(tmp_path / "b2.onnx", 2), write_graph(tmp_path / "free.onnx")
-    model_batches._check_batches([graph, free, engine("b2.engine", 2), engine("e", None)], [2])
-    model_batches._check_batches([free], [1, 8])
+    model_batches.check_batches([graph, free, engine("b2.engine", 2), engine("e", None)], [2])
+    model_batches.check_batches([free], [1, 8])
     for sizes in ([1], [1, 2], [2, 8]):
         with pytest.raises(ArtifactError, match=r"b2\.onnx: is of batch 2 alone; pass --batch 2$"):
-            model_batches._check_batches([free, graph], sizes)
+            model_batches.check_batches([free, graph], sizes)

@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge_convnext.graph.findings import (
-    CPU_WEIGHT_ONLY,
-    Finding,
-    weight_only,
-)
+from edge_convnext.graph.file import read_opset
+from edge_convnext.graph.findings import CPU_WEIGHT_ONLY, Finding, weight_only
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-
-    from edge_convnext.graph.qdq import Wiring
-
-from typing import TYPE_CHECKING
-
-from edge_convnext.graph.file import read_opset
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
     from edge_convnext.graph.qdq import Wiring
 

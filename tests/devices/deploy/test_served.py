@@ -92,7 +92,7 @@ def test_a_report_that_does_not_tell_leaves_the_choice_to_names(tmp_path):
 def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
     from edge_convnext.build.entrants import Choice
     from edge_convnext.build.outputs import list_models
-    from edge_convnext.report.folder import _files_in
+    from edge_convnext.report.folder import files_in
 
     def option(name, precision, runtime):
         (tmp_path / name).write_bytes(name.encode())
@@ -115,7 +115,7 @@ def test_a_build_leaves_the_best_graph_of_each_runtime(tmp_path):
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, made / name)
     (made / "cpu" / "mine.onnx").touch()
-    found = {path.relative_to(made).as_posix() for path in _files_in(made)}
+    found = {path.relative_to(made).as_posix() for path in files_in(made)}
     assert found == set(files)
 
 
