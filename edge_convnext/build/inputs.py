@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.build.reading import (
-    _load_splits,
-    _load_weights,
-    _name_classes,
-    _train_demo,
+    load_checkpoint,
+    name_classes,
+    split_data,
+    train_demo,
 )
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
 from edge_convnext.core.cache import Cache
@@ -124,14 +124,14 @@ def prepare_inputs(
             "INT8 needs calibration images: pass --data DIR (labelled) or --calibration DIR"
         )
     if demo:
-        splits = _load_splits(recipe, DIGITS, None, cache, track)
+        splits = split_data(recipe, DIGITS, None, cache, track)
         assert splits is not None  # the digits are a source
-        weights = _train_demo(recipe, splits, cache, versions, track)
+        weights = train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
-        weights = _load_weights(recipe, stated, cache, versions)
+        weights = load_checkpoint(recipe, stated, cache, versions)
         source = DIGITS if borrowed else recipe.data.source
         own_info = None if random or borrowed else weights.value.info
-        splits = _load_splits(recipe, source, own_info, cache, track)
+        splits = split_data(recipe, source, own_info, cache, track)
     else:
         raise RecipeError(
             "no weights: pass --weights FILE (or in1k, or random), "
@@ -144,7 +144,7 @@ def prepare_inputs(
             source = str(recipe.data.source)
             suggest = suggester(weights.value, judge_by, recipe.seed)
             own = order_by_images(weights.value.info, own, judge_by, source, recipe.seed, suggest)
-        weights, splits = _name_classes(weights, own), own
+        weights, splits = name_classes(weights, own), own
     evaluation = own.val if own is not None else None
     look = partial(scan_images, cache=cache, track=track)
     calibration, skipped = find_calibration(recipe, splits, evaluation, look, track)

@@ -24,7 +24,15 @@ from edge_convnext.data.splits import Splits, drop_bad_images, load_splits, see_
 from edge_convnext.measure.settings import labels_file_of
 from edge_convnext.networks.open_weights import open_weights
 
-__all__ = ["require_classes", "settle_images", "training_preprocess"]
+__all__ = [
+    "load_checkpoint",
+    "name_classes",
+    "require_classes",
+    "settle_images",
+    "split_data",
+    "train_demo",
+    "training_preprocess",
+]
 
 _WEIGHTS = "weights.safetensors"
 
@@ -35,9 +43,10 @@ def training_preprocess(recipe: Recipe) -> Preprocess:
     return replace(preprocess, image_size=recipe.train.image_size or preprocess.image_size)
 
 
-def _train_demo(
+def train_demo(
     recipe: Recipe, splits: Splits, cache: Cache, versions: dict[str, str], track: Track
 ) -> Step[Weights]:
+    """Train the demo's model, or take the one of an equal training from the cache."""
     preprocess = training_preprocess(recipe)
     key = stage_key(
         "train/1",
@@ -67,7 +76,7 @@ def _train_demo(
         return {"top1_pct": result.top1_pct, "seconds": result.seconds}
 
     trained = cache.run("train", key, make)
-    step = _load_weights(recipe, str(trained.folder / _WEIGHTS), cache, versions)
+    step = load_checkpoint(recipe, str(trained.folder / _WEIGHTS), cache, versions)
     spent = 0.0 if trained.cached else trained.seconds
     reason = f"the demo's own model, trained in {trained.result['seconds']:.0f} s"
     info = replace(step.value.info, weights_source="the demo, trained here on digits")
@@ -75,7 +84,7 @@ def _train_demo(
     return replace(step, value=named, seconds=step.seconds + spent, reason=reason)
 
 
-def _load_weights(
+def load_checkpoint(
     recipe: Recipe,
     stated: str,
     cache: Cache,
@@ -106,13 +115,18 @@ def _load_weights(
     return as_step(told, entry, _WEIGHTS, load.STAGE)
 
 
-def _load_splits(
+def split_data(
     recipe: Recipe,
     source: str | None,
     info: ModelInfo | None,
     cache: Cache,
     track: Track,
 ) -> Splits | None:
+    """Find the images to train and to evaluate with, or None where `source` is None.
+
+    Raises:
+        DataError: The data can't be read, or has other classes than the model.
+    """
     if source is None:
         return None
     folder = _find_digits(cache) if source == DIGITS else Path(source)
@@ -161,7 +175,7 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
         )
 
 
-def _name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
+def name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:
     """Give the logits the data's class names where the checkpoint names none."""
     info = replace(weights.value.info, classes=splits.val.classes)
     return replace(weights, value=replace(weights.value, info=info))

@@ -31,18 +31,18 @@ from pathlib import Path
 from typing import Any
 
 from edge_convnext.core.cache_entries import (
-    _BUSY_S,
-    _ENTRY,
-    _SCRATCH,
+    BUSY_S,
+    ENTRY_NAME,
+    SCRATCH_NAME,
     Entry,
-    _move_away,
-    _place,
-    _read,
-    _remove_abandoned,
-    _remove_unused,
-    _seal,
-    _share,
-    _size_bytes,
+    folder_bytes,
+    move_away,
+    place,
+    read_entry,
+    remove_abandoned,
+    remove_unused,
+    seal,
+    share,
 )
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.locks import FolderLock, hold_lock
@@ -121,8 +121,8 @@ class Cache:
         if final.is_symlink():  # never ours: nothing is read, written or removed through it
             final.unlink()
         if final.is_dir():
-            lock = _share(final)
-            entry, damage = _read(final, key)
+            lock = share(final)
+            entry, damage = read_entry(final, key)
             if entry is not None:
                 self._used[final] = lock
                 return entry
@@ -135,8 +135,8 @@ class Cache:
             started = time.perf_counter()
             result = make(scratch)
             seconds = time.perf_counter() - started
-            digests = _seal(scratch, result, seconds)
-            earlier, theirs = _place(scratch, final, key)
+            digests = seal(scratch, result, seconds)
+            earlier, theirs = place(scratch, final, key)
             if earlier is None:
                 lock.share()  # the folder has another name now, and the lock goes with it
         self._used[final] = lock if earlier is None else theirs
@@ -176,7 +176,7 @@ class Cache:
 
     def holds(self, stage: str, key: str) -> bool:
         """Whether an entry is there; `run` still checks its hashes."""
-        return (self.root / stage / key / _ENTRY).is_file()
+        return (self.root / stage / key / ENTRY_NAME).is_file()
 
     def forget(self, stage: str, key: str) -> None:
         """Remove an entry, so that a later run makes it again."""
@@ -186,15 +186,15 @@ class Cache:
             with contextlib.suppress(
                 OSError
             ):  # another build was faster, or the cache is read-only
-                remove_marked(_move_away(folder))
+                remove_marked(move_away(folder))
 
     def usage(self) -> list[CacheUsage]:
         """Entries and bytes per stage, by name."""
         sizes: dict[str, list[int]] = {}
         for folder in self._folders():
-            if folder.parent.name != _SCRATCH:
+            if folder.parent.name != SCRATCH_NAME:
                 with contextlib.suppress(OSError):  # removed meanwhile
-                    sizes.setdefault(folder.parent.name, []).append(_size_bytes(folder))
+                    sizes.setdefault(folder.parent.name, []).append(folder_bytes(folder))
         return [CacheUsage(stage, len(each), sum(each)) for stage, each in sorted(sizes.items())]
 
     def prune(self, older_than_days: float = 0.0) -> tuple[int, int]:
@@ -212,12 +212,12 @@ class Cache:
         removed = freed = 0
         for folder in list(self._folders()):
             with contextlib.suppress(OSError):  # another build just finished with it
-                size_bytes = _size_bytes(folder)
-                if folder.parent.name == _SCRATCH:
+                size_bytes = folder_bytes(folder)
+                if folder.parent.name == SCRATCH_NAME:
                     with hold_lock(folder.parent):  # so that no process locks a new one now
-                        gone = _remove_abandoned(folder, now - _BUSY_S)
+                        gone = remove_abandoned(folder, now - BUSY_S)
                 else:
-                    gone = _remove_unused(folder, now, older_than_days * 86400)
+                    gone = remove_unused(folder, now, older_than_days * 86400)
                 removed += gone
                 freed += size_bytes if gone else 0
         return removed, freed
@@ -231,7 +231,7 @@ class Cache:
     @contextmanager
     def _scratch(self, final: Path) -> Iterator[tuple[Path, FolderLock]]:
         """A locked folder to work in, removed if it is still there afterwards."""
-        everyones = self.root / _SCRATCH
+        everyones = self.root / SCRATCH_NAME
         scratch = everyones / uuid.uuid4().hex
         with self._said_if_unwritable():
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -263,7 +263,7 @@ class Cache:
 
     def _drop_abandoned(self) -> None:
         limit = time.time() - _STALE_SCRATCH_S
-        for folder in (self.root / _SCRATCH).glob("*"):
+        for folder in (self.root / SCRATCH_NAME).glob("*"):
             if is_marked(folder):
                 with contextlib.suppress(OSError):  # another build just finished with it
-                    _remove_abandoned(folder, limit)
+                    remove_abandoned(folder, limit)

@@ -15,15 +15,24 @@ from edge_convnext.core.files import sha256_bytes, sha256_file
 from edge_convnext.core.locks import FolderLock, hold_lock
 from edge_convnext.core.marks import MARK, is_marked, remove_marked
 
-__all__ = ["Entry"]
+__all__ = [
+    "BUSY_S",
+    "ENTRY_NAME",
+    "SCRATCH_NAME",
+    "Entry",
+    "folder_bytes",
+    "move_away",
+    "place",
+    "read_entry",
+    "remove_abandoned",
+    "remove_unused",
+    "seal",
+    "share",
+]
 
-_ENTRY = "entry.json"
-
-
-_SCRATCH = "scratch"
-
-
-_BUSY_S = 3600
+ENTRY_NAME = "entry.json"
+SCRATCH_NAME = "scratch"
+BUSY_S = 3600
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Entry:
     rebuilt_because: str | None = None
 
 
-def _remove_abandoned(folder: Path, limit: float) -> bool:
+def remove_abandoned(folder: Path, limit: float) -> bool:
     """Remove a scratch folder without a holder; without locks, one older than `limit`."""
     with hold_lock(folder, wait=False) as held:
         if held is False or (held is None and folder.stat().st_mtime >= limit):
@@ -47,7 +56,7 @@ def _remove_abandoned(folder: Path, limit: float) -> bool:
         return remove_marked(folder)
 
 
-def _share(folder: Path) -> FolderLock | None:
+def share(folder: Path) -> FolderLock | None:
     """Mark an entry as in use for `prune`; None: it is gone, or too many files are open."""
     try:
         with hold_lock(folder.parent):  # otherwise it could be replaced before it is locked
@@ -57,37 +66,37 @@ def _share(folder: Path) -> FolderLock | None:
 
 
 def _share_here(folder: Path) -> FolderLock | None:
-    """`_share`, for a caller that holds the lock of the folder above."""
+    """`share`, for a caller that holds the lock of the folder above."""
     try:
         return FolderLock(folder, shared=True)
     except OSError:
         return None
 
 
-def _remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
+def remove_unused(folder: Path, now: float, older_than_s: float) -> bool:
     """Remove an entry or a training's state that was not used lately, nor is now."""
     with hold_lock(folder.parent), hold_lock(folder, wait=False) as held:
-        marker = folder / _ENTRY
+        marker = folder / ENTRY_NAME
         finished = marker.is_file()
         age_s = now - (marker if finished else folder).stat().st_mtime
-        recent = age_s < (older_than_s if finished else _BUSY_S)
+        recent = age_s < (older_than_s if finished else BUSY_S)
         if held is False or (recent and not (finished and older_than_s == 0)):
             return False
-        away = _move_away(folder)
+        away = move_away(folder)
     return remove_marked(away)
 
 
-def _move_away(folder: Path) -> Path:
+def move_away(folder: Path) -> Path:
     """Give an entry a name in scratch: it goes as a whole, and the next run removes what is left.
 
     A process that removes one file after the other could otherwise remove files of a newer entry.
     """
-    away = folder.parent.parent / _SCRATCH / uuid.uuid4().hex
+    away = folder.parent.parent / SCRATCH_NAME / uuid.uuid4().hex
     away.parent.mkdir(exist_ok=True)
     return folder.rename(away)
 
 
-def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLock | None]:
+def place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLock | None]:
     """Give a finished stage its name, or return the entry that another build made meanwhile.
 
     Its bytes may differ from this build's (an engine's do), so its digests are the ones returned.
@@ -96,11 +105,11 @@ def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLo
     with hold_lock(final.parent):
         if final.is_dir():
             lock = _share_here(final)
-            entry, _ = _read(final, key)
+            entry, _ = read_entry(final, key)
             if entry is not None:
                 return entry, lock
             if is_marked(final):
-                _move_away(final)  # damaged
+                move_away(final)  # damaged
             elif any(final.iterdir()):
                 raise ArtifactError(
                     f"{final}: is in the way, and no build wrote it; move it, or set "
@@ -110,17 +119,19 @@ def _place(scratch: Path, final: Path, key: str) -> tuple[Entry | None, FolderLo
     return None, None
 
 
-def _size_bytes(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """The bytes that all files of a folder take."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str]:
+def seal(folder: Path, result: dict[str, Any], seconds: float) -> dict[str, str]:
+    """Write `entry.json`, which makes a folder an entry, and return its files' SHA-256."""
     files = {
         path.relative_to(folder).as_posix(): sha256_file(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MARK
     }
-    (folder / _ENTRY).write_text(_entry_text(files, result, seconds), encoding="utf-8")
+    (folder / ENTRY_NAME).write_text(_entry_text(files, result, seconds), encoding="utf-8")
     return files
 
 
@@ -131,9 +142,9 @@ def _entry_text(files: Any, result: Any, seconds: Any) -> str:
     return json.dumps({**content, "sha256": own}, indent=1, allow_nan=False)
 
 
-def _read(folder: Path, key: str) -> tuple[Entry | None, str | None]:
+def read_entry(folder: Path, key: str) -> tuple[Entry | None, str | None]:
     """The entry, or why it can't be used."""
-    marker = folder / _ENTRY
+    marker = folder / ENTRY_NAME
     try:
         text = marker.read_text(encoding="utf-8")
         content = json.loads(text)

@@ -11,7 +11,16 @@ from typing import Any, NoReturn
 from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import DataError, shorten
 
-__all__ = []
+__all__ = [
+    "INDEX_KEYS",
+    "KEYS",
+    "NAME_KEYS",
+    "as_index",
+    "choose_column",
+    "from_lines",
+    "order_names",
+    "refuse",
+]
 
 _LONGEST_LINE = 2000
 
@@ -24,16 +33,16 @@ _KEY_WORDS = (
 )
 
 
-_KEYS = _KEY_WORDS.split()
+KEYS = _KEY_WORDS.split()
 
 
-_NAME_KEYS = ("name", "display_name", "label", "class", "class_name", "value")
+NAME_KEYS = ("name", "display_name", "label", "class", "class_name", "value")
 
 
-_HEADERS = frozenset((*_KEYS, *_NAME_KEYS))
+_HEADERS = frozenset((*KEYS, *NAME_KEYS))
 
 
-_INDEX_KEYS = ("id", "index", "idx", "label_id", "class_id", "class_idx")
+INDEX_KEYS = ("id", "index", "idx", "label_id", "class_id", "class_idx")
 
 
 _INDEX_FIRST = re.compile(
@@ -55,9 +64,14 @@ _IMAGE_CELL = re.compile(
 _WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)", re.ASCII)
 
 
-def _from_lines(
+def from_lines(
     path: Path, text: str, data_names: Collection[str], notes: list[str]
 ) -> Sequence[Any]:
+    """Read class names from text that is no JSON or YAML: a name a line, or columns.
+
+    Raises:
+        DataError: The lines list images, or which column has the names can't be said.
+    """
     lines = [line.strip() for line in text.splitlines()]
     while lines and re.match(r"#(\s|$)", lines[0]):
         notes.append(f"The comment above the names of {path.name} is skipped.")
@@ -85,7 +99,7 @@ def _from_lines(
     indexed = _find_indices(path, lines, notes)
     if indexed is not None:
         return indexed
-    return _choose_column(_cut_columns(lines), data_names, whole=True)
+    return choose_column(_cut_columns(lines), data_names, whole=True)
 
 
 def _find_indices(path: Path, lines: list[str], notes: list[str]) -> Sequence[str] | None:
@@ -100,15 +114,17 @@ def _find_indices(path: Path, lines: list[str], notes: list[str]) -> Sequence[st
             continue
         names = [name.strip("\"'") for _, name in pairs]
         indices = [index for index, _ in pairs]
-        numbers = list(map(_as_index, names))
+        numbers = list(map(as_index, names))
         if None not in numbers and numbers != indices:
-            _refuse(path, "two columns of numbers, so which of them are the names is not said")
+            refuse(path, "two columns of numbers, so which of them are the names is not said")
         if 2 * len(set(names)) <= len(names):  # `1 euro`, `2 euro`: the number is the name
             return None
         counts = (list(range(len(pairs))), list(range(1, len(pairs) + 1)))
         if sorted(indices) not in counts and not all(map(_MARKED.search, body)):
             return None
-        return _order(path, [(i, [n]) for (i, _), n in zip(pairs, names, strict=True)], notes, ())
+        return order_names(
+            path, [(i, [n]) for (i, _), n in zip(pairs, names, strict=True)], notes, ()
+        )
     return None
 
 
@@ -128,7 +144,7 @@ def _cut_columns(lines: list[str]) -> list[list[str]]:
     return [[line] for line in lines]
 
 
-def _choose_column(
+def choose_column(
     rows: list[list[str]], data_names: Collection[str], whole: bool = False
 ) -> Sequence[str]:
     """Choose the column with every name of the data; else the whole line, or the last column."""
@@ -142,7 +158,7 @@ def _choose_column(
     return columns[0] if whole else columns[-1]
 
 
-def _order(
+def order_names(
     path: Path,
     pairs: list[tuple[int, list[str]]],
     notes: list[str],
@@ -161,12 +177,13 @@ def _order(
         fault = f"{twice} comes twice" if twice is not None else (
             f"they run from {indices[0]} to {indices[-1]}"
         )  # fmt: skip
-        _refuse(path, f"{count} names whose indices are not 0 to {count - 1} ({fault})")
+        refuse(path, f"{count} names whose indices are not 0 to {count - 1} ({fault})")
     rows = [texts for _, texts in sorted(pairs, key=lambda pair: pair[0])]
-    return _choose_column(rows, data_names)
+    return choose_column(rows, data_names)
 
 
-def _as_index(value: Any) -> int | None:
+def as_index(value: Any) -> int | None:
+    """A value as a class index, or None where it is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -175,5 +192,6 @@ def _as_index(value: Any) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,7}", text, re.ASCII) else None
 
 
-def _refuse(path: Path, seen: str) -> NoReturn:
+def refuse(path: Path, seen: str) -> NoReturn:
+    """Refuse a labels file for what was seen in it."""
     raise DataError(f"{path}: {seen}; write one class name a line, in logit order")

@@ -20,14 +20,14 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.class_names import composed, tell_apart
 from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.data.label_lines import (
-    _INDEX_KEYS,
-    _KEYS,
-    _NAME_KEYS,
-    _as_index,
-    _choose_column,
-    _from_lines,
-    _order,
-    _refuse,
+    INDEX_KEYS,
+    KEYS,
+    NAME_KEYS,
+    as_index,
+    choose_column,
+    from_lines,
+    order_names,
+    refuse,
 )
 from edge_convnext.data.sources import is_plain_text
 
@@ -36,7 +36,7 @@ __all__ = ["LabelsFile", "read_labels", "read_labels_file"]
 _MOST_BYTES = 64 << 20
 _MOST_YAML_CHARS = 4 << 20  # its parser is slow
 _SHOWN_CHARS = 200
-_YAML = re.compile(rf"^({'|'.join(_KEYS)})\s*:", re.MULTILINE)
+_YAML = re.compile(rf"^({'|'.join(KEYS)})\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def read_labels(path: Path, data_names: Collection[str] = ()) -> LabelsFile:
     elif path.suffix.lower() in (".yaml", ".yml") or _YAML.search(text):
         names = _from_value(path, _parse_yaml(path, text), data_names, notes)
     else:
-        names = _from_lines(path, text, data_names, notes)
+        names = from_lines(path, text, data_names, notes)
     checked = _with_blanks(_check(path, names), data_names)
     names = tell_apart(checked)
     if names != tuple(map(composed, checked)):
@@ -120,7 +120,7 @@ def _parse(path: Path, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except _TwiceError as error:
-        return _refuse(path, f"'{error}' comes twice")
+        return refuse(path, f"'{error}' comes twice")
     except (ValueError, RecursionError) as error:
         reason = error
     try:  # Python's own form, as in ImageNet's well-known `{0: 'tench, Tinca tinca', …`
@@ -154,61 +154,61 @@ def _from_value(
 ) -> Sequence[Any]:
     """Read names from a list or a dict, also where it lies deeper."""
     if isinstance(value, Mapping):
-        inner = next((key for key in _KEYS if isinstance(value.get(key), list | Mapping)), None)
+        inner = next((key for key in KEYS if isinstance(value.get(key), list | Mapping)), None)
         if inner is not None:
             return _from_value(path, value[inner], data_names, notes)
         return _from_dict(path, value, data_names, notes)
     if not isinstance(value, list):
-        _refuse(path, "neither a list nor a mapping of class names")
+        refuse(path, "neither a list nor a mapping of class names")
     if value and all(isinstance(one, Mapping) for one in value):
         return _from_records(path, value, notes)
     if value and all(isinstance(one, list) and len(one) > 1 for one in value):
         rows = [[str(text) for text in one] for one in value]
-        first, last = ([_as_index(row[place]) for row in rows] for place in (0, -1))
+        first, last = ([as_index(row[place]) for row in rows] for place in (0, -1))
         for indices, names in ((first, [r[1:] for r in rows]), (last, [r[:-1] for r in rows])):
             if None not in indices:
                 pairs = [(i or 0, texts) for i, texts in zip(indices, names, strict=True)]
-                return _order(path, pairs, notes, data_names)
-        return _choose_column(rows, data_names)
+                return order_names(path, pairs, notes, data_names)
+        return choose_column(rows, data_names)
     return value
 
 
 def _from_dict(
     path: Path, value: Mapping[Any, Any], data_names: Collection[str], notes: list[str]
 ) -> Sequence[Any]:
-    keys = [_as_index(key) for key in value]
-    values = [_as_index(one) for one in value.values()]
+    keys = [as_index(key) for key in value]
+    values = [as_index(one) for one in value.values()]
     by_key, by_value = None not in keys, None not in values
     if not value:
         return []
     if by_key and by_value:
         if keys == values:
             return [str(key) for key in value]
-        _refuse(path, "maps numbers to numbers, so which of them are the names is not said")
+        refuse(path, "maps numbers to numbers, so which of them are the names is not said")
     if by_key:
         pairs = zip(keys, map(_texts, value.values()), strict=True)
-        return _order(path, [(key or 0, texts) for key, texts in pairs], notes, data_names)
+        return order_names(path, [(key or 0, texts) for key, texts in pairs], notes, data_names)
     if by_value:
-        return _order(
+        return order_names(
             path, [(i or 0, [str(key)]) for key, i in zip(value, values, strict=True)], notes, ()
         )
     first = shorten(str(next(iter(value))), 60)
-    return _refuse(path, f"a mapping without indices (its first key is '{first}')")
+    return refuse(path, f"a mapping without indices (its first key is '{first}')")
 
 
 def _from_records(
     path: Path, records: Sequence[Mapping[str, Any]], notes: list[str]
 ) -> Sequence[Any]:
     """`[{"id": 0, "name": "cat"}, …]`: COCO's categories, Label Studio's and CVAT's labels."""
-    key = next((key for key in _NAME_KEYS if all(key in one for one in records)), None)
+    key = next((key for key in NAME_KEYS if all(key in one for one in records)), None)
     if key is None:
-        _refuse(path, f"a list of records without a name (keys: {', '.join(map(str, records[0]))})")
-    index = next((k for k in _INDEX_KEYS if all(_as_index(r.get(k)) is not None for r in records)),
+        refuse(path, f"a list of records without a name (keys: {', '.join(map(str, records[0]))})")
+    index = next((k for k in INDEX_KEYS if all(as_index(r.get(k)) is not None for r in records)),
                  None)  # fmt: skip
     if index is None:
         return [one[key] for one in records]
-    pairs = [(_as_index(one[index]) or 0, [str(one[key])]) for one in records]
-    return _order(path, pairs, notes, ())
+    pairs = [(as_index(one[index]) or 0, [str(one[key])]) for one in records]
+    return order_names(path, pairs, notes, ())
 
 
 def _from_label_map(path: Path, text: str, notes: list[str]) -> Sequence[Any]:
@@ -218,14 +218,14 @@ def _from_label_map(path: Path, text: str, notes: list[str]) -> Sequence[Any]:
         index = re.search(r"\bid\s*:\s*(\d{1,7})", body)
         name = re.search(r"\b(?:display_)?name\s*:\s*(['\"])(.*?)\1", body)
         if index is None or name is None:
-            _refuse(path, "a label map with an item that has no id or no name")
+            refuse(path, "a label map with an item that has no id or no name")
         pairs.append((int(index[1]), [name[2]]))
-    return _order(path, pairs, notes, ())
+    return order_names(path, pairs, notes, ())
 
 
 def _texts(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        found = [str(value[key]) for key in _NAME_KEYS if key in value]
+        found = [str(value[key]) for key in NAME_KEYS if key in value]
         return found[:1] or [str(value)]
     return [str(one) for one in value] if isinstance(value, list) and value else [str(value)]
 

@@ -25,12 +25,12 @@ from edge_convnext.devices.catalog.this_board import Board, find_board
 from edge_convnext.devices.catalog.this_gpu import GpuTarget, match_gpu
 from edge_convnext.devices.jetson.now import BoardNow, read_now
 from edge_convnext.devices.probes import (
-    _NVIDIA_SMI_TIMEOUT_JETSON_S,
-    _NVIDIA_SMI_TIMEOUT_S,
+    NVIDIA_SMI_TIMEOUT_JETSON_S,
+    NVIDIA_SMI_TIMEOUT_S,
     Gpu,
-    _find_gpus,
-    _memory_bytes,
-    _read_cpu,
+    find_gpus,
+    read_cpu,
+    total_memory_bytes,
 )
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime, package_of, runtime_names
 from edge_convnext.runtimes.tensorrt.api import is_installed
@@ -127,9 +127,9 @@ def examine(root: Path = Path("/")) -> Examination:
     Args:
         root: Root of the file system whose `/proc` and `/etc` are read.
     """
-    cpu_model, cpu_flags = _read_cpu(root)
+    cpu_model, cpu_flags = read_cpu(root)
     board = find_board(root)
-    gpus = _find_gpus(_NVIDIA_SMI_TIMEOUT_S if board is None else _NVIDIA_SMI_TIMEOUT_JETSON_S)
+    gpus = find_gpus(NVIDIA_SMI_TIMEOUT_S if board is None else NVIDIA_SMI_TIMEOUT_JETSON_S)
     slots = gpus if board is None else ()
     packages = _find_packages()
     return Examination(
@@ -139,7 +139,7 @@ def examine(root: Path = Path("/")) -> Examination:
         cpu_model=cpu_model,
         cpu_flags=cpu_flags,
         cores=usable_cores(root),
-        memory_bytes=_memory_bytes(),
+        memory_bytes=total_memory_bytes(),
         gpus=gpus,
         gpu_targets=tuple(match_gpu(gpu.name, gpu.compute_capability) for gpu in slots),
         jetson=board.summary if board else None,

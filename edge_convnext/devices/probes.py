@@ -11,7 +11,14 @@ from pathlib import Path
 
 from edge_convnext.devices.arm_cpu import arm_cores
 
-__all__ = ["Gpu"]
+__all__ = [
+    "NVIDIA_SMI_TIMEOUT_JETSON_S",
+    "NVIDIA_SMI_TIMEOUT_S",
+    "Gpu",
+    "find_gpus",
+    "read_cpu",
+    "total_memory_bytes",
+]
 
 # Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
 _X86_FLAGS = (
@@ -36,10 +43,10 @@ _NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
 _NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
 
 
-_NVIDIA_SMI_TIMEOUT_S = 1.5
+NVIDIA_SMI_TIMEOUT_S = 1.5
 
 
-_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
+NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ class Gpu:
     memory_mib: int | None
 
 
-def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
+def read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
+    """The name of this CPU and those of its flags that decide which kernels run."""
     fields: dict[str, str] = {}
     for line in _text(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
@@ -66,13 +74,15 @@ def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
     return model, tuple(flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags)
 
 
-def _memory_bytes() -> int | None:
+def total_memory_bytes() -> int | None:
+    """The bytes of memory of this machine; None on Windows."""
     if sys.platform == "win32":
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
+def find_gpus(timeout_s: float) -> tuple[Gpu, ...]:
+    """The GPUs that `nvidia-smi` lists within a time; none where it is missing or hangs."""
     command, layout = _NVIDIA_SMI
     try:
         answer = subprocess.run(

@@ -37,8 +37,8 @@ from edge_convnext.report.described import (
 from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from edge_convnext.report.part import Part
 from edge_convnext.report.stages import (
-    _LATER,
-    _RAN,
+    LATER,
+    RAN,
     STAGES,
     FallbackReport,
     RankingReport,
@@ -149,10 +149,10 @@ class Report(Part):
     @model_validator(mode="after")
     def _check_whole(self) -> Report:
         names = tuple(stage.name for stage in self.stages)
-        if names != tuple(name for name in STAGES if name in names or name not in _LATER):
+        if names != tuple(name for name in STAGES if name in names or name not in LATER):
             raise ValueError(f"stages are, in this order: {', '.join(STAGES)}")
         for name, result in (("evaluate", self.accuracy), ("benchmark", self.benchmark)):
-            if (result is not None) != (self.stage(name).status in _RAN):
+            if (result is not None) != (self.stage(name).status in RAN):
                 raise ValueError(f"the {name} stage's status contradicts its results")
         return self
 

@@ -22,6 +22,8 @@ from edge_convnext.report.described import (
 from edge_convnext.report.part import Interval, Part, Percent
 
 __all__ = [
+    "LATER",
+    "RAN",
     "STAGES",
     "EngineReport",
     "FallbackReport",
@@ -56,13 +58,13 @@ StageName = Literal[
 STAGES: tuple[StageName, ...] = get_args(StageName)
 
 
-_LATER = ("approximate", "recover", "typed")  # a report written before them is still one
+LATER = ("approximate", "recover", "typed")  # a report written before them is still one
 
 
 Status = Literal["done", "cached", "skipped", "not_run", "failed"]
 
 
-_RAN = ("done", "cached")
+RAN = ("done", "cached")
 
 
 class ParityReport(Part):
@@ -203,6 +205,6 @@ T = TypeVar("T", StageReport, VariantReport)
 
 
 def _with_reason(entry: T) -> T:
-    if entry.status not in _RAN and not entry.reason:
+    if entry.status not in RAN and not entry.reason:
         raise ValueError(f"status {entry.status} needs a reason")
     return entry

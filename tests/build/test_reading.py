@@ -9,11 +9,11 @@ import torch
 
 from edge_convnext.build import reading
 from edge_convnext.build.reading import (
-    _load_splits,
-    _load_weights,
-    _name_classes,
+    load_checkpoint,
+    name_classes,
     require_classes,
     settle_images,
+    split_data,
     training_preprocess,
 )
 from edge_convnext.core.artifacts import ModelInfo, Preprocess, Weights
@@ -58,7 +58,7 @@ def test_a_build_gets_facts_and_notes_from_the_cache_too(tmp_path, monkeypatch):
     torch.save({"model": state, "model_ema": state, "classes": ["b", "a"]}, tmp_path / "w.pth")
     recipe = make_recipe({}, "here", {"model": "atto", "load.weights": str(tmp_path / "w.pth")})
     cache = Cache(tmp_path / "cache")
-    first, again = (_load_weights(recipe, str(tmp_path / "w.pth"), cache, {}) for _ in range(2))
+    first, again = (load_checkpoint(recipe, str(tmp_path / "w.pth"), cache, {}) for _ in range(2))
     assert (first.status, again.status) == ("done", "cached")
     assert first.value == again.value
     facts = {fact.name: (fact.value, str(fact.origin)) for fact in again.value.facts}
@@ -70,7 +70,7 @@ def test_a_build_gets_facts_and_notes_from_the_cache_too(tmp_path, monkeypatch):
     assert again.value.info.classes == ("b", "a")
     assert again.value.notes[0].startswith("the averaged weights of 'model_ema' were taken")
     (tmp_path / "config.json").write_text(json.dumps({"image_size": 96}))
-    changed = _load_weights(recipe, str(tmp_path / "w.pth"), cache, {})
+    changed = load_checkpoint(recipe, str(tmp_path / "w.pth"), cache, {})
     assert changed.status == "done"
     assert changed.value.info.preprocess.image_size == 96
 
@@ -80,7 +80,9 @@ def test_what_the_recipe_states_of_the_images_stands_before_the_checkpoint(tmp_p
     torch.save({"model": random_state(ARCHITECTURE, 0)}, tmp_path / "w.pth")
     (tmp_path / "config.json").write_text(json.dumps({"image_size": 96, "crop_pct": 0.5}))
     stated = recipe_of(model="atto", preprocess__image_size=64)
-    info = _load_weights(stated, str(tmp_path / "w.pth"), Cache(tmp_path / "cache"), {}).value.info
+    info = load_checkpoint(
+        stated, str(tmp_path / "w.pth"), Cache(tmp_path / "cache"), {}
+    ).value.info
     assert (info.preprocess.image_size, info.preprocess.crop_pct) == (64, 0.5)
 
 
@@ -105,19 +107,19 @@ def test_data_of_as_many_classes_is_taken_whatever_their_names():
 
 
 def test_no_data_are_no_splits(tmp_path):
-    assert _load_splits(recipe_of(), None, None, Cache(tmp_path), untracked) is None
+    assert split_data(recipe_of(), None, None, Cache(tmp_path), untracked) is None
 
 
 def test_data_are_read_in_the_weights_order_and_held_against_them(make_images, tmp_path):
     root, cache = make_images({"train/cat": 1, "train/dog": 1, "val/dog": 2}), Cache(tmp_path / "c")
     turned = replace(INFO, classes=("dog", "cat"))
-    splits = _load_splits(recipe_of(), str(root), turned, cache, untracked)
+    splits = split_data(recipe_of(), str(root), turned, cache, untracked)
     assert splits.val.classes == ("dog", "cat")
     assert [sample.label for sample in splits.val.samples] == [0, 0]
     nameless = replace(INFO, classes=(), num_classes=3)
     with pytest.raises(DataError, match="the data has 2 classes"):
-        _load_splits(recipe_of(), str(root), nameless, cache, untracked)
-    assert _load_splits(recipe_of(), str(root), None, cache, untracked).val.classes == (
+        split_data(recipe_of(), str(root), nameless, cache, untracked)
+    assert split_data(recipe_of(), str(root), None, cache, untracked).val.classes == (
         "cat", "dog",
     )  # fmt: skip
 
@@ -179,6 +181,6 @@ def test_the_depth_of_evaluation_images_is_told_last(seen, monkeypatch):
 def test_logits_get_the_datas_names():
     info = replace(INFO, classes=())
     weights = Step(Weights(Path("w"), ARCHITECTURE, info), "done", 1.0, "d" * 64)
-    named = _name_classes(weights, splits_of("ant", "bee"))
+    named = name_classes(weights, splits_of("ant", "bee"))
     assert named.value.info == replace(INFO, classes=("ant", "bee"))
     assert (named.digest, named.status) == (weights.digest, "done")

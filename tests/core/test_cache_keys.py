@@ -157,8 +157,8 @@ def load(recipe: Recipe, cache: Keys) -> Any:
         patch.setattr(reading, "open_weights", lambda path: Weights(path, TINY, INFO))
         patch.setattr(load_module, "weights_identity", lambda config, *_: config.weights)
         if recipe.load.weights is not None:
-            return reading._load_weights(recipe, recipe.load.weights, cache, {})
-        return reading._train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)
+            return reading.load_checkpoint(recipe, recipe.load.weights, cache, {})
+        return reading.train_demo(recipe, Splits(IMAGES, IMAGES, ""), cache, {}, untracked)
 
 
 # Who reads what a stage makes.

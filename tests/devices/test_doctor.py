@@ -110,7 +110,7 @@ def test_gpus_come_from_nvidia_smi_when_it_answers(tmp_path, monkeypatch, script
     tool.write_text(f"#!/bin/sh\n{script.replace('sleep', 'exec sleep')}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(doctor, "_NVIDIA_SMI_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(doctor, "NVIDIA_SMI_TIMEOUT_S", 0.3)
     found = examine()
     assert found.gpus == gpus
     assert [target.gpu for target in found.gpu_targets] == [gpu.name for gpu in gpus]

@@ -48,14 +48,14 @@ def test_without_numbers_in_cpuinfo_the_registers_tell(tmp_path):
 def test_a_machine_that_says_nothing_has_a_name_and_no_flags(tmp_path, monkeypatch):
     monkeypatch.setattr(probes.platform, "processor", lambda: "")
     monkeypatch.setattr(probes.platform, "machine", lambda: "riscv64")
-    assert probes._read_cpu(tmp_path) == ("riscv64", ())
+    assert probes.read_cpu(tmp_path) == ("riscv64", ())
     family = "model name\t: Some CPU\ncpu family\t: 6\n"  # without its model it says nothing
-    assert probes._read_cpu(file_system(tmp_path, proc__cpuinfo=family))[0] == "Some CPU"
+    assert probes.read_cpu(file_system(tmp_path, proc__cpuinfo=family))[0] == "Some CPU"
 
 
 def test_a_flag_is_a_whole_word(tmp_path):
     cpuinfo = "model name\t: Some CPU\nflags\t\t: avx512f_x fma4 avx_vnni_int8 amx_bf16\n"
-    assert probes._read_cpu(file_system(tmp_path, proc__cpuinfo=cpuinfo))[1] == ("amx_bf16",)
+    assert probes.read_cpu(file_system(tmp_path, proc__cpuinfo=cpuinfo))[1] == ("amx_bf16",)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def smi(monkeypatch):
 )  # fmt: skip
 def test_an_answer_of_nvidia_smi_is_read_line_by_line(smi, answer, gpus):
     asked = smi(answer)
-    assert probes._find_gpus(0.7) == gpus
+    assert probes.find_gpus(0.7) == gpus
     ((command, timeout_s),) = asked
     assert command == [
         "nvidia-smi",
@@ -115,13 +115,13 @@ def test_an_answer_of_nvidia_smi_is_read_line_by_line(smi, answer, gpus):
 )
 def test_without_an_answer_of_nvidia_smi_there_is_no_gpu(smi, error):
     smi(error)
-    assert probes._find_gpus(0.7) == ()
+    assert probes.find_gpus(0.7) == ()
 
 
 def test_memory_is_counted_in_bytes_where_the_system_tells_it(monkeypatch):
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}
     monkeypatch.setattr(probes.os, "sysconf", pages.__getitem__, raising=False)
     monkeypatch.setattr(probes.sys, "platform", "linux")
-    assert probes._memory_bytes() == 40_960
+    assert probes.total_memory_bytes() == 40_960
     monkeypatch.setattr(probes.sys, "platform", "win32")
-    assert probes._memory_bytes() is None
+    assert probes.total_memory_bytes() is None

@@ -32,6 +32,14 @@ def test_functions_and_modules_are_short():
     assert all(int(one.split()[0]) <= MOST_LINES for one in long), long
 
 
+def test_no_module_imports_a_private_name_of_another():
+    for path in (structure.ROOT / structure.PACKAGE).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edge_convnext"):
+                names = [name.name for name in node.names if name.name[0] == "_"]
+                assert names in ([], ["__version__"]), f"{path}:{node.lineno}"
+
+
 def test_the_longest_of_several_chains_is_found():
     graph = {"a": {"b", "c"}, "b": {"d"}, "c": {"b"}, "d": set()}
     assert structure.longest_chain(graph) == ("a", "c", "b", "d")
