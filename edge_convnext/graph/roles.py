@@ -101,7 +101,7 @@ def describe(proto: ModelProto) -> Roles:
         proto: Graph with one input of images; weights are not needed.
     """
     seen = read_structure(proto)
-    nodes = [node for node in seen.nodes if node.op_type in PRODUCTS and seen.variables(node)]
+    nodes = [node for node in seen.nodes if _is_product(seen, node)]
     stages = _number_stages([seen.extents.get(node.output[0], 0) for node in nodes])
     first, last = _find_ends(seen, nodes)
     products = tuple(
@@ -109,6 +109,14 @@ def describe(proto: ModelProto) -> Roles:
         for node in nodes
     )
     return Roles(products, dict(sorted(Counter(node.op_type for node in seen.nodes).items())))
+
+
+def _is_product(seen: Structure, node: NodeProto) -> bool:
+    """Whether a node is a convolution or product of the images' values, and no sum written as one."""
+    if node.op_type not in PRODUCTS or not seen.variables(node):
+        return False
+    left = node.input[0]
+    return left not in seen.constants or seen.shape(left)[-2:-1] != (1,)
 
 
 def _describe(
@@ -199,9 +207,7 @@ def _find_ends(seen: Structure, nodes: Collection[NodeProto]) -> tuple[set[str],
         found = {node.name} if node.name in names else _joined(below, node.output)
         for name in node.input:
             below[name] = below.get(name, set()) | found
-    first = {
-        node.name for node in nodes if _joined(above, seen.variables(node)[:1]) == {_IMAGES}
-    }
+    first = {node.name for node in nodes if _joined(above, seen.variables(node)[:1]) == {_IMAGES}}
     return first, {node.name for node in nodes if _joined(below, node.output) == {_LOGITS}}
 
 
