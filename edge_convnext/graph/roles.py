@@ -112,7 +112,7 @@ def describe(proto: ModelProto) -> Roles:
 
 
 def _is_product(seen: Structure, node: NodeProto) -> bool:
-    """Whether a node is a convolution or product of the images' values, and no sum written as one."""
+    """Whether a node is a product of the images' values, and no sum that is written as one."""
     if node.op_type not in PRODUCTS or not seen.variables(node):
         return False
     left = node.input[0]
