@@ -17,8 +17,10 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.family import quantized_nodes
+from edge_convnext.stages.quantize_roles import is_placed_by_roles, place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +61,8 @@ def place_qdq(
 
     Activations get one scale, chosen by reconstruction error (`ranges`). A constant weight gets
     one per output channel in a matrix product, and one alone in a convolution; a computed weight
-    gets the largest value seen on the calibration images.
+    gets the largest value seen on the calibration images. A family whose placements go by roles
+    has the scales of its placement (`graph.placements`).
 
     Args:
         model: FP32 graph of this package's export.
@@ -87,6 +90,12 @@ def place_qdq(
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     proto = read_proto(model.path)
+    if is_placed_by_roles(proto, model.path):
+        made, names = place_by_roles(
+            proto, list(batches), placement, QuantizeConfig(), "int8", (), model.path
+        )
+        write_proto(made, output)
+        return OnnxModel(output, "int8", model.form, placement, len(names))
     products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(

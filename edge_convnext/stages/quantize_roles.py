@@ -32,7 +32,7 @@ def is_placed_by_roles(proto: ModelProto, path: Path) -> bool:
         family = family_of_graph(proto, path)
     except ArtifactError:
         return False
-    return getattr(family, "placer", "nncf") == "roles"
+    return family.placer == "roles"
 
 
 def place_by_roles(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.runtimes.openvino import runner
+from edge_convnext.runtimes.openvino import plan_rules, runner
 from edge_convnext.runtimes.openvino.lint import lint_openvino
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
 from edge_convnext.runtimes.openvino.runner import OpenVino
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_convnext.graph.qdq import Wiring
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
+    from edge_convnext.runtimes.plan_rules import PlanRules
 
 NAME = "openvino"
 LABEL = "OpenVINO"
@@ -35,6 +36,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("PERFORMANCE_HINT", "THROUGHPUT"),
 )
 LINT_TARGETS: tuple[str, ...] = ("openvino",)
+PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 
 
 def load(path: Path, options: RuntimeOptions) -> OpenVino:
