@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.evaluating import Evaluator
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.settle import Prepared
+    from edge_convnext.build.sieve import Checked
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.origins import Fact
     from edge_convnext.core.recipe import Recipe
@@ -62,6 +63,7 @@ class Outcome:
     accuracy: Evaluator
     race: Race | None
     choice: Choice
+    refused: Sequence[Checked] = ()  # wrong where they would run
 
 
 def assemble_report(

@@ -138,7 +138,7 @@ def make_graphs(
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
-            add_plan(runner, graphs, plan, users, calibration, samples, images)
+            add_plan(runner, graphs, plan, users, calibration, samples, images, refuse=False)
     return graphs
 
 
@@ -187,10 +187,17 @@ def add_plan(
     calibration: Images,
     samples: Images,
     training: Images | None = None,
+    *,
+    refuse: bool = True,
 ) -> Lineage:
-    """Equalize, quantize, recover and, for ONNX Runtime alone, fuse; the float form is there."""
+    """Equalize, quantize, recover and, for ONNX Runtime alone, fuse; the float form is there.
+
+    Without `refuse`, what a user computes wrongly is made all the same: another user may be right.
+    """
     begun = graphs.lineages[float_plan(plan.form, "fp32")]
-    return graphs.add(int8_lineage(runner, plan, begun, users, calibration, samples, training))
+    return graphs.add(
+        int8_lineage(runner, plan, begun, users, calibration, samples, training, refuse=refuse)
+    )
 
 
 def add_gpu_graphs(

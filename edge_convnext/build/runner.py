@@ -113,6 +113,7 @@ class Runner:
         exact: bool = True,
         lint_for: Sequence[LintTarget] = (),
         targets: Sequence[LintTarget] = (),
+        refuse: bool = True,
     ) -> Step[OnnxModel]:
         """Run a stage that makes a graph, and compare its logits with those of a reference.
 
@@ -127,7 +128,8 @@ class Runner:
             key: All that decides the graph's bytes and is not in `samples`, JSON-able.
             exact: Whether the logits are held to the stage's `max_error`, where it has one.
             lint_for: Whose rules are looked up; the entry has what they found.
-            targets: Of those, what shall run the graph: what they refuse is refused here.
+            targets: Of those, what shall run the graph.
+            refuse: Whether what one of these targets refuses is refused here.
 
         Raises:
             ExportError: The logits are further off than the stage allows.
@@ -149,7 +151,7 @@ class Runner:
             quantized_ops=entry.result.get("quantized_ops", like.quantized_ops),
         )  # fmt: skip
         step = as_step(made, entry, file, stage)
-        warnings = judge_lint(entry.result.get("lint", {}), targets)
+        warnings = judge_lint(entry.result.get("lint", {}), targets, refuse=refuse)
         return replace(step, reason=warnings or step.reason)
 
     def logits(
@@ -221,11 +223,13 @@ def lint_result(path: Path, target: LintTarget) -> dict[str, Any]:
     return {"error": errors[0] if errors else None, "warnings": dict(warnings)}
 
 
-def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
+def judge_lint(
+    findings: Mapping[str, Any], targets: Sequence[LintTarget], *, refuse: bool = True
+) -> str | None:
     """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
     known = [target for target in targets if target in findings]
     for target in known:
-        if error := findings[target]["error"]:
+        if refuse and (error := findings[target]["error"]):
             raise QuantizationError(f"the graph can't run on {target}: {error}")
     warnings = [
         f"{target} {rule} x{count}"
