@@ -30,8 +30,6 @@ def int8_lineage(
     calibration: Images,
     samples: Images,
     training: Images | None,
-    *,
-    refuse: bool = True,
 ) -> Lineage:
     """The INT8 graph of a plan for a CPU.
 
@@ -43,7 +41,6 @@ def int8_lineage(
         calibration: Images that ranges are made for.
         samples: Real images for the parity checks.
         training: One batch to fine-tune with; None for a graph that stays as it was quantized.
-        refuse: Whether a graph that one of the users computes wrongly is an error.
     """
     steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
     if runner.recipe.equalize.enabled:
@@ -51,7 +48,7 @@ def int8_lineage(
     else:
         steps.append(Skipped(equalize.STAGE, "equalize.enabled is false", "skipped"))
     source = latest(steps)
-    steps.append(quantize_step(runner, source, plan, users, calibration, samples, refuse=refuse))
+    steps.append(quantize_step(runner, source, plan, users, calibration, samples))
     recovery = None
     if training is not None:
         recovered = recover_step(runner, latest(steps), source, training, samples)
@@ -96,8 +93,6 @@ def quantize_step(
     targets: Sequence[LintTarget],
     calibration: Images,
     samples: Images,
-    *,
-    refuse: bool = True,
 ) -> Step[OnnxModel]:
     """Quantize, lint for each target, and compare with the float graph in ONNX Runtime."""
     before, placement = model.value, plan.placement
@@ -123,7 +118,6 @@ def quantize_step(
         samples=samples,
         lint_for=lint_targets(),  # the key says nothing of who asks
         targets=targets,
-        refuse=refuse,
         key={
             "model": model.digest,
             "placement": placement,

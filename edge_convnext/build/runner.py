@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.cache_entries import Entry
-from edge_convnext.core.errors import ExportError, QuantizationError
+from edge_convnext.core.errors import ExportError, RefusedGraphError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
@@ -113,7 +113,6 @@ class Runner:
         exact: bool = True,
         lint_for: Sequence[LintTarget] = (),
         targets: Sequence[LintTarget] = (),
-        refuse: bool = True,
     ) -> Step[OnnxModel]:
         """Run a stage that makes a graph, and compare its logits with those of a reference.
 
@@ -128,12 +127,11 @@ class Runner:
             key: All that decides the graph's bytes and is not in `samples`, JSON-able.
             exact: Whether the logits are held to the stage's `max_error`, where it has one.
             lint_for: Whose rules are looked up; the entry has what they found.
-            targets: Of those, what shall run the graph.
-            refuse: Whether what one of these targets refuses is refused here.
+            targets: Of those, what shall run the graph: what they refuse is refused here.
 
         Raises:
             ExportError: The logits are further off than the stage allows.
-            QuantizationError: A target can't run the graph.
+            RefusedGraphError: A target can't run the graph.
         """
 
         def compared(folder: Path) -> dict[str, Any]:
@@ -151,7 +149,7 @@ class Runner:
             quantized_ops=entry.result.get("quantized_ops", like.quantized_ops),
         )  # fmt: skip
         step = as_step(made, entry, file, stage)
-        warnings = judge_lint(entry.result.get("lint", {}), targets, refuse=refuse)
+        warnings = judge_lint(entry.result.get("lint", {}), targets)
         return replace(step, reason=warnings or step.reason)
 
     def logits(
@@ -223,14 +221,12 @@ def lint_result(path: Path, target: LintTarget) -> dict[str, Any]:
     return {"error": errors[0] if errors else None, "warnings": dict(warnings)}
 
 
-def judge_lint(
-    findings: Mapping[str, Any], targets: Sequence[LintTarget], *, refuse: bool = True
-) -> str | None:
+def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
     """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
     known = [target for target in targets if target in findings]
     for target in known:
-        if refuse and (error := findings[target]["error"]):
-            raise QuantizationError(f"the graph can't run on {target}: {error}")
+        if error := findings[target]["error"]:
+            raise RefusedGraphError(f"the graph can't run on {target}: {error}", target)
     warnings = [
         f"{target} {rule} x{count}"
         for target in known

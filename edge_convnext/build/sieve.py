@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from edge_convnext.graph.findings import Finding
     from edge_convnext.runtimes import PrecisionHint
 
-__all__ = ["Checked", "Sieve", "check_in_runtime", "find_error"]
+__all__ = ["Ruling", "Sieve", "check_in_runtime", "find_error"]
 
 _ELSEWHERE = "onnxruntime"
 
 
 @dataclass(frozen=True)
-class Checked:
+class Ruling:
     """One candidate, and whether it is right where it runs."""
 
     candidate: Candidate
@@ -53,7 +53,7 @@ class Sieve:
     """
 
     def __init__(self, prepared: Prepared, machine: str) -> None:
-        self.refused: list[Checked] = []
+        self.refused: list[Ruling] = []
         self._prepared, self._machine = prepared, machine
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -85,8 +85,14 @@ def _is_like(made: Lineage, one: Candidate) -> bool:
 
 
 def check_in_runtime(
-    runner: Runner, one: Candidate, floating: Step[OnnxModel], images: Images, machine: str
-) -> Checked:
+    runner: Runner,
+    one: Candidate,
+    floating: Step[OnnxModel],
+    images: Images,
+    machine: str,
+    *,
+    measure: bool = False,
+) -> Ruling:
     """Run a candidate where it shall run, and judge it; see `measure.in_runtime`.
 
     Args:
@@ -95,10 +101,11 @@ def check_in_runtime(
         floating: The float graph that it was made from, or that it is.
         images: Real ones.
         machine: Fingerprint: another CPU may compute other logits.
+        measure: Whether to run what can't be wrong too: what it is held to is its own logits.
     """
     finding = find_error(one)
-    if one.runtime == _ELSEWHERE and not one.settings:  # it would be held to its own logits
-        return Checked(one, None, finding, None if finding is None else str(finding))
+    if not measure and one.runtime == _ELSEWHERE and not one.settings:
+        return Ruling(one, None, finding, None if finding is None else str(finding))
     label = find_runtime(one.runtime).LABEL
     logits = partial(_logits, runner, images, machine)
     found, wrong = None, None
@@ -112,7 +119,7 @@ def check_in_runtime(
         wrong = f"{label} can't run it: {error}"
     if finding is not None:
         wrong = str(finding) if wrong is None else f"{wrong}: {finding}"
-    return Checked(one, found, finding, wrong)
+    return Ruling(one, found, finding, wrong)
 
 
 def find_error(one: Candidate) -> Finding | None:
