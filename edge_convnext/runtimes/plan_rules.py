@@ -30,13 +30,6 @@ class Way:
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
 
-    @property
-    def label(self) -> str:
-        """For readers: `closed uint8`."""
-        return f"{self.placement} {self.activation_type}" + (
-            "" if self.format == "qdq" else f" {self.format}"
-        )
-
 
 Judge: TypeAlias = Callable[["Roles", Way], bool]
 

@@ -19,8 +19,8 @@ from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.family import quantized_nodes
-from edge_convnext.stages.quantize_roles import is_placed_by_roles, place_by_roles
+from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
+from edge_convnext.stages.quantize_roles import place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
