@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
+from edge_convnext.build.int8_products import report_products
 from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
 from edge_convnext.build.refusals import refused_notes, report_refusals, why_none_is_left
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.entrants import Choice, Entrants
     from edge_convnext.build.evaluating import Evaluator
     from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.int8_products import Counted
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.sieve import Ruling
     from edge_convnext.core.artifacts import Precision
@@ -65,6 +67,7 @@ class Outcome:
     race: Race | None
     choice: Choice
     refused: Sequence[Ruling] = ()  # wrong where they would run
+    products: Sequence[Counted] = ()  # what runs in INT8
 
 
 def assemble_report(
@@ -122,6 +125,7 @@ def assemble_report(
         accuracy=accuracy,
         benchmark=timing,
         refused=refused,
+        int8_products=report_products(outcome.products, label),
         recoveries=report_recoveries(graphs.quantized),
         fallbacks=fallbacks,
         verdict=decide(

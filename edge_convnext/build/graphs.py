@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,9 +139,12 @@ def make_graphs(
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
-            rest = (calibration, samples, images)
-            # One that computes it wrongly is told by `sieve`; others may be right.
-            for_those_that_can(lambda users: add_plan(runner, graphs, plan, users, *rest), users)
+            made = partial(
+                add_plan, runner, graphs, plan,
+                calibration=calibration, samples=samples, training=images,
+            )  # fmt: skip
+            # Who computes it wrongly is told by `sieve`; others may be right.
+            for_those_that_can(made, users)
     return graphs
 
 

@@ -12,6 +12,7 @@ from edge_convnext.build.engines import build_engines
 from edge_convnext.build.entrants import choose_entrants, evaluate_entrants, race_entrants
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
+from edge_convnext.build.int8_products import count_products
 from edge_convnext.build.outputs import list_files
 from edge_convnext.build.publish import publish
 from edge_convnext.build.settle import Prepared, prepare
@@ -95,8 +96,17 @@ def finish(
     timings = raced.timings if raced else None
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy)
     files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
+    products = count_products(prepared.steps, entrants.options, machine["fingerprint"])
     outcome = Outcome(
-        prepared, machine, engines, entrants, accuracy, raced, choice, tuple(sieve.refused)
+        prepared,
+        machine,
+        engines,
+        entrants,
+        accuracy,
+        raced,
+        choice,
+        tuple(sieve.refused),
+        products,
     )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

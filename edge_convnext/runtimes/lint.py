@@ -79,19 +79,17 @@ def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     return findings
 
 
-def for_those_that_can(
-    make: Callable[[Sequence[LintTarget]], T], targets: Sequence[LintTarget]
-) -> T:
+def for_those_that_can(make: Callable[..., T], targets: Sequence[LintTarget]) -> T:
     """Make a graph for those targets that can run it, and leave the others out.
 
     Args:
-        make: Makes it for some targets; raises `RefusedGraphError` where one of them can't run it.
+        make: Makes it, given `users`; raises `RefusedGraphError` where one of them can't run it.
         targets: Whom it is for.
     """
     left = list(targets)
     while True:
         try:
-            return make(left)
+            return make(users=list(left))
         except RefusedGraphError as error:
             if error.target not in left:
                 raise

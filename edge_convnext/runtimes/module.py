@@ -24,7 +24,9 @@ Loads = Literal["graphs", "engines"]
 class RuntimeModule(Protocol):
     """A Python module with these names; importing it imports no runtime.
 
-    A runtime of engines gets its engines from a builder. One of graphs loads ONNX on the CPU.
+    A runtime of engines gets its engines from a builder. One of graphs loads ONNX on the CPU, and
+    may have a function `count_int8(path, options) -> runtimes.int8_products.Int8Products`:
+    what it runs in INT8. Without it the report says that the runtime does not tell.
     """
 
     NAME: str
