@@ -66,7 +66,7 @@ def evaluate_entrants(
     Args:
         prepared: Graphs of this build, and what they were made from.
         evaluator: Evaluator that learns the accuracies.
-        keep: Those of some candidates that are right where they run, such as a `Sieve`.
+        keep: Filter of candidates that are right where they run, such as a `Sieve`.
     """
     recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
     options = keep(list_options(recipe, graphs, runtimes, has_bf16(runtimes)))

@@ -41,7 +41,7 @@ def count_products(
     """Count the products of each INT8 candidate, or look them up.
 
     Args:
-        runner: Its cache has the counts of equal graphs.
+        runner: Runner whose cache has the counts of equal graphs.
         candidates: Candidates of a build.
         machine: Fingerprint: another CPU has other kernels.
     """
@@ -90,7 +90,7 @@ def report_products(
     """Each count as the report states it.
 
     Args:
-        counted: From `count_products`.
+        counted: Counts from `count_products`.
         label: Name of a candidate in this report.
     """
     return tuple(

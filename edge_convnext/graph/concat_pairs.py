@@ -64,8 +64,8 @@ def find_signed_concats(proto: ModelProto, wiring: Wiring) -> Iterator[SignedCon
     """Every dense convolution of quantized weights with a signed pair between it and a Concat.
 
     Args:
-        proto: With explicit Q/DQ.
-        wiring: Of that graph.
+        proto: Graph with explicit Q/DQ.
+        wiring: Wiring of that graph.
     """
     for node in proto.graph.node:
         if node.op_type == "Conv" and _group(node) == 1 and wiring.has_quantized_weight(node):
@@ -85,7 +85,7 @@ def comes_from_concat(wiring: Wiring, name: str) -> bool:
     """Whether a signed pair put on this value would be one behind a Concat.
 
     Args:
-        wiring: Of a graph, float or with Q/DQ.
+        wiring: Wiring of a graph, float or with Q/DQ.
         name: Value that is to be quantized.
     """
     return _concat_before(wiring, name) is not None

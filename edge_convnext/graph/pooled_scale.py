@@ -48,8 +48,8 @@ def find_pooled_scales(proto: ModelProto, wiring: Wiring) -> Iterator[PooledScal
     """Every reduction to [N, C] that is followed by a constant [C] and Q/DQ.
 
     Args:
-        proto: With explicit Q/DQ.
-        wiring: Of that graph.
+        proto: Graph with explicit Q/DQ.
+        wiring: Wiring of that graph.
     """
     ranks: dict[str, int] | None = None
     for node in proto.graph.node:
@@ -73,7 +73,7 @@ def is_pooled(wiring: Wiring, name: str) -> bool:
     """Whether a value is a reduction's, without its axes: no factor by channel should follow.
 
     Args:
-        wiring: Of a graph, float or with Q/DQ.
+        wiring: Wiring of a graph, float or with Q/DQ.
         name: Value that a Mul [C] is thought of for.
     """
     node = wiring.producer.get(name)

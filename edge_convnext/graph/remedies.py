@@ -26,7 +26,7 @@ def unsign_concats(proto: ModelProto) -> tuple[str, ...]:
     """Turn every pair that `find_signed_concats` finds into uint8; the function stays, exactly.
 
     Args:
-        proto: With explicit Q/DQ; changed in place.
+        proto: Graph with explicit Q/DQ; changed in place.
 
     Returns:
         Names of the convolutions that were found.
@@ -66,7 +66,7 @@ def keep_pooled_axes(proto: ModelProto) -> tuple[str, ...]:
     """Let every reduction that is found keep its axes, and squeeze them behind it; exact.
 
     Args:
-        proto: With explicit Q/DQ; changed in place.
+        proto: Graph with explicit Q/DQ; changed in place.
 
     Returns:
         Names of the reductions.

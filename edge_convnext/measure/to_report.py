@@ -117,7 +117,7 @@ def report_refused(
     Args:
         candidate: Candidate that was refused.
         artifact: Name of the candidate in this report.
-        reason: Why, as a sentence.
+        reason: Reason, as a sentence.
         found: Its logits against the float graph's; None where it was not run.
         finding: The error of its runtime's lint, if there is one.
     """

@@ -60,8 +60,8 @@ def planned_products(proto: ModelProto, wiring: Wiring) -> tuple[str, ...]:
     """Products that read quantized values alone, or are written with integers.
 
     Args:
-        proto: With explicit Q/DQ, or fused for one runtime.
-        wiring: Of that graph.
+        proto: Graph with explicit Q/DQ, or fused for one runtime.
+        wiring: Wiring of that graph.
     """
     return tuple(
         node.name

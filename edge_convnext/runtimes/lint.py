@@ -83,8 +83,8 @@ def for_those_that_can(make: Callable[..., T], targets: Sequence[LintTarget]) ->
     """Make a graph for those targets that can run it, and leave the others out.
 
     Args:
-        make: Makes it, given `users`; raises `RefusedGraphError` where one of them can't run it.
-        targets: Whom it is for.
+        make: Function that makes it, given `users`; it raises `RefusedGraphError` where one of them can't run it.
+        targets: Targets that it is for.
     """
     left = list(targets)
     while True:

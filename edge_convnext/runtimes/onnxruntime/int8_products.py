@@ -29,7 +29,7 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
 
     Args:
         path: The graph.
-        options: As it is raced.
+        options: Options as it is raced.
 
     Raises:
         InferenceError: It can't load the graph.
@@ -67,7 +67,7 @@ def why_in_float(node: NodeProto, wiring: Wiring) -> str:
 
     Args:
         node: A product that reads quantized values, and that no INT8 kernel was found for.
-        wiring: Of its graph.
+        wiring: Wiring of its graph.
     """
     if node.op_type == "ConvTranspose":
         return "ONNX Runtime has no INT8 ConvTranspose"
