@@ -17,6 +17,7 @@ from pydantic import (
 
 from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
 from edge_convnext.networks.family import family_of_model, find_model
 
@@ -117,14 +118,8 @@ def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
             )
 
 
-class _Loader(yaml.SafeLoader):
-    """Without aliases: nested, a few lines of them stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"line {mark.line + 1}: a recipe has no aliases, write it out")
-        return super().compose_node(parent, index)
+class _Loader(NoAliases, yaml.SafeLoader):
+    pass
 
 
 def _read_yaml(path: Path) -> Any:
