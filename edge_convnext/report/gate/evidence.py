@@ -198,8 +198,11 @@ def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...
         ) from error
 
 
-def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
-    sha256, label, fp32, candidate, margin = (row[column] for column in columns)
+def _prediction(row: dict[str, str | None], columns: tuple[str, ...]) -> Prediction:
+    found = {column: value for column in columns if (value := row[column]) is not None}
+    if missing := [column for column in columns if column not in found]:
+        raise ValueError(f"a line has no {missing[0]}")  # it was cut off
+    sha256, label, fp32, candidate, margin = found.values()
     return Prediction(sha256, composed(label), composed(fp32), composed(candidate), float(margin))
 
 
