@@ -1,4 +1,4 @@
-"""Weights on disk, described by the architecture that they name."""
+"""Weights on disk, described by the architecture that their metadata states."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = str(error)[:REASON_CHARS]  # it may repeat what stands in the file
+    reason = str(error)[:REASON_CHARS]  # it may repeat content of the file
     return ArtifactError(f"{path}: damaged, or not safetensors ({reason}); copy or make it again")
 
 
 def missing_packages(error: ImportError) -> MissingDependencyError:
-    """Name the extra that brings torch and safetensors."""
+    """Make the error that names the extra with torch and safetensors."""
     return MissingDependencyError(
         f"weights need torch and safetensors ({error.name} is missing): "
         "pip install 'edge-convnext[build]'"
