@@ -1,4 +1,4 @@
-"""Load: from a checkpoint, the hub or a seed to weights in this project's names."""
+"""Load: turn a checkpoint, weights from the hub or a seed into weights in our names."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _PROBE_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class _Found:
-    """A checkpoint that was found, and what is known of it from outside."""
+    """A checkpoint that was found, with facts about it from outside."""
 
-    name: str  # for `ModelInfo.weights_source`
+    name: str  # the value for `ModelInfo.weights_source`
     place: WeightsPlace
     published: Published | None = None
 
@@ -54,20 +54,20 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     """Bring weights into this project's names, shapes and float32.
 
     Args:
-        config: Which weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
+        config: The weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
             `random`.
-        model: Full name or V2 size; what the weights must turn out to be.
-        seed: Of `random`.
-        output: Where the safetensors file goes.
+        model: Full name or V2 size of the model that the weights must be of.
+        seed: The seed for `random`.
+        output: The safetensors file to write.
 
     Returns:
-        Unfolded weights. Their `info` has the classes, preprocessing and licence that the
-        checkpoint states, or else the files beside it, or what is known of published weights;
-        ImageNet's preprocessing where nobody says anything. `facts` has who said what.
+        Unfolded weights. Their `info` has classes, preprocessing and licence, from the checkpoint,
+        otherwise from files next to it, otherwise from what is known about published weights.
+        Preprocessing that no source states is ImageNet's. `facts` has the source of each.
 
     Raises:
-        LoadError: The weights can't be had or read, are of another model than asked for, or
-            have one output, which tells no classes apart.
+        LoadError: The weights can't be found or read, are of another model than requested, or
+            have only one output, which can't distinguish classes.
         RecipeError: No such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
@@ -101,7 +101,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
 
 
 def _as_used(fact: Fact, turned: Preprocess) -> Fact:
-    """What was said of blue, green and red is used for red, green and blue."""
+    """Return a mean or std that was stated for BGR in the order RGB, as it is used."""
     is_scale = fact.name in ("mean", "std")
     return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
 
@@ -122,7 +122,7 @@ def _source_name(name: str, checkpoint: Checkpoint) -> str:
 
 
 def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
-    """Name what decides the weights: a file's name and content, or the seed.
+    """Identify the weights by what decides them: a file's name and content, or the seed.
 
     For `in1k` this downloads the file, unless the hub's cache has it.
 
@@ -138,7 +138,7 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
         parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
     except OSError as error:
         raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
-    # What lies beside decides classes and preprocessing, and so the result.
+    # Files next to the weights decide classes and preprocessing, and so the result.
     for one in find_beside(found.place.main):
         parts.append(f"{one.shown} {_content_of(one.path)}")
     return "; ".join(parts)
@@ -153,7 +153,7 @@ def _content_of(path: Path) -> str:
 
 
 def check_weights_file(weights: str) -> None:
-    """Fail early where a file of weights is not there; what is no file is not looked at.
+    """Fail early if a file of weights does not exist; `in1k` and `random` are not checked.
 
     Raises:
         LoadError: There is no such file.
@@ -194,10 +194,10 @@ def _fetch(architecture: NetworkShape, revision: str | None) -> _Found:
         if isinstance(cached, str):
             found = cached
         else:
-            # Fails at once where there is no network; the download itself would retry for long.
+            # This fails at once without a network; the download itself would retry for long.
             HfApi().model_info(hub.repository, revision=revision, timeout=_PROBE_TIMEOUT_S)
             found = hf_hub_download(hub.repository, _HUB_FILE, revision=revision)
-    except Exception as error:  # the HTTP library, and so its errors, differ by version
+    except Exception as error:  # versions use different HTTP libraries with different errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         pinned = f" --revision {revision}" if revision else ""
         raise LoadError(
