@@ -1,4 +1,4 @@
-"""What this machine is, as far as files and nvidia-smi tell."""
+"""Probe this machine's CPU, memory and GPUs, by files and nvidia-smi."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_convnext.devices.arm_cpu import arm_cores
 
 __all__ = ["Gpu"]
 
-# Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
+# Flags for dot products, half floats and matrix units, which decide the INT8 and BF16 kernels.
 _X86_FLAGS = (
     "avx2",
     "fma",
@@ -39,7 +39,7 @@ _NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
 _NVIDIA_SMI_TIMEOUT_S = 1.5
 
 
-_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
+_NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # nvidia-smi shows little on a Jetson, and may be missing
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
-    if cores := arm_cores(root):  # all of them say "ARMv8 Processor", or nothing
+    if cores := arm_cores(root):  # the model name is "ARMv8 Processor" for all, or missing
         model = cores
     if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
         model += f" (family {fields['cpu family']}, model {fields['model']})"
