@@ -116,8 +116,8 @@ def _read_index(path: Path) -> WeightsPlace:
     for name in names:
         if PurePosixPath(name).name != name or "\\" in name or name in ("", ".", ".."):
             raise LoadError(
-                f"{path}: names a shard in another folder ({shorten(name)}); shards lie beside "
-                "their index"
+                f"{path}: names a shard in another folder ({shorten(name)}); shards must be next "
+                "to their index"
             )
     return _require_shards(path, [path.parent / name for name in names], path)
 
@@ -126,7 +126,7 @@ def _require_shards(path: Path, shards: Sequence[Path], index: Path | None) -> W
     missing = [shard.name for shard in shards if not shard.exists()]
     if missing:
         raise LoadError(
-            f"{path}: {len(missing)} of {len(shards)} shards are not beside it "
+            f"{path}: {len(missing)} of {len(shards)} shards are not next to it "
             f"({shorten(', '.join(missing[:_SHOWN]))}); fetch the whole folder"
         )
     for shard in shards:
@@ -153,7 +153,7 @@ def _find_shards(path: Path, shard: re.Match[str]) -> WeightsPlace:
     if missing:
         raise LoadError(
             f"{path}: one of {int(count)} shards; {shorten(', '.join(missing[:_SHOWN]))} and "
-            f"{index.name} are not beside it: fetch the whole folder and pass that"
+            f"{index.name} are not next to it: fetch the whole folder and pass that"
         )
     found = _require_shards(path, [path.with_name(name) for name in names], None)
     return WeightsPlace(found.files, None, (note,))

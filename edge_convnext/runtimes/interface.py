@@ -131,7 +131,7 @@ def check_settings(options: RuntimeOptions, known: frozenset[str], runtime: str)
     for name in options.native_settings:
         if name not in known:
             raise InferenceError(
-                f"{runtime}: '{shorten(name)}' is none of the settings that are passed on "
+                f"{runtime}: '{shorten(name)}' is not one of the accepted settings "
                 f"({', '.join(sorted(known))})"
             )
     return options.native_settings

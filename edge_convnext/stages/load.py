@@ -223,9 +223,9 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
     if found.num_classes == 1:
         raise LoadError(
             f"{path}: its classifier has one output, as of binary training with one logit (BCE) or "
-            "of a regression; classes are told apart by the largest of several. Of one logit z, "
-            "save a classifier of two rows, zeros (weight and bias) above its own: its outputs 0 "
-            "and z are the two classes; a regression can't be built"
+            "of a regression, but a prediction is the class of the largest output. For one logit "
+            "z, save a classifier of two rows: zeros (weight and bias) above the original row. Its "
+            "outputs 0 and z are the two classes. A regression can't be built"
         )
     for field, stated, actual in (
         ("num_classes", config.num_classes, found.num_classes),
@@ -240,7 +240,7 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
 
 def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
     if config.num_classes == 1:
-        raise LoadError("random weights with one output tell no classes apart; pass 2 or more")
+        raise LoadError("random weights with one output can't distinguish classes; pass 2 or more")
     architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
     try:
         state = family_of(architecture).draw(architecture, seed)

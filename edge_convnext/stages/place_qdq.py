@@ -92,8 +92,8 @@ def place_qdq(
     products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(
-            f"{model.path}: no product belongs to the placement '{placement}': it goes by the "
-            "module names of this package's export"
+            f"{model.path}: the placement '{placement}' selects no product; it needs the module "
+            "names of this package's export"
         )
     watched = {one.activation: one.axis for one in products}
     watched |= {one.weight: 0 for one in products if one.is_computed}
@@ -154,8 +154,8 @@ def _describe(wiring: Wiring, node: NodeProto, sizes: Mapping[str, tuple[int, ..
     constant = next((name for name in read if name in wiring.constants), None)
     if constant is None:
         raise QuantizationError(
-            f"{node.name}: its weight, {computed}, is no constant and no scaled one; choose "
-            "another form"
+            f"{node.name}: its weight, {computed}, is neither a constant nor a scaled constant; "
+            "choose another form"
         )
     return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
 

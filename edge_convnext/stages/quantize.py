@@ -148,8 +148,8 @@ def _select(
         allowed = names
     elif not allowed:
         raise QuantizationError(
-            f"{path}: no node belongs to the placement '{placement}': it goes by the module "
-            "names of this package's export; use --placement all"
+            f"{path}: the placement '{placement}' selects no node; it needs the module names of "
+            "this package's export; use --placement all"
         )
     ignored = set(config.ignored_names)
     if unknown := sorted(ignored - names):
@@ -203,7 +203,7 @@ def _check(
     if not quantized or (missing and placement != "all"):
         first = f"'{missing[0]}'" if missing else "any node"
         raise QuantizationError(
-            f"{path}: NNCF quantized {len(quantized)} operations and not {first}; "
+            f"{path}: NNCF quantized {len(quantized)} operations, but not {first}; "
             "keep fewer nodes in float, or name this one in quantize.ignored_names"
         )
     return len(quantized)

@@ -84,7 +84,7 @@ def _convert(proto: ModelProto) -> None:
 
     opset = read_opset(proto)
     if not OPSET < opset <= _NEWEST:
-        raise ExportError(f"has opset {opset}, and 18 to 20 can be rewritten; export with one")
+        raise ExportError(f"has opset {opset}, but only 18 to 20 can be rewritten; export again")
     if TensorProto.FLOAT16 in element_types(proto).values():
         raise ExportError("has float16 in it, which TensorRT 8.6 chooses itself; pass float32")
     wiring = Wiring(proto)
@@ -134,7 +134,7 @@ def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> li
     # The rounding errors of this product and of its quotient are far below half a step.
     zero = wiring.value(node.input[2]) if len(node.input) > 2 else None
     if zero is not None and zero.any():
-        raise ExportError(f"{node.name} has a zero point, and TensorRT knows symmetric INT8 alone")
+        raise ExportError(f"{node.name} has a zero point, but TensorRT has only symmetric INT8")
     floats = integers.astype(np.float32) * scale.reshape(shape if integers.ndim else ())
     # Several nodes may read one constant, so these are named after the reader.
     constant, quantized = f"{node.output[0]}/float", f"{node.output[0]}/Quantize"
@@ -170,7 +170,7 @@ def _make_axes_an_attribute(node: NodeProto, wiring: Wiring) -> None:
     keeps_all = any(item.name == "noop_with_empty_axes" and item.i for item in node.attribute)
     if axes is None or (keeps_all and not axes.size):
         raise ExportError(
-            f"{node.name} computes its axes, or reduces none, and opset {OPSET} can't; "
+            f"{node.name} computes its axes or reduces none, which opset {OPSET} can't express; "
             "simplify the graph first"
         )
     _drop_attribute(node, "noop_with_empty_axes")

@@ -122,7 +122,7 @@ def bench_bundle(
         drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
-            say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
+            say("the clocks are not locked, so timings vary more; --lock-clocks locks them")
         measured = _measure(unpacked, work, chosen, readings, builders, track)
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())

@@ -110,7 +110,7 @@ def _read_run(path: Path, build: Report) -> BoardRun:
     if foreign or report.model.weights.sha256 != build.model.weights.sha256:
         what = foreign[0].path if foreign else "the weights"
         raise ArtifactError(
-            f"{path}: is of another build ({what} differs); bundle this build and run it again"
+            f"{path}: belongs to another build ({what} differs); bundle this build and run it again"
         )
     return as_run(report)
 

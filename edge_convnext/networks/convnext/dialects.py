@@ -89,8 +89,8 @@ def translate(
     names, drawn, completed = _complete(read, expected, source, headless)
     if (nameless := find_nameless(checkpoint)) is not None and not read.candidate.averaged:
         chosen += (
-            f"'{shorten(nameless)}' holds averaged weights without names, which can't be told "
-            "apart; the named weights were taken",
+            f"'{shorten(nameless)}' holds averaged weights without names, which can't be matched "
+            "to layers; the named weights were taken",
         )
     normalisation, left = _sort_left(read, source, headless)
     check_stored([read.named[name] for name in names.values()], source)
@@ -346,11 +346,11 @@ def _no_classifier(read: _Read, source: str) -> LoadError:
     pretrained = [name for name in read.left if is_pretraining(name)]
     there = list(read.left) or [f"{len(read.theirs)} tensors of the backbone"]
     cause = (
-        f"they are FCMAE's, of pre-training ({_quote(pretrained)})"
+        f"they are from FCMAE's pre-training ({_quote(pretrained)})"
         if pretrained
-        else f"beside the backbone there is {_quote(list(read.left))}"
+        else f"next to the backbone there is {_quote(list(read.left))}"
         if read.left
-        else f"there are {there[0]} alone"
+        else f"there are only {there[0]}"
     )
     return LoadError(
         f"{source}: no classifier in these weights: {cause}; `edge-convnext train --init` starts "
@@ -368,11 +368,11 @@ def _unexpected(names: list[str], source: str) -> LoadError:
 def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
     if pretrained := [name for name in read.left if is_pretraining(name)]:
         return LoadError(
-            f"{source}: these weights are FCMAE's, of pre-training ({_quote(pretrained)}), and "
+            f"{source}: these weights are from FCMAE's pre-training ({_quote(pretrained)}) and "
             f"lack '{names[0]}'{_and_more(names)}; `edge-convnext train --init` starts from such "
             "weights and trains them on labelled images"
         )
-    there = f"; beside the network there is {_quote(list(read.left))}" if read.left else ""
+    there = f"; next to the network there is {_quote(list(read.left))}" if read.left else ""
     return LoadError(
         f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "
         "the checkpoint is incomplete, save it again"

@@ -106,7 +106,7 @@ def find_normalisation(
         if any(not _per_channel(left.get(one), in_channels) for one in names):
             raise LoadError(
                 f"{source}: '{shorten(name)}' looks like a part of a normalisation of the images, "
-                f"but '{shorten(names[last == ours])}' is not beside it; save the network alone "
+                f"but '{shorten(names[last == ours])}' is not next to it; save the network alone "
                 "and pass --mean and --std"
             )
         if last == ours:

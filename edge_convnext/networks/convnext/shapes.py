@@ -31,7 +31,7 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
         either, other = ("both", "and") if kinds else ("neither", "nor")
         raise LoadError(
             f"{source}: {either} GRN (ConvNeXt V2) {other} LayerScale (V1) in these weights, "
-            "so they are of no ConvNeXt that this project knows"
+            "so this is no ConvNeXt that this project knows"
         )
     version = 2 if kinds == {"grn"} else 1
     depths = [1 + max((int(m[2]) for m in found if int(m[1]) == i), default=-1) for i in range(4)]

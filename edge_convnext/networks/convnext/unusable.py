@@ -44,12 +44,12 @@ def require_plain(named: Mapping[str, Any], source: str) -> None:
     whole = (name for name, value in named.items() if _is_quantized(value))
     if name := _first(_QUANTIZED, named) or next(whole, None):
         raise LoadError(
-            f"{source}: '{shorten(name)}' is of quantized weights, and a build quantizes float "
-            "ones; pass the float checkpoint that they were made from"
+            f"{source}: '{shorten(name)}' is a part of quantized weights, but a build quantizes "
+            "float ones; pass the float checkpoint that they were made from"
         )
     if name := _first(_OBSERVERS, named):
         raise LoadError(
-            f"{source}: '{shorten(name)}' is a quantizer's or an observer's, of "
+            f"{source}: '{shorten(name)}' belongs to a quantizer or an observer of "
             "quantization-aware training; pass the float checkpoint that it started from "
             "(`build --recover` fine-tunes the INT8 model)"
         )

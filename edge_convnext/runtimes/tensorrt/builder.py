@@ -93,14 +93,14 @@ def build_engine(
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
     if is_engine_file(onnx) or onnx.name.endswith(f"{ENGINE_SUFFIX}.json"):
-        raise ArtifactError(f"{onnx}: is of an engine; pass the .onnx graph it was built from")
+        raise ArtifactError(f"{onnx}: belongs to an engine; pass the graph (.onnx) of the engine")
     graph = read_graph(onnx)
     api = open_api("tensorrt")
     _check(chosen)
     wanted = precision or graph.precision
     check_precision(onnx, graph.precision, wanted, api)
     lint_graph(onnx, api)
-    say(f"building {output.name}: minutes, where the timing cache is new")
+    say(f"building {output.name}: takes minutes if the timing cache is new")
     # Contexts close in reverse order, so the sidecar exists before the engine does.
     with atomic_path(output) as plan, atomic_path(sidecar_path(output)) as note:
         arguments = (onnx.absolute(), wanted, graph.reductions, chosen, plan)

@@ -19,8 +19,8 @@ _HELP = (
 
 
 _NO_GPU = (
-    "no NVIDIA GPU was found here, and an engine runs on the one that it is for; "
-    "`edge-convnext bundle` takes a build there, and its ONNX models run anywhere"
+    "no NVIDIA GPU was found here, and an engine runs only on the GPU that it was built for; "
+    "`edge-convnext bundle` packs a build for that machine, and its ONNX models run anywhere"
 )
 
 

@@ -28,7 +28,7 @@ def load_timings(settings: Any, path: Path) -> str | None:
         return None
     timings = settings.create_timing_cache(b"")
     settings.set_timing_cache(timings, False)
-    return f"{path} is of another GPU or TensorRT and was not used" if path.is_file() else None
+    return f"{path} is from another GPU or TensorRT and was not used" if path.is_file() else None
 
 
 def save_timings(settings: Any, path: Path) -> str | None:
@@ -48,7 +48,7 @@ def save_timings(settings: Any, path: Path) -> str | None:
         if timings is not None and timings.combine(learnt, False):
             merged = timings
         elif path.is_file():
-            note = f"{path} was of another GPU or TensorRT and is replaced"
+            note = f"{path} was from another GPU or TensorRT and is replaced"
         with atomic_path(path) as scratch:
             scratch.write_bytes(bytes(merged.serialize()))
     return note
