@@ -267,7 +267,7 @@ def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> Netw
     """Look a model up by any of its usual names, in every family.
 
     Raises:
-        RecipeError: No such model; the message names the most similar ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     for family in families():
         if (found := family.find(name, num_classes, in_channels)) is not None:
@@ -289,7 +289,7 @@ def family_of_model(model: str) -> NetworkFamily:
     """Return the family that a model's name belongs to.
 
     Raises:
-        RecipeError: No such model; the message names the most similar ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     return find_family(find_model(model).family)
 

@@ -40,8 +40,8 @@ def load_recipe(
             If an override's value is bad, the error names the flag instead of file and key.
 
     Raises:
-        RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
-            the file and the key.
+        RecipeError: There is no such recipe, it is not YAML, or it has an unknown key or a bad
+            value; the message names the file and the key.
     """
     path = _find_recipe(os.fspath(name_or_path))
     fields = _read_yaml(path)
@@ -70,7 +70,7 @@ def make_recipe(
         flags: Command-line flags by dotted field, as for `load_recipe`.
 
     Raises:
-        RecipeError: An unknown key or a bad value, in one line.
+        RecipeError: The recipe has an unknown key or a bad value; the message is one line.
     """
     try:
         recipe = Recipe.model_validate(_apply(dict(fields), overrides or {}, source))

@@ -20,7 +20,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read every tensor of a safetensors file into memory.
 
     Raises:
-        ArtifactError: Not safetensors, or damaged.
+        ArtifactError: The file is not safetensors, or is damaged.
     """
     try:
         from safetensors import SafetensorError
@@ -38,7 +38,7 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     """Read the metadata and tensor names of a safetensors file.
 
     Raises:
-        ArtifactError: Not safetensors, or damaged.
+        ArtifactError: The file is not safetensors, or is damaged.
     """
     try:
         from safetensors import SafetensorError, safe_open

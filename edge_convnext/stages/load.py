@@ -68,7 +68,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     Raises:
         LoadError: The weights can't be found or read, are of another model than requested, or
             have only one output, which can't distinguish classes.
-        RecipeError: No such model.
+        RecipeError: There is no such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
     output = Path(output)
@@ -128,7 +128,7 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
 
     Raises:
         LoadError: The file is missing or can't be downloaded.
-        RecipeError: No such model.
+        RecipeError: There is no such model.
     """
     architecture = find_model(model)
     if config.weights == RANDOM:

@@ -83,7 +83,7 @@ class FoldedBlock(nn.Module):
         self._join = form.join
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, C, H, W], or [N, H, W, C] where the form says so, to the same shape."""
+        """Map [N, C, H, W], or [N, H, W, C] in an NHWC form, to the same shape."""
         return self._join(self, x)
 
 

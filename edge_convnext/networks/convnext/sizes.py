@@ -119,7 +119,7 @@ def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) 
     (`convnext-v2-atto_fcmae-in1k`). `convnext` without a number is V1.
 
     Raises:
-        RecipeError: No such model; the message names the most similar ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     found = match_architecture(name, num_classes, in_channels)
     if found is None:
