@@ -42,7 +42,7 @@ def find_head(
         source: The checkpoint's name for messages.
 
     Returns:
-        The head's names; empty if there is no linear layer.
+        The head's names; both None if there is no linear layer.
 
     Raises:
         LoadError: There are several linear layers, or the only one does not fit the features.
