@@ -1,7 +1,7 @@
-"""What an architecture brings, and the table of those that there are.
+"""The interface of a network family, and the table of all families.
 
-A family is an object with the attributes of `NetworkFamily`, called `FAMILY` in the module that
-`FAMILIES` names. Importing that module imports no torch.
+A family is an object with the attributes of `NetworkFamily`. It is called `FAMILY` in the module
+that `FAMILIES` names. Importing that module imports no torch.
 """
 
 from __future__ import annotations
@@ -44,71 +44,71 @@ __all__ = [
     "quantized_nodes",
 ]
 
-# By name, the module that holds `FAMILY`; imported when a family is first asked for.
+# The module that holds `FAMILY`, by the family's name; imported on first use.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
 }
 
 
 class NetworkFamily(Protocol):
-    """Networks of one architecture in several sizes, and all that is particular to them.
+    """One architecture in several sizes, with everything that is specific to it.
 
     A graph of any family has one input, images float32[N, C, H, W], and one output, logits
-    float32[N, num_classes]; its nodes are named `<module path>/<OpType>`.
+    float32[N, num_classes]. Its nodes are named `<module path>/<OpType>`.
     """
 
     @property
     def label(self) -> str:
-        """For readers: `ConvNeXt`."""
+        """The name that users read, such as `ConvNeXt`."""
         ...
 
-    # ---- sizes, and the names that people know them by ----------------------------------
+    # ---- sizes and their names ------------------------------------------------------------
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every full model name, as reports have it: `convnextv2_atto`."""
+        """Every full model name as reports state it, such as `convnextv2_atto`."""
         ...
 
     @property
     def short_names(self) -> tuple[str, ...]:
-        """Names that stand for a full one, to be suggested for one that is none: `atto`."""
+        """Short forms of model names, such as `atto`, for suggestions after a misspelt name."""
         ...
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
-        """The model of a name, in any spelling that leaves no doubt; None: none of this family."""
+        """Find a model by any unambiguous spelling of its name; None if this family has none."""
         ...
 
     def short_name(self, model: str) -> str:
-        """A full name without what all of the family share, for folders and advice."""
+        """Shorten a full name by the part that the whole family shares; for folders and advice."""
         ...
 
     def why_other(self, asked: NetworkShape, found: NetworkShape) -> str:
-        """More to say of weights that no known size has; empty, or one more clause."""
+        """Explain further why found weights fit no known size; empty, or one more clause."""
         ...
 
     # ---- weights --------------------------------------------------------------------------
 
     @property
     def hub(self) -> Mapping[str, HubWeights]:
-        """By full name, ImageNet weights that `--weights in1k` fetches."""
+        """The ImageNet weights that `--weights in1k` fetches, by full model name."""
         ...
 
     @property
     def first_convolution(self) -> str:
-        """The weight that reads the images, float32[out, in_channels, …]."""
+        """Name of the weight that reads the images, float32[out, in_channels, …]."""
         ...
 
     @property
     def classifier(self) -> str:
-        """What begins the names of the last layer's tensors: `head.fc.`."""
+        """Prefix of the names of the last layer's tensors, such as `head.fc.`."""
         ...
 
     def find_published(self, path: Path, model: str) -> Published | None:
-        """Weights that are published, by a file's name or what lies beside it; None: unknown."""
+        """Recognise published weights by the file's name or its neighbours; None if unknown."""
         ...
 
     def published_top1(self, model: str) -> PublishedTop1 | None:
-        """What others report of a model; None where nothing is recorded."""
+        """Top-1 that others report for a model; None where nothing is recorded."""
         ...
 
     def translate(
@@ -117,61 +117,65 @@ class NetworkFamily(Protocol):
         """Find the network in a checkpoint and bring it into this project's names and shapes.
 
         Args:
-            checkpoint: What `torch.load` or safetensors returned.
-            source: Names the checkpoint in messages.
-            headless: Whether the classifier may be missing, as in pre-trained weights:
+            checkpoint: The content that `torch.load` or safetensors returned.
+            source: The checkpoint's name for messages.
+            headless: True if the classifier may be missing, as in pre-trained weights;
                 `num_classes` is 0 then.
-            model: Full name of the model that is asked for; of several networks it comes first.
+            model: Full name of the requested model; it is preferred where the checkpoint holds
+                several networks.
+
+        Returns:
+            The network's tensors in our names, float32, and how they were found.
 
         Raises:
-            LoadError: There is no network of this family, or it is not whole.
+            LoadError: There is no network of this family, or it is incomplete.
         """
         ...
 
     def draw(self, shape: NetworkShape, seed: int) -> dict[str, Tensor]:
-        """Random weights that leave no scale and no bias as an identity."""
+        """Draw random weights in which every scale and bias has an effect."""
         ...
 
     # ---- folds ----------------------------------------------------------------------------
 
     @property
     def folds(self) -> bool:
-        """Whether anything can be folded; else `fold` is never called, and `raw` is the form."""
+        """True if weights can be folded; otherwise `fold` is not called and the form is `raw`."""
         ...
 
     def is_folded(self, names: Collection[str]) -> bool:
-        """Whether tensors of these names are what `fold` leaves."""
+        """True if tensors of these names are the result of `fold`."""
         ...
 
     def fold(self, state: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
-        """A state dict of the same function in fewer operations; the old one stays as it is."""
+        """Return a new state dict of the same function in fewer operations."""
         ...
 
     # ---- graphs ---------------------------------------------------------------------------
 
     @property
     def forms(self) -> tuple[FormName, ...]:
-        """Ways to write the folded network for CPUs; `raw`, the unfolded one, is not listed."""
+        """Forms of the folded network for CPUs; `raw`, the unfolded one, is not listed."""
         ...
 
     @property
     def gpu_forms(self) -> tuple[FormName, ...]:
-        """Further ways, for TensorRT."""
+        """Additional forms, for TensorRT."""
         ...
 
     @property
     def one_image_forms(self) -> frozenset[FormName]:
-        """Forms whose graph has to be of batch 1."""
+        """Forms whose graph must have batch size 1."""
         ...
 
     @property
     def float_forms(self) -> tuple[FormName, ...]:
-        """Forms that every build races in float, those of its plans apart."""
+        """Forms that every build times in float, in addition to those of its plans."""
         ...
 
     @property
     def forms_of_convolutions(self) -> frozenset[FormName]:
-        """Forms without a matrix product, which ONNX Runtime's fused products need."""
+        """Forms without a MatMul; ONNX Runtime's fused operators need one."""
         ...
 
     @property
@@ -181,56 +185,59 @@ class NetworkFamily(Protocol):
 
     @property
     def placements(self) -> tuple[PlacementName, ...]:
-        """Policies of which operations are quantized, for CPUs."""
+        """Policies for CPUs that say which operations are quantized."""
         ...
 
     @property
     def gpu_placements(self) -> tuple[PlacementName, ...]:
-        """Further policies, for TensorRT."""
+        """Additional policies, for TensorRT."""
         ...
 
     @property
     def quick_placements(self) -> tuple[PlacementName, ...]:
-        """Those that a quick `tune` tries."""
+        """Placements that a quick `tune` tries."""
         ...
 
     @property
     def operations(self) -> frozenset[str]:
-        """Types of ONNX operations in its graphs, beside those of `graph.safety`."""
+        """Types of ONNX operators in its graphs, in addition to those of `graph.safety`."""
         ...
 
     @property
     def parts(self) -> Parts:
-        """What times and kernels are counted for."""
+        """Parts of the network that times and kernels are grouped by."""
         ...
 
     def quick_forms(self, runtime: CpuRuntimeName) -> tuple[FormName, ...]:
-        """Forms that a quick `tune` tries in a runtime, known to this family or not."""
+        """Forms that a quick `tune` tries in a runtime, also in one the family has no data for."""
         ...
 
     def quantized_nodes(
         self, weighted: Iterable[str], placement: PlacementName
     ) -> frozenset[str] | None:
-        """Names of the convolutions and products that a placement quantizes; None: all nodes.
+        """List the convolutions and matrix products that a placement quantizes.
 
         Args:
             weighted: Names of all convolutions and matrix products.
             placement: One of `placements` or `gpu_placements`.
+
+        Returns:
+            Node names; None if every node may be quantized.
         """
         ...
 
     def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        """The torch module of one form, in evaluation mode; of `raw` it is the reference.
+        """Build the torch module of one form, in evaluation mode; `raw` is the reference.
 
         Args:
-            weights: Unfolded for `raw`, folded for every other form.
-            form: `raw`, one of `forms` or of `gpu_forms`.
+            weights: Unfolded weights for `raw`, folded ones for every other form.
+            form: `raw`, or one of `forms` or `gpu_forms`.
             shown: Real images, float32[n, C, H, W], for forms that depend on values.
         """
         ...
 
     def make_trainable(self, shape: NetworkShape, drop_path: float) -> nn.Module:
-        """A newly drawn network for training, its parameters named as in weights on disk."""
+        """Draw a new network for training; its parameters are named as in weights on disk."""
         ...
 
 
@@ -240,10 +247,10 @@ def families() -> tuple[NetworkFamily, ...]:
 
 
 def find_family(name: str) -> NetworkFamily:
-    """The family of a name.
+    """Find a family by its name.
 
     Raises:
-        RecipeError: No family has this name; the message lists those that there are.
+        RecipeError: No family has this name; the message lists the known ones.
     """
     if name not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -257,10 +264,10 @@ def _import_family(module: str) -> NetworkFamily:
 
 
 def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape:
-    """Look a model up by a name that people know it by, in every family.
+    """Look a model up by any of its usual names, in every family.
 
     Raises:
-        RecipeError: No such model; the message names the nearest ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     for family in families():
         if (found := family.find(name, num_classes, in_channels)) is not None:
@@ -269,33 +276,33 @@ def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> Netw
 
 
 def family_of(network: Weights | NetworkShape) -> NetworkFamily:
-    """The family of weights, or of a shape.
+    """Return the family of weights, or of a shape.
 
     Raises:
-        RecipeError: It is of none in `FAMILIES`.
+        RecipeError: The family is not in `FAMILIES`.
     """
     shape = network.architecture if isinstance(network, Weights) else network
     return find_family(shape.family)
 
 
 def family_of_model(model: str) -> NetworkFamily:
-    """The family of a model's name.
+    """Return the family that a model's name belongs to.
 
     Raises:
-        RecipeError: No such model; the message names the nearest ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     return find_family(find_model(model).family)
 
 
 def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
-    """The family of a graph that `stages.export` wrote, or of what was made of it.
+    """Return the family of a graph that `stages.export` wrote, or that was made from one.
 
     Args:
         proto: The graph; its weights are not needed.
-        path: What to name in messages.
+        path: The graph's file, for messages.
 
     Raises:
-        ArtifactError: The graph does not say of which model it is, or of one that is not known.
+        ArtifactError: The graph states no model, or an unknown one.
     """
     model = _model_of(proto)
     if model is None:
@@ -312,20 +319,20 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
 def quantized_nodes(
     proto: ModelProto, path: Path, weighted: Iterable[str], placement: PlacementName
 ) -> frozenset[str] | None:
-    """Names of the nodes that a placement quantizes, by the family of the graph.
+    """List the nodes that a placement quantizes, by the rules of the graph's family.
 
     Args:
-        proto: The graph. One that names no model has no module names that a placement could go
-            by: `all` is everything, and others are nothing.
-        path: What to name in messages.
+        proto: The graph. If it states no model, its module names mean nothing to a placement:
+            then `all` selects every node, and any other placement selects none.
+        path: The graph's file, for messages.
         weighted: Names of the convolutions and matrix products.
-        placement: Policy.
+        placement: The policy.
 
     Returns:
-        The allow-list; None when every node may be quantized.
+        Names of the nodes that may be quantized; None if every node may be.
 
     Raises:
-        ArtifactError: The graph names a model that is not known.
+        ArtifactError: The graph states an unknown model.
     """
     if _model_of(proto) is None:
         return None if placement == "all" else frozenset()

@@ -1,4 +1,4 @@
-"""What a name that no model has is answered with."""
+"""The error for a model name that does not exist."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["unknown_model"]
 
-_SHOWN_CHARS = 80  # of a name that is none, in a message
+_SHOWN_CHARS = 80  # the most of an unknown name that a message shows
 
 
 def unknown_model(name: str, known: Sequence[str]) -> RecipeError:
-    """The error of a name that no model has, with the nearest that one has."""
+    """Make the error for an unknown model name; it suggests the most similar known names."""
     shown = name[:_SHOWN_CHARS]
     spelled = re.sub(r"[\W_]+", "_", shown.lower())
     nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)

@@ -7,19 +7,7 @@ import pytest
 from support.paths import ROOT
 
 # Folders whose docstrings were gone over as a whole; a folder that is joins them.
-FOLDERS = (
-    "core",
-    "data",
-    "graph",
-    "report",
-    "networks/facts",
-    "networks/training",
-    "devices/bundle",
-    "devices/catalog",
-    "devices/deploy",
-    "devices/jetson",
-    "devices/ssh",
-)
+FOLDERS = ("core", "data", "devices", "graph", "networks", "report", "runtimes", "stages")
 FRAGMENT = re.compile(r"(Of|See|Told|As|That|Whose|Whether|Where|How|What|Which) ")
 
 

@@ -1,4 +1,4 @@
-"""From the tensors of a checkpoint to an architecture, and to whole float32 tensors."""
+"""Infer an architecture from the tensors of a checkpoint, and check them one by one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["check_stored", "expected_shapes", "infer_architecture", "shape_of", 
 
 
 def shape_of(value: object) -> tuple[int, ...]:
-    """A tensor's shape; () for what is none."""
+    """Return a tensor's shape; () for anything else."""
     return tuple(value.shape) if isinstance(value, Tensor) else ()
 
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
-    """Read depths and widths off the backbone; the head is another matter."""
+    """Read version, depths and widths off the backbone's shapes; the head is not considered."""
     pattern = re.compile(r"stages\.(\d)\.blocks\.(\d{1,9})\.(grn|layer_scale|dwconv)\.")
     found = [match for name in shapes if (match := pattern.match(name))]
     kinds = {match[3] for match in found} - {"dwconv"}
@@ -31,11 +31,11 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
         either, other = ("both", "and") if kinds else ("neither", "nor")
         raise LoadError(
             f"{source}: {either} GRN (ConvNeXt V2) {other} LayerScale (V1) in these weights, "
-            "so they are of no ConvNeXt that this project knows"
+            "so this is no ConvNeXt that this project knows"
         )
     version = 2 if kinds == {"grn"} else 1
     depths = [1 + max((int(m[2]) for m in found if int(m[1]) == i), default=-1) for i in range(4)]
-    if sum(depths) > len(shapes):  # before a network of a billion blocks is made
+    if sum(depths) > len(shapes):  # a bad block number must not create a billion blocks
         raise LoadError(
             f"{source}: {sum(depths)} blocks by the largest number, but {len(shapes)} tensors; "
             "the checkpoint is incomplete, save it again"
@@ -65,16 +65,16 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
 
 
 def expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Our names with their shapes; of one class where there is no classifier."""
+    """Return the shape of each of our names; a missing classifier counts as one class."""
     with torch.device("meta"):
         network = ConvNeXt(replace(architecture, num_classes=max(architecture.num_classes, 1)))
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def check_stored(values: Iterable[object], source: str) -> None:
-    """Refuse tensors that repeat their few values by strides, or each other's: copies would not.
+    """Refuse tensors that repeat a few stored values by strides, or share them with each other.
 
-    A file of a kilobyte may hold a tensor of a terabyte.
+    A copy would store every value: a file of a kilobyte could become a terabyte in memory.
     """
     stored: dict[int, int] = {}
     claimed = 0
@@ -95,7 +95,7 @@ def _is_stored(value: Tensor) -> bool:
 
 
 def to_float32(value: object, shape: tuple[int, ...], what: str) -> Tensor:
-    """Check one tensor; the shape may differ in axes of length 1 ([1, 1, 1, 4C] or [4C])."""
+    """Check one tensor and return it in `shape`; axes of length 1 may differ ([1, 4C] or [4C])."""
     if isinstance(value, StandIn):
         raise LoadError(f"{what} is a {shorten(value.path)}, not a plain tensor; save it as one")
     if not isinstance(value, Tensor):
