@@ -8,10 +8,13 @@ from support.paths import ROOT
 
 # Folders whose docstrings were gone over as a whole; a folder that is joins them.
 FOLDERS = (
+    "build",
+    "cli",
     "core",
     "data",
     "graph",
     "report",
+    "measure",
     "networks/facts",
     "networks/training",
     "devices/bundle",

@@ -1,4 +1,4 @@
-"""Print an examination of the machine in the terminal."""
+"""Print the examination of this machine."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _board_rows(board: Board, now: BoardNow | None) -> list[tuple[str, str]]:
 
 
 def _target_rows(target: Board | GpuTarget) -> list[tuple[str, str]]:
-    """What can be delivered to this device, and the precision to try first."""
+    """Rows on what can be delivered to this device, and the precision to try first."""
     rows = []
     if way := target.delivery:
         rows.append(("delivery", way.text))
