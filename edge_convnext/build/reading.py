@@ -150,8 +150,8 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
     names = splits.val.classes
     if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
         raise DataError(
-            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
-            f"{info.num_classes} classes apart; name each of these once, in logit order"
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights have "
+            f"{info.num_classes} classes; name each of these once, in logit order"
         )
     if len(names) != info.num_classes:
         raise DataError(

@@ -79,7 +79,7 @@ def _split_of(folder: Path) -> str:
         data = Report.read(folder / "report.json").data
     except ArtifactError:
         data = None
-    return data.split if data is not None else "its report does not tell"
+    return data.split if data is not None else "not stated in its report"
 
 
 def _hashes_in(path: Path) -> frozenset[str]:

@@ -95,7 +95,7 @@ def show_value(fact: Fact) -> str:
 
 def _show_names(names: Sequence[str]) -> str:
     if not names:
-        return "nobody names them"
+        return "not named"
     if len(names) <= _MOST_NAMES:
         return f"{len(names)}: {', '.join(names)}"
     return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}, ..."

@@ -25,8 +25,8 @@ def check_tune_folder(folder: Path) -> None:
     """Refuse, before a search, a folder that its results can't be written to.
 
     Raises:
-        ArtifactError: It is a file, can't be written, or has files of the same names that no
-            search wrote.
+        ArtifactError: The path is a file, the folder can't be written to, or it has files of the
+            same names that no search wrote.
     """
     require_writable(folder)
     _find_old(folder)

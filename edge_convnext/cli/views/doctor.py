@@ -81,7 +81,7 @@ def _board_rows(board: Board, now: BoardNow | None) -> list[tuple[str, str]]:
         rows.append(("jetpack", board.jetpack))
     if board.expected:
         rows.append(("expected", _stack_text(board.expected)))
-    rows += [("found", _stack_text(board.found)), ("power mode", board.power_mode or "not told")]
+    rows += [("found", _stack_text(board.found)), ("power mode", board.power_mode or "unknown")]
     rows += now.lines if now else ()
     return [*rows, *_target_rows(board)]
 
