@@ -1,4 +1,4 @@
-"""Work on a finished build: rank its operations, or build it again with fine-tuning."""
+"""Work on a finished build: rank its operators, or build it again with fine-tuning."""
 
 from __future__ import annotations
 
