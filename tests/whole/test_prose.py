@@ -7,7 +7,26 @@ import pytest
 from support.paths import ROOT
 
 # Folders whose docstrings were gone over as a whole; a folder that is joins them.
+<<<<<<< HEAD
 FOLDERS = ("core", "data", "devices", "graph", "networks", "report", "runtimes", "stages")
+=======
+FOLDERS = (
+    "build",
+    "cli",
+    "core",
+    "data",
+    "graph",
+    "measure",
+    "report",
+    "networks/facts",
+    "networks/training",
+    "devices/bundle",
+    "devices/catalog",
+    "devices/deploy",
+    "devices/jetson",
+    "devices/ssh",
+)
+>>>>>>> proseA
 FRAGMENT = re.compile(r"(Of|See|Told|As|That|Whose|Whether|Where|How|What|Which) ")
 
 
