@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
+from edge_convnext.build.int8_products import report_products
 from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
 from edge_convnext.build.refusals import refused_notes, report_refusals, why_none_is_left
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.entrants import Choice, Entrants
     from edge_convnext.build.evaluating import Evaluator
     from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.int8_products import Counted
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.sieve import Ruling
     from edge_convnext.core.artifacts import Precision
@@ -55,7 +57,7 @@ __all__ = ["Outcome", "assemble_report"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What each step of one build came to."""
+    """The results of all steps of one build."""
 
     prepared: Prepared
     machine: Mapping[str, Any]  # doctor.environment()
@@ -65,12 +67,13 @@ class Outcome:
     race: Race | None
     choice: Choice
     refused: Sequence[Ruling] = ()  # wrong where they would run
+    products: Sequence[Counted] = ()  # what runs in INT8
 
 
 def assemble_report(
     outcome: Outcome, names: Mapping[str, str], folder: Path, require: Requirement | None
 ) -> Report:
-    """Write a build down as the contract wants it, complete but for the files beside it.
+    """Make the report of a build; only the list of its files is still missing.
 
     Args:
         outcome: Results of a finished chain.
@@ -122,6 +125,7 @@ def assemble_report(
         accuracy=accuracy,
         benchmark=timing,
         refused=refused,
+        int8_products=report_products(outcome.products, label),
         recoveries=report_recoveries(graphs.quantized),
         fallbacks=fallbacks,
         verdict=decide(
@@ -140,7 +144,7 @@ def assemble_report(
 
 
 def _missing(stages: Iterable[StageReport]) -> list[str]:
-    """What the verdict has to do without."""
+    """Sentences on stages that the verdict has to do without."""
     return [
         f"{stage.name.capitalize()} did not run: {stage.reason}."
         for stage in stages
@@ -248,7 +252,7 @@ def _benchmark(
 def _ratios(
     timings: BenchmarkResult, precision: Precision, choice: Choice, raw: Candidate | None
 ) -> tuple[Ratio | None, Candidate | None, Ratio | None]:
-    """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
+    """The speed-up over raw FP32, the float that is hardest to beat, and the speed-up over it."""
     chosen = choice.chosen
     if chosen is None or not timings.rows:
         return None, None, None

@@ -13,6 +13,7 @@ from edge_convnext.build.engines import build_engines
 from edge_convnext.build.entrants import choose_entrants, evaluate_entrants, race_entrants
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
+from edge_convnext.build.int8_products import count_products
 from edge_convnext.build.outputs import list_files
 from edge_convnext.build.publish import publish
 from edge_convnext.build.quick_race import choose_plans
@@ -50,17 +51,18 @@ def build(
     Args:
         recipe: Recipe of the build (`load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
-        require: The precision that the verdict must be, shown, for `report.verdict.passed`.
-        require_likely: The same, where likely is enough.
-        cache: Finished stages; None is the user's cache folder.
+        require: Precision that the verdict must ship, with the status shown, to pass.
+        require_likely: Precision that the verdict must ship, shown or likely, to pass.
+        cache: Cache of finished stages; None is the user's cache folder.
         track: Shows work that takes long.
-        on_read: Called with what was read, and who decided each setting, before any work is done.
+        on_read: Called with what was read and the source of each setting, before any work is done.
 
     Returns:
         The report, as written to `report.json`.
 
     Raises:
-        EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
+        EdgeConvNextError: The build failed; its one-line message says what to do. Nothing is
+            written then.
     """
     named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
     folder = Path(out) if out is not None else Path("build") / named
@@ -80,10 +82,10 @@ def build(
 def finish(
     prepared: Prepared, machine: Mapping[str, Any], folder: Path, require: Requirement | None
 ) -> Report:
-    """Measure what was prepared, and write it down; outside the cache nothing is written before.
+    """Measure the graphs and write the build's folder, as the last thing that is done.
 
     Args:
-        prepared: Every graph.
+        prepared: Graphs of this build, with the inputs they were made from.
         machine: Facts from `doctor.environment`.
         folder: Folder to write.
         require: Verdict that the user requires; None requires nothing.
@@ -97,8 +99,17 @@ def finish(
     timings = raced.timings if raced else None
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy)
     files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
+    products = count_products(prepared.steps, entrants.options, machine["fingerprint"])
     outcome = Outcome(
-        prepared, machine, engines, entrants, accuracy, raced, choice, tuple(sieve.refused)
+        prepared,
+        machine,
+        engines,
+        entrants,
+        accuracy,
+        raced,
+        choice,
+        tuple(sieve.refused),
+        products,
     )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

@@ -24,7 +24,7 @@ def report_refusals(
     """Each candidate that was refused, as the report states it.
 
     Args:
-        rulings: Those of a `Sieve`.
+        rulings: Rulings of a `Sieve`.
         label: Name of a candidate in this report.
     """
     for one in rulings:

@@ -96,12 +96,12 @@ def check_in_runtime(
     """Run a candidate where it shall run, and judge it; see `measure.in_runtime`.
 
     Args:
-        runner: Its cache has logits of equal graphs on equal images.
+        runner: Runner whose cache has logits of equal graphs on equal images.
         one: The candidate.
         floating: The float graph that it was made from, or that it is.
-        images: Real ones.
+        images: Real images.
         machine: Fingerprint: another CPU may compute other logits.
-        measure: Whether to run what can't be wrong too: what it is held to is its own logits.
+        measure: True to run what can't be wrong too: what it is held to is its own logits.
     """
     finding = find_error(one)
     if not measure and one.runtime == _ELSEWHERE and not one.settings:

@@ -1,4 +1,4 @@
-"""Signed Q/DQ between a Concat and a dense convolution: found, and turned into unsigned.
+"""Signed Q/DQ between a Concat and a dense convolution: found; `remedies` makes it unsigned.
 
 OpenVINO 2026.4.1 computes such convolutions wrongly (6 to 19 dB against ONNX Runtime): it moves
 the pair in front of the Concat, and corrects for the sign as if there were one input. Tried on
@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.graph.qdq import Wiring
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnx import ModelProto, NodeProto
 
-__all__ = ["SignedConcat", "comes_from_concat", "find_signed_concats", "unsign_concats"]
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["SignedConcat", "comes_from_concat", "find_signed_concats"]
 
 _AFFINE = frozenset({"Add", "BatchNormalization", "Div", "Identity", "Mul", "Sub"})
 _SCALES = frozenset({"Div", "Mul"})
@@ -49,7 +49,6 @@ _PASSED = frozenset(
         "Unsqueeze",
     }
 )
-_OFFSET = 128  # int8 q with zero point z is uint8 q + 128 with zero point z + 128
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ def find_signed_concats(proto: ModelProto, wiring: Wiring) -> Iterator[SignedCon
     """Every dense convolution of quantized weights with a signed pair between it and a Concat.
 
     Args:
-        proto: With explicit Q/DQ.
-        wiring: Of that graph.
+        proto: Graph with explicit Q/DQ.
+        wiring: Wiring of that graph.
     """
     for node in proto.graph.node:
         if node.op_type == "Conv" and _group(node) == 1 and wiring.has_quantized_weight(node):
@@ -86,52 +85,10 @@ def comes_from_concat(wiring: Wiring, name: str) -> bool:
     """Whether a signed pair put on this value would be one behind a Concat.
 
     Args:
-        wiring: Of a graph, float or with Q/DQ.
+        wiring: Wiring of a graph, float or with Q/DQ.
         name: Value that is to be quantized.
     """
     return _concat_before(wiring, name) is not None
-
-
-def unsign_concats(proto: ModelProto) -> tuple[str, ...]:
-    """Turn every pair that `find_signed_concats` finds into uint8; the function stays, exactly.
-
-    Args:
-        proto: With explicit Q/DQ; changed in place.
-
-    Returns:
-        Names of the convolutions that were found.
-    """
-    convs: dict[str, None] = {}
-    # One that is turned may uncover another Concat further up.
-    while found := list(find_signed_concats(proto, Wiring(proto))):
-        convs |= dict.fromkeys(one.conv.name for one in found)
-        pairs = {pair.output[0]: pair for one in found for pair in one.pairs}
-        _unsign(proto, list(pairs.values()))
-    return tuple(convs)
-
-
-def _unsign(proto: ModelProto, pairs: list[NodeProto]) -> None:
-    """Make pairs unsigned; other readers of their zero points go on reading the old ones."""
-    from onnx import TensorProto, numpy_helper
-
-    wiring = Wiring(proto)
-    typed = {info.name: info.type.tensor_type for info in proto.graph.value_info}
-    for dequantize in pairs:
-        quantize = wiring.producer[dequantize.input[0]]
-        fresh = f"{quantize.output[0]}.unsigned_zero_point"
-        old = wiring.value(dequantize.input[2])
-        assert old is not None  # of a signed one
-        moved = (old.astype(np.int16) + _OFFSET).astype(np.uint8)
-        proto.graph.initializer.append(numpy_helper.from_array(moved, fresh))
-        readers = wiring.readers[quantize.output[0]]  # each dequantizes the same numbers
-        for node in (quantize, *readers):
-            del node.input[2:]
-            node.input.append(fresh)
-        if quantize.output[0] in typed:
-            typed[quantize.output[0]].elem_type = TensorProto.UINT8
-        kept = [item for item in quantize.attribute if item.name != "output_dtype"]
-        del quantize.attribute[:]
-        quantize.attribute.extend(kept)
 
 
 def _walk(wiring: Wiring, name: str) -> NodeProto | None:

@@ -1,4 +1,4 @@
-"""A factor or term by channel at a pooled row that is quantized: found, and made harmless.
+"""A factor or term by channel at a pooled row that is quantized: found.
 
 OpenVINO 2026.4.1 fuses what follows a reduction into it, and takes a constant [C] and the steps
 of Q/DQ for those of another axis where the reduction drops its axes and the channels come last: 1
@@ -10,7 +10,7 @@ to 10 dB against ONNX Runtime, for int8 and uint8 alike. Tried on graphs of five
   zero point is 0;
 - right: without Q/DQ; with a constant of one number; of [N, C, H, W]; where something else reads
   the values in between; behind another activation than Relu; and where the reduction keeps its
-  axes, which a Squeeze then takes off (`keep_pooled_axes`).
+  axes, which a Squeeze then takes off (`remedies.keep_pooled_axes`).
 
 NNCF's SmoothQuant puts such a Mul before a classifier.
 """
@@ -20,14 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_convnext.graph.qdq import Wiring
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnx import ModelProto, NodeProto
 
-__all__ = ["PooledScale", "find_pooled_scales", "is_pooled", "keep_pooled_axes"]
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["PooledScale", "find_pooled_scales", "is_pooled"]
 
 _REDUCTIONS = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"})
 _BY_CHANNEL = frozenset({"Add", "Div", "Mul", "Sub"})
@@ -48,8 +48,8 @@ def find_pooled_scales(proto: ModelProto, wiring: Wiring) -> Iterator[PooledScal
     """Every reduction to [N, C] that is followed by a constant [C] and Q/DQ.
 
     Args:
-        proto: With explicit Q/DQ.
-        wiring: Of that graph.
+        proto: Graph with explicit Q/DQ.
+        wiring: Wiring of that graph.
     """
     ranks: dict[str, int] | None = None
     for node in proto.graph.node:
@@ -73,41 +73,13 @@ def is_pooled(wiring: Wiring, name: str) -> bool:
     """Whether a value is a reduction's, without its axes: no factor by channel should follow.
 
     Args:
-        wiring: Of a graph, float or with Q/DQ.
+        wiring: Wiring of a graph, float or with Q/DQ.
         name: Value that a Mul [C] is thought of for.
     """
     node = wiring.producer.get(name)
     while node is not None and node.op_type in _FUSED:
         node = wiring.producer.get(_data_input(wiring, node))
     return node is not None and node.op_type in _REDUCTIONS and _drops_axes(node)
-
-
-def keep_pooled_axes(proto: ModelProto) -> tuple[str, ...]:
-    """Let every reduction that is found keep its axes, and squeeze them behind it; exact.
-
-    Args:
-        proto: With explicit Q/DQ; changed in place.
-
-    Returns:
-        Names of the reductions.
-    """
-    from onnx import helper
-
-    wiring = Wiring(proto)
-    found = [one.reduction for one in find_pooled_scales(proto, wiring)]
-    for node in found:
-        axes = node.input[1]
-        kept = [item for item in node.attribute if item.name != "keepdims"]
-        del node.attribute[:]
-        node.attribute.extend([*kept, helper.make_attribute("keepdims", 1)])
-        (dropped,) = node.output
-        node.output[0] = f"{dropped}.kept"
-        squeeze = helper.make_node(
-            "Squeeze", [node.output[0], axes], [dropped], name=f"{node.name}.squeeze"
-        )
-        place = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
-        proto.graph.node.insert(place + 1, squeeze)
-    return tuple(node.name for node in found)
 
 
 def _drops_axes(node: NodeProto) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.runtimes.openvino import plan_rules, runner
+from edge_convnext.runtimes.openvino.int8_products import int8_products
 from edge_convnext.runtimes.openvino.lint import lint_openvino
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
 from edge_convnext.runtimes.openvino.runner import OpenVino
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import GraphFormat, PlacementName
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
     from edge_convnext.runtimes.plan_rules import PlanRules
@@ -40,25 +42,30 @@ PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 
 
 def load(path: Path, options: RuntimeOptions) -> OpenVino:
-    """A compiled graph; see `OpenVino`."""
+    """Compile a graph into an `OpenVino`."""
     return OpenVino(path, options)
 
 
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OpenVinoProfiler:
-    """A compiled graph that keeps the time of every layer; it needs no folder."""
+    """Compile a graph that records the time of every layer; `folder` is not used."""
     return OpenVinoProfiler(path, options)
 
 
+def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
+    """See `int8_products`."""
+    return int8_products(path, options)
+
+
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """See `lint_openvino`."""
+    """Check a graph against the rules of OpenVINO (`lint_openvino`)."""
     return lint_openvino(proto, wiring)
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """It computes in bfloat16 where the CPU does."""
+    """True for float32, and for bfloat16 if the CPU has it."""
     return hint != "bf16" or runner.supports_bf16()
 
 
 def why_not(placement: PlacementName, opset: int) -> str | None:
-    """It loads them all."""
+    """Return None: OpenVINO loads every placement."""
     return None

@@ -25,8 +25,11 @@ def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
     """Check a graph against the rules of OpenVINO.
 
     Args:
-        proto: Float, or with explicit Q/DQ.
-        wiring: Of that graph.
+        proto: The graph, float or with explicit Q/DQ.
+        wiring: The wiring of that graph.
+
+    Yields:
+        The findings.
     """
     yield from _miscomputed(proto, wiring)
     for node in proto.graph.node:
@@ -84,7 +87,7 @@ def _miscomputed(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
 
 
 def _norm_before(node: NodeProto, wiring: Wiring) -> NodeProto | None:
-    """The LayerNormalization of negative scale whose quantized output a Gemm reads."""
+    """Find the LayerNormalization of negative scale whose quantized output a Gemm reads."""
     if node.op_type != "Gemm":
         return None
     dequantize = wiring.producer.get(node.input[0])
