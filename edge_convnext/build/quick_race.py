@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
     from edge_convnext.build.runner import Runner
-    from edge_convnext.core.artifacts import CpuRuntimeName
+    from edge_convnext.core.artifacts import CpuRuntimeName, RangeEstimator
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.graph.roles import Roles
     from edge_convnext.runtimes import PrecisionHint
@@ -47,7 +47,11 @@ __all__ = ["Entered", "choose_plans", "pick", "unplanned"]
 _RACE = Stage("quick-race", 1, folder="tune")
 _FEW_IMAGES = 8  # calibrate a graph that is only raced
 _ROUNDS, _ROUND_MS = 7, 20
-_BROKEN_DB = 10.0  # as in `tuning.trials`: logits this far off are no rounding
+# Other ranges don't change latency, and a search for each would take longer than the race.
+_RACED_RANGES: RangeEstimator = "minmax"
+# This much further from the float graph than another way is: no range mends that. Beyond
+# `_NEAR_DB` hardly an image is answered otherwise, and no way is held to more.
+_BROKEN_DB, _NEAR_DB = 10.0, 30.0
 _TIE = 1.05  # ratios that near are ties; of those the nearest to the float graph wins
 
 
@@ -116,6 +120,7 @@ def choose_plans(
         heat = _Heat(runner, runtime, machine, few, samples)
         for one in runner.track(entered, f"ways to quantize for {runtime}", len(entered)):
             _enter(heat, graphs, one)
+        _drop_broken(heat)
         load_pct = _time(heat, begun.final.digest) if len(heat.options) > 1 else 0.0
         winner = pick(entered)
         if winner is not None:
@@ -148,8 +153,9 @@ def _list_plans(recipe: Recipe, runtime: CpuRuntimeName, roles: Roles) -> list[P
 
 def _enter(heat: _Heat, graphs: Graphs, one: Entered) -> None:
     """Make the graph of a plan, and let it in if it is right where it runs."""
+    raced = replace(one.plan, range_estimator=_RACED_RANGES)
     try:
-        lineage = add_plan(heat.runner, graphs, one.plan, [heat.runtime], heat.few, heat.samples)
+        lineage = add_plan(heat.runner, graphs, raced, [heat.runtime], heat.few, heat.samples)
     except EdgeConvNextError as error:
         one.dropped = str(error)
         return
@@ -162,10 +168,17 @@ def _enter(heat: _Heat, graphs: Graphs, one: Entered) -> None:
     )
     if same is not None:
         one.dropped = f"the same graph as {_label(same.plan)}"
-    elif one.sqnr_db < _BROKEN_DB:
-        one.dropped = f"{one.sqnr_db:.1f} dB to the float graph is no rounding"
     else:
         _sift(heat, lineage, one)
+
+
+def _drop_broken(heat: _Heat) -> None:
+    """Leave out what is much further from the float graph than another way is."""
+    nearest = max((one.sqnr_db for one, _ in heat.options.values()), default=0.0)
+    for name, (one, _) in list(heat.options.items()):
+        if one.sqnr_db < min(nearest, _NEAR_DB) - _BROKEN_DB:
+            one.dropped = f"{one.sqnr_db:.1f} dB to the float graph, and another way {nearest:.1f}"
+            del heat.options[name]
 
 
 def _sift(heat: _Heat, lineage: Lineage, one: Entered) -> None:
@@ -256,6 +269,9 @@ def _notes(
             f"quantize it were raced here briefly{busy}: {times}. {_label(winner.plan)} was "
             "chosen: the fastest, or as fast within 5 % and nearer to the float graph."
         )
+    else:
+        name = _label(winner.plan)
+        yield f"{module.LABEL}: {name} was the only way left to quantize this network."
     if dropped := [f"{_label(one.plan)} ({one.dropped})" for one in entered if one.dropped]:
         yield f"{module.LABEL}: out before the race: {'; '.join(dropped)}."
     barred: dict[str, list[str]] = {}
