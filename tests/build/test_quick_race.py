@@ -73,6 +73,10 @@ def test_a_build_chooses_its_plan_and_says_what_it_tried(report):
     assert row.placement == chosen["placement"]
 
 
+def raced(report):
+    return [note for note in report.notes if note.startswith("ONNX Runtime: ")]
+
+
 def test_a_second_build_remembers_the_race(root, report, monkeypatch):
     def refuse(*_args, **_options):
         raise AssertionError("timed again")
@@ -80,7 +84,7 @@ def test_a_second_build_remembers_the_race(root, report, monkeypatch):
     monkeypatch.setattr(quick_race, "benchmark", refuse)
     again = edge_convnext.build(make(root), root / "again", cache=Cache(root / "cache"))
     assert again.recipe["plans"] == report.recipe["plans"]
-    assert again.notes == report.notes
+    assert raced(again) == raced(report)
 
 
 def test_a_recipe_that_states_a_plan_is_not_raced(root, report):
