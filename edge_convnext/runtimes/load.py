@@ -178,7 +178,7 @@ def count_int8(name: RuntimeName, path: Path, options: RuntimeOptions) -> Int8Pr
     Args:
         name: A key of `RUNTIMES`.
         path: The graph, as for `load_runtime`.
-        options: Options as it is raced.
+        options: Options of its race.
 
     Returns:
         None where the runtime does not tell: its module has no `count_int8`.

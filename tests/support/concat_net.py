@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, NetworkShape, OnnxModel, Weights
-    from edge_convnext.networks.family import NetworkFamily
+    from edge_convnext.networks.protocol import NetworkFamily
 
 NAME, MODEL = "concat", "concat_net"
 
@@ -60,8 +60,15 @@ class ConcatFamily(ToyFamily):
     label = "Concat"
     models = (MODEL,)
     short_names = ("cat",)
-    first_convolution = "stem.weight"
-    classifier = "head."
+
+    def full_name(self, name: str) -> str | None:
+        return MODEL if name in ("cat", MODEL) else None
+
+    def first_convolution(self, shape: NetworkShape) -> str:
+        return "stem.weight"
+
+    def classifier(self, shape: NetworkShape) -> tuple[str, ...]:
+        return ("head.",)
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> ToyShape | None:
         return ConcatShape(num_classes, in_channels) if name in ("cat", MODEL) else None
@@ -91,7 +98,9 @@ class ConcatFamily(ToyFamily):
         network.load_state_dict(read_state(weights.path))
         return network.eval()
 
-    def make_trainable(self, shape: NetworkShape, drop_path: float) -> nn.Module:
+    def make_trainable(
+        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+    ) -> nn.Module:
         return make_net(shape)
 
 

@@ -28,8 +28,8 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
     """Compare a graph with what a session makes of it.
 
     Args:
-        path: The graph.
-        options: Options as it is raced.
+        path: The graph's path.
+        options: Options of its race.
 
     Raises:
         InferenceError: It can't load the graph.

@@ -25,8 +25,8 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
     """Compare a graph with the layers that run.
 
     Args:
-        path: The graph.
-        options: As it is raced.
+        path: The graph's path.
+        options: Options of its race.
 
     Raises:
         InferenceError: It can't compile the graph.
