@@ -68,7 +68,7 @@ def place(
     Args:
         proto: Float graph; it is left as it is.
         roles: Roles of its products.
-        placement: What to quantize.
+        placement: Placement that says what to quantize.
         activation_type: Type of activations; `mixed` is uint8 where a tensor is never negative
             or a Concat made it, which OpenVINO computes wrongly with int8, and int8 elsewhere.
         batches: Normalized images, float32[n, C, H, W].

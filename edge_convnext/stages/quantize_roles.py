@@ -43,7 +43,7 @@ def place_by_roles(
         config: PTQ settings; those of NNCF alone are refused.
         activation_type: Type of the activations.
         ignored: Names of nodes that stay float.
-        path: What to name in messages.
+        path: Path to name in messages.
 
     Returns:
         The graph, and the names of the products that it was to quantize.
