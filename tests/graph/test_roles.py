@@ -39,7 +39,10 @@ def test_on_convnexts_forms_the_sets_are_those_of_its_module_names(form, folder)
     proto = onnx.load(export_tiny(form, folder).path)
     weighted = [node.name for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
     roles = describe(proto)
-    assert {one.name for one in roles.products} == set(weighted)
+    # Some forms write the sums of GRN as products, which are no part of the network's work.
+    sums = set(weighted) - {one.name for one in roles.products}
+    assert all(name.rpartition("/")[0].endswith(".grn") for name in sums)
+    assert len(roles.products) == len(set(weighted) - sums)
     assert [one.name.rpartition("/")[0] for one in roles.products if one.first] == ["stem.conv"]
     assert [one.name.rpartition("/")[0] for one in roles.products if one.last] == ["head.fc"]
     for old, new in SAME.items():
