@@ -26,13 +26,7 @@ from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import (
-    Plan,
-    float_plan,
-    list_gpu_plans,
-    plan_for,
-    shipped_plans,
-)
+from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for, shipped_plans
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
@@ -140,12 +134,10 @@ def make_graphs(
     if recipe.precision == "int8" and calibration is not None:
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
-            users: list[LintTarget] = [
-                runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
-            ]
+            users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
             made = partial(
-                add_plan, runner, graphs, plan,
-                calibration=calibration, samples=samples, training=images,
+                add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
+                training=images,
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
             for_those_that_can(made, users)
