@@ -7,8 +7,9 @@ the file as it came, in ONNX Runtime, and what differs by more than rounding is 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from edge_convnext.core.bounded import bounded_memory
 from edge_convnext.core.errors import ArtifactError, reason_of
@@ -118,7 +119,7 @@ def _make(
     _check_memory(proto, entrance, shape)
     truth = Truth(proto, entrance, shape)
     exits = find_exit(proto.graph, truth.values, truth.rows, opset_of(proto))
-    source, source_batch = _make_source(proto, entrance, exits, shape, truth)
+    source = _make_source(proto, entrance, exits, shape, truth)
     made = _rewrite(proto, entrance, exits, shape, truth, operations, simplified)
     name_by_place(made.proto)
     write_proto(source, folder / SOURCE)
@@ -130,7 +131,7 @@ def _make(
         height=shape[0],
         width=shape[1],
         fixed_size=None not in (entrance.height, entrance.width),
-        batch=made.batch or source_batch,
+        batch=made.batch,
         opset=opset_of(original),
         scale=entrance.scale,
         params=params,
@@ -188,7 +189,7 @@ def _check_memory(proto: ModelProto, entrance: Entrance, shape: Size) -> None:
 
 def _make_source(
     proto: ModelProto, entrance: Entrance, exits: Exit, shape: Size, truth: Truth
-) -> tuple[ModelProto, int | None]:
+) -> ModelProto:
     """The user's own operations for any batch if they allow it, else for the file's own."""
     errors = []
     for batch in (None, truth.rows):
@@ -204,7 +205,7 @@ def _make_source(
         errors.append(exits.differs(logits, truth.outputs))
         if errors[-1] <= MAX_ERROR:
             truth.logits = logits
-            return source, batch
+            return source
     raise ArtifactError(
         f"its operations up to the logits don't give its outputs: they differ by {min(errors):.1e} "
         "of the largest; report it with the tool that wrote it"
@@ -251,7 +252,9 @@ def _rewrite(
     )
 
 
-def rewritten(proto: ModelProto, simplified: bool, known: bool) -> tuple[ModelProto, Any]:
+def rewritten(
+    proto: ModelProto, simplified: bool, known: bool
+) -> tuple[ModelProto, tuple[str, ...]]:
     """One opset, no idle operations, and those that were written out as what they are.
 
     Raises:
@@ -259,15 +262,17 @@ def rewritten(proto: ModelProto, simplified: bool, known: bool) -> tuple[ModelPr
     """
     import onnx
 
+    kinds: Counter[str] = Counter()
     try:
-        if simplified:
-            proto = simplify_graph(proto)
-        proto = to_opset20(proto)
+        proto = _at_opset20(proto, simplified)
         remove_idle(proto)
+        # Before the simplifier, which takes a factor out of a GELU and into the next product; and
+        # after it, as constants may have been written out as well.
+        kinds.update(recognise(proto) if known else {})
         if simplified:
             proto = simplify_graph(proto)
         split_batch_norms(proto)
-        kinds = recognise(proto) if known else ()
+        kinds.update(recognise(proto) if known else {})
         proto.ir_version = _IR_VERSION
         onnx.checker.check_model(proto, full_check=True)
     except ArtifactError:
@@ -276,7 +281,17 @@ def rewritten(proto: ModelProto, simplified: bool, known: bool) -> tuple[ModelPr
         raise ArtifactError(
             f"is no graph that ONNX's tools can rewrite ({reason_of(error, 200)}); export it again"
         ) from error
-    return proto, kinds
+    return proto, tuple(f"{kind} x{count}" for kind, count in kinds.items())
+
+
+def _at_opset20(proto: ModelProto, simplified: bool) -> ModelProto:
+    """Converted as it is; else when it is simpler."""
+    try:
+        return to_opset20(_copy(proto))
+    except ArtifactError:
+        if not simplified:
+            raise
+    return to_opset20(simplify_graph(proto))
 
 
 def _any_batch(proto: ModelProto, kinds: tuple[str, ...], truth: Truth) -> _Made:

@@ -10,7 +10,7 @@ from edge_convnext.graph.safety import why_odd_constant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from onnx import ModelProto, NodeProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 __all__ = ["STANDARD_DOMAINS", "check_foreign", "describe_value", "opset_of"]
 
@@ -58,10 +58,10 @@ def check_foreign(proto: ModelProto, operations: frozenset[str]) -> None:
         )
     for node in graph.node:
         _check_node(node, operations)
+    _check_types(proto)
     for tensor in _tensors(proto):
         if reason := why_odd_constant(tensor):
             raise ArtifactError(f"{reason}; export it again")
-    _check_types(proto)
 
 
 def opset_of(proto: ModelProto) -> int:
@@ -96,7 +96,7 @@ def _check_node(node: NodeProto, operations: frozenset[str]) -> None:
         )
 
 
-def _tensors(proto: ModelProto) -> Iterator[object]:
+def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
     yield from proto.graph.initializer
     for node in proto.graph.node:
         for attribute in node.attribute:
@@ -109,7 +109,7 @@ def _check_types(proto: ModelProto) -> None:
     """Narrow floats are refused: the parity with a half model says nothing of a float one."""
     graph = proto.graph
     weights = {tensor.name for tensor in graph.initializer}
-    kinds = {tensor.data_type for tensor in _tensors(proto)}  # type: ignore[attr-defined]
+    kinds = {tensor.data_type for tensor in _tensors(proto)}
     borders = [one for one in (*graph.input, *graph.output) if one.name not in weights]
     kinds |= {one.type.tensor_type.elem_type for one in borders}
     for node in graph.node:

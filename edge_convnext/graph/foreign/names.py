@@ -38,14 +38,15 @@ def name_by_place(proto: ModelProto) -> None:
         stem = f"{place}/{node.op_type}"
         node.name = f"{stem}_{taken[stem]}" if taken[stem] else stem
         taken[stem] += 1
-        node.doc_string = ""
         for at, value in enumerate(node.output):
             values.setdefault(value, f"{node.name}:{at}" if at else node.name)
     values.update(_name_weights(graph))
     rename_values(graph, lambda name: values[name])
-    for weight in graph.initializer:
-        weight.doc_string = ""
-    graph.doc_string = ""
+    for part in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    graph.name = "edge_convnext"
+    proto.producer_name, proto.producer_version, proto.domain = "", "", ""
 
 
 def _places(proto: ModelProto) -> list[str]:

@@ -140,21 +140,21 @@ class _Group:
         return number.reshape(()) if number.size == 1 else number.reshape(-1)
 
 
-def recognise(proto: ModelProto) -> tuple[str, ...]:
+def recognise(proto: ModelProto) -> dict[str, int]:
     """Replace written-out operations in place, the largest first.
 
     Args:
         proto: Of opset 20, with the sizes of its input.
 
     Returns:
-        Such as `("LayerNormalization x12", "Gelu x12")`.
+        How many of each there were, such as `{"LayerNormalization": 12}`.
     """
     found: dict[str, int] = {}
     for find in (_as_layer_norm, _as_known):
         for kind in _replace(proto, find):
             found[kind] = found.get(kind, 0) + 1
     drop_unused(proto.graph)
-    return tuple(f"{kind} x{count}" for kind, count in found.items())
+    return found
 
 
 def _replace(

@@ -28,6 +28,7 @@ __all__ = [
 
 _OPSET = 20
 _FLOAT = 1
+_FEW_BYTES = 1024  # more than any shape or list of axes takes
 # Newer operations that opset 20 does not have, or has with another meaning.
 _NEWER = frozenset(
     ("Attention", "GroupNormalization", "RMSNormalization", "RotaryEmbedding", "Swish",
@@ -147,18 +148,32 @@ def _ranks(proto: ModelProto) -> dict[str, int]:
 
 
 def infer_shapes(proto: ModelProto) -> dict[str, tuple[int | None, ...]]:
-    """Sizes of each value, as far as ONNX infers them; None: a size that is free."""
+    """Sizes of each value for one image, or the graph's own batch; None: one that is not known."""
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-    found: dict[str, tuple[int | None, ...]] = {
-        tensor.name: tuple(tensor.dims) for tensor in inferred.initializer
-    }
+    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    for part in ("node", "input", "output"):
+        getattr(bare.graph, part).extend(getattr(proto.graph, part))
+    for one in (*bare.graph.input, *bare.graph.output):
+        for size in one.type.tensor_type.shape.dim[:1]:
+            if not size.dim_value:
+                size.dim_value = 1
+    found: dict[str, tuple[int | None, ...]] = {}
+    for tensor in proto.graph.initializer:
+        found[tensor.name] = tuple(tensor.dims)
+        if len(tensor.raw_data) <= _FEW_BYTES:
+            bare.graph.initializer.append(tensor)
+        else:
+            bare.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+    inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
-        tensor = value.type.tensor_type
-        if tensor.HasField("shape"):
+        tensor_type = value.type.tensor_type
+        if tensor_type.HasField("shape"):
             found[value.name] = tuple(
-                one.dim_value if one.HasField("dim_value") else None for one in tensor.shape.dim
+                size.dim_value if size.HasField("dim_value") else None
+                for size in tensor_type.shape.dim
             )
     return found
 
@@ -172,8 +187,8 @@ def free_batch(proto: ModelProto) -> None:
     shapes = infer_shapes(proto)
     index = Index(graph)
     for node in list(graph.node):
-        if node.op_type == "Reshape" and _begins_with_one(shapes, node.input[0]):
-            _free_reshape(graph, index, node)
+        if node.op_type == "Reshape":
+            _free_reshape(graph, index, node, shapes)
         elif node.op_type == "Concat":
             _spread_constants(graph, index, node, shapes)
     for one in (*graph.input, *graph.output):
@@ -186,20 +201,16 @@ def _begins_with_one(shapes: dict[str, tuple[int | None, ...]], name: str) -> bo
     return shapes.get(name, ())[:1] == (1,)
 
 
-def _free_reshape(graph: Any, index: Index, node: NodeProto) -> None:
-    """A first size of 1 is that of the batch: 0 takes it over from the input."""
+def _free_reshape(
+    graph: Any, index: Index, node: NodeProto, shapes: dict[str, tuple[int | None, ...]]
+) -> None:
+    """The batch is the slowest axis of what is reshaped, alone or with others: -1 finds it."""
     from onnx import numpy_helper
 
-    shape = index.constant(node.input[1])
-    if shape is None or shape.ndim != 1 or not shape.size or attribute_of(node, "allowzero", 0):
+    sizes = shapes.get(node.output[0], ())
+    if not index.is_constant(node.input[1]) or not sizes or None in sizes or 0 in sizes:
         return
-    fresh = shape.copy()
-    if fresh[0] == 1:
-        fresh[0] = 0
-    elif fresh[0] == -1 and fresh.size > 1 and (fresh[1:] > 0).all():
-        return
-    else:
-        return
+    fresh = np.array([-1, *sizes[1:]], np.int64)
     name = f"{node.output[0]}/shape"
     graph.initializer.append(numpy_helper.from_array(fresh, name))
     node.input[1] = name

@@ -27,7 +27,7 @@ def count_work(proto: ModelProto) -> tuple[int, int]:
     """
     graph = proto.graph
     shapes = infer_shapes(proto)
-    rows = (shapes.get("images") or (1,))[0] or 1
+    rows = shapes["images"][0] or 1
     params = sum(
         math.prod(one.dims) for one in graph.initializer if one.data_type == _FLOAT and one.dims
     )
