@@ -47,6 +47,7 @@ __all__ = [
 # By name, the module that holds `FAMILY`; imported when a family is first asked for.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
+    "onnx": "edge_convnext.networks.onnx_file.family",
 }
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-__all__ = ["CANONICAL", "MAX_ERROR", "SOURCE", "Canonical", "Refused", "make_canonical"]
+__all__ = ["CANONICAL", "MAX_ERROR", "SOURCE", "Asked", "Canonical", "Refused", "make_canonical"]
 
 CANONICAL, SOURCE = "canonical.onnx", "source.onnx"
 MAX_ERROR = 1e-4  # of the logits, over the largest
@@ -50,6 +50,15 @@ _COPIES = 12
 _IR_VERSION = 9  # the first that has opset 20
 _MOST_METADATA = 1 << 20
 Size: TypeAlias = tuple[int, int]  # height and width, pixels
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Height and width that others state."""
+
+    stated: Size | None = None  # by the user, who may not contradict the file
+    otherwise: Size | None = None  # by a file beside it, for one that leaves them free
+    flag: str = "--image-size"  # how the user states them
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,7 @@ class Refused:
 def make_canonical(
     path: Path,
     folder: Path,
-    size: Size | None,
-    stated_by: str,
+    asked: Asked,
     operations: frozenset[str],
     simplified: bool = True,
 ) -> Canonical | Refused:
@@ -91,14 +99,13 @@ def make_canonical(
     Args:
         path: The user's file.
         folder: Where the graphs go.
-        size: Height and width that were stated; None: those of the file.
-        stated_by: Who states them, for messages, such as `--image-size`.
+        asked: Size of the images.
         operations: Types of operations that are read.
         simplified: Whether onnxsim may be used, which is known to crash.
     """
     try:
         with bounded_memory(_MEMORY_BYTES + _COPIES * path.stat().st_size):
-            return _make(path, folder, size, stated_by, operations, simplified)
+            return _make(path, folder, asked, operations, simplified)
     except ArtifactError as error:
         return Refused(str(error))
     except MemoryError:
@@ -108,14 +115,13 @@ def make_canonical(
 
 
 def _make(
-    path: Path, folder: Path, size: Size | None, stated_by: str, operations: frozenset[str],
-    simplified: bool,
-) -> Canonical:  # fmt: skip
+    path: Path, folder: Path, asked: Asked, operations: frozenset[str], simplified: bool
+) -> Canonical:
     original = read_foreign(path)
     check_foreign(original, operations)
     proto = _without_old_inputs(original)
     entrance = find_entrance(proto.graph)
-    shape = _settle_size(entrance, size, stated_by)
+    shape = _settle_size(entrance, asked)
     _check_memory(proto, entrance, shape)
     truth = Truth(proto, entrance, shape)
     exits = find_exit(proto.graph, truth.values, truth.rows, opset_of(proto))
@@ -162,21 +168,21 @@ def _without_old_inputs(original: ModelProto) -> ModelProto:
     return proto
 
 
-def _settle_size(entrance: Entrance, size: Size | None, stated_by: str) -> Size:
-    if size is None:
-        if entrance.height is None or entrance.width is None:
-            raise ArtifactError(
-                "leaves the height and width of its images free; pass --image-size N"
-            )
-        return entrance.height, entrance.width
+def _settle_size(entrance: Entrance, asked: Asked) -> Size:
     own = (entrance.height, entrance.width)
-    for side, fixed, stated in zip(("height", "width"), own, size, strict=True):
+    for side, fixed, stated in zip(("height", "width"), own, asked.stated or own, strict=True):
         if fixed is not None and fixed != stated:
             raise ArtifactError(
-                f"fixes the {side} of its images at {fixed} pixels, and {stated_by} says {stated}; "
-                f"leave {stated_by} out"
+                f"fixes the {side} of its images at {fixed} pixels, and {asked.flag} says "
+                f"{stated}; leave {asked.flag} out"
             )
-    return size
+    found = asked.stated or asked.otherwise or (None, None)
+    height, width = (fixed or other for fixed, other in zip(own, found, strict=True))
+    if height is None or width is None:
+        raise ArtifactError(
+            f"leaves the height and width of its images free; pass {asked.flag} N"
+        )
+    return height, width
 
 
 def _check_memory(proto: ModelProto, entrance: Entrance, shape: Size) -> None:

@@ -8,6 +8,7 @@ from edge_convnext.graph.foreign.canonical import (
     CANONICAL,
     MAX_ERROR,
     SOURCE,
+    Asked,
     Refused,
     make_canonical,
 )
@@ -17,7 +18,7 @@ RANDOM = np.random.default_rng(7)
 
 
 def canonical(path, size=None, **more):
-    return make_canonical(path, path.parent, size, "--image-size", OPERATIONS, **more)
+    return make_canonical(path, path.parent, Asked(size), OPERATIONS, **more)
 
 
 def made(own, tmp_path, size=None):
