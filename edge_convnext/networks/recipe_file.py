@@ -18,7 +18,7 @@ from pydantic import (
 from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
-from edge_convnext.networks.family import family_of_model, find_model
+from edge_convnext.networks.family import family_of_model, full_name
 from edge_convnext.networks.onnx_file.find import model_of_weights
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
@@ -86,7 +86,7 @@ def make_recipe(
     if own := model_of_weights(recipe.load.weights, stated, told):
         recipe = recipe.model_copy(update={"model": own})
     elif stated is not None:
-        recipe = recipe.model_copy(update={"model": find_model(recipe.model).name})
+        recipe = recipe.model_copy(update={"model": full_name(recipe.model)})
     _check_names(recipe, source, flags or {})
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}
     recipe._stated = Stated(source if source != _UNNAMED else "", named)
