@@ -147,7 +147,9 @@ class Own:
             [helper.make_tensor_value_info(value, kind, shape)], self.weights,
         )  # fmt: skip
         opset = helper.make_opsetid("", self.opset)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=8 if self.opset < 20 else 9)
+        return helper.make_model(
+            graph, opset_imports=[opset], ir_version=8 if self.opset < 20 else 9
+        )
 
     def save(self, path: Path) -> Path:
         """Write it."""

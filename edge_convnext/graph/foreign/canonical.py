@@ -179,9 +179,7 @@ def _settle_size(entrance: Entrance, asked: Asked) -> Size:
     found = asked.stated or asked.otherwise or (None, None)
     height, width = (fixed or other for fixed, other in zip(own, found, strict=True))
     if height is None or width is None:
-        raise ArtifactError(
-            f"leaves the height and width of its images free; pass {asked.flag} N"
-        )
+        raise ArtifactError(f"leaves the height and width of its images free; pass {asked.flag} N")
     return height, width
 
 
@@ -314,9 +312,7 @@ def _any_batch(proto: ModelProto, kinds: tuple[str, ...], truth: Truth) -> _Made
     return _Made(proto, truth.rows, own, kinds)
 
 
-def _notes(
-    original: ModelProto, entrance: Entrance, exits: Exit, made: _Made
-) -> Iterator[str]:
+def _notes(original: ModelProto, entrance: Entrance, exits: Exit, made: _Made) -> Iterator[str]:
     opset = opset_of(original)
     if opset != _OPSET:
         yield f"the file is of opset {opset}, and was brought to {_OPSET}"

@@ -99,9 +99,7 @@ def find_entrance(graph: GraphProto) -> Entrance:
     )
 
 
-def _layout(
-    index: Index, value: ValueInfoProto, sizes: list[int | None]
-) -> tuple[bool, int]:
+def _layout(index: Index, value: ValueInfoProto, sizes: list[int | None]) -> tuple[bool, int]:
     """Whether channels come last, and how many there are."""
     first, last = sizes[1], sizes[3]
     node, turned = _first_product(index, value.name)

@@ -114,8 +114,10 @@ def _logits_of(
     chain = _behind(index, output)
     last = 0  # as far as something is to be taken off
     for at, (name, node) in enumerate(chain[1:], 1):
-        if node is not None and node.op_type in _SOFT and not _over_classes(
-            node, values[name].shape, batch, opset
+        if (
+            node is not None
+            and node.op_type in _SOFT
+            and not _over_classes(node, values[name].shape, batch, opset)
         ):
             break
         if node is not None and node.op_type in (*_SOFT, *_CHOICES):
@@ -138,10 +140,11 @@ def _over_classes(node: NodeProto, shape: tuple[int, ...], batch: int, opset: in
 
 def _is_logits(value: NDArray[Any], batch: int) -> bool:
     shape = value.shape
-    return (
+    fits = (
         value.dtype == np.float32 and len(shape) in (2, 4) and shape[0] == batch
         and max(shape[1:]) == int(np.prod(shape[1:]))
     )  # fmt: skip
+    return bool(fits)
 
 
 def _require_classes(

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    import numpy as np
     from numpy.typing import NDArray
     from onnx import GraphProto, NodeProto
 
@@ -135,6 +134,8 @@ def rename_values(graph: GraphProto, name_of: Callable[[str], str]) -> None:
     for node in graph.node:
         node.input[:] = [name_of(name) if name else "" for name in node.input]
         node.output[:] = [name_of(name) if name else "" for name in node.output]
-    for one in (*graph.initializer, *graph.input, *graph.output):
-        one.name = name_of(one.name)
+    for tensor in graph.initializer:
+        tensor.name = name_of(tensor.name)
+    for border in (*graph.input, *graph.output):
+        border.name = name_of(border.name)
     graph.ClearField("value_info")

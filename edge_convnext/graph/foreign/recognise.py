@@ -44,19 +44,22 @@ class _Known:
 
 
 def _erf(x: _Array) -> _Array:
-    return np.vectorize(math.erf)(x).astype(np.float64)  # type: ignore[no-any-return]
+    values: _Array = np.vectorize(math.erf)(x).astype(np.float64)
+    return values
 
 
 def _sigmoid(x: _Array) -> _Array:
-    return 1 / (1 + np.exp(-x))
+    values: _Array = 1 / (1 + np.exp(-x))
+    return values
 
 
 def _tanh_gelu(x: _Array) -> _Array:
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
-def _hard(x: _Array) -> _Array:
-    return np.clip(x / 6 + 0.5, 0, 1)
+def _hard(x: _Array, slope: float = 1 / 6) -> _Array:
+    bent: _Array = np.clip(slope * x + 0.5, 0, 1)
+    return bent
 
 
 _KNOWN = (
@@ -65,7 +68,7 @@ _KNOWN = (
     _Known("Gelu", {"approximate": "tanh"}, _tanh_gelu),
     _Known("SiLU", {}, lambda x: x * _sigmoid(x), 3),
     _Known("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}, _hard),
-    _Known("HardSigmoid", {"alpha": 0.2, "beta": 0.5}, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+    _Known("HardSigmoid", {"alpha": 0.2, "beta": 0.5}, lambda x: _hard(x, 0.2)),
     _Known("Sigmoid", {}, _sigmoid),
     _Known("Mish", {}, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
     _Known("Softplus", {}, lambda x: np.log1p(np.exp(x))),
@@ -76,16 +79,19 @@ _KNOWN = (
 def _clip(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
     low = rest[0] if rest else np.float64(attribute_of(node, "min", -np.inf))
     high = rest[1] if len(rest) > 1 else np.float64(attribute_of(node, "max", np.inf))
-    return np.minimum(np.maximum(x, low), high)
+    clipped: _Array = np.minimum(np.maximum(x, low), high)
+    return clipped
 
 
 def _hard_sigmoid(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
     alpha, beta = attribute_of(node, "alpha", 0.2), attribute_of(node, "beta", 0.5)
-    return np.clip(alpha * x + beta, 0, 1)
+    bent: _Array = np.clip(alpha * x + beta, 0, 1)
+    return bent
 
 
 def _mean(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
-    return x.mean(axis=-1, keepdims=True)
+    means: _Array = x.mean(axis=-1, keepdims=True)
+    return means
 
 
 _COMPUTE: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -236,9 +242,7 @@ def _is_row(shape: tuple[int | None, ...]) -> bool:
     return all(size == 1 for size in shape[:-1])
 
 
-def _over_last(
-    index: Index, node: NodeProto, shapes: Mapping[str, tuple[int | None, ...]]
-) -> bool:
+def _over_last(index: Index, node: NodeProto, shapes: Mapping[str, tuple[int | None, ...]]) -> bool:
     axes = index.constant(node.input[1]) if len(node.input) > 1 else None
     stated = attribute_of(node, "axes", ()) if axes is None else axes.tolist()
     rank = len(shapes.get(node.input[0], ()))

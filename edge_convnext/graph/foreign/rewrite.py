@@ -239,9 +239,7 @@ def _spread_constants(
     graph.initializer.extend((ones, *first))
     made = [
         helper.make_node("Shape", [others[0]], [f"{stem}/sizes"]),
-        helper.make_node(
-            "Slice", [f"{stem}/sizes", f"{stem}/0", f"{stem}/1"], [f"{stem}/batch"]
-        ),
+        helper.make_node("Slice", [f"{stem}/sizes", f"{stem}/0", f"{stem}/1"], [f"{stem}/batch"]),
         helper.make_node("Concat", [f"{stem}/batch", f"{stem}/ones"], [f"{stem}/spread"], axis=0),
     ]
     for at, name in enumerate(tokens):

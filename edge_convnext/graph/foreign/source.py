@@ -52,7 +52,7 @@ def fix_input(proto: ModelProto, shape: tuple[int | str, ...]) -> None:
 
 def with_outputs(proto: ModelProto, names: tuple[str, ...]) -> ModelProto:
     """A copy that gives these values, of whatever type and shape they turn out to have."""
-    made = _copy(proto)
+    made: ModelProto = _copy(proto)
     del made.graph.output[:]
     for name in names:
         made.graph.output.add(name=name)

@@ -49,10 +49,10 @@ class Truth:
         own = _as_taken(pixels, entrance)
         runs = [session.run(own[at : at + self.rows]) for at in range(0, count, self.rows)]
         self.values = dict(zip(wanted, runs[0], strict=True))
-        joined = [np.concatenate([np.atleast_1d(one) for one in row]) for row in zip(*runs, strict=True)]
-        self.outputs = {
-            name: values for name, values in zip(wanted, joined, strict=True)
-        }
+        joined = [
+            np.concatenate([np.atleast_1d(one) for one in row]) for row in zip(*runs, strict=True)
+        ]
+        self.outputs = dict(zip(wanted, joined, strict=True))
 
     def run(self, proto: ModelProto, batch: int | None) -> NDArray[np.float32]:
         """The logits of another graph for the same images.
@@ -150,5 +150,3 @@ def noise_images(count: int, channels: int, height: int, width: int) -> NDArray[
         whole = coarse.repeat(cell, axis=1).repeat(cell, axis=2)
         images.append(whole[:, :height, :width])
     return np.stack(images).astype(np.float32)
-
-

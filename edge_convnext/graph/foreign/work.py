@@ -39,8 +39,10 @@ def count_work(proto: ModelProto) -> tuple[int, int]:
         outputs = math.prod(size or 1 for size in shapes.get(node.output[0], ()))
         if node.op_type == "ConvTranspose":  # each input meets each weight of its group
             outputs = math.prod(size or 1 for size in first)
-        inner = math.prod(size or 1 for size in second[1:]) if "Conv" in node.op_type else (
-            first[-1] if first else 0
+        inner = (
+            math.prod(size or 1 for size in second[1:])
+            if "Conv" in node.op_type
+            else (first[-1] if first else 0)
         )
         macs += outputs * (inner or 0)
     return params, macs // rows

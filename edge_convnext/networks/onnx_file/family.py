@@ -34,9 +34,7 @@ class OnnxFamily(GenericFamily):
     operations = OPERATIONS
     weights_file = CANONICAL
 
-    def find(
-        self, name: str, num_classes: int = 1000, in_channels: int = 3
-    ) -> NetworkShape | None:
+    def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
         """Any name; what it stands for is in the file."""
         prefix, _, rest = name.partition(":")
         if prefix != PREFIX or not rest:
@@ -71,9 +69,7 @@ class OnnxFamily(GenericFamily):
             f"{shape.name} is a network of an ONNX file, which has its weights; pass the file"
         )
 
-    def make(
-        self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224
-    ) -> nn.Module:
+    def make(self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
         """Never."""
         raise LoadError(f"{shape.name}: {_NO_TORCH}; train it where it was made")
 

@@ -37,8 +37,8 @@ class GraphShape:
         return self.params
 
     def count_macs(self, image_size: int) -> int:
-        """Multiply-accumulates of one image, of the graph's own size."""
-        return self.macs
+        """Multiply-accumulates of one image, of the graph's own size; at least one."""
+        return max(1, self.macs)
 
 
 def open_canonical(path: Path) -> Weights:

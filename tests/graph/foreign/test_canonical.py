@@ -71,7 +71,9 @@ def test_what_was_written_out_is_recognised(tmp_path, activation, kind, attribut
     assert any("recognised" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("tail", [("Softmax",), ("LogSoftmax",), ("Identity", "Softmax"), ("Softmax", "Identity")])
+@pytest.mark.parametrize(
+    "tail", [("Softmax",), ("LogSoftmax",), ("Identity", "Softmax"), ("Softmax", "Identity")]
+)
 @pytest.mark.parametrize("opset", [11, 17])
 def test_softmax_at_the_end_is_taken_off_and_told(tmp_path, tail, opset):
     found = made(Own(opset=opset, tail=tail), tmp_path)
@@ -155,9 +157,7 @@ def test_a_normalisation_in_the_graph_becomes_the_preprocessings(
 
 def test_a_normalisation_by_channel(tmp_path):
     mean, std = np.array([123.7, 116.3, 103.5]), np.array([58.4, 57.1, 57.4])
-    own = Own(
-        nhwc=True, turn_late=True, front=(("Sub", mean), ("Div", std.reshape(1, 1, 3)))
-    )
+    own = Own(nhwc=True, turn_late=True, front=(("Sub", mean), ("Div", std.reshape(1, 1, 3))))
     found = made(own, tmp_path)
     assert found.scale.mean == pytest.approx(mean / 255, rel=1e-6)
     assert found.scale.std == pytest.approx(std / 255, rel=1e-6)
