@@ -131,7 +131,7 @@ def _logits_of(
 
 
 def _over_classes(node: NodeProto, shape: tuple[int, ...], batch: int, opset: int) -> bool:
-    axis = attribute_of(node, "axis", 1 if opset < 13 else -1)
+    axis: int = attribute_of(node, "axis", 1 if opset < 13 else -1)
     axis = axis + len(shape) if axis < 0 else axis
     if opset < 13:  # of the matrix that all axes from this one on are flattened to
         return axis == 1 and len(shape) > 1 and shape[0] == batch

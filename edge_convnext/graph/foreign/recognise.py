@@ -54,7 +54,8 @@ def _sigmoid(x: _Array) -> _Array:
 
 
 def _tanh_gelu(x: _Array) -> _Array:
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    bent: _Array = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    return 0.5 * x * (1 + bent)
 
 
 def _hard(x: _Array, slope: float = 1 / 6) -> _Array:
