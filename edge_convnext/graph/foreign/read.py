@@ -85,7 +85,8 @@ def _location(tensor: TensorProto) -> tuple[str, int, int | None]:
     """Name of the file, where in it the weight begins, and its length if that is stated."""
     stated = {one.key: one.value for one in tensor.external_data}
     name = stated.get("location", "").removeprefix("./")
-    if PurePosixPath(name).name != name or "\\" in name or name in ("", ".", ".."):
+    odd = not name.isprintable() or "\\" in name or name in ("", ".", "..")
+    if odd or PurePosixPath(name).name != name:
         raise ArtifactError(
             f"has its weights in another folder ({shorten(name, 80)}); put them beside it, or save "
             "it as one file"

@@ -24,7 +24,7 @@ def find_own_graph(weights: str | None) -> Path | None:
 
     What a file is, its bytes say; of one that is missing or damaged, its suffix.
     """
-    if weights is None or weights.partition("@")[0] in _KEYWORDS:
+    if not weights or "\0" in weights or weights.partition("@")[0] in _KEYWORDS:
         return None
     path = expand_home(weights)
     try:

@@ -16,7 +16,7 @@ def entrance(own):
 def test_a_plain_entrance():
     found = entrance(Own(batch=2))
     assert (found.batch, found.channels, found.height, found.width) == (2, 3, SIZE, SIZE)
-    assert not (found.nhwc or found.uint8)
+    assert (found.nhwc, found.uint8) == (False, False)
     assert found.scale is None
     assert found.start == found.name == "input:0"
     assert found.shape(2, 4, 5) == (2, 3, 4, 5)
