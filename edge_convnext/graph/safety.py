@@ -119,7 +119,7 @@ def why_odd_size(proto: ModelProto, open_sizes: bool = False) -> str | None:
 
     Args:
         proto: Graph of one input, of ONNX's own operations or ONNX Runtime's products.
-        open_sizes: Whether values of a size that can't be inferred are let pass, uncounted.
+        open_sizes: True lets values pass, uncounted, whose size can't be inferred.
     """
     graph = proto.graph
     sizes = _infer_sizes(proto)

@@ -69,7 +69,9 @@ def test_a_free_size_is_the_flags_or_that_of_a_file_beside(tmp_path):
         load(path, tmp_path / "out")
     assert load(path, tmp_path / "out", 24).info.preprocess.image_size == 24
     (tmp_path / "preprocessor_config.json").write_text(
-        json.dumps({"image_mean": [0.5] * 3, "size": {"height": 20, "width": 20}})
+        json.dumps(
+            {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"height": 20, "width": 20}}
+        )
     )
     assert load(path, tmp_path / "out").info.preprocess.image_size == 20
     assert load(path, tmp_path / "out", 24).info.preprocess.image_size == 24

@@ -7,28 +7,20 @@ the file as it came, in ONNX Runtime, and what differs by more than rounding is 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge_convnext.core.bounded import bounded_memory
-from edge_convnext.core.errors import ArtifactError, reason_of
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.file import write_proto
+from edge_convnext.graph.foreign.attempts import MAX_ERROR, Made, rewrite_exactly
 from edge_convnext.graph.foreign.check import check_foreign, describe_value, opset_of
 from edge_convnext.graph.foreign.entrance import Entrance, Scale, find_entrance
 from edge_convnext.graph.foreign.exit import Exit, find_exit
 from edge_convnext.graph.foreign.index import inline_constants
 from edge_convnext.graph.foreign.names import name_by_place
-from edge_convnext.graph.foreign.numbers import relative_error
 from edge_convnext.graph.foreign.read import read_foreign
-from edge_convnext.graph.foreign.recognise import recognise
-from edge_convnext.graph.foreign.rewrite import (
-    free_batch,
-    remove_idle,
-    simplify_graph,
-    split_batch_norms,
-    to_opset20,
-)
+from edge_convnext.graph.foreign.rewrite import free_batch
 from edge_convnext.graph.foreign.source import bare_graph, fix_input, keep_inputs, source_graph
 from edge_convnext.graph.foreign.truth import Truth
 from edge_convnext.graph.foreign.work import count_work
@@ -43,11 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "MAX_ERROR", "SOURCE", "Asked", "Canonical", "Refused", "make_canonical"]
 
 CANONICAL, SOURCE = "canonical.onnx", "source.onnx"
-MAX_ERROR = 1e-4  # of the logits, over the largest
 _OPSET = 20
 _MEMORY_BYTES = 6 << 30  # beside the file and its copies
 _COPIES = 12
-_IR_VERSION = 9  # the first that has opset 20
 _MOST_METADATA = 1 << 20
 Size: TypeAlias = tuple[int, int]  # height and width, pixels
 
@@ -126,7 +116,8 @@ def _make(
     truth = Truth(proto, entrance, shape)
     exits = find_exit(proto.graph, truth.values, truth.rows, opset_of(proto))
     source = _make_source(proto, entrance, exits, shape, truth)
-    made = _rewrite(proto, entrance, exits, shape, truth, operations, simplified)
+    begun = bare_graph(proto, entrance, exits, (*shape, truth.rows))
+    made = rewrite_exactly(begun, truth, operations, simplified)
     name_by_place(made.proto)
     write_proto(source, folder / SOURCE)
     write_proto(made.proto, folder / CANONICAL)
@@ -216,103 +207,7 @@ def _make_source(
     )
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A canonical graph, and how far its logits are from the user's."""
-
-    proto: ModelProto
-    batch: int | None
-    error: float
-    kinds: tuple[str, ...]
-
-
-def _rewrite(
-    proto: ModelProto, entrance: Entrance, exits: Exit, shape: Size, truth: Truth,
-    operations: frozenset[str], simplified: bool,
-) -> _Made:  # fmt: skip
-    """Rewrite as far as the logits stay: all of it, or with less where that changes them."""
-    best: _Made | None = None
-    reasons = []
-    for simpler, known in ((simplified, True), (simplified, False), (False, False)):
-        begun = bare_graph(proto, entrance, exits, (*shape, truth.rows))
-        try:
-            fixed, kinds = rewritten(begun, simpler, known)
-            made = _any_batch(fixed, kinds, truth)
-            check_foreign(made.proto, operations)
-            if reason := why_odd_size(made.proto):
-                raise ArtifactError(f"{reason}; pass a smaller model, or smaller images")
-        except ArtifactError as error:
-            reasons.append(str(error))
-            continue
-        if best is None or made.error < best.error:
-            best = made
-        if best.error <= MAX_ERROR:
-            return best
-    if best is None:
-        raise ArtifactError(reasons[0])
-    raise ArtifactError(
-        f"can't be made canonical: the logits change by {best.error:.1e} of the largest, and "
-        f"{MAX_ERROR:.0e} is rounding; export it at opset 20, or report it"
-    )
-
-
-def rewritten(
-    proto: ModelProto, simplified: bool, known: bool
-) -> tuple[ModelProto, tuple[str, ...]]:
-    """One opset, no idle operations, and those that were written out as what they are.
-
-    Raises:
-        ArtifactError: ONNX's own tools can't; a line without the file's name.
-    """
-    import onnx
-
-    kinds: Counter[str] = Counter()
-    try:
-        proto = _at_opset20(proto, simplified)
-        remove_idle(proto)
-        # Before the simplifier, which takes a factor out of a GELU and into the next product; and
-        # after it, as constants may have been written out as well.
-        kinds.update(recognise(proto) if known else {})
-        if simplified:
-            proto = simplify_graph(proto)
-        split_batch_norms(proto)
-        kinds.update(recognise(proto) if known else {})
-        proto.ir_version = _IR_VERSION
-        onnx.checker.check_model(proto, full_check=True)
-    except ArtifactError:
-        raise
-    except Exception as error:  # of native code, which shares no base class
-        raise ArtifactError(
-            f"is no graph that ONNX's tools can rewrite ({reason_of(error, 200)}); export it again"
-        ) from error
-    return proto, tuple(f"{kind} x{count}" for kind, count in kinds.items())
-
-
-def _at_opset20(proto: ModelProto, simplified: bool) -> ModelProto:
-    """Converted as it is; else when it is simpler."""
-    try:
-        return to_opset20(_copy(proto))
-    except ArtifactError:
-        if not simplified:
-            raise
-    return to_opset20(simplify_graph(proto))
-
-
-def _any_batch(proto: ModelProto, kinds: tuple[str, ...], truth: Truth) -> _Made:
-    """The graph for any batch, if that gives each image its own logits."""
-    freed = _copy(proto)
-    try:
-        free_batch(freed)
-        error = relative_error(truth.logits, truth.run(freed, None))
-    except ArtifactError:
-        error = float("inf")
-    if error <= MAX_ERROR:
-        return _Made(freed, None, error, kinds)
-    own = relative_error(truth.logits, truth.run(proto, truth.rows))
-    return _Made(proto, truth.rows, own, kinds)
-
-
-def _notes(original: ModelProto, entrance: Entrance, exits: Exit, made: _Made) -> Iterator[str]:
+def _notes(original: ModelProto, entrance: Entrance, exits: Exit, made: Made) -> Iterator[str]:
     opset = opset_of(original)
     if opset != _OPSET:
         yield f"the file is of opset {opset}, and was brought to {_OPSET}"

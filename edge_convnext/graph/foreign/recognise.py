@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from edge_convnext.graph.foreign.index import Index, attribute_of, drop_unused
+from edge_convnext.graph.foreign.groups import ELEMENTWISE, Group, Shapes, erf, find_groups, sigmoid
+from edge_convnext.graph.foreign.index import Index, drop_unused
 from edge_convnext.graph.foreign.rewrite import infer_shapes
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = ["recognise"]
 
 _Array: TypeAlias = "NDArray[np.float64]"
 
-_MOST_OPERATIONS = 14  # of one group
 _POINTS = np.concatenate([np.linspace(-12, 12, 1601), np.linspace(-1, 1, 201)])
 _FAR = np.array([-3e4, -80.0, 80.0, 3e4])  # where functions that saturate late part
 _CLOSE = 2e-6  # constants of a graph are float32
@@ -43,16 +43,6 @@ class _Known:
     fewest: int = 2  # operations that it replaces
 
 
-def _erf(x: _Array) -> _Array:
-    values: _Array = np.vectorize(math.erf)(x).astype(np.float64)
-    return values
-
-
-def _sigmoid(x: _Array) -> _Array:
-    values: _Array = 1 / (1 + np.exp(-x))
-    return values
-
-
 def _tanh_gelu(x: _Array) -> _Array:
     bent: _Array = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
     return 0.5 * x * (1 + bent)
@@ -65,86 +55,16 @@ def _hard(x: _Array, slope: float = 1 / 6) -> _Array:
 
 _KNOWN = (
     _Known("HardSwish", {}, lambda x: x * _hard(x)),
-    _Known("Gelu", {}, lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2)))),
+    _Known("Gelu", {}, lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2)))),
     _Known("Gelu", {"approximate": "tanh"}, _tanh_gelu),
-    _Known("SiLU", {}, lambda x: x * _sigmoid(x), 3),
+    _Known("SiLU", {}, lambda x: x * sigmoid(x), 3),
     _Known("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}, _hard),
     _Known("HardSigmoid", {"alpha": 0.2, "beta": 0.5}, lambda x: _hard(x, 0.2)),
-    _Known("Sigmoid", {}, _sigmoid),
+    _Known("Sigmoid", {}, sigmoid),
     _Known("Mish", {}, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
     _Known("Softplus", {}, lambda x: np.log1p(np.exp(x))),
     _Known("Relu", {}, lambda x: np.maximum(x, 0)),
 )
-
-
-def _clip(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
-    low = rest[0] if rest else np.float64(attribute_of(node, "min", -np.inf))
-    high = rest[1] if len(rest) > 1 else np.float64(attribute_of(node, "max", np.inf))
-    clipped: _Array = np.minimum(np.maximum(x, low), high)
-    return clipped
-
-
-def _hard_sigmoid(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
-    alpha, beta = attribute_of(node, "alpha", 0.2), attribute_of(node, "beta", 0.5)
-    bent: _Array = np.clip(alpha * x + beta, 0, 1)
-    return bent
-
-
-def _mean(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
-    means: _Array = x.mean(axis=-1, keepdims=True)
-    return means
-
-
-_COMPUTE: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "Add": lambda node, x, rest: x + rest[0],
-    "Sub": lambda node, x, rest: x - rest[0],
-    "Mul": lambda node, x, rest: x * rest[0],
-    "Div": lambda node, x, rest: x / rest[0],
-    "Pow": lambda node, x, rest: np.power(x, rest[0]),
-    "Min": lambda node, x, rest: np.minimum.reduce(np.broadcast_arrays(x, *rest)),
-    "Max": lambda node, x, rest: np.maximum.reduce(np.broadcast_arrays(x, *rest)),
-    "Neg": lambda node, x, rest: -x,
-    "Abs": lambda node, x, rest: np.abs(x),
-    "Exp": lambda node, x, rest: np.exp(x),
-    "Log": lambda node, x, rest: np.log(x),
-    "Sqrt": lambda node, x, rest: np.sqrt(x),
-    "Reciprocal": lambda node, x, rest: 1 / x,
-    "Erf": lambda node, x, rest: _erf(x),
-    "Tanh": lambda node, x, rest: np.tanh(x),
-    "Sigmoid": lambda node, x, rest: _sigmoid(x),
-    "Softplus": lambda node, x, rest: np.log1p(np.exp(x)),
-    "Relu": lambda node, x, rest: np.maximum(x, 0),
-    "HardSigmoid": _hard_sigmoid,
-    "Clip": _clip,
-    "ReduceMean": _mean,
-}
-_ELEMENTWISE = frozenset(_COMPUTE) - {"ReduceMean"}
-
-
-@dataclass
-class _Group:
-    """Operations that compute one value from one other."""
-
-    root: str
-    nodes: list[NodeProto]  # in the order of the graph
-
-    def compute(self, index: Index, x: _Array) -> _Array:
-        """The value, for numbers in place of the root's."""
-        values: dict[str, Any] = {self.root: x}
-        with np.errstate(all="ignore"):
-            for node in self.nodes:
-                inputs = [self._value(index, values, name) for name in node.input if name]
-                values[node.output[0]] = _COMPUTE[node.op_type](node, inputs[0], inputs[1:])
-        return np.asarray(values[self.nodes[-1].output[0]], np.float64)
-
-    @staticmethod
-    def _value(index: Index, values: Mapping[str, Any], name: str) -> Any:
-        if name in values:
-            return values[name]
-        found = index.constant(name)
-        assert found is not None  # a group has one input, and constants
-        number = found.astype(np.float64)
-        return number.reshape(()) if number.size == 1 else number.reshape(-1)
 
 
 def recognise(proto: ModelProto) -> dict[str, int]:
@@ -166,7 +86,7 @@ def recognise(proto: ModelProto) -> dict[str, int]:
 
 def _replace(
     proto: ModelProto,
-    find: Callable[[Index, _Group, Mapping[str, tuple[int | None, ...]]], Any],
+    find: Callable[[Index, Group, Shapes], Any],
 ) -> Iterator[str]:
     """Try each operation as the last of a group, from the graph's end to its beginning."""
     graph = proto.graph
@@ -176,10 +96,10 @@ def _replace(
     taken: set[str] = set()
     made: dict[str, list[NodeProto]] = {}
     for node in reversed(graph.node):
-        if node.op_type not in _ELEMENTWISE or node.output[0] in taken:
+        if node.op_type not in ELEMENTWISE or node.output[0] in taken:
             continue
         best = None
-        for group in _groups(index, node, order, shapes, widest):
+        for group in find_groups(index, node, order, shapes, widest):
             if (fresh := find(index, group, shapes)) is not None:
                 best = group, fresh
         if best is None:
@@ -201,58 +121,8 @@ def _put(graph: Any, made: Mapping[str, list[NodeProto]]) -> None:
     graph.node.extend(copies)
 
 
-def _groups(
-    index: Index,
-    last: NodeProto,
-    order: Mapping[str, int],
-    shapes: Mapping[str, tuple[int | None, ...]],
-    with_means: bool,
-) -> Iterator[_Group]:
-    """Every group that ends in an operation and has one input, from small to large."""
-    nodes = {last.output[0]: last}
-    front = {name for name in last.input if name and not index.is_constant(name)}
-    while front and len(nodes) <= _MOST_OPERATIONS:
-        if len(front) == 1:
-            ordered = sorted(nodes.values(), key=lambda one: order[one.output[0]])
-            yield _Group(next(iter(front)), ordered)
-        latest = max(front, key=lambda name: order.get(name, -1))
-        node = index.makers.get(latest)
-        if node is None or not _may_join(index, node, shapes, with_means):
-            return
-        nodes[latest] = node
-        front.discard(latest)
-        front |= {name for name in node.input if name and not index.is_constant(name)}
-
-
-def _may_join(
-    index: Index, node: NodeProto, shapes: Mapping[str, tuple[int | None, ...]], with_means: bool
-) -> bool:
-    if len(node.output) != 1 or node.output[0] in index.outputs:
-        return False
-    if node.op_type == "ReduceMean":
-        return with_means and _over_last(index, node, shapes)
-    if node.op_type not in _ELEMENTWISE:
-        return False
-    constants = [name for name in node.input if index.is_constant(name)]
-    if with_means:
-        return all(_is_row(shapes.get(name, ())) for name in constants)
-    return all(index.scalar(name) is not None for name in constants)
-
-
-def _is_row(shape: tuple[int | None, ...]) -> bool:
-    return all(size == 1 for size in shape[:-1])
-
-
-def _over_last(index: Index, node: NodeProto, shapes: Mapping[str, tuple[int | None, ...]]) -> bool:
-    axes = index.constant(node.input[1]) if len(node.input) > 1 else None
-    stated = attribute_of(node, "axes", ()) if axes is None else axes.tolist()
-    rank = len(shapes.get(node.input[0], ()))
-    keeps = attribute_of(node, "keepdims", 1) == 1
-    return keeps and rank > 1 and list(stated) in ([-1], [rank - 1])
-
-
 def _as_known(
-    index: Index, group: _Group, shapes: Mapping[str, tuple[int | None, ...]]
+    index: Index, group: Group, shapes: Shapes
 ) -> tuple[str, list[NodeProto], list[Any]] | None:
     """A known function of one number."""
     from onnx import helper
@@ -287,7 +157,7 @@ def _is_function(known: _Known, near: _Array, far: _Array) -> bool:
 
 
 def _as_layer_norm(
-    index: Index, group: _Group, shapes: Mapping[str, tuple[int | None, ...]]
+    index: Index, group: Group, shapes: Shapes
 ) -> tuple[str, list[NodeProto], list[Any]] | None:
     """Rows of mean 0 and variance 1, times a row, plus a row."""
     from onnx import helper, numpy_helper
@@ -328,7 +198,7 @@ def _as_layer_norm(
     return "LayerNormalization", [node], weights
 
 
-def _epsilon(index: Index, group: _Group) -> float | None:
+def _epsilon(index: Index, group: Group) -> float | None:
     """The one small number that is added."""
     found = [
         number

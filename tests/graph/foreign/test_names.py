@@ -1,6 +1,6 @@
 from support.own_files import Own
 
-from edge_convnext.graph.foreign.canonical import rewritten
+from edge_convnext.graph.foreign.attempts import rewritten
 from edge_convnext.graph.foreign.entrance import find_entrance
 from edge_convnext.graph.foreign.exit import Exit
 from edge_convnext.graph.foreign.index import inline_constants
