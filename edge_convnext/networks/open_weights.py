@@ -1,4 +1,4 @@
-"""Weights on disk, described by the architecture that they name."""
+"""Weights on disk, described by the architecture that their metadata states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_weights(path: Path) -> Weights:
     """Describe a file that `save_weights` wrote, without reading its tensors; or a graph's.
 
     Raises:
-        ArtifactError: Not safetensors nor ONNX, or without this project's metadata.
+        ArtifactError: The file is not safetensors or ONNX, or lacks this project's metadata.
     """
     if path.name == CANONICAL:
         return open_canonical(path)

@@ -70,10 +70,10 @@ def test_a_free_size_is_the_flags_or_that_of_a_file_beside(tmp_path):
     assert load(path, tmp_path / "out", 24).info.preprocess.image_size == 24
     (tmp_path / "preprocessor_config.json").write_text(
         json.dumps(
-            {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"height": 20, "width": 20}}
+            {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"height": 40, "width": 40}}
         )
     )
-    assert load(path, tmp_path / "out").info.preprocess.image_size == 20
+    assert load(path, tmp_path / "out").info.preprocess.image_size == 40
     assert load(path, tmp_path / "out", 24).info.preprocess.image_size == 24
 
 
