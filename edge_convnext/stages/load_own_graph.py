@@ -44,7 +44,7 @@ def load_own_graph(
         config: Numbers of classes and channels that the recipe states.
         model: Full name, `onnx:STEM`.
         image_size: Height and width of images that the recipe states; None: the file's own.
-        folder: Where `canonical.onnx` and `source.onnx` go.
+        folder: Folder for `canonical.onnx` and `source.onnx`.
 
     Returns:
         Weights whose file is the canonical graph: images float32[N, C, H, W] to logits

@@ -25,11 +25,11 @@ def write_own_graph(
     """Write the canonical graph with a batch, a precision, and what it says of itself.
 
     Args:
-        weights: Of the family `onnx`.
+        weights: Weights of the family `onnx`.
         form: `raw`, the only one.
         precision: `fp32`, or `fp16` for a float16 body with float32 input and output.
         config: Opset, and batch.
-        output: Where the graph goes.
+        output: ONNX file to write.
 
     Returns:
         The graph: images float32[N, C, H, W] to logits float32[N, num_classes].

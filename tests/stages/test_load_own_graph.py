@@ -6,7 +6,7 @@ import pytest
 from support.own_files import CLASSES, SIZE, Own, run_file
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.core.isolate import IsolatedFailure
+from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.stages import load_own_graph as stage
@@ -19,6 +19,12 @@ def load(path, folder, size=None, **config):
     folder.mkdir(exist_ok=True)
     config = LoadConfig(weights=str(path), **config)
     return load_weights(config, "onnx:model", 0, folder / CANONICAL, size)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """In this process: a child takes seconds to start."""
+    monkeypatch.setattr(stage, "run_isolated", lambda function, arguments, _: function(*arguments))
 
 
 @pytest.fixture
@@ -135,13 +141,12 @@ def test_a_rectangle_is_refused_by_its_sides(tmp_path):
 
 def test_a_child_that_dies_is_tried_without_the_simplifier(path, tmp_path, monkeypatch):
     asked = []
-    real = stage.run_isolated
 
     def crash_first(function, arguments, timeout_s):
         asked.append(arguments[-1])
         if arguments[-1]:
             return IsolatedFailure("crashed with SIGSEGV")
-        return real(function, arguments, timeout_s)
+        return run_isolated(function, arguments, timeout_s)
 
     monkeypatch.setattr(stage, "run_isolated", crash_first)
     assert load(path, tmp_path / "out").info.num_classes == CLASSES

@@ -88,10 +88,10 @@ def make_canonical(
 
     Args:
         path: The user's file.
-        folder: Where the graphs go.
+        folder: Folder for the two graphs.
         asked: Size of the images.
         operations: Types of operations that are read.
-        simplified: Whether onnxsim may be used, which is known to crash.
+        simplified: True lets onnxsim work on the graph, which is known to crash.
     """
     try:
         with bounded_memory(_MEMORY_BYTES + _COPIES * path.stat().st_size):

@@ -45,7 +45,7 @@ class Exit:
 
         Args:
             logits: float32[N, classes].
-            outputs: What the graph gave, by name.
+            outputs: Values that the graph gave, by name.
         """
         errors = []
         for name, way in zip(self.outputs, self.ways, strict=True):
@@ -83,7 +83,7 @@ def find_exit(graph: GraphProto, values: Values, batch: int, opset: int) -> Exit
         graph: Checked.
         values: Those of `values_wanted`, of one batch.
         batch: Images in it.
-        opset: Of the graph; Softmax changed its default axis at 13.
+        opset: Opset of the graph; Softmax changed its default axis at 13.
 
     Raises:
         ArtifactError: The graph does not end in one row of logits for each image.

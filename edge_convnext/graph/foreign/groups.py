@@ -36,9 +36,12 @@ def sigmoid(x: _Array) -> _Array:
     return values
 
 
-def _clip(node: NodeProto, x: _Array, rest: list[_Array]) -> _Array:
-    low = rest[0] if rest else np.float64(attribute_of(node, "min", -np.inf))
-    high = rest[1] if len(rest) > 1 else np.float64(attribute_of(node, "max", np.inf))
+def _clip(node: NodeProto, x: _Array, rest: list[_Array | None]) -> _Array:
+    low, high = (*rest, None, None)[:2]
+    if low is None:
+        low = np.float64(attribute_of(node, "min", -np.inf))
+    if high is None:
+        high = np.float64(attribute_of(node, "max", np.inf))
     clipped: _Array = np.minimum(np.maximum(x, low), high)
     return clipped
 
@@ -92,7 +95,7 @@ class Group:
         values: dict[str, Any] = {self.root: x}
         with np.errstate(all="ignore"):
             for node in self.nodes:
-                inputs = [self._value(index, values, name) for name in node.input if name]
+                inputs = [self._value(index, values, name) if name else None for name in node.input]
                 values[node.output[0]] = _COMPUTE[node.op_type](node, inputs[0], inputs[1:])
         return np.asarray(values[self.nodes[-1].output[0]], np.float64)
 

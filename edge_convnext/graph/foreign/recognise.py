@@ -71,7 +71,7 @@ def recognise(proto: ModelProto) -> dict[str, int]:
     """Replace written-out operations in place, the largest first.
 
     Args:
-        proto: Of opset 20, with the sizes of its input.
+        proto: Graph of opset 20, with the sizes of its input.
 
     Returns:
         How many of each there were, such as `{"LayerNormalization": 12}`.

@@ -65,9 +65,9 @@ def source_graph(
     """The graph with operations in front that turn `images` into what it takes.
 
     Args:
-        proto: As it came, of inputs as `keep_inputs` leaves them.
-        entrance: How images enter.
-        leaves: Where the logits are.
+        proto: Graph as it came, its inputs as `keep_inputs` leaves them.
+        entrance: Input of the graph.
+        leaves: Place of the logits.
         shape: Height and width, and the batch; None: any.
 
     Returns:

@@ -30,8 +30,8 @@ class Truth:
     """The outputs of a user's graph for a few images of noise.
 
     Args:
-        proto: As it came, of inputs as `keep_inputs` leaves them.
-        entrance: How images enter.
+        proto: Graph as it came, its inputs as `keep_inputs` leaves them.
+        entrance: Input of the graph.
         shape: Height and width.
 
     Raises:
@@ -106,7 +106,7 @@ class Session:
 
     Args:
         proto: The graph.
-        optimised: Whether the runtime may rewrite it.
+        optimised: True lets the runtime rewrite it.
 
     Raises:
         ArtifactError: The runtime can't load it.

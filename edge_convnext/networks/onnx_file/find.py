@@ -64,9 +64,9 @@ def model_of_weights(weights: str | None, stated: str | None, flag: str) -> str 
     """The model that an own ONNX file is; None: the weights are something else.
 
     Args:
-        weights: As a recipe has them.
+        weights: Value of a recipe's `load.weights`.
         stated: Model that the recipe states; None: none.
-        flag: How it is stated, for messages.
+        flag: Flag or field that states it, for messages.
 
     Raises:
         RecipeError: A model is stated beside the file.
