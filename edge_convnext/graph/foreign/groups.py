@@ -38,11 +38,9 @@ def sigmoid(x: _Array) -> _Array:
 
 def _clip(node: NodeProto, x: _Array, rest: list[_Array | None]) -> _Array:
     low, high = (*rest, None, None)[:2]
-    if low is None:
-        low = np.float64(attribute_of(node, "min", -np.inf))
-    if high is None:
-        high = np.float64(attribute_of(node, "max", np.inf))
-    clipped: _Array = np.minimum(np.maximum(x, low), high)
+    least = attribute_of(node, "min", -np.inf) if low is None else low
+    most = attribute_of(node, "max", np.inf) if high is None else high
+    clipped: _Array = np.minimum(np.maximum(x, least), most)
     return clipped
 
 
