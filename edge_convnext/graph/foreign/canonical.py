@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge_convnext.core.bounded import bounded_memory
-from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.errors import ArtifactError, reason_of
 from edge_convnext.graph.file import write_proto
 from edge_convnext.graph.foreign.attempts import MAX_ERROR, Made, rewrite_exactly
 from edge_convnext.graph.foreign.check import check_foreign, describe_value, opset_of
@@ -39,6 +39,11 @@ _OPSET = 20
 _MEMORY_BYTES = 6 << 30  # beside the file and its copies
 _COPIES = 12
 _MOST_METADATA = 1 << 20
+# Strings that are no UTF-8, attributes of another type, inputs that are not there.
+_OF_DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
 Size: TypeAlias = tuple[int, int]  # height and width, pixels
 
 
@@ -102,6 +107,12 @@ def make_canonical(
         return Refused("takes more memory than a classifier does; pass a smaller model")
     except OSError as error:
         return Refused(f"can't be made canonical ({error.strerror})")
+    except _OF_DAMAGE as error:
+        kind = type(error).__name__
+        return Refused(
+            f"is damaged, or written in a way that is not read ({kind}: {reason_of(error, 200)}); "
+            "export it again"
+        )
 
 
 def _make(

@@ -84,7 +84,8 @@ def _external(proto: ModelProto) -> Iterator[TensorProto]:
 def _location(tensor: TensorProto) -> tuple[str, int, int | None]:
     """Name of the file, where in it the weight begins, and its length if that is stated."""
     stated = {one.key: one.value for one in tensor.external_data}
-    name = stated.get("location", "").removeprefix("./")
+    name = stated.get("location", "")
+    name = name.removeprefix("./") if isinstance(name, str) else ""  # bytes where it is no UTF-8
     odd = not name.isprintable() or "\\" in name or name in ("", ".", "..")
     if odd or PurePosixPath(name).name != name:
         raise ArtifactError(

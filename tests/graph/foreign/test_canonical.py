@@ -293,6 +293,15 @@ def test_each_kind_that_is_not_read_is_named(tmp_path, edit, words):
     assert [one.name for one in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def test_strings_that_are_no_text_are_refused_in_a_line(tmp_path):
+    path = Own().save(tmp_path / "model.onnx")
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"Mat\xff\xfel"))
+    found = canonical(path)
+    assert isinstance(found, Refused)
+    assert "export it again" in found.reason
+    assert "\n" not in found.reason
+
+
 def test_logits_and_their_softmax_beside_each_other_are_one_output(tmp_path):
     def both(proto):
         logits = proto.graph.node[-2].output[0]
