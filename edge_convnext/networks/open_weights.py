@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.networks.family import family_of, find_model
-from edge_convnext.networks.onnx_file.find import PREFIX
+from edge_convnext.networks.onnx_file.find import is_own_graph
 from edge_convnext.networks.onnx_file.weights import CANONICAL, open_canonical
 from edge_convnext.networks.tensors import read_header
 
@@ -19,7 +19,7 @@ __all__ = ["open_weights", "weights_file"]
 
 def weights_file(model: str) -> str:
     """The name that weights of a model have on disk: tensors, or the graph that they came as."""
-    return CANONICAL if model.startswith(f"{PREFIX}:") else "weights.safetensors"
+    return CANONICAL if is_own_graph(model) else "weights.safetensors"
 
 
 def open_weights(path: Path) -> Weights:

@@ -17,7 +17,7 @@ from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
-from edge_convnext.networks.onnx_file.find import PREFIX, find_own_graph
+from edge_convnext.networks.onnx_file.find import find_own_graph, is_own_graph
 from edge_convnext.networks.tensors import missing_packages
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import (
@@ -110,7 +110,7 @@ def load_weights(
 
 def _own_graph(config: LoadConfig, model: str) -> Path | None:
     """The ONNX file that the weights are; None: they are tensors."""
-    return find_own_graph(config.weights) if model.startswith(f"{PREFIX}:") else None
+    return find_own_graph(config.weights) if is_own_graph(model) else None
 
 
 def _as_used(fact: Fact, turned: Preprocess) -> Fact:

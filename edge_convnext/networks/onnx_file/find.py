@@ -9,7 +9,7 @@ from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import expand_home
 
-__all__ = ["PREFIX", "find_own_graph", "model_of_weights", "name_of_graph"]
+__all__ = ["PREFIX", "find_own_graph", "is_own_graph", "model_of_weights", "name_of_graph"]
 
 PREFIX = "onnx"
 _SUFFIX = ".onnx"
@@ -17,6 +17,11 @@ _KEYWORDS = ("in1k", "random")
 _LONGEST = 80  # characters of a name
 _NO_WORD = re.compile(r"[^A-Za-z0-9_.-]+")
 _MOST_ENTRIES = 1000  # of a folder
+
+
+def is_own_graph(model: str) -> bool:
+    """Whether a model's name is that of an ONNX file."""
+    return model.startswith(f"{PREFIX}:")
 
 
 def find_own_graph(weights: str | None) -> Path | None:
@@ -71,7 +76,7 @@ def model_of_weights(weights: str | None, stated: str | None, flag: str) -> str 
     Raises:
         RecipeError: A model is stated beside the file.
     """
-    if stated is not None and stated.startswith(f"{PREFIX}:"):
+    if stated is not None and is_own_graph(stated):
         return None  # as reports have it
     path = find_own_graph(weights)
     if path is None:
