@@ -131,8 +131,8 @@ def split_data(
     """
     if source is None:
         return None
-    made = {DIGITS: ensure_digits, NOISE: ensure_noise}
-    folder = _find_images(source, made[source], cache) if source in made else Path(source)
+    made = {DIGITS: _find_digits, NOISE: _find_noise}
+    folder = made[source](cache) if source in made else Path(source)
     classes = info.classes if info is not None else ()
     splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
     if info is not None:
@@ -146,6 +146,16 @@ def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> 
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
     kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
     return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
+
+
+def _find_digits(cache: Cache) -> Path:
+    """The bundled digits."""
+    return _find_images(DIGITS, ensure_digits, cache)
+
+
+def _find_noise(cache: Cache) -> Path:
+    """Images for a model that came without any."""
+    return _find_images(NOISE, ensure_noise, cache)
 
 
 def _find_images(name: str, ensure: Callable[[Path], Path], cache: Cache) -> Path:
