@@ -22,7 +22,8 @@ from edge_convnext.data.batches import image_batches
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
-from edge_convnext.networks.family import family_of_model
+from edge_convnext.graph.file import fixed_batch
+from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
@@ -76,6 +77,8 @@ def prepare(
     recipe, targets, runtimes = settle_recipe(recipe)
     steps = Runner(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
+    recipe = _settle_batch(recipe, inputs)
+    steps = steps.with_recipe(recipe)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
@@ -130,6 +133,17 @@ def _settle(recipe: Recipe) -> Recipe:
         )
     timing = recipe.benchmark.model_copy(update={"batches": (fixed,)})
     return recipe.model_copy(update={"benchmark": timing})
+
+
+def _settle_batch(recipe: Recipe, inputs: Inputs) -> Recipe:
+    """A user's own graph may allow batches of one size alone."""
+    weights = inputs.weights.value
+    if family_of(weights).source_graph(weights) is None or recipe.export.batch != "dynamic":
+        return recipe
+    if (only := fixed_batch(weights.path)) is None:
+        return recipe
+    export = recipe.export.model_copy(update={"batch": only})
+    return _settle(recipe.model_copy(update={"export": export}))
 
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:

@@ -41,6 +41,7 @@ __all__ = [
 # family is the prefix of its models.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
+    "onnx": "edge_convnext.networks.onnx_file.family",
     "conv2former": "edge_convnext.networks.conv2former.family",
 }
 
