@@ -145,7 +145,7 @@ def race_models(
 ) -> BenchmarkResult:
     """Time built models against each other, interleaved in this process.
 
-    The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
+    The images are seeded noise: a network takes the same time whatever it is shown.
 
     Args:
         paths: Models that `build` wrote, and engines; all of one input size.

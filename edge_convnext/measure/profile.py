@@ -231,7 +231,7 @@ def _read_parts(path: Path) -> Parts:
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
-    """Seeded noise of the graph's input size: a ConvNeXt takes the same time whatever it sees."""
+    """Seeded noise of the graph's input size: it takes the same time whatever it sees."""
     (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)

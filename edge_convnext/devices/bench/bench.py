@@ -263,7 +263,7 @@ def _build(
 
 
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
-    """Real images where there are some; a ConvNeXt takes the same time whatever it is shown."""
+    """Real images where there are some; it takes the same time whatever it is shown."""
     if evaluation is not None:
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
