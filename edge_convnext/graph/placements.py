@@ -144,7 +144,9 @@ def find_placement(name: str) -> Placement:
     """
     if name not in PLACEMENTS:
         known = ", ".join(PLACEMENTS)
-        raise RecipeError(f"unknown placement '{shorten(name)}' for this network: known are {known}")
+        raise RecipeError(
+            f"unknown placement '{shorten(name)}' for this network: known are {known}"
+        )
     return PLACEMENTS[name]
 
 

@@ -199,9 +199,7 @@ def _find_ends(seen: Structure, nodes: Collection[NodeProto]) -> tuple[set[str],
         found = {node.name} if node.name in names else _joined(below, node.output)
         for name in node.input:
             below[name] = below.get(name, set()) | found
-    first = {
-        node.name for node in nodes if _joined(above, seen.variables(node)[:1]) == {_IMAGES}
-    }
+    first = {node.name for node in nodes if _joined(above, seen.variables(node)[:1]) == {_IMAGES}}
     return first, {node.name for node in nodes if _joined(below, node.output) == {_LOGITS}}
 
 

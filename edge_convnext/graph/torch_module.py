@@ -71,6 +71,7 @@ class GraphModule(nn.Module):
         self._input = proto.graph.input[0].name
         # 0 where it is dynamic. A fixed batch is part of the shapes, and training has another.
         self._batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        self._at_a_time = 0 if _keeps_images_first(proto, wiring) else self._batch
         self._output = proto.graph.output[0].name
         self._constants: dict[str, Tensor] = {}
         self.slots: dict[str, str] = {}  # parameter by initializer
@@ -89,6 +90,12 @@ class GraphModule(nn.Module):
         Raises:
             UntrainableError: An operation of it can't take a batch of this size.
         """
+        size = self._at_a_time
+        if size and size != len(images) and len(images) % size == 0:
+            return torch.cat([self._classify(piece) for piece in images.split(size)])
+        return self._classify(images)
+
+    def _classify(self, images: Tensor) -> Tensor:
         values: dict[str, Tensor] = {self._input: images}
         for step in self._steps:
             inputs = [self._value(name, values) for name in step.inputs]
@@ -133,12 +140,10 @@ class GraphModule(nn.Module):
         """Constant inputs, shapes of one batch made those of any."""
         constants = [wiring.value(name) for name in node.input]
         sizes = constants[1] if node.op_type == "Reshape" else None
-        if sizes is None or not self._batch or not len(sizes):
+        if sizes is None or not self._batch or self._at_a_time or not len(sizes):
             return constants
         if sizes[0] == self._batch:
             constants[1] = np.array([0, *sizes[1:]])  # 0: as many as there are
-        elif sizes[0] > 0 and sizes[0] % self._batch == 0 and (sizes[1:] > 0).all():
-            constants[1] = np.array([-1, *sizes[1:]])  # windows of all images
         return constants
 
     def _make_quantizer(self, node: NodeProto, wiring: Wiring, originals: dict[str, Tensor]) -> Run:
@@ -223,6 +228,25 @@ def _round_weight(module: GraphModule, wiring: Wiring, name: str, value: Tensor)
     scale = module.learned[module.slots[node.input[1]]].detach().clamp(min=_TINY)
     shape = [-1 if at == axis else 1 for at in range(value.dim())]
     return torch.clamp(torch.round(value / scale.reshape(shape)), -_WEIGHT_MAX, _WEIGHT_MAX)
+
+
+def _keeps_images_first(proto: ModelProto, wiring: Wiring) -> bool:
+    """Whether the first axis of each value is that of the images, or the batch is dynamic.
+
+    Windows and heads of attention are mixed with the images there. The sizes that a fixed batch
+    leaves in such a graph are right for that batch alone.
+    """
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    return not batch or all(_keeps_first_axis(node, wiring, batch) for node in proto.graph.node)
+
+
+def _keeps_first_axis(node: NodeProto, wiring: Wiring, batch: int) -> bool:
+    if node.op_type == "Transpose":
+        return any(item.name == "perm" and item.ints[0] == 0 for item in node.attribute)
+    if node.op_type not in ("Reshape", "Expand") or node.input[0] in wiring.constants:
+        return True
+    sizes = wiring.value(node.input[1])
+    return sizes is not None and len(sizes) > 0 and sizes[0] in (0, batch)
 
 
 def _weights_of(reference: ModelProto) -> dict[str, Tensor]:

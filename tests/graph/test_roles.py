@@ -94,7 +94,13 @@ def test_kinds_and_gates_of_convolutional_networks(name):
         ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}, 2),
         (
             "swin_tiny_patch4_window7_224",
-            {"img_size": 64, "window_size": 4, "depths": (2, 2), "embed_dim": 16, "num_heads": (1, 2)},
+            {
+                "img_size": 64,
+                "window_size": 4,
+                "depths": (2, 2),
+                "embed_dim": 16,
+                "num_heads": (1, 2),
+            },
             4,
         ),
     ],

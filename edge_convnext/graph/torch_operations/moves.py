@@ -30,15 +30,13 @@ def _integers(value: Tensor) -> list[int]:
     return [int(one) for one in value.reshape(-1).tolist()]
 
 
-def _reshape(attributes: Attributes, constants: Constants) -> Run:
+def _reshape(_attributes: Attributes, constants: Constants) -> Run:
     known = None if constants[1] is None else [int(size) for size in constants[1]]
-    copies = not attributes.get("allowzero")
 
     def run(x: Tensor, shape: Tensor) -> Tensor:
         sizes = _integers(shape) if known is None else known
-        return x.reshape(
-            [x.shape[at] if size == 0 and copies else size for at, size in enumerate(sizes)]
-        )
+        # A 0 copies the size; with `allowzero` it would leave no values, which no network has.
+        return x.reshape([x.shape[at] if size == 0 else size for at, size in enumerate(sizes)])
 
     return run
 
