@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.graph.roles import Product, ProductKind, Roles
 
-__all__ = ["PLACEMENTS", "Placement", "Place", "find_placement", "quantized"]
+__all__ = ["PLACEMENTS", "Place", "Placement", "find_placement", "quantized"]
 
 # A kind of products, or where one stands.
 Place: TypeAlias = "ProductKind | Literal['first', 'last', 'gate', 'downsample']"

@@ -21,7 +21,7 @@ from edge_convnext.graph.structure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from onnx import ModelProto, NodeProto
 
@@ -101,7 +101,7 @@ def describe(proto: ModelProto) -> Roles:
         proto: Graph with one input of images; weights are not needed.
     """
     seen = read_structure(proto)
-    nodes = [node for node in seen.nodes if node.op_type in PRODUCTS and seen.variables(node)]
+    nodes = [node for node in seen.nodes if _is_product(seen, node)]
     stages = _number_stages([seen.extents.get(node.output[0], 0) for node in nodes])
     first, last = _find_ends(seen, nodes)
     products = tuple(
@@ -109,6 +109,14 @@ def describe(proto: ModelProto) -> Roles:
         for node in nodes
     )
     return Roles(products, dict(sorted(Counter(node.op_type for node in seen.nodes).items())))
+
+
+def _is_product(seen: Structure, node: NodeProto) -> bool:
+    """Whether a node is a product of the images' values, and no sum that is written as one."""
+    if node.op_type not in PRODUCTS or not seen.variables(node):
+        return False
+    left = node.input[0]
+    return left not in seen.constants or seen.shape(left)[-2:-1] != (1,)
 
 
 def _describe(
@@ -228,8 +236,36 @@ def _scales_a_map(seen: Structure, node: NodeProto) -> bool:
 
 def _behind(seen: Structure, node: NodeProto) -> Behind:
     """What reads a product's output, its own bias and factors by channel apart."""
-    found = set(_read_as(seen, node.output[0]))
+    found: set[Behind] = set()
+    names, known = [node.output[0]], {node.output[0]}
+    while names:
+        name = names.pop()
+        for reader in seen.readers.get(name, ()):
+            kind = _reads_as(seen, reader, name)
+            if kind is not None:
+                found.add(kind)
+            elif _goes_on(seen, reader) and reader.output[0] not in known:
+                known.add(reader.output[0])
+                names.append(reader.output[0])
     return next((one for one in _ORDER if one in found), "nothing")
+
+
+def _reads_as(seen: Structure, reader: NodeProto, name: str) -> Behind | None:
+    if reader.op_type in _RELUS:
+        return "relu"
+    if reader.op_type in _ACTIVATIONS:
+        return "act"
+    if is_norm(seen, reader, name):
+        return "norm"
+    if reader.op_type == "Concat":
+        return "concat"
+    return "add" if reader.op_type == "Add" and len(seen.variables(reader)) > 1 else None
+
+
+def _goes_on(seen: Structure, reader: NodeProto) -> bool:
+    """Whether a value is only moved, or gets a constant added or multiplied."""
+    shifts = reader.op_type in ("Add", "Mul") and len(seen.variables(reader)) == 1
+    return shifts or reader.op_type in CARRIERS
 
 
 def is_norm(seen: Structure, node: NodeProto, name: str) -> bool:
@@ -240,21 +276,3 @@ def is_norm(seen: Structure, node: NodeProto, name: str) -> bool:
         return False
     readers = seen.readers.get(node.output[0], ())
     return any(reader.op_type == "Sub" and name in reader.input for reader in readers)
-
-
-def _read_as(seen: Structure, name: str) -> Iterator[Behind]:
-    for reader in seen.readers.get(name, ()):
-        if reader.op_type in _RELUS:
-            yield "relu"
-        elif reader.op_type in _ACTIVATIONS:
-            yield "act"
-        elif is_norm(seen, reader, name):
-            yield "norm"
-        elif reader.op_type == "Concat":
-            yield "concat"
-        elif reader.op_type == "Add" and len(seen.variables(reader)) > 1:
-            yield "add"
-        elif reader.op_type in CARRIERS or (
-            reader.op_type in ("Add", "Mul") and len(seen.variables(reader)) == 1
-        ):
-            yield from _read_as(seen, reader.output[0])

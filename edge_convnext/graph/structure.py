@@ -154,19 +154,30 @@ def _find_extents(
     A value that was pooled keeps the extent of its map: what is computed from it belongs there.
     """
     extents = {name: prod(shapes.get(name, ())[2:]) for name in images}
+    origins: dict[str, str] = {}  # of values that were only moved
     for node in nodes:
         read = [name for name in node.input if name and name not in constants]
         inherited = max((extents.get(name, 0) for name in read), default=0)
-        own = _own_extent(node, constants, shapes, batch) if read else 0
+        if node.op_type in CARRIERS and read:
+            origins[node.output[0]] = origins.get(read[0], read[0])
+        origin = origins.get(node.input[0], node.input[0]) if read else ""
+        own = _own_extent(node, constants, shapes, batch, shapes.get(origin, ())) if read else 0
         for output in node.output:
             extents[output] = own or inherited
     return extents
 
 
 def _own_extent(
-    node: NodeProto, constants: frozenset[str], shapes: Mapping[str, Shape], batch: int
+    node: NodeProto,
+    constants: frozenset[str],
+    shapes: Mapping[str, Shape],
+    batch: int,
+    origin: Shape,
 ) -> int:
-    """Positions that a node makes; 0 where it only goes on with those of its inputs."""
+    """Positions that a node makes; 0 where it only goes on with those of its inputs.
+
+    `origin` is the shape of its first input before that was moved.
+    """
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if not after or not before:
         return 0
@@ -176,7 +187,8 @@ def _own_extent(
         return made if is_map else 0
     if node.op_type in ("Gemm", "MatMul") and node.input[1] in constants:
         made = prod(after[:-1]) // batch
-        return made if made > 1 else 0
+        reads_map = sum(size > 1 for size in origin[1:]) > 1
+        return made if made > 1 or reads_map else 0
     return 0
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import ActivationType
     from edge_convnext.graph.activations import Activations
+    from edge_convnext.graph.affine import GridType
 
 __all__ = ["choose_factors"]
 
@@ -46,7 +47,8 @@ def choose_factors(
         repeats: Rows of its weight per channel, where patches were flattened.
         seen: The tensor's channels on calibration images.
         alpha: Strength, 0 to 1, or "auto" for the best, no equalization among them.
-        kind: What the tensor will be quantized to; factors are positive for int8.
+        kind: What the tensor will be quantized to; factors are positive for int8. A norm's output
+            has either sign: `mixed` makes it int8.
         turn: Whether factors may be negative.
 
     Returns:
@@ -104,6 +106,7 @@ def _error(
     kind: ActivationType,
 ) -> float:
     """Of the layer's output on the sampled rows, activations and weights quantized."""
+    grid: GridType = "uint8" if kind == "uint8" else "int8"
     ends = seen.low / factors, seen.high / factors
     low, high = float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
     scaled_rows = seen.rows / factors
@@ -112,7 +115,7 @@ def _error(
     rounded_weight = round_weight(scaled_weight).reshape(weight.shape)
     errors = [
         np.square(
-            make_grid(room * low, room * high, kind).round(scaled_rows) @ rounded_weight - expected,
+            make_grid(room * low, room * high, grid).round(scaled_rows) @ rounded_weight - expected,
             dtype=np.float64,
         ).mean()
         for room in _ROOM

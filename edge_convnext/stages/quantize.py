@@ -3,7 +3,8 @@
 Weights are signed with zero point 0, per output channel; activations per tensor, signed with
 zero point 0 or, for CPUs, unsigned with any; biases stay in float. NNCF places the Q/DQ pairs
 and corrects biases; its options keep its names (`recipe.QuantizeConfig`). Ranges are this
-project's own by default (`ranges`).
+project's own by default (`ranges`). Families whose placements go by roles have a placer of this
+project (`graph.placer`), which NNCF has no part in.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.family import quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
+from edge_convnext.stages.quantize_roles import is_placed_by_roles, place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
     from edge_convnext.core.sections import QuantizeConfig
+    from edge_convnext.graph.affine import GridType
 
 __all__ = ["STAGE", "quantize"]
 
@@ -58,7 +61,8 @@ def quantize(
         output: Where the quantized graph goes; it keeps the metadata of `model`.
         track: Told of calibration passes.
         activation_type: `int8`, symmetric, which every target runs; `uint8` with a zero point
-            has a finer step for lopsided values, and suits x86 CPUs.
+            has a finer step for lopsided values, and suits x86 CPUs; `mixed` is uint8 where a
+            tensor is never negative, for networks that are quantized by roles.
 
     Returns:
         The INT8 graph; inputs and outputs stay float32.
@@ -79,14 +83,25 @@ def quantize(
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     images = list(batches)
     _check_images(images)
-    nncf = import_nncf()
     import onnx
 
     before = onnx.load(str(model.path))
-    wanted = _select(before, placement, config, model.path)
-    after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
-    _finish(after, before, placement, nncf.__version__)
-    _set_ranges(after, before, images, config, activation_type)
+    if is_placed_by_roles(before, model.path):
+        ignored = _ignored(before, config, model.path)
+        after, wanted = place_by_roles(
+            before, images, placement, config, activation_type, ignored, model.path
+        )
+    else:
+        if activation_type == "mixed":
+            raise QuantizationError(
+                "activation_type mixed is for networks that are quantized by roles; NNCF has "
+                "int8 and uint8"
+            )
+        nncf = import_nncf()
+        wanted = _select(before, placement, config, model.path)
+        after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
+        _finish(after, before, placement, nncf.__version__)
+        _set_ranges(after, before, images, config, activation_type)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:
         scratch.write_bytes(after.SerializeToString(deterministic=True))
@@ -106,7 +121,7 @@ def _set_ranges(
     before: onnx.ModelProto,
     images: Sequence[NDArray[np.float32]],
     config: QuantizeConfig,
-    activation_type: ActivationType,
+    activation_type: GridType,
 ) -> None:
     """Replace NNCF's ranges where they are to be chosen by error, or to be asymmetric."""
     clip = config.own_ranges
@@ -151,6 +166,12 @@ def _select(
             f"{path}: no node belongs to the placement '{placement}': it goes by the module "
             "names of this package's export; use --placement all"
         )
+    return allowed - _ignored(proto, config, path)
+
+
+def _ignored(proto: onnx.ModelProto, config: QuantizeConfig, path: Path) -> frozenset[str]:
+    """Names of the nodes that the recipe keeps in float."""
+    names = frozenset(node.name for node in proto.graph.node)
     ignored = set(config.ignored_names)
     if unknown := sorted(ignored - names):
         raise QuantizationError(f"{path}: ignored_names has '{unknown[0]}', which is no node of it")
@@ -164,7 +185,7 @@ def _select(
         if not found:
             raise QuantizationError(f"{path}: ignored_patterns has '{pattern}': no node matches")
         ignored |= found
-    return allowed - ignored
+    return frozenset(ignored)
 
 
 def _finish(

@@ -1,4 +1,4 @@
-"""Roles: on ConvNeXt they are what its module names say, on other networks what is known of them."""
+"""Roles: on ConvNeXt what its module names say, on other networks what is known of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import onnx
 import pytest
 from support.small_exports import TINY, export_tiny
 from support.timm_exports import export_timm
+from support.written_graphs import draw, excited, write
 
 from edge_convnext.graph.placements import quantized
 from edge_convnext.graph.qdq import WEIGHTED_OPS
@@ -66,21 +67,22 @@ def kinds(roles):
 
 
 # Counted in the papers' tables and in timm's modules: convolutions and linears, of them 1x1, and
-# two products an attention.
+# two products an attention (of MobileViT's nine, three are of one token at this size).
 NETWORKS = {
     "mobilenetv2_100": ({"conv": 1, "depthwise": 17, "linear": 1, "pointwise": 34}, 0),
-    "mobilenetv3_small_100": ({"conv": 1, "depthwise": 11, "linear": 1, "pointwise": 40}, 18),
+    "mobilenetv3_small_100": ({"conv": 1, "depthwise": 11, "linear": 1, "pointwise": 41}, 18),
     "efficientnet_b0": ({"conv": 1, "depthwise": 16, "linear": 1, "pointwise": 64}, 32),
     "resnet18": ({"conv": 17, "linear": 1, "pointwise": 3}, 0),
     "regnety_002": ({"conv": 1, "grouped": 13, "linear": 1, "pointwise": 56}, 26),
-    "mobilevit_xxs": ({"attention": 18, "conv": 10, "depthwise": 7, "linear": 37, "pointwise": 21}, 0),
+    "mobilevit_xxs": (
+        {"attention": 12, "conv": 7, "depthwise": 7, "linear": 37, "pointwise": 21}, 0,
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_kinds_and_gates_of_convolutional_networks(name):
     roles = describe(export_timm(name))
-    print(kinds(roles), sum(one.gate for one in roles.products))
     expected, gates = NETWORKS[name]
     assert kinds(roles) == expected
     assert sum(one.gate for one in roles.products) == gates
@@ -115,3 +117,92 @@ def test_kinds_of_transformers(name, options, blocks):
     assert roles.products[0].first
     assert roles.products[-1].last
     assert roles.stages == 1 + merging
+
+
+def test_squeeze_and_excitation_is_a_gate_and_the_classifier_is_none():
+    roles = describe(excited())
+    assert [(one.name, one.kind) for one in roles.products] == [
+        ("stem", "conv"),
+        ("reduce", "pointwise"),
+        ("expand", "pointwise"),
+        ("window", "depthwise"),
+        ("logits", "linear"),
+    ]
+    assert [one.name for one in roles.products if one.gate] == ["reduce", "expand"]
+    assert [one.behind for one in roles.products] == ["relu", "relu", "act", "add", "nothing"]
+    assert [one.macs for one in roles.products] == [64 * 27 * 8, 32, 32, 64 * 9 * 8, 40]
+
+
+def test_roles_are_the_same_with_quantizers_in_the_graph():
+    proto = write(
+        [
+            ("QuantizeLinear", ("images", "s", "z"), "q"),
+            ("DequantizeLinear", ("q", "s", "z"), "x"),
+            ("DequantizeLinear", ("w", "s", "z"), "weight"),
+            ("Conv", ("x", "weight"), "y", {"group": 3}),
+            ("Relu", ("y",), "logits"),
+        ],
+        {"s": np.float32(0.1), "z": np.int8(0), "w": np.ones((3, 1, 3, 3), np.int8)},
+    )
+    (found,) = describe(proto).products
+    assert (found.kind, found.first, found.last, found.behind) == ("depthwise", True, True, "relu")
+    assert found.macs == 36 * 9 * 3
+
+
+def test_squeezenets_branches_are_concatenated():
+    nodes = [
+        ("Conv", ("images", "w1"), "squeeze"),
+        ("Relu", ("squeeze",), "squeezed"),
+        ("Conv", ("squeezed", "w2"), "left"),
+        ("Conv", ("squeezed", "w3"), "right", {"pads": [1, 1, 1, 1]}),
+        ("Concat", ("left", "right"), "both", {"axis": 1}),
+        ("Conv", ("both", "w4"), "classes"),
+        ("GlobalAveragePool", ("classes",), "pool"),
+        ("Flatten", ("pool",), "logits"),
+    ]
+    weights = {
+        "w1": draw(4, 3, 1, 1),
+        "w2": draw(6, 4, 1, 1),
+        "w3": draw(6, 4, 3, 3),
+        "w4": draw(5, 12, 1, 1),
+    }
+    roles = describe(write(nodes, weights))
+    assert [one.kind for one in roles.products] == ["pointwise", "pointwise", "conv", "pointwise"]
+    assert [one.behind for one in roles.products] == ["relu", "concat", "concat", "nothing"]
+    assert [one.name for one in roles.products if one.last] == ["classes"]
+
+
+def test_a_sum_over_positions_is_no_product_and_token_mixing_is_one():
+    def products(rows):
+        nodes = [("Reshape", ("images", "shape"), "tokens"), ("MatMul", ("w", "tokens"), "logits")]
+        constants = {"shape": np.array([1, 64, 3]), "w": draw(rows, 64)}
+        return describe(write(nodes, constants)).products
+
+    assert products(1) == ()
+    (mixing,) = products(8)
+    assert (mixing.kind, mixing.activation, mixing.weight) == ("linear", "tokens", "w")
+    assert (mixing.axis, mixing.macs) == (-2, 8 * 64 * 3)
+
+
+def test_a_mean_that_a_norm_subtracts_is_one_and_a_pool_is_none():
+    def behind(last):
+        nodes = [
+            ("Conv", ("images", "w"), "y"),
+            ("ReduceMean", ("y", "axes"), "mean"),
+            (last, ("y", "mean"), "logits"),
+        ]
+        constants = {"w": draw(4, 3, 1, 1), "axes": np.array([1])}
+        (found,) = describe(write(nodes, constants)).products
+        return found.behind
+
+    assert behind("Sub") == "norm"
+    assert behind("Div") == "nothing"
+
+
+def test_shares_of_the_work_are_by_kind():
+    roles = describe(excited())
+    assert roles.share("conv", "depthwise", "pointwise", "linear") == pytest.approx(1.0)
+    assert roles.share("linear") == pytest.approx(40 / sum(one.macs for one in roles.products))
+    assert roles.has("Gelu", "HardSigmoid")
+    assert not roles.has("Gelu")
+    assert roles.by_name["stem"].first

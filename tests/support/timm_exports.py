@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,12 @@ def export_module(network: nn.Module, size: int) -> ModelProto:
     import torch
 
     images = torch.zeros(1, 3, size, size)
-    program = torch.onnx.export(
-        network, (images,), dynamo=True, opset_version=20, input_names=["images"],
-        output_names=["logits"], verbose=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the exporter
+        program = torch.onnx.export(
+            network, (images,), dynamo=True, opset_version=20, input_names=["images"],
+            output_names=["logits"], verbose=False,
+        )  # fmt: skip
     assert program is not None
     simplified, right = onnxsim.simplify(program.model_proto)
     assert right
