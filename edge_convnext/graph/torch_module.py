@@ -92,7 +92,7 @@ class GraphModule(nn.Module):
         """
         size = self._at_a_time
         if size and size != len(images) and len(images) % size == 0:
-            return torch.cat([self._classify(piece) for piece in images.split(size)])
+            return torch.cat([self._classify(piece) for piece in torch.split(images, size)])
         return self._classify(images)
 
     def _classify(self, images: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from edge_convnext.networks.parts import PLAIN, Parts, part_of_node, part_of_nod
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import require_file
 from edge_convnext.runtimes.load import load_profiler, load_runtime
+from edge_convnext.runtimes.parts import parts_of_graph
 from edge_convnext.runtimes.profiler import LayerTimes
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def profile(
         ArtifactError: No such file.
         InferenceError: The runtime refused the graph, or it is of another batch size.
     """
-    parts = _read_parts(path)
+    parts = parts_of_graph(read_proto(require_file(path), weights=False), path)
     with TemporaryDirectory() as folder:
         plain = load_runtime(runtime, path, options)
         profiler = load_profiler(runtime, path, options, Path(folder))
@@ -220,14 +221,6 @@ def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile
         )
         for layer, median in zip(layers, medians, strict=True)
     )  # fmt: skip
-
-
-def _read_parts(path: Path) -> Parts:
-    """Those of the model that the graph names; of another graph, quantizers are told apart."""
-    try:
-        return family_of_graph(read_proto(require_file(path), weights=False), path).parts
-    except ArtifactError:
-        return PLAIN
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
