@@ -5,7 +5,8 @@ leave the others a few steps. With a positive s_c per channel, W x = (W diag(s))
 outliers shrink, and per-channel weights take them on. The operation that makes x gives it away
 for nothing: LayerNormalization has a scale per channel, and GRN, x * (gamma * n + 1), takes it
 in gamma and in the 1. A LayerNorm that is written out gets one multiplication, which OpenVINO
-runs in the kernel of its last operation.
+runs in the kernel of its last operation. Where names tell nothing, such places are found by
+structure (`equalize_sites`).
 
 |s_c| = max|x_c|^alpha / max|W_c|^(1 - alpha), with the alpha of each layer that makes its own
 output, quantized as it will be, the nearest to the float one on sampled activations; for
@@ -27,7 +28,9 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.activations import observe
+from edge_convnext.networks.family import family_of_graph
 from edge_convnext.stages.equalize_factors import choose_factors
+from edge_convnext.stages.equalize_sites import equalize_joints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +79,10 @@ def equalize(
     if not model.path.is_file():
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     proto = onnx.load(str(model.path))
-    sites = find_sites(proto)
-    if sites:
+    if _is_by_role(proto, model.path):
+        equalize_joints(proto, batches, config.alpha, activation_type)
+        drop_unread_constants(proto)
+    elif sites := find_sites(proto):
         watched = {site.tensor: site.axis for site in sites}
         seen = observe(proto, watched, batches)
         for site in sites:
@@ -91,6 +96,14 @@ def equalize(
     with atomic_path(output) as scratch:
         scratch.write_bytes(proto.SerializeToString(deterministic=True))
     return replace(model, path=output)
+
+
+def _is_by_role(proto: ModelProto, path: Path) -> bool:
+    """Whether the names of a graph's nodes tell nothing: it is of a family that says so."""
+    try:
+        return family_of_graph(proto, path).parts.by_role
+    except ArtifactError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,25 @@ Source: SmoothQuant, arXiv 2211.10438; cross-layer equalization, arXiv 1906.0472
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edge_convnext.graph.activations import observe
+from edge_convnext.stages.equalize_factors import choose_factors, even_out, grid_type
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
+    from edge_convnext.core.artifacts import ActivationType
     from edge_convnext.graph.channels import Reader, Route, Shift
     from edge_convnext.graph.qdq import Wiring
     from edge_convnext.graph.structure import Structure
 
-__all__ = ["Joint", "divide", "find_joints"]
+__all__ = ["Joint", "divide", "equalize_joints", "find_joints"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,38 @@ class Joint:
     channels: int  # of the maker; those that are not in `order` stay as they are
     weight: NDArray[np.float32]  # [K, everything else], of all that read that tensor
     separate: bool  # readers are depthwise: no output adds up several channels
+
+
+def equalize_joints(
+    proto: ModelProto,
+    batches: Sequence[NDArray[np.float32]],
+    alpha: float | Literal["auto"],
+    activation_type: ActivationType,
+) -> None:
+    """Rescale the channels of every joint by the factors that suit its quantizer.
+
+    Args:
+        proto: FP32; changed in place, to the same function up to rounding.
+        batches: Normalized calibration images, float32[n, C, H, W].
+        alpha: Strength, 0 to 1, or "auto" for the best of each joint.
+        activation_type: What activations will be quantized to.
+
+    Raises:
+        QuantizationError: The graph can't be run on the images.
+    """
+    joints = find_joints(proto)
+    if not joints:
+        return
+    seen = observe(proto, {joint.tensor: joint.axis for joint in joints}, batches)
+    for joint in joints:
+        values = seen[joint.tensor]
+        if joint.separate:
+            factors = even_out(values)
+        else:
+            kind = grid_type(values, activation_type)
+            factors = choose_factors(joint.weight, 1, values, alpha, kind, turn=False)
+        if factors is not None:
+            divide(proto, joint, factors)
 
 
 def find_joints(proto: ModelProto) -> list[Joint]:
