@@ -30,7 +30,8 @@ __all__ = ["Reader", "Route", "Shift", "follow"]
 Ids: TypeAlias = "NDArray[np.int64]"
 
 _MOVES = frozenset(
-    {"Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+    {"Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose"}
+    | {"Unsqueeze"}
 )
 # A positive factor passes through them, where all that they look at has the same.
 _HOMOGENEOUS = frozenset({"LeakyRelu", "Relu"})

@@ -1,7 +1,7 @@
 """Operations that are newer than opset 17, in those of opset 17.
 
-Source: ONNX operators, AveragePool 11 and 19, Gelu 20, GroupNormalization 18, Pad 13, 18 and 19,
-Resize 13, 18 and 19, Split 13 and 18.
+Source: ONNX operators, AveragePool 11 and 19, Gelu 20, Pad and Resize 13, 18 and 19, Split 13 and
+18.
 """
 
 from __future__ import annotations
@@ -122,29 +122,6 @@ def _split(node: NodeProto, graph: Surroundings) -> list[NodeProto]:
     return [node]
 
 
-def _group_norm(node: NodeProto, graph: Surroundings) -> list[NodeProto]:
-    """Below opset 21 a GroupNormalization has one scale and one bias for each group."""
-    from onnx import helper
-
-    groups = int(_attribute(node, "num_groups", 1))
-    x, scale, bias = node.input
-    rank = len(graph.sizes.get(x, ()))
-    if rank < 3:
-        raise _refuse(node, "normalises groups of a value whose size is computed")
-    names = [f"{node.name}.{part}" for part in ("shape", "groups", "normalised")]
-    rows = _constant(f"{node.name}.rows", np.array([0, groups, -1], np.int64), graph)
-    epsilon = float(_attribute(node, "epsilon", 1e-5))
-    return [
-        helper.make_node("Shape", [x], [names[0]], name=names[0]),
-        helper.make_node("Reshape", [x, rows], [names[1]], name=names[1]),
-        helper.make_node(
-            "InstanceNormalization", [names[1], scale, bias], [names[2]], name=names[2],
-            epsilon=epsilon,
-        ),
-        helper.make_node("Reshape", [names[2], names[0]], [node.output[0]], name=node.name),
-    ]  # fmt: skip
-
-
 def _gelu(node: NodeProto, graph: Surroundings) -> list[NodeProto]:
     from onnx import helper
 
@@ -189,7 +166,6 @@ def _constant(name: str, value: NDArray[Any], graph: Surroundings) -> str:
 WRITTEN_ANEW: Mapping[str, Callable[[NodeProto, Surroundings], list[NodeProto]]] = {
     "AveragePool": _average_pool,
     "Gelu": _gelu,
-    "GroupNormalization": _group_norm,
     "Pad": _pad,
     "Resize": _resize,
     "Split": _split,

@@ -47,10 +47,9 @@ def use_opset_17(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Write a graph in the operations of opset 17, for TensorRT 8.6.
 
     Axes of reductions become attributes, and those of Pad and Resize all axes in order; the pieces
-    of a Split get their sizes. A GroupNormalization becomes an InstanceNormalization of its groups.
-    GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
-    the order of operations that TensorRT and ONNX Runtime recognise, or as its approximation by
-    tanh where the graph has that. INT8 constants become floats with a QuantizeLinear, which gives
+    of a Split get their sizes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in the order of
+    operations that TensorRT and ONNX Runtime recognise, or as its approximation by tanh where the
+    graph has that. INT8 constants become floats with a QuantizeLinear, which gives
     the same integers. Every other operation is the same in its older version.
 
     Args:

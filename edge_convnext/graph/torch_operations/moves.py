@@ -84,7 +84,7 @@ def _flatten(attributes: Attributes, _constants: Constants) -> Run:
     axis = int(attributes.get("axis", 1))
 
     def run(x: Tensor) -> Tensor:
-        rows = int(np.prod(x.shape[: axis % (x.dim() + 1)], dtype=np.int64))
+        rows = int(np.prod(x.shape[:axis], dtype=np.int64))  # -1: all axes but the last
         return x.reshape(rows, -1)
 
     return run
