@@ -44,10 +44,8 @@ def round_to_float16(name: str, value: NDArray[Any]) -> NDArray[np.float16]:
 
 
 def is_beyond(value: NDArray[Any] | None) -> bool:
-    """Whether a constant is finite and outside of float16's range somewhere."""
-    if value is None or value.dtype != np.float32:
-        return False
-    return bool((np.isfinite(value) & (np.abs(value) > LARGEST)).any())
+    """Whether a constant is outside of float16's range somewhere, or infinite."""
+    return value is not None and value.dtype == np.float32 and bool((np.abs(value) > LARGEST).any())
 
 
 def saturates(node: NodeProto) -> bool:

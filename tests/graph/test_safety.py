@@ -115,10 +115,12 @@ def test_graphs_of_other_families_are_taken(batch):
 def test_an_operation_of_any_family_is_not_refused_by_its_name(kind):
     proto = graph()
     proto.graph.node[0].op_type = kind
-    with pytest.raises(ArtifactError) as caught:  # it lacks inputs, or a shape can't be inferred
+    said = ""
+    try:
         check_graph(proto, Path("m.onnx"))
-        raise ArtifactError("taken")
-    assert "which no build writes" not in str(caught.value)
+    except ArtifactError as error:  # it lacks inputs, or a shape can't be inferred
+        said = str(error)
+    assert "which no build writes" not in said
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.networks.convnext.parts import PARTS
 from edge_convnext.networks.parts import PLAIN, parts_by_role
-from edge_convnext.runtimes.tensorrt import kernel_table
 from edge_convnext.report.manifest import write_manifest
+from edge_convnext.runtimes.tensorrt import kernel_table
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import (
     group_kernels,
