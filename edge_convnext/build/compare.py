@@ -1,4 +1,4 @@
-"""Evaluate options: each is one graph in one runtime at one float precision."""
+"""Evaluate candidates: each is one graph in one runtime at one float precision."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.evaluation import Evaluation
-from edge_convnext.networks.family import family_of
+from edge_convnext.runtimes.reference import load_reference, reference_runtime
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
 
 __all__ = ["evaluate_options"]
 
-_TORCH = "torch"
+_REFERENCE = "torch"  # whatever runs it: no candidate has this name
 _INFERENCES_PER_TURN = 8
 
 
@@ -40,17 +40,18 @@ def evaluate_options(
     runner: Runner,
     machine: str,
 ) -> Evaluation:
-    """Run the torch reference and every option over the evaluation set, in one pass.
+    """Run the reference and every candidate over the evaluation set, in one pass.
 
     Args:
         options: Candidates to evaluate.
-        weights: Unfolded: the reference is the model as it was trained.
+        weights: Unfolded weights; the reference is the model as it was trained.
         images: The evaluation set.
-        runner: Runner of this build; its cache has logits of equal graphs on equal images.
-        machine: Fingerprint: another CPU may compute other logits.
+        runner: Runner of this build; its cache keeps logits of equal graphs on equal images.
+        machine: Fingerprint of this machine; another CPU may compute other logits.
     """
     recipe, info = runner.recipe, weights.value.info
-    runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
+    own = {"artefact": weights.digest, "runtime": reference_runtime(weights.value)}
+    runs = {_REFERENCE: own}
     for option in options:
         runs[option.name] = {
             "artefact": option.digest,
@@ -67,7 +68,7 @@ def evaluate_options(
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in images.samples)
     predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}
-    reference = predictions.pop(_TORCH)
+    reference = predictions.pop(_REFERENCE)
     return Evaluation(
         reference,
         predictions,
@@ -79,10 +80,8 @@ def evaluate_options(
 
 def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
     threads = recipe.benchmark.threads
-    if name == _TORCH:
-        from edge_convnext.runtimes.pytorch import TorchRuntime
-
-        return TorchRuntime(family_of(weights).build(weights, "raw"), threads)
+    if name == _REFERENCE:
+        return load_reference(weights, threads)
     option = next(option for option in options if option.name == name)
     return load_candidate(option, recipe.evaluate.batch, threads)
 
@@ -95,9 +94,9 @@ def _infer_all(
     track: Track,
 ) -> dict[str, Logits]:
     """Decode each batch once and give it to every runtime."""
-    found: dict[str, Logits] = {}  # 4 bytes an image, a class and a runtime, once
+    found: dict[str, Logits] = {}  # 4 bytes for each image, class and runtime
     start = 0
-    # Several inferences per turn: the threads of one runtime go to sleep before the next's start.
+    # Several inferences per turn, so that one runtime's threads sleep before the next one starts.
     decoded = batch * _INFERENCES_PER_TURN
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
     for part in track(batches, "evaluating", -(-len(images) // decoded)):

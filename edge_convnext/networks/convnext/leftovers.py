@@ -1,6 +1,7 @@
-"""Tensors of a state dict that are no part of the ConvNeXt in it: which may be left out.
+"""Decide which tensors of a state dict may be left out because the ConvNeXt does not need them.
 
-What the training counted and weighed may; what the images or the features pass through may not.
+Counters, losses and metrics of the training may be left out. Layers that images or features pass
+through may not.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = [
     "may_be_layer",
 ]
 
-# A word of a name by which a training keeps its own: losses, metrics, averages, queues, counters.
+# Words in the names of training state: losses, metrics, averages, queues, counters.
 _BYSTANDERS = re.compile(
     r"(?:criterion|criteria|loss|losses|lossfn|metrics?|acc|accuracy|top1|top5|auroc|auc|f1|score"
     r"|precision|recall|confmat|confusion|kappa|stat_scores|best|history|epoch|step|steps|iter"
@@ -34,10 +35,10 @@ _BYSTANDERS = re.compile(
     r"|temperature|logit_scale)"
 )
 _SIDES = re.compile(r"(?:train|training|val|valid|validation|test|eval)_")
-# What FCMAE adds for its task, and throws away afterwards.
+# Tensors that FCMAE adds for pre-training and discards afterwards.
 _PRETRAINING = re.compile(r"(?:mask_token|decoder|decoder_\w+|proj|pred)(?:\.|\Z)")
 
-_MOST_CHANNELS = 64  # of images
+_MOST_CHANNELS = 64  # the most channels of an image
 
 _MEANS = {
     "mean": "std", "_mean": "_std", "pixel_mean": "pixel_std", "image_mean": "image_std",
@@ -48,9 +49,9 @@ _MEANS = {
 
 
 def is_bystander(name: str, value: Any) -> bool:
-    """Whether a tensor belongs to losses, metrics, counters and the like."""
+    """True if a tensor belongs to losses, metrics, counters and the like."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        return True  # whole numbers count something
+        return True  # integers are counters
     steps = name.split(".")
     if _SIDES.match(steps[0]) and value.dim() < 2:
         return True
@@ -59,18 +60,18 @@ def is_bystander(name: str, value: Any) -> bool:
 
 
 def is_pretraining(name: str) -> bool:
-    """Whether a tensor is of FCMAE's decoder."""
+    """True if a tensor belongs to FCMAE's decoder."""
     return _PRETRAINING.match(name) is not None
 
 
 def is_scale(name: str) -> bool:
-    """Whether a tensor is named as a mean or a standard deviation."""
+    """True if a tensor is named as a mean or a standard deviation."""
     last = name.rpartition(".")[2]
     return last in _MEANS or last in _MEANS.values()
 
 
 def may_be_layer(value: Any, architecture: Architecture) -> bool:
-    """Whether a tensor has a shape that fits before or after the network."""
+    """True if a tensor has the shape of a layer before or after the network."""
     sizes = (architecture.in_channels, architecture.widths[-1], architecture.num_classes)
     if not isinstance(value, Tensor):
         return False
@@ -87,8 +88,11 @@ def find_normalisation(
 ) -> Normalisation | None:
     """Read the buffers of a normalisation that was saved with the network.
 
+    Returns:
+        The normalisation; None if there is none.
+
     Raises:
-        LoadError: A mean without its standard deviation, the reverse, or several.
+        LoadError: A mean or a standard deviation lacks its counterpart, or there are several.
     """
     found: list[Normalisation] = []
     for name in left:
@@ -102,7 +106,7 @@ def find_normalisation(
         if any(not _per_channel(left.get(one), in_channels) for one in names):
             raise LoadError(
                 f"{source}: '{shorten(name)}' looks like a part of a normalisation of the images, "
-                f"but '{shorten(names[last == ours])}' is not beside it; save the network alone "
+                f"but '{shorten(names[last == ours])}' is not next to it; save the network alone "
                 "and pass --mean and --std"
             )
         if last == ours:

@@ -1,15 +1,15 @@
-"""State-dict dialects: the same network under other names, and what wrappers put between names.
+"""State-dict dialects: the same network under other names, with or without wrappers' prefixes.
 
-Every dialect maps one to one onto this project's names:
+Every dialect maps one to one to this project's names:
 
-- `reference`: facebookresearch/ConvNeXt and ConvNeXt-V2, and what most tutorials save; also the
-  encoder of FCMAE's own checkpoints, whose convolutions are sparse.
+- `reference`: facebookresearch/ConvNeXt and ConvNeXt-V2, and most tutorials; also the encoder of
+  FCMAE's own checkpoints, whose convolutions are sparse.
 - `timm`: `timm.models.convnext`; pointwise weights are [out, in, 1, 1] where the size uses
   `conv_mlp=True` (atto to nano) and [out, in] elsewhere.
 - `transformers`: `ConvNextForImageClassification` and `ConvNextV2ForImageClassification`.
-- `torchvision`: `torchvision.models.convnext`, V1 alone.
-- `mmpretrain`: `mmpretrain.models.ConvNeXt`, V1 and V2; its head lies beside the backbone.
-- `ours`: `convnext.model.ConvNeXt`.
+- `torchvision`: `torchvision.models.convnext`, only V1.
+- `mmpretrain`: `mmpretrain.models.ConvNeXt`, V1 and V2; its head is next to the backbone.
+- `ours`: `convnext.modules.ConvNeXt`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from torch import Tensor
 __all__ = ["DialectName", "Network", "clean_names", "find_networks", "make_dense", "rename"]
 
 DialectName = Literal["reference", "timm", "transformers", "torchvision", "mmpretrain", "ours"]
-Network = tuple[DialectName, str]  # and the prefix of its names
+Network = tuple[DialectName, str]  # the dialect, and the prefix of the network's names
 
 _HF = r"(?:convnext(?:v2)?\.)?"  # absent when only the backbone was saved
 _HF_BLOCK = _HF + r"encoder\.stages\.(\d+)\.layers\.(\d+)"
 _TV = r"(?:features\.)?"
 
-# A name that no other dialect, and no other network, has. What stands before it is a prefix.
+# A name that only this dialect has. The text before it is the network's prefix.
 _MARKS: dict[DialectName, str] = {
     "reference": r"stages\.0\.0\.dwconv\.weight",
     "timm": r"stages\.0\.blocks\.0\.conv_dw\.weight",
@@ -52,7 +52,7 @@ _REFERENCE = (
     (r"stages\.(\d+)\.(\d+)\.", r"stages.\1.blocks.\2."),
 )
 
-# The start of a name there, and here; the first that matches counts.
+# The start of a name in the dialect, and in this project; the first match counts.
 _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
     "reference": (*_REFERENCE, (r"norm\.", r"head.norm."), (r"head\.", r"head.fc.")),
     "mmpretrain": (*_REFERENCE, (r"norm3?\.", r"head.norm.")),
@@ -107,8 +107,8 @@ _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
     "ours": (),
 }  # fmt: skip
 
-# What wrappers put between any two names: torch.compile, activation checkpointing, FSDP (torch's
-# and fairscale's), Lightning's Fabric, Opacus, (Distributed)DataParallel and AveragedModel.
+# Name parts that wrappers insert: torch.compile, activation checkpointing, FSDP (torch's and
+# fairscale's), Lightning's Fabric, Opacus, (Distributed)DataParallel and AveragedModel.
 _INFIXES = re.compile(
     r"(?:(?<=\.)|\A)(?:_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module|_fpw_module"
     r"|_forward_module|_ddp_module|_module)\."
@@ -117,14 +117,14 @@ _MODULE = re.compile(r"(?:(?<=\.)|\A)module\.")
 
 
 def clean_names(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Names without what wrappers put between them."""
+    """Remove the parts that wrappers insert into names."""
     bare = {_INFIXES.sub("", str(name)): value for name, value in content.items()}
     cleaned = {_MODULE.sub("", name): value for name, value in bare.items()}
-    return cleaned if len(cleaned) == len(bare) else bare  # two networks, one of them wrapped
+    return cleaned if len(cleaned) == len(bare) else bare  # fewer: a wrapped copy of a network
 
 
 def find_networks(names: Iterable[str]) -> list[Network]:
-    """Every ConvNeXt among the names of one state dict."""
+    """Find every ConvNeXt among the names of one state dict."""
     found: list[Network] = []
     for name in names:
         for dialect, mark in _MARKS.items():
@@ -135,7 +135,7 @@ def find_networks(names: Iterable[str]) -> list[Network]:
 
 
 def rename(name: str, dialect: DialectName) -> str:
-    """A name without its prefix, as this project has it; unknown ones stay as they are."""
+    """Translate a name without its prefix to this project's; an unknown name stays as it is."""
     for pattern, replacement in _RENAMES[dialect]:
         renamed, matches = re.subn(rf"\A{pattern}", replacement, name)
         if matches:
@@ -144,9 +144,9 @@ def rename(name: str, dialect: DialectName) -> str:
 
 
 def make_dense(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Names and shapes of FCMAE's sparse convolutions as the dense ones have them.
+    """Convert names and shapes of FCMAE's sparse convolutions to those of dense ones.
 
-    A kernel lies as [k * k, in, out], a depthwise one as [k * k, channels], columns first.
+    A kernel is stored as [k * k, in, out], a depthwise one as [k * k, channels], columns first.
 
     Source:
         facebookresearch/ConvNeXt-V2, `models/fcmae.py`, `utils.remap_checkpoint_keys`.
@@ -174,7 +174,7 @@ def _is_kernel(value: Tensor) -> bool:
 def _dense_kernel(kernel: Tensor) -> Tensor:
     side = math.isqrt(kernel.shape[0])
     if side * side != kernel.shape[0]:
-        return kernel  # its shape is told where it is held against the network's
+        return kernel  # a later check of shapes reports it
     last_first = kernel.permute(*reversed(range(kernel.dim())))
     channels = last_first.shape[:-1] if kernel.dim() == 3 else (last_first.shape[0], 1)
     return last_first.reshape(*channels, side, side).transpose(3, 2)

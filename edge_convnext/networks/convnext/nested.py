@@ -1,4 +1,4 @@
-"""Every ConvNeXt in a checkpoint, wherever in it and under whatever name it lies."""
+"""Find every ConvNeXt in a checkpoint, at any depth and under any name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edge_convnext.networks.convnext.names import Network, clean_names, find_net
 
 __all__ = ["Candidate", "find_candidates", "find_nameless", "iter_tensors", "list_content"]
 
-_MOST_DEPTH = 8  # of a checkpoint around its state dict
+_MOST_DEPTH = 8  # the most levels of keys around a state dict
 _MOST_VISITS = 20_000
-_MOST_ITEMS = 64  # of a list of state dicts
-_LEAST_TENSORS = 8  # of a list of averaged weights
-_MOST_PARTS = 16  # tensors of a head that lies beside its backbone
+_MOST_ITEMS = 64  # the longest list of state dicts
+_LEAST_TENSORS = 8  # the shortest list of averaged weights
+_MOST_PARTS = 16  # the most tensors of a head that is saved next to its backbone
 
-# Where a state dict lies, best first, where a checkpoint has several.
+# Usual keys of a state dict, best first; they decide if a checkpoint has several.
 _WRAPPERS = (
     "model_ema", "state_dict_ema", "ema_state_dict", "ema", "swa_model", "model", "module",
     "state_dict", "model_state_dict", "model_state", "net", "network", "weights", "model_weights",
@@ -34,23 +34,23 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One network: where it lies, and the state dict that it is a part of."""
+    """One network: its place in the checkpoint, and the state dict that contains it."""
 
-    keys: tuple[str, ...]  # on the way to the state dict, outermost first
+    keys: tuple[str, ...]  # the keys that lead to the state dict, outermost first
     named: dict[str, Any]  # names cleaned of wrappers, sparse kernels made dense
     network: Network
     averaged: bool
-    beside: dict[str, Any]  # tensors of small state dicts that lie beside this one
+    beside: dict[str, Any]  # tensors of small state dicts under neighbouring keys
     others: tuple[str, ...]  # prefixes of other networks in the same state dict
 
     @property
     def where(self) -> str:
-        """The way to it, for people: `model_ema`, or `state_dict/student`."""
+        """The path of keys to the network, for messages: `model_ema`, `state_dict/student`."""
         return "/".join((*self.keys, *filter(None, [self.network[1].rstrip(".")])))
 
     @property
     def order(self) -> tuple[bool, bool, tuple[int, ...]]:
-        """Averaged before raw, the best before the last, usual names before others."""
+        """Sort key: averaged before raw, best before last, usual names before others."""
         steps = (*self.keys, *self.network[1].split(".")[:-1])
         best = any("best" in _words(step) for step in steps)
         usual = tuple(_usual(step) for step in steps)
@@ -58,7 +58,7 @@ class Candidate:
 
 
 def find_candidates(content: object) -> list[Candidate]:
-    """All networks of a checkpoint, best first."""
+    """Find all networks of a checkpoint, best first."""
     found: list[Candidate] = []
     for keys, mapping, parent in _visit(content):
         named = make_dense(clean_names(mapping))
@@ -72,7 +72,7 @@ def find_candidates(content: object) -> list[Candidate]:
 
 
 def find_nameless(content: object) -> str | None:
-    """Where averaged weights lie as a list of tensors, as torch_ema's `shadow_params`."""
+    """Find the key of averaged weights in a list without names, as torch_ema's `shadow_params`."""
     if not isinstance(content, Mapping):
         return None
     for key, value in content.items():
@@ -88,13 +88,13 @@ def find_nameless(content: object) -> str | None:
 
 
 def iter_tensors(content: object) -> Iterator[str]:
-    """Names of all tensors that lie in mappings."""
+    """Yield the names of all tensors in mappings."""
     for _, mapping, _ in _visit(content):
         yield from (str(name) for name, value in mapping.items() if isinstance(value, Tensor))
 
 
 def list_content(content: object) -> list[str]:
-    """What a checkpoint without a ConvNeXt holds: the keys with what lies there."""
+    """Describe a checkpoint without a ConvNeXt: each key with a summary of its value."""
     plain = to_plain(content)
     if not isinstance(plain, Mapping):
         return []
@@ -104,7 +104,7 @@ def list_content(content: object) -> list[str]:
 def _visit(
     content: object,
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any], Mapping[Any, Any]]]:
-    """Mappings with tensors, each with the way to it and the mapping around it."""
+    """Yield mappings with tensors: the keys that lead there, the mapping, and its parent."""
     queue: list[tuple[tuple[str, ...], object, Mapping[Any, Any], tuple[int, ...]]]
     queue = [((), content, {}, ())]
     for _ in range(_MOST_VISITS):
@@ -112,7 +112,7 @@ def _visit(
             return
         way, value, parent, around = queue.pop(0)
         value = to_plain(value)
-        if id(value) in around or len(way) > _MOST_DEPTH:  # one may hold itself
+        if id(value) in around or len(way) > _MOST_DEPTH:  # a mapping may contain itself
             continue
         around = (*around, id(value))
         if isinstance(value, Mapping):
@@ -140,8 +140,8 @@ def _is_averaged(
     content: object,
 ) -> bool:
     if _is_swapped(content):
-        # mmengine's EMAHook and Lightning's WeightAveraging save the average where the weights
-        # usually lie, and the raw weights in the other place.
+        # mmengine's EMAHook and Lightning's WeightAveraging save the average under the usual key
+        # of the weights, and the raw weights under the other key.
         return keys[-1:] == ("state_dict",)
     if any(_AVERAGED.fullmatch(word) for step in (*keys, prefix) for word in _words(step)):
         return True
@@ -161,7 +161,7 @@ def _is_swapped(content: object) -> bool:
 
 
 def _beside(keys: tuple[str, ...], parent: Mapping[Any, Any]) -> dict[str, Any]:
-    """Tensors of a head that was saved as a state dict of its own."""
+    """Return the tensors of a head that was saved as a separate state dict."""
     found: dict[str, Any] = {}
     for key, value in parent.items():
         small = isinstance(value, Mapping) and 0 < len(value) <= _MOST_PARTS
