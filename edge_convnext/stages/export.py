@@ -79,6 +79,7 @@ def export_onnx(
         import onnx
         import torch
 
+        from edge_convnext.graph.rewrites import fold_affines
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
         raise MissingDependencyError(
@@ -108,6 +109,8 @@ def export_onnx(
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
     _rename(proto)
+    if family.parts.by_role:  # the folds of others are their own
+        fold_affines(proto)
     _set_metadata(proto, weights, form, precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:
