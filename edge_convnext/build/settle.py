@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeAlias
 
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
@@ -24,6 +25,10 @@ from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
 __all__ = ["Prepared", "prepare", "settle_recipe"]
+
+ChoosePlans: TypeAlias = Callable[
+    [Runner, Inputs, Sequence[CpuRuntimeName], Images], tuple[Recipe, Sequence[str]]
+]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
@@ -51,10 +56,12 @@ def prepare(
     fold_only: bool = False,
     machine: str | None = None,
     on_read: Callable[[Inputs], None] | None = None,
+    choose: ChoosePlans | None = None,
 ) -> Prepared:
     """Run the stages from load to lower; with `fold_only`, to fold.
 
-    `machine` and `on_read` are `inputs.prepare_inputs`'s.
+    `machine` and `on_read` are `inputs.prepare_inputs`'s. `choose` finds the plans that nobody
+    stated, from real images, and says what it did (`quick_race`).
     """
     recipe, targets, runtimes = settle_recipe(recipe)
     steps = Runner(cache, recipe, versions, track)
@@ -68,6 +75,9 @@ def prepare(
     if not isinstance(training, Skipped) and not runtimes:
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
+    if choose is not None:
+        recipe, raced = choose(steps, inputs, runtimes, samples)
+        steps, inputs = steps.with_recipe(recipe), replace(inputs, notes=(*inputs.notes, *raced))
     graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
     add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)

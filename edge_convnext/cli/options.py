@@ -222,6 +222,10 @@ _ROWS = (
     Flag("train.batch", "--batch", int, "Number of images in each step.", least=1),
     Flag("train.lr", "--lr", float, "Peak learning rate.", least=0),
     Flag(
+        "train.bfloat16", "--bfloat16/--no-bfloat16", bool,
+        "Compute products in bfloat16. Default: if that is faster in the first steps.",
+    ),
+    Flag(
         "recover.images", "--images", int,
         "Number of images from the training side; a fifth of them only judges the result.",
     ),

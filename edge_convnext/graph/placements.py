@@ -33,7 +33,7 @@ class Placement:
     last_stages: int | None = None  # only products of so many stages, from the end
     share: bool = False  # every reader of a quantized tensor reads the quantized one
     adds: bool = False  # both inputs of residual additions, but of those that a norm reads
-    outputs: bool = False  # what each convolution makes, behind its own Relu or Clip
+    outputs: bool = False  # what each convolution makes, and each such addition, behind its Relu
     cap: bool = False  # ranges end at the bounds of the Relu or Clip that makes the tensor
     more: frozenset[str] = frozenset()  # types of operations whose inputs and output are, too
     per_tensor: bool = False  # one scale for the whole weight of a convolution

@@ -7,7 +7,7 @@ readers of a tensor and across a MaxPool, and ranges that end at the bounds of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Weighing", "place", "placeable"]
 
 _TINY = 1e-12
+_MOST_VALUES = 2**18  # that a range is judged by: wide tensors have enough in fewer rows
+_LARGEST_BIAS = 2**30  # steps: a sum of products has room beside it in 32 bits
 _INSIDE = 1 - 1e-6  # a range that ends at a bound must not pass it where it is rounded
 
 
@@ -103,6 +105,8 @@ def place(
     for product in roles.products:
         if product.name in wanted and product.weight in wiring.constants:
             writer.weight(product, placement, weighing)
+            if placement.outputs:
+                writer.bias(product, grids[product.activation])
     for spot in spots:
         writer.activation(spot, grids[spot.tensor])
     writer.finish()
@@ -138,7 +142,9 @@ def _choose(values: Activations, spot: Spot, kind: GridType, weighing: Weighing)
     channels, energy = values.rows.shape[1], spot.energy
     if energy is None or len(energy) != channels:
         energy = np.ones(channels, np.float32)
-    return choose_grid(values, energy, kind, clip=weighing.clip and not spot.signed)
+    step = -(-values.rows.size // _MOST_VALUES)
+    sample = replace(values, rows=values.rows[::step])
+    return choose_grid(sample, energy, kind, clip=weighing.clip and not spot.signed)
 
 
 def _type_of(
@@ -195,11 +201,12 @@ class _Writer:
         self._tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
         self._before: dict[str, list[NodeProto]] = {}  # by name of the node that reads a weight
         self._behind: dict[str, list[NodeProto]] = {}  # by tensor
-        self._weights: dict[str, str] = {}  # by constant, what reads it dequantized
+        self._weights: dict[str, str] = {}  # by constant, its name where it is dequantized
+        self._scales: dict[str, NDArray[np.float32]] = {}  # by constant
 
     def weight(self, product: Product, placement: Placement, weighing: Weighing) -> None:
         """Store a weight as integers behind a DequantizeLinear."""
-        from onnx import helper
+        from onnx import helper, numpy_helper
 
         node, name = self._nodes[product.name], product.weight
         position = list(node.input).index(name)
@@ -211,6 +218,7 @@ class _Writer:
             stored = _store(tensor, None if per_tensor else axis, largest)
             self._proto.graph.initializer.extend(stored)
             self._weights[name] = f"{name}/Dequantize"
+            self._scales[name] = numpy_helper.to_array(stored[1])
             pair = helper.make_node(
                 "DequantizeLinear",
                 [one.name for one in stored],
@@ -221,6 +229,32 @@ class _Writer:
                 pair.attribute.append(helper.make_attribute("axis", axis))
             self._before[node.name] = [pair]
         node.input[position] = self._weights[name]
+
+    def bias(self, product: Product, grid: Grid) -> None:
+        """Store the bias of a Gemm in 32 bits: with a float one ONNX Runtime's Gemm is float.
+
+        It leaves that to its own pass for convolutions, and for what no quantizer follows to us.
+        """
+        from onnx import helper, numpy_helper
+
+        node = self._nodes[product.name]
+        tensor = self._tensors.get(node.input[2]) if len(node.input) > 2 else None
+        if node.op_type != "Gemm" or tensor is None:
+            return
+        values = numpy_helper.to_array(tensor).reshape(-1).astype(np.float64)
+        scales = np.float32(grid.scale) * self._scales[product.weight]
+        scale = np.resize(scales.astype(np.float32), values.shape)  # one for all, or one for each
+        steps = np.rint(values / scale)
+        if np.abs(steps).max(initial=0.0) > _LARGEST_BIAS:
+            return  # an output without weights: its scale says nothing of its bias
+        parts = [f"{node.name}/bias_{part}" for part in ("int32", "scale", "zero_point", "float")]
+        for name, value in zip(
+            parts, (steps.astype(np.int32), scale, np.zeros(scale.shape, np.int32)), strict=False
+        ):
+            self._proto.graph.initializer.append(numpy_helper.from_array(value, name))
+        pair = helper.make_node("DequantizeLinear", parts[:3], parts[3:], name=parts[3], axis=0)
+        self._before.setdefault(node.name, []).append(pair)
+        node.input[2] = parts[3]
 
     def activation(self, spot: Spot, grid: Grid) -> None:
         """Let readers of a tensor read it through a pair."""

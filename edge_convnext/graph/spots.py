@@ -77,6 +77,7 @@ def list_spots(
     for node in others:
         if placement.adds and node.op_type == "Add" and _is_residual(seen, node):
             found += [_plain(seen, name, node.name) for name in node.input]
+            found += _outputs(seen, node) if placement.outputs else ()
         if node.op_type in placement.more and _closes(seen, node):
             found += [_plain(seen, name, node.name) for name in seen.variables(node)]
             found += [_plain(seen, node.output[0], None)]
@@ -129,7 +130,7 @@ def _of_product(wiring: Wiring, node: NodeProto, one: Product) -> Iterator[Spot]
 
 
 def _outputs(seen: Structure, node: NodeProto) -> Iterator[Spot]:
-    """What a convolution makes, behind the Relu or Clip that runtimes fuse with it."""
+    """What a convolution or sum makes, behind the Relu or Clip that runtimes fuse with it."""
     name = node.output[0]
     readers = seen.readers.get(name, ())
     if len(readers) == 1 and readers[0].op_type in _RELUS:

@@ -159,6 +159,14 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
         raise ArtifactError(f"{path}: {error}") from error
 
 
+def is_placed_by_roles(proto: ModelProto, path: Path) -> bool:
+    """Whether the family of a graph has its placements by roles; a graph of no family has not."""
+    try:
+        return family_of_graph(proto, path).placer == "roles"
+    except ArtifactError:
+        return False
+
+
 def quantized_nodes(
     proto: ModelProto, path: Path, weighted: Iterable[str], placement: PlacementName
 ) -> frozenset[str] | None:

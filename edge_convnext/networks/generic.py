@@ -130,9 +130,9 @@ class GenericFamily(ABC):
     forms_of_convolutions: frozenset[FormName] = frozenset(("raw",))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
-        "inner", "dense", "weighted", "attention", "adds", "closed",
+        "inner", "dense", "weighted", "attention", "adds", "closed", "closed_gates",
     )  # fmt: skip
-    gpu_placements: tuple[PlacementName, ...] = ()
+    gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")
     quick_placements: tuple[PlacementName, ...] = ("dense", "weighted", "closed")
     operations: frozenset[str] = frozenset()
     parts: Parts = PARTS

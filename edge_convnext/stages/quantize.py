@@ -19,9 +19,9 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.family import quantized_nodes
+from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
-from edge_convnext.stages.quantize_roles import is_placed_by_roles, place_by_roles
+from edge_convnext.stages.quantize_roles import place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.errors import ArtifactError, QuantizationError
-from edge_convnext.networks.family import family_of_graph
+from edge_convnext.core.errors import QuantizationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,19 +19,10 @@ if TYPE_CHECKING:
     from edge_convnext.graph.placer import Weighing
     from edge_convnext.graph.roles import Roles
 
-__all__ = ["PLACER_FACT", "is_placed_by_roles", "place_by_roles"]
+__all__ = ["PLACER_FACT", "place_by_roles"]
 
 PLACER_FACT = "placer"  # of a graph's metadata; `roles` where this module made it
 _NARROW = 63  # largest weight: the sum of two products fits in 16 bits
-
-
-def is_placed_by_roles(proto: ModelProto, path: Path) -> bool:
-    """Whether the family of a graph has its placements by roles; a graph of no family has not."""
-    try:
-        family = family_of_graph(proto, path)
-    except ArtifactError:
-        return False
-    return getattr(family, "placer", "nncf") == "roles"
 
 
 def place_by_roles(

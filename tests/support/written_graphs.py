@@ -39,6 +39,8 @@ def write(
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    known = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    proto.graph.output[0].CopyFrom(known.graph.output[0])
     return proto
 
 
@@ -69,6 +71,74 @@ def excited() -> onnx.ModelProto:
             ("GlobalAveragePool", ("sum",), "pool"),
             ("Flatten", ("pool",), "flat"),
             ("Gemm", ("flat", "w5"), "logits", {"transB": 1}),
+        ],
+        constants,
+    )
+
+
+def branched() -> onnx.ModelProto:
+    """ReLU6, a MaxPool, SiLU, a residual sum, a Concat of two convolutions, a classifier."""
+    constants = {
+        "w1": draw(8, 3, 3, 3),
+        "w2": draw(8, 8, 1, 1, seed=1),
+        "w3": draw(8, 8, 1, 1, seed=2),
+        "w4": draw(6, 8, 1, 1, seed=3),
+        "w5": draw(6, 4, 3, 3, seed=4),
+        "w6": draw(5, 12, seed=5),
+        "b6": draw(5, seed=6),
+        "low": np.float32(0),
+        "high": np.float32(6),
+    }
+    pads = {"pads": [1, 1, 1, 1]}
+    return write(
+        [
+            ("Conv", ("images", "w1"), "stem", pads),
+            ("Clip", ("stem", "low", "high"), "relu6"),
+            ("MaxPool", ("relu6",), "pooled", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+            ("Conv", ("pooled", "w2"), "one"),
+            ("Sigmoid", ("one",), "gate"),
+            ("Mul", ("one", "gate"), "silu"),
+            ("Conv", ("silu", "w3"), "two"),
+            ("Add", ("two", "pooled"), "sum"),
+            ("Conv", ("sum", "w4"), "left"),
+            ("Conv", ("sum", "w5"), "right", {**pads, "group": 2}),
+            ("Concat", ("left", "right"), "both", {"axis": 1}),
+            ("GlobalAveragePool", ("both",), "pool"),
+            ("Flatten", ("pool",), "flat"),
+            ("Gemm", ("flat", "w6", "b6"), "logits", {"transB": 1}),
+        ],
+        constants,
+    )
+
+
+def attending() -> onnx.ModelProto:
+    """One block of a transformer on tokens of the images: LayerNorm, attention, residual sum."""
+    constants = {
+        "tokens": np.array([1, 64, 3]),
+        "embed": draw(3, 8),
+        "scale": np.ones(8, np.float32),
+        "q": draw(8, 8, seed=1),
+        "k": draw(8, 8, seed=2),
+        "v": draw(8, 8, seed=3),
+        "vb": draw(8, seed=4),
+        "out": draw(8, 5, seed=5),
+    }
+    return write(
+        [
+            ("Reshape", ("images", "tokens"), "rows"),
+            ("MatMul", ("rows", "embed"), "x"),
+            ("LayerNormalization", ("x", "scale"), "norm"),
+            ("MatMul", ("norm", "q"), "query"),
+            ("MatMul", ("norm", "k"), "key"),
+            ("MatMul", ("norm", "v"), "product"),
+            ("Add", ("product", "vb"), "value"),
+            ("Transpose", ("key",), "turned", {"perm": [0, 2, 1]}),
+            ("MatMul", ("query", "turned"), "scores"),
+            ("Softmax", ("scores",), "shares"),
+            ("MatMul", ("shares", "value"), "read"),
+            ("Add", ("x", "read"), "sum"),
+            ("LayerNormalization", ("sum", "scale"), "last"),
+            ("MatMul", ("last", "out"), "logits"),
         ],
         constants,
     )

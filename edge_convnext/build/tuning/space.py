@@ -19,6 +19,7 @@ from edge_convnext.core.artifacts import (
 )
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.runtimes.plan_rules import Way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,8 @@ def list_plans(
             much slower. None lists all plans.
     """
     kinds: Sequence[ActivationType] = get_args(ActivationType)
+    if family.placer == "nncf":  # it has no types by tensor
+        kinds = [kind for kind in kinds if kind != "mixed"]
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
     forms = family.forms or ("raw",)
@@ -83,6 +86,9 @@ def list_plans(
 
 
 def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFamily) -> bool:
+    if family.placer == "roles":  # no plan of it was measured: try what suits the runtime
+        ways = find_runtime(runtime).PLAN_RULES.ways
+        return Way(plan.placement or "", plan.activation_type, plan.format) in ways
     return (
         plan.form in (usual.form, *family.quick_forms(runtime))
         and plan.placement in (usual.placement, *family.quick_placements)

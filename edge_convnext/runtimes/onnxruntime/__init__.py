@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.runtimes.onnxruntime import plan_rules
+from edge_convnext.runtimes.onnxruntime.int8_products import int8_products
 from edge_convnext.runtimes.onnxruntime.lint import lint_onnxruntime
 from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
 from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import GraphFormat, PlacementName
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
+    from edge_convnext.runtimes.plan_rules import PlanRules
 
 NAME = "onnxruntime"
 LABEL = "ONNX Runtime"
@@ -35,6 +39,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("session.x64quantprecision", "1"),
 )
 LINT_TARGETS: tuple[str, ...] = ("onnxruntime",)
+PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 _LAST_OPSET_OF_MOVED_PAIRS = 20  # microsoft/onnxruntime#25526
 
 
@@ -46,6 +51,11 @@ def load(path: Path, options: RuntimeOptions) -> OnnxRuntime:
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OnnxRuntimeProfiler:
     """Load a graph into a session that writes its trace to `folder`."""
     return OnnxRuntimeProfiler(path, options, folder)
+
+
+def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
+    """See `int8_products`."""
+    return int8_products(path, options)
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
