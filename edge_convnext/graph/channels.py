@@ -73,9 +73,9 @@ def follow(seen: Structure, wiring: Wiring, tensor: str, axis: int) -> Route:
 
     Args:
         seen: The graph's structure.
-        wiring: Of the same graph.
-        tensor: Where to begin.
-        axis: Of its channels.
+        wiring: The same graph's wiring.
+        tensor: Name of the tensor to begin at.
+        axis: Axis of its channels.
     """
     route, shape = Route(), seen.shape(tensor)
     if not shape or 0 in shape:

@@ -22,7 +22,7 @@ def parts_of_graph(proto: ModelProto, path: Path) -> Parts:
 
     Args:
         proto: The graph; its weights are not needed.
-        path: What to name in messages.
+        path: Path for the messages.
     """
     try:
         parts = family_of_graph(proto, path).parts

@@ -61,7 +61,7 @@ def equalize_joints(
         proto: FP32; changed in place, to the same function up to rounding.
         batches: Normalized calibration images, float32[n, C, H, W].
         alpha: Strength, 0 to 1, or "auto" for the best of each joint.
-        activation_type: What activations will be quantized to.
+        activation_type: The type that activations will be quantized to.
 
     Raises:
         QuantizationError: The graph can't be run on the images.

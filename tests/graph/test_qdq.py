@@ -54,3 +54,16 @@ def test_biases_of_float_products_stay():
     before = copy_of(model)
     assert guard_biases(model) == 0
     assert model == before
+
+
+@pytest.mark.parametrize("kind", ["Flatten", "Identity", "Squeeze", "Unsqueeze", "Relu"])
+def test_what_only_moves_values_hides_no_quantizer(kind):
+    build = Builder()
+    scale, zero = build.constant("s", np.float32(0.1)), build.constant("z", np.int8(0))
+    stored = build.node("QuantizeLinear", ["images", scale, zero], "q")
+    made = build.node("DequantizeLinear", [stored, scale, zero], "d")
+    axes = [build.constant("axes", np.array([0]))] if kind.endswith("squeeze") else []
+    y = build.node(kind, [made, *axes], "y")
+    wiring = Wiring(build.model({"images": [1, 4]}, y, 2 if kind != "Squeeze" else 1))
+    found = wiring.quantizer("y")
+    assert (found is None) == (kind == "Relu")

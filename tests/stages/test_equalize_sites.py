@@ -1,14 +1,17 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from support.tiny_qdq import Builder
 from support.written_networks import IMAGES, attention, gated, normal
 
+from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
+from edge_convnext.core.sections import EqualizeConfig
 from edge_convnext.graph.placements import find_placement
 from edge_convnext.graph.placer import place
 from edge_convnext.graph.roles import describe
+from edge_convnext.stages.equalize import equalize
 from edge_convnext.stages.equalize_sites import divide, equalize_joints, find_joints
 
 NETWORKS = {
@@ -126,3 +129,20 @@ def test_silent_channels_and_graphs_without_a_place_stay_as_they_are():
     alone = build.model({"images": [1, 3, 16, 16]}, build.node("Relu", ["images"], "y"), 4)
     equalize_joints(alone, np.split(IMAGES, 4), "auto", "int8")
     assert len(alone.graph.initializer) == 0
+
+
+@pytest.mark.parametrize(("model", "places"), [("conv2former_n", True), ("convnextv2_atto", False)])
+def test_the_stage_goes_by_structure_where_names_tell_nothing(tmp_path, model, places):
+    proto = copy(NETWORKS["gated"])
+    info = ModelInfo(model, 5, 3, (), Preprocess(), "random", "0" * 64, None)
+    helper.set_model_props(proto, info.to_metadata())
+    onnx.save(proto, tmp_path / "g.onnx")
+    before = OnnxModel(tmp_path / "g.onnx", "fp32", "raw")
+    batches = np.split(IMAGES, 4)
+    made = equalize(before, batches, EqualizeConfig(alpha=0.5), "mixed", tmp_path / "e.onnx")
+    after = onnx.load(made.path)
+    changed = {one.name for one in after.graph.initializer} - {
+        one.name for one in proto.graph.initializer
+    }
+    assert bool(changed) == places
+    assert np.abs(run(after) - run(proto)).max() <= 1e-5 * np.abs(run(proto)).max()

@@ -40,7 +40,7 @@ def _batch_norm(attributes: Attributes, _constants: Constants) -> Run:
     if attributes.get("training_mode"):
         raise UntrainableError("a BatchNormalization that is still training")
     return lambda x, scale, bias, mean, variance: functional.batch_norm(
-        x, mean, variance, scale, bias, False, 0.0, epsilon
+        x, mean.detach(), variance.detach(), scale, bias, False, 0.0, epsilon
     )
 
 

@@ -24,7 +24,7 @@ def make_operation(node: NodeProto, constants: Constants) -> Run:
     """A node as a function of tensors, which has its attributes and knows its constants.
 
     Args:
-        node: Of ONNX's own operations.
+        node: One of ONNX's own operations.
         constants: By input, its value, or None where it is computed.
 
     Returns:
