@@ -95,11 +95,11 @@ def choose_plans(
     """Race the plans of every runtime that has none.
 
     Args:
-        runner: Of the build.
+        runner: Runner of the build.
         inputs: Weights, and images to calibrate with; without those there is nothing to race.
-        runtimes: Those of the build.
+        runtimes: Runtimes of the build.
         samples: Real images for the checks.
-        machine: Fingerprint.
+        machine: Fingerprint of this machine; another one has other times.
 
     Returns:
         The recipe with a plan for each such runtime, and what a report has to say of it.

@@ -21,6 +21,7 @@ from edge_convnext.data.batches import image_batches
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
@@ -69,7 +70,8 @@ def prepare(
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
-        folded = fold_step(steps, inputs.weights, samples)
+        folds = family_of_model(recipe.model).folds
+        folded = fold_step(steps, inputs.weights, samples) if folds else None
         return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded), None)
     training = _choose_training(recipe, inputs, shown)
     if not isinstance(training, Skipped) and not runtimes:

@@ -60,10 +60,10 @@ def list_spots(
 
     Args:
         seen: Structure of the float graph.
-        wiring: Of the same graph.
-        roles: Of its products.
+        wiring: Wiring of the same graph.
+        roles: Roles of its products.
         wanted: Products to quantize.
-        placement: What else.
+        placement: Placement that says what else is quantized.
         ignored: Names of nodes that stay float, whatever they are.
     """
     nodes = {node.name: node for node in seen.nodes}

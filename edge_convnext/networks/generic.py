@@ -131,6 +131,7 @@ class GenericFamily(ABC):
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
         "inner", "dense", "weighted", "attention", "adds", "closed", "closed_gates",
+        "blocks", "late_blocks", "last_blocks",
     )  # fmt: skip
     gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")
     quick_placements: tuple[PlacementName, ...] = ("dense", "weighted", "closed")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
     from edge_convnext.core.sections import QuantizeConfig
-    from edge_convnext.graph.placer import Weighing
+    from edge_convnext.graph.pair_writer import Weighing
     from edge_convnext.graph.roles import Roles
 
 __all__ = ["PLACER_FACT", "place_by_roles"]
@@ -43,7 +43,7 @@ def place_by_roles(
         config: PTQ settings; those of NNCF alone are refused.
         activation_type: Type of the activations.
         ignored: Names of nodes that stay float.
-        path: What to name in messages.
+        path: Path to name in messages.
 
     Returns:
         The graph, and the names of the products that it was to quantize.
@@ -70,7 +70,7 @@ def place_by_roles(
 
 
 def _weighing(config: QuantizeConfig, roles: Roles) -> Weighing:
-    from edge_convnext.graph.placer import Weighing
+    from edge_convnext.graph.pair_writer import Weighing
 
     estimator = config.activations_range_estimator
     if not config.own_ranges and estimator != "minmax":

@@ -8,8 +8,9 @@ from onnx import numpy_helper
 from support.written_graphs import attending, branched, draw, excited, write
 
 from edge_convnext.core.metrics import compare_logits
+from edge_convnext.graph.pair_writer import Weighing
 from edge_convnext.graph.placements import PLACEMENTS
-from edge_convnext.graph.placer import Weighing, place, placeable
+from edge_convnext.graph.placer import place, placeable
 from edge_convnext.graph.qdq import Wiring
 from edge_convnext.graph.roles import describe
 

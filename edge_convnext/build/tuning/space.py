@@ -123,7 +123,8 @@ def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFam
     if plan.format != "qdq":
         if plan.format not in module.FORMATS:
             return "only ONNX Runtime loads its fused products"
-        if plan.form in family.forms_of_convolutions:
+        # Of a family by roles the one form may have both: the graph itself tells.
+        if family.placer == "nncf" and plan.form in family.forms_of_convolutions:
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":
             return "the fused products make activations unsigned themselves: the same graph as int8"
