@@ -55,8 +55,8 @@ _TARGETS = ("cpu", "rtx", "tensorrt")
 _ROWS = (
     Flag(
         "model", "--model", str,
-        "Network: a size (atto, femto, pico, …) or a full name. Default: the recipe's, or atto.",
-        MODEL,
+        "Network: a size of ConvNeXt V2 (atto, femto, …) or a name that `models` lists. Default: "
+        "the recipe's, or atto.", MODEL,
     ),
     Flag(
         "load.weights", "--weights", str,

@@ -150,7 +150,7 @@ def train(
     save_weights(state, architecture, info, output)
     state_path.unlink(missing_ok=True)
     seconds = sum(row.seconds for row in rows)
-    notes = (*(start.notes if start else ()), *filter(None, [trainer.choice.told]))
+    notes = (*filter(None, [trainer.choice.told]), *(start.notes if start else ()))
     return TrainResult(output, rows[-1].top1_pct, len(rows), seconds, str(place), rows, notes)
 
 
