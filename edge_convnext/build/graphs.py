@@ -6,7 +6,7 @@ ONNX Runtime does show the accuracy of their Q/DQ, before the body becomes float
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -103,6 +103,8 @@ def make_graphs(
     samples: Images,
     calibration: Images | None,
     training: Images | Skipped,
+    *,
+    begun: Iterable[Lineage] = (),
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
@@ -113,8 +115,9 @@ def make_graphs(
         samples: Real images for the parity checks.
         calibration: Calibration images; None unless INT8 is wanted.
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
+        begun: Float graphs that this build has already.
     """
-    recipe, graphs = runner.recipe, Graphs()
+    recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
     forms = _float_forms(recipe, plans) if plans else []
     graphs.skipped += _not_for_cpu(recipe, runtimes)
@@ -132,7 +135,8 @@ def make_graphs(
     for form, precision in wanted:
         # The raw export is the reference that users have; it is simplified only if it ships.
         ships = form != "raw" or "raw" in {plan.form for plan in plans}
-        add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
+        if float_plan(form, precision) not in graphs.lineages:
+            add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.settle import Chosen
 from edge_convnext.build.sieve import check_in_runtime
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError
@@ -91,7 +92,7 @@ def choose_plans(
     runtimes: Sequence[CpuRuntimeName],
     samples: Images,
     machine: str,
-) -> tuple[Recipe, tuple[str, ...]]:
+) -> Chosen:
     """Race the plans of every runtime that has none.
 
     Args:
@@ -107,17 +108,18 @@ def choose_plans(
     recipe, calibration = runner.recipe, inputs.calibration
     wanted = unplanned(recipe, runtimes)
     if not wanted or calibration is None:
-        return recipe, ()
+        return Chosen(recipe)
     batch = None if recipe.export.batch == "dynamic" else recipe.export.batch
     few = image_batches(calibration.images.samples[:_FEW_IMAGES], inputs.info, batch)
     graphs, form = Graphs(), family_of_model(recipe.model).portable[0]
     begun = add_form(runner, inputs, graphs, form, "fp32", samples)
     roles = describe(read_proto(begun.final.value.path))
+    raced = _for_race(runner)
     plans: dict[CpuRuntimeName, PlanConfig] = {}
     notes: list[str] = []
     for runtime in wanted:
         entered = [Entered(plan) for plan in _list_plans(recipe, runtime, roles)]
-        heat = _Heat(runner, runtime, machine, few, samples)
+        heat = _Heat(raced, runtime, machine, few, samples)
         for one in runner.track(entered, f"ways to quantize for {runtime}", len(entered)):
             _enter(heat, graphs, one)
         _drop_broken(heat)
@@ -126,7 +128,14 @@ def choose_plans(
         if winner is not None:
             plans[runtime] = PlanConfig.model_validate(plan_fields(winner.plan))
         notes += _notes(runtime, roles, entered, winner, load_pct)
-    return recipe.model_copy(update={"plans": {**recipe.plans, **plans}}), tuple(notes)
+    planned = recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
+    return Chosen(planned, tuple(notes), (begun,))
+
+
+def _for_race(runner: Runner) -> Runner:
+    """A runner of graphs that are only raced: equalization changes no latency."""
+    off = runner.recipe.equalize.model_copy(update={"enabled": False})
+    return runner.with_recipe(runner.recipe.model_copy(update={"equalize": off}))
 
 
 def pick(entered: Sequence[Entered]) -> Entered | None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
+from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
@@ -27,9 +28,17 @@ from edge_convnext.stages import recover
 
 __all__ = ["Prepared", "prepare", "settle_recipe"]
 
-ChoosePlans: TypeAlias = Callable[
-    [Runner, Inputs, Sequence[CpuRuntimeName], Images], tuple[Recipe, Sequence[str]]
-]
+
+@dataclass(frozen=True)
+class Chosen:
+    """The plans that were found for a recipe which left them open."""
+
+    recipe: Recipe
+    notes: tuple[str, ...] = ()  # how they were found
+    begun: tuple[Lineage, ...] = ()  # float graphs that were made meanwhile
+
+
+ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
@@ -77,10 +86,12 @@ def prepare(
     if not isinstance(training, Skipped) and not runtimes:
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
-    if choose is not None:
-        recipe, raced = choose(steps, inputs, runtimes, samples)
-        steps, inputs = steps.with_recipe(recipe), replace(inputs, notes=(*inputs.notes, *raced))
-    graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
+    chosen = choose(steps, inputs, runtimes, samples) if choose else Chosen(recipe)
+    steps = steps.with_recipe(chosen.recipe)
+    inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes))
+    graphs = make_graphs(
+        steps, inputs, runtimes, samples, calibration, training, begun=chosen.begun
+    )
     add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)

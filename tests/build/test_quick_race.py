@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support import toy_family
 from support.builds import write_images
+from support.built import statuses
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
@@ -13,6 +14,7 @@ import torch
 import edge_convnext
 from edge_convnext.build import quick_race
 from edge_convnext.build.quick_race import Entered, choose_plans, pick, unplanned
+from edge_convnext.build.settle import Chosen
 from edge_convnext.core.cache import Cache
 from edge_convnext.networks.plans import Plan
 from edge_convnext.networks.recipe_file import make_recipe
@@ -69,6 +71,8 @@ def test_a_build_chooses_its_plan_and_says_what_it_tried(report):
     (barred,) = [note for note in report.notes if "by the network's structure" in note]
     assert "attention uint8 (no product of attention)" in barred
     assert "weighted int8" in barred
+    found = statuses(report)
+    assert {found[name] for name in ("export", "simplify", "equalize", "quantize")} == {"done"}
     (row,) = [row for row in report.benchmark.rows if row.precision == "int8"]
     assert row.placement == chosen["placement"]
 
@@ -121,4 +125,5 @@ def test_without_images_there_is_nothing_to_race(root):
     class Runner:
         recipe = make(root)
 
-    assert choose_plans(Runner(), Inputs(), ("onnxruntime",), None, "here") == (Runner.recipe, ())
+    found = choose_plans(Runner(), Inputs(), ("onnxruntime",), None, "here")
+    assert found == Chosen(Runner.recipe)
