@@ -128,6 +128,8 @@ class GraphModule(nn.Module):
         names, outputs = tuple(node.input), tuple(node.output)
         if node.op_type == "QuantizeLinear":  # the pair is one step, at its second half
             return _Step(node.name, lambda value: value, names[:1], outputs)
+        if node.op_type == "DequantizeLinear" and (bias := _stored_bias(node, wiring)) is not None:
+            return _Step(node.name, lambda: bias, (), outputs)
         if node.op_type == "DequantizeLinear":
             run = self._make_quantizer(node, wiring, originals)
             return _Step(node.name, run, names[:2], outputs)
@@ -257,6 +259,14 @@ def _weights_of(reference: ModelProto) -> dict[str, Tensor]:
         if node.op_type in WEIGHTED_OPS
         if (weight := wiring.value(node.input[1])) is not None
     }
+
+
+def _stored_bias(node: NodeProto, wiring: Wiring) -> Tensor | None:
+    """The floats of a bias in 32 bits, which is far finer than what learns; else None."""
+    value, scale = wiring.value(node.input[0]), wiring.value(node.input[1])
+    if value is None or scale is None or value.dtype != np.int32:
+        return None
+    return torch.from_numpy((value * scale.astype(np.float64)).astype(np.float32))
 
 
 def _axis(node: NodeProto) -> int:
