@@ -96,8 +96,19 @@ def prepare(
         steps, inputs, runtimes, samples, calibration, training, begun=chosen.begun
     )
     add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
-    unrecovered = training.reason if isinstance(training, Skipped) else None
+    unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
+
+
+def _why_untrained(graphs: Graphs) -> str | None:
+    """Why none of the graphs was fine-tuned; None where one was, or there is none."""
+    skipped = [
+        step.reason
+        for lineage in graphs.quantized
+        for step in lineage.skipped
+        if step.stage == recover.STAGE
+    ]
+    return skipped[0] if skipped and len(skipped) == len(graphs.quantized) else None
 
 
 def settle_recipe(

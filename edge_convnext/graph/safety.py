@@ -20,13 +20,36 @@ if TYPE_CHECKING:
 
 __all__ = ["check_graph", "why_odd_constant", "why_odd_size"]
 
-_OPERATIONS = frozenset((
-    "Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Erf",
-    "Expand", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "Identity",
-    "LayerNormalization", "MatMul", "Mul", "Neg", "Pow", "QuantizeLinear", "Reciprocal",
-    "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Shape",
-    "Sigmoid", "Slice", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+# All that the graphs of any family have, by what they do. None of them holds another graph, and the
+# size of what each makes is inferred from what it reads.
+_MOVES = frozenset((
+    "Cast", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten", "Gather",
+    "GatherElements", "GatherND", "Identity", "Pad", "Range", "Reshape", "Resize", "ScatterND",
+    "Shape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu",
+    "Unsqueeze",
 ))  # fmt: skip
+_ARITHMETIC = frozenset((
+    "Abs", "Add", "And", "Ceil", "Clip", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Floor",
+    "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg",
+    "Not", "Or", "Pow", "Reciprocal", "Round", "Sign", "Sin", "Sqrt", "Sub", "Where",
+))  # fmt: skip
+_ACTIVATIONS = frozenset((
+    "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "LogSoftmax", "Mish", "PRelu",
+    "Relu", "Selu", "Sigmoid", "Softmax", "Softplus", "Softsign", "Tanh",
+))  # fmt: skip
+_REDUCTIONS = frozenset((
+    "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool", "ReduceL1",
+    "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare",
+))  # fmt: skip
+_NORMS = frozenset((
+    "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization",
+    "LpNormalization", "LRN", "RMSNormalization",
+))  # fmt: skip
+_LAYERS = frozenset((
+    "Conv", "ConvTranspose", "DequantizeLinear", "Gemm", "MatMul", "QuantizeLinear",
+))  # fmt: skip
+_OPERATIONS = _MOVES | _ARITHMETIC | _ACTIVATIONS | _REDUCTIONS | _NORMS | _LAYERS
 _PRODUCTS = frozenset(
     ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
 )  # ONNX Runtime's operations

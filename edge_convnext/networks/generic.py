@@ -75,6 +75,7 @@ PARTS = Parts(
     ),
     weighted=frozenset(("conv", "linear")),
     of_node=_part_by_operation,
+    by_role=True,
 )  # fmt: skip
 
 

@@ -23,12 +23,37 @@ if TYPE_CHECKING:
     from edge_convnext.graph.activations import Activations
     from edge_convnext.graph.affine import GridType
 
-__all__ = ["choose_factors"]
+__all__ = ["choose_factors", "even_out", "grid_type"]
 
 _ALPHAS = tuple(step / 10 for step in range(1, 10))
 _BALANCES = (1.0, 0.25)  # lower end over upper end of an unsigned range
 _ROOM = (1.0, 1.25, 1.5, 2.0)  # multiples of the observed range: other images exceed it
 _SMALLEST = 1e-5  # of the largest channel's reach; a channel below it keeps its scale
+
+
+def grid_type(seen: Activations, kind: ActivationType) -> GridType:
+    """What a tensor will be quantized to: `mixed` is unsigned where nothing is negative."""
+    if kind == "mixed":
+        return "int8" if np.any(seen.low < 0) else "uint8"
+    return kind
+
+
+def even_out(seen: Activations) -> NDArray[np.float32] | None:
+    """Factors that give every channel the same range, for readers that add up no two channels.
+
+    Each of their outputs has a scale of its own, so their weights round the same way whatever they
+    are multiplied by.
+
+    Returns:
+        float32[C], whose geometric mean is 1; None where nothing would change.
+    """
+    reach = np.maximum(np.abs(seen.low), np.abs(seen.high))
+    live = reach > _SMALLEST * reach.max(initial=0.0)
+    factors = np.ones(len(reach), np.float32)
+    if not live.any():
+        return None
+    factors[live] = reach[live] / np.exp(np.mean(np.log(reach[live])))
+    return factors
 
 
 def choose_factors(

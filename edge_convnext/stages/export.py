@@ -80,6 +80,7 @@ def export_onnx(
         import onnx
         import torch
 
+        from edge_convnext.graph.rewrites import fold_affines
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
         raise MissingDependencyError(
@@ -113,6 +114,8 @@ def export_onnx(
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
     name_by_modules(proto, wrapped=halved)
+    if family.parts.by_role:  # the folds of others are their own
+        fold_affines(proto)
     _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:
