@@ -1,4 +1,4 @@
-"""State-dict dialects: the same network under other names, and what wrappers put between names.
+"""State-dict dialects: the same network under other names.
 
 Every dialect maps one to one onto this project's names:
 
@@ -22,7 +22,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["DialectName", "Network", "clean_names", "find_networks", "make_dense", "rename"]
+__all__ = ["DialectName", "Network", "find_networks", "make_dense", "rename"]
 
 DialectName = Literal["reference", "timm", "transformers", "torchvision", "mmpretrain", "ours"]
 Network = tuple[DialectName, str]  # and the prefix of its names
@@ -106,21 +106,6 @@ _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
     ),
     "ours": (),
 }  # fmt: skip
-
-# What wrappers put between any two names: torch.compile, activation checkpointing, FSDP (torch's
-# and fairscale's), Lightning's Fabric, Opacus, (Distributed)DataParallel and AveragedModel.
-_INFIXES = re.compile(
-    r"(?:(?<=\.)|\A)(?:_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module|_fpw_module"
-    r"|_forward_module|_ddp_module|_module)\."
-)
-_MODULE = re.compile(r"(?:(?<=\.)|\A)module\.")
-
-
-def clean_names(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Names without what wrappers put between them."""
-    bare = {_INFIXES.sub("", str(name)): value for name, value in content.items()}
-    cleaned = {_MODULE.sub("", name): value for name, value in bare.items()}
-    return cleaned if len(cleaned) == len(bare) else bare  # two networks, one of them wrapped
 
 
 def find_networks(names: Iterable[str]) -> list[Network]:

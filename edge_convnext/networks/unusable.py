@@ -1,4 +1,4 @@
-"""Weights that are a ConvNeXt's by their names and can't be taken as they lie."""
+"""Weights that are a network's by their names and can't be taken as they lie."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def explain_no_network(content: object, names: Iterable[str], source: str) -> Lo
 
 
 def holds_arrays(content: object) -> bool:
-    """Whether NumPy's arrays lie under names of a ConvNeXt's kind, in place of tensors."""
+    """Whether NumPy's arrays lie under names of weights and biases, in place of tensors."""
     content = to_plain(content)
     if not isinstance(content, Mapping):
         return False
