@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.networks.weights_place import WeightsPlace
 
-__all__ = ["HubWeights", "Published", "PublishedTop1"]
+__all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,18 @@ class Published:
 
     name: str  # for `ModelInfo.weights_source`
     repository: str  # where they are published
-    licence: str
+    licence: str | None  # None: not known
     preprocess: Preprocess
+    classes: tuple[str, ...] = ()  # names, where they are known
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Weights that a keyword in place of a file led to."""
+
+    name: str  # for `ModelInfo.weights_source`
+    place: WeightsPlace
+    published: Published | None
 
 
 @dataclass(frozen=True)
