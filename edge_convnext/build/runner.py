@@ -33,6 +33,7 @@ from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
 from edge_convnext.runtimes.load import load_runtime, package_of
 from edge_convnext.runtimes.pytorch import TorchRuntime
+from edge_convnext.runtimes.reference import load_reference
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import FormName
@@ -251,7 +252,7 @@ def parity_result(
 
 
 def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    """Run a graph in ONNX Runtime, or weights as they were trained in torch."""
+    """Run a graph in ONNX Runtime, or weights as they came: see `runtimes.reference`."""
     if isinstance(model, OnnxModel):
         return onnx_logits(model.path, batches)
     return torch_logits(model, "raw", batches)
@@ -260,7 +261,9 @@ def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]
 def torch_logits(
     weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]
 ) -> Logits:
-    """Run the network of one form in torch."""
+    """Run the network of one form in torch; of `raw` it is the reference, whatever runs that."""
+    if form == "raw":
+        return predict(load_reference(weights), batches)
     return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
 
 

@@ -1,7 +1,8 @@
-"""What an architecture brings, and the table of those that there are.
+"""The table of network families, and which of them a name, weights or a graph belongs to.
 
-A family is an object with the attributes of `NetworkFamily`, called `FAMILY` in the module that
-`FAMILIES` names. Importing that module imports no torch.
+A model is called by a name that a family lists (`convnextv2_atto`), or `PREFIX:REST` with the name
+of an open family before the colon (`timm:mobilenetv2_100`). The prefix alone decides then: no file
+is opened, nothing of another library is imported, and no code of a user runs.
 """
 
 from __future__ import annotations
@@ -9,229 +10,39 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from edge_convnext.core.artifacts import METADATA_KEY, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError, shorten
-from edge_convnext.networks.model_names import unknown_model
+from edge_convnext.networks.model_names import unknown_model, unknown_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from onnx import ModelProto
-    from torch import Tensor, nn
 
-    from edge_convnext.core.artifacts import (
-        CpuRuntimeName,
-        FormName,
-        NetworkShape,
-        PlacementName,
-    )
-    from edge_convnext.networks.parts import Parts
-    from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
-    from edge_convnext.networks.translation import Translation
+    from edge_convnext.core.artifacts import NetworkShape, PlacementName
+    from edge_convnext.networks.protocol import NetworkFamily
 
 __all__ = [
     "FAMILIES",
-    "NetworkFamily",
     "families",
     "family_of",
     "family_of_graph",
     "family_of_model",
     "find_family",
     "find_model",
+    "full_name",
     "quantized_nodes",
 ]
 
-# By name, the module that holds `FAMILY`; imported when a family is first asked for.
+# By name, the module that holds `FAMILY`; imported when a family is first asked for. The name of an
+# open family is the prefix of its models.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
+    "conv2former": "edge_convnext.networks.conv2former.family",
 }
-
-
-class NetworkFamily(Protocol):
-    """Networks of one architecture in several sizes, and all that is particular to them.
-
-    A graph of any family has one input, images float32[N, C, H, W], and one output, logits
-    float32[N, num_classes]; its nodes are named `<module path>/<OpType>`.
-    """
-
-    @property
-    def label(self) -> str:
-        """For readers: `ConvNeXt`."""
-        ...
-
-    # ---- sizes, and the names that people know them by ----------------------------------
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Every full model name, as reports have it: `convnextv2_atto`."""
-        ...
-
-    @property
-    def short_names(self) -> tuple[str, ...]:
-        """Names that stand for a full one, to be suggested for one that is none: `atto`."""
-        ...
-
-    def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
-        """The model of a name, in any spelling that leaves no doubt; None: none of this family."""
-        ...
-
-    def short_name(self, model: str) -> str:
-        """A full name without what all of the family share, for folders and advice."""
-        ...
-
-    def why_other(self, asked: NetworkShape, found: NetworkShape) -> str:
-        """More to say of weights that no known size has; empty, or one more clause."""
-        ...
-
-    # ---- weights --------------------------------------------------------------------------
-
-    @property
-    def hub(self) -> Mapping[str, HubWeights]:
-        """By full name, ImageNet weights that `--weights in1k` fetches."""
-        ...
-
-    @property
-    def first_convolution(self) -> str:
-        """The weight that reads the images, float32[out, in_channels, …]."""
-        ...
-
-    @property
-    def classifier(self) -> str:
-        """What begins the names of the last layer's tensors: `head.fc.`."""
-        ...
-
-    def find_published(self, path: Path, model: str) -> Published | None:
-        """Weights that are published, by a file's name or what lies beside it; None: unknown."""
-        ...
-
-    def published_top1(self, model: str) -> PublishedTop1 | None:
-        """What others report of a model; None where nothing is recorded."""
-        ...
-
-    def translate(
-        self, checkpoint: object, source: str, headless: bool = False, model: str | None = None
-    ) -> Translation:
-        """Find the network in a checkpoint and bring it into this project's names and shapes.
-
-        Args:
-            checkpoint: What `torch.load` or safetensors returned.
-            source: Names the checkpoint in messages.
-            headless: Whether the classifier may be missing, as in pre-trained weights:
-                `num_classes` is 0 then.
-            model: Full name of the model that is asked for; of several networks it comes first.
-
-        Raises:
-            LoadError: There is no network of this family, or it is not whole.
-        """
-        ...
-
-    def draw(self, shape: NetworkShape, seed: int) -> dict[str, Tensor]:
-        """Random weights that leave no scale and no bias as an identity."""
-        ...
-
-    # ---- folds ----------------------------------------------------------------------------
-
-    @property
-    def folds(self) -> bool:
-        """Whether anything can be folded; else `fold` is never called, and `raw` is the form."""
-        ...
-
-    def is_folded(self, names: Collection[str]) -> bool:
-        """Whether tensors of these names are what `fold` leaves."""
-        ...
-
-    def fold(self, state: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
-        """A state dict of the same function in fewer operations; the old one stays as it is."""
-        ...
-
-    # ---- graphs ---------------------------------------------------------------------------
-
-    @property
-    def forms(self) -> tuple[FormName, ...]:
-        """Ways to write the folded network for CPUs; `raw`, the unfolded one, is not listed."""
-        ...
-
-    @property
-    def gpu_forms(self) -> tuple[FormName, ...]:
-        """Further ways, for TensorRT."""
-        ...
-
-    @property
-    def one_image_forms(self) -> frozenset[FormName]:
-        """Forms whose graph has to be of batch 1."""
-        ...
-
-    @property
-    def float_forms(self) -> tuple[FormName, ...]:
-        """Forms that every build races in float, those of its plans apart."""
-        ...
-
-    @property
-    def forms_of_convolutions(self) -> frozenset[FormName]:
-        """Forms without a matrix product, which ONNX Runtime's fused products need."""
-        ...
-
-    @property
-    def portable(self) -> tuple[FormName, PlacementName]:
-        """Form and placement that every runtime loads, where no tuned plan is shipped."""
-        ...
-
-    @property
-    def placements(self) -> tuple[PlacementName, ...]:
-        """Policies of which operations are quantized, for CPUs."""
-        ...
-
-    @property
-    def gpu_placements(self) -> tuple[PlacementName, ...]:
-        """Further policies, for TensorRT."""
-        ...
-
-    @property
-    def quick_placements(self) -> tuple[PlacementName, ...]:
-        """Those that a quick `tune` tries."""
-        ...
-
-    @property
-    def operations(self) -> frozenset[str]:
-        """Types of ONNX operations in its graphs, beside those of `graph.safety`."""
-        ...
-
-    @property
-    def parts(self) -> Parts:
-        """What times and kernels are counted for."""
-        ...
-
-    def quick_forms(self, runtime: CpuRuntimeName) -> tuple[FormName, ...]:
-        """Forms that a quick `tune` tries in a runtime, known to this family or not."""
-        ...
-
-    def quantized_nodes(
-        self, weighted: Iterable[str], placement: PlacementName
-    ) -> frozenset[str] | None:
-        """Names of the convolutions and products that a placement quantizes; None: all nodes.
-
-        Args:
-            weighted: Names of all convolutions and matrix products.
-            placement: One of `placements` or `gpu_placements`.
-        """
-        ...
-
-    def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        """The torch module of one form, in evaluation mode; of `raw` it is the reference.
-
-        Args:
-            weights: Unfolded for `raw`, folded for every other form.
-            form: `raw`, one of `forms` or of `gpu_forms`.
-            shown: Real images, float32[n, C, H, W], for forms that depend on values.
-        """
-        ...
-
-    def make_trainable(self, shape: NetworkShape, drop_path: float) -> nn.Module:
-        """A newly drawn network for training, its parameters named as in weights on disk."""
-        ...
 
 
 def families() -> tuple[NetworkFamily, ...]:
@@ -259,13 +70,46 @@ def _import_family(module: str) -> NetworkFamily:
 def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape:
     """Look a model up by a name that people know it by, in every family.
 
+    An open family may import what it needs for it, and run a user's code.
+
     Raises:
         RecipeError: No such model; the message names the nearest ones.
     """
-    for family in families():
+    for family in _candidates(name):
         if (found := family.find(name, num_classes, in_channels)) is not None:
             return found
-    raise unknown_model(name, [each for one in families() for each in one.models + one.short_names])
+    raise _unknown(name)
+
+
+def full_name(name: str) -> str:
+    """The name of a model as recipes and reports have it, of one that people know it by.
+
+    Raises:
+        RecipeError: No family has such a name; the message names the nearest ones.
+    """
+    for family in _candidates(name):
+        if (found := family.full_name(name)) is not None:
+            return found
+    raise _unknown(name)
+
+
+def _candidates(name: str) -> tuple[NetworkFamily, ...]:
+    """The open family of a prefix; of other names, every family that lists its models."""
+    prefix, colon, _ = name.partition(":")
+    if colon and prefix in FAMILIES and (family := find_family(prefix)).how_to_name:
+        return (family,)
+    return tuple(one for one in families() if not one.how_to_name)
+
+
+def _unknown(name: str) -> RecipeError:
+    prefix, colon, _ = name.partition(":")
+    ways = {one: family.how_to_name for one in FAMILIES if (family := find_family(one)).how_to_name}
+    if colon and ways:
+        return unknown_prefix(name, prefix, ways)
+    listed = (one for one in families() if not one.how_to_name)
+    return unknown_model(
+        name, [each for one in listed for each in one.models + one.short_names], ways
+    )
 
 
 def family_of(network: Weights | NetworkShape) -> NetworkFamily:
@@ -279,12 +123,15 @@ def family_of(network: Weights | NetworkShape) -> NetworkFamily:
 
 
 def family_of_model(model: str) -> NetworkFamily:
-    """The family of a model's name.
+    """The family of a model's name; of one with a prefix, by that alone.
 
     Raises:
         RecipeError: No such model; the message names the nearest ones.
     """
-    return find_family(find_model(model).family)
+    for family in _candidates(model):
+        if family.how_to_name or family.full_name(model) is not None:
+            return family
+    raise _unknown(model)
 
 
 def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:

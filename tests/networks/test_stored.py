@@ -1,4 +1,7 @@
 import pytest
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
 import torch
 
 from edge_convnext.core.errors import LoadError
