@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.networks.weights_place import WeightsPlace
 
-__all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1"]
+__all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,16 @@ class Published:
     name: str  # for `ModelInfo.weights_source`
     repository: str  # where they are published
     licence: str | None  # None: not known
-    preprocess: Preprocess
+    preprocess: Preprocess | None  # None: what the library states
     classes: tuple[str, ...] = ()  # names, where they are known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a library states about a network, under the keys that the library uses."""
+
+    fields: Mapping[str, object]
+    where: str  # for messages: `timm 1.0.31, pretrained_cfg of resnet18`
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from edge_convnext.networks.made.maker import MadeShape, NotSoError
+from edge_convnext.networks.made.maker import NotSoError
+from edge_convnext.networks.made.shape import MadeShape
 
 
 class Net(nn.Module):

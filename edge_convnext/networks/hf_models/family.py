@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.hf_models.folder import fetch_model, find_folder, read_config
-from edge_convnext.networks.hf_models.library import PREFIX, HfMaker
-from edge_convnext.networks.made.family import MadeFamily, require_made
-from edge_convnext.networks.made.maker import MadeShape
-from edge_convnext.networks.published import Fetched
-from edge_convnext.networks.weights_place import locate_weights
+from edge_convnext.networks.hf_models.library import HfMaker
+from edge_convnext.networks.made.family import MadeFamily
+from edge_convnext.networks.made.shape import MadeShape
+from edge_convnext.networks.model_folder import PREFIX, fetch_model, find_folder, read_config
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import ModelInfo, NetworkShape
+    from edge_convnext.core.artifacts import ModelInfo
     from edge_convnext.networks.protocol import NetworkFamily
     from edge_convnext.networks.translation import Translation
 
@@ -64,26 +62,6 @@ class HfFamily(MadeFamily):
     def own_weights(self, model: str) -> str:
         """Those of the folder, or of the repository."""
         return model
-
-    def fetch(self, shape: NetworkShape, weights: str) -> Fetched | None:
-        """`hf:FOLDER` and `hf:OWNER/NAME`."""
-        return fetch_hf(weights)
-
-    def fingerprint(self, shape: NetworkShape) -> str:
-        """Transformers' version and the configuration."""
-        return require_made(shape).maker.fingerprint()
-
-
-def fetch_hf(weights: str) -> Fetched | None:
-    """Weights that are stated as `hf:…`; None for others."""
-    if not weights.startswith(PREFIX):
-        return None
-    place = weights.removeprefix(PREFIX)
-    if (folder := find_folder(place)) is not None:
-        found = locate_weights(folder)
-        return Fetched(f"{folder.name}/{found.main.name}", found, None)
-    fetched = fetch_model(place)
-    return Fetched(fetched.name, locate_weights(fetched.main), None)
 
 
 FAMILY: NetworkFamily = HfFamily()

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["PREFIX", "HfMaker", "import_transformers", "transformers_version"]
+__all__ = ["HfMaker", "import_transformers", "transformers_version"]
 
-PREFIX = "hf:"
 _DROP_PATH = ("drop_path_rate", "drop_connect_rate")
 
 
@@ -35,7 +34,7 @@ def import_transformers() -> Any:
         import transformers
     except ImportError as error:
         raise MissingDependencyError(
-            f"models named {PREFIX}NAME need transformers ({reason_of(error, 120)}): "
+            f"models named hf:NAME need transformers ({reason_of(error, 120)}): "
             "pip install 'edge-convnext[hf]'"
         ) from error
     return transformers

@@ -13,7 +13,8 @@ from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.skeleton import run_once
 
 if TYPE_CHECKING:
-    from edge_convnext.networks.made.maker import MadeShape, Maker
+    from edge_convnext.networks.made.maker import Maker
+from edge_convnext.networks.made.shape import MadeShape
 
 __all__ = ["check_output"]
 

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.generic import GenericFamily
-from edge_convnext.networks.made.maker import MadeShape, NotSoError
+from edge_convnext.networks.made.maker import NotSoError
+from edge_convnext.networks.made.shape import MadeShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor, nn
 
-    from edge_convnext.core.artifacts import FormName, NetworkShape, Weights
+    from edge_convnext.core.artifacts import FormName, ModelInfo, NetworkShape, Weights
+    from edge_convnext.networks.outside import Outside
+    from edge_convnext.networks.published import Fetched, Settings
     from edge_convnext.networks.translation import Translation
 
 __all__ = ["MadeFamily", "require_made"]
@@ -37,6 +40,41 @@ def require_made(shape: NetworkShape) -> MadeShape:
 
 class MadeFamily(GenericFamily):
     """Networks that a library makes by name, or a function of the user's own."""
+
+    @property
+    def outside(self) -> Outside:  # type: ignore[override]  # the base has it as a plain attribute
+        """Itself."""
+        return self
+
+    # ---- `outside.Outside` ----------------------------------------------------------------
+
+    def stated(self, shape: NetworkShape) -> Settings | None:
+        """Nothing."""
+        return None
+
+    def fetch(self, shape: NetworkShape, weights: str) -> Fetched | None:
+        """No keyword."""
+        return None
+
+    def own_weights(self, model: str) -> str | None:
+        """None: they have to be stated."""
+        return None
+
+    def fingerprint(self, shape: NetworkShape) -> str:
+        """The maker's."""
+        try:
+            return require_made(shape).maker.fingerprint()
+        except NotSoError as error:
+            raise LoadError(f"{shape.name}: {error}") from error
+
+    def recall(self, info: ModelInfo, fingerprint: str) -> NetworkShape | None:
+        """By its name."""
+        return None
+
+    def consent(self, model: str) -> None:
+        """Nothing to do: a library's code runs as the package's own does."""
+
+    # ---- names ----------------------------------------------------------------------------
 
     @abstractmethod
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> MadeShape | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.made.maker import MadeShape, NotSoError
+from edge_convnext.networks.made.maker import NotSoError
+from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.made.sizes import fitting_size
 from edge_convnext.networks.made.skeleton import make_undrawn
 

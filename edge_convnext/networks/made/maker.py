@@ -1,15 +1,13 @@
-"""What makes a module, and the shape of a network that is made so."""
+"""What makes a module: a function, with all that it is called with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MadeShape", "Maker", "NotSoError"]
+__all__ = ["Maker", "NotSoError"]
 
 
 class NotSoError(Exception):
@@ -21,6 +19,10 @@ class Maker(Protocol):
 
     Makers are values: frozen, hashable, and equal where they make the same.
     """
+
+    def __hash__(self) -> int:
+        """Equal makers have equal hashes."""
+        ...
 
     @property
     def label(self) -> str:
@@ -64,39 +66,3 @@ class Maker(Protocol):
     def fingerprint(self) -> str:
         """What decides the network beside its tensors: a version, a configuration, source code."""
         ...
-
-
-@dataclass(frozen=True)
-class MadeShape:
-    """A network that a maker makes: `core.artifacts.NetworkShape`."""
-
-    family: str
-    name: str  # in full, such as `timm:resnet18`
-    num_classes: int
-    in_channels: int
-    maker: Maker
-
-    def count_params(self) -> int:
-        """Number of trainable parameters; buffers are none."""
-        return _count_params(self)
-
-    def count_macs(self, image_size: int) -> int:
-        """Multiply-accumulates of one square image, its side in pixels.
-
-        Convolutions and products are counted, those of attention among them.
-        """
-        return _count_macs(self, image_size)
-
-
-@lru_cache(maxsize=64)
-def _count_params(shape: MadeShape) -> int:
-    from edge_convnext.networks.made.counting import count_params
-
-    return count_params(shape.maker, shape.num_classes, shape.in_channels)
-
-
-@lru_cache(maxsize=256)
-def _count_macs(shape: MadeShape, image_size: int) -> int:
-    from edge_convnext.networks.made.counting import count_macs
-
-    return count_macs(shape.maker, shape.num_classes, shape.in_channels, image_size)

@@ -13,8 +13,9 @@ from torch import Tensor
 from edge_convnext.core.errors import LoadError, shorten, shorten_names
 from edge_convnext.networks.leftovers import find_normalisation, is_bystander
 from edge_convnext.networks.made.candidates import Candidate, find_candidates
-from edge_convnext.networks.made.maker import MadeShape, NotSoError
+from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.outline import Followers, Outline, follow, outline_of
+from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.made.sizes import fitting_size
 from edge_convnext.networks.nested import find_nameless, iter_tensors, list_content
 from edge_convnext.networks.stored import check_stored, shape_of, to_float32
@@ -65,7 +66,7 @@ def translate_state(
     weight = next(iter(followers.heads), None)
     return Translation(
         state=state,
-        architecture=replace(shape, num_classes=0 if bare else classes, in_channels=channels),
+        architecture=replace(shape, num_classes=classes or 0, in_channels=channels),
         dialect=shape.family,
         wrappers=one.keys,
         averaged=one.averaged,

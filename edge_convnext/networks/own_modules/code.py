@@ -77,6 +77,7 @@ class CodeMaker:
     """One function: `made.maker.Maker`."""
 
     target: str  # `package.file:function`
+    size: int = 224  # pixels; another one where the network takes that alone
 
     @property
     def label(self) -> str:
@@ -85,8 +86,8 @@ class CodeMaker:
 
     @property
     def image_size(self) -> int:
-        """Nothing is known of it; the usual one."""
-        return 224
+        """The usual one, if the network takes it."""
+        return self.size
 
     def make(
         self,
@@ -105,8 +106,6 @@ class CodeMaker:
             "drop_path_rate": drop_path,
         }  # fmt: skip
         taken = _keywords(function)
-        if not {"in_channels", "in_chans"} & taken and in_channels != 3:
-            raise NotSoError(f"{self.target} has no keyword in_channels")
         given = {key: value for key, value in stated.items() if key in taken and value is not None}
         if not drop_path:
             given = {key: value for key, value in given.items() if not key.startswith("drop_path")}

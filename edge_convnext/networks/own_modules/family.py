@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.networks.made.family import MadeFamily, require_made
-from edge_convnext.networks.made.maker import MadeShape
+from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.own_modules.code import PREFIX, CodeMaker, read_target
+from edge_convnext.networks.published import Settings
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import NetworkShape
@@ -23,14 +24,29 @@ class OwnFamily(MadeFamily):
         "module:package.file:function, a network of your own (its code runs; on the command line "
         "only)"
     )
-    runs_code = True
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> MadeShape | None:
-        """The function, without calling it; the name has to come from the command line."""
+        """By calling the function; the name has to come from the command line."""
         if not name.startswith(PREFIX):
             return None
+        from edge_convnext.networks.own_modules.trying import try_network
+
         target = read_target(name)
-        return MadeShape("module", f"{PREFIX}{target}", num_classes, in_channels, CodeMaker(target))
+        found = try_network(CodeMaker(target))
+        return MadeShape(
+            "module",
+            f"{PREFIX}{target}",
+            found.classes or num_classes,
+            found.channels or in_channels,
+            found.maker,
+        )
+
+    def stated(self, shape: NetworkShape) -> Settings | None:
+        """The size of the images, where the network takes one alone."""
+        size = require_made(shape).maker.image_size
+        if size == CodeMaker("").size:
+            return None
+        return Settings({"image_size": size}, f"{shape.name}, which takes no images of 224 px")
 
     def full_name(self, name: str) -> str | None:
         """As it is written; nothing is imported."""
@@ -48,10 +64,6 @@ class OwnFamily(MadeFamily):
 
         super().check(shape, source)
         check_repeats(shape)
-
-    def fingerprint(self, shape: NetworkShape) -> str:
-        """The sources."""
-        return require_made(shape).maker.fingerprint()
 
 
 FAMILY: NetworkFamily = OwnFamily()

@@ -13,7 +13,8 @@ from edge_convnext.networks.made.maker import NotSoError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edge_convnext.networks.made.maker import MadeShape, Maker
+    from edge_convnext.networks.made.maker import Maker
+from edge_convnext.networks.made.shape import MadeShape
 
 __all__ = ["check_repeats"]
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.networks.made.family import MadeFamily, require_made
-from edge_convnext.networks.made.maker import MadeShape
+from edge_convnext.networks.made.family import MadeFamily
+from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.timm_models.library import PREFIX, TimmMaker, find_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_convnext.core.artifacts import NetworkShape
-    from edge_convnext.networks.facts.sayings import Said
     from edge_convnext.networks.protocol import NetworkFamily
-    from edge_convnext.networks.published import Fetched, Published
+    from edge_convnext.networks.published import Fetched, Published, Settings
 
 __all__ = ["FAMILY", "TimmFamily"]
 
@@ -32,11 +31,11 @@ class TimmFamily(MadeFamily):
         known = find_name(name.removeprefix(PREFIX))
         return MadeShape("timm", f"{PREFIX}{known}", num_classes, in_channels, TimmMaker(known))
 
-    def stated(self, shape: NetworkShape) -> Said:
+    def stated(self, shape: NetworkShape) -> Settings:
         """Timm's data config."""
         from edge_convnext.networks.timm_models.stated import stated_by_timm
 
-        return stated_by_timm(shape.name.removeprefix(PREFIX), shape.in_channels)
+        return stated_by_timm(shape.name.removeprefix(PREFIX))
 
     def fetch(self, shape: NetworkShape, weights: str) -> Fetched | None:
         """`timm` and `timm@REVISION`: see `weights.fetch`."""
@@ -49,10 +48,6 @@ class TimmFamily(MadeFamily):
         from edge_convnext.networks.timm_models.weights import find_published
 
         return find_published(path, model.removeprefix(PREFIX))
-
-    def fingerprint(self, shape: NetworkShape) -> str:
-        """Timm's version."""
-        return require_made(shape).maker.fingerprint()
 
 
 FAMILY: NetworkFamily = TimmFamily()

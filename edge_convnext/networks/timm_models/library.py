@@ -145,9 +145,8 @@ class TimmMaker:
         return made
 
     def _takes(self, option: str) -> bool:
-        from timm.models import model_entrypoint
-
-        entry = inspect.getmodule(model_entrypoint(self.name.partition(".")[0]))
+        base = self.name.partition(".")[0]
+        entry = inspect.getmodule(import_timm().models.model_entrypoint(base))
         return entry is not None and option in inspect.getsource(entry)
 
     def resize(self, network: nn.Module, image_size: int) -> None:

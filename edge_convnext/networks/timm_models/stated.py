@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_convnext.networks.facts.inside import read_content
-from edge_convnext.networks.facts.sayings import Said
 from edge_convnext.networks.facts.values import read_licence
-from edge_convnext.networks.timm_models.library import config_of, timm_version
+from edge_convnext.networks.published import Settings
+from edge_convnext.networks.timm_models.library import config_of, import_timm, timm_version
 
 __all__ = ["class_names", "licence_of", "stated_by_timm"]
 
@@ -15,20 +14,16 @@ _PIXELS = ("input_size", "crop_pct", "crop_mode", "interpolation", "mean", "std"
 _IN1K = 1000
 
 
-def stated_by_timm(name: str, in_channels: int = 3) -> Said:
+def stated_by_timm(name: str) -> Settings:
     """Preprocessing as `timm.data.resolve_model_data_config` gives it.
 
     Source:
         timm 1.0.31, `data/config.py`: what is unset is 224 pixels, bicubic, ImageNet's mean and
         std, and a crop of 0.875.
     """
-    from timm.data import resolve_data_config
-
-    config = config_of(name)
-    resolved = dict(resolve_data_config(pretrained_cfg=config))
-    where = f"timm {timm_version()}, pretrained_cfg of {name}"
+    resolved = dict(import_timm().data.resolve_data_config(pretrained_cfg=config_of(name)))
     fields = {key: resolved[key] for key in _PIXELS if key in resolved}
-    return read_content(fields, where, 0, in_channels)
+    return Settings(fields, f"timm {timm_version()}, pretrained_cfg of {name}")
 
 
 def licence_of(config: dict[str, Any]) -> str | None:
@@ -43,7 +38,5 @@ def class_names(config: dict[str, Any]) -> tuple[str, ...]:
         return tuple(map(str, names))
     if config.get("num_classes") != _IN1K or not str(config.get("tag", "")).endswith("in1k"):
         return ()
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo("imagenet-1k")
+    info = import_timm().data.ImageNetInfo("imagenet-1k")
     return tuple(str(info.index_to_description(index)) for index in range(_IN1K))

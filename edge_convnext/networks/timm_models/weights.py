@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import LoadError, shorten
-from edge_convnext.networks.facts.settle import Source, settle
 from edge_convnext.networks.hub import HubName, fetch
 from edge_convnext.networks.published import Fetched, Published
 from edge_convnext.networks.timm_models.library import config_of
-from edge_convnext.networks.timm_models.stated import class_names, licence_of, stated_by_timm
+from edge_convnext.networks.timm_models.stated import class_names, licence_of
 from edge_convnext.networks.weights_place import WeightsPlace
 
 if TYPE_CHECKING:
@@ -76,13 +73,6 @@ def find_published(path: Path, name: str) -> Published | None:
 
 
 def _published(name: str, config: dict[str, Any], called: str) -> Published:
-    stated = settle([Source("library", stated_by_timm(name))])
-    return Published(
-        name=called,
-        repository=repository_of(config) or name,
-        licence=licence_of(config),
-        preprocess=replace(Preprocess(), **{
-            field: getattr(stated.preprocess, field) for field in Preprocess.__dataclass_fields__
-        }),
-        classes=class_names(config),
-    )  # fmt: skip
+    """As timm states it; how the images come, its data config says in any case."""
+    repository = repository_of(config) or name
+    return Published(called, repository, licence_of(config), None, class_names(config))

@@ -9,7 +9,7 @@ from torch import nn
 
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.made.checking import check_output
-from edge_convnext.networks.made.maker import MadeShape
+from edge_convnext.networks.made.shape import MadeShape
 
 
 class Returns(nn.Module):

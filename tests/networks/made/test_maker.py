@@ -4,7 +4,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 from support.toy_maker import NetMaker, shape_of_net
 
-from edge_convnext.networks.made.maker import MadeShape
+from edge_convnext.networks.made.shape import MadeShape
 
 
 def test_equal_makers_make_equal_shapes_that_can_be_keys():

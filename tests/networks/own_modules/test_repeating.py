@@ -9,7 +9,7 @@ from support.toy_maker import NetMaker
 from torch import nn
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.made.maker import MadeShape
+from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.own_modules.repeating import check_repeats
 
 

@@ -1,4 +1,4 @@
-"""Where a model of transformers lies: a folder, or a repository of the hub."""
+"""Models of transformers by `hf:…`: a folder that save_pretrained wrote, or a name on the hub."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from edge_convnext.core.errors import LoadError, RecipeError, shorten
 from edge_convnext.core.files import expand_home
 from edge_convnext.networks.facts.texts import parse_json
 from edge_convnext.networks.hub import HubPlace, fetch, read_hub_name
+from edge_convnext.networks.published import Fetched
+from edge_convnext.networks.weights_place import locate_weights
 
-__all__ = ["CONFIG", "fetch_model", "find_folder", "read_config"]
+__all__ = ["CONFIG", "PREFIX", "fetch_hf", "fetch_model", "find_folder", "read_config"]
+
+PREFIX = "hf:"  # of a model's name, and of what `--weights` may be
 
 CONFIG = "config.json"
 _CONFIG_BYTES = 16 << 20
@@ -51,6 +55,23 @@ def fetch_model(name: str) -> HubPlace:
     if stated is None:
         raise LoadError(f"hf:{shorten(name, 200)}: no name on the Hugging Face hub (OWNER/NAME)")
     return fetch(stated, _WEIGHTS, _BESIDE)
+
+
+def fetch_hf(weights: str) -> Fetched | None:
+    """Weights that are stated as `hf:FOLDER` or `hf:OWNER/NAME`; None for others.
+
+    Raises:
+        RecipeError: It is neither a folder nor a name that the hub can have.
+        LoadError: There are no weights, or the hub can't be reached.
+    """
+    if not weights.startswith(PREFIX):
+        return None
+    place = weights.removeprefix(PREFIX)
+    if (folder := find_folder(place)) is not None:
+        found = locate_weights(folder)
+        return Fetched(f"{folder.name}/{found.main.name}", found, None)
+    fetched = fetch_model(place)
+    return Fetched(fetched.name, locate_weights(fetched.main), None)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
