@@ -1,4 +1,4 @@
-"""What is done to a finished build: rank its operations, and build it again with fine-tuning."""
+"""Work on a finished build: rank its operators, or build it again with fine-tuning."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ __all__ = ["add_sensitivity", "rank_build", "recover_build"]
 def rank_build(
     folder: Path, cache: Cache | None = None, track: Track = untracked
 ) -> dict[str, tuple[Sensitivity, ...]]:
-    """Rank the operations of every INT8 graph of a finished build by what they cost.
+    """Rank the operators of every INT8 graph of a finished build by the accuracy they cost.
 
     Args:
-        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+        folder: Folder of the build. Its recipe is read from `report.json`; stages that are no
             longer in the cache run again.
-        cache: Finished stages; None is the user's cache folder.
-        track: Told of work that takes long.
+        cache: Cache of finished stages; None is the user's cache folder.
+        track: Shows work that takes long.
 
     Returns:
-        By plan, such as `conv.inner`.
+        Rankings by plan, such as `conv.inner`; the most harmful operator comes first.
 
     Raises:
-        ArtifactError: There is no report, the build has no INT8 graph, was changed since, or
-            can't be made again.
+        ArtifactError: There is no report, the build has no INT8 graph, it was changed after it
+            was made, or it can't be made again.
     """
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_addable
@@ -60,7 +60,7 @@ def _rank_graphs(
 ) -> dict[str, tuple[Sensitivity, ...]]:
     if not prepared.graphs.quantized:
         raise ArtifactError(
-            f"{folder}: has graphs for GPUs alone, and those for the CPU are ranked; "
+            f"{folder}: has graphs for GPUs only, and only graphs for the CPU are ranked; "
             "build with --target cpu as well"
         )
     known = {one.artifact.sha256 for one in report.stage("quantize").variants if one.artifact}
@@ -68,8 +68,8 @@ def _rank_graphs(
         made = lineage.at(quantize.STAGE)
         if made is not None and made.digest not in known:
             raise ArtifactError(
-                f"{folder}: the INT8 graph {lineage.plan.label} came out otherwise than in the "
-                "report, with other tool versions or data; build again first"
+                f"{folder}: the INT8 graph {lineage.plan.label} differs from the one in the "
+                "report, because tool versions or data changed; build again first"
             )
     return {
         lineage.plan.label: rank_plan(prepared.steps, lineage, prepared.samples)
@@ -88,12 +88,12 @@ def recover_build(
     """Build a finished INT8 build again, with its graphs fine-tuned.
 
     Args:
-        folder: Of the build; its recipe is read from `report.json`, and stages that are no
+        folder: Folder of the build. Its recipe is read from `report.json`; stages that are no
             longer in the cache run again.
-        overrides: Dotted field to value, on top of that recipe.
+        overrides: Values by dotted field, which replace those of that recipe.
         out: Folder to write; None replaces the build.
-        cache: Finished stages; None is the user's cache folder.
-        track: Told of work that takes long.
+        cache: Cache of finished stages; None is the user's cache folder.
+        track: Shows work that takes long.
 
     Returns:
         The report; `recoveries` has what fine-tuning did to each graph.
@@ -101,7 +101,7 @@ def recover_build(
     Raises:
         ArtifactError: There is no report, the build is not of INT8, or it has no images to
             train with.
-        EdgeConvNextError: As of `build`; nothing is written then.
+        EdgeConvNextError: An error of `build`; nothing is written then.
     """
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_writable
@@ -112,7 +112,7 @@ def recover_build(
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
         prepared = prepare(recipe, store, machine["versions"], track)
-        if prepared.unrecovered is not None:  # what was asked for, and not one wish among others
+        if prepared.unrecovered is not None:  # fine-tuning is the only thing that was asked for
             raise ArtifactError(f"{folder}: {prepared.unrecovered}")
         return finish(prepared, machine, out or folder, None)
 
@@ -133,7 +133,7 @@ def _read_int8_build(
 
 
 def _require_files(folder: Path, recipe: Recipe) -> None:
-    """Refuse a recorded recipe of which files are gone, and say how to name them anew."""
+    """Refuse a recorded recipe whose files are gone; the message says how to name them anew."""
     for flag, stated in (("--weights", recipe.load.weights), ("--data", recipe.data.source)):
         known = stated is None or stated in (DIGITS, RANDOM) or stated.startswith("in1k")
         if not known and not Path(str(stated)).exists():
@@ -147,11 +147,12 @@ def add_sensitivity(folder: Path, found: Mapping[str, Sequence[Sensitivity]]) ->
     """Write rankings into the report of a finished build.
 
     Args:
-        folder: Of the build.
-        found: By plan.
+        folder: Folder of the build.
+        found: Rankings by plan, as `rank_build` returns them.
 
     Raises:
-        ArtifactError: See `check_addable`; nothing is written then.
+        ArtifactError: The build was changed after it was made, or another command has written its
+            report meanwhile. Nothing is written then.
     """
     from edge_convnext.report.contract import Report
     from edge_convnext.report.stages import RankingReport, SensitivityReport

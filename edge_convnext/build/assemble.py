@@ -53,7 +53,7 @@ __all__ = ["Outcome", "assemble_report"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What each step of one build came to."""
+    """The results of all steps of one build."""
 
     prepared: Prepared
     machine: Mapping[str, Any]  # doctor.environment()
@@ -67,7 +67,7 @@ class Outcome:
 def assemble_report(
     outcome: Outcome, names: Mapping[str, str], folder: Path, require: Requirement | None
 ) -> Report:
-    """Write a build down as the contract wants it, complete but for the files beside it.
+    """Make the report of a build; only the list of its files is still missing.
 
     Args:
         outcome: Results of a finished chain.
@@ -131,7 +131,7 @@ def assemble_report(
 
 
 def _missing(stages: Iterable[StageReport]) -> list[str]:
-    """What the verdict has to do without."""
+    """Sentences on stages that the verdict has to do without."""
     return [
         f"{stage.name.capitalize()} did not run: {stage.reason}."
         for stage in stages
@@ -239,7 +239,7 @@ def _benchmark(
 def _ratios(
     timings: BenchmarkResult, precision: Precision, choice: Choice, raw: Candidate | None
 ) -> tuple[Ratio | None, Candidate | None, Ratio | None]:
-    """The chosen model's speed over raw FP32's; the float that is hardest to beat; over that."""
+    """The speed-up over raw FP32, the float that is hardest to beat, and the speed-up over it."""
     chosen = choice.chosen
     if chosen is None or not timings.rows:
         return None, None, None

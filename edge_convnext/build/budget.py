@@ -1,4 +1,4 @@
-"""Keep the accuracy budget: where an INT8 graph misses it, return what harms most to float."""
+"""Keep the accuracy budget: return the most harmful operators of an INT8 graph to float."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ __all__ = ["Fallback", "hold_budget", "keep_float_step", "rank_plan", "sensitivi
 
 @dataclass(frozen=True)
 class Fallback:
-    """What was done about one INT8 graph past the budget."""
+    """The fallback to float of one INT8 graph that is past the accuracy budget."""
 
     plan: Plan
-    full: Candidate  # of all operations in INT8, the one of its options that lost least
-    drop_pp: float  # of `full`, on the images that told that it is past the budget
+    full: Candidate  # with every operator in INT8; of its runtimes, the one that lost least
+    drop_pp: float  # top-1 drop of `full`, on the images that showed it is past the budget
     ranking: tuple[Sensitivity, ...]
-    names: tuple[str, ...] | None  # now in float; None where not even all suffice
-    options: tuple[Candidate, ...]  # of the graph that holds the budget; empty where there is none
-    replaced: tuple[Candidate, ...] = ()  # options of the full graph, where there is one
-    reason: str | None = None  # why none was looked for
+    names: tuple[str, ...] | None  # operators now in float; None where not even all suffice
+    options: tuple[Candidate, ...]  # made of the graph that keeps the budget; empty without one
+    replaced: tuple[Candidate, ...] = ()  # candidates of the full graph that `options` replace
+    reason: str | None = None  # why no fallback was looked for
 
     @property
     def held(self) -> Candidate | None:
-        """What runs as `full` does, and keeps the budget where the search looked."""
+        """The candidate that keeps the budget on the searched images, and runs as `full` does."""
         own = (self.full.runtime, self.full.hint, self.full.settings)
         return next(
             (one for one in self.options if (one.runtime, one.hint, one.settings) == own), None
@@ -55,16 +55,16 @@ def hold_budget(
     look: Callable[[Sequence[Candidate]], Evaluation] | str,
     samples: Images,
 ) -> list[Fallback]:
-    """Find a fallback for every INT8 plan of which no option keeps the budget.
+    """Find a fallback for every INT8 plan none of whose candidates keeps the budget.
 
     Args:
-        runner: Of this build.
-        graphs: With the quantized ones.
-        options: What was evaluated.
-        evaluation: Of them, on every image there is.
-        look: Evaluates further options on the images to search on, which must not be those that
-            judge what was found; or why there are no such images.
-        samples: Images to rank the operations on.
+        runner: Runner of this build.
+        graphs: Graphs of this build, the quantized ones among them.
+        options: Candidates that were evaluated.
+        evaluation: Their accuracy on all evaluation images.
+        look: Evaluates further candidates on the images to search on, which must not be those
+            that judge the fallback; or the reason that there are no such images.
+        samples: Images to rank the operators on.
     """
     limit = runner.recipe.evaluate.max_drop_pp
     found = []
@@ -85,7 +85,7 @@ def hold_budget(
 
 
 def rank_plan(runner: Runner, lineage: Lineage, samples: Images) -> tuple[Sensitivity, ...]:
-    """Rank the operations of one plan's Q/DQ graph."""
+    """Rank the operators of one plan's Q/DQ graph."""
     return sensitivity_step(runner, lineage.portable, _source(lineage), samples)
 
 
@@ -127,7 +127,7 @@ def _find(
 def sensitivity_step(
     runner: Runner, quantized: Step[OnnxModel], reference: Step[OnnxModel], samples: Images
 ) -> tuple[Sensitivity, ...]:
-    """What quantizing each operation costs, the most harmful first."""
+    """Measure what quantizing each operator costs; the most harmful comes first."""
 
     def make(_folder: Path) -> dict[str, Any]:
         ranked = sensitivity.rank_operations(
@@ -151,7 +151,7 @@ def keep_float_step(
     names: Sequence[str],
     samples: Images,
 ) -> Step[OnnxModel]:
-    """Return operations to float, and compare with the whole float graph."""
+    """Return operators to float, and compare with the whole float graph."""
     before = quantized.value
 
     def make(output: Path) -> OnnxModel:

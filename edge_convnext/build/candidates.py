@@ -1,4 +1,4 @@
-"""What a build evaluates and races of its graphs: each in a runtime, at one float precision."""
+"""The candidates of a build: each is a graph in a runtime, at one float precision."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["list_gpu_options", "list_options", "raw_reference"]
 def list_options(
     recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
 ) -> list[Candidate]:
-    """What to evaluate and race: per runtime the quantized graph and every float form.
+    """List the candidates to evaluate and race: per runtime the INT8 graph and all float forms.
 
     Args:
-        recipe: Of this build.
-        graphs: From `make_graphs`.
-        runtimes: To be measured.
-        bf16: Whether a runtime may compute floats in bfloat16 on this CPU.
+        recipe: Recipe of this build.
+        graphs: Graphs from `make_graphs`.
+        runtimes: Runtimes to measure.
+        bf16: True if a runtime may compute floats in bfloat16 on this CPU.
     """
     options: list[Candidate] = []
     for runtime in runtimes:
@@ -43,7 +43,7 @@ def list_options(
                 continue
             graph, ships = lineage.final, lineage.plan.form == plan.form
             options += [Candidate.of(graph, runtime, hint, may_ship=ships) for hint in hints]
-            if plan.settings and ships:  # what they are worth is not INT8's doing
+            if plan.settings and ships:  # so that INT8 gets no credit for the settings
                 options += [
                     Candidate.of(graph, runtime, hint, may_ship=True, settings=plan.settings)
                     for hint in hints
@@ -61,7 +61,7 @@ def list_options(
 
 
 def raw_reference(graphs: Graphs) -> Candidate | None:
-    """The raw FP32 export in ONNX Runtime: what a user has today."""
+    """The raw FP32 export in ONNX Runtime: the model as users run it without this package."""
     lineage = graphs.lineages.get(float_plan("raw", "fp32"))
     raw = lineage.at(export.STAGE) if lineage else None
     return Candidate.of(raw, "onnxruntime", "f32", may_ship=False) if raw else None
@@ -70,12 +70,12 @@ def raw_reference(graphs: Graphs) -> Candidate | None:
 def list_gpu_options(
     recipe: Recipe, lineages: Iterable[Lineage], *, alone: bool
 ) -> list[Candidate]:
-    """What to evaluate of the graphs for TensorRT, in ONNX Runtime; none of it is raced.
+    """List the candidates for TensorRT to evaluate in ONNX Runtime; none of them is raced.
 
     Args:
-        recipe: Of this build.
-        lineages: Of graphs for TensorRT.
-        alone: Whether no other target has graphs: the float one is evaluated then too.
+        recipe: Recipe of this build.
+        lineages: Lineages of graphs for TensorRT.
+        alone: True if no other target has graphs; the float graph is evaluated then too.
     """
     made = list(lineages)
     options = list(_own_options(recipe, made, alone))
@@ -87,15 +87,15 @@ def list_gpu_options(
 
 
 def _own_options(recipe: Recipe, lineages: Sequence[Lineage], alone: bool) -> Iterator[Candidate]:
-    """Those of the requested precision, the smallest batch first."""
+    """Candidates of the requested precision, the smallest batch first."""
     own = [one for one in lineages if one.plan.precision == recipe.precision]
     bodies = [one.before(write_for_tensorrt.STAGE) for one in own]  # float32, and float32 images
     if recipe.precision == "int8":
         first: dict[str, Step[OnnxModel]] = {}
         for body in bodies:
-            first.setdefault(body.digest, body)  # families may share a graph
+            first.setdefault(body.digest, body)  # two families of plans may share a graph
         for body in first.values():
             yield Candidate.of(body, "onnxruntime", "f32", may_ship=alone)
-    elif alone:  # equal in all but the batch size, and slow on a CPU
+    elif alone:  # one is enough: they differ only in batch size, and are slow on a CPU
         graph = own[0].final if recipe.precision == "fp16" else bodies[0]
         yield Candidate.of(graph, "onnxruntime", "f32", may_ship=True)

@@ -1,4 +1,4 @@
-"""`edge-convnext check`: what weights and data say of themselves, and what looks wrong.
+"""`edge-convnext check`: what weights and data state, and what looks wrong.
 
 Nothing is built, and nothing is written but what files hashed to. Images are opened, a sample of
 them is decoded, and where it takes seconds the model is held against guessing on that.
@@ -37,25 +37,25 @@ from edge_convnext.measure.suggest import QUICK, suggester
 
 __all__ = ["Checked", "check_inputs"]
 
-_DECODED = 100  # images of each side, in full, whatever they weigh
+_DECODED = 100  # images of each side that are decoded in full, whatever their size
 _MOST_DECODED = 1000
-_DECODED_BYTES = 1e7  # of files of one side: about half a second on two cores
+_DECODED_BYTES = 1e7  # most bytes of one side's files: about half a second on two cores
 _MOST_ANSWERED = 200
-_FEWEST_ANSWERED = 10  # fewer tell nothing
-_MOST_MACS = 1.2e10  # of one answer: usual means and orders take several, in all about two seconds
+_FEWEST_ANSWERED = 10  # images; fewer say nothing about the model
+_MOST_MACS = 1.2e10  # of one pass; the usual means and orders take several, about 2 s in all
 _UNTRIED = ("the order of the classes", "the preprocessing")
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was read, who says so, and what looks wrong."""
+    """The settings that were read, the source of each, and what looks wrong."""
 
     settings: tuple[Fact, ...] = ()
     notes: tuple[str, ...] = ()
-    refused: str | None = None  # the line that a build would end with
-    order: tuple[str, ...] | None = None  # of the classes, that would fit far better
-    not_tested: tuple[str, ...] = ()  # what a build finds out, and was left open here
-    tried: str | None = None  # the note on how often the float model was right
+    refused: str | None = None  # the error line that a build would end with
+    order: tuple[str, ...] | None = None  # an order of the classes that would fit far better
+    not_tested: tuple[str, ...] = ()  # questions that only a build answers
+    tried: str | None = None  # a sentence on how often the float model was right
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -72,12 +72,12 @@ class Checked:
 
 @dataclass
 class _Reader:
-    """Collects what is told, up to the first thing that a build would refuse."""
+    """Collects what is read, up to the first thing that a build would refuse."""
 
     recipe: Recipe
     hashes: HashMemory
     track: Track
-    folder: Path  # to work in
+    folder: Path  # scratch folder to work in
     weights: Weights | None = None
     splits: Splits | None = None
     notes: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class _Reader:
             Path(self.recipe.data.source), data, seed, named or None, self.track,
             self.hashes.sha256,
         )  # fmt: skip
-        self.splits = splits  # what follows may refuse it, and is told beside what was read
+        self.splits = splits  # what was read is shown even if a later check refuses it
         if self.weights is not None and self.recipe.load.weights != RANDOM:
             require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
@@ -138,19 +138,19 @@ class _Reader:
         return look_at_images(self._sample(ImageSet(tuple(samples), ())), track=self.track)
 
     def _sample(self, images: ImageSet) -> tuple[Sample, ...]:
-        """As many as are decoded in about a second, the same number of each class."""
+        """Draw as many images as are decoded in about a second, the same number of each class."""
         first = images.samples[:_DECODED]
         weight = sum(one.path.stat().st_size for one in first if one.path.is_file())
         most = int(_DECODED_BYTES * len(first) / max(1, weight))
         return _few(images, max(_DECODED, min(_MOST_DECODED, most)), self.recipe.seed).samples
 
     def hold(self) -> None:
-        """Class order and chance, on as many images as take some seconds."""
+        """Check class order and guessing, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
         if weights is None or splits is None or self.recipe.load.weights == RANDOM:
             return
         if len(splits.val.classes) != weights.info.num_classes:
-            return  # told already
+            return  # a note says so already
         macs = weights.architecture.count_macs(weights.info.preprocess.image_size)
         most = min(_MOST_ANSWERED, int(_MOST_MACS / macs))
         if most < _FEWEST_ANSWERED:
@@ -191,22 +191,22 @@ class _Reader:
             self.notes += (self.tried,)
 
     def _take(self, splits: Splits) -> None:
-        """The data's names and order are the model's."""
+        """Take the data's class names, in their order, as the model's."""
         assert self.weights is not None
         info = replace(self.weights.info, classes=splits.val.classes)
         self.weights, self.splits = replace(self.weights, info=info), splits
 
 
 def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Checked:
-    """Read weights and data, either alone too, and tell what a build would make of them.
+    """Read weights, data or both, and report what a build would make of them.
 
     Args:
-        recipe: Names them, and states what is not to be read off them.
-        cache: Where hashes are remembered; nothing else is read or written there.
-        track: Told of work that takes long.
+        recipe: Recipe that names weights and data, and overrides what they state.
+        cache: Cache that remembers hashes; nothing else is read or written there.
+        track: Shows work that takes long.
 
     Returns:
-        What could be read before a build would have refused, and with which line.
+        What was read, and the error line of a build that would refuse it.
     """
     hashes = HashMemory(cache.root)
     refused: list[str] = []
@@ -245,7 +245,7 @@ def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
 
 
 def _tell_orders(splits: Splits) -> tuple[str, ...]:
-    """Of data alone, or a model too large, that a build would have to find the order out."""
+    """A note that a build has to find the order: the model is missing, or too large to try."""
     if not splits.other_orders:
         return ()
     orders = (splits.val.classes, *splits.other_orders)
@@ -257,7 +257,7 @@ def _tell_orders(splits: Splits) -> tuple[str, ...]:
 
 
 def _few(images: ImageSet, most: int, seed: int) -> ImageSet:
-    """So many images, the same number of each class."""
+    """Draw at most `most` images, the same number of each class."""
     return images if len(images) <= most else draw_calibration(images, None, most, seed).images
 
 

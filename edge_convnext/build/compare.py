@@ -1,4 +1,4 @@
-"""Evaluate options: each is one graph in one runtime at one float precision."""
+"""Evaluate candidates: each is one graph in one runtime at one float precision."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def evaluate_options(
     runner: Runner,
     machine: str,
 ) -> Evaluation:
-    """Run the reference and every option over the evaluation set, in one pass.
+    """Run the reference and every candidate over the evaluation set, in one pass.
 
     Args:
         options: Candidates to evaluate.
-        weights: Unfolded: the reference is the model as it was trained.
+        weights: Unfolded weights; the reference is the model as it was trained.
         images: The evaluation set.
-        runner: Runner of this build; its cache has logits of equal graphs on equal images.
-        machine: Fingerprint: another CPU may compute other logits.
+        runner: Runner of this build; its cache keeps logits of equal graphs on equal images.
+        machine: Fingerprint of this machine; another CPU may compute other logits.
     """
     recipe, info = runner.recipe, weights.value.info
     own = {"artefact": weights.digest, "runtime": reference_runtime(weights.value)}
@@ -94,9 +94,9 @@ def _infer_all(
     track: Track,
 ) -> dict[str, Logits]:
     """Decode each batch once and give it to every runtime."""
-    found: dict[str, Logits] = {}  # 4 bytes an image, a class and a runtime, once
+    found: dict[str, Logits] = {}  # 4 bytes for each image, class and runtime
     start = 0
-    # Several inferences per turn: the threads of one runtime go to sleep before the next's start.
+    # Several inferences per turn, so that one runtime's threads sleep before the next one starts.
     decoded = batch * _INFERENCES_PER_TURN
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
     for part in track(batches, "evaluating", -(-len(images) // decoded)):

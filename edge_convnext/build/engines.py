@@ -1,4 +1,4 @@
-"""Engines of TensorRT for RTX of one build: one for each typed graph, where they can be built."""
+"""Engines of TensorRT for RTX: one for each typed graph of a build, if it can be built here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENGINE = Stage("engine", 3, ("tensorrt_rtx",))
 
 @dataclass(frozen=True)
 class EngineBuild:
-    """The engine of one graph, or why there is none."""
+    """The engine of one graph, or the reason that there is none."""
 
     plan: Plan
     step: Step[Engine] | None
@@ -39,16 +39,16 @@ class EngineBuild:
 def build_engines(
     runner: Runner, lineages: Iterable[Lineage], targets: Sequence[TargetName]
 ) -> tuple[EngineBuild, ...]:
-    """Build the engine of every graph, where TensorRT for RTX is a target and can do so here.
+    """Build the engine of every graph, if TensorRT for RTX is a target and works here.
 
     Args:
-        runner: Of this build.
-        lineages: Of graphs for TensorRT.
-        targets: Where the build shall run.
+        runner: Runner of this build.
+        lineages: Lineages of graphs for TensorRT.
+        targets: Targets of the build.
 
     Raises:
-        EngineBuildError: The builder refused a graph; where nobody named the target, that is the
-            reason that there is no engine.
+        EngineBuildError: The builder refused a graph of a target that the recipe names. If the
+            target was only the default, the engine is left out and the reason is recorded.
     """
     if "rtx" not in targets:
         return ()
@@ -72,7 +72,7 @@ def build_engines(
 
 
 def engine_step(runner: Runner, plan: Plan, model: Step[OnnxModel]) -> Step[Engine]:
-    """Build an engine of TensorRT for RTX; its reason is what its kernels should not be."""
+    """Build an engine of TensorRT for RTX; its reason lists kernels that are not as planned."""
     assert plan.batch is not None  # of a graph for TensorRT
     config = runner.recipe.engine
     name = engine_name(model.value, plan.batch, config.compute_capabilities)
@@ -97,6 +97,6 @@ def engine_step(runner: Runner, plan: Plan, model: Step[OnnxModel]) -> Step[Engi
 
 
 def engine_name(model: OnnxModel, batch: int, capabilities: Sequence[str]) -> str:
-    """Such as `model.int8.rtx.sm86-89-120.b8.engine`."""
+    """The file name of an engine, such as `model.int8.rtx.sm86-89-120.b8.engine`."""
     devices = "-".join(capability.replace(".", "") for capability in capabilities)
     return f"model.{model.precision}.rtx.sm{devices}.b{batch}.engine"

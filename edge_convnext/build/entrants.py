@@ -1,4 +1,4 @@
-"""What a build compares, and the race between it: evaluated, timed, and chosen from."""
+"""The candidates of a build: evaluate them, race them, and choose what ships."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ __all__ = [
 class Entrants:
     """Every candidate of one build."""
 
-    options: Sequence[Candidate]  # of a CPU: evaluated and raced
-    for_gpu: Sequence[Candidate]  # of TensorRT: evaluated in ONNX Runtime, and never raced
-    judged: Sequence[Candidate]  # those of them that may be chosen
+    options: Sequence[Candidate]  # for a CPU: evaluated and raced
+    for_gpu: Sequence[Candidate]  # for TensorRT: evaluated in ONNX Runtime, never raced
+    judged: Sequence[Candidate]  # those of `options` and `for_gpu` that may be chosen
     raw: Candidate | None  # the unfolded FP32 export: raced for comparison
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What ships, and what it had to beat."""
+    """The candidates that ship, and those they had to beat."""
 
     chosen: Candidate | None  # of the requested precision
-    best_float: Candidate | None  # that ships: in whichever runtime is fastest
-    rivals: Sequence[Candidate] = ()  # floats that may be the fastest, of those timed
-    for_runtimes: Sequence[Candidate] = ()  # what ships for each runtime alone, of those timed
+    best_float: Candidate | None  # the float that ships, in whichever runtime is fastest
+    rivals: Sequence[Candidate] = ()  # timed floats that may be the fastest
+    for_runtimes: Sequence[Candidate] = ()  # the best of each runtime, of those timed
 
 
 def evaluate_entrants(prepared: Prepared, evaluator: Evaluator) -> Entrants:
-    """Evaluate every candidate of a build; where INT8 misses the budget, its fallbacks too.
+    """Evaluate every candidate of a build, and the fallbacks of INT8 graphs past the budget.
 
     Args:
-        prepared: Graphs of this build, and what they were made from.
-        evaluator: Evaluator that learns the accuracies.
+        prepared: Graphs of this build, with the inputs they were made from.
+        evaluator: Evaluator that collects the accuracies.
     """
     recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
     options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
@@ -75,13 +75,13 @@ def evaluate_entrants(prepared: Prepared, evaluator: Evaluator) -> Entrants:
 
 
 def _not_replaced(options: Sequence[Candidate], evaluator: Evaluator) -> list[Candidate]:
-    """Without what missed the budget and has a fallback: half of the images may excuse it."""
+    """Leave out graphs that have a fallback: half of the images might wrongly excuse them."""
     gone = {option.name for one in evaluator.fallbacks for option in one.replaced}
     return [option for option in options if option.name not in gone]
 
 
 def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) -> Race | None:
-    """Time everything, and then in fresh loads what may ship and what it has to beat.
+    """Time all candidates, then load the finalists afresh and judge them.
 
     Args:
         prepared: Recipe, runtimes, and images to time on.
@@ -89,7 +89,7 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
         evaluator: Evaluator with the accuracies; it evaluates rivals that turn up in the race.
 
     Returns:
-        None where the build has no runtime of a CPU.
+        The race; None if the build has no runtime for a CPU.
     """
     if not prepared.runtimes:
         return None
@@ -98,7 +98,7 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
 
     def finalists(timings: BenchmarkResult) -> list[Candidate]:
         rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
-        # One in bfloat16 may turn out to be no rival, which lets another in.
+        # The accuracy of a bfloat16 rival may rule it out; then another float takes its place.
         while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
             evaluator.add(unknown)
             rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
@@ -115,12 +115,12 @@ def choose_entrants(
     timings: BenchmarkResult | None,
     evaluator: Evaluator,
 ) -> Choice:
-    """Choose what ships, by the rounds of the race that choose.
+    """Choose what ships, by the rounds of the race that are kept for choosing.
 
     Args:
         recipe: Recipe of this build.
         judged: Candidates that may be chosen.
-        timings: Times of the race; None where there was none.
+        timings: Times of the race; None without a race.
         evaluator: Evaluator with the accuracies; it evaluates a float that is chosen without one.
     """
     batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
@@ -129,7 +129,7 @@ def choose_entrants(
     while best_float and not evaluator.knows(best_float):
         evaluator.add([best_float])
         best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
-    chosen = best_float  # in a build of FP32 one float is shipped, and the report is about it
+    chosen = best_float  # an FP32 build ships one float, and its report is about that one
     if recipe.precision != "fp32":
         chosen = choose_option(judged, recipe.precision, timings, evaluator.found, budget, batch)
     each = choose_each(recipe, judged, timings, evaluator.found, batch) if timings else ()

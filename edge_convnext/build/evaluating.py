@@ -1,4 +1,7 @@
-"""The evaluation of one build: it grows by options, and judges a fallback on images of its own."""
+"""The evaluation of one build: it grows candidate by candidate.
+
+A fallback is judged on images that its search did not use.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,18 @@ __all__ = ["Evaluator"]
 
 
 class Evaluator:
-    """What is known of the accuracy of a build's options; nothing without labelled images."""
+    """The accuracies of a build's candidates; there are none without labelled images."""
 
     def __init__(self, prepared: Prepared, machine: str) -> None:
         self.found: Evaluation | None = None
         self.fallbacks: list[Fallback] = []
-        self.searched: SearchImages | None = None  # where a fallback was looked for and found
+        self.searched: SearchImages | None = None  # images that a fallback was found on
         self._prepared, self._machine = prepared, machine
         self._options: dict[str, Candidate] = {}
         self._judges: NDArray[np.intp] | None = None
 
     def add(self, options: Sequence[Candidate]) -> None:
-        """Evaluate these too."""
+        """Evaluate further candidates."""
         images = self._prepared.inputs.evaluation
         if images is None:
             return
@@ -42,14 +45,14 @@ class Evaluator:
         self.found = found if self.found is None else found.joined(self.found)
 
     def knows(self, option: Candidate) -> bool:
-        """Whether there is nothing more to learn of its accuracy."""
+        """Whether its accuracy is known already, or can't be measured."""
         return self.found is None or option.name in self.found.options
 
     def hold_budget(self, options: Sequence[Candidate]) -> list[Candidate]:
-        """Find fallbacks; where there are some, everything is judged on what no search saw.
+        """Find fallbacks; if there are any, judge everything on images that no search saw.
 
         Returns:
-            The options of the graphs that hold the budget where the search looked.
+            The candidates of the graphs that keep the budget on the searched images.
         """
         steps, inputs = self._prepared.steps, self._prepared.inputs
         if self.found is None or inputs.evaluation is None or not steps.recipe.evaluate.fallback:

@@ -1,7 +1,8 @@
 """The first part of the chain: from weights to the float graph of one form.
 
-A new stage has its function and `STAGE` in `stages/`, a function here that runs it, and a place in
-`float_steps`; one for INT8 graphs has both in `int8_chain` or `gpu_chain` (CONTRIBUTING.md).
+A new stage needs its function and `STAGE` in `stages/`, a function here that runs it, and a call in
+`float_steps`. For an INT8 graph, the last two belong in `int8_chain` or `gpu_chain`
+(CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -44,16 +45,16 @@ def float_steps(
     *,
     simplified: bool = True,
 ) -> tuple[Step[OnnxModel] | Skipped, ...]:
-    """The float graph of one form.
+    """Make the float graph of one form.
 
     Args:
-        runner: Of this build.
-        weights: That the form is written on.
-        form: How the network is written.
-        precision: `fp32` or `fp16`.
+        runner: Runner of this build.
+        weights: Weights that the graph is made from; only the raw form needs unfolded ones.
+        form: Form in which the network is written.
+        precision: Precision of the graph, `fp32` or `fp16`.
         samples: Real images for the parity checks.
-        model: As it was trained: the first graph is compared with it.
-        simplified: Whether it ships; what does not stays as it was exported.
+        model: Weights as they were trained; the exported graph is compared with them.
+        simplified: True if the graph may ship; others stay as they were exported.
     """
     steps: list[Step[OnnxModel] | Skipped]
     steps = [export_step(runner, weights, form, precision, samples, model)]
@@ -67,7 +68,7 @@ def float_steps(
 
 
 def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[Weights]:
-    """Fold, and compare the folded network with the raw one in torch."""
+    """Fold the weights, and compare the folded network with the raw one in torch."""
 
     def make(folder: Path) -> dict[str, Any]:
         folded = fold.fold_weights(weights.value, folder / _FOLDED)
@@ -122,9 +123,9 @@ def export_step(
 
 
 def simplify_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-    """Simplify, or go on with the graph as it is, and say why.
+    """Simplify a graph; if that fails, go on with it as it is and record the reason.
 
-    Only a success is kept: a time-out on a busy machine must not decide later builds.
+    Only a success is cached: a time-out on a busy machine must not decide later builds.
     """
     before = model.value
 
@@ -154,11 +155,11 @@ def simplify_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> St
 
 
 class _UnsimplifiedError(Exception):
-    """Why the simplifier's output is not used."""
+    """The simplifier's output can't be used; the message says why."""
 
 
 def approximate_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-    """Put tanh into GELU, and tell how far that is from the exact graph."""
+    """Replace GELU by its tanh approximation, and measure the distance to the exact graph."""
     before = model.value
     return runner.graph(
         approximate.STAGE,
@@ -175,7 +176,7 @@ def approximate_step(runner: Runner, model: Step[OnnxModel], samples: Images) ->
 def approximated(
     runner: Runner, plan: Plan, model: Step[OnnxModel], samples: Images
 ) -> Step[OnnxModel] | Skipped:
-    """The graph with the approximation that a plan names, or why there is none."""
+    """The graph with the approximation that a plan names, or why it has none."""
     if plan.gelu != "tanh":
         return Skipped(approximate.STAGE, "no plan asks for an approximation")
     return approximate_step(runner, model, samples)

@@ -1,4 +1,4 @@
-"""The chain of a graph for TensorRT: from the float graph in a plan's form to what it reads."""
+"""The chain of a graph for TensorRT: from the float graph in a plan's form to its final file."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def gpu_lineage(
     samples: Images,
     typed_for: Sequence[LintTarget],
 ) -> Lineage:
-    """The graph of a plan for TensorRT.
+    """Make the graph of a plan for TensorRT.
 
     Args:
-        runner: Of the plan's batch size (`graphs.for_batch`).
-        plan: What to make.
-        begun: Of the float graph in the plan's form.
-        calibration: Batches of the plan's size; None for a float plan.
-        samples: Real images for the parity checks, in such batches.
-        typed_for: What shall run a typed graph; what they refuse is refused here.
+        runner: Runner with the plan's batch size (`graphs.for_batch`).
+        plan: Plan of the graph.
+        begun: Lineage of the float graph in the plan's form.
+        calibration: Calibration images in batches of the plan's size; None for a float plan.
+        samples: Real images for the parity checks, in batches of the same size.
+        typed_for: Targets that will run a typed graph; a graph that one can't run is refused.
     """
     steps = list(begun.steps)
     if plan.precision == "int8":
@@ -57,7 +57,7 @@ def gpu_lineage(
 def place_step(
     runner: Runner, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
 ) -> Step[OnnxModel]:
-    """Quantize to signed, symmetric INT8, whatever type of activations suits the CPU."""
+    """Quantize to signed, symmetric INT8, whichever activation type the CPU's graphs have."""
     before, placement, config = model.value, plan.placement, runner.recipe.quantize
     assert placement is not None  # of an INT8 plan
     ignored = (*map(re.escape, config.ignored_names), *config.ignored_patterns)
@@ -93,18 +93,18 @@ def finish_step(
     samples: Images,
     targets: Sequence[LintTarget],
 ) -> Step[OnnxModel]:
-    """Write a graph as TensorRT takes it, and lint it.
+    """Write the graph that TensorRT reads, and lint it.
 
-    That is a typed one with a float16 body, or, for TensorRT 8.6, opset 17 with a float32 body.
-    FP32 plans keep a float32 body in either.
+    It is a typed graph with a float16 body or, for TensorRT 8.6, one of opset 17 with a float32
+    body. FP32 plans keep a float32 body in both cases.
 
     Args:
-        runner: Of the plan's batch size.
-        model: Of a float32 body, quantized or not.
-        plan: What is made.
-        reference: The float graph that it is compared with.
-        samples: Of the graph's batch size.
-        targets: That shall run it; what they refuse is refused here.
+        runner: Runner with the plan's batch size.
+        model: Graph with a float32 body, quantized or not.
+        plan: Plan of the graph.
+        reference: Float graph that the result is compared with.
+        samples: Real images in batches of the graph's size.
+        targets: Targets that will run the graph; a graph that one can't run is refused.
     """
     before, images_type = model.value, runner.recipe.engine.input
     opset_17 = plan.family == "tensorrt8"

@@ -1,4 +1,4 @@
-"""The entries of the stages for TensorRT: graphs as it takes them, and engines."""
+"""The report's entries of the stages for TensorRT: the graphs that it reads, and engines."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _BY_WEIGHT = ("done", "cached", "failed", "not_run")
 
 
 def why_not_timed(has_gpu: bool) -> str:
-    """What the report says of engines that were built."""
+    """The reason, for the report, that built engines were not timed."""
     if has_gpu:
         return "built, not timed: `edge-convnext bundle` and `bench` do so on a GPU"
     return "built, not timed: no GPU here"
 
 
 def typed_entry(for_gpu: Sequence[Lineage], recipe: Recipe, files: StageFiles) -> StageReport:
-    """Graphs as TensorRT takes them; the requested precision leads."""
+    """The entry of the graphs that TensorRT reads; the requested precision leads."""
     variants = tuple(_typed_variants(for_gpu, files))
     return StageReport(
         name="typed",
@@ -71,13 +71,13 @@ def engine_entry(
     untimed: str,
     files: StageFiles,
 ) -> StageReport:
-    """One variant per engine; that of the requested precision at the smallest batch leads."""
+    """The entry of engines; the requested precision at the smallest batch leads."""
     variants = [_engine_variant(build, untimed, files) for build in engines]
     texts = [variant.reason for variant in variants if variant.reason]
     reasons = [part for text in texts for part in text.split("; ")]  # each is said once, below
     if "rtx" not in targets:
         reasons.append("rtx is not among the targets")
-    elif not variants:  # nobody named the target, and its graphs failed
+    elif not variants:  # the target was only the default, and its graphs failed
         skipped = graphs.why_not("typed")
         assert skipped is not None  # there is a reason where there are no graphs
         variants.append(VariantReport(target="rtx", status=skipped.status, reason=skipped.reason))

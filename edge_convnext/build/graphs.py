@@ -1,7 +1,7 @@
 """Every graph of one build: which forms and plans are needed, and making them.
 
-Graphs for TensorRT can't be timed here, and ONNX Runtime on a CPU tells nothing of their speed.
-What it tells is the accuracy of their Q/DQ, which is evaluated before the body becomes float16.
+Graphs for TensorRT can't be timed here, and their time in ONNX Runtime on a CPU means nothing.
+ONNX Runtime does show the accuracy of their Q/DQ, before the body becomes float16.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ __all__ = [
     "make_graphs",
 ]
 
-# Float16 is slow on a CPU, and these graphs come in batches: enough to tell a broken one.
+# Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
 _PARITY_IMAGES = 8
 _FAILURES = (EngineBuildError, ExportError, QuantizationError)
 
 
 @dataclass
 class Graphs:
-    """What the stages from fold to the last graph made, by plan, and why others did not run."""
+    """The graphs of a build by plan, and why stages did not run."""
 
     folded: Step[Weights] | None = None
     lineages: dict[Plan, Lineage] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)  # in the whole build
+    skipped: list[Skipped] = field(default_factory=list)  # ran for no graph of the build
 
     @property
     def floats(self) -> tuple[Lineage, ...]:
@@ -86,12 +86,12 @@ class Graphs:
         return (one for one in self.lineages.values() if one.plan.batch is None)
 
     def add(self, lineage: Lineage) -> Lineage:
-        """Take in what was made of one plan."""
+        """Add the lineage of one plan."""
         self.lineages[lineage.plan] = lineage
         return lineage
 
     def why_not(self, stage: str) -> Skipped | None:
-        """Why a stage, by its name in the report, did not run in the whole build."""
+        """The reason that a stage, by its name in the report, ran for no graph of the build."""
         return next((one for one in self.skipped if one.stage.reported_as == stage), None)
 
 
@@ -103,15 +103,15 @@ def make_graphs(
     calibration: Images | None,
     training: Images | Skipped,
 ) -> Graphs:
-    """Fold, export, simplify, quantize and recover what the runtimes of a CPU need.
+    """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
     Args:
-        runner: Of this build.
-        inputs: Weights and data.
-        runtimes: To be measured; the raw FP32 reference and every float form are made too.
+        runner: Runner of this build.
+        inputs: Weights and data of the build.
+        runtimes: Runtimes to measure; the raw FP32 reference and every float form are made too.
         samples: Real images for the parity checks.
-        calibration: None unless INT8 is wanted.
-        training: To fine-tune INT8 graphs with, or why they are not fine-tuned.
+        calibration: Calibration images; None unless INT8 is wanted.
+        training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
     """
     recipe, graphs = runner.recipe, Graphs()
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
@@ -129,7 +129,7 @@ def make_graphs(
     if recipe.precision == "fp16":
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
     for form, precision in wanted:
-        # The raw export is the reference as users have it; simplified only where it ships.
+        # The raw export is the reference that users have; it is simplified only if it ships.
         ships = form != "raw" or "raw" in {plan.form for plan in plans}
         add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:
@@ -143,7 +143,7 @@ def make_graphs(
 
 
 def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:
-    """Stages of INT8 graphs for a CPU that no graph of this build goes through."""
+    """The stages of INT8 graphs for a CPU that no graph of this build needs."""
     if recipe.precision != "int8":
         reason = f"the precision is {recipe.precision}"
         yield Skipped(equalize.STAGE, reason)
@@ -188,7 +188,7 @@ def add_plan(
     samples: Images,
     training: Images | None = None,
 ) -> Lineage:
-    """Equalize, quantize, recover and, for ONNX Runtime alone, fuse; the float form is there."""
+    """Equalize, quantize and fine-tune a float form that exists; for ONNX Runtime, fuse too."""
     begun = graphs.lineages[float_plan(plan.form, "fp32")]
     return graphs.add(int8_lineage(runner, plan, begun, users, calibration, samples, training))
 
@@ -204,16 +204,17 @@ def add_gpu_graphs(
     """Make every graph that the GPU targets need: one per precision, batch size and family.
 
     Args:
-        runner: Of this build.
-        inputs: Weights and data.
-        graphs: Where they go; the folded weights are there, if the build folds.
-        targets: Where it shall run.
-        shown: Real images, for the parity checks.
-        calibration: None unless INT8 is wanted.
+        runner: Runner of this build.
+        inputs: Weights and data of the build.
+        graphs: Graphs so far, to which these are added; with the folded weights, if the build
+            folds.
+        targets: Targets of the build.
+        shown: Real images for the parity checks.
+        calibration: Calibration images; None unless INT8 is wanted.
 
     Raises:
-        EdgeConvNextError: See the stages; where nobody named a GPU target, what is wrong with
-            its graphs is the reason that there are none.
+        EdgeConvNextError: A stage failed on a GPU target that the recipe names. If the target
+            was only the default, its graphs are left out and the reason is recorded.
     """
     recipe, stage = runner.recipe, write_for_tensorrt.STAGE
     plans = list_gpu_plans(recipe, targets)
@@ -243,8 +244,8 @@ def _gpu_lineages(
     shown: Sequence[Sample],
     calibration: Images | None,
 ) -> list[Lineage]:
-    """Plans of one form and batch size share their float graph."""
-    # TensorRT 10 has the parser of TensorRT for RTX, but for a float16 reduction.
+    """Make the graph of each plan; plans of one form and batch size share their float graph."""
+    # TensorRT 10 has the same parser as TensorRT for RTX, except for a float16 reduction.
     typed_for: list[LintTarget] = ["rtx"] if "rtx" in targets else []
     typed_for += ["tensorrt10"] if "tensorrt" in targets else []
     samples: dict[int, Images] = {}
@@ -266,14 +267,14 @@ def _gpu_lineages(
 
 
 def for_batch(runner: Runner, batch: int) -> Runner:
-    """The runner of graphs for TensorRT: their batch is fixed, and typed ones have one opset."""
+    """The runner for graphs for TensorRT: the batch is fixed, and typed graphs have one opset."""
     recipe = runner.recipe
     fixed = recipe.export.model_copy(update={"batch": batch, "opset": HALF_OPSET})
     return runner.with_recipe(recipe.model_copy(update={"export": fixed}))
 
 
 def _rebatch(images: Images, batch: int) -> Images:
-    """The same images in full batches of another size; the first ones fill up the last."""
+    """The same images in full batches of another size; the first images fill up the last batch."""
 
     def load() -> Sequence[NDArray[np.float32]]:
         whole = np.concatenate(images.load())

@@ -1,7 +1,7 @@
-"""What a build works on: weights, an evaluation set, a calibration set.
+"""The inputs of a build: weights, an evaluation set, a calibration set.
 
-Resolves a recipe against what the checkpoint and the data say of themselves: the recipe wins
-where it states a value, the checkpoint where it carries one, the default elsewhere.
+Each setting comes from the recipe if it states one, else from the checkpoint if it has one, else
+from the default.
 """
 
 from __future__ import annotations
@@ -62,22 +62,22 @@ DEMO_BANNER = (
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything the chain reads; `evaluation` is None when nothing is labelled."""
+    """Everything that the chain reads; `evaluation` is None without labelled images."""
 
     weights: Step[Weights]
     evaluation: ImageSet | None
     calibration: CalibrationSet | None
     splits: Splits | None
     demo: bool
-    random: bool  # weights that only speed can be measured with
-    borrowed: bool  # no data given: the bundled digits serve the parity checks and timings
-    skipped_images: int  # unreadable, left out on request
-    settings: tuple[Fact, ...] = ()  # each with who decided it
-    notes: tuple[str, ...] = ()  # sentences on what was read, guessed or looks wrong
+    random: bool  # random weights: only speed can be measured
+    borrowed: bool  # no data was given: parity checks and timings use the bundled digits
+    skipped_images: int  # unreadable images, left out on request
+    settings: tuple[Fact, ...] = ()  # each with the source that decided it
+    notes: tuple[str, ...] = ()  # sentences on what was read, was guessed, or looks wrong
 
     @property
     def info(self) -> ModelInfo:
-        """Of the weights, with class names and preprocessing resolved."""
+        """The facts on the weights, with class names and preprocessing resolved."""
         return self.weights.value.info
 
 
@@ -100,24 +100,24 @@ def prepare_inputs(
     A float model that is no better than guessing on the evaluation images is refused.
 
     Args:
-        recipe: What is to be built.
-        cache: Finished stages.
-        versions: Of the tools.
-        track: Told of work that takes long.
-        machine: Fingerprint; None: looked up here.
-        on_read: Told what was read, before the model is held against chance.
+        recipe: Recipe of the build.
+        cache: Cache of finished stages.
+        versions: Versions of the tools, by package.
+        track: Shows work that takes long.
+        machine: Fingerprint of this machine; None looks it up.
+        on_read: Called with what was read, before the model is checked against guessing.
 
     Raises:
         RecipeError: Neither weights nor the demo, or INT8 without calibration images.
-        DataError: See `edge_convnext.data`; nothing tells the order of the classes.
-        LoadError: See `edge_convnext.stages.load`; the model is no better than guessing.
+        DataError: The data can't be used, or nothing tells the order of the classes.
+        LoadError: The weights can't be loaded, or the model is no better than guessing.
     """
     stated, demo = recipe.load.weights, is_demo(recipe)
     random = stated == RANDOM
     if stated is not None:
         from edge_convnext.stages.load import check_weights_file
 
-        check_weights_file(stated)  # before what needs more time, or more flags, to mend
+        check_weights_file(stated)  # first: quick to check, and easy for the user to correct
     borrowed = not demo and recipe.data.source is None and recipe.data.calibration is None
     if borrowed and recipe.precision == "int8" and stated is not None and not random:
         raise RecipeError(
@@ -177,7 +177,7 @@ def _read(
 
 
 def _hold(recipe: Recipe, read: Inputs, answer: Answer) -> Held:
-    """Hold the model against chance, or say why not."""
+    """Check the model against guessing, or say why that is not done."""
     if read.demo:
         return Held()  # trained here, on these classes
     if read.random:
@@ -197,7 +197,7 @@ def _answers(
     track: Track,
     machine: str | None,
 ) -> Answer:
-    """The float model's, from the same cache entries as the reference of the evaluation."""
+    """Answers of the float model, from the cache entries that the evaluation's reference uses."""
     threads = recipe.benchmark.threads
     otherwise = answer_with_torch(weights.value, recipe.evaluate.batch, threads)
 
@@ -231,21 +231,21 @@ def find_calibration(
     track: Track,
     sha256: Callable[[Path], str] = sha256_file,
 ) -> tuple[CalibrationSet | None, int]:
-    """The calibration set, and how many bad images an explicit source had.
+    """Find the calibration set, and count the bad images of an explicit source.
 
     Args:
-        recipe: Names the source, or leaves it to the training side.
-        splits: The data; None where there are none.
-        evaluation: What must not calibrate: the evaluation side of the model's own data.
-        look: Decodes images; those that it does not look at are told apart by their bytes.
-        track: Told of each file that is hashed.
-        sha256: Hashes one file.
+        recipe: Recipe that names the source; without one, images are drawn from the training side.
+        splits: Labelled data of the build; None without any.
+        evaluation: Images that must not calibrate: the evaluation side of the model's own data.
+        look: Decodes images; those that it leaves out are compared by their bytes.
+        track: Shows the files that are hashed.
+        sha256: Function that hashes one file.
 
     Returns:
-        No set where none is needed, and none is there.
+        The set and the count; None in place of a set that is neither needed nor there.
 
     Raises:
-        DataError: INT8 without a training side, or the set is of evaluation images.
+        DataError: INT8 has no training side to draw from, or the set has evaluation images.
     """
     size = recipe.quantize.subset_size
     if recipe.data.calibration is not None:
@@ -258,7 +258,7 @@ def find_calibration(
         kept = see_images(kept, looks)
         if evaluation is not None:
             check_explicit_calibration(kept.val, evaluation)
-        if len(kept.val) <= size:  # in its own order, so that a recorded set replays exactly
+        if len(kept.val) <= size:  # keeps its order, so that a recorded set replays exactly
             note = f"all {len(kept.val)} images of {source.name}"
             drawn = CalibrationSet(kept.val, 0, note)
         else:

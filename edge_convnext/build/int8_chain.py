@@ -1,4 +1,4 @@
-"""The chain of an INT8 graph for a CPU: from the float graph in a plan's form to what runs."""
+"""The chain of an INT8 graph for a CPU: from the float graph in a plan's form to its final file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def int8_lineage(
     samples: Images,
     training: Images | None,
 ) -> Lineage:
-    """The INT8 graph of a plan for a CPU.
+    """Make the INT8 graph of a plan for a CPU.
 
     Args:
-        runner: Of this build.
-        plan: What to make.
-        begun: Of the float graph in the plan's form.
-        users: Runtimes that shall run it.
-        calibration: Images that ranges are made for.
+        runner: Runner of this build.
+        plan: Plan of the graph.
+        begun: Lineage of the float graph in the plan's form.
+        users: Runtimes that will run the graph.
+        calibration: Calibration images.
         samples: Real images for the parity checks.
-        training: One batch to fine-tune with; None for a graph that stays as it was quantized.
+        training: One batch of images to fine-tune with; None leaves the graph as it was quantized.
     """
     steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
     if runner.recipe.equalize.enabled:
@@ -65,7 +65,7 @@ def int8_lineage(
 def equalize_step(
     runner: Runner, model: Step[OnnxModel], plan: Plan, calibration: Images, samples: Images
 ) -> Step[OnnxModel]:
-    """Rescale channels for the quantizer; the function stays, and that is checked."""
+    """Rescale channels for the quantizer, and check that the graph still computes the same."""
     before, config = model.value, runner.recipe.equalize
     return runner.graph(
         equalize.STAGE,
@@ -116,13 +116,13 @@ def quantize_step(
         what=None,
         compare_with=before,
         samples=samples,
-        lint_for=lint_targets(),  # the key says nothing of who asks
+        lint_for=lint_targets(),  # all of them: the cache key does not name the targets
         targets=targets,
         key={
             "model": model.digest,
             "placement": placement,
             "activation_type": plan.activation_type,
-            # What is above, as it was resolved, and the size of the set, which has a digest.
+            # Resolved in the lines above, or, for the size of the set, covered by its digest.
             "config": config.model_dump(
                 mode="json", exclude={"placement", "activation_type", "subset_size"}
             ),
@@ -138,9 +138,9 @@ def recover_step(
     training: Images,
     samples: Images,
 ) -> Step[Recovery]:
-    """Fine-tune, and compare with the float graph on images that were not learnt from.
+    """Fine-tune a graph, and compare with the float graph on images that it did not learn from.
 
-    `training` is one batch. Where it did not help, the value has the graph as it was.
+    `training` is one batch. If training did not help, the value has the graph as it was.
     """
     before, recipe = quantized.value, runner.recipe
     name = f"{before.path.name.removesuffix('.int8.onnx')}.recovered.int8.onnx"
@@ -162,7 +162,7 @@ def recover_step(
     key = {
         "quantized": quantized.digest,
         "reference": reference.digest,
-        # How many images there are is in their digest.
+        # The number of images is covered by their digest.
         "config": recipe.recover.model_dump(mode="json", exclude={"enabled", "images"}),
         "training": training.digest,
         "images": samples.digest,
@@ -185,10 +185,10 @@ def recover_step(
 def lower_step(
     runner: Runner, model: Step[OnnxModel], plan: Plan, reference: Step[OnnxModel], samples: Images
 ) -> Step[OnnxModel]:
-    """Fuse for ONNX Runtime alone, and compare there.
+    """Fuse a graph for ONNX Runtime alone, and compare there.
 
-    With static ranges the Q/DQ graph computes the same, which is checked. With dynamic ones
-    only the float graph, `reference`, tells how good the result is.
+    With static ranges the result must compute what the Q/DQ graph computes; that is checked. With
+    dynamic ranges it is compared with the float graph, `reference`.
     """
     before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
     stem = before.path.name.removesuffix(".int8.onnx")
@@ -203,6 +203,6 @@ def lower_step(
         exact=not dynamic,
         key={"model": model.digest, "dynamic": dynamic, "reference": reference.digest},
     )
-    # The accuracy that counts is against the float graph; this stage has its own gate.
+    # The reported accuracy is that against the float graph; this stage has a check of its own.
     parity = lowered.parity if dynamic else model.parity
     return replace(lowered, reason=model.reason, parity=parity)

@@ -1,4 +1,4 @@
-"""A report's parts on INT8 graphs: what was returned to float, and what fine-tuning did."""
+"""A report's parts on INT8 graphs: operators returned to float, and results of fine-tuning."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def report_fallbacks(
     evaluation: Evaluation | None,
     timings: BenchmarkResult | None,
 ) -> tuple[FallbackReport, ...]:
-    """What was done about INT8 graphs past the accuracy budget.
+    """Report the fallbacks to float of INT8 graphs past the accuracy budget.
 
     Args:
-        fallbacks: One for each of them.
-        searched: Images that fallbacks were looked for on; None where none was found.
-        evaluation: On the images that judge; None without labelled images.
-        timings: Times that tell what a fallback costs; None without a race.
+        fallbacks: One fallback for each of these graphs.
+        searched: Images that fallbacks were searched on; None if no fallback was found.
+        evaluation: Accuracy on the images that judge; None without labelled images.
+        timings: Times of the race, which show what a fallback costs; None without a race.
     """
     if evaluation is None:
         return ()
@@ -73,7 +73,7 @@ def _fallback(
 
 
 def report_recoveries(quantized: Iterable[Lineage]) -> tuple[RecoveryReport, ...]:
-    """What fine-tuning did to each INT8 graph that went through it."""
+    """Report the results of fine-tuning, for each INT8 graph that was fine-tuned."""
     return tuple(
         RecoveryReport(
             graph=lineage.plan.label,

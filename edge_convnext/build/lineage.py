@@ -1,4 +1,4 @@
-"""How one graph came about: every step of the chain that its plan went through, in order."""
+"""The history of one graph: every step of the chain that its plan went through, in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Lineage:
 
     @property
     def ran(self) -> tuple[Step[OnnxModel], ...]:
-        """The steps that ran; one that could not better the graph has the status `skipped`."""
+        """The steps that ran; one that could not improve the graph has the status `skipped`."""
         return tuple(step for step in self.steps if isinstance(step, Step))
 
     @property
@@ -46,9 +46,9 @@ class Lineage:
 
     @property
     def portable(self) -> Step[OnnxModel]:
-        """An INT8 graph that every runtime takes: fine-tuned, where that was asked for and helped.
+        """The INT8 graph that every runtime takes: fine-tuned, if that was asked for and helped.
 
-        What the linter said of the quantized graph holds: fine-tuning keeps its nodes.
+        The linter's findings on the quantized graph still hold: fine-tuning keeps its nodes.
         """
         step, quantized = self.before(fuse_for_onnxruntime.STAGE), self.at(quantize.STAGE)
         if quantized is None or step is quantized:
@@ -60,7 +60,7 @@ class Lineage:
         return next((step for step in self.ran if step.stage == stage), None)
 
     def before(self, stage: Stage) -> Step[OnnxModel]:
-        """The graph that a stage was given; the final one, where it did not run."""
+        """The graph that a stage was given; the final one, if the stage did not run."""
         stages = [step.stage for step in self.ran]
         place = stages.index(stage) if stage in stages else len(stages)
         return latest(self.ran[:place])

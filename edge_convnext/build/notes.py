@@ -1,4 +1,4 @@
-"""What a reader must know to judge the figures of a build, in sentences."""
+"""Notes of a report: sentences that a reader needs to judge the figures of a build."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def list_notes(
     """Every note of a report, each once.
 
     Args:
-        inputs: Weights and data.
+        inputs: Weights and data of the build.
         recipe: Recipe of this build.
-        evaluation: None without labelled images.
-        timings: None without a race.
+        evaluation: Accuracies of the candidates; None without labelled images.
+        timings: Times of the race; None without a race.
         fallbacks: Entries of graphs past the accuracy budget.
         for_gpu: Notes from `gpu_notes`.
     """
@@ -69,7 +69,7 @@ def _data_notes(inputs: Inputs, *, labelled: bool) -> Iterator[str]:
 
 
 def calibration_notes(inputs: Inputs, recipe: Recipe, *, evaluated: bool) -> list[str]:
-    """What makes the calibration images say little, and fidelity that rests on them alone."""
+    """Notes on weaknesses of the calibration images, and on fidelity measured only on them."""
     calibration = inputs.calibration
     if calibration is None or inputs.borrowed or recipe.precision != "int8":
         return []
@@ -83,11 +83,11 @@ def calibration_notes(inputs: Inputs, recipe: Recipe, *, evaluated: bool) -> lis
 
 
 def untimed_note(file: str | None, *, built: bool) -> str:
-    """What a verdict on graphs for GPUs alone rests on.
+    """A sentence on the evidence behind a verdict on graphs for GPUs only.
 
     Args:
-        file: The model whose accuracy was measured; None where none was.
-        built: True where engines were built.
+        file: File of the model whose accuracy was measured; None if none was.
+        built: True if engines were built.
     """
     made = "The engines were built and never run" if built else "No engine was built"
     if file is None:
@@ -101,12 +101,12 @@ def gpu_notes(
     evaluation: Evaluation | None,
     untimed: str | None,
 ) -> Iterator[str]:
-    """What was measured of the graphs for TensorRT, and on what.
+    """Sentences on what was measured of the graphs for TensorRT, and on which graphs.
 
     Args:
         for_gpu: Lineages of those graphs.
-        candidates: Candidates made of these graphs, as they were evaluated.
-        evaluation: None without labelled images.
+        candidates: Candidates made of these graphs, in the form that was evaluated.
+        evaluation: Accuracies of the candidates; None without labelled images.
         untimed: Reason that their engines were not timed; None without engines.
     """
     compared = evaluation.comparisons if evaluation is not None else {}
@@ -126,7 +126,7 @@ def gpu_notes(
 
 
 def _gpu_files(for_gpu: Iterable[Lineage], one: Candidate) -> str:
-    """The build's files that were written from a graph."""
+    """The names of the build's files that were written from a graph."""
     return " and ".join(
         gpu_graph_name(lineage.final.value.path)
         for lineage in for_gpu

@@ -1,4 +1,4 @@
-"""Which files a build leaves beside its report, and under which names."""
+"""The files that a build leaves next to its report, and their names."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def list_files(
     choice: Choice,
     evaluation: Evaluation | None,
 ) -> tuple[Beside, dict[str, str]]:
-    """What is published, and the name under which each artefact ships, by its digest.
+    """List the files to publish, and the shipped name of each artefact by its digest.
 
     Args:
         recipe: Recipe of this build.
-        inputs: Calibration images and names of the classes.
-        graphs: Graphs; those for TensorRT all ship.
-        engines: Engines; those that were built ship.
+        inputs: Inputs of the build, for calibration images and class names.
+        graphs: Graphs of the build; those for TensorRT all ship.
+        engines: Engines of the build; those that were built ship.
         choice: Models that ship.
-        evaluation: Source of the table of predictions; None without labelled images.
+        evaluation: Evaluation that has the predictions; None without labelled images.
     """
     models, names = list_models(choice, graphs.for_gpu, engines)
     tables: dict[str, Callable[[Path], object]] = {}
@@ -63,7 +63,7 @@ def list_files(
 def list_models(
     choice: Choice, for_gpu: Iterable[Lineage], engines: Iterable[EngineBuild]
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Graphs and engines by the name they ship under; and that name by the artefact's digest."""
+    """Graphs and engines by their shipped name, and that name by the artefact's digest."""
     files: dict[str, Path] = {}
     names: dict[str, str] = {}
     for option in (choice.best_float, choice.chosen):
@@ -71,7 +71,7 @@ def list_models(
             name = f"model.{option.model.precision}.onnx"
             files[name] = option.model.path
             names[option.digest] = name
-    for option in choice.for_runtimes:  # another runtime than the winner's is best served by these
+    for option in choice.for_runtimes:  # the best files for the runtimes that did not win
         if option.digest not in names:
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
             files[name] = option.model.path
@@ -92,7 +92,7 @@ def list_models(
 def _answers(
     precision: Precision, evaluation: Evaluation, chosen: Candidate | None
 ) -> dict[Precision, Predictions]:
-    """Logits of FP32, and of what ships in the precision that was asked for."""
+    """Logits of FP32, and of the model that ships in the requested precision."""
     found: dict[Precision, Predictions] = {"fp32": evaluation.reference}
     if chosen is not None and precision != "fp32":
         found[precision] = evaluation.options[chosen.name]
@@ -100,7 +100,7 @@ def _answers(
 
 
 def _data_root(recipe: Recipe, calibration: CalibrationSet) -> Path:
-    """The folder that recorded paths start from: the data's, so that they can be read back."""
+    """The folder that recorded paths are relative to: the data's, so that they can be read back."""
     stated = recipe.data.source or recipe.data.calibration
     if stated is not None and stated != DIGITS:
         source = Path(stated)

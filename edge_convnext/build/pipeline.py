@@ -47,17 +47,18 @@ def build(
     Args:
         recipe: Recipe of the build (`load_recipe`).
         out: Folder to write; None is `build/<model>-<precision>`.
-        require: The precision that the verdict must be, shown, for `report.verdict.passed`.
-        require_likely: The same, where likely is enough.
-        cache: Finished stages; None is the user's cache folder.
+        require: Precision that the verdict must ship, with the status shown, to pass.
+        require_likely: Precision that the verdict must ship, shown or likely, to pass.
+        cache: Cache of finished stages; None is the user's cache folder.
         track: Shows work that takes long.
-        on_read: Called with what was read, and who decided each setting, before any work is done.
+        on_read: Called with what was read and the source of each setting, before any work is done.
 
     Returns:
         The report, as written to `report.json`.
 
     Raises:
-        EdgeConvNextError: In one line, what is wrong and what to do; nothing is written then.
+        EdgeConvNextError: The build failed; its one-line message says what to do. Nothing is
+            written then.
     """
     named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
     folder = Path(out) if out is not None else Path("build") / named
@@ -77,10 +78,10 @@ def build(
 def finish(
     prepared: Prepared, machine: Mapping[str, Any], folder: Path, require: Requirement | None
 ) -> Report:
-    """Measure what was prepared, and write it down; outside the cache nothing is written before.
+    """Measure the graphs and write the build's folder, as the last thing that is done.
 
     Args:
-        prepared: Every graph.
+        prepared: Graphs of this build, with the inputs they were made from.
         machine: Facts from `doctor.environment`.
         folder: Folder to write.
         require: Verdict that the user requires; None requires nothing.

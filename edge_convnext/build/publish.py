@@ -20,21 +20,21 @@ __all__ = ["publish"]
 
 
 def publish(files: Beside, report: Report, folder: Path) -> Report:
-    """Write the files and the report that names them beside an older build, then swap.
+    """Write the files and their report into a new folder, then swap it for an older build.
 
-    `report.json` comes last but for `manifest.json`, which has its hash: a folder with a manifest
-    is a whole build. Two builds write one after the other.
+    `manifest.json` is written last, and `report.json`, whose hash it has, before it: a folder with
+    a manifest is a complete build. Two builds write one after the other.
 
     Args:
-        files: Files beside the report.
-        report: Complete but for `outputs`.
-        folder: Made if it is not there; files that are not a build's are left alone.
+        files: Files to write next to the report.
+        report: Report of the build, complete except for `outputs`.
+        folder: Folder to write, made if it is missing; files that are not a build's are kept.
 
     Returns:
         The report as it was written.
 
     Raises:
-        ArtifactError: There is no room on the disk; an older build is as it was.
+        ArtifactError: There is no room on the disk; an older build stays as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder.resolve()):  # --out may be a link

@@ -38,7 +38,7 @@ _WEIGHTS = "weights.safetensors"
 
 
 def training_preprocess(recipe: Recipe) -> Preprocess:
-    """The preprocessing to train with; the demo trains at one size whatever is built."""
+    """The preprocessing to train with; the demo always trains at the same image size."""
     preprocess = resolve_preprocess(recipe.preprocess, Preprocess())
     return replace(preprocess, image_size=recipe.train.image_size or preprocess.image_size)
 
@@ -90,7 +90,7 @@ def load_checkpoint(
     cache: Cache,
     versions: dict[str, str],
 ) -> Step[Weights]:
-    """Load through the cache: key on the file's content, the hub's revision, or the seed."""
+    """Load weights through the cache, keyed by the file's content, hub revision, or seed."""
     from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
@@ -133,20 +133,20 @@ def split_data(
     classes = info.classes if info is not None else ()
     splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
     if info is not None:
-        require_classes(info, splits)  # other data's images need no look
+        require_classes(info, splits)  # before decoding images of data that does not fit
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
     return settle_images(splits, scan_images(samples, cache, track), recipe)
 
 
 def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> Splits:
-    """Act on what was seen: what can't be decoded, and what is there twice."""
+    """Handle images that can't be decoded, and images that are there twice."""
     whole = drop_bad_images(splits, bad_images(looks), recipe.data.skip_bad_images)
     kept = drop_leaks(see_images(whole, looks), recipe.data.allow_duplicates)
     return replace(kept, notes=(*kept.notes, *tell_depth(kept.val.samples)))
 
 
 def _find_digits(cache: Cache) -> Path:
-    """The bundled digits as a folder; an entry like any other, checked and pruned as such."""
+    """The bundled digits as a folder in the cache, checked and pruned like any other entry."""
 
     def make(folder: Path) -> dict[str, Any]:
         ensure_digits(folder / DIGITS)
@@ -156,16 +156,16 @@ def _find_digits(cache: Cache) -> Path:
 
 
 def require_classes(info: ModelInfo, splits: Splits) -> None:
-    """Refuse data of another number of classes than the weights have.
+    """Refuse data whose number of classes differs from the weights'.
 
     Raises:
-        DataError: With both numbers.
+        DataError: The numbers differ; the message has both.
     """
     names = splits.val.classes
     if len(names) != info.num_classes and (labels := labels_file_of(splits.facts)):
         raise DataError(
-            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights tell "
-            f"{info.num_classes} classes apart; name each of these once, in logit order"
+            f"{labels} has {len(names)} class names ({shorten_names(names)}), and the weights have "
+            f"{info.num_classes} classes; name each of these once, in logit order"
         )
     if len(names) != info.num_classes:
         raise DataError(

@@ -1,4 +1,4 @@
-"""The recipe of a finished build as its report has it: with what was settled, and as it was."""
+"""The recipe of a finished build in its report: as it was stated, and with all values settled."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["resolved_recipe", "stated_recipe"]
 
 
 def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool) -> dict[str, Any]:
-    """The recipe with what the checkpoint and the machine settled.
+    """The recipe with the values that the checkpoint and the machine settled.
 
     Args:
-        prepared: The graphs, and what they were made from.
-        chosen: Candidate that ships in the precision that was asked for.
-        timed: True where there was a race.
+        prepared: Graphs of this build, with the inputs they were made from.
+        chosen: Candidate that ships in the requested precision.
+        timed: True if there was a race.
     """
     recipe, for_gpu = prepared.steps.recipe, prepared.graphs.for_gpu
     fields: dict[str, Any] = recipe.model_dump(mode="json")
@@ -34,13 +34,13 @@ def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool
     fields["preprocess"] = asdict(prepared.inputs.info.preprocess)
     fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
     fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
-    if chosen is not None and timed:  # what `auto` came to: this recipe makes the same files
+    if chosen is not None and timed:  # replaces `auto`, so that this recipe makes the same files
         fields["runtime"] = chosen.runtime
     return fields | _plans(prepared, chosen)
 
 
 def stated_recipe(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
-    """The recipe as it was, with the plans that were in force: what builds the same again."""
+    """The recipe as it was stated, with the plans in force, so that it builds the same again."""
     recipe = prepared.steps.recipe
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["engine"]["plans"] = _gpu_plans(recipe, prepared.graphs.for_gpu)
@@ -48,7 +48,7 @@ def stated_recipe(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any
 
 
 def _plans(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
-    """The plan in force of each runtime; nothing where none came to a model."""
+    """The plan in force of each runtime; runtimes without a model are left out."""
     recipe = prepared.steps.recipe
     if chosen is None:
         return {}
@@ -58,7 +58,7 @@ def _plans(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
 
 
 def _gpu_plans(recipe: Recipe, for_gpu: Iterable[Lineage]) -> dict[str, dict[str, Any]]:
-    """The recipe's own, and those in force, as `engine.plans` states them."""
+    """The recipe's own GPU plans and those in force, in the format of `engine.plans`."""
     found: dict[str, dict[str, Any]]
     found = recipe.engine.model_dump(mode="json")["plans"]
     for lineage in for_gpu:

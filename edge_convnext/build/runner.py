@@ -1,9 +1,9 @@
-"""One runner for every stage: it keys, caches, compares logits, lints, and says how it went.
+"""One runner for every stage: it keys, caches, compares logits, lints, and reports the result.
 
-A stage's key has its name and revision, all that decides its bytes, and the versions of what it
-depends on (`core.step.Stage`). Nothing here knows the order of the stages: `float_chain`,
+A stage's key has its name and revision, all that decides its bytes, and the versions of packages
+it depends on (`core.step.Stage`). Nothing here knows the order of the stages: `float_chain`,
 `int8_chain` and `gpu_chain` do. A step's parity compares its output with a reference on the same
-real images, and is cached with it: equal bytes give equal logits.
+real images. It is cached with the output: equal bytes give equal logits.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Runner:
     """Runs the stages of one build.
 
     Args:
-        cache: Finished stages.
-        recipe: Of the build.
-        versions: By package, for keys.
-        track: Shows what is going on.
+        cache: Cache of finished stages.
+        recipe: Recipe of the build.
+        versions: Versions by package, for the keys.
+        track: Shows work that takes long.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Runner:
         self.track = track
 
     def with_recipe(self, recipe: Recipe) -> Runner:
-        """The same cache and tools for another recipe."""
+        """A runner with the same cache and tools for another recipe."""
         return Runner(self.cache, recipe, self.versions, self.track)
 
     def run(
@@ -84,13 +84,13 @@ class Runner:
         *,
         key: Mapping[str, Any],
     ) -> Entry:
-        """Run a stage, or find what it made before.
+        """Run a stage, or take its earlier result from the cache.
 
         Args:
-            stage: What runs.
-            make: Writes its files into the folder it is given and returns a JSON-able result.
-            what: Shown while it runs; None for a stage that shows its own progress.
-            key: All that decides its bytes, JSON-able: digests of inputs, its settings.
+            stage: Stage to run.
+            make: Writes the stage's files into the given folder, and returns a JSON-able result.
+            what: Text shown while it runs; None for a stage that shows its own progress.
+            key: JSON-able values that decide the stage's bytes: digests of inputs, and settings.
         """
 
         def shown(folder: Path) -> dict[str, Any]:
@@ -118,17 +118,17 @@ class Runner:
         """Run a stage that makes a graph, and compare its logits with those of a reference.
 
         Args:
-            stage: What runs.
-            like: What the graph is but for its path: form, precision, placement.
-            make: Writes the graph to the path it is given.
-            file: The graph's name.
-            what: Shown while it runs; None for a stage that shows its own progress.
-            compare_with: A graph, or weights as they were trained.
+            stage: Stage to run.
+            like: Description of the graph except for its path: form, precision, placement.
+            make: Writes the graph to the given path.
+            file: File name of the graph.
+            what: Text shown while it runs; None for a stage that shows its own progress.
+            compare_with: Reference: a graph, or weights as they were trained.
             samples: Real images to compare on.
-            key: All that decides the graph's bytes and is not in `samples`, JSON-able.
-            exact: Whether the logits are held to the stage's `max_error`, where it has one.
-            lint_for: Whose rules are looked up; the entry has what they found.
-            targets: Of those, what shall run the graph: what they refuse is refused here.
+            key: JSON-able values that decide the graph's bytes, other than `samples`.
+            exact: True holds the logits to the stage's `max_error`, if it has one.
+            lint_for: Targets whose rules are checked; the cache entry has the findings.
+            targets: Those of `lint_for` that will run the graph; an error of theirs is raised.
 
         Raises:
             ExportError: The logits are further off than the stage allows.
@@ -164,11 +164,11 @@ class Runner:
         """Logits of several models over one set, float32[n, num_classes] each.
 
         Args:
-            runs: By name: the artefact's digest, its runtime and options.
-            images: Digest of the set's content, whatever its labels.
-            preprocess: How images become input.
-            machine: Fingerprint; another CPU may compute other logits.
-            infer: Given the names that the cache can't answer, runs them in one pass.
+            runs: Digest, runtime and options of each model, by name.
+            images: Digest of the set's content, without its labels.
+            preprocess: Settings of the preprocessing.
+            machine: Fingerprint of this machine; another CPU may compute other logits.
+            infer: Runs the models that the cache has no logits of, by name, in one pass.
         """
         stages = {name: _EVALUATE.on(package_of(run["runtime"])) for name, run in runs.items()}
         keys = {
@@ -192,8 +192,8 @@ class Runner:
         for name, key in keys.items():
 
             def make(folder: Path, name: str = name) -> dict[str, Any]:
-                # A damaged entry counts as held until it is read: run that one alone.
-                # Each is let go once it is written: what is read back is the file's own pages.
+                # A damaged entry is noticed only when it is read: run that model alone.
+                # Release the logits once written: reading them back maps the file's own pages.
                 logits = fresh.pop(name) if name in fresh else infer([name])[name]
                 np.save(folder / _LOGITS, logits, allow_pickle=False)
                 return {}
@@ -215,7 +215,7 @@ class Runner:
 
 
 def lint_result(path: Path, target: LintTarget) -> dict[str, Any]:
-    """Warnings by rule, and the first error, of one target."""
+    """Lint a graph for one target: warnings by rule, and the first error."""
     findings = lint(path, target)
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     warnings = Counter(one.rule for one in findings if one.severity == "warning")
@@ -223,7 +223,7 @@ def lint_result(path: Path, target: LintTarget) -> dict[str, Any]:
 
 
 def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> str | None:
-    """Refuse what a wanted target can't run; else such as `lint: openvino depthwise x12`."""
+    """Refuse a graph that a target can't run; else return, say, `lint: openvino depthwise x12`."""
     known = [target for target in targets if target in findings]
     for target in known:
         if error := findings[target]["error"]:
@@ -242,7 +242,7 @@ def parity_result(
     """Compare two stages' logits; `limit` bounds the largest error over the largest logit."""
     parity = compare_logits(reference, candidate)
     within = limit is None or parity.max_abs_err <= limit * float(np.abs(reference).max())
-    if not within:  # nor is a figure that is none
+    if not within:  # NaN is not within it either
         raise ExportError(
             f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
             f"{parity.n_images} real images, which is no rounding: report it with the torch "

@@ -1,8 +1,9 @@
-"""The images a fallback is looked for on, and those that judge what was found.
+"""The images that a fallback is searched on, and those that judge it.
 
-A search that looks at a set of images several times finds what looks good on those: its drop there
-is no measurement. So it looks at one half of the evaluation side, and the other half, which it
-never saw, judges. Where the evaluation side is too small to halve, it looks at training images.
+A search that looks at the same images several times finds a graph that looks good on those images.
+The drop on them is no honest measurement. So the search uses one half of the evaluation side, and
+the other half, which it never saw, judges. If the evaluation side is too small to halve, the search
+uses training images.
 """
 
 from __future__ import annotations
@@ -21,40 +22,42 @@ from edge_convnext.report.contract import HALF_SEARCHED
 __all__ = ["SearchImages", "choose_search_images"]
 
 _FEWEST = 50  # evaluation images to halve; training images to look at
-_FEWEST_PER_HALF = 20  # whole groups may be large
-_MOST_TRAINING = 512  # each look runs all of them
+_FEWEST_PER_HALF = 20  # images; groups stay whole and may be large, so halves can be uneven
+_MOST_TRAINING = 512  # images; each step of the search runs all of them
 
 Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class SearchImages:
-    """Where a search looks, and what it leaves to judge it."""
+    """The images that a search looks at, and those left to judge its result."""
 
-    images: ImageSet  # that are run
-    looks: Rows | None  # at these of `images`; None: at all
-    judges: Rows | None  # these of the evaluation images; None: all
+    images: ImageSet  # the images that are run
+    looks: Rows | None  # rows of `images` that the search looks at; None: all
+    judges: Rows | None  # rows of the evaluation images that judge; None: all
     what: str  # such as `half of the evaluation images`
 
     @property
     def count(self) -> int:
-        """Images that the search looks at."""
+        """Number of images that the search looks at."""
         return len(self.images) if self.looks is None else len(self.looks)
 
 
 def choose_search_images(
     evaluation: ImageSet, training: ImageSet | None, seen: Collection[str], seed: int
 ) -> SearchImages | str:
-    """Choose by seed; groups and equal images stay together, and every class is on both sides.
+    """Draw the images of a search.
+
+    Groups and equal images stay together, and every class is on both sides.
 
     Args:
-        evaluation: Labelled images, none of which the model was trained on.
-        training: The training side, labelled; None where there is none.
+        evaluation: Labelled images that the model was not trained on.
+        training: Labelled images of the training side; None without any.
         seen: SHA-256 of calibration images, on which a quantized graph looks better than it is.
-        seed: Another seed, another half.
+        seed: Seed of the draw.
 
     Returns:
-        The images, or why there are none.
+        The images, or the reason that there are none.
     """
     if len(evaluation) >= _FEWEST:
         _, held, _ = split_by_seed(evaluation.samples, 0.5, seed)

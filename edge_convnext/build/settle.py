@@ -1,4 +1,4 @@
-"""The first half of the chain: what a recipe asks for, and its graphs, ready to be measured."""
+"""The first half of the chain: settle the recipe, read the inputs, and make the graphs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything up to the graphs: what is left is to measure them."""
+    """The result of the first half of the chain: graphs that are ready to be measured."""
 
     steps: Runner
     inputs: Inputs
@@ -39,7 +39,7 @@ class Prepared:
     runtimes: tuple[CpuRuntimeName, ...]
     samples: Images
     graphs: Graphs
-    unrecovered: str | None  # why no graph was fine-tuned
+    unrecovered: str | None  # the reason that no graph was fine-tuned
 
 
 def prepare(
@@ -77,10 +77,10 @@ def prepare(
 def settle_recipe(
     recipe: Recipe,
 ) -> tuple[Recipe, tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
-    """What can be refused before weights and data are read; targets, and runtimes of the CPU.
+    """Check a recipe before weights and data are read; return it with targets and CPU runtimes.
 
     Raises:
-        RecipeError: The recipe contradicts itself.
+        RecipeError: Two values of the recipe contradict each other.
         MissingDependencyError: A runtime that it names is not installed.
     """
     settled = _settle(recipe)
@@ -91,7 +91,7 @@ def settle_recipe(
 
 
 def _settle(recipe: Recipe) -> Recipe:
-    """Refuse what contradicts itself before any work is done; time a fixed batch as it is."""
+    """Refuse contradicting values before any work; a fixed batch size is the one that is timed."""
     form, fixed, timed = recipe.export.form, recipe.export.batch, recipe.benchmark.batches
     if not recipe.fold.enabled and form not in ("auto", "raw"):
         raise RecipeError(
@@ -124,7 +124,7 @@ def _choose_samples(inputs: Inputs) -> list[Sample]:
     pool: Sequence[Sample] = ()
     step = 1
     if inputs.calibration is not None:
-        # Any beginning of the draw mixes the classes, and is the same whatever its size.
+        # The first images of the draw mix the classes, and do not depend on the draw's size.
         pool = inputs.calibration.images.samples
     elif inputs.splits is not None:
         pool = inputs.splits.val.samples
@@ -144,10 +144,10 @@ def _choose_images(
 
 
 def _choose_training(recipe: Recipe, inputs: Inputs, shown: Sequence[Sample]) -> Images | Skipped:
-    """Images to fine-tune with, in one batch, or why there are none.
+    """The images to fine-tune with, in one batch, or the reason that there are none.
 
-    Those of the parity checks are left out, so that what the checks say of the trained graph
-    is honest; those of the evaluation side, as ever.
+    Images of the parity checks are left out, so that the checks of the trained graph are honest.
+    So are evaluation images.
     """
     if recipe.precision != "int8":
         return Skipped(recover.STAGE, f"the precision is {recipe.precision}")

@@ -1,7 +1,7 @@
-"""The report of each stage: what it made, how, and why it did not run.
+"""The report's entry of each stage: what it made, how, or why it did not run.
 
-Every step knows its stage, and a stage that did not run left its reason where that was decided: an
-entry is what one stage's steps have in common.
+Every step knows its stage, and a stage that did not run has left its reason. An entry collects the
+steps of one stage.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def report_stages(
     has_gpu: bool,
     names: Mapping[str, str],
 ) -> tuple[StageReport, ...]:
-    """One entry per stage, in the order of the chain.
+    """Make one entry per stage, in the order of the chain.
 
     Args:
-        prepared: The graphs, and what they were made from.
+        prepared: Graphs of this build, with the inputs they were made from.
         engines: Engines of TensorRT for RTX.
-        chosen: Candidate that ships in the precision asked for: its graphs lead their entries.
+        chosen: Candidate that ships in the requested precision; its graphs lead their entries.
         evaluate: Entry from `evaluate_entry`.
         benchmark: Entry from `benchmark_entry`.
-        has_gpu: True where this machine has a GPU.
+        has_gpu: True if this machine has a GPU.
         names: Shipped file name by artefact digest.
     """
     graphs, recipe, targets = prepared.graphs, prepared.steps.recipe, prepared.targets
@@ -73,7 +73,7 @@ def _graphs_entry(
     lead: Callable[[Sequence[Step[OnnxModel]]], Step[OnnxModel]],
     files: StageFiles,
 ) -> StageReport:
-    """What one stage made of graphs, or why it made none."""
+    """The entry of the graphs that one stage made, or of the reason that it made none."""
     lineages = graphs.lineages.values()
     steps = _distinct(
         step
@@ -95,7 +95,7 @@ def _absent(name: StageName, skipped: Skipped | None) -> StageReport:
 
 
 def _distinct(steps: Iterable[Step[OnnxModel]]) -> list[Step[OnnxModel]]:
-    """Each once: plans share their float graphs."""
+    """Each graph once: plans share their float graphs."""
     found: dict[Path, Step[OnnxModel]] = {}
     for step in steps:
         found.setdefault(step.value.path, step)
@@ -109,7 +109,7 @@ def _leading(
     precision: Precision,
     names: Mapping[str, str],
 ) -> Step[OnnxModel]:
-    """The shipped one of the graphs that a stage made; of several, the one in the chosen form."""
+    """The graph of a stage that ships; of several, the one in the chosen form."""
     leading = next((step for step in made if step.digest in names), made[0])
     if form is None:
         return leading
@@ -149,11 +149,11 @@ def _weights_entry(name: StageName, step: Step[Weights], files: StageFiles) -> S
 
 
 def evaluate_entry(evaluation: Evaluation | None, *, random: bool) -> StageReport:
-    """The stage that evaluates.
+    """The entry of the stage that evaluates.
 
     Args:
         evaluation: Result of the evaluation; None without labelled images.
-        random: True for random weights.
+        random: True if the weights are random.
     """
     if evaluation is not None:
         status: Status = "cached" if evaluation.cached else "done"
@@ -165,7 +165,7 @@ def evaluate_entry(evaluation: Evaluation | None, *, random: bool) -> StageRepor
 
 
 def benchmark_entry(race: Race | None) -> StageReport:
-    """The stage that times; without a race, no CPU is among the targets."""
+    """The entry of the stage that times; there is no race if no CPU is among the targets."""
     if race is None:
         reason = "cpu is not among the targets"
         return StageReport(name="benchmark", status="not_run", reason=reason)

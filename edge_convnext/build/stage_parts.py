@@ -1,4 +1,4 @@
-"""What the entries of all stages are made of: files, variants, parity."""
+"""The parts of all stage entries: files, variants, parity."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["StageFiles", "report_parity", "report_variant"]
 
 @dataclass(frozen=True)
 class StageFiles:
-    """What the artefacts of a build are called where they ship."""
+    """The names under which the artefacts of a build ship."""
 
-    names: Mapping[str, str]  # by artefact digest; what is not among them stays in the cache
+    names: Mapping[str, str]  # by artefact digest; other artefacts stay in the cache
 
     def of(self, step: Step[Any]) -> FileReport:
-        """By its shipped name, or where it lies in the cache."""
+        """The file of an artefact, by its shipped name or its path in the cache."""
         return self.called(step, self.names.get(step.digest))
 
     def called(self, step: Step[Any], name: str | None) -> FileReport:
-        """The digest was checked when the cache was read: no need to hash the file again."""
+        """The file of an artefact, with the digest that was checked when the cache was read."""
         path = step.value.path
         size_bytes = path.stat().st_size
         return FileReport(path=name or path.as_posix(), sha256=step.digest, bytes=size_bytes)
 
 
 def report_variant(step: Step[OnnxModel], artifact: FileReport, **more: Any) -> VariantReport:
-    """One of several graphs that a stage made; `more` are fields that only some stages have."""
+    """Report one of several graphs of a stage; `more` are fields that only some stages have."""
     model = step.value
     return VariantReport(
         form=model.form,
@@ -49,5 +49,5 @@ def report_variant(step: Step[OnnxModel], artifact: FileReport, **more: Any) -> 
 
 
 def report_parity(step: Step[Any]) -> ParityReport | None:
-    """A step against the one before; None where they were not compared."""
+    """The parity of a step with its reference; None if they were not compared."""
     return None if step.parity is None else ParityReport(**asdict(step.parity))

@@ -1,4 +1,4 @@
-"""What a training works on, and what is told of it."""
+"""The inputs of a training, and the settings and notes that are shown of them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = ["prepare_training", "training_settings"]
 def prepare_training(
     recipe: Recipe, track: Track, output: AnyPath | None = None
 ) -> tuple[Splits, Preprocess]:
-    """Read and check what `edge-convnext train` learns from.
+    """Read and check the images that `edge-convnext train` learns from.
 
     Args:
-        recipe: Names the data.
-        track: Told of work that takes long.
-        output: Where the weights shall be written.
+        recipe: Recipe that names the data.
+        track: Shows work that takes long.
+        output: File that the weights will be written to.
 
     Raises:
-        ArtifactError: That is among the images.
-        DataError: See `edge_convnext.data`.
+        ArtifactError: `output` is one of the images.
+        DataError: The data can't be used.
     """
     if recipe.data.source is None:
         raise RecipeError("nothing to train on: pass --data DIR")
@@ -50,7 +50,7 @@ def prepare_training(
 def training_settings(
     recipe: Recipe, splits: Splits, preprocess: Preprocess
 ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
-    """What `edge-convnext train` learns from, with who decided each setting, and notes."""
+    """The settings of a training, each with the source that decided it, and notes."""
     classes = splits.val.classes
     info = ModelInfo(recipe.model, len(classes), 3, classes, preprocess, "training", "", None)
     size = recipe.origin("train", "image_size")

@@ -64,7 +64,7 @@ EXIT_USAGE, EXIT_ERROR = 2, 3
 
 
 class _Commands(TyperGroup):
-    """All commands; what is wrong with a flag is told without words of pydantic."""
+    """All commands; an error of a flag is shown without the words that pydantic adds."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -124,14 +124,14 @@ app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:
-    """Entry point: our errors become one line and an exit code."""
-    # torch's worker threads otherwise spin while they wait, and stand still where another program
-    # wants their cores: one epoch of the demo took 90 s instead of 10 on a busy machine. It is
-    # read when torch is first imported.
+    """Entry point: turn errors of this package into one line and an exit code."""
+    # torch's worker threads otherwise spin while they wait, and stand still while another program
+    # uses their cores: one epoch of the demo took 90 s instead of 10 on a busy machine. torch
+    # reads the variable when it is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if read_cpu_quota() is not None:  # torch and BLAS count the cores in sight
+    if read_cpu_quota() is not None:  # torch and BLAS count all cores, not only those granted
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    # Not the commands' own `verbose`: an error leaves them without a word of their parameters.
+    # Not the commands' own `verbose`: after an error their parameters can't be reached.
     verbose = "--verbose" in sys.argv[1:]
     try:
         prepare_streams()
@@ -141,9 +141,9 @@ def main() -> None:
     except EdgeConvNextError as error:
         _fail(" ".join(str(error).split()), error, verbose)
     except OSError as error:
-        # A full disk, a read-only folder: the user can mend these, a traceback does not help.
+        # A full disk or a read-only folder: the user can mend these, and a traceback does not help.
         _fail(_explain(error), error, verbose)
-    except Exception as error:  # a bug keeps its traceback; Python's own 1 would mean a failed gate
+    except Exception as error:  # a bug: traceback, but not Python's 1, which means a failed gate
         if hollow := hollow_module(error):
             _fail(hollow, error, verbose)
         _print_traceback(error)
@@ -153,7 +153,7 @@ def main() -> None:
 def _run() -> None:
     _refuse_empty(sys.argv[1:])
     use_temporary_folder(lambda: default_cache_folder(os.environ))
-    with suppress(EdgeConvNextError):  # else torch's exporter leaves a folder in the temporary one
+    with suppress(EdgeConvNextError):  # else torch's exporter leaves a folder in the system's /tmp
         folder = default_cache_folder(os.environ) / "torchinductor"
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     try:
@@ -165,7 +165,7 @@ def _run() -> None:
 
 
 def _refuse_empty(arguments: list[str]) -> None:
-    """An empty path means the working folder, and is a script's variable that is not set."""
+    """Refuse empty arguments: a script's unset variable would mean the working folder."""
     before = ""
     for argument in arguments:
         if argument == "" or (argument.startswith("--") and argument.endswith("=")):
@@ -180,7 +180,7 @@ def _refuse_empty(arguments: list[str]) -> None:
 
 def _explain(error: OSError) -> str:
     """One line: which file, what is wrong with it, and what to do about a full disk."""
-    # A copy names its source first, and then where it could not go on.
+    # The error of a copy names the source first; the disk that is full is the second name's.
     name = (error.filename2 if error.errno in NO_ROOM else None) or error.filename
     where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
     reason = error.strerror or str(error) or type(error).__name__
@@ -200,7 +200,7 @@ def _fail(message: str, error: BaseException, verbose: bool) -> None:
 
 
 def _print_traceback(error: BaseException) -> None:
-    """Line by line: what a library says of a file may quote it as it is."""
+    """Print a traceback with unprintable characters escaped: libraries may quote a file's text."""
     import traceback
 
     for line in "".join(traceback.format_exception(error)).splitlines():

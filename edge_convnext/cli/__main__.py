@@ -1,4 +1,4 @@
-"""`python -m edge_convnext.cli`, where the command is not on the path."""
+"""`python -m edge_convnext.cli`, for use if the command is not on the path."""
 
 from edge_convnext.cli import main
 

@@ -28,7 +28,7 @@ _ROUNDS = 20
 
 @dataclass(frozen=True)
 class Race:
-    """The flags of a timing: what runs, how often, and what is shown."""
+    """The flags of a timing: what runs, how often, and which output is shown."""
 
     runtime: Annotated[
         str,
@@ -79,7 +79,7 @@ def bench(
     models: Annotated[
         list[Path],
         typer.Argument(
-            help="Built .onnx models and engines, the first is the base; or one bundle, .ecb."
+            help="Built .onnx models and engines, compared with the first; or one bundle, .ecb."
         ),
     ],
     race: Race,
@@ -97,7 +97,7 @@ def bench(
         bool,
         typer.Option(
             "--lock-clocks",
-            help="Hold a Jetson's clocks at their maximum meanwhile, and restore them; needs root.",
+            help="Hold a Jetson's clocks at maximum meanwhile, then restore them; needs root.",
             rich_help_panel=_BOARD,
         ),
     ] = False,
@@ -106,9 +106,9 @@ def bench(
 ) -> None:
     """Time built models, interleaved in one process; or measure a bundle on this board.
 
-    A bundle (`edge-convnext bundle`) is measured in full: engines are built where there is a
-    TensorRT, every graph is raced and evaluated, and a report says what ships here. With --host
-    all of that happens on other machines, and their reports come back.
+    A bundle (`edge-convnext bundle`) is measured in full: engines are built if TensorRT is
+    installed, every graph is raced and evaluated, and a report says which model to ship here. With
+    --host, all of that happens on other machines, and their reports are copied back.
     """
     from edge_convnext.devices.bundle.manifest import SUFFIX
 
@@ -142,7 +142,7 @@ def _refuse_beside_bundle(models: Sequence[Path], race: Race) -> None:
 def _refuse_without_bundle(
     remote: Remote, out: Path | None, required: Required, lock_clocks: bool
 ) -> None:
-    """Refuse flags that are about a bundle, where models are timed."""
+    """Refuse flags that are only for a bundle, if models are timed."""
     from edge_convnext.core.errors import RecipeError
 
     stated = [
@@ -159,7 +159,7 @@ def _refuse_without_bundle(
 
 
 def _words(race: Race, required: Required, lock_clocks: bool) -> list[str]:
-    """The flags again, for `bench` on another machine."""
+    """The flags as words of a command line, for `bench` on another machine."""
     chosen: list[tuple[str, object]] = [
         ("--runtime", None if race.runtime == "both" else race.runtime),
         *(("--batch", size) for size in race.batch or ()),

@@ -45,7 +45,7 @@ _FLAGS = flags(
     *("benchmark.batches", "benchmark.threads", "benchmark.rounds", "evaluate.max_drop_pp"),
     *("evaluate.allow_bad_model", "evaluate.max_class_drop_pp", "benchmark.wait_quiet_min"),
     panels=(MODEL, PREPARED, DATA, CHAIN, GPU, MEASURE),
-    limits=False,  # the recipe's own words name the flag, in one line
+    limits=False,  # the recipe checks numbers: its one-line message names the flag
 )
 
 
@@ -81,7 +81,7 @@ def build(
     if remote.host:
         from edge_convnext.devices.ssh import check_hosts
 
-        check_hosts(remote.host, settings)  # now, and not after a build of minutes
+        check_hosts(remote.host, settings)  # before the build, which takes minutes
     report = _build_here(chosen, out, tune, required, terminal.silent)
     errors: list[str] = []
     if remote.host:
@@ -105,7 +105,7 @@ def _build_here(
     required: Required,
     silent: bool,
 ) -> Report:
-    """Search plans where that is asked for, then build."""
+    """Search plans if that is asked for, then build."""
     from edge_convnext.build import pipeline
 
     if pipeline.is_demo(recipe):
@@ -127,7 +127,7 @@ def _build_here(
 
 
 def _passed(report: Report) -> bool:
-    """Whether every verdict that decides is kept: boards decide where the build could not."""
+    """Whether every verdict that decides is passed; boards decide if the build could not."""
     verdicts = [run.verdict for run in report.boards]
     if report.verdict.ship != "undecided" or not verdicts:
         verdicts.append(report.verdict)
@@ -135,7 +135,7 @@ def _passed(report: Report) -> bool:
 
 
 def _warn_of_engines(recipe: Recipe, silent: bool) -> None:
-    """Say before the build what would keep its engines from being measured after it."""
+    """Warn, before the build, of what will prevent its engines from being measured."""
     if {"rtx", "tensorrt"} & {*recipe.targets}:
         from edge_convnext.devices.bench.builders import why_no_engines
 
@@ -146,10 +146,11 @@ def _warn_of_engines(recipe: Recipe, silent: bool) -> None:
 def _measure_here(
     report: Report, targets: Sequence[str], require: Requirement | None, silent: bool
 ) -> tuple[Report, list[str]]:
-    """Where this machine has the GPU, build, race and evaluate its engines at once.
+    """Build, race and evaluate the engines of a build at once, if this machine has the GPU.
 
     Returns:
-        The report with this board in it, and the errors, which do not undo a finished build.
+        The report, with this machine as a board if it was measured; and errors, which don't undo
+        the finished build.
     """
     from edge_convnext.core.errors import EdgeConvNextError
     from edge_convnext.devices.bench.here import builders_for, measure_here

@@ -1,4 +1,4 @@
-"""`edge-convnext bundle`: a build, packed for a board."""
+"""`edge-convnext bundle`: pack a build for a board."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ def bundle(
         typer.Option(
             help="Evaluation images in the bundle. images: the files as they are. tensors: "
             "resized uint8 pixels, which every board decodes alike. none: the board measures "
-            "speed alone."
+            "only speed."
         ),
     ] = "images",
     data: Annotated[
         Path | None,
-        typer.Option(help="Images of the build, where they are now, if they were moved."),
+        typer.Option(help="New place of the build's images, if they were moved."),
     ] = None,
     terminal: Terminal,
 ) -> None:
     """Pack a finished build for a board: graphs, evaluation images, recipe, report.
 
-    A plain zip of data, hashed file by file. `edge-convnext bench` takes it on the board.
+    The bundle is a zip file with a hash of every file in it. On the board, pass it to
+    `edge-convnext bench`.
     """
     from edge_convnext.devices.bundle.write import write_bundle
 

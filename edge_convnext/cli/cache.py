@@ -45,7 +45,7 @@ def cache_prune(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Remove entries that were not used lately, and what killed runs left."""
+    """Remove entries that were not used lately, and files that killed runs left."""
     removed, freed = Cache(default_cache_folder(os.environ)).prune(older_than_days)
     if json:
         print_json({"removed": removed, "freed_bytes": freed})

@@ -1,4 +1,4 @@
-"""`edge-convnext check`: what weights and data say of themselves, before anything is built."""
+"""`edge-convnext check`: show what weights and data state, before anything is built."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def check(
     ],
     terminal: Terminal,
 ) -> None:
-    """Tell what is read of weights and data, who says so, and what looks wrong.
+    """Show what is read from weights and data, the source of each setting, and what looks wrong.
 
-    Weights alone or data alone will do. Takes seconds and builds nothing. Exit code 3 where a
-    build would refuse them, with the same line.
+    Weights alone or data alone are enough. Takes seconds and builds nothing. The exit code is 3 if
+    a build would refuse them, with the same error line.
     """
     about = {"load.weights", "data.source"} & inputs.keys()
     if not (about or recipe or "data.calibration" in inputs):
@@ -43,7 +43,7 @@ def check(
     from edge_convnext.core.cache import Cache, default_cache_folder
     from edge_convnext.core.errors import DataError
 
-    # A calibration set alone is no demo.
+    # A calibration set alone does not ask for the demo.
     alone = {} if about or recipe else {"data.source": ""}
     chosen = resolve(recipe, {**inputs, **reading, **alone})
     with progress(terminal.silent) as track:
@@ -65,7 +65,7 @@ def _print(checked: Checked, terminal: Terminal) -> None:
     if terminal.json:
         print_json(checked.to_json())
         return
-    # How often the model was right is a result and no note.
+    # The model's accuracy is a result, not a note.
     always = (checked.tried,) if checked.tried else ()
     for line in read_lines(checked.settings, always if terminal.quiet else checked.notes):
         typer.echo(line)

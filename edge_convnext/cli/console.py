@@ -1,4 +1,4 @@
-"""The terminal: a stderr console, progress bars, and what `--quiet` and `--json` silence."""
+"""The terminal: notes and progress bars on stderr, and the effect of `--quiet` and `--json`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ VerboseFlag = Annotated[
 
 @dataclass(frozen=True)
 class Terminal:
-    """The flags of what is printed; `main` itself looks for `verbose`."""
+    """The flags of the output; `main` reads `verbose` from the command line itself."""
 
     json: JsonFlag = False
     quiet: QuietFlag = False
@@ -52,7 +52,7 @@ class Terminal:
 
     @property
     def silent(self) -> bool:
-        """Whether progress and notes are left out: with `--json` too."""
+        """Whether progress and notes are left out; `--json` leaves them out too."""
         return self.quiet or self.json
 
 
@@ -65,7 +65,7 @@ def print_read(settings: Sequence[Fact], notes: Sequence[str], silent: bool) -> 
 
 
 def show_read(silent: bool) -> Callable[[Inputs], None]:
-    """Print what was read, once: a search and the build after it read the same."""
+    """Print what was read, only once: a search and the build after it read the same."""
     shown: list[Inputs] = []
 
     def show(inputs: Inputs) -> None:
@@ -99,27 +99,27 @@ def progress(quiet: bool) -> Iterator[Track]:
 
 
 def _announce(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
-    """Without a terminal: one line per piece of work, no bars in a log file."""
+    """Write one line per piece of work if stderr is no terminal: no bars in a log file."""
     sys.stderr.write(f"{what}\n")
     return items
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """One line on stderr, or a text of several."""
+    """Print one or more lines on stderr."""
     if not quiet:
         shown = "\n".join(printable(line) for line in text.split("\n"))
         sys.stderr.write(f"{shown}\n")
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     import json
 
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_outcome(report: Report, json: bool) -> None:
-    """A report on stdout: for a person, or as JSON."""
+    """Print a report on stdout: for a person, or as JSON."""
     if json:
         print_json(report.model_dump(mode="json", by_alias=True))
         return

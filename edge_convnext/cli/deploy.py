@@ -17,17 +17,17 @@ def deploy(
     format: Annotated[
         Literal["python", "cpp", "triton"],
         typer.Option(
-            help="What is written: a Python script or a C++ program that needs TensorRT alone, or "
+            help="Kind of output: a Python script or a C++ program that needs only TensorRT, or "
             "a Triton model repository."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make for it.")],
     model: Annotated[
         Path | None,
-        typer.Option(help="Engine or .onnx file to deploy. Default: what the verdict ships."),
+        typer.Option(help="Engine or .onnx file to deploy. Default: the verdict's choice."),
     ] = None,
     max_batch: Annotated[
-        int, typer.Option(min=1, help="Largest batch for Triton, where the model's is dynamic.")
+        int, typer.Option(min=1, help="Largest batch for Triton, if the model's is dynamic.")
     ] = 8,
     queue_delay_us: Annotated[
         int,
@@ -36,7 +36,7 @@ def deploy(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Write what runs a build without this package: Python, C++ or Triton."""
+    """Write a program that runs a build without this package: Python, C++ or Triton."""
     from edge_convnext.core.text import printable
     from edge_convnext.devices.deploy.facts import read_deployable
     from edge_convnext.devices.deploy.write import choose_for, write_deployment

@@ -8,7 +8,7 @@ __all__ = ["doctor"]
 
 
 def doctor(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
-    """Say what is installed, which runtimes and targets work here, and what to install."""
+    """Show what is installed, which runtimes and targets work here, and what to install."""
     from dataclasses import asdict
 
     from edge_convnext.devices.doctor import examine

@@ -20,17 +20,17 @@ __all__ = ["engine"]
 
 @dataclass(frozen=True)
 class Building:
-    """The flags of how TensorRT builds."""
+    """The flags that TensorRT builds with."""
 
     timing_cache: Annotated[
-        Path | None, typer.Option(help="File to take kernel timings from and to add them to.")
+        Path | None, typer.Option(help="File of kernel timings to read and to add to.")
     ] = None
     workspace_mb: Annotated[
         int | None, typer.Option(min=1, help="Scratch memory in MiB. Default: all there is.")
     ] = None
     optimization_level: Annotated[
         int | None,
-        typer.Option(min=0, max=5, help="How long TensorRT searches. Its own default is 3."),
+        typer.Option(min=0, max=5, help="Effort of TensorRT's search. Its own default is 3."),
     ] = None
     version_compatible: Annotated[
         bool,
@@ -41,17 +41,17 @@ class Building:
         typer.Option("--hardware-compatible", help="Build for all GPUs from Ampere on."),
     ] = False
     max_batch: Annotated[
-        int, typer.Option(min=1, help="Largest batch, where the graph's is dynamic.")
+        int, typer.Option(min=1, help="Largest batch, if the graph's is dynamic.")
     ] = 8
     opt_batch: Annotated[
-        int, typer.Option(min=1, help="Batch to tune for, where the graph's is dynamic.")
+        int, typer.Option(min=1, help="Batch to tune for, if the graph's is dynamic.")
     ] = 1
     timeout_s: Annotated[
         float, typer.Option(min=1, help="Seconds after which the build is given up.")
     ] = 1800
 
     def config(self) -> TensorRtConfig:
-        """What the library takes."""
+        """The flags as the library's configuration."""
         from edge_convnext.runtimes.tensorrt import TensorRtConfig
 
         return TensorRtConfig(
@@ -73,7 +73,7 @@ def engine(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File of the engine. Default: beside the model, .engine."
+            "--output", "-o", help="File of the engine. Default: next to the model, with .engine."
         ),
     ] = None,
     precision: Annotated[
@@ -88,8 +88,8 @@ def engine(
 ) -> None:
     """Build an engine with this machine's TensorRT, for this machine's GPU.
 
-    TensorRT times kernels while it builds: build where the engine will run, in the power mode it
-    will run in. A JSON file beside it says what it is for.
+    TensorRT times kernels while it builds. So build on the machine that the engine will run on, and
+    in the same power mode. A JSON file next to the engine states what it is for.
     """
     from edge_convnext.runtimes.tensorrt import build_engine
 

@@ -1,4 +1,4 @@
-"""`edge-convnext eval`: the top-1 of a built model."""
+"""`edge-convnext eval`: measure the top-1 of a built model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evaluate(
     *,
     model: ModelArgument,
     data: Annotated[Overrides, flags("data.source", required=True)],
-    # The graph has its own `image_size`.
+    # Without `image_size`, which the graph fixes.
     reading: Annotated[
         Overrides, flags("data.labels", *PREPROCESS[1:], "data.skip_bad_images", "seed")
     ],
@@ -51,7 +51,7 @@ def evaluate(
             model, stated.data, stated.seed, batch, runtime, threads, track, stated,
             lambda settings, notes: print_read(settings, notes, terminal.silent),
         )  # fmt: skip
-    for told in result.notes:  # under --quiet too: the figure is no figure of this model
+    for told in result.notes:  # with --quiet too: they say that the figure may be wrong
         note(f"warning: {told}", terminal.json)
     if terminal.json:
         print_json(result.to_json())

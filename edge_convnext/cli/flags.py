@@ -1,4 +1,4 @@
-"""One flag that states a field of the recipe, and several of them as one value of a command."""
+"""Flags that state a field of the recipe, and groups of them as one value of a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_convnext.cli.signature import option
 
 __all__ = ["Flag", "FlagGroup", "Overrides"]
 
-Overrides = dict[str, Any]  # dotted field of the recipe to the value that the command line states
+Overrides = dict[str, Any]  # values that the command line states, by dotted field of the recipe
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class Flag:
 
     field: str  # dotted, such as `preprocess.image_size`
     name: str  # as a user writes it: `--image-size`, or `--fold/--no-fold`
-    kind: Any  # what typer reads: a type, a `Literal` or a list of a type
+    kind: Any  # the type that typer reads: a type, a `Literal` or a list of a type
     help: str
-    panel: str | None = None  # in `build --help`
+    panel: str | None = None  # heading in `build --help`
     least: float | None = None
     most: float | None = None
     metavar: str | None = None
     callback: Callable[[Any], Any] | None = None
-    to_recipe: Callable[[str, Any], Any] | None = None  # the flag and its value to the field's
-    also: tuple[str, ...] = ()  # more fields that get the same value
+    to_recipe: Callable[[str, Any], Any] | None = None  # makes the field's value of flag and value
+    also: tuple[str, ...] = ()  # further fields that get the same value
 
     @property
     def flag(self) -> str:
-        """Such as `--fold`, for a message."""
+        """The flag for a message, such as `--fold`."""
         return self.name.partition("/")[0]
 
     @property
@@ -43,7 +43,7 @@ class Flag:
         return self.flag.removeprefix("--").replace("-", "_")
 
     def option(self, panel: bool = False, limits: bool = True) -> Any:
-        """Typer's description of it."""
+        """The flag as an option of typer."""
         return typer.Option(
             self.name,
             help=self.help,
@@ -57,11 +57,11 @@ class Flag:
 
 @dataclass(frozen=True)
 class FlagGroup:
-    """Flags of one command, which reach it as overrides of the recipe."""
+    """Flags of one command, which receives them as overrides of the recipe."""
 
     rows: Sequence[Flag]
-    panels: Collection[str] = ()  # those that `--help` shows; other flags are among the options
-    limits: bool = True  # False: the recipe alone checks numbers
+    panels: Collection[str] = ()  # headings that `--help` shows; other flags are plain options
+    limits: bool = True  # False: only the recipe checks numbers
     required: bool = False
 
     def parameters(self) -> Sequence[inspect.Parameter]:
@@ -72,7 +72,7 @@ class FlagGroup:
         """The fields that the command line states, with values as the recipe has them.
 
         Raises:
-            RecipeError: A text is none that the field's value is written as.
+            RecipeError: A text can't be read as the field's value.
         """
         stated: Overrides = {}
         for row in self.rows:

@@ -34,7 +34,7 @@ _USUAL_DROP_PP = 1.0
 
 @dataclass(frozen=True)
 class Asked:
-    """The flags of the limits; but for the preset, fields are those of `Limits`."""
+    """The flags of the limits; except for the preset, the fields are those of `Limits`."""
 
     max_drop_pp: Annotated[
         float | None,
@@ -71,8 +71,8 @@ class Asked:
     max_latency_ratio: Annotated[
         float | None,
         typer.Option(
-            help="Largest ratio of the latency to the baseline's, both against raw FP32 in their "
-            "run."
+            help="Largest ratio of the latency to the baseline's, each relative to raw FP32 in its "
+            "own run."
         ),
     ] = None
     max_size_mb: Annotated[
@@ -80,16 +80,16 @@ class Asked:
     ] = None
 
     def refuse_both(self) -> None:
-        """Refuse two budgets.
+        """Refuse two accuracy budgets.
 
         Raises:
-            BadParameter: A preset and `--max-drop` are stated.
+            BadParameter: Both a preset and `--max-drop` are stated.
         """
         if self.preset is not None and self.max_drop_pp is not None:
             raise typer.BadParameter("--preset and --max-drop both state the budget; pass one")
 
     def limits(self) -> Limits:
-        """What the library takes.
+        """The flags as the library's limits.
 
         Raises:
             RecipeError: A limit is out of its range; the message names its flag.
@@ -112,14 +112,14 @@ def gate(
     ],
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Earlier build to compare with: a file of --save-baseline."),
+        typer.Option(help="Earlier build to compare with: a file that --save-baseline wrote."),
     ] = None,
     asked: Asked,
     strict: Annotated[
         bool | None,
         typer.Option(
             "--strict/--no-strict",
-            help="Fail where the figures can't tell yet. On where the variable CI is true.",
+            help="Fail also if a limit is inconclusive. On if the variable CI is true.",
         ),
     ] = None,
     save: Annotated[
@@ -134,7 +134,7 @@ def gate(
     files: GateFiles,
     terminal: Terminal,
 ) -> None:
-    """Decide whether a build may pass: exit code 0, or 1 where a limit is not kept.
+    """Decide whether a build may pass: exit code 0, or 1 if a limit is not kept.
 
     The files must be those the report was written about. A limit passes or fails when the 95 %
     interval lies on one side of it, and is inconclusive when it straddles it.
@@ -163,7 +163,7 @@ def gate(
     if saving is not None:
         saving.tell(terminal)
         unwritten += saving.unwritten
-    if not passed:  # a file that could not be written is told, and does not hide it
+    if not passed:  # goes before the error of a file that could not be written
         tell_unwritten(unwritten)
         raise typer.Exit(1)
     if unwritten:
@@ -174,10 +174,10 @@ def gate(
 
 @dataclass(frozen=True)
 class _Saving:
-    """What became of `--save-baseline`."""
+    """The result of `--save-baseline`."""
 
     path: Path
-    passed: bool  # what failed is nothing to compare the next build with
+    passed: bool  # a build that failed is not saved
     notes: list[str]
     unwritten: list[OSError]
 
@@ -187,7 +187,7 @@ class _Saving:
         return self.passed and not self.unwritten
 
     def tell(self, terminal: Terminal) -> None:
-        """Say so on stderr; under `--quiet` too where what was asked for was not done."""
+        """Report the result on stderr; a failure with `--quiet` too."""
         if self.written:
             note(f"baseline written to {self.path}", terminal.silent)
             for text in self.notes:
@@ -206,7 +206,7 @@ def _save(path: Path, passed: bool, evidence: Evidence, earlier: Baseline | None
 
 @contextmanager
 def _flags_named() -> Iterator[None]:
-    """Inside, an error of a limit names the flag that stated it."""
+    """In this block, an error of a limit names the flag that stated it."""
     from edge_convnext.core.errors import RecipeError
 
     try:

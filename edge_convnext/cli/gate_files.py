@@ -1,6 +1,6 @@
 """The files of a gate: JUnit XML, Markdown, GitHub's summary, and the next baseline.
 
-A file that can't be written is told, and hides no decision.
+A file that can't be written is reported, but does not hide the decision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows on the run's p
 
 @dataclass(frozen=True)
 class GateFiles:
-    """The flags of what CI shows."""
+    """The flags of the output for CI."""
 
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None
     markdown: Annotated[
@@ -38,7 +38,7 @@ class GateFiles:
         bool | None,
         typer.Option(
             "--annotations/--no-annotations",
-            help="Write GitHub's annotations and step summary. On where GITHUB_ACTIONS is set.",
+            help="Write GitHub's annotations and step summary. On if GITHUB_ACTIONS is set.",
         ),
     ] = None
 
@@ -50,7 +50,7 @@ class GateFiles:
         return self.annotations
 
     def write(self, as_junit: str, as_markdown: str) -> list[OSError]:
-        """Write what is asked for; what can't be written comes back, for after the decision."""
+        """Write the requested files; return the errors, to be shown after the decision."""
         from edge_convnext.core.files import write_text_atomic
 
         unwritten = []
@@ -65,7 +65,7 @@ class GateFiles:
 
     @contextmanager
     def refusals_written(self, json: bool) -> Iterator[None]:
-        """Inside, an error of ours is written to the files too: CI does not show stderr."""
+        """In this block, write this package's errors to the files too: CI does not show stderr."""
         from edge_convnext.core.errors import EdgeConvNextError
         from edge_convnext.report.gate.outputs import (
             refusal_annotation,
@@ -84,22 +84,22 @@ class GateFiles:
 
 
 def attempt(path: Path, write: Callable[[], None]) -> list[OSError]:
-    """Run `write`; the error of the system, if there was one, with the file that was asked for."""
+    """Run `write`; return the system's error, if there was one, with the requested file's name."""
     try:
         write()
-    except OSError as error:  # it may name a temporary file, or a folder above
+    except OSError as error:  # it may name a temporary file, or a parent folder
         return [OSError(error.errno, error.strerror, str(path))]
     return []
 
 
 def tell_unwritten(unwritten: list[OSError]) -> None:
-    """One line on stderr for each file that could not be written."""
+    """Print one line on stderr for each file that could not be written."""
     for error in unwritten:
         note(f"error: {error.filename}: {why_unwritten(error)}")
 
 
 def why_unwritten(error: OSError) -> str:
-    """What the system says, and what to do next."""
+    """The system's reason that a file can't be written, and what to do next."""
     return f"can't be written ({error.strerror}); choose another place for it"
 
 
@@ -108,14 +108,14 @@ def save_baseline(evidence: Evidence, earlier: Baseline | None, path: Path) -> l
 
     Args:
         evidence: Figures of this build.
-        earlier: The baseline before. None: what lies at the path, as far as it can be read.
+        earlier: Baseline before this one; None takes the file at `path`, if it can be read.
         path: File to write.
 
     Returns:
-        Notes on it.
+        Notes on the new baseline.
 
     Raises:
-        OSError: It can't be written.
+        OSError: The file can't be written.
     """
     from edge_convnext.report.gate.baseline import is_comparable, make_baseline, write_baseline
     from edge_convnext.report.gate.speed import why_no_baseline_of_speed

@@ -1,4 +1,4 @@
-"""Options and output of what runs on other machines over SSH."""
+"""Options and output of commands that run on other machines over SSH."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REMOTE_COMMAND = "edge-convnext"
 
 @dataclass(frozen=True)
 class Remote:
-    """The flags of what runs on other machines."""
+    """The flags of commands that run on other machines."""
 
     host: Annotated[
         list[str] | None,
@@ -33,12 +33,12 @@ class Remote:
     ] = None
     ssh_option: Annotated[
         list[str] | None,
-        typer.Option(help="Option as after ssh -o, such as Port=2222; repeatable."),
+        typer.Option(help="Option for ssh -o, such as Port=2222; repeatable."),
     ] = None
     remote_command: Annotated[
         str,
         typer.Option(
-            help="How edge-convnext is called on that machine, such as venv/bin/edge-convnext."
+            help="Command of edge-convnext on that machine, such as venv/bin/edge-convnext."
         ),
     ] = REMOTE_COMMAND
     keep: Annotated[
@@ -50,7 +50,7 @@ class Remote:
     ] = False
 
     def stated(self) -> list[str]:
-        """Which of the flags about another machine are stated, `--host` left out."""
+        """The flags about another machine that are stated, except `--host`."""
         values = {
             "--ssh-option": self.ssh_option,
             "--remote-command": self.remote_command != REMOTE_COMMAND,
@@ -59,7 +59,7 @@ class Remote:
         return [name for name, value in values.items() if value]
 
     def require_host(self) -> None:
-        """Refuse what is about other machines where none is named.
+        """Refuse flags about other machines if none is named.
 
         Raises:
             RecipeError: One of the flags is stated without --host.
@@ -70,7 +70,7 @@ class Remote:
             raise RecipeError(f"{alone[0]} is about another machine: add --host, or leave it out")
 
     def settings(self, words: Sequence[str]) -> RemoteSettings:
-        """The flags as one value; `words` are those of `bench` itself, for the board."""
+        """The flags as one value; `words` are the flags of `bench` itself, for the board."""
         from edge_convnext.devices.ssh import RemoteSettings
 
         options = tuple(self.ssh_option or ())
@@ -85,7 +85,7 @@ def bench_over_ssh(
     json: bool,
     quiet: bool,
 ) -> list[HostResult]:
-    """Bench on every host and print one table; exits 3 if a host failed, 1 for a requirement."""
+    """Bench on every host and print one table; exit 3 if a host failed, 1 for a requirement."""
     from edge_convnext.devices.ssh import bench_on_hosts
 
     silent = quiet or json
@@ -117,7 +117,7 @@ def measure_build(
 ) -> tuple[Report, list[str]]:
     """Bundle a finished build, bench it on every host, and merge what comes back.
 
-    The bundle stays in the build's folder: `bench BUNDLE --host` goes on from a lost line.
+    The bundle stays in the build's folder: `bench BUNDLE --host` goes on after a lost connection.
 
     Returns:
         The build's report with the boards that were measured, and the errors of the others.

@@ -21,7 +21,7 @@ def inspect(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Show what an engine launches and moves, by part of the block.
+    """Show the kernels that an engine launches and the bytes it moves, by part of the block.
 
     The table was read from the builder's log when the engine was built; no GPU is needed.
     """

@@ -1,4 +1,4 @@
-"""`edge-convnext merge`: what boards measured, into the report of their build."""
+"""`edge-convnext merge`: add measurements of boards to the report of their build."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def merge(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Fold what boards measured into the report of the build they got their bundle from."""
+    """Add measurements of boards to the report of the build that their bundle was made from."""
     from edge_convnext.devices.bench.merge import merge_boards
 
     report = merge_boards(folder, reports, note)

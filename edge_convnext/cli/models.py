@@ -14,9 +14,7 @@ __all__ = ["models"]
 def models(
     image_size: Annotated[
         int,
-        typer.Option(
-            min=32, help="Height and width of the images that MACs are counted for, in pixels."
-        ),
+        typer.Option(min=32, help="Height and width of the images to count MACs for, in pixels."),
     ] = 224,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,

@@ -1,11 +1,11 @@
 """Flags that override a field of the recipe: each is declared once, in `FLAGS`.
 
 A command names the fields it takes: `stated: Annotated[Overrides, flags("load.weights", …)]`.
-From a field's row come the option that typer reads, the override of the recipe, and the name of
-the flag in a message about its value. A new field needs one row, and a place in a command.
+A field's row gives the option that typer reads, the override of the recipe, and the flag's name in
+messages about its value. A new field needs one row, and a place in a command.
 
-Choices and limits stand here as well as in the recipe, since pydantic would slow `--help`; a test
-compares both.
+Choices and limits are stated both here and in the recipe, because importing pydantic would slow
+`--help`; a test compares them.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ _ROWS = (
     ),
     Flag(
         "data.allow_duplicates", "--allow-duplicates", bool,
-        "Go on where over 1 % of the evaluation images are training images too. The training "
+        "Go on if over 1 % of the evaluation images are training images too. The training "
         "copies are left out in any case.", DATA,
     ),
     Flag(
@@ -163,7 +163,7 @@ _ROWS = (
     ),
     Flag(
         "recover.enabled", "--recover/--no-recover", bool,
-        "Fine-tune the INT8 graphs for some minutes, taught by the float ones.", CHAIN,
+        "Fine-tune the INT8 graphs for some minutes, with the float ones as teachers.", CHAIN,
     ),
     Flag(
         "seed", "--seed", int,
@@ -205,8 +205,8 @@ _ROWS = (
     ),
     Flag(
         "evaluate.max_class_drop_pp", "--max-class-drop", float,
-        "Largest drop of any class that may ship, in percentage points. Default: classes past "
-        "--max-drop are named.", MEASURE,
+        "Largest drop of any class that may ship, in percentage points. Default: no limit; classes "
+        "past --max-drop are named.", MEASURE,
     ),
     Flag(
         "benchmark.wait_quiet_min", "--wait-quiet", float,
@@ -223,7 +223,7 @@ _ROWS = (
     Flag("train.lr", "--lr", float, "Peak learning rate.", least=0),
     Flag(
         "recover.images", "--images", int,
-        "Number of images from the training side; a fifth of them only judges.",
+        "Number of images from the training side; a fifth of them only judges the result.",
     ),
     Flag("recover.epochs", "--epochs", int, "Number of passes over the images."),
     Flag("recover.lr", "--lr", float, "Learning rate of the weights."),
@@ -243,8 +243,8 @@ PREPROCESS = (
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="Settings for what the other options leave out: a shipped recipe's name, or a YAML "
-        "file."
+        help="Recipe with the settings that other options leave out: a shipped recipe's name, or a "
+        "YAML file."
     ),
 ]
 ThreadsOption = Annotated[int | None, FLAGS["benchmark.threads"].option()]
@@ -265,23 +265,23 @@ def flags(
     limits: bool = True,
     required: bool = False,
 ) -> FlagGroup:
-    """The flags of these fields, in the order of `--help`.
+    """Make the flags of some fields, in the order of `--help`.
 
     Args:
         fields: Fields of the recipe, or rows that differ from the table's.
-        panels: Panels that this command shows.
-        limits: Whether the command line checks numbers before the recipe does.
-        required: Whether each of them has to be stated.
+        panels: Headings that this command shows.
+        limits: True if the command line checks numbers before the recipe does.
+        required: True if each flag has to be stated.
     """
     rows = tuple(FLAGS[one] if isinstance(one, str) else one for one in fields)
     return FlagGroup(rows, panels, limits, required)
 
 
 def resolve(recipe: str | None, stated: Mapping[str, Any]) -> Recipe:
-    """The recipe that a command line means; an error of a flag's value names the flag.
+    """Make the recipe of a command line; an error of a flag's value names the flag.
 
     Raises:
-        RecipeError: See `recipe.load_recipe`.
+        RecipeError: The recipe can't be read, or a value is invalid.
     """
     from edge_convnext.networks.recipe_file import resolve_recipe
 

@@ -1,4 +1,4 @@
-"""`edge-convnext predict`: what a built model answers for image files."""
+"""`edge-convnext predict`: classify image files with a built model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def predict(
 ) -> None:
     """Classify image files with a built model.
 
-    A file that has no answer is named on stderr. The others are answered, and the exit code is 3.
+    A file that can't be classified is named on stderr. The others are classified, and the exit code
+    is 3.
     """
     from edge_convnext.measure.model import Prediction, Unanswered, load_model
     from edge_convnext.measure.of_build import tell_changed

@@ -18,11 +18,11 @@ __all__ = ["recover"]
 _MOVED = flags(
     replace(
         FLAGS["load.weights"],
-        help="Checkpoint of the build, where the recorded file is no longer there.",
+        help="Checkpoint of the build, if the recorded file is no longer there.",
     ),
     replace(
         FLAGS["data.source"],
-        help="Images of the build, where the recorded folder or CSV is no longer there.",
+        help="Images of the build, if the recorded folder or CSV is no longer there.",
     ),
     *("recover.images", "recover.epochs", "recover.lr"),
 )
@@ -40,7 +40,7 @@ def recover(
 ) -> None:
     """Fine-tune a build's INT8 graphs with the float graph as their teacher; build it again.
 
-    The nodes stay, the constants change. No labels are needed; evaluation images are not used.
+    Only constants of the graphs change. No labels are needed, and no evaluation images are used.
     """
     from edge_convnext.build.amend import recover_build
 

@@ -17,7 +17,7 @@ __all__ = ["Required"]
 
 @dataclass(frozen=True)
 class Required:
-    """The precision that a verdict has to ship; None where nothing is asked for."""
+    """The precision that a verdict has to ship; None without a requirement."""
 
     require: Annotated[
         Precision | None,
@@ -32,7 +32,7 @@ class Required:
     ] = None
 
     def refuse_both(self) -> None:
-        """Refuse two requirements: which of them decides would be anybody's guess.
+        """Refuse two requirements, because it would be unclear which of them decides.
 
         Raises:
             BadParameter: Both are stated.
@@ -43,12 +43,12 @@ class Required:
             )
 
     def requirement(self) -> Requirement | None:
-        """What the library calls it."""
+        """The requirement as the library's value."""
         from edge_convnext.report.verdict import Requirement
 
         return Requirement.of(self.require, self.require_likely)
 
     def words(self) -> list[str]:
-        """The flags again, for the command line of another machine."""
+        """The flags as words of a command line, for another machine."""
         stated = (("--require", self.require), ("--require-likely", self.require_likely))
         return [word for flag, value in stated if value for word in (flag, value)]

@@ -19,10 +19,10 @@ def sensitivity(
     folder: Annotated[Path, typer.Argument(help="Folder of a finished INT8 build.")],
     terminal: Terminal,
 ) -> None:
-    """Rank a build's INT8 operations by what quantizing each costs in accuracy.
+    """Rank a build's INT8 operators by the accuracy that quantizing each one costs.
 
-    Each is quantized alone, and all but it; logits are compared with the float graph's on 32
-    calibration images. The ranking goes into the build's report.
+    Each operator is quantized alone, and then all except it. The logits are compared with the float
+    graph's on 32 calibration images. The ranking is added to the build's report.
     """
     from dataclasses import asdict
 

@@ -1,7 +1,7 @@
-"""Commands whose options come in groups: typer sees every option, the function one value a group.
+"""Commands with groups of options: typer sees every option, the function one value per group.
 
 Typer makes a command from a function's signature. `command` writes that signature: a parameter
-that is a group stands for several options, in its place in the order of `--help`.
+that is a group is replaced by its options, which keep its place in `--help`.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ __all__ = ["Group", "command", "flag_of", "in_panel", "option"]
 
 
 class Group(Protocol):
-    """Several options that reach a function as one value."""
+    """Several options that a function receives as one value."""
 
     def parameters(self) -> Sequence[inspect.Parameter]:
         """One parameter for each option, as typer reads them."""
         ...
 
     def gather(self, values: Mapping[str, Any]) -> Any:
-        """Make the value from those of all options, by the names of their parameters."""
+        """Make the group's value from the options' values, by parameter name."""
         ...
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A heading of `--help`, for all options of a dataclass."""
+    """A heading of `--help` for all options of a dataclass."""
 
     title: str
 
 
 @dataclass(frozen=True)
 class _Record:
-    """The fields of a dataclass, each an option."""
+    """A dataclass whose fields are options."""
 
     kind: Any
     panel: str | None = None
@@ -63,12 +63,12 @@ class _Record:
 
 
 def in_panel(title: str) -> _Panel:
-    """A heading of `--help` for all options of a group: metadata of its `Annotated` type."""
+    """Make a heading of `--help` for a group, to be put into its `Annotated` type."""
     return _Panel(title)
 
 
 def option(name: str, annotation: Any, default: Any = MISSING) -> inspect.Parameter:
-    """A parameter for typer; without a default the option is required."""
+    """Make a parameter for typer; without a default the option is required."""
     shown = inspect.Parameter.empty if default is MISSING else default
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=annotation
@@ -76,14 +76,14 @@ def option(name: str, annotation: Any, default: Any = MISSING) -> inspect.Parame
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Write the signature that typer reads: every group of `function`, option by option.
+    """Write the signature that typer reads, with the options of every group of `function`.
 
     Args:
-        function: Takes keywords alone. A parameter whose type is a dataclass, or is annotated
-            with a `Group`, is a group.
+        function: Command that takes only keywords. A parameter whose type is a dataclass, or is
+            annotated with a `Group`, is a group.
 
     Returns:
-        What typer calls: it gathers each group's value and calls `function`.
+        The function for typer: it gathers each group's value and calls `function`.
 
     Raises:
         ValueError: Two options have one name.
@@ -113,7 +113,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def flag_of(record: Any, field: str) -> str:
-    """How a user writes a field of a dataclass of options, such as `--max-drop`."""
+    """The flag of a field in a dataclass of options, such as `--max-drop`."""
     _, *rest = get_args(get_type_hints(record, include_extras=True)[field])
     stated = _option_info(rest)
     # In `Annotated`, typer's `default` is the first of the names.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one line, exit code 130 or 143, and nothing left running."""
+"""Stop on Ctrl-C and SIGTERM: one line, exit code 130 or 143, and nothing left running."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Stopped(BaseException):
 
 @contextmanager
 def last_word() -> Iterator[None]:
-    """However the block ends after a signal, the signal is why.
+    """Whatever ends the block after a signal, report the signal as the reason.
 
-    torch's exporter, for one, makes an error of its own out of whatever stops it.
+    torch's exporter, for example, turns any exception that stops it into an error of its own.
     """
     try:
         yield
@@ -39,9 +39,10 @@ def last_word() -> Iterator[None]:
 def install() -> None:
     """Have both signals raise `Stopped` in the main thread.
 
-    One that whoever started us ignores is left so, as Ctrl-C is by a shell's background. Python
-    acts on a signal when the main thread is back from native code, and a library may swallow the
-    exception: a thread that the system's own handler wakes ends the process 2 s later.
+    A signal that the parent process ignores stays ignored, such as Ctrl-C for a shell's background
+    jobs. Python handles a signal only when the main thread returns from native code, and a library
+    may swallow the exception. So a thread, which the system's handler wakes, ends the process 2 s
+    later.
     """
     ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     caught = [number for number, usual in ours.items() if signal.getsignal(number) is usual]
@@ -58,13 +59,13 @@ def install() -> None:
 
 
 def leave(number: int) -> NoReturn:
-    """Say it and end, without waiting for worker threads of the runtimes."""
+    """Print the reason and exit, without waiting for worker threads of the runtimes."""
     _leaving.set()
-    if isolate := sys.modules.get("edge_convnext.core.isolate"):  # else there are no children
+    if isolate := sys.modules.get("edge_convnext.core.isolate"):  # if not imported: no children
         isolate.end_children()
-    if clocks := sys.modules.get("edge_convnext.devices.jetson.clocks"):  # else nobody holds them
+    if clocks := sys.modules.get("edge_convnext.devices.jetson.clocks"):  # else none are locked
         clocks.restore_now()
-    if live := sys.modules.get("edge_convnext.devices.ssh.running"):  # else no board is followed
+    if live := sys.modules.get("edge_convnext.devices.ssh.running"):  # else no board is in use
         live.stop_all(lambda line: print(f"\n{line}", end="", file=sys.stderr, flush=True))
     word = _WORDS[signal.Signals(number)]
     sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")
@@ -73,7 +74,7 @@ def leave(number: int) -> NoReturn:
 
 
 def _forget() -> None:
-    """A fork that some library makes has the pipe in common: its signals are not ours."""
+    """Reset signals in a forked child: it shares the pipe, and its signals must not stop us."""
     signal.set_wakeup_fd(-1)
     for number in _WORDS:
         if signal.getsignal(number) in (_stop, _leave):
@@ -81,7 +82,7 @@ def _forget() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    for each in _WORDS:  # a second one means: at once
+    for each in _WORDS:  # a second signal stops at once
         if signal.getsignal(each) is _stop:
             signal.signal(each, _leave)
     _received.append(number)

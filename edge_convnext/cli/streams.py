@@ -1,8 +1,8 @@
-"""Standard streams as a process may be given them: closed, without a reader, on a full disk.
+"""Handle standard streams that are closed, have no reader, or are on a full disk.
 
-A pipe whose reader has what it wanted (`| head`) is no failure: the command ends as other programs
-do, with 141 (128 + SIGPIPE), and without a word. The signal itself stays ignored: a board's
-connection is a pipe too, and its end is an error with a name.
+A pipe whose reader has finished (`| head`) is no failure: the command ends as other programs do,
+silently and with 141 (128 + SIGPIPE). The signal itself stays ignored, because a board's connection
+is a pipe too, and its end has to become an error that names the board.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ STDOUT = "standard output"
 
 
 class NoReader(BaseException):
-    """Nobody reads what is printed; of an OSError the libraries between would make exit code 1."""
+    """Standard output has no reader. Not an OSError: libraries would exit with 1 for that."""
 
 
 class _Output(io.FileIO):
-    """Standard output, whose errors have its name."""
+    """Standard output; its errors say so."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
@@ -44,7 +44,7 @@ class _Output(io.FileIO):
 
 
 class _Notes(io.FileIO):
-    """Standard error: nobody has to read it for a command to do its work."""
+    """Standard error; its errors are ignored, because a command can work without it."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         with contextlib.suppress(OSError):
@@ -53,31 +53,31 @@ class _Notes(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Have all three streams there, with letters for any text.
+    """Make sure that all three streams exist and can print any text.
 
     Raises:
-        EdgeConvNextError: Standard output is closed, and the results would go nowhere. Where a
-            number is free, the next file that is opened gets it, and is written over.
+        EdgeConvNextError: Standard output is closed, so the results would be lost. Worse, the
+            next file that is opened would get its free number, and be overwritten.
     """
     closed = [number for number in range(3) if not _is_open(number)]
     for _ in closed:
-        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: these
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = _wrap(sys.stderr, 2, _Notes)
     if 1 in closed:
         raise EdgeConvNextError(
-            "standard output is closed, and results go there; where nobody wants them, redirect "
+            "standard output is closed, and results go there; if you don't want them, redirect "
             "it to /dev/null"
         )
     sys.stdout = _wrap(sys.stdout, 1, _Output)
 
 
 def leave(status: int | str | None) -> NoReturn:
-    """End with what is printed so far; an exit code that says something is kept without a reader.
+    """Flush the output and exit; without a reader, only exit code 0 becomes 141.
 
     Raises:
-        OSError: It can't be written, as on a full disk.
+        OSError: The output can't be written, as on a full disk.
     """
     try:
         sys.stdout.flush()
@@ -88,7 +88,7 @@ def leave(status: int | str | None) -> NoReturn:
 
 
 def forget_output() -> None:
-    """Drop what could not be written: at the end Python would try again, and complain."""
+    """Drop output that could not be written: at exit Python would try again, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -101,7 +101,7 @@ def _is_open(number: int) -> bool:
 
 
 def _wrap(stream: TextIO | None, number: int, kind: type[io.FileIO]) -> TextIO:
-    """The stream over a file of our kind; one that is no file, as in a test, as it is."""
+    """The stream on a file of `kind`; a stream that is no file, as in a test, stays as it is."""
     if stream is not None and not _is_file(stream, number):
         return stream
     raw = kind(number, "w", closefd=False)

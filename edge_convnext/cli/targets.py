@@ -23,7 +23,7 @@ def targets(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """List the devices: what they compute, what runs on them, and the JetPack versions."""
+    """List the devices: their computing power, the software for them, and JetPack versions."""
     from edge_convnext.devices.catalog.lookup import find_device
     from edge_convnext.devices.catalog.rows import load_table
 
@@ -43,7 +43,7 @@ def targets(
 
 
 def _document(chosen: Device | None) -> dict[str, Any]:
-    """The table, or the part of it that is about one device."""
+    """The table of devices as plain values, or the part of it on one device."""
     from dataclasses import asdict
 
     from edge_convnext.devices.catalog.delivery import CLASSIC_TENSORRT, deliver, deliver_to_board

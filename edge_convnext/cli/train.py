@@ -23,7 +23,7 @@ __all__ = ["train"]
 
 @dataclass(frozen=True)
 class Run:
-    """The flags of where a run goes on, and on which device."""
+    """The flags of a run: its device, and whether it resumes."""
 
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on.")] = (
         "auto"
@@ -40,7 +40,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The checkpoint to write, .safetensors.")],
     model: Annotated[Overrides, flags("model")],
     recipe: RecipeOption = None,
-    # A recipe's own `train.image_size` would win over `preprocess.image_size`.
+    # A recipe's own `train.image_size` would take precedence over `preprocess.image_size`.
     schedule: Annotated[
         Overrides,
         flags("train.image_size", *PREPROCESS[1:], "train.epochs", "train.batch", "train.lr"),
@@ -56,7 +56,7 @@ def train(
     run: Run,
     terminal: Terminal,
 ) -> None:
-    """Train a checkpoint that `build` takes as it is, from a folder of images."""
+    """Train a checkpoint for `build` from a folder of images."""
     chosen = resolve(recipe, {**data, **model, **schedule, **reading})
     splits, result = _train(chosen, out, init, run, terminal.silent)
     if terminal.json:
@@ -74,7 +74,7 @@ def train(
 def _train(
     recipe: Recipe, out: Path, init: Path | None, run: Run, silent: bool
 ) -> tuple[Splits, TrainResult]:
-    """Read the images, say what was read, and train with a line for each epoch."""
+    """Read the images, show what was read, and train with a line for each epoch."""
     from edge_convnext.build.training_inputs import prepare_training, training_settings
     from edge_convnext.networks.training.train import train as run_training
 

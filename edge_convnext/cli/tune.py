@@ -26,7 +26,7 @@ _Mode = Literal["quick", "full"]
 
 @dataclass(frozen=True)
 class Aim:
-    """The flags of what is tuned for: batch sizes, and the CPU here or a GPU elsewhere."""
+    """The flags of the aim: batch sizes, and the CPU here or a GPU elsewhere."""
 
     batch: Annotated[
         list[int] | None,
@@ -60,16 +60,16 @@ class Aim:
         """Refuse flags of the other target.
 
         Raises:
-            RecipeError: A flag of the CPU for a GPU, or of a GPU for the CPU.
+            RecipeError: A flag for the CPU is stated for a GPU, or the other way round.
         """
         from edge_convnext.core.errors import RecipeError
 
         if self.target == "rtx" and runtime is not None:
-            raise RecipeError("--runtime is of the target cpu: leave it out with --target rtx")
+            raise RecipeError("--runtime is only for --target cpu: leave it out with --target rtx")
         if self.target == "cpu" and (self.device or self.compute_capability):
             raise RecipeError(
-                "--device and --compute-capability are of a GPU: add --target rtx, or leave them "
-                "out"
+                "--device and --compute-capability are only for a GPU: add --target rtx, or leave "
+                "them out"
             )
         if self.target == "cpu" and len(self.batch or ()) > 1:
             raise RecipeError("tune races one batch size on the CPU: pass one --batch")
@@ -89,7 +89,7 @@ def tune(
     mode: Annotated[
         _Mode,
         typer.Option(
-            help="How much is searched. quick: up to 3 minutes for atto on 2 cores. full: every "
+            help="Extent of the search. quick: up to 3 minutes for atto on 2 cores. full: every "
             "plan, without a limit."
         ),
     ] = "quick",
@@ -107,8 +107,8 @@ def tune(
     """Find the fastest accurate INT8 graph of each runtime here, by racing them.
 
     Writes a recipe that builds the winners without a search. For a GPU, graphs are ranked by a
-    model of the kernels they compile to: nothing is timed. The first three have a recipe each,
-    and what those build is to be raced on the device.
+    model of the kernels they compile to, and nothing is timed. The first three get a recipe each:
+    build these, and race the engines on the device.
     """
     from edge_convnext.build.tuning.files import check_tune_folder
     from edge_convnext.networks.family import family_of_model

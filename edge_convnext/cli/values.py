@@ -1,4 +1,4 @@
-"""Words that several flags take, and what a flag's text means as a value of a recipe's field."""
+"""Words that several flags take, and conversion of a flag's text to a value of the recipe."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
 
 
 def as_text(_flag: str, value: Path) -> str:
-    """A path as a recipe has it."""
+    """A path as the text that a recipe has."""
     return str(value)
 
 
 def as_source(_flag: str, data: Path) -> str:
-    """`--data` as a recipe's `data.source`: a folder called `digits` is the user's own."""
+    """`--data` as a recipe's `data.source`; `digits` is a folder of the user, not the demo."""
     from edge_convnext.core.recipe import DIGITS
 
     return str(data.absolute()) if str(data) == DIGITS and data.exists() else str(data)
@@ -61,7 +61,7 @@ def as_three_numbers(flag: str, text: str) -> tuple[float, ...]:
 
 
 def check_runtime(name: str | None) -> str | None:
-    """Refuse a runtime that there is not, before any work; `auto` and `both` name several.
+    """Refuse an unknown runtime before any work; `auto` and `both` stand for several.
 
     Raises:
         typer.BadParameter: No runtime of graphs has this name.
@@ -76,7 +76,7 @@ def check_runtime(name: str | None) -> str | None:
 
 
 def one_of(choices: Sequence[str]) -> Callable[[list[str] | None], list[str] | None]:
-    """Check every item of a list: typer takes no list of a `Literal`.
+    """Make a check of every item of a list, because typer takes no list of a `Literal`.
 
     Returns:
         A callback for `typer.Option`; it raises `typer.BadParameter` for another word.

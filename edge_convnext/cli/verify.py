@@ -28,14 +28,14 @@ def verify(
         bool,
         typer.Option(
             "--verbose",
-            help="List files that are as they should be too. On an error, print the traceback.",
+            help="List unchanged files too. On an error, print the traceback.",
         ),
     ] = False,
 ) -> None:
     """Hash every file of a build again and compare with its manifest.json.
 
-    A changed or missing file is an error (exit code 3). With --same-as, a file that differs though
-    it need not gives 1: timings and engines can't be the same twice.
+    A changed or missing file is an error (exit code 3). With --same-as, the exit code is 1 if files
+    differ that should be equal; timings and engines are never the same twice.
     """
     from edge_convnext.report.manifest import compare_builds, verify_build
 
@@ -57,7 +57,7 @@ def verify(
     broken = [check for check in checks if check.state != "unchanged"]
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        # Not raised: what was looked for is no fault of the program, and --verbose lists files.
+        # Not raised: the program found what it was asked to look for, and --verbose lists files.
         first = f"{folder / broken[0].path}: {broken[0].state}"
         note(f"error: {printable(first)} since the build{more}; build again")
         raise typer.Exit(3)
@@ -66,13 +66,13 @@ def verify(
 
 
 def _absent(name: str, *folders: Path) -> str | None:
-    """On which side a file is missing."""
+    """Words on the folders in which a file is missing; None if it is in both."""
     gone = [str(folder) for folder in folders if not (folder / name).is_file()]
     return f"not in {' and '.join(gone)}" if gone else None
 
 
 def _print(lines: Sequence[tuple[str, str, str | None]], usual: str, verbose: bool) -> None:
-    """What differs, or with `verbose` all, and how many files are as they should be."""
+    """Print the files that differ, or with `verbose` all, and the number of unchanged ones."""
     for state, path, reason in lines:
         if verbose or state != usual:
             typer.echo(printable(f"{state:<10} {path}{f': {reason}' if reason else ''}"))

@@ -19,6 +19,7 @@ import yaml
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.class_names import composed, tell_apart
 from edge_convnext.core.errors import DataError, shorten
+from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.data.label_lines import (
     INDEX_KEYS,
     KEYS,
@@ -51,13 +52,8 @@ class _TwiceError(Exception):
     """A key occurs twice: readers differ in which one they take."""
 
 
-class _Loader(yaml.BaseLoader):
-    """Reads all values as text (`no` is a name); refuses aliases, which can become gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has aliases")
-        return super().compose_node(parent, index)
+class _Loader(NoAliases, yaml.BaseLoader):
+    """Reads all values as text: `no` is a name."""
 
 
 def read_labels_file(path: Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Find out which Arm cores a machine has: the kernel has numbers, and one name for all of them.
+"""Find out which Arm cores a machine has; the kernel states numbers, not the cores' names.
 
 Source: `MIDR_EL1` in the Arm Architecture Reference Manual; numbers of parts as in util-linux's
 `lscpu-arm.c`.
@@ -13,7 +13,7 @@ __all__ = ["arm_cores"]
 
 _FIELDS = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
 _MIDRS = "sys/devices/system/cpu/cpu[0-9]*/regs/identification/midr_el1"
-# By implementer and part: cores of common boards and servers. Others are shown by number.
+# Names of cores of common boards and servers, by implementer and part. Others appear by number.
 _NAMES = {
     (0x41, 0xD03): "Cortex-A53",
     (0x41, 0xD04): "Cortex-A35",
@@ -51,7 +51,7 @@ _NAMES = {
 
 
 def arm_cores(root: Path) -> str | None:
-    """The kinds of Arm core, such as `6x Cortex-A78AE r0p1`; None where there is none.
+    """List the kinds of Arm core, such as `6x Cortex-A78AE r0p1`; None if there is none.
 
     Args:
         root: Root of the file system whose `/proc` and `/sys` are read.

@@ -1,7 +1,7 @@
 """Examine the machine: what is installed, what works here, what to install for the rest.
 
-It reads files of packages and their metadata. It imports none of the packages that it reports, and
-takes well under a second; it waits for `nvidia-smi` for at most a second and a half.
+This reads files and metadata of packages, and imports none of the packages that it reports. It
+takes well under a second, and waits at most 1.5 seconds for `nvidia-smi`.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Package:
-    """A dependency; `extra` is the pip extra that brings it, None for a core one."""
+    """A dependency; `extra` is the pip extra that installs it, None for a core one."""
 
     name: str
     version: str | None  # None: not installed
     extra: str | None
-    damage: str | None = None  # why an installed package can't be used
+    damage: str | None = None  # the reason if an installed package can't be used
 
     @property
     def install(self) -> str:
@@ -91,7 +91,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Ability:
-    """An ability of this machine; `reason` says why it is missing, or what to know."""
+    """An ability of this machine; `reason` says why it is missing, or its limits."""
 
     kind: Literal["command", "runtime", "target"]
     name: str
@@ -101,7 +101,7 @@ class Ability:
 
 @dataclass(frozen=True)
 class Examination:
-    """All that `edge-convnext doctor` prints."""
+    """Everything that `edge-convnext doctor` prints."""
 
     edge_convnext: str
     python: str
@@ -111,13 +111,13 @@ class Examination:
     cores: int
     memory_bytes: int | None
     gpus: tuple[Gpu, ...]
-    gpu_targets: tuple[GpuTarget, ...]  # of GPUs in slots
+    gpu_targets: tuple[GpuTarget, ...]  # targets for GPUs in slots, not for a Jetson's
     jetson: str | None  # board, Jetson Linux release and power mode
-    board: Board | None  # the same Jetson in full
+    board: Board | None  # all facts about the same Jetson
     packages: tuple[Package, ...]
     abilities: tuple[Ability, ...]
     cache_folder: str
-    board_now: BoardNow | None = None  # its clocks, temperature and power
+    board_now: BoardNow | None = None  # the Jetson's clocks, temperature and power now
     cpu_quota: float | None = None  # number of CPUs; None: no limit
 
 
@@ -160,7 +160,7 @@ def _cache_folder() -> str:
 
 
 def environment(examination: Examination | None = None) -> dict[str, Any]:
-    """The report's `environment` field: `report.EnvironmentReport` as plain values."""
+    """Return the report's `environment`, a `report.described.EnvironmentReport` as plain values."""
     seen = examination or examine()
     return {
         "versions": installed_versions(),
@@ -177,19 +177,19 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions by package, from their modules; `edge-convnext` and `python` come first."""
+    """Return versions by package, from their modules; `edge-convnext` and `python` come first."""
     found = {package.name: package.version for package in _find_packages()}
     versions = {"edge-convnext": __version__, "python": platform.python_version(), **found}
     return {name: number for name, number in versions.items() if number is not None}
 
 
 def _fingerprint(seen: Examination) -> str:
-    """Hash that is equal on machines with comparable timings; it has neither user nor host."""
+    """Return a hash that is equal on machines with comparable timings; it has no user or host."""
     memory_gib = round(seen.memory_bytes / _GIB) if seen.memory_bytes else None
     gpus = [gpu.name for gpu in seen.gpus]
     machine = platform.machine()
     facts = [machine, seen.cpu_model, seen.cpu_flags, seen.cores, memory_gib, gpus, seen.jetson]
-    if seen.cpu_quota is not None:  # without a quota, older fingerprints stay equal
+    if seen.cpu_quota is not None:  # so that fingerprints without a quota stay as they were
         facts.append(f"quota of {seen.cpu_quota:g} CPUs")
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -203,7 +203,7 @@ def _find_packages() -> tuple[Package, ...]:
 
 
 def _list_extras() -> dict[str | None, tuple[str, ...]]:
-    """Packages by the extra that installs them; what every install has comes under None."""
+    """List packages by the extra that installs them; None is the key of every install's."""
     extras = dict(_EXTRAS)
     for module in map(find_runtime, RUNTIMES):
         if module.EXTRA:

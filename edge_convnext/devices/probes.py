@@ -1,4 +1,4 @@
-"""What this machine is, as far as files and nvidia-smi tell."""
+"""Probe this machine's CPU, memory and GPUs, by files and nvidia-smi."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "total_memory_bytes",
 ]
 
-# Dot products, half-width floats and matrix units: they decide which INT8 and BF16 kernels run.
+# Flags for dot products, half floats and matrix units, which decide the INT8 and BF16 kernels.
 _X86_FLAGS = (
     "avx2",
     "fma",
@@ -46,7 +46,7 @@ _NVIDIA_SMI_FIELDS = "--query-gpu=name,compute_cap,driver_version,memory.total"
 NVIDIA_SMI_TIMEOUT_S = 1.5
 
 
-NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # it shows little there, and not every Jetson has it
+NVIDIA_SMI_TIMEOUT_JETSON_S = 0.5  # nvidia-smi shows little on a Jetson, and may be missing
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
-    if cores := arm_cores(root):  # all of them say "ARMv8 Processor", or nothing
+    if cores := arm_cores(root):  # the model name is "ARMv8 Processor" for all, or missing
         model = cores
     if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
         model += f" (family {fields['cpu family']}, model {fields['model']})"

@@ -1,1 +1,1 @@
-"""Accuracy, latency, and what is chosen from them."""
+"""Measure accuracy and latency, and choose from the results."""

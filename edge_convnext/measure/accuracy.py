@@ -1,4 +1,4 @@
-"""Accuracy of a model on labelled images, and what another precision costs on the same ones."""
+"""The accuracy of a model on labelled images, and its drop in another precision."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ __all__ = [
     "write_predictions_csv",
 ]
 
-_TOP5_MIN_CLASSES = 6  # with 5 classes every image is right
+_TOP5_MIN_CLASSES = 6  # with 5 classes every image would count as right
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model said of a set of labelled images, in one order."""
+    """The logits of one model for a set of labelled images, all in one order."""
 
     logits: NDArray[np.float32]  # [N, classes]
     labels: NDArray[np.int64]  # [N]
-    sha256s: tuple[str, ...]  # of each image's file
+    sha256s: tuple[str, ...]  # SHA-256 of each image's file
 
     def __post_init__(self) -> None:
         if not len(self.logits) == len(self.labels) == len(self.sha256s):
@@ -64,7 +64,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """Top-1 within the images of one class."""
+    """Top-1 on the images of one class."""
 
     n: int
     top1_pct: float | None  # None without images
@@ -72,7 +72,7 @@ class ClassAccuracy:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often one model is right."""
+    """The accuracy of one model."""
 
     n_images: int
     top1_pct: float
@@ -82,30 +82,30 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a candidate costs against its reference on the same images."""
+    """A candidate compared with its reference on the same images."""
 
     n_images: int
     top1_drop_pp: float  # reference minus candidate: positive is worse
     top1_drop_ci95_pp: tuple[float, float]
     lost: int  # images that only the reference gets right
     won: int  # images that only the candidate gets right
-    agreement_pct: float  # equal top-1
-    sqnr_db: float | None  # of the logits; None when they are equal
+    agreement_pct: float  # images with equal top-1 class
+    sqnr_db: float | None  # SQNR of the logits; None when they are equal
 
 
 def predict(runtime: Runtime, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Run batches of images through a model.
 
     Args:
-        runtime: Any loaded model.
-        batches: float32[N, C, H, W], normalised; N may vary.
+        runtime: Loaded model.
+        batches: Batches of normalised images, float32[N, C, H, W]; N may vary.
 
     Returns:
         Logits, float32[sum of N, classes].
 
     Raises:
         DataError: There is no batch.
-        InferenceError: The model refused a batch, or its logits are not finite.
+        InferenceError: The model refused a batch, or some of its logits are not finite.
     """
     pieces = [runtime.infer(batch) for batch in batches]
     if not pieces:
@@ -114,14 +114,14 @@ def predict(runtime: Runtime, batches: Iterable[NDArray[np.float32]]) -> NDArray
 
 
 def check_logits(logits: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-    """Pass finite logits through.
+    """Return logits that are all finite; refuse others.
 
     Args:
-        logits: float32[N, classes].
-        where: What computed them, for the message.
+        logits: Logits, float32[N, classes].
+        where: Name of what computed them, for the message.
 
     Raises:
-        InferenceError: Some are infinite or undefined.
+        InferenceError: Some logits are infinite or undefined.
     """
     broken = int((~np.isfinite(logits)).any(axis=1).sum())
     if broken:
@@ -133,11 +133,11 @@ def check_logits(logits: NDArray[np.float32], where: str) -> NDArray[np.float32]
 
 
 def measure_accuracy(predictions: Predictions, classes: Sequence[str] = ()) -> Accuracy:
-    """Count how often a model is right, overall and per class.
+    """Compute the accuracy of a model, overall and per class.
 
     Args:
-        predictions: Logits and labels.
-        classes: Names in logit order; numbers stand in when nobody named them.
+        predictions: Logits and labels of the images.
+        classes: Class names in logit order; without any, numbers are used.
     """
     logits, labels = predictions.logits, predictions.labels
     names = _class_names(classes, logits.shape[1])
@@ -158,17 +158,17 @@ def count_hits(
     labels: NDArray[np.int64],
     classes: Sequence[str],
 ) -> Accuracy:
-    """As `measure_accuracy` of `predict`, of which only two bits an image are kept.
+    """Run images and measure the accuracy, keeping only two bits per image.
 
     Args:
-        runtime: Any loaded model.
-        batches: float32[N, C, H, W], normalised; N may vary.
-        labels: int64 of every image, in the order of the batches.
-        classes: Names in logit order.
+        runtime: Loaded model.
+        batches: Batches of normalised images, float32[N, C, H, W]; N may vary.
+        labels: Labels of all images, int64, in the order of the batches.
+        classes: Class names in logit order.
 
     Raises:
         DataError: There are no images, or the model has another number of classes.
-        InferenceError: See `predict`.
+        InferenceError: The model refused a batch, or some of its logits are not finite.
     """
     first: list[NDArray[np.bool_]] = []
     fifth: list[NDArray[np.bool_]] = []
@@ -198,10 +198,10 @@ def count_hits(
 
 
 def compare_predictions(reference: Predictions, candidate: Predictions) -> Comparison:
-    """Tell what the candidate costs, with a 95 % interval for the paired difference.
+    """Compare a candidate with its reference, with a 95 % interval of the paired difference.
 
     Raises:
-        ValueError: The two are not of the same images in the same order.
+        ValueError: The two don't have the same images in the same order.
     """
     only_before, only_after = _flips(reference, candidate)
     lost, won, n = int(only_before.sum()), int(only_after.sum()), len(only_before)
@@ -218,13 +218,13 @@ def compare_predictions(reference: Predictions, candidate: Predictions) -> Compa
 
 
 def count_class_flips(reference: Predictions, candidate: Predictions) -> list[tuple[int, int]]:
-    """Images of each class that only the reference and only the candidate gets right.
+    """Count the images of each class that only the reference or only the candidate gets right.
 
     Returns:
-        Lost and won, in logit order; the sums are those of `compare_predictions`.
+        Lost and won images by class, in logit order; the sums are `compare_predictions`'s.
 
     Raises:
-        ValueError: See `compare_predictions`.
+        ValueError: The two don't have the same images in the same order.
     """
     only_before, only_after = _flips(reference, candidate)
     classes = candidate.logits.shape[1]
@@ -236,7 +236,7 @@ def count_class_flips(reference: Predictions, candidate: Predictions) -> list[tu
 def _flips(
     reference: Predictions, candidate: Predictions
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether only the reference and whether only the candidate is right, of each image."""
+    """Two masks, bool[N]: images only the reference gets right, and only the candidate."""
     same_labels = np.array_equal(reference.labels, candidate.labels)
     if reference.sha256s != candidate.sha256s or not same_labels:
         raise ValueError("a paired comparison needs the same images in the same order")
@@ -257,14 +257,14 @@ def write_predictions_csv(
     bytes.
 
     Args:
-        path: The CSV; it appears whole or not at all.
-        predictions: Of the same images in the same order, at least one.
-        classes: Names in logit order; numbers stand in when nobody named them.
-        answers_alone: Precisions whose logits tell only the order, as `bundle.evaluation` reads
-            them back: they get no margin.
+        path: CSV file to write; it appears whole or not at all.
+        predictions: Predictions by precision, at least one, of the same images in the same order.
+        classes: Class names in logit order; without any, numbers are used.
+        answers_alone: Precisions whose logits have only their order, such as those that
+            `bundle.evaluation` reads back; they get no margin.
 
     Raises:
-        ValueError: The predictions are not of the same images.
+        ValueError: The predictions don't have the same images in the same order.
     """
     first = next(iter(predictions.values()))
     if any(other.sha256s != first.sha256s for other in predictions.values()):

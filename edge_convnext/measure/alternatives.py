@@ -1,4 +1,4 @@
-"""Other ways to prepare images that a model may have been trained with, tried on labelled ones."""
+"""Other preprocessing that a model may have been trained with, tried on labelled images."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from edge_convnext.measure.chance import beats
 
 __all__ = ["BGR", "Found", "Way", "find_better_way"]
 
-Way: TypeAlias = tuple[Preprocess, bool]  # how to prepare images; whether in BGR order
-Right: TypeAlias = Callable[[Way], NDArray[np.bool_]]  # bool[N]: which images are answered right
+Way: TypeAlias = tuple[Preprocess, bool]  # preprocessing; True for channels in BGR order
+Right: TypeAlias = Callable[[Way], NDArray[np.bool_]]  # bool[N]: True for right answers
 
-BGR = "BGR"  # as the name of a setting: no flag states it, the weights are to be changed
-_FAR_BETTER = 0.05  # a share of the images
-_SIZES = (64, 96, 128, 160, 192, 224, 256)  # pixels; of larger ones the answers differ little
+BGR = "BGR"  # stands for a setting that has no flag: the weights have to be changed
+_FAR_BETTER = 0.05  # as a share of the images
+_SIZES = (64, 96, 128, 160, 192, 224, 256)  # pixels; answers differ little between larger sizes
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5,) * 3, (0.5,) * 3)
 _UNIT = ((0.0,) * 3, (1.0,) * 3)
-_BYTES = ((0.0,) * 3, (1 / 255,) * 3)  # 0..255, never scaled
+_BYTES = ((0.0,) * 3, (1 / 255,) * 3)  # mean and std for pixels of 0..255 that are not scaled
 
 
 @dataclass(frozen=True)
 class Found:
-    """A way that is right far more often, and by how much."""
+    """Preprocessing that is right far more often, with the counts before and after."""
 
     way: Way
     before: int  # images answered right
     after: int
     n_images: int
-    tried: int
+    tried: int  # number of ways that were tried
 
     def changed(self, now: Preprocess) -> tuple[str, ...]:
-        """Names of the settings that differ from `now`, the order of colours left out."""
+        """Names of the settings that differ from `now`, except the order of colours."""
         names = ("image_size", "resize", "crop_pct", "mean", "std")
         return tuple(one for one in names if getattr(self.way[0], one) != getattr(now, one))
 
     def flags(self, now: Preprocess) -> str:
-        """What states the way on a command line, of what differs from `now`."""
+        """The flags that state the settings that differ from `now`."""
         return " ".join(
             f"--{name.replace('_', '-')} {_text(getattr(self.way[0], name))}"
             for name in self.changed(now)
@@ -52,19 +52,19 @@ class Found:
 def find_better_way(
     right_with: Right, preprocess: Preprocess, names: Collection[str], orders: int = 1
 ) -> Found | None:
-    """Change one setting after the other to what is right most often.
+    """Change one setting after the other to the value that is right most often.
 
-    The size comes first: most sizes that people train with are small, and quick to try. What was
-    wrong together shows together, so that only the end is held against the beginning.
+    The size comes first: most sizes that people train with are small, and quick to try. Several
+    wrong settings may show only together, so only the final result is compared with the start.
 
     Args:
-        right_with: Which of the same labelled images are answered right, prepared in a given way.
-        preprocess: As it is.
-        names: Settings that may change, of `Preprocess` and `BGR`.
-        orders: Of the classes, of which each way took the one that fits it best.
+        right_with: Finds which of the same labelled images are answered right, for a given way.
+        preprocess: Preprocessing as it is now.
+        names: Names of the settings that may change: fields of `Preprocess`, and `BGR`.
+        orders: Number of orders of the classes; each way took the one that fits it best.
 
     Returns:
-        None where no other way is right far more often for sure: at 95 % over all that were tried.
+        The best way; None if no other way is right far more often (95 % over all tries).
     """
     way: Way = (preprocess, False)
     first = right = right_with(way)
@@ -73,7 +73,7 @@ def find_better_way(
         ways = [one for one in others(way, names) if one != way]
         answered = [(way, right), *((one, right_with(one)) for one in ways)]
         tried += len(ways)
-        way, right = max(answered, key=lambda pair: int(pair[1].sum()))  # of equals, the present
+        way, right = max(answered, key=lambda pair: int(pair[1].sum()))  # ties keep the present way
     if tried == 0 or not beats(right, first, tried * orders, _FAR_BETTER):
         return None
     return Found(way, int(first.sum()), int(right.sum()), len(first), tried)

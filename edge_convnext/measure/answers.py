@@ -1,4 +1,4 @@
-"""What a model answers on labelled images: an array of class numbers, whoever computes it."""
+"""The answers of a model on labelled images: an array of class numbers, from any runtime."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from edge_convnext.runtimes.reference import load_reference
 
 __all__ = ["Answer", "answer_with_torch", "labels_of", "sample_images"]
 
-# int64[N]: the class of each image's largest logit; of images that are prepared as the model
-# has it, or in another way.
+# Returns int64[N], the class of each image's largest logit. The images are prepared in the given
+# way, or, for None, with the model's own preprocessing.
 Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
 
-_WHOLE = 500  # images: up to here the evaluation set is taken as it is
-_SAMPLE = 300  # of a larger one
+_WHOLE = 500  # images; an evaluation set of up to this size is used whole
+_SAMPLE = 300  # images drawn from a larger set
 
 
 def sample_images(images: ImageSet, seed: int) -> ImageSet:
-    """The set itself where it is small; else so many images of each class."""
+    """The set itself if it is small, else a sample with the same number of images of each class."""
     return images if len(images) <= _WHOLE else draw_calibration(images, None, _SAMPLE, seed).images
 
 
 def labels_of(images: ImageSet) -> NDArray[np.int64]:
-    """int64[N] of a labelled set."""
+    """The labels of a labelled set, int64[N]."""
     return np.array([sample.label for sample in images.samples], dtype=np.int64)
 
 
 def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answer:
-    """A float model that answers, loaded at its first question; no question is asked it twice."""
+    """Answers of a float model in torch, loaded when first needed; each answer is kept."""
     known: dict[tuple[str, Way], NDArray[np.int64]] = {}
     loaded: list[Callable[[NDArray[np.float32]], NDArray[np.float32]]] = []
 

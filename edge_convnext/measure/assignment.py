@@ -12,7 +12,7 @@ def assign(gains: NDArray[np.float64]) -> NDArray[np.int64]:
     """Give every row a column of its own so that the gains add up to the most.
 
     Args:
-        gains: float64[n, n], finite.
+        gains: Gain of each row in each column, float64[n, n], finite.
 
     Returns:
         int64[n]: the column of each row.
@@ -23,7 +23,7 @@ def assign(gains: NDArray[np.float64]) -> NDArray[np.int64]:
     """
     costs = gains.max(initial=0.0) - gains
     size = len(costs)
-    # One row and one column more: row 0 is whatever is to be placed next.
+    # One row and one column more: row 0 stands for the row that is to be placed next.
     row_of = np.zeros(size + 1, np.int64)
     by_row, by_column = np.zeros(size + 1), np.zeros(size + 1)
     for row in range(1, size + 1):
@@ -43,7 +43,7 @@ def _shortest_path(
     by_row: NDArray[np.float64],
     by_column: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], int]:
-    """From column 0 to a free one; the prices of rows and columns are kept feasible."""
+    """Find the shortest path from column 0 to a free column; prices stay feasible."""
     size = len(costs)
     distance = np.full(size + 1, np.inf)
     before = np.zeros(size + 1, np.int64)

@@ -1,15 +1,15 @@
-"""Latency and throughput of several models, measured so that the comparison is fair.
+"""Measure latency and throughput of several models so that the comparison is fair.
 
 All candidates live in one process and take turns: each round gives every candidate one turn,
 in a new random order, so that a slow minute of the machine hits all of them alike. Speed-ups
-come from the rounds, each round's median against the other's of the same round.
+come from the rounds: each round's median is compared with the other model's of the same round.
 
-A race has two parts. In the first all candidates run, and the fastest are chosen from it. Then
-the finalists alone are loaded afresh, several times, and judged (`speed`).
+A race has two parts. In the first, all candidates run, and the finalists are chosen. In the second,
+only the finalists run. They are loaded afresh several times, and judged (`speed`).
 
-What that can't mend is a machine busy with other work: it slows runtimes that wait for their
-threads by spinning (ONNX Runtime) far more than others, and skews the ratios. The result
-therefore tells the load of other processes during the rounds.
+None of this helps on a machine that is busy with other work. It slows runtimes that wait for their
+threads by spinning (ONNX Runtime) far more than others, which skews the ratios. The result
+therefore has the load of other processes during the rounds.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ __all__ = [
     "take_turns",
 ]
 
-# The fewest whose 95 % interval is not from the smallest to the largest of them.
+# The smallest number whose 95 % interval does not reach from the smallest to the largest value.
 _LOADS = 9
-_MOST_BALLAST = 1 << 21  # bytes: enough to move what is loaded next to other pages
+_MOST_BALLAST = 1 << 21  # bytes; enough to move the next load to other memory pages
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def benchmark(
     """Time all candidates against each other at every batch size: the rounds that choose.
 
     Args:
-        candidates: With unique names; each is timed at the batch sizes that it fits.
+        candidates: Candidates with unique names; each is timed at the batch sizes it can run.
         images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
         config: Batch sizes, threads, rounds.
         seed: Seed of the order of the turns.
@@ -127,23 +127,24 @@ def judge(
     seed: int = 0,
     track: Track = untracked,
 ) -> BenchmarkResult:
-    """Load the finalists afresh several times, and time them: the rounds that judge.
+    """Load the finalists afresh several times and time them: the rounds that judge.
 
-    One load of each is held at a time, in places of memory that differ from the last one's.
+    Only one load of each is held at a time, at other memory addresses than the one before.
 
     Args:
         result: Result of `benchmark` with the same images and config.
-        finalists: Some of its candidates; whoever chose them read `selecting_ms` alone.
+        finalists: Some of its candidates, chosen by `selecting_ms` alone.
         images: Images as for `benchmark`.
-        config: Finalists run about `rounds` rounds more, at the smallest batch size timed.
+        config: Settings of the race; finalists run about `rounds` more rounds, at the smallest
+            batch size timed.
         seed: Seed of the order of loads and turns.
         track: Shows the loads.
 
     Returns:
-        `result`, whose finalists have these rounds behind those that chose.
+        `result` with these rounds added to the finalists', after those that chose.
 
     Raises:
-        InferenceError: See `benchmark`.
+        InferenceError: A runtime refused a graph, the images or the batch size.
     """
     batch = min(row.batch for row in result.rows)
     inputs = np.resize(images, (batch, *images.shape[1:]))
@@ -177,7 +178,7 @@ def judge(
 
 
 def judge_rounds(rounds: int) -> tuple[int, int]:
-    """Into how many loads a number of rounds goes, and how many rounds each load then has."""
+    """The number of loads for a number of rounds, and the number of rounds in each load."""
     loads = min(_LOADS, rounds)
     return loads, -(-rounds // loads)
 
@@ -185,7 +186,7 @@ def judge_rounds(rounds: int) -> tuple[int, int]:
 def _time_afresh(
     candidates: Sequence[Candidate], inputs: NDArray[np.float32], config: BenchmarkConfig, seed: int
 ) -> list[Turns]:
-    """Load all of them in a new order, with memory between them that moves the next, and time."""
+    """Load the candidates in a new order, with filler memory between them, and time them."""
     draw = random.Random(seed)
     models: dict[str, Runtime] = {}
     ballast = []
@@ -228,6 +229,6 @@ def _try_memory(
     options = candidate.options(len(inputs), threads)
     try:
         return measure_peak_memory(candidate.runtime, candidate.model.path, inputs, options)
-    except InferenceError as error:  # a figure less, not a reason to lose the timings
+    except InferenceError as error:  # memory is left out; the timings are worth keeping
         _log.warning("%s", error)
         return None

@@ -1,4 +1,4 @@
-"""Measure built models again, apart from the build that made them."""
+"""Measure built models again, after the build that made them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ __all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
 
 @dataclass(frozen=True)
 class ModelAccuracy:
-    """Accuracy of one file, and how it was run."""
+    """The accuracy of one file, and how it was run."""
 
     accuracy: Accuracy
     runtime: str
-    split: str
-    notes: tuple[str, ...] = ()  # what makes the figures doubtful
-    read: tuple[str, ...] = ()  # what was told of the data before
+    split: str  # a sentence on how the data was split
+    notes: tuple[str, ...] = ()  # reasons to doubt the figures
+    read: tuple[str, ...] = ()  # notes on the data, which `on_read` was called with
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -67,24 +67,24 @@ def evaluate_model(
     stated: Recipe | None = None,
     on_read: Callable[[tuple[Fact, ...], tuple[str, ...]], None] | None = None,
 ) -> ModelAccuracy:
-    """Top-1 of a built model on the evaluation side of a data set.
+    """Measure the top-1 of a built model on the evaluation side of a data set.
 
     Args:
         path: Model that `build` wrote, or an engine.
-        config: `source` names the data; see `data.load_splits`.
-        seed: Seed of the split, where the source has none.
+        config: Data settings, of which `source` names the data.
+        seed: Seed of the split, if the data has no split of its own.
         batch: Images per inference.
-        runtime: Runtime as for `model.load_model`.
-        threads: Threads as for `model.load_model`.
+        runtime: Runtime to use; None takes the one that `report.json` chose for the file.
+        threads: Number of CPU threads; None uses every core this process may use.
         track: Shows the batches.
-        stated: Its `preprocess` takes the place of the model's own.
-        on_read: Called with each setting and who decided it, and with notes, before the first
-            image.
+        stated: Recipe whose preprocessing replaces the model's own.
+        on_read: Called with the settings, each with the source that decided it, and with notes,
+            before the first image.
 
     Raises:
         DataError: The data can't be used, has other classes than the model, or nothing tells
             their order.
-        ArtifactError: See `predict.load_model`.
+        ArtifactError: The model is missing, damaged, not ours, or an engine for another machine.
         RecipeError: `stated` is not for this model.
     """
     path = Path(path)
@@ -94,7 +94,7 @@ def evaluate_model(
         info = replace(info, preprocess=prepare_as(path, info.preprocess, stated))
     splits = load_splits(Path(config.source or ""), config, seed, info.classes or None, track)
     images = splits.val
-    if config.skip_bad_images:  # else the first one stops the evaluation, and none is decoded twice
+    if config.skip_bad_images:  # else the first bad image stops the evaluation; decode only once
         bad = find_bad_images(images.samples, track=track)
         images = drop_bad_images(replace(splits, train=None), bad, skip=True).val
     if len(images.classes) != info.num_classes:
@@ -145,19 +145,19 @@ def race_models(
 ) -> BenchmarkResult:
     """Time built models against each other, interleaved in this process.
 
-    The images are seeded noise: a ConvNeXt takes the same time whatever it is shown.
+    The images are seeded noise: the time of a ConvNeXt does not depend on the image.
 
     Args:
-        paths: Models that `build` wrote, and engines; all of one input size.
-        runtime: Runtime of the graphs, `both` for all that are installed; an engine runs in the
+        paths: Models that `build` wrote, and engines, all of the same input size.
+        runtime: Runtime of the graphs; `both` is all that are installed. An engine runs in the
             TensorRT it was built for.
-        config: Batches, threads, rounds.
-        hint: Float type that a runtime computes in, where it has the choice.
+        config: Batch sizes, threads, rounds.
+        hint: Float type to compute in, if the runtime offers a choice.
         track: Shows the rounds.
 
     Raises:
         ArtifactError: A file is not ours, is for another batch size, or the input sizes differ.
-        InferenceError: A model gives no numbers.
+        InferenceError: A model's logits are not finite numbers.
         MissingDependencyError: The runtime is not installed.
     """
     files = [Path(path) for path in paths]
@@ -185,7 +185,7 @@ def race_models(
 def _require_numbers(
     candidate: Candidate, images: NDArray[np.float32], threads: int | None
 ) -> None:
-    """How fast a broken model is says nothing."""
+    """Refuse a model whose logits are not finite: its speed means nothing."""
     check_logits(load_candidate(candidate, None, threads).infer(images), candidate.name)
 
 
@@ -203,7 +203,7 @@ def _candidate(
 
 
 def _list(path: Path, runtimes: Sequence[CpuRuntimeName], metadata: Metadata) -> list[RuntimeName]:
-    """Where a file is run."""
+    """The runtimes that a file is run in."""
     if is_engine_file(path):
         return [read_facts(path).runtime]
     return [name for name in runtimes if metadata.format in find_runtime(name).FORMATS]
@@ -222,12 +222,12 @@ def profile_models(
 
     Args:
         paths: ONNX graphs; their nodes have the names that the export gives.
-        runtime: Runtime of each, `both` for all that are installed; a graph with the operations
-            of ONNX Runtime is then run where they are known.
+        runtime: Runtime of the graphs; `both` is all that are installed. A graph with ONNX
+            Runtime's own operators is then run only where they are known.
         batches: Images per inference.
-        threads: None: all.
-        rounds: Rounds as for `profile.profile`.
-        hint: Float type that a runtime computes in, where it has the choice.
+        threads: Number of CPU threads; None is all.
+        rounds: Rounds of five inferences each, with and without the profiler in turn.
+        hint: Float type to compute in, if the runtime offers a choice.
         track: Shows the rounds.
 
     Raises:
@@ -263,10 +263,10 @@ def _choose_runtimes(
 
 
 def _hint_of(runtime: RuntimeName, hint: PrecisionHint) -> PrecisionHint:
-    """What was asked for, where the runtime can be asked."""
+    """The requested float type if the runtime offers it, else `f32`."""
     return hint if hint in find_runtime(runtime).HINTS else "f32"
 
 
 def _loads_fused(runtime: RuntimeName) -> bool:
-    """Whether it has the operations that ONNX Runtime's fused products are."""
+    """Whether a runtime has ONNX Runtime's operators of fused products."""
     return "onnxruntime" in find_runtime(runtime).FORMATS

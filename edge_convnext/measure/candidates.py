@@ -1,4 +1,4 @@
-"""What is evaluated, timed and chosen from: a graph, or an engine, in a runtime."""
+"""Candidates are evaluated, timed and chosen from: each is a graph or engine in a runtime."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Candidate", "load_candidate"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A graph, or an engine, in a runtime, at one float precision.
+    """A graph or an engine in a runtime, at one float precision.
 
     Builds, boards, searches for a plan and `bench` all compare these.
     """
 
-    model: OnnxModel  # an engine is described by the graph that it was built from
-    digest: str  # SHA-256 of a graph, key of an engine: equal ones give equal logits in a runtime
+    model: OnnxModel  # for an engine, the graph that it was built from
+    digest: str  # SHA-256 of a graph, key of an engine; equal ones give equal logits in a runtime
     runtime: RuntimeName
-    hint: PrecisionHint | None = None  # float type of what is not quantized; None: the default
-    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+    hint: PrecisionHint | None = None  # float type of layers that are not quantized; None: default
+    settings: tuple[tuple[str, str], ...] = ()  # runtime settings beyond this package's defaults
     may_ship: bool = True  # False for forms that are timed for comparison and never shipped
-    batch: int | None = None  # the only batch size that it runs; None: every one
-    title: str | None = None  # its name, where that is not made from the file's
+    batch: int | None = None  # the only batch size that it runs; None: any
+    title: str | None = None  # its name; None makes one from the file's name
 
     @classmethod
     def of(
@@ -42,16 +42,16 @@ class Candidate:
         may_ship: bool,
         settings: tuple[tuple[str, str], ...] = (),
     ) -> Candidate:
-        """A graph that a stage of this build made."""
+        """Make a candidate of a graph that a stage of this build made."""
         return cls(graph.value, graph.digest, runtime, hint, settings, may_ship)
 
     @property
     def name(self) -> str:
-        """Unique in a comparison, such as `conv.pointwise.int8.onnx openvino f32`."""
+        """A name, unique in a comparison, such as `conv.pointwise.int8.onnx openvino f32`."""
         return self.title or self.label(self.model.path.name)
 
     def label(self, file: str) -> str:
-        """The name that it has where its file is called `file`."""
+        """Its name if its file is called `file`."""
         settings = "".join(f"+{key}={value}" for key, value in self.settings)
         return f"{file} {self.runtime} {self.hint}{settings}"
 
@@ -65,7 +65,7 @@ class Candidate:
         return self.batch in (None, batch)
 
     def options(self, batch: int | None, threads: int | None) -> RuntimeOptions:
-        """How its runtime is to load it; its own batch size goes before `batch`."""
+        """Options to load it with; its own batch size takes precedence over `batch`."""
         return RuntimeOptions(threads, self.batch or batch, self.hint, self.settings)
 
 
@@ -74,8 +74,8 @@ def load_candidate(candidate: Candidate, batch: int | None, threads: int | None)
 
     Args:
         candidate: Candidate to load.
-        batch: Images per inference; None: as exported.
-        threads: CPU threads; None: all.
+        batch: Images per inference; None is the exported size.
+        threads: Number of CPU threads; None is all.
 
     Raises:
         MissingDependencyError: The runtime is not installed.

@@ -1,8 +1,8 @@
 """Is a model better than guessing, and would another order of its classes fit far better?
 
-Everything here looks at answers (the largest logit of each image) and at labels alone. What a
-guess gets is worked out from both: someone who gives the model's answers in the same proportions,
-without a look at the images, is right in the sum over classes of (share of the images) times
+Everything here looks only at answers (the largest logit of each image) and at labels. The accuracy
+of guessing follows from both: a guess that gives the model's answers in the same proportions,
+without looking at the images, is right in the sum over classes of (share of the images) times
 (share of the answers). One answer for all images gets the share of that class.
 """
 
@@ -19,63 +19,65 @@ from edge_convnext.measure.assignment import assign
 
 __all__ = ["FEWEST_IMAGES", "Judgement", "beats", "judge"]
 
-FEWEST_IMAGES = 50  # that a model is refused by where they leave open whether guessing does better
-_FEWEST_TOLD = 10  # that anything is said by
-# What an order must gain for sure before the one in use is called wrong: more than the classes
-# that a poor model mixes up.
+# Fewest images to refuse a model by, if their interval alone does not show that it is bad.
+FEWEST_IMAGES = 50
+_FEWEST_TOLD = 10  # fewest images to say anything about
+# Share of the images that another order must gain for sure before the order in use is called wrong.
+# A poor model that mixes up some classes gains less.
 _FAR_BETTER = 0.05
-_MOST_CLASSES = 1000  # beyond, the search for an order takes minutes
+_MOST_CLASSES = 1000  # with more, the search for an order takes minutes
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a model's answers stand against guessing."""
+    """A model's answers compared with guessing."""
 
     n_images: int
     hits: int
     num_classes: int
-    guess: float  # share that guesses in the answers' proportions get, or one in all classes
-    constant: float  # share of the most frequent class
+    guess: float  # share that guesses in the answers' proportions get; at least 1 / num_classes
+    constant: float  # share of the images in the most frequent class
     complete: bool  # every class has an image
     one_answer: int | None  # the class that every image was given
-    # For each label the answer that fits it; None where the one of its own number does.
+    # For each label the answer that fits it; None if the present order fits.
     order: tuple[int, ...] | None
-    reordered_hits: int  # in that order, on images that it was not chosen by
+    reordered_hits: int  # hits in that order, each on images that did not choose it
 
     @property
     def top1_pct(self) -> float:
-        """Images that were answered right."""
+        """Share of the images that were answered right, in percent."""
         return 100.0 * self.hits / self.n_images
 
     @cached_property
     def interval_pct(self) -> tuple[float, float]:
-        """Of `top1_pct`, at 95 %."""
+        """The 95 % interval of `top1_pct`."""
         low, high = proportion_interval(self.hits, self.n_images)
         return 100.0 * low, 100.0 * high
 
     @property
     def at_chance(self) -> bool:
-        """Whether guessing may do as well, or one constant answer surely does better.
+        """Whether guessing may be as good, or one constant answer is surely better.
 
-        The share of the largest class alone would condemn an honest model of rare cases; where
-        some classes have no image, one answer is no rival: it would have to know which have.
+        A comparison only with the largest class's share would condemn a sound model of rare cases.
+        A constant answer is compared only if every class has images: otherwise it would have to
+        know which classes have some.
         """
         low, high = self.interval_pct
         return low <= 100.0 * self.guess or (self.complete and high < 100.0 * self.constant)
 
     @property
     def near_constant(self) -> bool:
-        """Whether one answer for all images may do as well, though the answers are no guesses."""
+        """Whether one answer for all images may be as good, although the model does not guess."""
         return not self.at_chance and self.interval_pct[0] <= 100.0 * self.constant
 
     @property
     def bad(self) -> bool:
-        """Whether no figure measured with this model would mean anything."""
+        """Whether figures measured with this model would mean nothing."""
         return self.at_chance or self.one_answer is not None or self.order is not None
 
     @property
     def surely_bad(self) -> bool:
-        """Whether the images tell it for sure: fewer do where their interval alone says so."""
+        """Whether the model is bad for sure: by enough images, or by the interval of fewer."""
         enough = self.n_images >= FEWEST_IMAGES or self.order is not None
         return self.bad and (enough or self.interval_pct[1] < 100.0 * self.guess)
 
@@ -83,15 +85,15 @@ class Judgement:
 def judge(
     answers: NDArray[np.int64], labels: NDArray[np.int64], num_classes: int
 ) -> Judgement | None:
-    """Hold a model's answers against guessing, and against other orders of its classes.
+    """Compare a model's answers with guessing, and with other orders of its classes.
 
     Args:
-        answers: int64[N], the class of each image's largest logit.
-        labels: int64[N], the class that each image is of.
-        num_classes: Of the model.
+        answers: Class of each image's largest logit, int64[N].
+        labels: True class of each image, int64[N].
+        num_classes: Number of classes of the model.
 
     Returns:
-        None where there are too few images to say anything, or all are of one class.
+        The judgement; None if there are too few images, or all are of one class.
     """
     n = len(labels)
     by_label = np.bincount(labels, minlength=num_classes)
@@ -120,14 +122,14 @@ def beats(
     margin: float = 0.0,
     confidence: float = 0.95,
 ) -> bool:
-    """Whether one of two ways to read the same images is right more often for sure.
+    """Whether one of two sets of answers on the same images is right more often for sure.
 
     Args:
-        better: bool[N], the images that it gets right.
-        worse: bool[N], of the other.
-        tries: How many ways were tried: the more, the surer it has to be.
-        margin: By how much, as a share of the images.
-        confidence: Of all tries together.
+        better: Images that it gets right, bool[N].
+        worse: Images that the other gets right, bool[N].
+        tries: Number of sets that were tried; more tries need a clearer difference.
+        margin: Smallest difference that counts, as a share of the images.
+        confidence: Confidence over all tries together.
     """
     won, lost = int((better & ~worse).sum()), int((worse & ~better).sum())
     surely = 1.0 - (1.0 - confidence) / tries
@@ -137,11 +139,11 @@ def beats(
 def _find_order(
     answers: NDArray[np.int64], labels: NDArray[np.int64], num_classes: int
 ) -> tuple[tuple[int, ...] | None, int]:
-    """An order that is far better, and its hits.
+    """Find an order that is far better, and its hits; else None and the present hits.
 
-    One half of the images finds an order and the other half judges it, in turns. Of a thousand
-    classes with an image each, any order could be found that fits all of them; none of those
-    fits images that it was not made for.
+    One half of the images finds an order and the other half judges it, and vice versa. With a
+    thousand classes of one image each, there is an order that fits every image by chance. It does
+    not fit images that it was not made from.
     """
     hits = answers == labels
     if num_classes > _MOST_CLASSES:
@@ -169,13 +171,13 @@ def _halve(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _fit(
     answers: NDArray[np.int64], labels: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.int64]:
-    """For each label the answer that it is given most, none twice; its own where nothing tells."""
-    seen = np.union1d(answers, labels)  # the others keep their own: fewer to assign
+    """For each label its most frequent answer, none used twice; its own number if in doubt."""
+    seen = np.union1d(answers, labels)  # other classes keep their own number
     place = np.zeros(num_classes, np.int64)
     place[seen] = np.arange(len(seen))
     counts = np.zeros((len(seen), len(seen)))
     np.add.at(counts, (place[labels], place[answers]), 1.0)
-    counts += np.eye(len(seen)) * 0.5  # of equals, its own
+    counts += np.eye(len(seen)) * 0.5  # in a tie a label keeps its own number
     found = np.arange(num_classes)
     found[seen] = seen[assign(counts)]
     return found

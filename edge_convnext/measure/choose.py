@@ -1,4 +1,4 @@
-"""Choose from a race: what ships, what it has to beat, and who is loaded afresh to judge that.
+"""Choose from a race: what ships, what it has to beat, and which finalists are judged.
 
 Choices read the rounds that choose (`selecting_ms`), never those that judge.
 """
@@ -38,9 +38,10 @@ def choose_option(
     max_drop_pp: float,
     batch: int,
 ) -> Candidate | None:
-    """The fastest option of a precision that keeps the accuracy budget, by the rounds that choose.
+    """Choose the fastest candidate of a precision that keeps the accuracy budget.
 
-    Where none keeps it, the fastest; where nothing was timed, the first.
+    It is chosen by the rounds that choose. If none keeps the budget, it is the fastest of all; if
+    nothing was timed, the first.
     """
     own = _of_precision(options, precision, evaluation, max_drop_pp)
     if timings is None:
@@ -55,9 +56,9 @@ def list_rivals(
     evaluation: Evaluation | None,
     batch: int,
 ) -> list[Candidate]:
-    """The floats that may be the fastest, and have to be beaten; the fastest chosen comes first.
+    """List the floats that may be the fastest, and so have to be beaten; the fastest comes first.
 
-    One whose bfloat16 is past the accuracy budget does not count, where that was measured.
+    A candidate in bfloat16 that was measured to be past the accuracy budget does not count.
     """
     budget = recipe.evaluate.max_drop_pp
     floats = {one.name: one for one in _of_precision(options, "fp32", evaluation, budget)}
@@ -71,11 +72,11 @@ def choose_float(
     evaluation: Evaluation | None,
     batch: int,
 ) -> Candidate | None:
-    """The float that ships: the form of the plan in force, unless another is faster for sure.
+    """Choose the float that ships: the plan's form, unless another is faster for sure.
 
-    Which form won a race of near equals is noise, and the file should not depend on it: another
-    form takes its place only where it was faster beyond the interval. One whose bfloat16 is past
-    the accuracy budget does not count, where that was measured.
+    Which of several equally fast forms wins a race is noise, and the file should not depend on
+    it. So another form takes the place of the plan's only if it was faster beyond the interval. A
+    candidate in bfloat16 that was measured to be past the accuracy budget does not count.
     """
     budget = recipe.evaluate.max_drop_pp
     fastest = choose_option(options, "fp32", timings, evaluation, budget, batch)
@@ -95,13 +96,13 @@ def choose_each(
     evaluation: Evaluation | None,
     batch: int,
 ) -> list[Candidate]:
-    """What ships for each runtime alone: the float, and the fastest in the requested precision."""
+    """Choose for each runtime by itself: the float, and the fastest of the requested precision."""
     found: list[Candidate | None] = []
     budget, precision = recipe.evaluate.max_drop_pp, recipe.precision
     for runtime in dict.fromkeys(option.runtime for option in options):
         own = [option for option in options if option.runtime == runtime]
         found.append(choose_float(recipe, own, timings, evaluation, batch))
-        if precision != "fp32":  # that one is chosen by the rule of the float that ships
+        if precision != "fp32":  # a float is chosen by `choose_float` above
             found.append(choose_option(own, precision, timings, evaluation, budget, batch))
     return [option for option in found if option is not None]
 
@@ -113,10 +114,10 @@ def list_finalists(
     evaluation: Evaluation | None,
     batch: int,
 ) -> list[Candidate]:
-    """Whom the rounds that judge are about: what may ship, and the floats that may be faster.
+    """List the candidates to judge: those that may ship, and the floats that may be faster.
 
     Returns:
-        The chosen option of the requested precision, then `list_rivals`, then the float in the
+        The chosen candidate of the requested precision, then `list_rivals`, then the float in the
         form of the plan, each once.
     """
     budget = recipe.evaluate.max_drop_pp
@@ -130,7 +131,7 @@ def list_finalists(
 def _planned_float(
     recipe: Recipe, options: Sequence[Candidate], fastest: Candidate, evaluation: Evaluation | None
 ) -> Candidate:
-    """The float of the plan's form, where the fastest one runs and as it does."""
+    """The float of the plan's form, in the runtime and float type of the fastest one."""
     form = plan_for(recipe, fastest.runtime).form  # a build times nothing on a GPU
     wanted = ("fp32", form, fastest.runtime, fastest.hint)
     planned = (
@@ -138,7 +139,7 @@ def _planned_float(
         for option in _of_precision(options, "fp32", evaluation, recipe.evaluate.max_drop_pp)
         if (option.model.precision, option.model.form, option.runtime, option.hint) == wanted
     )
-    return next(planned, fastest)  # for an engine alone there is one float, in the engine's form
+    return next(planned, fastest)  # an engine has only one float, in the engine's own form
 
 
 def _of_precision(
@@ -147,7 +148,7 @@ def _of_precision(
     evaluation: Evaluation | None,
     max_drop_pp: float,
 ) -> list[Candidate]:
-    """Options of a precision that keep the budget or were not evaluated; all, if none does."""
+    """Candidates of a precision that keep the budget or were not evaluated; all, if none does."""
     own = [option for option in options if option.model.precision == precision]
     return within_budget(own, evaluation.comparisons if evaluation else {}, max_drop_pp)
 
@@ -155,12 +156,12 @@ def _of_precision(
 def within_budget(
     candidates: Sequence[Candidate], comparisons: Mapping[str, Comparison], max_drop_pp: float
 ) -> list[Candidate]:
-    """Those that keep the accuracy budget or were not evaluated; all, if none does.
+    """Candidates that keep the accuracy budget or were not evaluated; all, if none does.
 
     Args:
         candidates: Candidates of a build or a board.
         comparisons: Comparisons with FP32, by name of the candidate.
-        max_drop_pp: Largest top-1 drop to accept, in percentage points.
+        max_drop_pp: Largest accepted drop of top-1, in percentage points.
     """
     kept = [
         one

@@ -1,4 +1,4 @@
-"""The order of classes that nothing states, settled by the evaluation images."""
+"""Settle an order of classes that nothing states, by the evaluation images."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from edge_convnext.measure.suggest import Suggest
 
 __all__ = ["order_by_images", "reorder", "show_order"]
 
-_FEWEST_IMAGES = 10  # that tell a model that guesses from too few images
+_FEWEST_IMAGES = 10  # with fewer, a model that guesses can't be told from a good one
 _SHOWN_NAMES = 5
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Every order, held against the same images."""
+    """The hits of every order on the same images."""
 
     answers: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -38,12 +38,12 @@ class _Trial:
         return max(self.right, key=lambda order: int(self.right[order].sum()))
 
     def guesses(self, num_classes: int) -> bool:
-        """Whether the best may be no better than guessing."""
+        """Whether the best order may be no better than guessing."""
         low, _ = proportion_interval(int(self.right[self.best].sum()), len(self.labels))
         return low <= 1.0 / num_classes
 
     def settles(self, num_classes: int) -> bool:
-        """Whether the best is better than guessing, and than every other one, for sure."""
+        """Whether the best order is surely better than guessing, and than every other order."""
         others = [right for order, right in self.right.items() if order != self.best]
         surely = all(beats(self.right[self.best], right, len(others)) for right in others)
         return surely and not self.guesses(num_classes)
@@ -65,31 +65,31 @@ def order_by_images(
     seed: int,
     suggest: Suggest | None = None,
 ) -> Splits:
-    """Settle the order of the classes where nothing states it, by the evaluation images.
+    """Settle the order of the classes, if nothing states it, by the evaluation images.
 
-    The order is taken that is right more often than every other one for sure (95 % over all
-    comparisons, on the same images), and more often than guessing. A model that guesses in all of
-    them is left to `held`. A sample is asked first, and all images where that does not tell.
+    The order is used that is right more often than every other one for sure (95 % over all
+    comparisons, on the same images), and more often than guessing. A model that guesses in every
+    order is left to `held`. A sample of the images is tried first, and all images if it does not
+    decide.
 
     Args:
-        info: Of the weights.
+        info: Facts on the weights.
         splits: Labelled data with `other_orders`.
-        answer: The float model's.
-        source: The data, for messages.
-        seed: Of the sample.
-        suggest: Tries other ways to prepare images where the order can't be told: images that are
-            prepared wrongly tell no order.
+        answer: Answers of the float model.
+        source: Name of the data, for messages.
+        seed: Seed of the sample.
+        suggest: Tries other preprocessing if no order fits: wrongly prepared images fit none.
 
     Returns:
-        The splits in the order that fits, which is then a fact.
+        The splits in the order that fits, with a fact that states it.
 
     Raises:
-        DataError: The images don't tell; the message lists the orders.
+        DataError: The images don't decide; the message lists the orders.
     """
     images = sample_images(splits.val, seed)
     trial = _try_orders(splits, images, answer)
     if not trial.settles(info.num_classes) and len(images) < len(splits.val):
-        images = splits.val  # orders may part at a few classes alone
+        images = splits.val  # orders may differ in only a few classes
         trial = _try_orders(splits, images, answer)
     best, right, orders = trial.best, trial.right, list(trial.right)
     listed = "; ".join(
@@ -98,7 +98,7 @@ def order_by_images(
     guessed, count = trial.guesses(info.num_classes), len(images)
     another = _yet_another(trial.answers, trial.labels, splits.val.classes)
     if guessed and not another and count >= _FEWEST_IMAGES:
-        # It is not the order that is wrong; what is, the check against guessing tells.
+        # The order is not the problem; the check against guessing finds what is.
         note = (
             f"Nothing states the order of the classes, and on {count} evaluation images the "
             f"model is no better than guessing in any: {listed}. The first is used."
@@ -136,7 +136,7 @@ def order_by_images(
 def _yet_another(
     answers: NDArray[np.int64], labels: NDArray[np.int64], names: tuple[str, ...]
 ) -> str:
-    """The order that the answers themselves suggest, where they do."""
+    """Words on an order that the answers fit far better, if there is one."""
     found = judge(answers, labels, len(names))
     order = fitting_order(found, names) if found is not None else None
     if found is None or order is None:
@@ -156,7 +156,7 @@ def reorder(images: ImageSet, order: tuple[str, ...]) -> ImageSet:
 
 
 def _places(names: Sequence[str], order: Sequence[str]) -> NDArray[np.int64]:
-    """Where each of `names` stands in `order`."""
+    """The index of each of `names` in `order`, int64[n]."""
     index = {name: place for place, name in enumerate(order)}
     return np.array([index[name] for name in names], dtype=np.int64)
 
@@ -170,7 +170,7 @@ def _percent(right: NDArray[np.bool_]) -> str:
 
 
 def show_order(order: Sequence[str], orders: Sequence[Sequence[str]]) -> str:
-    """The names from where the orders part."""
+    """Names of an order, from the first place where the orders differ."""
     start = next(i for i, names in enumerate(zip(*orders, strict=True)) if len(set(names)) > 1)
     shown = order[max(0, start - 1) :]
     names = ", ".join(shown[:_SHOWN_NAMES])

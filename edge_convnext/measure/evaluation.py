@@ -1,4 +1,4 @@
-"""The accuracy of all that a build or a board compares, on the same images."""
+"""The accuracy of all candidates of a build or a board, on the same images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Evaluation:
     seconds: float
 
     def joined(self, earlier: Evaluation) -> Evaluation:
-        """This one, of an earlier one's options and more, with the time of both."""
+        """This evaluation, which extends an earlier one, with the time of both."""
         return replace(
             self,
             cached=self.cached and earlier.cached,
@@ -32,7 +32,7 @@ class Evaluation:
         )
 
     def of(self, rows: NDArray[np.intp] | None) -> Evaluation:
-        """On some of the images alone; on all of them for None."""
+        """The evaluation on some rows of the images; on all of them for None."""
         if rows is None:
             return self
         reference = _take(self.reference, rows)

@@ -1,4 +1,4 @@
-"""A finished model's answers and settings: what `edge-convnext eval` holds against guessing."""
+"""A finished model's answers and settings, which `edge-convnext eval` compares with guessing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Heard", "answers_of", "facts_of_metadata", "prepare_as"]
 
 
 class Heard:
-    """A runtime whose answers are kept: two to eight bytes an image."""
+    """A runtime that keeps its answers, for eight bytes an image."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -32,7 +32,7 @@ class Heard:
         self.describe = runtime.describe
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As the runtime itself."""
+        """Run the runtime, and keep the answers."""
         logits = self._runtime.infer(images)
         self.answers.append(logits.argmax(axis=1).astype(np.int64))
         return logits
@@ -52,10 +52,10 @@ def answers_of(runtime: Runtime, info: ModelInfo, batch: int) -> Answer:
 
 
 def prepare_as(path: Path, own: Preprocess, stated: Recipe) -> Preprocess:
-    """The model's own preprocessing with what was stated, where the graph leaves that open.
+    """The model's own preprocessing, changed by the stated settings that the graph leaves open.
 
     Raises:
-        RecipeError: The graph is for another size, or normalises by itself.
+        RecipeError: The graph is for another image size, or normalises the images itself.
     """
     asked = resolve_preprocess(stated.preprocess, own)
     if asked.image_size != own.image_size:
@@ -66,7 +66,7 @@ def prepare_as(path: Path, own: Preprocess, stated: Recipe) -> Preprocess:
 
 
 def _normalises(path: Path) -> bool:
-    """Whether a file takes pixels as they are; of an engine that is not looked at."""
+    """Whether a graph takes raw pixels and normalises them itself; assumed of every engine."""
     if path.suffix == ENGINE_SUFFIX:
         return True
     from onnx import TensorProto
@@ -76,7 +76,7 @@ def _normalises(path: Path) -> bool:
 
 
 def facts_of_metadata(path: Path, info: ModelInfo) -> tuple[Fact, ...]:
-    """What a built model carries, as facts."""
+    """The metadata of a built model, as facts."""
     origin = Origin("checkpoint", f"{path.name}: metadata")
     own = info.preprocess
     return (

@@ -1,7 +1,7 @@
-"""The float model's answers on labelled images, before anything is built on them.
+"""Check the float model's answers on labelled images before anything is built.
 
-A model that is no better than guessing would be quantized, timed and shipped without a word: each
-precision would keep the accuracy of the one before.
+A model that is no better than guessing would otherwise be quantized, timed and shipped without a
+warning: each precision keeps the accuracy of the one before.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from edge_convnext.measure.suggest import THOROUGH, Effort, Suggestion, suggest_
 
 __all__ = ["Held", "hold_against_chance"]
 
-_GOOD_PCT = 90.0  # nobody is told to change the preprocessing of such a model
+_GOOD_PCT = 90.0  # from this top-1 on, no change of the preprocessing is suggested
 
 
 @dataclass(frozen=True)
 class Held:
-    """What holding a model against chance came to."""
+    """The result of comparing a model with guessing."""
 
     notes: tuple[str, ...] = ()
-    order: tuple[str, ...] | None = None  # that would fit far better, in full
+    order: tuple[str, ...] | None = None  # all class names, in an order that would fit far better
     found: Judgement | None = None  # None: too few images, or all of one class
 
 
@@ -51,19 +51,18 @@ def hold_against_chance(
 ) -> Held:
     """Refuse a float model that is no better than guessing, or has its classes in another order.
 
-    Some hundred images are looked at; where those say so, all of them.
+    A sample of some hundred images is used; if the model looks bad on it, all images.
 
     Args:
-        weights: Unfolded.
+        weights: Unfolded weights.
         evaluation: Labelled images, in the order of the model's classes.
-        recipe: `evaluate.allow_bad_model` makes it a note.
-        settings: Settled: who states what is told where another value would be right far more
-            often.
-        answer: The model's.
-        effort: What may be spent on trying other preprocessing.
+        recipe: Recipe of the build; `evaluate.allow_bad_model` turns the error into a note.
+        settings: Settled settings; a message names the source of one that should be changed.
+        answer: Answers of the model.
+        effort: Effort that may be spent on trying other preprocessing.
 
     Raises:
-        BadModelError: In one line, with the order or the setting that would fit.
+        BadModelError: The model is bad; its one-line message has the order or setting that fits.
     """
     info = weights.info
     images = sample_images(evaluation, recipe.seed)

@@ -1,4 +1,4 @@
-"""What is said of a model that was held against guessing: only causes that were tried are named."""
+"""Messages on a model that was compared with guessing; they name only causes that were tried."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN_NAMES = 5
 
 
 def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
-    """What is told of a model that is not refused, because it is finished or not bad enough."""
+    """Notes on a doubtful model that is not refused, as it is finished or not bad enough."""
     if found.bad:
         order = fitting_order(found, classes)
         would = 100.0 * found.reordered_hits / found.n_images
@@ -43,7 +43,7 @@ def warn(found: Judgement, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def tell_too_few(images: ImageSet) -> str:
-    """Why nothing was held against guessing."""
+    """A sentence on why the model could not be compared with guessing."""
     kinds = len({sample.label for sample in images.samples})
     if kinds < 2:
         return (
@@ -67,7 +67,7 @@ def fitting_order(found: Judgement, classes: Sequence[str]) -> tuple[str, ...] |
 
 
 def describe(found: Judgement, classes: Sequence[str]) -> str:
-    """How often the model is right, and guessing."""
+    """Words on how often the model and a guess are right."""
     if found.one_answer is not None:
         name = classes[found.one_answer] if classes else str(found.one_answer)
         return (
@@ -89,7 +89,7 @@ def explain(
     better: Found | None,
     labels: str | None = None,
 ) -> str:
-    """What is wrong, and what would fit; `labels` is the user's file that states the order."""
+    """Words on what is wrong and what would fit; `labels` is the user's file with the order."""
     start = describe(found, info.classes)
     if order is not None:
         would = 100.0 * found.reordered_hits / found.n_images
@@ -111,7 +111,7 @@ def _mend_order(labels: str | None) -> str:
 
 
 def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:
-    """A sentence on settings in use, stated by somebody or not, that others surely beat."""
+    """A sentence on settings in use, stated or not, that other settings surely beat."""
     origins = {one.name: one.origin for one in settings}
     changed = better.changed(info.preprocess)
     stated = {
@@ -128,7 +128,7 @@ def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str
 
 
 def name_remedy(better: Found, info: ModelInfo) -> str:
-    """What to pass, or to change in the weights, and what it would be right in."""
+    """Words on the flags to pass or the weights to change, and the accuracy that this gives."""
     share = f"{100.0 * better.after / better.n_images:.2f} % of {better.n_images} are right"
     flags = better.flags(info.preprocess)
     if not better.way[1]:
@@ -141,7 +141,7 @@ def name_remedy(better: Found, info: ModelInfo) -> str:
 
 
 def name_order(order: Sequence[str], classes: Sequence[str]) -> str:
-    """Names from the first one on that stands elsewhere."""
+    """Names of an order, from the first one that stands elsewhere in `classes`."""
     start = next(
         (i for i, pair in enumerate(zip(order, classes, strict=True)) if len(set(pair)) > 1), 0
     )

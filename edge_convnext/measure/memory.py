@@ -1,9 +1,9 @@
 """Peak memory of loading and running one model, measured in a fresh child process.
 
-In the process that benchmarks, memory is of no use: torch, other runtimes and other models
-are loaded too. The child loads one runtime and one model, and tells two high-water marks of
-its resident memory: after importing the runtime, and after a few inferences. The second is
-what a device needs; the difference is the model's share (weights, kernels, activations).
+The memory of the process that benchmarks says nothing: torch, other runtimes and other models are
+loaded too. The child loads one runtime and one model, and returns two high-water marks of its
+resident memory: after importing the runtime, and after a few inferences. The second is the memory
+that a device needs. The difference is the model's share (weights, kernels, activations).
 
 On Linux the mark is VmHWM, not ru_maxrss: the kernel carries the latter over from the parent
 through fork and exec, and a child of a process with 2 GiB would never report less.
@@ -37,7 +37,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Two high-water marks of one process."""
+    """Two high-water marks of one process's memory."""
 
     baseline_bytes: int  # Python, numpy and the runtime's libraries, before a model is loaded
     peak_bytes: int
@@ -46,13 +46,13 @@ class PeakMemory:
 def measure_peak_memory(
     runtime: RuntimeName, path: Path, images: NDArray[np.float32], options: RuntimeOptions
 ) -> PeakMemory:
-    """Load a model in a child process, run it, and tell its peak memory.
+    """Load a model in a child process, run it, and return its peak memory.
 
     Args:
-        runtime: Which runtime.
-        path: The graph.
-        images: One batch, float32[N, C, H, W].
-        options: As for `load_runtime`.
+        runtime: Runtime to load.
+        path: Path of the graph.
+        images: One batch of images, float32[N, C, H, W].
+        options: Options to load the model with.
 
     Raises:
         InferenceError: The child failed, was killed (out of memory) or took too long.
@@ -66,10 +66,10 @@ def measure_peak_memory(
 
 
 def peak_resident_bytes() -> int:
-    """The most physical memory this process has held so far.
+    """Largest physical memory that this process has held so far, in bytes.
 
     Raises:
-        InferenceError: This system tells no such mark.
+        InferenceError: This system does not report it.
     """
     if _STATUS.exists():
         for line in _STATUS.read_text().splitlines():

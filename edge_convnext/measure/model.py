@@ -1,4 +1,4 @@
-"""Run a built model on image files: needs neither torch nor nncf."""
+"""Run a built model on image files; needs neither torch nor nncf."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A file that got no class, and why."""
+    """A file that could not be classified, and why."""
 
     path: Path
     error: EdgeConvNextError  # its message names the file
@@ -71,13 +71,13 @@ class Model:
         """Classify image files, or none of them.
 
         Args:
-            images: Paths; preprocessed as the model's metadata says.
+            images: Paths of the images; they are preprocessed as the model's metadata says.
             batch: Images per inference.
-            track: Shows the batches, where there is more than one.
+            track: Shows the batches, if there is more than one.
 
         Raises:
             DataError: A file is missing or not an image; the message names it.
-            InferenceError: The runtime failed, or gave an image logits that are no numbers.
+            InferenceError: The runtime failed, or the logits of an image are not finite numbers.
         """
         found: list[Prediction] = []
         for one in self.answer(images, batch, track):
@@ -89,15 +89,15 @@ class Model:
     def answer(
         self, images: Sequence[str | os.PathLike[str]], batch: int = 8, track: Track = untracked
     ) -> Iterator[Prediction | Unanswered]:
-        """Classify image files in their order; one that can't be leaves the others as they are.
+        """Classify image files in their order; a file that can't be classified stops no other.
 
         Args:
-            images: See `predict`.
+            images: Paths of the images; they are preprocessed as the model's metadata says.
             batch: Images per inference.
-            track: See `predict`.
+            track: Shows the batches, if there is more than one.
 
         Raises:
-            DataError: The model can't be shown image files.
+            DataError: The model's number of input channels fits no image file.
             InferenceError: The runtime failed.
         """
         from edge_convnext.data.batches import iter_each
@@ -106,7 +106,7 @@ class Model:
 
         image_mode(self.info.in_channels)
         paths = [Path(image) for image in images]
-        decoded = iter_each(  # the next ones are decoded meanwhile
+        decoded = iter_each(  # decodes the next images meanwhile
             [Sample(path, "") for path in paths],
             self.info.preprocess,
             self.info.in_channels,
@@ -144,7 +144,7 @@ class Model:
 
 
 def _advise(path: Path, error: DataError) -> DataError:
-    """The error; of a folder, with what takes folders."""
+    """The error; for a folder, with a hint on the command that takes folders."""
     if not path.is_dir():
         return error
     return DataError(
@@ -165,15 +165,16 @@ def load_model(
     """Load a built ONNX model, or an engine.
 
     Args:
-        path: What `edge-convnext build` wrote, such as `model.int8.onnx`; or an `.engine` with
-            its sidecar, which runs in the TensorRT it was built for.
-        runtime: None takes the one that `report.json` beside the file chose for it, where that
-            is installed, and ONNX Runtime otherwise.
-        threads: None uses every core this process may use.
+        path: Model that `edge-convnext build` wrote, such as `model.int8.onnx`; or an `.engine`
+            with its sidecar, which runs in the TensorRT it was built for.
+        runtime: Runtime of the model. None takes the one that `report.json` next to the file
+            chose, if that is installed, and ONNX Runtime otherwise.
+        threads: Number of CPU threads; None uses every core this process may use.
 
     Raises:
-        ArtifactError: Missing, damaged, not ours, or an engine for another machine or runtime.
-        MissingDependencyError: The runtime asked for is not installed.
+        ArtifactError: The file is missing, damaged, not ours, or an engine for another machine or
+            runtime.
+        MissingDependencyError: The requested runtime is not installed.
     """
     file = Path(path)
     options = RuntimeOptions(threads=threads)
@@ -192,14 +193,14 @@ def load_model(
 
 
 def _runs_here(row: BenchmarkRow) -> bool:
-    """The report may come from another machine."""
+    """Whether a row's runtime works here: the report may come from another machine."""
     if row.runtime not in available_runtimes():
         return False
     return row.precision_hint != "bf16" or has_bf16((row.runtime,))
 
 
 def _chosen_runtime(path: Path) -> _Choice:
-    """What the report beside the file measured as best for exactly this file."""
+    """The runtime that the report next to the file measured as the best for exactly this file."""
     from edge_convnext.report.contract import Report
 
     whole = path.absolute()
@@ -216,8 +217,8 @@ def _chosen_runtime(path: Path) -> _Choice:
     rows = [
         row for row in benchmark.rows if row.artifact.partition(" ")[0] == named and _runs_here(row)
     ]
-    # What the report chose was measured for accuracy. Other rows may not have been, or may have
-    # failed, and only float32 arithmetic is sure to keep what the file was exported with.
+    # The accuracy of the report's choice was measured. Other rows may have been skipped or have
+    # failed, so for them only float32 arithmetic is sure to keep the model's accuracy.
     usable = [row for row in rows if row.artifact == benchmark.chosen] or [
         row for row in rows if row.precision_hint != "bf16"
     ]

@@ -1,4 +1,4 @@
-"""Batch sizes that built models can be timed at."""
+"""The batch sizes that built models can be timed at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_batches", "usual_batches"]
 
 
 def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
-    """Batch sizes to time where none is asked for: 1 and 8, or those that the models run.
+    """Batch sizes to time if none is asked for: 1 and 8, or those that the models can run.
 
     Raises:
         ArtifactError: Two of the models have no batch size in common.
@@ -32,7 +32,7 @@ def usual_batches(paths: Sequence[Path]) -> tuple[int, ...]:
 
 
 def check_batches(paths: Sequence[Path], batches: Sequence[int]) -> None:
-    """Fail before the first size is timed, not after it."""
+    """Refuse batch sizes that a model can't run, before the first one is timed."""
     for path in paths:
         fixed = _fixed_batch(path)
         if fixed is not None and set(batches) != {fixed}:

@@ -1,4 +1,4 @@
-"""What the build beside a finished model says of it: is it that file, and which images it saw."""
+"""Facts on a finished model from its build: whether the file was changed, and images it saw."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from edge_convnext.report.manifest import MANIFEST, read_manifest
 
 __all__ = ["build_of", "tell_changed", "tell_seen"]
 
-_MOST_BYTES = 256 << 20  # of a table of hashes: a million images have 100 MB
+_MOST_BYTES = 256 << 20  # largest table of hashes to read; that of a million images has 100 MB
 
 
 def build_of(model: Path) -> Path:
-    """The folder of the build that a model would lie in."""
+    """The folder of the build that a model belongs to, if it belongs to one."""
     folder = model.absolute().parent
     return folder.parent if folder.name in (CPU_FOLDER, GPU_FOLDER) else folder
 
 
 def tell_changed(model: Path) -> str | None:
-    """A sentence on a model that is not the file that the manifest beside it names.
+    """A sentence on a model that differs from the file that its build's manifest names.
 
-    None where it is, where there is no manifest, or one that says nothing of this file.
+    None if it is that file, if there is no manifest, or if the manifest does not name the file.
     """
     folder = build_of(model)
     if not (folder / MANIFEST).is_file():
@@ -41,17 +41,17 @@ def tell_changed(model: Path) -> str | None:
         return None
     return (
         f"{model}: is not the file that {MANIFEST} beside it is about, so it was changed since the "
-        "build: what it answers, and by which names, nothing vouches for"
+        "build: its answers and class names can't be trusted"
     )
 
 
 def tell_seen(model: Path, splits: Splits, seed: int) -> tuple[str, ...]:
-    """Sentences on evaluation images that the build of a model used otherwise.
+    """Sentences on evaluation images that the build of a model used for something else.
 
     Args:
-        model: Its file; without the files of a build beside it nothing is said.
-        splits: The data that it is evaluated on.
-        seed: That an unsplit set was split by here.
+        model: File of the model; without the other files of its build there is nothing to say.
+        splits: Data that the model is evaluated on.
+        seed: Seed that data without a split of its own was split by here.
     """
     folder = build_of(model)
     images = splits.val.hashes
@@ -79,11 +79,11 @@ def _split_of(folder: Path) -> str:
         data = Report.read(folder / "report.json").data
     except ArtifactError:
         data = None
-    return data.split if data is not None else "its report does not tell"
+    return data.split if data is not None else "not stated in its report"
 
 
 def _hashes_in(path: Path) -> frozenset[str]:
-    """The column `sha256` of a table that a build wrote; nothing where there is none."""
+    """The column `sha256` of a table that a build wrote; empty without a table."""
     try:
         rows = csv.DictReader(read_text_bounded(path, _MOST_BYTES).splitlines())
         return frozenset(row["sha256"] for row in rows if row.get("sha256"))

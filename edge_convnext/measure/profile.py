@@ -1,8 +1,8 @@
-"""Where the time of one inference goes: a runtime's own times per layer, by part of the block.
+"""Profile one inference: a runtime's own times per layer, by part of the block.
 
-Fused layers count for the part that holds their weights, else for the part of most of their
-nodes. The times are the profiler's, which slows the runtime a little: for analysis, not for
-comparing models, which `benchmark` does.
+Fused layers count for the part that has their weights, else for the part of most of their nodes.
+The profiler slows the runtime a little, so its times are for analysis. To compare models, use
+`benchmark`.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ _WARMUP = 3
 class LayerProfile:
     """One layer of a runtime's graph."""
 
-    name: str  # as the runtime calls it
+    name: str  # the runtime's name of it
     part: str
-    nodes: tuple[str, ...]  # of the ONNX graph that it computes
+    nodes: tuple[str, ...]  # nodes of the ONNX graph that it computes
     operation: str
     kernel: str
     dtype: str
-    moved_bytes: int  # weights and tensors that it reads, and what it writes, each once
+    moved_bytes: int  # of weights and tensors that it reads and tensors that it writes, each once
     latency_ms_p50: float
     share_pct: float  # of the sum over all layers
 
     @property
     def bandwidth_gb_s(self) -> float | None:
-        """Bytes moved over time; None for a layer that took less than the clock shows."""
+        """Bytes moved per time; None for a layer that took less than the clock can show."""
         return self.moved_bytes / self.latency_ms_p50 / 1e6 if self.latency_ms_p50 else None
 
 
@@ -80,8 +80,8 @@ class GroupProfile:
     layers: int
     latency_ms: float  # sum of the layers' medians
     share_pct: float
-    kernels: tuple[tuple[str, int], ...]  # with their dtype, the most frequent first
-    fused_into: tuple[tuple[str, int], ...]  # nodes of this part that other layers compute
+    kernels: tuple[tuple[str, int], ...]  # kernel with dtype, and count; the most frequent first
+    fused_into: tuple[tuple[str, int], ...]  # other part, and nodes of this one that it computes
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,20 @@ class ModelProfile:
     precision_hint: str
     threads: int
     batch: int
-    inferences: int  # profiled
-    latency_ms_p50: float  # of one call, without the profiler
-    profiled_ms_p50: float  # with it, interleaved
+    inferences: int  # number of profiled inferences
+    latency_ms_p50: float  # of one call without the profiler
+    profiled_ms_p50: float  # of one call with the profiler, interleaved with the others
     layers: tuple[LayerProfile, ...]  # in the order of execution
-    parts: Parts = PLAIN  # of the network's family
+    parts: Parts = PLAIN  # parts of the network's family
 
     @property
     def layers_ms(self) -> float:
-        """Sum over all layers; what `latency_ms_p50` is more is in no layer."""
+        """Sum over all layers; the rest of `latency_ms_p50` is spent outside of layers."""
         return sum(layer.latency_ms_p50 for layer in self.layers)
 
     @property
     def groups(self) -> tuple[GroupProfile, ...]:
-        """Layers by part, in the order of `parts`, those without a layer or a node left out."""
+        """Layers by part, in the order of `parts`; parts without layers and nodes are left out."""
         total = self.layers_ms or 1.0
         groups = []
         for part in self.parts.names:
@@ -146,16 +146,16 @@ def profile(
     """Measure a graph's layers in a runtime, and its latency without the profiler.
 
     Args:
-        path: An ONNX graph; its nodes are named `<module path>/<OpType>`.
-        runtime: Where to run it.
-        options: Threads, batch (the exported one, or 1, where None) and float precision.
-        rounds: Of five inferences each, with and without the profiler in turn.
+        path: ONNX graph; its nodes are named `<module path>/<OpType>`.
+        runtime: Runtime to run it in.
+        options: Threads, batch (None is the exported one, or 1) and float precision.
+        rounds: Rounds of five inferences each, with and without the profiler in turn.
         track: Shows the rounds.
 
     Raises:
         MissingDependencyError: The runtime is not installed.
-        ArtifactError: No such file.
-        InferenceError: The runtime refused the graph, or it is of another batch size.
+        ArtifactError: There is no such file.
+        InferenceError: The runtime refused the graph, or the graph has another batch size.
     """
     parts = _read_parts(path)
     with TemporaryDirectory() as folder:
@@ -202,10 +202,10 @@ def find_part(layer: LayerTimes, parts: Parts) -> str:
 
 
 def is_portable(path: Path) -> bool:
-    """Whether a graph has standard operations only, not those of ONNX Runtime.
+    """Whether a graph has only standard operators, and none of ONNX Runtime's own.
 
     Raises:
-        ArtifactError: No such file.
+        ArtifactError: There is no such file.
     """
     return all(node.domain in ("", "ai.onnx") for node in _load_graph(path).node)
 
@@ -223,7 +223,7 @@ def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile
 
 
 def _read_parts(path: Path) -> Parts:
-    """Those of the model that the graph names; of another graph, quantizers are told apart."""
+    """The parts of the model that a graph names; for other graphs, only the plain parts."""
     try:
         return family_of_graph(read_proto(require_file(path), weights=False), path).parts
     except ArtifactError:
@@ -231,7 +231,7 @@ def _read_parts(path: Path) -> Parts:
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
-    """Seeded noise of the graph's input size: a ConvNeXt takes the same time whatever it sees."""
+    """Seeded noise of the graph's input size: a ConvNeXt's time does not depend on the image."""
     (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)

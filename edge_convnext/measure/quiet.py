@@ -1,4 +1,4 @@
-"""Wait until other programs leave the CPU alone: before a race, and again after a busy one."""
+"""Wait until other programs use little CPU: before a race, and again after a disturbed one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edge_convnext.core.progress import Track, untracked
 __all__ = ["Watch", "race_in_quiet", "wait_until_quiet"]
 
 T = TypeVar("T")
-_WINDOW_S = 5.0  # that has to be quiet: shorter ones are quiet between two bursts
+_WINDOW_S = 5.0  # time that has to be quiet; a shorter one may fall between two bursts of work
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What tells time and load, and how to let time pass."""
+    """The clock, the sleep and the load reading that waiting uses; tests replace them."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -32,15 +32,15 @@ def race_in_quiet(
     track: Track = untracked,
     watch: Watch | None = None,
 ) -> T:
-    """Race once the machine is quiet, and again where it did not stay so.
+    """Race once the machine is quiet, and again if it did not stay quiet.
 
     Args:
-        race: Times everything.
-        minutes: At most so long it is waited in all, races between included; 0 races at once.
-            After it no race is started, but for the first.
-        load: Share of the CPU that other programs took during a race, percent; None if unknown.
+        race: Function that times all candidates.
+        minutes: Longest time to wait in all, with the races in between; 0 races at once. After
+            this time only a first race is still started.
+        load: Gives the percentage of the CPU that other programs took during a race, or None.
         track: Shows the waiting.
-        watch: None: the machine's own.
+        watch: Clock and load; None takes the machine's own.
 
     Returns:
         The race that other programs disturbed least.
@@ -57,15 +57,15 @@ def race_in_quiet(
 
 
 def wait_until_quiet(end_s: float, track: Track, watch: Watch) -> bool:
-    """Look at the load of other programs for some seconds at a time.
+    """Wait until the load of other programs is low for some seconds.
 
     Args:
-        end_s: When to give up, by the watch.
+        end_s: Time of `watch` to give up at, in seconds.
         track: Shows the waiting, once there is something to wait for.
-        watch: Time and load.
+        watch: Clock and load.
 
     Returns:
-        Whether the machine is quiet, and so early enough; True where its load can't be read.
+        True if the machine became quiet in time, or if its load can't be read.
     """
     load = _look(end_s, watch)
     if watch.now() >= end_s:
@@ -84,7 +84,7 @@ def wait_until_quiet(end_s: float, track: Track, watch: Watch) -> bool:
 
 
 def _look(end_s: float, watch: Watch) -> float | None:
-    """Share of the CPU that other programs take in the next seconds."""
+    """Percentage of the CPU that other programs take in the next seconds; None if unknown."""
     before = watch.read()
     watch.sleep(max(0.0, min(_WINDOW_S, end_s - watch.now())))
     return other_load_pct(before, watch.read())

@@ -1,4 +1,4 @@
-"""A whole race: everything is timed, and then in fresh loads what may ship and has to be beaten."""
+"""A whole race: time all candidates, then load the finalists afresh and judge them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["Race", "race"]
 
 @dataclass(frozen=True)
 class Race:
-    """What was timed, and how long that took."""
+    """The times of a race, and how long it took."""
 
     timings: BenchmarkResult
-    seconds: float  # of the rounds; waiting, and what chose the finalists, are left out
+    seconds: float  # of the rounds, without waiting and without choosing the finalists
 
 
 def race(
@@ -39,17 +39,17 @@ def race(
     list_finalists: Callable[[BenchmarkResult], Sequence[Candidate]],
     track: Track,
 ) -> Race:
-    """Time all candidates against each other, on a quiet machine where the recipe waits for one.
+    """Time all candidates against each other; wait for a quiet machine if the recipe says so.
 
     Args:
-        candidates: Candidates to time; those of one name are timed once.
+        candidates: Candidates to time; several of one name are timed once.
         images: Real images, normalised, float32[N, C, H, W]; repeated to fill a batch.
         recipe: Batch sizes, rounds, seed, and how long to wait for a quiet machine.
-        list_finalists: Chooses, from the rounds so far, what is loaded afresh and judged.
+        list_finalists: Chooses the finalists to judge, from the rounds so far.
         track: Shows the rounds.
 
     Raises:
-        InferenceError: See `benchmark.benchmark`.
+        InferenceError: A runtime refused a graph, the images or the batch size.
     """
     once = partial(_race_once, _distinct(candidates), images, recipe, list_finalists, track)
     return race_in_quiet(once, recipe.benchmark.wait_quiet_min, _other_load_pct, track)

@@ -1,7 +1,7 @@
-"""Settle who decided each setting, out of the recipe and what weights and data say of themselves.
+"""Settle the source of each setting: the recipe, the weights, the data, or a default.
 
-The values themselves were settled where they were read; here each gets its source, and what
-another source says otherwise becomes a note.
+The values themselves were settled where they were read. Here each value gets its source, and a
+note on any other source that contradicts it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
 _KINDS: tuple[OriginKind, ...] = get_args(OriginKind)
 _PREPROCESS = tuple(one.name for one in fields(Preprocess))
 PREPROCESS_FLAGS = {name: f"--{name.replace('_', '-')}" for name in _PREPROCESS}
-_MOST_NAMES = 20  # in full: the order is what a reader compares
-_SHOWN_NAMES = 5  # of more
+_MOST_NAMES = 20  # class names to show in full, so that a reader can compare their order
+_SHOWN_NAMES = 5  # class names to show if there are more
 
 
 def settle(
@@ -38,14 +38,14 @@ def settle(
     """Give each setting of a model and its data the source that decided it.
 
     Args:
-        recipe: What the user states.
-        info: Of the weights, resolved.
-        facts: What the weights say; of one name several may be there.
-        splits: The labelled data; None where there are none.
+        recipe: Recipe that the user states.
+        info: Facts on the weights, with all settings resolved.
+        facts: Facts that the weights state; several may have the same name.
+        splits: Labelled data; None without any.
 
     Returns:
-        A fact for each setting that is in use, in the order of `origins.FACT_NAMES`, and
-        sentences about sources that contradict what is used.
+        A fact for each setting in use, in the order of `origins.FACT_NAMES`, and sentences on
+        sources that contradict the values in use.
     """
     stated = [*_of_recipe(recipe), *facts, *(_of_splits(splits) if splits else ())]
     used = dict(_in_use(recipe, info, splits, stated))
@@ -54,17 +54,17 @@ def settle(
 
 
 def default_settings(settled: Iterable[Fact]) -> tuple[str, ...]:
-    """Names of the preprocessing settings that nobody states, of those that do anything."""
+    """Names of the preprocessing settings that nothing states, except those without effect."""
     by_name = {one.name: one for one in settled if one.name in _PREPROCESS}
     names = tuple(name for name, one in by_name.items() if one.origin.kind == "default")
     squashed = "resize" in by_name and by_name["resize"].value == "squash"
-    if squashed and "resize" not in names:  # said so, and nothing is cropped then
+    if squashed and "resize" not in names:  # squash is stated, and then nothing is cropped
         return tuple(name for name in names if name != "crop_pct")
     return names
 
 
 def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
-    """A sentence that tells what was guessed, if anything was."""
+    """A sentence on the settings that were left at their defaults, if there are any."""
     names = default_settings(settled)
     if not names:
         return ()
@@ -76,7 +76,7 @@ def note_defaults(settled: Iterable[Fact]) -> tuple[str, ...]:
 
 
 def labels_file_of(facts: Iterable[Fact]) -> str | None:
-    """The name of the file that states the classes, where the user passed one."""
+    """The name of the file that states the classes, if the user passed one."""
     kinds = (one.origin for one in facts if one.name == "classes")
     return next((one.detail for one in kinds if one.kind == "labels file"), None)
 
@@ -95,7 +95,7 @@ def show_value(fact: Fact) -> str:
 
 def _show_names(names: Sequence[str]) -> str:
     if not names:
-        return "nobody names them"
+        return "not named"
     if len(names) <= _MOST_NAMES:
         return f"{len(names)}: {', '.join(names)}"
     return f"{len(names)}: {', '.join(names[:_SHOWN_NAMES])}, ..."
@@ -106,7 +106,7 @@ def _show_number(value: Any) -> str:
 
 
 def _of_splits(splits: Splits) -> Iterator[Fact]:
-    """Who split is the same when images were left out since, which the note tells."""
+    """The facts on the data, with the split's note as it is now: images may have been left out."""
     for one in splits.facts:
         yield replace(one, value=splits.note) if one.name == "split" else one
 
@@ -144,7 +144,7 @@ def _in_use(
 
 
 def _pick(name: FactName, value: Any, stated: Sequence[Fact]) -> Fact:
-    """The strongest who says just that; of what nobody says, the default."""
+    """The fact with the strongest source that states this value; without one, the default."""
     said = [one for one in stated if one.name == name and _same(one.value, value)]
     if said:
         return Fact(name, value, min(said, key=_strength).origin)
@@ -152,7 +152,7 @@ def _pick(name: FactName, value: Any, stated: Sequence[Fact]) -> Fact:
 
 
 def _unsaid(name: FactName, value: Any) -> tuple[OriginKind, str]:
-    """Where a value comes from that no fact tells of."""
+    """The source of a value that no fact states."""
     if name == "in_channels":
         return "checkpoint", "shape of the first convolution"
     return "default", ""
@@ -173,12 +173,12 @@ def _contradictions(settled: Iterable[Fact], stated: Sequence[Fact]) -> Iterator
 
 
 def _contradicts(other: Fact, used: Fact) -> bool:
-    """Whether it says otherwise, and more than a guess."""
+    """Whether another fact states a different value, and is more than a guess."""
     if _same(other.value, used.value) or other.origin.kind in ("default", "seed"):
         return False
-    if used.name in ("weights_key", "split"):  # the parts that read these tell of the others
+    if used.name in ("weights_key", "split"):  # the modules that read these have their own notes
         return False
-    # Sorted names of folders are no statement about the order of logits.
+    # The alphabetical order of folder names says nothing about the order of the logits.
     guessed = ("folder names", "split folders", "csv")
     return not (used.name == "classes" and other.origin.kind in guessed)
 
@@ -188,7 +188,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _key(value: Any) -> Any:
-    """Comparable, whether it was read from JSON or not; floats to the digits people write."""
+    """A value to compare by: lists as tuples, and numbers rounded to the digits people write."""
     if isinstance(value, (list, tuple)):
         return tuple(_key(item) for item in value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):

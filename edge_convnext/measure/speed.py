@@ -1,10 +1,10 @@
-"""How many times faster one candidate is than others, and how sure that is.
+"""Speed-ups between candidates, with their uncertainty.
 
-The fastest of several looks faster than it is on the rounds that chose it, and a graph that is
-loaded again runs up to 1 % faster or slower: memory lies elsewhere, threads sit elsewhere. So the
-finalists of a race are loaded afresh several times and judged on those rounds alone. A load is one
-observation: the median of its rounds, each against the other's of the same round. Point estimate
-and interval are both of these observations (`benchmarks/verdict_simulation.py`).
+The fastest of several looks faster than it is on the rounds that chose it. A graph that is loaded
+again runs up to 1 % faster or slower, because its memory and threads are placed elsewhere. So the
+finalists of a race are loaded afresh several times, and judged only on those rounds. A load is one
+observation: the median of its rounds' ratios, each to the other graph in the same round. Estimate
+and interval are both computed from these observations (`benchmarks/verdict_simulation.py`).
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Ratio", "in_the_running", "slowest_to_beat", "speedup"]
 
-# What two loads alone can make of two graphs of one speed.
+# The largest difference that two loads alone make between graphs of equal speed.
 _LOAD_NOISE = 0.03
-_MOST_RIVALS = 12  # each costs as many loads as any other
+_MOST_RIVALS = 12  # a limit, because every rival has to be loaded several times
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster, and how sure that is."""
+    """A speed-up with its 95 % interval."""
 
     median: float  # over loads, or over rounds where there was one load
     ci95_lo: float | None  # None with fewer than 6 of them
     ci95_hi: float | None
     rounds: int
-    loads: int = 1  # 1: the interval does not know what differs between loads
+    loads: int = 1  # with 1, the interval leaves out the differences between loads
 
 
 def speedup(result: BenchmarkResult, candidate: str, reference: str, batch: int) -> Ratio:
-    """Tell how many times faster than `reference` the candidate is, from paired rounds.
+    """Estimate how many times faster than `reference` the candidate is, from paired rounds.
 
-    Where both were judged, from the rounds that judged; else from those that chose. Where both
-    ran on a GPU, in its own time: copies and Python are the same for both.
+    If both were judged, the rounds that judge are used, else those that choose. If both ran on a
+    GPU, the GPU's own times are used: copies and Python take the same time for both.
 
     Raises:
         KeyError: One of the two was not measured at this batch size.
@@ -59,15 +59,15 @@ def speedup(result: BenchmarkResult, candidate: str, reference: str, batch: int)
 def slowest_to_beat(
     result: BenchmarkResult, candidate: str, rivals: Sequence[str], batch: int
 ) -> tuple[str, Ratio]:
-    """The rival that the candidate beats least surely, and by how much it does.
+    """The rival that the candidate beats least surely, and the speed-up over it.
 
-    A candidate that beats this one beats them all: which of near equals is the fastest need not
-    be known, and a wrong guess can't make the candidate look faster.
+    A candidate that beats this rival beats them all. So it need not be known which of several
+    equally fast rivals is the fastest, and a wrong guess can't make the candidate look faster.
 
     Args:
         result: Result of a race with all of them.
         candidate: Candidate to compare.
-        rivals: At least one.
+        rivals: Names of the rivals, at least one.
         batch: Images per inference.
 
     Raises:
@@ -78,10 +78,10 @@ def slowest_to_beat(
 
 
 def in_the_running(result: BenchmarkResult, names: Sequence[str], batch: int) -> list[str]:
-    """Those that may be the fastest, after the rounds that choose; the fastest there comes first.
+    """Candidates that may be the fastest, by the rounds that choose; the fastest comes first.
 
-    What is slower than the leader beyond the interval, and by more than a load makes, is out; of
-    the rest the fastest twelve stay.
+    A candidate is out if it is slower than the leader beyond the interval and by more than a load
+    can explain. Of the rest, the fastest twelve stay.
 
     Raises:
         KeyError: One was not measured at this batch size.
@@ -93,13 +93,13 @@ def in_the_running(result: BenchmarkResult, names: Sequence[str], batch: int) ->
 
 
 def _leaders(result: BenchmarkResult, order: Sequence[str], batch: int) -> list[str]:
-    """The fastest by latency and, where it is another, the fastest in a GPU's own time."""
+    """The fastest by latency and, if it is another one, the fastest by the GPU's own time."""
     on_gpu = {name: ms for name in order if (ms := result.selecting_gpu_ms(name, batch))}
     return list(dict.fromkeys([*order[:1], *sorted(on_gpu, key=lambda name: on_gpu[name])[:1]]))
 
 
 def _behind(result: BenchmarkResult, name: str, leaders: Sequence[str], batch: int) -> bool:
-    """Whether it was slower than one of them by more than rounds and a load can make."""
+    """Whether it was slower than a leader by more than the rounds and a load can explain."""
     slower = [_estimate(*_selecting(result, leader, name, batch)) for leader in leaders]
     return any((one.ci95_lo or one.median) > 1.0 + _LOAD_NOISE for one in slower)
 
@@ -107,7 +107,7 @@ def _behind(result: BenchmarkResult, name: str, leaders: Sequence[str], batch: i
 def _rounds(
     result: BenchmarkResult, candidate: str, reference: str, batch: int
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """Median latency of each round, of both, on one clock."""
+    """Median latency of each round, of both candidates, by the same clock."""
     one, other = result.row(candidate, batch), result.row(reference, batch)
     if one.round_gpu_ms_p50 and other.round_gpu_ms_p50:
         return one.round_gpu_ms_p50, other.round_gpu_ms_p50
@@ -117,7 +117,7 @@ def _rounds(
 def _selecting(
     result: BenchmarkResult, candidate: str, reference: str, batch: int
 ) -> tuple[list[float], int, int]:
-    """Ratios of the rounds that choose, how many there are, and of how many loads: one."""
+    """Ratios of the rounds that choose, the number of rounds, and the number of loads (1)."""
     fast, slow = _rounds(result, candidate, reference, batch)
     ratios = _pair(
         fast[: result.selecting(candidate, batch)], slow[: result.selecting(reference, batch)]

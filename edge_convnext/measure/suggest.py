@@ -1,4 +1,4 @@
-"""Another way to prepare the images that a model is right far more often with, if there is one."""
+"""Suggest other preprocessing with which a model is right far more often, if there is any."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
     "suggester",
 ]
 
-_TRIED = 100  # images that every other way of preparing is tried on
-_FEWEST = 12  # fewer show nothing at 95 % over so many ways
+_TRIED = 100  # most images that each other preprocessing is tried on
+_FEWEST = 12  # with fewer images nothing can be shown at 95 % over so many tries
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What may be spent on trying other ways."""
+    """The effort that may be spent on trying other preprocessing."""
 
-    macs: float  # of all trials together
-    ways: int  # of the present size, that all trials together take about as long as
+    macs: float  # multiply-accumulates of all trials together
+    ways: int  # cost of all trials, as a number of passes at the present image size
     names: tuple[str, ...]  # settings that may change
 
 
@@ -44,18 +44,18 @@ QUICK = Effort(8e10, 5, ("mean", "std", BGR))  # three seconds
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A way that is right far more often, and in which of the orders that were asked for."""
+    """Preprocessing that is right far more often, and the number of the class order that fits."""
 
     found: Found
     order: int
 
 
-# Of images, and of where the names of each order of the classes stand.
+# Called with images, and with the index of each class's name in every order (see `suggest_way`).
 Suggest: TypeAlias = Callable[[ImageSet, Sequence[NDArray[np.int64]]], Suggestion | None]
 
 
 def suggester(weights: Weights, answer: Answer, seed: int, effort: Effort = THOROUGH) -> Suggest:
-    """`suggest_way` of one model, for whoever knows images and orders alone."""
+    """Bind `suggest_way` to one model, for callers that know only images and orders."""
     return lambda images, places: suggest_way(weights, images, answer, seed, effort, places)
 
 
@@ -67,19 +67,19 @@ def suggest_way(
     effort: Effort = THOROUGH,
     places: Sequence[NDArray[np.int64]] = (),
 ) -> Suggestion | None:
-    """Try the usual ways to prepare images.
+    """Try the usual ways to preprocess images.
 
     Args:
-        weights: Unfolded.
-        images: Labelled; of more than a hundred a sample is tried.
-        answer: The model's.
-        seed: Of the sample.
-        effort: How much may be tried.
-        places: int64[classes] of each order of the classes: where its names stand. Every way is
-            held against the order that it fits best; without any, the classes stand as they are.
+        weights: Unfolded weights.
+        images: Labelled images; of more than a hundred, a sample is used.
+        answer: Answers of the model.
+        seed: Seed of the sample.
+        effort: Effort that may be spent.
+        places: Index of each class's name in every order of the classes, int64[classes] each.
+            Every way counts in the order that it fits best; without any, in the present order.
 
     Returns:
-        None where no way is right far more often for sure, or trying would take too long.
+        The suggestion; None if no way is surely far more often right, or trying takes too long.
     """
     info = weights.info
     macs = weights.architecture.count_macs(info.preprocess.image_size)

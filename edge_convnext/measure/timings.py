@@ -1,4 +1,4 @@
-"""What a race measured: a row of each candidate and batch size, and which rounds judge."""
+"""The measurements of a race: a row for each candidate and batch size, and who was judged."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkResult", "Judged", "TimedRow", "Turns", "make_row"]
 
-_MIN_SAMPLES_P90 = 100  # ten values beyond a percentile, or it is an anecdote
+_MIN_SAMPLES_P90 = 100  # so that at least ten values lie beyond the percentile
 _MIN_SAMPLES_P99 = 1000
 
-Milliseconds = tuple[tuple[float, ...], ...]  # by round and inference
+Milliseconds = tuple[tuple[float, ...], ...]  # latencies by round and inference
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class TimedRow:
     latency_ms_p50: float
     latency_ms_p90: float | None  # None below 100 samples
     latency_ms_p99: float | None  # None below 1000 samples
-    throughput_img_s: float  # of calls back to back, in the median round
+    throughput_img_s: float  # of calls in sequence, in the median round
     samples: int
     rounds: int
     round_latency_ms_p50: tuple[float, ...]  # in the order of the rounds
-    size_bytes: int  # of the file
-    peak_memory_bytes: int | None  # of a process that runs nothing else
+    size_bytes: int  # size of the file
+    peak_memory_bytes: int | None  # of a process that runs only this candidate
     baseline_memory_bytes: int | None  # of that process before it loads the model
-    gpu_ms_p50: float | None = None  # of the GPU alone, copies left out; None on a CPU
+    gpu_ms_p50: float | None = None  # the GPU's own time, without copies; None on a CPU
     gpu_ms_p90: float | None = None
     gpu_ms_p99: float | None = None
     round_gpu_ms_p50: tuple[float, ...] = ()
@@ -52,7 +52,7 @@ class TimedRow:
         return self.candidate.name
 
     def timed(self, turns: Turns) -> TimedRow:
-        """This row with the figures of other rounds."""
+        """This row with figures computed from other rounds."""
         calls = [np.asarray(turn) for turn in turns.calls]
         samples = np.concatenate(calls)
         row = replace(
@@ -81,10 +81,10 @@ class TimedRow:
 
 @dataclass(frozen=True)
 class Turns:
-    """Every time of one candidate at one batch size."""
+    """All times of one candidate at one batch size."""
 
     calls: Milliseconds
-    launches: Milliseconds = ()  # of a GPU alone
+    launches: Milliseconds = ()  # the GPU's own times; empty on a CPU
 
     def __add__(self, later: Turns) -> Turns:
         return Turns(self.calls + later.calls, self.launches + later.launches)
@@ -92,16 +92,16 @@ class Turns:
 
 @dataclass(frozen=True)
 class Judged:
-    """The finalists, and their last rounds: those that chose nobody."""
+    """The finalists and their last rounds, which judge and were not used to choose."""
 
     names: tuple[str, ...]
     batch: int
-    loads: int  # of each finalist, each a fresh one
-    rounds: int  # of each load
+    loads: int  # fresh loads of each finalist
+    rounds: int  # rounds of each load
 
     @property
     def total(self) -> int:
-        """Rounds of each finalist that judge."""
+        """Number of rounds of each finalist that judge."""
         return self.loads * self.rounds
 
 
@@ -111,10 +111,10 @@ class BenchmarkResult:
 
     rows: tuple[TimedRow, ...]
     runtimes: tuple[RuntimeInfo, ...]  # one per candidate and batch, in the order of `rows`
-    other_load_pct: float | None = None  # of the cores, by other processes; None if unknown
-    judged: Judged | None = None  # None where every round chose
-    throttled_periods: int | None = None  # in which a CPU quota stopped them; None without one
-    # What rows with more rounds are computed from, by artifact and batch.
+    other_load_pct: float | None = None  # share of the cores taken by others; None if unknown
+    judged: Judged | None = None  # None if all rounds choose
+    throttled_periods: int | None = None  # periods that a CPU quota cut short; None without one
+    # All times by artifact and batch, from which rows with more rounds are computed.
     turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
 
     def row(self, artifact: str, batch: int) -> TimedRow:
@@ -129,7 +129,7 @@ class BenchmarkResult:
         raise KeyError(f"no benchmark of '{artifact}' at batch {batch}")
 
     def selecting_ms(self, artifact: str, batch: int) -> float:
-        """Median over the rounds that choose, of a round's median latency.
+        """Median latency of the rounds that choose: the median of the rounds' medians.
 
         Raises:
             KeyError: There is no such row.
@@ -138,7 +138,7 @@ class BenchmarkResult:
         return statistics.median(rounds[: self.selecting(artifact, batch)])
 
     def selecting_gpu_ms(self, artifact: str, batch: int) -> float | None:
-        """The same in a GPU's own time; None of what runs on no GPU.
+        """The median of `selecting_ms` in the GPU's own time; None if it did not run on a GPU.
 
         Raises:
             KeyError: There is no such row.
@@ -147,7 +147,7 @@ class BenchmarkResult:
         return statistics.median(rounds[: self.selecting(artifact, batch)]) if rounds else None
 
     def selecting(self, artifact: str, batch: int) -> int:
-        """How many of a row's rounds choose: its first ones.
+        """The number of a row's rounds that choose; these are its first ones.
 
         Raises:
             KeyError: There is no such row.
@@ -156,7 +156,7 @@ class BenchmarkResult:
         return rounds - (self.judged.total if self.judges(artifact, batch) and self.judged else 0)
 
     def judges(self, artifact: str, batch: int) -> bool:
-        """Whether this candidate has rounds that judge, at this batch size."""
+        """Whether a candidate has rounds that judge, at this batch size."""
         judged = self.judged
         return judged is not None and judged.batch == batch and artifact in judged.names
 
@@ -164,14 +164,14 @@ class BenchmarkResult:
 def make_row(
     candidate: Candidate, batch: int, threads: int, turns: Turns, memory: PeakMemory | None
 ) -> TimedRow:
-    """The row of a candidate whose turns were timed.
+    """Make the row of a candidate whose turns were timed.
 
     Args:
         candidate: Candidate that ran.
         batch: Images per inference.
         threads: CPU threads that it had.
         turns: Times of all its turns.
-        memory: Memory of a process that runs nothing else; None where that was not measured.
+        memory: Memory of a process that runs only this candidate; None if it was not measured.
     """
     row = TimedRow(
         candidate=candidate,

@@ -1,4 +1,4 @@
-"""From what was measured to the report, of a build and of a board: every field is named once."""
+"""Turn measurements into parts of the report, for builds and boards alike."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ __all__ = [
 
 
 def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
-    """One timed candidate as the report states it.
+    """Report one timed candidate.
 
     Args:
         row: Row of a race.
-        artifact: Name of the candidate in this report, which calls files as they are shipped.
+        artifact: Name of the candidate in this report, with the shipped file's name.
     """
     candidate, model = row.candidate, row.candidate.model
     return BenchmarkRow(
@@ -74,7 +74,7 @@ def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
 def report_candidate(
     candidate: Candidate, artifact: str, predictions: Predictions, comparison: Comparison
 ) -> CandidateAccuracy:
-    """One evaluated candidate as the report states it.
+    """Report one evaluated candidate.
 
     Args:
         candidate: Candidate that was evaluated.
@@ -104,12 +104,12 @@ def report_candidate(
 def report_accuracy(
     predictions: Predictions, classes: Sequence[str], reference: Predictions | None = None
 ) -> PrecisionAccuracy:
-    """Top-1, top-5 and each class; with the images that flipped where there is a reference.
+    """Report top-1, top-5 and each class; with a reference, the flipped images too.
 
     Args:
         predictions: Predictions of the precision.
-        classes: Names in logit order.
-        reference: FP32's, on the same images.
+        classes: Class names in logit order.
+        reference: Predictions of FP32 on the same images.
     """
     measured = measure_accuracy(predictions, classes)
     counted = count_class_flips(reference, predictions) if reference is not None else None
@@ -136,15 +136,15 @@ def accuracy_part(
     comparison: Comparison | None,
     candidates: Sequence[CandidateAccuracy],
 ) -> AccuracyReport:
-    """The report's part on accuracy.
+    """Make the report's part on accuracy.
 
     Args:
-        n_images: Evaluation images.
+        n_images: Number of evaluation images.
         fp32: Accuracy of the reference.
-        precision: Precision that was asked for.
-        own: Accuracy of the chosen candidate; None where there is none, or FP32 was asked for.
-        comparison: The chosen candidate with the reference; None where none was chosen.
-        candidates: Everything that was evaluated.
+        precision: Requested precision.
+        own: Accuracy of the chosen candidate; None without one, or if FP32 was requested.
+        comparison: Comparison of the chosen candidate with the reference; None without one.
+        candidates: Accuracies of all evaluated candidates.
     """
     return AccuracyReport(
         n_images=n_images,
@@ -172,17 +172,17 @@ def benchmark_part(
     raw: Candidate | None = None,
     versus_raw: Ratio | None = None,
 ) -> BenchmarkReport:
-    """The report's part on speed: every row, which of them judge, and what may skew them.
+    """Make the report's part on speed: all rows, the judged ones, and what may skew them.
 
     Args:
-        timings: Times of all rounds.
-        label: Name of a candidate in this report.
-        chosen: The fastest of the precision that was asked for.
-        best_float: The float that ships where `chosen` does not.
-        versus_float: Speed of `chosen` over that of `rival`, or of `best_float` without a rival.
-        rival: The float that `chosen` is least surely faster than.
+        timings: Times of the race.
+        label: Gives the name of a candidate in this report.
+        chosen: Fastest candidate of the requested precision.
+        best_float: Float that ships if `chosen` does not.
+        versus_float: Speed-up of `chosen` over `rival`, or over `best_float` without a rival.
+        rival: Float that `chosen` beats least surely.
         raw: The unfolded FP32 export in ONNX Runtime.
-        versus_raw: Speed of `chosen` over that of `raw`.
+        versus_raw: Speed-up of `chosen` over `raw`.
     """
     judged = timings.judged
     return BenchmarkReport(
@@ -203,21 +203,21 @@ def benchmark_part(
 
 
 def report_interval(ratio: Ratio | None) -> tuple[float, float] | None:
-    """The 95 % interval; None without a ratio, or with too few rounds for one."""
+    """The 95 % interval of a ratio; None without a ratio, or with too few rounds."""
     if ratio is None or ratio.ci95_lo is None or ratio.ci95_hi is None:
         return None
     return ratio.ci95_lo, ratio.ci95_hi
 
 
 def licence_notes(licence: str | None) -> list[str]:
-    """The terms of the weights' source, where it states some."""
+    """A note on the licence of the weights, if their source states one."""
     if licence is None:
         return []
     return [f"The weights' licence, {licence}, holds for every file made from them."]
 
 
 def skewed_notes(timings: BenchmarkResult | None, advice: str) -> list[str]:
-    """What disturbed the timings, if anything did, and a sentence on what to do."""
+    """A note on what disturbed the timings, if anything did, with the advice on what to do."""
     skewed = why_skewed(timings.other_load_pct, timings.throttled_periods) if timings else None
     if skewed is None:
         return []

@@ -1,7 +1,7 @@
-"""Turns: loaded models take them in rounds, each in a new random order.
+"""Turns: in each round every loaded model takes one turn, in a new random order.
 
-A turn is some untimed inferences, which bring the model's weights back into the caches and wake
-its threads, and then the same number of timed ones in every round.
+A turn has some untimed inferences, which bring the model's weights back into the caches and wake
+its threads. Then come the timed inferences, the same number in every round.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quick_collections", "take_turns"]
 
-_MIN_INFERENCES = 3  # timed, per turn
+_MIN_INFERENCES = 3  # timed inferences per turn
 
 
 def take_turns(
@@ -39,15 +39,16 @@ def take_turns(
     track: Track,
     gpu: list[list[list[float]]] | None = None,
 ) -> list[list[list[float]]]:
-    """Time every model in every round, in a new random order each.
+    """Time every model in every round, in a new random order each time.
 
     Args:
-        models: Loaded.
-        inputs: float32[N, C, H, W], given to every model.
+        models: Loaded models.
+        inputs: Batch of images that every model gets, float32[N, C, H, W].
         config: Rounds, warm-up, milliseconds per turn.
         seed: Seed of the order.
         track: Shows the rounds.
-        gpu: Gets a GPU's own milliseconds of as many launches, by model and round.
+        gpu: List that the GPU's own milliseconds of as many launches are added to, by model and
+            round; None for models on a CPU.
 
     Returns:
         Milliseconds by model, round and inference.
@@ -70,10 +71,10 @@ def take_turns(
 
 
 def _choose_count(model: Runtime, inputs: NDArray[np.float32], config: BenchmarkConfig) -> int:
-    """How many inferences fill a turn.
+    """Choose the number of inferences that fill a turn.
 
-    Fixed beforehand: turns that end by the clock would hold more samples where the machine
-    was fast, and pull the percentiles towards those rounds.
+    It is fixed in advance. Turns that end by the clock would have more samples in rounds in which
+    the machine was fast, and pull the percentiles towards those rounds.
     """
     _infer_ms(model, inputs, config.warmup)
     typical_ms = statistics.median(_infer_ms(model, inputs, _MIN_INFERENCES))
@@ -91,7 +92,7 @@ def _infer_ms(model: Runtime, inputs: NDArray[np.float32], count: int) -> list[f
 
 @contextmanager
 def quick_collections() -> Iterator[None]:
-    """Garbage collections in the block look at nothing older, of which torch alone makes 0.3 s."""
+    """Make garbage collections in the block skip older objects; torch's alone take 0.3 s."""
     gc.collect()
     gc.freeze()
     try:

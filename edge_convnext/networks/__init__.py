@@ -1,1 +1,1 @@
-"""The networks and their weights: checkpoints and what they say, models, training."""
+"""The networks and their weights: checkpoints and the facts they state, models, training."""

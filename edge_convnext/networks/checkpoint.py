@@ -1,4 +1,4 @@
-"""Checkpoints of any origin: read without running their code, brought into our names."""
+"""Read checkpoints of any origin without running their code, and bring them into our names."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Checkpoint:
 
     state: dict[str, Tensor]  # our names, float32
     architecture: NetworkShape  # read off the tensors; of 0 classes where there is no classifier
-    averaged: bool  # whether these are averaged weights (EMA, SWA)
-    info: ModelInfo | None  # of files that this project wrote
+    averaged: bool  # True for averaged weights (EMA, SWA)
+    info: ModelInfo | None  # only for files that this project wrote
     place: WeightsPlace
-    content: object  # as it was read, for what it says beside tensors
-    metadata: dict[str, str]  # of safetensors
-    where: str  # the way to the network in the content
-    head: str | None  # the classifier's name there
+    content: object  # as it was read; it may state facts in addition to the tensors
+    metadata: dict[str, str]  # the metadata of a safetensors file
+    where: str  # the path of keys to the network in the content
+    head: str | None  # the classifier's name in the content
     normalisation: Normalisation | None  # a layer before the network
     notes: tuple[str, ...]
 
@@ -44,10 +44,13 @@ def read_checkpoint(path: Path, headless: bool = False, model: str | None = None
     """Read a network in any of the dialects that its family knows.
 
     Args:
-        path: A file that torch or safetensors wrote, whatever its name; a folder with one; an
-            index of shards, or one of them.
-        headless: Whether the classifier may be missing; see `NetworkFamily.translate`.
-        model: Full name of the model that is asked for.
+        path: A file that torch or safetensors wrote, under any name; a folder with one; an index
+            of shards, or one shard.
+        headless: True if the classifier may be missing; see `NetworkFamily.translate`.
+        model: Full name of the requested model; None accepts any.
+
+    Returns:
+        The checkpoint, its tensors in this project's names and float32.
 
     Raises:
         LoadError: The file is missing, damaged, holds code or no known network, or weights that are
@@ -77,7 +80,7 @@ def read_checkpoint(path: Path, headless: bool = False, model: str | None = None
 
 
 def _translate(content: object, source: str, headless: bool, model: str | None) -> Translation:
-    """By the family of the model that is asked for, or the first that knows the checkpoint."""
+    """Translate by the requested model's family, or by the first that knows the checkpoint."""
     candidates = families() if model is None else (family_of_model(model),)
     failure: LoadError | None = None
     for family in candidates:
@@ -90,7 +93,7 @@ def _translate(content: object, source: str, headless: bool, model: str | None) 
 
 
 def _read_all(place: WeightsPlace) -> tuple[object, dict[str, str]]:
-    """One file's content, or the tensors of all shards."""
+    """Return the content and metadata of one file, or the joined tensors of all shards."""
     if len(place.files) == 1 and place.index is None:
         return _read_file(place.files[0])
     joined: dict[Any, Any] = {}
@@ -139,7 +142,7 @@ def _read_info(metadata: dict[str, str], content: object, place: WeightsPlace) -
 
 
 def _is_folded(model: str, names: dict[Any, Any]) -> bool:
-    """Of weights that this project wrote; other content is no state dict of ours."""
+    """True for folded weights that this project wrote."""
     try:
         family = family_of_model(model)
     except RecipeError:

@@ -1,8 +1,8 @@
-"""The table of network families, and which of them a name, weights or a graph belongs to.
+"""The table of network families, and how a name, weights or a graph finds its family.
 
-A model is called by a name that a family lists (`convnextv2_atto`), or `PREFIX:REST` with the name
-of an open family before the colon (`timm:mobilenetv2_100`). The prefix alone decides then: no file
-is opened, nothing of another library is imported, and no code of a user runs.
+A model has a name that its family lists (`convnextv2_atto`), or `PREFIX:REST` with the name of an
+open family before the colon (`timm:mobilenetv2_100`). Then the prefix alone decides: no file is
+opened, no other library is imported, and no code of a user runs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = [
     "quantized_nodes",
 ]
 
-# By name, the module that holds `FAMILY`; imported when a family is first asked for. The name of an
-# open family is the prefix of its models.
+# The module that holds `FAMILY`, by the family's name; imported on first use. The name of an open
+# family is the prefix of its models.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
     "conv2former": "edge_convnext.networks.conv2former.family",
@@ -54,10 +54,10 @@ def families() -> tuple[NetworkFamily, ...]:
 
 
 def find_family(name: str) -> NetworkFamily:
-    """The family of a name.
+    """Find a family by its name.
 
     Raises:
-        RecipeError: No family has this name; the message lists those that there are.
+        RecipeError: No family has this name; the message lists the known ones.
     """
     if name not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -71,12 +71,12 @@ def _import_family(module: str) -> NetworkFamily:
 
 
 def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape:
-    """Look a model up by a name that people know it by, in every family.
+    """Look a model up by any of its usual names, in every family.
 
-    An open family may import what it needs for it, and run a user's code.
+    An open family may import other libraries, and run a user's code.
 
     Raises:
-        RecipeError: No such model; the message names the nearest ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     for family in _candidates(name):
         if (found := family.find(name, num_classes, in_channels)) is not None:
@@ -85,10 +85,13 @@ def find_model(name: str, num_classes: int = 1000, in_channels: int = 3) -> Netw
 
 
 def full_name(name: str) -> str:
-    """The name of a model as recipes and reports have it, of one that people know it by.
+    """Return a model's name as recipes and reports state it.
+
+    Args:
+        name: Any of its usual names.
 
     Raises:
-        RecipeError: No family has such a name; the message names the nearest ones.
+        RecipeError: No family has such a name; the message names the most similar ones.
     """
     for family in _candidates(name):
         if (found := family.full_name(name)) is not None:
@@ -97,7 +100,7 @@ def full_name(name: str) -> str:
 
 
 def _candidates(name: str) -> tuple[NetworkFamily, ...]:
-    """The open family of a prefix; of other names, every family that lists its models."""
+    """List the families that can have a name: the open one of its prefix, or those with lists."""
     prefix, colon, _ = name.partition(":")
     if colon and prefix in FAMILIES and (family := find_family(prefix)).how_to_name:
         return (family,)
@@ -116,20 +119,20 @@ def _unknown(name: str) -> RecipeError:
 
 
 def family_of(network: Weights | NetworkShape) -> NetworkFamily:
-    """The family of weights, or of a shape.
+    """Return the family of weights, or of a shape.
 
     Raises:
-        RecipeError: It is of none in `FAMILIES`.
+        RecipeError: The family is not in `FAMILIES`.
     """
     shape = network.architecture if isinstance(network, Weights) else network
     return find_family(shape.family)
 
 
 def family_of_model(model: str) -> NetworkFamily:
-    """The family of a model's name; of one with a prefix, by that alone.
+    """Return the family that a model's name belongs to; a prefix alone decides.
 
     Raises:
-        RecipeError: No such model; the message names the nearest ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     for family in _candidates(model):
         if family.how_to_name or family.full_name(model) is not None:
@@ -138,14 +141,14 @@ def family_of_model(model: str) -> NetworkFamily:
 
 
 def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
-    """The family of a graph that `stages.export` wrote, or of what was made of it.
+    """Return the family of a graph that `stages.export` wrote, or that was made from one.
 
     Args:
         proto: The graph; its weights are not needed.
-        path: What to name in messages.
+        path: The graph's file, for messages.
 
     Raises:
-        ArtifactError: The graph does not say of which model it is, or of one that is not known.
+        ArtifactError: The graph states no model, or an unknown one.
     """
     model = _model_of(proto)
     if model is None:
@@ -162,20 +165,20 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
 def quantized_nodes(
     proto: ModelProto, path: Path, weighted: Iterable[str], placement: PlacementName
 ) -> frozenset[str] | None:
-    """Names of the nodes that a placement quantizes, by the family of the graph.
+    """List the nodes that a placement quantizes, by the rules of the graph's family.
 
     Args:
-        proto: The graph. One that names no model has no module names that a placement could go
-            by: `all` is everything, and others are nothing.
-        path: What to name in messages.
+        proto: The graph. If it states no model, its module names mean nothing to a placement:
+            then `all` selects every node, and any other placement selects none.
+        path: The graph's file, for messages.
         weighted: Names of the convolutions and matrix products.
-        placement: Policy.
+        placement: The policy.
 
     Returns:
-        The allow-list; None when every node may be quantized.
+        Names of the nodes that may be quantized; None if every node may be.
 
     Raises:
-        ArtifactError: The graph names a model that is not known.
+        ArtifactError: The graph states an unknown model.
     """
     if _model_of(proto) is None:
         return None if placement == "all" else frozenset()

@@ -268,9 +268,9 @@ class ListedFamily(GenericFamily):
     """One whose models are a list.
 
     Args:
-        label: For readers.
+        label: Name that users read.
         models: Full names.
-        shape: What describes one of them.
+        shape: Class of their shapes.
     """
 
     def __init__(self, label: str, models: tuple[str, ...], shape: type[ModuleShape]) -> None:

@@ -8,7 +8,7 @@ __all__ = ["HalfBody"]
 
 
 class HalfBody(nn.Module):
-    """Run `network` in float16 between casts; the norms inside widen their own reductions.
+    """Run `network` in float16 between casts; its norms compute their reductions in float32.
 
     images float32[N, C, H, W] -> logits float32[N, num_classes].
     """

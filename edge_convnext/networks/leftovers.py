@@ -37,9 +37,9 @@ _MEANS = {
 
 
 def is_bystander(name: str, value: Any) -> bool:
-    """Whether a tensor belongs to losses, metrics, counters and the like."""
+    """True if a tensor belongs to losses, metrics, counters and the like."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        return True  # whole numbers count something
+        return True  # integers are counters
     steps = name.split(".")
     if _SIDES.match(steps[0]) and value.dim() < 2:
         return True
@@ -48,7 +48,7 @@ def is_bystander(name: str, value: Any) -> bool:
 
 
 def is_scale(name: str) -> bool:
-    """Whether a tensor is named as a mean or a standard deviation."""
+    """True if a tensor is named as a mean or a standard deviation."""
     last = name.rpartition(".")[2]
     return last in _MEANS or last in _MEANS.values()
 
@@ -58,8 +58,11 @@ def find_normalisation(
 ) -> Normalisation | None:
     """Read the buffers of a normalisation that was saved with the network.
 
+    Returns:
+        The normalisation; None if there is none.
+
     Raises:
-        LoadError: A mean without its standard deviation, the reverse, or several.
+        LoadError: A mean or a standard deviation lacks its counterpart, or there are several.
     """
     found: list[Normalisation] = []
     for name in left:
@@ -73,7 +76,7 @@ def find_normalisation(
         if any(not _per_channel(left.get(one), in_channels) for one in names):
             raise LoadError(
                 f"{source}: '{shorten(name)}' looks like a part of a normalisation of the images, "
-                f"but '{shorten(names[last == ours])}' is not beside it; save the network alone "
+                f"but '{shorten(names[last == ours])}' is not next to it; save the network alone "
                 "and pass --mean and --std"
             )
         if last == ours:

@@ -1,4 +1,4 @@
-"""What a name that no model has is answered with."""
+"""The error for a model name that does not exist."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["unknown_model", "unknown_prefix"]
 
-_SHOWN_CHARS = 80  # of a name that is none, in a message
+_SHOWN_CHARS = 80  # the most of an unknown name that a message shows
 
 
 def unknown_model(
     name: str, known: Sequence[str], ways: Mapping[str, str] | None = None
 ) -> RecipeError:
-    """The error of a name that no model has, with the nearest that one has.
+    """Make the error for an unknown model name; it suggests the most similar known names.
 
     Args:
-        name: As it was given.
-        known: Names that models have.
-        ways: By prefix, how models are named that no list has.
+        name: Name as it was given.
+        known: Names of models.
+        ways: Text that says how models of an open family are named, by prefix.
     """
     shown = name[:_SHOWN_CHARS]
     spelled = re.sub(r"[\W_]+", "_", shown.lower())
@@ -41,12 +41,12 @@ def unknown_model(
 
 
 def unknown_prefix(name: str, prefix: str, ways: Mapping[str, str]) -> RecipeError:
-    """The error of a name whose prefix no family has, with the nearest that one has.
+    """Make the error for an unknown prefix; it suggests the most similar known one.
 
     Args:
-        name: As it was given, with the prefix.
-        prefix: What stands before its colon.
-        ways: By prefix, how models of that family are named.
+        name: Name as it was given, with the prefix.
+        prefix: Part before the colon.
+        ways: Text that says how models of an open family are named, by prefix.
     """
     shown, rest = name[:_SHOWN_CHARS], name[len(prefix) + 1 :][:_SHOWN_CHARS]
     (nearest,) = difflib.get_close_matches(prefix.lower(), ways, n=1, cutoff=0.0)

@@ -79,9 +79,9 @@ def find_head(find: Find, expected: Expected, shape: NetworkShape) -> dict[str, 
     """Names of the tensors that have an axis of one entry a class, each with that axis.
 
     Args:
-        find: The network of another number of classes.
-        expected: Its state dict.
-        shape: Of the network.
+        find: Finds the network of another number of classes.
+        expected: Returns its state dict.
+        shape: Shape of the network.
     """
     found = (find(shape.name, classes, shape.in_channels) for classes in (5, 7))
     few, more = ({} if one is None else expected(one) for one in found)

@@ -45,16 +45,16 @@ _MODULE = re.compile(r"(?:(?<=\.)|\A)module\.")
 
 
 def clean_names(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Names without what wrappers put between them."""
+    """Remove the parts that wrappers insert into names."""
     bare = {_INFIXES.sub("", str(name)): value for name, value in content.items()}
     cleaned = {_MODULE.sub("", name): value for name, value in bare.items()}
-    return cleaned if len(cleaned) == len(bare) else bare  # two networks, one of them wrapped
+    return cleaned if len(cleaned) == len(bare) else bare  # fewer: a wrapped copy of a network
 
 
 def visit_mappings(
     content: object,
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any], Mapping[Any, Any]]]:
-    """Mappings with tensors, each with the way to it and the mapping around it."""
+    """Yield mappings with tensors: the keys that lead there, the mapping, and its parent."""
     queue: list[tuple[tuple[str, ...], object, Mapping[Any, Any], tuple[int, ...]]]
     queue = [((), content, {}, ())]
     for _ in range(_MOST_VISITS):
@@ -62,7 +62,7 @@ def visit_mappings(
             return
         way, value, parent, around = queue.pop(0)
         value = to_plain(value)
-        if id(value) in around or len(way) > _MOST_DEPTH:  # one may hold itself
+        if id(value) in around or len(way) > _MOST_DEPTH:  # a mapping may contain itself
             continue
         around = (*around, id(value))
         if isinstance(value, Mapping):
@@ -78,7 +78,7 @@ def visit_mappings(
 
 
 def find_nameless(content: object) -> str | None:
-    """Where averaged weights lie as a list of tensors, as torch_ema's `shadow_params`."""
+    """Find the key of averaged weights in a list without names, as torch_ema's `shadow_params`."""
     if not isinstance(content, Mapping):
         return None
     for key, value in content.items():
@@ -94,13 +94,13 @@ def find_nameless(content: object) -> str | None:
 
 
 def iter_tensors(content: object) -> Iterator[str]:
-    """Names of all tensors that lie in mappings."""
+    """Yield the names of all tensors in mappings."""
     for _, mapping, _ in visit_mappings(content):
         yield from (str(name) for name, value in mapping.items() if isinstance(value, Tensor))
 
 
 def list_content(content: object) -> list[str]:
-    """What a checkpoint without a ConvNeXt holds: the keys with what lies there."""
+    """Describe a checkpoint without a ConvNeXt: each key with a summary of its value."""
     plain = to_plain(content)
     if not isinstance(plain, Mapping):
         return []
@@ -158,7 +158,7 @@ def place_order(keys: tuple[str, ...], prefix: str, averaged: bool) -> PlaceOrde
 
 
 def heads_beside(keys: tuple[str, ...], parent: Mapping[Any, Any]) -> dict[str, Any]:
-    """Tensors of a head that was saved as a state dict of its own."""
+    """Return the tensors of a head that was saved as a separate state dict."""
     found: dict[str, Any] = {}
     for key, value in parent.items():
         small = isinstance(value, Mapping) and 0 < len(value) <= _MOST_PARTS

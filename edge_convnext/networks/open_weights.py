@@ -1,4 +1,4 @@
-"""Weights on disk, described by the architecture that they name."""
+"""Weights on disk, described by the architecture that their metadata states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_weights(path: Path) -> Weights:
     """Describe a file that `save_weights` wrote, without reading its tensors.
 
     Raises:
-        ArtifactError: Not safetensors, or without this project's metadata.
+        ArtifactError: The file is not safetensors, or lacks this project's metadata.
     """
     metadata, names = read_header(path)
     info = ModelInfo.from_metadata(metadata, path)

@@ -44,6 +44,6 @@ class Outside(Protocol):
         """The shape of weights on disk by what they carry; None: `find` it by its name."""
         ...
 
-    def consent(self, model: str) -> None:
-        """Hear that the command line itself states a model; code of a user runs then alone."""
+    def consent(self, model: str) -> bool:
+        """Hear that the command line itself states a model; True where that lets code run."""
         ...

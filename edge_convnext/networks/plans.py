@@ -1,10 +1,11 @@
-"""Plans: how each runtime of a CPU, and each TensorRT, is served best, as data that was measured.
+"""Plans: the measured best graph for each CPU runtime and each TensorRT.
 
-A plan is everything about one graph that decides its speed. Those for a CPU are in
-`recipes/tuned/`, one file per model, written by `edge-convnext tune` (benchmarks/README.md), and
-those for TensorRT in `recipes/gpu/plans.yaml`, by precision and batch size. What a recipe states
-for every runtime (`export.form`, `quantize.placement`, …) goes before its own plans (`plans:`,
-`engine.plans`), and those before the shipped ones.
+A plan is everything about one graph that decides its speed. CPU plans are in `recipes/tuned/`, one
+file per model, written by `edge-convnext tune` (benchmarks/README.md). TensorRT plans are in
+`recipes/gpu/plans.yaml`, by precision and batch size.
+
+Precedence, highest first: what a recipe states for every runtime (`export.form`,
+`quantize.placement`, …), the recipe's own plans (`plans:`, `engine.plans`), the shipped plans.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _FORMAT_LABELS: Mapping[GraphFormat, str] = {
     "onnxruntime_dynamic": ".dynamic",
 }
 _BATCHES = (1, 8)
-_UNASKED_BATCHES = (1,)  # where nobody named a GPU target: each batch size takes some seconds
+_UNASKED_BATCHES = (1,)  # without a stated GPU target: each batch size takes some seconds
 
 
 @dataclass(frozen=True)
@@ -64,21 +65,21 @@ class Plan:
     """One way to write, quantize and run the graph."""
 
     form: FormName
-    placement: PlacementName | None  # of Q/DQ; None for float graphs
+    placement: PlacementName | None  # where Q/DQ is placed; None for float graphs
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
     gelu: GeluName = "erf"
     range_estimator: RangeEstimator = "reconstruction"
-    settings: tuple[tuple[str, str], ...] = ()  # of the runtime, beyond this package's own
+    settings: tuple[tuple[str, str], ...] = ()  # settings of the runtime, by its own names
     precision: Precision = "int8"
-    batch: int | None = None  # of a graph for TensorRT; None on a CPU
-    family: GpuFamily | None = None  # of the TensorRTs that take the graph; None on a CPU
+    batch: int | None = None  # batch size of a graph for TensorRT; None on a CPU
+    family: GpuFamily | None = None  # the TensorRT versions that take the graph; None on a CPU
 
     @property
     def label(self) -> str:
-        """Begins the names of its graphs: `nhwc.inner.uint8` on a CPU, `mixed.blocks.b1`.
+        """Prefix of its graphs' names: `nhwc.inner.uint8` on a CPU, `mixed.blocks.b1` on a GPU.
 
-        Unique among the plans of a CPU, and among those of one precision and family.
+        Unique among the plans for CPUs, and among the GPU plans of one precision and family.
         """
         stem = f"{self.form}.{self.placement}" if self.placement else self.form
         if self.batch is not None:
@@ -99,18 +100,18 @@ def float_plan(
     batch: int | None = None,
     family: GpuFamily | None = None,
 ) -> Plan:
-    """The plan of a float graph."""
+    """Make the plan of a float graph."""
     return Plan(form, None, precision=precision, batch=batch, family=family)
 
 
 def make_plan(fields: Mapping[str, Any]) -> Plan:
-    """A plan for a CPU from plain values, as they stand in a recipe."""
+    """Make a CPU plan from plain values, as a recipe states them."""
     settings = tuple(sorted(fields.get("settings", {}).items()))
     return Plan(**{**fields, "settings": settings})
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
-    """`make_plan` the other way: what a recipe has to say for this plan."""
+    """Return the plain values that a recipe states for this plan; the inverse of `make_plan`."""
     return {
         "form": plan.form,
         "placement": plan.placement,
@@ -124,13 +125,13 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 
 @cache
 def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
-    """The tuned plan of each runtime for a model, or for the tuned model nearest in size.
+    """Return the tuned plan of each runtime for a model, or for the tuned model nearest in size.
 
     Args:
         model: Full name, such as `convnextv2_atto`.
 
     Returns:
-        Empty for a family that no file is of.
+        Plans by runtime; empty if no model of this family was tuned.
     """
     models = family_of_model(model).models
     files = {path.stem: path for path in (recipe_folder() / "tuned").glob("*.yaml")}
@@ -149,7 +150,7 @@ def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
 
 
 def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
-    """The INT8 plan of a runtime of a CPU under a recipe."""
+    """Return the INT8 plan of a CPU runtime under a recipe."""
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
@@ -165,7 +166,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         form,
         placement,
         kind,
-        # The fused products need MatMul; a form that was stated may have none.
+        # The fused operators need a MatMul; a stated form may have none.
         best.format if form == best.form else "qdq",
         gelu,
         best.range_estimator if estimator == "auto" else estimator,
@@ -174,7 +175,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
 
 
 def choose_batches(recipe: Recipe) -> tuple[int, ...]:
-    """The batch sizes that graphs and engines are made for, in rising order."""
+    """Return the batch sizes that graphs and engines are made for, in rising order."""
     stated = recipe.engine.batches
     if stated != "auto":
         return tuple(sorted(set(stated)))
@@ -184,9 +185,10 @@ def choose_batches(recipe: Recipe) -> tuple[int, ...]:
 
 
 def list_gpu_plans(recipe: Recipe, targets: Sequence[TargetName]) -> tuple[Plan, ...]:
-    """What a build makes for its GPU targets, the requested precision first; none without one.
+    """List the plans that a build makes for its GPU targets, the requested precision first.
 
-    INT8 comes with FP16, which it has to beat on the device.
+    INT8 comes with FP16, which it has to beat on the device. Without a GPU target the list is
+    empty.
     """
     if not set(targets) - {"cpu"}:
         return ()
@@ -206,14 +208,14 @@ def list_gpu_plans(recipe: Recipe, targets: Sequence[TargetName]) -> tuple[Plan,
 def plan_for_gpu(
     recipe: Recipe, precision: Precision, batch: int, family: GpuFamily = "typed"
 ) -> Plan:
-    """The plan of one precision at one batch size; FP32 has FP16's form."""
+    """Return the plan of one precision at one batch size; FP32 has FP16's form."""
     planned: _PlannedPrecision = "int8" if precision == "int8" else "fp16"
     plans = dict(_shipped_gpu_plans()[family][planned])
-    if family == "typed":  # the recipe's are those of `tune --target rtx`
+    if family == "typed":  # the recipe's plans come from `tune --target rtx`
         plans |= recipe.engine.plans.get(planned, {})
     best = plans[max(size for size in plans if size <= batch)]
     owner = family_of_model(recipe.model)
-    if best.form not in (*owner.forms, *owner.gpu_forms):  # the shipped ones are of another family
+    if best.form not in (*owner.forms, *owner.gpu_forms):  # shipped plans of another family
         best = GpuPlanConfig(form=owner.portable[0], placement=owner.portable[1])
     form = _choose_form(recipe, best.form)
     if precision != "int8":

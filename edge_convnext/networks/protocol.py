@@ -1,7 +1,7 @@
-"""What an architecture brings: the attributes and methods of a network family.
+"""The interface of a network family.
 
-A family is an object with these, called `FAMILY` in the module that `networks.family.FAMILIES`
-names. Importing that module imports no torch.
+A family is an object with the attributes of `NetworkFamily`. It is called `FAMILY` in the module
+that `networks.family.FAMILIES` names. Importing that module imports no torch.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkFamily", "Placer"]
 
-# NNCF among the nodes that `quantized_nodes` names; or this project's placer, which reads the role
-# of each product off the graph and needs no names.
+# NNCF quantizes the nodes that `quantized_nodes` names. Our own placer reads the role of each
+# product from the graph and needs no names.
 Placer: TypeAlias = Literal["nncf", "roles"]
 
 
 class NetworkFamily(Protocol):
-    """Networks of one architecture in several sizes, and all that is particular to them.
+    """One architecture in several sizes, with everything that is specific to it.
 
     A graph of any family has one input, images float32[N, C, H, W], and one output, logits
-    float32[N, num_classes]; its nodes are named `<module path>/<OpType>`.
+    float32[N, num_classes]. Its nodes are named `<module path>/<OpType>`.
     """
 
     @property
     def label(self) -> str:
-        """For readers: `ConvNeXt`."""
+        """The name that users read, such as `ConvNeXt`."""
         ...
 
     @property
     def placer(self) -> Placer:
-        """Who places Q/DQ: NNCF among names, or this project by the roles in the graph."""
+        """What places Q/DQ: NNCF, or this project by the roles of the products in the graph."""
         ...
 
     @property
@@ -57,33 +57,33 @@ class NetworkFamily(Protocol):
 
     @property
     def trainable(self) -> bool:
-        """Whether `make_trainable` can make a network: a graph alone has no torch form."""
+        """True if `make_trainable` can draw a network; a graph alone has no torch form."""
         ...
 
-    # ---- sizes, and the names that people know them by ----------------------------------
+    # ---- sizes and their names ------------------------------------------------------------
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every full model name, as reports have it: `convnextv2_atto`; none of an open family."""
+        """Every full model name as reports state it; an open family has no list."""
         ...
 
     @property
     def how_to_name(self) -> str:
-        """Of an open family, whose models are no list: `timm:NAME, any classifier of timm`.
+        """How users name a model of an open family: `timm:NAME, any classifier of timm`.
 
-        Its models are called `FAMILY:REST`, and the prefix alone tells the family. Empty: `models`
-        are all that there are.
+        Models of an open family are called `FAMILY:REST`. The prefix alone decides the family.
+        Empty if `models` lists every one.
         """
         ...
 
     def full_name(self, name: str) -> str | None:
-        """The name of a model as recipes and reports have it; None: none of this family.
+        """Return a model's name as recipes and reports state it; None if this family has none.
 
-        Nothing is imported for it, and no code of a user runs: recipes, graphs and reports are read
-        where there is no torch. Whether an open family has such a model is for `find` to say.
+        This imports nothing and runs no code of a user: recipes, graphs and reports are read where
+        there is no torch. Only `find` knows if an open family has such a model.
 
         Args:
-            name: In any spelling that leaves no doubt; with its prefix, of an open family.
+            name: Any unambiguous spelling; a model of an open family has its prefix.
         """
         ...
 
@@ -93,52 +93,52 @@ class NetworkFamily(Protocol):
 
     @property
     def short_names(self) -> tuple[str, ...]:
-        """Names that stand for a full one, to be suggested for one that is none: `atto`."""
+        """Short forms of model names, such as `atto`, for suggestions after a misspelt name."""
         ...
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
-        """The model of a name, in any spelling that leaves no doubt; None: none of this family.
+        """Find a model by any unambiguous spelling of its name; None if this family has none.
 
         An open family may import what it needs, and run a user's code.
         """
         ...
 
     def short_name(self, model: str) -> str:
-        """A full name without what all of the family share, for folders and advice."""
+        """Shorten a full name by the part that the whole family shares; for folders and advice."""
         ...
 
     def why_other(self, asked: NetworkShape, found: NetworkShape) -> str:
-        """More to say of weights that no known size has; empty, or one more clause."""
+        """Explain further why found weights fit no known size; empty, or one more clause."""
         ...
 
     # ---- weights --------------------------------------------------------------------------
 
     @property
     def hub(self) -> Mapping[str, HubWeights]:
-        """By full name, ImageNet weights that `--weights in1k` fetches."""
+        """The ImageNet weights that `--weights in1k` fetches, by full model name."""
         ...
 
     def first_convolution(self, shape: NetworkShape) -> str | None:
-        """The weight that reads the images, float32[out, in_channels, …]; None: not known."""
+        """Name of the weight that reads the images, float32[out, in_channels, …], or None."""
         ...
 
     def classifier(self, shape: NetworkShape) -> tuple[str, ...]:
-        """What begins the names of the last layer's tensors, and of no others: `head.fc.`."""
+        """Prefixes of the names of the last layer's tensors, such as `head.fc.`."""
         ...
 
     def source_graph(self, weights: Weights) -> Path | None:
-        """The ONNX graph that the weights are; None where they are tensors of a torch module.
+        """Return the ONNX graph that the weights came as; None for tensors of a torch module.
 
-        It is the truth of every parity check: `runtimes.reference`.
+        Every parity check compares with it (`runtimes.reference`).
         """
         ...
 
     def find_published(self, path: Path, model: str) -> Published | None:
-        """Weights that are published, by a file's name or what lies beside it; None: unknown."""
+        """Recognise published weights by the file's name or its neighbours; None if unknown."""
         ...
 
     def published_top1(self, model: str) -> PublishedTop1 | None:
-        """What others report of a model; None where nothing is recorded."""
+        """Top-1 that others report for a model; None where nothing is recorded."""
         ...
 
     def translate(
@@ -147,61 +147,65 @@ class NetworkFamily(Protocol):
         """Find the network in a checkpoint and bring it into this project's names and shapes.
 
         Args:
-            checkpoint: What `torch.load` or safetensors returned.
-            source: Names the checkpoint in messages.
-            headless: Whether the classifier may be missing, as in pre-trained weights:
+            checkpoint: The content that `torch.load` or safetensors returned.
+            source: The checkpoint's name for messages.
+            headless: True if the classifier may be missing, as in pre-trained weights;
                 `num_classes` is 0 then.
-            model: Full name of the model that is asked for; of several networks it comes first.
+            model: Full name of the requested model; it is preferred where the checkpoint holds
+                several networks.
+
+        Returns:
+            The network's tensors in our names, float32, and how they were found.
 
         Raises:
-            LoadError: There is no network of this family, or it is not whole.
+            LoadError: There is no network of this family, or it is incomplete.
         """
         ...
 
     def draw(self, shape: NetworkShape, seed: int) -> dict[str, Tensor]:
-        """Random weights that leave no scale and no bias as an identity."""
+        """Draw random weights in which every scale and bias has an effect."""
         ...
 
     # ---- folds ----------------------------------------------------------------------------
 
     @property
     def folds(self) -> bool:
-        """Whether anything can be folded; else `fold` is never called, and `raw` is the form."""
+        """True if weights can be folded; otherwise `fold` is not called and the form is `raw`."""
         ...
 
     def is_folded(self, names: Collection[str]) -> bool:
-        """Whether tensors of these names are what `fold` leaves."""
+        """True if tensors of these names are the result of `fold`."""
         ...
 
     def fold(self, state: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
-        """A state dict of the same function in fewer operations; the old one stays as it is."""
+        """Return a new state dict of the same function in fewer operations."""
         ...
 
     # ---- graphs ---------------------------------------------------------------------------
 
     @property
     def forms(self) -> tuple[FormName, ...]:
-        """Ways to write the folded network for CPUs; `raw`, the unfolded one, is not listed."""
+        """Forms of the folded network for CPUs; `raw`, the unfolded one, is not listed."""
         ...
 
     @property
     def gpu_forms(self) -> tuple[FormName, ...]:
-        """Further ways, for TensorRT."""
+        """Additional forms, for TensorRT."""
         ...
 
     @property
     def one_image_forms(self) -> frozenset[FormName]:
-        """Forms whose graph has to be of batch 1."""
+        """Forms whose graph must have batch size 1."""
         ...
 
     @property
     def float_forms(self) -> tuple[FormName, ...]:
-        """Forms that every build races in float, those of its plans apart."""
+        """Forms that every build times in float, in addition to those of its plans."""
         ...
 
     @property
     def forms_of_convolutions(self) -> frozenset[FormName]:
-        """Forms without a matrix product, which ONNX Runtime's fused products need."""
+        """Forms without a MatMul; ONNX Runtime's fused operators need one."""
         ...
 
     @property
@@ -211,52 +215,55 @@ class NetworkFamily(Protocol):
 
     @property
     def placements(self) -> tuple[PlacementName, ...]:
-        """Policies of which operations are quantized, for CPUs."""
+        """Policies for CPUs that say which operations are quantized."""
         ...
 
     @property
     def gpu_placements(self) -> tuple[PlacementName, ...]:
-        """Further policies, for TensorRT."""
+        """Additional policies, for TensorRT."""
         ...
 
     @property
     def quick_placements(self) -> tuple[PlacementName, ...]:
-        """Those that a quick `tune` tries."""
+        """Placements that a quick `tune` tries."""
         ...
 
     @property
     def operations(self) -> frozenset[str]:
-        """Types of ONNX operations in its graphs, beside those of `graph.safety`."""
+        """Types of ONNX operators in its graphs, in addition to those of `graph.safety`."""
         ...
 
     @property
     def parts(self) -> Parts:
-        """What times and kernels are counted for."""
+        """Parts of the network that times and kernels are grouped by."""
         ...
 
     def quick_forms(self, runtime: CpuRuntimeName) -> tuple[FormName, ...]:
-        """Forms that a quick `tune` tries in a runtime, known to this family or not."""
+        """Forms that a quick `tune` tries in a runtime, also in one the family has no data for."""
         ...
 
     def quantized_nodes(
         self, weighted: Iterable[str], placement: PlacementName
     ) -> frozenset[str] | None:
-        """Names of the convolutions and products that a placement quantizes; None: all nodes.
+        """List the convolutions and matrix products that a placement quantizes.
 
         Args:
             weighted: Names of all convolutions and matrix products.
             placement: One of `placements` or `gpu_placements`.
+
+        Returns:
+            Node names; None if every node may be quantized.
         """
         ...
 
     def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        """The torch module of one form, in evaluation mode; of `raw` it is the reference.
+        """Build the torch module of one form, in evaluation mode; `raw` is the reference.
 
-        Where `source_graph` has one, there is no module, and this is never called.
+        It is not called for weights that have a `source_graph`.
 
         Args:
-            weights: Unfolded for `raw`, folded for every other form.
-            form: `raw`, one of `forms` or of `gpu_forms`.
+            weights: Unfolded weights for `raw`, folded ones for every other form.
+            form: `raw`, or one of `forms` or `gpu_forms`.
             shown: Real images, float32[n, C, H, W], for forms that depend on values.
         """
         ...
@@ -264,11 +271,11 @@ class NetworkFamily(Protocol):
     def make_trainable(
         self, shape: NetworkShape, drop_path: float, image_size: int = 224
     ) -> nn.Module:
-        """A newly drawn network for training, its parameters named as in weights on disk.
+        """Draw a new network for training; its parameters are named as in weights on disk.
 
         Args:
-            shape: Of the network.
+            shape: Shape of the network.
             drop_path: Rate of stochastic depth, for networks that have it.
-            image_size: Height and width of the images, for networks that have positions to learn.
+            image_size: Height and width of the images, for networks that learn positions.
         """
         ...

@@ -1,4 +1,4 @@
-"""What is known of weights that somebody publishes."""
+"""Facts about published weights: origin, licence, evaluation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1", "Settings"]
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of weights that were recognised."""
+    """Facts about weights that were recognised as published ones."""
 
-    name: str  # for `ModelInfo.weights_source`
+    name: str  # the value for `ModelInfo.weights_source`
     repository: str  # where they are published
     licence: str | None  # None: not known
     preprocess: Preprocess | None  # None: what the library states
@@ -46,17 +46,17 @@ class HubWeights:
     repository: str
     licence: str
     crop_pct: float = 0.875
-    revision: str | None = None  # a commit; None: the commit that is found at first download
+    revision: str | None = None  # a commit; None: the newest commit at the first download
 
     def published_as(self, name: str) -> Published:
-        """These weights, under the name of one copy."""
+        """Describe these weights under the name of one copy."""
         preprocess = Preprocess(resize="shortest", crop_pct=self.crop_pct, interpolation="bicubic")
         return Published(name, self.repository, self.licence, preprocess)
 
 
 @dataclass(frozen=True)
 class PublishedTop1:
-    """ImageNet-1k top-1 at 224 px, and who reports it."""
+    """ImageNet-1k top-1 at 224 px, and its source."""
 
     top1_pct: float
     source: str

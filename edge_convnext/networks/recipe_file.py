@@ -1,4 +1,4 @@
-"""Recipes as users state them: files, shipped names, overrides; a mistake is told in one line."""
+"""Read recipes: files, shipped names, overrides. A mistake gives an error of one line."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from pydantic import (
 
 from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.spelled import settle_model
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
-_MAX_BYTES = 1 << 20  # of a recipe's file
-_UNNAMED = "recipe"  # one that is made here, from no file
+_MAX_BYTES = 1 << 20  # the largest file that is read as a recipe
+_UNNAMED = "recipe"  # a recipe that was not read from a file
 
 
 def load_recipe(
@@ -35,14 +36,14 @@ def load_recipe(
     """Read a shipped recipe by name, or a YAML file, and apply overrides.
 
     Args:
-        name_or_path: `demo`, `potato`, … or a path to a YAML file.
-        overrides: Dotted field to value, such as {"preprocess.image_size": 224}.
-        flags: How a user states an override, such as {"engine.batches": "--engine-batch"}; an
-            error of its value names it, in place of the file and the key.
+        name_or_path: A shipped name (`demo`, `potato`, …) or a path to a YAML file.
+        overrides: Values by dotted field, such as {"preprocess.image_size": 224}.
+        flags: Command-line flags by dotted field, such as {"engine.batches": "--engine-batch"}.
+            If an override's value is bad, the error names the flag instead of file and key.
 
     Raises:
-        RecipeError: No such recipe, not YAML, an unknown key or a bad value; the message names
-            the file and the key.
+        RecipeError: There is no such recipe, it is not YAML, or it has an unknown key or a bad
+            value; the message names the file and the key.
     """
     path = _find_recipe(os.fspath(name_or_path))
     fields = _read_yaml(path)
@@ -65,13 +66,13 @@ def make_recipe(
     """Validate a mapping into a `Recipe`.
 
     Args:
-        fields: Of a recipe, as YAML or a report has them.
-        source: Where they are from, for messages.
-        overrides: See `load_recipe`.
-        flags: See `load_recipe`.
+        fields: The recipe's sections, as YAML or a report has them.
+        source: The origin of `fields`, for messages.
+        overrides: Values by dotted field, as for `load_recipe`.
+        flags: Command-line flags by dotted field, as for `load_recipe`.
 
     Raises:
-        RecipeError: An unknown key or a bad value, in one line.
+        RecipeError: The recipe has an unknown key or a bad value; the message is one line.
     """
     try:
         recipe = Recipe.model_validate(_apply(dict(fields), overrides or {}, source))
@@ -92,7 +93,7 @@ def _settle(recipe: Recipe, by_caller: bool) -> tuple[Recipe, str]:
     """The model's full name and the weights that it brings, and what is told of it.
 
     Args:
-        recipe: As it was stated.
+        recipe: Recipe, with the name as it was stated.
         by_caller: True where the command line or the caller states the model, and no file: code of
             the user's own runs for no other.
     """
@@ -110,7 +111,7 @@ def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
     """Refuse a form or a placement that the model's family does not have.
 
     Raises:
-        RecipeError: The field or its flag, what it says and what it can say.
+        RecipeError: A field names an unknown form or placement; the message lists the known ones.
     """
     family = family_of_model(recipe.model)
     forms, placements = ("raw", *family.forms), family.placements
@@ -135,14 +136,8 @@ def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
             )
 
 
-class _Loader(yaml.SafeLoader):
-    """Without aliases: nested, a few lines of them stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"line {mark.line + 1}: a recipe has no aliases, write it out")
-        return super().compose_node(parent, index)
+class _Loader(NoAliases, yaml.SafeLoader):
+    """A YAML loader that refuses aliases: a few nested ones could expand to gigabytes."""
 
 
 def _read_yaml(path: Path) -> Any:
@@ -152,7 +147,7 @@ def _read_yaml(path: Path) -> Any:
         if len(content) > _MAX_BYTES:
             raise RecipeError(f"{path}: over {_MAX_BYTES} bytes, which no recipe has")
         return yaml.load(content.decode("utf-8"), _Loader)
-    # Numbers of thousands of digits raise ValueError, brackets of thousands RecursionError.
+    # A number of thousands of digits raises ValueError, deep nesting RecursionError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"{path}: not YAML ({reason}); see `edge-convnext recipes`") from error
@@ -197,7 +192,7 @@ def _explain(error: ValidationError) -> str:
         nearest = difflib.get_close_matches(parts[-1], _valid_keys(parts[:-1]), n=1, cutoff=0.0)
         meant = ".".join([*parts[:-1], nearest[0]])
         return f"unknown key '{shorten('.'.join(parts))}': did you mean '{shorten(meant)}'?"
-    if not first["loc"]:  # of several fields together
+    if not first["loc"]:  # an error about several fields together
         return str(first["msg"]).removeprefix("Value error, ")
     where = _find_field(first["loc"])
     rest = [each for each in errors if _find_field(each["loc"]) != where]
@@ -206,10 +201,10 @@ def _explain(error: ValidationError) -> str:
 
 
 def _explain_value(error: ValidationError) -> str:
-    """The first bad value, and what it should be."""
+    """Describe the first bad value, and what it should be."""
     where = _find_field(error.errors()[0]["loc"])
     same = [each for each in error.errors() if _find_field(each["loc"]) == where]
-    # Of a list, what is wrong with an item says more than that the list is not valid.
+    # An error about an item of a list says more than the error about the whole list.
     items = [each for each in same if isinstance(each["loc"][-1], int)]
     told = items or same
     messages = [each["msg"].lower().removeprefix("value error, ") for each in told]
@@ -224,7 +219,7 @@ def _valid_keys(section: list[str]) -> list[str]:
 
 
 def _find_field(location: tuple[int | str, ...]) -> str:
-    """The dotted field of an error: pydantic appends the branches of a union to it."""
+    """Return the dotted field of an error, without the union branches that pydantic appends."""
     model: type[BaseModel] | None = Recipe
     parts = []
     for part in location:
@@ -247,13 +242,13 @@ def resolve_recipe(
     overrides: Mapping[str, Any],
     flags: Mapping[str, str] | None = None,
 ) -> Recipe:
-    """The recipe a command line means: named, the demo, or defaults with overrides.
+    """Find the recipe that a command line means: named, the demo, or defaults with overrides.
 
-    Without a name, the demo serves when neither weights nor data are given; its sizes and
+    Without a name, the demo is used if neither weights nor data are given; its sizes and
     training can still be overridden.
 
     Raises:
-        RecipeError: See `load_recipe`.
+        RecipeError: The recipe is missing or invalid, as for `load_recipe`.
     """
     if name_or_path is not None:
         return load_recipe(name_or_path, overrides, flags)

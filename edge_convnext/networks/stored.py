@@ -19,9 +19,9 @@ def shape_of(value: object) -> tuple[int, ...]:
 
 
 def check_stored(values: Iterable[object], source: str) -> None:
-    """Refuse tensors that repeat their few values by strides, or each other's: copies would not.
+    """Refuse tensors that repeat a few stored values by strides, or share them with each other.
 
-    A file of a kilobyte may hold a tensor of a terabyte.
+    A copy would store every value: a file of a kilobyte could become a terabyte in memory.
     """
     stored: dict[int, int] = {}
     claimed = 0
@@ -42,7 +42,7 @@ def _is_stored(value: Tensor) -> bool:
 
 
 def to_float32(value: object, shape: tuple[int, ...], what: str) -> Tensor:
-    """Check one tensor; the shape may differ in axes of length 1 ([1, 1, 1, 4C] or [4C])."""
+    """Check one tensor and return it in `shape`; axes of length 1 may differ ([1, 4C] or [4C])."""
     if isinstance(value, StandIn):
         raise LoadError(f"{what} is a {shorten(value.path)}, not a plain tensor; save it as one")
     if not isinstance(value, Tensor):

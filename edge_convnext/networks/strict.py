@@ -61,11 +61,11 @@ def read_strictly(
     """Find the state dict of one of a family's models.
 
     Args:
-        known: What the family knows of them.
+        known: Facts that the family knows of them.
         models: Full names, the one that is asked for first.
-        checkpoint: What `torch.load` or safetensors returned.
-        source: Names the checkpoint in messages.
-        headless: Whether the classifier may be missing.
+        checkpoint: Content that `torch.load` or safetensors returned.
+        source: Name of the checkpoint for messages.
+        headless: True if the classifier may be missing.
 
     Raises:
         LoadError: No state dict, or none whose names and shapes are those of a model; the message

@@ -20,7 +20,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read every tensor of a safetensors file into memory.
 
     Raises:
-        ArtifactError: Not safetensors, or damaged.
+        ArtifactError: The file is not safetensors, or is damaged.
     """
     try:
         from safetensors import SafetensorError
@@ -38,7 +38,7 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     """Read the metadata and tensor names of a safetensors file.
 
     Raises:
-        ArtifactError: Not safetensors, or damaged.
+        ArtifactError: The file is not safetensors, or is damaged.
     """
     try:
         from safetensors import SafetensorError, safe_open
@@ -53,12 +53,12 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = str(error)[:REASON_CHARS]  # it may repeat what stands in the file
+    reason = str(error)[:REASON_CHARS]  # it may repeat content of the file
     return ArtifactError(f"{path}: damaged, or not safetensors ({reason}); copy or make it again")
 
 
 def missing_packages(error: ImportError) -> MissingDependencyError:
-    """Name the extra that brings torch and safetensors."""
+    """Make the error that names the extra with torch and safetensors."""
     return MissingDependencyError(
         f"weights need torch and safetensors ({error.name} is missing): "
         "pip install 'edge-convnext[build]'"

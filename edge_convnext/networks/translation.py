@@ -24,14 +24,14 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Translation:
-    """What a family makes of a checkpoint."""
+    """A network that a family found in a checkpoint."""
 
     state: dict[str, Tensor]  # our names, float32
-    architecture: NetworkShape  # what the tensors are, whatever was asked for
-    dialect: str  # of the names in the file: `timm`
-    wrappers: tuple[str, ...]  # keys on the way to the state dict, outermost first
-    averaged: bool = False  # whether these are averaged weights (EMA, SWA)
-    where: str = ""  # the way to the network, with the prefix of its names
+    architecture: NetworkShape  # read off the tensors; it may differ from the requested one
+    dialect: str  # the naming scheme in the file, such as `timm`
+    wrappers: tuple[str, ...]  # the keys that lead to the state dict, outermost first
+    averaged: bool = False  # True for averaged weights (EMA, SWA)
+    where: str = ""  # the path of keys to the network, with the prefix of its names
     head: str | None = None  # the classifier's name in the file; None: there is none
     normalisation: Normalisation | None = None  # a layer before the network
-    notes: tuple[str, ...] = ()  # what was chosen, put together or left out
+    notes: tuple[str, ...] = ()  # sentences on what was chosen, joined or left out

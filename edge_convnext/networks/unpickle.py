@@ -1,4 +1,4 @@
-"""Files of `torch.save`, read without running what is in them and in bounded memory."""
+"""Read files of `torch.save` without running code from them, and in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 __all__ = ["read_torch"]
 
-_UNPACKED = 4  # times the file: torch stores without compression, and weights hardly deflate
-_MOST_TRIES = 200  # of a file in the old format, which names its classes one at a time
-_BLOCKED = ("sys", "os", "posix", "nt")  # by torch, whatever is said of them
+_UNPACKED = 4  # times the file's size: torch does not compress, and weights hardly deflate
+_MOST_TRIES = 200  # reads of a file in the old format; each one reveals one more class
+_BLOCKED = ("sys", "os", "posix", "nt")  # modules that torch always refuses, even if allowed
 _WHOLE = ("torch.nn.", "torch.jit.", "torch.fx.")
 
 
 def read_torch(path: Path) -> tuple[object, tuple[str, ...]]:
     """Read a checkpoint with torch's reader of weights alone.
 
-    Objects of other classes become `standins.StandIn`.
+    Objects of other classes become `core.standins.StandIn`.
 
     Returns:
-        The content, and the names of the classes that were not read as what they are.
+        The content, and the names of the classes that became stand-ins.
 
     Raises:
-        LoadError: It is damaged, holds code or a whole model, or asks for too much memory.
+        LoadError: The file is damaged, holds code or a whole model, or asks for too much memory.
     """
     limit = _UNPACKED * path.stat().st_size
     _check_declared_size(path, limit)
@@ -50,7 +50,7 @@ def read_torch(path: Path) -> tuple[object, tuple[str, ...]]:
                 f"{path}: asks for more than {limit} bytes of memory, {_UNPACKED} times its own "
                 "size; it is damaged or made to do harm"
             ) from error
-        except Exception as error:  # of bytes that are no checkpoint, torch raises nearly anything
+        except Exception as error:  # torch raises many types for bytes that are no checkpoint
             raise _damaged(path, error) from error
     raise LoadError(f"{path}: names over {_MOST_TRIES} classes; save model.state_dict() alone")
 
@@ -58,17 +58,17 @@ def read_torch(path: Path) -> tuple[object, tuple[str, ...]]:
 def _load(path: Path, allowed: dict[str, Any], limit: int) -> object:
     import torch
 
-    # The pickle in a checkpoint may ask for memory as well, without any code in it.
+    # Even without code, the pickle in a checkpoint may ask for too much memory.
     with bounded_memory(limit), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of old pickles before it refuses them itself
+        warnings.simplefilter("ignore")  # torch warns about old pickles before it refuses them
         safe = torch.serialization.safe_globals([(one, name) for name, one in allowed.items()])
-        with safe, path.open("rb") as file:  # of a path torch would look at the suffix
+        with safe, path.open("rb") as file:  # given a path, torch would look at its suffix
             content: object = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
 def _names_in(path: Path) -> list[str]:
-    """Classes that the pickle in a zip names; of an old file they are learnt one by one."""
+    """List the classes that the pickle in a zip names; empty for a file in the old format."""
     import torch
 
     if not zipfile.is_zipfile(path):
@@ -77,7 +77,7 @@ def _names_in(path: Path) -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    except Exception:  # damaged, or in another protocol: the reader says what about it
+    except Exception:  # damaged, or in another protocol: the reader's error explains it
         return []
 
 
@@ -89,7 +89,7 @@ def _allow(allowed: dict[str, Any], name: str, path: Path) -> None:
 
 
 def _learn(allowed: dict[str, Any], error: Exception, path: Path) -> bool:
-    """Whether what stopped the reader is now known: a class, or how one is used."""
+    """Allow what stopped the reader, a class or how one is used; False if it can't be allowed."""
     text = str(error)
     if found := re.search(r"[Uu]nsupported (?:global: GLOBAL|class) ([\w.]+)", text):
         name = found[1] if "." in found[1] else f"builtins.{found[1]}"
@@ -141,11 +141,11 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> LoadError:
 
 
 def _check_declared_size(path: Path, limit: int) -> None:
-    """Refuse a zip bomb before torch reserves what its directory says."""
+    """Refuse a zip bomb before torch allocates the sizes that its directory states."""
     try:
         with zipfile.ZipFile(path) as archive:
             declared = sum(entry.file_size for entry in archive.infolist())
-    except Exception:  # of another kind, or damaged: torch says what about it
+    except Exception:  # another format, or damaged: torch's error explains it
         return
     if declared > limit:
         raise LoadError(

@@ -30,10 +30,11 @@ _FLAT = re.compile(r"(?:\A|\.)_?flat_param(?:_\d+)?\Z")
 
 
 def require_plain(named: Mapping[str, Any], source: str) -> None:
-    """Refuse weights that count only together with other tensors.
+    """Refuse weights that are meaningful only together with other tensors.
 
     Raises:
-        LoadError: Adapters, quantized weights, or those of quantization-aware training.
+        LoadError: There are adapters, quantized weights, or quantizers of quantization-aware
+            training.
     """
     if name := _first(_ADAPTERS, named):
         raise LoadError(
@@ -43,19 +44,19 @@ def require_plain(named: Mapping[str, Any], source: str) -> None:
     whole = (name for name, value in named.items() if _is_quantized(value))
     if name := _first(_QUANTIZED, named) or next(whole, None):
         raise LoadError(
-            f"{source}: '{shorten(name)}' is of quantized weights, and a build quantizes float "
-            "ones; pass the float checkpoint that they were made from"
+            f"{source}: '{shorten(name)}' is a part of quantized weights, but a build quantizes "
+            "float ones; pass the float checkpoint that they were made from"
         )
     if name := _first(_OBSERVERS, named):
         raise LoadError(
-            f"{source}: '{shorten(name)}' is a quantizer's or an observer's, of "
+            f"{source}: '{shorten(name)}' belongs to a quantizer or an observer of "
             "quantization-aware training; pass the float checkpoint that it started from "
             "(`build --recover` fine-tunes the INT8 model)"
         )
 
 
 def explain_no_network(content: object, names: Iterable[str], source: str) -> LoadError | None:
-    """What a file without a network is, where its names tell."""
+    """Explain by its names what a file without a network is; None if they don't show it."""
     names = list(names)
     if any(_ADAPTERS.search(name) for name in names):
         return LoadError(
@@ -76,7 +77,7 @@ def explain_no_network(content: object, names: Iterable[str], source: str) -> Lo
 
 
 def holds_arrays(content: object) -> bool:
-    """Whether NumPy's arrays lie under names of weights and biases, in place of tensors."""
+    """True if the values under names like a network's are NumPy arrays instead of tensors."""
     content = to_plain(content)
     if not isinstance(content, Mapping):
         return False

@@ -27,10 +27,13 @@ def save_weights(
     """Write a state dict; equal input gives equal bytes.
 
     Args:
-        state: This project's names, folded or not; floats become float32.
+        state: Tensors in this project's names, folded or not; floats become float32.
         architecture: The shape that `state` belongs to.
-        info: What the file says of itself; `edge-convnext build` reads it back.
-        path: Where the file goes.
+        info: The metadata of the file; `edge-convnext build` reads it back.
+        path: The safetensors file to write.
+
+    Returns:
+        The weights on disk.
 
     Raises:
         ArtifactError: The disk is full.

@@ -1,4 +1,4 @@
-"""Where weights lie: a file, a folder with one, or shards with an index beside them."""
+"""Locate weights: a file, a folder with one, or shards with an index next to them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from edge_convnext.core.files import sha256_bytes, sha256_file
 __all__ = ["WeightsPlace", "digest_weights", "is_training_state", "locate_weights", "why_missing"]
 
 _INDEX_BYTES = 64 << 20
-_MOST_ENTRIES = 10_000  # of a folder
+_MOST_ENTRIES = 10_000  # the most entries of a folder that are looked at
 _MOST_SHARDS = 1_000
 _SHOWN = 8
 _SHARD = re.compile(r"(.+?)-(\d{4,6})-of-(\d{4,6})(\.\w+)")  # transformers' and diffusers' names
 _INDEX_SUFFIX = ".index.json"
 
-# What tools call the weights of a whole model folder, best first: transformers, timm, and
-# huggingface_hub write both kinds of the same tensors when asked to.
+# Usual names of the weights in a model folder, best first. transformers, timm and
+# huggingface_hub can write the same tensors in both formats.
 _USUAL = ("model.safetensors", "pytorch_model.safetensors", "pytorch_model.bin", "model.bin")
-# Beside weights, and written by torch.save as well (transformers' Trainer, accelerate, torch).
+# Files next to weights that torch.save wrote too (transformers' Trainer, accelerate, torch).
 _NO_WEIGHTS = re.compile(
     r"(optimizer|scheduler|scaler|training_args|rng_state|random_states|sampler|trainer_state)"
     r"[\w.-]*|zero_pp_rank.*optim.*|bf16_zero.*optim.*"
@@ -38,26 +38,26 @@ _NO_WEIGHTS = re.compile(
 class WeightsPlace:
     """The files that a `--weights` leads to."""
 
-    files: tuple[Path, ...]  # one, or every shard
+    files: tuple[Path, ...]  # one file, or every shard
     index: Path | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def main(self) -> Path:
-        """The file that messages name and beside which other files are looked for."""
+        """The file that messages name; other files are looked for next to it."""
         return self.index or self.files[0]
 
 
 def locate_weights(path: Path) -> WeightsPlace:
-    """Follow a path to regular files; whether they are weights is for their reader to say.
+    """Follow a path to regular files; it does not check that they hold weights.
 
     Args:
         path: A checkpoint, an index of shards, one shard, or a folder as transformers, timm,
             huggingface_hub and trainers write them.
 
     Raises:
-        LoadError: Nothing is there, it is no file, a shard is missing or lies elsewhere, or the
-            folder holds no weights, or several.
+        LoadError: The path does not exist or is no regular file, a shard is missing or in another
+            folder, or the folder holds no weights or several.
     """
     if not path.exists():
         raise LoadError(why_missing(path))
@@ -71,7 +71,7 @@ def locate_weights(path: Path) -> WeightsPlace:
 
 
 def digest_weights(place: WeightsPlace) -> str:
-    """SHA-256 of one file; of shards, that of their digests.
+    """Return the SHA-256 of one file; for shards, the SHA-256 of their joined digests.
 
     Raises:
         OSError: A file can't be read.
@@ -81,12 +81,12 @@ def digest_weights(place: WeightsPlace) -> str:
 
 
 def is_training_state(name: str) -> bool:
-    """Whether a file is by its name what a trainer resumes from, beside the weights."""
+    """True if a file's name is that of trainer state, such as an optimizer's, not of weights."""
     return _NO_WEIGHTS.fullmatch(name) is not None
 
 
 def why_missing(path: Path) -> str:
-    """What is said of a `--weights` that leads nowhere."""
+    """The message for a `--weights` that does not exist."""
     return f"{path}: no such file; pass a checkpoint, or 'in1k' or 'random'"
 
 
@@ -100,7 +100,7 @@ def _require_file(path: Path) -> None:
 
 
 def _read_index(path: Path) -> WeightsPlace:
-    """An index maps each tensor to the shard that it lies in."""
+    """Read an index, which maps each tensor to its shard."""
     try:
         fields = json.loads(read_text_bounded(path, _INDEX_BYTES))
         names = sorted({str(name) for name in fields["weight_map"].values()})
@@ -116,8 +116,8 @@ def _read_index(path: Path) -> WeightsPlace:
     for name in names:
         if PurePosixPath(name).name != name or "\\" in name or name in ("", ".", ".."):
             raise LoadError(
-                f"{path}: names a shard in another folder ({shorten(name)}); shards lie beside "
-                "their index"
+                f"{path}: names a shard in another folder ({shorten(name)}); shards must be next "
+                "to their index"
             )
     return _require_shards(path, [path.parent / name for name in names], path)
 
@@ -126,7 +126,7 @@ def _require_shards(path: Path, shards: Sequence[Path], index: Path | None) -> W
     missing = [shard.name for shard in shards if not shard.exists()]
     if missing:
         raise LoadError(
-            f"{path}: {len(missing)} of {len(shards)} shards are not beside it "
+            f"{path}: {len(missing)} of {len(shards)} shards are not next to it "
             f"({shorten(', '.join(missing[:_SHOWN]))}); fetch the whole folder"
         )
     for shard in shards:
@@ -135,7 +135,7 @@ def _require_shards(path: Path, shards: Sequence[Path], index: Path | None) -> W
 
 
 def _find_shards(path: Path, shard: re.Match[str]) -> WeightsPlace:
-    """One shard holds a part of the tensors: the others are read as well."""
+    """Find all shards by one of them: each holds only a part of the tensors."""
     stem, number, count, suffix = shard.groups()
     note = f"{path.name} is one of {int(count)} shards; all of them were read"
     index = path.with_name(f"{stem}{suffix}{_INDEX_SUFFIX}")
@@ -153,14 +153,14 @@ def _find_shards(path: Path, shard: re.Match[str]) -> WeightsPlace:
     if missing:
         raise LoadError(
             f"{path}: one of {int(count)} shards; {shorten(', '.join(missing[:_SHOWN]))} and "
-            f"{index.name} are not beside it: fetch the whole folder and pass that"
+            f"{index.name} are not next to it: fetch the whole folder and pass that"
         )
     found = _require_shards(path, [path.with_name(name) for name in names], None)
     return WeightsPlace(found.files, None, (note,))
 
 
 def _locate_in(folder: Path) -> WeightsPlace:
-    """The weights of a model folder; where there are several, the user has to say which."""
+    """Locate the weights of a model folder; if there are several, the user has to choose."""
     folder = _hub_snapshot(folder) or folder
     try:
         with os.scandir(folder) as entries:
@@ -193,7 +193,7 @@ def _notes(chosen: str, left: Sequence[str]) -> tuple[str, ...]:
 
 
 def _sort_files(folder: Path, names: Sequence[str]) -> tuple[list[str], dict[str, FileKind]]:
-    """Names of files that are weights by their bytes, and what other files are."""
+    """Split files by their bytes: names of weights, and the kinds of the others."""
     found: list[str] = []
     others: dict[str, FileKind] = {}
     for name in names:
@@ -212,7 +212,7 @@ def _sort_files(folder: Path, names: Sequence[str]) -> tuple[list[str], dict[str
 
 
 def _hub_snapshot(folder: Path) -> Path | None:
-    """`models--OWNER--NAME` of a hub cache keeps each commit's files in a folder of its own."""
+    """Find the commit's folder in a hub cache (`models--OWNER--NAME/snapshots/COMMIT`)."""
     snapshots = folder if folder.name == "snapshots" else folder / "snapshots"
     if not folder.name.startswith("models--") and folder.name != "snapshots":
         return None

@@ -1,6 +1,6 @@
 """Runtimes behind one small interface: load, `infer`, `describe`.
 
-Nothing here imports a runtime before one is loaded, and running a built model needs neither
+A runtime is imported only when a model is loaded into it. Running a built model needs neither
 torch nor nncf.
 """
 

@@ -1,4 +1,4 @@
-"""Normalised images in the type and layout that a graph takes them in."""
+"""Convert normalised images to the type and layout that a graph takes."""
 
 from __future__ import annotations
 
@@ -28,36 +28,39 @@ _TYPES: Mapping[str, ImagesType] = {
 
 @dataclass(frozen=True)
 class ImageBorder:
-    """How a graph takes its images."""
+    """Type, shape and layout of a graph's images."""
 
     kind: ImagesType
-    shape: tuple[int | None, ...]  # (N, C, H, W), whatever the layout; None where it is dynamic
+    shape: tuple[int | None, ...]  # (N, C, H, W) for either layout; None where it is dynamic
     channels_last: bool = False
-    preprocess: Preprocess | None = None  # of pixels, to undo the normalisation
+    preprocess: Preprocess | None = None  # for graphs of pixels, to undo the normalisation
 
     def adapt(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """Turn normalised float32[N, C, H, W] into what the graph takes.
+        """Turn normalised float32[N, C, H, W] into the graph's type and layout.
 
-        Pixels come out as they were decoded: rounding undoes what the normalisation rounded.
+        Pixels come out exactly as they were decoded: rounding removes the normalisation's error.
         """
         if self.kind != "uint8":
             return images.astype(self.kind, copy=False)
-        assert self.preprocess is not None  # `read_border` saw to it
+        assert self.preprocess is not None  # `read_border` sets it for pixels
         return to_pixels(images, self.preprocess, self.channels_last)
 
 
 def to_pixels(
     images: NDArray[np.float32], preprocess: Preprocess, channels_last: bool
 ) -> NDArray[np.uint8]:
-    """The pixels that images were normalised from: rounding undoes what that rounded.
+    """Recover the pixels that images were normalised from, exactly.
 
     Args:
-        images: float32[N, C, H, W].
-        preprocess: That they were normalised with.
-        channels_last: Whether pixels are [N, H, W, C] or [N, C, H, W].
+        images: Normalised images, float32[N, C, H, W].
+        preprocess: The preprocessing that normalised them.
+        channels_last: True for pixels [N, H, W, C], False for [N, C, H, W].
+
+    Returns:
+        Pixels, uint8, in the layout of `channels_last`.
 
     Raises:
-        InferenceError: They are neither RGB nor grey.
+        InferenceError: The images are neither RGB nor grey.
     """
     mean, std = np.array(preprocess.mean), np.array(preprocess.std)
     if images.ndim != 4 or images.shape[1] not in (1, len(mean)):
@@ -72,16 +75,16 @@ def to_pixels(
 def read_border(
     kind: str, shape: Sequence[int | str | None], metadata: Mapping[str, str], path: Path
 ) -> ImageBorder:
-    """Tell how a graph takes its images.
+    """Find out which type, shape and layout of images a graph takes.
 
     Args:
         kind: ONNX Runtime's word for the element type, such as `tensor(uint8)`.
-        shape: In the graph's own layout; a name or None where it is dynamic.
-        metadata: Of the graph.
-        path: For messages.
+        shape: The input's shape in the graph's layout; a name or None where it is dynamic.
+        metadata: The graph's metadata.
+        path: The graph's file, for messages.
 
     Raises:
-        ArtifactError: A graph of pixels without this package's metadata.
+        ArtifactError: The graph takes pixels and has no metadata of this package.
     """
     sizes = tuple(size if isinstance(size, int) else None for size in shape)
     if _TYPES.get(kind) != "uint8":

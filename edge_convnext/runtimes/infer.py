@@ -1,4 +1,4 @@
-"""A graph that has no file yet, run once."""
+"""Run a graph once that is not on disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["infer_proto"]
 
 
 def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Logits of a graph that is not on disk, in ONNX Runtime.
+    """Compute the logits of a graph that is not on disk, in ONNX Runtime.
 
     Args:
-        proto: A graph of images float32[N, C, H, W].
-        batches: Normalized images.
+        proto: A graph that takes images float32[N, C, H, W].
+        batches: Normalized images, float32[n, C, H, W].
 
     Returns:
-        float32[n, num_classes] of all batches.
+        Logits of all batches, float32[sum of n, num_classes].
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What every runtime offers, and the checks they share."""
+"""The interface of every runtime, and the checks that all share."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ _SOURCE_POSITION = re.compile(r"Exception from \S+:\d+:")
 class RuntimeOptions:
     """How to load a graph.
 
-    `batch` specialises the graph to one batch size, which lets a runtime plan its memory and
-    choose its kernels once; `infer` still takes any number of images. `settings` are the
-    runtime's own names and values: session configuration entries of ONNX Runtime, properties of
-    OpenVINO, or `batch=dynamic`, which leaves the graph as it was exported.
+    `batch` specialises the graph to one batch size, so a runtime plans its memory and chooses its
+    kernels once. `infer` still takes any number of images. `settings` are names and values of the
+    runtime itself: session configuration entries of ONNX Runtime or properties of OpenVINO. In
+    addition, `batch=dynamic` leaves the graph as it was exported.
     """
 
     threads: int | None = None  # None: every core this process may use
     batch: int | None = None  # None: as exported
-    precision_hint: PrecisionHint | None = None  # of what is float in the graph; None: f32
+    precision_hint: PrecisionHint | None = None  # type of float computations; None: f32
     settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def static_batch(self) -> int | None:
-        """The batch to specialise the graph to, if any."""
+        """The batch size to specialise the graph to; None for none."""
         return None if ("batch", "dynamic") in self.settings else self.batch
 
     @property
     def native_settings(self) -> dict[str, str]:
-        """`settings` without the one that is not the runtime's."""
+        """`settings` without `batch`, which is this package's."""
         return {key: value for key, value in self.settings if key != "batch"}
 
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """What ran, precisely enough to run it again."""
+    """The runtime and its options, precisely enough to repeat a run."""
 
     name: str
     version: str
     threads: int
-    batch: int | None  # the one size the graph runs at; None when dynamic
+    batch: int | None  # the only batch size of the graph; None if it is dynamic
     options: Mapping[str, str]
 
 
@@ -86,19 +86,19 @@ class Runtime(Protocol):
         ...
 
     def describe(self) -> RuntimeInfo:
-        """Tell the runtime, its version and the options in force."""
+        """Describe the runtime: its name, version and the options in force."""
         ...
 
 
 @runtime_checkable
 class GpuRuntime(Runtime, Protocol):
-    """A loaded engine, whose GPU can be timed apart from the copies."""
+    """A loaded engine, whose GPU time can be measured without the copies."""
 
     def time_launches(self, batch: int, count: int) -> list[float]:
-        """GPU milliseconds of each of `count` inferences of one batch, back to back.
+        """Time `count` inferences of one batch back to back; return GPU milliseconds of each.
 
         Raises:
-            InferenceError: There is no such batch size, or the GPU failed.
+            InferenceError: The engine has no such batch size, or the GPU failed.
         """
         ...
 
@@ -107,7 +107,7 @@ def require_file(path: Path) -> Path:
     """Return `path` if it is a file.
 
     Raises:
-        ArtifactError: It is not.
+        ArtifactError: `path` is no file.
     """
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file; pass a model that `edge-convnext build` wrote")
@@ -115,23 +115,23 @@ def require_file(path: Path) -> Path:
 
 
 def one_line(error: Exception) -> str:
-    """A native library's message on one line, without source positions, cut when endless."""
+    """Shorten a native library's message to one line without source positions."""
     return " ".join(_SOURCE_POSITION.sub("", reason_of(error, _REASON_CHARS)).split())
 
 
 def check_settings(options: RuntimeOptions, known: frozenset[str], runtime: str) -> dict[str, str]:
-    """The runtime's own settings, if each is one that only changes how it computes.
+    """Return the runtime's settings if each one only changes how it computes.
 
-    Settings come from recipes and from the report beside a model, and a runtime has others that
-    make it write caches and dumps wherever they say.
+    Settings come from recipes and from the report next to a model, which may be anyone's. Other
+    settings of a runtime make it write caches or dumps to any path.
 
     Raises:
-        InferenceError: One is not in `known`.
+        InferenceError: A setting is not in `known`.
     """
     for name in options.native_settings:
         if name not in known:
             raise InferenceError(
-                f"{runtime}: '{shorten(name)}' is none of the settings that are passed on "
+                f"{runtime}: '{shorten(name)}' is not one of the accepted settings "
                 f"({', '.join(sorted(known))})"
             )
     return options.native_settings
@@ -145,10 +145,10 @@ def _check_images(
     Args:
         images: float32[N, C, H, W].
         expected: The graph's input shape, None where it is dynamic; the batch is not compared.
-        source: What to name in the message.
+        source: The graph's name for messages.
 
     Raises:
-        InferenceError: Another dtype or shape, or no image at all.
+        InferenceError: The images have another dtype or shape, or there are none.
     """
     fits = images.ndim == len(expected) and all(
         want is None or want == have
@@ -170,16 +170,19 @@ def infer_in_pieces(
     shape: tuple[int | None, ...],
     source: str,
 ) -> NDArray[np.float32]:
-    """Check images and run any number of them through a graph, maybe of one batch size.
+    """Check images and run any number of them through a graph, also one of fixed batch size.
 
-    The last piece is filled up with copies of its last image, whose logits are dropped: no
-    operation of these networks mixes images.
+    With a fixed batch size, copies of the last image fill up the last piece, and their logits are
+    dropped. No operator of these networks mixes images.
 
     Args:
-        run: Takes one batch.
-        images: float32[N, C, H, W].
-        shape: The graph's input, None where it is dynamic.
-        source: What to name in the message.
+        run: The function that runs one batch.
+        images: Normalised images, float32[N, C, H, W].
+        shape: The graph's input shape, None where it is dynamic.
+        source: The graph's name for messages.
+
+    Returns:
+        Logits, float32[N, classes].
 
     Raises:
         InferenceError: The images don't fit the graph.
@@ -200,7 +203,7 @@ def as_logits(output: object, images: int, source: str) -> NDArray[np.float32]:
     """Return a runtime's output as float32[images, classes].
 
     Raises:
-        InferenceError: It has another shape.
+        InferenceError: The output has another shape.
     """
     logits = np.asarray(output, dtype=np.float32)
     if logits.ndim != 2 or len(logits) != images:

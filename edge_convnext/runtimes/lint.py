@@ -1,8 +1,8 @@
 """Lint: operations that a runtime computes wrongly, or runs slower than their type suggests.
 
-What each runtime does with each case was tried on graphs of one operation: TensorRT for RTX
-1.7's parser and kernel list (`lint_tensorrt`), ONNX Runtime 1.32's optimized graph and OpenVINO
-2026.4's execution graph, both on a CPU with AVX-512 VNNI.
+Each rule was found by trying graphs of one operation: on TensorRT for RTX 1.7's parser and kernel
+list (`lint_tensorrt`), on ONNX Runtime 1.32's optimized graph and on OpenVINO 2026.4's execution
+graph, both on a CPU with AVX-512 VNNI.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LintTarget = str  # one of `lint_targets`
 
 
 def lint_targets() -> tuple[LintTarget, ...]:
-    """Every target that has rules: a runtime, or a version of it."""
+    """List every target that has rules: a runtime, or a version of one."""
     return tuple(target for name in RUNTIMES for target in find_runtime(name).LINT_TARGETS)
 
 
@@ -29,15 +29,15 @@ def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
     """Check a graph against the rules of one target.
 
     Args:
-        path: An ONNX graph, with explicit QuantizeLinear and DequantizeLinear or without.
+        path: An ONNX graph, float or with explicit QuantizeLinear and DequantizeLinear.
         target: One of `lint_targets`.
 
     Returns:
-        What was found, in the order of the nodes; empty for a clean graph.
+        The findings, in the order of the nodes; empty for a clean graph.
 
     Raises:
-        ArtifactError: Missing, or not ONNX.
-        RecipeError: There is no such target; the message lists those that there are.
+        ArtifactError: The file is missing, or not ONNX.
+        RecipeError: There is no such target; the message lists the known ones.
     """
     path = Path(path)
     from edge_convnext.graph.qdq import Wiring
@@ -53,14 +53,15 @@ def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
 
 
 def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
-    """Lint, and refuse a graph with errors.
+    """Lint a graph, and refuse one with errors.
 
     Returns:
-        The warnings.
+        The warnings, in the order of the nodes.
 
     Raises:
-        QuantizationError: The first error: node, rule and remedy.
-        ArtifactError: Missing, or not ONNX.
+        QuantizationError: The graph breaks a rule; the message has the node, rule and remedy of
+            the first error.
+        ArtifactError: The file is missing, or not ONNX.
     """
     findings = lint(path, target)
     refuse_errors(findings, path, target)

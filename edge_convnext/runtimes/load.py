@@ -1,4 +1,4 @@
-"""The table of runtimes, and loading a graph or an engine into one of them by its name."""
+"""The table of runtimes; load a graph or an engine into one of them by its name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.profiler import Profiler
     from edge_convnext.runtimes.tensorrt import classic, rtx
 
-    # mypy holds each module to the protocol here.
+    # Here mypy checks each module against the protocol.
     _HELD: tuple[RuntimeModule, ...] = (onnxruntime, openvino, classic, rtx)
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
     "runtime_names",
 ]
 
-# By name, the module that is a `RuntimeModule`; imported when the runtime is first asked for.
+# The module that is a `RuntimeModule`, by the runtime's name; imported on first use.
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "edge_convnext.runtimes.onnxruntime",
     "openvino": "edge_convnext.runtimes.openvino",
@@ -49,13 +49,13 @@ RUNTIMES: dict[str, str] = {
 
 
 def find_runtime(name: RuntimeName) -> RuntimeModule:
-    """The module of a runtime.
+    """Find the module of a runtime.
 
     Args:
-        name: As `RUNTIMES` has it.
+        name: A key of `RUNTIMES`.
 
     Raises:
-        RecipeError: No runtime has this name; the message lists those that there are.
+        RecipeError: No runtime has this name; the message lists the known ones.
     """
     if name not in RUNTIMES:
         raise RecipeError(
@@ -66,24 +66,24 @@ def find_runtime(name: RuntimeName) -> RuntimeModule:
 
 @cache
 def import_runtime(module: str) -> RuntimeModule:
-    """A value of `RUNTIMES`, imported."""
+    """Import a value of `RUNTIMES`."""
     return cast("RuntimeModule", import_module(module))
 
 
 def runtime_names(loads: Loads) -> tuple[RuntimeName, ...]:
-    """Every runtime of graphs, or of engines, in the order of `RUNTIMES`."""
+    """List every runtime that loads graphs, or engines, in the order of `RUNTIMES`."""
     return tuple(name for name in RUNTIMES if loads == find_runtime(name).LOADS)
 
 
 def available_runtimes() -> tuple[CpuRuntimeName, ...]:
-    """Runtimes for graphs on the CPU that are installed, found without importing them."""
+    """List the installed runtimes for graphs on the CPU, without importing them."""
     return tuple(filter(_is_installed, runtime_names("graphs")))
 
 
 def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
-    """Runtimes for engines that are installed, where CUDA finds a device to run them on.
+    """List the installed runtimes for engines; empty if CUDA finds no device.
 
-    It opens the device: call it where one is about to be used.
+    This opens the device, so call it only where one is about to be used.
     """
     installed = tuple(filter(_is_installed, runtime_names("engines")))
     if not installed:
@@ -98,11 +98,11 @@ def _is_installed(name: RuntimeName) -> bool:
 
 
 def require_runtime(name: CpuRuntimeName) -> CpuRuntimeName:
-    """A runtime of graphs that is installed.
+    """Check that a runtime loads graphs and is installed, and return its name.
 
     Raises:
         RecipeError: No runtime of graphs has this name.
-        MissingDependencyError: It is not installed; the message has the command that installs it.
+        MissingDependencyError: The runtime is not installed; the message has the install command.
     """
     if name not in (known := runtime_names("graphs")):
         raise RecipeError(
@@ -116,19 +116,19 @@ def require_runtime(name: CpuRuntimeName) -> CpuRuntimeName:
 
 
 def package_of(name: RuntimeName) -> str:
-    """The Python package that runs a runtime; `torch`, the reference, is one itself."""
+    """Return the Python package of a runtime; `torch`, the reference, is a package itself."""
     return find_runtime(name).PACKAGE if name in RUNTIMES else name
 
 
 def install_command(name: RuntimeName) -> str:
-    """What installs a runtime: `pip install 'edge-convnext[openvino]'`."""
+    """Return the command that installs a runtime: `pip install 'edge-convnext[openvino]'`."""
     module = find_runtime(name)
     wanted = f"edge-convnext[{module.EXTRA}]" if module.EXTRA else module.PACKAGE
     return f"pip install '{wanted}'"
 
 
 def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
-    """Whether one of the runtimes may compute floats in bfloat16 on this CPU."""
+    """True if one of the runtimes can compute floats in bfloat16 on this CPU."""
     return any(_runs(find_runtime(name), "bf16") for name in runtimes)
 
 
@@ -141,29 +141,30 @@ def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None =
 
     Args:
         name: A key of `RUNTIMES`.
-        path: `images` float32[N, C, H, W] to logits float32[N, classes]; an engine for the
-            runtimes of GPUs.
-        options: Threads, batch and precision; the defaults when None.
+        path: An ONNX graph, or an engine for the runtimes of GPUs. It takes `images`
+            float32[N, C, H, W] and gives logits float32[N, classes].
+        options: Threads, batch and precision; None for the defaults.
 
     Raises:
         RecipeError: No runtime has this name.
         MissingDependencyError: The runtime is not installed.
-        ArtifactError: No such file, or an engine for another machine.
+        ArtifactError: There is no such file, or the engine is for another machine.
         InferenceError: The runtime refused the graph or the options.
     """
     return find_runtime(name).load(path, options or RuntimeOptions())
 
 
 def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder: Path) -> Profiler:
-    """Load a graph with the options it always runs with, and its runtime's profiler on.
+    """Load a graph with its usual options and with its runtime's profiler on.
 
     Args:
         name: A key of `RUNTIMES`.
         path: The graph, as for `load_runtime`.
-        options: As for `load_runtime`; `batch` has to be one that `infer` runs in one piece.
-        folder: Scratch space for what the profiler writes, such as ONNX Runtime's trace.
+        options: Threads, batch and precision; `infer` must run `batch` images in one piece.
+        folder: Scratch folder for the profiler's files, such as ONNX Runtime's trace.
 
     Raises:
-        EdgeConvNextError: As for `load_runtime`, or the runtime has no profiler.
+        EdgeConvNextError: The graph can't be loaded (see `load_runtime`), or the runtime has no
+            profiler.
     """
     return find_runtime(name).load_profiler(path, options, folder)

@@ -1,4 +1,4 @@
-"""What a built model says of itself: its metadata, checked."""
+"""Read and check the metadata of a built model."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ __all__ = ["Metadata", "read_metadata"]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a built graph says of itself."""
+    """The metadata of a built graph."""
 
     info: ModelInfo
     precision: Precision
     form: FormName
     placement: PlacementName | None
-    format: GraphFormat = "qdq"  # `onnxruntime`: no other runtime loads it
+    format: GraphFormat = "qdq"  # `onnxruntime`: only ONNX Runtime loads it
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read what a built graph says of itself, or the sidecar of an engine.
+    """Read the metadata of a built graph, or the sidecar of an engine.
 
     Raises:
-        ArtifactError: Missing, damaged, or not ours.
+        ArtifactError: The file is missing, damaged, or not from this package.
     """
     if is_engine_file(path):
         facts = read_facts(path)
@@ -84,7 +84,7 @@ def _family(found: Metadata, path: Path) -> NetworkFamily:
 
 
 def _check_words(found: Metadata, family: NetworkFamily, path: Path) -> None:
-    """A field that says something else than this version knows, or nothing that can be said."""
+    """Refuse a field whose value this version does not know."""
     forms = ("raw", *family.forms, *family.gpu_forms)
     placements = (None, *family.placements, *family.gpu_placements)
     for field, known in (

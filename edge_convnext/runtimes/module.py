@@ -1,4 +1,4 @@
-"""What the module of a runtime brings: `load.RUNTIMES` names one for each."""
+"""The interface of a runtime's module; `load.RUNTIMES` names one module for each runtime."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Loads = Literal["graphs", "engines"]
 
 
 class RuntimeModule(Protocol):
-    """A Python module with these names; importing it imports no runtime.
+    """A Python module with these names; importing it does not import the runtime itself.
 
-    A runtime of engines gets its engines from a builder. One of graphs loads ONNX on the CPU.
+    A runtime of graphs loads ONNX on the CPU. A runtime of engines gets them from a builder.
     """
 
     NAME: str
-    """In recipes, on the command line and in reports: `openvino`."""
+    """The name in recipes, on the command line and in reports: `openvino`."""
     LABEL: str
-    """For readers: `OpenVINO`."""
+    """The name that users read: `OpenVINO`."""
     LOADS: Loads
-    """ONNX graphs, or engines that were built for one GPU."""
+    """The kind of model that it loads: ONNX graphs, or engines that were built for one GPU."""
     PACKAGE: str
-    """The Python package that has to be importable."""
+    """The Python package that must be importable."""
     EXTRA: str | None
-    """The extra of this package that installs it; None for a dependency of every install."""
+    """The extra of edge-convnext that installs it; None if every install has it."""
     FORMATS: tuple[GraphFormat, ...]
-    """Of INT8 graphs, those that it loads."""
+    """Formats of INT8 graphs that it loads."""
     HINTS: tuple[PrecisionHint, ...]
-    """Types that it can compute floats in; `supports` tells whether this machine can."""
+    """Types that it can compute floats in; `supports` says if this machine can, too."""
     SETTINGS: tuple[tuple[str, str], ...]
-    """Settings that `tune` tries, each on its own: the runtime's name and a value."""
+    """Settings that `tune` tries one at a time: the runtime's name of a setting, and a value."""
     LINT_TARGETS: tuple[str, ...]
-    """Names that `lint` takes: the runtime, or its versions where their rules differ."""
+    """Targets of `lint`: the runtime, or its versions where their rules differ."""
 
     def load(self, path: Path, options: RuntimeOptions) -> Runtime:
         """Load a graph or an engine; see `load.load_runtime`."""
@@ -59,9 +59,9 @@ class RuntimeModule(Protocol):
         ...
 
     def supports(self, hint: PrecisionHint) -> bool:
-        """Whether it computes floats in a type on this machine; the runtime may be imported."""
+        """True if it computes floats in a type on this machine; this may import the runtime."""
         ...
 
     def why_not(self, placement: PlacementName, opset: int) -> str | None:
-        """Why it can't load what a placement of quantizers makes at an opset; None if it can."""
+        """Explain why it can't load a placement's graph at an opset; None if it can."""
         ...

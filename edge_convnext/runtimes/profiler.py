@@ -1,4 +1,4 @@
-"""Time per layer, as a runtime measures it itself: what both runtimes' profilers give back."""
+"""Time per layer as a runtime measures it: the result of both runtimes' profilers."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["LayerTimes", "Profiler"]
 class LayerTimes:
     """One kernel that a runtime runs once per inference."""
 
-    name: str  # as the runtime calls it, unique within a graph
-    nodes: tuple[str, ...]  # of the ONNX graph that it computes; empty where it serves none
+    name: str  # the runtime's name for it, unique within a graph
+    nodes: tuple[str, ...]  # nodes of the ONNX graph that it computes; may be empty
     operation: str  # the runtime's type, such as `FusedConv` or `Subgraph`
-    kernel: str  # what computes it, such as `brgconv_avx512_1x1_I8`
-    dtype: str  # of what it reads: `f32`, `bf16`, `u8`, …
-    moved_bytes: int  # weights and tensors that it reads, and what it writes, each once
-    times_ms: tuple[float, ...]  # by inference
+    kernel: str  # the implementation, such as `brgconv_avx512_1x1_I8`
+    dtype: str  # the type of its inputs: `f32`, `bf16`, `u8`, …
+    moved_bytes: int  # weights and tensors that it reads or writes, each counted once
+    times_ms: tuple[float, ...]  # one per inference
 
 
 class Profiler(Protocol):
-    """A loaded graph whose runtime keeps the time of every layer."""
+    """A loaded graph whose runtime records the time of every layer."""
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `Runtime.infer`."""
+        """Run float32[N, C, H, W] to logits, as `Runtime.infer`."""
         ...
 
     def describe(self) -> RuntimeInfo:
-        """As `Runtime.describe`."""
+        """Describe the runtime and its options, as `Runtime.describe`."""
         ...
 
     def take_layers(self) -> list[LayerTimes]:
-        """End profiling; the layers of all inferences so far, in the order of execution."""
+        """End profiling and return the layers of all inferences, in the order of execution."""
         ...

@@ -1,4 +1,4 @@
-"""The torch model itself, as the reference that exported graphs are compared with."""
+"""The torch model as a runtime: the reference for exported graphs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["TorchRuntime"]
 
 
 class TorchRuntime:
-    """A module in evaluation mode on the CPU; the module is switched to it.
+    """A torch module on the CPU; it is switched to evaluation mode.
 
     Args:
-        module: images float32[N, C, H, W] to logits float32[N, classes].
-        threads: Of torch's intra-op pool while inferring; None leaves it alone.
+        module: A module from images float32[N, C, H, W] to logits float32[N, classes].
+        threads: Threads of torch's intra-op pool during inference; None does not change them.
 
     Raises:
         MissingDependencyError: torch is not installed.
@@ -40,7 +40,7 @@ class TorchRuntime:
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W] to logits float32[N, classes]."""
         torch = self._torch
-        # torch warns that it can't mark a tensor over a read-only array as read-only.
+        # torch has no read-only tensors and warns about a read-only array.
         array = images if images.flags.writeable else images.copy()
         before = torch.get_num_threads()
         try:
@@ -57,7 +57,7 @@ class TorchRuntime:
         return as_logits(logits, len(images), "the torch model")
 
     def describe(self) -> RuntimeInfo:
-        """Tell torch's version and threads."""
+        """Describe torch's version and threads."""
         torch = self._torch
         threads = self._threads or torch.get_num_threads()
         return RuntimeInfo("torch", str(torch.__version__), threads, None, {})

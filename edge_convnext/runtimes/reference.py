@@ -21,8 +21,8 @@ def load_reference(weights: Weights, threads: int | None = None) -> Runtime:
     """Load weights as they were trained, or a graph as it came.
 
     Args:
-        weights: Unfolded.
-        threads: Of one inference; None: as the runtime has it.
+        weights: Unfolded weights.
+        threads: Threads of one inference; None leaves them to the runtime.
 
     Returns:
         The torch module in the form `raw`; for a family whose source is a graph, that file in ONNX

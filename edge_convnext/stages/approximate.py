@@ -1,7 +1,7 @@
-"""Approximate: the operations that have a cheaper form under another name.
+"""Approximate: replace GELU by a cheaper function that is nearly equal.
 
-Not exact, and never chosen silently: a plan names the approximation (`gelu: tanh`), and its
-accuracy is measured like that of any other candidate, against the exact model.
+This is not exact, so it is never chosen silently. A plan names the approximation (`gelu: tanh`),
+and its accuracy is measured against the exact model like that of any other candidate.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Turn every exact GELU into 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 
     Args:
-        model: FP32, opset 20 or later: earlier ones have no Gelu operation.
-        output: Where the graph goes.
+        model: An FP32 graph of opset 20 or later; earlier opsets have no Gelu operator.
+        output: The file to write the graph to.
 
     Returns:
-        The FP32 graph; each GELU is off by at most 5e-4.
+        The FP32 graph; the absolute error of each GELU is at most 5e-4.
 
     Raises:
-        ExportError: It has no Gelu operation.
+        ExportError: The graph has no Gelu operator.
         ArtifactError: There is no such graph.
 
     Source:

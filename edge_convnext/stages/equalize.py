@@ -1,15 +1,15 @@
 """Equalize: move scales per channel from activations into the weights that read them.
 
-A quantizer has one scale for a whole activation tensor, so a few channels with large values
-leave the others a few steps. With a positive s_c per channel, W x = (W diag(s)) (x / s): the
-outliers shrink, and per-channel weights take them on. The operation that makes x gives it away
-for nothing: LayerNormalization has a scale per channel, and GRN, x * (gamma * n + 1), takes it
-in gamma and in the 1. A LayerNorm that is written out gets one multiplication, which OpenVINO
-runs in the kernel of its last operation.
+A quantizer has one scale for a whole activation tensor. If a few channels have large values, only
+a few steps are left for the others. With a positive s_c per channel, W x = (W diag(s)) (x / s):
+the outliers shrink, and the per-channel weights absorb them. The division costs nothing in the
+operation that makes x: LayerNormalization has a scale per channel, and GRN, x * (gamma * n + 1),
+takes it into gamma and the 1. A LayerNorm that is written out gets one more multiplication, which
+OpenVINO runs in the kernel of the norm's last operation.
 
-|s_c| = max|x_c|^alpha / max|W_c|^(1 - alpha), with the alpha of each layer that makes its own
-output, quantized as it will be, the nearest to the float one on sampled activations; for
-unsigned activations some s_c are negative (`factors`).
+|s_c| = max|x_c|^alpha / max|W_c|^(1 - alpha). Each layer has the alpha for which its quantized
+output is nearest to the float output on sampled activations. For unsigned activations some s_c
+are negative (`equalize_factors`).
 
 Source: SmoothQuant, arXiv 2211.10438; the search is this project's.
 """
@@ -53,14 +53,15 @@ def equalize(
     """Rescale the channels between normalizations and the products that read them.
 
     Args:
-        model: FP32.
+        model: An FP32 graph.
         batches: Normalized calibration images, float32[n, C, H, W].
-        config: One alpha, or the best of each layer.
-        activation_type: What activations will be quantized to.
-        output: Where the graph goes: the same function, up to rounding.
+        config: The alpha for all layers, or the choice of the best one for each.
+        activation_type: The type that activations will be quantized to.
+        output: The file to write the graph to.
 
     Returns:
-        The FP32 graph to quantize; unchanged where nothing can be rescaled.
+        The FP32 graph to quantize, the same function up to rounding; unchanged if nothing can be
+        rescaled.
 
     Raises:
         QuantizationError: The graph can't be run on the images.
@@ -97,19 +98,19 @@ def equalize(
 class Site:
     """A tensor whose channels can be rescaled, and the one weighted operation that reads it."""
 
-    producer: str  # node
+    producer: str  # name of the node that makes the tensor
     tensor: str
-    axis: int  # of its channels
-    reader: str  # node: Conv, MatMul or Gemm
+    axis: int  # the channel axis
+    reader: str  # name of the node that reads it: Conv, MatMul or Gemm
     weight: NDArray[np.float32]  # [channels, everything else]
-    repeats: int  # rows of the reader's weight per channel, where patches were flattened
-    # OpenVINO 2026.4 computes a LayerNormalization of negative scale wrongly where a quantizer
-    # follows; a norm has hardly any channels to turn over anyway.
+    repeats: int  # rows of the reader's weight per channel; above 1 if patches were flattened
+    # False for LayerNormalization: OpenVINO 2026.4 computes one of negative scale wrongly if a
+    # quantizer follows. A norm has hardly any channels whose sign is worth turning.
     may_turn: bool
 
 
 def find_sites(proto: ModelProto) -> list[Site]:
-    """Every normalization that one convolution or product reads, in the order of the graph."""
+    """Find every normalization that one convolution or product reads, in graph order."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -150,7 +151,7 @@ def _find_site(wiring: Wiring, reader: NodeProto) -> Site | None:
 
 
 def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tuple[int, int] | None:
-    """Axis and number of channels of what is scaled by channel, or of a written-out LayerNorm."""
+    """Find axis and number of channels of a tensor that a scale or a written-out norm makes."""
     from edge_convnext.graph.qdq import channel_scales
 
     if constants := channel_scales(wiring, producer):
@@ -163,9 +164,9 @@ def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tupl
 
 
 def _input_first(wiring: Wiring, reader: NodeProto) -> NDArray[np.float32]:
-    """The reader's weight as [input channels, everything else]."""
+    """Return the reader's weight as [input channels, everything else]."""
     weight = wiring.value(reader.input[1])
-    assert weight is not None  # the caller looked
+    assert weight is not None  # the caller checked
     first = 1 if reader.op_type == "Conv" or _is_transposed(reader) else weight.ndim - 2
     moved = np.moveaxis(weight, first, 0)
     return moved.reshape(moved.shape[0], -1)
@@ -181,9 +182,9 @@ def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -
     """Divide the channels of one tensor by factors, and multiply the weights that read them.
 
     Args:
-        proto: Changed in place.
-        site: From `find_sites`.
-        factors: float32[channels], none of them 0.
+        proto: The graph; changed in place.
+        site: The tensor and its reader, from `find_sites`.
+        factors: One factor per channel, float32[channels], none of them 0.
     """
     from edge_convnext.graph.qdq import Wiring, channel_scales, scale_constant
 

@@ -1,10 +1,10 @@
-"""Factors: what to divide each channel of an activation by, and its weights to multiply with.
+"""Choose factors: each channel of an activation is divided by one, and its weights multiplied.
 
-One scale serves a whole tensor, so channels are brought to a common range. A symmetric grid
-has room for [-t, t]. An unsigned one can spend all of its steps on one side, but GRN makes
-tensors with two: gamma * n + 1 is below zero in some channels, so that what GELU left positive
-comes out negative there. A factor below zero turns such a channel over, as exactly and freely
-as any other, and the common range becomes [-balance * t, t].
+One scale serves a whole tensor, so the factors bring channels to a common range. A symmetric grid
+covers [-t, t]. An unsigned grid can spend all of its steps on one side, but GRN makes tensors with
+both signs: where gamma * n + 1 is negative, GELU's positive values become negative. A negative
+factor turns the sign of such a channel, exactly and at no cost. The common range is then
+[-balance * t, t].
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["choose_factors"]
 
 _ALPHAS = tuple(step / 10 for step in range(1, 10))
-_BALANCES = (1.0, 0.25)  # of an unsigned range: its lower end over its upper
-_ROOM = (1.0, 1.25, 1.5, 2.0)  # of the range seen: other images go beyond it
-_SMALLEST = 1e-5  # of a channel's largest value: silent channels are left alone
+_BALANCES = (1.0, 0.25)  # lower end over upper end of an unsigned range
+_ROOM = (1.0, 1.25, 1.5, 2.0)  # multiples of the observed range: other images exceed it
+_SMALLEST = 1e-5  # of the largest channel's reach; a channel below it keeps its scale
 
 
 def choose_factors(
@@ -42,15 +42,15 @@ def choose_factors(
     """Choose the factors whose quantized layer is nearest to the float one.
 
     Args:
-        weight: Of the operation that reads the tensor, [C, everything else].
-        repeats: Rows of its weight per channel, where patches were flattened.
-        seen: The tensor's channels on calibration images.
-        alpha: Strength, 0 to 1, or "auto" for the best, no equalization among them.
-        kind: What the tensor will be quantized to; factors are positive for int8.
-        turn: Whether factors may be negative.
+        weight: Weight of the operation that reads the tensor, float32[C, everything else].
+        repeats: Rows of the weight per channel; above 1 if patches were flattened.
+        seen: The tensor's activations on calibration images, by channel.
+        alpha: Strength, 0 to 1; "auto" chooses the best one, or no equalization.
+        kind: The type that the tensor will be quantized to; for int8 all factors are positive.
+        turn: True if factors may be negative.
 
     Returns:
-        float32[C]; None where dividing by nothing is best.
+        The factors, float32[C]; None if no equalization is best.
     """
     unsigned = kind == "uint8"
     signs = np.where(unsigned & turn & (-seen.low > seen.high), -1, 1).astype(np.float32)
@@ -72,7 +72,7 @@ def choose_factors(
 def _turn_over(
     seen: Activations, signs: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Each channel's smallest and largest value after multiplication with its sign."""
+    """Return each channel's smallest and largest value after multiplication by its sign."""
     ends = signs * seen.low, signs * seen.high
     return np.minimum(*ends), np.maximum(*ends)
 
@@ -84,10 +84,10 @@ def _share_out(
     strength: float,
     balance: float,
 ) -> NDArray[np.float32]:
-    """SmoothQuant's factors, for a common range [-balance * t, t]; their geometric mean is 1."""
+    """Compute SmoothQuant's factors for a range [-balance * t, t]; their geometric mean is 1."""
     reach = np.maximum(high, -low / np.float32(balance))
     weight_reach = np.abs(weight).max(axis=1)
-    # A channel without values or weights has no error to share: it keeps its scale.
+    # A channel without values or weights causes no error, so it keeps its scale.
     live = (reach > _SMALLEST * reach.max()) & (weight_reach > _SMALLEST * weight_reach.max())
     shares = np.ones(len(reach), np.float32)
     shares[live] = reach[live] ** strength / weight_reach[live] ** (1 - strength)
@@ -103,11 +103,11 @@ def _error(
     factors: NDArray[np.float32],
     kind: ActivationType,
 ) -> float:
-    """Of the layer's output on the sampled rows, activations and weights quantized."""
+    """Error of the layer's output on the sampled rows with activations and weights quantized."""
     ends = seen.low / factors, seen.high / factors
     low, high = float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
     scaled_rows = seen.rows / factors
-    # One scale per output of the reader; patches, if any, share theirs.
+    # One scale per output of the reader; all rows of a patch share it.
     scaled_weight = (weight * factors[:, None]).reshape(len(factors) * repeats, -1)
     rounded_weight = round_weight(scaled_weight).reshape(weight.shape)
     errors = [

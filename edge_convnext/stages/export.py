@@ -1,20 +1,18 @@
-"""Export: a network in one graph form to ONNX with stable, readable names.
+"""Export: write a network in one graph form to ONNX, with stable and readable names.
 
-The dynamo exporter numbers nodes and values and writes stack traces with absolute paths into
-node metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.fc1/MatMul`),
-every value after the node that makes it, and every weight after its parameter, so that names
-survive a change of torch version and a quantizer's scope can be written by hand.
+The dynamo exporter numbers nodes and values, and writes stack traces with absolute paths into node
+metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.fc1/MatMul`), every
+value after the node that makes it, and every weight after its parameter. So names stay the same
+across torch versions, and a user can write a quantizer's scope by hand.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
 import logging
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +25,8 @@ from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
 from edge_convnext.networks.family import family_of
+from edge_convnext.stages.export_names import INPUT_NAME, OUTPUT_NAME, name_by_modules
+from edge_convnext.stages.to_float16 import halve_body
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,14 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["INPUT_NAME", "OUTPUT_NAME", "STAGE", "export_onnx"]
 
-# Rounding gives 1e-6 of the largest logit; anything structural gives 1e-2 and more.
+# Relative to the largest logit: rounding causes 1e-6, a structural error 1e-2 or more.
 STAGE = Stage("export", 3, ("torch", "onnx", "onnxscript", "onnxruntime"), max_error=1e-3)
 
-INPUT_NAME = "images"
-OUTPUT_NAME = "logits"
 _MAX_PROTOBUF_BYTES = 2**31 - 2**20  # protobuf's limit, less the graph itself
-_SCOPES = "pkg.torch.onnx.name_scopes"
-_WEIGHTED = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",)}
 
 
 def export_onnx(
@@ -57,21 +53,21 @@ def export_onnx(
     """Write the graph of one form.
 
     Args:
-        weights: Folded for every form but `raw`, unfolded for `raw`.
-        form: How the network is written: one that its family has.
-        precision: `fp32`, or `fp16` for a float16 body with float32 input, output and
-            reductions.
+        weights: Folded weights; unfolded ones for the form `raw`.
+        form: A graph form of the network's family.
+        precision: The type of the body: `fp32`, or `fp16` for a float16 body with float32 input,
+            output and reductions.
         config: Opset and batch.
-        output: Where the graph goes.
-        batches: Real images, normalised, float32[n, C, H, W]: norms whose input they show to be
-            too far from zero for a short form are written out.
+        output: The file to write the graph to.
+        batches: Normalised real images, float32[n, C, H, W]. They show which norms have an input
+            too far from zero for the short form; these norms are written out.
 
     Returns:
         The graph: images float32[N, C, H, W] to logits float32[N, num_classes].
 
     Raises:
-        ExportError: The exporter failed, or produced another opset than asked for; or the form
-            is for one image, and the batch is not 1.
+        ExportError: The exporter failed or wrote another opset than requested, or the form needs
+            batch 1 and the batch is not 1.
         MissingDependencyError: torch or onnxscript is not installed.
     """
     output = Path(output)
@@ -99,23 +95,28 @@ def export_onnx(
             "set export.batch to 1, or choose another form"
         )
     network = family.build(weights, form, map(torch.from_numpy, batches))
-    if precision == "fp16":
+    network = network.eval().requires_grad_(False)
+    # Modules of other families don't widen their norms, so their graph is halved.
+    by_graph = precision == "fp16" and family.placer == "roles"
+    halved = precision == "fp16" and not by_graph
+    if halved:
         network = HalfBody(network)
     size = weights.info.preprocess.image_size
-    # Two images: a batch of one would be specialised into the graph.
+    # Two images, because the exporter would turn a batch of one into a constant.
     rows = 2 if config.batch == "dynamic" else config.batch
     sample = torch.zeros(rows, weights.info.in_channels, size, size)
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
-    _rename(proto)
-    _set_metadata(proto, weights, form, precision, torch.__version__)
+    name_by_modules(proto, wrapped=halved)
+    _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:
         onnx.save(proto, str(scratch))
-    return OnnxModel(output, precision, form)
+    made = OnnxModel(output, "fp32" if by_graph else precision, form)
+    return halve_body(made, output) if by_graph else made
 
 
-_FIRST_TORCH = (2, 10)  # as in pyproject.toml; 2.9's exporter fails on every one of the networks
+_FIRST_TORCH = (2, 10)  # as in pyproject.toml; the exporter of 2.9 fails on all these networks
 
 
 def _run_exporter(
@@ -140,7 +141,7 @@ def _run_exporter(
         raise MissingDependencyError(
             f"exporting needs onnxscript ({error}): pip install 'edge-convnext[build]'"
         ) from error
-    except Exception as error:  # the exporter raises many types, none documented as its own
+    except Exception as error:  # the exporter raises many types and documents none
         raise ExportError(
             f"torch {torch.__version__} can't export the model at opset {config.opset} "
             f"({reason_of(error)}); {_advise(torch.__version__)}"
@@ -153,7 +154,7 @@ def _run_exporter(
 
 
 def _advise(version: str) -> str:
-    """What to do about an export that failed."""
+    """Advise what to do about a failed export."""
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < _FIRST_TORCH:
         first = ".".join(map(str, _FIRST_TORCH))
@@ -163,7 +164,7 @@ def _advise(version: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's progress, and its notes about torchvision, off the terminal."""
+    """Keep the exporter's progress and its notes about torchvision off the terminal."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -187,72 +188,6 @@ def _check_opset(proto: onnx.ModelProto, wanted: int) -> None:
             f"the exporter wrote opset {found} instead of {wanted}: it could not convert this "
             "graph; choose an --opset from 18 to 20"
         )
-
-
-def _rename(proto: onnx.ModelProto) -> None:
-    graph = proto.graph
-    taken: Counter[str] = Counter()
-    values = {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME}
-    for node in graph.node:
-        stem = f"{_module_path(node)}/{node.op_type}".lstrip("/")
-        node.name = f"{stem}_{taken[stem]}" if taken[stem] else stem
-        taken[stem] += 1
-        for position, value in enumerate(node.output):
-            fresh = node.name if position == 0 else f"{node.name}:{position}"
-            values.setdefault(value, fresh)
-    values.update(_name_constants(graph, set(values)))
-    for node in graph.node:
-        node.input[:] = [values.get(name, name) for name in node.input]
-        node.output[:] = [values.get(name, name) for name in node.output]
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for initializer in graph.initializer:
-        initializer.name = values.get(initializer.name, initializer.name)
-        initializer.doc_string = ""
-        del initializer.metadata_props[:]
-    del graph.value_info[:]  # shape inference rebuilds it under the new names
-    del graph.metadata_props[:]
-    graph.name = "edge_convnext"
-    for border in (*graph.input, *graph.output):
-        del border.metadata_props[:]
-    del proto.functions[:]
-
-
-def _module_path(node: onnx.NodeProto) -> str:
-    for entry in node.metadata_props:
-        if entry.key == _SCOPES:
-            scopes = ast.literal_eval(entry.value)
-            # A float16 graph sits inside `HalfBody.body`; its names should not say so.
-            return str(scopes[-2]).removeprefix("body").lstrip(".") if len(scopes) > 1 else ""
-    return ""
-
-
-def _name_constants(graph: onnx.GraphProto, known: set[str]) -> dict[str, str]:
-    """Names for initializers that the exporter made up: `val_7`, `view_2`."""
-    uses: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
-    for node in graph.node:
-        for position, name in enumerate(node.input):
-            uses.setdefault(name, []).append((node, position))
-    names: dict[str, str] = {}
-    shared = 0
-    for initializer in graph.initializer:
-        users = uses.get(initializer.name, [])
-        if "." in initializer.name and not initializer.name.startswith("val"):
-            names[initializer.name] = initializer.name.removeprefix("body.")
-            continue  # a parameter keeps its own name
-        if initializer.name in known or not users:
-            continue
-        node, position = users[0]
-        parts = _WEIGHTED.get(node.op_type, ())
-        if len(users) > 1:
-            names[initializer.name] = f"shared_constant_{shared}"
-            shared += 1
-        elif 0 < position <= len(parts):
-            path = node.name.partition("/")[0]
-            names[initializer.name] = f"{path}.{parts[position - 1]}"
-        else:
-            names[initializer.name] = f"{node.name}.input_{position}"
-    return names
 
 
 def _set_metadata(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "fold_weights"]
 
-# Rounding gives 1e-6 of the largest logit; anything structural gives 1e-2 and more.
+# Relative to the largest logit: rounding causes 1e-6, a structural error 1e-2 or more.
 STAGE = Stage("fold", 3, ("torch", "safetensors"), max_error=1e-4)
 
 
@@ -24,11 +24,11 @@ def fold_weights(weights: Weights, output: AnyPath) -> Weights:
     """Apply the exact folds of the network's family.
 
     Args:
-        weights: Unfolded.
-        output: Where the folded weights go.
+        weights: Unfolded weights.
+        output: The safetensors file to write the folded weights to.
 
     Returns:
-        Folded weights with the same `info`; for every graph form but `raw`.
+        Folded weights with the same `info`, for every graph form except `raw`.
 
     Raises:
         ArtifactError: The file is damaged.

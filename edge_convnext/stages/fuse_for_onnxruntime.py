@@ -1,12 +1,12 @@
-"""Lower: write a Q/DQ graph in the fused integer operations of one runtime.
+"""Lower: write a Q/DQ graph in the fused integer operators of ONNX Runtime.
 
-A Q/DQ graph is portable, and every runtime fuses it for itself when it loads it. ONNX Runtime
-leaves the bias of an INT8 matrix product as an operation of its own, one more pass over the
-widest tensors of the network. Its fused operation takes the bias along, but only a graph that
-names the operation gets it; no other runtime loads that graph.
+A Q/DQ graph is portable: every runtime fuses it when it loads it. But ONNX Runtime leaves the bias
+of an INT8 matrix product as a separate operation, one more pass over the widest tensors of the
+network. Its fused operator includes the bias, but ONNX Runtime uses it only if the graph names it.
+No other runtime loads that graph.
 
-A second fused operation chooses the range of its activations itself, from the values of each
-inference. That costs a pass over them and saves the one that quantizes.
+A second fused operator chooses the range of its activations from the values of each inference. That
+costs a pass over them and saves the pass that quantizes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "has_products", "lower_for_onnxruntime"]
 
-# A value between two steps may be rounded either way.
+# A value halfway between two steps may be rounded either way.
 STAGE = Stage("lower", 2, ("onnx", "onnxruntime"), max_error=2e-2)
 
 _DOMAIN = "com.microsoft"
@@ -41,7 +41,7 @@ _SIGN = 128  # int8 + 128 is uint8, with the same scale
 
 @dataclass(frozen=True)
 class _Product:
-    """A MatMul and the two DequantizeLinear that it reads."""
+    """A MatMul and the two DequantizeLinear nodes that it reads."""
 
     node: NodeProto
     activation: NodeProto
@@ -49,23 +49,24 @@ class _Product:
 
 
 def lower_for_onnxruntime(model: OnnxModel, output: AnyPath, *, dynamic: bool = False) -> OnnxModel:
-    """Fuse every quantized MatMul and its bias into one operation of ONNX Runtime.
+    """Fuse every quantized MatMul and its bias into one operator of ONNX Runtime.
 
-    With static ranges, `com.microsoft.MatMulIntegerToFloat`: the arithmetic is that of the Q/DQ
-    graph. Signed activations become unsigned with zero point 128, the same numbers, as ONNX
-    Runtime's kernels for x86 take them. With dynamic ones, `com.microsoft.DynamicQuantizeMatMul`:
-    activations are unsigned, and their range is that of the whole batch of an inference.
+    Static ranges use `com.microsoft.MatMulIntegerToFloat`; the arithmetic is that of the Q/DQ
+    graph. Signed activations become unsigned with zero point 128, which are the same numbers,
+    because ONNX Runtime's x86 kernels need that. Dynamic ranges use
+    `com.microsoft.DynamicQuantizeMatMul`; activations are unsigned, and their range is that of the
+    whole batch of an inference.
 
     Args:
-        model: INT8, explicit Q/DQ, constant per-channel or per-tensor weights.
-        output: Where the lowered graph goes.
-        dynamic: Whether every inference chooses its own ranges; those of `model` are dropped.
+        model: An INT8 graph with explicit Q/DQ and constant per-channel or per-tensor weights.
+        output: The file to write the lowered graph to.
+        dynamic: True if every inference chooses its own ranges; those of `model` are dropped.
 
     Returns:
-        A graph for ONNX Runtime alone.
+        A graph that only ONNX Runtime loads.
 
     Raises:
-        QuantizationError: No MatMul of it has quantized inputs: the form has no MatMul.
+        QuantizationError: No MatMul of the graph has quantized inputs.
         ArtifactError: There is no such graph.
 
     Source:
@@ -104,7 +105,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: AnyPath, *, dynamic: bool = 
 
 
 def has_products(path: Path) -> bool:
-    """Whether a Q/DQ graph has anything to fuse: a Gemm and a Conv stay as they are."""
+    """True if a Q/DQ graph has a quantized MatMul to fuse; a Gemm or a Conv is never fused."""
     import onnx
 
     from edge_convnext.graph.qdq import Wiring
@@ -118,14 +119,14 @@ def _find_products(wiring: Wiring) -> list[_Product]:
         for node in wiring.producer.values()
         if node.op_type == "MatMul" and wiring.is_quantized(node)
         if (activation := _dequantizer(wiring, node.input[0])) is not None
-        if (maker := wiring.producer.get(activation.input[0])) is not None  # no constant
+        if (maker := wiring.producer.get(activation.input[0])) is not None  # not a constant
         if maker.op_type == "QuantizeLinear"
         if (weight := _dequantizer(wiring, node.input[1])) is not None
     ]
 
 
 def _dequantizer(wiring: Wiring, name: str) -> NodeProto | None:
-    """The DequantizeLinear that makes this value itself: nothing may lie between."""
+    """Return the DequantizeLinear that makes this value directly; None for any other node."""
     node = wiring.producer.get(name)
     return node if node is not None and node.op_type == "DequantizeLinear" else None
 
@@ -150,7 +151,7 @@ def _fuse(proto: ModelProto, wiring: Wiring, product: _Product, dynamic: bool) -
 
     activation, weight = product.activation, product.weight
     if dynamic:
-        floating = wiring.producer[activation.input[0]].input[0]  # of the QuantizeLinear
+        floating = wiring.producer[activation.input[0]].input[0]  # the QuantizeLinear's input
         inputs = [floating, weight.input[0], weight.input[1], weight.input[2]]
     else:
         inputs = [

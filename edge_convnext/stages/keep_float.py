@@ -1,7 +1,7 @@
-"""Fallback: return operations of a Q/DQ graph to float, and find how many have to be.
+"""Fallback: return operations of a Q/DQ graph to float, and find how many must be returned.
 
-The quantized graph and the float graph it was made from have the same node names, so that an
-operation gets its own float weight and bias back; nothing is calibrated again.
+The quantized graph and the float graph it was made from have the same node names. So an operation
+gets its original float weight and bias back, and no new calibration is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STAGE = Stage("fallback", 1, ("onnx", "onnxruntime"))
 
 
 def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
-    """Names of the convolutions and products with quantized inputs, in the graph's order."""
+    """List the names of convolutions and products with quantized inputs, in graph order."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -40,18 +40,18 @@ def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
 def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[str]) -> ModelProto:
     """Return some operations to float.
 
-    A Q/DQ pair that other operations read as well stays for them.
+    A Q/DQ pair that other operations also read stays in the graph for them.
 
     Args:
-        quantized: Explicit Q/DQ; left as it is.
-        reference: The float graph it was made from.
-        names: Of operations that are quantized now.
+        quantized: The graph with explicit Q/DQ; not changed.
+        reference: The float graph that it was made from.
+        names: Names of quantized operations to return.
 
     Returns:
-        A new graph; a copy of `quantized` for no names.
+        A new graph; a copy of `quantized` if there are no names.
 
     Raises:
-        KeyError: A name is not one of both graphs.
+        KeyError: A name is not in both graphs.
     """
     from edge_convnext.graph.qdq import Wiring, drop_unread_constants
 
@@ -83,15 +83,16 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
 def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> int:
     """Return operations whose names match to float, in the file of a Q/DQ graph.
 
-    A module may be another operation in this form: `…/Conv` for `…/MatMul`.
+    A pattern also matches if the module has another operation in this form: `…/Conv` for
+    `…/MatMul`.
 
     Args:
-        quantized: Explicit Q/DQ; written anew where anything matches.
-        reference: The float graph it was made from.
-        patterns: Regular expressions of whole node names.
+        quantized: The graph with explicit Q/DQ; its file is written again if a name matches.
+        reference: The float graph that it was made from.
+        patterns: Regular expressions for whole node names.
 
     Returns:
-        How many operations stay INT8.
+        Number of operations that stay INT8.
 
     Raises:
         ArtifactError: A file is missing, or not ONNX.
@@ -114,21 +115,21 @@ def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> 
 def find_fallback(
     ranking: Sequence[str], holds: Callable[[Sequence[str]], bool]
 ) -> tuple[str, ...] | None:
-    """The shortest beginning of a ranking that, kept in float, holds the budget.
+    """Find the shortest prefix of a ranking that meets the budget when it is kept in float.
 
-    Found by bisection: `holds` is taken to stay true once it is, which more float can break by
-    chance alone; what is returned has been seen to hold.
+    This is a bisection. It assumes that more float never breaks the budget, which is true except
+    by chance. The returned prefix was tested and meets the budget.
 
     Args:
-        ranking: Operations, the most harmful first.
-        holds: Whether the budget holds with these in float.
+        ranking: Names of operations, the most harmful first.
+        holds: A function that is true if the budget is met with the given operations in float.
 
     Returns:
-        None where not even all of them suffice.
+        The names to keep in float; None if the budget is not met even with all of them.
     """
     if not holds(ranking):
         return None
-    low, high = 0, len(ranking)  # `low` is known to fail, or is the caller's own failure
+    low, high = 0, len(ranking)  # `low` operations fail; the caller has seen that 0 fail
     while high - low > 1:
         middle = (low + high) // 2
         if holds(ranking[:middle]):
@@ -139,7 +140,7 @@ def find_fallback(
 
 
 def _before_quantizer(proto: ModelProto, wiring: Wiring, node: NodeProto, position: int) -> str:
-    """The float tensor behind the quantizer of a node's input, moved as that is."""
+    """Return the float tensor that the quantizer of a node's input reads, with the same moves."""
     from edge_convnext.graph.qdq import MOVES
 
     moves = []
@@ -160,7 +161,7 @@ def _before_quantizer(proto: ModelProto, wiring: Wiring, node: NodeProto, positi
 
 
 def _restore(proto: ModelProto, wiring: Wiring, constant: str, fresh: str) -> str:
-    """Copy a constant of the float graph under a name of its own."""
+    """Copy a constant of the float graph under a new name."""
     tensor = proto.graph.initializer.add()
     tensor.CopyFrom(wiring.constants[constant])
     tensor.name = f"{fresh}.float"
@@ -174,20 +175,20 @@ def _restore_bias(
     float_wiring: Wiring,
     original: NodeProto,
 ) -> None:
-    """The bias of a MatMul is an Add of its own, which bias correction may have changed."""
+    """Restore the bias of a MatMul, a separate Add that bias correction may have changed."""
     for before in float_wiring.readers.get(original.output[0], ()):
-        now = nodes[before.name]  # a quantizer may lie between it and the product
+        now = nodes[before.name]  # a quantizer may be between it and the product
         for position, (name, old) in enumerate(zip(now.input, before.input, strict=True)):
             if now.op_type == "Add" and name in wiring.constants and old in float_wiring.constants:
                 fresh = _restore(proto, float_wiring, old, f"{now.name}.{position}")
-                shape = wiring.constants[name].dims  # [1, C] where [C] was
+                shape = wiring.constants[name].dims  # may be [1, C] where the float graph has [C]
                 del proto.graph.initializer[-1].dims[:]
                 proto.graph.initializer[-1].dims.extend(shape)
                 now.input[position] = fresh
 
 
 def _drop_unread_pairs(proto: ModelProto) -> None:
-    """Q, DQ and the moves behind them that nothing reads any more, those of weights too."""
+    """Remove unread Q, DQ and the moves after them, including those of weights."""
     from edge_convnext.graph.qdq import MOVES
 
     while True:

@@ -1,4 +1,4 @@
-"""Load: from a checkpoint, the hub or a seed to weights in this project's names."""
+"""Load: turn a checkpoint, weights from the hub or a seed into weights in our names."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _PROBE_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class _Found:
-    """A checkpoint that was found, and what is known of it from outside."""
+    """A checkpoint that was found, with facts about it from outside."""
 
-    name: str  # for `ModelInfo.weights_source`
+    name: str  # the value for `ModelInfo.weights_source`
     place: WeightsPlace
     published: Published | None = None
 
@@ -57,21 +57,21 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     """Bring weights into this project's names, shapes and float32.
 
     Args:
-        config: Which weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
+        config: The weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
             `random`.
-        model: Full name or V2 size; what the weights must turn out to be.
-        seed: Of `random`.
-        output: Where the safetensors file goes.
+        model: Full name or V2 size of the model that the weights must be of.
+        seed: The seed for `random`.
+        output: The safetensors file to write.
 
     Returns:
-        Unfolded weights. Their `info` has the classes, preprocessing and licence that the
-        checkpoint states, or else the files beside it, or what is known of published weights;
-        ImageNet's preprocessing where nobody says anything. `facts` has who said what.
+        Unfolded weights. Their `info` has classes, preprocessing and licence, from the checkpoint,
+        otherwise from files next to it, otherwise from what is known about published weights.
+        Preprocessing that no source states is ImageNet's. `facts` has the source of each.
 
     Raises:
-        LoadError: The weights can't be had or read, are of another model than asked for, or
-            have one output, which tells no classes apart.
-        RecipeError: No such model.
+        LoadError: The weights can't be found or read, are of another model than requested, or
+            have only one output, which can't distinguish classes.
+        RecipeError: There is no such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
     output = Path(output)
@@ -104,7 +104,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
 
 
 def _as_used(fact: Fact, turned: Preprocess) -> Fact:
-    """What was said of blue, green and red is used for red, green and blue."""
+    """Return a mean or std that was stated for BGR in the order RGB, as it is used."""
     is_scale = fact.name in ("mean", "std")
     return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
 
@@ -125,13 +125,13 @@ def _source_name(name: str, checkpoint: Checkpoint) -> str:
 
 
 def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
-    """Name what decides the weights: a file's name and content, or the seed.
+    """Identify the weights by what decides them: a file's name and content, or the seed.
 
     For `in1k` this downloads the file, unless the hub's cache has it.
 
     Raises:
         LoadError: The file is missing or can't be downloaded.
-        RecipeError: No such model.
+        RecipeError: There is no such model.
     """
     architecture = find_model(model)
     outside = family_of(architecture).outside
@@ -143,7 +143,7 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
         parts = [f"{found.name} sha256 {digest_weights(found.place)}", *made_by]
     except OSError as error:
         raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
-    # What lies beside decides classes and preprocessing, and so the result.
+    # Files next to the weights decide classes and preprocessing, and so the result.
     for one in find_beside(found.place.main):
         parts.append(f"{one.shown} {_content_of(one.path)}")
     return "; ".join(parts)
@@ -158,7 +158,7 @@ def _content_of(path: Path) -> str:
 
 
 def check_weights_file(weights: str) -> None:
-    """Fail early where a file of weights is not there; what is no file is not looked at.
+    """Fail early if a file of weights does not exist; `in1k` and `random` are not checked.
 
     Raises:
         LoadError: There is no such file.
@@ -210,10 +210,10 @@ def _fetch(architecture: NetworkShape, revision: str | None) -> _Found:
         if isinstance(cached, str):
             found = cached
         else:
-            # Fails at once where there is no network; the download itself would retry for long.
+            # This fails at once without a network; the download itself would retry for long.
             HfApi().model_info(hub.repository, revision=revision, timeout=_PROBE_TIMEOUT_S)
             found = hf_hub_download(hub.repository, _HUB_FILE, revision=revision)
-    except Exception as error:  # the HTTP library, and so its errors, differ by version
+    except Exception as error:  # versions use different HTTP libraries with different errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         pinned = f" --revision {revision}" if revision else ""
         raise LoadError(
@@ -239,9 +239,9 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
     if found.num_classes == 1:
         raise LoadError(
             f"{path}: its classifier has one output, as of binary training with one logit (BCE) or "
-            "of a regression; classes are told apart by the largest of several. Of one logit z, "
-            "save a classifier of two rows, zeros (weight and bias) above its own: its outputs 0 "
-            "and z are the two classes; a regression can't be built"
+            "of a regression, but a prediction is the class of the largest output. For one logit "
+            "z, save a classifier of two rows: zeros (weight and bias) above the original row. Its "
+            "outputs 0 and z are the two classes. A regression can't be built"
         )
     for field, stated, actual in (
         ("num_classes", config.num_classes, found.num_classes),
@@ -256,7 +256,7 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
 
 def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
     if config.num_classes == 1:
-        raise LoadError("random weights with one output tell no classes apart; pass 2 or more")
+        raise LoadError("random weights with one output can't distinguish classes; pass 2 or more")
     architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
     try:
         state = family_of(architecture).draw(architecture, seed)

@@ -1,9 +1,11 @@
-"""Place: Q/DQ for TensorRT, also where a weight is computed.
+"""Place: insert Q/DQ for TensorRT, also for computed weights.
 
-NNCF quantizes constants and the values that products read. The forms for TensorRT need more: one
-scale for the whole weight of a convolution, so that the residual addition still fuses with it;
-a pair of Q/DQ on a weight that GRN scales anew for every image; and one on GELU's output that
-both GRN's reduction and the product read, so that it is stored as INT8 once.
+NNCF quantizes constants and the values that products read. The forms for TensorRT need more:
+
+- one scale for the whole weight of a convolution, so that the residual addition fuses with it;
+- a Q/DQ pair on a weight that GRN scales for every image;
+- a Q/DQ pair on GELU's output that both GRN's reduction and the product read, so that the output
+  is stored only once, as INT8.
 """
 
 from __future__ import annotations
@@ -42,10 +44,10 @@ class _Product:
     """A convolution or matrix product to be quantized."""
 
     node: NodeProto
-    activation: str  # the tensor to quantize, before anything that only moves it
-    axis: int  # of its channels
+    activation: str  # the tensor to quantize, before operations that only move values
+    axis: int  # the channel axis of `activation`
     weight: str  # a constant, or the tensor of a computed weight
-    energy: NDArray[np.float32]  # [C], of the weights that read each channel
+    energy: NDArray[np.float32]  # [C], sum of squares of the weights that read each channel
     is_computed: bool
 
 
@@ -57,23 +59,23 @@ def place_qdq(
 ) -> OnnxModel:
     """Quantize the products of a placement to signed, symmetric INT8.
 
-    Activations get one scale, chosen by reconstruction error (`ranges`). A constant weight gets
-    one per output channel in a matrix product, and one alone in a convolution; a computed weight
-    gets the largest value seen on the calibration images.
+    Activations get one scale, chosen by reconstruction error (`graph.ranges`). A constant weight
+    gets one scale per output channel in a matrix product, and a single scale in a convolution. A
+    computed weight gets one scale from its largest value on the calibration images.
 
     Args:
-        model: FP32 graph of this package's export.
+        model: An FP32 graph from this package's export.
         batches: Normalized calibration images, float32[n, C, H, W].
-        placement: Which products.
-        output: Where the Q/DQ graph goes.
+        placement: The policy that selects the products.
+        output: The file to write the Q/DQ graph to.
 
     Returns:
         The INT8 graph; inputs, outputs and everything else stay float32.
 
     Raises:
-        QuantizationError: The graph is not FP32, has no product of that placement, or a weight
-            that is neither a constant nor a constant times a factor.
-        ArtifactError: Missing, or not ONNX.
+        QuantizationError: The graph is not FP32, the placement selects no product, or a weight is
+            neither a constant nor a constant times a factor.
+        ArtifactError: The file is missing, or not ONNX.
 
     Source:
         TensorRT, "Working with Quantized Types".
@@ -90,8 +92,8 @@ def place_qdq(
     products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(
-            f"{model.path}: no product belongs to the placement '{placement}': it goes by the "
-            "module names of this package's export"
+            f"{model.path}: the placement '{placement}' selects no product; it needs the module "
+            "names of this package's export"
         )
     watched = {one.activation: one.axis for one in products}
     watched |= {one.weight: 0 for one in products if one.is_computed}
@@ -126,7 +128,7 @@ def _find_products(
 
 
 def _infer_sizes(proto: ModelProto) -> Mapping[str, tuple[int, ...]]:
-    """Sizes of the values, as ONNX infers them, 0 where they are dynamic; for reshapes alone."""
+    """Infer the values' sizes, 0 where dynamic; empty for a graph without a Reshape."""
     import onnx
 
     if not any(node.op_type == "Reshape" for node in proto.graph.node):
@@ -152,8 +154,8 @@ def _describe(wiring: Wiring, node: NodeProto, sizes: Mapping[str, tuple[int, ..
     constant = next((name for name in read if name in wiring.constants), None)
     if constant is None:
         raise QuantizationError(
-            f"{node.name}: its weight, {computed}, is no constant and no scaled one; choose "
-            "another form"
+            f"{node.name}: its weight, {computed}, is neither a constant nor a scaled constant; "
+            "choose another form"
         )
     return _Product(node, activation, axis, computed, _computed_energy(wiring, constant), True)
 
@@ -161,7 +163,7 @@ def _describe(wiring: Wiring, node: NodeProto, sizes: Mapping[str, tuple[int, ..
 def _walk_up(
     wiring: Wiring, tensor: str, axis: int, sizes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, int]:
-    """The tensor before all that only moves it, and where its channels are there."""
+    """Return the tensor before all moves, and the axis of the channels in it."""
     from edge_convnext.graph.qdq import MOVES
 
     node = wiring.producer.get(tensor)
@@ -177,7 +179,7 @@ def _walk_up(
 
 
 def _axis_before(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> int:
-    """Where the channels were before a reshape: where they are, if their number is there too."""
+    """Return the channel axis before a reshape: the same axis if its size did not change."""
     there = -len(before) <= axis < len(before)
     if (there and before[axis] == after[axis]) or before.count(after[axis]) != 1:
         return axis
@@ -185,7 +187,7 @@ def _axis_before(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> 
 
 
 def _computed_energy(wiring: Wiring, weight: str) -> NDArray[np.float32]:
-    """Of a weight [out, in, …] before it is scaled."""
+    """Sum the squares per input channel of a weight [out, in, …], before it is scaled."""
     value = wiring.value(weight)
     assert value is not None  # the caller found it among the constants
     energy: NDArray[np.float32] = np.square(value.reshape(*value.shape[:2])).sum(axis=0)
@@ -193,7 +195,7 @@ def _computed_energy(wiring: Wiring, weight: str) -> NDArray[np.float32]:
 
 
 def _insert_pair(proto: ModelProto, tensor: str, scale: float) -> None:
-    """Let every reader of a tensor read it through a Q/DQ pair."""
+    """Insert a Q/DQ pair between a tensor and all its readers."""
     from onnx import helper, numpy_helper
 
     names = [f"{tensor}/{part}" for part in ("scale", "zero_point", "Quantize", "Dequantize")]

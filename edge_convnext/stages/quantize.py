@@ -1,9 +1,9 @@
 """Quantize: post-training quantization with NNCF, to an ONNX graph with explicit Q/DQ.
 
-Weights are signed with zero point 0, per output channel; activations per tensor, signed with
-zero point 0 or, for CPUs, unsigned with any; biases stay in float. NNCF places the Q/DQ pairs
-and corrects biases; its options keep its names (`recipe.QuantizeConfig`). Ranges are this
-project's own by default (`ranges`).
+Weights are signed with zero point 0, one scale per output channel. Activations have one scale per
+tensor; they are signed with zero point 0 or, for CPUs, unsigned with any zero point. Biases stay
+in float. NNCF places the Q/DQ pairs and corrects biases; its options keep its names
+(`core.sections.QuantizeConfig`). By default this project chooses the ranges (`graph.ranges`).
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ def quantize(
     The same graph, images and options give the same bytes.
 
     Args:
-        model: FP32 graph, nodes named `<module path>/<OpType>`.
-        batches: Normalized calibration images, float32[n, C, H, W], n the graph's batch or, if
-            that is dynamic, any; all of them are used.
-        placement: Which operations get quantized inputs.
+        model: An FP32 graph with nodes named `<module path>/<OpType>`.
+        batches: Normalized calibration images, float32[n, C, H, W]. n is the graph's batch, or any
+            number if that is dynamic. All images are used.
+        placement: The policy that selects operations with quantized inputs.
         config: PTQ settings.
-        output: Where the quantized graph goes; it keeps the metadata of `model`.
-        track: Told of calibration passes.
-        activation_type: `int8`, symmetric, which every target runs; `uint8` with a zero point
-            has a finer step for lopsided values, and suits x86 CPUs.
+        output: The file to write the quantized graph to; it keeps the metadata of `model`.
+        track: Progress over the calibration passes.
+        activation_type: The type of activations. `int8` is symmetric, and every target runs it.
+            `uint8` with a zero point has finer steps for asymmetric ranges, and suits x86 CPUs.
 
     Returns:
         The INT8 graph; inputs and outputs stay float32.
 
     Raises:
-        QuantizationError: The settings don't fit the graph, or NNCF failed or did other than
-            asked.
+        QuantizationError: The settings don't fit the graph, or NNCF failed or did not do what was
+            requested.
         ArtifactError: There is no such graph.
         MissingDependencyError: NNCF is not installed.
 
@@ -96,7 +96,7 @@ def quantize(
 def _for_nncf(
     images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
 ) -> list[NDArray[np.float32]]:
-    """What NNCF has to see: one batch where nothing of what it measures is kept."""
+    """Return the images that NNCF needs: one batch if nothing that it measures is used."""
     own_ranges = config.own_ranges and placement != "all"
     return images[:1] if own_ranges and config.disable_bias_correction else images
 
@@ -108,7 +108,7 @@ def _set_ranges(
     config: QuantizeConfig,
     activation_type: ActivationType,
 ) -> None:
-    """Replace NNCF's ranges where they are to be chosen by error, or to be asymmetric."""
+    """Replace NNCF's ranges if they are chosen by reconstruction error or are asymmetric."""
     clip = config.own_ranges
     if not clip and activation_type == "int8":
         return
@@ -138,7 +138,7 @@ def _check_images(images: Sequence[NDArray[np.float32]]) -> None:
 def _select(
     proto: onnx.ModelProto, placement: PlacementName, config: QuantizeConfig, path: Path
 ) -> frozenset[str]:
-    """Names of the nodes that may be quantized."""
+    """Return the names of the nodes that may be quantized."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS
 
     names = frozenset(node.name for node in proto.graph.node)
@@ -148,8 +148,8 @@ def _select(
         allowed = names
     elif not allowed:
         raise QuantizationError(
-            f"{path}: no node belongs to the placement '{placement}': it goes by the module "
-            "names of this package's export; use --placement all"
+            f"{path}: the placement '{placement}' selects no node; it needs the module names of "
+            "this package's export; use --placement all"
         )
     ignored = set(config.ignored_names)
     if unknown := sorted(ignored - names):
@@ -193,7 +193,7 @@ def _finish(
 def _check(
     proto: onnx.ModelProto, wanted: frozenset[str], placement: PlacementName, path: Path
 ) -> int:
-    """Refuse a graph that is not what was asked for; count its quantized operations."""
+    """Check NNCF's graph against the selection, and count its quantized operations."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -203,7 +203,7 @@ def _check(
     if not quantized or (missing and placement != "all"):
         first = f"'{missing[0]}'" if missing else "any node"
         raise QuantizationError(
-            f"{path}: NNCF quantized {len(quantized)} operations and not {first}; "
+            f"{path}: NNCF quantized {len(quantized)} operations, but not {first}; "
             "keep fewer nodes in float, or name this one in quantize.ignored_names"
         )
     return len(quantized)

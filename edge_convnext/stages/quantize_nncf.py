@@ -1,4 +1,4 @@
-"""NNCF's post-training quantization under this package's options, without its noise."""
+"""Run NNCF's post-training quantization with this package's options, without its output."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = ["import_nncf", "run_nncf"]
 
 
 def import_nncf() -> ModuleType:
-    """Import NNCF, its telemetry off.
+    """Import NNCF with its telemetry off.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: NNCF is not installed.
     """
-    # NNCF reports every call to its makers unless this is set when it is first imported; a
-    # build must not phone home on its user's behalf.
+    # NNCF reports every call to its makers unless this is set before its first import. A build
+    # must not send data about its user.
     before = os.environ.get("NNCF_CI")
     os.environ["NNCF_CI"] = "1"
     try:
@@ -64,18 +64,18 @@ def run_nncf(
     """Run NNCF's `quantize`.
 
     Args:
-        nncf: From `import_nncf`.
-        proto: FP32 graph; left as it is.
+        nncf: The module, from `import_nncf`.
+        proto: An FP32 graph; not changed.
         wanted: Names of the nodes that may be quantized.
         images: Calibration batches, float32[n, C, H, W].
         config: PTQ settings.
-        track: Told of calibration passes.
+        track: Progress over the calibration passes.
 
     Returns:
-        NNCF's graph: uint8 where a range has no negative values.
+        NNCF's graph; activations are uint8 where a range has no negative values.
 
     Raises:
-        QuantizationError: NNCF failed, or can't do what is asked.
+        QuantizationError: NNCF failed, or can't do what is requested.
     """
     name = proto.graph.input[0].name
     ignored = [node.name for node in proto.graph.node if node.name not in wanted]
@@ -97,7 +97,7 @@ def run_nncf(
 
 
 class _Batches:
-    """Calibration batches that tell of their progress each time they are walked through."""
+    """Calibration batches that report progress each time they are iterated over."""
 
     def __init__(self, images: Sequence[NDArray[np.float32]], track: Track) -> None:
         self._images, self._track = images, track
@@ -106,7 +106,7 @@ class _Batches:
         return len(self._images)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        # One batch ahead: NNCF never asks past the last, and the bar would never be full.
+        # Stay one batch ahead: NNCF never asks past the last, so the bar would never be full.
         told = iter(self._track(self._images, "calibrate", len(self)))
         ready = next(told)
         for batch in told:
@@ -117,7 +117,7 @@ class _Batches:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep NNCF's log and progress bars off the terminal: stdout may be for machines."""
+    """Keep NNCF's log and progress bars off the terminal, whose stdout a program may read."""
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -131,10 +131,10 @@ def _silence() -> Iterator[None]:
 
 def _advanced(nncf: ModuleType, config: QuantizeConfig) -> Any:
     parameters = nncf.quantization.advanced_parameters
-    off = -1.0  # `equalize` has done that
+    off = -1.0  # the stage `equalize` has done that
     return nncf.AdvancedQuantizationParameters(
         overflow_fix=nncf.OverflowFix(config.overflow_fix),
-        batchwise_statistics=True,  # ranges are taken per image, whatever the batch
+        batchwise_statistics=True,  # ranges are per image for every batch size
         disable_bias_correction=config.disable_bias_correction,
         activations_quantization_params=parameters.QuantizationParameters(per_channel=False),
         weights_quantization_params=parameters.QuantizationParameters(
@@ -149,11 +149,11 @@ def _range_estimator(nncf: ModuleType, config: QuantizeConfig) -> Any:
     estimators = nncf.quantization.range_estimator
     known = estimators.RangeEstimatorParametersSet
     if config.own_ranges:
-        return known.MINMAX  # a placeholder: `ranges` sets them
+        return known.MINMAX  # a placeholder: `graph.ranges` sets the ranges later
     if config.activations_range_estimator != "mean_quantile":
         return getattr(known, config.activations_range_estimator.upper())
-    # NNCF's own set takes the quantile of the values. A symmetric range needs that of their
-    # magnitudes, or a tensor with large negative values is cut at its small positive ones.
+    # NNCF's own set uses the quantile of the values. A symmetric range needs the quantile of their
+    # magnitudes; otherwise large negative values are cut at the small positive ones.
     kinds, mean = estimators.StatisticsType, estimators.AggregatorType.MEAN
     low, high = (
         estimators.StatisticsCollectorParameters(

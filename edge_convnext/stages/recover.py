@@ -1,8 +1,8 @@
 """Recover: short quantization-aware fine-tuning of a Q/DQ graph, taught by the float graph.
 
-The student is the graph that ships (`graph_module`), the teacher the float graph it was made
+The student is the graph that ships (`graph.torch_module`), the teacher the float graph it was made
 from. No labels are needed: the student learns to give the teacher's logits on training images.
-Part of them is kept apart, and decides whether the trained graph is better than the one before.
+Some images are held out; they decide if the trained graph is better than the one before.
 
 Source: knowledge distillation, arXiv 1503.02531; LSQ, arXiv 1902.08153.
 """
@@ -39,19 +39,19 @@ __all__ = ["STAGE", "Recovery", "recover"]
 STAGE = Stage("recover", 1, ("torch", "numpy", "onnx", "onnxruntime"))
 
 
-_MAX_GRADIENT = 10.0  # norm over all parameters
+_MAX_GRADIENT = 10.0  # largest norm over all parameters; larger gradients are clipped
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """A graph, and how near to the float graph it was before and after, on images kept apart."""
+    """A graph, and its parity with the float graph before and after, on held-out images."""
 
     model: OnnxModel
     before: Parity
     after: Parity
-    kept: bool  # whether training helped; otherwise `model` has the weights it came with
+    kept: bool  # True if training helped; otherwise `model` has its original weights
     steps: int
-    n_training: int  # images that were learnt from
+    n_training: int  # number of images trained on, without the held-out ones
 
 
 def recover(
@@ -63,16 +63,16 @@ def recover(
     seed: int = 0,
     track: Track = untracked,
 ) -> Recovery:
-    """Fine-tune an INT8 graph and write it back: the same nodes, other constants.
+    """Fine-tune an INT8 graph and write it: the same nodes with other constants.
 
     Args:
-        quantized: Explicit Q/DQ.
-        reference: The float graph that it was made from, equalized as it was.
-        images: Normalized training images, float32[n, C, H, W]; a fifth is kept apart.
+        quantized: The INT8 graph with explicit Q/DQ.
+        reference: The float graph that it was made from, with the same equalization.
+        images: Normalized training images, float32[n, C, H, W]; a fifth is held out.
         config: Epochs, batch, learning rates.
-        output: Where the graph goes.
-        seed: Of the order of the images.
-        track: Shows the steps.
+        output: The file to write the graph to.
+        seed: The seed for the order of the images.
+        track: Progress over the training steps.
 
     Returns:
         The graph on disk, and whether training helped.
@@ -80,7 +80,7 @@ def recover(
     Raises:
         ArtifactError: A file is missing, is not ONNX, or has operations that can't be trained;
             or there are too few images.
-        TrainingError: The loss, or what the trained graph says, is not finite.
+        TrainingError: The loss, a gradient or the trained graph's logits are not finite.
         MissingDependencyError: torch is not installed.
     """
     output = Path(output)
@@ -126,7 +126,7 @@ def _train(
     seed: int,
     track: Track,
 ) -> int:
-    """Minimise the squared error of the logits; returns the number of steps."""
+    """Minimise the squared error of the logits, and return the number of steps."""
     import numpy as np
     import torch
 
@@ -155,7 +155,7 @@ def _train(
             raise _diverged("loss is", step, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        # Fake quantization would hide a NaN: it is clamped like any other value.
+        # Fake quantization would hide a NaN, because it clamps every value.
         norm = torch.nn.utils.clip_grad_norm_(student.parameters(), _MAX_GRADIENT)
         if not torch.isfinite(norm):
             raise TrainingError(
@@ -173,7 +173,7 @@ def _diverged(what: str, steps: int, config: RecoverConfig) -> TrainingError:
 
 
 def _finite(logits: NDArray[np.float32], steps: int, config: RecoverConfig) -> NDArray[np.float32]:
-    """Pass finite logits through: the last step's damage shows in no loss."""
+    """Return the logits if they are finite; no loss shows damage by the last step."""
     import numpy as np
 
     if not np.isfinite(logits).all():

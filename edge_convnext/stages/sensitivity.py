@@ -1,7 +1,8 @@
-"""Sensitivity: what quantizing each operation costs, alone and among the others.
+"""Sensitivity: measure the cost of quantizing each operation, alone and with the others.
 
-Each weighted operation is quantized alone, and all but it, and the logits are compared with
-those of the float graph on real images. No labels are needed, and nothing is calibrated again.
+For each weighted operation two graphs are run on real images: only it is quantized, and all others
+are. Their logits are compared with those of the float graph. This needs no labels and no new
+calibration.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ STAGE = Stage("sensitivity", 1, ("onnx", "onnxruntime"))
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """One weighted operation."""
+    """The cost of quantizing one weighted operation."""
 
-    name: str  # of its node
-    alone_sqnr_db: float | None  # only it quantized; None where the logits stay equal
+    name: str  # the node's name
+    alone_sqnr_db: float | None  # with only it quantized; None if the logits stay equal
     alone_agreement_pct: float
-    spared_sqnr_db: float | None  # all quantized but it
+    spared_sqnr_db: float | None  # with all operations quantized except it
     spared_agreement_pct: float
-    noise_share_pct: float  # of the noise power that the operations make one by one
+    noise_share_pct: float  # its share of the sum of all operations' noise power, each alone
 
 
 def rank_operations(
@@ -49,14 +50,14 @@ def rank_operations(
     """Measure every quantized operation, the most harmful first.
 
     Args:
-        quantized: Explicit Q/DQ graph.
-        reference: The float graph it was made from: the same node names.
+        quantized: The graph with explicit Q/DQ.
+        reference: The float graph that it was made from, with the same node names.
         batches: Normalized images, float32[n, C, H, W].
-        track: Shows the operations.
+        track: Progress over the operations.
 
     Raises:
-        ArtifactError: A file is missing or is not ONNX, the first is not quantized, or the
-            second does not belong to it.
+        ArtifactError: A file is missing or is not ONNX, `quantized` has no quantized operation, or
+            `reference` does not belong to it.
     """
     quantized = Path(quantized)
     reference = Path(reference)

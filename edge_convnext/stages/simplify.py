@@ -1,9 +1,9 @@
-"""Simplify: onnxsim in a child process, kept only where it changes nothing that matters.
+"""Simplify: run onnxsim in a child process, and use its result only if it does no harm.
 
-onnxsim is native code that is known to crash (daquexian/onnx-simplifier#187, #426), and its
-optimizer rewrites MatMul + Add over NHWC into Reshape + Gemm + Reshape. ONNX Runtime then
-loses the INT8 kernel of a quantized MatMul and runs at half speed, so a result with another
-number of these operations is thrown away: that is decided by structure, never by a timing.
+onnxsim is native code that is known to crash (daquexian/onnx-simplifier#187, #426). Its optimizer
+rewrites MatMul + Add over NHWC into Reshape + Gemm + Reshape. Then ONNX Runtime has no INT8 kernel
+for the quantized MatMul and runs at half speed. So a result with another number of these operators
+is discarded. The graph's structure decides this, never a timing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["STAGE", "Simplified", "simplify"]
 STAGE = Stage("simplify", 2, ("onnx", "onnxsim", "onnxruntime"))
 
 _PRODUCTS = ("MatMul", "Gemm")
-# Tried in this order. onnxsim ignores the name of an optimizer that it does not have.
+# Settings of onnxsim, tried in this order. It ignores names of optimizers that it does not have.
 _ATTEMPTS: tuple[dict[str, Any], ...] = (
     {
         "skipped_optimizers": [
@@ -43,13 +43,13 @@ _ATTEMPTS: tuple[dict[str, Any], ...] = (
     },
     {"perform_optimization": False},
 )
-# Largest difference of a logit, relative to the largest logit: float rounding and no more.
+# Largest difference of a logit, relative to the largest logit: only float rounding is accepted.
 _TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 2e-2}
 
 
 @dataclass(frozen=True)
 class Simplified:
-    """The graph to go on with: simplified, or as it was, with the reason."""
+    """The resulting graph: simplified, or unchanged with the reason."""
 
     model: OnnxModel
     reason: str | None
@@ -62,14 +62,15 @@ def simplify(
 
     Args:
         model: Any graph of this package.
-        images: float32[n, C, H, W], real and normalized, of the graph's batch size. The logits
-            of both graphs are compared on them in ONNX Runtime.
+        images: Normalized real images, float32[n, C, H, W], of the graph's batch size. On them,
+            the logits of both graphs are compared in ONNX Runtime.
         config: Time limit.
-        output: Where the graph goes; an unchanged copy when onnxsim is not installed, crashes,
-            runs out of time, or changes the outputs or the matrix products.
+        output: The file to write the graph to.
 
     Returns:
-        The graph at `output`. Node names, metadata and the number of matrix products are kept.
+        The graph at `output`, with the same node names, metadata and number of matrix products. It
+        is an unchanged copy if onnxsim is not installed, crashes, runs out of time, or changes the
+        logits or the matrix products.
 
     Raises:
         ArtifactError: There is no such graph.
@@ -97,7 +98,7 @@ def simplify(
 def _simplify_file(
     source: Path, target: Path, images: NDArray[np.float32], tolerance: float
 ) -> str | None:
-    """The child's work: write `target`, or say why not."""
+    """Write `target`, or return why not; this runs in the child process."""
     import onnx
 
     try:
@@ -116,7 +117,7 @@ def _simplify_file(
     onnx.checker.check_model(after, full_check=True)
     data = after.SerializeToString(deterministic=True)
     error = _relative_error(source.read_bytes(), data, images)
-    if not error <= tolerance:  # not: NaN is a failure too
+    if not error <= tolerance:  # written so that NaN is a failure too
         return f"onnxsim changes the logits by {error:.1e} of the largest"
     target.write_bytes(data)
     return None
@@ -125,13 +126,13 @@ def _simplify_file(
 def _changed_products(before: onnx.ModelProto, after: onnx.ModelProto) -> str:
     old, new = (Counter(node.op_type for node in proto.graph.node) for proto in (before, after))
     changed = [kind for kind in _PRODUCTS if old[kind] != new[kind]]
-    if new["Reshape"] > old["Reshape"]:  # fewer are welcome
+    if new["Reshape"] > old["Reshape"]:  # fewer are an improvement
         changed.append("Reshape")
     return ", ".join(f"{kind} {old[kind]} -> {new[kind]}" for kind in changed)
 
 
 def _clean(after: onnx.ModelProto, before: onnx.ModelProto) -> None:
-    """Undo what onnxsim adds: its own metadata, and inferred shapes that any runtime infers."""
+    """Remove what onnxsim adds: its metadata, and shapes that any runtime infers itself."""
     after.ClearField("metadata_props")
     after.metadata_props.extend(before.metadata_props)
     after.producer_name, after.producer_version = before.producer_name, before.producer_version

@@ -1,8 +1,8 @@
-"""Halve: a float16 body for TensorRT 10 and later, and for TensorRT for RTX.
+"""Halve: give a graph a float16 body, for TensorRT 10 and later and for TensorRT for RTX.
 
-Both build strongly typed networks: every tensor keeps the type that the file gives it, and no
-builder flag chooses another. So the file itself has to say what is float16 and what is not.
-Norms stay in float32 (`wide`); so do quantized operations whose scale float16 can't hold.
+Both build strongly typed networks: every tensor has the type that the file states, and no builder
+flag changes it. So the file itself must state which tensors are float16. Norms stay in float32
+(`graph.float16_overflow`), and so do quantized operations whose scale float16 can't represent.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ _PAIR = ("QuantizeLinear", "DequantizeLinear")
 def halve_body(model: OnnxModel, output: AnyPath, border: FloatName = "float32") -> OnnxModel:
     """Give a float32 graph a float16 body, with explicit casts and typed Q/DQ.
 
-    A value is cast at most once to each type, and transposed as float16 where it is float16 on
-    either side. A QuantizeLinear reads what is there, float32 behind a norm, and its
-    DequantizeLinear writes what is wanted, so that no cast comes between an INT8 operation and
-    its operands.
+    A value is cast at most once to each type. It is transposed as float16 if it is float16 on
+    either side. A QuantizeLinear reads the existing type, such as float32 after a norm, and its
+    DequantizeLinear writes the type that the reader needs. So no cast is between an INT8 operation
+    and its operands.
 
-    A scale below 6.1e-5, float16's smallest normal number, would keep a few of its bits, or
-    none. Its operation then stays in float32 with both of its operands: its kernel is INT8 all
-    the same, and only the result is wider. Every other scale is rounded to float16 in both
-    halves of its pair, or the pair would change the magnitude of what passes.
+    A scale below 6.1e-5, float16's smallest normal number, would lose most or all of its bits. Its
+    operation stays in float32 with both operands; the kernel is still INT8, only the result is
+    wider. Every other scale is rounded to float16 in both halves of its pair; otherwise the pair
+    would change the magnitude of the values.
 
     Args:
-        model: FP32, or INT8 with explicit Q/DQ and a float32 body, at opset 20. Its images are
-            float32[N, C, H, W], or uint8 (`uint8_images`), which they remain.
-        output: Where the graph goes.
-        border: Type of logits[N, num_classes], and of float images.
+        model: An FP32 graph, or an INT8 graph with explicit Q/DQ and a float32 body, at opset 20.
+            Its images are float32[N, C, H, W], or uint8 (`to_uint8_images`) and stay so.
+        output: The file to write the graph to.
+        border: Type of the logits[N, num_classes], and of float images.
 
     Returns:
         The graph; its precision is `fp16`, or still `int8`.
 
     Raises:
-        ExportError: Another opset, a graph with float16 in it, or a constant that is not finite
-            or lies outside of float16.
-        ArtifactError: Missing, or not ONNX.
+        ExportError: The graph has another opset or float16 in it, or a constant is not finite or
+            exceeds float16's range.
+        ArtifactError: The file is missing, or not ONNX.
 
     Source:
         TensorRT, "Working with Quantized Types" and "Strongly Typed Networks"; ONNX operators,
@@ -79,7 +79,7 @@ def halve_body(model: OnnxModel, output: AnyPath, border: FloatName = "float32")
 
 
 class _Halving:
-    """One rewriting of one graph."""
+    """The state of rewriting one graph."""
 
     def __init__(self, proto: ModelProto, border: FloatName) -> None:
         from edge_convnext.graph.float16_overflow import find_wide
@@ -94,7 +94,7 @@ class _Halving:
         _raise_idle_scales(proto, self.wiring)
         others = [node for node in proto.graph.node if self._is_wide_here(node)]
         self.wide = find_wide(proto, self.wiring, {node.output[0] for node in others})
-        self.types: dict[str, FloatName] = {}  # of the float values made so far
+        self.types: dict[str, FloatName] = {}  # type of each float value made so far
         self.nodes: list[NodeProto] = []
         self.constants: dict[tuple[str, FloatName], Any] = {}
 
@@ -117,7 +117,7 @@ class _Halving:
         graph.ClearField("value_info")
 
     def _retype(self, node: NodeProto) -> None:
-        """Choose the type that a node computes in, and hand it its inputs in that type."""
+        """Choose the type that a node computes in, and give it its inputs in that type."""
         from onnx import helper
 
         kind: FloatName = "float32" if self._is_wide(node) else "float16"
@@ -146,7 +146,7 @@ class _Halving:
         return node.output[0] in self.wide
 
     def _wanted_wide(self, name: str) -> bool:
-        """Whether every reader of a value takes it in float32; a quantizer takes either."""
+        """True if every reader of a value needs float32; a quantizer takes either type."""
         from edge_convnext.graph.float16_overflow import MOVEMENTS
 
         return all(
@@ -157,7 +157,7 @@ class _Halving:
         )
 
     def _is_wide_here(self, node: NodeProto) -> bool:
-        """Whether a node multiplies by a tiny scale, or casts pixels that are to be normalised."""
+        """True if a node multiplies by a tiny scale, or casts pixels before normalisation."""
         from edge_convnext.graph.qdq import WEIGHTED_OPS
 
         if node.op_type == "Cast":
@@ -172,7 +172,7 @@ class _Halving:
         return value is not None and bool((value < SMALLEST_NORMAL).any())
 
     def _constant(self, name: str, kind: FloatName) -> str:
-        """A constant in one type; what both types read is there twice."""
+        """Return a constant in one type; it is stored twice if both types are needed."""
         from onnx import numpy_helper
 
         other: FloatName = "float16" if kind == "float32" else "float32"
@@ -196,7 +196,7 @@ class _Halving:
             scale = self.scales.get(name)
             if scale is None or self._is_tiny(scale):
                 node = helper.make_node("Cast", [name], [fresh], name=fresh, to=_number(kind))
-            else:  # a second DequantizeLinear: a cast would part it from what it is fused with
+            else:  # a second DequantizeLinear, because a cast would prevent its fusion
                 node = helper.make_node("Identity", [], [])
                 node.CopyFrom(self.wiring.producer[name])
                 node.name, node.output[0] = fresh, fresh
@@ -205,7 +205,7 @@ class _Halving:
         return fresh
 
     def _end_with(self, value: ValueInfoProto) -> None:
-        """Leave an output under its own name, in the type of the border."""
+        """Give an output its original name and the type of the border."""
         from onnx import helper
 
         made = self.types[value.name]
@@ -223,7 +223,7 @@ class _Halving:
 
 
 def _raise_idle_scales(proto: ModelProto, wiring: Wiring) -> None:
-    """Replace tiny scales that nothing but zeros is multiplied by, as those of pruned channels."""
+    """Replace tiny scales that multiply only zeros, such as those of pruned channels."""
     from onnx import numpy_helper
 
     for node in proto.graph.node:

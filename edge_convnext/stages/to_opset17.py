@@ -1,9 +1,9 @@
-"""Opset 17: the newest that TensorRT 8.6 reads, and older than torch's exporter writes.
+"""Opset 17: rewrite a graph in the newest opset that TensorRT 8.6 reads; torch writes later ones.
 
-JetPack 6.0 comes with TensorRT 8.6. Its parser has no Gelu, and takes the axes of a reduction
-as an attribute only: axes that are an input it does not see, and reduces over all of them
-without a word (NVIDIA/TensorRT#3467). LayerNormalization it has; TensorRT 8.5 does not. It
-quantizes weights itself, from floats with Q/DQ: on INT8 constants its builder failed on an H200
+JetPack 6.0 comes with TensorRT 8.6. Its parser has no Gelu. It takes the axes of a reduction only
+as an attribute: it ignores axes that are an input, and silently reduces over all axes
+(NVIDIA/TensorRT#3467). It has LayerNormalization; TensorRT 8.5 does not. It quantizes weights
+itself, from floats with Q/DQ. On INT8 constants its builder failed on an H200
 (`convertMyelinWeightsToFp32`: `params.weights.type() != DataType::kINT8`).
 """
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["OPSET", "use_opset_17"]
 
 OPSET = 17
-_NEWEST = 20  # of the opsets whose changes since are known here
-_IR_VERSION = 8  # of the ONNX release that brought opset 17
+_NEWEST = 20  # the newest opset whose changes since 17 are known here
+_IR_VERSION = 8  # IR version of the ONNX release with opset 17
 
-_MORE_TYPES = frozenset({"Constant", "Identity", "Reshape", "Shape"})  # all that is new since
-_SATURATES = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})  # new: a word on float8
+_MORE_TYPES = frozenset({"Constant", "Identity", "Reshape", "Shape"})  # only new types since 17
+_SATURATES = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})  # new: float8's `saturate`
 _REDUCTIONS = frozenset(
     {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSumSquare"}
 )
@@ -43,20 +43,21 @@ def use_opset_17(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Write a graph in the operations of opset 17, for TensorRT 8.6.
 
     Axes of reductions become attributes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
-    the order of operations that TensorRT and ONNX Runtime recognise, or as its approximation by
-    tanh where the graph has that. INT8 constants become floats with a QuantizeLinear, which gives
-    the same integers. Every other operation is the same in its older version.
+    the order of operators that TensorRT and ONNX Runtime recognise; a GELU approximated by tanh
+    stays that. INT8 constants become floats with a QuantizeLinear, which gives the same integers.
+    Every other operator is the same in its older version.
 
     Args:
-        model: FP32, or INT8 with explicit Q/DQ and a float32 body; opset 18 to 20.
-        output: Where the graph goes.
+        model: An FP32 graph, or an INT8 graph with explicit Q/DQ and a float32 body; opset 18
+            to 20.
+        output: The file to write the graph to.
 
     Returns:
-        The same function, up to the rounding of GELU.
+        The graph: the same function, up to the rounding of GELU.
 
     Raises:
-        ExportError: Another opset, float16, or an operation that is not known here.
-        ArtifactError: Missing, or not ONNX.
+        ExportError: The graph has another opset, float16, or an unknown operator.
+        ArtifactError: The file is missing, or not ONNX.
 
     Source:
         ONNX operators, ReduceMean 13 and 18, QuantizeLinear 13 and 19, Gelu 20; onnx-tensorrt,
@@ -83,7 +84,7 @@ def _convert(proto: ModelProto) -> None:
 
     opset = read_opset(proto)
     if not OPSET < opset <= _NEWEST:
-        raise ExportError(f"has opset {opset}, and 18 to 20 can be rewritten; export with one")
+        raise ExportError(f"has opset {opset}, but only 18 to 20 can be rewritten; export again")
     if TensorProto.FLOAT16 in element_types(proto).values():
         raise ExportError("has float16 in it, which TensorRT 8.6 chooses itself; pass float32")
     wiring = Wiring(proto)
@@ -94,14 +95,14 @@ def _convert(proto: ModelProto) -> None:
     proto.graph.ClearField("value_info")
     drop_unread_constants(proto)
     for entry in proto.opset_import:
-        entry.version = OPSET  # there is no other domain: `_rewrite` refuses its operations
+        entry.version = OPSET  # there is no other domain: `_rewrite` refuses its operators
     proto.ir_version = _IR_VERSION
     set_facts(proto, opset=OPSET)
 
 
 def _rewrite(node: NodeProto, proto: ModelProto, wiring: Wiring, opset: int) -> list[NodeProto]:
-    """The operations of opset 17 that take the place of one node."""
-    if not node.domain:  # ONNX's own; under its long name its checker knows none of them
+    """Return the nodes of opset 17 that replace one node."""
+    if not node.domain:  # ONNX's own domain; its checker does not accept the long name `ai.onnx`
         if node.op_type == "Gelu":
             return _write_out_gelu(node, proto)
         if node.op_type in _REDUCTIONS:
@@ -119,7 +120,7 @@ def _rewrite(node: NodeProto, proto: ModelProto, wiring: Wiring, opset: int) -> 
 
 
 def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> list[NodeProto]:
-    """Of a DequantizeLinear of INT8 constants: the floats, and the QuantizeLinear between."""
+    """Replace a DequantizeLinear's INT8 constant by floats with a QuantizeLinear."""
     from onnx import helper, numpy_helper
 
     integers = wiring.value(node.input[0]) if node.op_type == "DequantizeLinear" else None
@@ -130,12 +131,12 @@ def _quantize_constant(node: NodeProto, proto: ModelProto, wiring: Wiring) -> li
     shape = [1] * integers.ndim
     if scale.size > 1:
         shape[axis] = scale.size
-    # Half a step is far more than the rounding of this product and of its quotient.
+    # The rounding errors of this product and of its quotient are far below half a step.
     zero = wiring.value(node.input[2]) if len(node.input) > 2 else None
     if zero is not None and zero.any():
-        raise ExportError(f"{node.name} has a zero point, and TensorRT knows symmetric INT8 alone")
+        raise ExportError(f"{node.name} has a zero point, but TensorRT has only symmetric INT8")
     floats = integers.astype(np.float32) * scale.reshape(shape if integers.ndim else ())
-    # Two may read one constant, so these are named after the reader.
+    # Several nodes may read one constant, so these are named after the reader.
     constant, quantized = f"{node.output[0]}/float", f"{node.output[0]}/Quantize"
     proto.graph.initializer.append(numpy_helper.from_array(floats, constant))
     quantize = helper.make_node(
@@ -169,7 +170,7 @@ def _make_axes_an_attribute(node: NodeProto, wiring: Wiring) -> None:
     keeps_all = any(item.name == "noop_with_empty_axes" and item.i for item in node.attribute)
     if axes is None or (keeps_all and not axes.size):
         raise ExportError(
-            f"{node.name} computes its axes, or reduces none, and opset {OPSET} can't; "
+            f"{node.name} computes its axes or reduces none, which opset {OPSET} can't express; "
             "simplify the graph first"
         )
     _drop_attribute(node, "noop_with_empty_axes")
@@ -201,7 +202,7 @@ def _write_out_gelu(node: NodeProto, proto: ModelProto) -> list[NodeProto]:
 
 
 def _constant(value: float, proto: ModelProto) -> str:
-    """One scalar for all that need it."""
+    """Return the name of a scalar constant, which all its readers share."""
     from onnx import numpy_helper
 
     name = f"gelu.{value:.6g}"

@@ -1,12 +1,12 @@
-"""uint8 images: the pixels of a camera or a decoder as they are, normalised inside the graph.
+"""uint8 images: let a graph take a camera's or decoder's pixels and normalise them itself.
 
-A float32 image is four times the bytes to copy to a device, and somebody has to compute it. In
-the graph, one multiplication and one addition per channel follow the cast that uint8 needs
-anyway, and TensorRT makes one kernel of the three.
+A float32 image has four times the bytes to copy to a device, and the application has to compute
+it. In the graph, one multiplication and one addition per channel follow the cast that uint8 needs
+anyway. TensorRT makes one kernel of the three.
 
-They are not folded into the stem's weights, though its convolution has no padding and could
-take them. Pixels are all positive: a float16 stem then adds up large numbers that cancel. On a
-trained atto the fold costs the float16 logits 25 dB (63 instead of 88) and saves no kernel.
+The normalisation is not folded into the stem's weights, although its convolution has no padding
+and would allow it. Pixels are all positive, so a float16 stem would sum large numbers that cancel.
+On a trained atto the fold costs the float16 logits 25 dB (63 instead of 88) and saves no kernel.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageLayout", "use_uint8_images"]
 
-ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it; planar
+ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it, or planar
 
 
 def use_uint8_images(model: OnnxModel, output: AnyPath, layout: ImageLayout = "nhwc") -> OnnxModel:
     """Make a graph take pixels instead of normalised values.
 
-    The images are RGB, or grey where the model has one channel, already resized and cropped as
-    the model's metadata says. The metadata of the new graph has `images_type` and
-    `images_layout`, so that whoever feeds it can tell.
+    The images are RGB, or grey if the model has one channel. They are already resized and cropped
+    as the model's metadata states. The new graph's metadata has `images_type` and
+    `images_layout`, so that an application can find out what to pass.
 
     Args:
-        model: FP32, or INT8 with a float32 body, with this package's metadata; its input is
-            float32[N, C, H, W].
-        output: Where the graph goes.
-        layout: `nhwc` for uint8[N, H, W, C], which a decoded frame is and OpenCV, Pillow and
-            GStreamer hand over, and costs one transpose of bytes on the device; `nchw` for
+        model: An FP32 graph, or an INT8 graph with a float32 body, with this package's metadata;
+            its input is float32[N, C, H, W].
+        output: The file to write the graph to.
+        layout: Layout of the pixels. `nhwc` is uint8[N, H, W, C], as OpenCV, Pillow and GStreamer
+            give a decoded frame; it costs one transpose of bytes on the device. `nchw` is
             uint8[N, C, H, W].
 
     Returns:
-        The graph; its logits are those of images that `data.preprocess.normalise` made.
+        The graph; its logits are those for images that `data.preprocess.normalise` made.
 
     Raises:
         ExportError: The images are not float32, or have more channels than their mean.
-        ArtifactError: Missing, not ONNX, or without metadata.
+        ArtifactError: The file is missing, not ONNX, or without metadata.
 
     Source:
         TensorRT, operators.md of onnx-tensorrt: uint8 is a type of network inputs, to be cast
@@ -84,7 +84,7 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
         found = TensorProto.DataType.Name(kind.elem_type).lower()
         raise ExportError(f"{images.name} is {found}; pass a graph whose images are float32")
     scale, shift = _find_affine(info.preprocess, info.in_channels)
-    rank = 1 if layout == "nhwc" else 3  # of a constant [C] or [C, 1, 1]
+    rank = 1 if layout == "nhwc" else 3  # rank of a constant: [C] or [C, 1, 1]
     for name, row in (("images.scale", scale), ("images.shift", shift)):
         value = row.astype(np.float32).reshape(-1, *[1] * (rank - 1))
         proto.graph.initializer.append(numpy_helper.from_array(value, name))
@@ -116,7 +116,7 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
 def _find_affine(
     preprocess: Preprocess, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scale and shift of each channel: pixel * scale + shift is what the network was given."""
+    """Return each channel's scale and shift: pixel * scale + shift is the normalised value."""
     mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
     if channels == 1:  # as `data.preprocess.normalise` does
         mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)

@@ -1,7 +1,7 @@
-"""Write for TensorRT: the images, the float type and the opset that a TensorRT takes.
+"""Write for TensorRT: convert a graph to the image type, float type and opset of a TensorRT.
 
-TensorRT 10 and later and TensorRT for RTX read strongly typed graphs: a float16 body stands in the
-file (`to_float16`). TensorRT 8.6 reads opset 17 (`to_opset17`) and chooses its types itself.
+TensorRT 10 and later and TensorRT for RTX read strongly typed graphs, so the file states a float16
+body (`to_float16`). TensorRT 8.6 reads opset 17 (`to_opset17`) and chooses its types itself.
 """
 
 from __future__ import annotations
@@ -29,18 +29,20 @@ def write_for_tensorrt(
     """Write a graph as one TensorRT takes it.
 
     Args:
-        model: FP32, or INT8 with explicit Q/DQ and a float32 body; images float32[N, C, H, W].
-        output: Where the graph goes.
-        images: What the graph takes; `float16` counts for a float16 body alone.
-        halved: Give it a float16 body.
-        opset_17: Write it in opset 17, for TensorRT 8.6; not together with `halved`.
+        model: An FP32 graph, or an INT8 graph with explicit Q/DQ and a float32 body; its images
+            are float32[N, C, H, W].
+        output: The file to write the graph to.
+        images: Type of the new graph's images; `float16` has an effect only with a float16 body.
+        halved: True to give it a float16 body.
+        opset_17: True to write it in opset 17, for TensorRT 8.6; not together with `halved`.
 
     Returns:
         The graph; its precision is `fp16` for a halved FP32 graph, else that of `model`.
 
     Raises:
-        ExportError: See `to_float16`, `to_opset17` and `to_uint8_images`.
-        ArtifactError: Missing, or not ONNX.
+        ExportError: The graph can't be converted (see `to_float16`, `to_opset17` and
+            `to_uint8_images`).
+        ArtifactError: The file is missing, or not ONNX.
     """
     output = Path(output)
     pixels = output.with_name("pixels.onnx")

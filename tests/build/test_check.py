@@ -273,5 +273,5 @@ def test_a_labels_file_that_was_passed_is_the_one_to_mend(small, tmp_path, call)
     assert "write the names in the order that it was trained with into names.txt" in told
     labels.write_text("ant\nbee\ncat\ndog\n")
     told = call(*flags)[2]
-    assert "names.txt has 4 class names (ant, bee, cat, dog), and the weights tell 3" in told
+    assert "names.txt has 4 class names (ant, bee, cat, dog), and the weights have 3" in told
     assert "--labels FILE" not in told

@@ -96,7 +96,7 @@ def test_data_of_other_classes_than_the_weights_is_refused_with_both_numbers():
     with pytest.raises(DataError) as told:
         require_classes(INFO, splits_of("ant", "bee", "cat", labels_file="names.txt"))
     assert str(told.value) == (
-        "names.txt has 3 class names (ant, bee, cat), and the weights tell 2 classes apart; name "
+        "names.txt has 3 class names (ant, bee, cat), and the weights have 2 classes; name "
         "each of these once, in logit order"
     )
 

@@ -11,7 +11,7 @@ from edge_convnext.core.errors import RecipeError
 @pytest.mark.parametrize(
     ("aim", "runtime", "message"),
     [
-        (Aim(target="rtx"), "openvino", "--runtime is of the target cpu"),
+        (Aim(target="rtx"), "openvino", "--runtime is only for --target cpu"),
         (Aim(device="orin-nano-8gb"), None, "add --target rtx"),
         (Aim(compute_capability="8.7"), None, "add --target rtx"),
         (Aim(batch=[1, 8]), None, "one batch size on the CPU"),
@@ -117,4 +117,4 @@ def test_what_is_to_be_built_next_is_told(capsys):
 def test_a_flag_of_the_other_target_is_told_before_anything_is_read(call):
     code, _, err = call("tune", "--target", "rtx", "--runtime", "openvino", "--recipe", "none")
     assert (code, err.count("\n")) == (3, 1)
-    assert "--runtime is of the target cpu" in err
+    assert "--runtime is only for --target cpu" in err

@@ -67,7 +67,7 @@ def test_labels_files_are_read_in_the_forms_people_have(tmp_path, name):
         ('{"cat": "Katze"}', "a mapping without indices (its first key is 'cat')"),
         ('{"cat": 0, "dog": 2}', "indices are not 0 to 1 (they run from 0 to 2)"),
         ('{"cat": 0, "cat": 1}', "'cat' comes twice"),
-        ("names: &a [x]\nclasses: *a\n", "it has aliases"),
+        ("names: &a [x]\nclasses: *a\n", "line 2: it has aliases"),
     ],
 )
 def test_labels_files_of_two_meanings_are_refused(tmp_path, text, message):

@@ -61,7 +61,7 @@ def test_a_set_that_was_split_anew_is_told_with_the_builds_own_split(built, tmp_
     (tmp_path / "predictions.csv").write_text("sha256,label\nb,1\nc,1\n")
     (note,) = tell_seen(built[0], splits("abc", by_seed=True), 7)
     assert "split anew, by seed 7: 1 of 3 images are not among the 2" in note
-    assert note.endswith("its report does not tell.")
+    assert note.endswith("not stated in its report.")
     report = example_report()
     report.write(tmp_path / "report.json")
     (note,) = tell_seen(built[0], splits("abc", by_seed=True), 7)

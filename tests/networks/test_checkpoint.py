@@ -241,9 +241,9 @@ def test_heads_that_are_no_linear_layer_are_named():
 
 def test_missing_classifiers_are_refused_with_what_is_there():
     message = refuse({**BACKBONE, "queue": torch.ones(4)})
-    assert "no classifier in these weights: beside the backbone there is 'queue'" in message
+    assert "no classifier in these weights: next to the backbone there is 'queue'" in message
     assert "edge-convnext train --init" in message
-    assert "FCMAE's, of pre-training ('mask_token')" in refuse(
+    assert "from FCMAE's pre-training ('mask_token')" in refuse(
         {**BACKBONE, "mask_token": torch.ones(1, 8, 1, 1)}
     )
 
@@ -278,8 +278,8 @@ def test_the_sparse_encoder_of_fcmae_becomes_the_dense_backbone():
     assert torch.equal(logits_of({**found.state, **head}), logits_of(expected))
     assert found.architecture.num_classes == 0
     assert any("starts at 1 and 0" in note for note in found.notes)
-    assert "FCMAE's, of pre-training" in refuse(sparse(BACKBONE))
-    assert "FCMAE's, of pre-training" in refuse(sparse(REFERENCE))
+    assert "from FCMAE's pre-training" in refuse(sparse(BACKBONE))
+    assert "from FCMAE's pre-training" in refuse(sparse(REFERENCE))
 
 
 def test_a_head_of_several_layers_is_dropped_where_a_new_one_is_drawn():

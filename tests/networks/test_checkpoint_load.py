@@ -71,9 +71,9 @@ def test_a_classifier_of_one_output_is_refused_with_the_remedy(tmp_path, beside)
     torch.save({**STATE, **one}, tmp_path / "bce.pth")
     with pytest.raises(LoadError, match="one output, as of binary training with one logit") as told:
         load(tmp_path / "bce.pth", tmp_path)
-    assert "a classifier of two rows, zeros" in str(told.value)
+    assert "a classifier of two rows: zeros" in str(told.value)
     config = LoadConfig(weights="random", num_classes=1)
-    with pytest.raises(LoadError, match="one output tell no classes apart"):
+    with pytest.raises(LoadError, match="one output can't distinguish classes"):
         load_weights(config, "atto", 0, tmp_path / "out.safetensors")
 
 

@@ -40,7 +40,7 @@ def test_a_normalisation_that_was_saved_is_read():
 
 def test_half_a_normalisation_and_several_are_refused():
     half = {"std": torch.ones(3)}
-    with pytest.raises(LoadError, match="but 'mean' is not beside it"):
+    with pytest.raises(LoadError, match="but 'mean' is not next to it"):
         find_normalisation(half, 3, "w.pth")
     two = {f"{a}.{b}": torch.full((3,), v) for a, v in (("x", 1.0), ("y", 2.0))
            for b in ("mean", "std")}  # fmt: skip

@@ -20,4 +20,3 @@ def test_a_family_has_every_member(name):
     assert {one for one in members() if not hasattr(family, one)} == set()
     assert family.placer in get_args(Placer)
     assert bool(family.models) != bool(family.how_to_name)
-    assert family.how_to_name == "" or family.how_to_name.startswith(f"{name}:")

@@ -17,7 +17,7 @@ from edge_convnext.networks.unusable import (
         ("fc.base_layer.weight", torch.ones(2), "adapters"),
         ("fc._packed_params._packed_params", None, "of quantized weights"),
         ("fc.weight", torch.ones(2, 2, dtype=torch.int8), "of quantized weights"),
-        ("fc.weight_fake_quant.scale", torch.ones(1), "an observer's"),
+        ("fc.weight_fake_quant.scale", torch.ones(1), "an observer of"),
     ],
 )
 def test_weights_that_count_only_with_others_are_refused(name, value, words):

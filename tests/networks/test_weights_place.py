@@ -46,7 +46,7 @@ def test_shards_are_found_from_any_of_them_and_from_their_index(tmp_path):
         ("{}", "no index of shards"),
         ('{"weight_map": {}}', "names 0 shards"),
         ('{"weight_map": {"a": "../w"}}', "names a shard in another folder"),
-        ('{"weight_map": {"a": "w"}}', r"1 of 1 shards are not beside it \(w\)"),
+        ('{"weight_map": {"a": "w"}}', r"1 of 1 shards are not next to it \(w\)"),
     ],
 )
 def test_an_index_that_leads_nowhere_is_refused(tmp_path, text, words):

@@ -24,7 +24,7 @@ def test_the_batch_is_fixed_unless_a_setting_leaves_it_dynamic():
 
 def test_a_setting_that_is_not_passed_on_is_refused():
     options = RuntimeOptions(settings=(("cache_dir", "/"),))
-    with pytest.raises(InferenceError, match=r"ort: 'cache_dir' is none .* \(a, b\)"):
+    with pytest.raises(InferenceError, match=r"ort: 'cache_dir' is not one .* \(a, b\)"):
         check_settings(options, frozenset(("b", "a")), "ort")
 
 

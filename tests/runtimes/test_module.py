@@ -156,7 +156,7 @@ for setting in module.SETTINGS:
 def test_a_setting_of_nobody_is_refused(tmp_path, name):
     require_installed(name)
     options = RuntimeOptions(settings=(("dump_to", "somewhere"),))
-    with pytest.raises(InferenceError, match="'dump_to' is none of the settings"):
+    with pytest.raises(InferenceError, match="'dump_to' is not one of the accepted settings"):
         load_runtime(name, write_graph(tmp_path / "g.onnx"), options)
 
 

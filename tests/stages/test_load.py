@@ -261,7 +261,8 @@ def hub_cache(tmp_path, monkeypatch):
         raise ConnectionError("Name or service not known\nand more")
 
     hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    constants = pytest.importorskip("huggingface_hub.constants")  # imported by its first user
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hub.HfApi, "model_info", unreachable)
     return tmp_path / "hub"
 

@@ -209,7 +209,8 @@ def test_a_weight_that_is_computed_otherwise_is_refused(tmp_path):
     with pytest.raises(QuantizationError) as caught:
         place(tmp_path, network(computed=True, kind="Add"))
     assert str(caught.value) == (
-        f"{PW2}/Conv: its weight, scaled, is no constant and no scaled one; choose another form"
+        f"{PW2}/Conv: its weight, scaled, is neither a constant nor a scaled constant; choose "
+        "another form"
     )
 
 
@@ -217,8 +218,8 @@ def test_a_placement_without_products_is_refused(tmp_path):
     with pytest.raises(QuantizationError) as caught:
         place(tmp_path, network(), "late_blocks")
     assert str(caught.value) == (
-        f"{tmp_path / 'float.onnx'}: no product belongs to the placement 'late_blocks': it goes by "
-        "the module names of this package's export"
+        f"{tmp_path / 'float.onnx'}: the placement 'late_blocks' selects no product; it needs the "
+        "module names of this package's export"
     )
 
 

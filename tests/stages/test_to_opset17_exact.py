@@ -128,8 +128,8 @@ def test_axes_are_kept_where_no_axes_would_mean_nothing_to_do(tmp_path):
 
 def test_a_reduction_of_nothing_or_of_computed_axes_is_refused(tmp_path):
     told = (
-        "y/ReduceMean computes its axes, or reduces none, and opset 17 can't; simplify the graph "
-        "first"
+        "y/ReduceMean computes its axes or reduces none, which opset 17 can't express; simplify "
+        "the graph first"
     )
     assert refusal(tmp_path, reduction(noop_with_empty_axes=1)) == told
     assert refusal(tmp_path, reduction(axes=[], noop_with_empty_axes=1)) == told
@@ -213,7 +213,7 @@ def test_a_scale_that_is_computed_leaves_the_integers_as_they_are(tmp_path):
 
 def test_a_zero_point_that_is_not_zero_is_refused(tmp_path):
     proto = weights(INTEGERS, np.float32(0.5), np.int8(3))
-    told = "floats/DequantizeLinear has a zero point, and TensorRT knows symmetric INT8 alone"
+    told = "floats/DequantizeLinear has a zero point, but TensorRT has only symmetric INT8"
     assert refusal(tmp_path, proto) == told
 
 
@@ -242,7 +242,7 @@ def test_opsets_18_to_20_are_rewritten_and_what_they_say_of_themselves(tmp_path,
 
 @pytest.mark.parametrize("opset", [17, 21])
 def test_other_opsets_are_refused(tmp_path, opset):
-    told = f"has opset {opset}, and 18 to 20 can be rewritten; export with one"
+    told = f"has opset {opset}, but only 18 to 20 can be rewritten; export again"
     assert refusal(tmp_path, reduction("ReduceSum", opset=opset)) == told
 
 

@@ -22,6 +22,7 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.measure import race as racing
 from edge_convnext.networks.convnext import sizes as architecture
+from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.plans import shipped_plans
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
@@ -71,8 +72,12 @@ def first(root):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Turn `atto` into a network that exports in a moment; use a cache of its own with it."""
+    """Turn `atto` into a network that exports in a moment; use a cache of its own with it.
+
+    Most of a small build is exports, two seconds each: of the float forms those of plans will do.
+    """
     monkeypatch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
+    monkeypatch.setattr(FAMILY, "float_forms", ("raw",))
 
 
 @pytest.fixture

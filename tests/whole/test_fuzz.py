@@ -44,7 +44,7 @@ def test_whatever_comes_in_one_line_comes_out(tmp_path, name):
         ("a: " + "[" * 3000, "not YAML"),
         ("seed: " + "9" * 5000, "not YAML"),
         ("seed: " + "9" * 30, "'seed' is"),
-        ("name: &a [x]\nabout: *a", "line 2: a recipe has no aliases"),
+        ("name: &a [x]\nabout: *a", "line 2: it has aliases"),
         ("seed: !!python/object/apply:os.system ['touch evil']", "not YAML"),
         ("name: " + "x" * (1 << 20), "over 1048576 bytes"),
         ("model: [" + "x, " * 10_000 + "x]", "'model' is"),

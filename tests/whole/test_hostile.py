@@ -180,7 +180,7 @@ def test_a_report_or_recipe_cannot_make_a_runtime_write_files(tmp_path, runtime,
     pytest.importorskip(runtime)
     path = write_graph(tmp_path / "m.onnx")
     options = RuntimeOptions(settings=((name, str(tmp_path / "evil")),))
-    with pytest.raises(InferenceError, match=f"'{name}' is none of the settings"):
+    with pytest.raises(InferenceError, match=f"'{name}' is not one of the accepted settings"):
         load_runtime(runtime, path, options)
     assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]
 

@@ -1,1 +1,1 @@
-"""Find the plan of each runtime by measurement: what is tried, the race, and the choice."""
+"""Find the best plan of each runtime by measurement: list plans, race them, choose."""

@@ -1,4 +1,4 @@
-"""Set the model against measurements: fit what kernels reach, and compare the two rankings."""
+"""Compare the cost model with measurements: fit its parameters, and compare the rankings."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["Agreement", "compare_rankings", "fit"]
 
 _FITTED = 3  # launch_us, bandwidth_share, peak_share
-_STEPS = 25  # of each share, over two decades; then again around the best
+_STEPS = 25  # grid points of each share, over two decades; then again around the best
 _SHARES = (0.01, 1.0)
 _LAUNCH_US = (0.0, 20.0)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a ranking by the model stands to the ranking by the clock."""
+    """The agreement of a ranking by the model with the ranking by measured times."""
 
     plans: int
-    spearman: float | None  # of ranks; None where one side has no order
-    kendall: float | None  # tau-b: pairs in the same order less pairs in the other
-    regret_pct: float  # what the model's pick takes longer than the fastest
-    raced_regret_pct: float  # what the fastest of the model's first three takes longer
-    picked: int  # position of the model's pick
-    fastest: int
+    spearman: float | None  # correlation of the ranks; None where one side has no order
+    kendall: float | None  # tau-b: pairs in the same order minus pairs in the opposite order
+    regret_pct: float  # how much longer the model's pick takes than the fastest plan
+    raced_regret_pct: float  # how much longer the fastest of the model's first three takes
+    picked: int  # index of the model's pick
+    fastest: int  # index of the fastest plan
 
 
 def fit(
@@ -49,17 +49,17 @@ def fit(
     """Find the launch time and the shares of bandwidth and peak that explain measurements.
 
     Minimizes the sum of squared relative errors: on a grid of both shares, with the best launch
-    time for each, which is linear. One measured network says little of a share that no kernel
-    of it waits for; the grid then settles on any value.
+    time for each, which is linear. One measured network says little about a share that none of
+    its kernels waits for; the grid then settles on an arbitrary value.
 
     Args:
         plans: Kernels of each plan, in launch order.
-        measured_ms: GPU time of one inference with each.
-        gpu: What they were measured on.
-        start: Of the cache; its other values are what is fitted.
+        measured_ms: GPU time of one inference with each plan.
+        gpu: GPU that they were measured on.
+        start: Calibration whose cache values are kept; its other values are fitted.
 
     Raises:
-        DataError: Fewer plans than parameters and one, or a time that is not positive.
+        DataError: There are not more plans than parameters, or a time is not positive.
     """
     begin = start or Calibration()
     times_us = 1e3 * np.asarray(measured_ms, np.float64)

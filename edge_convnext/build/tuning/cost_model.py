@@ -3,9 +3,9 @@
     time = launch + max(bytes / bandwidth, INT8 ops / INT8 peak + FP16 ops / FP16 peak, core ops
            / FP32 peak)
 
-and a plan takes the sum of its kernels, which run one after another. What the model does not
-know: tiles that small maps do not fill, alignment of channels, clocks and power modes, kernels
-that overlap. It is for ranking plans of one network, not for telling their latency.
+and a plan takes the sum of its kernels, which run one after another. The model leaves out tiles
+that small maps do not fill, alignment of channels, clocks and power modes, and kernels that
+overlap. It is for ranking plans of one network, not for predicting their latency.
 """
 
 from __future__ import annotations
@@ -39,49 +39,49 @@ __all__ = [
 ]
 
 _MIB = 2**20
-# INT8 of tensor cores over float32 of CUDA cores, both dense: Jetsons and Turing 16, Ampere and
-# later of desktops 8 (`targets/gpus.yaml`). From memory, as those figures are.
+# Ratio of tensor cores' INT8 peak to CUDA cores' float32 peak, both dense: 16 on Jetsons and
+# Turing, 8 on desktop GPUs from Ampere on (`targets/gpus.yaml`). From memory, as those figures are.
 _INT8_PER_FP32 = {"7.2": 16.0, "7.5": 16.0, "8.7": 16.0}
 _INT8_PER_FP32_ELSE = 8.0
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """What the model knows of a device: peaks, dense."""
+    """The figures of a device that the model uses; all peaks are dense."""
 
     name: str
     capability: str
     bandwidth_gb_s: float
     int8_tops: float
-    fp32_tflops: float  # of CUDA cores
-    l2_mib: float | None  # None: unknown, and the cache is left aside
-    unverified: tuple[str, ...] = ()  # which of these figures no source confirms
+    fp32_tflops: float  # peak of the CUDA cores
+    l2_mib: float | None  # None: unknown, and the cache is ignored
+    unverified: tuple[str, ...] = ()  # names of the figures that no source confirms
 
     @property
     def fp16_tflops(self) -> float:
-        """Of tensor cores: half the INT8 peak (`targets/architectures.yaml`)."""
+        """Float16 peak of the tensor cores: half the INT8 peak (`targets/architectures.yaml`)."""
         return self.int8_tops / 2
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What kernels reach of a device's peaks: assumptions, until `fit` has measurements.
+    """The shares of a device's peaks that kernels reach: assumed, or fitted by `cost_fit.fit`.
 
-    A launch within a CUDA graph costs 2 to 4 us with the start and the tail of the kernel. A
-    small network's kernels fill a GPU for a part of their time.
+    A launch within a CUDA graph costs 2 to 4 us, with the start and the tail of the kernel. The
+    kernels of a small network fill a GPU only for a part of their time.
     """
 
     launch_us: float = 3.0
     bandwidth_share: float = 0.75
     peak_share: float = 0.5
-    l2_speedup: float = 3.0  # of the cache's bandwidth over that of memory
+    l2_speedup: float = 3.0  # the cache's bandwidth over that of memory
     use_l2: bool = True
     source: str = "assumed"
 
 
 @dataclass(frozen=True)
 class KernelCost:
-    """One launch, in microseconds; bytes and operations overlap, and the longer one counts."""
+    """The cost of one launch, in us; bytes and operations overlap, and the longer counts."""
 
     launch_us: float
     bytes_us: float
@@ -89,33 +89,33 @@ class KernelCost:
 
     @property
     def total_us(self) -> float:
-        """Of the launch and the longer of the two."""
+        """Time of the launch and of the longer of the two others."""
         return self.launch_us + max(self.bytes_us, self.compute_us)
 
 
 @dataclass(frozen=True)
 class PlanCost:
-    """One inference as the model has it; the three parts add up to `modelled_ms`."""
+    """The modelled cost of one inference; the three parts add up to `modelled_ms`."""
 
     kernels: int
     int8_kernels: int
     activation_bytes: int
     weight_bytes: int
-    memory_bytes: int  # of both, that do not come from the cache
-    ops: int  # of all kernels
+    memory_bytes: int  # bytes of both kinds that do not come from the cache
+    ops: int  # operations of all kernels
     int8_ops: int
     launch_ms: float
-    bytes_ms: float  # of kernels that wait for their bytes
-    compute_ms: float  # of kernels that wait for their operations
+    bytes_ms: float  # time of kernels that wait for their bytes
+    compute_ms: float  # time of kernels that wait for their operations
 
     @property
     def modelled_ms(self) -> float:
-        """The model's word, not a measurement."""
+        """Time of one inference by the model; not a measurement."""
         return self.launch_ms + self.bytes_ms + self.compute_ms
 
     @property
     def shares_pct(self) -> tuple[float, float, float]:
-        """Of launches, bytes and operations."""
+        """Shares of launches, bytes and operations in `modelled_ms`."""
         parts = (self.launch_ms, self.bytes_ms, self.compute_ms)
         launch, moved, computed = (100 * part / self.modelled_ms for part in parts)
         return launch, moved, computed
@@ -148,10 +148,10 @@ def gpu_of(device: Device) -> Gpu:
 
 
 def gpu_of_capability(capability: str) -> Gpu:
-    """The device of least bandwidth of that compute capability, as the table has it.
+    """The device of the table that has the least bandwidth with this compute capability.
 
     Raises:
-        RecipeError: The table has none whose peak it knows.
+        RecipeError: The table has no such device with a known peak.
     """
     known = [device for device in load_table().devices if device.peak is not None]
     own = [device for device in known if device.compute.capability == capability]
@@ -165,7 +165,7 @@ def gpu_of_capability(capability: str) -> Gpu:
 
 
 def find_model_gpu(device: str | None, capability: str | None) -> Gpu:
-    """By name, or by compute capability; an 8 GB Orin Nano where neither is stated.
+    """Find a device by name or compute capability; an 8 GB Orin Nano if neither is stated.
 
     Raises:
         RecipeError: Both are stated, there is no such device, or its peak is unknown.
@@ -180,7 +180,7 @@ def find_model_gpu(device: str | None, capability: str | None) -> Gpu:
 def cost_kernels(
     kernels: Sequence[Kernel], gpu: Gpu, calibration: Calibration
 ) -> tuple[KernelCost, ...]:
-    """A time for every kernel of a plan, in launch order."""
+    """Model the time of every kernel of a plan, in launch order."""
     l2_bytes = int((gpu.l2_mib or 0.0) * _MIB) if calibration.use_l2 else 0
     bytes_per_us = 1e3 * gpu.bandwidth_gb_s * calibration.bandwidth_share
     tera = 1e6 * calibration.peak_share  # operations per us and TOPS
@@ -200,16 +200,16 @@ def cost_kernels(
 
 
 def least_int8_ms(kernels: Sequence[Kernel], gpu: Gpu, calibration: Calibration) -> float:
-    """What a float16 plan would take if INT8 halved every byte and every operation of it.
+    """The time of a float16 plan if INT8 halved all its bytes and operations.
 
-    Q/DQ take no launch away, so that hardly any placement gets below this.
+    Q/DQ pairs save no launch, so hardly any placement gets below this.
     """
     costs = cost_kernels(kernels, gpu, calibration)
     return sum(one.launch_us + max(one.bytes_us, one.compute_us) / 2 for one in costs) / 1e3
 
 
 def cost_plan(kernels: Sequence[Kernel], gpu: Gpu, calibration: Calibration) -> PlanCost:
-    """What one inference with a plan takes, by the model."""
+    """Model the cost of one inference with a plan."""
     costs = cost_kernels(kernels, gpu, calibration)
     l2_bytes = int((gpu.l2_mib or 0.0) * _MIB) if calibration.use_l2 else 0
     work = [count_work(kernel) for kernel in kernels]

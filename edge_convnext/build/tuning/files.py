@@ -1,4 +1,4 @@
-"""The folder of a search: `tune.json` and the recipes that it names, replaced as a whole."""
+"""The folder of a search: `tune.json` and its recipes, which are replaced together."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ __all__ = ["TUNE", "check_tune_folder", "write_tune_files"]
 
 TUNE = "tune.json"
 _RECIPE = re.compile(r"tuned(-\d+)?\.yaml")
-_SCHEMAS = "edge-convnext/tune"  # of both kinds of search
+_SCHEMAS = "edge-convnext/tune"  # prefix of the schemas of both kinds of search
 
 
 def check_tune_folder(folder: Path) -> None:
-    """Fail before the search, not after it, when the folder can't take what it finds.
+    """Refuse, before a search, a folder that its results can't be written to.
 
     Raises:
-        ArtifactError: It is a file, can't be written, or has files of the same names that no
-            search wrote.
+        ArtifactError: The path is a file, the folder can't be written to, or it has files of the
+            same names that no search wrote.
     """
     require_writable(folder)
     _find_old(folder)
 
 
 def write_tune_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Replace what an earlier search wrote.
+    """Write the results of a search, in place of an earlier one's.
 
     Args:
-        folder: Made if it is not there; other files in it stay.
-        texts: By name: `tune.json` and recipes.
+        folder: Folder to write, made if it is missing; other files in it stay.
+        texts: Contents of `tune.json` and the recipes, by file name.
 
     Raises:
-        ArtifactError: See `check_tune_folder`, or there is no room on the disk; what was there is
-            as it was.
+        ArtifactError: The folder can't be written to (`check_tune_folder`), or there is no room
+            on the disk. An earlier search's files stay as they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder.resolve()):
@@ -70,5 +70,5 @@ def _answered_for(folder: Path) -> set[str]:
         if str(fields["schema"]).startswith(_SCHEMAS):
             names |= {TUNE, *fields.get("recipes", ("tuned.yaml",))}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass  # there is none, or it is no search's
+        pass  # there is no tune.json, or no search wrote it
     return names

@@ -1,4 +1,4 @@
-"""Write a search for a GPU down: `tune.json`, `tuned.yaml`, and tables for the terminal."""
+"""The results of a search for a GPU as files: `tune.json` and recipes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GpuTuneReport:
 
     @property
     def recipes(self) -> tuple[str, ...]:
-        """Files beside `tune.json`: the first builds what was picked."""
+        """Recipes next to `tune.json`; the first builds the plans that were picked."""
         return _RECIPES[: candidate_count(self.result)]
 
     def to_json(self) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def tune_gpu_to_files(
     cache: Cache | None = None,
     calibration: Calibration | None = None,
 ) -> GpuTuneReport:
-    """Search, and write `tune.json` and a recipe for each candidate into a folder.
+    """Search plans for a GPU, and write `tune.json` and recipes of the candidates into a folder.
 
     Raises:
-        EdgeConvNextError: See `tune.tune_gpu`; nothing is written then.
+        EdgeConvNextError: An error of `gpu_tune.tune_gpu`; nothing is written then.
     """
     import yaml
 
@@ -128,14 +128,14 @@ def tune_gpu_to_files(
 
 
 def candidate_out(folder: Path, name: str) -> Path:
-    """A folder of its own for the build of one of the recipes in the search's folder."""
+    """A build folder for one of a search's recipes, different for each."""
     return Path("build") / f"{folder.name}-{Path(name).stem}"
 
 
 def _recipe_fields(
     recipe: Recipe, result: GpuTuneResult, batches: Sequence[int], place: int
 ) -> dict[str, Any]:
-    """A recipe that builds one candidate of each precision and batch, for the device."""
+    """A recipe that builds one candidate of each precision and batch size for the device."""
     fields = recipe.model_dump(mode="json", exclude_unset=True)
     for_device = device_fields(result.gpu)
     engine = {**(fields.get("engine") or {}), **for_device.pop("engine", {})}

@@ -1,8 +1,9 @@
 """Build the plans of a network without a GPU, and rank them by the cost model.
 
 Float16 plans are built first. A form whose float16 plan could not win even if INT8 halved all
-its bytes and operations gets no INT8 plans. INT8 graphs are first calibrated on a few images, as
-ranges change no plan; the finalists again, in full, to be compared with their float graph.
+its bytes and operations gets no INT8 plans. INT8 graphs are first calibrated on a few images,
+because ranges change no engine. The finalists are calibrated again on all images, to be compared
+with their float graph.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GpuSearch"]
 
-_FEW_IMAGES = 8  # calibrate a graph of which only the plan is read
+_FEW_IMAGES = 8  # to calibrate a graph of which only the kernels are read
 _CHECKED_AT_MOST = 6  # INT8 graphs that are calibrated in full, until enough keep the budget
 _COMPILE = Stage("gpu-plan", 1, ("onnx", "tensorrt_rtx"))
 _TABLE = "kernels.json"
@@ -79,7 +80,7 @@ class GpuSearch:
             every: Build the INT8 plans of every form, also of those that can't win.
 
         Raises:
-            EdgeConvNextError: No form can be built.
+            EdgeConvNextError: No form of the network can be built.
         """
         floats, plans = self._float_trials()
         found = [*floats]
@@ -97,7 +98,7 @@ class GpuSearch:
         """The kernels that a plan compiles to, in launch order.
 
         Raises:
-            EdgeConvNextError: It can't be exported, quantized or built.
+            EdgeConvNextError: The graph can't be exported, quantized or built.
         """
         if plan.placement is None:
             return self._compile(self._float_graph(plan.form))
@@ -162,7 +163,7 @@ class GpuSearch:
         return [*(choose_candidates(checked, budget) if checked else []), *left]
 
     def _check(self, trial: GpuTrial) -> GpuTrial:
-        """Calibrate in full, and compare with the float graph in ONNX Runtime."""
+        """Calibrate a graph on all images, and compare it with the float graph in ONNX Runtime."""
         try:
             graph = self._place(trial.plan, self._calibration_images(None))
         except EdgeConvNextError as error:
@@ -178,7 +179,7 @@ class GpuSearch:
         return replace(trial, parity=graph.parity, top1_drop_pp=drop)
 
     def _float_graph(self, form: FormName) -> Step[OnnxModel]:
-        """Exported for this batch, compared with the model, and simplified."""
+        """The float graph of a form: exported for this batch size, compared, and simplified."""
         lineage = self.graphs.lineages.get(float_plan(form, "fp32"))
         if lineage is None:
             lineage = add_form(
@@ -187,7 +188,7 @@ class GpuSearch:
         return lineage.final
 
     def _place(self, plan: Plan, images: Images) -> Step[OnnxModel]:
-        """Quantized as a build would, and compared on the images that calibrated it."""
+        """The INT8 graph as a build makes it, compared on the images that calibrated it."""
         return place_step(self.runner, self._float_graph(plan.form), plan, images, images)
 
     def _compile(self, graph: Step[OnnxModel]) -> tuple[Kernel, ...]:

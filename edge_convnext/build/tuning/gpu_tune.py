@@ -37,16 +37,16 @@ __all__ = [
     "with_engine_plans",
 ]
 
-_STANDS_IN = "8.6"  # whose plan is read for what TensorRT for RTX does not compile for
+_STANDS_IN = "8.6"  # compiled for in place of capabilities that TensorRT for RTX does not have
 
 
 @dataclass(frozen=True)
 class GpuTuneResult:
-    """What a search found; the verdict stays `undecided`, as nothing was timed."""
+    """The result of a search; the verdict stays `undecided`, because nothing was timed."""
 
     gpu: Gpu
     calibration: Calibration
-    capability: str  # that the plans were compiled for
+    capability: str  # compute capability that the plans were compiled for
     trials: tuple[GpuTrial, ...]  # by batch, precision and modelled time, candidates first
     seconds: float
 
@@ -55,7 +55,7 @@ class GpuTuneResult:
 
     @property
     def note(self) -> str:
-        """What the figures are, in one sentence or two."""
+        """One to three sentences on where the figures come from."""
         what = (
             f"Modelled, not timed: launches, bytes and operations of the kernels that TensorRT for "
             f"RTX compiles, over the figures of {self.gpu.name}."
@@ -80,21 +80,21 @@ def tune_gpu(
     every: bool = False,
     calibration: Calibration | None = None,
 ) -> GpuTuneResult:
-    """Rank graph forms and placements at each batch size; float16 always, INT8 if asked for.
+    """Rank graph forms and placements at each batch size; float16 always, INT8 on request.
 
     Args:
-        recipe: The model, its data and the accuracy budget; precision `int8` or `fp16`.
-        gpu: To model.
-        batches: Images per inference, each a search of its own.
-        cache: Graphs, plans and comparisons; a finished search is answered at once.
-        track: Told of work that takes long.
-        every: Build what can't win too.
-        calibration: From measurements (`fit`); None assumes.
+        recipe: Recipe with the model, its data and the accuracy budget; `int8` or `fp16`.
+        gpu: Device to model.
+        batches: Batch sizes; each has a search of its own.
+        cache: Cache of graphs, plans and comparisons; a finished search is answered at once.
+        track: Shows work that takes long.
+        every: True builds also the plans that can't win.
+        calibration: Calibration of the cost model from measurements; None assumes usual values.
 
     Raises:
         MissingDependencyError: TensorRT for RTX is not installed, or not made for this machine.
         RecipeError: The precision is fp32, folds are off, or INT8 has no calibration images.
-        EdgeConvNextError: See `pipeline.build`.
+        EdgeConvNextError: A stage failed, as in a build.
     """
     if recipe.precision == "fp32":
         raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
@@ -118,16 +118,16 @@ def tune_gpu(
 def prepare_batch(
     recipe: Recipe, batch: int, cache: Cache, versions: dict[str, str], track: Track = untracked
 ) -> Prepared:
-    """Load and fold for graphs of one batch size, which forms for TensorRT have.
+    """Load and fold the weights for graphs of one fixed batch size, as TensorRT's forms need.
 
     Raises:
-        EdgeConvNextError: See `pipeline.prepare`.
+        EdgeConvNextError: The recipe, the weights or the data are refused.
     """
     fixed = recipe.model_copy(
         update={
             "targets": ("rtx",),
             "export": recipe.export.model_copy(update={"batch": batch}),
-            # What is timed is stated so that the two agree.
+            # The batch to time is stated too: the two must agree.
             "benchmark": recipe.benchmark.model_copy(update={"batches": (batch,)}),
             "recover": recipe.recover.model_copy(update={"enabled": False}),
         }
@@ -136,17 +136,17 @@ def prepare_batch(
 
 
 def plan_capability(capability: str) -> str:
-    """The compute capability whose plan stands for a device's."""
+    """The compute capability to compile for: the device's own, or one that stands in for it."""
     return capability if capability in RTX_CAPABILITIES else _STANDS_IN
 
 
 def engine_plans(result: GpuTuneResult, place: int = 1) -> dict[str, dict[str, dict[str, str]]]:
-    """Candidates as `engine.plans` of a recipe has them: by precision, then by batch.
+    """The candidates in the format of a recipe's `engine.plans`: by precision, then by batch.
 
     Args:
-        result: Of the search.
-        place: 1 for what was picked, 2 for the candidates after it, and so on; a precision and
-            batch that has fewer gives its last.
+        result: Result of the search.
+        place: Rank of the candidates, from 1 for those that were picked. A precision and batch
+            that has fewer candidates gives its last one.
     """
     plans: dict[str, dict[str, dict[str, str]]] = {}
     for one in result.trials:
@@ -164,15 +164,15 @@ def engine_plans(result: GpuTuneResult, place: int = 1) -> dict[str, dict[str, d
 
 
 def candidate_count(result: GpuTuneResult) -> int:
-    """The most candidates that a precision and batch has."""
+    """The largest number of candidates of any precision and batch."""
     return max((one.rank for one in result.trials if one.rank), default=0)
 
 
 def device_fields(gpu: Gpu) -> dict[str, Any]:
-    """`targets` of a recipe for a device, and `engine` where it is compiled for ahead of time.
+    """`targets` of a recipe for a device, and `engine` if its engine is built ahead of time.
 
     Raises:
-        RecipeError: The device gets ONNX files only: it has no plans to rank.
+        RecipeError: The device gets only ONNX files, so it has no plans to rank.
     """
     way = deliver(find_device(gpu.name))
     if way.kind == "onnx_only":

@@ -1,8 +1,8 @@
-"""Where the bytes of each kernel come from: memory, or the L2 cache.
+"""The source of each kernel's bytes: memory, or the L2 cache.
 
-A plan is walked through twice in launch order with a cache that forgets what was used longest
-ago, and the second walk counts, as in a board that runs one inference after another. A tensor
-that was read for the last time leaves at once: its buffer is what the next kernel writes.
+A plan is walked through twice in launch order, with a cache that drops the least recently used
+tensor. The second walk counts, as on a board that runs one inference after another. A tensor
+that was read for the last time leaves at once, because the next kernel writes into its buffer.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def find_traffic(kernels: Sequence[Kernel], l2_bytes: int) -> tuple[Traffic, ...
     """Split the bytes of every kernel between memory and cache.
 
     A tensor is in the cache whole or not at all; one that is larger than the cache never is.
-    What is written stays there, and goes to memory when it has to leave before it was read.
+    A written tensor stays there, and goes to memory if it has to leave before it was read.
 
     Args:
-        kernels: Of one plan, in launch order.
-        l2_bytes: Size of the cache; 0 leaves it aside.
+        kernels: Kernels of one plan, in launch order.
+        l2_bytes: Size of the cache; 0 means no cache.
     """
     last_read = {one.name: at for at, kernel in enumerate(kernels) for one in kernel.inputs}
     cache = _Cache(l2_bytes)
@@ -63,7 +63,7 @@ def find_traffic(kernels: Sequence[Kernel], l2_bytes: int) -> tuple[Traffic, ...
 
 
 class _Cache:
-    """Whole tensors, the one used longest ago first."""
+    """A cache of whole tensors, the least recently used first."""
 
     def __init__(self, size_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -71,14 +71,14 @@ class _Cache:
         self.held: OrderedDict[str, tuple[int, bool]] = OrderedDict()  # bytes, not in memory yet
 
     def touch(self, name: str) -> bool:
-        """Whether it is there; if so it is now the one used last."""
+        """Whether a tensor is in the cache; if so, it is now the most recently used."""
         if name not in self.held:
             return False
         self.held.move_to_end(name)
         return True
 
     def hold(self, name: str, size: int, *, changed: bool) -> int:
-        """Take a tensor in; the bytes that had to be written to memory for it."""
+        """Add a tensor; return the bytes that had to be written to memory to make room."""
         if name in self.held or size > self.size_bytes:
             return 0
         self.held[name] = (size, changed)

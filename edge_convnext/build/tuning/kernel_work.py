@@ -1,7 +1,7 @@
-"""Operations of a kernel, by the unit that does them, from its shapes alone.
+"""Operations of a kernel by the unit that does them, computed from its shapes alone.
 
-A product's multiply-accumulates are its outputs times the inputs of each. Elementwise work is
-counted by the steps that a generated kernel has in its name (`FcAddDivCastErfCastAddMulMul`).
+A product has as many multiply-accumulates as outputs times inputs of each output. Elementwise
+work is counted by the steps in a generated kernel's name (`FcAddDivCastErfCastAddMulMul`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Work", "count_work"]
 _PRODUCT_NODES = ("Conv", "MatMul", "Gemm")
 _GENERATED_NAME = re.compile(r"^__myl_([A-Za-z]+)_myl")
 _STEP = re.compile("[A-Z][a-z]*")
-# Instructions of a step per element: an assumption, but for products, which are counted apart.
+# Instructions of a step per element: an assumption. Products are counted separately.
 _STEP_OPS = {"Fc": 0, "Conv": 0, "Gemm": 0, "Erf": 20, "Div": 4, "Sqrt": 4, "Rsqr": 4}
 
 
@@ -33,7 +33,7 @@ class Work:
 
     @property
     def total_ops(self) -> int:
-        """Of all units."""
+        """Operations of all units."""
         return self.int8_ops + self.fp16_ops + self.core_ops
 
 
@@ -56,10 +56,10 @@ def count_work(kernel: Kernel) -> Work:
 
 
 def _find_weight(kernel: Kernel) -> KernelTensor | None:
-    """What a product reads beside its activations; None for a kernel that is no product."""
+    """The second operand of a product; None for a kernel that is no product."""
     # Biases and scales have one dimension that is not 1, a depthwise weight three.
     constants = [one for one in kernel.constants if sum(size > 1 for size in one.shape) > 1]
-    if kernel.kind == "kgen":  # a matrix times a vector, where INT8 weights show it
+    if kernel.kind == "kgen":  # a matrix times a vector, if it has INT8 weights
         wanted = kernel.multiplies_int8
     elif kernel.kind in ("gemm", "correlation"):
         wanted = True
@@ -70,7 +70,7 @@ def _find_weight(kernel: Kernel) -> KernelTensor | None:
         return None
     if constants:
         return max(constants, key=_elements)
-    # Computed: the second input; a third is what the product is added to.
+    # The weight is computed: it is the second input; a third one is added to the product.
     return kernel.inputs[1] if len(kernel.inputs) > 1 else None
 
 

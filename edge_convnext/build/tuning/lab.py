@@ -1,4 +1,4 @@
-"""What a search does with plans of one runtime: make their graphs, time them, compare them."""
+"""The work of a search on the plans of one runtime: make graphs, time them, compare them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ __all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]
 
 _RACE = Stage("tune", 1)
 _COMPARE = Stage("tune-parity", 2, ("onnxruntime",), folder="tune")
-_FEW_IMAGES = 8  # calibrate a graph that is only raced
+_FEW_IMAGES = 8  # to calibrate a graph that is only raced
 
 
 class Checked(NamedTuple):
-    """How near one plan's graph is to the float model, calibrated in full."""
+    """The distance of one plan's graph, calibrated on all images, from the float model."""
 
     parity: Parity
-    top1_drop_pp: float | None  # with labelled data
+    top1_drop_pp: float | None  # None without labelled data
     nodes: int
 
 
@@ -53,10 +53,10 @@ class Lab:
     """Graphs of one runtime, made, timed and compared.
 
     Args:
-        prepared: Up to the folded weights.
-        runtime: Where the graphs run.
-        batch: Images per inference that is timed.
-        machine: Fingerprint; another CPU has other times and may compute other logits.
+        prepared: Inputs of the search, with the folded weights.
+        runtime: Runtime of the graphs.
+        batch: Images per timed inference.
+        machine: Fingerprint of this machine; another CPU has other times and perhaps other logits.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Lab:
         self.prepared, self.runtime = prepared, runtime
         self.batch, self.machine = batch, machine
         self.runner, self.recipe = prepared.steps, prepared.steps.recipe
-        self.raced_s = 0.0  # of timing so far, by this search or an earlier one that it goes on
-        self.other_load_pct = 0.0  # the most that other programs took of the CPU meanwhile
+        self.raced_s = 0.0  # seconds of timing so far, with those of a search that this one resumes
+        self.other_load_pct = 0.0  # largest share of the CPU that other programs took meanwhile
 
     def option(self, graphs: Graphs, plan: Plan, hint: PrecisionHint) -> Candidate:
-        """The graph of a plan, as it is raced."""
+        """The candidate that is raced for a plan."""
         graph = graphs.lineages[plan].final
         return Candidate.of(graph, self.runtime, hint, may_ship=True, settings=plan.settings)
 
     def few_images(self) -> Images:
-        """Enough to calibrate a graph that is only raced.
+        """A few calibration images: enough for a graph that is only raced.
 
         Raises:
             RecipeError: There are no calibration images.
@@ -91,7 +91,7 @@ class Lab:
         )
 
     def quantize(self, plans: Sequence[Plan], images: Images) -> tuple[Graphs, dict[Plan, str]]:
-        """Make the graph of every plan; one that can't be made loses with its reason."""
+        """Make the graph of every plan; return the graphs, and why others can't be made."""
         graphs, failed = Graphs(self.prepared.graphs.folded), dict[Plan, str]()
         for plan in self.runner.track(plans, f"graphs for {self.runtime}", len(plans)):
             try:
@@ -108,7 +108,7 @@ class Lab:
     def measure(
         self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
     ) -> Rounds:
-        """Time some options, or take the times from an earlier search on this machine."""
+        """Time some candidates, or take the times of an earlier search on this machine."""
         config = self.recipe.benchmark.model_copy(
             update={"rounds": rounds, "batches": (self.batch,)}
         )
@@ -141,12 +141,13 @@ class Lab:
     def check(
         self, plans: Sequence[Plan], hints: Sequence[PrecisionHint], *, apart: bool = False
     ) -> tuple[dict[str, Checked], dict[Plan, str]]:
-        """Calibrate plans in full, and compare them with the float model where they run.
+        """Calibrate plans on all images, and compare them with the float model in their runtime.
 
-        With `apart`, a quarter of the images does not calibrate, and the SQNR is of those.
+        With `apart`, a quarter of the images does not calibrate; the SQNR is measured on those.
 
         Returns:
-            By plan and hint (`entrant_name`); and by plan, why a graph can't be made.
+            The comparisons by plan and hint (`entrant_name`), and by plan the reason that a graph
+            can't be made.
         """
         inputs = self.prepared.inputs
         calibration = inputs.calibration
@@ -174,9 +175,9 @@ class Lab:
         return checked, unmade
 
     def _compare(self, option: Candidate, floating: Step[OnnxModel], images: Images) -> Parity:
-        """Logits of the option where it runs, against those of the float graph.
+        """Compare the candidate's logits in its own runtime with those of the float graph.
 
-        ONNX Runtime's word is not enough: a runtime may compute a valid graph wrongly.
+        A comparison in ONNX Runtime is not enough: a runtime may compute a valid graph wrongly.
         """
         threads = self.recipe.benchmark.threads
         usual = RuntimeOptions(threads)
@@ -202,12 +203,12 @@ class Lab:
 
 
 def entrant_name(plan: Plan, hint: PrecisionHint | None) -> str:
-    """A plan at one float precision, such as `nhwc.inner f32`."""
+    """The name of a plan at one float precision, such as `nhwc.inner f32`."""
     return f"{plan.label} {hint}"
 
 
 def count_nodes(graph: OnnxModel) -> int:
-    """Nodes of a graph: of two that are equally fast the simpler one wins."""
+    """Count a graph's nodes: of two that are equally fast, the one with fewer nodes wins."""
     import onnx
 
     return len(onnx.load(str(graph.path), load_external_data=False).graph.node)

@@ -1,10 +1,10 @@
-"""Race many options with few timings: successive halving over interleaved rounds.
+"""Race many candidates with few timings: successive halving over interleaved rounds.
 
-Each rung times what is left, interleaved in one process, twice as long as the rung before. An
-option falls out when it is slower than the leader beyond the interval over rounds, and at the
-end of every rung at least the slower half does. A rung is a cached stage: a search that was
-killed goes on at the rung it was in, and a finished one is remembered for this machine, but for
-what was timed while other programs were busy.
+Each rung times the candidates that are left, interleaved in one process, twice as long as the
+rung before. A candidate falls out if it is slower than the leader beyond the interval over
+rounds; at the end of every rung at least the slower half does. A rung is a cached stage: a search
+that was killed goes on at its last rung, and a finished one is remembered for this machine. Rungs
+that were timed while other programs were busy are not remembered.
 
 Source: successive halving, Jamieson and Talwalkar, arXiv 1502.07943.
 """
@@ -21,7 +21,7 @@ from edge_convnext.core.intervals import median_interval
 
 __all__ = ["Lap", "Standing", "run_race"]
 
-Rounds = Mapping[str, Sequence[float]]  # by option: median latency of each round, ms
+Rounds = Mapping[str, Sequence[float]]  # by candidate: median latency of each round, ms
 _FIRST_ROUNDS = 4
 _LAST_ROUNDS = 32
 _FINALISTS = 3
@@ -29,10 +29,10 @@ _FINALISTS = 3
 
 @dataclass(frozen=True)
 class Lap:
-    """How one option stood against the leader of the last rung that it ran in."""
+    """The times of one candidate against the leader, in the last rung that it ran in."""
 
-    latency_ms_p50: float  # median over rounds of their medians
-    ratio: float  # to the leader's: above 1 is slower
+    latency_ms_p50: float  # median of the rounds' medians
+    ratio: float  # latency over the leader's: above 1 is slower
     ratio_ci95: tuple[float, float] | None  # None with fewer than 6 rounds
     rounds: int
 
@@ -46,9 +46,9 @@ class Lap:
 class Standing:
     """The result of a race."""
 
-    laps: Mapping[str, Lap]  # every option, the fastest first
-    finalists: tuple[str, ...]  # of the last rung, the fastest first
-    stopped: str  # why it ended
+    laps: Mapping[str, Lap]  # by candidate, the fastest first
+    finalists: tuple[str, ...]  # candidates of the last rung, the fastest first
+    stopped: str  # why the race ended
 
 
 def run_race(
@@ -58,14 +58,14 @@ def run_race(
     clock: Callable[[], float] = time.monotonic,
     always: Collection[str] = (),
 ) -> Standing:
-    """Race options until the leader stands apart from the rest, or few are left.
+    """Race candidates until the leader is faster for sure, or few are left.
 
     Args:
-        names: Of the options, unique; at least one.
+        names: Unique names of the candidates, at least one.
         measure: Times some of them for a number of rounds, interleaved.
-        limit_s: After which no further rung is begun.
-        clock: In seconds.
-        always: Options that stay to the end: what others have to beat.
+        limit_s: Seconds after which no further rung is begun; None is no limit.
+        clock: Clock in seconds.
+        always: Candidates that stay to the end, because others have to beat them.
     """
     deadline = math.inf if limit_s is None else clock() + limit_s
     left, rounds = list(names), _FIRST_ROUNDS
@@ -94,7 +94,7 @@ def run_race(
 
 
 def compare(rounds: Rounds) -> dict[str, Lap]:
-    """Set every option against the fastest, round by round."""
+    """Compare every candidate with the fastest, round by round."""
     medians = {name: statistics.median(times) for name, times in rounds.items()}
     leader = rounds[min(medians, key=lambda name: medians[name])]
     laps = {}

@@ -1,4 +1,4 @@
-"""Write a search down: `tune.json`, the winners as a recipe, and a table for the terminal."""
+"""The results of a search as files: `tune.json`, and the winners as a recipe."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TuneReport:
 
 def _trial_fields(trial: Trial) -> dict[str, Any]:
     fields = asdict(trial)
-    # As they stand in a recipe, but for settings: pairs in their order.
+    # The plan's fields as a recipe has them, except settings: pairs, which keep their order.
     fields["plan"] = plan_fields(trial.plan) | {"settings": trial.plan.settings}
     return fields
 
@@ -71,10 +71,10 @@ def tune_to_files(
     cache: Cache | None = None,
     batch: int | None = None,
 ) -> TuneReport:
-    """Search, and write `tune.json` and `tuned.yaml` into a folder.
+    """Search plans, and write `tune.json` and `tuned.yaml` into a folder.
 
     Raises:
-        EdgeConvNextError: See `tune.tune`; nothing is written then.
+        EdgeConvNextError: An error of `tune.tune`; nothing is written then.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""The search for the plan of one runtime: race, check for accuracy, refine, choose ranges."""
+"""The search for the plan of one runtime: race, check accuracy, refine, choose ranges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Search"]
 
 
 class Search:
-    """The search in one runtime."""
+    """The search for the best plan in one runtime."""
 
     def __init__(
         self, prepared: Prepared, runtime: CpuRuntimeName, full: bool, batch: int, machine: str
@@ -38,14 +38,17 @@ class Search:
 
     @property
     def other_load_pct(self) -> float:
-        """The most that other programs took of the CPU during a race."""
+        """Largest share of the CPU that other programs took during a race, in percent."""
         return self.lab.other_load_pct
 
     def run(self, limit_s: float | None) -> tuple[list[Trial], str]:
-        """Race the plans and, in full, refine what wins and its ranges; the winner comes first.
+        """Race the plans; a full search also refines the winner and its ranges.
+
+        Returns:
+            All trials, the winner first, and the reason that the race ended.
 
         Raises:
-            EdgeConvNextError: No plan is left under what the recipe states, or none can be made.
+            EdgeConvNextError: The recipe leaves no plan to try, or no graph can be made.
         """
         opset = self.recipe.export.opset
         around = None if self.full else plan_for(self.recipe, self.runtime)
@@ -82,9 +85,9 @@ class Search:
         limit_s: float | None,
         usual: Plan | None = None,
     ) -> tuple[list[Trial], str]:
-        """Race some plans, check the finalists for accuracy, and choose among them.
+        """Run one heat: race some plans, check the finalists' accuracy, and choose among them.
 
-        `usual` is one that stays to the end, whatever a few noisy rounds say of it.
+        `usual` is a plan that stays to the end, whatever a few noisy rounds show.
         """
         graphs, failed = self.lab.quantize(plans, self.lab.few_images())
         if not graphs.quantized:
@@ -125,7 +128,7 @@ class Search:
         return trials, standing.stopped
 
     def _by_preference(self, standing: Standing, options: Mapping[str, Candidate]) -> list[str]:
-        """Finalists as they would win if all were accurate: as fast as any, then the simplest."""
+        """The finalists in the order of choice if all are accurate: ties go to the simplest."""
         return sorted(
             standing.finalists,
             key=lambda name: (
@@ -138,7 +141,7 @@ class Search:
     def _check_finalists(
         self, finalists: Mapping[str, tuple[Plan, PrecisionHint]], hints: Sequence[PrecisionHint]
     ) -> tuple[dict[str, Checked], dict[Plan, str]]:
-        """Check them all or, in a quick search, until one holds the budget; see `Lab.check`."""
+        """Check all finalists (`Lab.check`); a quick search stops at one that keeps the budget."""
         if self.full:
             return self.lab.check(
                 list(dict.fromkeys(plan for plan, _ in finalists.values())), hints
@@ -155,11 +158,11 @@ class Search:
     def _choose_ranges(self, trials: list[Trial]) -> list[Trial]:
         """Give the winner the range estimator that keeps it nearest to the float graph.
 
-        Judged on images that set no range: one that holds all it has seen looks best on those.
+        Estimators are judged on images that set no range: on the others, wide ranges look best.
         """
         (winner,) = [one for one in trials if one.won]
         if winner.plan.format == "onnxruntime_dynamic" or winner.plan.placement == "all":
-            return trials  # has no ranges of ours
+            return trials  # its ranges are NNCF's
         others = [
             plan
             for name in ESTIMATORS
@@ -205,7 +208,7 @@ def _hints(timed: Trial) -> tuple[PrecisionHint, ...]:
 
 
 def _as_stated(recipe: Recipe, plan: Plan) -> Plan:
-    """The plan with what is not crossed with the others as the recipe states it."""
+    """The plan with the recipe's values of all settings that the search does not combine."""
     gelu, estimator = recipe.export.gelu, recipe.quantize.activations_range_estimator
     if gelu != "auto":
         plan = replace(plan, gelu=gelu)
@@ -213,7 +216,7 @@ def _as_stated(recipe: Recipe, plan: Plan) -> Plan:
 
 
 def _differs(recipe: Recipe, plan: Plan) -> str | None:
-    """Why a plan is not what the recipe states; it would be built otherwise than raced."""
+    """How a plan differs from the recipe's values, which a build of it would use; or None."""
     stated = {
         "form": (recipe.export.form, plan.form),
         "gelu": (recipe.export.gelu, plan.gelu),

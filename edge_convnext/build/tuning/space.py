@@ -1,7 +1,7 @@
-"""What `tune` tries, as data: every plan of a runtime or a GPU, and why others are left out.
+"""The search space of `tune`: every plan of a runtime or a GPU, and why others are left out.
 
-Forms, placements, activation types and formats depend on each other and are crossed. The rest
-is tried on what wins that race, one change at a time.
+Forms, placements, activation types and formats depend on each other, so all combinations are
+tried. The rest is tried on the winner of that race, one change at a time.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
     "list_refinements",
 ]
 
-REVISION = 2  # of the space; raise it when a decision under the old one no longer stands
+REVISION = 2  # revision of the space; raise it when results of the old one no longer hold
 
 _QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
-# They don't change latency; the others of NNCF's lie between the last two.
+# Range estimators don't change latency; NNCF's others lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
 
 
@@ -54,14 +54,14 @@ class Excluded:
 def list_plans(
     family: NetworkFamily, runtime: CpuRuntimeName, opset: int, around: Plan | None = None
 ) -> tuple[list[Plan], list[Excluded]]:
-    """Every plan worth racing in a runtime, and those left out by rule.
+    """List the plans worth racing in a runtime, and those that are left out by rule.
 
     Args:
-        family: Of the network.
-        runtime: Where it would run.
-        opset: Of the graphs.
-        around: The plan in force, for a quick search: it, and what was never far behind. None
-            for all there are.
+        family: Family of the network.
+        runtime: Runtime of the graphs.
+        opset: ONNX opset of the graphs.
+        around: The plan in force, for a quick search of that plan and those that are seldom
+            much slower. None lists all plans.
     """
     kinds: Sequence[ActivationType] = get_args(ActivationType)
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
@@ -87,20 +87,20 @@ def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFa
         plan.form in (usual.form, *family.quick_forms(runtime))
         and plan.placement in (usual.placement, *family.quick_placements)
         and plan.format in (usual.format, *_QUICK_FORMATS)
-        # Signed and unsigned are equally fast, and the usual one is the more accurate.
+        # Signed and unsigned activations are equally fast, and the usual type is more accurate.
         and plan.activation_type == usual.activation_type
     )
 
 
 def list_refinements(plan: Plan, runtime: CpuRuntimeName, opset: int) -> list[Plan]:
-    """The plan with one thing changed that was not crossed with the others."""
+    """Variants of a plan: each changes one setting that is not combined with the others."""
     changed = [replace(plan, settings=(one,)) for one in find_runtime(runtime).SETTINGS]
-    # Before opset 20 there is no operation to approximate.
+    # Before opset 20, ONNX has no GELU operator to approximate.
     return [replace(plan, gelu="tanh"), *changed] if opset >= 20 else changed
 
 
 def list_gpu_forms(batch: int, family: NetworkFamily) -> tuple[FormName, ...]:
-    """Forms that have a graph for that many images, in the order they are tried."""
+    """Forms that have a graph of this batch size, in the order they are tried."""
     forms = (family.portable[0], *family.gpu_forms)
     return tuple(form for form in forms if batch == 1 or form not in family.one_image_forms)
 

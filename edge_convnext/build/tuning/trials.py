@@ -1,4 +1,4 @@
-"""What became of each plan of a search, which one wins, and which go on to be raced on a GPU."""
+"""The trials of a search: which plan wins, and which candidates are to be raced on a GPU."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = [
     "rank",
 ]
 
-CANDIDATES = 3  # of each precision and batch of a GPU, for a race on the device
+CANDIDATES = 3  # plans of each precision and batch size that are to be raced on the GPU
 
-_BROKEN_DB = 10.0  # logits this far off are no rounding: other graphs of the race have 25 and more
-_ALIKE = 0.01  # of the bytes
-_WORTH = 1.02  # a setting or an approximation has to be worth its name
+_BROKEN_DB = 10.0  # an SQNR below this is no rounding error: sound graphs of a race have 25 or more
+_ALIKE = 0.01  # largest difference in bytes between plans that count as alike
+_WORTH = 1.02  # speed-up that a setting or an approximation has to bring
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class Trial:
     plan: Plan
     hint: PrecisionHint | None  # None for a plan that was not tried
     lap: Lap | None  # None where it was not timed
-    parity: Parity | None  # of finalists: logits against the float graph, calibration images
-    top1_drop_pp: float | None  # of finalists, with labelled data
+    parity: Parity | None  # logits against the float graph on calibration images; finalists only
+    top1_drop_pp: float | None  # finalists only, and only with labelled data
     nodes: int | None
     won: bool
     reason: str  # why it won or lost
-    heat: int = 1  # laps of one heat compare with each other
-    # Of the winner and its other range estimators, which run the same kernels and share a lap:
-    # on calibration images that set no range.
+    heat: int = 1  # number of the race within the search; only laps of one heat are comparable
+    # Parity on calibration images that set no range, for the winner and its other range
+    # estimators. They run the same kernels and share a lap.
     apart: Parity | None = None
 
 
 def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
-    """Mark the winner: within the budget, as fast as the fastest of those, the simplest."""
+    """Mark the winner: the simplest of those within the budget that tie with the fastest."""
     finalists = [one for one in trials if one.nodes is not None and one.lap is not None]
     right = [one for one in finalists if _sqnr_db(one.parity) >= _BROKEN_DB] or finalists
     within = [one for one in right if (one.top1_drop_pp or 0.0) <= max_drop_pp]
@@ -88,16 +88,16 @@ def holds(parity: Parity | None, top1_drop_pp: float | None, max_drop_pp: float)
 
 
 def _is_tied(one: Trial, fastest: Trial) -> bool:
-    """Whether the fastest has not earned its place before this one."""
+    """Whether the fastest is not faster than this one for sure."""
     if one.lap is None or one.lap.tied:
         return True
-    # The same graph, loaded twice, differs by up to a hundredth in latency for as long as it is
-    # loaded, and the fastest of several is the luckiest: more rounds don't show that.
+    # The same graph, loaded twice, differs by up to 1 % in latency as long as it stays loaded, and
+    # the fastest of several had the luckiest load. More rounds don't show that.
     return _named(fastest) > _named(one) and one.lap.ratio < _WORTH
 
 
 def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
-    """Of trials that run the same kernels, mark the one nearest to the float graph."""
+    """Mark the trial nearest to the float graph, among those that run the same kernels."""
     within = [one for one in rivals if (one.top1_drop_pp or 0.0) <= max_drop_pp]
     best = max([winner, *within], key=lambda one: _sqnr_db(one.apart))
     lost = f"as fast, and {{:.1f}} dB on images that set no range, not {_sqnr_db(best.apart):.1f}"
@@ -111,15 +111,15 @@ def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: floa
 
 
 def _complexity(one: Trial) -> tuple[int, int, float]:
-    """What is not this package's default, nodes, and only then the latency."""
+    """A sort key: settings that are no default, then nodes, and only then the latency."""
     return _named(one), one.nodes or 0, one.lap.ratio if one.lap else 0.0
 
 
 def _named(one: Trial) -> int:
-    """What of a plan has to earn its place.
+    """Count the settings of a plan that are no default and so have to bring a speed-up.
 
-    Settings, an approximation, and ranges of each inference: with those an image's logits depend
-    on the others of its batch.
+    These are runtime settings, an approximation, and dynamic ranges. With dynamic ranges an
+    image's logits depend on the other images of its batch.
     """
     dynamic = one.plan.format == "onnxruntime_dynamic"
     return len(one.plan.settings) + (one.plan.gelu != "erf") + dynamic
@@ -133,7 +133,7 @@ def _describe(one: Trial) -> str:
 
 
 def _sqnr_db(parity: Parity | None) -> float:
-    """Of a graph that was never compared, the worst."""
+    """The SQNR in dB; of a graph that was never compared, the worst possible."""
     return -math.inf if parity is None else parity.sqnr_or_inf
 
 
@@ -147,12 +147,12 @@ def _why_won(tied: Sequence[Trial], within: Sequence[Trial]) -> str:
 
 @dataclass(frozen=True)
 class GpuTrial:
-    """One plan at one batch size; nothing of it was timed."""
+    """One plan at one batch size; none of its figures was timed."""
 
     plan: Plan
     cost: PlanCost | None  # None where there is no engine
-    parity: Parity | None  # of finalists: INT8 against the float graph, calibration images
-    top1_drop_pp: float | None  # of finalists, with labelled data
+    parity: Parity | None  # INT8 against the float graph on calibration images; finalists only
+    top1_drop_pp: float | None  # finalists only, and only with labelled data
     rank: int | None  # among the candidates of its precision and batch, from 1
     picked: bool
     reason: str
@@ -164,7 +164,7 @@ class GpuTrial:
         return self.plan.batch
 
     def holds(self, max_drop_pp: float) -> bool:
-        """Whether it computes what it should; float16 is not in question here."""
+        """Whether the graph is accurate enough; float16 graphs always are."""
         if self.plan.placement is None:
             return True
         return holds(self.parity, self.top1_drop_pp, max_drop_pp)
@@ -183,7 +183,7 @@ def is_alike(one: GpuTrial, other: GpuTrial) -> bool:
 
 
 def rank(trials: Sequence[GpuTrial]) -> list[GpuTrial]:
-    """By the model, the fastest first; of equals the one with fewer kernels."""
+    """Sort by modelled time, the fastest first; of equals, the one with fewer kernels."""
     return sorted(
         (one for one in trials if one.cost is not None),
         key=lambda one: (one.cost.modelled_ms, one.cost.kernels) if one.cost else (math.inf, 0),
@@ -191,12 +191,12 @@ def rank(trials: Sequence[GpuTrial]) -> list[GpuTrial]:
 
 
 def choose_candidates(checked: Sequence[GpuTrial], max_drop_pp: float) -> list[GpuTrial]:
-    """Number the candidates and pick the first, of finalists of one precision and batch.
+    """Number the candidates among the finalists of one precision and batch; pick the first.
 
     Args:
         checked: Finalists in the order of `rank`.
-        max_drop_pp: The accuracy budget. Where no finalist keeps it, the most accurate one is
-            picked, and the reason says so.
+        max_drop_pp: Accuracy budget, in percentage points. If no finalist keeps it, the most
+            accurate one is picked, and its reason says so.
     """
     within = [one for one in checked if one.holds(max_drop_pp)]
     if not within:

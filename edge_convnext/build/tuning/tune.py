@@ -1,8 +1,8 @@
 """Tune: find the plan of each runtime on this machine, by racing all of them.
 
 Graphs are first quantized on a few images, since ranges don't change latency, and raced. The
-last ones left are quantized in full and compared with the float model; the fastest within the
-accuracy budget wins, and of those that can't be told apart the one with the fewest nodes.
+finalists are quantized on all images and compared with the float model. The fastest within the
+accuracy budget wins; of those that tie, the one with the fewest nodes.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from edge_convnext.networks.plans import Plan, plan_fields
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
 Mode = Literal["quick", "full"]
-_QUICK_LIMIT_S = 45.0  # of the races of all runtimes; the graphs take longer
+_QUICK_LIMIT_S = 45.0  # for the races of all runtimes; making the graphs takes longer
 
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search found."""
+    """The result of a search."""
 
     mode: Mode
-    batch: int  # images per inference that was tuned for
+    batch: int  # images per inference
     trials: tuple[Trial, ...]  # by runtime and heat, the fastest first
     winners: Mapping[CpuRuntimeName, Plan]
     stopped: Mapping[CpuRuntimeName, str]  # why each race ended
     machine: str  # fingerprint
-    other_load_pct: float  # the most that other programs took of the CPU during a race
+    other_load_pct: float  # largest share of the CPU that other programs took during a race
     seconds: float
 
 
@@ -57,23 +57,24 @@ def tune(
 ) -> TuneResult:
     """Search the plans of every runtime that the recipe asks for.
 
-    What was timed is kept in the cache: a search that was stopped goes on where it was, and one
-    that finished on this machine, idle, is answered at once.
+    Times are kept in the cache: a search that was stopped goes on where it was, and one that
+    finished while this machine was idle is answered at once.
 
     Args:
-        recipe: The model, its data, and the accuracy budget. What it states of plans, such as
-            `export.form`, is not searched.
-        mode: `quick` tries what was never far behind, stops racing in time, and checks finalists
-            until one is accurate: three minutes for atto on two cores, its graphs included. `full`
-            tries all, without a limit, and refines what wins.
-        cache: Finished stages.
-        track: Told of work that takes long.
-        batch: Images per inference to tune for; None: the recipe's smallest.
-        on_read: See `pipeline.build`.
+        recipe: Recipe with the model, its data, and the accuracy budget. Settings of a plan that
+            it states, such as `export.form`, are not searched.
+        mode: Extent of the search. `quick` tries plans that are seldom much slower than the usual
+            one, limits the time to race, and checks finalists until one is accurate: three
+            minutes for atto on two cores, with its graphs. `full` tries all plans without a
+            limit, and refines the winner.
+        cache: Cache of finished stages.
+        track: Shows work that takes long.
+        batch: Images per inference to tune for; None is the recipe's smallest.
+        on_read: Called with what was read and the source of each setting, before any work is done.
 
     Raises:
-        EdgeConvNextError: See `pipeline.build`; the recipe is not of INT8 for a CPU, or leaves
-            nothing to search.
+        EdgeConvNextError: A stage failed as in a build, the recipe is not of INT8 for a CPU, or it
+            leaves nothing to search.
     """
     if recipe.precision != "int8":
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
@@ -81,7 +82,7 @@ def tune(
         raise RecipeError("tune has forms of folded weights alone: leave out --no-fold, or --tune")
     started = time.monotonic()
     machine = environment()
-    # Fine-tuning changes no latency, and comes when the winner is built.
+    # Fine-tuning changes no latency, and is left to the build of the winner.
     quick = recipe.recover.model_copy(update={"enabled": False})
     raced = recipe.model_copy(update={"targets": ("cpu",), "recover": quick})
     prepared = prepare(
@@ -107,7 +108,7 @@ def tune(
 
 
 def tuned_recipe(recipe: Recipe, result: TuneResult) -> Recipe:
-    """The recipe with the winners as its plans: it builds them without a search."""
+    """The recipe with the winners as its plans, which builds them without a search."""
     plans = {
         runtime: PlanConfig.model_validate(plan_fields(plan))
         for runtime, plan in result.winners.items()
@@ -121,7 +122,7 @@ def search_plans(
     track: Track = untracked,
     on_read: Callable[[Inputs], None] | None = None,
 ) -> Recipe:
-    """`recipe` with the plans that won on this machine, from a search now or an earlier one."""
+    """The recipe with the plans that won on this machine, in a search now or an earlier one."""
     cache = Cache(default_cache_folder(os.environ))
     result = tune(recipe, mode, cache, track, on_read=on_read)
     return tuned_recipe(recipe, result)

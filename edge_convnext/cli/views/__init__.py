@@ -1,1 +1,1 @@
-"""What commands print: the only modules with rich."""
+"""Tables and texts that commands print; the only modules that use rich."""

@@ -1,4 +1,4 @@
-"""What ships on which board, on the terminal."""
+"""Print which model ships on which board."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def print_boards(
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     rows = [board_cells(run) for run in runs]
-    # What none of them tells would only make the others narrow.
+    # A column without values would only make the others narrow.
     shown = [at for at in range(len(BOARD_HEADINGS)) if {row[at] for row in rows} != {MISSING}]
     for name in (*(["host"] if hosts else []), *(BOARD_HEADINGS[at] for at in shown)):
         table.add_column(name, overflow="fold")

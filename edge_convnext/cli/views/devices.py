@@ -158,7 +158,7 @@ def _jetpack_table(jetpacks: Iterable[table.Jetpack], narrow: bool) -> Table:
 
 
 def _boards_text(families: Sequence[str]) -> str:
-    """Families by name; a generation's name where all of its families are there."""
+    """Names of families; a generation's name stands for all of its families."""
     left = list(families)
     names = []
     for generation, members in _GENERATIONS.items():
@@ -193,7 +193,7 @@ def _number_text(value: object) -> str:
 
 
 def _marked(value: object, fact: table.Fact) -> Text:
-    """The value; with a question mark where its sources do not confirm it."""
+    """The value, with a question mark if its sources do not confirm it."""
     text = Text(_number_text(value))
     return text.append(_UNVERIFIED, style="yellow") if fact.unverified else text
 
@@ -214,7 +214,7 @@ def _sheet(
     sheet = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     for position in kept:
         justify: Literal["left", "right"] = "right" if sides[position] == "r" else "left"
-        # Only power modes have words to break a line at.
+        # Only the texts of power modes have spaces to break a line at.
         sheet.add_column(names[position], justify=justify, no_wrap=names[position] != "power")
     for cells in rows:
         sheet.add_row(*(cells[position] for position in kept))

@@ -1,4 +1,4 @@
-"""Print an examination of the machine in the terminal."""
+"""Print the examination of this machine."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def _board_rows(board: Board, now: BoardNow | None) -> list[tuple[str, str]]:
         rows.append(("jetpack", board.jetpack))
     if board.expected:
         rows.append(("expected", _stack_text(board.expected)))
-    rows += [("found", _stack_text(board.found)), ("power mode", board.power_mode or "not told")]
+    rows += [("found", _stack_text(board.found)), ("power mode", board.power_mode or "unknown")]
     rows += now.lines if now else ()
     return [*rows, *_target_rows(board)]
 
 
 def _target_rows(target: Board | GpuTarget) -> list[tuple[str, str]]:
-    """What can be delivered to this device, and the precision to try first."""
+    """Rows on what can be delivered to this device, and the precision to try first."""
     rows = []
     if way := target.delivery:
         rows.append(("delivery", way.text))

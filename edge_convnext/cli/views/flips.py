@@ -1,4 +1,4 @@
-"""The classes and images that flipped, as lines on stdout."""
+"""The classes and images that flipped, as lines for stdout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_FLIPS = 20
 
 
 def flip_lines(found: Explanation) -> Iterator[str]:
-    """One line for each class and each image, the worst first."""
+    """Yield one line for each class and each image, the worst first."""
     if not found.flips:
         yield f"\nNo image flipped against {found.against}."
         return

@@ -1,4 +1,4 @@
-"""Tables of an engine's kernels for a terminal."""
+"""Print tables of an engine's kernels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["print_groups", "print_kernels"]
 
 _MB = 1e6
-_LONGEST = 3  # kinds of kernels, of one part
+_LONGEST = 3  # most kinds of kernels to show for one part
 
 
 _LEGEND = (
@@ -32,7 +32,7 @@ _LEGEND = (
 
 
 def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) -> None:
-    """Kernels, bytes and kinds of each part, and their sum."""
+    """Print kernels, bytes and kinds of each part, and their sum."""
     table = Table(title=_shown(title), box=None, title_justify="left")
     for column in ("part", "kernels", "INT8", "activations MB", "weights MB", "kinds"):
         left = column in ("part", "kinds")
@@ -61,7 +61,7 @@ def print_groups(groups: Sequence[KernelGroup], title: str, console: Console) ->
 
 
 def print_kernels(kernels: Sequence[Kernel], parts: Parts, console: Console) -> None:
-    """Every kernel: part, kind, what it reads and writes, and the nodes it computes."""
+    """Print every kernel: part, kind, tensors it reads and writes, and nodes it computes."""
     table = Table(box=None)
     for column in ("#", "part", "kind", "reads", "writes", "kB", "nodes"):
         table.add_column(column, justify="right" if column in ("#", "kB") else "left")
@@ -79,10 +79,10 @@ def print_kernels(kernels: Sequence[Kernel], parts: Parts, console: Console) -> 
 
 
 def _describe(tensors: Sequence[KernelTensor]) -> str:
-    """Such as `Half[1,56,56,160]`."""
+    """Types and shapes of tensors, such as `Half[1,56,56,160]`."""
     return " ".join(f"{one.dtype}[{','.join(map(str, one.shape))}]" for one in tensors)
 
 
 def _shown(text: str) -> str:
-    """A sidecar's words: neither markup nor what a terminal obeys."""
+    """A text of a sidecar, without markup and control characters."""
     return escape(plain(text))

@@ -1,4 +1,4 @@
-"""The table of architectures, on the terminal."""
+"""Print the table of architectures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The *what I read* block: every setting with who decided it, at 80 columns of plain text."""
+"""The *what I read* block: every setting with its source, as plain text of 80 columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOLD_BY_DETAIL: tuple[OriginKind, ...] = ("flag", "labels file", "beside the we
 def read_lines(
     settings: Sequence[Fact], notes: Iterable[str] = (), title: str = READ_TITLE
 ) -> Iterator[str]:
-    """Each setting in its columns, then the notes; what is too long for a line is wrapped."""
+    """Yield the settings in columns, then the notes; long lines are wrapped."""
     yield title
     for one in settings:
         columns = (one.name, _NAME), (show_value(one), _VALUE), (_show_source(one), _SOURCE)
@@ -38,9 +38,9 @@ def read_lines(
 
 
 def _show_source(setting: Fact) -> str:
-    """Such as `config.json: id2label`: where the detail tells enough, the kind is left out."""
+    """The source of a setting, such as `config.json: id2label`; the kind only if it is needed."""
     kind, detail = setting.origin.kind, setting.origin.detail
-    if not detail or str(setting.value).startswith(detail):  # the value says it
+    if not detail or str(setting.value).startswith(detail):  # the value says the detail already
         return kind
     return detail if kind in _TOLD_BY_DETAIL else str(setting.origin)
 

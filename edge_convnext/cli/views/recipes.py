@@ -1,4 +1,4 @@
-"""The table of shipped recipes, on the terminal."""
+"""Print the table of shipped recipes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["print_recipes"]
 
 
 def print_recipes(rows: Sequence[Mapping[str, Any]], folder: Path, console: Console) -> None:
-    """Print what each recipe states, and the folder that all are in."""
+    """Print what each recipe states, and the folder of the recipes."""
     table = Table(box=None)
     for column in ("name", "model", "px", "about"):
         table.add_column(column)

@@ -1,6 +1,6 @@
-"""Print a report, timings, a profile or a ranking in the terminal.
+"""Print a report, timings, a profile or a ranking.
 
-Text from outside (class names, paths, reasons) is never read as markup.
+Texts from outside (class names, paths, reasons) are never read as markup.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ __all__ = [
     "print_rows",
 ]
 
-_WIDE = 100  # columns the whole summary needs
+_WIDE = 100  # columns that the whole summary needs
 _LEFT_OUT_WHEN_NARROW = ("agree %", "MB")
 _STATUS_STYLE = {"done": "green", "cached": "green", "failed": "red"}
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the report for a person; the summary takes 100 columns, less with less detail."""
+    """Print the report for a person; below 100 columns the summary has less detail."""
     show = printer(console)
     if report.banner:
         show(Text(f"{plain(report.banner)}\n", style="yellow"))
@@ -101,7 +101,7 @@ def print_rows(rows: Sequence[TimedRow], console: Console) -> None:
 
 
 def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -> None:
-    """Print what quantizing each operation costs, the most harmful first."""
+    """Print what quantizing each operator costs, the most harmful first."""
     table = Table(title=plan, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("operation", overflow="fold")
     for name in ("noise %", "alone dB", "alone agree %", "spared dB", "spared agree %"):
@@ -186,7 +186,7 @@ def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: boo
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     for position in kept:
         justify: Literal["left", "right"] = "left" if position < 2 else "right"
-        # Where the terminal is narrow, the graph takes two lines rather than lose a figure.
+        # In a narrow terminal, the graph's name takes two lines, so that no figure is lost.
         table.add_column(names[position], justify=justify, no_wrap=names[position] != "graph")
     for row in rows:
         cells = row.cells()

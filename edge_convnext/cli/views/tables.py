@@ -1,4 +1,4 @@
-"""Tables and lines on a terminal, or in a pipe."""
+"""Print tables and lines on a terminal, or into a pipe."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["grid", "printer"]
 
-_PIPE_WIDTH = 120  # columns, where the output is not a terminal
+_PIPE_WIDTH = 120  # columns if the output is not a terminal
 
 
 def printer(console: Console) -> Callable[[RenderableType], None]:
-    """What prints a line or a table; a pipe gets the width that whole tables need."""
+    """A function that prints a line or a table; a pipe gets the width that whole tables need."""
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
 

@@ -1,4 +1,4 @@
-"""What a search found, as tables on the terminal."""
+"""Print the results of a search as tables."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_gpu_tuning", "print_tuning"]
 
-_SHOWN_TRIALS = 12  # per runtime; tune.json has all
-_SHOWN_GPU_TRIALS = 8  # of a table; tune.json has all
+_SHOWN_TRIALS = 12  # per runtime; tune.json has all trials
+_SHOWN_GPU_TRIALS = 8  # per table; tune.json has all trials
 _HEAD = ("", "form", "placement", "kernels", "MB", "GOP", "ms*", "l/b/o %", "dB", "drop pp", "why")
 _LEFT = ("", "form", "placement", "why")
 _WIDE = 110  # columns that the reasons need; tune.json has them too
@@ -34,7 +34,7 @@ _LEGEND = (
 
 
 def print_tuning(report: TuneReport, console: Console) -> None:
-    """The fastest trials of each runtime, the Pareto front marked."""
+    """Print the fastest trials of each runtime, with the Pareto front marked."""
     for runtime, stopped in report.result.stopped.items():
         trials = [one for one in report.result.trials if one.runtime == runtime]
         timed = [one for one in trials if one.lap is not None]
@@ -79,7 +79,7 @@ def _cpu_cells(one: Trial, front: bool) -> tuple[str, ...]:
 
 
 def _on_front(one: Trial, timed: list[Trial]) -> bool:
-    """Whether no other finalist is as fast and more accurate."""
+    """Whether no other finalist is both as fast and more accurate."""
     if one.parity is None or one.lap is None:
         return False
     own = one.parity.sqnr_db or float("inf")
@@ -94,7 +94,7 @@ def _on_front(one: Trial, timed: list[Trial]) -> bool:
 
 
 def print_gpu_tuning(report: GpuTuneReport, console: Console) -> None:
-    """A table for each batch and precision, the fastest by the model first."""
+    """Print a table for each batch and precision, the fastest by the model first."""
     for batch in dict.fromkeys(one.batch for one in report.result.trials):
         for precision in ("fp16", "int8"):
             own = [
@@ -140,7 +140,7 @@ def _table(title: str, trials: Sequence[GpuTrial], *, wide: bool) -> Table:
 
 def _gpu_cells(one: GpuTrial) -> tuple[str, ...]:
     cost = one.cost
-    assert cost is not None  # those without are not shown
+    assert cost is not None  # trials without a cost are not shown
     sqnr_db = one.parity.sqnr_db if one.parity else None
     return (
         "pick" if one.picked else str(one.rank or ""),

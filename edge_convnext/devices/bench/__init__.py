@@ -1,6 +1,6 @@
-"""On the board: build engines, race and evaluate what a bundle holds, decide what ships there.
+"""On the board: build engines, time and evaluate a bundle's candidates, decide what ships there.
 
-Needs neither torch nor nncf.
+This needs neither torch nor nncf.
 """
 
 from edge_convnext.devices.bench.bench import BoardSettings, bench_bundle

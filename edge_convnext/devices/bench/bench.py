@@ -56,14 +56,14 @@ __all__ = ["BoardSettings", "bench_bundle"]
 _TIMED_IMAGES = 32
 _WORK = "work"
 _LOGITS = "logits"
-_ENGINES = "engines"  # of any bundle: their names tell what they were built from
+_ENGINES = "engines"  # folder for engines of all bundles; their names are keys of their inputs
 
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """What a user may state; None: as the build did."""
+    """Settings that a user may state; None means the build's value."""
 
-    runtimes: tuple[RuntimeName, ...] | None = None  # on the CPU; None: all that are installed
+    runtimes: tuple[RuntimeName, ...] | None = None  # on the CPU; None: all installed ones
     batches: tuple[int, ...] | None = None
     threads: int | None = None
     rounds: int | None = None
@@ -85,20 +85,21 @@ def bench_bundle(
 
     Args:
         path: Bundle that `edge-convnext bundle` wrote.
-        out: Folder for the report and the file that ships; `work/` in it keeps engines and
-            logits, which an interrupted run goes on from.
-        settings: Batches, rounds and the like.
-        track: Shows the work.
-        say: Called with what a user should know at once.
-        readings: Readings of mode, clocks and power; None: this machine's.
-        builders: Builders of engines; None: those that work here.
+        out: Folder for the report and the file that ships. Its `work/` keeps engines and logits,
+            so that an interrupted run can continue.
+        settings: Batches, rounds and the like; None for the build's.
+        track: Progress over engines, images and timings.
+        say: Called with each line that the user should read at once.
+        readings: Readings of mode, clocks and power; None for this machine's.
+        builders: Builders of engines; None for those that work here.
 
     Returns:
         The report, as written to `report.json`.
 
     Raises:
-        ArtifactError: Not a sound bundle, or nothing in it runs here.
-        EdgeConvNextError: In one line, what is wrong and what to do; no report is written then.
+        ArtifactError: The bundle is damaged, or nothing in it runs here.
+        EdgeConvNextError: The bench failed; the message says why and what to do. No report is
+            written then.
     """
     path = Path(path)
     out = Path(out)
@@ -121,7 +122,7 @@ def bench_bundle(
         drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
-            say("the clocks are not locked: timings vary more; --lock-clocks holds them meanwhile")
+            say("the clocks are not locked, so timings vary more; --lock-clocks locks them")
         measured = _measure(unpacked, work, chosen, readings, builders, track)
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
@@ -167,7 +168,7 @@ def _measure(
 
 
 def _recipe_here(unpacked: Unpacked, settings: BoardSettings) -> Recipe:
-    """The build's recipe, with what the user states for this machine."""
+    """Return the build's recipe with the user's settings for this machine."""
     # The number of threads of the build's machine means nothing on another one.
     stated: dict[str, Any] = {"benchmark.threads": settings.threads}
     stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
@@ -193,7 +194,7 @@ def _evaluate(
     machine: Mapping[str, Any],
     track: Track,
 ) -> tuple[Evaluation, list[LeftOutReport]]:
-    """Accuracy of the candidates that give every image numbers, and why the others do not."""
+    """Evaluate the candidates; those with logits that are not finite are left out, with reasons."""
     started = time.perf_counter()
     facts = {"fingerprint": machine["fingerprint"], "versions": machine["versions"]}
     batch, threads = recipe.evaluate.batch, recipe.benchmark.threads
@@ -221,7 +222,7 @@ def _measure_energy(
     readings: Readings,
     track: Track,
 ) -> tuple[EnergyReport, ...]:
-    """Energy of each candidate at the smallest batch size timed; empty without a power meter."""
+    """Measure energy of each candidate at the smallest timed batch; empty without a meter."""
     meter = readings.meter()
     if meter is None:
         return ()
@@ -263,7 +264,7 @@ def _build(
 
 
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
-    """Real images where there are some; a ConvNeXt takes the same time whatever it is shown."""
+    """Return real images if there are any; the time of a ConvNeXt does not depend on them."""
     if evaluation is not None:
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels

@@ -1,7 +1,7 @@
-"""The TensorRTs of this machine as `engines.EngineBuilder`; `runtimes.tensorrt` does the work.
+"""The TensorRTs of this machine as `engines.EngineBuilder`, built on `runtimes.tensorrt`.
 
 Classic TensorRT builds and times on the GPU. TensorRT for RTX compiles for the GPU's compute
-capability, without touching it.
+capability without using the GPU.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["find_builders", "why_no_engines"]
 
 
 def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
-    """The builders that work here, and why there is none."""
+    """Find the builders that work here, and the reason if an installed TensorRT has none."""
     installed = [name for name in TENSORRTS if is_installed(name)]
     if not installed:
         return (), "no TensorRT is installed here"
@@ -49,13 +49,13 @@ def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
 
 
 def why_no_engines() -> str | None:
-    """What to install where there is a GPU and a TensorRT, and nothing in Python between them."""
+    """Say what to install if there are a GPU and a TensorRT but no CUDA package for Python."""
     installed = any(is_installed(name) for name in TENSORRTS)
     return missing_cuda() if installed else None
 
 
 class _OfGpu:
-    """What both kinds have."""
+    """The common part of both kinds of builder."""
 
     flags: tuple[str, ...] = ()
 
@@ -94,7 +94,7 @@ class _Rtx(_OfGpu):
         operations = graph.quantized_ops or 0
         model = OnnxModel(source, precision, graph.form, graph.placement, operations)
         config = EngineConfig(compute_capabilities=(self.capability,), max_batch=graph.batch or 8)
-        # A kernel that multiplies floats costs speed, which is measured here.
+        # A missing INT8 kernel costs speed, and the speed is measured here anyway.
         build_rtx_engine(model, config, output, require_int8=False)
 
 

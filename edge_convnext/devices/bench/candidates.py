@@ -1,4 +1,4 @@
-"""What a board compares: every graph of a bundle in every runtime that can run it there."""
+"""The candidates on a board: every graph of a bundle in every runtime that can run it there."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["cpu_candidates", "engine_candidate"]
 def cpu_candidates(
     unpacked: Unpacked, runtimes: Sequence[RuntimeName], bf16: bool
 ) -> list[Candidate]:
-    """The CPU graphs in each runtime, with the settings that the build timed them with.
+    """List the CPU graphs in each runtime, with the settings that the build timed them with.
 
     Args:
         unpacked: The bundle.
-        runtimes: Those to measure.
-        bf16: True where a runtime may compute floats in bfloat16 on this CPU.
+        runtimes: Runtimes to measure.
+        bf16: True if a runtime may compute floats in bfloat16 on this CPU.
     """
     return [
         _cpu_candidate(unpacked, graph, runtime, hint, settings)
@@ -42,7 +42,7 @@ def cpu_candidates(
 
 
 def engine_candidate(engine: BuiltEngine) -> Candidate:
-    """An engine that was built here."""
+    """Make the candidate of an engine that was built here."""
     graph = engine.graph
     return Candidate(
         OnnxModel(engine.path, engine.precision, graph.form, graph.placement),

@@ -1,4 +1,4 @@
-"""Which file ships on a board: the same rule as a build's, over everything that ran there."""
+"""Choose the file that ships on a board: a build's rule, over everything that ran there."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["Choice", "choose"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The fastest of the requested precision, and the float it has to beat."""
+    """The fastest candidate of the requested precision, and the float one that it has to beat."""
 
     wanted: Candidate | None
     best_float: Candidate | None
-    rivals: tuple[Candidate, ...]  # floats that may be the fastest, and have to be beaten
-    unmatched: str | None  # why the two can't be compared
-    batch: int  # that latency was compared at
+    rivals: tuple[Candidate, ...]  # float candidates that may be the fastest one to beat
+    unmatched: str | None  # the reason if the two can't be compared
+    batch: int  # batch size at which latency was compared
 
     @property
     def finalists(self) -> tuple[Candidate, ...]:
-        """What is loaded afresh and judged: what may ship, and what it has to beat."""
+        """Candidates that are loaded again and judged: what may ship, and what it has to beat."""
         return (*([self.wanted] if self.wanted else []), *self.rivals)
 
 
@@ -42,16 +42,17 @@ def choose(
     comparisons: Mapping[str, Comparison],
     max_drop_pp: float,
 ) -> Choice:
-    """Choose at the smallest batch timed, among what keeps the accuracy budget.
+    """Choose at the smallest timed batch, among candidates that keep the accuracy budget.
 
-    The fastest are found by latency in the rounds that choose. What is on a GPU is told apart in
-    the GPU's own time, as the speed-up is, so that nothing faster there is left out.
+    Latency in the rounds for choosing decides which are fastest. Candidates on a GPU are compared
+    by GPU time, as the speed-up is, so that none that is faster there is left out.
 
     Args:
         candidates: Candidates that ran.
         precision: Precision that the build was asked for.
         timings: Times of the candidates.
-        comparisons: With FP32, by name; empty where nothing was evaluated.
+        comparisons: Comparison of each candidate with FP32, by name; empty if nothing was
+            evaluated.
         max_drop_pp: Largest top-1 drop to accept.
     """
     batch = min(row.batch for row in timings.rows)
@@ -82,7 +83,7 @@ def _unmatched(
     candidates: Iterable[Candidate],
     timed: Collection[str],
 ) -> str | None:
-    """On a GPU the float anybody would ship is FP16; to beat FP32 there means nothing."""
+    """Say why there is nothing to beat: on a GPU the rival is FP16, because nobody ships FP32."""
     rival: Precision = "fp16" if precision == "int8" else "fp32"
     if wanted is None or not wanted.on_gpu:
         return None
@@ -95,5 +96,5 @@ def _unmatched(
 
 
 def _is_float(own: Precision, wanted: Precision) -> bool:
-    """FP32, and for INT8 FP16 too."""
+    """True for a float rival: FP32, and for INT8 also FP16."""
     return own == "fp32" or (own == "fp16" and wanted == "int8")

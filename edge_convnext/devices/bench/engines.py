@@ -1,8 +1,8 @@
-"""Engines built on the board: which graph is for which builder, and what is kept of a run.
+"""Engines built on the board: which graph is for which builder, and which engines are kept.
 
-A builder is anything with the methods of `EngineBuilder`. Finished engines stay in the work
-folder under a key of everything that decides them, so an interrupted run builds on, and all
-builds of one runtime share one timing cache.
+A builder is anything with the methods of `EngineBuilder`. Finished engines stay in the work folder
+under a key of everything that decides them, so an interrupted run can continue. All builds of one
+runtime share one timing cache.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _FIRST_TYPED = 10  # major version of TensorRT that reads opset 20 and typed net
 class EngineBuilder(Protocol):
     """A TensorRT that builds and runs on this machine's GPU."""
 
-    runtime: str  # "tensorrt", "tensorrt_rtx": what `runtimes.load_runtime` runs the engine with
-    version: str  # of the builder: "10.3.0.30"
-    device: str  # GPU, compute capability and driver: what an engine is tied to
-    flags: tuple[str, ...]  # all else that decides an engine
+    runtime: str  # the runtime that runs the engine: "tensorrt" or "tensorrt_rtx"
+    version: str  # the builder's version: "10.3.0.30"
+    device: str  # GPU, compute capability and driver, which an engine is tied to
+    flags: tuple[str, ...]  # everything else that decides an engine
 
     def build(
         self,
@@ -48,10 +48,10 @@ class EngineBuilder(Protocol):
         precision: Precision,
         timing_cache: Path,
     ) -> None:
-        """Build `output` from the file `source`, and the sidecar beside it.
+        """Build `output` from the file `source`, and the sidecar next to it.
 
-        `precision` is the engine's: of an opset 17 graph with a float32 body it sets the
-        builder's flags, of a typed graph it is what the graph is.
+        `precision` is the engine's. For an opset 17 graph with a float32 body it sets the
+        builder's flags; for a typed graph it is the graph's precision.
 
         Raises:
             EdgeConvNextError: The builder refused the graph, crashed or took too long.
@@ -65,7 +65,7 @@ class BuiltEngine:
 
     graph: BundledGraph
     path: Path
-    precision: Precision  # of the engine: FP16 where the graph's float32 body was built so
+    precision: Precision  # the engine's: FP16 if the graph's float32 body was built so
     runtime: str
     key: str
     seconds: float
@@ -79,11 +79,11 @@ class BuiltEngine:
 
 @dataclass(frozen=True)
 class EngineFailure:
-    """A graph that became no engine."""
+    """A graph that could not be built into an engine."""
 
     graph: BundledGraph
     runtime: str
-    precision: Precision  # that the engine should have had
+    precision: Precision  # the precision that the engine should have had
     reason: str
 
     @property
@@ -93,7 +93,7 @@ class EngineFailure:
 
 
 def _name(graph: BundledGraph, runtime: str, precision: Precision) -> str:
-    """The precision is the graph's own, or is named."""
+    """Name an engine; its precision is part of the name if it is not the graph's."""
     own = precision == graph.precision
     return f"{graph.name} {runtime}" if own else f"{graph.name} {runtime} {precision}"
 
@@ -101,11 +101,12 @@ def _name(graph: BundledGraph, runtime: str, precision: Precision) -> str:
 def graphs_for(
     builder: EngineBuilder, graphs: Sequence[BundledGraph]
 ) -> list[tuple[BundledGraph, Precision]]:
-    """Graphs that a builder reads, and the precision of each engine.
+    """List the graphs that a builder reads, and the precision of each engine.
 
     TensorRT for RTX and TensorRT 10 and later take the typed graphs. TensorRT 8.6 reads opset 17
-    and chooses half precision by a flag: its float graph becomes an FP16 engine too, the rival
-    that INT8 has to beat. Each of them builds the FP32 engine, the reference, from that graph.
+    and chooses half precision by a flag. So its float graph becomes an FP16 engine too, the rival
+    that INT8 has to beat. Every builder makes the FP32 engine, the reference, from that float
+    graph.
     """
     major = int(builder.version.partition(".")[0])
     typed = builder.runtime == "tensorrt_rtx" or major >= _FIRST_TYPED
@@ -129,7 +130,7 @@ def build_engines(
 
     Args:
         builder: Builder of one runtime.
-        graphs: Each with its file and its SHA-256.
+        graphs: The graphs, each with its file and its SHA-256.
         folder: Folder of finished engines and of the timing cache.
     """
     files = {graph.name: (path, sha256) for graph, path, sha256 in graphs}

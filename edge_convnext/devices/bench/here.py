@@ -1,6 +1,6 @@
-"""`build --target tensorrt`, or `rtx`, on a machine with the GPU: measured on the spot.
+"""`build --target tensorrt`, or `rtx`, on a machine with the GPU: the result is measured at once.
 
-The same bundle, bench and merge as on any board, so that the figures mean the same.
+The bundle, bench and merge are those of any board, so the figures have the same meaning.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _RUNTIMES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
 
 
 def builders_for(targets: Sequence[str]) -> tuple[tuple[EngineBuilder, ...], str | None]:
-    """What builds and runs engines of these targets on this machine's GPU, and why nothing does.
+    """Find the builders for these targets on this machine's GPU.
 
     Args:
-        targets: Targets that the user named; without a GPU among them there is no builder.
+        targets: Targets that the user named; without a GPU target there is no builder.
 
     Returns:
-        The builders, and why there is none of a target.
+        The builders, and the reason if a target has none.
     """
     wanted = [target for target in targets if target in _RUNTIMES]
     if not wanted:
@@ -54,17 +54,17 @@ def measure_here(
     track: Track = untracked,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Build the engines of a finished build here, race and evaluate them, and merge the result.
+    """Build the engines of a finished build here, time and evaluate them, and merge the result.
 
-    The bundle stays in the build's folder, and the bench's in `boards/here`: after an
-    interruption `bench BUNDLE -o` on it goes on with the engines that are there.
+    The bundle stays in the build's folder, and the bench's files in its `boards/here`. After an
+    interruption, `bench BUNDLE -o` with that folder continues with the finished engines.
 
     Args:
         report: Report of the build.
-        builders: From `builders_for`.
+        builders: Builders of engines, from `builders_for`.
         require: Verdict that the user requires; None requires nothing.
-        track: Shows the work.
-        say: Called with what a user should know at once.
+        track: Progress over engines, images and timings.
+        say: Called with each line that the user should read at once.
 
     Returns:
         The build's report, with this machine among its boards.

@@ -1,4 +1,4 @@
-"""Accuracy, latency and energy of what runs on the board."""
+"""Accuracy, latency and energy of the candidates on the board."""
 
 from __future__ import annotations
 
@@ -42,16 +42,19 @@ __all__ = [
 ]
 
 _INFERENCES_PER_TURN = 8
-_IMAGES_PER_TURN = 256  # at most, or the images of a batch: they are in memory together
+_IMAGES_PER_TURN = 256  # the most images in memory together, unless a batch is larger
 
 
 def try_candidates(
     candidates: Sequence[Candidate], images: NDArray[np.float32], threads: int | None
 ) -> tuple[list[Candidate], list[LeftOutReport]]:
-    """Run each once: what a runtime refuses is left out, with its reason, and the rest goes on.
+    """Run each candidate once, and leave out those that a runtime refuses.
+
+    Returns:
+        The candidates that run, and the others with reasons.
 
     Raises:
-        ArtifactError: Nothing is left.
+        ArtifactError: No candidate runs.
     """
     kept: list[Candidate] = []
     refused: list[LeftOutReport] = []
@@ -78,21 +81,24 @@ def evaluate_candidates(
     machine: Mapping[str, object],
     track: Track,
 ) -> tuple[dict[str, Predictions], list[LeftOutReport]]:
-    """Logits of every candidate on every image; those of an earlier run are taken from `folder`.
+    """Compute every candidate's logits on every image; `folder` has those of an earlier run.
 
-    One that gives an image no numbers is left out, with its reason.
+    A candidate with a logit that is not finite is left out, with the reason.
 
     Args:
         candidates: Candidates to evaluate.
         evaluation: The bundle's images.
         batch: Images per inference.
-        threads: None: all.
+        threads: Threads of a runtime; None for all.
         folder: Folder that keeps logits, by content.
-        machine: Fingerprint and versions, which decide logits too.
-        track: Shows the images.
+        machine: Fingerprint and versions of the machine, which also decide logits.
+        track: Progress over the images.
+
+    Returns:
+        Predictions by candidate, and the candidates that were left out.
 
     Raises:
-        ArtifactError: None gives every image numbers.
+        ArtifactError: No candidate has finite logits on every image.
     """
     refused: list[LeftOutReport] = []
     reference = evaluation.reference
@@ -107,7 +113,7 @@ def evaluate_candidates(
         pieces: dict[str, list[NDArray[np.float32]]] = {name: [] for name in runtimes}
         step = max(batch, min(batch * _INFERENCES_PER_TURN, _IMAGES_PER_TURN))
         parts = track(evaluation.batches(step), "evaluating", -(-len(evaluation) // step))
-        for part in parts:  # each is decoded once for all
+        for part in parts:  # each image is decoded once for all candidates
             for name, runtime in runtimes.items():
                 pieces[name].append(runtime.infer(part))
         for name, outputs in pieces.items():
@@ -131,7 +137,7 @@ def evaluate_candidates(
 def compare(
     reference: Predictions, predictions: Mapping[str, Predictions]
 ) -> dict[str, Comparison]:
-    """Paired with the desk's FP32, of which only the answers are known: no signal to noise."""
+    """Compare predictions with the build's FP32 answers; without its logits there is no SQNR."""
     return {
         name: replace(compare_predictions(reference, one), sqnr_db=None)
         for name, one in predictions.items()
@@ -139,7 +145,7 @@ def compare(
 
 
 def require_fitting(candidates: Sequence[Candidate], batches: Sequence[int]) -> None:
-    """Fail before the race where no batch size can be timed.
+    """Fail before the timings if no batch size can be timed.
 
     Raises:
         ArtifactError: No candidate fits any of the batch sizes.
@@ -164,11 +170,11 @@ def measure_energy(
 
     Args:
         candidates: Candidates that fit the batch size.
-        images: float32[N, C, H, W]; repeated to fill a batch.
+        images: Normalised images, float32[N, C, H, W]; repeated to fill a batch.
         batch: Images per inference.
-        threads: None: all.
-        seconds: Seconds of each.
-        meter: The board's.
+        threads: Threads of a runtime; None for all.
+        seconds: Seconds of work for each candidate.
+        meter: The board's power meter.
     """
     inputs = np.resize(images, (batch, *images.shape[1:]))
     reports = []
@@ -218,7 +224,7 @@ def _logits_name(
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Logits of an earlier run; None where there are none, or they are damaged."""
+    """Read logits of an earlier run; None if there are none, or they are damaged."""
     try:
         logits = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

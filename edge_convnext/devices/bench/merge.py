@@ -1,4 +1,4 @@
-"""Fold boards' reports into the report of the build that their bundles came from."""
+"""Merge boards' reports into the report of the build that their bundles came from."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def merge_boards(
 ) -> Report:
     """Write boards' results into a build's report, and its new hashes into the manifest.
 
-    Of one board, told by its environment's fingerprint, the latest report counts. Merging the
-    same report again changes nothing.
+    If a board has several reports, the latest counts; its environment's fingerprint identifies a
+    board. Merging the same report again changes nothing.
 
     Args:
         build_dir: Folder of the build.
         reports: Reports that `bench BUNDLE` wrote, or their folders.
-        say: Called with reports that were not taken, since a board's clock may be wrong, and
-            with replaced ones.
+        say: Called with a line for each report that is left out or replaced; a wrong clock on a
+            board can be the cause.
 
     Returns:
         The build's report with `boards`.
 
     Raises:
-        ArtifactError: A report is not of a board, of another build, or was edited; or a file of
-            this build was changed since. Nothing is written then.
+        ArtifactError: A report is not a board's, belongs to another build, or was edited; or a
+            file of this build was changed. Nothing is written then.
     """
     build_dir = Path(build_dir)
     from edge_convnext.report.folder import REPORT, amend_report, check_addable
@@ -72,7 +72,7 @@ def merge_boards(
 
 
 def _tell_engines(build: Report, boards: Sequence[BoardRun]) -> tuple[StageReport, ...]:
-    """The stages; of engines that the desk left to the boards, it says which boards made them."""
+    """Return the stages; that of engines names the boards that built those the build did not."""
     names = [
         run.board.name
         for run in boards
@@ -98,7 +98,7 @@ def _tell_engines(build: Report, boards: Sequence[BoardRun]) -> tuple[StageRepor
 
 def _read_run(path: Path, build: Report) -> BoardRun:
     report = Report.read(path)
-    if path.with_name(MANIFEST).is_file():  # it may have been copied here alone
+    if path.with_name(MANIFEST).is_file():  # the report may have been copied without it
         require_unedited(path)
     board = report.board
     if board is None:
@@ -110,16 +110,16 @@ def _read_run(path: Path, build: Report) -> BoardRun:
     if foreign or report.model.weights.sha256 != build.model.weights.sha256:
         what = foreign[0].path if foreign else "the weights"
         raise ArtifactError(
-            f"{path}: is of another build ({what} differs); bundle this build and run it again"
+            f"{path}: belongs to another build ({what} differs); bundle this build and run it again"
         )
     return as_run(report)
 
 
 def as_run(report: Report) -> BoardRun:
-    """A board's report as a build's report carries it.
+    """Convert a board's report to the form that a build's report contains.
 
     Raises:
-        ValueError: It is not a board's.
+        ValueError: The report is not a board's.
     """
     if report.board is None:
         raise ValueError("not a board's report")

@@ -31,24 +31,24 @@ _WINNERS = tuple(
     for precision in get_args(Precision)
     for suffix in ("onnx", "engine", "engine.json")
 )
-OWN_FILES = (*_WINNERS, PREDICTIONS)  # beside the report
+OWN_FILES = (*_WINNERS, PREDICTIONS)  # files next to the report
 
 
 def publish_board(files: Beside, report: Report, out: Path) -> Report:
-    """Write the file that ships and the report; an older bench's go when all is there.
+    """Write the file that ships and the report; then remove an older bench's files.
 
-    `manifest.json` comes last: it has the report's hash, by which the gate tells an edited one.
+    `manifest.json` comes last. It has the report's hash, by which the gate finds an edited report.
 
     Args:
-        files: Files beside the report.
-        report: Complete but for `outputs`.
+        files: Files to write next to the report.
+        report: The report, complete except `outputs`.
         out: Folder to write.
 
     Returns:
         The report as it was written.
 
     Raises:
-        ArtifactError: There is no room on the disk; an older bench is as it was.
+        ArtifactError: There is no room on the disk; an older bench is unchanged.
     """
     with hold_lock(out.resolve()):
         old = find_old(out)
@@ -59,10 +59,10 @@ def publish_board(files: Beside, report: Report, out: Path) -> Report:
 
 
 def find_old(out: Path) -> set[str]:
-    """Names of an older bench's files beside its report.
+    """List the names of an older bench's files next to its report.
 
     Raises:
-        ArtifactError: A file is called as one of a bench, and none that ran there has it.
+        ArtifactError: A file has the name of a bench's file, but no report of a bench lists it.
     """
     known = left_names(out)
     with suppress(ArtifactError):

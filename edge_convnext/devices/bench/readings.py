@@ -1,7 +1,7 @@
-"""Mode, clocks, temperatures and power of the board, where it tells them.
+"""Mode, clocks, temperatures and power of the board, if it reports them.
 
-`devices.jetson` reads them on a Jetson. Elsewhere, and where a board hides them, a reason stands in
-the figures' place.
+`devices.jetson` reads them on a Jetson. Elsewhere, and if a board hides them, a reason replaces the
+figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PowerFigures:
     mean_w: float
     idle_w: float | None
     samples: int
-    scope: str  # which rails
+    scope: str  # the rails that it covers
     source: str
 
 
@@ -37,24 +37,24 @@ class Meter(Protocol):
     """Reads power from `start` to `stop`."""
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         ...
 
     def stop(self) -> PowerFigures | None:
-        """End; None where too little was read."""
+        """Stop and return the figures; None if there are too few readings."""
         ...
 
     def close(self) -> None:
-        """Let go of what it reads from, a process of the board's tool included."""
+        """Close its sources, including a process of the board's tool."""
         ...
 
 
 class Readings(Protocol):
-    """What a board tells of itself."""
+    """The readings of a board."""
 
     @property
     def reason(self) -> str | None:
-        """Why nothing is read; None where something is."""
+        """Why nothing is read; None if something is."""
         ...
 
     def state(self) -> dict[str, Any] | None:
@@ -62,42 +62,42 @@ class Readings(Protocol):
         ...
 
     def differences(self) -> tuple[str, ...]:
-        """What of the first `state` and the last a reader of the timings has to know."""
+        """Differences between the first `state` and the last that matter for the timings."""
         ...
 
     def meter(self) -> Meter | None:
-        """A power meter; None where the board has none."""
+        """Return a power meter; None if the board has none."""
         ...
 
     def locked_clocks(self) -> AbstractContextManager[object]:
-        """Hold all clocks at their maximum, and restore them after.
+        """Hold all clocks at their maximum, and restore them afterwards.
 
         Raises:
-            EdgeConvNextError: They can't be locked.
+            EdgeConvNextError: The clocks can't be locked.
         """
         ...
 
 
 @dataclass(frozen=True)
 class NoReadings:
-    """A machine that tells nothing."""
+    """The readings of a machine that reports nothing."""
 
     reason: str | None = "not a Jetson"
 
     def state(self) -> dict[str, Any] | None:
-        """Nothing."""
+        """Return None: nothing is read."""
         return None
 
     def differences(self) -> tuple[str, ...]:
-        """Nothing."""
+        """Return no differences."""
         return ()
 
     def meter(self) -> Meter | None:
-        """None."""
+        """Return None: there is no power meter."""
         return None
 
     def locked_clocks(self) -> AbstractContextManager[object]:
-        """Refuse: who asks for locked clocks wants them locked.
+        """Refuse, because the user requested locked clocks and nothing here can lock them.
 
         Raises:
             BoardError: Always.
@@ -106,7 +106,7 @@ class NoReadings:
 
 
 def find_readings() -> Readings:
-    """The readings of the machine this runs on."""
+    """Find the readings of this machine."""
     board = find_board()
     if board is None:
         return NoReadings()
@@ -114,7 +114,7 @@ def find_readings() -> Readings:
 
 
 class _Jetson:
-    """`edge_convnext.devices.jetson` on the board this runs on."""
+    """The readings of a Jetson, by `edge_convnext.devices.jetson`."""
 
     reason: str | None = None
 
@@ -125,7 +125,7 @@ class _Jetson:
     def state(self) -> dict[str, Any] | None:
         self._states.append(read_state())
         text = json.dumps(asdict(self._states[-1]))
-        plain: dict[str, Any] = json.loads(text)  # lists for tuples, as in a report
+        plain: dict[str, Any] = json.loads(text)  # tuples become lists, as in a report
         return plain
 
     def differences(self) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class _Jetson:
 
 
 class _JetsonMeter:
-    """Takes the idle power before each stretch of work: it drifts with temperature."""
+    """A meter that reads idle power before each stretch of work: it drifts with temperature."""
 
     def __init__(self, meter: PowerMeter) -> None:
         self._meter = meter

@@ -1,4 +1,4 @@
-"""Turn what a board measured into its report; every figure here was measured elsewhere."""
+"""Turn a board's measurements into its report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "Seen", "board_files", "board_report"]
 
-_NAMED = 3  # of graphs that share a reason; report.json has all
+_NAMED = 3  # the most graphs named for one reason; report.json has all
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Measured:
     """Everything one bench measured, before it becomes a report."""
 
     unpacked: Unpacked
-    recipe: Recipe  # of the build
-    machine: Mapping[str, Any]  # doctor.environment()
+    recipe: Recipe  # the build's recipe
+    machine: Mapping[str, Any]  # the result of doctor.environment()
     engines: Sequence[BuiltEngine]
-    candidates: Sequence[Candidate]  # that ran
+    candidates: Sequence[Candidate]  # the candidates that ran
     left_out: tuple[LeftOutReport, ...]
-    evaluation: Evaluation | None  # against the build's FP32; None without evaluation images
+    evaluation: Evaluation | None  # compared with the build's FP32; None without images
     race: Race
     choice: Choice
     energy: tuple[EnergyReport, ...]
@@ -68,17 +68,17 @@ class Measured:
 class Seen:
     """State of the board before and after the measurement."""
 
-    before: dict[str, Any] | None  # the measurement
+    before: dict[str, Any] | None  # state before the measurement
     after: dict[str, Any] | None
-    unread: str | None  # why there is no state
-    differences: tuple[str, ...]  # between the two
+    unread: str | None  # the reason if there is no state
+    differences: tuple[str, ...]  # differences between the two states
 
 
 def board_report(measured: Measured, seen: Seen, require: Requirement | None, out: Path) -> Report:
-    """The report of one bench, complete but for the files beside it.
+    """Make the report of one bench, complete except the list of files next to it.
 
     Args:
-        measured: From the bench.
+        measured: Measurements of the bench.
         seen: State of the board before and after.
         require: Verdict that the user requires; None requires nothing.
         out: The report's folder.
@@ -119,7 +119,7 @@ def board_report(measured: Measured, seen: Seen, require: Requirement | None, ou
 
 
 def board_files(measured: Measured, verdict: VerdictReport) -> Beside:
-    """The file that ships, an engine with its sidecar; and the predictions."""
+    """List the files next to the report: the one that ships, its sidecar, the predictions."""
     models: dict[str, Path] = {}
     winner, name = _winner(measured.choice, verdict), _ship_file(measured.choice, verdict)
     if winner is not None and name is not None:
@@ -138,7 +138,7 @@ def board_files(measured: Measured, verdict: VerdictReport) -> Beside:
 
 
 def _ship_file(choice: Choice, verdict: VerdictReport) -> str | None:
-    """Name of the file that the verdict is for; None where it is undecided."""
+    """Name the file that the verdict is for; None if it is undecided."""
     winner = _winner(choice, verdict)
     return None if winner is None else f"model.{verdict.ship}{winner.model.path.suffix}"
 
@@ -151,14 +151,14 @@ def _winner(choice: Choice, verdict: VerdictReport) -> Candidate | None:
 def _answers(
     precision: Precision, evaluation: Evaluation | None, choice: Choice
 ) -> dict[Precision, Predictions] | None:
-    """Each image's class in FP32, as the build had it, and here in the precision asked for."""
+    """Return each image's class in the build's FP32, and here in the requested precision."""
     if evaluation is None or choice.wanted is None or precision == "fp32":
         return None
     return {"fp32": evaluation.reference, precision: evaluation.options[choice.wanted.name]}
 
 
 def _missing(choice: Choice, accuracy: AccuracyReport | None) -> tuple[str, ...]:
-    """What the verdict has to do without."""
+    """List, as sentences, what the verdict lacks."""
     unevaluated = ["The bundle has no evaluation images."] if accuracy is None else []
     return (*([choice.unmatched] if choice.unmatched else []), *unevaluated)
 
@@ -229,7 +229,7 @@ def _notes(
     left_out: Sequence[LeftOutReport],
     stages: Sequence[StageReport],
 ) -> tuple[str, ...]:
-    """What to know beside the stages."""
+    """List the report's notes: facts that the stages do not state."""
     unread = f"Mode, clocks, temperature and power were not read: {seen.unread}."
     return (
         *licence_notes(licence),
@@ -243,7 +243,7 @@ def _notes(
 def _left_out_notes(
     left_out: Sequence[LeftOutReport], stages: Sequence[StageReport]
 ) -> Iterator[str]:
-    """What was left out, by reason, but for the reason that the stage of the engines gives."""
+    """List what was left out, by reason, except the reason that the stage `engine` states."""
     said = next((stage.reason for stage in stages if stage.name == "engine"), None)
     for reason in dict.fromkeys(one.reason for one in left_out if one.reason != said):
         names = [one.artifact for one in left_out if one.reason == reason]

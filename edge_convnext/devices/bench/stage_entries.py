@@ -1,4 +1,4 @@
-"""The stages of a board's report: what ran there, and that the rest ran in the build."""
+"""The stages of a board's report: those that ran there; the others ran in the build."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def board_stages(
     race_seconds: float,
     out: Path,
 ) -> tuple[StageReport, ...]:
-    """Every stage of the build's chain, in its order.
+    """List every stage of the build's chain, in its order.
 
     Args:
         unpacked: The bundle.
-        engines: Built on the board, or there from an earlier run.
+        engines: Engines built on the board, now or in an earlier run.
         left_out: Candidates that could not be built or run.
-        evaluate_seconds: None where the bundle has no evaluation images.
+        evaluate_seconds: Seconds of the evaluation; None if the bundle has no evaluation images.
         race_seconds: Seconds of the benchmark.
         out: The report's folder.
     """

@@ -1,4 +1,4 @@
-"""The folder that a bench writes to: what is in its way, what it leaves, what it clears away."""
+"""The folder that a bench writes to: check it before, clear it after a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_folder", "drop_others", "removed_on_failure"]
 
 @contextlib.contextmanager
 def removed_on_failure(out: Path, work: Path) -> Iterator[None]:
-    """Where the block fails, what it made is removed; what was there before stays."""
+    """Remove what the block created if it fails; what was there before stays."""
     known = [path for path in (out, work.parent, work) if path.exists()]
     unpacked = work / "bundle"
     whole = unpacked.exists()
@@ -30,14 +30,14 @@ def removed_on_failure(out: Path, work: Path) -> Iterator[None]:
             shutil.rmtree(unpacked, ignore_errors=True)
         for path in (work, work.parent, out):
             if path not in known:
-                with contextlib.suppress(OSError):  # it is not empty, or was never made
+                with contextlib.suppress(OSError):  # it is not empty, or was never created
                     (path / MARK).unlink(missing_ok=True)
                     path.rmdir()
         raise
 
 
 def drop_others(work: Path) -> None:
-    """Remove what benches of other bundles left beside `work`; engines and timings stay."""
+    """Remove work folders of other bundles' benches next to `work`; engines and timings stay."""
     if work.parent.is_dir():
         for other in work.parent.iterdir():
             if other.name != work.name:
@@ -45,7 +45,7 @@ def drop_others(work: Path) -> None:
 
 
 def check_folder(out: Path) -> None:
-    """Refuse, before the first engine, to write over a build or where nothing can be written."""
+    """Refuse, before any engine is built, a folder that holds a build or can't be written to."""
     report = out / REPORT
     if report.is_file() and Report.read(report).board is None:
         raise ArtifactError(f"{out}: is a build's folder; choose another --out")

@@ -1,4 +1,4 @@
-"""Torch modules from weights on disk, and weights from a seed."""
+"""Build torch modules from weights on disk, and draw weights from a seed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def build_network(weights: Weights, form: FormName) -> ConvNeXt:
     """Build one graph form, in evaluation mode.
 
     Args:
-        weights: Unfolded for `raw`, folded for every other form.
-        form: How the network is written (`convnext.forms`).
+        weights: Unfolded weights for `raw`, folded ones for every other form.
+        form: The graph form (`convnext.forms`, `convnext.gpu_forms`).
 
     Returns:
         A module from images float32[N, C, H, W] to logits float32[N, num_classes].
@@ -46,7 +46,7 @@ def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormN
     """Build the network of one form, in evaluation mode.
 
     Args:
-        state: `fold.fold_state_dict`'s result; the unfolded state dict for `raw`.
+        state: The result of `fold.fold_state_dict`; the unfolded state dict for `raw`.
         architecture: The shape that `state` belongs to.
         form: `raw` (the paper's modules, unfolded), or one of `FORMS` or `GPU_FORMS`.
 
@@ -87,8 +87,8 @@ def _find(name: FormName) -> Form:
 def random_state(architecture: Architecture, seed: int) -> dict[str, Tensor]:
     """Draw weights that exercise every fold and every quantizer.
 
-    The papers' initialisation leaves GRN, LayerScale, biases and LayerNorm's affine as
-    identities; here they get random values too.
+    The papers initialise GRN, LayerScale, biases and LayerNorm's affine as identities. Here they
+    get random values too.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""A checkpoint of any origin in this project's terms: which network, which names, which head."""
+"""Translate a checkpoint of any origin: choose the network, map its names, find its head."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from edge_convnext.networks.unusable import explain_no_network, holds_arrays, re
 
 __all__ = ["DialectName", "translate"]
 
-_SHOWN = 6  # names in a message
+_SHOWN = 6  # the most names in a message
 
 
 @dataclass(frozen=True)
 class _Read:
-    """One candidate, as far as names and shapes tell."""
+    """One candidate, read by names and shapes only."""
 
     candidate: Candidate
-    named: dict[str, Any]  # with parts put together
-    theirs: dict[str, str]  # our name -> the file's
+    named: dict[str, Any]  # tensors by name; those stored in parts are joined
+    theirs: dict[str, str]  # our name -> the file's name
     architecture: Architecture
     head: Head
-    left: dict[str, Any]  # what is no part of the network
+    left: dict[str, Any]  # tensors that are no part of the network
     notes: tuple[str, ...]
 
 
@@ -48,15 +48,20 @@ def translate(
     """Find the network in a checkpoint and bring it into this project's names and shapes.
 
     Args:
-        checkpoint: What `torch.load` or safetensors returned.
-        source: Names the checkpoint in messages.
-        headless: Whether the classifier may be missing, as in pre-trained weights: the state
-            is then without it and `num_classes` is 0, and a last norm that is missing is drawn.
-        model: Full name of the model that is asked for; of several networks it comes first.
+        checkpoint: The content that `torch.load` or safetensors returned.
+        source: The checkpoint's name for messages.
+        headless: True if the classifier may be missing, as in pre-trained weights. The state then
+            has none, `num_classes` is 0, and a missing last norm is initialised.
+        model: Full name of the requested model; it is preferred where the checkpoint holds
+            several networks.
+
+    Returns:
+        The network's tensors in our names, float32, and how they were found.
 
     Raises:
-        LoadError: No state dict, an unknown dialect, several networks of which none comes first,
-            tensors that are missing, unexpected, of a wrong shape or type, or not finite.
+        LoadError: The checkpoint has no state dict, an unknown dialect, or several networks with
+            no reason to prefer one; or tensors are missing, unexpected, of a wrong shape or type,
+            or not finite.
     """
     candidates = find_candidates(checkpoint)
     if not candidates:
@@ -70,8 +75,8 @@ def translate(
     names, drawn, completed = _complete(read, expected, source, headless)
     if (nameless := find_nameless(checkpoint)) is not None and not read.candidate.averaged:
         chosen += (
-            f"'{shorten(nameless)}' holds averaged weights without names, which can't be told "
-            "apart; the named weights were taken",
+            f"'{shorten(nameless)}' holds averaged weights without names, which can't be matched "
+            "to layers; the named weights were taken",
         )
     normalisation, left = _sort_left(read, source, headless)
     check_stored([read.named[name] for name in names.values()], source)
@@ -96,7 +101,7 @@ def translate(
 def _plain_ones(
     candidates: Sequence[Candidate], source: str
 ) -> tuple[list[Candidate], tuple[str, ...]]:
-    """The networks that can be taken as they lie, and what to tell of the others."""
+    """Return the networks that can be used as they are, and notes on the others."""
     plain: list[Candidate] = []
     errors: list[LoadError] = []
     for candidate in candidates:
@@ -114,7 +119,7 @@ def _plain_ones(
 def _choose(
     candidates: Sequence[Candidate], source: str, headless: bool, model: str | None
 ) -> tuple[_Read, tuple[str, ...]]:
-    """The first network that can be read, and what to tell of the others."""
+    """Return the first network that can be read, and notes on the others."""
     read: list[_Read] = []
     errors: list[LoadError] = []
     for candidate in candidates:
@@ -163,7 +168,7 @@ def _label(candidate: Candidate) -> str:
 
 
 def _same(one: _Read, other: _Read) -> bool:
-    """Whether two networks have equal tensors."""
+    """True if two networks have equal tensors."""
     if one is other:
         return True
     if one.theirs.keys() != other.theirs.keys() or one.head.classes != other.head.classes:
@@ -179,7 +184,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 
 
 def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
-    """Names, shapes and the head of one network; its tensors are checked when it is chosen."""
+    """Read names, shapes and head of one network; values are checked only if it is chosen."""
     named, joined = join_parts(candidate.named, source)
     dialect, prefix = candidate.network
     inside = {name: rename(name[len(prefix) :], dialect) for name in named if
@@ -232,7 +237,7 @@ def _is_matrix(value: Any) -> bool:
 def _without_networks(
     named: Mapping[str, Any], used: Collection[str], candidate: Candidate
 ) -> dict[str, Any]:
-    """What is neither of this network nor of another one in the same state dict."""
+    """Return the tensors that belong neither to this network nor to another one next to it."""
     own = candidate.network[1]
     others = tuple(prefix for prefix in candidate.others if prefix and not own.startswith(prefix))
     return {
@@ -245,7 +250,7 @@ def _without_networks(
 def _complete(
     read: _Read, expected: Mapping[str, tuple[int, ...]], source: str, headless: bool
 ) -> tuple[dict[str, str], dict[str, Tensor], tuple[str, ...]]:
-    """Our names with the file's, tensors that are made here, and what is told of these."""
+    """Return the file's name for each of ours, tensors that are made here, and notes on these."""
     names = dict(read.theirs)
     drawn: dict[str, Tensor] = {}
     notes: list[str] = []
@@ -270,7 +275,7 @@ def _complete(
 def _sort_left(
     read: _Read, source: str, headless: bool
 ) -> tuple[Normalisation | None, tuple[str, ...]]:
-    """Refuse what the images or features would pass through, and tell what is left out."""
+    """Refuse unknown tensors that may be layers, and note the harmless ones that are left out."""
     architecture, prefix = read.architecture, read.candidate.network[1]
     normalisation = find_normalisation(read.left, architecture.in_channels, source)
     taken = normalisation.names if normalisation else ()
@@ -285,7 +290,7 @@ def _sort_left(
             ("stem.", "stages.")
         )
         harmless = is_bystander(name, value) and not (within and _has_values(name, value))
-        dropped = headless and not within  # a new head is drawn; what was behind goes with the old
+        dropped = headless and not within  # a new head replaces everything after the backbone
         separate = outside and own_head and not may_be_layer(value, architecture)
         (beside if harmless or dropped or separate else unknown).append(name)
     if unknown:
@@ -295,7 +300,7 @@ def _sort_left(
 
 
 def _has_values(name: str, value: Any) -> bool:
-    """Whether a tensor within the backbone can be a part of it; counters of tools can't."""
+    """True if a tensor within the backbone can be a part of it; counters of tools can't."""
     counters = ("total_ops", "total_params", "num_batches_tracked")
     return isinstance(value, Tensor) and value.is_floating_point() and (not name.endswith(counters))
 
@@ -327,11 +332,11 @@ def _no_classifier(read: _Read, source: str) -> LoadError:
     pretrained = [name for name in read.left if is_pretraining(name)]
     there = list(read.left) or [f"{len(read.theirs)} tensors of the backbone"]
     cause = (
-        f"they are FCMAE's, of pre-training ({_quote(pretrained)})"
+        f"they are from FCMAE's pre-training ({_quote(pretrained)})"
         if pretrained
-        else f"beside the backbone there is {_quote(list(read.left))}"
+        else f"next to the backbone there is {_quote(list(read.left))}"
         if read.left
-        else f"there are {there[0]} alone"
+        else f"there are only {there[0]}"
     )
     return LoadError(
         f"{source}: no classifier in these weights: {cause}; `edge-convnext train --init` starts "
@@ -349,11 +354,11 @@ def _unexpected(names: list[str], source: str) -> LoadError:
 def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
     if pretrained := [name for name in read.left if is_pretraining(name)]:
         return LoadError(
-            f"{source}: these weights are FCMAE's, of pre-training ({_quote(pretrained)}), and "
+            f"{source}: these weights are from FCMAE's pre-training ({_quote(pretrained)}) and "
             f"lack '{names[0]}'{_and_more(names)}; `edge-convnext train --init` starts from such "
             "weights and trains them on labelled images"
         )
-    there = f"; beside the network there is {_quote(list(read.left))}" if read.left else ""
+    there = f"; next to the network there is {_quote(list(read.left))}" if read.left else ""
     return LoadError(
         f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "
         "the checkpoint is incomplete, save it again"

@@ -1,7 +1,7 @@
 """ConvNeXt V1 and V2 as `networks.protocol.NetworkFamily`.
 
-What needs torch is imported by the method that needs it: `models`, recipes and built graphs are
-looked at without it.
+Each method imports the modules that need torch itself: model names, recipes and built graphs are
+read without torch.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILY", "ConvNeXtFamily"]
 
-_ONLY_UNFOLDED = "head.norm.weight"  # every fold takes it away
-# What was never far behind, wherever it was tried (benchmarks/README.md).
+_ONLY_UNFOLDED = "head.norm.weight"  # every fold removes it
+# Forms that were never far behind the fastest on any machine tried (benchmarks/README.md).
 _QUICK_FORMS: Mapping[CpuRuntimeName, tuple[FormName, ...]] = {
     "onnxruntime": ("linear", "nhwc"),
     "openvino": ("conv", "conv_moments"),
@@ -46,7 +46,7 @@ _QUICK_FORMS: Mapping[CpuRuntimeName, tuple[FormName, ...]] = {
 
 
 class ConvNeXtFamily:
-    """Every ConvNeXt size that `sizes` knows."""
+    """The sizes that `sizes` lists."""
 
     label = "ConvNeXt"
     outside: Outside | None = None
@@ -60,19 +60,20 @@ class ConvNeXtFamily:
     forms: tuple[FormName, ...] = get_args(CpuFormName)
     gpu_forms: tuple[FormName, ...] = get_args(GpuFormName)
     one_image_forms: frozenset[FormName] = frozenset(ONE_IMAGE_FORMS)
-    # A verdict compares with the best float, not with a handy one.
+    # A verdict compares with the fastest float form, so several are timed.
     float_forms: tuple[FormName, ...] = ("raw", "linear", "conv")
     forms_of_convolutions: frozenset[FormName] = frozenset(("conv", "conv_moments"))
     portable: tuple[FormName, PlacementName] = ("linear", "pointwise")
     placements: tuple[PlacementName, ...] = ("inner", "pointwise", "weighted", "all")
-    # `pointwise` has kernels more and no bytes less (benchmarks/results/2026-11-25-rtx-plans.md).
+    # `pointwise` has more kernels and moves no fewer bytes
+    # (benchmarks/results/2026-11-25-rtx-plans.md).
     gpu_placements: tuple[PlacementName, ...] = ("blocks", "late_blocks", "last_blocks")
     quick_placements: tuple[PlacementName, ...] = ("inner", "pointwise")
     operations: frozenset[str] = frozenset()
     parts: Parts = PARTS
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
-        """See `sizes.find_architecture`."""
+        """Find a model by name (`sizes.match_architecture`)."""
         return sizes.match_architecture(name, num_classes, in_channels)
 
     def full_name(self, name: str) -> str | None:
@@ -85,11 +86,11 @@ class ConvNeXtFamily:
         return sizes.name_of_config(config)
 
     def short_name(self, model: str) -> str:
-        """V2's size alone; V1 keeps its full name."""
+        """Return only the size for V2; V1 keeps its full name."""
         return model.removeprefix("convnextv2_")
 
     def why_other(self, asked: NetworkShape, found: NetworkShape) -> str:
-        """See `sizes.why_other`."""
+        """Explain further why found weights fit no known size (`sizes.why_other`)."""
         return sizes.why_other(sizes.require_convnext(asked), sizes.require_convnext(found))
 
     def first_convolution(self, shape: NetworkShape) -> str:
@@ -105,49 +106,49 @@ class ConvNeXtFamily:
         return None
 
     def find_published(self, path: Path, model: str) -> Published | None:
-        """See `hub.find_published`."""
+        """Recognise a local copy of published weights (`hub.find_published`)."""
         return hub.find_published(path, model)
 
     def published_top1(self, model: str) -> PublishedTop1 | None:
-        """See `published`."""
+        """Top-1 that others report for a model (`published`)."""
         return published.PUBLISHED_TOP1.get(model)
 
     def translate(
         self, checkpoint: object, source: str, headless: bool = False, model: str | None = None
     ) -> Translation:
-        """See `dialects.translate`."""
+        """Find the network in a checkpoint (`dialects.translate`)."""
         from edge_convnext.networks.convnext.dialects import translate
 
         return translate(checkpoint, source, headless, model)
 
     def draw(self, shape: NetworkShape, seed: int) -> dict[str, Tensor]:
-        """See `build.random_state`."""
+        """Draw random weights (`build.random_state`)."""
         from edge_convnext.networks.convnext.build import random_state
 
         return random_state(sizes.require_convnext(shape), seed)
 
     def is_folded(self, names: Collection[str]) -> bool:
-        """The head's norm is folded away."""
+        """True if the head's norm is gone, which every fold removes."""
         return _ONLY_UNFOLDED not in names
 
     def fold(self, state: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
-        """See `fold.fold_state_dict`."""
+        """Fold a state dict (`fold.fold_state_dict`)."""
         from edge_convnext.networks.convnext.fold import fold_state_dict
 
         return fold_state_dict(state, sizes.require_convnext(shape))
 
     def quick_forms(self, runtime: CpuRuntimeName) -> tuple[FormName, ...]:
-        """Of a runtime where none was tried, one of products and one of convolutions."""
+        """Forms for a quick `tune`; an untried runtime gets one with MatMul, one without."""
         return _QUICK_FORMS.get(runtime, ("linear", "conv"))
 
     def quantized_nodes(
         self, weighted: Iterable[str], placement: PlacementName
     ) -> frozenset[str] | None:
-        """See `placements.quantized_nodes`."""
+        """List the nodes that a placement quantizes (`placements.quantized_nodes`)."""
         return placements.quantized_nodes(weighted, placement)
 
     def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        """See `build.build_network`, and `forms.write_out_norms` of the images."""
+        """Build one form (`build.build_network`); images decide its norms (`write_out_norms`)."""
         from edge_convnext.networks.convnext.build import build_network
         from edge_convnext.networks.convnext.forms import write_out_norms
 
@@ -158,7 +159,7 @@ class ConvNeXtFamily:
     def make_trainable(
         self, shape: NetworkShape, drop_path: float, image_size: int = 224
     ) -> nn.Module:
-        """The paper's modules."""
+        """Draw a network of the paper's modules."""
         from edge_convnext.networks.convnext.modules import ConvNeXt
 
         return ConvNeXt(sizes.require_convnext(shape), drop_path)

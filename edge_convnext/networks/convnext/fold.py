@@ -2,19 +2,19 @@
 
 Every fold is an identity of real arithmetic, computed here in float64 and rounded once:
 
-- LayerNorm's affine into the linear or convolution that reads it. With y = w * n + b,
+- LayerNorm's affine goes into the linear or convolution that reads it. With y = w * n + b,
   W y + c = (W diag(w)) n + (c + W b). The convolutions between stages are 2x2 stride 2
   without padding, so the bias term is the same at every position.
-- GRN's beta into pwconv2's bias. GRN(x) = x * (1 + gamma * n(x)) + beta, so
+- GRN's beta goes into pwconv2's bias. GRN(x) = x * (1 + gamma * n(x)) + beta, so
   W2 GRN(x) + c = W2 (x * (1 + gamma * n(x))) + (c + W2 beta).
-- The stem's LayerNorm takes the mean over channels away; the convolution before it can do that
-  for nothing. With J the mean over outputs, (W - J W) x + (c - J c) has a mean of zero, and the
-  LayerNorm, which is left as it is, gives the same. A form need not compute that mean.
-- A block's LayerNorm takes away what the depthwise biases have in common, so their mean is taken
-  away before: a large one costs digits where the variance is computed from moments.
-- V1's LayerScale into pwconv2: gamma * (W2 x + c) = (diag(gamma) W2) x + gamma * c.
+- The stem's LayerNorm subtracts the mean over channels. The convolution before it can do that at
+  no cost: with J the mean over outputs, (W - J W) x + (c - J c) has a mean of zero. The LayerNorm
+  stays and gives the same result, but a form need not compute that mean.
+- A block's LayerNorm removes the mean of the depthwise biases, so that mean is subtracted
+  beforehand. A large mean would lose digits where the variance is computed from moments.
+- V1's LayerScale goes into pwconv2: gamma * (W2 x + c) = (diag(gamma) W2) x + gamma * c.
 
-The stem's LayerNorm keeps its affine: the residual branch reads it too.
+The stem's LayerNorm keeps its affine, because the residual branch reads its output too.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["fold_state_dict"]
 
 
 def fold_state_dict(state: dict[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """Fold what can be folded exactly.
+    """Apply every exact fold.
 
     Args:
-        state: This project's names, float32; not modified.
+        state: Tensors in this project's names, float32; not modified.
         architecture: The shape that `state` belongs to.
 
     Returns:
-        A state dict for `network.build_form`: without the LayerNorm affines (but the stem's),
-        without `grn.beta` and `layer_scale.gamma`.
+        A state dict for `build.build_form`, float32: without `grn.beta`, `layer_scale.gamma` and
+        all LayerNorm affines except the stem's.
     """
     wide = {name: tensor.double() for name, tensor in state.items()}
     _centre(wide, "stem.conv")
@@ -68,7 +68,7 @@ def _fold_norm(state: dict[str, Tensor], norm: str, linear: str) -> None:
 
 
 def _centre(state: dict[str, Tensor], linear: str) -> None:
-    """Make the outputs of a convolution add up to zero at every position."""
+    """Make the outputs of a convolution sum to zero at every position."""
     for part in ("weight", "bias"):
         tensor = state[f"{linear}.{part}"]  # [out, …]
         state[f"{linear}.{part}"] = tensor - tensor.mean(dim=0)

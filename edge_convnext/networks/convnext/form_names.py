@@ -1,4 +1,4 @@
-"""Names of the graph forms: `forms` and `gpu_forms`, which need torch, have the forms."""
+"""Names of the graph forms, without torch; the forms themselves are in `forms`, `gpu_forms`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GpuFormName = Literal[
     "product3_expand",
     "product_mixed",
 ]
-# They compute weights per image: their graphs have a batch of 1.
+# Forms that compute weights per image: their graphs have batch size 1.
 ONE_IMAGE_FORMS: frozenset[GpuFormName] = frozenset(
     ("weights_expand", "weights_mixed", "late", "late_mixed")
 )

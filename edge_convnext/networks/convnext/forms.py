@@ -1,12 +1,12 @@
-"""Graph forms: the same folded network written in the operations a runtime likes.
+"""Graph forms: the same folded network, written in the operators that a runtime runs fast.
 
 A form is one small function from a folded block and its input to its output, such as `linear`
-and `conv` below, with the modules that it calls. The fastest one differs per runtime:
-NHWC + MatMul suits ONNX Runtime, 1x1 convolutions OpenVINO (benchmarks/README.md); those for
+and `conv` below, with the modules that it calls. The fastest form depends on the runtime: NHWC
+and MatMul for ONNX Runtime, 1x1 convolutions for OpenVINO (benchmarks/README.md). The forms for
 TensorRT are in `gpu_forms`.
 
-Reductions run in float32 even where the body is float16: the sum of squares of GRN and the
-variance of LayerNorm overflow float16 on real activations (facebookresearch/ConvNeXt-V2#66,
+Reductions run in float32 even if the body is float16. On real activations GRN's sum of squares
+and LayerNorm's variance overflow float16 (facebookresearch/ConvNeXt-V2#66,
 facebookresearch/ConvNeXt#80).
 """
 
@@ -41,27 +41,27 @@ __all__ = [
     "write_out_norms",
 ]
 
-# Mean over channels by their deviation, at any position. The variance by moments is off by
-# float32's step times the square of it: 1e-5 at 10, 4e-4 at 50.
+# The largest ratio of mean to standard deviation over channels, at any position, for the variance
+# by moments. Its relative error is float32's step times the ratio squared: 1e-5 at 10, 4e-4 at 50.
 _MOST_DEVIATIONS = 10.0
 
 
 @dataclass(frozen=True)
 class BlockForm:
-    """A way to write a folded block; the makers take channel counts."""
+    """How a folded block is written; the makers of modules take channel counts."""
 
     join: Callable[[FoldedBlock, Tensor], Tensor]  # a map between blocks -> the same shape
-    pointwise: Callable[[int, int], nn.Module]  # of pwconv1, and of pwconv2 unless that is stated
-    norm: Callable[[int], nn.Module]  # without affine, in the order of `join`
-    grn: Callable[[int], nn.Module]  # in the order of `join`
+    pointwise: Callable[[int, int], nn.Module]  # makes pwconv1, and pwconv2 unless that is stated
+    norm: Callable[[int], nn.Module]  # makes a norm without affine, in the axis order of `join`
+    grn: Callable[[int], nn.Module]  # makes GRN, in the axis order of `join`
     pwconv2: Callable[[int, int], nn.Module] | None = None
 
 
 @dataclass(frozen=True)
 class Form:
-    """A way to write the folded network; the makers take channel counts."""
+    """How the folded network is written; the makers of modules take channel counts."""
 
-    blocks: tuple[BlockForm, BlockForm, BlockForm, BlockForm]  # by stage
+    blocks: tuple[BlockForm, BlockForm, BlockForm, BlockForm]  # one per stage
     stem_norm: Callable[[int], nn.Module]  # affine, over the channels of a centred map
     downsample_norm: Callable[[int], nn.Module]  # without affine, over the channels of a map
     stem_conv: Callable[[int, int, int], nn.Module] = patch_conv
@@ -70,7 +70,7 @@ class Form:
 
 
 class FoldedBlock(nn.Module):
-    """The modules of one residual block after the folds; the form says how they are joined."""
+    """The modules of one residual block after the folds; its form connects them."""
 
     def __init__(self, width: int, version: int, form: BlockForm) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class FoldedBlock(nn.Module):
         self._join = form.join
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, C, H, W], or [N, H, W, C] where the form says so, to the same shape."""
+        """Map [N, C, H, W], or [N, H, W, C] in an NHWC form, to the same shape."""
         return self._join(self, x)
 
 
@@ -102,9 +102,9 @@ def conv(block: FoldedBlock, x: Tensor) -> Tensor:
 
 
 def nhwc(block: FoldedBlock, x: Tensor) -> Tensor:
-    """As `linear`, with the residual in NHWC: no transpose but those around the depthwise.
+    """`linear` with the residual in NHWC: the only transposes surround the depthwise.
 
-    ONNX Runtime folds these two into the reordering to and from its own blocked layout.
+    ONNX Runtime merges these two with the reordering to and from its blocked layout.
     """
     y: Tensor = block.norm(block.dwconv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
     y = block.pwconv2(block.grn(block.act(block.pwconv1(y))))
@@ -126,9 +126,9 @@ class ScaleNHWC(nn.Module):
 
 
 class ProductScaleNHWC(ScaleNHWC):
-    """`ScaleNHWC` with the sum over positions as a product with ones.
+    """`ScaleNHWC` with the sum over positions as a matrix product with ones.
 
-    ONNX Runtime reduces the middle axes of a tensor more than twice as slowly.
+    Reducing the middle axes of a tensor takes ONNX Runtime more than twice as long.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class ScaleNCHW(nn.Module):
 
 
 class WrittenOutNorm(nn.Module):
-    """LayerNorm over the channels of [N, C, H, W], as elementwise operations on NCHW."""
+    """LayerNorm over the channels of [N, C, H, W], written as elementwise operators."""
 
     def __init__(self, channels: int, affine: bool) -> None:
         super().__init__()
@@ -176,9 +176,9 @@ class WrittenOutNorm(nn.Module):
 class MomentsNorm(WrittenOutNorm):
     """`WrittenOutNorm` with the variance as E[x^2] - E[x]^2.
 
-    Both means are taken of the input, so that neither waits for the other. The difference loses
-    digits where the mean over channels is large against their deviation: `write_out_norms` finds
-    the norms where that is so, and these are computed as `WrittenOutNorm`.
+    Both means are computed from the input, so neither waits for the other. The difference loses
+    digits if the mean over channels is large compared with their standard deviation.
+    `write_out_norms` finds such norms; they are computed as `WrittenOutNorm`.
     """
 
     def __init__(self, channels: int, affine: bool) -> None:
@@ -190,13 +190,13 @@ class MomentsNorm(WrittenOutNorm):
             return super().forward(x)
         wide = x.float()
         mean = wide.mean(dim=1, keepdim=True)
-        # What rounding leaves of a small difference may be below zero, and has no root.
+        # Rounding can make a small difference negative, which has no square root.
         variance = torch.relu(_mean_square(wide) - mean * mean)
         return self._scale((wide - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
 
 
 class CentredNorm(WrittenOutNorm):
-    """`MomentsNorm` of a map whose mean over channels is zero already (`fold`)."""
+    """`MomentsNorm` for a map whose mean over channels is already zero (`fold`)."""
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
@@ -204,10 +204,10 @@ class CentredNorm(WrittenOutNorm):
 
 
 def write_out_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Have the norms written out whose input is too far from zero for `MomentsNorm`.
+    """Write out every norm whose input has too large a mean for `MomentsNorm`.
 
     Args:
-        network: Of any form; changed in place.
+        network: A network of any form; changed in place.
         batches: Real images, float32[n, C, H, W].
     """
     norms = [module for module in network.modules() if isinstance(module, MomentsNorm)]
@@ -229,18 +229,18 @@ def write_out_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 
 def _mean_square(x: Tensor) -> Tensor:
-    # Not an L2 norm: OpenVINO takes twice as long over it where 16 does not divide the channels.
+    # Not an L2 norm: it takes OpenVINO twice as long if 16 does not divide the channels.
     return (x * x).mean(dim=1, keepdim=True)
 
 
 class PatchLinear(nn.Module):
-    """A convolution whose patches don't overlap, as a product of [N, H', W', patch].
+    """A convolution whose patches don't overlap, as a matrix product of [N, H', W', patch].
 
     Args:
-        channels_in: Of the input.
-        channels_out: Of the result, [N, H', W', channels_out].
-        size: Height and width of a patch; rows and columns that fill none are left out.
-        nchw: Whether the input is [N, C, H, W] instead of [N, H, W, C].
+        channels_in: Channels of the input.
+        channels_out: Channels of the result, [N, H', W', channels_out].
+        size: Height and width of a patch; rows and columns that fill no patch are dropped.
+        nchw: True if the input is [N, C, H, W], False if it is [N, H, W, C].
     """
 
     def __init__(self, channels_in: int, channels_out: int, size: int, nchw: bool) -> None:
@@ -252,7 +252,7 @@ class PatchLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map to [N, H', W', channels_out]."""
         size = self._size
-        if self._nchw:  # two transposes that move whole rows are faster than one that can't
+        if self._nchw:  # two transposes that move whole rows are faster than one that does not
             x = x.permute(0, 2, 3, 1)
         n, h, w, c = x.shape
         rows, columns = h // size, w // size
@@ -262,9 +262,9 @@ class PatchLinear(nn.Module):
         return flat @ self.weight + self.bias
 
     def flatten(self) -> None:
-        """Turn the weight from a convolution's [out, in, size, size] into [patch, out], once.
+        """Reshape the weight once, from a convolution's [out, in, size, size] to [patch, out].
 
-        Left to the exporter, the transpose of a large weight would stay in the graph.
+        Otherwise the exporter would keep the transpose of a large weight in the graph.
         """
         flat = self.weight.detach().permute(2, 3, 1, 0).reshape(-1, self.weight.shape[0])
         self.weight = nn.Parameter(flat.contiguous())
@@ -296,7 +296,7 @@ FORMS: dict[CpuFormName, Form] = {
     "conv_moments": Form(
         blocks=(_MOMENTS,) * 4,
         stem_norm=lambda width: CentredNorm(width, affine=True),
-        # The residual's mean can't be folded away, and these are three small norms.
+        # The residual's mean can't be folded, and these are only three small norms.
         downsample_norm=lambda width: WrittenOutNorm(width, affine=False),
     ),
     "nhwc": Form(

@@ -1,21 +1,21 @@
 """Graph forms for TensorRT: what its compiler fuses into the fewest kernels and bytes.
 
-The widest tensor of a block, [N, H, W, 4C], decides what a block costs on a GPU. Each form below
-moves it fewer times than the paper's order of operations, for a reason found in the compiled
+The widest tensor of a block, [N, H, W, 4C], decides the block's cost on a GPU. Each form below
+moves it fewer times than the paper's order of operators, for a reason found in the compiled
 plans of TensorRT for RTX (benchmarks/README.md):
 
-- `mixed`: a product for pwconv1 and a convolution for pwconv2, which fuses with the residual
-  addition.
-- `expand`: that, and GRN's mean over channels is taken of its norms spread over the map, and so
-  computed inside the kernel that scales the map instead of in one of its own.
-- `weights`: convolutions, and GRN scales pwconv2's weights instead of the map. They are computed
-  per image, so the batch is 1. `product`: the same for any batch, as a batched product.
-- `late`: `weights` with a product for pwconv1, whose output INT8 then stores once. `late_product`:
-  the same for any batch.
+- `mixed`: a matrix product for pwconv1 and a convolution for pwconv2, which fuses with the
+  residual addition.
+- `expand`: `mixed`, and GRN's norms are spread over the map before their mean over channels. The
+  mean is then computed inside the kernel that scales the map, not in a separate one.
+- `weights`: convolutions, and GRN scales pwconv2's weights instead of the map. These weights are
+  computed per image, so the batch is 1. `product`: the same for any batch, as a batched product.
+- `late`: `weights` with a matrix product for pwconv1; INT8 then stores its output only once.
+  `late_product`: the same for any batch.
 
-What suits best depends on the stage: early ones have large maps and small weights. A name of two
-parts has the first in the first two stages (`late`: in three), or in as many as it says, and the
-second in the rest.
+The best form depends on the stage: early stages have large maps and small weights. A name of two
+parts uses the first form in the first two stages (`late`: three), or in the stated number of
+stages, and the second form in the rest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = ["GPU_FORMS"]
 
 
 def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
-    """Product, then convolution: the residual addition fuses with the latter."""
+    """Matrix product, then convolution: the residual addition fuses with the convolution."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
     y = block.grn(block.act(block.pwconv1(y)))
     y = block.pwconv2(y.permute(0, 3, 1, 2))
@@ -53,19 +53,19 @@ def mixed(block: FoldedBlock, x: Tensor) -> Tensor:
 
 
 def late_weights(block: FoldedBlock, x: Tensor) -> Tensor:
-    """Product for pwconv1; GRN gives pwconv2's scale instead of another map."""
+    """Matrix product for pwconv1; GRN scales pwconv2's weights instead of the map."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1))  # [N, H, W, C]
     return x + _scale_pwconv2(block, block.act(block.pwconv1(y)).permute(0, 3, 1, 2))
 
 
 def scaled_weights(block: FoldedBlock, x: Tensor) -> Tensor:
-    """NCHW behind the norm; GRN gives pwconv2's scale instead of another map."""
+    """NCHW after the norm; GRN scales pwconv2's weights instead of the map."""
     y: Tensor = block.norm(block.dwconv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     return x + _scale_pwconv2(block, block.act(block.pwconv1(y)))
 
 
 def _scale_pwconv2(block: FoldedBlock, y: Tensor) -> Tensor:
-    """[N, 4C, H, W] -> [N, C, H, W]; V1 has no GRN to scale with."""
+    """Apply pwconv2, [N, 4C, H, W] -> [N, C, H, W]; in V2, GRN scales its weights."""
     scale = None if isinstance(block.grn, nn.Identity) else block.grn(y)
     z: Tensor = block.pwconv2(y, scale)
     return z
@@ -111,7 +111,7 @@ def _map_norm(x: Tensor) -> Tensor:
 
 
 class ScaledConv(nn.Conv2d):
-    """A 1x1 convolution of one image whose weights get a factor."""
+    """A 1x1 convolution of one image whose weights are scaled."""
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         weight = self.weight if scale is None else self.weight * scale
@@ -119,7 +119,7 @@ class ScaledConv(nn.Conv2d):
 
 
 class ScaledProduct(nn.Linear):
-    """A 1x1 convolution of [N, C, H, W] as a product with weights per image."""
+    """A 1x1 convolution of [N, C, H, W] as a matrix product with weights per image."""
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         n, _, h, w = x.shape

@@ -1,4 +1,4 @@
-"""The classifier of a network: one linear layer, wherever it is named."""
+"""Find the classifier of a network: one linear layer, under any name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edge_convnext.networks.leftovers import is_bystander, is_scale
 __all__ = ["Head", "describe_layers", "find_head"]
 
 _SHOWN = 6
-# Heads whose logits are angles to the rows of the weight, not products with them.
+# Heads whose logits are angles to the weight's rows, not products with them.
 _ANGLES = re.compile(r"arc|cos|margin|sphere|proto|center|norm_?linear", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Head:
-    """Names in the file; both None where there is no classifier."""
+    """The classifier's tensor names in the file; both None if there is no classifier."""
 
     weight: str | None = None
     bias: str | None = None
@@ -36,14 +36,17 @@ def find_head(
     """Find the one linear layer that reads the features.
 
     Args:
-        own: The weight's name where the dialect has it, if it is there.
+        own: The weight's name in the dialect, if the state dict has it; None otherwise.
         named: The state dict.
-        left: What of it is no part of the backbone.
+        left: The tensors of `named` that are no part of the backbone.
         width: Channels of the features.
-        source: Names the checkpoint in messages.
+        source: The checkpoint's name for messages.
+
+    Returns:
+        The head's names; both None if there is no linear layer.
 
     Raises:
-        LoadError: Several layers, or one that is no linear layer of these features.
+        LoadError: There are several linear layers, or the only one does not fit the features.
     """
     behind = {**left, own: named[own]} if own is not None else left
     layers = _linear_layers(behind)
@@ -71,13 +74,13 @@ def find_head(
 
 
 def describe_layers(layers: Mapping[str, tuple[int, ...]]) -> str:
-    """Names and shapes, the first few."""
+    """List names and shapes, the first few."""
     shown = [f"'{shorten(name, 80)}' {list(shape)}" for name, shape in layers.items()]
     return ", ".join(shown[:_SHOWN]) + (", …" if len(shown) > _SHOWN else "")
 
 
 def _linear_layers(left: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Two-dimensional float weights, [out, in], a convolution of 1 x 1 among them."""
+    """Find float weights of shape [out, in], including those of 1x1 convolutions."""
     pretrained = any(name.endswith("mask_token") for name in left)
     found: dict[str, tuple[int, ...]] = {}
     for name, value in left.items():
@@ -90,7 +93,7 @@ def _linear_layers(left: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _squeezed(value: Any) -> tuple[int, ...]:
-    """[out, in] of a linear layer; a single output stays an axis."""
+    """The shape [out, in] of a linear layer; a single output keeps its axis."""
     if not isinstance(value, Tensor) or value.dim() not in (2, 4):
         return ()
     shape = tuple(value.shape)

@@ -1,4 +1,4 @@
-"""ImageNet-1k weights that are published: where they are, and on what terms.
+"""Published ImageNet-1k weights: where they are, and under which licence.
 
 Source: timm 1.0.31, `timm/models/convnext.py` (names, licences, crops); all at 224 px.
 """
@@ -46,8 +46,8 @@ IN1K: dict[str, HubWeights] = {
     "convnextv1_base": _v1("base.fb_in1k"),
 }
 
-# torchvision's files, which end in the first digits of their own digest: the part of 236, 230 and
-# 232 pixels that a crop of 224 is, whatever is rounded (torchvision 0.29, models/convnext.py).
+# torchvision's files, whose names end in the first digits of their digest. The values are 224 over
+# 236, 230 and 232 px, cut so that any rounding gives these (torchvision 0.29, models/convnext.py).
 _TORCHVISION = {
     ("convnextv1_tiny", "convnext_tiny-983f1562.pth"): 0.949,
     ("convnextv1_small", "convnext_small-0c510722.pth"): 0.9738,
@@ -58,15 +58,14 @@ _FACEBOOK = re.compile(r"convnext(v2)?_\w+?_1k_(224|384|512)(_ema)?\.pth?")
 
 
 def find_published(path: Path, model: str) -> Published | None:
-    """Recognise a local copy of a model's ImageNet weights, so that its terms are not lost.
+    """Recognise a local copy of a model's ImageNet weights, so that its licence is not lost.
 
-    Known are a file in a hub cache (`models--OWNER--NAME/snapshots/COMMIT/`), one with timm's
-    `config.json` beside it, as `hf download --local-dir` leaves them, and the names of
-    torchvision's and facebookresearch's files.
+    Recognised are a file in a hub cache (`models--OWNER--NAME/snapshots/COMMIT/`), a file with
+    timm's `config.json` next to it, as `hf download --local-dir` leaves them, and the file names
+    of torchvision and facebookresearch.
 
     Returns:
-        What to call the weights, where they are published and how they were evaluated; None for
-        any other file.
+        Name, origin, licence and preprocessing of the weights; None for any other file.
     """
     if found := _find_by_name(path, model):
         return found
@@ -102,11 +101,11 @@ def _find_by_name(path: Path, model: str) -> Published | None:
 
 
 def _read_timm_name(config: Path) -> str | None:
-    """`architecture.tag` of a timm model with ImageNet's classes."""
+    """Read `architecture.tag` of a timm model with ImageNet's classes; None if there is none."""
     try:
         fields = json.loads(read_text_bounded(config, _CONFIG_BYTES))
         if fields["num_classes"] != _IN1K_CLASSES:
             return None
         return f"{fields['architecture']}.{fields['pretrained_cfg']['tag']}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # none there, or another tool's
+        return None  # there is no config, or another tool wrote it

@@ -17,12 +17,12 @@ _PRETRAINING = re.compile(r"(?:mask_token|decoder|decoder_\w+|proj|pred)(?:\.|\Z
 
 
 def is_pretraining(name: str) -> bool:
-    """Whether a tensor is of FCMAE's decoder."""
+    """True if a tensor belongs to FCMAE's decoder."""
     return _PRETRAINING.match(name) is not None
 
 
 def may_be_layer(value: Any, architecture: Architecture) -> bool:
-    """Whether a tensor has a shape that fits before or after the network."""
+    """True if a tensor has the shape of a layer before or after the network."""
     sizes = (architecture.in_channels, architecture.widths[-1], architecture.num_classes)
     if not isinstance(value, Tensor):
         return False

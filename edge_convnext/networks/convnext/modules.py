@@ -1,8 +1,8 @@
 """ConvNeXt V1 and V2 as torch modules, written from the papers.
 
-Sources: arXiv 2201.03545 (V1), arXiv 2301.00808 (V2). Each module keeps the NHWC order of
-the papers inside a block; images and feature maps between blocks are NCHW (a graph form may
-keep the maps in NHWC too).
+Sources: arXiv 2201.03545 (V1), arXiv 2301.00808 (V2). Inside a block, modules use NHWC as the
+papers do. Images and feature maps between blocks are NCHW; a graph form may keep the maps in
+NHWC too.
 
     stem      Conv 4x4 stride 4 -> LayerNorm over channels
     stage i   [LayerNorm over channels -> Conv 2x2 stride 2] -> blocks
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EPS", "PAPER", "ChannelLayerNorm", "ConvNeXt", "LayerNorm", "Parts", "patch_conv"]
 
-EPS = 1e-6  # of every LayerNorm and of GRN, as in the reference code
+EPS = 1e-6  # epsilon of every LayerNorm and of GRN, as in the reference code
 LAYER_SCALE_INIT = 1e-6
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm over the last axis, its reductions in float32 whatever the input's dtype."""
+    """LayerNorm over the last axis, with reductions in float32 for inputs of any dtype."""
 
     def __init__(self, channels: int, affine: bool = True) -> None:
         super().__init__(channels, eps=EPS, elementwise_affine=affine)
@@ -59,7 +59,7 @@ class ChannelLayerNorm(LayerNorm):
 class GlobalResponseNorm(nn.Module):
     """GRN over [N, H, W, C]: y = gamma * (x * n(x)) + beta + x (arXiv 2301.00808, section 4).
 
-    n(x) is the L2 norm of each channel's map over the mean of these norms.
+    n(x) is the L2 norm of each channel's map divided by the mean of these norms.
     """
 
     def __init__(self, channels: int) -> None:
@@ -116,10 +116,10 @@ class Parts:
 
     block: Callable[[int, int, int, float], nn.Module]  # stage, width, version, drop path rate
     stem_norm: Callable[[int], nn.Module]  # over the channels of a map between blocks
-    downsample_norm: Callable[[int], nn.Module]  # the same
+    downsample_norm: Callable[[int], nn.Module]  # over the channels of a map between blocks
     head_norm: Callable[[int], nn.Module]  # over [N, C]
     stem_conv: Callable[[int, int, int], nn.Module]  # channels in and out, kernel = stride
-    downsample_conv: Callable[[int, int, int], nn.Module]  # the same
+    downsample_conv: Callable[[int, int, int], nn.Module]  # channels in and out, kernel = stride
     map_axes: tuple[int, int] = (2, 3)  # height and width of a map between blocks
 
 
@@ -152,7 +152,7 @@ class Stem(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Between two stages: [N, C, H, W] -> [N, C', H/2, W/2]."""
+    """Downsampling between two stages: [N, C, H, W] -> [N, C', H/2, W/2]."""
 
     def __init__(self, before: int, after: int, parts: Parts) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class Stage(nn.Module):
 
 
 class Head(nn.Module):
-    """[N, C, H, W] -> logits [N, num_classes]."""
+    """The classifier: [N, C, H, W] -> logits [N, num_classes]."""
 
     def __init__(self, width: int, num_classes: int, parts: Parts) -> None:
         super().__init__()
@@ -192,11 +192,13 @@ class Head(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """images float32[N, in_channels, H, W], H and W >= 32 -> logits float32[N, num_classes].
+    """ConvNeXt: images float32[N, in_channels, H, W] -> logits float32[N, num_classes].
+
+    Height and width are at least 32.
 
     Args:
         architecture: Depths, widths, classes and channels.
-        drop_path_rate: Stochastic depth of the last block; it rises linearly from 0.
+        drop_path_rate: Stochastic depth rate of the last block; it rises linearly from 0.
         parts: The paper's modules, or those of a graph form (forms.py).
     """
 
@@ -228,7 +230,7 @@ class ConvNeXt(nn.Module):
 
 
 def _init_weights(module: nn.Module) -> None:
-    """Truncated normal of std 0.02 and zero biases, as both papers train."""
+    """Draw weights from a truncated normal of std 0.02 and zero the biases, as both papers do."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -109,7 +109,7 @@ _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
 
 
 def find_networks(names: Iterable[str]) -> list[Network]:
-    """Every ConvNeXt among the names of one state dict."""
+    """Find every ConvNeXt among the names of one state dict."""
     found: list[Network] = []
     for name in names:
         for dialect, mark in _MARKS.items():
@@ -120,7 +120,7 @@ def find_networks(names: Iterable[str]) -> list[Network]:
 
 
 def rename(name: str, dialect: DialectName) -> str:
-    """A name without its prefix, as this project has it; unknown ones stay as they are."""
+    """Translate a name without its prefix to this project's; an unknown name stays as it is."""
     for pattern, replacement in _RENAMES[dialect]:
         renamed, matches = re.subn(rf"\A{pattern}", replacement, name)
         if matches:
@@ -129,9 +129,9 @@ def rename(name: str, dialect: DialectName) -> str:
 
 
 def make_dense(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Names and shapes of FCMAE's sparse convolutions as the dense ones have them.
+    """Convert names and shapes of FCMAE's sparse convolutions to those of dense ones.
 
-    A kernel lies as [k * k, in, out], a depthwise one as [k * k, channels], columns first.
+    A kernel is stored as [k * k, in, out], a depthwise one as [k * k, channels], columns first.
 
     Source:
         facebookresearch/ConvNeXt-V2, `models/fcmae.py`, `utils.remap_checkpoint_keys`.
@@ -159,7 +159,7 @@ def _is_kernel(value: Tensor) -> bool:
 def _dense_kernel(kernel: Tensor) -> Tensor:
     side = math.isqrt(kernel.shape[0])
     if side * side != kernel.shape[0]:
-        return kernel  # its shape is told where it is held against the network's
+        return kernel  # a later check of shapes reports it
     last_first = kernel.permute(*reversed(range(kernel.dim())))
     channels = last_first.shape[:-1] if kernel.dim() == 3 else (last_first.shape[0], 1)
     return last_first.reshape(*channels, side, side).transpose(3, 2)

@@ -1,4 +1,4 @@
-"""The parts of a ConvNeXt, which times and kernels are counted for."""
+"""The parts of a ConvNeXt that times and kernels are grouped by."""
 
 from __future__ import annotations
 

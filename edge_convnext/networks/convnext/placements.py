@@ -36,21 +36,23 @@ _FLOAT_STAGES: Mapping[PlacementName, tuple[str, ...]] = {
 
 
 def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozenset[str] | None:
-    """Names of the nodes that a placement quantizes.
+    """List the nodes that a placement quantizes.
 
-    `pointwise` is every convolution and linear but the depthwise ones, `inner` leaves out the
-    first and the last of them too: the images' own 256 values don't lie on the grid of a
-    quantizer, and the logits have no layer after them to even out an error. `weighted` is
-    `pointwise` with the depthwise ones, `all` leaves the choice to NNCF. `blocks` is those inside
-    blocks alone, `late_blocks` those of the last two stages, where weights outweigh the maps, and
-    `last_blocks` those of the last one, where they do most.
+    - `pointwise`: every convolution and linear except the depthwise ones.
+    - `inner`: `pointwise` without the first and the last. The 256 values of the images don't lie
+      on a quantizer's grid, and no layer after the logits evens out an error.
+    - `weighted`: `pointwise` and the depthwise ones.
+    - `all`: no restriction; NNCF chooses.
+    - `blocks`: those of `pointwise` inside blocks.
+    - `late_blocks`: those of `blocks` in the last two stages, where weights outweigh the maps.
+    - `last_blocks`: those of `blocks` in the last stage, where they outweigh them most.
 
     Args:
         weighted: Names of the convolutions and matrix products.
-        placement: Policy.
+        placement: The policy.
 
     Returns:
-        The allow-list; None when there is none, for `all`.
+        Names of the nodes that may be quantized; None for `all`.
     """
     if placement == "all":
         return None
@@ -63,6 +65,6 @@ def quantized_nodes(weighted: Iterable[str], placement: PlacementName) -> frozen
 
 
 def _tails(name: str) -> tuple[str, str]:
-    """The last part and the last two parts of a node's module path."""
+    """Return the last part and the last two parts of a node's module path."""
     parts = name.rpartition("/")[0].split(".")
     return parts[-1], ".".join(parts[-2:])

@@ -1,4 +1,4 @@
-"""Published top-1 figures, each with its source; none is measured here."""
+"""Published top-1 figures, each with its source; none was measured by this project."""
 
 from __future__ import annotations
 

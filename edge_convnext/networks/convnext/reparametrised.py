@@ -1,6 +1,6 @@
-"""Tensors that a training kept in parts: pruned, normalised by weight or by spectrum.
+"""Join tensors that are stored in parts: pruned, weight-normalised or spectrally normalised.
 
-What the modules of `torch.nn.utils` compute in every forward pass is computed once.
+The modules of `torch.nn.utils` compute such tensors in every forward pass; here it is done once.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _NEW = ".parametrizations."  # torch.nn.utils.parametrize: module.parametrizatio
 
 
 def join_parts(named: Mapping[str, Any], source: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Put tensors together that lie in parts.
+    """Join tensors that are stored in parts.
 
     Args:
         named: A state dict.
-        source: Names the checkpoint in messages.
+        source: The checkpoint's name for messages.
 
     Returns:
-        The state dict with whole tensors, and a sentence on each kind of parts that was found.
+        The state dict with whole tensors, and one sentence for each kind of parts found.
 
     Raises:
-        LoadError: Parts of a kind that is not known here.
+        LoadError: The parts are of an unknown kind.
 
     Source:
         torch 2.13, `torch.nn.utils.prune`, `weight_norm`, `spectral_norm`, `parametrizations`.
@@ -42,7 +42,7 @@ def join_parts(named: Mapping[str, Any], source: str) -> tuple[dict[str, Any], t
                 stem = name[: -len(end)].replace(_NEW, ".")
                 parts = _take(whole, name[: -len(end)])
                 if len(parts) == 1 and _NEW not in name:
-                    whole[name] = named[name]  # it is just called so
+                    whole[name] = named[name]  # a whole tensor that happens to have such a name
                     continue
                 joined = join(parts) if all(map(_is_whole, parts.values())) else None
                 if joined is None:
@@ -54,14 +54,14 @@ def join_parts(named: Mapping[str, Any], source: str) -> tuple[dict[str, Any], t
 
 
 def _is_whole(part: Any) -> bool:
-    """Whether a tensor has as many values as are stored: a product of others would be endless."""
+    """True if all values of a tensor are stored; a strided view could expand without limit."""
     if not isinstance(part, Tensor) or part.device.type != "cpu" or part.layout != torch.strided:
         return False
     return part.numel() * part.element_size() <= part.untyped_storage().nbytes()
 
 
 def _take(whole: dict[str, Any], stem: str) -> dict[str, Any]:
-    """Remove the parts of one tensor, named by what follows its stem."""
+    """Remove the parts of one tensor and return them by the end of their names."""
     ends = [end for end in _PART_ENDS if stem + end in whole]
     if _NEW in stem:
         ends = [name[len(stem) :] for name in whole if name.startswith(f"{stem}.")]
@@ -69,7 +69,7 @@ def _take(whole: dict[str, Any], stem: str) -> dict[str, Any]:
 
 
 def _mask(parts: dict[str, Tensor]) -> Tensor | None:
-    """Pruned (`prune.*`, before `prune.remove`), or the older spectral norm."""
+    """Join a pruned tensor (`prune.*`, before `prune.remove`), or the older spectral norm."""
     if parts.keys() == {"_orig", "_mask"} and parts["_orig"].shape == parts["_mask"].shape:
         return parts["_orig"] * parts["_mask"].to(parts["_orig"].dtype)
     if parts.keys() == {"_orig", "_u", "_v"}:
@@ -92,7 +92,7 @@ def _parametrised(parts: dict[str, Tensor]) -> Tensor | None:
 
 
 def _scale(magnitude: Tensor, direction: Tensor) -> Tensor | None:
-    """`magnitude` times `direction` of length 1, over the axes where `magnitude` has one value."""
+    """Scale `direction` to the length `magnitude`, over the axes where that has one value."""
     if magnitude.dim() not in (0, direction.dim()):
         return None
     if any(m not in (1, d) for m, d in zip(magnitude.shape, direction.shape, strict=False)):
@@ -107,7 +107,7 @@ def _one(magnitude: Tensor, axis: int) -> bool:
 
 
 def _spectral(weight: Tensor, u: Tensor, v: Tensor) -> Tensor | None:
-    """Divided by its largest singular value, as the power iteration had it last."""
+    """Divide by the largest singular value, as the last power iteration estimated it."""
     matrix = weight.float().reshape(weight.shape[0], -1)
     if u.shape != matrix.shape[:1] or v.shape != matrix.shape[1:]:
         return None
@@ -125,7 +125,7 @@ def _unknown(name: str, parts: Mapping[str, Any], source: str) -> LoadError:
 
 
 _Join = Callable[[dict[str, Tensor]], "Tensor | None"]
-# The end by which parts are found, what they come from, and how they are put together.
+# The name ending that reveals parts, their origin, and the function that joins them.
 _KINDS: tuple[tuple[str, str, _Join], ...] = (
     ("_orig", "the parts of torch's pruning or spectral norm", _mask),
     ("_g", "the parts of torch's weight norm", _norm),

@@ -16,7 +16,7 @@ __all__ = ["expected_shapes", "infer_architecture"]
 
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
-    """Read depths and widths off the backbone; the head is another matter."""
+    """Read version, depths and widths off the backbone's shapes; the head is not considered."""
     pattern = re.compile(r"stages\.(\d)\.blocks\.(\d{1,9})\.(grn|layer_scale|dwconv)\.")
     found = [match for name in shapes if (match := pattern.match(name))]
     kinds = {match[3] for match in found} - {"dwconv"}
@@ -24,11 +24,11 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
         either, other = ("both", "and") if kinds else ("neither", "nor")
         raise LoadError(
             f"{source}: {either} GRN (ConvNeXt V2) {other} LayerScale (V1) in these weights, "
-            "so they are of no ConvNeXt that this project knows"
+            "so this is no ConvNeXt that this project knows"
         )
     version = 2 if kinds == {"grn"} else 1
     depths = [1 + max((int(m[2]) for m in found if int(m[1]) == i), default=-1) for i in range(4)]
-    if sum(depths) > len(shapes):  # before a network of a billion blocks is made
+    if sum(depths) > len(shapes):  # a bad block number must not create a billion blocks
         raise LoadError(
             f"{source}: {sum(depths)} blocks by the largest number, but {len(shapes)} tensors; "
             "the checkpoint is incomplete, save it again"
@@ -58,7 +58,7 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
 
 
 def expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Our names with their shapes; of one class where there is no classifier."""
+    """Return the shape of each of our names; a missing classifier counts as one class."""
     with torch.device("meta"):
         network = ConvNeXt(replace(architecture, num_classes=max(architecture.num_classes, 1)))
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

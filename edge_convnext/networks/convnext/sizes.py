@@ -1,4 +1,4 @@
-"""The ConvNeXt sizes this project knows, and what their papers publish about them.
+"""The ConvNeXt sizes that this project knows, and their names.
 
 V1: Liu et al., "A ConvNet for the 2020s", arXiv 2201.03545.
 V2: Woo et al., "ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
@@ -28,12 +28,12 @@ __all__ = [
     "why_other",
 ]
 
-_LONGEST_CHARS = 200  # of a name
+_LONGEST_CHARS = 200  # the longest name that is looked up
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of one ConvNeXt: `depths[i]` blocks of `widths[i]` channels in stage i."""
+    """The shape of one ConvNeXt: `depths[i]` blocks of `widths[i]` channels in stage i."""
 
     name: str
     version: int  # 1 (LayerScale) or 2 (GRN)
@@ -44,11 +44,11 @@ class Architecture:
 
     @property
     def family(self) -> str:
-        """A key of `networks.family.FAMILIES`."""
+        """The key in `networks.family.FAMILIES`."""
         return "convnext"
 
     def count_params(self) -> int:
-        """Number of trainable parameters, from the shapes alone."""
+        """Count the trainable parameters."""
         first = self.widths[0]
         total = first * self.in_channels * 16 + first + 2 * first  # stem conv, LayerNorm
         for before, after in zip(self.widths, self.widths[1:], strict=False):
@@ -62,7 +62,7 @@ class Architecture:
         return total + 2 * last + self.num_classes * last + self.num_classes
 
     def count_macs(self, image_size: int) -> int:
-        """Multiply-accumulates of one image, convolutions and linears only.
+        """Count multiply-accumulates for one image, convolutions and linears only.
 
         Args:
             image_size: Height and width in pixels.
@@ -78,10 +78,10 @@ class Architecture:
 
 
 def require_convnext(shape: NetworkShape) -> Architecture:
-    """The architecture of weights, where it is a ConvNeXt's.
+    """Return the architecture of weights if it is a ConvNeXt's.
 
     Raises:
-        LoadError: It is another network's.
+        LoadError: The weights belong to another network.
     """
     if not isinstance(shape, Architecture):
         raise LoadError(f"{shape.name}: is no ConvNeXt; pass weights of one")
@@ -113,15 +113,15 @@ def architecture_names() -> tuple[str, ...]:
 
 
 def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) -> Architecture:
-    """Look a model up by the name that people know it by.
+    """Look a model up by any of its usual names.
 
-    Those are a full name (`convnextv2_atto`), a V2 size (`atto`), and the names of timm
+    These are a full name (`convnextv2_atto`), a V2 size (`atto`), and the names of timm
     (`convnextv2_atto.fcmae_ft_in1k`, `convnext_tiny`), transformers
     (`facebook/convnextv2-atto-1k-224`), torchvision (`ConvNeXt_Tiny_Weights`) and mmpretrain
     (`convnext-v2-atto_fcmae-in1k`). `convnext` without a number is V1.
 
     Raises:
-        RecipeError: No such model; the message names the nearest ones.
+        RecipeError: There is no such model; the message names the most similar ones.
     """
     found = match_architecture(name, num_classes, in_channels)
     if found is None:
@@ -132,7 +132,7 @@ def find_architecture(name: str, num_classes: int = 1000, in_channels: int = 3) 
 def match_architecture(
     name: str, num_classes: int = 1000, in_channels: int = 3
 ) -> Architecture | None:
-    """As `find_architecture`; None for a name that no ConvNeXt has."""
+    """Look a model up as `find_architecture` does, but return None for an unknown name."""
     full = _find_name(name)
     if full is None:
         return None
@@ -141,8 +141,8 @@ def match_architecture(
     return Architecture(full, version, depths, widths, num_classes, in_channels)
 
 
-# What may follow a size and changes the weights alone: data, resolution, recipe, publisher. Others
-# are other networks: `_hnf` norms before its head, `_ols` has an overlapping stem, `_rms` RMSNorm.
+# Words after a size that change only the weights: data, resolution, recipe, publisher. Others mean
+# other networks: `_hnf` has a norm before its head, `_ols` an overlapping stem, `_rms` RMSNorm.
 _TAGS = re.compile(
     r"(?:in|imagenet)?(?:1k|12k|21k|22k)|in1k|in22k|\d{3}|fcmae|ft|ema|pre|fb|weights|default"
     r"|imagenet1k|v1|d[12]h?|3rdparty|noema|\d+xb\d+|\d{8}|[0-9a-f]{8}|pt|pth|safetensors|to|augreg"
@@ -150,11 +150,11 @@ _TAGS = re.compile(
 
 
 def _find_name(name: str) -> str | None:
-    """The full name, for any spelling that leaves no doubt."""
+    """Return the full name for any unambiguous spelling."""
     plain = name[:_LONGEST_CHARS].strip().lower().replace("hf-hub:", "").replace("hf_hub:", "")
     words = [word for word in re.split(r"[\W_]+", plain.rpartition("/")[2]) if word]
     family = re.fullmatch(r"convnext(?:v([12]))?", words[0]) if words else None
-    version, rest = "2", words  # a size alone is V2's
+    version, rest = "2", words  # a size alone means V2
     if family is not None:
         version, rest = family[1] or "1", words[1:]
         if family[1] is None and rest[:1] in (["v1"], ["v2"]):
@@ -168,7 +168,7 @@ def _find_name(name: str) -> str | None:
 
 
 def name_architecture(version: int, depths: Four, widths: Four) -> str:
-    """Name a shape: `convnextv2_atto`, or a description where no known size has it."""
+    """Name a shape: `convnextv2_atto`, or a description if it is no known size."""
     for size in _V1 if version == 1 else SHORT_NAMES:
         if SIZES[size] == (depths, widths):
             return f"convnextv{version}_{size}"
@@ -193,7 +193,7 @@ def name_of_config(config: Mapping[str, object]) -> str | None:
 
 
 def why_other(asked: Architecture, found: Architecture) -> str:
-    """What else is to be said of weights that no known size has; empty, or one more clause."""
+    """Explain further why found weights fit no known size; empty, or one more clause."""
     if found.widths != asked.widths or found.depths == asked.depths:
         return ""
     depths = "-".join(map(str, asked.depths))

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from edge_convnext.core.plain_yaml import NoAliases
+
 __all__ = ["parse_json", "parse_python", "parse_transforms", "parse_yaml"]
 
 _MOST_CHARS = 4 << 20
@@ -16,16 +18,8 @@ _STEPS = re.compile(r"^\s*(?:\w+\.)*(?:Resize|CenterCrop|Normalize)\(", re.MULTI
 _UNREADABLE = (ValueError, RecursionError, MemoryError, SyntaxError, TypeError, yaml.YAMLError)
 
 
-class _Loader(yaml.SafeLoader):
-    """Loads objects of Python classes as the lists and mappings that they are written as.
-
-    Aliases are refused: nested, a few lines of them expand to gigabytes.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has aliases")
-        return super().compose_node(parent, index)
+class _Loader(NoAliases, yaml.SafeLoader):
+    """Loads objects of Python classes as the lists and mappings that they are written as."""
 
 
 def _plain(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:

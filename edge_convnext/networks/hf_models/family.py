@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError
+from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.hf_models.library import HfMaker
 from edge_convnext.networks.made.family import MadeFamily
 from edge_convnext.networks.made.shape import MadeShape
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FAMILY", "HfFamily"]
 
 
-class HfFamily(MadeFamily):
+class HfFamily(MadeFamily, GenericFamily):
     """Every class behind `AutoModelForImageClassification`."""
 
     label = "transformers"

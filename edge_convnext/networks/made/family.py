@@ -6,11 +6,10 @@ channels, its counts and its random weights are read off modules that the functi
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.shape import MadeShape
 
@@ -38,13 +37,16 @@ def require_made(shape: NetworkShape) -> MadeShape:
     return shape
 
 
-class MadeFamily(GenericFamily):
-    """Networks that a library makes by name, or a function of the user's own."""
+class MadeFamily(ABC):
+    """Networks that a library makes by name, or a function of the user's own.
 
-    @property
-    def outside(self) -> Outside:  # type: ignore[override]  # the base has it as a plain attribute
-        """Itself."""
-        return self
+    It stands before `generic.GenericFamily` among the bases of a family.
+    """
+
+    label: str
+
+    def __init__(self) -> None:
+        self.outside: Outside | None = self
 
     # ---- `outside.Outside` ----------------------------------------------------------------
 
@@ -71,8 +73,9 @@ class MadeFamily(GenericFamily):
         """By its name."""
         return None
 
-    def consent(self, model: str) -> None:
-        """Nothing to do: a library's code runs as the package's own does."""
+    def consent(self, model: str) -> bool:
+        """A library's code runs as this package's own does."""
+        return False
 
     # ---- names ----------------------------------------------------------------------------
 

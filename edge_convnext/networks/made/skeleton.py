@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def make_skeleton(
         try:
             with torch.random.fork_rng(devices=[]), place, _NoDraw():
                 return maker.make(num_classes, in_channels, image_size).eval()
-        except (NotSoError, EdgeConvNextError):
+        except NotSoError:
             raise
         except Exception as error:  # code that reads a value while the network is made
             failure = error
@@ -78,11 +77,9 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: int |
     except Exception as error:
         if device.type == "cpu":
             raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
+    network = make_undrawn(maker, num_classes, in_channels, image_size)
     try:
-        network = make_undrawn(maker, num_classes, in_channels, image_size)
         return _run(network, in_channels, size, torch.device("cpu"))
-    except (NotSoError, EdgeConvNextError):
-        raise
     except Exception as error:
         raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
 

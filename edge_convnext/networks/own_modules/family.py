@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.made.family import MadeFamily, require_made
 from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.own_modules.code import PREFIX, CodeMaker, read_target
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FAMILY", "OwnFamily"]
 
 
-class OwnFamily(MadeFamily):
+class OwnFamily(MadeFamily, GenericFamily):
     """Functions that return a `torch.nn.Module`."""
 
     label = "your module"
@@ -52,11 +53,12 @@ class OwnFamily(MadeFamily):
         """As it is written; nothing is imported."""
         return f"{PREFIX}{read_target(name)}" if name.startswith(PREFIX) else None
 
-    def consent(self, model: str) -> None:
+    def consent(self, model: str) -> bool:
         """See `code.consent`."""
         from edge_convnext.networks.own_modules.code import consent
 
         consent(model)
+        return True
 
     def check(self, shape: MadeShape, source: str) -> None:
         """As every module; and that all that it computes with is in its state dict."""

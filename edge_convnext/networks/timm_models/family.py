@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.made.family import MadeFamily
 from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.timm_models.library import PREFIX, TimmMaker, find_name
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FAMILY", "TimmFamily"]
 
 
-class TimmFamily(MadeFamily):
+class TimmFamily(MadeFamily, GenericFamily):
     """Every name that `timm.list_models()` has."""
 
     label = "timm"

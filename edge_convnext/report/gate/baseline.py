@@ -14,13 +14,14 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from edge_convnext.core.class_names import composed
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.documents import read_document
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import paired_difference_interval
 from edge_convnext.report.contract import Report
-from edge_convnext.report.gate.evidence import Evidence, nfc, smallest_batch
+from edge_convnext.report.gate.evidence import Evidence, smallest_batch
 
 __all__ = [
     "Baseline",
@@ -180,7 +181,7 @@ def make_baseline(evidence: Evidence, earlier: Baseline | None = None) -> Baseli
 
 def is_comparable(evidence: Evidence, earlier: Baseline) -> bool:
     """Whether a baseline is of the same model, precision and classes, and of the same images."""
-    known = set(map(nfc, evidence.report.model.classes))
+    known = set(map(composed, evidence.report.model.classes))
     return (
         (evidence.report.model.name, evidence.precision) == (earlier.model, earlier.precision)
         and (not known or set(earlier.predictions.values()) <= known)
@@ -230,7 +231,7 @@ def _newest(evidence: Evidence) -> Baseline:
         top1_pct=evidence.top1_pct,
         size_bytes=evidence.model_bytes,
         predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
-        classes=tuple(map(nfc, report.model.classes)),
+        classes=tuple(map(composed, report.model.classes)),
         halved=evidence.halved,
         labels={
             one.sha256[:_HASH_CHARS]: one.label
@@ -267,11 +268,11 @@ def read_baseline(path: Path) -> Baseline:
     return replace(
         found,
         predictions=_in_nfc(found.predictions),
-        classes=tuple(map(nfc, found.classes)),
+        classes=tuple(map(composed, found.classes)),
         labels=None if found.labels is None else _in_nfc(found.labels),
         best_predictions=_in_nfc(found.best_predictions),
     )
 
 
 def _in_nfc(names: Mapping[str, str]) -> dict[str, str]:
-    return {start: nfc(name) for start, name in names.items()}
+    return {start: composed(name) for start, name in names.items()}

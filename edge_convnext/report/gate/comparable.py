@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.report.gate.baseline import Baseline, share_images
-from edge_convnext.report.gate.evidence import Evidence, nfc
+from edge_convnext.report.gate.evidence import Evidence
 
 __all__ = ["check_baseline"]
 
@@ -40,7 +41,7 @@ def check_baseline(evidence: Evidence, baseline: Baseline) -> tuple[str, ...]:
             f"{evidence.path}: is a build of {evidence.precision}, the baseline of "
             f"{shorten(baseline.precision, 20)}; pass a baseline of the same precision"
         )
-    known = [nfc(name) for name in evidence.report.model.classes]
+    known = [composed(name) for name in evidence.report.model.classes]
     if known and (foreign := sorted(_classes_of(baseline) - set(known))):
         raise ArtifactError(
             f"{evidence.path}: has no class '{shorten(foreign[0], 60)}', which the baseline has; "

@@ -6,19 +6,19 @@ Nothing is decided here, but evidence that can't be used is refused.
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_convnext.core.artifacts import Precision
+from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
 from edge_convnext.report.manifest import require_unedited
 from edge_convnext.report.measured import BenchmarkReport
 
-__all__ = ["Evidence", "Prediction", "nfc", "read_evidence", "smallest_batch"]
+__all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
 
 PREDICTIONS = "predictions.csv"
 
@@ -198,14 +198,12 @@ def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...
         ) from error
 
 
-def _prediction(row: dict[str, str], columns: tuple[str, ...]) -> Prediction:
-    sha256, label, fp32, candidate, margin = (row[column] for column in columns)
-    return Prediction(sha256, nfc(label), nfc(fp32), nfc(candidate), float(margin))
-
-
-def nfc(name: str) -> str:
-    """A class name as it is compared: `é` is one letter on every system."""
-    return unicodedata.normalize("NFC", name)
+def _prediction(row: dict[str, str | None], columns: tuple[str, ...]) -> Prediction:
+    found = {column: value for column in columns if (value := row[column]) is not None}
+    if missing := [column for column in columns if column not in found]:
+        raise ValueError(f"a line has no {missing[0]}")  # it was cut off
+    sha256, label, fp32, candidate, margin = found.values()
+    return Prediction(sha256, composed(label), composed(fp32), composed(candidate), float(margin))
 
 
 def _check_figures(path: Path, report: Report, predictions: tuple[Prediction, ...]) -> None:

@@ -39,27 +39,27 @@ _LAST_OPSET_OF_MOVED_PAIRS = 20  # microsoft/onnxruntime#25526
 
 
 def load(path: Path, options: RuntimeOptions) -> OnnxRuntime:
-    """A session; see `OnnxRuntime`."""
+    """Load a graph into an `OnnxRuntime`."""
     return OnnxRuntime(path, options)
 
 
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OnnxRuntimeProfiler:
-    """A session that writes its trace to `folder`."""
+    """Load a graph into a session that writes its trace to `folder`."""
     return OnnxRuntimeProfiler(path, options, folder)
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """See `lint_onnxruntime`."""
+    """Check a graph against the rules of ONNX Runtime (`lint_onnxruntime`)."""
     return lint_onnxruntime(proto, wiring)
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """It has no bfloat16 mode on the CPU."""
+    """True for float32; ONNX Runtime has no bfloat16 mode on the CPU."""
     return hint in HINTS
 
 
 def why_not(placement: PlacementName, opset: int) -> str | None:
-    """A placement of every operation quantizes what is transposed, which newer opsets fail on."""
+    """Refuse `all` at newer opsets: it quantizes a Transpose, which ONNX Runtime can't load."""
     if placement == "all" and opset > _LAST_OPSET_OF_MOVED_PAIRS:
         return "ONNX Runtime can't load a Transpose of a dequantized value from opset 21 on"
     return None

@@ -20,8 +20,11 @@ def lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
     """Check a graph against the rules of ONNX Runtime.
 
     Args:
-        proto: Float, or with explicit Q/DQ.
-        wiring: Of that graph.
+        proto: The graph, float or with explicit Q/DQ.
+        wiring: The wiring of that graph.
+
+    Yields:
+        The findings.
     """
     opset = read_opset(proto)
     for node in proto.graph.node:

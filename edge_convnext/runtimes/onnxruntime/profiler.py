@@ -1,8 +1,8 @@
 """Layer times of ONNX Runtime: the trace that `SessionOptions.enable_profiling` writes.
 
-A layer is a node of the graph as ONNX Runtime optimized it. Which nodes of ours it computes is
-read from that graph, which the session writes too: a fused node keeps the name of the value it
-ends in, and everything between that value and its inputs is its work.
+A layer is a node of the graph as ONNX Runtime optimized it. The session writes that graph too, and
+it shows which of our nodes a layer computes: a fused node keeps the name of its output, and it
+computes everything between its inputs and that output.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["OnnxRuntimeProfiler", "map_nodes", "read_trace"]
 
 _KERNEL = "_kernel_time"
-_BLOCKED = "_nchwc"  # ends the name of a convolution in ONNX Runtime's blocked layout
+_BLOCKED = "_nchwc"  # the end of a convolution's name in ONNX Runtime's blocked layout
 _REORDERS = {"ReorderInput", "ReorderOutput"}
 _DTYPES = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "int32": "i32"}
 
 
 class OnnxRuntimeProfiler(OnnxRuntime):
-    """`OnnxRuntime` that keeps the time of every node."""
+    """An `OnnxRuntime` that records the time of every node."""
 
     def __init__(self, path: Path, options: RuntimeOptions, folder: Path) -> None:
         self._optimized = folder / "optimized.onnx"
@@ -45,7 +45,7 @@ class OnnxRuntimeProfiler(OnnxRuntime):
         settings.optimized_model_filepath = str(self._optimized)
 
     def take_layers(self) -> list[LayerTimes]:
-        """End profiling; the layers of all inferences so far, in the order of execution."""
+        """End profiling and return the layers of all inferences, in the order of execution."""
         import onnx
 
         trace = Path(self._session.end_profiling())
@@ -60,13 +60,16 @@ def read_trace(
     nodes: Mapping[str, tuple[str, ...]],
     constant_bytes: Mapping[str, int],
 ) -> list[LayerTimes]:
-    """The layers in a trace of some inferences.
+    """Read the layers from a trace of some inferences.
 
     Args:
-        events: Of ONNX Runtime's JSON.
-        nodes: Of our graph, by the name of the layer (`map_nodes`).
-        constant_bytes: Size of the constants that a layer reads, by its name: the trace leaves
-            out those that were packed beforehand.
+        events: The events of ONNX Runtime's JSON trace.
+        nodes: Nodes of our graph by the name of the layer that computes them (`map_nodes`).
+        constant_bytes: Size in bytes of the constants that a layer reads, by the layer's name. The
+            trace does not list constants that were packed beforehand.
+
+    Returns:
+        One entry per layer, in the order of execution.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
@@ -89,7 +92,7 @@ def read_trace(
 
 
 def map_nodes(graph: ModelProto, optimized: ModelProto) -> dict[str, tuple[str, ...]]:
-    """Which nodes of a graph each node of its optimized form computes.
+    """Map each node of an optimized graph to the nodes of the original graph that it computes.
 
     Reorders to and from the blocked layout compute none.
     """
@@ -109,7 +112,7 @@ def map_nodes(graph: ModelProto, optimized: ModelProto) -> dict[str, tuple[str, 
 def _between(
     layer: NodeProto, makers: Mapping[str, NodeProto], available: set[str]
 ) -> Sequence[str]:
-    """Nodes between a layer's outputs and what other layers compute, the last first."""
+    """List the nodes between a layer's outputs and the other layers' values, the last first."""
     found: dict[str, None] = {}
     ahead = [value for value in layer.output if value in makers]
     while ahead:

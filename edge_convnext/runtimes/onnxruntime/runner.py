@@ -1,13 +1,13 @@
 """ONNX Runtime on the CPU.
 
-Two of its defaults are changed, for every graph alike:
+Two of its defaults are changed, for every graph:
 
-- `MatMulAddFusion` is off. It turns a quantized MatMul and its Add into a float Gemm once the
-  shapes are static, and INT8 then runs at half speed. No float graph of these networks was
-  slower without it.
-- `session.force_spinning_stop` is on. Worker threads keep spinning during a run, which is
-  worth a fifth of the latency at batch 1, but not for the 40 ms after it that they would take
-  from whatever runs next: the application, or the next candidate of a benchmark.
+- `MatMulAddFusion` is off. If shapes are static, it turns a quantized MatMul and its Add into a
+  float Gemm, and INT8 then runs at half speed. No float graph of these networks was slower
+  without it.
+- `session.force_spinning_stop` is on. Worker threads spin during a run, which saves a fifth of
+  the latency at batch 1. By default they also spin for 40 ms after it, and take that time from
+  the application or from the next candidate of a benchmark.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SETTINGS = frozenset(
         "session.x64quantprecision",
     )
 )
-_BATCH_DIMENSION = "batch"  # the name that the export gives to a dynamic batch
+_BATCH_DIMENSION = "batch"  # the export's name for a dynamic batch
 _LOG_ERRORS_ONLY = 3
 
 
@@ -65,9 +65,9 @@ class OnnxRuntime:
     """A graph in `onnxruntime.InferenceSession`, CPUExecutionProvider.
 
     Raises:
-        MissingDependencyError: onnxruntime is not installed, or not whole.
-        ArtifactError: No such file.
-        InferenceError: It can't load the graph, or bfloat16 was asked for.
+        MissingDependencyError: onnxruntime is not installed, or incomplete.
+        ArtifactError: There is no such file.
+        InferenceError: ONNX Runtime can't load the graph, or bfloat16 was requested.
     """
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
@@ -90,7 +90,7 @@ class OnnxRuntime:
         self._configure(settings)
         try:
             self._session = onnxruntime.InferenceSession(
-                # Of a name in another encoding than UTF-8 it finds no file.
+                # ONNX Runtime can't open a file whose name is not UTF-8.
                 path if str(path).isascii() else path.read_bytes(),
                 settings,
                 providers=["CPUExecutionProvider"],
@@ -109,11 +109,11 @@ class OnnxRuntime:
         self._images = read_border(inputs[0].type, inputs[0].shape, metadata, path)
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32[N, C, H, W] to logits float32[N, classes], whatever type the graph takes."""
+        """Run float32[N, C, H, W] to logits float32[N, classes]; the graph's type may differ."""
         return infer_in_pieces(self._run, images, self._images.shape, str(self._path))
 
     def describe(self) -> RuntimeInfo:
-        """Tell the version and the options that differ from ONNX Runtime's defaults."""
+        """Describe the version and the options that differ from ONNX Runtime's defaults."""
         return RuntimeInfo(
             name="onnxruntime",
             version=self._version,
@@ -127,7 +127,7 @@ class OnnxRuntime:
         )
 
     def _configure(self, settings: SessionOptions) -> None:
-        """For a subclass: further settings, before the session is made."""
+        """Change settings before the session is made; for subclasses."""
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:

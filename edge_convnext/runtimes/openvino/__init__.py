@@ -38,25 +38,25 @@ LINT_TARGETS: tuple[str, ...] = ("openvino",)
 
 
 def load(path: Path, options: RuntimeOptions) -> OpenVino:
-    """A compiled graph; see `OpenVino`."""
+    """Compile a graph into an `OpenVino`."""
     return OpenVino(path, options)
 
 
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OpenVinoProfiler:
-    """A compiled graph that keeps the time of every layer; it needs no folder."""
+    """Compile a graph that records the time of every layer; `folder` is not used."""
     return OpenVinoProfiler(path, options)
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """See `lint_openvino`."""
+    """Check a graph against the rules of OpenVINO (`lint_openvino`)."""
     return lint_openvino(proto, wiring)
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """It computes in bfloat16 where the CPU does."""
+    """True for float32, and for bfloat16 if the CPU has it."""
     return hint != "bf16" or runner.supports_bf16()
 
 
 def why_not(placement: PlacementName, opset: int) -> str | None:
-    """It loads them all."""
+    """Return None: OpenVINO loads every placement."""
     return None

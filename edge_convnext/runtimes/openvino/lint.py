@@ -23,8 +23,11 @@ def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
     """Check a graph against the rules of OpenVINO.
 
     Args:
-        proto: Float, or with explicit Q/DQ.
-        wiring: Of that graph.
+        proto: The graph, float or with explicit Q/DQ.
+        wiring: The wiring of that graph.
+
+    Yields:
+        The findings.
     """
     for node in proto.graph.node:
         if not wiring.has_quantized_weight(node):
@@ -57,7 +60,7 @@ def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
 
 
 def _norm_before(node: NodeProto, wiring: Wiring) -> NodeProto | None:
-    """The LayerNormalization of negative scale whose quantized output a Gemm reads."""
+    """Find the LayerNormalization of negative scale whose quantized output a Gemm reads."""
     if node.op_type != "Gemm":
         return None
     dequantize = wiring.producer.get(node.input[0])

@@ -1,9 +1,9 @@
 """Layer times of OpenVINO: `PERF_COUNT`, and the graph as the CPU plugin runs it.
 
 A layer is a node of that graph. It carries the names of the ONNX nodes it was fused from
-(`originalLayersNames`), some with what a pass appended to them. Where a pass took a node apart,
-such as a LayerNormalization, the pieces have names of their own: what they compute are the
-nodes that no layer names and that the layer behind them reads.
+(`originalLayersNames`), some with a suffix that a pass appended. If a pass split a node, such as a
+LayerNormalization, the pieces have new names. They compute the nodes that no layer names and that
+the next layer reads.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = ["OpenVinoProfiler", "known_nodes", "map_layers"]
 
 _PRODUCTS = {"Conv", "MatMul", "Gemm"}
 _NO_KERNEL = ("undef", "unknown")
-_MOVES = {"Reorder", "Convert"}  # inserted by the plugin; they compute none of our nodes
+_MOVES = {"Reorder", "Convert"}  # layers that the plugin inserts; they compute none of our nodes
 
 
 class OpenVinoProfiler(OpenVino):
-    """`OpenVino` that keeps the time of every layer."""
+    """An `OpenVino` that records the time of every layer."""
 
     _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {"PERF_COUNT": "YES"}
 
@@ -46,7 +46,7 @@ class OpenVinoProfiler(OpenVino):
         for layer in self._request.profiling_info:
             milliseconds = layer.real_time.total_seconds() * 1e3
             self._times_ms.setdefault(layer.node_name, []).append(milliseconds)
-            # What took less than 1 us has 0, and so has what never runs: fused into another,
+            # A layer below 1 us has 0. So has one that never runs: it is fused into another one,
             # done in place, or a reorder between equal layouts.
             runs = milliseconds or layer.node_type not in _MOVES
             if runs and not layer.exec_type.startswith(_NO_KERNEL):
@@ -54,7 +54,7 @@ class OpenVinoProfiler(OpenVino):
         return logits
 
     def take_layers(self) -> list[LayerTimes]:
-        """The layers of all inferences so far, in the order of execution."""
+        """Return the layers of all inferences so far, in the order of execution."""
         import onnx
 
         graph = onnx.load(str(self._path), load_external_data=False).graph
@@ -89,11 +89,11 @@ class OpenVinoProfiler(OpenVino):
 
 
 def known_nodes(listed: str, names: set[str]) -> tuple[str, ...]:
-    """The nodes of a graph among the original names of a layer.
+    """Find the nodes of a graph among the original names of a layer.
 
     Args:
-        listed: `stem.conv/Conv/WithoutBiases,stem.conv/Conv,Multiply_17493`.
-        names: Of the graph's nodes.
+        listed: Names such as `stem.conv/Conv/WithoutBiases,stem.conv/Conv,Multiply_17493`.
+        names: Names of the graph's nodes.
     """
     found: dict[str, None] = {}
     for name in listed.split(","):
@@ -107,19 +107,19 @@ def known_nodes(listed: str, names: set[str]) -> tuple[str, ...]:
 def map_layers(
     stated: Mapping[str, tuple[str, ...]], readers: Mapping[str, Sequence[str]], graph: GraphProto
 ) -> dict[str, tuple[str, ...]]:
-    """The nodes that each layer computes, those without a stated one included.
+    """Map every layer to the nodes that it computes, also layers without stated nodes.
 
     Args:
-        stated: Nodes by layer, from OpenVINO; empty where it tells none.
+        stated: Nodes by layer, as OpenVINO states them; empty for a layer where it states none.
         readers: Layers by the layer whose output they read.
-        graph: Ours.
+        graph: The original ONNX graph.
     """
     makers = {value: node for node in graph.node for value in node.output}
     inputs = {node.name: list(node.input) for node in graph.node}
     claimed = {node for nodes in stated.values() for node in nodes}
     found = {}
     for layer, nodes in stated.items():
-        # A product with its bias is called by the Add alone.
+        # OpenVINO names a matrix product with a bias only by the Add.
         before = (makers.get(value) for node in nodes for value in inputs[node])
         products = [
             node.name
@@ -132,7 +132,7 @@ def map_layers(
         behind = _next_stated(layer, stated, readers)
         read = [value for reader in behind for node in found[reader] for value in inputs[node]]
         pieces = _unclaimed(read or [value.name for value in graph.output], makers, claimed)
-        # None: the layer behind keeps the name of the node whose first piece this is.
+        # Without a piece, the next layer has the name of the node that this is the first piece of.
         found[layer] = tuple(pieces or (node for reader in behind for node in found[reader]))
     return found
 
@@ -140,7 +140,7 @@ def map_layers(
 def _unclaimed(
     values: Iterable[str], makers: Mapping[str, NodeProto], claimed: set[str]
 ) -> list[str]:
-    """The nodes that lead to some values and that no layer names."""
+    """List the nodes that lead to some values and that no layer names."""
     found: dict[str, None] = {}
     ahead = list(values)
     while ahead:
@@ -154,7 +154,7 @@ def _unclaimed(
 def _next_stated(
     layer: str, stated: Mapping[str, tuple[str, ...]], readers: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """The first layers with stated nodes behind a layer."""
+    """Find the first layers after a layer that have stated nodes."""
     found: dict[str, None] = {}
     ahead, seen = [layer], {layer}
     while ahead:

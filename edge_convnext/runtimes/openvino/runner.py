@@ -1,8 +1,7 @@
 """OpenVINO on the CPU.
 
-The precision of what is float in a graph is always stated: left alone, OpenVINO computes
-float32 graphs in bfloat16 wherever the CPU can, and what a user measures depends on the
-machine.
+The type of float computations is always stated. By default OpenVINO computes float32 graphs in
+bfloat16 if the CPU can, and a user's results would depend on the machine.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _SETTINGS = frozenset(
 
 
 def supports_bf16() -> bool:
-    """Whether this CPU computes in bfloat16, as OpenVINO sees it.
+    """True if OpenVINO finds that this CPU computes in bfloat16.
 
     Raises:
         MissingDependencyError: openvino is not installed.
@@ -65,16 +64,16 @@ def supports_bf16() -> bool:
 class OpenVino:
     """A graph compiled by OpenVINO's CPU plugin.
 
-    Static shapes are 20 to 30 % faster for INT8 than a dynamic batch, so a stated batch is
-    compiled in; compiling takes a fraction of a second.
+    For INT8, static shapes are 20 to 30 % faster than a dynamic batch. So a stated batch is
+    compiled in, which takes a fraction of a second.
 
     Raises:
         MissingDependencyError: openvino is not installed.
-        ArtifactError: No such file.
-        InferenceError: It can't compile the graph, or this CPU has no bfloat16.
+        ArtifactError: There is no such file.
+        InferenceError: OpenVINO can't compile the graph, or this CPU has no bfloat16.
     """
 
-    _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # of a subclass
+    _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # further properties, for subclasses
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
         core = shared_core()
@@ -117,7 +116,7 @@ class OpenVino:
         return infer_in_pieces(self._run, images, self._shape, str(self._path))
 
     def describe(self) -> RuntimeInfo:
-        """Tell the version and the properties the graph was compiled with."""
+        """Describe the version and the properties that the graph was compiled with."""
         return RuntimeInfo(
             name="openvino",
             version=self._version,
@@ -139,10 +138,10 @@ class OpenVino:
 
 @cache
 def shared_core() -> Any:
-    """The one Core of this process.
+    """Return the only Core of this process.
 
-    Each Core's CPU plugin gives the thread an alternate signal stack, and takes the memory back
-    when it goes. Of two that go in the order they came, the last restores the stack of the
-    first, which is no longer there: the next signal, such as Ctrl-C, is a segmentation fault.
+    Each Core's CPU plugin gives the thread an alternate signal stack and frees it on destruction.
+    If two Cores are destroyed in order of creation, the last one restores the first one's freed
+    stack. The next signal, such as Ctrl-C, is then a segmentation fault.
     """
     return import_openvino().Core()

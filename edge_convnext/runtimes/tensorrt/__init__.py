@@ -1,7 +1,7 @@
 """TensorRT: engines built on the machine they run on, and the runner of every engine.
 
-`rtx_builder` compiles for TensorRT for RTX ahead of time and without a GPU; the
-rest needs one. Importing this imports neither TensorRT nor CUDA.
+`rtx_builder` compiles for TensorRT for RTX ahead of time and without a GPU. The rest needs a GPU.
+Importing this package imports neither TensorRT nor CUDA.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which TensorRT is here, and what its version has.
+"""The installed TensorRT, and the features that its version has.
 
-No version has all of another's API. Whatever some of the known ones lack is a feature with an
-attribute that tells; code that touches such an attribute stands under `if api.has(...)`, and
-tests/runtimes/tensorrt/test_contract.py holds all of it against the API of each version.
+API that some known versions lack is a feature; one attribute shows if a version has it. Code that
+uses such API stands under `if api.has(...)`. tests/runtimes/tensorrt/test_contract.py checks all
+code against the API of each version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "open_api",
 ]
 
-TensorRt = Literal["tensorrt", "tensorrt_rtx"]  # both are names of modules, too
+TensorRt = Literal["tensorrt", "tensorrt_rtx"]  # these are also the names of the modules
 TENSORRTS: tuple[TensorRt, ...] = get_args(TensorRt)
 
 OLDEST = (8, 6)
@@ -41,12 +41,12 @@ _RTX = ("rtx1.7",)
 class Feature:
     """A part of the API that not every version has."""
 
-    probe: str  # the attribute that tells, such as `BuilderFlag.FP16`
-    versions: tuple[str, ...]  # of those that the tests know
+    probe: str  # the attribute that shows it, such as `BuilderFlag.FP16`
+    versions: tuple[str, ...]  # the tested versions that have it
 
 
 FEATURES: Mapping[str, Feature] = {
-    # TensorRT chooses types, within what flags allow.
+    # TensorRT chooses types within the limits of flags.
     "precision_flags": Feature("BuilderFlag.FP16", ("8.6", *_TEN)),
     "explicit_batch_flag": Feature("NetworkDefinitionCreationFlag.EXPLICIT_BATCH", ("8.6", *_TEN)),
     "typed_flag": Feature("NetworkDefinitionCreationFlag.STRONGLY_TYPED", (*_TEN, *_ELEVEN, *_RTX)),
@@ -73,22 +73,22 @@ class Api:
 
     @property
     def label(self) -> str:
-        """Such as `tensorrt-rtx 1.7.1`, as reports name a builder."""
+        """The builder's name in reports, such as `tensorrt-rtx 1.7.1`."""
         return f"{self.name.replace('_', '-')} {self.version}"
 
     @property
     def is_typed(self) -> bool:
-        """Whether engines have the types that the graph states."""
+        """True if engines have the types that the graph states."""
         return self.has("typed_flag")
 
     def has(self, feature: str) -> bool:
-        """Whether this version has a part of the API, found by looking."""
+        """True if this version has a part of the API, by its attributes."""
         kind, _, attribute = FEATURES[feature].probe.partition(".")
         return hasattr(getattr(self.module, kind, None), attribute)
 
 
 def is_installed(name: TensorRt) -> bool:
-    """Whether a TensorRT can be found, without importing it."""
+    """True if a TensorRT can be found, without importing it."""
     return find_spec(name) is not None
 
 
@@ -97,7 +97,8 @@ def open_api(name: TensorRt = "tensorrt") -> Api:
     """Import a TensorRT.
 
     Raises:
-        MissingDependencyError: Not installed, its libraries don't load, or older than 8.6.
+        MissingDependencyError: It is not installed, its libraries don't load, or it is older than
+            8.6.
     """
     try:
         module = import_module(name)
@@ -116,7 +117,7 @@ def open_api(name: TensorRt = "tensorrt") -> Api:
 
 
 def version_tuple(version: str) -> tuple[int, ...]:
-    """Such as (10, 3, 0) of `10.3.0`; what is no number ends it."""
+    """Split `10.3.0` into (10, 3, 0), up to the first part that is no number."""
     parts = []
     for part in version.split("."):
         if not re.fullmatch("[0-9]{1,9}", part):

@@ -1,8 +1,8 @@
 """Build an engine with the TensorRT of this machine, for the GPU of this machine.
 
-TensorRT times kernels on the GPU while it builds, so an engine belongs to the GPU, the TensorRT
-and, on a Jetson, the power mode it was built with. From version 10 on the graph states every
-type; 8.6 chooses float16 and INT8 itself, within what Q/DQ and builder flags allow.
+TensorRT times kernels on the GPU while it builds. So an engine belongs to the GPU, the TensorRT
+and, on a Jetson, the power mode it was built with. From version 10 on the graph states every type.
+8.6 chooses float16 and INT8 itself, within the limits of Q/DQ and builder flags.
 
 Source: TensorRT developer guide, "Building an Engine", "Timing Cache", "Version Compatibility".
 """
@@ -47,7 +47,7 @@ _LEVELS = range(6)
 
 @dataclass(frozen=True)
 class _Built:
-    """What the child reports back."""
+    """The result of the child process."""
 
     version: str
     label: str
@@ -70,16 +70,17 @@ def build_engine(
     """Build one graph into an engine for this machine's GPU, in a child process.
 
     Args:
-        onnx: For TensorRT 8.6, a float32 body at opset 17, with Q/DQ or without; for later ones
-            the types of the graph are those of the engine.
-        output: Where the engine goes; its facts go beside it (`sidecar.sidecar_path`).
-        config: Settings; the defaults when None.
-        precision: None takes what the graph is. `fp16` of a float32 graph is for 8.6, which
-            then chooses float16 where that is faster.
-        say: Told when all is checked and the work begins.
+        onnx: The ONNX graph. For TensorRT 8.6 it has a float32 body at opset 17, with or without
+            Q/DQ. For later versions its types are those of the engine.
+        output: The file to write the engine to; its sidecar is written next to it
+            (`sidecar.sidecar_path`).
+        config: Settings; None for the defaults.
+        precision: The precision of the engine; None for that of the graph. `fp16` for a float32
+            graph works only in 8.6, which then chooses float16 where that is faster.
+        say: Called with a line of progress once all checks pass and the build begins.
 
     Returns:
-        The engine, with the layers that the inspector lists, if it lists any.
+        The engine, with the layers that the inspector lists, if any.
 
     Raises:
         MissingDependencyError: TensorRT or CUDA is not installed here.
@@ -92,15 +93,15 @@ def build_engine(
     if not onnx.is_file():
         raise ArtifactError(f"{onnx}: no such ONNX file; export the model first")
     if is_engine_file(onnx) or onnx.name.endswith(f"{ENGINE_SUFFIX}.json"):
-        raise ArtifactError(f"{onnx}: is of an engine; pass the .onnx graph it was built from")
+        raise ArtifactError(f"{onnx}: belongs to an engine; pass the graph (.onnx) of the engine")
     graph = read_graph(onnx)
     api = open_api("tensorrt")
     _check(chosen)
     wanted = precision or graph.precision
     check_precision(onnx, graph.precision, wanted, api)
     lint_graph(onnx, api)
-    say(f"building {output.name}: minutes, where the timing cache is new")
-    # Contexts close in reverse order: whoever sees the engine finds its sidecar too.
+    say(f"building {output.name}: takes minutes if the timing cache is new")
+    # Contexts close in reverse order, so the sidecar exists before the engine does.
     with atomic_path(output) as plan, atomic_path(sidecar_path(output)) as note:
         arguments = (onnx.absolute(), wanted, graph.reductions, chosen, plan)
         built = run_isolated(_build, arguments, chosen.timeout_s)
@@ -182,8 +183,8 @@ def _build(
     config: TensorRtConfig,
     output: Path,
 ) -> _Built:
-    """The child's work."""
-    device = open_cuda().facts()  # says in a line what TensorRT would say in ten
+    """Build the engine; this runs in the child process."""
+    device = open_cuda().facts()  # its errors take one line, TensorRT's take ten
     api = open_api("tensorrt")
     trt = api.module
     messages = listen(trt, errors_only=True)
@@ -221,7 +222,7 @@ def _build(
 
 
 def _network_flags(api: Api) -> int:
-    """From 11 on networks are typed and of explicit batch, and there is nothing to ask for."""
+    """Flags for a typed network of explicit batch; from 11 on every network is that."""
     trt = api.module
     flags = 0
     if api.has("explicit_batch_flag"):
@@ -256,7 +257,7 @@ def _configure(api: Api, settings: Any, config: TensorRtConfig) -> None:
 def _choose_types(
     api: Api, settings: Any, network: Any, precision: Precision, wide: tuple[str, ...]
 ) -> None:
-    """Let 8.6 choose among types; later versions have a typed network, and no such choice."""
+    """Let 8.6 choose among types; later versions have typed networks and choose nothing."""
     trt = api.module
     if api.is_typed or precision == "fp32":
         return
@@ -279,7 +280,7 @@ def _choose_types(
 
 
 def _inspect(trt: Any, logger: Any, plan: bytes, hosts_code: bool) -> tuple[Kernel, ...]:
-    """The engine's layers; none where the inspector fails, for the engine is good without."""
+    """Read the engine's layers; empty if the inspector fails, because the engine is still good."""
     try:
         runtime = trt.Runtime(logger)
         if hosts_code:
@@ -287,6 +288,6 @@ def _inspect(trt: Any, logger: Any, plan: bytes, hosts_code: bool) -> tuple[Kern
         engine = runtime.deserialize_cuda_engine(plan)
         inspector = engine.create_engine_inspector()
         text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
-    except Exception:  # native bindings raise what they like
+    except Exception:  # native bindings raise any type
         return ()
     return parse_layers(str(text))

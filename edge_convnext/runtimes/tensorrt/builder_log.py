@@ -1,6 +1,6 @@
 """Read the kernels of an engine from the verbose log of TensorRT for RTX.
 
-A built engine can be inspected only on a GPU, its builder's log anywhere. With
+A built engine can be inspected only on a GPU, but its builder's log can be read anywhere. With
 `ProfilingVerbosity.DETAILED` the log ends with one line per kernel:
 
     Name: …, LayerType: gemm, Inputs: [ { Name: …, Dimensions: [1,40], …, Datatype: Int8, … }],
@@ -40,15 +40,15 @@ _BYTES = {
 
 @dataclass(frozen=True)
 class KernelTensor:
-    """What a kernel reads or writes."""
+    """A tensor that a kernel reads or writes."""
 
-    name: str  # the builder's
-    shape: tuple[int, ...]  # -1 for a dimension that is settled at run time
+    name: str  # the builder's name
+    shape: tuple[int, ...]  # -1 for a dimension that is known only at run time
     dtype: str  # the builder's word: `Int8`, `Half`, `Float`
 
     @property
     def size_bytes(self) -> int:
-        """Of its elements; a dimension that is not settled counts as 1."""
+        """Size of its elements; a dimension that is not known counts as 1."""
         if self.dtype not in _BYTES:
             raise ValueError(f"the builder's log has a type of unknown size: {self.dtype}")
         return math.prod(max(size, 1) for size in self.shape) * _BYTES[self.dtype]
@@ -67,23 +67,23 @@ class Kernel:
     inputs: tuple[KernelTensor, ...]
     constants: tuple[KernelTensor, ...]
     outputs: tuple[KernelTensor, ...]
-    nodes: tuple[str, ...]  # of the ONNX graph, that it computes all or a part of
+    nodes: tuple[str, ...]  # ONNX nodes that it computes, each completely or in part
 
     @property
     def activation_bytes(self) -> int:
-        """Of each distinct tensor that it reads and writes; no cache is thought of."""
+        """Size of each distinct tensor that it reads or writes; caches are not considered."""
         return _distinct_bytes((*self.inputs, *self.outputs))
 
     @property
     def weight_bytes(self) -> int:
-        """Of the constants that it reads."""
+        """Size of the constants that it reads."""
         return _distinct_bytes(self.constants)
 
     @property
     def multiplies_int8(self) -> bool:
-        """Whether it is a convolution or a matrix product that reads INT8 activations.
+        """True for a convolution or matrix product that reads INT8 activations.
 
-        Elementwise kernels that dequantize read INT8 as well, but hold no INT8 weights.
+        Elementwise kernels that dequantize read INT8 too, but have no INT8 weights.
         """
         if _INT8 not in {tensor.dtype for tensor in self.inputs}:
             return False
@@ -94,10 +94,10 @@ def parse_kernels(log: str) -> tuple[Kernel, ...]:
     """Find the kernels in a verbose builder log, in launch order.
 
     Args:
-        log: The builder's messages, joined by line ends.
+        log: The builder's messages, one per line.
 
     Returns:
-        Kernels without those that only compute shapes; empty when the log lists none.
+        The kernels, except those that only compute shapes; empty if the log lists none.
     """
     return tuple(
         Kernel(

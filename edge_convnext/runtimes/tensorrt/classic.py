@@ -1,4 +1,4 @@
-"""TensorRT, of JetPack or a PC, as `runtimes.module.RuntimeModule`."""
+"""TensorRT from JetPack or for a PC, as `runtimes.module.RuntimeModule`."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ __all__ = [
 NAME = "tensorrt"
 LABEL = "TensorRT"
 PACKAGE = "tensorrt"
-EXTRA: str | None = "desktop"  # a board has it from JetPack
+EXTRA: str | None = "desktop"  # on a board, TensorRT comes with JetPack
 LINT_TARGETS: tuple[str, ...] = ("tensorrt10", "tensorrt8.6", "tensorrt8.5")

@@ -1,4 +1,4 @@
-"""How to build an engine on the machine it runs on."""
+"""Settings of an engine that is built on the machine it runs on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["TensorRtConfig"]
 class TensorRtConfig:
     """Settings of one build; None leaves a setting to TensorRT.
 
-    `wide_reductions` concerns 8.6 alone, which chooses float16 itself: GRN's sum of squares
-    leaves float16's range, so its reductions are asked to stay in float32. Later versions build
-    the types that the graph states.
+    `wide_reductions` applies only to 8.6, which chooses float16 itself. GRN's sum of squares
+    exceeds float16's range, so 8.6 is asked to keep these reductions in float32. Later versions
+    use the types that the graph states.
     """
 
-    workspace_mib: int | None = None  # scratch memory of the kernels; None: all there is
-    timing_cache: Path | None = None  # read where it is, and written with what was learnt
-    optimization_level: int | None = None  # 0 to 5; TensorRT's own is 3
-    version_compatible: bool = False  # later TensorRT runs it too
-    hardware_compatible: bool = False  # every GPU from Ampere on runs it too
-    opt_batch: int = 1  # of the optimization profile, when the graph's batch is dynamic
+    workspace_mib: int | None = None  # scratch memory of the kernels; None: no limit
+    timing_cache: Path | None = None  # file of earlier timings; new ones are added
+    optimization_level: int | None = None  # 0 to 5; TensorRT's default is 3
+    version_compatible: bool = False  # True: later versions of TensorRT run the engine too
+    hardware_compatible: bool = False  # True: every GPU from Ampere on runs the engine too
+    opt_batch: int = 1  # batch to optimize for, if the graph's batch is dynamic
     max_batch: int = 8
     tactic_sources: tuple[str, ...] | None = None  # such as ("JIT_CONVOLUTIONS",)
     max_aux_streams: int | None = None

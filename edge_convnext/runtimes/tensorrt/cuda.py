@@ -1,8 +1,8 @@
-"""The smallest part of CUDA that runs an engine and times it.
+"""The smallest part of CUDA that can run and time an engine.
 
-pycuda serves where it is installed, cuda-python otherwise. Both retain the device's primary
-context, which other libraries in the process share (torch, the CUDA runtime); nothing is created
-by importing.
+It uses pycuda if that is installed, cuda-python otherwise. Both retain the device's primary
+context, which other libraries in the process share (torch, the CUDA runtime). Importing this
+creates nothing.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class DeviceFacts:
     compute_capability: str  # "8.7"
     memory_bytes: int
     multiprocessors: int
-    cuda: str  # the newest that the driver runs, "12.6"
-    driver: str | None  # None on a Jetson, where it is a part of L4T
+    cuda: str  # the newest version that the driver supports, "12.6"
+    driver: str | None  # None on a Jetson, where the driver is a part of L4T
 
 
 class Cuda(Protocol):
     """One device's primary context. Handles are opaque; times are milliseconds.
 
-    All calls are from the thread that opened it.
+    All calls must come from the thread that opened it.
     """
 
     @property
     def label(self) -> str:
-        """Such as `pycuda 2024.1`."""
+        """The package and its version, such as `pycuda 2024.1`."""
         ...
 
     def facts(self) -> DeviceFacts:
@@ -54,27 +54,27 @@ class Cuda(Protocol):
         ...
 
     def create_stream(self) -> Any:
-        """A stream that does not wait for the default one."""
+        """Create a stream that does not wait for the default one."""
         ...
 
     def handle(self, stream: Any) -> int:
-        """A stream as TensorRT takes it."""
+        """Return a stream's handle, as TensorRT takes it."""
         ...
 
     def allocate(self, size_bytes: int) -> Any:
-        """Device memory."""
+        """Allocate device memory."""
         ...
 
     def address(self, memory: Any) -> int:
-        """Where it is."""
+        """Return the address of device memory."""
         ...
 
     def free(self, memory: Any) -> None:
-        """Give device memory back."""
+        """Free device memory."""
         ...
 
     def pinned(self, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Host memory that copies run from and to while the CPU goes on."""
+        """Allocate host memory for copies that run while the CPU continues."""
         ...
 
     def upload(self, memory: Any, array: NDArray[Any], stream: Any) -> None:
@@ -90,32 +90,32 @@ class Cuda(Protocol):
         ...
 
     def create_event(self) -> Any:
-        """A mark that can be put into a stream."""
+        """Create an event that can be recorded in a stream."""
         ...
 
     def record(self, event: Any, stream: Any) -> None:
-        """Put a mark into a stream."""
+        """Record an event in a stream."""
         ...
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Time between two marks that were reached."""
+        """Return the time between two events that were reached."""
         ...
 
     def begin_capture(self, stream: Any) -> None:
-        """From here on, record what is launched instead of running it."""
+        """Start to record launches instead of running them."""
         ...
 
     def end_capture(self, stream: Any) -> Any:
-        """What was recorded, ready to launch; raises InferenceError where nothing could be."""
+        """Return the recorded graph, ready to launch; raises InferenceError if that failed."""
         ...
 
     def launch(self, graph: Any, stream: Any) -> None:
-        """Run what was recorded."""
+        """Run a recorded graph."""
         ...
 
 
 def read_driver() -> str | None:
-    """The driver's version, such as `580.65.06`; None where the kernel does not tell."""
+    """Read the driver's version, such as `580.65.06`; None if the kernel does not state it."""
     try:
         first = DRIVER.read_text(encoding="utf-8").partition("\n")[0]
     except OSError:

@@ -19,11 +19,11 @@ __all__ = ["PyCuda"]
 
 
 class PyCuda:
-    """pycuda with an explicit primary context; `pycuda.autoinit` would make one of its own.
+    """pycuda with the primary context; `pycuda.autoinit` would create a separate one.
 
     Raises:
         MissingDependencyError: pycuda finds no driver.
-        InferenceError: No such device.
+        InferenceError: There is no such device.
     """
 
     def __init__(self, ordinal: int) -> None:
@@ -44,7 +44,7 @@ class PyCuda:
         except driver.Error as error:
             raise InferenceError(f"no CUDA device {ordinal} ({error})") from error
         self.label = f"pycuda {pycuda.VERSION_TEXT}"
-        atexit.register(self._leave)  # pycuda ends the process where a context is left on its stack
+        atexit.register(self._leave)  # pycuda aborts the process if a context is still on its stack
 
     def facts(self) -> DeviceFacts:
         major, minor = self._device.compute_capability()
@@ -118,7 +118,7 @@ class PyCuda:
 
     @contextmanager
     def _one_line(self, what: str) -> Iterator[None]:
-        """Errors of earlier launches come up in any later call."""
+        """Put errors on one line; an error of an earlier launch appears in any later call."""
         try:
             yield
         except self._driver.Error as error:

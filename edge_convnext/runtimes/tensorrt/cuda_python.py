@@ -32,8 +32,8 @@ class CudaPython:
     """cuda-python (`cuda.bindings`, or `cuda.cuda` before 12.8) with the primary context.
 
     Raises:
-        MissingDependencyError: It finds no driver.
-        InferenceError: No such device.
+        MissingDependencyError: cuda-python finds no driver.
+        InferenceError: There is no such device.
     """
 
     def __init__(self, ordinal: int) -> None:
@@ -80,7 +80,7 @@ class CudaPython:
         self._call("cuMemFree", memory)
 
     def pinned(self, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        # Kept until the process ends: an array that outlived its memory would be worse.
+        # Never freed: an array must not outlive its memory.
         size_bytes = max(1, math.prod(shape) * dtype.itemsize)
         start = int(self._call("cuMemHostAlloc", size_bytes, 0))
         buffer = (ctypes.c_uint8 * size_bytes).from_address(start)
@@ -123,14 +123,14 @@ class CudaPython:
         return int(self._call("cuDeviceGetAttribute", kind, self._device))
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Call the driver; its result without the status.
+        """Call the driver and return its result without the status.
 
         Raises:
             InferenceError: The status is an error, or the driver has no such function.
         """
         try:
             status, *values = getattr(self._driver, name)(*arguments)
-        except RuntimeError as error:  # of cuda-python 13 where libcuda or a symbol is missing
+        except RuntimeError as error:  # cuda-python 13 raises it if libcuda or a symbol is missing
             raise _NotInDriverError(
                 f"this driver has no {name} as cuda-python wants it ({reason_of(error)}); "
                 "pip install 'cuda-python<13'"
@@ -141,13 +141,13 @@ class CudaPython:
 
 
 def _elapsed_ms(start: int, end: int) -> float:
-    """Time between two events by the symbol that every driver has.
+    """Return the time between two events, by a symbol that every driver has.
 
-    cuda-python 13 asks for `cuEventElapsedTime_v2`, which came with CUDA 12.8: all of JetPack 6 is
+    cuda-python 13 calls `cuEventElapsedTime_v2`, which came with CUDA 12.8. Every JetPack 6 is
     older.
 
     Raises:
-        InferenceError: The driver refuses.
+        InferenceError: The driver returned an error.
     """
     driver = ctypes.CDLL(_LIBCUDA)
     elapsed = ctypes.c_float()

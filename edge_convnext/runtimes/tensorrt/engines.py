@@ -1,4 +1,4 @@
-"""What both TensorRTs have in common as `runtimes.module.RuntimeModule`."""
+"""The common part of both TensorRTs as `runtimes.module.RuntimeModule`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = [
 ]  # fmt: skip
 
 LOADS: Loads = "engines"
-FORMATS: tuple[GraphFormat, ...] = ("qdq",)  # that its builders take
+FORMATS: tuple[GraphFormat, ...] = ("qdq",)  # the formats that its builders take
 HINTS: tuple[PrecisionHint, ...] = ("f32",)
 SETTINGS: tuple[tuple[str, str], ...] = ()
 
 
 def load(path: Path, options: RuntimeOptions) -> EngineRunner:
-    """An engine on the GPU; see `EngineRunner`."""
+    """Load an engine into an `EngineRunner`."""
     return EngineRunner(path, options)
 
 
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> NoReturn:
-    """An engine tells its kernels when it is built, and no times.
+    """Refuse: an engine has no profiler; its kernels are listed when it is built, without times.
 
     Raises:
         InferenceError: Always.
@@ -47,15 +47,15 @@ def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> NoReturn
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """See `lint_tensorrt`."""
+    """Check a graph against the rules of one TensorRT (`lint_tensorrt`)."""
     return lint_tensorrt(proto, wiring, cast("TensorRTName", target))
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """The types of an engine are chosen when it is built."""
+    """True for `f32`, the default: an engine's types are chosen when it is built."""
     return hint in HINTS
 
 
 def why_not(placement: PlacementName, opset: int) -> str | None:
-    """What its parser refuses is told by `lint`."""
+    """Return None: `lint` finds what its parser refuses."""
     return None

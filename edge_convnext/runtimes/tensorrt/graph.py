@@ -1,4 +1,4 @@
-"""What a graph is, and whether this TensorRT can build it: told before a build is begun."""
+"""Examine a graph before a build: its precision, and whether this TensorRT can build it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = ["Graph", "check_precision", "lint_graph", "read_graph"]
 
 @dataclass(frozen=True)
 class Graph:
-    """What the graph says of itself."""
+    """The facts about a graph that decide the build."""
 
     precision: Precision  # int8: it has Q/DQ; fp16: it has float16
     quantized_ops: int
-    reductions: tuple[str, ...]  # nodes that add up squares
+    reductions: tuple[str, ...]  # names of nodes that sum squares
     metadata: dict[str, Any] | None
 
 
 def read_graph(onnx: Path) -> Graph:
-    """Read what decides the build.
+    """Read the facts that decide the build.
 
     Raises:
-        ArtifactError: Not ONNX.
+        ArtifactError: The file is not ONNX.
     """
     from onnx import TensorProto
 
@@ -52,7 +52,7 @@ def read_graph(onnx: Path) -> Graph:
 
 
 def _count_quantized(proto: ModelProto) -> int:
-    """Products whose operands both come dequantized, maybe moved: weights may be computed."""
+    """Count products whose two operands are dequantized; moves in between don't matter."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -70,10 +70,10 @@ def _count_quantized(proto: ModelProto) -> int:
 
 
 def check_precision(onnx: Path, have: Precision, want: Precision, api: Api) -> None:
-    """Refuse a precision that this TensorRT can't make of the graph.
+    """Refuse a precision that this TensorRT can't make from the graph.
 
     Raises:
-        EngineBuildError: It can't.
+        EngineBuildError: It can't make this precision.
     """
     if have == want or ((have, want) == ("fp32", "fp16") and not api.is_typed):
         return
@@ -85,7 +85,7 @@ def check_precision(onnx: Path, have: Precision, want: Precision, api: Api) -> N
 
 
 def lint_graph(onnx: Path, api: Api) -> None:
-    """Refuse what TensorRT would refuse, or build into something else.
+    """Refuse a graph that TensorRT would refuse, or would build into something else.
 
     Raises:
         QuantizationError: The graph breaks a rule (`lint_tensorrt`).

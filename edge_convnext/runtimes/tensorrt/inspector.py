@@ -1,9 +1,9 @@
 """Read an engine's layers from TensorRT's engine inspector, as kernels.
 
-A classic engine can be inspected on the GPU that built it. Its layers are not all kernels: what
-TensorRT compiled as one subgraph is one layer, whatever it launches. Types are words in a
-description of the format (8.6: "Thirty-two wide channel vectorized row major Int8 format") or
-stand alone (10: "Half").
+A classic engine can be inspected on the GPU that built it. Not every layer is one kernel: a
+subgraph that TensorRT compiled as a whole is one layer and may launch several. In 8.6 a type is a
+word in a description ("Thirty-two wide channel vectorized row major Int8 format"); in 10 it stands
+alone ("Half").
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_layers(information: str) -> tuple[Kernel, ...]:
     """Find the layers in the inspector's JSON, in the order of execution.
 
     Returns:
-        One kernel per layer; none where the text is not the JSON that is expected.
+        One kernel per layer; empty if the text is not the expected JSON.
     """
     try:
         layers = json.loads(information)["Layers"]
@@ -46,7 +46,7 @@ def parse_layers(information: str) -> tuple[Kernel, ...]:
 
 
 def count_int8(kernels: Sequence[Kernel]) -> int:
-    """Convolutions and matrix products that read INT8, among the layers that can be told."""
+    """Count the convolutions and matrix products that read INT8, among recognisable layers."""
     return sum(
         any(tensor.dtype == "Int8" for tensor in kernel.inputs)
         and bool(_PRODUCT.search(f"{kernel.kind} {kernel.name}"))

@@ -1,7 +1,7 @@
-"""The kernels of an engine by part of the block: what launches, and what it moves.
+"""The kernels of an engine by part of the network: launches, and bytes moved.
 
-An engine that was built ahead of time was never run, so there are no times here: launches and
-bytes are what its plan tells of its speed.
+An engine that was built ahead of time was never run, so there are no times. Launches and bytes are
+all that its plan shows about its speed.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class KernelGroup:
     part: str
     kernels: int
     int8_kernels: int  # convolutions and matrix products that read INT8
-    activation_bytes: int  # read and written, each tensor of a kernel once
+    activation_bytes: int  # bytes read and written; each tensor of a kernel counts once
     weight_bytes: int
-    kinds: tuple[tuple[str, int], ...]  # with the types that they read and write
+    kinds: tuple[tuple[str, int], ...]  # kind with the types read and written, and the count
 
 
 def part_of_kernel(kernel: Kernel, parts: Parts) -> str:
-    """The part of the network that a kernel counts for: that of its product, if it has one."""
+    """Return the part of the network that a kernel counts for: its product's, if it has one."""
     return part_of_nodes(kernel.nodes, parts)
 
 
 def group_kernels(kernels: Sequence[Kernel], parts: Parts) -> tuple[KernelGroup, ...]:
-    """Add kernels up by part, in the order of `parts`, without those that have none."""
+    """Sum up kernels by part, in the order of `parts`; parts without kernels are left out."""
     groups = []
     for part in parts.names:
         own = [kernel for kernel in kernels if part_of_kernel(kernel, parts) == part]
@@ -70,7 +70,7 @@ def group_kernels(kernels: Sequence[Kernel], parts: Parts) -> tuple[KernelGroup,
 
 
 def kernel_fields(kernel: Kernel, parts: Parts) -> dict[str, Any]:
-    """A kernel as plain values, with its part and bytes; `read_kernels` is the other way."""
+    """Turn a kernel into plain values, with its part and bytes; `read_kernels` is the inverse."""
     return {
         **asdict(kernel),
         "part": part_of_kernel(kernel, parts),
@@ -81,11 +81,11 @@ def kernel_fields(kernel: Kernel, parts: Parts) -> dict[str, Any]:
 
 
 def parts_of(metadata: Mapping[str, Any] | None) -> Parts:
-    """The parts that an engine's kernels are counted for.
+    """Return the parts that an engine's kernels are grouped by.
 
     Args:
-        metadata: This package's, of the graph that the engine was built from; None where the graph
-            has none: only quantizers are told apart then.
+        metadata: This package's metadata of the graph that the engine was built from. With None,
+            only quantizers are distinguished.
     """
     model = (metadata or {}).get("model")
     if not isinstance(model, str):
@@ -97,23 +97,26 @@ def parts_of(metadata: Mapping[str, Any] | None) -> Parts:
 
 
 def read_parts(path: Path) -> Parts:
-    """The parts of an engine, by the JSON file beside it, which `read_kernels` has read.
+    """Return the parts of an engine, by its sidecar, which `read_kernels` has checked.
 
     Args:
-        path: The sidecar.
+        path: The engine's JSON file (`sidecar.sidecar_path`).
     """
     metadata = json.loads(read_text_bounded(path)).get("model")
     return parts_of(metadata if isinstance(metadata, dict) else None)
 
 
 def read_kernels(path: Path) -> tuple[Kernel, ...]:
-    """Read the kernels of an engine from the JSON file beside it.
+    """Read the kernels of an engine from its sidecar.
 
     Args:
-        path: The sidecar, see `engine.sidecar_path`.
+        path: The engine's JSON file (`sidecar.sidecar_path`).
+
+    Returns:
+        The kernels, in launch order.
 
     Raises:
-        ArtifactError: Missing, damaged, or written by a version that kept no kernels.
+        ArtifactError: The file is missing, damaged, or from a version that recorded no kernels.
     """
     try:
         fields = json.loads(read_text_bounded(path))
@@ -121,7 +124,7 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
         group_kernels(kernels, PLAIN)  # a type that no builder writes has no size
     except OSError as error:
         raise ArtifactError(
-            f"{path}: {error.strerror}; an engine's kernels are in the JSON file beside it: keep "
+            f"{path}: {error.strerror}; an engine's kernels are in the JSON file next to it: keep "
             "the two together"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -132,10 +135,10 @@ def read_kernels(path: Path) -> tuple[Kernel, ...]:
 
 
 def kernels_from_rows(rows: Sequence[dict[str, Any]]) -> tuple[Kernel, ...]:
-    """Kernels as `kernel_fields` wrote them.
+    """Read kernels from the plain values that `kernel_fields` wrote.
 
     Raises:
-        KeyError, TypeError: The rows are something else.
+        KeyError, TypeError: The rows are not from `kernel_fields`.
     """
     return tuple(
         Kernel(
@@ -170,7 +173,7 @@ def _size(value: object) -> int:
 
 
 def _kind(kernel: Kernel) -> str:
-    """Such as `gemm Int8 -> Half`."""
+    """Name a kernel's kind with its types, such as `gemm Int8 -> Half`."""
     reads = "+".join(sorted({tensor.dtype for tensor in kernel.inputs}))
     writes = "+".join(sorted({tensor.dtype for tensor in kernel.outputs}))
     return f"{kernel.kind} {reads} -> {writes}"

@@ -1,10 +1,9 @@
-"""What TensorRT can't parse, or builds into something else than the graph says.
+"""Find operations that TensorRT can't parse, or builds into something else.
 
-The rules of TensorRT for RTX were seen in its 1.7's parser and kernel list, which
-tests/runtimes/tensorrt/test_lint.py asks. TensorRT 10 and 11 share its parser, so they get the same
-rules. What is said of 8.5 and 8.6 was read: onnx-tensorrt's docs/operators.md and
-docs/Changelog.md, and NVIDIA/TensorRT#3467; but that 8.6 fails on INT8 constants was seen, on an
-H200.
+The rules of TensorRT for RTX come from the parser and the kernel list of 1.7, which
+tests/runtimes/tensorrt/test_lint.py checks. TensorRT 10 and 11 share its parser, so the same rules
+apply. The rules of 8.5 and 8.6 come from onnx-tensorrt's docs/operators.md and docs/Changelog.md,
+and NVIDIA/TensorRT#3467. Only that 8.6 fails on INT8 constants was tried, on an H200.
 
 Source: TensorRT, "Working with Quantized Types" and "Strongly Typed Networks".
 """
@@ -37,7 +36,7 @@ class _Version:
     typed: bool  # every value keeps the type that the graph gives it
     newest_opset: int | None = None
     missing: frozenset[str] = frozenset()
-    careful: frozenset[str] = frozenset({"LayerNormalization"})  # compute float16 in float32
+    careful: frozenset[str] = frozenset({"LayerNormalization"})  # compute float16 input in float32
 
 
 _VERSIONS: Mapping[TensorRTName, _Version] = {
@@ -55,9 +54,12 @@ def lint_tensorrt(proto: ModelProto, wiring: Wiring, target: TensorRTName) -> It
     """Check a graph against one TensorRT.
 
     Args:
-        proto: Float, or with explicit Q/DQ.
-        wiring: Of that graph.
-        target: Which TensorRT.
+        proto: The graph, float or with explicit Q/DQ.
+        wiring: The wiring of that graph.
+        target: The TensorRT to check for.
+
+    Yields:
+        The findings.
     """
     version = _VERSIONS[target]
     types = element_types(proto)
@@ -86,7 +88,7 @@ def lint_tensorrt(proto: ModelProto, wiring: Wiring, target: TensorRTName) -> It
 
 
 def _check_constant(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
-    """TensorRT 8 quantizes weights itself."""
+    """Refuse INT8 constants in TensorRT 8, which quantizes weights itself."""
     constant = wiring.value(node.input[0])
     if node.op_type == "DequantizeLinear" and constant is not None:
         yield Finding(
@@ -94,7 +96,7 @@ def _check_constant(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
             "error",
             node.name,
             "the builder of this TensorRT fails on weights that are stored as INT8",
-            "store floats with Q/DQ: opset17.use_opset_17 does",
+            "store floats with Q/DQ: stages.to_opset17.use_opset_17 does",
         )
 
 
@@ -109,20 +111,20 @@ def _check_images(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
                         "uint8-images",
                         "error",
                         reader.name,
-                        "TensorRT has no operation on uint8 but the cast to another type",
-                        "cast the images before anything else (uint8_images.use_uint8_images)",
+                        "TensorRT's only operation on uint8 is the cast to another type",
+                        "cast the images first (stages.to_uint8_images.use_uint8_images)",
                     )
 
 
 def _check_operation(node: NodeProto, wiring: Wiring, version: _Version) -> Iterator[Finding]:
-    """What the parser has no importer for."""
+    """Find operations that the parser can't import."""
     if node.op_type in version.missing:
         yield Finding(
             "missing-operation",
             "error",
             node.name,
             f"this TensorRT has no {node.op_type}",
-            "write GELU out with opset17.use_opset_17, and norms with the form conv",
+            "write GELU out with stages.to_opset17.use_opset_17, and norms with the form conv",
         )
     if not node.op_type.startswith("Reduce") or len(node.input) < 2:
         return
@@ -131,28 +133,28 @@ def _check_operation(node: NodeProto, wiring: Wiring, version: _Version) -> Iter
             "axes-input",
             "error",
             node.name,
-            "this TensorRT does not see axes that are an input, and reduces over all of them",
-            "rewrite it with opset17.use_opset_17",
+            "this TensorRT ignores axes that are an input, and reduces over all of them",
+            "rewrite it with stages.to_opset17.use_opset_17",
         )
     elif node.input[1] not in wiring.constants:
         yield Finding(
             "axes-input",
             "error",
             node.name,
-            "TensorRT needs axes that are constant",
+            "TensorRT needs constant axes",
             "simplify the graph, or export static shapes",
         )
 
 
 def _check_pair(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
-    """What the parser and the kernels ask of one Q or DQ node."""
+    """Check the requirements of the parser and the kernels for one Q or DQ node."""
 
     def error(rule: str, message: str, remedy: str) -> Finding:
         return Finding(rule, "error", node.name, message, remedy)
 
     source = wiring.producer.get(node.input[0])
     if source is not None and source.op_type == "QuantizeLinear":
-        return  # the other half of a pair that is checked at its first
+        return  # the second half of a pair that is checked at its first half
     value = wiring.value(node.input[0])
     zero_point = wiring.value(node.input[2]) if len(node.input) > 2 else None
     quantized = zero_point if node.op_type == "QuantizeLinear" else value
@@ -183,7 +185,7 @@ def _check_scale(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
             "error",
             node.name,
             f"TensorRT needs scales above 0, and the smallest is {scale.min():.3g}",
-            "keep the operation in float, or halve the float32 graph with halve.halve_body",
+            "keep the operation in float, or use stages.to_float16.halve_body on the float32 graph",
         )
     elif scale.dtype == np.float16 and (scale < SMALLEST_NORMAL).any():
         yield Finding(
@@ -191,12 +193,12 @@ def _check_scale(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
             "warning",
             node.name,
             f"float16 has few bits for a scale of {scale.min():.3g}",
-            "halve the float32 graph with halve.halve_body, which keeps this scale in float32",
+            "use stages.to_float16.halve_body on the float32 graph: it keeps this scale in float32",
         )
 
 
 def _check_product(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
-    """What a convolution or matrix product with quantized weights becomes."""
+    """Check what a convolution or matrix product with quantized weights becomes."""
     if not wiring.is_quantized(node):
         yield weight_only(node, "TensorRT computes it in float")
     elif any(item.name == "group" and item.i > 1 for item in node.attribute):
@@ -212,7 +214,7 @@ def _check_product(node: NodeProto, wiring: Wiring) -> Iterator[Finding]:
 def _check_types(
     node: NodeProto, wiring: Wiring, types: Mapping[str, int], opset: int, version: _Version
 ) -> Iterator[Finding]:
-    """What a strongly typed network asks of the types of one node."""
+    """Check the types of one node against the rules of strongly typed networks."""
     from onnx import TensorProto
 
     from edge_convnext.graph.float16_overflow import leaves_range
@@ -230,7 +232,7 @@ def _check_types(
                 "error",
                 node.name,
                 f"it reads {listed}, and TensorRT casts nothing by itself",
-                "halve the float32 graph with halve.halve_body",
+                "use stages.to_float16.halve_body on the float32 graph",
             )
             return
     squares = node.op_type not in version.careful and leaves_range(node, wiring)
@@ -239,13 +241,13 @@ def _check_types(
             "float16-range",
             "warning",
             node.name,
-            f"this {node.op_type} computes in float16, which ends at 65504",
-            "halve the float32 graph with halve.halve_body, which keeps norms in float32",
+            f"this {node.op_type} computes in float16, whose largest value is 65504",
+            "use stages.to_float16.halve_body on the float32 graph: it keeps norms in float32",
         )
 
 
 def _same_type(node: NodeProto, opset: int) -> list[list[int]]:
-    """Positions of the inputs that ONNX wants to be of one type."""
+    """Return the groups of input positions that ONNX requires to have one type."""
     from onnx import defs
 
     try:

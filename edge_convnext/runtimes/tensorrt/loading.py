@@ -1,4 +1,4 @@
-"""Let TensorRT read an engine, and find its images and logits."""
+"""Load an engine into TensorRT, and find its images and logits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tensor:
 
 
 def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, Any]:
-    """Read an engine; the runtime has to outlive it.
+    """Load an engine; return TensorRT's runtime, which must outlive the engine, and the engine.
 
     Raises:
         InferenceError: TensorRT can't run it here.
@@ -47,13 +47,13 @@ def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, 
     if api.has("engine_validity"):
         validity, diagnostics = runtime.get_engine_validity(plan)
         if validity == trt.EngineValidity.INVALID:
-            # Such as UNSUPPORTED_CC: it compiles for no GPU of this compute capability.
+            # Such as UNSUPPORTED_CC: TensorRT for RTX does not support this compute capability.
             kinds = trt.EngineInvalidityDiagnostics.__members__.items()
             why = [name for name, kind in kinds if int(diagnostics) & int(kind)]
             reason = " ".join(why) or diagnostics
             raise InferenceError(f"{facts.path}: {api.label} can't run it here ({reason})")
     if facts.version_compatible:
-        runtime.engine_host_code_allowed = True  # it carries the runtime of its own version
+        runtime.engine_host_code_allowed = True  # the engine contains the runtime of its version
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise InferenceError(
@@ -63,10 +63,10 @@ def load_engine(api: Api, messages: Messages, facts: EngineFacts) -> tuple[Any, 
 
 
 def find_tensors(api: Api, engine: Any, path: Path) -> tuple[Tensor, Tensor]:
-    """The images and the logits.
+    """Find the input, images, and the output, logits.
 
     Raises:
-        InferenceError: There is not one input, or a type that this package does not feed.
+        InferenceError: The engine has several inputs, or a type that this package does not support.
     """
     trt = api.module
     inputs: list[Tensor] = []

@@ -1,10 +1,10 @@
-"""What every builder of engines does: log, parse, profile, and say why it failed.
+"""The common part of both engine builders: log, parse, profile, and explain a failure.
 
-Runs in the child process that builds (`isolate`). Names tell the type of what TensorRT hands
-out, here and in the other modules that touch it, and the contract test goes by them: `trt` is
-the module, `builder`, `network`, `settings` (IBuilderConfig), `parser`, `error` (ParserError),
-`profile`, `input_tensor` (ITensor), `timings`, `learnt` and `merged` (ITimingCache), `runtime`,
-`engine`, `context`, `inspector`, `layer`, `jit` (IRuntimeConfig).
+It runs in the child process that builds (`core.isolate`). Here and in the other modules that use
+TensorRT, a variable's name shows the type of a TensorRT object. The contract test relies on these
+names: `trt` is the module, `builder`, `network`, `settings` (IBuilderConfig), `parser`, `error`
+(ParserError), `profile`, `input_tensor` (ITensor), `timings`, `learnt` and `merged`
+(ITimingCache), `runtime`, `engine`, `context`, `inspector`, `layer`, `jit` (IRuntimeConfig).
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ __all__ = ["Messages", "listen", "parse_graph", "set_profile"]
 
 
 class Messages:
-    """What TensorRT said, and the logger that hears it."""
+    """The messages of TensorRT, and the logger that collects them."""
 
     def __init__(self) -> None:
         self.logger: Any = None
-        self.lines: list[str] = []  # all of it
+        self.lines: list[str] = []  # all messages
         self.errors: list[str] = []
 
     @property
     def last_error(self) -> str:
-        """On one line."""
+        """The last error, on one line."""
         return self.errors[-1] if self.errors else "TensorRT does not say why"
 
 
 def listen(trt: Any, *, errors_only: bool = False) -> Messages:
-    """A logger that keeps messages instead of printing them.
+    """Create a logger that collects messages instead of printing them.
 
     Args:
-        trt: The module.
-        errors_only: For classic builds, which say a line for every tactic they time.
+        trt: The TensorRT module.
+        errors_only: True to collect only errors; a classic build logs a line for every tactic
+            that it times.
     """
     messages = Messages()
     severe = (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
@@ -62,7 +63,7 @@ def parse_graph(api: Api, network: Any, messages: Messages, onnx: Path) -> None:
     """Read an ONNX file into a network.
 
     Raises:
-        EngineBuildError: The parser refused it; the message has its words and the node.
+        EngineBuildError: The parser refused it; the message has the parser's reason and the node.
     """
     trt = api.module
     parser = trt.OnnxParser(network, messages.logger)
@@ -73,7 +74,7 @@ def parse_graph(api: Api, network: Any, messages: Messages, onnx: Path) -> None:
 def set_profile(
     builder: Any, settings: Any, input_tensor: Any, opt_batch: int, max_batch: int
 ) -> dict[str, Any] | None:
-    """Give a network of dynamic batch one optimization profile; None for a static batch."""
+    """Give a network of dynamic batch one optimization profile; a static batch returns None."""
     shape = tuple(input_tensor.shape)
     if shape[0] != -1:
         return None

@@ -1,4 +1,4 @@
-"""CUDA opened through the package that is there: pycuda, else cuda-python."""
+"""Open CUDA through the installed package: pycuda, otherwise cuda-python."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _HELP = (
 
 
 _NO_GPU = (
-    "no NVIDIA GPU was found here, and an engine runs on the one that it is for; "
-    "`edge-convnext bundle` takes a build there, and its ONNX models run anywhere"
+    "no NVIDIA GPU was found here, and an engine runs only on the GPU that it was built for; "
+    "`edge-convnext bundle` packs a build for that machine, and its ONNX models run anywhere"
 )
 
 
-# What drivers leave in /dev: of a PC, of a Jetson, of WSL.
+# Device files of the drivers of a PC, a Jetson and WSL.
 _DEVICES = ("nvidiactl", "nvidia[0-9]*", "nvhost-gpu", "nvmap", "nvgpu", "dxg")
 
 
@@ -33,7 +33,7 @@ def open_cuda(ordinal: int = 0) -> Cuda:
     """Open a device, once per process.
 
     Args:
-        ordinal: Which device, among those that CUDA_VISIBLE_DEVICES leaves.
+        ordinal: Number of the device, among those that CUDA_VISIBLE_DEVICES allows.
 
     Raises:
         MissingDependencyError: There is no GPU or no driver, or neither pycuda nor cuda-python
@@ -52,7 +52,7 @@ def open_cuda(ordinal: int = 0) -> Cuda:
 
 
 def has_gpu(root: Path = Path("/")) -> bool:
-    """Whether a driver has found a GPU, as far as files tell; True where they can't."""
+    """True if files show an NVIDIA driver with a GPU; always True on systems other than Linux."""
     if sys.platform != "linux":
         return True
     devices = root / "dev"
@@ -61,13 +61,13 @@ def has_gpu(root: Path = Path("/")) -> bool:
 
 
 def missing_cuda() -> str | None:
-    """What to install where there is a GPU and nothing in Python to reach it; nothing is opened."""
+    """Say what to install if there is a GPU but no CUDA package; this opens nothing."""
     known = any(find_spec(name) is not None for name in ("pycuda", "cuda"))
     return None if known or not has_gpu() else _HELP
 
 
 def why_no_cuda() -> str | None:
-    """Why no device can be opened, in one line; None when one was."""
+    """Explain in one line why no device can be opened; None if one was opened."""
     try:
         open_cuda()
     except (MissingDependencyError, InferenceError) as error:

@@ -1,7 +1,7 @@
-"""What an engine's kernels must be for its plan to be worth what it was chosen for.
+"""Check that an engine's kernels are those for which its plan was chosen.
 
-TensorRT chooses for itself what it fuses, and another version may choose otherwise: an engine
-that no longer is what was measured still runs, so what is found here is a warning.
+TensorRT decides what it fuses, and another version may decide otherwise. Such an engine still runs,
+but not as it was measured, so each finding is a warning.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 
 __all__ = ["check_kernels", "only_moves"]
 
-# Words in the name of a generated kernel for what moves values, or only changes their type.
+# Words in the name of a generated kernel for operations that move values or change their type.
 _MOVES = frozenset({"Cast", "Conc", "Move", "Repl", "Resh", "Slic", "Tran"})
 _STEPS = re.compile(r"[A-Z][a-z]+")
 _REFORMAT_KINDS = frozenset({"reformat", "shuffle", "copy"})
 
 
 def check_kernels(kernels: Sequence[Kernel], quantized_ops: int, parts: Parts) -> tuple[str, ...]:
-    """Compare the kernels of an engine with what its graph asked for.
+    """Compare the kernels of an engine with the operations of its graph.
 
     Args:
-        kernels: From the builder's log.
-        quantized_ops: Convolutions and matrix products of the graph that read INT8.
-        parts: Of the network's family.
+        kernels: The kernels from the builder's log.
+        quantized_ops: Number of convolutions and matrix products of the graph that read INT8.
+        parts: The parts of the network's family.
 
     Returns:
-        What is not so, a clause each; empty for an engine as it was planned.
+        The differences, one clause each; empty for an engine as planned.
     """
     found = []
     int8 = sum(kernel.multiplies_int8 for kernel in kernels)
@@ -45,7 +45,7 @@ def check_kernels(kernels: Sequence[Kernel], quantized_ops: int, parts: Parts) -
 
 
 def only_moves(kernel: Kernel) -> bool:
-    """Whether a kernel computes nothing: it transposes, copies, or changes types."""
+    """True if a kernel computes nothing: it transposes, copies, or changes types."""
     if kernel.kind in _REFORMAT_KINDS:
         return True
     steps = set(_STEPS.findall(kernel.name.split("_myl0")[0]))

@@ -1,10 +1,10 @@
 """Build a TensorRT for RTX engine, ahead of time and without a GPU.
 
-The builder is native code, so it runs in a child process. What it made is checked against what
-was asked: a quantized operation that ends in a float kernel is an error, not a surprise later.
+The builder is native code, so it runs in a child process. Its result is checked: a quantized
+operation that became a float kernel is an error.
 
-Two builds of one graph differ in some hundred bytes: the compiler numbers its symbols in
-memory address order. Size and kernels are the same.
+Two builds of one graph differ in some hundred bytes, because the compiler numbers its symbols in
+the order of memory addresses. Size and kernels are the same.
 
 Source: NVIDIA, TensorRT for RTX documentation, "CPU-only" ahead-of-time engines.
 """
@@ -38,7 +38,7 @@ __all__ = ["build_rtx_engine", "sidecar_path", "why_no_rtx"]
 
 @dataclass(frozen=True)
 class _Built:
-    """What the child reports back."""
+    """The result of the child process."""
 
     builder: str
     version: str
@@ -68,24 +68,24 @@ def build_rtx_engine(
 
     The network is strongly typed: every tensor keeps the ONNX file's type. A graph with a
     dynamic batch gets one optimization profile, 1 to `config.max_batch` images, tuned for 1.
-    The engine's facts are written beside it, see `sidecar_path`.
+    The engine's sidecar is written next to it (`sidecar_path`).
 
     Args:
         model: A float32, float16 or Q/DQ graph with one input, [N, C, H, W].
         config: Compute capabilities, largest batch, time limit.
-        output: Where to write the engine.
-        require_int8: Refuse an engine with another number of INT8 kernels than the graph has
-            quantized operations.
+        output: The file to write the engine to.
+        require_int8: True to refuse an engine whose number of INT8 kernels is not the graph's
+            number of quantized operations.
 
     Returns:
         The engine, with the kernels the builder's log lists.
 
     Raises:
-        MissingDependencyError: TensorRT for RTX is not installed, or not made for this machine.
+        MissingDependencyError: TensorRT for RTX is not installed, or not available for this
+            machine.
         ArtifactError: There is no such graph.
         EngineBuildError: The builder refused the graph or a compute capability, crashed, ran
-            out of time, or made another number of INT8 kernels than the graph has quantized
-            operations. Nothing is written then.
+            out of time, or made too few or too many INT8 kernels. Nothing is written then.
     """
     output = Path(output)
     if reason := why_no_rtx():
@@ -93,7 +93,7 @@ def build_rtx_engine(
     if not model.path.is_file():
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     sidecar = sidecar_path(output)
-    # Contexts close in reverse order: whoever sees the engine finds its sidecar too.
+    # Contexts close in reverse order, so the sidecar exists before the engine does.
     with atomic_path(output) as plan, atomic_path(sidecar) as note:
         built = run_isolated(
             _build,
@@ -126,7 +126,7 @@ _MACHINES = ("x86_64", "AMD64", "aarch64")  # arm64 from 1.6 on
 
 
 def why_no_rtx() -> str | None:
-    """Why an RTX engine can't be built here, with what to do; None when it can."""
+    """Explain why an RTX engine can't be built here, and what to do; None if it can."""
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _MACHINES:
         return (
@@ -154,7 +154,7 @@ def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str
         "builder": built.builder,
         "runtime": "tensorrt_rtx",
         "tensorrt": built.version,
-        "gpu": None,  # compiled, not tuned
+        "gpu": None,  # compiled ahead of time, not tuned on a GPU
         "compute_capabilities": list(config.compute_capabilities),
         "precision": model.precision,
         "form": model.form,
@@ -177,7 +177,7 @@ def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str
 
 
 def _build(onnx: Path, capabilities: tuple[str, ...], max_batch: int, output: Path) -> _Built:
-    """The child's work."""
+    """Build the engine; this runs in the child process."""
     api = open_api("tensorrt_rtx")
     trt = api.module
     messages = listen(trt)
@@ -222,7 +222,7 @@ def _set_capabilities(api: Api, settings: Any, capabilities: tuple[str, ...]) ->
             if name.startswith("SM")
         }
         listed = ", ".join(sorted(known, key=float))
-        known["current"] = trt.ComputeCapability.CURRENT  # of the GPU that is here
+        known["current"] = trt.ComputeCapability.CURRENT  # that of the GPU in this machine
         wanted = [known.get(text) for text in capabilities]
         if not wanted or None in wanted or len(set(capabilities)) != len(capabilities):
             raise EngineBuildError(

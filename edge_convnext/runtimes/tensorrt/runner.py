@@ -1,7 +1,7 @@
 """Run an engine: one runner for every TensorRT from 8.6 on, and for TensorRT for RTX.
 
-It speaks the tensor-address API alone. Each batch size has an execution context, device and
-pinned buffers, and a CUDA graph of its own: one launch instead of a hundred.
+It uses only the tensor-address API. Each batch size has its own execution context, device and
+pinned buffers, and a CUDA graph, which needs one launch instead of a hundred.
 
 Source: TensorRT developer guide, "Performing Inference", "CUDA Graphs"; TensorRT for RTX, "JIT
 compilation" and "CUDA graphs".
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineRunner"]
 
-_MOST_SIZES = 8  # batch sizes that stay prepared
-_WARMUP = 3  # TensorRT for RTX compiles in the first
+_MOST_SIZES = 8  # the most batch sizes that stay prepared
+_WARMUP = 3  # inferences; TensorRT for RTX compiles in the first
 
 
 @dataclass
 class _Prepared:
-    """What one batch size runs with."""
+    """Context, buffers and CUDA graph of one batch size."""
 
     context: Any
     host_in: NDArray[Any]
@@ -57,19 +57,19 @@ class _Prepared:
 
 
 class EngineRunner:
-    """An engine with its sidecar, on this machine's GPU; all calls are from one thread.
+    """An engine with its sidecar, on this machine's GPU; all calls must come from one thread.
 
     Args:
-        path: The engine. Its sidecar tells which TensorRT it is for.
-        options: `batch` is prepared at once; `settings` may have `cuda_graph=off`.
-        cuda: The device; the first one when None.
-        check: Whether an engine for another machine is refused (`sidecar.require_runs_here`),
-            or left to TensorRT to judge.
+        path: The engine; its sidecar states its TensorRT.
+        options: The options; `batch` is prepared at once, `settings` may have `cuda_graph=off`.
+        cuda: The device; None for the first one.
+        check: True to refuse an engine for another machine (`sidecar.require_runs_here`); False
+            to let TensorRT decide.
 
     Raises:
         MissingDependencyError: TensorRT or CUDA is not installed here.
-        ArtifactError: No engine, no sidecar, or one for another machine.
-        InferenceError: TensorRT can't load it, or it is not from images to logits.
+        ArtifactError: The engine or its sidecar is missing, or the engine is for another machine.
+        InferenceError: TensorRT can't load it, or it does not map images to logits.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class EngineRunner:
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W], any N >= 1, to logits float32[N, classes].
 
-        An engine of float16 images gets them rounded; one of pixels gets the pixels that these
-        values were normalised from.
+        For an engine of float16 images the values are rounded. For one of uint8 images they are
+        converted back to the pixels that they were normalised from.
 
         Raises:
             InferenceError: The images don't fit the engine, or the GPU failed.
@@ -117,10 +117,14 @@ class EngineRunner:
         return infer_in_pieces(self._run, images, (batch, *shape[1:]), str(self._path))
 
     def infer_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run pixels, resized and cropped, as the engine's input has them.
+        """Run pixels, already resized and cropped, in the layout of the engine's input.
 
         Args:
-            pixels: uint8[N, H, W, C], or uint8[N, C, H, W]: the engine's metadata tells.
+            pixels: Pixels, uint8[N, H, W, C] or uint8[N, C, H, W], as the engine's metadata
+                states.
+
+        Returns:
+            Logits, float32[N, classes].
 
         Raises:
             InferenceError: The engine takes normalised values, or images of another size.
@@ -145,10 +149,10 @@ class EngineRunner:
         return np.concatenate(outputs)
 
     def time_launches(self, batch: int, count: int) -> list[float]:
-        """GPU milliseconds of each of `count` inferences back to back, copies left out.
+        """Time `count` inferences back to back without copies; return GPU milliseconds of each.
 
-        The input is what the last inference of that size left there. Marks between the launches
-        tell the time; a launch is queued while the one before it runs.
+        The input is that of the last inference of this size. The times are between events that are
+        recorded around each launch. A launch is queued while the one before it runs.
 
         Raises:
             InferenceError: The engine has no such batch size, or the GPU failed.
@@ -168,7 +172,7 @@ class EngineRunner:
         return [self._cuda.elapsed_ms(start, end) for start, end in pairwise(marks)]
 
     def describe(self) -> RuntimeInfo:
-        """Tell the TensorRT, the GPU and whether a CUDA graph is launched."""
+        """Describe the TensorRT, the GPU and whether a CUDA graph is used."""
         reasons = {one.why_no_graph for one in self._prepared.values() if one.why_no_graph}
         return RuntimeInfo(
             name=self._api.name,
@@ -186,7 +190,7 @@ class EngineRunner:
         )
 
     def close(self) -> None:
-        """Give the GPU's memory back, in the order that TensorRT asks for."""
+        """Free the GPU's memory, in the order that TensorRT requires."""
         for prepared in self._prepared.values():
             self._release(prepared)
         self._prepared.clear()
@@ -214,7 +218,7 @@ class EngineRunner:
         self._launch(prepared)
         self._cuda.download(prepared.host_out, prepared.device_out, self._stream)
         self._cuda.synchronize(self._stream)
-        logits = prepared.host_out.astype(np.float32)  # a copy: the buffer is used again
+        logits = prepared.host_out.astype(np.float32)  # a copy, because the buffer is reused
         return as_logits(logits, len(images), str(self._path))
 
     def _launch(self, prepared: _Prepared) -> None:
@@ -230,7 +234,7 @@ class EngineRunner:
             )
 
     def _prepare(self, batch: int) -> _Prepared:
-        """Context, buffers and graph of a batch size, made once."""
+        """Create context, buffers and CUDA graph of a batch size, once."""
         if batch in self._prepared:
             return self._prepared[batch]
         while len(self._prepared) >= _MOST_SIZES:
@@ -242,7 +246,7 @@ class EngineRunner:
         result = tuple(context.get_tensor_shape(self._output.name))
         host_in = self._cuda.pinned(shape, self._input.dtype)
         host_out = self._cuda.pinned(result, self._output.dtype)
-        host_in[...] = 0  # timed before anything was shown, it is at least no random bits
+        host_in[...] = 0  # a timing before the first inference must not run on random bits
         prepared = _Prepared(
             context=context,
             host_in=host_in,
@@ -269,7 +273,7 @@ class EngineRunner:
         trt = self._api.module
         if self._api.has("graph_strategy"):
             jit = engine.create_runtime_config()
-            # Kernels for the shape at hand are compiled before it runs, not meanwhile.
+            # Compile kernels for a shape before it runs, not while it runs.
             eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
             jit.dynamic_shapes_kernel_specialization_strategy = eager
             context = engine.create_execution_context(jit)
@@ -283,7 +287,7 @@ class EngineRunner:
         return context
 
     def _capture(self, prepared: _Prepared) -> None:
-        """Record a launch as a CUDA graph; where that can't be, the reason is kept."""
+        """Record a launch as a CUDA graph; if that fails, store the reason."""
         if not self._use_graph:
             return
         context = prepared.context

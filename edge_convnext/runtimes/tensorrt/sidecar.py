@@ -1,8 +1,8 @@
-"""The JSON beside an engine: what it is, what made it, and where it may run.
+"""The sidecar, a JSON file next to an engine: its content, its builder, and where it may run.
 
-An engine says nothing of itself before TensorRT has read it, and TensorRT reads whatever it is
-given. So what can be known beforehand is checked here: the file is the one that was written, the
-library and the GPU are those it was made for.
+An engine shows nothing about itself before TensorRT reads it, and TensorRT reads any file. So this
+module checks beforehand that the file is the one that was written, and that library and GPU are
+those it was built for.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ __all__ = [
 
 SCHEMA = "edge-convnext/engine/3"
 ENGINE_SUFFIX = ".engine"
-_ENGINE_SUFFIXES = (ENGINE_SUFFIX, ".plan", ".trt")  # trtexec's, Triton's and the samples' names
+_ENGINE_SUFFIXES = (ENGINE_SUFFIX, ".plan", ".trt")  # those of trtexec, Triton and the samples
 _AMPERE = (8, 0)
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What a sidecar says, as far as running the engine goes."""
+    """The facts of a sidecar that are needed to run the engine."""
 
-    path: Path  # of the engine
+    path: Path  # the engine's file
     runtime: TensorRt
-    version: str  # of the TensorRT that built it
+    version: str  # version of the TensorRT that built it
     precision: Precision
-    form: FormName | None  # None: the graph was not of this package
+    form: FormName | None  # None: the graph was not from this package
     placement: PlacementName | None
     engine_sha256: str
     compute_capabilities: tuple[str, ...]
-    gpu: str | None  # the one it was tuned on; None where it was compiled ahead of time
+    gpu: str | None  # the GPU it was tuned on; None if it was compiled ahead of time
     version_compatible: bool
     hardware_compatible: bool
-    batch: int | None  # the one size it runs; None where it has a profile
+    batch: int | None  # its only batch size; None if it has an optimization profile
     max_batch: int
     model: Mapping[str, Any] | None  # the graph's metadata
 
     @property
     def info(self) -> ModelInfo:
-        """Classes and preprocessing.
+        """Classes and preprocessing of the model.
 
         Raises:
             ArtifactError: The engine's graph had no metadata of this package.
@@ -78,7 +78,7 @@ class EngineFacts:
 
 
 def is_engine_file(path: Path) -> bool:
-    """Whether a model is an engine: by its bytes, and by its name where they tell nothing."""
+    """True if a model is an engine, by its bytes; by its name if they don't show it."""
     try:
         kind = recognise(path).name if path.is_file() else "other"
     except OSError:
@@ -87,12 +87,14 @@ def is_engine_file(path: Path) -> bool:
 
 
 def sidecar_path(engine: Path) -> Path:
-    """The JSON file beside an engine: builder, devices, kernels, profile, graph and model."""
+    """Path of an engine's sidecar: builder, devices, kernels, profile, graph and model."""
     return engine.with_name(f"{engine.name}.json")
 
 
 def graph_metadata(path: Path) -> dict[str, Any] | None:
-    """Weights, licence, classes and preprocessing, which an engine has no place for.
+    """Read the metadata of a graph, which an engine can't contain; None if it has none of ours.
+
+    It has weights, licence, classes and preprocessing.
 
     Raises:
         ArtifactError: The metadata is no JSON.
@@ -116,7 +118,8 @@ def read_facts(engine: Path) -> EngineFacts:
     """Read an engine's sidecar.
 
     Raises:
-        ArtifactError: No engine, no sidecar, or one that is damaged or of an older version.
+        ArtifactError: The engine or its sidecar is missing, or the sidecar is damaged or of an
+            older version.
     """
     if not engine.is_file():
         raise ArtifactError(f"{engine}: no such engine; build it with `edge-convnext engine`")
@@ -143,8 +146,8 @@ def read_facts(engine: Path) -> EngineFacts:
         )
     except OSError as error:
         raise ArtifactError(
-            f"{path}: {error.strerror}; an engine runs on the NVIDIA GPU it was built for, and "
-            "which that is stands in the JSON file beside it: keep the two together"
+            f"{path}: {error.strerror}; an engine runs on the NVIDIA GPU it was built for, which "
+            "the JSON file next to it states: keep the two together"
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
@@ -154,7 +157,7 @@ def read_facts(engine: Path) -> EngineFacts:
 
 
 def _check_values(fields: Mapping[str, Any]) -> None:
-    """Sidecars come from anyone, and `runtime` is the name of a module that gets imported."""
+    """Check the values: a sidecar may be anyone's, and `runtime` names a module to import."""
     allowed = {"runtime": TENSORRTS, "precision": get_args(Precision)}
     for key, words in allowed.items():
         if fields[key] not in words:
@@ -168,7 +171,7 @@ def require_runs_here(facts: EngineFacts, api: Api, device: DeviceFacts) -> None
     """Refuse an engine that is not for this machine, before TensorRT reads it.
 
     Raises:
-        ArtifactError: The file changed, or it is for another TensorRT or another GPU.
+        ArtifactError: The engine was changed, or is for another TensorRT or another GPU.
     """
     reason = _why_not(facts, api, device)
     if reason is not None:
@@ -195,7 +198,7 @@ def _why_not(facts: EngineFacts, api: Api, device: DeviceFacts) -> str | None:
 
 
 def _reads(facts: EngineFacts, api: Api) -> bool:
-    """Whether a later TensorRT takes a version-compatible engine: up to the next major one.
+    """True if this TensorRT runs a version-compatible engine: up to the next major version.
 
     Source: TensorRT 11.4, support matrix: 8 -> 10 and 10 -> 11.
     """

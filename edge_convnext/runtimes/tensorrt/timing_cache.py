@@ -1,7 +1,7 @@
-"""Timing caches: what a builder learnt about kernels, kept for the next build.
+"""Timing caches: a builder's measurements of kernels, kept for the next build.
 
-Several builds may share one file at a time: each takes what was there when it began, and adds
-what it learnt to what is there when it ends.
+Several builds may share one file at the same time. Each one starts from the file as it is at the
+beginning, and adds its own timings to the file as it is at the end.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ __all__ = ["load_timings", "save_timings"]
 
 
 def load_timings(settings: Any, path: Path) -> str | None:
-    """Let a build start from a file, if there is one.
+    """Let a build start from a file of timings, if there is one.
 
     Returns:
-        Why its content is of no use, or None.
+        The reason why its content is of no use; None if it is used.
     """
     timings = _read(settings, path)
     if timings is not None and settings.set_timing_cache(timings, False):
         return None
     timings = settings.create_timing_cache(b"")
     settings.set_timing_cache(timings, False)
-    return f"{path} is of another GPU or TensorRT and was not used" if path.is_file() else None
+    return f"{path} is from another GPU or TensorRT and was not used" if path.is_file() else None
 
 
 def save_timings(settings: Any, path: Path) -> str | None:
-    """Merge what a build learnt into a file.
+    """Merge the timings of a build into a file.
 
     Returns:
-        Why the file's former content was dropped, or None.
+        The reason why the file's former content was dropped; None if it was kept.
     """
     learnt = settings.get_timing_cache()
     if learnt is None:
@@ -44,21 +44,21 @@ def save_timings(settings: Any, path: Path) -> str | None:
     with _locked(path):
         merged = learnt
         timings = _read(settings, path)
-        # Entries that both have stay as they were.
+        # Entries that are in both stay as they were in the file.
         if timings is not None and timings.combine(learnt, False):
             merged = timings
         elif path.is_file():
-            note = f"{path} was of another GPU or TensorRT and is replaced"
+            note = f"{path} was from another GPU or TensorRT and is replaced"
         with atomic_path(path) as scratch:
             scratch.write_bytes(bytes(merged.serialize()))
     return note
 
 
 def _read(settings: Any, path: Path) -> Any:
-    """A file's timings; None where there is no file, or none that TensorRT can read."""
+    """Read a file's timings; None if there is no file, or TensorRT can't read it."""
     try:
         return settings.create_timing_cache(path.read_bytes())
-    except Exception:  # the bindings raise a TypeError for what is no cache
+    except Exception:  # the bindings raise a TypeError for a file that is no cache
         return None
 
 

@@ -137,7 +137,7 @@ def test_a_device_that_has_engines_is_modelled_from_its_own_plan():
     [
         (["--target", "rtx", "--device", "orin-nono-8gb"], "did you mean 'orin-nano-8gb'"),
         (["--target", "rtx", "--compute-capability", "1.0"], "no device of compute capability"),
-        (["--target", "rtx", "--runtime", "openvino"], "--runtime is of the target cpu"),
+        (["--target", "rtx", "--runtime", "openvino"], "--runtime is only for --target cpu"),
         (["--target", "rtx", "--device", "xavier-nx-8gb"], "gets ONNX files and no engine"),
         (["--device", "orin-nano-8gb"], "add --target rtx"),
         (["--batch", "1", "--batch", "8"], "one batch size on the CPU"),

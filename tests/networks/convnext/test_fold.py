@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fold_info import SMALL
 
@@ -32,6 +32,7 @@ def random_weights(architecture, seed, scale):
 
 
 @settings(max_examples=15, deadline=None)
+@example(Architecture("any", 1, (1, 1, 1, 1), (4, 4, 6, 13), 1, 3), 3, 10.0, "conv")
 @given(
     architecture=architectures(),
     seed=st.integers(0, 2**31),
@@ -42,10 +43,13 @@ def test_every_folded_form_computes_the_raw_network(architecture, seed, scale, f
     state, images = random_weights(architecture, seed, scale)
     folded = fold_state_dict(state, architecture)
     with torch.no_grad():
-        raw = build_form(state, architecture, "raw")(images)
+        raw = build_form(state, architecture, "raw")
         network = build_form(folded, architecture, form)
         logits = torch.cat([network(image) for image in images.split(1)])  # some take only one
-    assert (logits - raw).abs().max() <= 1e-5 * raw.abs().max()
+        rounded, exact = raw(images), raw.double()(images.double())
+    # Where the terms of a logit cancel, the raw network's own rounding is the larger part.
+    rounding = (rounded - exact).abs().max()
+    assert (logits - exact).abs().max() <= 1e-5 * exact.abs().max() + 2 * rounding
 
 
 def test_the_folded_stem_makes_maps_whose_mean_over_channels_is_zero():

@@ -1,7 +1,6 @@
 """Our logits against those of timm's own classes, on the same weights.
 
-timm needs torchvision, which pins its own torch: `.ci/timm` runs this file in an environment
-where both are installed.
+`.ci/timm` runs this file beside a stand-in for torchvision, which timm's models do not call.
 """
 
 import pytest

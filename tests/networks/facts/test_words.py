@@ -166,7 +166,7 @@ ARRAYS = {name: value.numpy() for name, value in REFERENCE.items()}
         (_named("head.", "head.modules_to_save.default."), "adapters .* not merged"),
         ({**REFERENCE, "head.weight": torch.ones(3, 10, dtype=torch.int8)}, "quantized weights"),
         ({**REFERENCE, "head._packed_params.dtype": 1}, "'head._packed_params.dtype' .*quantized"),
-        ({**REFERENCE, "head.SCB": torch.ones(3)}, "'head.SCB' is of quantized weights"),
+        ({**REFERENCE, "head.SCB": torch.ones(3)}, "'head.SCB' is a part of quantized"),
         ({**REFERENCE, "head.weight_fake_quant.scale": torch.ones(1)}, "quantization-aware"),
         ({"_fsdp_wrapped_module._flat_param": torch.ones(9)}, "FSDP's .*FULL_STATE_DICT"),
         ({"ds_version": "0.14", "optimizer_state_dict": {}}, "zero_to_fp32.py"),

@@ -109,7 +109,7 @@ def test_an_engine_and_its_facts_are_written_together(tmp_path, child):
     config = TensorRtConfig(workspace_mib=64, timing_cache=tmp_path / "t", hardware_compatible=True)
     said = []
     engine = build_engine(onnx, tmp_path / "out" / "m.engine", config, say=said.append)
-    assert said == ["building m.engine: minutes, where the timing cache is new"]
+    assert said == ["building m.engine: takes minutes if the timing cache is new"]
     assert (engine.precision, engine.builder) == ("int8", "tensorrt 10.3.0")
     assert engine.compute_capabilities == ("8.7",)
     facts = json.loads(sidecar_path(engine.path).read_text())
@@ -147,8 +147,8 @@ def test_what_can_be_told_beforehand_costs_no_build(tmp_path, child, graph, conf
         ("m.onnx", None, "no such ONNX file"),
         ("m.onnx", b"plan", "not ONNX"),
         ("leaf.engine.onnx", b"plan", "not ONNX"),  # a graph may be called so
-        ("m.engine", b"plan", r"is of an engine; pass the \.onnx graph"),
-        ("m.engine.json", b"{}", "is of an engine"),
+        ("m.engine", b"plan", r"belongs to an engine; pass the graph \(\.onnx\)"),
+        ("m.engine.json", b"{}", "belongs to an engine"),
     ],
 )
 def test_what_is_no_graph_is_said_before_anything_of_building(tmp_path, name, content, reason):
