@@ -149,6 +149,7 @@ class HfMaker:
                 f"'{shorten(kind, 60)}' ({reason_of(error)})"
             ) from error
         config.num_labels = num_classes
+        config.architectures = config.architectures or []  # it looks for the class of that name
         if hasattr(config, "num_channels"):
             config.num_channels = in_channels
         elif in_channels != 3:
