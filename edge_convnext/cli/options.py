@@ -55,12 +55,14 @@ _TARGETS = ("cpu", "rtx", "tensorrt")
 _ROWS = (
     Flag(
         "model", "--model", str,
-        "Network: a size (atto, femto, pico, …) or a full name. Default: the recipe's, or atto.",
+        "Network: a size (atto, …), a full name, timm:NAME, hf:FOLDER, hf:OWNER/NAME, or "
+        "module:package.file:function, whose code runs. Default: the recipe's, or atto.",
         MODEL,
     ),
     Flag(
         "load.weights", "--weights", str,
-        "Checkpoint: a file or a folder. in1k: ImageNet weights. random: for speed alone.", MODEL,
+        "Checkpoint: a file or a folder. in1k: ImageNet weights. timm: those of a timm:NAME. hf:…: of a "
+        "folder or of the hub. random: for speed alone.", MODEL,
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(

@@ -31,8 +31,8 @@ def settle_model(name: str, weights: str | None) -> Spelled:
     """Settle a name, without importing a library or running code.
 
     Args:
-        name: As it is stated.
-        weights: As they are stated; None: they are not.
+        name: Name as it is stated.
+        weights: Weights as they are stated; None: they are not.
 
     Raises:
         RecipeError: No family has such a name.

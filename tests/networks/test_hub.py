@@ -1,6 +1,8 @@
 import pytest
 
-huggingface_hub = pytest.importorskip("huggingface_hub", reason="the build extra is not installed")
+pytest.importorskip("huggingface_hub", reason="the build extra is not installed")
+
+import huggingface_hub
 
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.hub import HubName, fetch, read_hub_name

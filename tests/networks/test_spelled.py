@@ -50,5 +50,5 @@ def test_a_model_of_transformers_brings_its_own_weights(tmp_path):
 
 
 def test_a_bad_name_is_refused():
-    with pytest.raises(RecipeError, match="is named module:package.file:function"):
+    with pytest.raises(RecipeError, match=r"is named module:package\.file:function"):
         settle_model("module:net", None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.made.family import MadeFamily, require_made
 from edge_convnext.networks.made.shape import MadeShape
-from edge_convnext.networks.own_modules.code import PREFIX, CodeMaker, read_target
+from edge_convnext.networks.own_modules.code import PREFIX, CodeMaker, read_target, require_consent
 from edge_convnext.networks.published import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class OwnFamily(MadeFamily, GenericFamily):
         from edge_convnext.networks.own_modules.trying import try_network
 
         target = read_target(name)
+        require_consent(target)  # what was tried before is remembered
         found = try_network(CodeMaker(target))
         return MadeShape(
             "module",

@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 
-from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.open_weights import open_weights
@@ -49,7 +49,7 @@ def test_a_recipe_file_a_report_and_weights_on_disk_run_nothing(named, tmp_path)
     make_recipe({}, "command line", {"model": named})
     saved = load_weights(recipe.load, recipe.model, 0, tmp_path / "w.safetensors")
     code._CONSENTED.clear()
-    with pytest.raises(Exception, match="code is run only where the command itself names it"):
+    with pytest.raises(ArtifactError, match="code is run only where the command itself names it"):
         open_weights(saved.path)
 
 

@@ -60,5 +60,5 @@ def test_it_is_found_out_what_a_network_takes(here, function, expected):
 
 def test_a_network_of_an_unusual_size_is_told(here):
     consent(f"module:{here}:odd")
-    with pytest.raises(LoadError, match="can't be run on 224 x 224 pixels.*nor on images of 32"):
+    with pytest.raises(LoadError, match=r"can't be run on 224 x 224 pixels.*nor on images of 32"):
         try_network(CodeMaker(f"{here}:odd"))
