@@ -61,8 +61,8 @@ _ROWS = (
     ),
     Flag(
         "load.weights", "--weights", str,
-        "Checkpoint: a file or a folder. in1k: ImageNet weights. timm: those of a timm:NAME. hf:…: of a "
-        "folder or of the hub. random: for speed alone.", MODEL,
+        "Checkpoint: a file or a folder. in1k: ImageNet weights. timm: those of a timm:NAME. hf:…: "
+        "of a folder or of the hub. random: for speed alone.", MODEL,
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(
