@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.cache_entries import Entry
-from edge_convnext.core.errors import ExportError, QuantizationError
+from edge_convnext.core.errors import ExportError, RefusedGraphError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
@@ -132,7 +132,7 @@ class Runner:
 
         Raises:
             ExportError: The logits are further off than the stage allows.
-            QuantizationError: A target can't run the graph.
+            RefusedGraphError: A target can't run the graph.
         """
 
         def compared(folder: Path) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
     known = [target for target in targets if target in findings]
     for target in known:
         if error := findings[target]["error"]:
-            raise QuantizationError(f"the graph can't run on {target}: {error}")
+            raise RefusedGraphError(f"the graph can't run on {target}: {error}", target)
     warnings = [
         f"{target} {rule} x{count}"
         for target in known
