@@ -150,7 +150,7 @@ def place_order(keys: tuple[str, ...], prefix: str, averaged: bool) -> PlaceOrde
     Args:
         keys: Keys on the way to a state dict.
         prefix: Beginning of the network's names there.
-        averaged: Whether its weights are averages.
+        averaged: True if its weights are averages.
     """
     steps = (*keys, *prefix.split(".")[:-1])
     best = any("best" in _words(step) for step in steps)

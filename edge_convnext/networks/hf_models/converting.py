@@ -25,8 +25,8 @@ def convert_checkpoint(maker: Maker, checkpoint: object) -> dict[str, Tensor] | 
     """The first state dict in a checkpoint that transformers finds whole, under today's names.
 
     Args:
-        maker: Of the network; one that transformers does not make has nothing to convert.
-        checkpoint: What `torch.load` or safetensors returned.
+        maker: Maker of the network; one that transformers does not make has nothing to convert.
+        checkpoint: Content that `torch.load` or safetensors returned.
     """
     if not isinstance(maker, HfMaker):
         return None

@@ -25,7 +25,7 @@ def check_output(shape: MadeShape, source: str) -> None:
     """Run a network once on blank images of its usual size, and look at what it returns.
 
     Args:
-        shape: Of the network; its numbers of classes and channels are not looked at.
+        shape: Shape of the network; its numbers of classes and channels are not looked at.
         source: Names it in messages.
 
     Raises:

@@ -22,7 +22,7 @@ def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: int) -> nn.M
     """Make a network, load its weights, and bring its positions to the size of the images.
 
     Args:
-        shape: Of the network.
+        shape: Shape of the network.
         state: Its state dict, of whatever image size it was trained at.
         image_size: Height and width of the images, in pixels.
 

@@ -28,7 +28,7 @@ def fitting_size(
     Where none has them, it is None too, and the tensor that differs is told when it is taken.
 
     Args:
-        maker: Of the network.
+        maker: Maker of the network.
         num_classes: Number of logits of the checkpoint.
         in_channels: Channels of the checkpoint.
         shapes: Shapes of the checkpoint's tensors by the network's names.

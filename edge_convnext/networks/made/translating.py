@@ -39,9 +39,9 @@ def translate_state(
 
     Args:
         shape: The network that is asked for; its numbers are not.
-        checkpoint: What `torch.load` or safetensors returned.
+        checkpoint: Content that `torch.load` or safetensors returned.
         source: Names the checkpoint in messages.
-        headless: Whether the classifier may be missing: `num_classes` is 0 then.
+        headless: True if the classifier may be missing: `num_classes` is 0 then.
 
     Raises:
         LoadError: It is not there, not whole, or of other shapes.

@@ -55,7 +55,7 @@ def find_name(name: str) -> str:
     """A name that timm has a network for, with the tag of its weights if it is stated.
 
     Args:
-        name: What stands behind the prefix: `resnet18`, `resnet18.a1_in1k`,
+        name: Text behind the prefix: `resnet18`, `resnet18.a1_in1k`,
             `timm/resnet18.a1_in1k`.
 
     Raises:

@@ -25,7 +25,7 @@ def fetch_weights(name: str, weights: str) -> Fetched | None:
     """Find timm's weights of a model in the hub's cache, or download them there.
 
     Args:
-        name: As timm has it; with a tag, those weights.
+        name: Name as timm has it; with a tag, those weights.
         weights: `timm` or `timm@REVISION`; None is returned for anything else.
 
     Raises:
