@@ -44,6 +44,7 @@ def make_tiny(transformers, name, **fields):
     """One tiny network, its norms and biases off their start."""
     kind = getattr(transformers, name)
     config = kind.config_class(**{"image_size": 64, **CONFIGS[name], **fields})
+    config.architectures = [name]
     config.id2label, config.label2id = LABELS, {word: at for at, word in LABELS.items()}
     torch.manual_seed(0)
     network = kind(config).eval()

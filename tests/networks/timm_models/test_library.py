@@ -48,10 +48,7 @@ def test_without_timm_it_is_told_how_to_get_it(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", fails)
     with pytest.raises(MissingDependencyError, match=r"need timm .*: pip install timm"):
-        library.pytest.importorskip("torch", reason="the build extra is not installed")
-
-
-pytest.importorskip("timm", reason="timm is not installed")
+        library.import_timm()
 
 
 def test_a_maker_takes_what_timm_takes():
