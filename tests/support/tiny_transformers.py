@@ -43,7 +43,8 @@ LABELS = {0: "ant", 1: "bee", 2: "cat", 3: "dog", 4: "emu"}
 def make_tiny(transformers, name, **fields):
     """One tiny network, its norms and biases off their start."""
     kind = getattr(transformers, name)
-    config = kind.config_class(**{"image_size": 64, **CONFIGS[name], **fields})
+    sized = {"image_size": 64} if hasattr(kind.config_class(), "image_size") else {}
+    config = kind.config_class(**{**sized, **CONFIGS[name], **fields})
     config.architectures = [name]
     config.id2label, config.label2id = LABELS, {word: at for at, word in LABELS.items()}
     torch.manual_seed(0)
