@@ -13,7 +13,15 @@ from edge_convnext.networks.hub import HubPlace, fetch, read_hub_name
 from edge_convnext.networks.published import Fetched
 from edge_convnext.networks.weights_place import locate_weights
 
-__all__ = ["CONFIG", "PREFIX", "fetch_hf", "fetch_model", "find_folder", "read_config"]
+__all__ = [
+    "CONFIG",
+    "PREFIX",
+    "fetch_hf",
+    "fetch_model",
+    "find_folder",
+    "read_config",
+    "read_processor",
+]
 
 PREFIX = "hf:"  # of a model's name, and of what `--weights` may be
 
@@ -93,3 +101,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise LoadError(f"{path}: holds no mapping; fetch it again")
     return fields
+
+
+def read_processor(name: str) -> dict[str, Any] | None:
+    """The image processor in the folder of `hf:FOLDER`; None where there is none to be read."""
+    path = expand_home(name.removeprefix(PREFIX)) / "preprocessor_config.json"
+    try:
+        fields = parse_json(read_text_bounded(path, _CONFIG_BYTES)) if path.is_file() else None
+    except (OSError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None

@@ -1,7 +1,13 @@
 import pytest
 
 from edge_convnext.core.errors import LoadError, RecipeError
-from edge_convnext.networks.model_folder import fetch_hf, fetch_model, find_folder, read_config
+from edge_convnext.networks.model_folder import (
+    fetch_hf,
+    fetch_model,
+    find_folder,
+    read_config,
+    read_processor,
+)
 
 
 def test_a_folder_or_a_name_of_the_hub_is_meant(tmp_path):
@@ -33,3 +39,12 @@ def test_weights_of_a_folder_are_found(tmp_path):
     assert fetch_hf("w.pth") is None
     with pytest.raises(LoadError, match="no name on the Hugging Face hub"):
         fetch_model("name")
+
+
+def test_a_processor_is_read_if_there_is_one(tmp_path):
+    assert read_processor(f"hf:{tmp_path}") is None
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text('{"size": 64}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 64}
+    path.write_text("{")
+    assert read_processor(f"hf:{tmp_path}") is None

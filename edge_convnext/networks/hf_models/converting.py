@@ -39,13 +39,12 @@ def convert_checkpoint(maker: Maker, checkpoint: object) -> dict[str, Tensor] | 
 
 
 def _convert(maker: HfMaker, tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    classes, channels = _numbers(maker, tensors)
-    config = maker.configure(classes, channels)
     transformers: Any = import_transformers()
     told: dict[str, Any]
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     try:
+        config = maker.configure(*_numbers(maker, tensors))
         with contextlib.redirect_stderr(io.StringIO()):  # its progress
             auto = transformers.AutoModelForImageClassification
             kind = type(auto.from_config(config, trust_remote_code=False))

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.hf_models.library import HfMaker
-from edge_convnext.networks.made.family import MadeFamily
+from edge_convnext.networks.made.family import MadeFamily, require_made
 from edge_convnext.networks.made.shape import MadeShape
-from edge_convnext.networks.model_folder import PREFIX, fetch_model, find_folder, read_config
+from edge_convnext.networks.model_folder import (
+    PREFIX,
+    fetch_model,
+    find_folder,
+    read_config,
+    read_processor,
+)
+from edge_convnext.networks.published import Settings
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import ModelInfo
+    from edge_convnext.core.artifacts import ModelInfo, NetworkShape
     from edge_convnext.networks.protocol import NetworkFamily
     from edge_convnext.networks.translation import Translation
 
@@ -59,6 +66,16 @@ class HfFamily(MadeFamily, GenericFamily):
             if converted is None:
                 raise
         return super().translate(converted, source, headless, model)
+
+    def stated(self, shape: NetworkShape) -> Settings | None:
+        """What the folder states, for weights that lie elsewhere."""
+        maker = require_made(shape).maker
+        fields: dict[str, object] = {}
+        if isinstance(maker, HfMaker) and "image_size" in maker.fields:
+            fields["image_size"] = maker.image_size
+        if (processor := read_processor(shape.name)) is not None:
+            fields["processor"] = processor
+        return Settings(fields, shape.name)
 
     def own_weights(self, model: str) -> str:
         """Those of the folder, or of the repository."""
