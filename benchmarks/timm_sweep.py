@@ -183,7 +183,10 @@ def main() -> None:
     asked = parser.parse_args()
     import timm
 
-    sweep(asked.only or timm.list_modules(), asked.path, asked.seconds)
+    known = timm.list_modules()
+    if unknown := set(asked.only or ()) - set(known):
+        parser.error(f"timm has no modules {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    sweep(asked.only or known, asked.path, asked.seconds)
 
 
 if __name__ == "__main__":
