@@ -27,7 +27,11 @@ __all__ = ["add_sensitivity", "rank_build", "recover_build"]
 
 
 def rank_build(
-    folder: Path, cache: Cache | None = None, track: Track = untracked
+    folder: Path,
+    cache: Cache | None = None,
+    track: Track = untracked,
+    *,
+    overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, tuple[Sensitivity, ...]]:
     """Rank the operators of every INT8 graph of a finished build by the accuracy they cost.
 
@@ -36,6 +40,8 @@ def rank_build(
             longer in the cache run again.
         cache: Cache of finished stages; None is the user's cache folder.
         track: Shows work that takes long.
+        overrides: Dotted field to value, on top of that recipe; a model that is code of the user's
+            own has to be stated again.
 
     Returns:
         Rankings by plan, such as `conv.inner`; the most harmful operator comes first.
@@ -47,7 +53,7 @@ def rank_build(
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_addable
 
-    report, recipe = _read_int8_build(folder)
+    report, recipe = _read_int8_build(folder, overrides)
     check_addable(folder, report)  # now, not after minutes of work
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():

@@ -169,7 +169,12 @@ def _read(
     recipe: Recipe, weights: Weights, splits: Splits | None, demo: bool
 ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     settings, contradictions = settle(recipe, weights.info, weights.facts, splits)
-    notes = [*weights.notes, *(splits.notes if splits else ()), *contradictions]
+    notes = [
+        *filter(None, [recipe.note]),
+        *weights.notes,
+        *(splits.notes if splits else ()),
+        *contradictions,
+    ]
     if not demo and weights.info.weights_source != RANDOM:
         notes += note_defaults(settings)
     return settings, tuple(dict.fromkeys(notes))

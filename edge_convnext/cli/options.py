@@ -55,13 +55,15 @@ _TARGETS = ("cpu", "rtx", "tensorrt")
 _ROWS = (
     Flag(
         "model", "--model", str,
-        "Network: a size of ConvNeXt V2 (atto, femto, …) or a name that `models` lists. Default: "
-        "the recipe's, or atto.", MODEL,
+        "Network: a size of ConvNeXt V2 (atto, femto, …), a name that `models` lists, timm:NAME, "
+        "hf:FOLDER, hf:OWNER/NAME, or module:package.file:function, whose code runs. Default: the "
+        "recipe's, or atto.", MODEL,
     ),
     Flag(
         "load.weights", "--weights", str,
         "Checkpoint: a file or a folder; or an ONNX file of your own, without --model. in1k: "
-        "ImageNet weights. random: for speed alone.", MODEL,
+        "ImageNet weights. timm: those of a timm:NAME. hf:…: of a folder or of the hub. random: "
+        "for speed alone.", MODEL,
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(

@@ -24,6 +24,10 @@ _MOVED = flags(
         FLAGS["data.source"],
         help="Images of the build, if the recorded folder or CSV is no longer there.",
     ),
+    replace(
+        FLAGS["model"],
+        help="Model of the build, once more, where it is code of your own (module:…).",
+    ),
     *("recover.images", "recover.epochs", "recover.lr"),
 )
 

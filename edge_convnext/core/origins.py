@@ -19,6 +19,7 @@ OriginKind = Literal[
     "checkpoint",  # inside the file of weights
     "beside the weights",  # config.json and the like
     "published",  # known of weights that were recognised
+    "library",  # what timm, or another library of networks, states about one
     "split folders",
     "csv",
     "folder names",

@@ -68,6 +68,7 @@ class Stated:
 
     source: str = field(default="", compare=False)  # the recipe's file
     flags: Mapping[str, str] = field(default_factory=dict, compare=False)  # by dotted field
+    note: str = field(default="", compare=False)  # on a model that is built under another name
 
 
 class Recipe(Section):
@@ -95,6 +96,11 @@ class Recipe(Section):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     plans: dict[TableName, PlanConfig] = {}
     _stated: Stated = PrivateAttr(default_factory=Stated)  # in no dump, and so in no cache key
+
+    @property
+    def note(self) -> str:
+        """What is to be told of the model's name; empty: nothing."""
+        return self._stated.note
 
     def origin(self, section: str, name: str) -> Origin | None:
         """The origin of a field of a section: a flag or the recipe's file; None: not stated."""

@@ -43,6 +43,9 @@ FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
     "onnx": "edge_convnext.networks.onnx_file.family",
     "conv2former": "edge_convnext.networks.conv2former.family",
+    "timm": "edge_convnext.networks.timm_models.family",
+    "hf": "edge_convnext.networks.hf_models.family",
+    "module": "edge_convnext.networks.own_modules.family",
 }
 
 

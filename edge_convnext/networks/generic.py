@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.protocol import Placer
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
     from edge_convnext.networks.translation import Translation
@@ -119,6 +120,7 @@ class GenericFamily(ABC):
     short_names: tuple[str, ...] = ()
     how_to_name = ""
     placer: Placer = "roles"
+    outside: Outside | None = None
     trainable = True
     hub: Mapping[str, HubWeights] = {}
     folds = False
@@ -156,6 +158,10 @@ class GenericFamily(ABC):
             return check_open_name(name, self.how_to_name)
         found = self.find(name)
         return None if found is None else found.name
+
+    def name_of_config(self, config: Mapping[str, object]) -> str | None:
+        """None: transformers has no network of these."""
+        return None
 
     def short_name(self, model: str) -> str:
         """Without the prefix, and fit to name a folder."""

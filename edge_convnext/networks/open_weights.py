@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError
-from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.family import family_of, family_of_model, find_model
 from edge_convnext.networks.onnx_file.find import is_own_graph
 from edge_convnext.networks.onnx_file.weights import CANONICAL, open_canonical
+from edge_convnext.networks.outside import NETWORK_KEY
 from edge_convnext.networks.tensors import read_header
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from edge_convnext.core.artifacts import NetworkShape
 
 __all__ = ["open_weights", "weights_file"]
 
@@ -33,7 +37,15 @@ def open_weights(path: Path) -> Weights:
     metadata, names = read_header(path)
     info = ModelInfo.from_metadata(metadata, path)
     try:
-        architecture = find_model(info.model, info.num_classes, info.in_channels)
+        architecture = _recall(info, metadata) or find_model(
+            info.model, info.num_classes, info.in_channels
+        )
     except RecipeError as error:
         raise ArtifactError(f"{path}: made by another version of this project: {error}") from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(names))
+
+
+def _recall(info: ModelInfo, metadata: Mapping[str, str]) -> NetworkShape | None:
+    """The shape of a network from outside by what its weights carry."""
+    outside = family_of_model(info.model).outside if NETWORK_KEY in metadata else None
+    return None if outside is None else outside.recall(info, metadata[NETWORK_KEY])

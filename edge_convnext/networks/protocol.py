@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.parts import Parts
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
     from edge_convnext.networks.translation import Translation
@@ -47,6 +48,11 @@ class NetworkFamily(Protocol):
     @property
     def placer(self) -> Placer:
         """What places Q/DQ: NNCF, or this project by the roles of the products in the graph."""
+        ...
+
+    @property
+    def outside(self) -> Outside | None:
+        """Of networks that are made outside of this package: a library's, or a user's code."""
         ...
 
     @property
@@ -79,6 +85,10 @@ class NetworkFamily(Protocol):
         Args:
             name: Any unambiguous spelling; a model of an open family has its prefix.
         """
+        ...
+
+    def name_of_config(self, config: Mapping[str, object]) -> str | None:
+        """The model that a `config.json` of transformers describes; None: none of this family."""
         ...
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.networks.weights_place import WeightsPlace
 
-__all__ = ["HubWeights", "Published", "PublishedTop1"]
+__all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,26 @@ class Published:
 
     name: str  # the value for `ModelInfo.weights_source`
     repository: str  # where they are published
-    licence: str
-    preprocess: Preprocess
+    licence: str | None  # None: not known
+    preprocess: Preprocess | None  # None: what the library states
+    classes: tuple[str, ...] = ()  # names, where they are known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a library states about a network, under the keys that the library uses."""
+
+    fields: Mapping[str, object]
+    where: str  # for messages: `timm 1.0.31, pretrained_cfg of resnet18`
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Weights that a keyword in place of a file led to."""
+
+    name: str  # for `ModelInfo.weights_source`
+    place: WeightsPlace
+    published: Published | None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
-from edge_convnext.networks.family import family_of_model, full_name
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.onnx_file.find import model_of_weights
+from edge_convnext.networks.spelled import settle_model
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
@@ -82,16 +83,35 @@ def make_recipe(
         if field is not None and flags:
             raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
-    stated = recipe.model if "model" in recipe.model_fields_set else None
-    told = (flags or {}).get("model", "model") if "model" in (overrides or {}) else "model"
-    if own := model_of_weights(recipe.load.weights, stated, told):
-        recipe = recipe.model_copy(update={"model": own})
-    elif stated is not None:
-        recipe = recipe.model_copy(update={"model": full_name(recipe.model)})
+    by_caller = "model" in (overrides or {})
+    told = (flags or {}).get("model", "model") if by_caller else "model"
+    recipe, note = _settle(recipe, by_caller, told)
     _check_names(recipe, source, flags or {})
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}
-    recipe._stated = Stated(source if source != _UNNAMED else "", named)
+    recipe._stated = Stated(source if source != _UNNAMED else "", named, note)
     return recipe
+
+
+def _settle(recipe: Recipe, by_caller: bool, told: str) -> tuple[Recipe, str]:
+    """The model's full name and the weights that it brings, and what is told of it.
+
+    Args:
+        recipe: Recipe, with the name as it was stated.
+        by_caller: True where the command line or the caller states the model, and no file: code of
+            the user's own runs for no other.
+        told: Flag or field that states the model, for messages.
+    """
+    stated = recipe.model if "model" in recipe.model_fields_set else None
+    if own := model_of_weights(recipe.load.weights, stated, told):
+        return recipe.model_copy(update={"model": own}), ""
+    if stated is None:
+        return recipe, ""
+    spelled = settle_model(recipe.model, recipe.load.weights)
+    outside = family_of_model(spelled.model).outside
+    if by_caller and outside is not None:
+        outside.consent(spelled.model)
+    load = recipe.load.model_copy(update={"weights": spelled.weights})
+    return recipe.model_copy(update={"model": spelled.model, "load": load}), spelled.note
 
 
 def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
@@ -239,6 +259,8 @@ def resolve_recipe(
     """
     if name_or_path is not None:
         return load_recipe(name_or_path, overrides, flags)
-    if "load.weights" in overrides or overrides.get("data.source", DIGITS) != DIGITS:
+    model = str(overrides.get("model", Recipe().model))
+    weights = overrides.get("load.weights") or settle_model(model, None).weights
+    if weights is not None or overrides.get("data.source", DIGITS) != DIGITS:
         return make_recipe({}, "command line", overrides, flags)
     return load_recipe("demo", overrides, flags)

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint of any origin: whole, stored as they claim, in float32."""
+"""Tensors of a checkpoint: stored whole, finite, and of the shape that a network has for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from torch import Tensor
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn
 
-__all__ = ["check_stored", "to_float32"]
+__all__ = ["check_stored", "shape_of", "to_float32"]
+
+
+def shape_of(value: object) -> tuple[int, ...]:
+    """A tensor's shape; () for what is none."""
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
 
 
 def check_stored(values: Iterable[object], source: str) -> None:

@@ -8,6 +8,7 @@ from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import atomic_path
 from edge_convnext.networks.family import family_of
+from edge_convnext.networks.outside import NETWORK_KEY
 from edge_convnext.networks.tensors import REASON_CHARS, missing_packages
 
 if TYPE_CHECKING:
@@ -42,14 +43,32 @@ def save_weights(
         from safetensors.torch import save_file
     except ImportError as error:
         raise missing_packages(error) from error
-    tensors = {name: _as_stored(tensor) for name, tensor in state.items()}
+    tensors = _unshared({name: _as_stored(tensor) for name, tensor in state.items()})
     with atomic_path(path) as scratch:
         try:
-            save_file(tensors, scratch, info.to_metadata())
+            save_file(tensors, scratch, _metadata(architecture, info))
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))
+
+
+def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of tensors that share memory: tied weights are written once under each name."""
+    places: set[int] = set()
+    kept: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        kept[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return kept
+
+
+def _metadata(architecture: NetworkShape, info: ModelInfo) -> dict[str, str]:
+    """What the file says of itself; of a network from outside, what it was made by as well."""
+    outside = family_of(architecture).outside
+    made_by = outside.fingerprint(architecture) if outside is not None else ""
+    return {**info.to_metadata(), **({NETWORK_KEY: made_by} if made_by else {})}
 
 
 def _as_stored(tensor: Tensor) -> Tensor:

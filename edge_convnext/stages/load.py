@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.core.files import AnyPath, expand_home, sha256_bytes, sha256_file
@@ -15,8 +15,10 @@ from edge_convnext.core.recipe import RANDOM
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.beside import find_beside
-from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
+from edge_convnext.networks.facts.settle import settle
+from edge_convnext.networks.facts.whole import library_source, settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.model_folder import PREFIX, fetch_hf
 from edge_convnext.networks.onnx_file.find import find_own_graph, is_own_graph
 from edge_convnext.networks.tensors import missing_packages
 from edge_convnext.networks.weights import save_weights
@@ -29,16 +31,17 @@ from edge_convnext.networks.weights_place import (
 from edge_convnext.stages.load_own_graph import digest_graph, load_own_graph
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import NetworkShape, Weights
+    from edge_convnext.core.artifacts import NetworkShape, Preprocess, Weights
     from edge_convnext.core.sections import LoadConfig
     from edge_convnext.networks.checkpoint import Checkpoint
-    from edge_convnext.networks.published import Published
+    from edge_convnext.networks.published import Fetched, Published
 
 __all__ = ["STAGE", "load_weights", "weights_identity"]
 
 STAGE = Stage("load", 3, ("torch", "safetensors"))
 
 _HUB = "in1k"
+_KEYWORDS = ("timm",)  # of libraries: `Outside.fetch` knows them
 _HUB_FILE = "model.safetensors"
 _PROBE_TIMEOUT_S = 10.0
 
@@ -151,11 +154,13 @@ def weights_identity(
         parts = [f"{graph.name} sha256 {digest_graph(graph)}; images {image_size}"]
         return "; ".join((*parts, *_beside(graph)))
     architecture = find_model(model)
+    outside = family_of(architecture).outside
+    made_by = (outside.fingerprint(architecture),) if outside is not None else ()
     if config.weights == RANDOM:
-        return f"{RANDOM} seed {seed}"
+        return "; ".join((f"{RANDOM} seed {seed}", *made_by))
     found = _find(config, architecture)
     try:
-        parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
+        parts = [f"{found.name} sha256 {digest_weights(found.place)}", *made_by]
     except OSError as error:
         raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
     return "; ".join((*parts, *_beside(found.place.main)))
@@ -181,7 +186,8 @@ def check_weights_file(weights: str) -> None:
         LoadError: There is no such file.
     """
     path = expand_home(weights)
-    if weights.partition("@")[0] not in (_HUB, RANDOM) and not path.exists():
+    keyword = weights.partition("@")[0] in (_HUB, RANDOM, *_KEYWORDS)
+    if not keyword and not weights.startswith(PREFIX) and not path.exists():
         raise LoadError(why_missing(path))
 
 
@@ -191,12 +197,22 @@ def _find(config: LoadConfig, architecture: NetworkShape) -> _Found:
     kind, _, revision = config.weights.partition("@")
     if kind == _HUB:
         return _fetch(architecture, revision or None)
+    if (fetched := _fetch_outside(architecture, config.weights)) is not None:
+        return _Found(fetched.name, fetched.place, fetched.published)
     path = expand_home(config.weights)
     place = locate_weights(path)
     published = family_of(architecture).find_published(place.main, architecture.name)
     if published is not None:
         return _Found(published.name, place, published)
     return _Found(f"{path.name}/{place.main.name}" if path.is_dir() else path.name, place)
+
+
+def _fetch_outside(architecture: NetworkShape, weights: str) -> Fetched | None:
+    """Weights of a folder or a name of transformers, or by a keyword of the network's library."""
+    if (found := fetch_hf(weights)) is not None:
+        return found
+    outside = family_of(architecture).outside
+    return None if outside is None else outside.fetch(architecture, weights)
 
 
 def _fetch(architecture: NetworkShape, revision: str | None) -> _Found:
@@ -266,17 +282,21 @@ def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
     architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
     try:
         state = family_of(architecture).draw(architecture, seed)
+    except MissingDependencyError:
+        raise  # of the network's own library
     except ImportError as error:
         raise missing_packages(error) from error
+    settled = settle(library_source(architecture))
     content = b"".join(state[name].numpy().tobytes() for name in sorted(state))
     info = ModelInfo(
         model=architecture.name,
         num_classes=architecture.num_classes,
         in_channels=architecture.in_channels,
         classes=(),
-        preprocess=Preprocess(),
+        preprocess=settled.preprocess,
         weights_source=RANDOM,
         weights_sha256=sha256_bytes(content),
         weights_licence=None,
     )
-    return save_weights(state, architecture, info, output)
+    saved = save_weights(state, architecture, info, output)
+    return replace(saved, facts=settled.facts, notes=settled.notes)

@@ -9,7 +9,7 @@ RANKING = {"conv.inner": (Sensitivity("head.fc/Gemm", 31.5, 99.0, None, 98.0, 12
 
 def test_a_ranking_goes_into_the_build_and_is_printed(call, monkeypatch):
     added = []
-    monkeypatch.setattr(amend, "rank_build", lambda folder, track: RANKING)
+    monkeypatch.setattr(amend, "rank_build", lambda folder, track, overrides: RANKING)
     monkeypatch.setattr(amend, "add_sensitivity", lambda *arguments: added.append(arguments))
     code, out, err = call("sensitivity", "build", "--json")
     assert (code, err) == (0, "")

@@ -5,7 +5,12 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import torch
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.stored import check_stored, to_float32
+from edge_convnext.networks.stored import check_stored, shape_of, to_float32
+
+
+def test_what_is_no_tensor_has_no_shape():
+    assert shape_of(torch.ones(2, 3)) == (2, 3)
+    assert shape_of("text") == ()
 
 
 def test_tensors_have_their_bytes_in_the_file():

@@ -12,30 +12,17 @@ from torch import Tensor
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn, to_plain
 from edge_convnext.networks.convnext.heads import Head, find_head
-from edge_convnext.networks.convnext.leftovers import (
-    find_normalisation,
-    is_bystander,
-    is_pretraining,
-    may_be_layer,
-)
+from edge_convnext.networks.convnext.leftovers import is_pretraining, may_be_layer
 from edge_convnext.networks.convnext.names import DialectName, rename
-from edge_convnext.networks.convnext.nested import (
-    Candidate,
-    find_candidates,
-    find_nameless,
-    iter_tensors,
-    list_content,
-)
+from edge_convnext.networks.convnext.nested import Candidate, find_candidates
 from edge_convnext.networks.convnext.reparametrised import join_parts
-from edge_convnext.networks.convnext.shapes import (
-    expected_shapes,
-    infer_architecture,
-    shape_of,
-)
+from edge_convnext.networks.convnext.shapes import expected_shapes, infer_architecture
 from edge_convnext.networks.convnext.sizes import Architecture
-from edge_convnext.networks.convnext.unusable import explain_no_network, holds_arrays, require_plain
-from edge_convnext.networks.stored import check_stored, to_float32
+from edge_convnext.networks.leftovers import find_normalisation, is_bystander
+from edge_convnext.networks.nested import find_nameless, iter_tensors, list_content
+from edge_convnext.networks.stored import check_stored, shape_of, to_float32
 from edge_convnext.networks.translation import Normalisation, Translation
+from edge_convnext.networks.unusable import explain_no_network, holds_arrays, require_plain
 
 __all__ = ["DialectName", "translate"]
 

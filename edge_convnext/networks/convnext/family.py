@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.parts import Parts
     from edge_convnext.networks.protocol import NetworkFamily, Placer
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
@@ -48,6 +49,7 @@ class ConvNeXtFamily:
     """The sizes that `sizes` lists."""
 
     label = "ConvNeXt"
+    outside: Outside | None = None
     placer: Placer = "nncf"
     trainable = True
     how_to_name = ""
@@ -78,6 +80,10 @@ class ConvNeXtFamily:
         """See `sizes.find_architecture`."""
         found = sizes.match_architecture(name)
         return None if found is None else found.name
+
+    def name_of_config(self, config: Mapping[str, object]) -> str | None:
+        """See `sizes.name_of_config`."""
+        return sizes.name_of_config(config)
 
     def short_name(self, model: str) -> str:
         """Return only the size for V2; V1 keeps its full name."""

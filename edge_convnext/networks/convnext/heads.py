@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
-from edge_convnext.networks.convnext.leftovers import is_bystander, is_pretraining, is_scale
+from edge_convnext.networks.convnext.leftovers import is_pretraining
+from edge_convnext.networks.leftovers import is_bystander, is_scale
 
 __all__ = ["Head", "describe_layers", "find_head"]
 

@@ -1,15 +1,15 @@
-"""State-dict dialects: the same network under other names, with or without wrappers' prefixes.
+"""State-dict dialects: the same network under other names.
 
-Every dialect maps one to one to this project's names:
+Every dialect maps one to one onto this project's names:
 
-- `reference`: facebookresearch/ConvNeXt and ConvNeXt-V2, and most tutorials; also the encoder of
-  FCMAE's own checkpoints, whose convolutions are sparse.
+- `reference`: facebookresearch/ConvNeXt and ConvNeXt-V2, and what most tutorials save; also the
+  encoder of FCMAE's own checkpoints, whose convolutions are sparse.
 - `timm`: `timm.models.convnext`; pointwise weights are [out, in, 1, 1] where the size uses
   `conv_mlp=True` (atto to nano) and [out, in] elsewhere.
 - `transformers`: `ConvNextForImageClassification` and `ConvNextV2ForImageClassification`.
-- `torchvision`: `torchvision.models.convnext`, only V1.
-- `mmpretrain`: `mmpretrain.models.ConvNeXt`, V1 and V2; its head is next to the backbone.
-- `ours`: `convnext.modules.ConvNeXt`.
+- `torchvision`: `torchvision.models.convnext`, V1 alone.
+- `mmpretrain`: `mmpretrain.models.ConvNeXt`, V1 and V2; its head lies beside the backbone.
+- `ours`: `convnext.model.ConvNeXt`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["DialectName", "Network", "clean_names", "find_networks", "make_dense", "rename"]
+__all__ = ["DialectName", "Network", "find_networks", "make_dense", "rename"]
 
 DialectName = Literal["reference", "timm", "transformers", "torchvision", "mmpretrain", "ours"]
-Network = tuple[DialectName, str]  # the dialect, and the prefix of the network's names
+Network = tuple[DialectName, str]  # and the prefix of its names
 
 _HF = r"(?:convnext(?:v2)?\.)?"  # absent when only the backbone was saved
 _HF_BLOCK = _HF + r"encoder\.stages\.(\d+)\.layers\.(\d+)"
 _TV = r"(?:features\.)?"
 
-# A name that only this dialect has. The text before it is the network's prefix.
+# A name that no other dialect, and no other network, has. What stands before it is a prefix.
 _MARKS: dict[DialectName, str] = {
     "reference": r"stages\.0\.0\.dwconv\.weight",
     "timm": r"stages\.0\.blocks\.0\.conv_dw\.weight",
@@ -52,7 +52,7 @@ _REFERENCE = (
     (r"stages\.(\d+)\.(\d+)\.", r"stages.\1.blocks.\2."),
 )
 
-# The start of a name in the dialect, and in this project; the first match counts.
+# The start of a name there, and here; the first that matches counts.
 _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
     "reference": (*_REFERENCE, (r"norm\.", r"head.norm."), (r"head\.", r"head.fc.")),
     "mmpretrain": (*_REFERENCE, (r"norm3?\.", r"head.norm.")),
@@ -106,21 +106,6 @@ _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
     ),
     "ours": (),
 }  # fmt: skip
-
-# Name parts that wrappers insert: torch.compile, activation checkpointing, FSDP (torch's and
-# fairscale's), Lightning's Fabric, Opacus, (Distributed)DataParallel and AveragedModel.
-_INFIXES = re.compile(
-    r"(?:(?<=\.)|\A)(?:_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module|_fpw_module"
-    r"|_forward_module|_ddp_module|_module)\."
-)
-_MODULE = re.compile(r"(?:(?<=\.)|\A)module\.")
-
-
-def clean_names(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Remove the parts that wrappers insert into names."""
-    bare = {_INFIXES.sub("", str(name)): value for name, value in content.items()}
-    cleaned = {_MODULE.sub("", name): value for name, value in bare.items()}
-    return cleaned if len(cleaned) == len(bare) else bare  # fewer: a wrapped copy of a network
 
 
 def find_networks(names: Iterable[str]) -> list[Network]:

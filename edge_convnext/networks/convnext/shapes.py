@@ -1,4 +1,4 @@
-"""Infer an architecture from the tensors of a checkpoint."""
+"""From the shapes in a checkpoint to an architecture, and back to the shapes that it has."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.convnext.modules import ConvNeXt
 from edge_convnext.networks.convnext.sizes import Architecture, name_architecture
 
-__all__ = ["expected_shapes", "infer_architecture", "shape_of"]
-
-
-def shape_of(value: object) -> tuple[int, ...]:
-    """Return a tensor's shape; () for anything else."""
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
+__all__ = ["expected_shapes", "infer_architecture"]
 
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:

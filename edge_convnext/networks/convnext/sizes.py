@@ -8,6 +8,7 @@ arXiv 2301.00808. The V1 sizes below `tiny` are timm's (`convnext_atto` and so o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import NetworkShape
@@ -22,6 +23,7 @@ __all__ = [
     "find_architecture",
     "match_architecture",
     "name_architecture",
+    "name_of_config",
     "require_convnext",
     "why_other",
 ]
@@ -172,6 +174,22 @@ def name_architecture(version: int, depths: Four, widths: Four) -> str:
             return f"convnextv{version}_{size}"
     stages = "-".join(map(str, depths)), "-".join(map(str, widths))
     return f"a ConvNeXt V{version} with depths {stages[0]} and widths {stages[1]}"
+
+
+def name_of_config(config: Mapping[str, object]) -> str | None:
+    """The size of a `config.json` of transformers; None where no size has its shape.
+
+    Source:
+        transformers 5, `models/convnext/configuration_convnext.py` and that of `convnextv2`.
+    """
+    kind, depths, widths = (config.get(key) for key in ("model_type", "depths", "hidden_sizes"))
+    version = {"convnext": 1, "convnextv2": 2}.get(str(kind))
+    if version is None or config.get("patch_size", 4) != 4:
+        return None
+    for size in _V1 if version == 1 else SHORT_NAMES:
+        if tuple(map(list, SIZES[size])) == (depths, widths):
+            return f"convnextv{version}_{size}"
+    return None
 
 
 def why_other(asked: Architecture, found: Architecture) -> str:

@@ -11,15 +11,16 @@ from edge_convnext.networks.facts.beside import find_beside, read_beside
 from edge_convnext.networks.facts.inside import read_content, read_metadata_of
 from edge_convnext.networks.facts.sayings import Crops, Said
 from edge_convnext.networks.facts.settle import Settled, Source, of_info, of_preprocess, settle
-from edge_convnext.networks.family import families
+from edge_convnext.networks.family import families, family_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from edge_convnext.core.artifacts import NetworkShape
     from edge_convnext.networks.checkpoint import Checkpoint
     from edge_convnext.networks.published import Published
 
-__all__ = ["settle_checkpoint", "turn_to_rgb"]
+__all__ = ["library_source", "settle_checkpoint", "turn_to_rgb"]
 
 
 def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Settled:
@@ -37,10 +38,23 @@ def settle_checkpoint(checkpoint: Checkpoint, published: Published | None) -> Se
         ),
     ]
     if published is not None:
-        known = of_preprocess(published.preprocess, published.repository)
+        known = Said()
+        if published.preprocess is not None:
+            known = of_preprocess(published.preprocess, published.repository)
         known.add("licence", published.licence, published.repository)
+        if published.classes and len(published.classes) == classes:
+            known.add("classes", published.classes, published.repository)
         sources.append(Source("published", known))
-    return settle(sources)
+    return settle([*sources, *library_source(checkpoint.architecture)])
+
+
+def library_source(architecture: NetworkShape) -> tuple[Source, ...]:
+    """What a library of networks states about one of its own, the weakest of all sources."""
+    outside = family_of(architecture).outside
+    told = outside.stated(architecture) if outside is not None else None
+    if told is None:
+        return ()
+    return (Source("library", read_content(told.fields, told.where, 0, architecture.in_channels)),)
 
 
 def _known_crops() -> Crops:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edge_convnext.networks.convnext.names import clean_names, find_networks, make_dense, rename
+from edge_convnext.networks.convnext.names import find_networks, make_dense, rename
 
 
 @pytest.mark.parametrize(
@@ -31,24 +31,6 @@ def test_names_of_every_dialect_become_ours(name, dialect, ours):
 def test_networks_are_found_by_one_name_and_their_prefix():
     names = ["student.stages.0.0.dwconv.weight", "features.1.0.block.0.weight", "other.weight"]
     assert find_networks(names) == [("reference", "student."), ("torchvision", "")]
-
-
-@pytest.mark.parametrize(
-    ("name", "clean"),
-    [
-        ("_orig_mod.stem.weight", "stem.weight"),
-        ("stages.0._checkpoint_wrapped_module.1.weight", "stages.0.1.weight"),
-        ("module.module.stem.weight", "stem.weight"),
-        ("my_module.stem.weight", "my_module.stem.weight"),
-    ],
-)
-def test_what_wrappers_put_between_names_is_taken_out(name, clean):
-    assert clean_names({name: 1}) == {clean: 1}
-
-
-def test_two_networks_of_which_one_is_wrapped_stay_two():
-    content = {"module.stem": 1, "stem": 2}
-    assert clean_names(content) == content
 
 
 def test_sparse_kernels_become_dense_ones():

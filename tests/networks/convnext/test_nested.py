@@ -1,11 +1,6 @@
 import torch
 
-from edge_convnext.networks.convnext.nested import (
-    find_candidates,
-    find_nameless,
-    iter_tensors,
-    list_content,
-)
+from edge_convnext.networks.convnext.nested import find_candidates
 
 NAME = "stages.0.0.dwconv.weight"
 
@@ -52,27 +47,3 @@ def test_a_checkpoint_that_holds_itself_ends():
     content = {"model": network()}
     content["again"] = content
     assert found(content) == [("model", False)]
-
-
-def test_a_list_of_averages_has_no_names():
-    shadow = [torch.ones(1)] * 8
-    assert find_nameless({"ema": {"shadow_params": shadow}}) == "ema/shadow_params"
-    assert find_nameless({"ema": {"shadow_params": shadow[:7]}}) is None
-    assert find_nameless({"params": shadow}) is None
-    assert find_nameless([shadow]) is None
-
-
-def test_what_lies_in_a_checkpoint_is_listed():
-    content = {
-        "a": torch.ones(2, 3),
-        "b": {"c": torch.ones(1), "d": 1},
-        "e": [1, 2],
-        "f": {},
-        "g": 1,
-    }
-    assert list_content(content) == [
-        "a: a tensor [2, 3]", "b: 2 entries, 1 of them tensors", "e: a list of 2",
-        "f: an empty mapping", "g: int",
-    ]  # fmt: skip
-    assert list_content([1]) == []
-    assert set(iter_tensors(content)) == {"a", "c"}

@@ -2,11 +2,8 @@ import pytest
 from support.checkpoints import SMALL, SMALL_V1, STATE, STATE_V1
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.convnext.shapes import (
-    expected_shapes,
-    infer_architecture,
-    shape_of,
-)
+from edge_convnext.networks.convnext.shapes import expected_shapes, infer_architecture
+from edge_convnext.networks.stored import shape_of
 
 
 @pytest.mark.parametrize(("state", "small"), [(STATE, SMALL), (STATE_V1, SMALL_V1)])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, NetworkShape, PlacementName, Weights
+    from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.protocol import NetworkFamily, Placer
 
 NAME = "toy"
@@ -63,6 +64,7 @@ def _make(shape: NetworkShape) -> nn.Module:
 
 class ToyFamily:
     label = "Toy"
+    outside: Outside | None = None
     placer: Placer = "nncf"
     trainable = True
     how_to_name = ""
@@ -90,6 +92,9 @@ class ToyFamily:
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> ToyShape | None:
         return ToyShape(num_classes, in_channels) if name in ("net", MODEL) else None
+
+    def name_of_config(self, config: Mapping[str, object]) -> None:
+        return None
 
     def full_name(self, name: str) -> str | None:
         return MODEL if name in ("net", MODEL) else None

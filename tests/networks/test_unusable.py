@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.convnext.unusable import (
+from edge_convnext.networks.unusable import (
     explain_no_network,
     holds_arrays,
     require_plain,

@@ -1,4 +1,4 @@
-"""Refuse weights that belong to a ConvNeXt by their names but can't be used as they are."""
+"""Weights that are a network's by their names and can't be taken as they lie."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_convnext.core.standins import to_plain
 
 __all__ = ["explain_no_network", "holds_arrays", "require_plain"]
 
-# Names of peft and similar tools: the layer's own weights, next to those that are added.
+# peft's and its like: the layer's own weights, beside what is added to them.
 _ADAPTERS = re.compile(
     r"(?:\A|\.)(?:lora_\w+|base_layer|modules_to_save|original_module|hada_\w+|lokr_\w+|oft_\w+"
     r"|ia3_\w+)(?:\.|\Z)"

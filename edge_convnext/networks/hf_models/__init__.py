@@ -1,0 +1,1 @@
+"""Image classifiers of transformers, by `hf:NAME_OR_FOLDER`."""

@@ -1,0 +1,1 @@
+"""Networks whose module is made by a function outside of this package."""

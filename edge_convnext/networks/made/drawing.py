@@ -1,0 +1,99 @@
+"""Random weights of a network that was made outside of this package: no scale is an identity."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from edge_convnext.networks.made.skeleton import make_skeleton
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edge_convnext.networks.made.maker import Maker
+
+__all__ = ["draw_state"]
+
+_IMAGES = 4  # that the statistics of a batch norm are read from
+_SMALL = 64  # pixels, for networks that take any size
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def draw_state(maker: Maker, num_classes: int, in_channels: int, seed: int) -> dict[str, Tensor]:
+    """Draw weights that exercise every fold and every quantizer.
+
+    Initial weights leave norms, biases and layer scales as identities, and batch norms at a mean of
+    0 and a variance of 1. Here scales and biases are moved, and each batch norm gets the statistics
+    of noise at its place, in float64 and rounded so that they are the same on every machine.
+
+    Returns:
+        The state dict under the network's own names.
+
+    Raises:
+        NotSoError: There is no such network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = maker.make(num_classes, in_channels)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                _move(parameter)
+        _settle_norms(network, maker, num_classes, in_channels)
+        return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _move(parameter: nn.Parameter) -> None:
+    if parameter.dim() == 1:  # biases, and every per-channel scale
+        parameter.add_(0.1 * torch.randn(parameter.shape))
+    elif parameter.dim() > 1 and not bool(parameter.any()):  # starts as nothing: a head, positions
+        fan_in = math.prod(parameter.shape[1:])
+        parameter.copy_(torch.randn(parameter.shape) * fan_in**-0.5)
+
+
+def _settle_norms(network: nn.Module, maker: Maker, num_classes: int, in_channels: int) -> None:
+    norms = [
+        one for one in network.modules() if isinstance(one, _NORMS) and one.track_running_stats
+    ]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    network.train().double()
+    for norm in norms:
+        norm.momentum = 1.0
+    size = _find_size(maker, num_classes, in_channels)
+    with torch.no_grad():
+        network(torch.randn(_IMAGES, in_channels, size, size, dtype=torch.float64))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        _disturb(norm)
+    network.float().eval()
+
+
+def _find_size(maker: Maker, num_classes: int, in_channels: int) -> int:
+    """A small image, if the network takes it; else the usual one."""
+    try:
+        network = make_skeleton(maker, num_classes, in_channels)
+        first = next(network.parameters())
+        with torch.no_grad():
+            network(torch.zeros(2, in_channels, _SMALL, _SMALL, device=first.device))
+    except Exception:  # a library's own errors: the size is fixed, or too small
+        return maker.image_size
+    return _SMALL
+
+
+def _disturb(norm: nn.Module) -> None:
+    """Move the statistics off those of the noise, and round them to eight bits."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert isinstance(mean, torch.Tensor)
+    assert isinstance(variance, torch.Tensor)
+    variance.clamp_(min=1e-4)
+    mean.add_(0.1 * variance.sqrt() * torch.randn(mean.shape, dtype=mean.dtype))
+    variance.mul_(0.8 + 0.4 * torch.rand(variance.shape, dtype=variance.dtype))
+    for tensor in (mean, variance):
+        tensor.copy_(tensor.bfloat16())
+    tracked = norm.num_batches_tracked
+    assert isinstance(tracked, torch.Tensor)
+    tracked.fill_(1)

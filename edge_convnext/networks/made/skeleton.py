@@ -1,0 +1,89 @@
+"""Modules without their weights: to be counted, looked at, or filled from a file."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from edge_convnext.networks.made.maker import NotSoError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edge_convnext.networks.made.maker import Maker
+
+__all__ = ["make_skeleton", "make_undrawn", "run_once"]
+
+_DRAWS = frozenset((torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_))
+
+
+class _NoDraw(TorchFunctionMode):
+    """Leave out drawing: half of the seconds that a transformer takes to be made."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call what draws nothing."""
+        return args[0] if func in _DRAWS else func(*args, **(kwargs or {}))
+
+
+def make_undrawn(
+    maker: Maker, num_classes: int, in_channels: int, image_size: int | None = None
+) -> nn.Module:
+    """A network on the CPU, in evaluation mode, whose weights are still to be filled in.
+
+    What it computes of its own, such as tables of positions, is there.
+
+    Raises:
+        NotSoError: There is no such network.
+    """
+    with torch.random.fork_rng(devices=[]), _NoDraw():
+        return maker.make(num_classes, in_channels, image_size).eval()
+
+
+def make_skeleton(
+    maker: Maker, num_classes: int, in_channels: int, image_size: int | None = None
+) -> nn.Module:
+    """A network in evaluation mode to look at, without memory for its tensors if it can be so.
+
+    Raises:
+        NotSoError: There is no such network.
+    """
+    places: tuple[AbstractContextManager[Any], ...] = (torch.device("meta"), nullcontext())
+    for place in places:
+        try:
+            with torch.random.fork_rng(devices=[]), place, _NoDraw():
+                return maker.make(num_classes, in_channels, image_size).eval()
+        except NotSoError:
+            raise
+        except Exception as error:  # code that reads a value while the network is made
+            failure = error
+    raise failure
+
+
+def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: int | None) -> Any:
+    """What a network returns for two blank images; its values mean nothing.
+
+    Raises:
+        NotSoError: It can't be made, or can't be run on such images.
+    """
+    network = make_skeleton(maker, num_classes, in_channels, image_size)
+    size = image_size or maker.image_size
+    first: Tensor | None = next(network.parameters(), None)
+    device = first.device if first is not None else torch.device("cpu")
+    try:
+        return _run(network, in_channels, size, device)
+    except Exception as error:
+        if device.type == "cpu":
+            raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
+    network = make_undrawn(maker, num_classes, in_channels, image_size)
+    try:
+        return _run(network, in_channels, size, torch.device("cpu"))
+    except Exception as error:
+        raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
+
+
+def _run(network: nn.Module, in_channels: int, size: int, device: torch.device) -> Any:
+    with torch.no_grad():
+        return network(torch.zeros(2, in_channels, size, size, device=device))

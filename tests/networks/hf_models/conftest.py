@@ -1,0 +1,3 @@
+from support.libraries import import_transformers
+
+import_transformers()

@@ -1,0 +1,35 @@
+import pytest
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import torch
+
+from edge_convnext.networks.made.candidates import find_candidates
+
+NAMES = [f"layers.{n}.weight" for n in range(4)]
+
+
+def state(prefix="", names=NAMES):
+    return {f"{prefix}{name}": torch.ones(1) for name in names}
+
+
+def found(content):
+    return [(one.where, one.averaged, one.missing) for one in find_candidates(content, NAMES)]
+
+
+def test_networks_are_found_under_wrappers_and_prefixes():
+    content = {"epoch": 3, "model": state("module."), "state_dict_ema": state()}
+    assert found(content) == [("state_dict_ema", True, ()), ("model", False, ())]
+    assert found({"state_dict": state("net.encoder.")}) == [("state_dict/net.encoder", False, ())]
+
+
+def test_a_whole_network_comes_before_one_with_a_hole_and_less_than_half_is_none():
+    content = {"ema": state(names=NAMES[1:]), "model": state()}
+    assert found(content) == [("model", False, ()), ("ema", True, (NAMES[0],))]
+    assert found(state(names=NAMES[:1])) == []
+
+
+def test_a_value_is_looked_up_by_the_networks_own_name():
+    (one,) = find_candidates({"model": state("net.")}, NAMES)
+    assert one.value(NAMES[0]) is not None
+    assert one.value("other") is None

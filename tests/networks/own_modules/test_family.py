@@ -1,0 +1,75 @@
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import torch
+
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.sections import LoadConfig
+from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.own_modules import code
+from edge_convnext.networks.recipe_file import load_recipe, make_recipe
+from edge_convnext.stages.load import load_weights, weights_identity
+
+SOURCE = """
+from torch import nn
+
+def make(num_classes=5):
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(8, num_classes),
+    )
+"""
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """A model's name; nothing has consented to its code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(code, "_CONSENTED", set())
+    name = f"own_family_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    yield f"module:{name}:make"
+    sys.modules.pop(name, None)
+
+
+def test_a_recipe_file_a_report_and_weights_on_disk_run_nothing(named, tmp_path):
+    fields = {"model": named, "load": {"weights": "random"}}
+    recipe = make_recipe(fields, "report.json")  # read as every report is
+    assert recipe.model == named
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"model: '{named}'\n")
+    load_recipe(path)
+    with pytest.raises(RecipeError, match=f"pass --model {named}"):
+        load_weights(recipe.load, recipe.model, 0, tmp_path / "w.safetensors")
+    assert named.split(":")[1] not in sys.modules
+    make_recipe({}, "command line", {"model": named})
+    saved = load_weights(recipe.load, recipe.model, 0, tmp_path / "w.safetensors")
+    code._CONSENTED.clear()
+    with pytest.raises(ArtifactError, match="code is run only where the command itself names it"):
+        open_weights(saved.path)
+
+
+def test_a_checkpoint_of_it_is_loaded_with_its_classes(named, tmp_path):
+    make_recipe({}, "command line", {"model": named})
+    shape = find_model(named, 9)
+    state = family_of(shape).draw(shape, 0)
+    torch.save({"model": state}, tmp_path / "mine.pth")
+    weights = load_weights(
+        LoadConfig(weights=str(tmp_path / "mine.pth")), named, 0, tmp_path / "w.safetensors"
+    )
+    assert weights.info.num_classes == 9
+    assert open_weights(weights.path).architecture == weights.architecture
+    built = family_of(weights).build(weights, "raw")
+    assert all(torch.equal(one, state[name]) for name, one in built.state_dict().items())
+
+
+def test_a_change_of_the_code_is_a_change_of_the_key(named, tmp_path):
+    make_recipe({}, "command line", {"model": named})
+    before = weights_identity(LoadConfig(weights="random"), named, 0)
+    source = tmp_path / f"{named.split(':')[1]}.py"
+    source.write_text(SOURCE.replace("nn.ReLU()", "nn.Hardswish()"))
+    assert weights_identity(LoadConfig(weights="random"), named, 0) != before

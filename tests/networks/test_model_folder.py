@@ -1,0 +1,50 @@
+import pytest
+
+from edge_convnext.core.errors import LoadError, RecipeError
+from edge_convnext.networks.model_folder import (
+    fetch_hf,
+    fetch_model,
+    find_folder,
+    read_config,
+    read_processor,
+)
+
+
+def test_a_folder_or_a_name_of_the_hub_is_meant(tmp_path):
+    assert find_folder(str(tmp_path)) == tmp_path
+    assert find_folder("owner/name") is None
+    (tmp_path / "f").write_text("")
+    with pytest.raises(RecipeError, match="is a file; pass the folder"):
+        find_folder(str(tmp_path / "f"))
+    for name in (str(tmp_path / "gone"), "./gone/there", "name"):
+        with pytest.raises(RecipeError, match="no such folder, and no name on the Hugging"):
+            find_folder(name)
+
+
+def test_a_configuration_is_a_mapping(tmp_path):
+    with pytest.raises(LoadError, match=r"has no config\.json"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(LoadError, match="holds no mapping"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    assert read_config(tmp_path) == {"model_type": "vit"}
+
+
+def test_weights_of_a_folder_are_found(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
+    found = fetch_hf(f"hf:{tmp_path}")
+    assert found.place.main == tmp_path / "model.safetensors"
+    assert found.name == f"{tmp_path.name}/model.safetensors"
+    assert fetch_hf("w.pth") is None
+    with pytest.raises(LoadError, match="no name on the Hugging Face hub"):
+        fetch_model("name")
+
+
+def test_a_processor_is_read_if_there_is_one(tmp_path):
+    assert read_processor(f"hf:{tmp_path}") is None
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text('{"size": 64}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 64}
+    path.write_text("{")
+    assert read_processor(f"hf:{tmp_path}") is None
