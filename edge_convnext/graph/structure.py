@@ -28,6 +28,7 @@ CARRIERS = frozenset(
 )
 _FEW_BYTES = 1024  # more than any shape or list of axes takes
 _GLOBAL_POOLS = frozenset({"GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"})
+_SIZES = frozenset({"Shape", "Size"})  # of a value, whatever its numbers
 _WINDOW_POOLS = frozenset({"AveragePool", "LpPool", "MaxPool"})
 
 
@@ -116,7 +117,8 @@ def read_structure(proto: ModelProto) -> Structure:
 def _find_constants(nodes: Iterable[NodeProto], stored: Iterable[str]) -> frozenset[str]:
     known = {"", *stored}
     for node in nodes:
-        if known.issuperset(node.input) and not node.op_type.startswith("Random"):
+        stays = known.issuperset(node.input) and not node.op_type.startswith("Random")
+        if stays or node.op_type in _SIZES:
             known.update(node.output)
     return frozenset(known - {""})
 

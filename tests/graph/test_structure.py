@@ -86,3 +86,14 @@ def test_sizes_of_values():
     seen = read_structure(write([("Identity", ("images",), "y")], {"c": np.float32(1)}))
     assert seen.size("y") == 192
     assert seen.shape("none") == ()
+
+
+def test_a_size_is_no_value_of_the_images():
+    nodes = [
+        ("Conv", ("images", "w"), "y", {"strides": [2, 2]}),
+        ("Shape", ("images",), "sizes"),
+        ("Reshape", ("y", "sizes"), "z"),
+    ]
+    seen = read_structure(write(nodes, {"w": draw(12, 3, 2, 2)}))
+    assert "sizes" in seen.constants
+    assert seen.extents["z"] == seen.extents["y"] == 16
