@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn, to_plain
+from edge_convnext.networks.convnext.file_names import name_in_file
 from edge_convnext.networks.convnext.heads import Head, find_head
 from edge_convnext.networks.convnext.leftovers import is_pretraining, may_be_layer
 from edge_convnext.networks.convnext.names import DialectName, rename
@@ -192,7 +193,11 @@ def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
     theirs: dict[str, str] = {}
     for name, ours in inside.items():
         theirs.setdefault(ours, name)
-    backbone = infer_architecture({o: shape_of(named[n]) for o, n in theirs.items()}, source)
+    known = dict(theirs)
+    shapes = {ours: shape_of(named[name]) for ours, name in known.items()}
+    backbone = infer_architecture(
+        shapes, source, lambda ours: name_in_file(ours, candidate.network, known)
+    )
     expected = expected_shapes(backbone)
     own = theirs.get("head.fc.weight")
     theirs = {
@@ -204,8 +209,8 @@ def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
         left if any(_is_matrix(value) for value in left.values()) else {**left, **candidate.beside}
     )
     head, told = _find_head(own, named, behind, backbone, source, headless)
-    known = {*filter(None, (head.weight, head.bias))}
-    left = {name: value for name, value in left.items() if name not in known}
+    taken = {*filter(None, (head.weight, head.bias))}
+    left = {name: value for name, value in left.items() if name not in taken}
     architecture = replace(backbone, num_classes=head.classes)
     everything = {**candidate.beside, **named}
     return _Read(
@@ -351,7 +356,8 @@ def _unexpected(names: list[str], source: str) -> LoadError:
     )
 
 
-def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
+def _missing_names(ours: list[str], read: _Read, source: str) -> LoadError:
+    names = [name_in_file(name, read.candidate.network, read.theirs) for name in ours]
     if pretrained := [name for name in read.left if is_pretraining(name)]:
         return LoadError(
             f"{source}: these weights are from FCMAE's pre-training ({_quote(pretrained)}) and "
