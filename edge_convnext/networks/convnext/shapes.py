@@ -49,7 +49,8 @@ def infer_architecture(
         if 0 in shapes.get(name, ()):
             raise LoadError(
                 f"{source}: '{shown(name)}' is empty, {list(shapes[name])}; the checkpoint is "
-                "damaged, or one of several parts (of ZeRO stage 3, zero_to_fp32.py joins them); save it again"
+                "damaged, or one of several parts (of ZeRO stage 3, zero_to_fp32.py joins them); "
+                "save it again"
             )
         if len(shapes.get(name, ())) < 2:
             raise LoadError(
