@@ -256,5 +256,5 @@ def _require_finite(loss: float, epoch: int, lr: float) -> None:
     if not math.isfinite(loss):
         raise TrainingError(
             f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {lr:.2g}; "
-            "lower train.lr or raise train.warmup_epochs"
+            "pass a lower --lr (train.lr in a recipe), or raise train.warmup_epochs in a recipe"
         )

@@ -239,17 +239,17 @@ def test_fine_tuning_refuses_another_model(few, tmp_path):
 
 def test_a_diverged_loss_stops_with_advice(few, tmp_path):
     config = PLAIN.model_copy(update={"lr": 1e30, "epochs": 4})
-    with pytest.raises(TrainingError, match=r"diverged: .* lower train\.lr"):
-        train("atto", few, PREPROCESS, config, tmp_path / "w.safetensors")
-    assert not list(tmp_path.glob("*.safetensors"))
+    with pytest.raises(TrainingError, match=r"diverged: .* lower --lr \(train\.lr in a"):
+        train("atto", few, PREPROCESS, config, tmp_path / "new" / "deep" / "w.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "w.pth"}, "safetensors"),
+        ({"output": "w.pth"}, r"named \*\.safetensors; pass --out .*/w\.safetensors\Z"),
         ({"output": "blocker/w.safetensors"}, "can't be written"),
-        ({"preprocess": Preprocess(image_size=31)}, "32 or more"),
+        ({"preprocess": Preprocess(image_size=31)}, "pass --image-size 32 or more"),
     ],
 )
 def test_what_can_not_work_is_refused_before_training(few, tmp_path, change, message):
