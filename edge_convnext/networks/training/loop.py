@@ -254,7 +254,9 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
 
 def _require_finite(loss: float, epoch: int, lr: float) -> None:
     if not math.isfinite(loss):
+        again = ", with --no-resume" if epoch > 1 else ""  # the state is one of these settings
         raise TrainingError(
             f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {lr:.2g}; "
             "pass a lower --lr (train.lr in a recipe), or raise train.warmup_epochs in a recipe"
+            f"{again}"
         )

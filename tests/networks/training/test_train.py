@@ -239,8 +239,20 @@ def test_fine_tuning_refuses_another_model(few, tmp_path):
 
 def test_a_diverged_loss_stops_with_advice(few, tmp_path):
     config = PLAIN.model_copy(update={"lr": 1e30, "epochs": 4})
-    with pytest.raises(TrainingError, match=r"diverged: .* lower --lr \(train\.lr in a"):
-        train("atto", few, PREPROCESS, config, tmp_path / "new" / "deep" / "w.safetensors")
+    with pytest.raises(
+        TrainingError, match=r"diverged: .* lower --lr \(train\.lr in a.*--no-resume"
+    ):
+        train("atto", few, PREPROCESS, config, tmp_path / "w.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_training_that_leaves_nothing_leaves_no_folder(few, tmp_path, monkeypatch):
+    def fail(*_):
+        raise TrainingError("diverged")
+
+    monkeypatch.setattr(loop.Trainer, "fit", fail)
+    with pytest.raises(TrainingError, match="diverged"):
+        train("atto", few, PREPROCESS, PLAIN, tmp_path / "new" / "deep" / "w.safetensors")
     assert not list(tmp_path.iterdir())
 
 
