@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
@@ -13,6 +15,7 @@ from pydantic import (
 )
 
 from edge_convnext.core.files import sha256_file
+from edge_convnext.core.image_size import even_size
 from edge_convnext.report.part import Part, Sha256
 
 __all__ = [
@@ -60,8 +63,8 @@ class ModelReport(Part):
     name: str
     """Such as `convnextv2_atto`."""
     params: PositiveInt
-    image_size: PositiveInt
-    """Height and width of the input in pixels."""
+    image_size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(even_size)]
+    """Side of the input in pixels; of a rectangle its height and width."""
     num_classes: PositiveInt
     weights: WeightsReport
     in_channels: PositiveInt = 3

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from edge_convnext.core.image_size import show_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
+    from edge_convnext.core.image_size import ImageSize
+
 __all__ = ["print_models"]
 
 
-def print_models(rows: Sequence[Mapping[str, Any]], image_size: int, console: Console) -> None:
+def print_models(
+    rows: Sequence[Mapping[str, Any]], image_size: ImageSize, console: Console
+) -> None:
     """Print parameters, MACs and published top-1, a line for each model."""
-    table = Table(title=f"1000 classes, {image_size} px", box=None)
+    table = Table(title=f"1000 classes, {show_size(image_size)} px", box=None)
     for column in ("model", "params M", "MACs G", "top-1 %", "source"):
         table.add_column(column, justify="left" if column in ("model", "source") else "right")
     for row in rows:

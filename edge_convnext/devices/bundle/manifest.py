@@ -31,6 +31,7 @@ from edge_convnext.core.bounds import (
     TableName,
     why_too_large,
 )
+from edge_convnext.core.image_size import even_size
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report.described import ModelReport
 from edge_convnext.report.part import Sha256
@@ -125,10 +126,13 @@ class BundledGraph(_Part):
     settings: dict[TableName, dict[str, str]] = {}  # settings that the build ran it with
 
 
+_Side = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
+
+
 class PreprocessEntry(_Part):
     """`artifacts.Preprocess`."""
 
-    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
+    image_size: Annotated[_Side | tuple[_Side, _Side], AfterValidator(even_size)]
     resize: ResizeMode
     crop_pct: float = Field(gt=0.0, le=1.0)
     interpolation: Interpolation
