@@ -36,6 +36,7 @@ __all__ = [
     "Threads",
     "Warmup",
     "batch_bytes",
+    "size_of",
     "why_too_large",
     "why_too_long",
 ]
@@ -74,18 +75,19 @@ def _read_size(value: Any, read_side: Callable[[Any], int]) -> ImageSize:
     return size
 
 
-# Of a recipe. Each side is in pixels; five halvings leave one of 32. A schema of its own, because
-# the errors of a union would name each of its types.
-StatedSize = Annotated[
-    ImageSize,
-    GetPydanticSchema(
+def size_of(side: core_schema.CoreSchema) -> GetPydanticSchema:
+    """The schema of an `ImageSize` by that of its sides: a union's errors would name each type."""
+    return GetPydanticSchema(
         lambda _source, _handler: core_schema.no_info_wrap_validator_function(
             _read_size,
-            core_schema.int_schema(ge=32, le=MAX_IMAGE_SIZE),
+            side,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda size: size),
         )
-    ),
-]
+    )
+
+
+# Of a recipe, in pixels; five halvings of 32 leave one.
+StatedSize = Annotated[ImageSize, size_of(core_schema.int_schema(ge=32, le=MAX_IMAGE_SIZE))]
 
 
 def batch_bytes(batch: int, channels: int, image_size: ImageSize) -> int:

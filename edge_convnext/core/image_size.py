@@ -42,7 +42,7 @@ def parse_size(text: str) -> ImageSize:
     """
     found = _TEXT.fullmatch(text)
     if found is None:
-        raise ValueError("one number for a square, or HEIGHT,WIDTH, such as 224 or 64,96")
+        raise ValueError("one number for a square, or height,width, such as 224 or 64,96")
     height = int(found[1])
     size: ImageSize = even_size((height, int(found[2] or height)))
     return size

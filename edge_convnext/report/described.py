@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    WithJsonSchema,
 )
+from pydantic_core.core_schema import int_schema
 
+from edge_convnext.core.bounds import size_of
 from edge_convnext.core.files import sha256_file
-from edge_convnext.core.image_size import even_size
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.report.part import Part, Sha256
 
 __all__ = [
@@ -57,13 +59,17 @@ class WeightsReport(Part):
     """Terms stated by the source; they hold for every file made from these weights."""
 
 
+_SIDE = {"exclusiveMinimum": 0, "type": "integer"}
+_SIZE = {"anyOf": [_SIDE, {"items": _SIDE, "maxItems": 2, "minItems": 2, "type": "array"}]}
+
+
 class ModelReport(Part):
     """The network."""
 
     name: str
     """Such as `convnextv2_atto`."""
     params: PositiveInt
-    image_size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(even_size)]
+    image_size: Annotated[ImageSize, size_of(int_schema(gt=0)), WithJsonSchema(_SIZE)]
     """Side of the input in pixels; of a rectangle its height and width."""
     num_classes: PositiveInt
     weights: WeightsReport

@@ -49,8 +49,9 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     if crop is not None:
         add_resized(said, size, resized, detail)
         if short is None and isinstance(to_plain(_side_of(resize)), list | tuple):
-            said.notes.append(f"{detail}: images are squashed to {show_size(resized)} pixels "
-                              "there and then cut; here they are resized by their short side")  # fmt: skip
+            said.notes.append(f"{detail}: images are squashed to {show_size(resized)} pixels there "
+                              "and then cut; here they are resized by their short "
+                              "side")  # fmt: skip
     else:
         said.add("resize", "shortest" if resize is short else "squash", detail)
         said.add("crop_pct", 1.0, detail)
