@@ -101,8 +101,9 @@ def why_too_large(batch: int, channels: int, image_size: ImageSize) -> str | Non
     needed = batch_bytes(batch, channels, image_size)
     if needed <= _MAX_BATCH_BYTES:
         return None
+    size = show_size(even_size(image_size))
     return (
-        f"a batch of {batch} images of {show_size(image_size)} px takes {needed / 1e9:.1f} "
+        f"a batch of {batch} images of {size} px takes {needed / 1e9:.1f} "
         f"gigabytes, and at most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
     )
 
