@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
+from edge_convnext.build.int8_products import report_products
 from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
+from edge_convnext.build.refusals import refused_notes, report_refusals, why_none_is_left
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
 from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
 from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from edge_convnext.build.entrants import Choice, Entrants
     from edge_convnext.build.evaluating import Evaluator
     from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.int8_products import Counted
     from edge_convnext.build.settle import Prepared
+    from edge_convnext.build.sieve import Ruling
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.origins import Fact
     from edge_convnext.core.recipe import Recipe
@@ -62,6 +66,8 @@ class Outcome:
     accuracy: Evaluator
     race: Race | None
     choice: Choice
+    refused: Sequence[Ruling] = ()  # wrong where they would run
+    products: Sequence[Counted] = ()  # what runs in INT8
 
 
 def assemble_report(
@@ -106,6 +112,7 @@ def assemble_report(
         outcome.accuracy.fallbacks, outcome.accuracy.searched, evaluation, timings
     )
     untimed = why_not_timed(has_gpu) if built else None
+    refused = tuple(report_refusals(outcome.refused, label))
     for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
@@ -117,15 +124,21 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
+        refused=refused,
+        int8_products=report_products(outcome.products, label),
         recoveries=report_recoveries(graphs.quantized),
         fallbacks=fallbacks,
         verdict=decide(
             recipe.precision, accuracy, timing, budget, require, tuple(missing),
             max_class_drop_pp=per_class,
+            refused=why_none_is_left(recipe.precision, choice.chosen, refused),
         ),
         folder=str(folder),
         banner=DEMO_BANNER if inputs.demo else None,
-        notes=list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
+        notes=(
+            *refused_notes(refused),
+            *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
+        ),
         settings=_settings(inputs.settings),
     )  # fmt: skip
 

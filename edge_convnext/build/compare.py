@@ -22,14 +22,14 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.evaluation import Evaluation
-from edge_convnext.networks.family import family_of
+from edge_convnext.runtimes.reference import load_reference, reference_runtime
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
 
 __all__ = ["evaluate_options"]
 
-_TORCH = "torch"
+_REFERENCE = "torch"  # whatever runs it: no candidate has this name
 _INFERENCES_PER_TURN = 8
 
 
@@ -40,7 +40,7 @@ def evaluate_options(
     runner: Runner,
     machine: str,
 ) -> Evaluation:
-    """Run the torch reference and every candidate over the evaluation set, in one pass.
+    """Run the reference and every candidate over the evaluation set, in one pass.
 
     Args:
         options: Candidates to evaluate.
@@ -50,7 +50,8 @@ def evaluate_options(
         machine: Fingerprint of this machine; another CPU may compute other logits.
     """
     recipe, info = runner.recipe, weights.value.info
-    runs = {_TORCH: {"artefact": weights.digest, "runtime": _TORCH}}
+    own = {"artefact": weights.digest, "runtime": reference_runtime(weights.value)}
+    runs = {_REFERENCE: own}
     for option in options:
         runs[option.name] = {
             "artefact": option.digest,
@@ -67,7 +68,7 @@ def evaluate_options(
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
     hashes = tuple(sample.sha256 for sample in images.samples)
     predictions = {name: Predictions(step.value, labels, hashes) for name, step in found.items()}
-    reference = predictions.pop(_TORCH)
+    reference = predictions.pop(_REFERENCE)
     return Evaluation(
         reference,
         predictions,
@@ -79,10 +80,8 @@ def evaluate_options(
 
 def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
     threads = recipe.benchmark.threads
-    if name == _TORCH:
-        from edge_convnext.runtimes.pytorch import TorchRuntime
-
-        return TorchRuntime(family_of(weights).build(weights, "raw"), threads)
+    if name == _REFERENCE:
+        return load_reference(weights, threads)
     option = next(option for option in options if option.name == name)
     return load_candidate(option, recipe.evaluate.batch, threads)
 

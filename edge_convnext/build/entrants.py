@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,20 +56,25 @@ class Choice:
     for_runtimes: Sequence[Candidate] = ()  # the best of each runtime, of those timed
 
 
-def evaluate_entrants(prepared: Prepared, evaluator: Evaluator) -> Entrants:
+def evaluate_entrants(
+    prepared: Prepared,
+    evaluator: Evaluator,
+    keep: Callable[[Sequence[Candidate]], list[Candidate]] = list,
+) -> Entrants:
     """Evaluate every candidate of a build, and the fallbacks of INT8 graphs past the budget.
 
     Args:
         prepared: Graphs of this build, with the inputs they were made from.
         evaluator: Evaluator that collects the accuracies.
+        keep: Filter of candidates that are right where they run, such as a `Sieve`.
     """
     recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
-    options = list_options(recipe, graphs, runtimes, has_bf16(runtimes))
+    options = keep(list_options(recipe, graphs, runtimes, has_bf16(runtimes)))
     for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
     evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
     if recipe.precision == "int8":
-        options += evaluator.hold_budget(options)
+        options += keep(evaluator.hold_budget(options))
     judged = _not_replaced(options, evaluator) if runtimes else for_gpu
     return Entrants(options, for_gpu, judged, raw_reference(graphs))
 

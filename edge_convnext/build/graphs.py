@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ from edge_convnext.networks.plans import (
     plan_for,
     shipped_plans,
 )
-from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
 from edge_convnext.stages import fuse_for_onnxruntime as lower
@@ -138,7 +139,12 @@ def make_graphs(
             users: list[LintTarget] = [
                 runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
             ]
-            add_plan(runner, graphs, plan, users, calibration, samples, images)
+            made = partial(
+                add_plan, runner, graphs, plan,
+                calibration=calibration, samples=samples, training=images,
+            )  # fmt: skip
+            # Who computes it wrongly is told by `sieve`; others may be right.
+            for_those_that_can(made, users)
     return graphs
 
 

@@ -12,9 +12,11 @@ from edge_convnext.build.engines import build_engines
 from edge_convnext.build.entrants import choose_entrants, evaluate_entrants, race_entrants
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
+from edge_convnext.build.int8_products import count_products
 from edge_convnext.build.outputs import list_files
 from edge_convnext.build.publish import publish
 from edge_convnext.build.settle import Prepared, prepare
+from edge_convnext.build.sieve import Sieve
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
@@ -89,11 +91,23 @@ def finish(
     recipe, graphs = prepared.steps.recipe, prepared.graphs
     engines = build_engines(prepared.steps, graphs.for_gpu, prepared.targets)
     accuracy = Evaluator(prepared, machine["fingerprint"])
-    entrants = evaluate_entrants(prepared, accuracy)
+    sieve = Sieve(prepared, machine["fingerprint"])
+    entrants = evaluate_entrants(prepared, accuracy, sieve)
     raced = race_entrants(prepared, entrants, accuracy)
     timings = raced.timings if raced else None
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy)
     files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
-    outcome = Outcome(prepared, machine, engines, entrants, accuracy, raced, choice)
+    products = count_products(prepared.steps, entrants.options, machine["fingerprint"])
+    outcome = Outcome(
+        prepared,
+        machine,
+        engines,
+        entrants,
+        accuracy,
+        raced,
+        choice,
+        tuple(sieve.refused),
+        products,
+    )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

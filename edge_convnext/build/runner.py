@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.cache_entries import Entry
-from edge_convnext.core.errors import ExportError, QuantizationError
+from edge_convnext.core.errors import ExportError, RefusedGraphError
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
@@ -33,6 +33,7 @@ from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
 from edge_convnext.runtimes.load import load_runtime, package_of
 from edge_convnext.runtimes.pytorch import TorchRuntime
+from edge_convnext.runtimes.reference import load_reference
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import FormName
@@ -131,7 +132,7 @@ class Runner:
 
         Raises:
             ExportError: The logits are further off than the stage allows.
-            QuantizationError: A target can't run the graph.
+            RefusedGraphError: A target can't run the graph.
         """
 
         def compared(folder: Path) -> dict[str, Any]:
@@ -226,7 +227,7 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
     known = [target for target in targets if target in findings]
     for target in known:
         if error := findings[target]["error"]:
-            raise QuantizationError(f"the graph can't run on {target}: {error}")
+            raise RefusedGraphError(f"the graph can't run on {target}: {error}", target)
     warnings = [
         f"{target} {rule} x{count}"
         for target in known
@@ -251,7 +252,7 @@ def parity_result(
 
 
 def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    """Run a graph in ONNX Runtime, or weights as they were trained in torch."""
+    """Run a graph in ONNX Runtime, or weights as they came: see `runtimes.reference`."""
     if isinstance(model, OnnxModel):
         return onnx_logits(model.path, batches)
     return torch_logits(model, "raw", batches)
@@ -260,7 +261,9 @@ def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]
 def torch_logits(
     weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]
 ) -> Logits:
-    """Run the network of one form in torch."""
+    """Run the network of one form in torch; of `raw` it is the reference, whatever runs that."""
+    if form == "raw":
+        return predict(load_reference(weights), batches)
     return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
 
 

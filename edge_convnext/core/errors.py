@@ -14,6 +14,7 @@ EdgeConvNextError
     ├── ExportError
     ├── SimplifyError
     ├── QuantizationError
+    │   └── RefusedGraphError  a target can't run the graph, or computes something else
     ├── EngineBuildError
     └── InferenceError         a runtime refused a graph or an input
 
@@ -41,6 +42,7 @@ __all__ = [
     "MissingDependencyError",
     "QuantizationError",
     "RecipeError",
+    "RefusedGraphError",
     "RemoteError",
     "SimplifyError",
     "StageError",
@@ -169,6 +171,19 @@ class SimplifyError(StageError):
 
 class QuantizationError(StageError):
     """Quantization failed or made a graph its target can't run right."""
+
+
+class RefusedGraphError(QuantizationError):
+    """One target can't run the graph, or computes something else; others may be right.
+
+    Args:
+        message: Node, rule and remedy.
+        target: The target, as `runtimes.lint` names it.
+    """
+
+    def __init__(self, message: str, target: str) -> None:
+        super().__init__(message)
+        self.target = target
 
 
 class EngineBuildError(StageError):

@@ -13,7 +13,7 @@ from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import Way
-from edge_convnext.networks.family import family_of
+from edge_convnext.runtimes.reference import load_reference
 
 __all__ = ["Answer", "answer_with_torch", "labels_of", "sample_images"]
 
@@ -42,9 +42,7 @@ def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answ
 
     def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
         if not loaded:
-            from edge_convnext.runtimes.pytorch import TorchRuntime
-
-            loaded.append(TorchRuntime(family_of(weights).build(weights, "raw"), threads).infer)
+            loaded.append(load_reference(weights, threads).infer)
         preprocess, swapped = way = way or (weights.info.preprocess, False)
         if (images.content_digest, way) in known:
             return known[images.content_digest, way]

@@ -13,14 +13,17 @@ from edge_convnext.report.measured import (
     CandidateAccuracy,
     ClassAccuracy,
     PrecisionAccuracy,
+    RefusedCandidate,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edge_convnext.core.artifacts import Precision
+    from edge_convnext.graph.findings import Finding
     from edge_convnext.measure.accuracy import Comparison, Predictions
     from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.in_runtime import InRuntime
     from edge_convnext.measure.speed import Ratio
     from edge_convnext.measure.timings import BenchmarkResult, TimedRow
 
@@ -31,6 +34,7 @@ __all__ = [
     "report_accuracy",
     "report_candidate",
     "report_interval",
+    "report_refused",
     "report_row",
     "skewed_notes",
 ]
@@ -98,6 +102,41 @@ def report_candidate(
         sqnr_db=comparison.sqnr_db,
         lost=comparison.lost,
         won=comparison.won,
+    )
+
+
+def report_refused(
+    candidate: Candidate,
+    artifact: str,
+    reason: str,
+    found: InRuntime | None,
+    finding: Finding | None,
+) -> RefusedCandidate:
+    """A candidate that is wrong where it would run, as the report states it.
+
+    Args:
+        candidate: Candidate that was refused.
+        artifact: Name of the candidate in this report.
+        reason: Reason, as a sentence.
+        found: Its logits against the float graph's; None where it was not run.
+        finding: The error of its runtime's lint, if there is one.
+    """
+    model = candidate.model
+    return RefusedCandidate(
+        artifact=artifact,
+        form=model.form,
+        placement=model.placement,
+        precision=model.precision,
+        runtime=candidate.runtime,
+        precision_hint=candidate.hint,
+        settings=dict(candidate.settings),
+        reason=reason,
+        rule=finding.rule if finding else None,
+        node=finding.node if finding else None,
+        sqnr_db=found.here.sqnr_db if found else None,
+        onnxruntime_sqnr_db=found.elsewhere.sqnr_db if found else None,
+        agreement_pct=found.here.agreement_pct if found else None,
+        n_images=found.here.n_images if found else None,
     )
 
 

@@ -29,7 +29,7 @@ from edge_convnext.core.artifacts import (
 )
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.core.sections import EngineConfig, GpuPlanConfig
-from edge_convnext.networks.family import family_of_model, find_family, find_model
+from edge_convnext.networks.family import family_of_model, find_model
 
 if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe, TargetName
@@ -133,12 +133,12 @@ def shipped_plans(model: str) -> Mapping[CpuRuntimeName, Plan]:
     Returns:
         Plans by runtime; empty if no model of this family was tuned.
     """
-    found = find_model(model)
-    models, size = find_family(found.family).models, found.count_params()
+    models = family_of_model(model).models
     files = {path.stem: path for path in (recipe_folder() / "tuned").glob("*.yaml")}
     files = {name: path for name, path in files.items() if name in models}
     if not files:
         return {}
+    size = find_model(model).count_params()
 
     def distance(name: str) -> float:
         other = find_model(name).count_params()

@@ -19,7 +19,7 @@ from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
-from edge_convnext.networks.family import family_of_model, find_model
+from edge_convnext.networks.family import family_of_model, full_name
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
@@ -82,7 +82,7 @@ def make_recipe(
             raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
     if "model" in recipe.model_fields_set:
-        recipe = recipe.model_copy(update={"model": find_model(recipe.model).name})
+        recipe = recipe.model_copy(update={"model": full_name(recipe.model)})
     _check_names(recipe, source, flags or {})
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}
     recipe._stated = Stated(source if source != _UNNAMED else "", named)

@@ -26,7 +26,7 @@ def save_weights(
     """Write a state dict; equal input gives equal bytes.
 
     Args:
-        state: Tensors in this project's names, folded or not; converted to float32.
+        state: Tensors in this project's names, folded or not; floats become float32.
         architecture: The shape that `state` belongs to.
         info: The metadata of the file; `edge-convnext build` reads it back.
         path: The safetensors file to write.
@@ -42,7 +42,7 @@ def save_weights(
         from safetensors.torch import save_file
     except ImportError as error:
         raise missing_packages(error) from error
-    tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()}
+    tensors = {name: _as_stored(tensor) for name, tensor in state.items()}
     with atomic_path(path) as scratch:
         try:
             save_file(tensors, scratch, info.to_metadata())
@@ -50,3 +50,9 @@ def save_weights(
             reason = " ".join(str(error).split())[:REASON_CHARS]
             raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))
+
+
+def _as_stored(tensor: Tensor) -> Tensor:
+    """A counter or an index of a batch norm or a window stays an integer."""
+    stored = tensor.detach().cpu()
+    return (stored.float() if stored.is_floating_point() else stored).contiguous()

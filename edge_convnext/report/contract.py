@@ -34,7 +34,12 @@ from edge_convnext.report.described import (
     ModelReport,
     SettingReport,
 )
-from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
+from edge_convnext.report.measured import (
+    AccuracyReport,
+    BenchmarkReport,
+    Int8ProductsReport,
+    RefusedCandidate,
+)
 from edge_convnext.report.part import Part
 from edge_convnext.report.stages import (
     LATER,
@@ -124,6 +129,10 @@ class Report(Part):
     """Null when the evaluate stage did not run; its reason says why."""
     benchmark: BenchmarkReport | None
     """Null when the benchmark stage did not run; its reason says why."""
+    refused: tuple[RefusedCandidate, ...] = ()
+    """Candidates that are wrong where they would run; empty in a report of an earlier version."""
+    int8_products: tuple[Int8ProductsReport, ...] = ()
+    """Of each INT8 candidate that may ship; empty in a report of an earlier version."""
     recoveries: tuple[RecoveryReport, ...] = ()
     """Of each INT8 graph; empty when the recover stage did not run."""
     fallbacks: tuple[FallbackReport, ...] = ()

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
+from edge_convnext.report.in_runtime import (
+    PRODUCT_HEADINGS,
+    REFUSED_HEADINGS,
+    product_rows,
+    refused_rows,
+)
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
     MISSING,
@@ -57,6 +63,7 @@ def to_markdown(report: Report) -> str:
         *_md_board(report),
         *_md_classes(report),
         *_md_speed(report),
+        *_md_in_runtime(report),
         *_md_recoveries(report),
         *_md_fallbacks(report),
         *_md_sensitivity(report),
@@ -165,6 +172,14 @@ def _sensitivity_cells(row: SensitivityReport) -> tuple[str, ...]:
         number(row.spared_sqnr_db, 1),
         number(row.spared_agreement_pct, 1),
     )
+
+
+def _md_in_runtime(report: Report) -> list[str]:
+    """Candidates that are wrong where they would run, and what runs in INT8 of the others."""
+    refused, products = refused_rows(report), product_rows(report)
+    parts = ["## Refused: wrong where they would run", _md_table(REFUSED_HEADINGS, refused)]
+    counted = ["## Products in INT8", _md_table(PRODUCT_HEADINGS, products)]
+    return (parts if refused else []) + (counted if products else [])
 
 
 def _md_recoveries(report: Report) -> list[str]:

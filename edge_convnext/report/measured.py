@@ -23,7 +23,10 @@ __all__ = [
     "CandidateAccuracy",
     "CandidateReport",
     "ClassAccuracy",
+    "FloatProduct",
+    "Int8ProductsReport",
     "PrecisionAccuracy",
+    "RefusedCandidate",
 ]
 
 
@@ -40,6 +43,44 @@ class CandidateReport(Part):
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
     settings: dict[str, str] = {}
     """Of the runtime, beyond those that this package always makes; its own names."""
+
+
+class RefusedCandidate(CandidateReport):
+    """A candidate that is wrong where it would run: neither evaluated nor raced nor shipped."""
+
+    reason: str
+    rule: str | None = None
+    """Of the runtime's lint; null where only the logits tell."""
+    node: str | None = None
+    """That breaks the rule."""
+    sqnr_db: float | None = None
+    """Of its logits in its runtime, against the float graph's; null where it was not run, and
+    where they are equal."""
+    onnxruntime_sqnr_db: float | None = None
+    """Of the same graph in ONNX Runtime."""
+    agreement_pct: Percent | None = None
+    """Images with the same top-1 class as the float graph, in its runtime."""
+    n_images: PositiveInt | None = None
+    """Real images that it was run on."""
+
+
+class FloatProduct(Part):
+    """A product that was planned in INT8 and that the runtime computes in float."""
+
+    node: str
+    reason: str
+
+
+class Int8ProductsReport(CandidateReport):
+    """Convolutions and matrix products in INT8, in the file and in the runtime's own graph."""
+
+    planned_int8_products: NonNegativeInt
+    """With quantized weights and activations in the file."""
+    found_int8_products: NonNegativeInt | None
+    """In the runtime's own graph; null where it does not tell, and `reason` says why."""
+    reason: str | None = None
+    in_float: tuple[FloatProduct, ...] = ()
+    """Those that are missing, and why."""
 
 
 class ClassAccuracy(Part):

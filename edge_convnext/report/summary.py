@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from edge_convnext.report.contract import Report, VerdictReport
-    from edge_convnext.report.measured import BenchmarkRow, CandidateAccuracy
+    from edge_convnext.report.measured import BenchmarkRow, CandidateAccuracy, CandidateReport
 
 __all__ = [
     "MISSING",
@@ -155,7 +155,7 @@ def _batches(report: Report) -> tuple[int, int]:
     return min(batches, default=1), max(batches, default=1)
 
 
-def graph_name(candidate: BenchmarkRow | CandidateAccuracy) -> str:
+def graph_name(candidate: CandidateReport) -> str:
     """Form, runtime and float type of a candidate, such as `conv openvino bf16`."""
     return " ".join(filter(None, (candidate.form, candidate.runtime, candidate.precision_hint)))
 

@@ -78,6 +78,7 @@ def decide(
     not_measured: tuple[str, ...] = (),
     batch: int = 1,
     max_class_drop_pp: float | None = None,
+    refused: tuple[str, ...] = (),
 ) -> VerdictReport:
     """Choose between the requested precision and the float it would replace.
 
@@ -91,12 +92,15 @@ def decide(
         batch: Batch size that the speed is of.
         max_class_drop_pp: Largest top-1 drop of any class to accept. Without it, classes that
             surely lose more than `max_drop_pp` are named, and decide nothing.
+        refused: Why no candidate of that precision is left to ship; empty where one is.
 
     Returns:
         The verdict; `passed` says whether `require` is met.
     """
     if precision == "fp32":
         return _verdict("fp32", None, ["Only FP32 was asked for."], require)
+    if refused:
+        return _verdict("fp32", "shown", list(refused), require)
     name = precision.upper()
     speed = _judge_speed(name, benchmark, batch)
     mean = _judge_accuracy(name, accuracy, max_drop_pp)

@@ -7,15 +7,27 @@ graph, both on a CPU with AVX-512 VNNI.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from edge_convnext.core.errors import RecipeError, shorten
+from edge_convnext.core.errors import RecipeError, RefusedGraphError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import Finding, Severity, refuse_errors
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime
 
-__all__ = ["Finding", "LintTarget", "Severity", "lint", "lint_targets", "require_runnable"]
+__all__ = [
+    "Finding",
+    "LintTarget",
+    "Severity",
+    "for_those_that_can",
+    "lint",
+    "lint_targets",
+    "require_runnable",
+]
+
+T = TypeVar("T")
 
 LintTarget = str  # one of `lint_targets`
 
@@ -66,3 +78,21 @@ def require_runnable(path: Path, target: LintTarget) -> tuple[Finding, ...]:
     findings = lint(path, target)
     refuse_errors(findings, path, target)
     return findings
+
+
+def for_those_that_can(make: Callable[..., T], targets: Sequence[LintTarget]) -> T:
+    """Make a graph for those targets that can run it, and leave the others out.
+
+    Args:
+        make: Function that makes it, given `users`; it raises `RefusedGraphError` where one of
+            them can't run it.
+        targets: Targets that it is for.
+    """
+    left = list(targets)
+    while True:
+        try:
+            return make(users=list(left))
+        except RefusedGraphError as error:
+            if error.target not in left:
+                raise
+            left.remove(error.target)

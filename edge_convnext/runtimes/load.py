@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
     from edge_convnext.runtimes import onnxruntime, openvino
+    from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint
     from edge_convnext.runtimes.module import Loads, RuntimeModule
     from edge_convnext.runtimes.profiler import Profiler
@@ -28,6 +29,7 @@ __all__ = [
     "RUNTIMES",
     "available_gpu_runtimes",
     "available_runtimes",
+    "count_int8",
     "find_runtime",
     "has_bf16",
     "import_runtime",
@@ -168,3 +170,21 @@ def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder
             profiler.
     """
     return find_runtime(name).load_profiler(path, options, folder)
+
+
+def count_int8(name: RuntimeName, path: Path, options: RuntimeOptions) -> Int8Products | None:
+    """Count the products of a graph that run in INT8 in a runtime.
+
+    Args:
+        name: A key of `RUNTIMES`.
+        path: The graph, as for `load_runtime`.
+        options: Options of its race.
+
+    Returns:
+        None where the runtime does not tell: its module has no `count_int8`.
+
+    Raises:
+        EdgeConvNextError: As for `load_runtime`.
+    """
+    count = getattr(find_runtime(name), "count_int8", None)
+    return None if count is None else cast("Int8Products", count(path, options))

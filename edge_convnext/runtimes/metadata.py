@@ -21,11 +21,13 @@ from edge_convnext.core.errors import (
 )
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.networks.family import NetworkFamily, family_of_model
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from edge_convnext.networks.protocol import NetworkFamily
 
 
 __all__ = ["Metadata", "read_metadata"]

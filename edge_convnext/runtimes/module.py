@@ -24,7 +24,9 @@ Loads = Literal["graphs", "engines"]
 class RuntimeModule(Protocol):
     """A Python module with these names; importing it does not import the runtime itself.
 
-    A runtime of graphs loads ONNX on the CPU. A runtime of engines gets them from a builder.
+    A runtime of graphs loads ONNX on the CPU. A runtime of engines gets them from a builder. The
+    first may have a function `count_int8(path, options) -> runtimes.int8_products.Int8Products`
+    too: without it the report says that the runtime does not tell what runs in INT8.
     """
 
     NAME: str

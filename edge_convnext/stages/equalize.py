@@ -27,6 +27,7 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.activations import observe
+from edge_convnext.graph.pooled_scale import is_pooled
 from edge_convnext.stages.equalize_factors import choose_factors
 
 if TYPE_CHECKING:
@@ -135,7 +136,11 @@ def _find_site(wiring: Wiring, reader: NodeProto) -> Site | None:
         return None
     if producer.op_type == "LayerNormalization":
         axis, channels = -1, wiring.constants[producer.input[1]].dims[0]
-    elif producer.op_type == "Mul" and (row := _channel_row(wiring, producer, reader)) is not None:
+    elif (
+        producer.op_type == "Mul"
+        and not is_pooled(wiring, tensor)  # OpenVINO computes that wrongly (`mean-scale`)
+        and (row := _channel_row(wiring, producer, reader)) is not None
+    ):
         axis, channels = row
     else:
         return None

@@ -81,7 +81,7 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     _require(architecture, checkpoint.architecture, config, path)
     settled = settle_checkpoint(checkpoint, found.published)
     state, preprocess, notes = turn_to_rgb(
-        checkpoint.state, settled, family_of(architecture).first_convolution
+        checkpoint.state, settled, family_of(architecture).first_convolution(architecture)
     )
     info = ModelInfo(
         model=architecture.name,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from support import toy_family
+from support import open_family, toy_family
 from support.tiny_graph import write_graph
 
 pytest.importorskip("torch", reason="the build extra is not installed")
@@ -28,6 +28,7 @@ from edge_convnext.networks.family import (
     family_of_model,
     find_family,
     find_model,
+    full_name,
 )
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.parts import part_of_node
@@ -37,12 +38,22 @@ from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.fold import fold_weights
 
 EVERY = pytest.mark.parametrize("name", [*FAMILIES, toy_family.NAME])
+# Open families have no list: each is asked by its own tests, and `open_family` here.
+LISTED = pytest.mark.parametrize(
+    "name", [*(one for one in FAMILIES if find_family(one).models), toy_family.NAME]
+)
 SIZE, CLASSES = 32, 5
 
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
     toy_family.install(monkeypatch)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    open_family.install(monkeypatch)
+    return open_family.FAMILY
 
 
 def smallest(family):
@@ -66,7 +77,7 @@ def logits_of(network):
         return network(torch.randn(1, 3, SIZE, SIZE))
 
 
-@EVERY
+@LISTED
 def test_its_models_are_found_by_every_name_that_is_shown(name):
     family = find_family(name)
     assert family.label
@@ -86,32 +97,37 @@ def test_a_name_of_nobody_is_not_found(name):
     assert find_family(name).find("resnet50") is None
 
 
-@EVERY
+@LISTED
 def test_parameters_are_counted_as_they_are_drawn(name):
     family = find_family(name)
     shape = smallest(family)
     state = family.draw(shape, 3)
-    assert sum(tensor.numel() for tensor in state.values()) == shape.count_params()
+    made = family.make_trainable(shape, 0.1)
+    learned = {key for key, _ in made.named_parameters()}
+    counted = sum(tensor.numel() for key, tensor in state.items() if key in learned)
+    assert counted == shape.count_params()
+    assert state.keys() - learned == {key for key, _ in made.named_buffers()}
     again = family.draw(shape, 3)
     assert all(torch.equal(tensor, again[key]) for key, tensor in state.items())
     assert shape.count_macs(2 * SIZE) > shape.count_macs(SIZE) > 0
-    trained = family.make_trainable(shape, 0.1).state_dict()
+    trained = made.state_dict()
     assert {key: value.shape for key, value in trained.items()} == {
         key: value.shape for key, value in state.items()
     }
 
 
-@EVERY
+@LISTED
 def test_the_ends_of_the_network_are_where_they_are_said_to_be(name):
     family = find_family(name)
-    state = family.draw(smallest(family), 0)
-    assert state[family.first_convolution].shape[1] == 3
-    last = [tensor for key, tensor in state.items() if key.startswith(family.classifier)]
+    shape = smallest(family)
+    state = family.draw(shape, 0)
+    assert state[family.first_convolution(shape)].shape[1] == 3
+    last = [tensor for key, tensor in state.items() if key.startswith(family.classifier(shape))]
     assert last
     assert all(len(tensor) == CLASSES for tensor in last)
 
 
-@EVERY
+@LISTED
 def test_weights_come_back_from_the_disk(name, tmp_path):
     family = find_family(name)
     saved, state = save(family, tmp_path)
@@ -131,7 +147,7 @@ def test_what_is_no_network_of_it_is_refused_in_one_line(name):
     assert "\n" not in str(caught.value)
 
 
-@EVERY
+@LISTED
 def test_every_form_computes_what_the_reference_does(name, tmp_path):
     family = find_family(name)
     weights, _ = save(family, tmp_path)
@@ -163,7 +179,7 @@ def test_the_names_of_forms_and_placements_belong_together(name):
             assert plan.placement in family.placements
 
 
-@EVERY
+@LISTED
 def test_a_placement_chooses_among_the_operations_that_it_is_shown(name, tmp_path):
     family = find_family(name)
     modules = family.build(save(family, tmp_path)[0], "raw").named_modules()
@@ -194,8 +210,45 @@ def test_importing_it_imports_no_torch(name):
 
 @pytest.mark.parametrize("name", ["resnet", "", "edge_convnext.networks.convnext.family"])
 def test_an_unknown_family_is_an_error_that_lists_the_known(name):
-    with pytest.raises(RecipeError, match=f"family '{name}': known are convnext, toy"):
+    with pytest.raises(RecipeError, match=f"family '{name}': known are {', '.join(FAMILIES)}$"):
         find_family(name)
+
+
+def test_the_prefix_alone_tells_an_open_family(opened):
+    proto = onnx.ModelProto()
+    info = ModelInfo(open_family.MODEL, CLASSES, 3, (), Preprocess(), "x", "0" * 64, None)
+    onnx.helper.set_model_props(proto, info.to_metadata())
+    for name in (open_family.MODEL, "open:none", "open: atto "):
+        assert family_of_model(name) is opened
+    assert family_of_graph(proto, Path("g.onnx")) is opened
+    assert full_name("open: some net ") == "open:some net"
+    assert make_recipe({"model": "open:none"}).model == "open:none"
+    assert shipped_plans(open_family.MODEL) == {}
+    assert open_family.CALLS == []  # nothing of it was imported or run
+    assert find_model(open_family.MODEL, 7, 1).num_classes == 7
+    assert open_family.CALLS == [open_family.MODEL]
+
+
+@pytest.mark.parametrize("name", ["open:", "open:  ", "open:a\nb", "open:" + "x" * 1000])
+def test_a_prefix_without_a_name_is_told_how_to_name_one(opened, name):
+    with pytest.raises(RecipeError, match="names no model: open:NAME, anything") as caught:
+        full_name(name)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_name_that_nobody_has_is_told_the_known_families(opened):
+    with pytest.raises(RecipeError, match=r"'opne'; did you mean 'open:x'\? Known .*open:NAME"):
+        find_model("opne:x")
+    with pytest.raises(RecipeError, match="unknown model 'open:none'"):
+        find_model("open:none")
+    with pytest.raises(RecipeError, match=r"networks from elsewhere begin with .*open:"):
+        full_name("mobilenetv2_100")
+
+
+def test_the_prefix_of_a_list_is_no_open_family():
+    with pytest.raises(RecipeError, match="unknown model 'toy:net'"):
+        family_of_model("toy:net")
+    assert find_model("hf-hub:timm/convnextv2_atto.fcmae").name == "convnextv2_atto"
 
 
 def test_an_unknown_model_is_shown_the_nearest_of_every_family():
@@ -203,14 +256,17 @@ def test_an_unknown_model_is_shown_the_nearest_of_every_family():
         find_model("toy-nett")
     with pytest.raises(RecipeError, match="did you mean 'convnextv2_atto'"):
         find_model("convnextv2_ato")
-    assert [family.label for family in families()] == ["ConvNeXt", "Toy"]
+    labels = [family.label for family in families()]
+    assert (labels[0], labels[-1]) == ("ConvNeXt", "Toy")
 
 
 def test_a_graph_tells_its_family_by_the_model_that_it_names(tmp_path):
     proto = onnx.load(write_graph(tmp_path / "g.onnx"))
     with pytest.raises(ArtifactError, match=r"g\.onnx: names no model in its edge-convnext"):
         family_of_graph(proto, tmp_path / "g.onnx")
-    for model, label in (("convnextv1_tiny", "ConvNeXt"), ("toy_net", "Toy")):
+    for model, label in (
+        ("convnextv1_tiny", "ConvNeXt"), ("conv2former_n", "Conv2Former"), ("toy_net", "Toy"),
+    ):  # fmt: skip
         info = ModelInfo(model, CLASSES, 3, (), Preprocess(), "random", "0" * 64, None)
         onnx.helper.set_model_props(proto, info.to_metadata())
         assert family_of_graph(proto, Path("g.onnx")).label == label
@@ -222,16 +278,23 @@ def test_a_graph_tells_its_family_by_the_model_that_it_names(tmp_path):
 
 PACKAGE = Path(table.__file__).parents[1]
 # What modules of a block are called in `networks.convnext`, and that folder itself.
-OF_CONVNEXT = re.compile(r"dwconv|pwconv|\bgrn\b|layer_scale|networks[./]convnext")
+FOLDER = re.compile(r"networks[./]convnext")
+OF_CONVNEXT = re.compile(rf"dwconv|pwconv|\bgrn\b|layer_scale|{FOLDER.pattern}")
 
 
 def test_nothing_outside_its_folder_names_a_module_of_a_convnext_block():
+    # Another architecture may call its modules so too.
+    other_families = {
+        PACKAGE.joinpath(*module.split(".")[1:-1])
+        for name, module in FAMILIES.items()
+        if name != "convnext" and module.startswith("edge_convnext.networks.")
+    } - {PACKAGE / "networks"}
     named = {
         f"{path.relative_to(PACKAGE).as_posix()}: {line.strip()}"
         for path in PACKAGE.rglob("*.py")
         if path.parent != PACKAGE / "networks" / "convnext"
         for line in path.read_text(encoding="utf-8").splitlines()
-        if OF_CONVNEXT.search(line)
+        if (FOLDER if path.parent in other_families else OF_CONVNEXT).search(line)
     }
     assert named == {'networks/family.py: "convnext": "edge_convnext.networks.convnext.family",'}
 

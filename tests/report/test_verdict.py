@@ -308,3 +308,12 @@ def test_a_rival_that_is_not_the_best_float_is_called_what_it_is_beside_the_best
     )
     alone = decide("int8", accuracy(), benchmark(1.91, (1.8, 2.0)), 1.0).reasons[0]
     assert "the speed of the best float (" in alone
+
+
+def test_where_no_int8_model_is_right_the_float_ships_for_sure_and_the_reasons_say_why():
+    why = ("No INT8 model is right where it would run.", "INT8 raw in OpenVINO: 4.1 dB.")
+    verdict = decide("int8", None, None, 1.0, Requirement("int8"), refused=why)
+    assert (verdict.ship, verdict.confidence, verdict.passed) == ("fp32", "shown", False)
+    assert (verdict.accuracy, verdict.speed) == (None, None)
+    assert verdict.reasons == (*why, "Required was INT8, shown.")
+    assert decide("fp32", None, None, 1.0, refused=why).reasons == ("Only FP32 was asked for.",)

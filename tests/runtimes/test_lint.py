@@ -5,8 +5,8 @@ import pytest
 from support.linted import lint_graph
 from support.tiny_qdq import CHANNELS, quantized_product
 
-from edge_convnext.core.errors import ArtifactError, QuantizationError
-from edge_convnext.runtimes.lint import lint, require_runnable
+from edge_convnext.core.errors import ArtifactError, QuantizationError, RefusedGraphError
+from edge_convnext.runtimes.lint import for_those_that_can, lint, require_runnable
 
 
 @pytest.mark.parametrize("target", ["rtx", "tensorrt10", "onnxruntime", "openvino"])
@@ -61,3 +61,25 @@ def test_files_that_are_no_graph_are_one_line(tmp_path):
     (tmp_path / "empty.onnx").write_bytes(b"")  # a valid message of protobuf
     with pytest.raises(ArtifactError, match="empty, or not ONNX"):
         lint(tmp_path / "empty.onnx", "rtx")
+
+
+def test_a_graph_is_made_for_those_that_can_run_it():
+    asked = []
+
+    def make(users):
+        asked.append(users)
+        for one in ("b", "c"):
+            if one in users:
+                raise RefusedGraphError(f"not on {one}", one)
+        return "made"
+
+    assert for_those_that_can(make, ("a", "b", "c")) == "made"
+    assert asked == [["a", "b", "c"], ["a", "c"], ["a"]]
+
+
+def test_what_is_refused_for_somebody_else_stays_refused():
+    def make(users):
+        raise RefusedGraphError("not on d", "d")
+
+    with pytest.raises(RefusedGraphError, match="not on d"):
+        for_those_that_can(make, ("a",))

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from support.exports import export_onnx
+from support.miscomputed import CHANNELS, scale_graph
 
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.errors import ArtifactError, QuantizationError
@@ -139,3 +140,19 @@ def test_an_equalized_graph_can_be_equalized_again(uneven, tmp_path):
     assert len(set(names)) == len(names)
     reference = infer(uneven["nhwc"])
     assert np.abs(infer(twice) - reference).max() < 1e-5 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize(("keep", "sites"), [(1, 1), (0, 0)])
+def test_no_factor_by_channel_goes_to_a_reduction_that_drops_its_axes(keep, sites):
+    """OpenVINO computes that wrongly once it is quantized (`mean-scale`)."""
+
+    def write(net):
+        pooled = net.mean(keep=keep)
+        if keep:
+            pooled = net.op("Squeeze", pooled, net.put(np.int64([1, 2])))
+        gamma, one = net.row(1, CHANNELS), net.put(np.float32(1))
+        factor = net.op("Add", net.op("Mul", pooled, gamma), one)
+        weight = net.weight((10, CHANNELS), 0, whole=True)
+        return net.op("Gemm", net.op("Mul", pooled, factor), weight, transB=1)
+
+    assert len(find_sites(scale_graph(write, "int8"))) == sites

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,19 +11,16 @@ import numpy as np
 
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.sieve import check_in_runtime
 from edge_convnext.build.tuning.space import REVISION
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
-from edge_convnext.core.metrics import compare_logits
-from edge_convnext.core.step import Images, Stage, Step
+from edge_convnext.core.step import Images, Stage
 from edge_convnext.data.batches import image_batches
-from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.benchmark import benchmark
-from edge_convnext.measure.candidates import Candidate, load_candidate
+from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import Plan, float_plan
-from edge_convnext.runtimes import RuntimeOptions
-from edge_convnext.runtimes.load import load_runtime, package_of
 from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]
 
 _RACE = Stage("tune", 1)
-_COMPARE = Stage("tune-parity", 2, ("onnxruntime",), folder="tune")
 _FEW_IMAGES = 8  # to calibrate a graph that is only raced
 
 
@@ -47,6 +43,7 @@ class Checked(NamedTuple):
     parity: Parity
     top1_drop_pp: float | None  # None without labelled data
     nodes: int
+    wrong: str | None = None  # why it must not ship, where it is wrong where it runs
 
 
 class Lab:
@@ -169,37 +166,36 @@ class Lab:
         checked: dict[str, Checked] = {}
         for (plan, hint), option in options.items():
             source = graphs.lineages[plan].before(quantize.STAGE)
-            parity = self._compare(option, source, shown)
+            ruling = check_in_runtime(
+                self.runner, option, source, shown, self.machine, measure=True
+            )
+            if ruling.found is None:
+                unmade[plan] = ruling.wrong or "it was not run"
+                continue
             drop = evaluation.comparisons[option.name].top1_drop_pp if evaluation else None
-            checked[entrant_name(plan, hint)] = Checked(parity, drop, count_nodes(option.model))
+            checked[entrant_name(plan, hint)] = Checked(
+                ruling.found.here, drop, count_nodes(option.model), ruling.wrong
+            )
         return checked, unmade
 
-    def _compare(self, option: Candidate, floating: Step[OnnxModel], images: Images) -> Parity:
-        """Compare the candidate's logits in its own runtime with those of the float graph.
+    def sift(self, graphs: Graphs, images: Images) -> dict[Plan, str]:
+        """Why plans must not be raced: what they come to is wrong where it runs.
 
-        A comparison in ONNX Runtime is not enough: a runtime may compute a valid graph wrongly.
+        A search that chooses by time alone may choose a wrong graph, for it may be the fastest.
         """
-        threads = self.recipe.benchmark.threads
-        usual = RuntimeOptions(threads)
-
-        def make(_folder: Path) -> dict[str, Any]:
-            batches = images.load()
-            expected = predict(load_runtime("onnxruntime", floating.value.path, usual), batches)
-            found = predict(load_candidate(option, None, threads), batches)
-            return {"parity": asdict(compare_logits(expected, found))}
-
-        key = {
-            "threads": threads,
-            "options": {
-                "run": option.name,
-                "graph": option.digest,
-                "float": floating.digest,
-            },
-            "images": images.digest,
-            "machine": self.machine,
-        }
-        entry = self.runner.run(_COMPARE.on(package_of(self.runtime)), make, key=key)
-        return Parity(**entry.result["parity"])
+        wrong = {}
+        made = graphs.quantized
+        for lineage in self.runner.track(made, f"checking each in {self.runtime}", len(made)):
+            found = check_in_runtime(
+                self.runner,
+                self.option(graphs, lineage.plan, "f32"),
+                lineage.before(quantize.STAGE),
+                images,
+                self.machine,
+            )
+            if found.wrong is not None:
+                wrong[lineage.plan] = found.wrong
+        return wrong
 
 
 def entrant_name(plan: Plan, hint: PrecisionHint | None) -> str:

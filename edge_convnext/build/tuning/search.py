@@ -93,11 +93,16 @@ class Search:
         if not graphs.quantized:
             reason = next(iter(failed.values()), "the recipe leaves no plan to try")
             raise RecipeError(f"tune has no graph for {self.runtime}: {reason}")
+        wrong = self.lab.sift(graphs, self.lab.few_images())
         entrants = {
             entrant_name(one.plan, hint): (one.plan, hint)
             for one in graphs.quantized
             for hint in hints
+            if one.plan not in wrong
         }
+        if not entrants:
+            reason = next(iter(wrong.values()))
+            raise RecipeError(f"tune has no graph that is right in {self.runtime}: {reason}")
         options = {name: self.lab.option(graphs, *entrant) for name, entrant in entrants.items()}
         always = [name for name, (plan, _) in entrants.items() if plan == usual]
         standing = run_race(
@@ -114,8 +119,7 @@ class Search:
             plan, hint = entrants[name]
             trial = self._judge(plan, hint, lap)
             if name in standing.finalists and name in checked:
-                parity, drop, nodes = checked[name]
-                trial = replace(trial, parity=parity, top1_drop_pp=drop, nodes=nodes)
+                trial = replace(trial, **checked[name]._asdict())
             elif plan in unmade:
                 trial = replace(trial, reason=f"failed, calibrated in full: {unmade[plan]}")
             elif name in standing.finalists and lap.tied:
@@ -125,6 +129,7 @@ class Search:
             raise RecipeError(f"no finalist for {self.runtime} can be made: {trials[0].reason}")
         trials = choose(trials, self.recipe.evaluate.max_drop_pp)
         trials += [self._untimed(plan, f"failed: {reason}") for plan, reason in failed.items()]
+        trials += [self._untimed(plan, f"not raced: {reason}") for plan, reason in wrong.items()]
         return trials, standing.stopped
 
     def _by_preference(self, standing: Standing, options: Mapping[str, Candidate]) -> list[str]:
@@ -151,7 +156,11 @@ class Search:
         for name, (plan, hint) in finalists.items():
             found, failed = self.lab.check([plan], (hint,))
             checked, unmade = {**checked, **found}, {**unmade, **failed}
-            if name in found and holds(*found[name][:2], self.recipe.evaluate.max_drop_pp):
+            if (
+                name in found
+                and found[name].wrong is None
+                and holds(*found[name][:2], self.recipe.evaluate.max_drop_pp)
+            ):
                 break
         return checked, unmade
 
@@ -178,14 +187,10 @@ class Search:
         rivals = []
         for plan in others:
             name = entrant_name(plan, winner.hint)
-            if name in apart and name in whole:
-                parity, drop, nodes = whole[name]
+            if name in apart and name in whole and whole[name].wrong is None:
                 rivals.append(
-                    replace(
-                        winner, plan=plan, parity=parity, top1_drop_pp=drop, nodes=nodes,
-                        apart=apart[name].parity,
-                    )
-                )  # fmt: skip
+                    replace(winner, plan=plan, apart=apart[name].parity, **whole[name]._asdict())
+                )
         trials.remove(winner)
         judged = choose_by_accuracy(
             replace(winner, apart=own.parity), rivals, self.recipe.evaluate.max_drop_pp

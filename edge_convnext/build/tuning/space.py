@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.core.artifacts import PlacementName
-    from edge_convnext.networks.family import NetworkFamily
+    from edge_convnext.networks.protocol import NetworkFamily
 
 __all__ = [
     "ESTIMATORS",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.percentages import show_pp
 
 if TYPE_CHECKING:
@@ -53,11 +54,20 @@ class Trial:
     # Parity on calibration images that set no range, for the winner and its other range
     # estimators. They run the same kernels and share a lap.
     apart: Parity | None = None
+    wrong: str | None = None  # of finalists: why it must not ship
 
 
 def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
-    """Mark the winner: the simplest of those within the budget that tie with the fastest."""
-    finalists = [one for one in trials if one.nodes is not None and one.lap is not None]
+    """Mark the winner: the simplest of those within the budget that tie with the fastest.
+
+    Raises:
+        RecipeError: No finalist is right where it runs.
+    """
+    ran = [one for one in trials if one.nodes is not None and one.lap is not None]
+    finalists = [one for one in ran if one.wrong is None]
+    if not finalists:
+        reason = ran[0].wrong if ran else "nothing was compared"
+        raise RecipeError(f"tune has no finalist that is right where it runs: {reason}")
     right = [one for one in finalists if _sqnr_db(one.parity) >= _BROKEN_DB] or finalists
     within = [one for one in right if (one.top1_drop_pp or 0.0) <= max_drop_pp]
     pool = within or right
@@ -70,6 +80,8 @@ def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
             one = replace(one, won=True, reason=_why_won(tied, within))
         elif one in tied:
             one = replace(one, reason=f"as fast within the interval, with {_describe(one)}")
+        elif one.wrong is not None:
+            one = replace(one, reason=one.wrong)
         elif one in finalists and one not in right:
             one = replace(
                 one, reason=f"computes something else here: {_sqnr_db(one.parity):.1f} dB"

@@ -28,14 +28,13 @@ from edge_convnext.networks.convnext.nested import (
 )
 from edge_convnext.networks.convnext.reparametrised import join_parts
 from edge_convnext.networks.convnext.shapes import (
-    check_stored,
     expected_shapes,
     infer_architecture,
     shape_of,
-    to_float32,
 )
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.convnext.unusable import explain_no_network, holds_arrays, require_plain
+from edge_convnext.networks.stored import check_stored, to_float32
 from edge_convnext.networks.translation import Normalisation, Translation
 
 __all__ = ["DialectName", "translate"]

@@ -1,4 +1,4 @@
-"""ConvNeXt V1 and V2 as `networks.family.NetworkFamily`.
+"""ConvNeXt V1 and V2 as `networks.protocol.NetworkFamily`.
 
 Each method imports the modules that need torch itself: model names, recipes and built graphs are
 read without torch.
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
-    from edge_convnext.networks.family import NetworkFamily
     from edge_convnext.networks.parts import Parts
+    from edge_convnext.networks.protocol import NetworkFamily, Placer
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
     from edge_convnext.networks.translation import Translation
 
@@ -48,11 +48,12 @@ class ConvNeXtFamily:
     """The sizes that `sizes` lists."""
 
     label = "ConvNeXt"
+    placer: Placer = "nncf"
+    trainable = True
+    how_to_name = ""
     models = sizes.architecture_names()
     short_names = sizes.SHORT_NAMES
     hub: Mapping[str, HubWeights] = hub.IN1K
-    first_convolution = "stem.conv.weight"
-    classifier = "head.fc."
     folds = True
     forms: tuple[FormName, ...] = get_args(CpuFormName)
     gpu_forms: tuple[FormName, ...] = get_args(GpuFormName)
@@ -73,6 +74,11 @@ class ConvNeXtFamily:
         """Find a model by name (`sizes.match_architecture`)."""
         return sizes.match_architecture(name, num_classes, in_channels)
 
+    def full_name(self, name: str) -> str | None:
+        """See `sizes.find_architecture`."""
+        found = sizes.match_architecture(name)
+        return None if found is None else found.name
+
     def short_name(self, model: str) -> str:
         """Return only the size for V2; V1 keeps its full name."""
         return model.removeprefix("convnextv2_")
@@ -80,6 +86,18 @@ class ConvNeXtFamily:
     def why_other(self, asked: NetworkShape, found: NetworkShape) -> str:
         """Explain further why found weights fit no known size (`sizes.why_other`)."""
         return sizes.why_other(sizes.require_convnext(asked), sizes.require_convnext(found))
+
+    def first_convolution(self, shape: NetworkShape) -> str:
+        """The stem's."""
+        return "stem.conv.weight"
+
+    def classifier(self, shape: NetworkShape) -> tuple[str, ...]:
+        """The head's last layer."""
+        return ("head.fc.",)
+
+    def source_graph(self, weights: Weights) -> Path | None:
+        """There is none: weights are tensors."""
+        return None
 
     def find_published(self, path: Path, model: str) -> Published | None:
         """Recognise a local copy of published weights (`hub.find_published`)."""
@@ -132,7 +150,9 @@ class ConvNeXtFamily:
         write_out_norms(network, shown)
         return network
 
-    def make_trainable(self, shape: NetworkShape, drop_path: float) -> nn.Module:
+    def make_trainable(
+        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+    ) -> nn.Module:
         """Draw a network of the paper's modules."""
         from edge_convnext.networks.convnext.modules import ConvNeXt
 

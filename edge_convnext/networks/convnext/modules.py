@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_convnext.networks.layers import DropPath
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,21 +82,6 @@ class LayerScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gamma
-
-
-class DropPath(nn.Module):
-    """Stochastic depth: drop the residual branch of an image with probability `rate`."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1.0 - self.rate
-        mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
-        return x * mask / keep
 
 
 class Block(nn.Module):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.facts.beside import find_beside, read_beside
 from edge_convnext.networks.facts.inside import read_content, read_metadata_of
 from edge_convnext.networks.facts.sayings import Crops, Said
@@ -67,18 +68,27 @@ def _of_normalisation(checkpoint: Checkpoint) -> Said:
 
 
 def turn_to_rgb(
-    state: dict[str, Tensor], settled: Settled, first: str
+    state: dict[str, Tensor], settled: Settled, first: str | None
 ) -> tuple[dict[str, Tensor], Preprocess, tuple[str, ...]]:
     """Reorder the first convolution of a network that was trained on BGR images to RGB.
 
     Args:
         state: Weights by this project's names.
         settled: Facts about them, with their origins.
-        first: Name of the weight that reads the images, float32[out, in_channels, …].
+        first: Name of the weight that reads the images, float32[out, in_channels, …]; None where
+            it is not known.
+
+    Raises:
+        LoadError: The images were in BGR order, and nothing tells which weight reads them.
     """
     pre = settled.preprocess
-    if settled.bgr is None or state[first].shape[1] != 3:
+    if settled.bgr is None or (first is not None and state[first].shape[1] != 3):
         return state, pre, ()
+    if first is None:
+        raise LoadError(
+            f"trained on images in BGR order by {settled.bgr}, and no convolution of three "
+            "channels reads them: turn the weights to RGB, or leave that statement out"
+        )
     note = (
         f"trained on images in BGR order by {settled.bgr}: the first convolution, mean and std "
         "were turned to RGB"

@@ -48,6 +48,7 @@ class _Start:
     licence: str | None
     sha256: str
     notes: tuple[str, ...]
+    keeps_head: bool = False  # whether its last layer has the classes that are trained
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def train(
     place = _find_device(device)
     try:
         trainer = Trainer(
-            _make_network(architecture, splits.train.classes, config.drop_path, seed, start),
+            _make_network(architecture, config.drop_path, preprocess.image_size, seed, start),
             read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
             read_pixels(splits.val, preprocess, place, "validation", track),
             preprocess,
@@ -200,7 +201,7 @@ def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...])
     settled = settle_checkpoint(
         checkpoint, family.find_published(checkpoint.place.main, found.name)
     )
-    state, _, turned = turn_to_rgb(checkpoint.state, settled, family.first_convolution)
+    state, _, turned = turn_to_rgb(checkpoint.state, settled, family.first_convolution(found))
     start = _Start(
         state,
         found.num_classes,
@@ -211,13 +212,14 @@ def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...])
     )
     kept = _has_classes(start, classes)
     head = "its classifier is kept" if kept else "a new classifier was drawn"
-    return replace(start, notes=(*start.notes, f"started from {path.name}; {head}"))
+    told = (*start.notes, f"started from {path.name}; {head}")
+    return replace(start, notes=told, keeps_head=kept)
 
 
 def _make_network(
     architecture: NetworkShape,
-    classes: tuple[str, ...],
     drop_path: float,
+    image_size: int,
     seed: int,
     start: _Start | None,
 ) -> nn.Module:
@@ -227,15 +229,15 @@ def _make_network(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        network = family_of(architecture).make_trainable(architecture, drop_path)
+        network = family_of(architecture).make_trainable(architecture, drop_path, image_size)
     if start is not None:
         state = network.state_dict()
-        own_head = _has_classes(start, classes)
+        classifier = family_of(architecture).classifier(architecture)
         state.update(
             {
                 name: tensor
                 for name, tensor in start.state.items()
-                if own_head or not name.startswith(family_of(architecture).classifier)
+                if start.keeps_head or not name.startswith(classifier)
             }
         )
         network.load_state_dict(state)

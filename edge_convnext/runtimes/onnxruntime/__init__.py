@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.runtimes.onnxruntime.int8_products import int8_products
 from edge_convnext.runtimes.onnxruntime.lint import lint_onnxruntime
 from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
 from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import GraphFormat, PlacementName
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
 
@@ -46,6 +48,11 @@ def load(path: Path, options: RuntimeOptions) -> OnnxRuntime:
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OnnxRuntimeProfiler:
     """Load a graph into a session that writes its trace to `folder`."""
     return OnnxRuntimeProfiler(path, options, folder)
+
+
+def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
+    """See `int8_products`."""
+    return int8_products(path, options)
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:

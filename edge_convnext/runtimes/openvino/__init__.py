@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.runtimes.openvino import runner
+from edge_convnext.runtimes.openvino.int8_products import int8_products
 from edge_convnext.runtimes.openvino.lint import lint_openvino
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
 from edge_convnext.runtimes.openvino.runner import OpenVino
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import GraphFormat, PlacementName
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
 
@@ -45,6 +47,11 @@ def load(path: Path, options: RuntimeOptions) -> OpenVino:
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OpenVinoProfiler:
     """Compile a graph that records the time of every layer; `folder` is not used."""
     return OpenVinoProfiler(path, options)
+
+
+def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
+    """See `int8_products`."""
+    return int8_products(path, options)
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.concat_pairs import find_signed_concats
 from edge_convnext.graph.findings import (
     CPU_WEIGHT_ONLY,
     Finding,
     weight_only,
 )
+from edge_convnext.graph.pooled_scale import find_pooled_scales
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -29,6 +31,7 @@ def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
     Yields:
         The findings.
     """
+    yield from _miscomputed(proto, wiring)
     for node in proto.graph.node:
         if not wiring.has_quantized_weight(node):
             continue
@@ -57,6 +60,30 @@ def lint_openvino(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
                 "point of its weights is not 0",
                 "quantize weights symmetrically",
             )
+
+
+def _miscomputed(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
+    """What OpenVINO 2026.4.1 computes wrongly, without a word; tried on graphs of five nodes."""
+    for signed in find_signed_concats(proto, wiring):
+        yield Finding(
+            "concat-int8",
+            "error",
+            signed.conv.name,
+            f"OpenVINO computes something else where signed Q/DQ is between {signed.concat.name} "
+            "and a dense convolution",
+            "quantize that value as uint8 (quantize.activation_type), or keep "
+            f"{signed.conv.name} in float (quantize.ignored_names)",
+        )
+    for pooled in find_pooled_scales(proto, wiring):
+        yield Finding(
+            "mean-scale",
+            "error",
+            pooled.reduction.name,
+            f"OpenVINO computes something else where {pooled.scale.name} applies a constant of "
+            "every channel to a reduction without keepdims, and the result is quantized",
+            "fold that constant into the product behind it, reduce with keepdims=1 and squeeze, "
+            "or keep that product in float (quantize.ignored_names)",
+        )
 
 
 def _norm_before(node: NodeProto, wiring: Wiring) -> NodeProto | None:

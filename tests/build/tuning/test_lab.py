@@ -1,10 +1,15 @@
+from types import SimpleNamespace
+
 import onnx
 import pytest
 from support.tiny_qdq import quantized_product
 
-from edge_convnext.build.tuning.lab import count_nodes, entrant_name
+from edge_convnext.build.tuning import lab
+from edge_convnext.build.tuning.lab import Lab, count_nodes, entrant_name
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.progress import untracked
 from edge_convnext.networks.plans import Plan
+from edge_convnext.stages import quantize
 
 
 @pytest.mark.parametrize("hint", [None, "f32", "bf16"])
@@ -22,3 +27,20 @@ def test_nodes_of_a_graph_are_counted(tmp_path):
     onnx.save(proto, tmp_path / "g.onnx")
     model = OnnxModel(tmp_path / "g.onnx", "int8", "linear")
     assert count_nodes(model) == len(proto.graph.node)
+
+
+def test_plans_that_are_wrong_where_they_run_are_sifted_out_before_a_race(monkeypatch):
+    right, wrong = Plan("conv", "inner"), Plan("linear", "inner")
+    asked = []
+
+    def check(runner, one, floating, images, machine):
+        asked.append((one, floating, images, machine))
+        return SimpleNamespace(wrong="16 dB" if one == "linear" else None)
+
+    monkeypatch.setattr(lab, "check_in_runtime", check)
+    made = Lab.__new__(Lab)
+    made.runner, made.runtime, made.machine = SimpleNamespace(track=untracked), "toy", "this one"
+    made.option = lambda graphs, plan, hint: plan.form
+    lineages = [SimpleNamespace(plan=one, before=lambda stage: stage) for one in (right, wrong)]
+    assert made.sift(SimpleNamespace(quantized=lineages), "few") == {wrong: "16 dB"}
+    assert asked == [(form, quantize.STAGE, "few", "this one") for form in ("conv", "linear")]

@@ -1,9 +1,12 @@
 from dataclasses import replace
 
+import pytest
+
 from edge_convnext.build.tuning.race import Lap
 from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
 from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.plans import Plan, shipped_plans
@@ -97,3 +100,12 @@ def test_every_shipped_plan_is_valid_and_the_nearest_size_serves_the_others():
         assert set(plans) == {"onnxruntime", "openvino"}
         for runtime, plan in plans.items():
             assert plan in list_plans(FAMILY, runtime, 20)[0]
+
+
+def test_what_is_wrong_where_it_runs_does_not_win_however_fast_it_is():
+    wrong = replace(trial("conv", 1.0, 0.0, 100), wrong="OpenVINO computes something else: 16 dB")
+    trials = choose([wrong, trial("linear", 1.3, 0.0, 400)], 1.0)
+    assert [one.won for one in trials] == [False, True]
+    assert trials[0].reason == wrong.wrong
+    with pytest.raises(RecipeError, match="no finalist that is right where it runs: OpenVINO"):
+        choose([wrong], 1.0)

@@ -3,6 +3,15 @@ import onnx
 import onnx.reference
 import pytest
 from support.linted import lint_graph
+from support.miscomputed import (
+    CONCATS_RIGHT,
+    CONCATS_WRONG,
+    SCALES_RIGHT,
+    SCALES_WRONG,
+    concat_graph,
+    is_wrong_in_openvino,
+    scale_graph,
+)
 from support.tiny_qdq import Builder, quantized_product
 
 
@@ -44,3 +53,57 @@ def quantized_head(sign):
     build.node("DequantizeLinear", weight, "wd", axis=0)
     build.node("Gemm", ["dq", "wd", build.constant("b", np.zeros(5, np.float32))], "y", transB=1)
     return build.model({"x": [1, 64]}, "y", 2)
+
+
+def errors(folder, proto):
+    return [one.rule for one in lint_graph(folder, proto, "openvino") if one.severity == "error"]
+
+
+@pytest.mark.parametrize("name", CONCATS_WRONG)
+def test_signed_pairs_between_a_concat_and_a_conv_are_computed_wrongly(tmp_path, name):
+    proto = concat_graph(CONCATS_WRONG[name], "int8")
+    assert set(errors(tmp_path, proto)) == {"concat-int8"}
+    assert is_wrong_in_openvino(proto, tmp_path)  # once OpenVINO is mended, the rule can go
+
+
+@pytest.mark.parametrize("name", [*CONCATS_WRONG, *CONCATS_RIGHT])
+def test_unsigned_pairs_behind_a_concat_are_right(tmp_path, name):
+    proto = concat_graph({**CONCATS_WRONG, **CONCATS_RIGHT}[name], "uint8")
+    assert errors(tmp_path, proto) == []
+    assert not is_wrong_in_openvino(proto, tmp_path)
+
+
+@pytest.mark.parametrize("name", CONCATS_RIGHT)
+def test_neighbours_of_a_signed_concat_are_right_and_not_refused(tmp_path, name):
+    proto = concat_graph(CONCATS_RIGHT[name], "int8")
+    assert errors(tmp_path, proto) == []
+    assert not is_wrong_in_openvino(proto, tmp_path)
+
+
+@pytest.mark.parametrize("act", ["int8", "uint8"])
+@pytest.mark.parametrize("name", SCALES_WRONG)
+def test_a_constant_of_every_channel_at_a_quantized_mean_is_applied_wrongly(tmp_path, name, act):
+    proto = scale_graph(SCALES_WRONG[name], act)
+    assert errors(tmp_path, proto) == ["mean-scale"]
+    assert is_wrong_in_openvino(proto, tmp_path)  # once OpenVINO is mended, the rule can go
+
+
+@pytest.mark.parametrize("act", ["int8", "uint8"])
+@pytest.mark.parametrize("name", SCALES_RIGHT)
+def test_neighbours_of_a_scaled_mean_are_right_and_not_refused(tmp_path, name, act):
+    proto = scale_graph(SCALES_RIGHT[name], act)
+    assert errors(tmp_path, proto) == []
+    assert not is_wrong_in_openvino(proto, tmp_path)
+
+
+def test_a_refused_pattern_names_its_nodes_and_its_remedy(tmp_path):
+    (found,) = lint_graph(tmp_path, concat_graph(CONCATS_WRONG["conv 1x1"], "int8"), "openvino")
+    assert found.node.endswith("/Conv")
+    assert "/Concat and a dense convolution" in found.message
+    assert found.remedy == (
+        "quantize that value as uint8 (quantize.activation_type), or keep "
+        f"{found.node} in float (quantize.ignored_names)"
+    )
+    (found,) = lint_graph(tmp_path, scale_graph(SCALES_WRONG["mean, add"], "int8"), "openvino")
+    assert found.node.endswith("/ReduceMean")
+    assert "/Add applies a constant" in found.message

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, NetworkShape, PlacementName, Weights
-    from edge_convnext.networks.family import NetworkFamily
+    from edge_convnext.networks.protocol import NetworkFamily, Placer
 
 NAME = "toy"
 MODEL = "toy_net"
@@ -63,11 +63,12 @@ def _make(shape: NetworkShape) -> nn.Module:
 
 class ToyFamily:
     label = "Toy"
+    placer: Placer = "nncf"
+    trainable = True
+    how_to_name = ""
     models = (MODEL,)
     short_names = ("net",)
     hub: Mapping[str, Any] = {}
-    first_convolution = "0.weight"
-    classifier = "6."
     folds = False
     forms: tuple[FormName, ...] = ()
     gpu_forms: tuple[FormName, ...] = ()
@@ -89,6 +90,18 @@ class ToyFamily:
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> ToyShape | None:
         return ToyShape(num_classes, in_channels) if name in ("net", MODEL) else None
+
+    def full_name(self, name: str) -> str | None:
+        return MODEL if name in ("net", MODEL) else None
+
+    def first_convolution(self, shape: NetworkShape) -> str:
+        return "0.weight"
+
+    def classifier(self, shape: NetworkShape) -> tuple[str, ...]:
+        return ("6.",)
+
+    def source_graph(self, weights: Weights) -> None:
+        return None
 
     def short_name(self, model: str) -> str:
         return model.removeprefix("toy_")
@@ -142,7 +155,9 @@ class ToyFamily:
         network.load_state_dict(read_state(weights.path))
         return network.eval()
 
-    def make_trainable(self, shape: NetworkShape, drop_path: float) -> nn.Module:
+    def make_trainable(
+        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+    ) -> nn.Module:
         return _make(shape)
 
 

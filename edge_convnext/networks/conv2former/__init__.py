@@ -1,0 +1,1 @@
+"""Conv2Former: shapes, modules and the family."""

@@ -1,0 +1,54 @@
+"""Tables of what a build found where its candidates run: what was refused, what runs in INT8."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.report.summary import MISSING, graph_name, number
+
+if TYPE_CHECKING:
+    from edge_convnext.report.contract import Report
+    from edge_convnext.report.measured import Int8ProductsReport
+
+__all__ = ["PRODUCT_HEADINGS", "REFUSED_HEADINGS", "product_rows", "refused_rows"]
+
+REFUSED_HEADINGS = ("artifact", "graph", "dB there", "dB in ONNX Runtime", "rule", "node", "why")
+PRODUCT_HEADINGS = ("artifact", "planned", "found", "in float, and why")
+_NAMED = 5  # of the products in float; report.json has them all
+
+
+def refused_rows(report: Report) -> list[tuple[str, ...]]:
+    """One for each candidate that is wrong where it would run; see `REFUSED_HEADINGS`."""
+    return [
+        (
+            one.artifact,
+            graph_name(one),
+            number(one.sqnr_db, 1),
+            number(one.onnxruntime_sqnr_db, 1),
+            one.rule or MISSING,
+            one.node or MISSING,
+            one.reason,
+        )
+        for one in report.refused
+    ]
+
+
+def product_rows(report: Report) -> list[tuple[str, ...]]:
+    """One for each INT8 candidate; see `PRODUCT_HEADINGS`."""
+    return [
+        (
+            one.artifact,
+            str(one.planned_int8_products),
+            MISSING if one.found_int8_products is None else str(one.found_int8_products),
+            _why(one),
+        )
+        for one in report.int8_products
+    ]
+
+
+def _why(one: Int8ProductsReport) -> str:
+    if one.reason is not None:
+        return one.reason
+    named = [f"{each.node}: {each.reason}" for each in one.in_float[:_NAMED]]
+    more = len(one.in_float) - len(named)
+    return "; ".join([*named, *([f"and {more} more"] if more else [])])

@@ -1,0 +1,55 @@
+"""The tables of what was found where candidates run."""
+
+from support.example_report import example_report
+
+from edge_convnext.report.in_runtime import (
+    PRODUCT_HEADINGS,
+    REFUSED_HEADINGS,
+    product_rows,
+    refused_rows,
+)
+from edge_convnext.report.markdown import to_markdown
+
+ONE = {"artifact": "a.onnx openvino f32", "form": "raw", "placement": "dense", "precision": "int8",
+       "runtime": "openvino", "precision_hint": "f32"}  # fmt: skip
+REFUSED = {**ONE, "reason": "OpenVINO computes something else", "rule": "concat-int8",
+           "node": "fused/Conv", "sqnr_db": 4.12, "onnxruntime_sqnr_db": 23.1,
+           "n_images": 32}  # fmt: skip
+
+
+def products(found, reason=None, in_float=()):
+    named = [{"node": node, "reason": why} for node, why in in_float]
+    return {**ONE, "planned_int8_products": 9, "found_int8_products": found, "reason": reason,
+            "in_float": named}  # fmt: skip
+
+
+def test_what_was_refused_is_told_with_both_figures_and_the_rule():
+    report = example_report(refused=[REFUSED, {**REFUSED, "rule": None, "sqnr_db": None}])
+    first, second = refused_rows(report)
+    assert first == (
+        "a.onnx openvino f32", "raw openvino f32", "4.1", "23.1", "concat-int8", "fused/Conv",
+        "OpenVINO computes something else",
+    )  # fmt: skip
+    assert len(first) == len(REFUSED_HEADINGS)
+    assert (second[2], second[4]) == ("-", "-")
+
+
+def test_products_in_float_are_named_and_the_rest_counted():
+    float_ones = [(f"{number}/Conv", "no pair") for number in range(7)]
+    report = example_report(
+        int8_products=[products(9), products(None, "not run: why"), products(2, None, float_ones)]
+    )
+    whole, untold, some = product_rows(report)
+    assert whole == ("a.onnx openvino f32", "9", "9", "")
+    assert len(whole) == len(PRODUCT_HEADINGS)
+    assert untold[2:] == ("-", "not run: why")
+    assert some[3].startswith("0/Conv: no pair; 1/Conv: no pair; ")
+    assert some[3].endswith("; 4/Conv: no pair; and 2 more")
+
+
+def test_the_markdown_has_them_where_there_are_some():
+    assert "## Refused" not in to_markdown(example_report())
+    text = to_markdown(example_report(refused=[REFUSED], int8_products=[products(9)]))
+    assert "## Refused: wrong where they would run" in text
+    assert "| concat-int8 | fused/Conv |" in text
+    assert "## Products in INT8" in text
