@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.core.files import AnyPath, sha256_bytes
-from edge_convnext.core.image_size import show_size, sides_of
+from edge_convnext.core.image_size import ImageSize, show_size, sides_of
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.sections import TrainConfig
 from edge_convnext.data.preprocess import PIXELS
@@ -219,7 +219,7 @@ def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...])
 def _make_network(
     architecture: NetworkShape,
     drop_path: float,
-    image_size: int,
+    image_size: ImageSize,
     seed: int,
     start: _Start | None,
 ) -> nn.Module:
