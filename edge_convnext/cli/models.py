@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -10,6 +11,8 @@ from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
 from edge_convnext.cli.values import check_image_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge_convnext.core.image_size import ImageSize
 
 __all__ = ["models"]
@@ -30,21 +33,21 @@ def models(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """List the architectures: parameters, MACs, published top-1 and its source."""
+    """List the networks: parameters, MACs, published top-1, and how others are named."""
     from edge_convnext.core.image_size import sides_of
 
     size = cast("ImageSize", image_size)  # the callback has read it
     if min(sides_of(size)) < _LEAST:
         raise typer.BadParameter(f"--image-size: a side has {_LEAST} pixels or more.")
-    rows = _rows(size)
+    rows, further = _rows(size), _further()
     if json:
-        print_json({"image_size": size, "num_classes": 1000, "models": rows})
+        print_json({"image_size": size, "num_classes": 1000, "models": rows, "further": further})
         return
     from rich.console import Console
 
     from edge_convnext.cli.views.models import print_models
 
-    print_models(rows, size, Console())
+    print_models(rows, size, Console(), further)
 
 
 def _rows(image_size: ImageSize) -> list[dict[str, Any]]:
@@ -57,10 +60,26 @@ def _rows(image_size: ImageSize) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": name,
-                "params": architecture.count_params(),
-                "macs": architecture.count_macs(image_size),
+                "family": family.label,
+                "params": _count(architecture.count_params),
+                "macs": _count(partial(architecture.count_macs, image_size)),
                 "published_top1_pct": published.top1_pct if published else None,
                 "source": published.source if published else None,
             }
         )
     return rows
+
+
+def _count(count: Callable[[], int]) -> int | None:
+    """A count; None where the module has to be made for it, and torch is not installed."""
+    try:
+        return count()
+    except ImportError:
+        return None
+
+
+def _further() -> dict[str, str]:
+    """How models that no list has are named, by the family's prefix."""
+    from edge_convnext.networks.family import FAMILIES, find_family
+
+    return {name: one.how_to_name for name in FAMILIES if (one := find_family(name)).how_to_name}

@@ -57,8 +57,8 @@ _SIZE_HELP = "Image size in pixels: one number for a square, or the height and t
 _ROWS = (
     Flag(
         "model", "--model", str,
-        "Network: a size (atto, femto, pico, …) or a full name. Default: the recipe's, or atto.",
-        MODEL,
+        "Network: a size of ConvNeXt V2 (atto, femto, …) or a name that `models` lists. Default: "
+        "the recipe's, or atto.", MODEL,
     ),
     Flag(
         "load.weights", "--weights", str,
@@ -225,6 +225,10 @@ _ROWS = (
     Flag("train.epochs", "--epochs", int, "Number of passes over the data.", least=1),
     Flag("train.batch", "--batch", int, "Number of images in each step.", least=1),
     Flag("train.lr", "--lr", float, "Peak learning rate.", least=0),
+    Flag(
+        "train.bfloat16", "--bfloat16/--no-bfloat16", bool,
+        "Compute products in bfloat16. Default: if that is faster in the first steps.",
+    ),
     Flag(
         "recover.images", "--images", int,
         "Number of images from the training side; a fifth of them only judges the result.",

@@ -43,7 +43,14 @@ def train(
     # A recipe's own `train.image_size` would take precedence over `preprocess.image_size`.
     schedule: Annotated[
         Overrides,
-        flags("train.image_size", *PREPROCESS[1:], "train.epochs", "train.batch", "train.lr"),
+        flags(
+            "train.image_size",
+            *PREPROCESS[1:],
+            "train.epochs",
+            "train.batch",
+            "train.lr",
+            "train.bfloat16",
+        ),
     ],
     init: Annotated[
         Path | None,

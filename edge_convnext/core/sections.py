@@ -117,7 +117,8 @@ class TrainConfig(Section):
     min_crop_area: Share = Field(0.6, gt=0.0, le=1.0)  # of random resized crops; 1.0: none
     rotate_deg: float = Field(0.0, ge=0.0, le=180.0)  # at most, either way
     color_jitter: float = Field(0.2, ge=0.0)  # brightness, contrast and saturation
-    bfloat16: bool = True  # autocast, where the device has it in hardware
+    # Autocast, where the device has it in hardware; auto: if that is faster in the first steps.
+    bfloat16: bool | Literal["auto"] = "auto"
 
 
 class FoldConfig(Section):

@@ -8,13 +8,11 @@ across torch versions, and a user can write a quantizer's scope by hand.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
 import logging
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +26,8 @@ from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
 from edge_convnext.networks.family import family_of
+from edge_convnext.stages.export_names import INPUT_NAME, OUTPUT_NAME, name_by_modules
+from edge_convnext.stages.to_float16 import halve_body
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,11 +40,7 @@ __all__ = ["INPUT_NAME", "OUTPUT_NAME", "STAGE", "export_onnx"]
 # Relative to the largest logit: rounding causes 1e-6, a structural error 1e-2 or more.
 STAGE = Stage("export", 3, ("torch", "onnx", "onnxscript", "onnxruntime"), max_error=1e-3)
 
-INPUT_NAME = "images"
-OUTPUT_NAME = "logits"
 _MAX_PROTOBUF_BYTES = 2**31 - 2**20  # protobuf's limit, less the graph itself
-_SCOPES = "pkg.torch.onnx.name_scopes"
-_WEIGHTED = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",)}
 
 
 def export_onnx(
@@ -100,7 +96,11 @@ def export_onnx(
             "set export.batch to 1, or choose another form"
         )
     network = family.build(weights, form, map(torch.from_numpy, batches))
-    if precision == "fp16":
+    network = network.eval().requires_grad_(False)
+    # Modules of other families don't widen their norms, so their graph is halved.
+    by_graph = precision == "fp16" and family.placer == "roles"
+    halved = precision == "fp16" and not by_graph
+    if halved:
         network = HalfBody(network)
     sides = sides_of(weights.info.preprocess.image_size)
     # Two images, because the exporter would turn a batch of one into a constant.
@@ -108,12 +108,13 @@ def export_onnx(
     sample = torch.zeros(rows, weights.info.in_channels, *sides)
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
-    _rename(proto)
-    _set_metadata(proto, weights, form, precision, torch.__version__)
+    name_by_modules(proto, wrapped=halved)
+    _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:
         onnx.save(proto, str(scratch))
-    return OnnxModel(output, precision, form)
+    made = OnnxModel(output, "fp32" if by_graph else precision, form)
+    return halve_body(made, output) if by_graph else made
 
 
 _FIRST_TORCH = (2, 10)  # as in pyproject.toml; the exporter of 2.9 fails on all these networks
@@ -188,72 +189,6 @@ def _check_opset(proto: onnx.ModelProto, wanted: int) -> None:
             f"the exporter wrote opset {found} instead of {wanted}: it could not convert this "
             "graph; choose an --opset from 18 to 20"
         )
-
-
-def _rename(proto: onnx.ModelProto) -> None:
-    graph = proto.graph
-    taken: Counter[str] = Counter()
-    values = {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME}
-    for node in graph.node:
-        stem = f"{_module_path(node)}/{node.op_type}".lstrip("/")
-        node.name = f"{stem}_{taken[stem]}" if taken[stem] else stem
-        taken[stem] += 1
-        for position, value in enumerate(node.output):
-            fresh = node.name if position == 0 else f"{node.name}:{position}"
-            values.setdefault(value, fresh)
-    values.update(_name_constants(graph, set(values)))
-    for node in graph.node:
-        node.input[:] = [values.get(name, name) for name in node.input]
-        node.output[:] = [values.get(name, name) for name in node.output]
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for initializer in graph.initializer:
-        initializer.name = values.get(initializer.name, initializer.name)
-        initializer.doc_string = ""
-        del initializer.metadata_props[:]
-    del graph.value_info[:]  # shape inference rebuilds it with the new names
-    del graph.metadata_props[:]
-    graph.name = "edge_convnext"
-    for border in (*graph.input, *graph.output):
-        del border.metadata_props[:]
-    del proto.functions[:]
-
-
-def _module_path(node: onnx.NodeProto) -> str:
-    for entry in node.metadata_props:
-        if entry.key == _SCOPES:
-            scopes = ast.literal_eval(entry.value)
-            # A float16 graph is inside `HalfBody.body`; its names should not show that.
-            return str(scopes[-2]).removeprefix("body").lstrip(".") if len(scopes) > 1 else ""
-    return ""
-
-
-def _name_constants(graph: onnx.GraphProto, known: set[str]) -> dict[str, str]:
-    """Choose names for initializers that the exporter numbered: `val_7`, `view_2`."""
-    uses: dict[str, list[tuple[onnx.NodeProto, int]]] = {}
-    for node in graph.node:
-        for position, name in enumerate(node.input):
-            uses.setdefault(name, []).append((node, position))
-    names: dict[str, str] = {}
-    shared = 0
-    for initializer in graph.initializer:
-        users = uses.get(initializer.name, [])
-        if "." in initializer.name and not initializer.name.startswith("val"):
-            names[initializer.name] = initializer.name.removeprefix("body.")
-            continue  # a parameter keeps its own name
-        if initializer.name in known or not users:
-            continue
-        node, position = users[0]
-        parts = _WEIGHTED.get(node.op_type, ())
-        if len(users) > 1:
-            names[initializer.name] = f"shared_constant_{shared}"
-            shared += 1
-        elif 0 < position <= len(parts):
-            path = node.name.partition("/")[0]
-            names[initializer.name] = f"{path}.{parts[position - 1]}"
-        else:
-            names[initializer.name] = f"{node.name}.input_{position}"
-    return names
 
 
 def _set_metadata(

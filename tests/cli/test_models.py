@@ -1,5 +1,8 @@
 import json
 
+import pytest
+from support import open_family
+
 from edge_convnext.networks.convnext.sizes import find_architecture
 
 
@@ -23,3 +26,29 @@ def test_macs_are_counted_of_a_rectangle_too(call):
     _, text, _ = call("models", "--image-size", "64x96")
     assert "64 x 96 px" in text
     assert json.loads(call("models", "--json", "--image-size", "64,64")[1])["image_size"] == 64
+
+
+def test_models_of_every_family_are_counted_and_open_ones_are_told_how_to_name(call, monkeypatch):
+    pytest.importorskip("torch", reason="the build extra is not installed")
+    open_family.install(monkeypatch)
+    _, out, _ = call("models", "--json")
+    told = json.loads(out)
+    rows = {row["model"]: row for row in told["models"]}
+    assert rows["conv2former_n"]["family"] == "Conv2Former"
+    assert rows["conv2former_n"]["params"] == 14_992_840
+    assert 2.3e9 < rows["conv2former_n"]["macs"] < 2.4e9
+    assert told["further"]["open"] == "open:NAME, anything"
+
+
+def test_without_torch_what_a_module_tells_is_left_out(call, monkeypatch):
+    from edge_convnext.networks.generic import ModuleShape
+
+    def missing(*_):
+        raise ImportError("torch")
+
+    for name in ("count_params", "count_macs"):
+        monkeypatch.setattr(ModuleShape, name, missing)
+    _, out, _ = call("models", "--json")
+    rows = {row["model"]: row for row in json.loads(out)["models"]}
+    assert rows["conv2former_n"]["params"] is rows["conv2former_n"]["macs"] is None
+    assert rows["convnextv2_atto"]["params"] == 3_708_400

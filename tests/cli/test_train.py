@@ -90,6 +90,14 @@ def test_flags_of_the_schedule_reach_the_recipe(trained):
 
 
 @pytest.mark.parametrize(
+    ("flag", "value"), [("--bfloat16", True), ("--no-bfloat16", False), (None, "auto")]
+)
+def test_the_type_to_train_in_is_measured_unless_it_is_stated(trained, flag, value):
+    recipe = trained("--data", "d", *([flag] if flag else []))["recipe"]
+    assert recipe.train.bfloat16 is value or recipe.train.bfloat16 == value == "auto"
+
+
+@pytest.mark.parametrize(
     "line",
     [
         ("--data", "d"),

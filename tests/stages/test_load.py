@@ -342,3 +342,43 @@ def test_another_tools_config_beside_a_file_does_not_matter(tmp_path, state, tex
     (tmp_path / "config.json").write_text(text)
     save_file(state, tmp_path / "model.safetensors")
     assert load(tmp_path / "model.safetensors", tmp_path).info.weights_licence is None
+
+
+def conv2former(name, classes=5):
+    from edge_convnext.networks.conv2former.family import FAMILY
+
+    shape = FAMILY.find(name, classes)
+    return {
+        key: torch.ones(one.shape, dtype=one.dtype) for key, one in FAMILY.expected(shape).items()
+    }
+
+
+def test_a_state_dict_is_loaded_through_its_family(tmp_path):
+    torch.save({"state_dict": conv2former("conv2former_n")}, tmp_path / "w.pth")
+    config = LoadConfig(weights=str(tmp_path / "w.pth"))
+    loaded = load_weights(config, "Conv2Former-N", 0, tmp_path / "l.safetensors")
+    assert (loaded.info.model, loaded.info.num_classes) == ("conv2former_n", 5)
+    assert loaded.architecture.count_params() == sum(
+        tensor.numel()
+        for name, tensor in conv2former("conv2former_n").items()
+        if ".running_" not in name and "num_batches" not in name
+    )
+    facts = {fact.name: fact for fact in loaded.facts}
+    assert facts["weights_key"].value == "state_dict"
+
+
+def test_weights_of_another_size_or_network_are_refused_with_what_differs(tmp_path):
+    state = conv2former("conv2former_t")
+    torch.save(state, tmp_path / "w.pth")
+    config = LoadConfig(weights=str(tmp_path / "w.pth"))
+    with pytest.raises(LoadError, match="are conv2former_t, not conv2former_n: pass --model conv"):
+        load_weights(config, "conv2former_n", 0, tmp_path / "l.safetensors")
+    torch.save({**state, "head.0.weight": torch.ones(64, 576, 1, 1)}, tmp_path / "w.pth")
+    with pytest.raises(LoadError) as caught:
+        load_weights(config, "conv2former_t", 0, tmp_path / "l.safetensors")
+    told = str(caught.value)
+    assert "'head.0.weight' is [64, 576, 1, 1] in the file, and [1280, 576, 1, 1] in" in told
+    torch.save(random_state(ATTO, 0), tmp_path / "w.pth")
+    with pytest.raises(LoadError, match=r"no weights of conv2former_t .* missing, .* unknown"):
+        load_weights(config, "conv2former_t", 0, tmp_path / "l.safetensors")
+    assert not (tmp_path / "l.safetensors").exists()

@@ -18,6 +18,7 @@ from edge_convnext.core.errors import TrainingError
 from edge_convnext.core.progress import Track
 from edge_convnext.core.sections import TrainConfig
 from edge_convnext.networks.training.augment import augment, normalize
+from edge_convnext.networks.training.autocast import Choice, choose_autocast
 from edge_convnext.networks.training.pixels import Pixels
 from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate
 from edge_convnext.networks.training.state import EpochRow, TrainState, load_state, save_state
@@ -76,7 +77,7 @@ class Trainer:
         self.config = config
         self.seed = seed
         self.device = device
-        self.autocast = config.bfloat16 and _has_fast_bfloat16(device)
+        self.choice = Choice(False)  # made by `fit`
         self.optimizer = torch.optim.AdamW(
             weight_decay_groups(self.network, config.weight_decay), lr=config.lr, fused=True
         )
@@ -93,7 +94,7 @@ class Trainer:
         Raises:
             TrainingError: The loss diverged, or the state can't be resumed.
         """
-        rows = self._resume(state_file)
+        rows, began = self._resume(state_file)
         for row in rows:
             on_epoch(row)
         epochs = self.config.epochs
@@ -102,6 +103,8 @@ class Trainer:
         saving_s, started = 0.0, time.perf_counter()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
+            stated = began if self.config.bfloat16 == "auto" else self.config.bfloat16
+            self.choice = choose_autocast(stated, self.device, self._make_trial())
             for epoch in range(len(rows) + 1, epochs + 1):
                 row = self._run_epoch(epoch, ticks)
                 rows = (*rows, row)
@@ -124,7 +127,7 @@ class Trainer:
         with torch.inference_mode():
             for indices, pixels in zip(order, self.val_set.pixels.batches(order), strict=True):
                 images = pixels.permute(0, 3, 1, 2).float() / 255.0
-                with self._autocast(self.autocast and not exact):
+                with self._autocast(self.choice.bfloat16 and not exact):
                     logits = self.average(normalize(images, self.preprocess))
                 labels = self.val_set.labels[indices].to(self.device)
                 correct += int((logits.argmax(dim=1) == labels).sum())
@@ -168,7 +171,7 @@ class Trainer:
         return lr
 
     def _update(self, images: Tensor, labels: Tensor) -> Tensor:
-        with self._autocast(self.autocast):
+        with self._autocast(self.choice.bfloat16):
             logits = self.network(images)
         loss = functional.cross_entropy(
             logits.float(), labels, label_smoothing=self.config.label_smoothing
@@ -184,18 +187,49 @@ class Trainer:
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.network.parameters()), weight
         )
+        # Statistics of batch norms belong to the weights that they were taken with.
+        for mean, newest in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(newest, weight)
+            else:
+                mean.copy_(newest)
 
     def _autocast(self, enabled: bool) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _resume(self, state_file: StateFile) -> tuple[EpochRow, ...]:
+    def _make_trial(self) -> Callable[[bool], None]:
+        """One step on the first batch, of a copy of the network that learns nothing."""
+        made: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+        def step(bfloat16: bool) -> None:
+            if not made:
+                made.append(self._first_batch())
+            network, images, labels = made[0]
+            with self._autocast(bfloat16):
+                logits = network(images)
+            functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+
+        return step
+
+    def _first_batch(self) -> tuple[nn.Module, Tensor, Tensor]:
+        order = self._shuffle(1)[:1]
+        (pixels,) = self.train_set.pixels.batches(order)
+        generator = torch.Generator().manual_seed(0)
+        images = augment(pixels, self.preprocess.image_size, self.config, generator)
+        labels = self.train_set.labels[order[0]].to(self.device)
+        return copy.deepcopy(self.network).train(), normalize(images, self.preprocess), labels
+
+    def _resume(self, state_file: StateFile) -> tuple[tuple[EpochRow, ...], bool | None]:
+        """Epochs of a killed run, and whether it was in bfloat16; None: it did not begin."""
         state = load_state(state_file.path, state_file.fingerprint) if state_file.resume else None
         if state is None:
-            return ()
+            return (), None
         self.network.load_state_dict(state.network)
         self.average.load_state_dict(state.average)
         self.optimizer.load_state_dict(state.optimizer)
-        return state.rows
+        return state.rows, state.bfloat16
 
     def _save(self, rows: tuple[EpochRow, ...], state_file: StateFile) -> None:
         state = TrainState(
@@ -204,6 +238,7 @@ class Trainer:
             self.network.state_dict(),
             self.average.state_dict(),
             self.optimizer.state_dict(),
+            self.choice.bfloat16,
         )
         save_state(state, state_file.path)
 
@@ -215,13 +250,6 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-
-
-def _has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware has bfloat16: emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _require_finite(loss: float, epoch: int, lr: float) -> None:

@@ -34,6 +34,7 @@ class TrainState:
     network: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
+    bfloat16: bool | None = None  # what was chosen; None: an older file
 
 
 def save_state(state: TrainState, path: Path) -> None:

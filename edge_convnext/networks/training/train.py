@@ -19,7 +19,7 @@ from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.data.splits import Splits
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
-from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.family import family_of, family_of_model, find_model
 from edge_convnext.networks.training.read_pixels import read_pixels
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import digest_weights
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import NetworkShape
     from edge_convnext.networks.training.state import EpochRow
 
-__all__ = ["DeviceName", "TrainResult", "train"]
+__all__ = ["DeviceName", "TrainResult", "require_trainable", "train"]
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 _MIN_IMAGE_SIZE = 32  # the network halves its input five times
@@ -61,7 +61,7 @@ class TrainResult:
     seconds: float  # of all epochs with their validation, also those before a kill
     device: str
     rows: tuple[EpochRow, ...]
-    notes: tuple[str, ...] = ()  # about the weights that training started from
+    notes: tuple[str, ...] = ()  # on the weights that training started from, and its types
 
 
 def train(
@@ -119,6 +119,7 @@ def train(
         ) from error
     if splits.train is None:
         raise DataError(f"no training images: {splits.note}; give the source a training side")
+    require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
     start = _read_init(init, architecture, splits.train.classes) if init is not None else None
     _require_usable(preprocess, output)
@@ -150,8 +151,23 @@ def train(
     save_weights(state, architecture, info, output)
     state_path.unlink(missing_ok=True)
     seconds = sum(row.seconds for row in rows)
-    notes = start.notes if start is not None else ()
+    notes = (*filter(None, [trainer.choice.told]), *(start.notes if start else ()))
     return TrainResult(output, rows[-1].top1_pct, len(rows), seconds, str(place), rows, notes)
+
+
+def require_trainable(model: str) -> None:
+    """Refuse a model that torch can't make, before images are read.
+
+    Raises:
+        TrainingError: The model came as a graph.
+        RecipeError: There is no such model.
+    """
+    family = family_of_model(model)
+    if not family.trainable:
+        raise TrainingError(
+            f"{model} can't be trained: {family.label} has no torch form; train it where it was "
+            "made, or train another network (`edge-convnext models`)"
+        )
 
 
 def _require_usable(preprocess: Preprocess, output: Path) -> None:

@@ -20,3 +20,14 @@ def test_what_nobody_published_is_a_dash():
         "convnextv2_atto 3.7 0.55 76.64 timm",
         "convnextv2_atto 3.7 0.55 - none recorded here",
     ]
+
+
+def test_what_was_not_counted_is_a_dash_and_other_networks_are_told_of():
+    console = Console(file=io.StringIO(), width=60, color_system=None)
+    row = {"model": "conv2former_n", "params": None, "macs": None}
+    row |= {"published_top1_pct": None, "source": None}
+    how = "timm:NAME, any image classifier of timm [with its own preprocessing]"
+    print_models([row], 224, console, {"timm": how})
+    printed = console.file.getvalue()
+    assert "conv2former_n - - - none recorded here" in " ".join(printed.split())
+    assert f"Other networks, by what --model or --weights is given:\n  {how}\n" in printed

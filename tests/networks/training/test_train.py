@@ -302,3 +302,35 @@ def test_images_of_a_rectangle_are_learnt_and_the_weights_say_their_size(few, tm
     assert (info.preprocess, info.preprocess.height, info.preprocess.width) == (wide, 32, 48)
     with pytest.raises(TrainingError, match="images of 64 x 31 px are too small"):
         train("atto", few, replace(wide, image_size=(64, 31)), config, tmp_path / "x.safetensors")
+
+
+def test_any_network_that_torch_makes_is_trained(few, tmp_path, monkeypatch):
+    from support import open_family
+
+    open_family.install(monkeypatch)
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    config = PLAIN.model_copy(update={"epochs": 2, "bfloat16": "auto"})
+    result = train("open:net", few, PREPROCESS, config, first)
+    (told,) = result.notes
+    assert told.startswith("trained in ")
+    weights = open_weights(first)
+    assert (weights.info.model, weights.info.classes) == ("open:net", ("0", "1"))
+    network = open_family.FAMILY.build(weights, "raw")
+    assert network[1].num_batches_tracked > 0
+    assert network[1].running_var.min() > 0
+    # Its classifier is known by the classes, and kept or drawn anew as ConvNeXt's.
+    renamed = replace(few, train=replace(few.train, classes=("left", "right")))
+    for splits, kept in ((few, True), (renamed, False)):
+        train("open:net", splits, PREPROCESS, FROZEN, second, seed=9, init=first)
+        before, after = read_state(first), read_state(second)
+        assert torch.allclose(before["4.weight"], after["4.weight"], atol=1e-6)
+        assert torch.allclose(before["7.weight"], after["7.weight"], atol=1e-3) == kept
+
+
+def test_a_network_without_a_torch_form_is_refused(few, tmp_path, monkeypatch):
+    from support import open_family
+
+    open_family.install(monkeypatch)
+    monkeypatch.setattr(type(open_family.FAMILY), "trainable", False)
+    with pytest.raises(TrainingError, match="open:net can't be trained: Open has no torch form"):
+        train("open:net", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
