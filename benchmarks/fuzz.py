@@ -36,7 +36,7 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 from safetensors.torch import save as save_safetensors
 
-from benchmarks import fuzz_boards
+from benchmarks import fuzz_boards, fuzz_graphs
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Preprocess
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.files import write_text_atomic
@@ -291,6 +291,8 @@ def make_targets(
     pth = (_torch_file(_STATE), _torch_file({"model": _STATE, "epoch": 1}), *_zip_tricks())
     tensors = (save_safetensors(_STATE), *_lying_headers())
     graph = _graph()
+    own_graphs = fuzz_graphs.make_seeds()
+    own_parser = _file_parser(".onnx", fuzz_graphs.read_own_graph)
     graph_parser = _file_parser(".onnx", read_metadata)
     stated = {**asdict(_INFO), "precision": "fp32", "form": "raw", "placement": None}
     as_json = json.dumps(example_report, default=str).encode()
@@ -396,6 +398,8 @@ def make_targets(
         "manifest, structure": (mutated_tree(_MANIFEST).map(dump), in_folder(manifest)),
         "ONNX metadata, bytes": (mutated_bytes((dump(stated),)), in_folder(metadata)),
         "ONNX metadata, structure": (mutated_tree(stated).map(dump), in_folder(metadata)),
+        "own ONNX, bytes": (mutated_bytes(own_graphs), in_folder(own_parser)),
+        "own ONNX, structure": (fuzz_graphs.mutated_graph(own_graphs), in_folder(own_parser)),
         "ONNX file": (mutated_bytes((_described(graph, stated),)), in_folder(graph_parser)),
         "labels": (
             mutated_bytes((b'["a", "b"]', b"a\nb\n")),
@@ -462,6 +466,7 @@ def main() -> None:
         "parsers": {},
         "files_outside": [],
     }
+    fuzz_graphs.warm_up()
     with tempfile.TemporaryDirectory() as scratch:
         inside = Path(scratch) / "alone" / "input"  # what is written a level above is seen
         inside.mkdir(parents=True)
@@ -481,6 +486,10 @@ def main() -> None:
             content["files_outside"] = [
                 str(one) for one in around if one not in inside.parents and one != inside
             ]
+            if name.startswith("own ONNX"):
+                content["children"] = {
+                    **vars(fuzz_graphs.CHILDREN), "ended": dict(fuzz_graphs.CHILDREN.ended)
+                }  # fmt: skip
             write_text_atomic(options.out, json.dumps(content, indent=1) + "\n")
 
 

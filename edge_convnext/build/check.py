@@ -34,6 +34,7 @@ from edge_convnext.measure.held import hold_against_chance
 from edge_convnext.measure.held_words import describe
 from edge_convnext.measure.settings import note_defaults, settle
 from edge_convnext.measure.suggest import QUICK, suggester
+from edge_convnext.networks.open_weights import weights_file
 
 __all__ = ["Checked", "check_inputs"]
 
@@ -96,8 +97,9 @@ class _Reader:
 
         check_weights_file(stated)
         recipe = self.recipe
-        path = self.folder / "weights.safetensors"
-        loaded = load_weights(recipe.load, recipe.model, recipe.seed, path)
+        path = self.folder / weights_file(recipe.model)
+        size = recipe.preprocess.image_size
+        loaded = load_weights(recipe.load, recipe.model, recipe.seed, path, size)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
 

@@ -100,8 +100,9 @@ def export_step(
     `model` is unfolded: the form in torch would be wrong in the same way.
     """
     config = runner.recipe.export
+    came_as_graph = family_of(model.value).source_graph(model.value) is not None
     return runner.graph(
-        export.STAGE,
+        export.OWN_GRAPH if came_as_graph else export.STAGE,
         OnnxModel(Path(), precision, form),
         lambda output: export.export_onnx(
             weights.value, form, precision, config, output, samples.load()

@@ -6,7 +6,7 @@ ONNX Runtime does show the accuracy of their Q/DQ, before the body becomes float
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,13 +26,7 @@ from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import (
-    Plan,
-    float_plan,
-    list_gpu_plans,
-    plan_for,
-    shipped_plans,
-)
+from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for, shipped_plans
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
@@ -103,6 +97,8 @@ def make_graphs(
     samples: Images,
     calibration: Images | None,
     training: Images | Skipped,
+    *,
+    begun: Iterable[Lineage] = (),
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
@@ -113,8 +109,9 @@ def make_graphs(
         samples: Real images for the parity checks.
         calibration: Calibration images; None unless INT8 is wanted.
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
+        begun: Float graphs that this build has already.
     """
-    recipe, graphs = runner.recipe, Graphs()
+    recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
     forms = _float_forms(recipe, plans) if plans else []
     graphs.skipped += _not_for_cpu(recipe, runtimes)
@@ -132,16 +129,15 @@ def make_graphs(
     for form, precision in wanted:
         # The raw export is the reference that users have; it is simplified only if it ships.
         ships = form != "raw" or "raw" in {plan.form for plan in plans}
-        add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
+        if float_plan(form, precision) not in graphs.lineages:
+            add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
-            users: list[LintTarget] = [
-                runtime for runtime in runtimes if plan_for(recipe, runtime) == plan
-            ]
+            users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
             made = partial(
-                add_plan, runner, graphs, plan,
-                calibration=calibration, samples=samples, training=images,
+                add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
+                training=images,
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
             for_those_that_can(made, users)

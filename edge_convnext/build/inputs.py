@@ -37,6 +37,7 @@ from edge_convnext.data.calibration import (
     tell_calibration,
 )
 from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.noise import NOISE
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.data.splits import Splits, drop_bad_images, see_images
 from edge_convnext.measure.alternatives import Way
@@ -45,6 +46,7 @@ from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import Held, hold_against_chance
 from edge_convnext.measure.settings import note_defaults, settle
 from edge_convnext.measure.suggest import suggester
+from edge_convnext.networks.onnx_file.find import find_own_graph
 
 __all__ = [
     "DEMO_BANNER",
@@ -70,7 +72,7 @@ class Inputs:
     splits: Splits | None
     demo: bool
     random: bool  # random weights: only speed can be measured
-    borrowed: bool  # no data was given: parity checks and timings use the bundled digits
+    borrowed: bool  # no data was given: parity checks and timings use digits or noise
     skipped_images: int  # unreadable images, left out on request
     settings: tuple[Fact, ...] = ()  # each with the source that decided it
     notes: tuple[str, ...] = ()  # sentences on what was read, was guessed, or looks wrong
@@ -119,7 +121,8 @@ def prepare_inputs(
 
         check_weights_file(stated)  # first: quick to check, and easy for the user to correct
     borrowed = not demo and recipe.data.source is None and recipe.data.calibration is None
-    if borrowed and recipe.precision == "int8" and stated is not None and not random:
+    own_graph = not demo and find_own_graph(stated) is not None
+    if borrowed and recipe.precision == "int8" and stated and not (random or own_graph):
         raise RecipeError(
             "INT8 needs calibration images: pass --data DIR (labelled) or --calibration DIR"
         )
@@ -129,7 +132,8 @@ def prepare_inputs(
         weights = train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
         weights = load_checkpoint(recipe, stated, cache, versions)
-        source = DIGITS if borrowed else recipe.data.source
+        stand_in = NOISE if own_graph else DIGITS
+        source = stand_in if borrowed else recipe.data.source
         own_info = None if random or borrowed else weights.value.info
         splits = split_data(recipe, source, own_info, cache, track)
     else:

@@ -11,6 +11,7 @@ from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import OnnxModel, Parity
+from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
@@ -52,8 +53,11 @@ def int8_lineage(
     recovery = None
     if training is not None:
         recovered = recover_step(runner, latest(steps), source, training, samples)
-        recovery = recovered.value
-        steps.append(recovered.of(recovery.model))
+        if isinstance(recovered, Skipped):
+            steps.append(recovered)
+        else:
+            recovery = recovered.value
+            steps.append(recovered.of(recovery.model))
     lineage = Lineage(plan, tuple(steps), recovery)
     if plan.format != "qdq":
         steps.append(lower_step(runner, lineage.portable, plan, source, samples))
@@ -137,10 +141,11 @@ def recover_step(
     reference: Step[OnnxModel],
     training: Images,
     samples: Images,
-) -> Step[Recovery]:
+) -> Step[Recovery] | Skipped:
     """Fine-tune a graph, and compare with the float graph on images that it did not learn from.
 
-    `training` is one batch. If training did not help, the value has the graph as it was.
+    `training` is one batch. If training did not help, the value has the graph as it was. A graph
+    with an operation that can't be trained stays as it was quantized.
     """
     before, recipe = quantized.value, runner.recipe
     name = f"{before.path.name.removesuffix('.int8.onnx')}.recovered.int8.onnx"
@@ -168,7 +173,10 @@ def recover_step(
         "images": samples.digest,
         "seed": recipe.seed,
     }
-    entry = runner.run(recover.STAGE, make, key=key)
+    try:
+        entry = runner.run(recover.STAGE, make, key=key)
+    except UntrainableError as error:
+        return Skipped(recover.STAGE, str(error))
     fields = dict(entry.result["recovery"])
     fields["before"], fields["after"] = Parity(**fields["before"]), Parity(**fields["after"])
     if fields["kept"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
 from edge_convnext.build.int8_products import count_products
 from edge_convnext.build.outputs import list_files
 from edge_convnext.build.publish import publish
+from edge_convnext.build.quick_race import choose_plans
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.build.sieve import Sieve
 from edge_convnext.core.artifacts import Precision
@@ -72,7 +74,7 @@ def build(
         machine = environment()
         prepared = prepare(
             recipe, store, machine["versions"], track, machine=machine["fingerprint"],
-            on_read=on_read,
+            on_read=on_read, choose=partial(choose_plans, machine=machine["fingerprint"]),
         )  # fmt: skip
         return finish(prepared, machine, folder, requirement)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from edge_convnext.data.batches import Look
 from edge_convnext.data.depth import tell_depth
 from edge_convnext.data.digits import ensure_digits
 from edge_convnext.data.leaks import drop_leaks
+from edge_convnext.data.noise import NOISE, ensure_noise
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.data.splits import Splits, drop_bad_images, load_splits, see_images
 from edge_convnext.measure.settings import labels_file_of
-from edge_convnext.networks.open_weights import open_weights
+from edge_convnext.networks.open_weights import open_weights, weights_file
 
 __all__ = [
     "load_checkpoint",
@@ -94,25 +95,26 @@ def load_checkpoint(
     from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
+    file, size = weights_file(recipe.model), recipe.preprocess.image_size
 
     def make(folder: Path) -> dict[str, Any]:
-        made = load.load_weights(config, recipe.model, recipe.seed, folder / _WEIGHTS)
+        made = load.load_weights(config, recipe.model, recipe.seed, folder / file, size)
         return {"facts": [fact.to_json() for fact in made.facts], "notes": list(made.notes)}
 
     key = stage_key(
         load.STAGE.key,
-        weights=load.weights_identity(config, recipe.model, recipe.seed),
+        weights=load.weights_identity(config, recipe.model, recipe.seed, size),
         model=recipe.model,
         config=config.model_dump(mode="json", exclude={"weights"}),
         tools={name: versions.get(name) for name in ("edge-convnext", *load.STAGE.packages)},
     )
     entry = cache.run("load", key, make)
-    loaded = open_weights(entry.folder / _WEIGHTS)
+    loaded = open_weights(entry.folder / file)
     preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
-    return as_step(told, entry, _WEIGHTS, load.STAGE)
+    return as_step(told, entry, file, load.STAGE)
 
 
 def split_data(
@@ -129,7 +131,8 @@ def split_data(
     """
     if source is None:
         return None
-    folder = _find_digits(cache) if source == DIGITS else Path(source)
+    made = {DIGITS: _find_digits, NOISE: _find_noise}
+    folder = made[source](cache) if source in made else Path(source)
     classes = info.classes if info is not None else ()
     splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
     if info is not None:
@@ -146,13 +149,23 @@ def settle_images(splits: Splits, looks: Mapping[str, Look], recipe: Recipe) -> 
 
 
 def _find_digits(cache: Cache) -> Path:
-    """The bundled digits as a folder in the cache, checked and pruned like any other entry."""
+    """The bundled digits."""
+    return _find_images(DIGITS, ensure_digits, cache)
+
+
+def _find_noise(cache: Cache) -> Path:
+    """Images for a model that came without any."""
+    return _find_images(NOISE, ensure_noise, cache)
+
+
+def _find_images(name: str, ensure: Callable[[Path], Path], cache: Cache) -> Path:
+    """Images of this package as a folder in the cache, checked and pruned like any other entry."""
 
     def make(folder: Path) -> dict[str, Any]:
-        ensure_digits(folder / DIGITS)
+        ensure(folder / name)
         return {}
 
-    return cache.run(DIGITS, stage_key("digits/1"), make).folder / DIGITS
+    return cache.run(name, stage_key(f"{name}/1"), make).folder / name
 
 
 def require_classes(info: ModelInfo, splits: Splits) -> None:

@@ -29,6 +29,7 @@ from edge_convnext.core.step import Images, Stage, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.networks.family import family_of
+from edge_convnext.networks.onnx_file.find import is_own_graph
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
 from edge_convnext.runtimes.load import load_runtime, package_of
@@ -140,7 +141,8 @@ class Runner:
             shown = samples.load()
             expected = logits_of(compare_with, shown)
             limit = stage.max_error if exact else None
-            parity = parity_result(expected, onnx_logits(folder / file, shown), limit)
+            own = isinstance(compare_with, Weights) and is_own_graph(compare_with.info.model)
+            parity = parity_result(expected, onnx_logits(folder / file, shown), limit, own)
             findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
@@ -237,16 +239,31 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
 
 
 def parity_result(
-    reference: Logits, candidate: Logits, limit: float | None = None
+    reference: Logits, candidate: Logits, limit: float | None = None, own_graph: bool = False
 ) -> dict[str, Any]:
-    """Compare two stages' logits; `limit` bounds the largest error over the largest logit."""
+    """Compare two stages' logits; `limit` bounds the largest error over the largest logit.
+
+    Args:
+        reference: Logits of the model as it came.
+        candidate: Logits of the graph.
+        limit: Largest error that is rounding; None: any.
+        own_graph: True where the model came as an ONNX file, for the advice in the message.
+
+    Raises:
+        ExportError: The logits are further apart than `limit`.
+    """
     parity = compare_logits(reference, candidate)
     within = limit is None or parity.max_abs_err <= limit * float(np.abs(reference).max())
     if not within:  # NaN is not within it either
-        raise ExportError(
+        differ = (
             f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
-            f"{parity.n_images} real images, which is no rounding: report it with the torch "
-            "version; --no-fold, another --form and another --opset may avoid it"
+            f"{parity.n_images} real images, which is no rounding: "
+        )
+        if own_graph:
+            raise ExportError(f"{differ}export the ONNX file again at opset 20, or report it")
+        raise ExportError(
+            f"{differ}report it with the torch version; --no-fold, another --form and another "
+            "--opset may avoid it"
         )
     return {"parity": asdict(parity)}
 

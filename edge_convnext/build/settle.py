@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeAlias
 
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
+from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
@@ -20,10 +22,24 @@ from edge_convnext.data.batches import image_batches
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
+from edge_convnext.graph.file import fixed_batch
+from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
 __all__ = ["Prepared", "prepare", "settle_recipe"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The plans that were found for a recipe which left them open."""
+
+    recipe: Recipe
+    notes: tuple[str, ...] = ()  # how they were found
+    begun: tuple[Lineage, ...] = ()  # float graphs that were made meanwhile
+
+
+ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
@@ -51,27 +67,48 @@ def prepare(
     fold_only: bool = False,
     machine: str | None = None,
     on_read: Callable[[Inputs], None] | None = None,
+    choose: ChoosePlans | None = None,
 ) -> Prepared:
     """Run the stages from load to lower; with `fold_only`, to fold.
 
-    `machine` and `on_read` are `inputs.prepare_inputs`'s.
+    `machine` and `on_read` are `inputs.prepare_inputs`'s. `choose` finds the plans that nobody
+    stated, from real images, and says what it did (`quick_race`).
     """
     recipe, targets, runtimes = settle_recipe(recipe)
     steps = Runner(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
+    recipe = _settle_batch(recipe, inputs)
+    steps = steps.with_recipe(recipe)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
-        folded = fold_step(steps, inputs.weights, samples)
+        folds = family_of_model(recipe.model).folds
+        folded = fold_step(steps, inputs.weights, samples) if folds else None
         return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded), None)
     training = _choose_training(recipe, inputs, shown)
     if not isinstance(training, Skipped) and not runtimes:
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
-    graphs = make_graphs(steps, inputs, runtimes, samples, calibration, training)
+    chosen = choose(steps, inputs, runtimes, samples) if choose else Chosen(recipe)
+    steps = steps.with_recipe(chosen.recipe)
+    inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes))
+    graphs = make_graphs(
+        steps, inputs, runtimes, samples, calibration, training, begun=chosen.begun
+    )
     add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
-    unrecovered = training.reason if isinstance(training, Skipped) else None
+    unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
+
+
+def _why_untrained(graphs: Graphs) -> str | None:
+    """Why none of the graphs was fine-tuned; None where one was, or there is none."""
+    skipped = [
+        step.reason
+        for lineage in graphs.quantized
+        for step in lineage.skipped
+        if step.stage == recover.STAGE
+    ]
+    return skipped[0] if skipped and len(skipped) == len(graphs.quantized) else None
 
 
 def settle_recipe(
@@ -107,6 +144,17 @@ def _settle(recipe: Recipe) -> Recipe:
         )
     timing = recipe.benchmark.model_copy(update={"batches": (fixed,)})
     return recipe.model_copy(update={"benchmark": timing})
+
+
+def _settle_batch(recipe: Recipe, inputs: Inputs) -> Recipe:
+    """A user's own graph may allow batches of one size alone."""
+    weights = inputs.weights.value
+    if family_of(weights).source_graph(weights) is None or recipe.export.batch != "dynamic":
+        return recipe
+    if (only := fixed_batch(weights.path)) is None:
+        return recipe
+    export = recipe.export.model_copy(update={"batch": only})
+    return _settle(recipe.model_copy(update={"export": export}))
 
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:

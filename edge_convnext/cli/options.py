@@ -62,7 +62,8 @@ _ROWS = (
     ),
     Flag(
         "load.weights", "--weights", str,
-        "Checkpoint: a file or a folder. in1k: ImageNet weights. random: for speed alone.", MODEL,
+        "Checkpoint: a file or a folder; or an ONNX file of your own, without --model. in1k: "
+        "ImageNet weights. random: for speed alone.", MODEL,
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(

@@ -45,7 +45,8 @@ Precision = Literal["fp32", "fp16", "int8"]
 # Names that a network family has: how a graph is written, and what of it is quantized. `raw` is the
 # reference's own modules, in every family.
 FormName: TypeAlias = str
-ActivationType = Literal["int8", "uint8"]  # symmetric; affine with a zero point
+# Symmetric; affine with a zero point; that one where it is never negative, or behind a Concat.
+ActivationType = Literal["int8", "uint8", "mixed"]
 PlacementName: TypeAlias = str
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.

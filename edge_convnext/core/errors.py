@@ -5,6 +5,7 @@ EdgeConvNextError
 ├── MissingDependencyError     an optional package is not installed (also an ImportError)
 ├── DataError                  images, labels, splits, calibration sets
 ├── ArtifactError              a built file is missing, damaged or not ours
+│   └── UntrainableError       a graph has an operation that nothing here can train
 ├── BoardError                 a board or one of its tools refused a command
 ├── RemoteError                a board can't be reached, or what was run there failed
 └── StageError                 a stage of the chain could not do its work
@@ -47,6 +48,7 @@ __all__ = [
     "SimplifyError",
     "StageError",
     "TrainingError",
+    "UntrainableError",
     "reason_of",
     "shorten",
 ]
@@ -131,6 +133,10 @@ class DataError(EdgeConvNextError):
 
 class ArtifactError(EdgeConvNextError):
     """A built file is missing, damaged or not made by this package."""
+
+
+class UntrainableError(ArtifactError):
+    """A graph has an operation that nothing here can train."""
 
 
 class BoardError(EdgeConvNextError):

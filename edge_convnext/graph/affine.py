@@ -6,16 +6,16 @@ Source: ONNX operators, QuantizeLinear: round half to even, then saturate.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_convnext.core.artifacts import ActivationType
+__all__ = ["Grid", "GridType", "make_grid", "round_weight"]
 
-__all__ = ["Grid", "make_grid", "round_weight"]
+GridType: TypeAlias = Literal["int8", "uint8"]  # symmetric; affine with a zero point
 
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
 _TINY = 1e-12  # scale of a tensor that is zero throughout
@@ -27,7 +27,7 @@ class Grid:
 
     scale: float
     zero_point: int
-    kind: ActivationType
+    kind: GridType
 
     def round(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Quantize and dequantize."""
@@ -37,7 +37,7 @@ class Grid:
         return rounded * np.float32(self.scale)
 
 
-def make_grid(low: float, high: float, kind: ActivationType) -> Grid:
+def make_grid(low: float, high: float, kind: GridType) -> Grid:
     """The grid that spans a range: symmetric with zero point 0 for int8, affine for uint8."""
     if kind == "int8":
         return Grid(max(-low, high, _TINY) / 127, 0, kind)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "element_types",
     "fixed_batch",
+    "read_facts",
     "read_opset",
     "read_proto",
     "set_facts",
@@ -77,6 +78,16 @@ def fixed_batch(path: Path) -> int | None:
     graph = read_proto(path, weights=False).graph
     sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()
     return sizes[0].dim_value or None if sizes else None
+
+
+def read_facts(proto: ModelProto) -> dict[str, Any]:
+    """This package's metadata; empty where the graph carries none that can be read."""
+    stated = next((one.value for one in proto.metadata_props if one.key == METADATA_KEY), "{}")
+    try:
+        facts = json.loads(stated)
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def set_facts(proto: ModelProto, **facts: Any) -> None:

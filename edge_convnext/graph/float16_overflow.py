@@ -8,6 +8,7 @@ and those between them in one norm, are called wide here.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,14 +23,22 @@ __all__ = ["MOVEMENTS", "find_wide", "leaves_range"]
 # They only move values, so they run in either type.
 MOVEMENTS = frozenset(
     {"Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose"}
-    | {"Unsqueeze"}
+    | {"DepthToSpace", "Gather", "Pad", "SpaceToDepth", "Split", "Tile", "Unsqueeze"}
 )
 _REDUCTIONS = frozenset(
     {"GlobalAveragePool", "GlobalLpPool", "LpNormalization", "ReduceL1", "ReduceL2", "ReduceMean"}
-    | {"ReduceLogSumExp", "ReduceProd", "ReduceSum", "ReduceSumSquare"}
+    | {"CumSum", "LRN", "LpPool", "ReduceLogSumExp", "ReduceProd", "ReduceSum", "ReduceSumSquare"}
 )
-_NORMS = frozenset({"GroupNormalization", "InstanceNormalization", "LayerNormalization"})
-_POWERS = frozenset({"Exp", "Pow", "Reciprocal", "Sqrt"})
+_NORMS = frozenset(
+    {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
+    | {"RMSNormalization"}
+)
+# A power of e leaves the range from 11.1 on, and Softplus and Mish have one inside.
+_POWERS = frozenset(
+    {"Cos", "Exp", "Log", "LogSoftmax", "Mish", "Pow", "Reciprocal", "Sin", "Softmax", "Softplus"}
+    | {"Sqrt"}
+)
+_MOST_SUMMED = 9  # positions of a pool that may be summed in float16: those of 3x3
 _ARITHMETIC = frozenset({"Add", "Mul", "Neg", "Relu", "Sub"})  # Relu: a variance clamped to zero
 
 
@@ -60,6 +69,10 @@ def leaves_range(node: NodeProto, wiring: Wiring) -> bool:
     """Whether an intermediate or final value can be far larger or smaller than all it reads."""
     if node.op_type in _REDUCTIONS | _NORMS | _POWERS:
         return True
+    if node.op_type == "AveragePool":
+        return math.prod(*(item.ints for item in node.attribute if item.name == "kernel_shape")) > (
+            _MOST_SUMMED
+        )
     if node.op_type == "Mul":
         makers = [wiring.producer.get(name) for name in node.input]
         divides = any(maker is not None and maker.op_type == "Reciprocal" for maker in makers)

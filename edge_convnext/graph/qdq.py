@@ -31,6 +31,7 @@ __all__ = [
 
 WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
 MOVES = frozenset({"Reshape", "Transpose"})  # they only move values
+_PASSED = MOVES | {"Flatten", "Identity", "Squeeze", "Unsqueeze"}  # so do these, of other families
 
 
 class Wiring:
@@ -57,7 +58,7 @@ class Wiring:
     def quantizer(self, name: str) -> NodeProto | None:
         """The DequantizeLinear that a value comes from, behind operations that only move values."""
         node = self.producer.get(name)
-        while node is not None and node.op_type in MOVES:
+        while node is not None and node.op_type in _PASSED:
             node = self.producer.get(node.input[0])
         return node if node is not None and node.op_type == "DequantizeLinear" else None
 

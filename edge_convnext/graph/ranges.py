@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-    from edge_convnext.core.artifacts import ActivationType
+    from edge_convnext.graph.affine import GridType
     from edge_convnext.graph.qdq import Wiring
 
 __all__ = ["choose_grid", "choose_ranges", "set_ranges", "weight_energy"]
@@ -43,7 +43,7 @@ def choose_ranges(
     quantized: ModelProto,
     reference: ModelProto,
     batches: Sequence[NDArray[np.float32]],
-    kind: ActivationType,
+    kind: GridType,
     *,
     clip: bool,
 ) -> dict[str, Grid]:
@@ -119,6 +119,8 @@ def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
     assert weight is not None  # it is quantized in the other graph
     if node.op_type == "Conv":
         groups = next((item.i for item in node.attribute if item.name == "group"), 1)
+        if groups > 1 and weight.shape[:2] != (groups, 1):
+            return _grouped_energy(weight, groups)
         first = 1 if groups == 1 else 0  # a depthwise weight is [C, 1, kh, kw]
     elif is_transposed(node):
         first = 1
@@ -129,8 +131,16 @@ def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
     return energy
 
 
+def _grouped_energy(weight: NDArray[np.float32], groups: int) -> NDArray[np.float32]:
+    """Of a weight [outputs, inputs of a group, …]: each group's outputs read its own inputs."""
+    outputs, inputs = weight.shape[:2]
+    apart = np.square(weight).reshape(groups, outputs // groups, inputs, -1)
+    energy: NDArray[np.float32] = apart.sum(axis=(1, 3)).reshape(-1)
+    return energy
+
+
 def choose_grid(
-    seen: Activations, energy: NDArray[np.float32], kind: ActivationType, *, clip: bool
+    seen: Activations, energy: NDArray[np.float32], kind: GridType, *, clip: bool
 ) -> Grid:
     """Choose the grid of one tensor.
 

@@ -18,15 +18,38 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, TensorProto
 
-__all__ = ["check_graph"]
+__all__ = ["check_graph", "why_odd_constant", "why_odd_size"]
 
-_OPERATIONS = frozenset((
-    "Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Erf",
-    "Expand", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "Identity",
-    "LayerNormalization", "MatMul", "Mul", "Neg", "Pow", "QuantizeLinear", "Reciprocal",
-    "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Shape",
-    "Sigmoid", "Slice", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+# All that the graphs of any family have, by what they do. None of them holds another graph, and the
+# size of what each makes is inferred from what it reads.
+_MOVES = frozenset((
+    "Cast", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten", "Gather",
+    "GatherElements", "GatherND", "Identity", "Pad", "Range", "Reshape", "Resize", "ScatterND",
+    "Shape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu",
+    "Unsqueeze",
 ))  # fmt: skip
+_ARITHMETIC = frozenset((
+    "Abs", "Add", "And", "Ceil", "Clip", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Floor",
+    "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg",
+    "Not", "Or", "Pow", "Reciprocal", "Round", "Sign", "Sin", "Sqrt", "Sub", "Where",
+))  # fmt: skip
+_ACTIVATIONS = frozenset((
+    "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "LogSoftmax", "Mish", "PRelu",
+    "Relu", "Selu", "Sigmoid", "Softmax", "Softplus", "Softsign", "Tanh",
+))  # fmt: skip
+_REDUCTIONS = frozenset((
+    "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool", "ReduceL1",
+    "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare",
+))  # fmt: skip
+_NORMS = frozenset((
+    "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization",
+    "LpNormalization", "LRN", "RMSNormalization",
+))  # fmt: skip
+_LAYERS = frozenset((
+    "Conv", "ConvTranspose", "DequantizeLinear", "Gemm", "MatMul", "QuantizeLinear",
+))  # fmt: skip
+_OPERATIONS = _MOVES | _ARITHMETIC | _ACTIVATIONS | _REDUCTIONS | _NORMS | _LAYERS
 _PRODUCTS = frozenset(
     ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
 )  # ONNX Runtime's operations
@@ -61,8 +84,8 @@ def check_graph(proto: ModelProto, path: Path, further: frozenset[str] = frozens
     graph = proto.graph
     reason = (
         _odd_structure(proto, further)
-        or next(filter(None, map(_odd_tensor, _tensors(graph))), None)
-        or _odd_size(proto)
+        or next(filter(None, map(why_odd_constant, _tensors(graph))), None)
+        or why_odd_size(proto)
     )
     if reason is not None:
         raise ArtifactError(f"{path}: {reason}; pass a model that `edge-convnext build` wrote")
@@ -96,7 +119,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from attribute.tensors
 
 
-def _odd_tensor(tensor: TensorProto) -> str | None:
+def why_odd_constant(tensor: TensorProto) -> str | None:
     """Reason why a constant does not have the size of its shape."""
     name = shorten(tensor.name or "a constant")
     if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
@@ -114,8 +137,13 @@ def _odd_tensor(tensor: TensorProto) -> str | None:
     return None
 
 
-def _odd_size(proto: ModelProto) -> str | None:
-    """Reason why the graph takes too much memory: constants that grow, values of one image."""
+def why_odd_size(proto: ModelProto, open_sizes: bool = False) -> str | None:
+    """Reason why the graph takes too much memory: constants that grow, values of one image.
+
+    Args:
+        proto: Graph of one input, of ONNX's own operations or ONNX Runtime's products.
+        open_sizes: True lets values pass, uncounted, whose size can't be inferred.
+    """
     graph = proto.graph
     sizes = _infer_sizes(proto)
     if isinstance(sizes, str):
@@ -127,13 +155,13 @@ def _odd_size(proto: ModelProto) -> str | None:
     for index, node in enumerate(graph.node):
         outputs = [name for name in node.output if name]
         for name in outputs:
-            if name not in sizes:
+            if name not in sizes and not open_sizes:
                 return f"the size of '{shorten(name)}' can't be inferred"
         if all(name in constants or not name for name in node.input):
             constants.update(outputs)
-            folded += sum(sizes[name] for name in outputs)
+            folded += sum(sizes.get(name, 0) for name in outputs)
         else:
-            alive.update({name: sizes[name] for name in outputs})
+            alive.update({name: sizes.get(name, 0) for name in outputs})
         if folded > most_folded:
             return f"its constants unfold to over {folded} bytes"
         if (taken := sum(alive.values())) > _IMAGE_BYTES:

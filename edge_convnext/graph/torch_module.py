@@ -9,27 +9,45 @@ Source: Learned Step Size Quantization, arXiv 1902.08153; ONNX operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 from torch import Tensor, nn
-from torch.nn import functional
 
-from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.errors import UntrainableError, shorten
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+from edge_convnext.graph.torch_operations.table import make_operation
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
+
+    from edge_convnext.graph.torch_operations.interface import Run
 
 __all__ = ["GraphModule", "write_back"]
 
 _WEIGHT_MAX = 127  # symmetric: -128 is not used
 _TINY = 1e-12  # smallest scale
 _LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
-Run = Callable[..., Tensor]
+# Operations beside products whose constants learn, and which of their inputs those are.
+_LEARNING: dict[str, tuple[int, ...]] = {
+    "Add": (0, 1), "BatchNormalization": (1, 2), "GroupNormalization": (1, 2),
+    "InstanceNormalization": (1, 2), "LayerNormalization": (0, 1, 2), "Mul": (0, 1), "PRelu": (1,),
+    "RMSNormalization": (1,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation as it runs."""
+
+    name: str  # of the node
+    run: Run
+    inputs: tuple[str, ...]  # empty: one that is left out
+    outputs: tuple[str, ...]
 
 
 class GraphModule(nn.Module):
@@ -44,7 +62,7 @@ class GraphModule(nn.Module):
             weights instead of from rounded ones.
 
     Raises:
-        ArtifactError: The graph has an operation that builds do not write.
+        UntrainableError: The graph has an operation that has no form in torch here.
     """
 
     def __init__(self, proto: ModelProto, reference: ModelProto | None = None) -> None:
@@ -53,6 +71,7 @@ class GraphModule(nn.Module):
         self._input = proto.graph.input[0].name
         # 0 where it is dynamic. A fixed batch is part of the shapes, and training has another.
         self._batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        self._at_a_time = 0 if _keeps_images_first(proto, wiring) else self._batch
         self._output = proto.graph.output[0].name
         self._constants: dict[str, Tensor] = {}
         self.slots: dict[str, str] = {}  # parameter by initializer
@@ -66,10 +85,29 @@ class GraphModule(nn.Module):
         ]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Classify a batch of preprocessed images."""
+        """Classify a batch of preprocessed images.
+
+        Raises:
+            UntrainableError: An operation of it can't take a batch of this size.
+        """
+        size = self._at_a_time
+        if size and size != len(images) and len(images) % size == 0:
+            return torch.cat([self._classify(piece) for piece in torch.split(images, size)])
+        return self._classify(images)
+
+    def _classify(self, images: Tensor) -> Tensor:
         values: dict[str, Tensor] = {self._input: images}
-        for run, names, output in self._steps:
-            values[output] = run(*(self._value(name, values) for name in names))
+        for step in self._steps:
+            inputs = [self._value(name, values) for name in step.inputs]
+            try:
+                made = step.run(*inputs)
+            except RuntimeError as error:
+                reason = shorten(str(error).partition("\n")[0])
+                raise UntrainableError(
+                    f"{step.name}: can't be trained with {len(images)} images ({reason})"
+                ) from error
+            outputs = (made,) if isinstance(made, Tensor) else made
+            values.update(zip(step.outputs, outputs, strict=True))
         return values[self._output]
 
     def parameters_of(self, *, scales: bool) -> list[nn.Parameter]:
@@ -78,42 +116,39 @@ class GraphModule(nn.Module):
             parameter for slot, parameter in self.learned.items() if (slot in self.scales) == scales
         ]
 
-    def _value(self, name: str, values: dict[str, Tensor]) -> Tensor:
+    def _value(self, name: str, values: dict[str, Tensor]) -> Tensor | None:
+        if not name:
+            return None
         if name in values:
             return values[name]
         slot = self.slots.get(name)
         return self._constants[name] if slot is None else self.learned[slot]
 
-    def _make_step(
-        self, node: NodeProto, wiring: Wiring, originals: dict[str, Tensor]
-    ) -> tuple[Run, list[str], str]:
-        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        names = list(node.input)
+    def _make_step(self, node: NodeProto, wiring: Wiring, originals: dict[str, Tensor]) -> _Step:
+        names, outputs = tuple(node.input), tuple(node.output)
         if node.op_type == "QuantizeLinear":  # the pair is one step, at its second half
-            return (lambda value: value), names[:1], node.output[0]
+            return _Step(node.name, lambda value: value, names[:1], outputs)
+        if node.op_type == "DequantizeLinear" and (bias := _stored_bias(node, wiring)) is not None:
+            return _Step(node.name, lambda: bias, (), outputs)
         if node.op_type == "DequantizeLinear":
-            return self._make_quantizer(node, wiring, attributes, originals)
-        make = _OPERATIONS.get(node.op_type)
-        if make is None:
-            raise ArtifactError(
-                f"{node.name}: {node.op_type} can't be trained; pass a graph that "
-                "`edge-convnext build` wrote"
-            )
+            run = self._make_quantizer(node, wiring, originals)
+            return _Step(node.name, run, names[:2], outputs)
+        run = make_operation(node, self._constants_of(node, wiring))
         for position, name in enumerate(names):
             self._register(name, wiring, learn=_learns(node, position))
-        shapes = [wiring.value(name) for name in names]
-        sizes = shapes[1] if node.op_type == "Reshape" else None
-        if sizes is not None and self._batch and sizes[0] == self._batch:
-            shapes[1] = np.array([0, *sizes[1:]])  # 0: as many as there are
-        return make(attributes, shapes), names, node.output[0]
+        return _Step(node.name, run, names, outputs)
 
-    def _make_quantizer(
-        self,
-        node: NodeProto,
-        wiring: Wiring,
-        attributes: dict[str, Any],
-        originals: dict[str, Tensor],
-    ) -> tuple[Run, list[str], str]:
+    def _constants_of(self, node: NodeProto, wiring: Wiring) -> list[NDArray[Any] | None]:
+        """Constant inputs, shapes of one batch made those of any."""
+        constants = [wiring.value(name) for name in node.input]
+        sizes = constants[1] if node.op_type == "Reshape" else None
+        if sizes is None or not self._batch or self._at_a_time or not len(sizes):
+            return constants
+        if sizes[0] == self._batch:
+            constants[1] = np.array([0, *sizes[1:]])  # 0: as many as there are
+        return constants
+
+    def _make_quantizer(self, node: NodeProto, wiring: Wiring, originals: dict[str, Tensor]) -> Run:
         scale_name, zero_name = node.input[1:3]
         self._add(scale_name, torch.from_numpy(np.array(wiring.value(scale_name))))
         self.scales.add(self.slots[scale_name])
@@ -130,8 +165,8 @@ class GraphModule(nn.Module):
                 )
                 return rounded
 
-            return activation, [node.input[0], scale_name], node.output[0]
-        axis = int(attributes.get("axis", 1)) % max(weight.ndim, 1)
+            return activation
+        axis = _axis(node) % max(weight.ndim, 1)
         scale = wiring.value(scale_name)
         assert scale is not None  # a constant, like the weight
         start = originals.get(_reader(node, wiring))
@@ -149,14 +184,15 @@ class GraphModule(nn.Module):
             )
             return rounded
 
-        return fake, [node.input[0], scale_name], node.output[0]
+        return fake
 
     def _register(self, name: str, wiring: Wiring, *, learn: bool) -> None:
         value = wiring.value(name)
         if value is None or name in self._constants or name in self.slots:
             return
         tensor = torch.from_numpy(np.array(value))
-        if learn and tensor.is_floating_point() and tensor.numel() > 1:  # no epsilon
+        # No epsilon, and no mask: what is infinite can't move.
+        if learn and tensor.is_floating_point() and tensor.numel() > 1 and tensor.isfinite().all():
             self._add(name, tensor)
         else:
             self._constants[name] = tensor
@@ -189,11 +225,30 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
 
 
 def _round_weight(module: GraphModule, wiring: Wiring, name: str, value: Tensor) -> Tensor:
-    (node,) = wiring.readers[name]
-    axis = next((item.i for item in node.attribute if item.name == "axis"), 1) % value.dim()
+    node = wiring.readers[name][0]  # two products may share a weight
+    axis = _axis(node) % value.dim()
     scale = module.learned[module.slots[node.input[1]]].detach().clamp(min=_TINY)
     shape = [-1 if at == axis else 1 for at in range(value.dim())]
     return torch.clamp(torch.round(value / scale.reshape(shape)), -_WEIGHT_MAX, _WEIGHT_MAX)
+
+
+def _keeps_images_first(proto: ModelProto, wiring: Wiring) -> bool:
+    """Whether the first axis of each value is that of the images, or the batch is dynamic.
+
+    Windows and heads of attention are mixed with the images there. The sizes that a fixed batch
+    leaves in such a graph are right for that batch alone.
+    """
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    return not batch or all(_keeps_first_axis(node, wiring, batch) for node in proto.graph.node)
+
+
+def _keeps_first_axis(node: NodeProto, wiring: Wiring, batch: int) -> bool:
+    if node.op_type == "Transpose":
+        return any(item.name == "perm" and item.ints[0] == 0 for item in node.attribute)
+    if node.op_type not in ("Reshape", "Expand") or node.input[0] in wiring.constants:
+        return True
+    sizes = wiring.value(node.input[1])
+    return sizes is not None and len(sizes) > 0 and sizes[0] in (0, batch)
 
 
 def _weights_of(reference: ModelProto) -> dict[str, Tensor]:
@@ -206,6 +261,19 @@ def _weights_of(reference: ModelProto) -> dict[str, Tensor]:
     }
 
 
+def _stored_bias(node: NodeProto, wiring: Wiring) -> Tensor | None:
+    """The floats of a bias in 32 bits, which is far finer than what learns; else None."""
+    value, scale = wiring.value(node.input[0]), wiring.value(node.input[1])
+    if value is None or scale is None or value.dtype != np.int32:
+        return None
+    return torch.from_numpy((value * scale.astype(np.float64)).astype(np.float32))
+
+
+def _axis(node: NodeProto) -> int:
+    """The axis of a DequantizeLinear's scales."""
+    return next((item.i for item in node.attribute if item.name == "axis"), 1)
+
+
 def _reader(node: NodeProto, wiring: Wiring) -> str:
     readers = wiring.readers.get(node.output[0], [])
     return readers[0].name if readers else ""
@@ -215,130 +283,9 @@ def _learns(node: NodeProto, position: int) -> bool:
     """Weights, biases, and the constants of norms and GRN."""
     if node.op_type in WEIGHTED_OPS:
         return position > 0  # the first of a sum over positions are ones
-    return node.op_type in ("LayerNormalization", "Add", "Mul")
+    return position in _LEARNING.get(node.op_type, ())
 
 
 def _gain(value: Tensor, high: int) -> float:
     """LSQ's gain: it makes a scale's step as large as that of the values that it scales."""
     return float(1.0 / np.sqrt(value.numel() * high))
-
-
-def _pairs(pads: list[int]) -> list[int]:
-    return list(pads[: len(pads) // 2]) if pads else []
-
-
-def _conv(attributes: dict[str, Any], _values: list[Any]) -> Run:
-    padding = _pairs(attributes.get("pads", []))
-    return lambda x, weight, bias=None: functional.conv2d(
-        x,
-        weight,
-        bias,
-        attributes.get("strides", 1),
-        padding or 0,
-        groups=attributes.get("group", 1),
-    )
-
-
-def _gemm(attributes: dict[str, Any], _values: list[Any]) -> Run:
-    transposed = bool(attributes.get("transB"))
-    return lambda x, weight, bias: x @ (weight.t() if transposed else weight) + bias
-
-
-def _layer_norm(attributes: dict[str, Any], _values: list[Any]) -> Run:
-    epsilon = float(attributes.get("epsilon", 1e-5))
-    return lambda x, weight, bias=None: functional.layer_norm(
-        x, weight.shape, weight, bias, epsilon
-    )
-
-
-def _gelu(attributes: dict[str, Any], _values: list[Any]) -> Run:
-    approximate = attributes.get("approximate", b"none").decode()
-    return lambda x: functional.gelu(x, approximate=approximate)
-
-
-def _reduce(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[Any]], Run]:
-    def make(attributes: dict[str, Any], values: list[Any]) -> Run:
-        axes = tuple(int(axis) for axis in (values[1] if len(values) > 1 else attributes["axes"]))
-        keep = bool(attributes.get("keepdims", 1))
-        return lambda x, *_: function(x, dim=axes, keepdim=keep)
-
-    return make
-
-
-def _reshape(_attributes: dict[str, Any], values: list[Any]) -> Run:
-    sizes = [int(size) for size in values[1]]
-
-    def run(x: Tensor, *_: Tensor) -> Tensor:
-        return x.reshape([x.shape[at] if size == 0 else size for at, size in enumerate(sizes)])
-
-    return run
-
-
-def _slice(_attributes: dict[str, Any], values: list[Any]) -> Run:
-    starts, ends, axes = (values[at].tolist() for at in (1, 2, 3))
-
-    def run(x: Tensor, *_: Tensor) -> Tensor:
-        for start, end, axis in zip(starts, ends, axes, strict=True):
-            x = x.narrow(axis, start, min(end, x.shape[axis]) - start)
-        return x
-
-    return run
-
-
-def _squeeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
-    axes = tuple(int(axis) for axis in values[1])
-    return lambda x, *_: x.squeeze(axes)
-
-
-def _unsqueeze(_attributes: dict[str, Any], values: list[Any]) -> Run:
-    axes = sorted(int(axis) for axis in values[1])
-
-    def run(x: Tensor, *_: Tensor) -> Tensor:
-        for axis in axes:
-            x = x.unsqueeze(axis)
-        return x
-
-    return run
-
-
-def _sqrt(x: Tensor) -> Tensor:
-    """Square root with a finite slope at 0: GRN takes the root of channels that are zero."""
-    return torch.sqrt(x.clamp(min=_TINY**2))
-
-
-def _div(x: Tensor, divisor: Tensor) -> Tensor:
-    return x * _reciprocal(divisor)
-
-
-def _reciprocal(x: Tensor) -> Tensor:
-    """Reciprocal with a finite slope at a 0 from quantization; the next quantizer clamps it."""
-    return torch.reciprocal(x.masked_fill(x == 0, _TINY))
-
-
-def _plain(function: Callable[..., Tensor]) -> Callable[[dict[str, Any], list[Any]], Run]:
-    return lambda _attributes, _values: function
-
-
-_OPERATIONS: dict[str, Callable[[dict[str, Any], list[Any]], Run]] = {
-    "Add": _plain(torch.add),
-    "Conv": _conv,
-    "Div": _plain(_div),
-    "Erf": _plain(torch.erf),  # of GELU, below opset 20
-    "Gelu": _gelu,
-    "Gemm": _gemm,
-    "Identity": _plain(torch.clone),
-    "LayerNormalization": _layer_norm,
-    "MatMul": _plain(torch.matmul),
-    "Mul": _plain(torch.mul),
-    "Reciprocal": _plain(_reciprocal),
-    "ReduceL2": _reduce(torch.linalg.vector_norm),
-    "ReduceMean": _reduce(torch.mean),
-    "Relu": _plain(torch.relu),  # clamps a variance to zero
-    "Reshape": _reshape,
-    "Slice": _slice,
-    "Sqrt": _plain(_sqrt),
-    "Squeeze": _squeeze,
-    "Sub": _plain(torch.sub),
-    "Transpose": lambda attributes, _values: lambda x: x.permute(attributes["perm"]),
-    "Unsqueeze": _unsqueeze,
-}

@@ -146,7 +146,7 @@ def race_models(
 ) -> BenchmarkResult:
     """Time built models against each other, interleaved in this process.
 
-    The images are seeded noise: the time of a ConvNeXt does not depend on the image.
+    The images are seeded noise: the time of a network does not depend on the image.
 
     Args:
         paths: Models that `build` wrote, and engines, all of the same input size.

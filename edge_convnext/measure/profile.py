@@ -27,6 +27,7 @@ from edge_convnext.networks.parts import PLAIN, Parts, part_of_node, part_of_nod
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import require_file
 from edge_convnext.runtimes.load import load_profiler, load_runtime
+from edge_convnext.runtimes.parts import parts_of_graph
 from edge_convnext.runtimes.profiler import LayerTimes
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def profile(
         ArtifactError: There is no such file.
         InferenceError: The runtime refused the graph, or the graph has another batch size.
     """
-    parts = _read_parts(path)
+    parts = parts_of_graph(read_proto(require_file(path), weights=False), path)
     with TemporaryDirectory() as folder:
         plain = load_runtime(runtime, path, options)
         profiler = load_profiler(runtime, path, options, Path(folder))
@@ -222,16 +223,8 @@ def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile
     )  # fmt: skip
 
 
-def _read_parts(path: Path) -> Parts:
-    """The parts of the model that a graph names; for other graphs, only the plain parts."""
-    try:
-        return family_of_graph(read_proto(require_file(path), weights=False), path).parts
-    except ArtifactError:
-        return PLAIN
-
-
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
-    """Seeded noise of the graph's input size: a ConvNeXt's time does not depend on the image."""
+    """Seeded noise of the graph's input size: a network's time does not depend on the image."""
     (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)

@@ -14,6 +14,7 @@ from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import BGR, Found, Way, find_better_way
 from edge_convnext.measure.answers import Answer, labels_of
+from edge_convnext.networks.onnx_file.find import is_own_graph
 
 __all__ = [
     "QUICK",
@@ -101,6 +102,9 @@ def suggest_way(
         best[way] = max(range(len(found)), key=lambda index: int(found[index].sum()))
         return found[best[way]]
 
-    allowed = [name for name in effort.names if name != BGR or info.in_channels == 3]
+    barred = set() if info.in_channels == 3 else {BGR}
+    if is_own_graph(info.model):
+        barred.add("image_size")  # a graph has one
+    allowed = [name for name in effort.names if name not in barred]
     found = find_better_way(right_in_best, info.preprocess, allowed, len(wanted))
     return None if found is None else Suggestion(found, best[found.way])

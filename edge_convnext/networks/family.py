@@ -41,6 +41,7 @@ __all__ = [
 # family is the prefix of its models.
 FAMILIES: dict[str, str] = {
     "convnext": "edge_convnext.networks.convnext.family",
+    "onnx": "edge_convnext.networks.onnx_file.family",
     "conv2former": "edge_convnext.networks.conv2former.family",
 }
 
@@ -157,6 +158,14 @@ def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:
         return family_of_model(model)
     except RecipeError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def is_placed_by_roles(proto: ModelProto, path: Path) -> bool:
+    """Whether the family of a graph has its placements by roles; a graph of no family has not."""
+    try:
+        return family_of_graph(proto, path).placer == "roles"
+    except ArtifactError:
+        return False
 
 
 def quantized_nodes(

@@ -76,6 +76,7 @@ PARTS = Parts(
     ),
     weighted=frozenset(("conv", "linear")),
     of_node=_part_by_operation,
+    by_role=True,
 )  # fmt: skip
 
 
@@ -130,9 +131,10 @@ class GenericFamily(ABC):
     forms_of_convolutions: frozenset[FormName] = frozenset(("raw",))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
-        "inner", "dense", "weighted", "attention", "adds", "closed",
+        "inner", "dense", "weighted", "attention", "adds", "closed", "closed_gates",
+        "blocks", "late_blocks", "last_blocks",
     )  # fmt: skip
-    gpu_placements: tuple[PlacementName, ...] = ()
+    gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")
     quick_placements: tuple[PlacementName, ...] = ("dense", "weighted", "closed")
     operations: frozenset[str] = frozenset()
     parts: Parts = PARTS

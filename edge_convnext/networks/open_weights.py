@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.onnx_file.find import is_own_graph
+from edge_convnext.networks.onnx_file.weights import CANONICAL, open_canonical
 from edge_convnext.networks.tensors import read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["open_weights"]
+__all__ = ["open_weights", "weights_file"]
+
+
+def weights_file(model: str) -> str:
+    """The name that weights of a model have on disk: tensors, or the graph that they came as."""
+    return CANONICAL if is_own_graph(model) else "weights.safetensors"
 
 
 def open_weights(path: Path) -> Weights:
-    """Describe a file that `save_weights` wrote, without reading its tensors.
+    """Describe a file that `save_weights` wrote, without reading its tensors; or a graph's.
 
     Raises:
-        ArtifactError: The file is not safetensors, or lacks this project's metadata.
+        ArtifactError: The file is not safetensors or ONNX, or lacks this project's metadata.
     """
+    if path.name == CANONICAL:
+        return open_canonical(path)
     metadata, names = read_header(path)
     info = ModelInfo.from_metadata(metadata, path)
     try:

@@ -216,7 +216,8 @@ def plan_for_gpu(
     best = plans[max(size for size in plans if size <= batch)]
     owner = family_of_model(recipe.model)
     if best.form not in (*owner.forms, *owner.gpu_forms):  # shipped plans of another family
-        best = GpuPlanConfig(form=owner.portable[0], placement=owner.portable[1])
+        placed = (*owner.gpu_placements, owner.portable[1])[0]
+        best = GpuPlanConfig(form=owner.portable[0], placement=placed)
     form = _choose_form(recipe, best.form)
     if precision != "int8":
         return float_plan(form, precision, batch, family)

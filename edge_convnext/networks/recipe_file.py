@@ -20,6 +20,7 @@ from edge_convnext.core.files import AnyPath
 from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
 from edge_convnext.networks.family import family_of_model, full_name
+from edge_convnext.networks.onnx_file.find import model_of_weights
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
@@ -81,7 +82,11 @@ def make_recipe(
         if field is not None and flags:
             raise RecipeError(f"{flags.get(field, field)} {_explain_value(error)}") from error
         raise RecipeError(f"{source}: {_explain(error)}") from error
-    if "model" in recipe.model_fields_set:
+    stated = recipe.model if "model" in recipe.model_fields_set else None
+    told = (flags or {}).get("model", "model") if "model" in (overrides or {}) else "model"
+    if own := model_of_weights(recipe.load.weights, stated, told):
+        recipe = recipe.model_copy(update={"model": own})
+    elif stated is not None:
         recipe = recipe.model_copy(update={"model": full_name(recipe.model)})
     _check_names(recipe, source, flags or {})
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}

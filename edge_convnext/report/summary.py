@@ -41,6 +41,7 @@ RECOVERY_HEADINGS = (
     "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
 )  # fmt: skip
 _REFERENCE = "reference"
+_GRAPHS = "onnx:"  # begins the names of models that came as a graph
 _RIVAL = "rival float"
 
 
@@ -137,7 +138,7 @@ def _summary_row(
         speedup = benchmark.speedup_vs_raw_fp32 or speedup
     return SummaryRow(
         model=label,
-        graph=graph_name(candidate) if candidate else "torch",
+        graph=graph_name(candidate) if candidate else _where(report),
         top1_pct=number(top1_pct, 2),
         drop_pp=_drop(score.top1_drop_pp, score.top1_drop_ci95_pp) if score else MISSING,
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
@@ -177,13 +178,18 @@ def headings(report: Report) -> tuple[str, ...]:
     )
 
 
+def _where(report: Report) -> str:
+    """What answers for the model as it came."""
+    return "ONNX Runtime" if report.model.name.startswith(_GRAPHS) else "torch"
+
+
 def footnote(report: Report) -> str:
     """How to read the summary table."""
     small, _ = _batches(report)
     benchmark = report.benchmark
     raw = benchmark is not None and benchmark.raw_fp32 is not None
     speed = ", speed of the raw FP32 export in ONNX Runtime" if raw else ""
-    text = f"reference: accuracy in torch{speed}; b: batch size"
+    text = f"reference: accuracy in {_where(report)}{speed}; b: batch size"
     if benchmark is not None:
         text += f"; rows are the fastest at batch {small}"
         if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
     from edge_convnext.runtimes.interface import PrecisionHint, Runtime, RuntimeOptions
+    from edge_convnext.runtimes.plan_rules import PlanRules
     from edge_convnext.runtimes.profiler import Profiler
 
 __all__ = ["Loads", "RuntimeModule"]
@@ -47,6 +48,9 @@ class RuntimeModule(Protocol):
     """Settings that `tune` tries one at a time: the runtime's name of a setting, and a value."""
     LINT_TARGETS: tuple[str, ...]
     """Targets of `lint`: the runtime, or its versions where their rules differ."""
+
+    PLAN_RULES: PlanRules
+    """Ways to quantize a network that no plan was measured for."""
 
     def load(self, path: Path, options: RuntimeOptions) -> Runtime:
         """Load a graph or an engine; see `load.load_runtime`."""

@@ -5,7 +5,8 @@ a few steps are left for the others. With a positive s_c per channel, W x = (W d
 the outliers shrink, and the per-channel weights absorb them. The division costs nothing in the
 operation that makes x: LayerNormalization has a scale per channel, and GRN, x * (gamma * n + 1),
 takes it into gamma and the 1. A LayerNorm that is written out gets one more multiplication, which
-OpenVINO runs in the kernel of the norm's last operation.
+OpenVINO runs in the kernel of the norm's last operation. In graphs of the other families such
+places are found by structure (`equalize_sites`).
 
 |s_c| = max|x_c|^alpha / max|W_c|^(1 - alpha). Each layer has the alpha for which its quantized
 output is nearest to the float output on sampled activations. For unsigned activations some s_c
@@ -28,7 +29,9 @@ from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.activations import observe
 from edge_convnext.graph.pooled_scale import is_pooled
+from edge_convnext.networks.family import family_of_graph
 from edge_convnext.stages.equalize_factors import choose_factors
+from edge_convnext.stages.equalize_sites import equalize_joints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +81,10 @@ def equalize(
     if not model.path.is_file():
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     proto = onnx.load(str(model.path))
-    sites = find_sites(proto)
-    if sites:
+    if _is_by_role(proto, model.path):
+        equalize_joints(proto, batches, config.alpha, activation_type)
+        drop_unread_constants(proto)
+    elif sites := find_sites(proto):
         watched = {site.tensor: site.axis for site in sites}
         seen = observe(proto, watched, batches)
         for site in sites:
@@ -93,6 +98,14 @@ def equalize(
     with atomic_path(output) as scratch:
         scratch.write_bytes(proto.SerializeToString(deterministic=True))
     return replace(model, path=output)
+
+
+def _is_by_role(proto: ModelProto, path: Path) -> bool:
+    """Whether the names of a graph's nodes tell nothing: it is of a family that says so."""
+    try:
+        return family_of_graph(proto, path).parts.by_role
+    except ArtifactError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,39 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import ActivationType
     from edge_convnext.graph.activations import Activations
+    from edge_convnext.graph.affine import GridType
 
-__all__ = ["choose_factors"]
+__all__ = ["choose_factors", "even_out", "grid_type"]
 
 _ALPHAS = tuple(step / 10 for step in range(1, 10))
 _BALANCES = (1.0, 0.25)  # lower end over upper end of an unsigned range
 _ROOM = (1.0, 1.25, 1.5, 2.0)  # multiples of the observed range: other images exceed it
 _SMALLEST = 1e-5  # of the largest channel's reach; a channel below it keeps its scale
+
+
+def grid_type(seen: Activations, kind: ActivationType) -> GridType:
+    """What a tensor will be quantized to: `mixed` is unsigned where nothing is negative."""
+    if kind == "mixed":
+        return "int8" if np.any(seen.low < 0) else "uint8"
+    return kind
+
+
+def even_out(seen: Activations) -> NDArray[np.float32] | None:
+    """Factors that give every channel the same range, for readers that add up no two channels.
+
+    Each of their outputs has a scale of its own, so their weights round the same way whatever they
+    are multiplied by.
+
+    Returns:
+        float32[C], whose geometric mean is 1; None where nothing would change.
+    """
+    reach = np.maximum(np.abs(seen.low), np.abs(seen.high))
+    live = reach > _SMALLEST * reach.max(initial=0.0)
+    factors = np.ones(len(reach), np.float32)
+    if not live.any():
+        return None
+    factors[live] = reach[live] / np.exp(np.mean(np.log(reach[live])))
+    return factors
 
 
 def choose_factors(
@@ -46,7 +72,8 @@ def choose_factors(
         repeats: Rows of the weight per channel; above 1 if patches were flattened.
         seen: The tensor's activations on calibration images, by channel.
         alpha: Strength, 0 to 1; "auto" chooses the best one, or no equalization.
-        kind: The type that the tensor will be quantized to; for int8 all factors are positive.
+        kind: The type that the tensor will be quantized to; for int8 all factors are positive. A
+            norm's output has either sign: `mixed` makes it int8.
         turn: True if factors may be negative.
 
     Returns:
@@ -104,6 +131,7 @@ def _error(
     kind: ActivationType,
 ) -> float:
     """Error of the layer's output on the sampled rows with activations and weights quantized."""
+    grid: GridType = "uint8" if kind == "uint8" else "int8"
     ends = seen.low / factors, seen.high / factors
     low, high = float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
     scaled_rows = seen.rows / factors
@@ -112,7 +140,7 @@ def _error(
     rounded_weight = round_weight(scaled_weight).reshape(weight.shape)
     errors = [
         np.square(
-            make_grid(room * low, room * high, kind).round(scaled_rows) @ rounded_weight - expected,
+            make_grid(room * low, room * high, grid).round(scaled_rows) @ rounded_weight - expected,
             dtype=np.float64,
         ).mean()
         for room in _ROOM

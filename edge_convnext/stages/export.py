@@ -14,6 +14,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from edge_convnext.core.version import __version__
 from edge_convnext.networks.family import family_of
 from edge_convnext.stages.export_names import INPUT_NAME, OUTPUT_NAME, name_by_modules
 from edge_convnext.stages.to_float16 import halve_body
+from edge_convnext.stages.write_own_graph import write_own_graph
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["INPUT_NAME", "OUTPUT_NAME", "STAGE", "export_onnx"]
+__all__ = ["INPUT_NAME", "OUTPUT_NAME", "OWN_GRAPH", "STAGE", "export_onnx"]
 
 # Relative to the largest logit: rounding causes 1e-6, a structural error 1e-2 or more.
 STAGE = Stage("export", 3, ("torch", "onnx", "onnxscript", "onnxruntime"), max_error=1e-3)
+OWN_GRAPH = replace(STAGE, max_error=1e-4)  # of an ONNX that is compared with itself
 
 _MAX_PROTOBUF_BYTES = 2**31 - 2**20  # protobuf's limit, less the graph itself
 
@@ -72,10 +75,13 @@ def export_onnx(
         MissingDependencyError: torch or onnxscript is not installed.
     """
     output = Path(output)
+    if family_of(weights).source_graph(weights) is not None:
+        return write_own_graph(weights, form, precision, config, output)
     try:
         import onnx
         import torch
 
+        from edge_convnext.graph.rewrites import fold_affines
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
         raise MissingDependencyError(
@@ -109,6 +115,8 @@ def export_onnx(
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
     name_by_modules(proto, wrapped=halved)
+    if family.parts.by_role:  # the folds of others are their own
+        fold_affines(proto)
     _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:

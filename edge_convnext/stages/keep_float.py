@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.step import Stage
-from edge_convnext.graph.file import read_proto, write_proto
+from edge_convnext.graph.file import read_facts, read_proto, write_proto
+from edge_convnext.stages.quantize_roles import PLACER_FACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,7 +41,9 @@ def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
 def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[str]) -> ModelProto:
     """Return some operations to float.
 
-    A Q/DQ pair that other operations also read stays in the graph for them.
+    A Q/DQ pair that other operations also read stays in the graph for them. In a graph that was
+    placed by roles, pairs behind convolutions and around additions go if no product beside them is
+    INT8.
 
     Args:
         quantized: The graph with explicit Q/DQ; not changed.
@@ -53,6 +56,7 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
     Raises:
         KeyError: A name is not in both graphs.
     """
+    from edge_convnext.graph.idle_pairs import drop_idle_pairs
     from edge_convnext.graph.qdq import Wiring, drop_unread_constants
 
     proto = type(quantized)()
@@ -75,6 +79,8 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
             node.input[2] = _restore(proto, float_wiring, original.input[2], f"{name}.bias")
         elif node.op_type == "MatMul":
             _restore_bias(proto, nodes, wiring, float_wiring, original)
+    if read_facts(proto).get(PLACER_FACT) == "roles":
+        drop_idle_pairs(proto)
     _drop_unread_pairs(proto)
     drop_unread_constants(proto)
     return proto

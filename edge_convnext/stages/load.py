@@ -17,6 +17,7 @@ from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.onnx_file.find import find_own_graph, is_own_graph
 from edge_convnext.networks.tensors import missing_packages
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import (
@@ -25,6 +26,7 @@ from edge_convnext.networks.weights_place import (
     locate_weights,
     why_missing,
 )
+from edge_convnext.stages.load_own_graph import digest_graph, load_own_graph
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import NetworkShape, Weights
@@ -50,7 +52,9 @@ class _Found:
     published: Published | None = None
 
 
-def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> Weights:
+def load_weights(
+    config: LoadConfig, model: str, seed: int, output: AnyPath, image_size: int | None = None
+) -> Weights:
     """Bring weights into this project's names, shapes and float32.
 
     Args:
@@ -58,7 +62,9 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
             `random`.
         model: Full name or V2 size of the model that the weights must be of.
         seed: The seed for `random`.
-        output: The safetensors file to write.
+        output: The safetensors file to write; of a user's own ONNX, the canonical graph.
+        image_size: Height and width of the images, in pixels, as the recipe states them; an ONNX
+            file may leave them free.
 
     Returns:
         Unfolded weights. Their `info` has classes, preprocessing and licence, from the checkpoint,
@@ -72,6 +78,8 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
     output = Path(output)
+    if (graph := _own_graph(config, model)) is not None:
+        return load_own_graph(graph, config, model, image_size, output.parent)
     architecture = find_model(model)
     if config.weights == RANDOM:
         return _save_random(config, model, seed, output)
@@ -100,6 +108,11 @@ def load_weights(config: LoadConfig, model: str, seed: int, output: AnyPath) -> 
     return replace(saved, facts=facts, notes=tuple(dict.fromkeys(told)))
 
 
+def _own_graph(config: LoadConfig, model: str) -> Path | None:
+    """The ONNX file that the weights are; None: they are tensors."""
+    return find_own_graph(config.weights) if is_own_graph(model) else None
+
+
 def _as_used(fact: Fact, turned: Preprocess) -> Fact:
     """Return a mean or std that was stated for BGR in the order RGB, as it is used."""
     is_scale = fact.name in ("mean", "std")
@@ -121,15 +134,22 @@ def _source_name(name: str, checkpoint: Checkpoint) -> str:
     return f"{name} ({'EMA' if 'ema' in checkpoint.where.lower() else 'averaged'})"
 
 
-def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
+def weights_identity(
+    config: LoadConfig, model: str, seed: int, image_size: int | None = None
+) -> str:
     """Identify the weights by what decides them: a file's name and content, or the seed.
 
-    For `in1k` this downloads the file, unless the hub's cache has it.
+    For `in1k` this downloads the file, unless the hub's cache has it. A graph also depends on the
+    size that it is made for.
 
     Raises:
         LoadError: The file is missing or can't be downloaded.
         RecipeError: There is no such model.
     """
+    if (graph := _own_graph(config, model)) is not None:
+        check_weights_file(str(config.weights))
+        parts = [f"{graph.name} sha256 {digest_graph(graph)}; images {image_size}"]
+        return "; ".join((*parts, *_beside(graph)))
     architecture = find_model(model)
     if config.weights == RANDOM:
         return f"{RANDOM} seed {seed}"
@@ -138,10 +158,12 @@ def weights_identity(config: LoadConfig, model: str, seed: int) -> str:
         parts = [f"{found.name} sha256 {digest_weights(found.place)}"]
     except OSError as error:
         raise LoadError(f"{found.place.main}: can't be read ({error.strerror})") from error
-    # Files next to the weights decide classes and preprocessing, and so the result.
-    for one in find_beside(found.place.main):
-        parts.append(f"{one.shown} {_content_of(one.path)}")
-    return "; ".join(parts)
+    return "; ".join((*parts, *_beside(found.place.main)))
+
+
+def _beside(path: Path) -> list[str]:
+    """Files next to the weights decide classes and preprocessing, and so the result."""
+    return [f"{one.shown} {_content_of(one.path)}" for one in find_beside(path)]
 
 
 def _content_of(path: Path) -> str:

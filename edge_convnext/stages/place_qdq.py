@@ -19,8 +19,10 @@ import numpy as np
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.family import quantized_nodes
+from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
+from edge_convnext.stages.quantize_roles import place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +63,8 @@ def place_qdq(
 
     Activations get one scale, chosen by reconstruction error (`graph.ranges`). A constant weight
     gets one scale per output channel in a matrix product, and a single scale in a convolution. A
-    computed weight gets one scale from its largest value on the calibration images.
+    computed weight gets one scale from its largest value on the calibration images. A family whose
+    placements go by roles has the scales of its placement (`graph.placements`).
 
     Args:
         model: An FP32 graph from this package's export.
@@ -89,6 +92,12 @@ def place_qdq(
     if model.precision != "fp32":
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     proto = read_proto(model.path)
+    if is_placed_by_roles(proto, model.path):
+        made, names = place_by_roles(
+            proto, list(batches), placement, QuantizeConfig(), "int8", (), model.path
+        )
+        write_proto(made, output)
+        return OnnxModel(output, "int8", model.form, placement, len(names))
     products = _find_products(proto, Wiring(proto), placement, model.path)
     if not products:
         raise QuantizationError(

@@ -4,6 +4,7 @@ Weights are signed with zero point 0, one scale per output channel. Activations 
 tensor; they are signed with zero point 0 or, for CPUs, unsigned with any zero point. Biases stay
 in float. NNCF places the Q/DQ pairs and corrects biases; its options keep its names
 (`core.sections.QuantizeConfig`). By default this project chooses the ranges (`graph.ranges`).
+Families whose placements go by roles have a placer of this project (`graph.placer`) instead.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
-from edge_convnext.networks.family import quantized_nodes
+from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
+from edge_convnext.stages.quantize_roles import place_by_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
     from edge_convnext.core.sections import QuantizeConfig
+    from edge_convnext.graph.affine import GridType
 
 __all__ = ["STAGE", "quantize"]
 
@@ -59,6 +62,7 @@ def quantize(
         track: Progress over the calibration passes.
         activation_type: The type of activations. `int8` is symmetric, and every target runs it.
             `uint8` with a zero point has finer steps for asymmetric ranges, and suits x86 CPUs.
+            `mixed` is uint8 if a tensor is never negative, for networks quantized by roles.
 
     Returns:
         The INT8 graph; inputs and outputs stay float32.
@@ -79,14 +83,25 @@ def quantize(
         raise ArtifactError(f"{model.path}: no such ONNX file; export the model first")
     images = list(batches)
     _check_images(images)
-    nncf = import_nncf()
     import onnx
 
     before = onnx.load(str(model.path))
-    wanted = _select(before, placement, config, model.path)
-    after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
-    _finish(after, before, placement, nncf.__version__)
-    _set_ranges(after, before, images, config, activation_type)
+    if is_placed_by_roles(before, model.path):
+        ignored = _ignored(before, config, model.path)
+        after, wanted = place_by_roles(
+            before, images, placement, config, activation_type, ignored, model.path
+        )
+    else:
+        if activation_type == "mixed":
+            raise QuantizationError(
+                "activation_type mixed is for networks that are quantized by roles; NNCF has "
+                "int8 and uint8"
+            )
+        nncf = import_nncf()
+        wanted = _select(before, placement, config, model.path)
+        after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
+        _finish(after, before, placement, nncf.__version__)
+        _set_ranges(after, before, images, config, activation_type)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:
         scratch.write_bytes(after.SerializeToString(deterministic=True))
@@ -106,7 +121,7 @@ def _set_ranges(
     before: onnx.ModelProto,
     images: Sequence[NDArray[np.float32]],
     config: QuantizeConfig,
-    activation_type: ActivationType,
+    activation_type: GridType,
 ) -> None:
     """Replace NNCF's ranges if they are chosen by reconstruction error or are asymmetric."""
     clip = config.own_ranges
@@ -151,6 +166,12 @@ def _select(
             f"{path}: the placement '{placement}' selects no node; it needs the module names of "
             "this package's export; use --placement all"
         )
+    return allowed - _ignored(proto, config, path)
+
+
+def _ignored(proto: onnx.ModelProto, config: QuantizeConfig, path: Path) -> frozenset[str]:
+    """Names of the nodes that the recipe keeps in float."""
+    names = frozenset(node.name for node in proto.graph.node)
     ignored = set(config.ignored_names)
     if unknown := sorted(ignored - names):
         raise QuantizationError(f"{path}: ignored_names has '{unknown[0]}', which is no node of it")
@@ -164,7 +185,7 @@ def _select(
         if not found:
             raise QuantizationError(f"{path}: ignored_patterns has '{pattern}': no node matches")
         ignored |= found
-    return allowed - ignored
+    return frozenset(ignored)
 
 
 def _finish(

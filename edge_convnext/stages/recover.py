@@ -78,8 +78,8 @@ def recover(
         The graph on disk, and whether training helped.
 
     Raises:
-        ArtifactError: A file is missing, is not ONNX, or has operations that can't be trained;
-            or there are too few images.
+        ArtifactError: A file is missing, or is not ONNX; or there are too few images.
+        UntrainableError: The graph has an operation that has no form in torch here.
         TrainingError: The loss, a gradient or the trained graph's logits are not finite.
         MissingDependencyError: torch is not installed.
     """

@@ -16,8 +16,15 @@ import numpy as np
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto, set_facts, write_proto
-from edge_convnext.graph.float16 import find_floats, round_to_float16
-from edge_convnext.graph.float16_numbers import SMALLEST_NORMAL
+from edge_convnext.graph.float16 import (
+    find_floats,
+    float32_inputs,
+    is_beyond,
+    makes_float32,
+    round_to_float16,
+    saturates,
+)
+from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -121,12 +128,17 @@ class _Halving:
         from onnx import helper
 
         kind: FloatName = "float32" if self._is_wide(node) else "float16"
+        fixed = float32_inputs(node)
         for position, name in enumerate(node.input):
             if name in self.floats:
-                constant = name in self.wiring.constants
-                node.input[position] = (self._constant if constant else self._cast)(name, kind)
-        if node.output[0] in self.floats:
-            self.types[node.output[0]] = kind
+                wanted = "float32" if position in fixed else kind
+                if name in self.wiring.constants:
+                    near = saturates(node)
+                    node.input[position] = self._constant(name, wanted, saturate=near)
+                else:
+                    node.input[position] = self._cast(name, wanted)
+        for output in self.floats.intersection(node.output):
+            self.types[output] = kind
             if node.op_type == "Cast":
                 (to,) = (item for item in node.attribute if item.name == "to")
                 to.CopyFrom(helper.make_attribute("to", _number(kind)))
@@ -142,8 +154,8 @@ class _Halving:
             tiny = self._is_tiny(self.scales[node.output[0]])
             return tiny or self._wanted_wide(node.output[0])
         if node.op_type in MOVEMENTS or node.op_type == "Cast":
-            return comes_wide and self._wanted_wide(node.output[0])
-        return node.output[0] in self.wide
+            return comes_wide and all(map(self._wanted_wide, node.output))
+        return node.output[0] in self.wide or makes_float32(node)
 
     def _wanted_wide(self, name: str) -> bool:
         """True if every reader of a value needs float32; a quantizer takes either type."""
@@ -157,11 +169,13 @@ class _Halving:
         )
 
     def _is_wide_here(self, node: NodeProto) -> bool:
-        """True if a node multiplies by a tiny scale, or casts pixels before normalisation."""
+        """True if a node has a tiny scale, casts pixels, or adds numbers beyond float16."""
         from edge_convnext.graph.qdq import WEIGHTED_OPS
 
         if node.op_type == "Cast":
             return node.input[0] not in self.floats
+        if node.op_type in ("Add", "Sub"):  # a mask of attention
+            return any(is_beyond(self.wiring.value(name)) for name in node.input)
         if node.op_type not in WEIGHTED_OPS:
             return False
         pairs = [self.wiring.quantizer(name) for name in node.input]
@@ -171,7 +185,7 @@ class _Halving:
         value = self.wiring.value(scale)
         return value is not None and bool((value < SMALLEST_NORMAL).any())
 
-    def _constant(self, name: str, kind: FloatName) -> str:
+    def _constant(self, name: str, kind: FloatName, *, saturate: bool = False) -> str:
         """Return a constant in one type; it is stored twice if both types are needed."""
         from onnx import numpy_helper
 
@@ -180,7 +194,9 @@ class _Halving:
         if (name, kind) not in self.constants:
             value = np.asarray(self.wiring.value(name))
             is_scale = name in self.scales.values() and not self._is_tiny(name)
-            if kind == "float16" or is_scale:
+            if kind == "float16" and saturate:
+                value = np.where(np.isinf(value), value, np.clip(value, -LARGEST, LARGEST))
+            elif kind == "float16" or is_scale:
                 value = round_to_float16(name, value)
             self.constants[name, kind] = numpy_helper.from_array(value.astype(kind), fresh)
         return str(self.constants[name, kind].name)

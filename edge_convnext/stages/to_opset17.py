@@ -9,7 +9,6 @@ itself, from floats with Q/DQ. On INT8 constants its builder failed on an H200
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ import numpy as np
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import element_types, read_opset, read_proto, set_facts, write_proto
+from edge_convnext.graph.opset17_forms import WRITTEN_ANEW, Surroundings, drop_attribute
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -32,20 +32,25 @@ OPSET = 17
 _NEWEST = 20  # the newest opset whose changes since 17 are known here
 _IR_VERSION = 8  # IR version of the ONNX release with opset 17
 
-_MORE_TYPES = frozenset({"Constant", "Identity", "Reshape", "Shape"})  # only new types since 17
+# Only new types since 17.
+_MORE_TYPES = frozenset(
+    {"Constant", "ConstantOfShape", "Equal", "Identity", "Reshape", "Shape", "Size"}
+)
 _SATURATES = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})  # new: float8's `saturate`
 _REDUCTIONS = frozenset(
-    {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSumSquare"}
+    {"ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"}
+    | {"ReduceProd", "ReduceSumSquare"}
 )
 
 
 def use_opset_17(model: OnnxModel, output: AnyPath) -> OnnxModel:
     """Write a graph in the operations of opset 17, for TensorRT 8.6.
 
-    Axes of reductions become attributes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in
-    the order of operators that TensorRT and ONNX Runtime recognise; a GELU approximated by tanh
-    stays that. INT8 constants become floats with a QuantizeLinear, which gives the same integers.
-    Every other operator is the same in its older version.
+    Axes of reductions become attributes. Pad and Resize state all axes in order, and a Split its
+    sizes. GELU is written out as x (1 + erf(x / sqrt 2)) / 2, in the order of operators that
+    TensorRT and ONNX Runtime recognise; a GELU approximated by tanh stays that. INT8 constants
+    become floats with a QuantizeLinear, which gives the same integers. Every other operator is the
+    same in its older version.
 
     Args:
         model: An FP32 graph, or an INT8 graph with explicit Q/DQ and a float32 body; opset 18
@@ -88,7 +93,8 @@ def _convert(proto: ModelProto) -> None:
     if TensorProto.FLOAT16 in element_types(proto).values():
         raise ExportError("has float16 in it, which TensorRT 8.6 chooses itself; pass float32")
     wiring = Wiring(proto)
-    nodes = [fresh for node in proto.graph.node for fresh in _rewrite(node, proto, wiring, opset)]
+    graph = Surroundings(proto, wiring)
+    nodes = [fresh for node in proto.graph.node for fresh in _rewrite(node, graph, opset)]
     nodes = [fresh for node in nodes for fresh in _quantize_constant(node, proto, wiring)]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
@@ -100,16 +106,16 @@ def _convert(proto: ModelProto) -> None:
     set_facts(proto, opset=OPSET)
 
 
-def _rewrite(node: NodeProto, proto: ModelProto, wiring: Wiring, opset: int) -> list[NodeProto]:
+def _rewrite(node: NodeProto, graph: Surroundings, opset: int) -> list[NodeProto]:
     """Return the nodes of opset 17 that replace one node."""
     if not node.domain:  # ONNX's own domain; its checker does not accept the long name `ai.onnx`
-        if node.op_type == "Gelu":
-            return _write_out_gelu(node, proto)
+        if node.op_type in WRITTEN_ANEW:
+            return WRITTEN_ANEW[node.op_type](node, graph)
         if node.op_type in _REDUCTIONS:
-            _make_axes_an_attribute(node, wiring)
+            _make_axes_an_attribute(node, graph.wiring)
             return [node]
         if node.op_type in _SATURATES:
-            _drop_attribute(node, "saturate")
+            drop_attribute(node, "saturate")
             return [node]
         if node.op_type in _MORE_TYPES or _is_unchanged(node.op_type, opset):
             return [node]
@@ -157,12 +163,6 @@ def _is_unchanged(kind: str, opset: int) -> bool:
     return old == new
 
 
-def _drop_attribute(node: NodeProto, name: str) -> None:
-    kept = [attribute for attribute in node.attribute if attribute.name != name]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-
-
 def _make_axes_an_attribute(node: NodeProto, wiring: Wiring) -> None:
     from onnx import helper
 
@@ -173,40 +173,7 @@ def _make_axes_an_attribute(node: NodeProto, wiring: Wiring) -> None:
             f"{node.name} computes its axes or reduces none, which opset {OPSET} can't express; "
             "simplify the graph first"
         )
-    _drop_attribute(node, "noop_with_empty_axes")
+    drop_attribute(node, "noop_with_empty_axes")
     if axes.size:
         node.attribute.append(helper.make_attribute("axes", axes.tolist()))
     del node.input[1:]
-
-
-def _write_out_gelu(node: NodeProto, proto: ModelProto) -> list[NodeProto]:
-    from onnx import helper
-
-    x = node.input[0]
-    nodes: list[NodeProto] = []
-
-    def step(kind: str, *inputs: str | float, output: str | None = None) -> str:
-        output = output or f"{node.name}.{kind}_{len(nodes)}"
-        names = [one if isinstance(one, str) else _constant(one, proto) for one in inputs]
-        nodes.append(helper.make_node(kind, names, [output], name=output))
-        return output
-
-    if any(item.name == "approximate" and item.s == b"tanh" for item in node.attribute):
-        cube = step("Mul", step("Pow", x, 3.0), 0.044715)
-        inner = step("Tanh", step("Mul", step("Add", x, cube), math.sqrt(2 / math.pi)))
-        step("Mul", step("Mul", x, 0.5), step("Add", inner, 1.0), output=node.output[0])
-    else:
-        inner = step("Erf", step("Div", x, math.sqrt(2)))
-        step("Mul", step("Mul", x, step("Add", inner, 1.0)), 0.5, output=node.output[0])
-    return nodes
-
-
-def _constant(value: float, proto: ModelProto) -> str:
-    """Return the name of a scalar constant, which all its readers share."""
-    from onnx import numpy_helper
-
-    name = f"gelu.{value:.6g}"
-    if all(tensor.name != name for tensor in proto.graph.initializer):
-        scalar = np.asarray(value, np.float32)
-        proto.graph.initializer.append(numpy_helper.from_array(scalar, name))
-    return name

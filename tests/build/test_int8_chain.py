@@ -21,7 +21,8 @@ from support.stage_lab import (
 from edge_convnext.build import runner
 from edge_convnext.build.int8_chain import equalize_step, lower_step, quantize_step, recover_step
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.errors import QuantizationError, UntrainableError
+from edge_convnext.core.step import Skipped
 from edge_convnext.stages import equalize, quantize, recover
 from edge_convnext.stages import fuse_for_onnxruntime as lower
 from edge_convnext.stages.recover import Recovery
@@ -213,3 +214,12 @@ def test_lower(lab, form, dynamic, name, against, limit):
     ((_, arguments, named),) = lab.calls
     assert (arguments[0], arguments[1].name, named) == (QUANTIZED.value, name, {"dynamic": dynamic})
     assert lab.parities == [(("onnx", against, ["samples"]), ("onnx", name, ["samples"]), limit)]
+
+
+def test_a_graph_that_can_not_be_trained_goes_on_as_it_was_and_says_why(lab, monkeypatch):
+    def refuse(*_arguments):
+        raise UntrainableError("a/TopK: TopK can't be trained")
+
+    monkeypatch.setattr(recover, "recover", refuse)
+    found = recover_step(lab.runner, QUANTIZED, REFERENCE, images("training"), SAMPLES)
+    assert found == Skipped(recover.STAGE, "a/TopK: TopK can't be trained", "not_run")

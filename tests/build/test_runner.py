@@ -5,6 +5,7 @@ import pytest
 from support.stage_lab import Lab, tools
 
 from edge_convnext.build import runner
+from edge_convnext.core.errors import ExportError
 from edge_convnext.data.preprocess import PIXELS
 
 
@@ -92,3 +93,12 @@ def test_logits_of_anything_else_are_others(lab, change):
     run_logits(lab.runner, asked)
     run_logits(lab.again(), asked, **change)
     assert len(asked) == 2
+
+
+def test_logits_that_differ_are_told_with_what_may_help():
+    good = np.ones((3, 2), np.float32)
+    for own, words in ((False, "--no-fold, another --form"), (True, "export the ONNX file again")):
+        with pytest.raises(ExportError, match=words) as caught:
+            runner.parity_result(good, good * 1.5, 1e-4, own)
+        assert ("--no-fold" in str(caught.value)) != own
+    assert runner.parity_result(good, good * 1.00001, 1e-4, True)["parity"]["n_images"] == 3

@@ -12,6 +12,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.file import (
     element_types,
     fixed_batch,
+    read_facts,
     read_opset,
     read_proto,
     set_facts,
@@ -94,3 +95,13 @@ def test_every_value_has_its_element_type(proto):
         "y": TensorProto.FLOAT,
         "z": TensorProto.FLOAT16,
     }
+
+
+@pytest.mark.parametrize(
+    ("stated", "facts"),
+    [('{"model": "a"}', {"model": "a"}), ("{", {}), ("[1]", {}), (None, {}), ("[" * 9999, {})],
+)
+def test_facts_are_read_where_there_are_any(proto, stated, facts):
+    if stated is not None:
+        onnx.helper.set_model_props(proto, {METADATA_KEY: stated})
+    assert read_facts(proto) == facts

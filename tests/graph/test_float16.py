@@ -1,10 +1,17 @@
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from support.tiny_qdq import Builder
 
 from edge_convnext.core.errors import ExportError
-from edge_convnext.graph.float16 import find_floats, round_to_float16
+from edge_convnext.graph.float16 import (
+    find_floats,
+    float32_inputs,
+    is_beyond,
+    makes_float32,
+    round_to_float16,
+    saturates,
+)
 from edge_convnext.graph.float16_numbers import LARGEST
 
 
@@ -51,3 +58,42 @@ def test_other_floats_and_unknown_operations_are_refused():
     proto.graph.output[0].ClearField("type")
     with pytest.raises(ExportError, match="is a Odd, whose type ONNX can't infer"):
         find_floats(proto)
+
+
+def masked(constant, kind="Add", behind="Softmax"):
+    build = Builder()
+    names = ["x", build.constant("m", np.array(constant, np.float32))]
+    if kind == "Where":
+        names = [build.constant("c", np.array([True, False])), *names]
+    build.node(behind, [build.node(kind, names, "a")], "y")
+    return build.model({"x": [2]}, "y", 1)
+
+
+def test_a_mask_may_be_infinite_and_a_bias_may_not():
+    for kind in ("Add", "Where", "Max"):
+        assert "m" in find_floats(masked([0, -np.inf], kind))
+        with pytest.raises(ExportError, match="m has NaN or infinite values"):
+            find_floats(masked([0, np.nan], kind))
+    with pytest.raises(ExportError, match="m has NaN or infinite values"):
+        find_floats(masked([0, -np.inf], "Add", "Relu"))
+
+
+def test_some_inputs_and_outputs_are_float32_whatever_else_is():
+    resize = helper.make_node("Resize", ["x", "", "s"], ["y"])
+    assert float32_inputs(resize) == {2}
+    assert float32_inputs(helper.make_node("Gather", ["x", "i"], ["y"])) == {1}
+    assert float32_inputs(helper.make_node("Concat", ["x", "z", "w"], ["y"])) == set()
+    assert not makes_float32(resize)
+    assert not makes_float32(helper.make_node("Where", ["c", "x", "z"], ["y"]))
+    assert makes_float32(helper.make_node("ConstantOfShape", ["s"], ["y"]))
+    assert makes_float32(helper.make_node("Range", ["a", "b", "c"], ["y"]))
+
+
+def test_numbers_beyond_float16_are_told():
+    assert is_beyond(np.array([-3.4e38], np.float32))
+    assert is_beyond(np.array([-np.inf], np.float32))
+    assert not is_beyond(np.array([-65504], np.float32))
+    assert not is_beyond(np.array([1 << 40]))
+    assert not is_beyond(None)
+    kinds = {kind: saturates(helper.make_node(kind, ["x"], ["y"])) for kind in ("Clip", "Add")}
+    assert kinds == {"Clip": True, "Add": False}

@@ -51,3 +51,24 @@ def test_arithmetic_of_wide_values_and_constants_is_wide():
     )
     assert find_wide(proto, Wiring(proto)) == {"variance", "held"}
     assert find_wide(proto, Wiring(proto), ["map"]) == {"variance", "held", "map"}
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "Exp", "Log", "Softplus", "Mish", "CumSum"])
+def test_powers_of_e_and_sums_leave_the_range(kind):
+    proto = wired((kind, ["x"], "y"))
+    assert leaves_range(proto.graph.node[0], Wiring(proto))
+
+
+@pytest.mark.parametrize(
+    ("kind", "leaves"), [("BatchNormalization", True), ("MaxPool", False), ("HardSwish", False)]
+)
+def test_what_only_compares_stays_in_the_range(kind, leaves):
+    proto = wired((kind, ["x"], "y"))
+    assert leaves_range(proto.graph.node[0], Wiring(proto)) == leaves
+
+
+@pytest.mark.parametrize(("kernel", "leaves"), [([3, 3], False), ([2, 5], True), ([7, 7], True)])
+def test_a_pool_of_many_positions_adds_up_many(kernel, leaves):
+    proto = wired(("AveragePool", ["x"], "y"))
+    proto.graph.node[0].attribute.append(helper.make_attribute("kernel_shape", kernel))
+    assert leaves_range(proto.graph.node[0], Wiring(proto)) == leaves

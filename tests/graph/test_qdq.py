@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
-from support.tiny_qdq import CHANNELS, quantized_product
+from support.tiny_qdq import CHANNELS, Builder, quantized_product
 
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.graph.qdq import Wiring, force_signed, guard_biases
@@ -54,3 +54,16 @@ def test_biases_of_float_products_stay():
     before = copy_of(model)
     assert guard_biases(model) == 0
     assert model == before
+
+
+@pytest.mark.parametrize("kind", ["Flatten", "Identity", "Squeeze", "Unsqueeze", "Relu"])
+def test_what_only_moves_values_hides_no_quantizer(kind):
+    build = Builder()
+    scale, zero = build.constant("s", np.float32(0.1)), build.constant("z", np.int8(0))
+    stored = build.node("QuantizeLinear", ["images", scale, zero], "q")
+    made = build.node("DequantizeLinear", [stored, scale, zero], "d")
+    axes = [build.constant("axes", np.array([0]))] if kind == "Unsqueeze" else []
+    y = build.node(kind, [made, *axes], "y")
+    wiring = Wiring(build.model({"images": [1, 4]}, y, {"Squeeze": 1, "Unsqueeze": 3}.get(kind, 2)))
+    found = wiring.quantizer("y")
+    assert (found is None) == (kind == "Relu")

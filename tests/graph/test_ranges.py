@@ -198,3 +198,25 @@ def test_a_grid_is_written_into_a_quantizer_and_all_its_readers(kind, dtype):
         *names, "weight", "weight_scale", "weight_zero", "bias",
     }  # fmt: skip
     onnx.checker.check_model(proto, full_check=True)
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_the_energy_of_a_grouped_convolution_is_of_each_groups_own_outputs(groups):
+    weight = RANDOM.standard_normal((8, 8 // groups, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=groups)
+    graph = helper.make_graph([node], "g", [], [], [numpy_helper.from_array(weight, "w")])
+    energy = weight_energy(Wiring(helper.make_model(graph)), node)
+    expected = [
+        np.square(weight[group * 8 // groups : (group + 1) * 8 // groups, channel]).sum()
+        for group in range(groups)
+        for channel in range(8 // groups)
+    ]
+    np.testing.assert_allclose(energy, expected, rtol=1e-5)
+
+
+def test_a_depthwise_convolution_may_have_several_outputs_a_channel():
+    weight = RANDOM.standard_normal((6, 1, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=3)
+    graph = helper.make_graph([node], "g", [], [], [numpy_helper.from_array(weight, "w")])
+    energy = weight_energy(Wiring(helper.make_model(graph)), node)
+    np.testing.assert_allclose(energy, np.square(weight).reshape(3, -1).sum(axis=1), rtol=1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_qdq import Builder, quantized_product
+from support.written_networks import attention, gated
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.safety import check_graph
@@ -95,3 +96,43 @@ def test_constants_may_not_unfold_to_gigabytes():
     proto = helper.make_model(inner, opset_imports=[helper.make_opsetid("", 20)])
     assert y == "y"
     assert "its constants unfold to over" in refusal(proto)
+
+
+@pytest.mark.parametrize("batch", [1, "batch"])
+def test_graphs_of_other_families_are_taken(batch):
+    for proto in (attention(batch, mask=-100.0), gated(), gated(activation="HardSwish")):
+        check_graph(proto, Path("m.onnx"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "BatchNormalization", "ConvTranspose", "Elu", "GatherElements", "GroupNormalization",
+        "HardSigmoid", "InstanceNormalization", "LeakyRelu", "MaxPool", "Mish", "PRelu", "Pad",
+        "RMSNormalization", "ReduceMax", "Resize", "Softmax", "Softplus", "Split", "Where",
+    ],
+)  # fmt: skip
+def test_an_operation_of_any_family_is_not_refused_by_its_name(kind):
+    proto = graph()
+    proto.graph.node[0].op_type = kind
+    said = ""
+    try:
+        check_graph(proto, Path("m.onnx"))
+    except ArtifactError as error:  # it lacks inputs, or a shape can't be inferred
+        said = str(error)
+    assert "which no build writes" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "constants", "attributes"),
+    [
+        ("Resize", [np.float32([]), np.float32([1, 1, 20_000, 20_000])], {}),
+        ("Pad", [np.array([0, 0, 0, 0, 0, 0, 30_000, 30_000])], {}),
+        ("Tile", [np.array([1, 1, 10_000, 10_000])], {}),
+    ],
+)
+def test_what_makes_values_large_is_bounded_as_well(kind, constants, attributes):
+    build = Builder()
+    names = [build.constant(f"c{at}", one) for at, one in enumerate(constants)]
+    proto = build.model({"images": [1, 3, 4, 4]}, build.node(kind, ["images", *names], "y"), 4)
+    assert "bytes for one image" in refusal(proto)

@@ -2,9 +2,11 @@ import onnx
 import pytest
 from support.profiled import ONE_THREAD
 from support.tiny_graph import write_graph
+from support.written_networks import gated
 from typer.testing import CliRunner
 
 from edge_convnext.cli import app
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.measure.built_models import profile_models
 from edge_convnext.measure.profile import profile
@@ -131,3 +133,15 @@ def test_the_command_prints_parts_and_layers(graphs):
     assert "pwconv1" in shown.stdout
     assert "MatMulIntegerToFloat" in shown.stdout
     assert "ms in no layer" in shown.stdout
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_other_families_are_told_by_role_and_stage(tmp_path, runtime):
+    proto = gated(activation="HardSwish")
+    info = ModelInfo("conv2former_n", 5, 3, (), Preprocess(), "random", "0" * 64, None)
+    onnx.helper.set_model_props(proto, info.to_metadata())
+    onnx.save(proto, tmp_path / "g.onnx")
+    found = profile(tmp_path / "g.onnx", runtime, ONE_THREAD, 1)
+    spent = {group.part for group in found.groups if group.layers}
+    assert {"first", "stage 1 depthwise", "stage 1 pointwise", "last"} <= spent
+    assert spent <= set(found.parts.names)

@@ -6,12 +6,19 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.rtx_builds import build_rtx, needs_rtx
+from support.small_exports import infer, largest_error
 from support.tiny_qdq import CHANNELS, Builder, quantized_product
+from support.written_networks import IMAGES, attention, gated
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.graph.float16 import find_floats, round_to_float16
 from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
+from edge_convnext.graph.placements import find_placement
+from edge_convnext.graph.placer import place
+from edge_convnext.graph.roles import describe
+from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages.to_float16 import halve_body
 
 F16, F32 = np.float16, np.float32
@@ -487,3 +494,72 @@ def test_a_refusal_names_the_file(tmp_path):
     with pytest.raises(ExportError, match=f"^{tmp_path}/before.onnx: has opset 19, "):
         halve(tmp_path, proto)
     assert not (tmp_path / "half.onnx").exists()
+
+
+NETWORKS = {
+    "attention": attention(),
+    "any batch": attention("batch"),
+    "mask": attention(mask=-100.0),
+    "mask beyond float16": attention(mask=-3e38),
+    "infinite mask": attention(mask=-np.inf),
+    "gated": gated(),
+    "clip": gated(activation="Clip", bound=6.0),
+    "clip without a bound": gated(activation="Clip", bound=3.4e38),
+    "h-swish": gated(activation="HardSwish"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_other_families_are_halved(tmp_path, name):
+    proto = NETWORKS[name]
+    after = halve(tmp_path, proto)
+    before = infer(tmp_path / "before.onnx", IMAGES)
+    assert largest_error(infer(tmp_path / "half.onnx", IMAGES), before) < 1e-2
+    assert lint(tmp_path / "half.onnx", "rtx") == ()
+    for node in after.graph.node:
+        if node.op_type in ("Softmax", "LayerNormalization", "ReduceMean"):
+            made = {item.name: item.type.tensor_type.elem_type for item in typed(after)}
+            assert made[node.output[0]] == FLOAT, node.name
+
+
+def typed(proto):
+    return onnx.shape_inference.infer_shapes(proto).graph.value_info
+
+
+@needs_rtx
+@pytest.mark.parametrize("name", ["attention", "infinite mask", "gated", "h-swish"])
+@pytest.mark.parametrize("placement", [None, "fused", "attention"])
+def test_tensorrt_builds_networks_of_other_families(tmp_path, name, placement):
+    proto, roles = NETWORKS[name], describe(NETWORKS[name])
+    if placement is not None:
+        batches = np.split(IMAGES, len(IMAGES))
+        proto = place(proto, roles, find_placement(placement), "int8", batches)
+    halve(tmp_path, proto, "fp32" if placement is None else "int8")
+    assert not [one for one in lint(tmp_path / "half.onnx", "rtx") if one.severity == "error"]
+    built = build_rtx(tmp_path / "half.onnx")
+    assert built.error is None
+    assert bool(built.int8_kernels) == (placement is not None)
+
+
+def test_a_mask_beyond_float16_is_added_in_float32(tmp_path):
+    after = halve(tmp_path, NETWORKS["mask beyond float16"])
+    assert types_of(after)["mask"] == F32
+    saturated = constants_of(halve(tmp_path, NETWORKS["clip without a bound"]))
+    assert saturated["stem_act_high"] == F16(LARGEST)
+
+
+def test_the_scales_of_a_resize_stay_float32_and_pieces_of_a_split_are_typed(tmp_path):
+    build = Builder()
+    scales = build.constant("scales", np.array([1, 1, 2, 2], F32))
+    build.nodes.append(
+        helper.make_node("Resize", ["images", "", scales], ["large"], name="r", mode="linear")
+    )
+    node = helper.make_node("Split", ["large"], ["a", "b"], name="s", axis=1, num_outputs=2)
+    build.nodes.append(node)
+    added = build.node("Add", ["a", "b"], "y")
+    proto = build.model({"images": [1, 4, 3, 3]}, added, 4)
+    after = halve(tmp_path, proto)
+    assert types_of(after)["scales"] == F32
+    images = np.random.default_rng(0).standard_normal((1, 4, 3, 3)).astype(F32)
+    found, expected = (infer(tmp_path / name, images) for name in ("half.onnx", "before.onnx"))
+    assert largest_error(found, expected) < 1e-2

@@ -118,7 +118,10 @@ def test_weights_that_are_incomplete_or_of_something_else(refuse, folder):
 
 def test_a_folder_or_a_model_instead_of_weights(refuse, folder):
     (folder / "model.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
-    assert "model.onnx: is an ONNX graph; pass the checkpoint" in refuse(weights="model.onnx")
+    assert "model.onnx: empty, or not ONNX" in refuse(weights="model.onnx")
+    message = refuse("--model", "atto", weights="model.onnx")
+    assert "model.onnx is an ONNX file, which brings its own network" in message
+    assert message.endswith("or pass the checkpoint that it was exported from")
     assert refuse(weights="images").startswith("images: ")
 
 

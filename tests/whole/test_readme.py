@@ -1,6 +1,7 @@
 """Every command and every Python block of the README and those of folders, run in one folder."""
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 from PIL import Image, ImageDraw
+from support.own_files import Own
 from support.paths import ROOT
 
 from edge_convnext.report.contract import Report
@@ -58,7 +60,8 @@ def commands():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What the README's reader has: images/, leaves.csv, checkpoint.pth, leaf.jpg."""
+    """What a reader has: images/, leaves.csv, checkpoint.pth, model.onnx, leaf.jpg."""
+    import onnx
     import torch
 
     from edge_convnext.networks.convnext.build import random_state
@@ -81,6 +84,9 @@ def folder(tmp_path_factory):
     state = random_state(Architecture("convnextv2_atto", 2, DEPTHS, WIDTHS, 3), seed=0)
     # An untrained model can't tell in which order its classes stand, so the file does.
     torch.save({"model": state, "classes": list(CLASSES)}, root / "checkpoint.pth")
+    own = Own(size=None, outputs=len(CLASSES)).make()
+    onnx.helper.set_model_props(own, {"classes": json.dumps(CLASSES)})
+    onnx.save(own, root / "model.onnx")
     return root
 
 

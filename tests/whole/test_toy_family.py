@@ -13,6 +13,7 @@ import torch
 
 import edge_convnext
 from edge_convnext.build.tuning.space import list_plans
+from edge_convnext.build.tuning.tune import tune
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import LoadError
@@ -101,6 +102,11 @@ def test_a_tune_has_its_plans_to_try(root):
     plans, _ = list_plans(toy_family.FAMILY, "onnxruntime", 20)
     assert {(plan.form, plan.format) for plan in plans} == {("raw", "qdq")}
     assert {plan.placement for plan in plans} == {"convolutions", "products"}
+
+
+def test_a_tune_finds_a_plan_of_it(root):
+    result = tune(make(root), "quick", Cache(root / "cache"))
+    assert result.winners["onnxruntime"].form == "raw"
 
 
 def test_it_can_be_trained(root, tmp_path):

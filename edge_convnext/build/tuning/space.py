@@ -19,6 +19,7 @@ from edge_convnext.core.artifacts import (
 )
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.runtimes.plan_rules import Way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,8 @@ def list_plans(
             much slower. None lists all plans.
     """
     kinds: Sequence[ActivationType] = get_args(ActivationType)
+    if family.placer == "nncf":  # it has no types by tensor
+        kinds = [kind for kind in kinds if kind != "mixed"]
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
     forms = family.forms or ("raw",)
@@ -83,6 +86,9 @@ def list_plans(
 
 
 def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFamily) -> bool:
+    if family.placer == "roles":  # no plan of it was measured: try what suits the runtime
+        ways = find_runtime(runtime).PLAN_RULES.ways
+        return Way(plan.placement or "", plan.activation_type, plan.format) in ways
     return (
         plan.form in (usual.form, *family.quick_forms(runtime))
         and plan.placement in (usual.placement, *family.quick_placements)
@@ -117,7 +123,8 @@ def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFam
     if plan.format != "qdq":
         if plan.format not in module.FORMATS:
             return "only ONNX Runtime loads its fused products"
-        if plan.form in family.forms_of_convolutions:
+        # Of a family by roles the one form may have both: the graph itself tells.
+        if family.placer == "nncf" and plan.form in family.forms_of_convolutions:
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":
             return "the fused products make activations unsigned themselves: the same graph as int8"

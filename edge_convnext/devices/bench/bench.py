@@ -264,7 +264,7 @@ def _build(
 
 
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
-    """Return real images if there are any; the time of a ConvNeXt does not depend on them."""
+    """Return real images if there are any; the time of a network does not depend on them."""
     if evaluation is not None:
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     like = unpacked.preprocess

@@ -32,7 +32,8 @@ _SHARD = re.compile(r".+-\d+-of-\d+\.\w+")
 # Folders that trainers put checkpoints into; files that describe the run lie above them.
 _BELOW_RUN = ("checkpoints", "checkpoint", "weights", "ckpt", "ckpts")
 _STEM_ENDS = re.compile(
-    r"(\.(safetensors|pth|pt|bin|ckpt|tar|th|pkl|index|json))+\Z|-\d+-of-\d+.*\Z", re.IGNORECASE
+    r"(\.(safetensors|pth|pt|bin|ckpt|tar|th|pkl|index|json|onnx))+\Z|-\d+-of-\d+.*\Z",
+    re.IGNORECASE,
 )
 
 

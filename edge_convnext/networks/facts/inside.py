@@ -73,8 +73,8 @@ def read_metadata_of(
         if text[:1] in ("{", "["):
             try:
                 fields[key] = parse_json(text)
-            except ValueError:
-                continue
+            except ValueError:  # some write a dictionary as Python shows it
+                fields[key] = parse_python(f"value = {text}").get("value", text)
     return read_content(fields, "metadata", num_classes, channels, crops)
 
 

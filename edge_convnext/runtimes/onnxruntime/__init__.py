@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.runtimes.onnxruntime import plan_rules
 from edge_convnext.runtimes.onnxruntime.int8_products import int8_products
 from edge_convnext.runtimes.onnxruntime.lint import lint_onnxruntime
 from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
+    from edge_convnext.runtimes.plan_rules import PlanRules
 
 NAME = "onnxruntime"
 LABEL = "ONNX Runtime"
@@ -37,6 +39,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("session.x64quantprecision", "1"),
 )
 LINT_TARGETS: tuple[str, ...] = ("onnxruntime",)
+PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 _LAST_OPSET_OF_MOVED_PAIRS = 20  # microsoft/onnxruntime#25526
 
 

@@ -99,6 +99,8 @@ def map_nodes(graph: ModelProto, optimized: ModelProto) -> dict[str, tuple[str, 
     names = {node.name for node in graph.graph.node}
     makers = {value: node for node in graph.graph.node for value in node.output}
     available = {value for node in optimized.graph.node for value in node.output}
+    # A layer in the blocked layout is named after its last value, and makes another one.
+    available |= {node.name.removesuffix(_BLOCKED) for node in optimized.graph.node}
     found = {}
     for layer in optimized.graph.node:
         if layer.op_type in _REORDERS:
@@ -114,7 +116,9 @@ def _between(
 ) -> Sequence[str]:
     """List the nodes between a layer's outputs and the other layers' values, the last first."""
     found: dict[str, None] = {}
-    ahead = [value for value in layer.output if value in makers]
+    own = layer.name.removesuffix(_BLOCKED)
+    ends = (*layer.output, own) if own != layer.name else tuple(layer.output)
+    ahead = [value for value in ends if value in makers]
     while ahead:
         node = makers[ahead.pop()]
         found[node.name] = None

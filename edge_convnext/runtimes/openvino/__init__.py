@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.runtimes.openvino import runner
+from edge_convnext.runtimes.openvino import plan_rules, runner
 from edge_convnext.runtimes.openvino.int8_products import int8_products
 from edge_convnext.runtimes.openvino.lint import lint_openvino
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
     from edge_convnext.runtimes.module import Loads
+    from edge_convnext.runtimes.plan_rules import PlanRules
 
 NAME = "openvino"
 LABEL = "OpenVINO"
@@ -37,6 +38,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("PERFORMANCE_HINT", "THROUGHPUT"),
 )
 LINT_TARGETS: tuple[str, ...] = ("openvino",)
+PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 
 
 def load(path: Path, options: RuntimeOptions) -> OpenVino:

@@ -18,13 +18,15 @@ from edge_convnext.core.artifacts import Engine, Precision
 from edge_convnext.core.errors import ArtifactError, EngineBuildError
 from edge_convnext.core.files import atomic_path, sha256_file
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.graph.file import read_proto
+from edge_convnext.runtimes.parts import parts_of_graph
 from edge_convnext.runtimes.tensorrt.api import Api, TensorRt, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel
 from edge_convnext.runtimes.tensorrt.config import TensorRtConfig
 from edge_convnext.runtimes.tensorrt.cuda import DeviceFacts
 from edge_convnext.runtimes.tensorrt.graph import Graph, check_precision, lint_graph, read_graph
 from edge_convnext.runtimes.tensorrt.inspector import count_int8, parse_layers
-from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields, parts_of
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.runtimes.tensorrt.open_cuda import open_cuda
 from edge_convnext.runtimes.tensorrt.sidecar import (
@@ -141,7 +143,8 @@ def _describe(
     built: _Built,
     digest: str,
 ) -> dict[str, Any]:
-    model, parts = graph.metadata or {}, parts_of(graph.metadata)
+    model = graph.metadata or {}
+    parts = parts_of_graph(read_proto(onnx, weights=False), onnx)
     runtime: TensorRt = "tensorrt"
     flags = {
         key: list(value) if isinstance(value, tuple) else value

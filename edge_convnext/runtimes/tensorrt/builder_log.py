@@ -83,9 +83,10 @@ class Kernel:
     def multiplies_int8(self) -> bool:
         """True for a convolution or matrix product that reads INT8 activations.
 
-        Elementwise kernels that dequantize read INT8 too, but have no INT8 weights.
+        Elementwise kernels that dequantize read INT8 too, but have no INT8 weights. A pool of INT8
+        values multiplies nothing.
         """
-        if _INT8 not in {tensor.dtype for tensor in self.inputs}:
+        if _INT8 not in {tensor.dtype for tensor in self.inputs} or "pool" in self.kind:
             return False
         return self.kind != _GENERATED or _INT8 in {tensor.dtype for tensor in self.constants}
 

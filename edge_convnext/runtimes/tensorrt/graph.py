@@ -56,15 +56,8 @@ def _count_quantized(proto: ModelProto) -> int:
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
-
-    def is_dequantized(name: str) -> bool:
-        node = wiring.producer.get(name)
-        while node is not None and node.op_type in ("Transpose", "Reshape"):
-            node = wiring.producer.get(node.input[0])
-        return node is not None and node.op_type == "DequantizeLinear"
-
     return sum(
-        node.op_type in WEIGHTED_OPS and all(is_dequantized(name) for name in node.input[:2])
+        node.op_type in WEIGHTED_OPS and all(map(wiring.quantizer, node.input[:2]))
         for node in proto.graph.node
     )
 

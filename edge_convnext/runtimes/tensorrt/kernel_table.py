@@ -7,6 +7,7 @@ all that its plan shows about its speed.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError, RecipeError
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.parts import PLAIN, Parts, part_of_nodes
+from edge_convnext.networks.parts import PLAIN, ROLES, Parts, part_of_nodes, parts_by_role
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 
 if TYPE_CHECKING:
@@ -102,8 +103,24 @@ def read_parts(path: Path) -> Parts:
     Args:
         path: The engine's JSON file (`sidecar.sidecar_path`).
     """
-    metadata = json.loads(read_text_bounded(path)).get("model")
-    return parts_of(metadata if isinstance(metadata, dict) else None)
+    facts = json.loads(read_text_bounded(path))
+    metadata = facts.get("model")
+    parts = parts_of(metadata if isinstance(metadata, dict) else None)
+    return _parts_of_rows(facts["kernel_table"]) if parts.by_role else parts
+
+
+_SHOWN = re.compile(r"(?:stage (?P<stage>[1-9][0-9]?) )?(?P<role>[a-z]+)")
+
+
+def _parts_of_rows(rows: Sequence[dict[str, Any]]) -> Parts:
+    """Roles, as the builder wrote them beside each kernel: the graph itself is not here."""
+    found: dict[str, tuple[str, int | None]] = {}
+    for row in rows:
+        shown = _SHOWN.fullmatch(str(row.get("part")))
+        if shown is not None and shown["role"] in ROLES:
+            stage = int(shown["stage"]) - 1 if shown["stage"] else None
+            found.update(dict.fromkeys(map(_text, row["nodes"]), (shown["role"], stage)))
+    return parts_by_role(found)
 
 
 def read_kernels(path: Path) -> tuple[Kernel, ...]:

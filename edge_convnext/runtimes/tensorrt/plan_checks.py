@@ -35,10 +35,12 @@ def check_kernels(kernels: Sequence[Kernel], quantized_ops: int, parts: Parts) -
     int8 = sum(kernel.multiplies_int8 for kernel in kernels)
     if int8 != quantized_ops:
         found.append(f"INT8 kernels: {int8} for {quantized_ops} quantized operations")
-    padded = [one for one in kernels if _is_in(one, parts.depthwise) and one.multiplies_int8]
+    padded = [
+        one for one in kernels if any(map(parts.is_depthwise, one.nodes)) and one.multiplies_int8
+    ]
     if padded:
         found.append(f"depthwise convolutions in INT8, padded to 4 channels a group: {len(padded)}")
-    movers = [one for one in kernels if _is_in(one, parts.block) and only_moves(one)]
+    movers = [one for one in kernels if any(map(parts.is_in_block, one.nodes)) and only_moves(one)]
     if movers:
         found.append(f"kernels inside blocks that only move values: {len(movers)}")
     return tuple(found)
@@ -50,7 +52,3 @@ def only_moves(kernel: Kernel) -> bool:
         return True
     steps = set(_STEPS.findall(kernel.name.split("_myl0")[0]))
     return kernel.kind == "kgen" and bool(steps) and steps <= _MOVES
-
-
-def _is_in(kernel: Kernel, mark: str) -> bool:
-    return bool(mark) and any(mark in node for node in kernel.nodes)

@@ -13,9 +13,11 @@ from edge_convnext.runtimes.tensorrt.engines import (
     supports,
     why_not,
 )
+from edge_convnext.runtimes.tensorrt.plan_rules import PLAN_RULES
 
 __all__ = [
-    "EXTRA", "FORMATS", "HINTS", "LABEL", "LINT_TARGETS", "LOADS", "NAME", "PACKAGE", "SETTINGS",
+    "EXTRA", "FORMATS", "HINTS", "LABEL", "LINT_TARGETS", "LOADS", "NAME", "PACKAGE",
+    "PLAN_RULES", "SETTINGS",
     "lint", "load", "load_profiler", "supports", "why_not",
 ]  # fmt: skip
 

@@ -24,9 +24,11 @@ from edge_convnext.core.artifacts import Engine, OnnxModel
 from edge_convnext.core.errors import ArtifactError, EngineBuildError, MissingDependencyError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.graph.file import read_proto
+from edge_convnext.runtimes.parts import parts_of_graph
 from edge_convnext.runtimes.tensorrt.api import Api, open_api
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, parse_kernels
-from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields, parts_of
+from edge_convnext.runtimes.tensorrt.kernel_table import kernel_fields
 from edge_convnext.runtimes.tensorrt.native import listen, parse_graph, set_profile
 from edge_convnext.runtimes.tensorrt.sidecar import SCHEMA, graph_metadata, sidecar_path
 
@@ -148,7 +150,7 @@ def _check_int8(model: OnnxModel, built: _Built) -> None:
 
 def _describe(model: OnnxModel, config: EngineConfig, built: _Built, digest: str) -> str:
     metadata = graph_metadata(model.path)
-    parts = parts_of(metadata)
+    parts = parts_of_graph(read_proto(model.path, weights=False), model.path)
     facts = {
         "schema": SCHEMA,
         "builder": built.builder,

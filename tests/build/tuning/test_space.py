@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from edge_convnext.build.tuning.space import list_plans, list_refinements
+from edge_convnext.networks.conv2former.family import FAMILY as BY_ROLES
 from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.plans import Plan
+from edge_convnext.runtimes.load import find_runtime
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -54,3 +56,23 @@ def test_from_opset_21_on_onnx_runtime_gets_no_placement_of_everything():
     plans, excluded = list_plans(FAMILY, "onnxruntime", 21)
     assert "all" not in {plan.placement for plan in plans}
     assert any("opset 21" in one.reason for one in excluded)
+
+
+def test_a_family_by_roles_has_types_by_tensor_and_is_searched_by_its_runtimes_table():
+    assert "mixed" not in {plan.activation_type for plan in list_plans(FAMILY, "openvino", 20)[0]}
+    plans, _ = list_plans(BY_ROLES, "openvino", 20)
+    assert {plan.activation_type for plan in plans} == {"int8", "uint8", "mixed"}
+    assert {plan.placement for plan in plans} == set(BY_ROLES.placements)
+    usual = Plan("raw", "inner")
+    for runtime in ("onnxruntime", "openvino"):
+        quick, _ = list_plans(BY_ROLES, runtime, 20, usual)
+        ways = {(way.placement, way.activation_type, way.format)
+                for way in find_runtime(runtime).PLAN_RULES.ways}  # fmt: skip
+        found = {(plan.placement, plan.activation_type, plan.format) for plan in quick}
+        assert found - ways <= {("inner", "int8", "qdq")}
+        assert ("weighted", "uint8", "qdq") in found
+
+
+def test_of_a_family_by_roles_the_graph_tells_whether_there_is_a_product_to_fuse():
+    plans, _ = list_plans(BY_ROLES, "onnxruntime", 20)
+    assert any(plan.format == "onnxruntime" for plan in plans)

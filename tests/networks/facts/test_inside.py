@@ -7,6 +7,7 @@ from support.checkpoints import STATE, origins, settle_path
 from support.settled_facts import HALF, NAMES, TO_INDEX, TO_NAME, settle
 
 from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.networks.facts.inside import read_metadata_of
 
 TIMM_ARGS = {
     "model": "convnextv2_atto", "img_size": None, "input_size": None, "crop_pct": None,
@@ -133,3 +134,9 @@ def test_safetensors_metadata_is_read(tmp_path):
     settled = settle_path(tmp_path / "w.safetensors")
     assert (settled.classes, settled.licence) == (NAMES, "MIT")
     assert settled.preprocess == Preprocess(96, mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+def test_a_dictionary_as_python_shows_it_is_read():
+    names = {0: "ant", 1: "bee"}
+    said = read_metadata_of({"names": str(names), "other": "{no dictionary"}, 2, 3)
+    assert [(one.name, one.value) for one in said.sayings] == [("classes", ("ant", "bee"))]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from support.kernel_lines import FLOAT, FUSED, INT8, line
 
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
@@ -64,3 +65,9 @@ def test_only_products_with_int8_activations_count_as_int8():
 
 def test_a_log_without_layers_gives_no_kernels():
     assert parse_kernels("Engine generation completed in 0.9 seconds.\nLayers:\n") == ()
+
+
+@pytest.mark.parametrize(("kind", "multiplies"), [("maxpool", False), ("correlation", True)])
+def test_a_pool_of_int8_values_multiplies_nothing(kind, multiplies):
+    (kernel,) = parse_kernels(line("__mye1_pooling_myl0_3", kind, [INT8], [FLOAT], [INT8]))
+    assert kernel.multiplies_int8 == multiplies

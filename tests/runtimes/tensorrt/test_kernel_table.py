@@ -10,8 +10,9 @@ from edge_convnext.cli import app
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.networks.convnext.parts import PARTS
-from edge_convnext.networks.parts import PLAIN
+from edge_convnext.networks.parts import PLAIN, parts_by_role
 from edge_convnext.report.manifest import write_manifest
+from edge_convnext.runtimes.tensorrt import kernel_table
 from edge_convnext.runtimes.tensorrt.builder_log import parse_kernels
 from edge_convnext.runtimes.tensorrt.kernel_table import (
     group_kernels,
@@ -19,6 +20,7 @@ from edge_convnext.runtimes.tensorrt.kernel_table import (
     part_of_kernel,
     parts_of,
     read_kernels,
+    read_parts,
 )
 from edge_convnext.runtimes.tensorrt.rtx_builder import sidecar_path
 
@@ -140,3 +142,20 @@ def test_inspect_prints_json_for_machines(engine):
     assert [group["part"] for group in found["groups"]] == ["pwconv1", "head"]
     assert [kernel["part"] for kernel in found["kernels"]] == ["pwconv1", "pwconv1", "head"]
     assert found["kernels"][2]["multiplies_int8"] is True
+
+
+def test_roles_come_back_from_what_the_builder_wrote(engine, monkeypatch):
+    roles = {"stem/Conv": ("depthwise", 1), "head.fc/MatMul": ("last", None)}
+    parts = parts_by_role(roles)
+    rows = [kernel_fields(replace(HEAD, nodes=(node,)), parts) for node in roles]
+    rows.append({**rows[0], "part": "stage 0 depthwise"})  # of nobody
+    rows.append({**rows[0], "nodes": ["x"], "part": ["not a text"]})
+    path = sidecar_path(engine)
+    path.write_text(json.dumps({"kernel_table": rows, "model": {"model": "any"}}))
+    monkeypatch.setattr(kernel_table, "parts_of", lambda _metadata: replace(PLAIN, by_role=True))
+    found = read_parts(path)
+    assert found.names == parts.names
+    assert {node: found.of_node(node) for node in roles} == {
+        "stem/Conv": "stage 2 depthwise", "head.fc/MatMul": "last",
+    }  # fmt: skip
+    assert found.of_node("x") is None

@@ -1,4 +1,5 @@
 from edge_convnext.networks.convnext.parts import PARTS
+from edge_convnext.networks.parts import parts_by_role
 from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 from edge_convnext.runtimes.tensorrt.plan_checks import check_kernels, only_moves
 
@@ -40,4 +41,12 @@ def test_what_an_engine_should_not_have_is_counted():
     assert only_moves(moved)
     assert check_kernels((*GOOD, moved, reformatted), 1, PARTS) == (
         "kernels inside blocks that only move values: 2",
+    )
+
+
+def test_depthwise_convolutions_of_any_network_are_told_by_their_role():
+    parts = parts_by_role({"a": ("depthwise", 2), "b": ("pointwise", 2)})
+    kernels = [kernel(name, reads="Int8", weights="Int8") for name in ("a", "b")]
+    assert check_kernels(kernels, 2, parts) == (
+        "depthwise convolutions in INT8, padded to 4 channels a group: 1",
     )

@@ -12,6 +12,7 @@ from edge_convnext.runtimes import load as table
 from edge_convnext.runtimes.interface import RuntimeInfo
 from edge_convnext.runtimes.onnxruntime.profiler import OnnxRuntimeProfiler
 from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
+from edge_convnext.runtimes.plan_rules import PORTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ FORMATS: tuple[GraphFormat, ...] = ("qdq",)
 HINTS: tuple[PrecisionHint, ...] = ("f32",)
 SETTINGS: tuple[tuple[str, str], ...] = (("session.dynamic_block_base", "4"),)
 LINT_TARGETS: tuple[str, ...] = ("toy",)
+PLAN_RULES = PORTABLE
 
 
 class ToyRuntime(OnnxRuntime):

@@ -1,0 +1,1 @@
+"""A user's own ONNX file as a network family."""

@@ -1,0 +1,129 @@
+"""Builds of a network that no plan was measured for race the ways that its structure leaves."""
+
+from __future__ import annotations
+
+import pytest
+from support import toy_family
+from support.builds import write_images
+from support.built import statuses
+
+pytest.importorskip("torch", reason="the build extra is not installed")
+
+import torch
+
+import edge_convnext
+from edge_convnext.build import quick_race
+from edge_convnext.build.quick_race import Entered, choose_plans, pick, unplanned
+from edge_convnext.build.settle import Chosen
+from edge_convnext.core.cache import Cache
+from edge_convnext.networks.plans import Plan
+from edge_convnext.networks.recipe_file import make_recipe
+
+CLASSES = ("ant", "bee")
+
+
+def plan(placement, kind="int8"):
+    return Plan("raw", placement, kind)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("race")
+    counts = {f"{side}/{name}": 5 for side in ("train", "val") for name in CLASSES}
+    write_images(folder / "images", counts)
+    torch.save(toy_family.FAMILY.draw(toy_family.ToyShape(2), 0), folder / "weights.pth")
+    with pytest.MonkeyPatch.context() as context:
+        toy_family.install(context)
+        context.setattr(toy_family.FAMILY, "placer", "roles")
+        context.setattr(toy_family.FAMILY, "portable", ("raw", "weighted"))
+        context.setattr(toy_family.FAMILY, "placements", ("weighted", "inner", "adds", "closed"))
+        yield folder
+
+
+def make(root, **fields):
+    return make_recipe(
+        {
+            "model": "net",
+            "load": {"weights": str(root / "weights.pth")},
+            "data": {"source": str(root / "images")},
+            "preprocess": {"image_size": 32},
+            "quantize": {"subset_size": 6},
+            "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
+            "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
+            "targets": ["cpu"],
+            "runtime": "onnxruntime",
+            **fields,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def report(root):
+    return edge_convnext.build(make(root), root / "out", cache=Cache(root / "cache"))
+
+
+def test_a_build_chooses_its_plan_and_says_what_it_tried(report):
+    chosen = report.recipe["plans"]["onnxruntime"]
+    assert chosen["activation_type"] == "uint8"  # signed convolutions are float there
+    assert chosen["range_estimator"] == "reconstruction"
+    (tried,) = [note for note in report.notes if "were raced here briefly" in note]
+    assert all(f"{one} uint8 " in tried for one in ("closed", "weighted", "inner"))
+    (barred,) = [note for note in report.notes if "by the network's structure" in note]
+    assert "attention uint8 (no product of attention)" in barred
+    assert "weighted int8" in barred
+    found = statuses(report)
+    assert {found[name] for name in ("export", "simplify", "equalize", "quantize")} == {"done"}
+    (row,) = [row for row in report.benchmark.rows if row.precision == "int8"]
+    assert row.placement == chosen["placement"]
+
+
+def raced(report):
+    return [note for note in report.notes if note.startswith("ONNX Runtime: ")]
+
+
+def test_a_second_build_remembers_the_race(root, report, monkeypatch):
+    def refuse(*_args, **_options):
+        raise AssertionError("timed again")
+
+    monkeypatch.setattr(quick_race, "benchmark", refuse)
+    again = edge_convnext.build(make(root), root / "again", cache=Cache(root / "cache"))
+    assert again.recipe["plans"] == report.recipe["plans"]
+    assert raced(again) == raced(report)
+
+
+def test_a_recipe_that_states_a_plan_is_not_raced(root, report):
+    stated = make(root, plans={"onnxruntime": {"form": "raw", "placement": "inner"}})
+    made = edge_convnext.build(stated, root / "stated", cache=Cache(root / "cache"))
+    assert made.recipe["plans"]["onnxruntime"]["placement"] == "inner"
+    assert not any("raced" in note for note in made.notes)
+
+
+def test_who_needs_a_race(root):
+    assert unplanned(make(root), ("onnxruntime", "openvino")) == ["onnxruntime", "openvino"]
+    assert unplanned(make(root, precision="fp32"), ("onnxruntime",)) == []
+    planned = make(root, plans={"openvino": {"form": "raw", "placement": "inner"}})
+    assert unplanned(planned, ("onnxruntime", "openvino")) == ["onnxruntime"]
+    assert unplanned(make_recipe({"model": "atto"}), ("onnxruntime",)) == []
+
+
+def test_the_fastest_wins_and_a_tie_goes_to_the_nearer():
+    fast = Entered(plan("adds"), sqnr_db=20.0, latency_ms=1.0)
+    near = Entered(plan("weighted"), sqnr_db=30.0, latency_ms=1.04)
+    slow = Entered(plan("dense"), sqnr_db=40.0, latency_ms=1.2)
+    wrong = Entered(plan("closed"), sqnr_db=50.0, dropped="wrong here")
+    assert pick([wrong, slow, fast, near]) is near
+    assert pick([wrong, slow, fast]) is fast
+    assert pick([wrong]) is None
+    alone = Entered(plan("inner"), sqnr_db=1.0)
+    assert pick([wrong, alone]) is alone
+
+
+def test_without_images_there_is_nothing_to_race(root):
+    class Inputs:
+        calibration = None
+
+    class Runner:
+        recipe = make(root)
+
+    found = choose_plans(Runner(), Inputs(), ("onnxruntime",), None, "here")
+    assert found == Chosen(Runner.recipe)

@@ -1,0 +1,21 @@
+from support.written_graphs import attending, branched, excited
+
+from edge_convnext.graph.roles import describe
+from edge_convnext.runtimes.openvino.plan_rules import PLAN_RULES
+from edge_convnext.runtimes.plan_rules import Way, default_plans
+
+
+def test_nothing_is_signed_behind_a_concat_of_convolutions():
+    left = default_plans(describe(branched()), PLAN_RULES)
+    assert {way.activation_type for way in left} == {"mixed", "uint8"}
+    assert Way("adds", "mixed") in left
+
+
+def test_without_one_signed_maps_are_tried():
+    assert Way("weighted") in default_plans(describe(excited()), PLAN_RULES)
+
+
+def test_transformers_keep_their_sums_in_float():
+    left = default_plans(describe(attending()), PLAN_RULES)
+    assert not {"adds", "closed"} & {way.placement for way in left}
+    assert {Way("attention"), Way("attention", "mixed"), Way("weighted")} <= set(left)

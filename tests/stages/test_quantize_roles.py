@@ -1,0 +1,139 @@
+"""Quantization by roles through the stages: options, fallback, sensitivity, TensorRT."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from support import toy_family
+from support.written_graphs import branched, draw
+
+from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
+from edge_convnext.core.errors import QuantizationError, RecipeError
+from edge_convnext.core.sections import QuantizeConfig
+from edge_convnext.graph.file import read_facts
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.runtimes.lint import lint
+from edge_convnext.stages.keep_float import keep_float, keep_matching, quantized_operations
+from edge_convnext.stages.place_qdq import place_qdq
+from edge_convnext.stages.quantize import quantize
+from edge_convnext.stages.sensitivity import rank_operations
+
+IMAGES = [draw(1, 3, 8, 8, seed=seed) for seed in range(4)]
+PRODUCTS = ("stem", "one", "two", "left", "right", "logits")
+
+
+@pytest.fixture(autouse=True)
+def family(monkeypatch):
+    toy_family.install(monkeypatch)
+    monkeypatch.setattr(toy_family.FAMILY, "placer", "roles")
+
+
+@pytest.fixture
+def model(tmp_path):
+    proto = branched()
+    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps({"model": toy_family.MODEL})})
+    onnx.save(proto, tmp_path / "float.onnx")
+    return OnnxModel(tmp_path / "float.onnx", "fp32", "raw")
+
+
+def make(model, placement="closed", kind="uint8", **config):
+    output = model.path.with_name("int8.onnx")
+    return quantize(
+        model, IMAGES, placement, QuantizeConfig(**config), output, activation_type=kind
+    )
+
+
+def test_a_family_by_roles_needs_no_nncf_and_says_what_was_done(model):
+    made = make(model)
+    assert (made.precision, made.placement, made.quantized_ops) == ("int8", "closed", 6)
+    proto = onnx.load(made.path)
+    facts = read_facts(proto)
+    assert facts["model"] == toy_family.MODEL
+    assert (facts["precision"], facts["placement"]) == ("int8", "closed")
+    assert quantized_operations(proto) == PRODUCTS
+
+
+def test_names_and_patterns_stay_float(model):
+    made = make(model, ignored_names=("one",), ignored_patterns=("left|right",))
+    assert made.quantized_ops == 3
+    assert quantized_operations(onnx.load(made.path)) == ("stem", "two", "logits")
+    with pytest.raises(QuantizationError, match="which is no node of it"):
+        make(model, ignored_names=("nothing",))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"activations_range_estimator": "mean_quantile"}, "mean_quantile is NNCF's"),
+        ({"disable_bias_correction": False}, "bias correction is NNCF's"),
+        ({"ignored_patterns": (".*",)}, "no product belongs to the placement 'closed'"),
+    ],
+)
+def test_what_can_not_be_done_is_refused(model, config, message):
+    with pytest.raises(QuantizationError, match=message):
+        make(model, **config)
+
+
+def test_an_unknown_placement_is_refused(model):
+    with pytest.raises(RecipeError, match="unknown placement 'pointwise'"):
+        make(model, "pointwise")
+
+
+@pytest.mark.parametrize(
+    ("config", "largest"),
+    [
+        ({}, (127, 127)),
+        ({"overflow_fix": "first_layer_only"}, (63, 127)),
+        ({"overflow_fix": "enable"}, (63, 63)),
+    ],
+)
+def test_weights_are_narrow_where_a_cpu_overflows(model, config, largest):
+    wiring = Wiring(onnx.load(make(model, **config).path))
+    assert tuple(np.abs(wiring.value(f"{name}/int8")).max() for name in ("w1", "w2")) == largest
+
+
+def test_ranges_are_those_of_the_values_seen_on_request(model):
+    def scale(estimator):
+        made = make(model, "weighted", "int8", activations_range_estimator=estimator)
+        return Wiring(onnx.load(made.path)).value("images/scale")
+
+    seen = max(np.abs(IMAGES[0]).max(), np.abs(IMAGES[2]).max())  # the half that sets ranges
+    assert scale("minmax") == pytest.approx(seen / 127)
+    assert scale("reconstruction") != scale("minmax")
+
+
+def test_operations_return_to_float_with_the_pairs_around_them(model):
+    quantized, reference = onnx.load(make(model, "closed_gates").path), onnx.load(model.path)
+    kept = keep_float(quantized, reference, PRODUCTS)
+    assert not any("Linear" in node.op_type for node in kept.graph.node)
+    onnx.checker.check_model(kept)
+    partly = keep_float(quantized, reference, ("logits",))
+    onnx.checker.check_model(partly)
+    assert quantized_operations(partly) == PRODUCTS[:-1]
+    assert "b6" not in {node.name for node in partly.graph.node}
+    assert keep_matching(make(model, "closed").path, model.path, ("one|two",)) == 6  # no module
+
+
+def test_every_operation_is_ranked_alone(model):
+    ranked = rank_operations(make(model).path, model.path, IMAGES)
+    assert {one.name for one in ranked} == set(PRODUCTS)
+    assert all(one.alone_sqnr_db > 15.0 for one in ranked)
+    assert sum(one.noise_share_pct for one in ranked) == pytest.approx(100.0)
+
+
+def test_graphs_for_tensorrt_are_signed_and_pass_its_rules(model, tmp_path):
+    made = place_qdq(model, IMAGES, "fused_adds", tmp_path / "gpu.onnx")
+    assert made.quantized_ops == 5  # the grouped convolution stays float
+    assert [one for one in lint(made.path, "rtx") if one.severity == "error"] == []
+    wiring = Wiring(onnx.load(made.path))
+    assert wiring.value("w2/int8_scale").shape == ()
+    assert wiring.value("w6/int8_scale").shape == (5,)
+
+
+def test_mixed_types_are_not_nncfs(model, monkeypatch):
+    monkeypatch.setattr(toy_family.FAMILY, "placer", "nncf")
+    with pytest.raises(QuantizationError, match="activation_type mixed is for networks"):
+        make(model, "convolutions", "mixed")

@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import onnx
+import pytest
+from support.own_files import SIZE, Own, run_file
+
+from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.errors import ExportError
+from edge_convnext.core.sections import ExportConfig, LoadConfig
+from edge_convnext.runtimes.metadata import read_metadata
+from edge_convnext.runtimes.reference import load_reference
+from edge_convnext.stages.export import export_onnx
+from edge_convnext.stages.load import load_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    path = Own(opset=11, tail=("Softmax",), nhwc=True, batch=1).save(folder / "net.onnx")
+    config = LoadConfig(weights=str(path))
+    return load_weights(config, "onnx:net", 0, folder / "canonical.onnx")
+
+
+@pytest.mark.parametrize("batch", ["dynamic", 1, 4])
+def test_the_graph_has_the_batch_and_says_what_it_is(weights, tmp_path, batch):
+    made = export_onnx(weights, "raw", "fp32", ExportConfig(batch=batch), tmp_path / "m.onnx")
+    proto = onnx.load(made.path)
+    for one in (*proto.graph.input, *proto.graph.output):
+        dim = one.type.tensor_type.shape.dim[0]
+        assert (dim.dim_param or dim.dim_value) == ("batch" if batch == "dynamic" else batch)
+    found = read_metadata(made.path)
+    assert (found.info, found.form, found.precision) == (weights.info, "raw", "fp32")
+    fields = json.loads({p.key: p.value for p in proto.metadata_props}[METADATA_KEY])
+    assert fields["tools"].startswith("edge-convnext ")
+    shown = np.random.default_rng(0).standard_normal((4, 3, SIZE, SIZE)).astype(np.float32)
+    count = 1 if batch == 1 else 4
+    logits = run_file(made.path, shown[:count])
+    assert np.abs(logits - load_reference(weights).infer(shown[:count])).max() < 1e-5
+
+
+def test_a_float16_body(weights, tmp_path):
+    made = export_onnx(weights, "raw", "fp16", ExportConfig(), tmp_path / "m.onnx")
+    assert made.precision == "fp16"
+    assert read_metadata(made.path).precision == "fp16"
+    kinds = {tensor.data_type for tensor in onnx.load(made.path).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in kinds
+
+
+def test_another_opset_is_refused(weights, tmp_path):
+    with pytest.raises(ExportError, match="at opset 20, not 18; leave --opset out"):
+        export_onnx(weights, "raw", "fp32", ExportConfig(opset=18), tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_that_the_operations_do_not_allow_is_refused(weights, tmp_path):
+    proto = onnx.load(weights.path)
+    for one in (*proto.graph.input, *proto.graph.output):
+        one.type.tensor_type.shape.dim[0].dim_value = 1
+    fixed = tmp_path / "canonical.onnx"
+    onnx.save(proto, fixed)
+    (tmp_path / "source.onnx").write_bytes(weights.path.with_name("source.onnx").read_bytes())
+    from dataclasses import replace
+
+    only = replace(weights, path=fixed)
+    with pytest.raises(ExportError, match="allow batches of 1 alone, not dynamic"):
+        export_onnx(only, "raw", "fp32", ExportConfig(), tmp_path / "m.onnx")
+    assert export_onnx(only, "raw", "fp32", ExportConfig(batch=1), tmp_path / "m.onnx")
