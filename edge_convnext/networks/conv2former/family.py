@@ -9,6 +9,7 @@ from edge_convnext.networks.generic import ListedFamily, ModuleShape
 if TYPE_CHECKING:
     from torch import nn
 
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.protocol import NetworkFamily
 
 _SIZES = {  # depths, widths, the modulation's kernel
@@ -25,7 +26,7 @@ class Conv2FormerShape(ModuleShape):
 
     family = "conv2former"
 
-    def make(self, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(self, drop_path: float = 0.0, image_size: ImageSize = 224) -> nn.Module:
         """See `modules`."""
         from edge_convnext.networks.conv2former.modules import Conv2Former
 
