@@ -1,12 +1,15 @@
-"""The name that a missing tensor would have in the file, for messages."""
+"""Names of tensors in messages; a missing one's as the file would have it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from edge_convnext.core.errors import shorten
 from edge_convnext.networks.convnext.names import Network, rename
 
-__all__ = ["name_in_file"]
+__all__ = ["SHOWN", "and_more", "name_in_file", "quote"]
+
+SHOWN = 6  # the most names in a message
 
 # The ends of names that come in pairs: of a layer of two tensors, one tells the other's name.
 _PAIRS = {"weight": "bias", "bias": "weight", "gamma": "beta", "beta": "gamma"}
@@ -47,3 +50,13 @@ def _change(name: str, near: str, wanted: str) -> Iterator[str]:
         turned = new if part == old else None if old.isdecimal() else _PAIRS.get(part)
         if turned is not None:
             yield ".".join((*parts[:place], turned, *parts[place + 1 :]))
+
+
+def quote(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    return ", ".join(f"'{shorten(name, 80)}'" for name in names[:SHOWN])
+
+
+def and_more(names: Sequence[str]) -> str:
+    """Words on the names after the first."""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
