@@ -36,8 +36,9 @@ def folder_of(output: Path) -> Iterator[None]:
     """Make the file's folder, and remove it again if the work fails and left nothing in it.
 
     Raises:
-        TrainingError: Nothing can be written there.
+        TrainingError: Weights are not saved under this name, or nothing can be written there.
     """
+    require_weights_file(output)
     made = [parent for parent in output.parents if not parent.exists()]
     try:
         _require_writable(output)

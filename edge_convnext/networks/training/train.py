@@ -19,7 +19,7 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, family_of_model, find_model
-from edge_convnext.networks.training.output import folder_of, require_weights_file
+from edge_convnext.networks.training.output import folder_of
 from edge_convnext.networks.training.read_pixels import read_pixels
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import digest_weights
@@ -111,7 +111,7 @@ def train(
     try:
         import torch
 
-        from edge_convnext.networks.training.loop import StateFile, Trainer
+        from edge_convnext.networks.training.loop import StateFile, Trainer, explain_memory
         from edge_convnext.networks.training.state import check_replaceable
     except ImportError as error:
         raise MissingDependencyError(
@@ -123,7 +123,6 @@ def train(
     architecture = find_model(model, num_classes=len(splits.train.classes))
     start = _read_init(init, architecture, splits.train.classes) if init is not None else None
     _require_size(preprocess)
-    require_weights_file(output)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
         check_replaceable(state_path)
@@ -143,11 +142,7 @@ def train(
             state_file = StateFile(state_path, fingerprint, resume)
             rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
     except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"the GPU's memory is too small for batches of {config.batch} at "
-            f"{show_size(preprocess.image_size)} px; lower --batch or --image-size, or pass "
-            "--device cpu"
-        ) from error
+        raise explain_memory(config, preprocess) from error
     state = trainer.average.state_dict()
     licence = start.licence if start is not None else None
     info = _describe(architecture, splits.train.classes, preprocess, state, licence)

@@ -246,6 +246,16 @@ def test_a_diverged_loss_stops_with_advice(few, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+def test_a_gpu_that_is_too_small_is_told_with_flags(few, tmp_path, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop.Trainer, "fit", fail)
+    told = r"for batches of \d+ at 32 px; lower --batch or --image-size, or pass --device cpu\Z"
+    with pytest.raises(TrainingError, match=told):
+        train("atto", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
+
+
 def test_a_training_that_leaves_nothing_leaves_no_folder(few, tmp_path, monkeypatch):
     def fail(*_):
         raise TrainingError("diverged")
