@@ -22,6 +22,7 @@ from edge_convnext.report.how_many_more import (
     rounds_to_show,
 )
 from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
+from edge_convnext.report.speed_words import why_loose
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
@@ -246,16 +247,16 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     if benchmark is None or benchmark.speedup_vs_best_float is None:
         return _Judged(None, (f"{name} was not timed against the best float at batch {batch}.",))
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
-    where = _where(benchmark, batch)
+    where = _where(benchmark, batch, why_loose(benchmark, interval) is None)
     if interval is None:
         text = f"{name} has {ratio:.2f}x the speed of {where}, without an interval."
         return _Judged(None, (text,))
     low, high = interval
     faster, over = ratio > 1.0, benchmark.observations
-    measured = (
-        f"{name} has {ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f}) the speed of "
-        f"{where}"
-    )
+    figures = f"{ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f})"
+    if why_loose(benchmark, interval):
+        figures = f"{low:.2f}x to {high:.2f}x (95 % interval over {over})"
+    measured = f"{name} has {figures} the speed of {where}"
     if skewed := why_skewed(benchmark.other_load_pct, benchmark.throttled_periods):
         text = (
             f"{measured}: {'faster' if faster else 'not faster'} by the estimate alone, for "
@@ -277,8 +278,14 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     return _Judged(word, (f"{measured}: {what} that interval. {advice}",), needed=needed)
 
 
-def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    """What the speed is compared with, by what it is: the best float, or a harder rival."""
+def _where(benchmark: BenchmarkReport, batch: int, quoted: bool) -> str:
+    """What the speed is compared with, by what it is: the best float, or a harder rival.
+
+    Args:
+        benchmark: Timings with the rivals' names.
+        batch: Batch size that the speed is of.
+        quoted: True if ratios may be stated without an interval.
+    """
     rival = benchmark.row(benchmark.hardest_float, batch)
     if rival is None:
         return f"the best float at batch {batch}"
@@ -290,7 +297,7 @@ def _where(benchmark: BenchmarkReport, batch: int) -> str:
     )
     best = benchmark.row(benchmark.best_float, batch)
     chosen = benchmark.row(benchmark.chosen, batch)
-    if best is None or chosen is None or not chosen.latency_ms_p50:
+    if not quoted or best is None or chosen is None or not chosen.latency_ms_p50:
         return text
     ratio = best.latency_ms_p50 / chosen.latency_ms_p50
     return f"{text}, and {ratio:.2f}x that of the best float of the table ({_graph(best)})"
