@@ -52,7 +52,7 @@ def _ratio(benchmark: BenchmarkReport | None) -> str:
     if not benchmark or not ratio:
         return MISSING
     interval = benchmark.speedup_vs_best_float_ci95
-    return show_ratio(ratio, interval, why_loose(benchmark, interval) is not None)
+    return show_ratio(ratio, interval, why_loose(benchmark, interval) is not None) or MISSING
 
 
 def raced(run: BoardRun) -> str:

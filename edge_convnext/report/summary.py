@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import shorten
-from edge_convnext.report.speed_words import show_ratio, why_loose
+from edge_convnext.report.speed_words import interval_note, show_vs_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from edge_convnext.report.contract import Report, VerdictReport
-    from edge_convnext.report.measured import (
-        BenchmarkReport,
-        BenchmarkRow,
-        CandidateAccuracy,
-        CandidateReport,
-    )
+    from edge_convnext.report.measured import BenchmarkRow, CandidateAccuracy, CandidateReport
 
 __all__ = [
     "MISSING",
@@ -138,6 +133,7 @@ def _summary_row(
     top1_pct = score.top1_pct if score else None
     if label == _REFERENCE and accuracy:
         top1_pct = accuracy.fp32.top1_pct
+    vs_raw = show_vs_raw(benchmark, row, chosen) if benchmark and row else None
     return SummaryRow(
         model=label,
         graph=graph_name(candidate) if candidate else _where(report),
@@ -146,24 +142,10 @@ def _summary_row(
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
         latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
         throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
-        speedup=_vs_raw(benchmark, raw, row, chosen) if raw and benchmark else None,
+        speedup=(vs_raw or MISSING) if raw else None,
         size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
         chosen=chosen,
     )
-
-
-def _vs_raw(
-    benchmark: BenchmarkReport, raw: BenchmarkRow, row: BenchmarkRow | None, chosen: bool
-) -> str:
-    """Speed over raw FP32; of rows that no interval is known of, only where nothing disturbed."""
-    if row is None:
-        return MISSING
-    ratio = raw.latency_ms_p50 / row.latency_ms_p50
-    interval = benchmark.speedup_vs_raw_fp32_ci95 if chosen else None
-    if chosen:
-        ratio = benchmark.speedup_vs_raw_fp32 or ratio
-    loose = row is not raw and why_loose(benchmark, interval) is not None
-    return show_ratio(ratio, interval, loose)
 
 
 def _batches(report: Report) -> tuple[int, int]:
@@ -210,13 +192,7 @@ def footnote(report: Report) -> str:
         text += f"; rows are the fastest at batch {small}"
         if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):
             text += f"; {_RIVAL}: beaten least surely, so the verdict is against it"
-    if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
-        return text
-    low, high = benchmark.speedup_vs_raw_fp32_ci95
-    over = benchmark.observations
-    text += f"; vs raw: 95 % interval over {over} {low:.2f} to {high:.2f} where chosen"
-    loose = why_loose(benchmark, (low, high))
-    return text if loose is None else f"{text}, of which > is the lower end, for {loose}"
+    return text if benchmark is None else f"{text}{interval_note(benchmark)}"
 
 
 def title(report: Report) -> str:

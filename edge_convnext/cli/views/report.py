@@ -15,6 +15,7 @@ from edge_convnext.cli.views.tables import grid, printer
 from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
+    MISSING,
     RECOVERY_HEADINGS,
     footnote,
     headings,
@@ -130,7 +131,7 @@ def _key(row: TimedRow) -> tuple[str, int]:
 def _vs_first(of_medians: float, ratio: Ratio | None, skewed: bool) -> str:
     if ratio is None:
         return f"{of_medians:.2f}x"
-    return show_ratio(ratio.median, _interval(ratio), skewed)
+    return show_ratio(ratio.median, _interval(ratio), skewed) or MISSING
 
 
 def _interval(ratio: Ratio) -> tuple[float, float] | None:
