@@ -49,7 +49,7 @@ def test_a_named_model_that_the_runtime_does_not_take_is_refused(call, models, m
     real = built_models.read_metadata
     monkeypatch.setattr(
         built_models, "read_metadata",
-        lambda path: replace(real(path), format="onnxruntime" if path == fused else "onnx"),
+        lambda path: replace(real(path), format="onnxruntime" if path == fused else "qdq"),
     )  # fmt: skip
     code, out, err = call("bench", models / "dynamic.onnx", fused, "--runtime", "openvino")
     assert (code, out) == (3, "")
