@@ -31,9 +31,10 @@ def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool
     if for_gpu:
         batches = sorted({one.plan.batch for one in for_gpu if one.plan.batch})
         fields["engine"] |= {"batches": batches, "plans": _gpu_plans(recipe, for_gpu)}
-    fields["preprocess"] = asdict(prepared.inputs.info.preprocess)
-    fields["preprocess"]["mean"] = list(fields["preprocess"]["mean"])
-    fields["preprocess"]["std"] = list(fields["preprocess"]["std"])
+    fields["preprocess"] = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(prepared.inputs.info.preprocess).items()
+    }
     if chosen is not None and timed:  # replaces `auto`, so that this recipe makes the same files
         fields["runtime"] = chosen.runtime
     return fields | _plans(prepared, chosen)

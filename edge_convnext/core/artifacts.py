@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.core.origins import Fact
 
 __all__ = [
@@ -81,22 +82,36 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Preprocess:
-    """From an RGB image to the network's input, float32[3, image_size, image_size].
+    """From an RGB image to the network's input, float32[3, height, width].
 
-    `squash` resizes to image_size x image_size and ignores the aspect; `shortest` resizes the
-    short side to floor(image_size / crop_pct) and crops the centre. Values are then scaled to
-    0..1, `mean` subtracted and divided by `std`, per channel.
+    `squash` resizes to height x width and ignores the aspect. `shortest` keeps it: it resizes the
+    short side to floor(image_size / crop_pct), or for a rectangle as little as covers both
+    floor(height / crop_pct) and floor(width / crop_pct), and crops the centre. Values are then
+    scaled to 0..1, `mean` subtracted and divided by `std`, per channel.
 
     The defaults are what most tutorials train with: a plain bilinear resize to a square and
     ImageNet's mean and std. timm's ImageNet weights state their own.
     """
 
-    image_size: int = 224
+    image_size: ImageSize = 224  # a square given as two numbers becomes one
     resize: ResizeMode = "squash"
     crop_pct: float = 1.0
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", even_size(self.image_size))
+
+    @property
+    def height(self) -> int:
+        """Height of the network's input, in pixels."""
+        return sides_of(self.image_size)[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the network's input, in pixels."""
+        return sides_of(self.image_size)[1]
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Preprocess:
@@ -113,8 +128,8 @@ class Preprocess:
 
     def _check(self) -> None:
         """Refuse values that no preprocessing can have: a file may state anything."""
-        if not isinstance(self.image_size, int) or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
-            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels")
+        if not _is_size(self.image_size):
+            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels, or two such numbers")
         if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
             raise ValueError("crop_pct is not 0.01 to 1")
         if self.resize not in get_args(ResizeMode):
@@ -125,6 +140,14 @@ class Preprocess:
             raise ValueError("mean and std are of three channels")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise ValueError("mean or std is no number to normalise by")
+
+
+def _is_size(size: object) -> bool:
+    """Whether an image can have this size; a pair has two numbers."""
+    if isinstance(size, tuple) and len(size) != 2:
+        return False
+    sides = size if isinstance(size, tuple) else (size,)
+    return all(type(side) is int and 1 <= side <= MAX_IMAGE_SIZE for side in sides)
 
 
 @dataclass(frozen=True)
@@ -209,8 +232,8 @@ class NetworkShape(Protocol):
         """Number of trainable parameters."""
         ...
 
-    def count_macs(self, image_size: int) -> int:
-        """Multiply-accumulates of one square image, its side in pixels."""
+    def count_macs(self, image_size: ImageSize) -> int:
+        """Multiply-accumulates of one image, a square or of some height and width in pixels."""
         ...
 
 
