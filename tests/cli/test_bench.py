@@ -30,7 +30,9 @@ def test_bench_says_that_the_machine_was_busy(call, models, monkeypatch, load, t
     real = built_models.benchmark
     monkeypatch.setattr(
         built_models, "benchmark",
-        lambda *rest, **more: replace(real(*rest, **more), other_load_pct=load),
+        lambda *rest, **more: replace(
+            real(*rest, **more), other_load_pct=load, throttled_periods=None
+        ),
     )  # fmt: skip
     paths = [models / "dynamic.onnx", shutil.copy(models / "dynamic.onnx", models / "copy.onnx")]
     line = ("bench", *paths, "--runtime", "onnxruntime", "--rounds", 6, "--batch", 2)
@@ -38,7 +40,7 @@ def test_bench_says_that_the_machine_was_busy(call, models, monkeypatch, load, t
     assert code == 0
     assert ("During the timings other programs took 96 % of the CPU" in err) is told
     assert "vs first, 95 % interval over 6 rounds: " in out
-    assert ("    >" in out) is told  # its lower end stands for the ratio
+    assert "  >" in out or not told  # its lower end stands for the ratio
     notes = json.loads(call(*line, "--json")[1])["notes"]
     assert len(notes) == told
     assert all(note.endswith("Repeat `bench` on an idle machine.") for note in notes)
