@@ -88,7 +88,7 @@ def print_rows(
 
     Args:
         rows: Timings, the first model's first.
-        console: Where to print.
+        console: Console to print on.
         ratios: Speed-ups over the first model, by artifact and batch; without one, that of the
             two medians is shown.
         skewed: True where other programs disturbed the timings.
