@@ -16,6 +16,7 @@ from edge_convnext.measure.choose import (
     list_finalists,
     list_rivals,
 )
+from edge_convnext.measure.quiet import tell_load
 from edge_convnext.measure.race import Race, race
 from edge_convnext.runtimes.load import has_bf16
 
@@ -111,6 +112,8 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
         return [*found, *reference]
 
     images = np.concatenate(prepared.samples.load())
+    if not recipe.benchmark.wait_quiet_min:
+        tell_load(prepared.steps.track, "--wait-quiet MINUTES waits for a quiet machine")
     return race([*entrants.options, *reference], images, recipe, finalists, prepared.steps.track)
 
 

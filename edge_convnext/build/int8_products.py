@@ -54,12 +54,9 @@ def _count(runner: Runner, one: Candidate, machine: str) -> Counted:
     batch, threads = min(runner.recipe.benchmark.batches), runner.recipe.benchmark.threads
 
     def make(_folder: Path) -> dict[str, Any]:
-        try:
-            counted = count_int8(one.runtime, one.model.path, one.options(batch, threads))
-            reason = f"not run: {find_runtime(one.runtime).LABEL} does not tell what runs in INT8"
-        except EdgeConvNextError as error:
-            counted, reason = None, f"not run: {error}"
+        counted = count_int8(one.runtime, one.model.path, one.options(batch, threads))
         if counted is None:
+            reason = f"not run: {find_runtime(one.runtime).LABEL} does not tell what runs in INT8"
             return {"planned": _planned(one.model.path), "found": None, "reason": reason}
         missing = [list(pair) for pair in counted.missing]
         return {"planned": len(counted.planned), "found": counted.found, "missing": missing}
@@ -72,7 +69,10 @@ def _count(runner: Runner, one: Candidate, machine: str) -> Counted:
         "batch": batch,
         "machine": machine,
     }
-    result = runner.run(STAGE.on(package_of(one.runtime)), make, key=key).result
+    try:
+        result = runner.run(STAGE.on(package_of(one.runtime)), make, key=key).result
+    except EdgeConvNextError as error:  # not remembered: it may be the memory that was free
+        return Counted(one, _planned(one.model.path), None, f"not run: {error}", ())
     missing = tuple((name, why) for name, why in result.get("missing", ()))
     return Counted(one, result["planned"], result["found"], result.get("reason"), missing)
 

@@ -221,7 +221,8 @@ def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.measure.built_models import race_models
     from edge_convnext.measure.model_batches import usual_batches
-    from edge_convnext.measure.to_report import report_row
+    from edge_convnext.measure.speed import speedup
+    from edge_convnext.measure.to_report import report_row, skewed_notes
 
     config = BenchmarkConfig(
         batches=tuple(race.batch or usual_batches(models)),
@@ -230,12 +231,22 @@ def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     )
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
+    notes = skewed_notes(result, "Repeat `bench` on an idle machine.")
     if terminal.json:
         rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
-        print_json({"rows": rows, "runtimes": [asdict(info) for info in result.runtimes]})
+        runtimes = [asdict(info) for info in result.runtimes]
+        print_json({"rows": rows, "runtimes": runtimes, "notes": notes})
         return
+    for one in notes:
+        note(one, terminal.quiet)
     from rich.console import Console
 
     from edge_convnext.cli.views.report import print_rows
 
-    print_rows(result.rows, Console())
+    first = result.rows[0].artifact
+    ratios = {
+        (row.artifact, row.batch): speedup(result, row.artifact, first, row.batch)
+        for row in result.rows
+        if row.artifact != first
+    }
+    print_rows(result.rows, Console(), ratios, skewed=bool(notes))

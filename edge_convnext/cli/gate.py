@@ -18,7 +18,7 @@ from edge_convnext.cli.gate_files import (
     tell_unwritten,
     why_unwritten,
 )
-from edge_convnext.cli.signature import command, flag_of
+from edge_convnext.cli.signature import command, flag_of, in_panel
 
 if TYPE_CHECKING:
     from edge_convnext.report.gate.baseline import Baseline
@@ -114,7 +114,7 @@ def gate(
         Path | None,
         typer.Option(help="Earlier build to compare with: a file that --save-baseline wrote."),
     ] = None,
-    asked: Asked,
+    asked: Annotated[Asked, in_panel("Limits")],
     strict: Annotated[
         bool | None,
         typer.Option(
@@ -131,7 +131,7 @@ def gate(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the classes and images that flipped.")
     ] = False,
-    files: GateFiles,
+    files: Annotated[GateFiles, in_panel("For CI")],
     terminal: Terminal,
 ) -> None:
     """Decide whether a build may pass: exit code 0, or 1 if a limit is not kept.

@@ -58,7 +58,7 @@ _ROWS = (
     Flag(
         "model", "--model", str,
         "Network: a size of ConvNeXt V2 (atto, femto, …), a name that `models` lists, timm:NAME, "
-        "hf:FOLDER, hf:OWNER/NAME, or module:package.file:function, whose code runs. Default: the "
+        "hf:FOLDER, hf:OWNER/NAME, or module:pkg.file:fn, whose code runs. Default: the "
         "recipe's, or atto.", MODEL,
     ),
     Flag(

@@ -10,7 +10,7 @@ import typer
 
 from edge_convnext.cli.console import Terminal, note, print_json, print_read, progress
 from edge_convnext.cli.flags import Overrides
-from edge_convnext.cli.options import PREPROCESS, RecipeOption, flags, resolve
+from edge_convnext.cli.options import DATA, PREPROCESS, RecipeOption, flags, resolve
 from edge_convnext.cli.signature import command
 
 if TYPE_CHECKING:
@@ -58,7 +58,13 @@ def train(
     ] = None,
     reading: Annotated[
         Overrides,
-        flags("data.labels", "data.skip_bad_images", "data.allow_duplicates", "seed"),
+        flags(
+            "data.labels",
+            "data.skip_bad_images",
+            "data.allow_duplicates",
+            "seed",
+            panels=(DATA,),
+        ),
     ],
     run: Run,
     terminal: Terminal,

@@ -45,6 +45,7 @@ class IsolatedFailure:
     """The reason, in one line, why the child gave no result."""
 
     reason: str
+    crashed: bool = False  # it died before it had a result, and was not ended by us
 
 
 def run_isolated(
@@ -112,8 +113,8 @@ def _read_result(folder: Path, status: int) -> Any:
     last = _last_line(folder / _OUTPUT)
     said = f"; it last said: {last}" if last else ""
     if status < 0:
-        return IsolatedFailure(f"crashed with {_signal_name(-status)}{said}")
-    return IsolatedFailure(f"ended with exit status {status}{said}")
+        return IsolatedFailure(f"crashed with {_signal_name(-status)}{said}", crashed=True)
+    return IsolatedFailure(f"ended with exit status {status}{said}", crashed=True)
 
 
 def _signal_name(number: int) -> str:

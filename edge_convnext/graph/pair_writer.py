@@ -86,20 +86,21 @@ class PairWriter:
         tensor = self._tensors.get(node.input[2]) if len(node.input) > 2 else None
         if node.op_type != "Gemm" or tensor is None:
             return
-        values = numpy_helper.to_array(tensor).reshape(-1).astype(np.float64)
+        bias = numpy_helper.to_array(tensor).reshape(-1).astype(np.float64)
         scales = np.float32(grid.scale) * self._scales[product.weight]
-        scale = np.resize(scales.astype(np.float32), values.shape)  # one for all, or one for each
-        steps = np.rint(values / scale)
+        scale = np.resize(scales.astype(np.float32), bias.shape)  # one for all, or one for each
+        steps = np.rint(bias / scale)
         if np.abs(steps).max(initial=0.0) > _LARGEST_BIAS:
             return  # an output without weights: its scale says nothing of its bias
-        parts = [f"{node.name}/bias_{part}" for part in ("int32", "scale", "zero_point", "float")]
-        for name, value in zip(
-            parts, (steps.astype(np.int32), scale, np.zeros(scale.shape, np.int32)), strict=False
-        ):
+        *stored, dequantized = (
+            f"{node.name}/bias_{part}" for part in ("int32", "scale", "zero_point", "float")
+        )
+        values = (steps.astype(np.int32), scale, np.zeros(scale.shape, np.int32))
+        for name, value in zip(stored, values, strict=True):
             self._proto.graph.initializer.append(numpy_helper.from_array(value, name))
-        pair = helper.make_node("DequantizeLinear", parts[:3], parts[3:], name=parts[3], axis=0)
+        pair = helper.make_node("DequantizeLinear", stored, [dequantized], name=dequantized, axis=0)
         self._before.setdefault(node.name, []).append(pair)
-        node.input[2] = parts[3]
+        node.input[2] = dequantized
 
     def activation(self, spot: Spot, grid: Grid) -> None:
         """Let readers of a tensor read it through a pair."""

@@ -157,7 +157,8 @@ def race_models(
         track: Shows the rounds.
 
     Raises:
-        ArtifactError: A file is not ours, is for another batch size, or the input sizes differ.
+        ArtifactError: A file is not ours, is for another batch size or for none of the runtimes,
+            or the input sizes differ.
         InferenceError: A model's logits are not finite numbers.
         MissingDependencyError: The runtime is not installed.
     """
@@ -169,11 +170,12 @@ def race_models(
         metadata = read_metadata(path)
         size = metadata.info.preprocess.image_size
         shapes.add((metadata.info.in_channels, *sides_of(size)))
-        candidates += [
-            _candidate(path, metadata, name, hint) for name in _list(path, runtimes, metadata)
-        ]
-    if not candidates:
-        raise ArtifactError("the models are for ONNX Runtime alone; pass --runtime onnxruntime")
+        names = _list(path, runtimes, metadata)
+        if not names:
+            raise ArtifactError(
+                f"{path}: is for ONNX Runtime alone; leave it out, or pass --runtime onnxruntime"
+            )
+        candidates += [_candidate(path, metadata, name, hint) for name in names]
     check_batches(files, config.batches)
     if len(shapes) != 1:
         raise ArtifactError("models of different input sizes can't race; pass those of one size")

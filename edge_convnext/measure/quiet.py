@@ -10,9 +10,10 @@ from typing import TypeVar
 from edge_convnext.core.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
 from edge_convnext.core.progress import Track, untracked
 
-__all__ = ["Watch", "race_in_quiet", "wait_until_quiet"]
+__all__ = ["Watch", "race_in_quiet", "tell_load", "wait_until_quiet"]
 
 T = TypeVar("T")
+_GLANCE_S = 0.3  # enough to tell a busy machine, too short to call one quiet
 _WINDOW_S = 5.0  # time that has to be quiet; a shorter one may fall between two bursts of work
 
 
@@ -54,6 +55,21 @@ def race_in_quiet(
     while _known(load(best)) > QUIET_PCT and wait_until_quiet(end_s, track, watch):
         best = min(best, race(), key=lambda one: _known(load(one)))
     return best
+
+
+def tell_load(track: Track, remedy: str, watch: Watch | None = None) -> None:
+    """Say before a race that other programs take CPU time, while that can still be changed.
+
+    Args:
+        track: Shows the line.
+        remedy: Words on what to do, the end of the line.
+        watch: Clock and load; None takes the machine's own.
+    """
+    watch = watch or Watch()
+    load = _look(watch.now() + _GLANCE_S, watch)
+    if load is not None and load > QUIET_PCT:
+        for _ in track((None,), f"other programs take {load:.0f} % of the CPU: {remedy}", 1):
+            pass
 
 
 def wait_until_quiet(end_s: float, track: Track, watch: Watch) -> bool:

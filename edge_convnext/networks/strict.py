@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,18 +150,22 @@ def _find(checkpoint: object, expected: Mapping[str, Tensor], source: str) -> _L
 def _read_mapping(
     way: tuple[str, ...], mapping: Mapping[Any, Any], expected: Mapping[str, Tensor]
 ) -> Iterator[_Lying]:
-    """A mapping under each prefix that an expected name has in it."""
+    """A mapping under each prefix that most of the expected names have in it."""
     named = {str(name): value for name, value in mapping.items() if isinstance(value, Tensor)}
     named = {name: value for name, value in named.items() if name != "n_averaged"}
-    prefixes = dict.fromkeys(
-        name.removesuffix(one)
-        for one in list(expected)[:1]
-        for name in named
-        if name == one or name.endswith(f".{one}")
+    counts = Counter(
+        name[:at] for name in named for at in _beginnings(name) if name[at:] in expected
     )
-    for prefix in prefixes or {"": None}:
+    most = max(counts.values(), default=0)
+    for prefix in [one for one, count in counts.items() if count == most] or [""]:
         inside = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
         yield _Lying(way, prefix, inside, len(named) - len(inside))
+
+
+def _beginnings(name: str) -> Iterator[int]:
+    """Where a name may begin behind a prefix."""
+    yield 0
+    yield from (at + 1 for at, letter in enumerate(name) if letter == ".")
 
 
 def _visit(content: object) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.report.speed_words import show_ratio, why_loose
 from edge_convnext.report.summary import MISSING, number
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import BoardRun
-    from edge_convnext.report.measured import BenchmarkRow
+    from edge_convnext.report.measured import BenchmarkReport, BenchmarkRow
 
 __all__ = ["BOARD_HEADINGS", "board_cells", "raced"]
 
@@ -31,20 +32,27 @@ def board_cells(run: BoardRun) -> tuple[str, ...]:
             low, high = score.top1_drop_ci95_pp
             drop = f"{score.top1_drop_pp:.2f} [{low:.2f}, {high:.2f}]"
     energy = {one.artifact: one.energy_mj_per_image for one in run.board.energy}
-    ratio = benchmark.speedup_vs_best_float if benchmark else None
     chosen = shipped is not None and benchmark is not None and shipped.artifact == benchmark.chosen
     return (
         run.board.name,
         ", ".join(filter(None, (run.verdict.ship, run.verdict.confidence))),
         shipped.artifact if shipped else MISSING,
         number(shipped.latency_ms_p50, 2) if shipped else MISSING,
-        f"{ratio:.2f}x" if ratio and chosen else MISSING,
+        _ratio(benchmark) if chosen else MISSING,
         drop,
         number(energy.get(shipped.artifact), 1) if shipped else MISSING,
         _CLOCKS[run.board.clocks_locked],
         raced(run) or MISSING,
         _other_load(run),
     )
+
+
+def _ratio(benchmark: BenchmarkReport | None) -> str:
+    ratio = benchmark.speedup_vs_best_float if benchmark else None
+    if not benchmark or not ratio:
+        return MISSING
+    interval = benchmark.speedup_vs_best_float_ci95
+    return show_ratio(ratio, interval, why_loose(benchmark, interval) is not None) or MISSING
 
 
 def raced(run: BoardRun) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.image_size import show_size
+from edge_convnext.report.speed_words import interval_note, show_vs_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,9 +134,7 @@ def _summary_row(
     top1_pct = score.top1_pct if score else None
     if label == _REFERENCE and accuracy:
         top1_pct = accuracy.fp32.top1_pct
-    speedup = raw.latency_ms_p50 / row.latency_ms_p50 if raw and row else None
-    if chosen and benchmark:
-        speedup = benchmark.speedup_vs_raw_fp32 or speedup
+    vs_raw = show_vs_raw(benchmark, row, chosen) if benchmark and row else None
     return SummaryRow(
         model=label,
         graph=graph_name(candidate) if candidate else _where(report),
@@ -144,7 +143,7 @@ def _summary_row(
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
         latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
         throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
-        speedup=(f"{speedup:.2f}x" if speedup else MISSING) if raw else None,
+        speedup=(vs_raw or MISSING) if raw else None,
         size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
         chosen=chosen,
     )
@@ -194,11 +193,7 @@ def footnote(report: Report) -> str:
         text += f"; rows are the fastest at batch {small}"
         if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):
             text += f"; {_RIVAL}: beaten least surely, so the verdict is against it"
-    if benchmark is None or benchmark.speedup_vs_raw_fp32_ci95 is None:
-        return text
-    low, high = benchmark.speedup_vs_raw_fp32_ci95
-    over = benchmark.observations
-    return f"{text}; vs raw: 95 % interval over {over} {low:.2f} to {high:.2f} where chosen"
+    return text if benchmark is None else f"{text}{interval_note(benchmark)}"
 
 
 def title(report: Report) -> str:

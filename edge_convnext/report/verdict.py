@@ -22,11 +22,11 @@ from edge_convnext.report.how_many_more import (
     rounds_to_show,
 )
 from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
+from edge_convnext.report.speed_words import rival_words, why_loose
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.report.contract import Confidence, Judgement
-    from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["Requirement", "decide"]
 
@@ -246,16 +246,16 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     if benchmark is None or benchmark.speedup_vs_best_float is None:
         return _Judged(None, (f"{name} was not timed against the best float at batch {batch}.",))
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
-    where = _where(benchmark, batch)
+    where = rival_words(benchmark, batch, why_loose(benchmark, interval) is None)
     if interval is None:
         text = f"{name} has {ratio:.2f}x the speed of {where}, without an interval."
         return _Judged(None, (text,))
     low, high = interval
     faster, over = ratio > 1.0, benchmark.observations
-    measured = (
-        f"{name} has {ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f}) the speed of "
-        f"{where}"
-    )
+    figures = f"{ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f})"
+    if why_loose(benchmark, interval):
+        figures = f"{low:.2f}x to {high:.2f}x (95 % interval over {over})"
+    measured = f"{name} has {figures} the speed of {where}"
     if skewed := why_skewed(benchmark.other_load_pct, benchmark.throttled_periods):
         text = (
             f"{measured}: {'faster' if faster else 'not faster'} by the estimate alone, for "
@@ -275,26 +275,3 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     what = "faster by the estimate, not beyond" if faster else "not faster by the estimate, within"
     word: Judgement = "likely" if faster else "not"
     return _Judged(word, (f"{measured}: {what} that interval. {advice}",), needed=needed)
-
-
-def _where(benchmark: BenchmarkReport, batch: int) -> str:
-    """What the speed is compared with, by what it is: the best float, or a harder rival."""
-    rival = benchmark.row(benchmark.hardest_float, batch)
-    if rival is None:
-        return f"the best float at batch {batch}"
-    if benchmark.hardest_float == benchmark.best_float:
-        return f"the best float ({_graph(rival)}) in {rival.runtime} at batch {batch}"
-    text = (
-        f"the float that it beats least surely ({_graph(rival)}) in {rival.runtime} at batch "
-        f"{batch}"
-    )
-    best = benchmark.row(benchmark.best_float, batch)
-    chosen = benchmark.row(benchmark.chosen, batch)
-    if best is None or chosen is None or not chosen.latency_ms_p50:
-        return text
-    ratio = best.latency_ms_p50 / chosen.latency_ms_p50
-    return f"{text}, and {ratio:.2f}x that of the best float of the table ({_graph(best)})"
-
-
-def _graph(row: BenchmarkRow) -> str:
-    return f"{row.form} form{f', {row.precision_hint}' if row.precision_hint else ''}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ModelInfo
-from edge_convnext.core.errors import ArtifactError, LoadError, SimplifyError
+from edge_convnext.core.errors import ArtifactError, LoadError
 from edge_convnext.core.files import sha256_bytes, sha256_file
 from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
@@ -52,7 +52,8 @@ def load_own_graph(
         float32[N, classes].
 
     Raises:
-        LoadError: The file is no classifier that is read, or is changed by being made canonical.
+        LoadError: The file is no classifier that is read, is changed by being made canonical, or
+            no child process can be started.
     """
     beside = find_beside(path)
     made = _canonical(path, image_size, _size_beside(path), folder)
@@ -108,7 +109,7 @@ def _size_beside(path: Path) -> ImageSize | None:
 def _canonical(
     path: Path, stated: ImageSize | None, beside: ImageSize | None, folder: Path
 ) -> Canonical:
-    """Run the child; where the simplifier takes it down, once more without."""
+    """Run the child; where it crashes, as the simplifier may, once more without."""
     asked = Asked(
         None if stated is None else sides_of(stated),
         None if beside is None else sides_of(beside),
@@ -119,14 +120,16 @@ def _canonical(
         try:
             result = run_isolated(_make_canonical, arguments, _TIMEOUT_S)
         except OSError as error:
-            raise SimplifyError(
-                f"can't start a child process to read {path} in ({error.strerror}); free some "
-                "memory and try again"
+            raise LoadError(
+                f"{path}: can't start a child process to read it in ({error.strerror}); free "
+                "memory, or room in the temporary folder, and run it again"
             ) from error
         if isinstance(result, Canonical):
             return result
         if isinstance(result, Refused):
             raise LoadError(f"{path}: {result.reason}")
+        if not result.crashed:
+            break
     assert isinstance(result, IsolatedFailure)
     raise LoadError(
         f"{path}: can't be made canonical ({result.reason}); export it again, or report it"

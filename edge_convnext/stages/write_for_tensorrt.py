@@ -6,10 +6,12 @@ body (`to_float16`). TensorRT 8.6 reads opset 17 (`to_opset17`) and chooses its 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.files import AnyPath, copy_atomic
+from edge_convnext.core.scratch import scratch_folder
 from edge_convnext.core.step import Stage
 from edge_convnext.stages.to_float16 import FloatName, halve_body
 from edge_convnext.stages.to_opset17 import use_opset_17
@@ -45,14 +47,13 @@ def write_for_tensorrt(
         ArtifactError: The file is missing, or not ONNX.
     """
     output = Path(output)
-    pixels = output.with_name("pixels.onnx")
-    made = use_uint8_images(model, pixels) if images == "uint8" else model
-    if halved:
-        border: FloatName = "float16" if images == "float16" else "float32"
-        made = halve_body(made, output, border)
-    elif opset_17:
-        made = use_opset_17(made, output)
-    else:
+    with scratch_folder() as scratch:
+        pixels = scratch / "pixels.onnx"
+        made = use_uint8_images(model, pixels) if images == "uint8" else model
+        if halved:
+            border: FloatName = "float16" if images == "float16" else "float32"
+            return halve_body(made, output, border)
+        if opset_17:
+            return use_opset_17(made, output)
         copy_atomic(made.path, output)
-    pixels.unlink(missing_ok=True)
-    return made
+        return replace(made, path=output)

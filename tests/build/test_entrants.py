@@ -82,6 +82,9 @@ def test_without_a_runtime_of_a_cpu_the_graphs_for_tensorrt_are_judged(listed):
     assert evaluate_entrants(prepared(runtimes=()), Evaluator()).judged == [GPU]
 
 
+TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")
+
+
 @pytest.fixture
 def raced(monkeypatch):
     """What was raced; rivals are those that the accuracy does not rule out."""
@@ -96,6 +99,7 @@ def raced(monkeypatch):
         return [BF16] if evaluation.comparisons == {} else [OTHER, FLOAT]
 
     monkeypatch.setattr(module, "race", race)
+    monkeypatch.setattr(module, "tell_load", lambda *told: calls.append(told))
     monkeypatch.setattr(module, "list_rivals", list_rivals)
     monkeypatch.setattr(module, "list_finalists", lambda *_: [INT8])
     return calls
@@ -112,14 +116,21 @@ def test_a_rival_in_bfloat16_is_evaluated_before_it_counts_and_lets_another_in(r
     entrants = Entrants([FLOAT, INT8], [GPU], [FLOAT, INT8], RAW)
     assert race_entrants(prepared(), entrants, evaluator) == "race"
     assert evaluator.added == [["bf16"], ["other"]]
-    assert raced == [([FLOAT, INT8, RAW], 3, [INT8, RAW], "track")]
+    assert raced == [TOLD, ([FLOAT, INT8, RAW], 3, [INT8, RAW], "track")]
 
 
 def test_without_a_runtime_or_a_reference_there_is_less_to_race(raced):
     entrants = Entrants([FLOAT], [], [FLOAT], None)
     assert race_entrants(prepared(runtimes=()), entrants, Evaluator()) is None
     race_entrants(prepared(), entrants, Evaluator(known=[BF16]))
-    assert raced == [([FLOAT], 3, [INT8], "track")]
+    assert raced == [TOLD, ([FLOAT], 3, [INT8], "track")]
+
+
+def test_a_build_that_waits_for_a_quiet_machine_needs_no_advice_to(raced):
+    waiting = prepared()
+    waiting.steps.recipe = make_recipe({"benchmark": {"batches": [2], "wait_quiet_min": 1.0}})
+    race_entrants(waiting, Entrants([FLOAT], [], [FLOAT], None), Evaluator(known=[BF16]))
+    assert len(raced) == 1
 
 
 @pytest.fixture

@@ -65,7 +65,10 @@ def test_what_can_not_be_loaded_costs_no_build(runner, int8, monkeypatch):
 
     monkeypatch.setattr(int8_products, "count_int8", fail)
     (one,) = count_products(runner, [int8], "machine")
-    assert (one.found, one.reason) == (None, "not run: no kernel")
+    assert (one.planned, one.found, one.reason) == (1, None, "not run: no kernel")
+    monkeypatch.setattr(int8_products, "count_int8", lambda *_: Int8Products(("a",), 1, ()))
+    (again,) = count_products(runner, [int8], "machine")
+    assert (again.found, again.reason) == (1, None)
 
 
 def test_a_real_graph_is_counted_and_reported(runner, int8):

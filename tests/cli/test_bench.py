@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.example_report import example_report
 from edge_convnext.devices import bench as devices_bench
 from edge_convnext.devices import ssh
 from edge_convnext.devices.bench import BoardSettings
+from edge_convnext.measure import built_models
 from edge_convnext.report.verdict import Requirement
 
 
@@ -21,6 +23,41 @@ def test_bench_times_models_against_the_first(call, models):
     assert all((row["batch"], row["latency_ms_p99"]) == (2, None) for row in rows)
     _, text, _ = call("bench", models / "static.onnx", *flags[:4])  # at the one size it has
     assert "1.00x" in text
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.0, False), (96.0, True)])
+def test_bench_says_that_the_machine_was_busy(call, models, monkeypatch, load, told):
+    real = built_models.benchmark
+    monkeypatch.setattr(
+        built_models, "benchmark",
+        lambda *rest, **more: replace(
+            real(*rest, **more), other_load_pct=load, throttled_periods=None
+        ),
+    )  # fmt: skip
+    paths = [models / "dynamic.onnx", shutil.copy(models / "dynamic.onnx", models / "copy.onnx")]
+    line = ("bench", *paths, "--runtime", "onnxruntime", "--rounds", 6, "--batch", 2)
+    code, out, err = call(*line)
+    assert code == 0
+    assert ("During the timings other programs took 96 % of the CPU" in err) is told
+    assert "vs first, 95 % interval over 6 rounds: " in out
+    assert "  >" in out or not told  # its lower end stands for the ratio
+    notes = json.loads(call(*line, "--json")[1])["notes"]
+    assert len(notes) == told
+    assert all(note.endswith("Repeat `bench` on an idle machine.") for note in notes)
+
+
+def test_a_named_model_that_the_runtime_does_not_take_is_refused(call, models, monkeypatch):
+    fused = shutil.copy(models / "dynamic.onnx", models / "fused.onnx")
+    real = built_models.read_metadata
+    monkeypatch.setattr(
+        built_models, "read_metadata",
+        lambda path: replace(real(path), format="onnxruntime" if path == fused else "qdq"),
+    )  # fmt: skip
+    code, out, err = call("bench", models / "dynamic.onnx", fused, "--runtime", "openvino")
+    assert (code, out) == (3, "")
+    assert err.endswith(
+        f"{fused}: is for ONNX Runtime alone; leave it out, or pass --runtime onnxruntime\n"
+    )
 
 
 def test_bench_refuses_models_that_no_image_fits(call, models):

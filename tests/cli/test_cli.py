@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 from support.builds import environment
 from support.commands import HEAVY
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from edge_convnext.build import pipeline
 from edge_convnext.cli import app
@@ -144,6 +147,23 @@ def test_an_interrupt_says_that_work_is_kept(call, monkeypatch):
     code, _, err = call("build", "--quiet")
     assert code == 130
     assert err == "\ninterrupted; finished stages are kept, run again to go on\n"
+
+
+def walk(command, words=()):
+    yield words, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from walk(one, (*words, name))
+
+
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*one, id=" ".join(one[0]) or "-")
+                                                for one in walk(get_command(app))])  # fmt: skip
+def test_every_option_of_help_is_whole_at_80_columns(words, command):
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80", "NO_COLOR": "1"})
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    shown = set(re.split(r"[\s│,]+", result.stdout))
+    names = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    assert {name for name in names if name.startswith("-")} <= shown
+    assert not re.search(r"[^\s:(]…", result.stdout.replace(", …", ""))  # nor is a word cut
 
 
 @pytest.mark.parametrize("line", ["build --help", "models"])

@@ -100,11 +100,11 @@ def test_our_own_errors_keep_only_their_message():
 
 def test_a_crash_names_the_signal_and_the_last_line():
     failure = run_isolated(segfault, (), 30)
-    assert failure == IsolatedFailure("crashed with SIGSEGV; it last said: about to crash")
+    assert failure == IsolatedFailure("crashed with SIGSEGV; it last said: about to crash", True)
 
 
 def test_a_function_that_exits_is_a_failure():
-    assert run_isolated(leave, (), 30) == IsolatedFailure("ended with exit status 0")
+    assert run_isolated(leave, (), 30) == IsolatedFailure("ended with exit status 0", True)
 
 
 def test_a_result_that_cannot_travel_is_a_failure():

@@ -6,7 +6,7 @@ import pytest
 
 from edge_convnext.core.contention import CpuClock
 from edge_convnext.core.progress import untracked
-from edge_convnext.measure.quiet import Watch, race_in_quiet, wait_until_quiet
+from edge_convnext.measure.quiet import Watch, race_in_quiet, tell_load, wait_until_quiet
 
 
 class Machine:
@@ -96,6 +96,20 @@ def test_waiting_is_shown_and_says_why():
     assert told == [("other programs take 40 % of the CPU: waiting for a quiet machine", 12)]
     assert wait_until_quiet(120.0, track, machine.watch)  # it is quiet: nothing to show
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(("load_pct", "lines"), [(10.0, 0), (40.0, 1)])
+def test_a_busy_machine_is_told_of_before_the_race(load_pct, lines):
+    told, clock = [], iter([CpuClock(0.0, 0.0, 0.0, 1), CpuClock(1.0, 0.0, load_pct / 100, 1)])
+
+    def track(items, what, total=None):
+        told.append(what)
+        return items
+
+    tell_load(track, "wait", Watch(lambda: 0.0, lambda _: None, lambda: next(clock)))
+    assert told == ["other programs take 40 % of the CPU: wait"] * lines
+    tell_load(track, "wait", Watch(lambda: 0.0, lambda _: None, lambda: None))
+    assert len(told) == lines
 
 
 def test_an_interrupted_wait_races_nothing():

@@ -96,6 +96,18 @@ def test_other_names_are_refused_with_the_first():
         read({**STATE, "extra": torch.zeros(2)})
 
 
+@pytest.mark.parametrize("lost", ["0.weight", "7.bias"])
+def test_a_prefix_is_taken_off_whichever_tensor_is_missing(lost):
+    with pytest.raises(LoadError, match=f"1 missing, 0 unknown.*'{lost}' is missing"):
+        read(prefixed("module.", without(STATE, lost)))
+
+
+def test_a_prefix_of_a_few_tensors_is_not_the_networks():
+    found = read({**prefixed("net.", STATE), "other.0.weight": torch.ones(3)})
+    assert is_state(found)
+    assert found.where == "net"
+
+
 def test_many_differences_are_counted_and_three_are_shown():
     with pytest.raises(LoadError) as caught:
         read({f"layer{n}.weight": torch.zeros(2) for n in range(100)})

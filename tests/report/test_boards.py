@@ -55,6 +55,16 @@ def test_what_ships_is_told_with_its_figures():
     assert (float_ships["runs"], float_ships["vs float"]) == (benchmark.best_float, "-")
 
 
+def test_on_a_busy_board_the_speed_is_the_lower_end_of_its_interval():
+    verdict = run().verdict.model_copy(update={"ship": "int8"})
+    update = {"other_load_pct": 60.0, "speedup_vs_best_float_ci95": (1.63, 44.57)}
+    found = cells(verdict=verdict, benchmark=run().benchmark.model_copy(update=update))
+    assert found["vs float"] == ">1.63x"
+    update = {"other_load_pct": 60.0, "speedup_vs_best_float_ci95": None}
+    found = cells(verdict=verdict, benchmark=run().benchmark.model_copy(update=update))
+    assert found["vs float"] == "-"
+
+
 def test_other_load_is_told_and_where_it_was_too_much():
     quiet, busy = (
         cells(benchmark=run().benchmark.model_copy(update={"other_load_pct": load}))["other load"]

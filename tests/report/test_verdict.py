@@ -306,6 +306,10 @@ def test_a_rival_that_is_not_the_best_float_is_called_what_it_is_beside_the_best
         "beats least surely (conv form, bf16) in openvino at batch 1, and 1.46x that of the best "
         "float of the table (raw form)."
     )
+    busy = benchmark(1.91, (1.8, 2.0), rows=rows, other_load_pct=96.0, **names)
+    told = decide("int8", accuracy(), busy, 1.0).reasons[0]
+    assert "beats least surely (conv form, bf16) in openvino at batch 1: faster by" in told
+    assert "1.46x" not in told
     alone = decide("int8", accuracy(), benchmark(1.91, (1.8, 2.0)), 1.0).reasons[0]
     assert "the speed of the best float (" in alone
 

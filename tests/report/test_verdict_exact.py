@@ -128,7 +128,18 @@ def test_speed_of_a_busy_machine(ratio, interval, word, told):
         f"at batch 1: {told} by the estimate alone, for {found.speed_skewed}. Time it again on a "
         "quiet machine."
     )
+    low, high = interval
+    assert found.reasons[0].startswith(
+        f"INT8 has {low:.2f}x to {high:.2f}x (95 % interval over rounds) the speed of "
+    )
+    assert f"{ratio:.2f}x" not in found.reasons[0]
     assert found.confidence == "likely"
+
+
+def test_of_a_wide_interval_no_estimate_is_quoted():
+    found = decide("int8", accuracy(), benchmark(18.96, (1.63, 44.57)), 1.0)
+    assert found.reasons[0] == f"INT8 has 1.63x to 44.57x (95 % interval over rounds) {WHERE}."
+    assert found.speed == "shown"
 
 
 def test_speed_that_was_not_measured():

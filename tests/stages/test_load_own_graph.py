@@ -1,3 +1,4 @@
+import errno
 import json
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_a_child_that_dies_is_tried_without_the_simplifier(path, tmp_path, monke
     def crash_first(function, arguments, timeout_s):
         asked.append(arguments[-1])
         if arguments[-1]:
-            return IsolatedFailure("crashed with SIGSEGV")
+            return IsolatedFailure("crashed with SIGSEGV", crashed=True)
         return run_isolated(function, arguments, timeout_s)
 
     monkeypatch.setattr(stage, "run_isolated", crash_first)
@@ -155,4 +156,27 @@ def test_a_child_that_dies_is_tried_without_the_simplifier(path, tmp_path, monke
     assert asked == [True, False]
     monkeypatch.setattr(stage, "run_isolated", lambda *_: IsolatedFailure("crashed with SIGSEGV"))
     with pytest.raises(LoadError, match=r"can't be made canonical \(crashed with SIGSEGV\)"):
+        load(path, tmp_path / "out")
+
+
+def test_a_child_that_runs_out_of_time_is_not_tried_twice(path, tmp_path, monkeypatch):
+    asked = []
+
+    def run_out(_function, arguments, _timeout_s):
+        asked.append(arguments[-1])
+        return IsolatedFailure("still running after 1200 s, so it was ended")
+
+    monkeypatch.setattr(stage, "run_isolated", run_out)
+    with pytest.raises(LoadError, match=r"can't be made canonical \(still running after 1200 s"):
+        load(path, tmp_path / "out")
+    assert asked == [True]
+
+
+def test_without_a_child_process_the_file_and_a_remedy_are_named(path, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(stage, "run_isolated", fail)
+    words = r"model.onnx: can't start a child process .*\(Cannot allocate memory\); free memory"
+    with pytest.raises(LoadError, match=words):
         load(path, tmp_path / "out")

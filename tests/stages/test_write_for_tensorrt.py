@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ExportError
 from edge_convnext.stages import write_for_tensorrt as module
 from edge_convnext.stages.write_for_tensorrt import write_for_tensorrt
 
@@ -52,8 +53,26 @@ def calls(monkeypatch):
 def test_passes(model, calls, images, halved, opset_17, expected, borders):
     output = model.path.parent / "out" / "made.onnx"
     output.parent.mkdir()
-    write_for_tensorrt(model, output, images, halved=halved, opset_17=opset_17)
+    beside = output.with_name("pixels.onnx")
+    beside.write_text("the user's own")
+    made = write_for_tensorrt(model, output, images, halved=halved, opset_17=opset_17)
+    assert made.path == output
     assert output.read_text() == expected
     assert calls == borders
+    assert beside.read_text() == "the user's own"
+    beside.unlink()
     assert [path.name for path in output.parent.iterdir()] == ["made.onnx"]
     assert Path(model.path).read_text() == "graph"
+
+
+def test_a_pass_that_fails_leaves_nothing_behind(model, calls, monkeypatch):
+    def fail(*_):
+        raise ExportError("no")
+
+    monkeypatch.setattr(module, "halve_body", fail)
+    with pytest.raises(ExportError):
+        write_for_tensorrt(
+            model, model.path.with_name("made.onnx"), "uint8", halved=True, opset_17=False
+        )
+    assert calls == [("use_uint8_images",)]
+    assert [path.name for path in model.path.parent.iterdir()] == ["model.onnx"]

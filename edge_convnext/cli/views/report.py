@@ -12,8 +12,10 @@ from rich.text import Text
 
 from edge_convnext.cli.views.boards import print_boards
 from edge_convnext.cli.views.tables import grid, printer
+from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
+    MISSING,
     RECOVERY_HEADINGS,
     footnote,
     headings,
@@ -26,11 +28,12 @@ from edge_convnext.report.summary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from edge_convnext.measure.profile import ModelProfile
+    from edge_convnext.measure.speed import Ratio
     from edge_convnext.measure.timings import TimedRow
     from edge_convnext.report.contract import Report
     from edge_convnext.report.summary import SummaryRow
@@ -75,8 +78,22 @@ def print_report(report: Report, console: Console) -> None:
     show(grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 
 
-def print_rows(rows: Sequence[TimedRow], console: Console) -> None:
-    """Print the timings of one benchmark; the first model is the base of `vs first`."""
+def print_rows(
+    rows: Sequence[TimedRow],
+    console: Console,
+    ratios: Mapping[tuple[str, int], Ratio] | None = None,
+    skewed: bool = False,
+) -> None:
+    """Print the timings of one benchmark; the first model is the base of `vs first`.
+
+    Args:
+        rows: Timings, the first model's first.
+        console: Console to print on.
+        ratios: Speed-ups over the first model, by artifact and batch; without one, that of the
+            two medians is shown.
+        skewed: True where other programs disturbed the timings.
+    """
+    ratios = ratios or {}
     base = {row.batch: row.latency_ms_p50 for row in rows if row.artifact == rows[0].artifact}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
@@ -92,12 +109,34 @@ def print_rows(rows: Sequence[TimedRow], console: Console) -> None:
             number(row.latency_ms_p90, 2),
             number(row.latency_ms_p99, 2),
             number(row.throughput_img_s, 0),
-            f"{base[row.batch] / row.latency_ms_p50:.2f}x",
+            _vs_first(base[row.batch] / row.latency_ms_p50, ratios.get(_key(row)), skewed),
             number(row.size_bytes / 1e6, 1),
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
             *([number(row.gpu_ms_p50, 3)] if timed_gpu else []),
         )
     printer(console)(table)
+    for row in rows:
+        ratio = ratios.get(_key(row))
+        if ratio is not None and (interval := _interval(ratio)) is not None:
+            low, high = interval
+            what = f"{plain(row.artifact)} at batch {row.batch}"
+            text = f"vs first, 95 % interval over {ratio.rounds} rounds: {low:.2f} to {high:.2f}"
+            printer(console)(Text(f"{text} ({what})", style="dim"))
+
+
+def _key(row: TimedRow) -> tuple[str, int]:
+    return row.artifact, row.batch
+
+
+def _vs_first(of_medians: float, ratio: Ratio | None, skewed: bool) -> str:
+    if ratio is None:
+        return f"{of_medians:.2f}x"
+    return show_ratio(ratio.median, _interval(ratio), skewed) or MISSING
+
+
+def _interval(ratio: Ratio) -> tuple[float, float] | None:
+    low, high = ratio.ci95_lo, ratio.ci95_hi
+    return None if low is None or high is None else (low, high)
 
 
 def print_ranking(plan: str, ranking: Sequence[Sensitivity], console: Console) -> None:

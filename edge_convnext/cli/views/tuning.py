@@ -82,7 +82,7 @@ def _on_front(one: Trial, timed: list[Trial]) -> bool:
     """Whether no other finalist is both as fast and more accurate."""
     if one.parity is None or one.lap is None:
         return False
-    own = one.parity.sqnr_db or float("inf")
+    own = one.parity.sqnr_or_inf
     return not any(
         other.lap is not None
         and other.parity is not None

@@ -30,7 +30,13 @@ from edge_convnext.devices.bench.measure import (
 from edge_convnext.devices.bench.publish import publish_board
 from edge_convnext.devices.bench.readings import Readings, find_readings
 from edge_convnext.devices.bench.report import Measured, Seen, board_files, board_report
-from edge_convnext.devices.bench.work_folder import check_folder, drop_others, removed_on_failure
+from edge_convnext.devices.bench.work_folder import (
+    UNPACKED,
+    check_folder,
+    drop_others,
+    drop_unpacked,
+    removed_on_failure,
+)
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.evaluation import Evaluation
@@ -85,8 +91,9 @@ def bench_bundle(
 
     Args:
         path: Bundle that `edge-convnext bundle` wrote.
-        out: Folder for the report and the file that ships. Its `work/` keeps engines and logits,
-            so that an interrupted run can continue.
+        out: Folder for the report and the file that ships. Its `work/` keeps engines and logits
+            for the next run, and until this one is finished the unpacked bundle too: an
+            interrupted run can continue.
         settings: Batches, rounds and the like; None for the build's.
         track: Progress over engines, images and timings.
         say: Called with each line that the user should read at once.
@@ -117,7 +124,7 @@ def bench_bundle(
             if not work.is_dir():
                 work.mkdir(parents=True)
                 mark(work)
-            unpacked = bundle.unpack(work / "bundle", track)
+            unpacked = bundle.unpack(work / UNPACKED, track)
             require_outside(out, *unpacked.report.data_folders)
         drop_others(work)
         before = readings.state()
@@ -127,7 +134,9 @@ def bench_bundle(
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
     report = board_report(measured, seen, chosen.require, out)
-    return publish_board(board_files(measured, report.verdict), report, out)
+    published = publish_board(board_files(measured, report.verdict), report, out)
+    drop_unpacked(work)
+    return published
 
 
 def _measure(

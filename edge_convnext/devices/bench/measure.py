@@ -102,7 +102,10 @@ def evaluate_candidates(
     """
     refused: list[LeftOutReport] = []
     reference = evaluation.reference
-    paths = {one.name: folder / _logits_name(one, reference, machine) for one in candidates}
+    paths = {
+        one.name: folder / _logits_name(one, reference, machine, batch, threads)
+        for one in candidates
+    }
     shape = reference.logits.shape
     found = {
         name: logits for name, path in paths.items() if (logits := _read(path, shape)) is not None
@@ -207,10 +210,14 @@ def measure_energy(
 
 
 def _logits_name(
-    candidate: Candidate, reference: Predictions, machine: Mapping[str, object]
+    candidate: Candidate,
+    reference: Predictions,
+    machine: Mapping[str, object],
+    batch: int,
+    threads: int | None,
 ) -> str:
     facts = [
-        "logits/1",
+        "logits/2",
         PIXELS,
         candidate.digest,
         candidate.runtime,
@@ -218,6 +225,8 @@ def _logits_name(
         candidate.settings,
         reference.sha256s,
         dict(machine),
+        batch,
+        threads,
     ]
     text = json.dumps(facts, sort_keys=True)
     return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"

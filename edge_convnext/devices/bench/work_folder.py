@@ -8,20 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
-from edge_convnext.core.marks import MARK, remove_marked
+from edge_convnext.core.marks import MARK, is_marked, remove_marked
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.publish import find_old
 from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import REPORT
 
-__all__ = ["check_folder", "drop_others", "removed_on_failure"]
+__all__ = ["UNPACKED", "check_folder", "drop_others", "drop_unpacked", "removed_on_failure"]
+
+UNPACKED = "bundle"
 
 
 @contextlib.contextmanager
 def removed_on_failure(out: Path, work: Path) -> Iterator[None]:
     """Remove what the block created if it fails; what was there before stays."""
     known = [path for path in (out, work.parent, work) if path.exists()]
-    unpacked = work / "bundle"
+    unpacked = work / UNPACKED
     whole = unpacked.exists()
     try:
         yield
@@ -42,6 +44,12 @@ def drop_others(work: Path) -> None:
         for other in work.parent.iterdir():
             if other.name != work.name:
                 remove_marked(other)
+
+
+def drop_unpacked(work: Path) -> None:
+    """Remove the unpacked bundle of a finished run, which the next one unpacks again."""
+    if is_marked(work):
+        shutil.rmtree(work / UNPACKED, ignore_errors=True)
 
 
 def check_folder(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 from edge_convnext.core.errors import RecipeError, shorten
@@ -47,8 +48,8 @@ def find_own_graph(weights: str | None) -> Path | None:
 def _only_graph(folder: Path) -> Path | None:
     """The one graph of a folder that has no checkpoint."""
     found = []
-    for count, path in enumerate(sorted(folder.iterdir())):
-        if count >= _MOST_ENTRIES or not path.is_file():
+    for path in sorted(islice(folder.iterdir(), _MOST_ENTRIES)):
+        if not path.is_file():
             continue
         kind = recognise(path).name
         if kind in ("safetensors", "torch"):

@@ -6,6 +6,7 @@ from rich.console import Console
 from support.example_report import ACCURACY, BENCHMARK, example_report, without_measurements
 
 from edge_convnext.cli.views.report import print_report, print_rows
+from edge_convnext.measure.speed import Ratio
 from edge_convnext.report.markdown import to_markdown
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.stages import StageReport
@@ -189,6 +190,21 @@ def test_timings_are_compared_with_the_first_model_at_the_same_batch():
     assert len(lines) == 9
     assert re.search(r"raw onnxruntime +1 +5\.71 +6\.17 +- +175 +1\.00x +13\.9 +153", lines[1])
     assert re.search(r"int8 conv openvino f32 +8 +16\.63 .* 2\.23x", lines[8])
+
+
+def test_timings_have_the_interval_of_their_ratio_and_of_a_busy_machine_it_alone():
+    rows = example_report().benchmark.rows
+    name = rows[2].artifact
+    ratios = {(name, 1): Ratio(2.5, 1.63, 3.2, 20)}
+    for skewed, shown in ((False, "2.50x"), (True, ">1.63x")):
+        console = Console(file=io.StringIO(), width=120)
+        print_rows(rows, console, ratios, skewed=skewed)
+        table, told = console.file.getvalue().split("vs first, 95 % ")
+        assert shown in table
+        assert told == f"interval over 20 rounds: 1.63 to 3.20 ({name} at batch 1)\n"
+    console = Console(file=io.StringIO(), width=120)
+    print_rows(rows, console, {(name, 1): Ratio(2.5, None, None, 3)}, skewed=True)
+    assert "2.50x" not in console.file.getvalue()
 
 
 def test_the_float_that_the_verdict_is_against_has_a_row_and_a_footnote():

@@ -62,6 +62,11 @@ def test_only_laps_of_one_heat_beat_each_other():
     assert "front b" in "\n".join(rows(printed(print_tuning, searched(*trials))))
 
 
+def test_logits_without_any_signal_are_not_those_without_an_error():
+    trials = (trial("a", 2.0, 0.5, 30.0), trial("b", 2.1, 0.6, 0.0))
+    assert "front b" not in "\n".join(rows(printed(print_tuning, searched(*trials))))
+
+
 def test_of_many_trials_twelve_are_shown():
     text = printed(print_tuning, searched(*(trial(f"p{n:02}", 2.0, 0.5) for n in range(14))))
     assert "p11" in text

@@ -67,6 +67,22 @@ def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_pa
         measure.evaluate_candidates(kept[1:], *arguments)
 
 
+def test_logits_are_kept_for_their_batch_and_threads_alone(root, tmp_path, monkeypatch):
+    evaluation = open_bundle(root / "tiny.ecb").unpack(tmp_path / "unpacked").evaluation()
+    loads = []
+
+    def load(one, batch, threads):
+        loads.append((batch, threads))
+        return Overflowing(N)
+
+    monkeypatch.setattr(measure, "load_candidate", load)
+    settings = [(N, None), (N, None), (N - 1, None), (N, 2), (N, 2)]
+    for batch, threads in settings:
+        arguments = (evaluation, batch, threads, tmp_path, {}, untracked)
+        measure.evaluate_candidates([candidate("whole")], *arguments)
+    assert loads == [(N, None), (N - 1, None), (N, 2)]
+
+
 def test_a_board_races_the_graphs_of_each_runtime(root, tmp_path):
     build = shutil.copytree(root / "build", tmp_path / "build")
     (build / "cpu").mkdir()

@@ -2,9 +2,15 @@ import pytest
 from support.bench_boards import ORT
 
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.marks import mark
+from edge_convnext.core.marks import MARK, mark
 from edge_convnext.devices.bench import bench_bundle
-from edge_convnext.devices.bench.work_folder import check_folder, drop_others, removed_on_failure
+from edge_convnext.devices.bench.work_folder import (
+    UNPACKED,
+    check_folder,
+    drop_others,
+    drop_unpacked,
+    removed_on_failure,
+)
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
@@ -19,6 +25,21 @@ def test_another_bundle_s_work_goes_and_the_user_s_stays(root, tmp_path):
     assert (out / "work" / "fedcba9876543210").exists()  # it may be called so, and is not ours
     assert (out / "work" / "engines").is_dir()
     assert (out / "work" / "mine").is_dir()
+
+
+def test_a_finished_run_leaves_logits_and_no_unpacked_bundle(measured):
+    (work,) = (measured[1] / "work").iterdir()
+    assert [path.name for path in work.iterdir() if path.name != MARK] == ["logits"]
+
+
+def test_an_unpacked_bundle_goes_where_the_folder_is_marked(tmp_path):
+    for name in ("ours", "mine"):
+        (tmp_path / name / UNPACKED).mkdir(parents=True)
+    mark(tmp_path / "ours")
+    for name in ("ours", "mine"):
+        drop_unpacked(tmp_path / name)
+    assert not (tmp_path / "ours" / UNPACKED).exists()
+    assert (tmp_path / "mine" / UNPACKED).is_dir()
 
 
 def failing(out, work, error):

@@ -50,6 +50,20 @@ def test_a_folder_leads_to_its_only_graph(tmp_path):
     assert find_own_graph(str(tmp_path)) is None
 
 
+def test_of_a_huge_folder_the_first_thousand_entries_are_asked_for(tmp_path, monkeypatch):
+    path = Own().save(tmp_path / "model.onnx")
+    asked = []
+
+    def endless(_folder):
+        for n in range(5000):
+            asked.append(n)
+            yield path if n == 999 else tmp_path / f"{n}.jpg"
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", endless)
+    assert find_own_graph(str(tmp_path)) == path
+    assert len(asked) == 1000
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [("squeezenet1.1.onnx", "onnx:squeezenet1.1"), ("a b/ü.ONNX", "onnx:model"),
