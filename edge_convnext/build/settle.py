@@ -69,7 +69,7 @@ def prepare(
     on_read: Callable[[Inputs], None] | None = None,
     choose: ChoosePlans | None = None,
 ) -> Prepared:
-    """Run the stages from load to lower; with `fold_only`, to fold.
+    """Run the stages from load to the graphs of each target; with `fold_only`, to fold.
 
     `machine` and `on_read` are `inputs.prepare_inputs`'s. `choose` finds the plans that nobody
     stated, from real images, and says what it did (`quick_race`).

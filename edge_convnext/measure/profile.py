@@ -224,7 +224,7 @@ def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
-    """Seeded noise of the graph's input size: a network's time does not depend on the image."""
+    """Seeded noise of the graph's input size; see `built_models.race_models` on its time."""
     (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
