@@ -75,7 +75,7 @@ def _rank_graphs(
         if made is not None and made.digest not in known:
             raise ArtifactError(
                 f"{folder}: the INT8 graph {lineage.plan.label} differs from the one in the "
-                "report, because tool versions or data changed; build again first"
+                "report (tool versions, data or machine may differ); build again first"
             )
     return {
         lineage.plan.label: rank_plan(prepared.steps, lineage, prepared.samples)

@@ -118,13 +118,13 @@ class Preprocess:
         if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
             raise ValueError("crop_pct is not 0.01 to 1")
         if self.resize not in get_args(ResizeMode):
-            raise ValueError("resize is no way to resize")
+            raise ValueError(f"resize is not one of {', '.join(get_args(ResizeMode))}")
         if self.interpolation not in get_args(Interpolation):
-            raise ValueError("interpolation is none")
+            raise ValueError(f"interpolation is not one of {', '.join(get_args(Interpolation))}")
         if len(self.mean) != 3 or len(self.std) != 3:
-            raise ValueError("mean and std are of three channels")
+            raise ValueError("mean and std do not have three values each")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
-            raise ValueError("mean or std is no number to normalise by")
+            raise ValueError("mean and std are not finite numbers, each std above 0")
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,10 @@ class ModelInfo:
         """Read `to_metadata`'s key back.
 
         Raises:
-            ArtifactError: `source` does not carry it.
+            ArtifactError: `source` does not carry it, or has values that can't be.
         """
+        fields = _fields_of(metadata, source)
         try:
-            fields = json.loads(metadata[METADATA_KEY])
             classes = tuple(_text(name) for name in fields["classes"])
             licence = fields["weights_licence"]
             read = cls(
@@ -169,16 +169,30 @@ class ModelInfo:
                 raise ValueError(f"{len(classes)} class names for {read.num_classes} classes")
             return read
         except _UNREADABLE as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise ArtifactError(
-                f"{source}: no edge-convnext metadata in this file; "
-                "pass a model that `edge-convnext build` wrote"
+                f"{source}: its edge-convnext metadata is damaged ({reason}); build it again"
             ) from error
+
+
+def _fields_of(metadata: Mapping[str, str], source: Path) -> dict[str, Any]:
+    """The fields under this package's key, not checked yet."""
+    try:
+        fields = json.loads(metadata[METADATA_KEY])
+    except _UNREADABLE:
+        fields = None
+    if not isinstance(fields, dict) or not fields:
+        raise ArtifactError(
+            f"{source}: no edge-convnext metadata in this file; "
+            "pass a model that `edge-convnext build` wrote"
+        )
+    return fields
 
 
 def _text(value: object) -> str:
     """Check that a value is text. It may be printed, so control characters are escaped."""
     if not isinstance(value, str) or _CONTROLS.search(value):
-        raise TypeError("not a plain text")
+        raise TypeError("a name in it is not plain text")
     return value
 
 

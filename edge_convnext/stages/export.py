@@ -1,8 +1,8 @@
 """Export: write a network in one graph form to ONNX, with stable and readable names.
 
-The dynamo exporter also writes stack traces with absolute paths into the metadata of nodes; they are
-dropped. `export_names` tells how nodes and values are named. A user can write a quantizer's scope by
-hand, since the names stay the same across torch versions.
+The dynamo exporter also writes stack traces with absolute paths into the metadata of nodes. They
+are dropped. `export_names` tells how nodes and values are named. A user can write a quantizer's
+scope by hand, since the names stay the same across torch versions.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def check_graph_file(path: Path, num_classes: int) -> None:
         num_classes: Number of classes that the bundle states.
 
     Raises:
-        ArtifactError: As for `runtimes.metadata.read_metadata`; or its weights lie in other files, or it has
-            another number of classes.
+        ArtifactError: As for `runtimes.metadata.read_metadata`; or its weights lie in other files,
+            or it has another number of classes.
     """
     _check_self_contained(path)
     found = read_metadata(path).info.num_classes

@@ -82,7 +82,7 @@ def train(
     The weights are those after the last epoch: no epoch is chosen by its validation score.
 
     Args:
-        model: Full name, or size of V2.
+        model: Name of a model of any family that torch can make, in any spelling.
         splits: Both sides; `val` is only measured.
         preprocess: Preprocessing of images; it is saved with the weights.
         config: The `train:` section.
@@ -141,8 +141,8 @@ def train(
         rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"the GPU's memory is too small for train.batch {config.batch} at "
-            f"{preprocess.image_size} px; lower either, or train on the CPU"
+            f"the GPU has too little free memory for train.batch {config.batch} at "
+            f"{preprocess.image_size} px; close other programs on it, lower either, or --device cpu"
         ) from error
     state = trainer.average.state_dict()
     licence = start.licence if start is not None else None

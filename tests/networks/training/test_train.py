@@ -178,7 +178,7 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_refused(few, tmp_path, mo
     with pytest.raises(TrainingError, match="other settings"):
         train("atto", few, PREPROCESS, PLAIN, output, 1, resume=True, state_path=state)
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match="delete it to start afresh"):
+    with pytest.raises(TrainingError, match="move it away to start afresh"):
         train("atto", few, PREPROCESS, PLAIN, output, resume=True, state_path=state)
 
 
@@ -258,6 +258,15 @@ def test_what_can_not_work_is_refused_before_training(few, tmp_path, change, mes
     output = tmp_path / arguments["output"]
     with pytest.raises(TrainingError, match=message):
         train("atto", few, arguments["preprocess"], PLAIN, output)
+
+
+def test_a_gpu_without_room_is_told_with_what_to_change(few, tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(loop.Trainer, "fit", fail)
+    with pytest.raises(TrainingError, match=r"too little free memory .* px; close other programs"):
+        train("atto", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
