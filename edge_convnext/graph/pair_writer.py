@@ -78,7 +78,7 @@ class PairWriter:
     def bias(self, product: Product, grid: Grid) -> None:
         """Store the bias of a Gemm in 32 bits: with a float one ONNX Runtime's Gemm is float.
 
-        It leaves that to its own pass for convolutions, and for what no quantizer follows to us.
+        ONNX Runtime does so itself for convolutions, but not for a Gemm that no quantizer follows.
         """
         from onnx import helper, numpy_helper
 

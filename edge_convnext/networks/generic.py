@@ -147,7 +147,7 @@ class GenericFamily(ABC):
     def make(self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
         """A newly drawn network: see `ModuleShape.make`."""
         if not isinstance(shape, ModuleShape):
-            raise LoadError(f"{shape.name}: is no {self.label}; pass weights of one")
+            raise LoadError(f"{shape.name}: is not a {self.label} network; pass weights of one")
         return shape.make(drop_path, image_size)
 
     # ---- names ----------------------------------------------------------------------------
