@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.quotas import read_throttling, throttled_since, usable_cores
 from edge_convnext.devices.doctor import environment
 from edge_convnext.runtimes import RuntimeOptions
@@ -41,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     info = read_metadata(options.model).info
     size = info.preprocess.image_size
-    images = np.random.default_rng(0).normal(size=(1, info.in_channels, size, size))
+    images = np.random.default_rng(0).normal(size=(1, info.in_channels, *sides_of(size)))
     visible = len(os.sched_getaffinity(0))
     with one_cpu():
         granted = usable_cores()

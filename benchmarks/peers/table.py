@@ -15,6 +15,7 @@ from benchmarks.peers.catalog import ENVIRONMENTS
 from benchmarks.peers.task import Graph, Task
 from benchmarks.peers.timing import Timings, ratio_to
 from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.image_size import show_size
 
 __all__ = ["find_fastest", "make_rows", "render", "write_results"]
 
@@ -177,7 +178,7 @@ def _page(name: str, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     busy = "unknown" if load is None else f"{load:.0f} % of the CPU"
     return (
         f"# Peers, {name}, {facts['date']}\n\n"
-        f"{facts['model']}, `{facts['weights']}`, {facts['image_size']} px, "
+        f"{facts['model']}, `{facts['weights']}`, {show_size(facts['image_size'])} px, "
         f"{facts['calibration_images']} calibration images, "
         f"{said if images else 'random weights: speed alone'}. {facts['threads']} threads, "
         f"{facts['rounds']} rounds, load of other programs during the timing: {busy}.\n\n"

@@ -14,6 +14,7 @@ from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.files import atomic_path, sha256_bytes
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images
@@ -116,8 +117,7 @@ def _decode(samples: tuple[Sample, ...] | list[Sample], inputs: Inputs, folder: 
     path = folder / "images" / f"{sha256_bytes(content.encode())[:16]}.npy"
     if path.is_file():
         return path
-    size = info.preprocess.image_size
-    shape = (len(samples), info.in_channels, size, size)
+    shape = (len(samples), info.in_channels, *sides_of(info.preprocess.image_size))
     with atomic_path(path) as scratch:
         array = np.lib.format.open_memmap(scratch, "w+", np.float32, shape)
         batches = iter_batches(samples, info.preprocess, _DECODED_AT_ONCE, info.in_channels)

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
+from edge_convnext.cli.values import check_image_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_convnext.core.image_size import ImageSize
+
 __all__ = ["models"]
+
+_LEAST = 32  # pixels of a side, as of a build
 
 
 def models(
     image_size: Annotated[
-        int,
-        typer.Option(min=32, help="Height and width of the images to count MACs for, in pixels."),
-    ] = 224,
+        str,
+        typer.Option(
+            metavar="N|HEIGHT,WIDTH",
+            callback=check_image_size,
+            help="Image size to count MACs for, in pixels: one number for a square, or the height "
+            "and the width.",
+        ),
+    ] = "224",
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
     """List the networks: parameters, MACs, published top-1, and how others are named."""
-    rows, further = _rows(image_size), _further()
+    from edge_convnext.core.image_size import sides_of
+
+    size = cast("ImageSize", image_size)  # the callback has read it
+    if min(sides_of(size)) < _LEAST:
+        raise typer.BadParameter(f"--image-size: a side has {_LEAST} pixels or more.")
+    rows, further = _rows(size), _further()
     if json:
-        print_json(
-            {"image_size": image_size, "num_classes": 1000, "models": rows, "further": further}
-        )
+        print_json({"image_size": size, "num_classes": 1000, "models": rows, "further": further})
         return
     from rich.console import Console
 
     from edge_convnext.cli.views.models import print_models
 
-    print_models(rows, image_size, Console(), further)
+    print_models(rows, size, Console(), further)
 
 
-def _rows(image_size: int) -> list[dict[str, Any]]:
+def _rows(image_size: ImageSize) -> list[dict[str, Any]]:
     from edge_convnext.networks.family import families, find_model
 
     rows: list[dict[str, Any]] = []

@@ -23,6 +23,7 @@ from edge_convnext.cli.values import (
     as_source,
     as_text,
     as_three_numbers,
+    check_image_size,
     check_runtime,
     one_of,
 )
@@ -51,6 +52,7 @@ __all__ = [
 MODEL, PREPARED, DATA = "Model", "Preprocessing", "Data"
 CHAIN, GPU, MEASURE = "Chain", "GPU", "Measurement"
 _TARGETS = ("cpu", "rtx", "tensorrt")
+_SIZE_HELP = "Image size in pixels: one number for a square, or the height and the width, as 64,96."
 
 _ROWS = (
     Flag(
@@ -67,13 +69,14 @@ _ROWS = (
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(
-        "preprocess.image_size", "--image-size", int,
-        "Height and width of the images, in pixels.", PREPARED,
+        "preprocess.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
+        metavar="N|HEIGHT,WIDTH",
+        callback=check_image_size,
     ),
     Flag(
         "preprocess.resize", "--resize", Literal["squash", "shortest"],
-        "How images are resized. squash: to a square. shortest: by the short side, then a centre "
-        "crop.", PREPARED,
+        "How images are resized. squash: to the size, whatever their aspect. shortest: by the "
+        "short side, then a centre crop.", PREPARED,
     ),
     Flag(
         "preprocess.crop_pct", "--crop-pct", float,
@@ -217,8 +220,9 @@ _ROWS = (
         metavar="MINUTES",
     ),
     Flag(
-        "train.image_size", "--image-size", int,
-        "Height and width of the images, in pixels.", PREPARED,
+        "train.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
+        metavar="N|HEIGHT,WIDTH",
+        callback=check_image_size,
         also=("preprocess.image_size",),
     ),
     Flag("train.epochs", "--epochs", int, "Number of passes over the data.", least=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ __all__ = [
     "as_source",
     "as_text",
     "as_three_numbers",
+    "check_image_size",
     "check_runtime",
     "one_of",
 ]
@@ -58,6 +59,27 @@ def as_three_numbers(flag: str, text: str) -> tuple[float, ...]:
             f"{flag} {_EXAMPLES[flag]}"
         )
     return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def check_image_size(text: Any) -> Any:
+    """Read an image size: one number, or height and width; the recipe checks their limits.
+
+    Raises:
+        typer.BadParameter: `text` is a word.
+        RecipeError: `text` has numbers, and is neither.
+    """
+    from edge_convnext.core.errors import RecipeError, shorten
+    from edge_convnext.core.image_size import parse_size
+
+    if not isinstance(text, str):  # not stated, or a default
+        return text
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        told = f"'{shorten(text, 60)}' is not {error}"
+        if any(one.isdigit() for one in text):
+            raise RecipeError(f"--image-size {told}") from None
+        raise typer.BadParameter(f"{told}.") from None
 
 
 def check_runtime(name: str | None) -> str | None:

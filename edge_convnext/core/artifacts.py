@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.core.origins import Fact
 
 __all__ = [
@@ -73,30 +74,42 @@ METADATA_KEY = "edge_convnext"
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
 # Errors that reading JSON of any content may raise.
-_UNREADABLE = (
-    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """From an RGB image to the network's input, float32[3, image_size, image_size].
+    """From an RGB image to the network's input, float32[3, height, width].
 
-    `squash` resizes to image_size x image_size and ignores the aspect; `shortest` resizes the
-    short side to floor(image_size / crop_pct) and crops the centre. Values are then scaled to
-    0..1, `mean` subtracted and divided by `std`, per channel.
+    `squash` resizes to height x width and ignores the aspect. `shortest` keeps it: it resizes the
+    short side to floor(image_size / crop_pct), or for a rectangle as little as covers both
+    floor(height / crop_pct) and floor(width / crop_pct), and crops the centre. Values are then
+    scaled to 0..1, `mean` subtracted and divided by `std`, per channel.
 
     The defaults are what most tutorials train with: a plain bilinear resize to a square and
     ImageNet's mean and std. timm's ImageNet weights state their own.
     """
 
-    image_size: int = 224
+    image_size: ImageSize = 224  # a square given as two numbers becomes one
     resize: ResizeMode = "squash"
     crop_pct: float = 1.0
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", even_size(self.image_size))
+
+    @property
+    def height(self) -> int:
+        """Height of the network's input, in pixels."""
+        return sides_of(self.image_size)[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the network's input, in pixels."""
+        return sides_of(self.image_size)[1]
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Preprocess:
@@ -104,17 +117,16 @@ class Preprocess:
         if not isinstance(fields, Mapping):
             raise TypeError("not a mapping")
         known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
-        for name in ("mean", "std"):
-            if name in known:
-                known[name] = tuple(float(value) for value in known[name])
+        for name in known.keys() & {"mean", "std"}:
+            known[name] = tuple(float(value) for value in known[name])
         read = cls(**known)
         read._check()
         return read
 
     def _check(self) -> None:
         """Refuse values that no preprocessing can have: a file may state anything."""
-        if not isinstance(self.image_size, int) or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
-            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels")
+        if not _is_size(self.image_size):
+            raise ValueError(f"image_size is not 1 to {MAX_IMAGE_SIZE} pixels, or two such numbers")
         if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
             raise ValueError("crop_pct is not 0.01 to 1")
         if self.resize not in get_args(ResizeMode):
@@ -125,6 +137,14 @@ class Preprocess:
             raise ValueError("mean and std do not have three values each")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise ValueError("mean and std are not finite numbers, each std above 0")
+
+
+def _is_size(size: object) -> bool:
+    """Whether an image can have this size; a pair has two numbers."""
+    sides = size if isinstance(size, tuple) else (size, size)
+    return len(sides) == 2 and all(
+        type(side) is int and 1 <= side <= MAX_IMAGE_SIZE for side in sides
+    )
 
 
 @dataclass(frozen=True)
@@ -151,8 +171,9 @@ class ModelInfo:
         Raises:
             ArtifactError: `source` does not carry it, or has values that can't be.
         """
-        fields = _fields_of(metadata, source)
+        fields: Any = None
         try:
+            fields = json.loads(metadata[METADATA_KEY])
             classes = tuple(_text(name) for name in fields["classes"])
             licence = fields["weights_licence"]
             read = cls(
@@ -169,24 +190,16 @@ class ModelInfo:
                 raise ValueError(f"{len(classes)} class names for {read.num_classes} classes")
             return read
         except _UNREADABLE as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ArtifactError(
-                f"{source}: its edge-convnext metadata is damaged ({reason}); build it again"
-            ) from error
+            raise ArtifactError(f"{source}: {_why_unread(fields, error)}") from error
 
 
-def _fields_of(metadata: Mapping[str, str], source: Path) -> dict[str, Any]:
-    """The fields under this package's key, not checked yet."""
-    try:
-        fields = json.loads(metadata[METADATA_KEY])
-    except _UNREADABLE:
-        fields = None
+def _why_unread(fields: object, error: Exception) -> str:
     if not isinstance(fields, dict) or not fields:
-        raise ArtifactError(
-            f"{source}: no edge-convnext metadata in this file; "
-            "pass a model that `edge-convnext build` wrote"
+        return (
+            "no edge-convnext metadata in this file; pass a model that `edge-convnext build` wrote"
         )
-    return fields
+    reason = f"{error} is missing" if isinstance(error, KeyError) else error
+    return f"its edge-convnext metadata is damaged ({reason}); build it again"
 
 
 def _text(value: object) -> str:
@@ -223,8 +236,8 @@ class NetworkShape(Protocol):
         """Number of trainable parameters."""
         ...
 
-    def count_macs(self, image_size: int) -> int:
-        """Multiply-accumulates of one square image, its side in pixels."""
+    def count_macs(self, image_size: ImageSize) -> int:
+        """Multiply-accumulates of one image, a square or of some height and width in pixels."""
         ...
 
 

@@ -7,11 +7,14 @@ build needs. They are small enough that no single value fills a disk or takes a 
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema
+from pydantic_core import core_schema
 
 from edge_convnext.core.artifacts import MAX_IMAGE_SIZE
+from edge_convnext.core.image_size import ImageSize, even_size, parse_size, show_size, sides_of
 
 __all__ = [
     "MAX_BATCH",
@@ -25,14 +28,15 @@ __all__ = [
     "Classes",
     "Count",
     "Epochs",
-    "ImageSize",
     "Milliseconds",
     "Rounds",
     "Seconds",
+    "StatedSize",
     "TableName",
     "Threads",
     "Warmup",
     "batch_bytes",
+    "size_of",
     "why_too_large",
     "why_too_long",
 ]
@@ -51,7 +55,6 @@ Classes = Annotated[int, Field(ge=1, le=MAX_CLASSES)]
 Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]  # images
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
-ImageSize = Annotated[int, Field(ge=32, le=MAX_IMAGE_SIZE)]  # pixels; five halvings leave one
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
@@ -61,19 +64,47 @@ Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Warmup = Annotated[int, Field(ge=1, le=1000)]
 
 
-def batch_bytes(batch: int, channels: int, image_size: int) -> int:
+def _read_size(value: Any, read_side: Callable[[Any], int]) -> ImageSize:
+    """Read a side, or height and width; a text as `parse_size` does."""
+    value = parse_size(value) if isinstance(value, str) else value
+    if not isinstance(value, list | tuple):
+        return read_side(value)
+    if len(value) != 2:
+        raise ValueError(f"one number for a square, or height and width, not {len(value)} numbers")
+    size: ImageSize = even_size((read_side(value[0]), read_side(value[1])))
+    return size
+
+
+def size_of(side: core_schema.CoreSchema) -> GetPydanticSchema:
+    """The schema of an `ImageSize` by that of its sides: a union's errors would name each type."""
+    return GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_wrap_validator_function(
+            _read_size,
+            side,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda size: size),
+        )
+    )
+
+
+# Of a recipe, in pixels; five halvings of 32 leave one.
+StatedSize = Annotated[ImageSize, size_of(core_schema.int_schema(ge=32, le=MAX_IMAGE_SIZE))]
+
+
+def batch_bytes(batch: int, channels: int, image_size: ImageSize) -> int:
     """Size of a batch of normalised images, float32."""
-    return 4 * batch * channels * image_size**2
+    height, width = sides_of(image_size)
+    return 4 * batch * channels * height * width
 
 
-def why_too_large(batch: int, channels: int, image_size: int) -> str | None:
+def why_too_large(batch: int, channels: int, image_size: ImageSize) -> str | None:
     """Explain why a batch is too large to allocate; None where it is not."""
     needed = batch_bytes(batch, channels, image_size)
     if needed <= _MAX_BATCH_BYTES:
         return None
+    size = show_size(even_size(image_size))
     return (
-        f"a batch of {batch} images of {image_size} px takes {needed / 1e9:.1f} gigabytes, and at "
-        f"most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
+        f"a batch of {batch} images of {size} px takes {needed / 1e9:.1f} "
+        f"gigabytes, and at most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
     )
 
 

@@ -27,10 +27,10 @@ from edge_convnext.core.bounds import (
     Classes,
     Count,
     Epochs,
-    ImageSize,
     Milliseconds,
     Rounds,
     Seconds,
+    StatedSize,
     TableName,
     Threads,
     Warmup,
@@ -82,7 +82,7 @@ _LARGEST_MEAN = 2.0  # of pixels in 0..1, with room for unusual normalisations
 class PreprocessConfig(Section):
     """The `preprocess:` section; fields are `artifacts.Preprocess`'s."""
 
-    image_size: ImageSize | None = None
+    image_size: StatedSize | None = None  # a side, or height and width
     resize: ResizeMode | None = None
     crop_pct: Share | None = Field(None, ge=0.01, le=1.0)
     interpolation: Interpolation | None = None
@@ -103,7 +103,7 @@ class PreprocessConfig(Section):
 class TrainConfig(Section):
     """The `train:` section: the demo's training and `edge-convnext train`."""
 
-    image_size: ImageSize | None = None  # None: `preprocess.image_size`
+    image_size: StatedSize | None = None  # None: `preprocess.image_size`
     epochs: Epochs = 30
     batch: Batch = 64  # images
     lr: float = Field(2e-3, gt=0.0)  # peak, AdamW

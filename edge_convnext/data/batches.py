@@ -58,7 +58,7 @@ def iter_batches(
         workers: Decoding threads.
 
     Yields:
-        float32[N, in_channels, image_size, image_size]. Besides the batch that was yielded, at
+        float32[N, in_channels, height, width]. Besides the batch that was yielded, at
         most 2 * batch + workers images are in memory.
 
     Raises:

@@ -47,21 +47,21 @@ _ORIENTATION, _BITS = 0x0112, 0x0102  # tags of EXIF and TIFF
 
 
 def read_image(path: File, model: Mapping[str, Any]) -> NDArray[Any]:
-    """Read the input of a network, one image: float32[1, C, S, S], or pixels where it takes them.
+    """Read the input of a network, one image: float32[1, C, H, W], or pixels where it takes them.
 
     `model` has "preprocess" and "in_channels" as the metadata of a built model has them, and of one
     that takes pixels "images_type" and "images_layout". A file that can't be used is a ValueError.
     """
-    pre, side = model["preprocess"], model["preprocess"]["image_size"]
+    pre = model["preprocess"]
     try:
         image = open_upright(path, mode_for(model["in_channels"]))
-        image = fit(image, side, pre["resize"], pre["crop_pct"], pre["interpolation"])
+        image = fit(image, pre["image_size"], pre["resize"], pre["crop_pct"], pre["interpolation"])
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise ValueError(f"{path}: {explain(path, error)}") from error
     pixels = np.asarray(image)
     if model.get("images_type") != "uint8":
         return normalise(pixels, pre["mean"], pre["std"])[None]
-    pixels = pixels.reshape(1, side, side, -1)
+    pixels = pixels.reshape(1, *pixels.shape[:2], -1)
     return pixels if model.get("images_layout") == "nhwc" else pixels.transpose(0, 3, 1, 2)
 
 
@@ -94,28 +94,50 @@ def open_upright(path: File, mode: str, most_pixels: int = MAX_PIXELS) -> Image.
 
 
 def fit(
-    image: Image.Image, side: int, resize: str, crop_pct: float, interpolation: str
+    image: Image.Image,
+    size: int | Sequence[int],
+    resize: str,
+    crop_pct: float,
+    interpolation: str,
 ) -> Image.Image:
-    """Resize and crop to side x side: "squash" ignores the aspect, "shortest" crops the centre.
+    """Resize and crop to a square of `size`, or to its height and width.
 
-    Source: `Resize(floor(side / crop_pct))` and `CenterCrop(side)` of torchvision, as timm and the
-    image processor of ConvNeXt in transformers use them; their rounding is kept.
+    "squash" ignores the aspect; "shortest" covers the size, enlarged by `crop_pct`, and crops the
+    centre.
+
+    Source: `CenterCrop` of torchvision, with its rounding, behind the resize of `_cover`.
     """
     how = Image.Resampling[interpolation.upper()]
+    height, width = (size, size) if isinstance(size, int) else size
     if resize == "squash":
-        return image.resize((side, side), how)
-    short = math.floor(side / crop_pct)
-    long = int(short * max(image.size) / min(image.size))
-    width, height = (short, long) if image.width <= image.height else (long, short)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    if width * height <= 89_478_485:
-        resized = image.resize((width, height), how)
-        return resized.crop((left, top, left + side, top + side))
+        return image.resize((width, height), how)
+    wide, high = _cover(image, height, width, crop_pct)
+    left, top = round((wide - width) / 2), round((high - height) / 2)
+    if wide * high <= 89_478_485:
+        resized = image.resize((wide, high), how)
+        return resized.crop((left, top, left + width, top + height))
     # A very long image: don't make the gigabytes that the crop would cut away.
-    across, down = image.width / width, image.height / height
-    right, bottom = (left + side) * across, (top + side) * down
+    across, down = image.width / wide, image.height / high
+    right, bottom = (left + width) * across, (top + height) * down
     box = (left * across, top * down, min(right, image.width), min(bottom, image.height))
-    return image.resize((side, side), how, box)
+    return image.resize((width, height), how, box)
+
+
+def _cover(image: Image.Image, height: int, width: int, crop_pct: float) -> tuple[int, int]:
+    """Width and height of the smallest resized image that the crop can be cut from.
+
+    Source: for a square `Resize(floor(side / crop_pct))` of torchvision, as timm and the image
+    processor of ConvNeXt in transformers use it; for a rectangle `ResizeKeepRatio` of timm 1.0.31,
+    as `transforms_imagenet_eval` uses it. Each rounds in its own way, which is kept.
+    """
+    if height == width:
+        short = math.floor(height / crop_pct)
+        long = int(short * max(image.size) / min(image.size))
+        return (short, long) if image.width <= image.height else (long, short)
+    down = image.height / math.floor(height / crop_pct)
+    across = image.width / math.floor(width / crop_pct)
+    ratio = min(down, across)
+    return round(image.width / ratio), round(image.height / ratio)
 
 
 def normalise(

@@ -55,7 +55,7 @@ def decode_image(path: Path, preprocess: Preprocess, in_channels: int = 3) -> ND
         in_channels: 3 for RGB; 1 for luma, normalised by the average of `mean` and of `std`.
 
     Returns:
-        float32[in_channels, image_size, image_size].
+        float32[in_channels, height, width].
 
     Raises:
         DataError: The file can't be decoded, or the model takes neither 1 nor 3 channels.
@@ -67,7 +67,7 @@ def decode_pixels(path: Path, preprocess: Preprocess, in_channels: int = 3) -> N
     """Read and resize one image: all of `decode_image` but `normalise`.
 
     Returns:
-        uint8[image_size, image_size, 3], or uint8[image_size, image_size] for one channel.
+        uint8[height, width, 3], or uint8[height, width] for one channel.
 
     Raises:
         DataError: As for `decode_image`.
@@ -88,11 +88,11 @@ def open_image(path: Path, mode: str = "RGB") -> Image.Image:
 
 
 def resize_image(image: Image.Image, preprocess: Preprocess) -> Image.Image:
-    """Resize and crop to image_size x image_size, as `Preprocess` describes.
+    """Resize and crop to height x width, as `Preprocess` describes.
 
     Source:
         torchvision.transforms `Resize` and `CenterCrop`, with their rounding, at the size that
-        timm and transformers pass to them.
+        timm and transformers pass to them; timm's own resize for a rectangle. See `pixels.fit`.
     """
     return pixels.fit(
         image,

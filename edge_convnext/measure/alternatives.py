@@ -81,8 +81,10 @@ def find_better_way(
 
 def _other_sizes(way: Way, names: Collection[str]) -> Iterator[Way]:
     if "image_size" in names:
-        for size in _SIZES:
-            yield replace(way[0], image_size=size), way[1]
+        now = way[0]
+        # Of a rectangle first its sides swapped, which is the usual mistake.
+        for size in ((now.width, now.height), *_SIZES):
+            yield replace(now, image_size=size), way[1]
 
 
 def _other_colours(way: Way, names: Collection[str]) -> Iterator[Way]:

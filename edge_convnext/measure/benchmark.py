@@ -91,7 +91,8 @@ def benchmark(
         fitting = [candidate for candidate in candidates if candidate.fits(batch)]
         if not fitting:
             continue
-        if reason := why_too_large(batch, *images.shape[1:3]):
+        _, channels, height, width = images.shape
+        if reason := why_too_large(batch, channels, (height, width)):
             raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
         models = [_load(candidate, batch, config.threads) for candidate in fitting]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, RuntimeName
 from edge_convnext.core.errors import ArtifactError, DataError
 from edge_convnext.core.files import AnyPath, sha256_file
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.origins import Fact
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
@@ -168,7 +169,7 @@ def race_models(
     for path in dict.fromkeys(files):
         metadata = read_metadata(path)
         size = metadata.info.preprocess.image_size
-        shapes.add((metadata.info.in_channels, size, size))
+        shapes.add((metadata.info.in_channels, *sides_of(size)))
         candidates += [
             _candidate(path, metadata, name, hint) for name in _list(path, runtimes, metadata)
         ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.image_size import show_size
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.batches import iter_batches
@@ -59,7 +60,8 @@ def prepare_as(path: Path, own: Preprocess, stated: Recipe) -> Preprocess:
     """
     asked = resolve_preprocess(stated.preprocess, own)
     if asked.image_size != own.image_size:
-        raise RecipeError(f"{path}: is for {own.image_size} pixels; build it again for others")
+        size = show_size(own.image_size)
+        raise RecipeError(f"{path}: is for {size} pixels; build it again for others")
     if (asked.mean, asked.std) != (own.mean, own.std) and _normalises(path):
         raise RecipeError(f"{path}: normalises in the graph: --mean and --std can't change it")
     return asked

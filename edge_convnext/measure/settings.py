@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import show_size
 from edge_convnext.core.origins import FACT_NAMES, Fact, FactName, Origin, OriginKind
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.splits import Splits
@@ -88,6 +89,8 @@ def show_value(fact: Fact) -> str:
         return "not stated"
     if fact.name == "classes":
         return _show_names(value)
+    if fact.name == "image_size" and isinstance(value, (list, tuple)):
+        return show_size((value[0], value[1]))
     if isinstance(value, (list, tuple)):
         return ", ".join(_show_number(one) for one in value)
     return _show_number(value)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.protocol import Placer
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
@@ -91,12 +92,12 @@ class ModuleShape(ABC):
     family: ClassVar[str]  # a key of `networks.family.FAMILIES`
 
     @abstractmethod
-    def make(self, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(self, drop_path: float = 0.0, image_size: ImageSize = 224) -> nn.Module:
         """A newly drawn network: images float32[N, C, H, W] -> logits float32[N, num_classes].
 
         Args:
             drop_path: Rate of stochastic depth, for networks that have it.
-            image_size: Height and width of the images, for networks that have positions to learn.
+            image_size: Size of the images, for networks that have positions to learn.
         """
 
     def count_params(self) -> int:
@@ -105,7 +106,7 @@ class ModuleShape(ABC):
 
         return count_params(self.make)
 
-    def count_macs(self, image_size: int) -> int:
+    def count_macs(self, image_size: ImageSize) -> int:
         """Multiply-accumulates of one image, those of attention included."""
         from edge_convnext.networks.module_state import count_macs
 
@@ -144,7 +145,9 @@ class GenericFamily(ABC):
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
         """See `NetworkFamily.find`."""
 
-    def make(self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(
+        self, shape: NetworkShape, drop_path: float = 0.0, image_size: ImageSize = 224
+    ) -> nn.Module:
         """A newly drawn network: see `ModuleShape.make`."""
         if not isinstance(shape, ModuleShape):
             raise LoadError(f"{shape.name}: is not a {self.label} network; pass weights of one")
@@ -251,7 +254,7 @@ class GenericFamily(ABC):
         return network.eval().requires_grad_(False)
 
     def make_trainable(
-        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+        self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224
     ) -> nn.Module:
         """A newly drawn network."""
         return self.make(shape, drop_path, image_size).train()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from edge_convnext.core.artifacts import NetworkShape
+from edge_convnext.core.image_size import ImageSize, sides_of
 
 __all__ = [
     "Expected", "Find", "count_macs", "count_params", "describe_state", "draw_state", "find_first",
@@ -36,14 +37,14 @@ def count_params(make: Callable[[], nn.Module]) -> int:
     return sum(one.numel() for one in _on_no_device(make).parameters())
 
 
-def count_macs(make: Callable[[], nn.Module], channels: int, image_size: int) -> int:
-    """Multiply-accumulates of one square image, those of every product."""
+def count_macs(make: Callable[[], nn.Module], channels: int, image_size: ImageSize) -> int:
+    """Multiply-accumulates of one image, those of every product."""
     from torch.utils.flop_counter import FlopCounterMode
 
     module = _on_no_device(make).eval()
     device = next((one.device for one in module.parameters()), torch.device("cpu"))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(torch.zeros(1, channels, image_size, image_size, device=device))
+        module(torch.zeros(1, channels, *sides_of(image_size), device=device))
     return int(counter.get_total_flops()) // 2
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.parts import Parts
     from edge_convnext.networks.published import HubWeights, Published, PublishedTop1
@@ -269,13 +270,13 @@ class NetworkFamily(Protocol):
         ...
 
     def make_trainable(
-        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+        self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224
     ) -> nn.Module:
         """Draw a new network for training; its parameters are named as in weights on disk.
 
         Args:
             shape: Shape of the network.
             drop_path: Rate of stochastic depth, for networks that have it.
-            image_size: Height and width of the images, for networks that learn positions.
+            image_size: Size of the images, for networks that learn positions.
         """
         ...

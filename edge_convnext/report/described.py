@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import (
     JsonValue,
@@ -10,9 +11,13 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    WithJsonSchema,
 )
+from pydantic_core.core_schema import int_schema
 
+from edge_convnext.core.bounds import size_of
 from edge_convnext.core.files import sha256_file
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.report.part import Part, Sha256
 
 __all__ = [
@@ -54,14 +59,18 @@ class WeightsReport(Part):
     """Terms stated by the source; they hold for every file made from these weights."""
 
 
+_SIDE = {"exclusiveMinimum": 0, "type": "integer"}
+_SIZE = {"anyOf": [_SIDE, {"items": _SIDE, "maxItems": 2, "minItems": 2, "type": "array"}]}
+
+
 class ModelReport(Part):
     """The network."""
 
     name: str
     """Such as `convnextv2_atto`."""
     params: PositiveInt
-    image_size: PositiveInt
-    """Height and width of the input in pixels."""
+    image_size: Annotated[ImageSize, size_of(int_schema(gt=0)), WithJsonSchema(_SIZE)]
+    """Side of the input in pixels; of a rectangle its height and width."""
     num_classes: PositiveInt
     weights: WeightsReport
     in_channels: PositiveInt = 3

@@ -255,6 +255,8 @@ def _shown_value(setting: SettingReport) -> str:
     value = setting.value
     if not isinstance(value, list):
         return MISSING if value is None else str(value)
+    if setting.name == "image_size" and len(value) == 2:
+        return f"{value[0]} x {value[1]}"
     shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
     return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
 

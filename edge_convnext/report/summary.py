@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,7 +207,7 @@ def title(report: Report) -> str:
     licence = f", {model.weights.licence}" if model.weights.licence else ""
     return (
         f"{model.name}, {model.params / 1e6:.1f} M parameters, {model.num_classes} classes, "
-        f"{model.image_size} px; weights: {model.weights.source}{licence}"
+        f"{show_size(model.image_size)} px; weights: {model.weights.source}{licence}"
     )
 
 

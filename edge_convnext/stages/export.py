@@ -21,6 +21,7 @@ from edge_convnext.core.artifacts import FormName, OnnxModel, Precision, Weights
 from edge_convnext.core.bounds import MAX_BATCH
 from edge_convnext.core.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.core.version import __version__
@@ -106,10 +107,10 @@ def export_onnx(
     halved = precision == "fp16" and not by_graph
     if halved:
         network = HalfBody(network)
-    size = weights.info.preprocess.image_size
+    sides = sides_of(weights.info.preprocess.image_size)
     # Two images, because the exporter would turn a batch of one into a constant.
     rows = 2 if config.batch == "dynamic" else config.batch
-    sample = torch.zeros(rows, weights.info.in_channels, size, size)
+    sample = torch.zeros(rows, weights.info.in_channels, *sides)
     proto = _run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
     name_by_modules(proto, wrapped=halved)

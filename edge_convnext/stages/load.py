@@ -10,6 +10,7 @@ from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import LoadError, MissingDependencyError, shorten
 from edge_convnext.core.files import AnyPath, expand_home, sha256_bytes, sha256_file
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import RANDOM
 from edge_convnext.core.step import Stage
@@ -56,7 +57,7 @@ class _Found:
 
 
 def load_weights(
-    config: LoadConfig, model: str, seed: int, output: AnyPath, image_size: int | None = None
+    config: LoadConfig, model: str, seed: int, output: AnyPath, image_size: ImageSize | None = None
 ) -> Weights:
     """Bring weights into this project's names, shapes and float32.
 
@@ -138,7 +139,7 @@ def _source_name(name: str, checkpoint: Checkpoint) -> str:
 
 
 def weights_identity(
-    config: LoadConfig, model: str, seed: int, image_size: int | None = None
+    config: LoadConfig, model: str, seed: int, image_size: ImageSize | None = None
 ) -> str:
     """Identify the weights by what decides them: a file's name and content, or the seed.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import ArtifactError, LoadError, SimplifyError
 from edge_convnext.core.files import sha256_bytes, sha256_file
+from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.core.isolate import IsolatedFailure, run_isolated
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.graph.file import read_proto, write_proto
@@ -35,7 +36,7 @@ _TIMEOUT_S = 1200.0
 
 
 def load_own_graph(
-    path: Path, config: LoadConfig, model: str, image_size: int | None, folder: Path
+    path: Path, config: LoadConfig, model: str, image_size: ImageSize | None, folder: Path
 ) -> Weights:
     """Make a user's ONNX file canonical, and read what it and the files beside it state.
 
@@ -68,7 +69,7 @@ def load_own_graph(
         num_classes=made.num_classes,
         in_channels=made.channels,
         classes=settled.classes,
-        preprocess=replace(settled.preprocess, image_size=made.height),
+        preprocess=replace(settled.preprocess, image_size=(made.height, made.width)),
         weights_source=path.name,
         weights_sha256=digest_graph(path),
         weights_licence=settled.licence,
@@ -96,18 +97,21 @@ def digest_graph(path: Path) -> str:
     return digests[0] if len(digests) == 1 else sha256_bytes("".join(digests).encode())
 
 
-def _size_beside(path: Path) -> int | None:
+def _size_beside(path: Path) -> ImageSize | None:
     """Size that a file beside the graph states, for one whose own is free."""
     said = read_beside(find_beside(path), 0, 3)
     found = settle([Source("beside the weights", said)]).facts
-    return next((int(one.value) for one in found if one.name == "image_size"), None)
+    sizes: list[ImageSize] = [one.value for one in found if one.name == "image_size"]
+    return sizes[0] if sizes else None
 
 
-def _canonical(path: Path, stated: int | None, beside: int | None, folder: Path) -> Canonical:
+def _canonical(
+    path: Path, stated: ImageSize | None, beside: ImageSize | None, folder: Path
+) -> Canonical:
     """Run the child; where the simplifier takes it down, once more without."""
     asked = Asked(
-        None if stated is None else (stated, stated),
-        None if beside is None else (beside, beside),
+        None if stated is None else sides_of(stated),
+        None if beside is None else sides_of(beside),
     )
     result: Canonical | Refused | IsolatedFailure | None = None
     for simplified in (True, False):
@@ -138,18 +142,13 @@ def _require(path: Path, config: LoadConfig, made: Canonical) -> None:
             raise LoadError(
                 f"{path}: {field} is {found} in this file, not {stated}; leave load.{field} out"
             )
-    if made.height != made.width:
-        raise LoadError(
-            f"{path}: takes images of {made.height} x {made.width} pixels, and only squares are "
-            "prepared; export it for square images"
-        )
 
 
 def _of_graph(made: Canonical) -> Said:
     """Facts that the operations themselves state, and nobody can contradict."""
     said = Said()
     if made.fixed_size:
-        said.add("image_size", made.height, "the graph's input")
+        said.add("image_size", even_size((made.height, made.width)), "the graph's input")
     if made.scale is not None:
         detail = f"the graph begins with {', '.join(made.scale.operations)}"
         three = [(one * 3)[:3] for one in (made.scale.mean, made.scale.std)]

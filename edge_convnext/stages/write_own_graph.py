@@ -8,6 +8,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.version import __version__
 from edge_convnext.graph.file import read_opset, read_proto, write_proto
+from edge_convnext.graph.rewrites import fold_affines
 from edge_convnext.stages.to_float16 import halve_body
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def write_own_graph(
     import onnx
 
     proto = read_proto(weights.path)
+    fold_affines(proto)
     name = weights.info.model
     if (own := read_opset(proto)) != config.opset:
         raise ExportError(

@@ -1,5 +1,6 @@
 """The recipe in a report: what `auto` came to, and what builds the same again."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ CHOSEN = candidate("a", runtime="openvino")
 
 def prepared(runtimes=("onnxruntime", "openvino"), for_gpu=()):
     return SimpleNamespace(
-        steps=SimpleNamespace(recipe=RECIPE), targets=("cpu", "rtx"), runtimes=runtimes,
+        runner=SimpleNamespace(recipe=RECIPE), targets=("cpu", "rtx"), runtimes=runtimes,
         graphs=SimpleNamespace(for_gpu=for_gpu),
         inputs=SimpleNamespace(info=SimpleNamespace(preprocess=Preprocess(image_size=64))),
     )  # fmt: skip
@@ -52,3 +53,11 @@ def test_the_recipe_as_it_was_stated_keeps_auto_but_for_the_plans():
     found = stated_recipe(prepared(), CHOSEN)
     assert (found["runtime"], found["targets"]) == ("auto", "auto")
     assert set(found["plans"]) == {"onnxruntime", "openvino"}
+
+
+def test_a_rectangle_is_settled_as_json_has_it():
+    made = prepared()
+    made.inputs.info.preprocess = Preprocess(image_size=(64, 96))
+    found = resolved_recipe(made, CHOSEN, timed=True)
+    assert json.loads(json.dumps(found)) == found
+    assert make_recipe(found).preprocess.image_size == (64, 96)

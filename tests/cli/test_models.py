@@ -3,6 +3,8 @@ import json
 import pytest
 from support import open_family
 
+from edge_convnext.networks.convnext.sizes import find_architecture
+
 
 def test_models_tells_sizes_and_who_published_what(call):
     _, out, _ = call("models", "--json", "--image-size", 224)
@@ -13,6 +15,17 @@ def test_models_tells_sizes_and_who_published_what(call):
     assert 4.4e9 < rows["convnextv2_tiny"]["macs"] < 4.5e9
     _, text, _ = call("models")
     assert all(name in text for name in rows)
+
+
+def test_macs_are_counted_of_a_rectangle_too(call):
+    _, out, _ = call("models", "--json", "--image-size", "64,96")
+    told = json.loads(out)
+    assert told["image_size"] == [64, 96]
+    macs = {row["model"]: row["macs"] for row in told["models"]}
+    assert macs["convnextv2_atto"] == find_architecture("atto").count_macs((64, 96))
+    _, text, _ = call("models", "--image-size", "64x96")
+    assert "64 x 96 px" in text
+    assert json.loads(call("models", "--json", "--image-size", "64,64")[1])["image_size"] == 64
 
 
 def test_models_of_every_family_are_counted_and_open_ones_are_told_how_to_name(call, monkeypatch):

@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from edge_convnext.cli.values import as_batch, as_source, as_text, as_three_numbers, one_of
+from edge_convnext.cli.values import (
+    as_batch,
+    as_source,
+    as_text,
+    as_three_numbers,
+    check_image_size,
+    one_of,
+)
 from edge_convnext.core.errors import RecipeError
 
 
@@ -54,3 +61,19 @@ def test_every_item_of_a_list_is_one_of_the_choices():
     assert check(None) is None
     with pytest.raises(typer.BadParameter, match=r"'rtxx' is not one of 'cpu', 'rtx'\."):
         check(["cpu", "rtxx"])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("96", 96), ("64,96", (64, 96)), ("64x96", (64, 96)), (None, None)]
+)
+def test_an_image_size_is_one_number_or_height_and_width(text, size):
+    assert check_image_size(text) == size
+
+
+def test_what_is_no_image_size_is_refused_in_one_line():
+    for text in ("1,2,3", "64.5", "64x"):
+        with pytest.raises(RecipeError, match=f"^--image-size '{text}' is not one number") as told:
+            check_image_size(text)
+        assert "\n" not in str(told.value)
+    with pytest.raises(typer.BadParameter, match="'wide' is not one number for a square"):
+        check_image_size("wide")

@@ -71,3 +71,22 @@ def test_foreign_metadata_is_none(text):
 
 def test_a_path_may_be_a_text():
     assert OnnxModel("a/m.onnx", "fp32", "raw").path == Path("a/m.onnx")
+
+
+def test_a_square_given_twice_is_the_square_and_a_rectangle_has_its_sides():
+    square = Preprocess(image_size=(64, 64))
+    assert (square, square.image_size) == (Preprocess(64), 64)
+    assert (square.height, square.width) == (64, 64)
+    wide = Preprocess.from_json({"image_size": [64, 96]})
+    assert (wide.image_size, wide.height, wide.width) == ((64, 96), 64, 96)
+    assert {wide: 1}[Preprocess((64, 96))] == 1  # hashable, and equal to one made of a tuple
+    assert Preprocess.from_json(json.loads(json.dumps(asdict(wide)))) == wide
+
+
+@pytest.mark.parametrize(
+    "size",
+    [[64], [64, 96, 3], [0, 64], [64, MAX_IMAGE_SIZE + 1], [64, 96.0], ["64", "96"], "64,96"],
+)
+def test_sides_that_no_image_has_are_refused(size):
+    with pytest.raises(ValueError, match="image_size is not 1 to 4096 pixels"):
+        Preprocess.from_json({"image_size": size})

@@ -21,3 +21,10 @@ def test_an_hour_of_rounds_is_taken_and_no_more(rounds, round_ms, long):
     said = why_too_long(rounds, round_ms)
     assert (said is not None) == long
     assert not long or said.startswith("3601 rounds of 1000 ms are 1.0 hours")
+
+
+def test_a_rectangle_takes_the_memory_of_both_its_sides():
+    assert batch_bytes(2, 3, (64, 96)) == 4 * 2 * 3 * 64 * 96
+    assert why_too_large(64, 3, (64, 4096)) is None
+    told = why_too_large(4096, 64, (64, 96))
+    assert told.startswith("a batch of 4096 images of 64 x 96 px takes 6.4 gigabytes")

@@ -161,13 +161,13 @@ def test_an_entry_that_prune_removes_while_it_is_read_is_made_again_without_a_wo
     tmp_path, monkeypatch, caplog
 ):
     entry = Cache(tmp_path).run("export", "k", write_answer)
-    real = cache_module._read
+    real = cache_module.read_entry
 
     def read(folder, key):
         Cache(tmp_path).forget("export", "k")
         return real(folder, key)
 
-    monkeypatch.setattr(cache_module, "_read", read)
+    monkeypatch.setattr(cache_module, "read_entry", read)
     again = Cache(tmp_path).run("export", "k", write_answer)
     assert (again.cached, again.rebuilt_because, caplog.text) == (False, None, "")
     assert (entry.folder / "answer.txt").read_text() == "42"

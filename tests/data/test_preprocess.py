@@ -273,3 +273,56 @@ def test_a_crop_that_squash_would_ignore_is_refused():
         check_preprocess(Preprocess(crop_pct=0.9))
     check_preprocess(Preprocess())
     check_preprocess(Preprocess(resize="shortest", crop_pct=0.9))
+
+
+@pytest.mark.parametrize(
+    ("size", "crop_pct", "resized", "corner"),
+    [
+        ((40, 60), 0.875, (36, 54), (2, 15)),
+        ((90, 40), 0.875, (61, 27), (14, 2)),
+        ((60, 40), 1.0, (36, 24), (2, 0)),
+        ((9, 90), 1.0, (32, 320), (0, 148)),
+    ],
+)
+def test_a_rectangle_is_covered_on_both_sides_and_cut_from_the_centre(
+    size, crop_pct, resized, corner
+):
+    """24 high and 32 wide, as `ResizeKeepRatio` and `CenterCrop` of timm 1.0.31 cut it."""
+    image, (left, top) = noise(*size), corner
+    whole = image.resize(resized, Image.Resampling.BICUBIC)
+    expected = whole.crop((left, top, left + 32, top + 24))
+    preprocess = Preprocess((24, 32), "shortest", crop_pct, "bicubic")
+    assert resize_image(image, preprocess).tobytes() == expected.tobytes()
+
+
+def test_squash_gives_a_rectangle_its_height_and_its_width(tmp_path):
+    image = noise(50, 40)
+    preprocess = Preprocess((16, 24))
+    expected = np.asarray(image.resize((24, 16), Image.Resampling.BILINEAR))
+    assert np.array_equal(np.asarray(resize_image(image, preprocess)), expected)
+    image.save(tmp_path / "a.png")
+    values = decode_image(tmp_path / "a.png", preprocess)
+    assert values.shape == (3, 16, 24)
+    wanted = (expected / 255 - preprocess.mean) / preprocess.std
+    np.testing.assert_allclose(values, wanted.transpose(2, 0, 1), atol=1e-5)
+
+
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.integers(1, 40),
+    st.sampled_from([0.5, 0.875, 1.0]),
+)  # fmt: skip
+def test_every_shape_of_image_covers_every_rectangle(width, height, high, wide, crop_pct):
+    image = Image.new("RGB", (width, height), (200, 100, 50))
+    found = np.asarray(resize_image(image, Preprocess((high, wide), "shortest", crop_pct)))
+    assert found.shape == (high, wide, 3)
+    assert np.all(found == (200, 100, 50))  # nothing from outside, which would be black
+
+
+@pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000)])
+def test_a_very_long_image_gives_the_middle_of_a_rectangle(size):
+    image = Image.new("RGB", size)
+    middle = tuple(length // 2 - 3 for length in size)
+    image.paste((200, 100, 50), (*middle, middle[0] + 7, middle[1] + 7))
+    found = np.asarray(resize_image(image, Preprocess((224, 448), "shortest")))
+    assert found.shape == (224, 448, 3)
+    assert np.all(found == (200, 100, 50))

@@ -54,3 +54,12 @@ def test_flags_shorten_values_that_are_the_same_for_all_channels():
     way = Preprocess(image_size=224, mean=(0.5,) * 3, std=(0.25, 0.5, 0.125))
     found = Found((way, False), 1, 2, 3, 4)
     assert found.flags(NOW) == "--mean 0.5 --std 0.25,0.5,0.125"
+
+
+def test_the_sides_of_a_rectangle_are_tried_the_other_way_round():
+    now = Preprocess(image_size=(64, 96))
+    found = find_better_way(answering(lambda way: way[0].image_size == (96, 64)), now, ALL)
+    assert found.way[0].image_size == (96, 64)
+    assert found.flags(now) == "--image-size 96,64"
+    square = find_better_way(answering(lambda way: way[0].image_size == 128), now, ALL)
+    assert square.flags(now) == "--image-size 128"

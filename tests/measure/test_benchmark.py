@@ -170,3 +170,12 @@ def test_candidates_need_names_of_their_own_and_files_that_exist(tmp_path):
         benchmark(candidates_of(path, "a", "a"), make_images(1), QUICK)
     with pytest.raises(ArtifactError, match=r"none\.onnx"):
         benchmark(candidates_of(tmp_path / "none.onnx", "a"), make_images(1), QUICK)
+
+
+def test_a_batch_that_is_too_large_is_asked_for_by_both_sides(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "why_too_large", lambda *size: asked.append(size) or "too large")
+    pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a")
+    with pytest.raises(InferenceError, match="too large"):
+        benchmark(pair, np.zeros((1, 3, 64, 96), np.float32), QUICK)
+    assert asked == [(QUICK.batches[0], 3, (64, 96))]

@@ -12,9 +12,12 @@ import torch
 
 from edge_convnext.cli import main
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.sections import ExportConfig
+from edge_convnext.measure.finished_answers import prepare_as
 from edge_convnext.networks.convnext.build import random_state
 from edge_convnext.networks.convnext.sizes import Architecture
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.export import export_onnx
 
@@ -74,3 +77,13 @@ def test_eval_in_json_has_the_warning_and_says_nothing_else(evaluate):
     told = evaluate("--quiet")[2]  # a warning is no note: the figure is none of a good model
     assert told.startswith("warning: ")
     assert told.count("\n") == 1
+
+
+def test_another_size_is_refused_in_words_with_the_height_first(tmp_path):
+    asked = make_recipe({"preprocess": {"image_size": [96, 64]}})
+    with pytest.raises(RecipeError, match="is for 64 x 96 pixels; build it again for others"):
+        prepare_as(tmp_path / "model.onnx", Preprocess((64, 96)), asked)
+    same = make_recipe({"preprocess": {"image_size": [64, 96], "crop_pct": 0.9,
+                                       "resize": "shortest"}})  # fmt: skip
+    own = Preprocess((64, 96))
+    assert prepare_as(tmp_path / "model.onnx", own, same).image_size == (64, 96)

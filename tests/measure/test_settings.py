@@ -227,3 +227,17 @@ def test_who_split_is_told_though_images_were_left_out_since():
     settled, _ = settle(make_recipe({}, "command line", {}), info(), (), data)
     found = next(one for one in settled if one.name == "split")
     assert (found.value, found.origin.kind) == (data.note, "split folders")
+
+
+def test_a_rectangle_is_shown_and_compared_by_both_its_sides():
+    stated = Fact("image_size", [96, 64], Origin("checkpoint", "args"))
+    recipe = make_recipe({}, "recipe", {"preprocess.image_size": (64, 96)}, FLAGS)
+    settled, (note,) = settle(recipe, info(image_size=(64, 96)), (stated,), None)
+    (size,) = (one for one in settled if one.name == "image_size")
+    assert (size.value, size.origin.kind, show_value(size)) == ((64, 96), "flag", "64 x 96")
+    assert (
+        note
+        == "image_size: checkpoint (args) says 96 x 64; used is 64 x 96, by flag (--image-size)."
+    )
+    same = Fact("image_size", [64, 96], Origin("checkpoint", "args"))  # as a cache entry has it
+    assert settle(Recipe(), info(image_size=(64, 96)), (same,), None)[1] == ()

@@ -47,6 +47,8 @@ def test_counts_are_those_of_the_module():
     # 3x3 of 3 to 8; norm; depthwise; 1x1; linear, with their biases but the first.
     assert SHAPE.count_params() == 216 + 16 + 80 + 144 + 85
     assert SHAPE.count_macs(32) == 256 * (216 + 72 + 128) + 80
+    assert SHAPE.count_macs((16, 64)) == SHAPE.count_macs(32)  # as many pixels
+    assert SHAPE.count_macs((16, 32)) == 128 * (216 + 72 + 128) + 80
 
 
 def test_what_is_built_is_what_was_saved_and_only_runs(tmp_path):

@@ -142,3 +142,37 @@ def test_limits_hold_together():
         make_recipe({"benchmark": {"rounds": 10_000, "min_round_ms": 60_000}})
     large = make_recipe({"preprocess": {"image_size": 224}, "benchmark": {"batches": [4096]}})
     assert large.benchmark.batches == (4096,)
+
+
+def test_a_recipe_states_a_side_or_height_and_width(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("preprocess: {image_size: [64, 96]}\ntrain: {image_size: 96x64}\n")
+    recipe = load_recipe(path)
+    assert (recipe.preprocess.image_size, recipe.train.image_size) == ((64, 96), (96, 64))
+    again = make_recipe(recipe.model_dump(mode="json", exclude_unset=True))
+    assert again == recipe
+    square = make_recipe({"preprocess": {"image_size": [96, 96]}})
+    assert (
+        square.model_dump_json()
+        == make_recipe({"preprocess": {"image_size": 96}}).model_dump_json()
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ([64, 96, 3], "height and width, not 3 numbers"),
+        ([0, 96], "greater than or equal to 32"),
+        ([64, MAX_IMAGE_SIZE + 1], "less than or equal to 4096"),
+        ([64, -1], "greater than or equal to 32"),
+        ("wide", "one number for a square, or height,width"),
+        ([64, "q"], "valid integer"),
+        ({"height": 64}, "valid integer"),
+        ([], "not 0 numbers"),
+    ],
+)
+def test_a_size_that_no_image_has_is_refused_in_one_line(size, words):
+    with pytest.raises(RecipeError, match=words) as told:
+        make_recipe({"preprocess": {"image_size": size}}, "mine.yaml")
+    assert str(told.value).startswith("mine.yaml: 'preprocess.image_size' ")
+    assert "\n" not in str(told.value)

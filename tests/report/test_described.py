@@ -70,3 +70,12 @@ def test_energy_is_of_a_rail_and_is_never_negative():
     assert "Field required" in refusal(
         EnergyReport, **{name: value for name, value in energy.items() if name != "power_scope"}
     )
+
+
+def test_a_model_of_rectangles_has_height_and_width():
+    model = example_fields()["model"]
+    wide = ModelReport(**{**model, "image_size": [64, 96]})
+    assert (wide.image_size, wide.model_dump(mode="json")["image_size"]) == ((64, 96), [64, 96])
+    assert ModelReport(**{**model, "image_size": [64, 64]}).image_size == 64
+    for size in ([64], [64, 96, 3], [0, 96]):
+        assert refusal(ModelReport, **{**model, "image_size": size})

@@ -1,6 +1,7 @@
 from support.example_report import example_report, without_measurements
 
 from edge_convnext.report.contract import Report
+from edge_convnext.report.described import SettingReport
 from edge_convnext.report.markdown import to_markdown
 
 
@@ -33,3 +34,10 @@ def test_without_measurements_their_sections_are_missing_and_it_says_so():
     report = Report.model_validate(bare)
     assert set(sections(report)) < set(sections(example_report()))
     assert "nobody asked" in to_markdown(report)
+
+
+def test_a_rectangle_is_one_size_and_no_list():
+    report = example_report()
+    size = SettingReport(name="image_size", value=[64, 96], source="flag")
+    text = to_markdown(report.model_copy(update={"settings": (size,)}))
+    assert "| image\\_size | 64 x 96 | flag |" in text

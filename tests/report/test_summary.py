@@ -51,3 +51,10 @@ def test_text_from_outside_steers_nothing(text):
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", ["a", "b"], {"a": 1}])
 def test_any_state_is_one_line(value):
     assert "\n" not in state_text(value)
+
+
+def test_the_title_has_the_size_with_its_height_first():
+    report = example_report()
+    model = report.model.model_copy(update={"image_size": (64, 96)})
+    assert "64 x 96 px" in title(report.model_copy(update={"model": model}))
+    assert "128 px" in title(report)

@@ -133,10 +133,12 @@ def test_numbers_that_the_file_contradicts_are_refused(path, tmp_path, config, w
         load(path, tmp_path / "out", **config)
 
 
-def test_a_rectangle_is_refused_by_its_sides(tmp_path):
+def test_a_rectangle_is_taken_with_its_height_first(tmp_path):
     path = Own(size=(16, 32)).save(tmp_path / "model.onnx")
-    with pytest.raises(LoadError, match="takes images of 16 x 32 pixels, and only squares"):
-        load(path, tmp_path / "out")
+    found = load(path, tmp_path / "out")
+    assert (found.info.preprocess.height, found.info.preprocess.width) == (16, 32)
+    (size,) = (one for one in found.facts if one.name == "image_size")
+    assert (size.value, size.origin.detail) == ((16, 32), "the graph's input")
 
 
 def test_a_child_that_dies_is_tried_without_the_simplifier(path, tmp_path, monkeypatch):

@@ -6,15 +6,20 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from support import toy_family
-from support.written_graphs import branched, draw
+from support.written_graphs import branched, draw, write
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import QuantizationError, RecipeError
 from edge_convnext.core.sections import QuantizeConfig
+from edge_convnext.graph.concat_pairs import find_signed_concats
 from edge_convnext.graph.file import read_facts
+from edge_convnext.graph.placements import find_placement
+from edge_convnext.graph.placer import place
 from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.roles import describe
 from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages.keep_float import keep_float, keep_matching, quantized_operations
 from edge_convnext.stages.place_qdq import place_qdq
@@ -137,3 +142,36 @@ def test_mixed_types_are_not_nncfs(model, monkeypatch):
     monkeypatch.setattr(toy_family.FAMILY, "placer", "nncf")
     with pytest.raises(QuantizationError, match="activation_type mixed is for networks"):
         make(model, "convolutions", "mixed")
+
+
+def test_what_openvino_computes_wrongly_is_written_otherwise(model, tmp_path):
+    constants = {"w1": draw(8, 3, 1, 1), "w2": draw(8, 3, 1, 1, seed=1), "w3": draw(5, 16, 1, 1)}
+    before = write(
+        [
+            ("Conv", ("images", "w1"), "left"),
+            ("Conv", ("images", "w2"), "right"),
+            ("Concat", ("left", "right"), "both", {"axis": 1}),
+            ("Conv", ("both", "w3"), "fused"),
+            ("GlobalAveragePool", ("fused",), "pool"),
+            ("Flatten", ("pool",), "logits"),
+        ],
+        constants,
+    )
+    before.metadata_props.extend(onnx.load(model.path).metadata_props)
+    onnx.save(before, model.path)
+    placed = place(before, describe(before), find_placement("weighted"), "int8", IMAGES)
+    assert list(find_signed_concats(placed, Wiring(placed)))
+    made = quantize(model, IMAGES, "weighted", QuantizeConfig(), tmp_path / "m.onnx")
+    proto = onnx.load(made.path)
+    assert not list(find_signed_concats(proto, Wiring(proto)))
+    for image in IMAGES:
+        placed_logits, logits = (run_plainly(one, image) for one in (placed, proto))
+        assert np.array_equal(placed_logits, logits)
+
+
+def run_plainly(proto, image):
+    """In ONNX Runtime without its optimizations, which may round otherwise."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
+    return session.run(None, {"images": image})[0]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -66,3 +67,26 @@ def test_a_batch_that_the_operations_do_not_allow_is_refused(weights, tmp_path):
     with pytest.raises(ExportError, match="allow batches of 1 alone, not dynamic"):
         export_onnx(only, "raw", "fp32", ExportConfig(), tmp_path / "m.onnx")
     assert export_onnx(only, "raw", "fp32", ExportConfig(batch=1), tmp_path / "m.onnx")
+
+
+def test_a_factor_by_channel_goes_into_its_product(weights, tmp_path):
+    plain = export_onnx(weights, "raw", "fp32", ExportConfig(), tmp_path / "plain.onnx")
+    proto = onnx.load(weights.path)
+    conv = next(node for node in proto.graph.node if node.op_type == "Conv")
+    channels = next(one.dims[0] for one in proto.graph.initializer if one.name == conv.input[1])
+    factors = np.linspace(0.5, 2.0, channels, dtype=np.float32).reshape(1, -1, 1, 1)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(factors, "factors"))
+    (made,) = conv.output
+    conv.output[0] = f"{made}.before"
+    scaled = onnx.helper.make_node("Mul", [conv.output[0], "factors"], [made], name="scale")
+    proto.graph.node.insert(list(proto.graph.node).index(conv) + 1, scaled)
+    path = tmp_path / "canonical.onnx"
+    onnx.save(proto, path)
+    scaled_weights = replace(weights, path=path)
+    graph = export_onnx(scaled_weights, "raw", "fp32", ExportConfig(), tmp_path / "m.onnx")
+    kinds = [node.op_type for node in onnx.load(graph.path).graph.node]
+    assert kinds == [node.op_type for node in onnx.load(plain.path).graph.node]
+    shown = np.random.default_rng(0).standard_normal((2, 3, SIZE, SIZE)).astype(np.float32)
+    expected = run_file(path, shown)
+    assert np.abs(expected - run_file(plain.path, shown)).max() > 1e-3  # the factors do something
+    assert np.abs(expected - run_file(graph.path, shown)).max() <= 1e-5 * np.abs(expected).max()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, NetworkShape, OnnxModel, Weights
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.protocol import NetworkFamily
 
 NAME, MODEL = "concat", "concat_net"
@@ -99,7 +100,7 @@ class ConcatFamily(ToyFamily):
         return network.eval()
 
     def make_trainable(
-        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+        self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224
     ) -> nn.Module:
         return make_net(shape)
 

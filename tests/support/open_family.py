@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edge_convnext.core.artifacts import NetworkShape
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.protocol import NetworkFamily
 
 NAME = "open"
@@ -25,7 +26,7 @@ CALLS: list[str] = []
 class OpenShape(ModuleShape):
     family = NAME
 
-    def make(self, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(self, drop_path: float = 0.0, image_size: ImageSize = 224) -> nn.Module:
         from torch import nn
 
         return nn.Sequential(

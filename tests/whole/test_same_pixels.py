@@ -41,6 +41,8 @@ SETTINGS = (
     Preprocess(24),
     Preprocess(24, "shortest", 0.9, "bicubic"),
     Preprocess(17, "shortest", 0.95, "lanczos", (0.5, 0.4, 0.3), (0.5, 0.2, 0.1)),
+    Preprocess((17, 26), "shortest", 0.9, "bicubic", (0.5, 0.4, 0.3), (0.5, 0.2, 0.1)),
+    Preprocess((26, 17)),
 )
 MODES = (
     "1", "L", "LA", "I", "I;16", "I;16B", "F", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB",
@@ -114,8 +116,8 @@ def files(tmp_path_factory):
 
 def deploy(folder, kind, info, **facts):
     """Deploy an engine of no sense, or for Triton a graph."""
-    size, channels = info.preprocess.image_size, info.in_channels
-    shape = [1, channels, size, size]
+    channels = info.in_channels
+    shape = [1, channels, info.preprocess.height, info.preprocess.width]
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", ["pixels"], ["flat"]),
@@ -124,7 +126,7 @@ def deploy(folder, kind, info, **facts):
         "tiny",
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 5])],
-        [onnx.numpy_helper.from_array(np.zeros((channels * size * size, 5), "f4"), "weight")],
+        [onnx.numpy_helper.from_array(np.zeros((np.prod(shape), 5), "f4"), "weight")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     helper.set_model_props(model, info.to_metadata(precision="int8", form="linear", **facts))
@@ -240,9 +242,9 @@ def build_reader(out, folder):
 
 
 @needs_compiler
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_command_in_the_header_gives_the_program_what_predict_sees(tmp_path, channels):
-    preprocess = SETTINGS[2]
+@pytest.mark.parametrize(("channels", "which"), [(1, 2), (3, 2), (1, 3), (3, 3), (3, 4)])
+def test_the_command_in_the_header_gives_the_program_what_predict_sees(tmp_path, channels, which):
+    preprocess = SETTINGS[which]
     out = deploy(tmp_path, "cpp", describe(preprocess, channels))
     command = re.search(r"^// +(python .*)$", (out / "model.h").read_text(), re.MULTILINE)[1]
     exif = Image.Exif()
@@ -250,14 +252,28 @@ def test_the_command_in_the_header_gives_the_program_what_predict_sees(tmp_path,
     noise(61, 90).save(out / "leaf.jpg", exif=exif)
     shown = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=out, check=True)
     assert shown.returncode == 0
-    side = preprocess.image_size
     made = np.asarray(Image.open(out / "leaf.ppm"))
     np.testing.assert_array_equal(made, decode_pixels(out / "leaf.jpg", preprocess, channels))
     program = build_reader(out, tmp_path)
     answer = subprocess.run([program, out / "leaf.ppm"], capture_output=True, check=True)
-    values = np.frombuffer(answer.stdout, np.float32).reshape(channels, side, side)
+    values = np.frombuffer(answer.stdout, np.float32).reshape(
+        channels, preprocess.height, preprocess.width
+    )
     wanted = decode_image(out / "leaf.jpg", preprocess, channels)
     np.testing.assert_array_equal(values, wanted)
+
+
+def test_the_header_says_which_side_is_which(tmp_path):
+    cut = (deploy(tmp_path / "cut", "cpp", describe(SETTINGS[3])) / "model.h").read_text()
+    assert "constexpr int kHeight = 17;\nconstexpr int kWidth = 26;\n" in cut
+    assert "to cover height 18 and width 28, and cut height 17 and width 26 from its centre" in cut
+    squashed = (deploy(tmp_path / "all", "cpp", describe(SETTINGS[4])) / "model.h").read_text()
+    assert "to height 26 and width 17, which may change its aspect" in squashed
+
+
+def test_triton_is_told_height_and_width(tmp_path):
+    out = deploy(tmp_path, "triton", describe(SETTINGS[3])) / "atto" / "config.pbtxt"
+    assert "dims: [ 1, 3, 17, 26 ]" in out.read_text()
 
 
 @needs_compiler

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from edge_convnext.core.image_size import show_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
+
+    from edge_convnext.core.image_size import ImageSize
 
 __all__ = ["print_models"]
 
 
 def print_models(
     rows: Sequence[Mapping[str, Any]],
-    image_size: int,
+    image_size: ImageSize,
     console: Console,
     further: Mapping[str, str] | None = None,
 ) -> None:
@@ -24,11 +28,11 @@ def print_models(
 
     Args:
         rows: Facts of each model.
-        image_size: Height and width of the images that MACs are counted for, in pixels.
+        image_size: Size of the images that MACs are counted for, in pixels.
         console: Console to print on.
         further: Text that says how models of an open family are named, by prefix.
     """
-    table = Table(title=f"1000 classes, {image_size} px", box=None)
+    table = Table(title=f"1000 classes, {show_size(image_size)} px", box=None)
     for column in ("model", "params M", "MACs G", "top-1 %", "source"):
         table.add_column(column, justify="left" if column in ("model", "source") else "right")
     for row in rows:

@@ -270,5 +270,6 @@ def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> 
     """
     if evaluation is not None:
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
-    side, channels = unpacked.preprocess.image_size, unpacked.manifest.model.in_channels
-    return np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
+    like = unpacked.preprocess
+    shape = (1, unpacked.manifest.model.in_channels, like.height, like.width)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)

@@ -14,6 +14,7 @@ from pydantic import (
     NonNegativeInt,
     model_validator,
 )
+from pydantic_core.core_schema import int_schema
 
 from edge_convnext.core.artifacts import (
     MAX_IMAGE_SIZE,
@@ -29,8 +30,10 @@ from edge_convnext.core.bounds import (
     Batch,
     Count,
     TableName,
+    size_of,
     why_too_large,
 )
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.data.formats import IMAGE_SUFFIXES
 from edge_convnext.report.described import ModelReport
 from edge_convnext.report.part import Sha256
@@ -128,7 +131,7 @@ class BundledGraph(_Part):
 class PreprocessEntry(_Part):
     """`artifacts.Preprocess`."""
 
-    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
+    image_size: Annotated[ImageSize, size_of(int_schema(ge=1, le=MAX_IMAGE_SIZE))]
     resize: ResizeMode
     crop_pct: float = Field(gt=0.0, le=1.0)
     interpolation: Interpolation

@@ -23,6 +23,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import atomic_path, sha256_bytes, sha256_file
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.images import Sample
@@ -283,8 +284,8 @@ def _is_whole(target: Path, member: Member) -> bool:
 
 
 def _load_pixels(path: Path, count: int, manifest: Manifest) -> NDArray[np.uint8]:
-    side = manifest.preprocess.image_size
-    shape = (count, side, side, 3) if manifest.model.in_channels == 3 else (count, side, side)
+    sides = sides_of(manifest.preprocess.image_size)
+    shape = (count, *sides, 3) if manifest.model.in_channels == 3 else (count, *sides)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # for headers that no current numpy writes

@@ -232,8 +232,8 @@ def _tensor_pieces(
     samples: Iterable[Sample], count: int, preprocess: Preprocess, channels: int
 ) -> Iterator[bytes]:
     """Yield a `.npy` of uint8[N, H, W, 3], or uint8[N, H, W], image by image."""
-    side = preprocess.image_size
-    shape = (count, side, side, 3) if channels == 3 else (count, side, side)
+    sides = (preprocess.height, preprocess.width)
+    shape = (count, *sides, 3) if channels == 3 else (count, *sides)
     header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
     start = io.BytesIO()
     np.lib.format.write_array_header_1_0(start, header)

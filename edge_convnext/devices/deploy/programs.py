@@ -99,7 +99,8 @@ def _to_header(facts: Deployable) -> str:
         f"{_recipe(info)}"
         "#pragma once\n\n"
         "namespace model {\n"
-        f"constexpr int kImageSize = {pre.image_size};\n"
+        f"constexpr int kHeight = {pre.height};\n"
+        f"constexpr int kWidth = {pre.width};\n"
         f"constexpr int kChannels = {info.in_channels};\n"
         f"constexpr int kClasses = {len(classes)};\n"
         f"constexpr bool kInterleaved = {_bool(facts.metadata.get('images_layout') == 'nhwc')};\n"
@@ -115,15 +116,24 @@ def _to_header(facts: Deployable) -> str:
 def _recipe(info: ModelInfo) -> str:
     """What that command does, for a user who writes it anew."""
     pre = info.preprocess
-    side, floor = pre.image_size, math.floor(pre.image_size / pre.crop_pct)
     colour = "grey (ITU-R BT.601)" if info.in_channels == 1 else "RGB"
-    size = f"to {side}x{side}, which may change its aspect"
+    target = _name_size((pre.height, pre.width))
+    size = f"to {target}, which may change its aspect"
     if pre.resize == "shortest":
-        size = f"its short side to {floor}, and cut {side}x{side} from its centre"
+        floors = math.floor(pre.height / pre.crop_pct), math.floor(pre.width / pre.crop_pct)
+        short = floors[0] == floors[1]
+        cover = f"its short side to {floors[0]}" if short else f"to cover {_name_size(floors)}"
+        size = f"{cover}, and cut {target} from its centre"
     return (
         f"// turn it upright as EXIF says, leave alpha out, make it {colour} of 8 bits, resize it\n"
         f"// with Pillow's {pre.interpolation} filter (antialiased), {size}.\n"
     )
+
+
+def _name_size(sides: tuple[int, int]) -> str:
+    """A size in words that can't be turned round."""
+    height, width = sides
+    return f"{width}x{height}" if width == height else f"height {height} and width {width}"
 
 
 def _floats(values: Iterable[float]) -> str:

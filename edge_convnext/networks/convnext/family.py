@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PlacementName,
         Weights,
     )
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.parts import Parts
     from edge_convnext.networks.protocol import NetworkFamily, Placer
@@ -157,7 +158,7 @@ class ConvNeXtFamily:
         return network
 
     def make_trainable(
-        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+        self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224
     ) -> nn.Module:
         """Draw a network of the paper's modules."""
         from edge_convnext.networks.convnext.modules import ConvNeXt

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import NetworkShape
 from edge_convnext.core.errors import LoadError
+from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.model_names import unknown_model
 
 __all__ = [
@@ -61,19 +62,19 @@ class Architecture:
         last = self.widths[-1]
         return total + 2 * last + self.num_classes * last + self.num_classes
 
-    def count_macs(self, image_size: int) -> int:
+    def count_macs(self, image_size: ImageSize) -> int:
         """Count multiply-accumulates for one image, convolutions and linears only.
 
         Args:
-            image_size: Height and width in pixels.
+            image_size: Side of a square, or height and width, in pixels.
         """
-        side = image_size // 4
-        total = side * side * self.widths[0] * self.in_channels * 16
+        high, wide = (side // 4 for side in sides_of(image_size))
+        total = high * wide * self.widths[0] * self.in_channels * 16
         for index, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
             if index:
-                side //= 2
-                total += side * side * width * self.widths[index - 1] * 4
-            total += depth * side * side * (49 * width + 8 * width * width)
+                high, wide = high // 2, wide // 2
+                total += high * wide * width * self.widths[index - 1] * 4
+            total += depth * high * wide * (49 * width + 8 * width * width)
         return total + self.num_classes * self.widths[-1]
 
 

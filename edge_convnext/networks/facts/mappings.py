@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks.facts.class_names import count_from_one, read_names
 from edge_convnext.networks.facts.sayings import (
     Crops,
@@ -174,7 +175,7 @@ def _read_sizes(fields: Mapping[Any, Any], where: str, said: Said) -> None:
         said.attempt("interpolation", read_interpolation, fields[key],
                      detail_of(where, key))  # fmt: skip
     resized = get_value(fields, *RESIZED_KEYS)
-    if size is not None and type(resized) is int and resized > size:
+    if size is not None and type(resized) is int and resized > min(sides_of(size)):
         add_resized(said, size, resized, f"{where}: the size before the crop".lstrip(": "))
     for key in find_keys(fields, "resize"):
         if fields[key] in ("squash", "shortest"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_convnext.core.image_size import show_size
 from edge_convnext.core.standins import to_plain
 from edge_convnext.networks.facts.sayings import Said, add_resized
 from edge_convnext.networks.facts.table import plain_key
@@ -22,7 +23,8 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     """Read the resize, the crop and the filter of an evaluation's transforms.
 
     Source:
-        mmpretrain 1.2, `configs/_base_/datasets`; albumentations, `to_dict`.
+        mmpretrain 1.2, `configs/_base_/datasets`; mmcv 2, `Resize`: scale is (width, height);
+        albumentations, `to_dict`.
     """
     said = Said()
     named = [(_kind(step), step) for step in steps if isinstance(step, Mapping)]
@@ -47,8 +49,9 @@ def read_pipeline(steps: Sequence[Any], where: str) -> Said:
     if crop is not None:
         add_resized(said, size, resized, detail)
         if short is None and isinstance(to_plain(_side_of(resize)), list | tuple):
-            said.notes.append(f"{detail}: images are squashed to {resized} pixels there and then "
-                              "cut; here they are resized by their short side")  # fmt: skip
+            said.notes.append(f"{detail}: images are squashed to {show_size(resized)} pixels there "
+                              "and then cut; here they are resized by their short "
+                              "side")  # fmt: skip
     else:
         said.add("resize", "shortest" if resize is short else "squash", detail)
         said.add("crop_pct", 1.0, detail)
@@ -74,7 +77,13 @@ def _side_of(step: Mapping[Any, Any]) -> Any:
     for key in ("scale", "crop_size", "size", "max_size", "image_size"):
         if key in step:
             value = to_plain(step[key])
-            return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+            if not isinstance(value, list | tuple) or len(value) != 2:
+                one = isinstance(value, list | tuple) and len(value) == 1
+                return value[0] if one else value
+            if key == "crop_size" and value[0] != value[-1]:  # mmcls had height first, mmcv width
+                raise Problem("has two sides, and not which is the height: state it with "
+                              "--image-size HEIGHT,WIDTH")  # fmt: skip
+            return value[::-1] if key == "scale" else value  # mmcv has the width first
     return {key: step[key] for key in ("height", "width") if key in step}
 
 

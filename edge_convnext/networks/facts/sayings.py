@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import ImageSize, show_size, sides_of
 from edge_convnext.core.origins import FactName
 from edge_convnext.networks.facts.table import STATS_KEYS, find_keys, is_known, plain_key
 from edge_convnext.networks.facts.values import Problem, crop_pct_of, plain_value, read_channels
@@ -82,13 +83,20 @@ def of_pixels(where: str) -> bool:
     return any(word in where.lower() for word in words)
 
 
-def add_resized(said: Said, size: int, resized: int, detail: str) -> None:
-    """Add a resize of the short side to `resized` and a crop of `size` pixels."""
-    if resized < size:
-        said.notes.append(f"{detail} says {resized} pixels before a crop of {size}; not used")
+def add_resized(said: Said, size: ImageSize, resized: ImageSize, detail: str) -> None:
+    """Add a resize to `resized`, or of the short side to it, and a crop of `size` pixels."""
+    sides, whole = sides_of(size), sides_of(resized)
+    if isinstance(resized, int):
+        sides = (min(sides),) * 2
+    if whole[0] < sides[0] or whole[1] < sides[1]:
+        said.notes.append(f"{detail} says {show_size(resized)} pixels before a crop of "
+                          f"{show_size(size)}; not used")  # fmt: skip
         return
+    if isinstance(resized, int) and not isinstance(size, int):
+        said.notes.append(f"{detail}: the short side is resized to {resized} pixels there for "
+                          "images of any aspect; here both sides are covered")  # fmt: skip
     said.add("resize", "shortest", detail)
-    said.add("crop_pct", crop_pct_of(size, resized), detail)
+    said.add("crop_pct", crop_pct_of(sides[0], whole[0]), detail)
 
 
 def add_pair(fields: Mapping[Any, Any], where: str, channels: int, said: Said) -> None:

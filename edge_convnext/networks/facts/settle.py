@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import show_size
 from edge_convnext.core.origins import Fact, FactName, Origin, OriginKind
 from edge_convnext.networks.facts.sayings import Said, Saying
 
@@ -121,13 +122,13 @@ def _contradictions(found: Sequence[Fact]) -> Iterator[str]:
             )
         else:
             yield (
-                f"{first.name} is {_show(first.value)} by {first.origin}, and {_show(other.value)} "
+                f"{first.name} is {_show(first)} by {first.origin}, and {_show(other)} "
                 f"by {other.origin}; the former is used"
             )
 
 
 def _differs(one: Fact, other: Fact) -> bool:
-    if one.name in ("classes", "licence", "resize", "interpolation"):
+    if one.name in ("classes", "licence", "image_size", "resize", "interpolation"):
         return bool(one.value != other.value)
     pairs = zip(_numbers(one.value), _numbers(other.value), strict=True)
     return any(abs(a - b) > _SAME for a, b in pairs)
@@ -137,7 +138,10 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(value) if isinstance(value, tuple) else (value,)
 
 
-def _show(value: Any) -> str:
+def _show(fact: Fact) -> str:
+    value = fact.value
+    if fact.name == "image_size":
+        return show_size(value)
     if isinstance(value, tuple) and value and isinstance(value[0], str):
         more = ", …" if len(value) > _SHOWN else ""
         return shorten(", ".join(value[:_SHOWN]), 100) + more

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.networks.facts.sayings import (
     Said,
     add_pair,
@@ -69,7 +70,7 @@ def _read_processor(fields: Mapping[Any, Any], where: str, channels: int, said: 
     if fields.get("do_resize") is False:
         said.notes.append(f"{where}: do_resize is false, so images come at the size of the model; "
                           "they are resized here all the same")  # fmt: skip
-    elif convnext and size is not None:
+    elif convnext and isinstance(size, int):  # its own processor refuses height and width
         warped = size >= _WARPED_FROM
         said.add("resize", "squash" if warped else "shortest", detail_of(where, "size"))
         crop = 1.0 if warped else _processor_crop(fields, said, where)
@@ -84,7 +85,7 @@ def _read_processor(fields: Mapping[Any, Any], where: str, channels: int, said: 
         said.bgr = detail_of(where, "do_flip_channel_order")
 
 
-def _processor_size(fields: Mapping[Any, Any]) -> int | None:
+def _processor_size(fields: Mapping[Any, Any]) -> ImageSize | None:
     if fields.get("do_center_crop") is True and fields.get("crop_size") is not None:
         return read_size(fields["crop_size"])
     return read_size(fields.get("size"))
@@ -98,8 +99,8 @@ def _processor_crop(fields: Mapping[Any, Any], said: Said, where: str) -> float:
         return 224 / 256
 
 
-def _processor_resize(fields: Mapping[Any, Any], size: int, where: str, said: Said) -> None:
-    """Resize of other processors: a short side with a crop, or a square."""
+def _processor_resize(fields: Mapping[Any, Any], size: ImageSize, where: str, said: Said) -> None:
+    """Resize of other processors: a short side with a crop, or height and width."""
     resized = fields.get("size")
     short = resized.get("shortest_edge") if isinstance(resized, dict) else None
     if short is None and fields.get("do_center_crop") is not True:
@@ -110,9 +111,10 @@ def _processor_resize(fields: Mapping[Any, Any], size: int, where: str, said: Sa
     if not cut:
         said.notes.append(f"{where}: size has a shortest edge alone and nothing is cut, so images "
                           "keep their aspect there; here the centre is cut out")  # fmt: skip
-    side = next((one for one in (short, resized) if type(one) is int), size)
+    side: ImageSize = next((one for one in (short, resized) if type(one) is int), size)
     if isinstance(resized, dict) and "height" in resized and cut:
-        side = resized["height"] if type(resized["height"]) is int else size
+        sides = [resized["height"], resized.get("width", resized["height"])]
+        side = even_size(sides) if all(type(one) is int for one in sides) else size
     add_resized(said, size, side, detail_of(where, "size"))
 
 
@@ -244,7 +246,7 @@ def _read_facebook(fields: Mapping[Any, Any], where: str, _channels: int, said: 
     """
     size = said.attempt("image_size", read_size, fields.get("input_size"),
                         detail_of(where, "input_size"))  # fmt: skip
-    if size is not None and size >= _WARPED_FROM:
+    if size is not None and min(sides_of(size)) >= _WARPED_FROM:
         said.add("resize", "squash", f"{where}: input_size, squashed from {_WARPED_FROM} on")
         said.add("crop_pct", 1.0, f"{where}: input_size, squashed from {_WARPED_FROM} on")
     elif size is not None:

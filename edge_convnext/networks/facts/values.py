@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_convnext.core.artifacts import MAX_IMAGE_SIZE, Interpolation
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.image_size import ImageSize, even_size, show_size
 from edge_convnext.core.standins import to_plain
 
 __all__ = [
@@ -59,16 +60,21 @@ class Problem(Exception):  # noqa: N818
     """A value exists and can't be used. The text ends a sentence that begins with the place."""
 
 
-def read_size(value: Any) -> int | None:
-    """Read the side of a square image in pixels; None where the value means something else.
+def read_size(value: Any) -> ImageSize | None:
+    """Read the size of an image in pixels; None where the value means something else.
 
-    Read are 224, "224", "224x224", [224, 224], [3, 224, 224], [224, 224, 3], and transformers'
-    mappings of `height` and `width` or `shortest_edge`.
+    Read are 224, "224", "224x224", [192, 256], [3, 192, 256], [192, 256, 3], and transformers'
+    mappings of `height` and `width` or `shortest_edge`. The height comes first.
 
     Raises:
-        Problem: Sides that differ, or a size that the network can't take.
+        Problem: A size that the network can't take, or "192x256": screens have the width first.
+
+    Source:
+        timm 1.0.31, `data/config.py`: input_size is (channels, height, width); torchvision 0.29,
+        `Resize` and `CenterCrop`: (h, w); Keras, `target_size`: (height, width).
     """
     value = plain_value(value)
+    turned = isinstance(value, str) and re.search(r"\d\s*[xX*]\s*\d", value) is not None
     if isinstance(value, str):
         value = [int(one) for one in re.findall(r"\d{1,5}", value)][:4]
     if isinstance(value, dict):
@@ -83,11 +89,13 @@ def read_size(value: Any) -> int | None:
         sides = sides[1:] if sides[0] in (1, 3, 4) else sides[:-1] if sides[2] in (1, 3, 4) else []
     if len(sides) not in (1, 2) or min(sides) < 1:
         return None
-    if len(set(sides)) > 1:
-        raise Problem(f"says {sides[0]} x {sides[1]} pixels, and only squares are made here")
-    if not _LEAST_SIZE <= sides[0] <= MAX_IMAGE_SIZE:
-        raise Problem(f"says {sides[0]} pixels, not {_LEAST_SIZE} to {MAX_IMAGE_SIZE}")
-    return int(sides[0])
+    size: ImageSize = even_size((int(sides[0]), int(sides[-1])))
+    if not _LEAST_SIZE <= min(sides) <= max(sides) <= MAX_IMAGE_SIZE:
+        raise Problem(f"says {show_size(size)} pixels, not {_LEAST_SIZE} to {MAX_IMAGE_SIZE}")
+    if turned and not isinstance(size, int):
+        raise Problem(f"says {show_size(size)} pixels, and not which is the height: state it with "
+                      "--image-size HEIGHT,WIDTH")  # fmt: skip
+    return size
 
 
 def _sides(value: dict[Any, Any]) -> list[Any]:
@@ -187,7 +195,7 @@ def read_licence(value: Any) -> str | None:
 
 
 def crop_pct_of(size: int, resized: int) -> float:
-    """The part that cuts `size` out of a short side of `resized` pixels, exact after rounding.
+    """The part that cuts `size` out of a side of `resized` pixels, exact after rounding.
 
     `size / resized` itself may give one pixel less: 224 / (224 / 354) is below 354.
     """

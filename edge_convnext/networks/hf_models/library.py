@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError, MissingDependencyError, reason_of, shorten
+from edge_convnext.core.image_size import ImageSize, even_size
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -95,17 +96,17 @@ class HfMaker:
         return f"transformers' {self.fields['model_type']} classifier"
 
     @property
-    def image_size(self) -> int:
-        """Height of the images that the configuration states."""
-        size = self.fields.get("image_size", 224)
-        size = size[-1] if isinstance(size, list | tuple) and size else size
-        return size if isinstance(size, int) and size > 0 else 224
+    def image_size(self) -> ImageSize:
+        """Size of the images that the configuration states."""
+        found: ImageSize = even_size(self.fields.get("image_size", 224))
+        sides = found if isinstance(found, tuple) else (found,)
+        return found if all(isinstance(side, int) and side > 0 for side in sides) else 224
 
     def make(
         self,
         num_classes: int,
         in_channels: int,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         drop_path: float = 0.0,
     ) -> nn.Module:
         """See `Maker.make`; what the module returns are the logits alone."""
@@ -129,7 +130,7 @@ class HfMaker:
         self,
         num_classes: int,
         in_channels: int,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         drop_path: float = 0.0,
     ) -> Any:
         """Transformers' configuration with these numbers; see `Maker.make`.
@@ -155,13 +156,14 @@ class HfMaker:
         elif in_channels != 3:
             raise NotSoError(f"{self.label} takes images of 3 channels")
         if image_size is not None and hasattr(config, "image_size"):
-            config.image_size = image_size
+            sides = image_size if isinstance(image_size, int) else list(image_size)
+            config.image_size = sides
         for name in _DROP_PATH if drop_path else ():
             if hasattr(config, name):
                 setattr(config, name, drop_path)
         return config
 
-    def resize(self, network: nn.Module, image_size: int) -> None:
+    def resize(self, network: nn.Module, image_size: ImageSize) -> None:
         """Refuse another size where there are positions: transformers interpolates in the graph."""
         config: Any = getattr(network, "config", None)
         if image_size != self.image_size and _has_positions(network):

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from edge_convnext.networks.made.skeleton import make_skeleton, run_once
 
 if TYPE_CHECKING:
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.made.maker import Maker
 
 __all__ = ["count_macs", "count_params"]
@@ -20,7 +21,7 @@ def count_params(maker: Maker, num_classes: int, in_channels: int) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_macs(maker: Maker, num_classes: int, in_channels: int, image_size: int) -> int:
+def count_macs(maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize) -> int:
     """Multiply-accumulates of one image: convolutions and products, attention's among them.
 
     Source:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.made.skeleton import make_skeleton
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def _settle_norms(network: nn.Module, maker: Maker, num_classes: int, in_channel
         norm.momentum = 1.0
     size = _find_size(maker, num_classes, in_channels)
     with torch.no_grad():
-        network(torch.randn(_IMAGES, in_channels, size, size, dtype=torch.float64))
+        network(torch.randn(_IMAGES, in_channels, *sides_of(size), dtype=torch.float64))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         _disturb(norm)
     network.float().eval()
 
 
-def _find_size(maker: Maker, num_classes: int, in_channels: int) -> int:
+def _find_size(maker: Maker, num_classes: int, in_channels: int) -> ImageSize:
     """A small image, if the network takes it; else the usual one."""
     try:
         network = make_skeleton(maker, num_classes, in_channels)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, ModelInfo, NetworkShape, Weights
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.published import Fetched, Settings
     from edge_convnext.networks.translation import Translation
@@ -83,7 +84,9 @@ class MadeFamily(ABC):
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> MadeShape | None:
         """See `NetworkFamily.find`."""
 
-    def make(self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(
+        self, shape: NetworkShape, drop_path: float = 0.0, image_size: ImageSize = 224
+    ) -> nn.Module:
         """A newly drawn network."""
         made = require_made(shape)
         size = None if image_size == made.maker.image_size else image_size

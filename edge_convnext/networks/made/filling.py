@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from edge_convnext.core.image_size import ImageSize
+
 __all__ = ["fill"]
 
 
-def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: int) -> nn.Module:
+def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: ImageSize) -> nn.Module:
     """Make a network, load its weights, and bring its positions to the size of the images.
 
     Args:

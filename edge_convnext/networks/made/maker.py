@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import nn
 
+    from edge_convnext.core.image_size import ImageSize
+
 __all__ = ["Maker", "NotSoError"]
 
 
@@ -30,7 +32,7 @@ class Maker(Protocol):
         ...
 
     @property
-    def image_size(self) -> int:
+    def image_size(self) -> ImageSize:
         """Height and width of the images that the network is usually shown, in pixels."""
         ...
 
@@ -38,7 +40,7 @@ class Maker(Protocol):
         self,
         num_classes: int,
         in_channels: int,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         drop_path: float = 0.0,
     ) -> nn.Module:
         """A new network, images float32[N, C, H, W] to logits float32[N, num_classes].
@@ -55,7 +57,7 @@ class Maker(Protocol):
         """
         ...
 
-    def resize(self, network: nn.Module, image_size: int) -> None:
+    def resize(self, network: nn.Module, image_size: ImageSize) -> None:
         """Bring a network with weights to images of another size; most need nothing.
 
         Raises:

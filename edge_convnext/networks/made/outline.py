@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.skeleton import make_skeleton
 
@@ -69,7 +70,7 @@ class Followers:
 
 @lru_cache(maxsize=128)
 def outline_of(
-    maker: Maker, num_classes: int, in_channels: int, image_size: int | None = None
+    maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize | None = None
 ) -> Outline:
     """The tensors of one network.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.made.maker import Maker
 
 __all__ = ["MadeShape"]
@@ -24,7 +25,7 @@ class MadeShape:
         """Number of trainable parameters; buffers are none."""
         return _count_params(self)
 
-    def count_macs(self, image_size: int) -> int:
+    def count_macs(self, image_size: ImageSize) -> int:
         """Multiply-accumulates of one square image, its side in pixels.
 
         Convolutions and products are counted, those of attention among them.
@@ -40,7 +41,7 @@ def _count_params(shape: MadeShape) -> int:
 
 
 @lru_cache(maxsize=256)
-def _count_macs(shape: MadeShape, image_size: int) -> int:
+def _count_macs(shape: MadeShape, image_size: ImageSize) -> int:
     from edge_convnext.networks.made.counting import count_macs
 
     return count_macs(shape.maker, shape.num_classes, shape.in_channels, image_size)

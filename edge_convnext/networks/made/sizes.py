@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.outline import Outline, outline_of
 
@@ -36,7 +37,7 @@ def fitting_size(
     usual = outline_of(maker, num_classes, in_channels)
     if _fits(usual, shapes):
         return None
-    for size in dict.fromkeys((*_by_tokens(usual, shapes, maker.image_size), *_USUAL)):
+    for size in dict.fromkeys((*_by_tokens(usual, shapes, sides_of(maker.image_size)[0]), *_USUAL)):
         try:
             outline = outline_of(maker, num_classes, in_channels, size)
         except NotSoError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from edge_convnext.core.image_size import ImageSize, show_size, sides_of
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class _NoDraw(TorchFunctionMode):
 
 
 def make_undrawn(
-    maker: Maker, num_classes: int, in_channels: int, image_size: int | None = None
+    maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize | None = None
 ) -> nn.Module:
     """A network on the CPU, in evaluation mode, whose weights are still to be filled in.
 
@@ -43,7 +44,7 @@ def make_undrawn(
 
 
 def make_skeleton(
-    maker: Maker, num_classes: int, in_channels: int, image_size: int | None = None
+    maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize | None = None
 ) -> nn.Module:
     """A network in evaluation mode to look at, without memory for its tensors if it can be so.
 
@@ -62,7 +63,7 @@ def make_skeleton(
     raise failure
 
 
-def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: int | None) -> Any:
+def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize | None) -> Any:
     """What a network returns for two blank images; its values mean nothing.
 
     Raises:
@@ -76,14 +77,14 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: int |
         return _run(network, in_channels, size, device)
     except Exception as error:
         if device.type == "cpu":
-            raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
+            raise NotSoError(f"can't be run on {show_size(size)} pixels ({error})") from error
     network = make_undrawn(maker, num_classes, in_channels, image_size)
     try:
         return _run(network, in_channels, size, torch.device("cpu"))
     except Exception as error:
-        raise NotSoError(f"can't be run on {size} x {size} pixels ({error})") from error
+        raise NotSoError(f"can't be run on {show_size(size)} pixels ({error})") from error
 
 
-def _run(network: nn.Module, in_channels: int, size: int, device: torch.device) -> Any:
+def _run(network: nn.Module, in_channels: int, size: ImageSize, device: torch.device) -> Any:
     with torch.no_grad():
-        return network(torch.zeros(2, in_channels, size, size, device=device))
+        return network(torch.zeros(2, in_channels, *sides_of(size), device=device))

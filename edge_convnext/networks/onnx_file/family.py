@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import LoadError
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.onnx_file.find import PREFIX
 from edge_convnext.networks.onnx_file.operations import OPERATIONS
@@ -71,7 +72,9 @@ class OnnxFamily(GenericFamily):
             f"{shape.name} is a network of an ONNX file, which has its weights; pass the file"
         )
 
-    def make(self, shape: NetworkShape, drop_path: float = 0.0, image_size: int = 224) -> nn.Module:
+    def make(
+        self, shape: NetworkShape, drop_path: float = 0.0, image_size: ImageSize = 224
+    ) -> nn.Module:
         """Never."""
         raise LoadError(f"{shape.name}: {_NO_TORCH}; train it where it was made")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo, Weights
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.onnx_file.find import PREFIX
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class GraphShape:
         """Numbers of its weights."""
         return self.params
 
-    def count_macs(self, image_size: int) -> int:
+    def count_macs(self, image_size: ImageSize) -> int:
         """Multiply-accumulates of one image, of the graph's own size; at least one."""
         return max(1, self.macs)
 

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError, RecipeError, reason_of, shorten
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.own_modules.sources import digest_sources
 
@@ -77,7 +78,7 @@ class CodeMaker:
     """One function: `made.maker.Maker`."""
 
     target: str  # `package.file:function`
-    size: int = 224  # pixels; another one where the network takes that alone
+    size: ImageSize = 224  # pixels; another one where the network takes that alone
 
     @property
     def label(self) -> str:
@@ -85,7 +86,7 @@ class CodeMaker:
         return f"network of {self.target}"
 
     @property
-    def image_size(self) -> int:
+    def image_size(self) -> ImageSize:
         """The usual one, if the network takes it."""
         return self.size
 
@@ -93,7 +94,7 @@ class CodeMaker:
         self,
         num_classes: int,
         in_channels: int,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         drop_path: float = 0.0,
     ) -> nn.Module:
         """See `Maker.make`; the function gets those of the keywords that it has."""
@@ -118,7 +119,7 @@ class CodeMaker:
             )
         return network
 
-    def resize(self, network: nn.Module, image_size: int) -> None:
+    def resize(self, network: nn.Module, image_size: ImageSize) -> None:
         """Nothing: a network that takes one size says so when it is run."""
 
     def fingerprint(self) -> str:

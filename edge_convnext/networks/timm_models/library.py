@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import MissingDependencyError, RecipeError, reason_of, shorten
+from edge_convnext.core.image_size import ImageSize, even_size, show_size
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -105,10 +106,11 @@ class TimmMaker:
         return f"timm's {self.name}"
 
     @property
-    def image_size(self) -> int:
-        """Height of the images that timm states for it."""
+    def image_size(self) -> ImageSize:
+        """Size of the images that timm states for it."""
         size = config_of(self.name).get("input_size") or (3, 224, 224)
-        return int(size[-1])
+        found: ImageSize = even_size([int(side) for side in size[-2:]])
+        return found
 
     @property
     def positions(self) -> bool:
@@ -119,7 +121,7 @@ class TimmMaker:
         self,
         num_classes: int,
         in_channels: int,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         drop_path: float = 0.0,
     ) -> nn.Module:
         """See `Maker.make`."""
@@ -149,7 +151,7 @@ class TimmMaker:
         entry = inspect.getmodule(import_timm().models.model_entrypoint(base))
         return entry is not None and option in inspect.getsource(entry)
 
-    def resize(self, network: nn.Module, image_size: int) -> None:
+    def resize(self, network: nn.Module, image_size: ImageSize) -> None:
         """Timm's own interpolation of positions, where a network has them."""
         if not self.positions:
             return
@@ -160,7 +162,7 @@ class TimmMaker:
             change(img_size=image_size)
         except Exception as error:  # timm's asserts, and torch's errors of shapes
             raise NotSoError(
-                f"{self.label} can't be brought to {image_size} px ({reason_of(error)})"
+                f"{self.label} can't be brought to {show_size(image_size)} px ({reason_of(error)})"
             ) from error
 
     def fingerprint(self) -> str:

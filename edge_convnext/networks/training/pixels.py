@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.core.progress import Track
 from edge_convnext.core.quotas import usable_cores
 
@@ -19,17 +21,17 @@ __all__ = ["MEMORY_LIMIT_BYTES", "MemoryPixels", "Pixels", "StreamedPixels", "lo
 MEMORY_LIMIT_BYTES = 2 << 30
 _BATCHES_AHEAD = 4
 
-Read = Callable[[int], NDArray[np.uint8]]  # index -> uint8[S, S, 3]
+Read = Callable[[int], NDArray[np.uint8]]  # index -> uint8[H, W, 3]
 
 
 class MemoryPixels:
-    """A whole set as one tensor, uint8[N, S, S, 3], on the training device."""
+    """A whole set as one tensor, uint8[N, H, W, 3], on the training device."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
 
     def batches(self, order: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield uint8[n, S, S, 3] for each index tensor int64[n]."""
+        """Yield uint8[n, H, W, 3] for each index tensor int64[n]."""
         for indices in order:
             yield self.images[indices.to(self.images.device)]
 
@@ -42,7 +44,7 @@ class StreamedPixels:
         self.device = device
 
     def batches(self, order: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield uint8[n, S, S, 3] for each index tensor int64[n]."""
+        """Yield uint8[n, H, W, 3] for each index tensor int64[n]."""
         pool = ThreadPoolExecutor(_workers())
         try:
             pending = deque[list[Future[NDArray[np.uint8]]]]()
@@ -64,21 +66,22 @@ Pixels = MemoryPixels | StreamedPixels
 
 
 def load_pixels(
-    read: Read, count: int, size: int, device: torch.device, what: str, track: Track
+    read: Read, count: int, size: ImageSize, device: torch.device, what: str, track: Track
 ) -> Pixels:
     """Decode a set once if it fits into memory, else prepare to stream it.
 
     Args:
-        read: Function that decodes the image of an index to uint8[size, size, 3].
+        read: Function that decodes the image of an index to uint8[H, W, 3].
         count: Number of images.
-        size: Height and width of the images in pixels.
+        size: Size of the images in pixels.
         device: Device of the batches.
         what: Name of the work for `track`.
         track: Progress display.
     """
-    if count * size * size * 3 > MEMORY_LIMIT_BYTES:
+    shape = (count, *sides_of(size), 3)
+    if math.prod(shape) > MEMORY_LIMIT_BYTES:
         return StreamedPixels(read, device)
-    images = np.empty((count, size, size, 3), dtype=np.uint8)
+    images = np.empty(shape, dtype=np.uint8)
     pool = ThreadPoolExecutor(_workers())
     try:
         for index, image in enumerate(track(pool.map(read, range(count)), what, count)):

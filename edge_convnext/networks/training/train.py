@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.core.files import AnyPath, sha256_bytes
+from edge_convnext.core.image_size import ImageSize, show_size, sides_of
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.sections import TrainConfig
 from edge_convnext.data.preprocess import PIXELS
@@ -142,7 +143,8 @@ def train(
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"the GPU has too little free memory for train.batch {config.batch} at "
-            f"{preprocess.image_size} px; close other programs on it, lower either, or --device cpu"
+            f"{show_size(preprocess.image_size)} px; close other programs on it, lower either, or "
+            "pass --device cpu"
         ) from error
     state = trainer.average.state_dict()
     licence = start.licence if start is not None else None
@@ -171,9 +173,9 @@ def require_trainable(model: str) -> None:
 
 def _require_usable(preprocess: Preprocess, output: Path) -> None:
     """Refuse at once settings that would otherwise fail after hours."""
-    if preprocess.image_size < _MIN_IMAGE_SIZE:
+    if min(sides_of(preprocess.image_size)) < _MIN_IMAGE_SIZE:
         raise TrainingError(
-            f"images of {preprocess.image_size} px are too small for these networks; "
+            f"images of {show_size(preprocess.image_size)} px are too small for these networks; "
             f"set preprocess.image_size to {_MIN_IMAGE_SIZE} or more"
         )
     if output.suffix != ".safetensors" or output.is_dir():
@@ -200,8 +202,8 @@ def _find_device(name: DeviceName) -> torch.device:
 def _stored(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
     """Preprocessing of the stored images: whole, and large enough for the smallest crop."""
     enlargement = min(_MAX_ENLARGEMENT, config.min_crop_area**-0.5)
-    size = round(preprocess.image_size * enlargement)
-    return replace(preprocess, image_size=size, crop_pct=1.0)
+    height, width = (round(side * enlargement) for side in sides_of(preprocess.image_size))
+    return replace(preprocess, image_size=(height, width), crop_pct=1.0)
 
 
 def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...]) -> _Start:
@@ -234,7 +236,7 @@ def _read_init(path: Path, architecture: NetworkShape, classes: tuple[str, ...])
 def _make_network(
     architecture: NetworkShape,
     drop_path: float,
-    image_size: int,
+    image_size: ImageSize,
     seed: int,
     start: _Start | None,
 ) -> nn.Module:
@@ -248,13 +250,11 @@ def _make_network(
     if start is not None:
         state = network.state_dict()
         classifier = family_of(architecture).classifier(architecture)
-        state.update(
-            {
-                name: tensor
-                for name, tensor in start.state.items()
-                if start.keeps_head or not name.startswith(classifier)
-            }
-        )
+        state |= {
+            name: tensor
+            for name, tensor in start.state.items()
+            if start.keeps_head or not name.startswith(classifier)
+        }
         network.load_state_dict(state)
     return network
 

@@ -154,3 +154,18 @@ def test_what_a_bundles_manifest_would_take_has_an_end(root, tmp_path, edit, rea
     bad = repack(root / "tiny.ecb", tmp_path / "bad.ecb", {MANIFEST: change_manifest(edit)})
     with pytest.raises(ArtifactError, match=reason):
         open_bundle(bad)
+
+
+def test_a_bundle_of_rectangles_has_height_and_width():
+    fields = manifest_of(contents())
+    fields["preprocess"]["image_size"] = fields["model"]["image_size"] = [4, 6]
+    read = Manifest.model_validate(json.loads(json.dumps(fields)))
+    assert read.preprocess.image_size == read.model.image_size == (4, 6)
+    again = json.loads(read.model_dump_json(by_alias=True))
+    assert again["preprocess"]["image_size"] == [4, 6]
+    fields["preprocess"]["image_size"] = [4, 4]
+    assert Manifest.model_validate(fields).preprocess.image_size == 4
+    for size in ([4, 1 << 20], [0, 4], [4, 4, 4], [4]):
+        fields["preprocess"]["image_size"] = size
+        with pytest.raises(ValidationError, match="image_size"):
+            Manifest.model_validate(fields)

@@ -513,3 +513,19 @@ def test_of_a_damaged_bundle_nothing_stays_unpacked(root, tmp_path):
             bench_bundle(tmp_path / "bad.ecb", tmp_path / out, ORT)
     assert not (tmp_path / "new").exists()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_pixels_of_a_turned_rectangle_are_refused(bundle, tmp_path):
+    array = np.arange(3 * 4 * 6 * 3, dtype=np.uint8).reshape(3, 4, 6, 3)
+    files = contents() | {"evaluation/images.npy": npy(array)}
+    for at, (size, fits) in enumerate((([4, 6], True), ([6, 4], False))):
+        changed = manifest_of(files)["preprocess"] | {"image_size": size}
+        opened = open_bundle(bundle(files, "tensors", preprocess=changed))
+        unpacked = opened.unpack(tmp_path / str(at))
+        if fits:
+            found = next(iter(unpacked.evaluation().batches(3)))
+            expected = (array / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4]
+            np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-6)
+        else:
+            with pytest.raises(ArtifactError, match=r"is not uint8\[3, 6, 4, 3\]"):
+                unpacked.evaluation()

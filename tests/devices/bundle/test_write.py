@@ -269,3 +269,8 @@ def test_a_bundle_among_the_images_is_refused(build):
         write_bundle(build.folder, build.images / "out.ecb")
     with pytest.raises(ArtifactError, match="outside of the data"):
         write_bundle(build.folder, build.images / "out.ecb", data=build.images)
+
+
+def test_pixels_of_a_rectangle_have_their_height_first():
+    pieces = list(write._tensor_pieces([], 3, replace(write.Preprocess(), image_size=(64, 96)), 3))
+    assert b"'shape': (3, 64, 96, 3)" in pieces[0]

@@ -111,6 +111,8 @@ def photograph(tmp_path_factory):
         Preprocess(image_size=32, resize="shortest", crop_pct=0.875, interpolation="bicubic"),
         Preprocess(image_size=33, resize="shortest", crop_pct=0.9, interpolation="lanczos"),
         Preprocess(image_size=30, resize="shortest", mean=(0.5, 0.4, 0.3), std=(0.5, 0.2, 0.1)),
+        Preprocess(image_size=(20, 33)),
+        Preprocess((33, 20), "shortest", 0.9, "bicubic"),
     ],
 )
 def test_the_script_prepares_an_image_as_the_package_does(

@@ -7,6 +7,7 @@ import torch
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.conv2former.family import FAMILY
 from edge_convnext.networks.family import find_model
+from edge_convnext.networks.generic import ModuleShape
 
 CLASSES = 5
 
@@ -49,3 +50,10 @@ def test_a_checkpoint_of_another_size_tells_which():
     state["pred.weight"] = torch.zeros(CLASSES, 7)
     with pytest.raises(LoadError, match=r"not weights of conv2former_n: .* have another shape"):
         FAMILY.translate(state, "w.pth", model="conv2former_n")
+
+
+@pytest.mark.parametrize("size", [64, 100, (96, 160)])
+def test_counts_without_torch_are_those_of_the_module(size):
+    shape = FAMILY.find("conv2former_n", num_classes=7, in_channels=1)
+    assert shape.count_params() == ModuleShape.count_params(shape)
+    assert shape.count_macs(size) == ModuleShape.count_macs(shape, size)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks.convnext.hub import IN1K
 from edge_convnext.networks.convnext.modules import ConvNeXt
 from edge_convnext.networks.convnext.sizes import (
@@ -53,7 +54,7 @@ def test_macs_at_224_pixels_are_those_that_are_published(name, giga_macs):
     assert find_architecture(name).count_macs(224) / 1e9 == pytest.approx(giga_macs, rel=0.01)
 
 
-@pytest.mark.parametrize("image_size", [32, 96, 130])
+@pytest.mark.parametrize("image_size", [32, 96, 130, (64, 96), (100, 33)])
 def test_macs_are_those_that_the_module_spends(image_size):
     architecture = Architecture("small", 2, (1, 2, 1, 1), (4, 8, 12, 16), 5, 3)
     network = ConvNeXt(architecture).eval()
@@ -68,7 +69,7 @@ def test_macs_are_those_that_the_module_spends(image_size):
     for module in network.modules():
         module.register_forward_hook(count)
     with torch.no_grad():
-        network(torch.zeros(1, 3, image_size, image_size))
+        network(torch.zeros(1, 3, *sides_of(image_size)))
     assert architecture.count_macs(image_size) == sum(spent)
 
 

@@ -67,3 +67,36 @@ def test_the_hubs_front_matter_states_the_licence(tmp_path):
     text = "---\ntags:\n- vision\nlicense: apache-2.0\n---\n# A model\nmean: [1, 2, 3]\n"
     settled = settle(tmp_path, beside={"README.md": text})
     assert (settled.licence, settled.preprocess) == ("Apache-2.0", Preprocess())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            {"image_processor_type": "ViTImageProcessor", "crop_pct": None,
+             "size": {"height": 64, "width": 96}},
+            ((64, 96), "squash", 1.0),
+        ),
+        (
+            {"image_processor_type": "BitImageProcessor", "crop_pct": None,
+             "size": {"height": 80, "width": 120}, "do_center_crop": True,
+             "crop_size": {"height": 64, "width": 96}},
+            ((64, 96), "shortest", 0.8),
+        ),
+        ({"size": {"height": 64, "width": 96}}, ((64, 96), "squash", 1.0)),
+    ],
+)  # fmt: skip
+def test_a_processor_may_state_height_and_width(tmp_path, change, expected):
+    fields = {key: value for key, value in {**PROCESSOR, **change}.items() if value is not None}
+    found = settle(tmp_path, beside={"preprocessor_config.json": fields}).preprocess
+    assert (found.image_size, found.resize, found.crop_pct) == expected
+
+
+def test_timms_input_size_is_channels_height_and_width(tmp_path):
+    config = {
+        "architecture": "convnextv2_atto", "num_classes": 3,
+        "pretrained_cfg": {"tag": "mine", "input_size": [3, 64, 96], "crop_pct": 0.9,
+                           "interpolation": "bicubic", "mean": HALF, "std": HALF},
+    }  # fmt: skip
+    found = settle(tmp_path, beside={"config.json": config}).preprocess
+    assert (found.height, found.width, found.resize, found.crop_pct) == (64, 96, "shortest", 0.9)

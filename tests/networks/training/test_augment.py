@@ -84,3 +84,18 @@ def test_normalised_images_are_what_evaluation_feeds():
     mean, std = (np.reshape(v, (3, 1, 1)) for v in (Preprocess.mean, Preprocess.std))
     assert normal.is_contiguous(memory_format=torch.channels_last)
     assert np.allclose(normal.numpy(), (images.numpy() - mean) / std, atol=1e-5)
+
+
+def test_a_rectangle_keeps_its_pixels_where_nothing_is_changed():
+    images = torch.randint(0, 256, (3, 8, 12, 3), dtype=torch.uint8)
+    found = draw(images, PLAIN, (8, 12))
+    assert torch.allclose(found, images.permute(0, 3, 1, 2) / 255, atol=1e-5)
+
+
+def test_a_turn_in_a_rectangle_shears_nothing():
+    y, x = torch.meshgrid(torch.arange(65) - 32, torch.arange(129) - 64, indexing="ij")
+    disc = torch.zeros(20, 65, 129, 3, dtype=torch.uint8)
+    disc[:, x**2 + y**2 < 400] = 200
+    turned = draw(disc, PLAIN.model_copy(update={"rotate_deg": 180.0}), (65, 129))[:, 0]
+    assert turned.shape == (20, 65, 129)
+    assert (turned - disc[..., 0] / 255).abs().mean() < 0.005  # a turned disc is that disc

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from support.training_images import pixels
 
@@ -23,3 +24,12 @@ def test_streamed_images_are_those_held_in_memory(monkeypatch):
 
 def show(items, what, total=None):
     return items
+
+
+def test_a_rectangle_is_kept_with_its_height_first():
+    images = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 3), dtype=np.uint8)
+    pixels = load_pixels(
+        images.__getitem__, 4, (6, 10), torch.device("cpu"), "reading", lambda items, *_: items
+    )
+    (found,) = pixels.batches([torch.arange(4)])
+    assert np.array_equal(found.numpy(), images)

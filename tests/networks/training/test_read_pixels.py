@@ -66,3 +66,9 @@ def test_an_image_that_can_not_be_decoded_is_named(images, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"1\.png"):
         read_pixels(images, SQUASH, CPU, "training", untracked)
+
+
+def test_an_image_becomes_a_rectangle_as_the_preprocessing_says(images):
+    found = read_pixels(images, Preprocess((32, 48)), CPU, "training", untracked)
+    (pixels,) = found.pixels.batches([torch.arange(3)])
+    assert tuple(pixels.shape) == (3, 32, 48, 3)

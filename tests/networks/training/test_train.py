@@ -300,6 +300,19 @@ def test_a_gpu_learns_digits(digits, tmp_path):
     assert result.top1_pct > 80
 
 
+def test_images_of_a_rectangle_are_learnt_and_the_weights_say_their_size(few, tmp_path):
+    wide = replace(PREPROCESS, image_size=(32, 48))
+    config = LIVELY.model_copy(update={"epochs": 1, "rotate_deg": 10.0})
+    result = train("atto", few, wide, config, tmp_path / "w.safetensors")
+    assert result.epochs == 1
+    info = load_weights(
+        LoadConfig(weights=str(result.path)), "atto", 0, tmp_path / "l.safetensors"
+    ).info
+    assert (info.preprocess, info.preprocess.height, info.preprocess.width) == (wide, 32, 48)
+    with pytest.raises(TrainingError, match="images of 64 x 31 px are too small"):
+        train("atto", few, replace(wide, image_size=(64, 31)), config, tmp_path / "x.safetensors")
+
+
 def test_any_network_that_torch_makes_is_trained(few, tmp_path, monkeypatch):
     from support import open_family
 

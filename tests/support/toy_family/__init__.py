@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks import family as table
 from edge_convnext.networks.parts import Parts
 from edge_convnext.networks.translation import Translation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edge_convnext.core.artifacts import FormName, NetworkShape, PlacementName, Weights
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.outside import Outside
     from edge_convnext.networks.protocol import NetworkFamily, Placer
 
@@ -40,9 +42,10 @@ class ToyShape:
         products = 9 * self.in_channels * first + 9 * first * second + second * self.num_classes
         return products + first + second + self.num_classes
 
-    def count_macs(self, image_size: int) -> int:
+    def count_macs(self, image_size: ImageSize) -> int:
         first, second = _WIDTHS
-        one, two = (image_size // 2) ** 2, (image_size // 4) ** 2
+        height, width = sides_of(image_size)
+        one, two = (height // 2) * (width // 2), (height // 4) * (width // 4)
         convolutions = one * 9 * self.in_channels * first + two * 9 * first * second
         return convolutions + second * self.num_classes
 
@@ -161,7 +164,7 @@ class ToyFamily:
         return network.eval()
 
     def make_trainable(
-        self, shape: NetworkShape, drop_path: float, image_size: int = 224
+        self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224
     ) -> nn.Module:
         return _make(shape)
 

@@ -70,10 +70,10 @@ std::vector<std::uint8_t> readPixels(char const* path) {
     int const width = readNumber(file), height = readNumber(file), largest = readNumber(file);
     file.get();  // the one blank before the pixels
     if (!file) fail(name + ": its header is damaged");
-    if (width != model::kImageSize || height != model::kImageSize) {
-        auto const side = std::to_string(model::kImageSize);
+    if (width != model::kWidth || height != model::kHeight) {
         fail(name + ": " + std::to_string(width) + "x" + std::to_string(height) +
-             " is not of the model's size, " + side + "x" + side + "; model.h tells how");
+             " is not of the model's size, " + std::to_string(model::kWidth) + "x" +
+             std::to_string(model::kHeight) + " (width x height); model.h tells how");
     }
     if (largest != 255 && largest != 65535) {
         fail(name + ": its largest value is " + std::to_string(largest) + ", not 255 or 65535");
@@ -115,7 +115,7 @@ std::vector<std::uint8_t> toBytes(std::vector<T> const& values) {
 // Bytes of the network's input: normalised floats [C, H, W], or pixels in the model's own order.
 std::vector<std::uint8_t> prepare(std::vector<std::uint8_t> const& pixels,
                                   nvinfer1::DataType kind) {
-    std::size_t const area = std::size_t(model::kImageSize) * model::kImageSize;
+    std::size_t const area = std::size_t(model::kHeight) * model::kWidth;
     std::vector<float> values(pixels.size());
     std::vector<std::uint8_t> planes(pixels.size());
     for (std::size_t i = 0; i < area; ++i) {
