@@ -19,7 +19,7 @@ RECIPE = make_recipe({})
 def inputs(**fields):
     usual = {
         "info": SimpleNamespace(weights_licence=None), "splits": None, "demo": False,
-        "borrowed": False, "calibration": None, "notes": (),
+        "borrowed": False, "random": False, "calibration": None, "notes": (),
     }  # fmt: skip
     return SimpleNamespace(**{**usual, **fields})
 
