@@ -53,7 +53,7 @@ class GraphModule(nn.Module):
     """A graph of this package's export, float or Q/DQ.
 
     Images float32[N, C, H, W] to logits float32[N, num_classes]. Parameters are the float
-    constants of products, normalizations and scales, and the scale of every quantizer.
+    constants of products, normalisations and scales, and the scale of every quantizer.
 
     Args:
         proto: The graph.

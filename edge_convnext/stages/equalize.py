@@ -54,11 +54,11 @@ def equalize(
     activation_type: ActivationType,
     output: AnyPath,
 ) -> OnnxModel:
-    """Rescale the channels between normalizations and the products that read them.
+    """Rescale the channels between normalisations and the products that read them.
 
     Args:
         model: An FP32 graph.
-        batches: Normalized calibration images, float32[n, C, H, W].
+        batches: Normalised calibration images, float32[n, C, H, W].
         config: The alpha for all layers, or the choice of the best one for each.
         activation_type: The type that activations will be quantized to.
         output: The file to write the graph to.
@@ -124,7 +124,7 @@ class Site:
 
 
 def find_sites(proto: ModelProto) -> list[Site]:
-    """Find every normalization that one convolution or product reads, in graph order."""
+    """Find every normalisation that one convolution or product reads, in graph order."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)

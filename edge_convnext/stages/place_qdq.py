@@ -66,7 +66,7 @@ def place_qdq(
 
     Args:
         model: An FP32 graph from this package's export.
-        batches: Normalized calibration images, float32[n, C, H, W].
+        batches: Normalised calibration images, float32[n, C, H, W].
         placement: The policy that selects the products.
         output: The file to write the Q/DQ graph to.
 

@@ -156,3 +156,10 @@ def test_a_child_that_dies_is_tried_without_the_simplifier(path, tmp_path, monke
     monkeypatch.setattr(stage, "run_isolated", lambda *_: IsolatedFailure("crashed with SIGSEGV"))
     with pytest.raises(LoadError, match=r"can't be made canonical \(crashed with SIGSEGV\)"):
         load(path, tmp_path / "out")
+
+
+def test_what_writes_a_canonical_graph_and_what_opens_it_agree_on_its_name():
+    from edge_convnext.graph.foreign import canonical
+    from edge_convnext.networks.onnx_file import weights
+
+    assert (canonical.CANONICAL, canonical.SOURCE) == (weights.CANONICAL, weights.SOURCE)

@@ -106,7 +106,6 @@ def train(
         MissingDependencyError: torch or safetensors is not installed.
     """
     output = Path(output)
-    init = Path(init) if init is not None else None
     state_path = Path(state_path) if state_path is not None else None
     try:
         import torch
@@ -121,7 +120,7 @@ def train(
         raise DataError(f"no training images: {splits.note}; give the source a training side")
     require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
-    start = _read_init(init, architecture, splits.train.classes) if init is not None else None
+    start = _read_init(Path(init), architecture, splits.train.classes) if init is not None else None
     _require_usable(preprocess, output)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
