@@ -173,9 +173,7 @@ def open_bundle(path: Path) -> Bundle:
         listed = {member.name: member.bytes for member in manifest.members}
         found = {name: info.file_size for name, info in infos.items() if name != MANIFEST}
         if listed != found:
-            odd = sorted(name for name in {*listed, *found} if listed.get(name) != found.get(name))[
-                0
-            ]
+            odd = min(name for name in {*listed, *found} if listed.get(name) != found.get(name))
             raise ArtifactError(
                 f"{path}: {shorten(repr(odd))} is not as the manifest says; copy or bundle it again"
             )
