@@ -174,9 +174,9 @@ class _Reader:
                 self.notes += (f"{error} (a build asks all {len(splits.val)} images).",)
                 return
         self._take(few)
-        self._hold_against_chance(few, answer, most < len(splits.val))
+        self._hold_against_chance(few, answer, len(splits.val))
 
-    def _hold_against_chance(self, few: Splits, answer: Answer, sampled: bool) -> None:
+    def _hold_against_chance(self, few: Splits, answer: Answer, total: int) -> None:
         assert self.weights is not None
         settings, _ = settle(self.recipe, self.weights.info, self.weights.facts, few)
         held = hold_against_chance(self.weights, few.val, self.recipe, settings, answer, QUICK)
@@ -188,8 +188,7 @@ class _Reader:
         told = describe(held.found, self.weights.info.classes)
         self.tried = next((one for one in held.notes if told in one), None)
         if self.tried is None:
-            more = f"; a build asks all {len(self.splits.val)}" if sampled and self.splits else ""
-            self.tried = f"The float model {told}{more}."
+            self.tried = f"The float model {told}{_tell_sample(len(few.val), total)}."
             self.notes += (self.tried,)
 
     def _take(self, splits: Splits) -> None:
@@ -261,6 +260,16 @@ def _tell_orders(splits: Splits) -> tuple[str, ...]:
 def _few(images: ImageSet, most: int, seed: int) -> ImageSet:
     """Draw at most `most` images, the same number of each class."""
     return images if len(images) <= most else draw_calibration(images, None, most, seed).images
+
+
+def _tell_sample(asked: int, total: int) -> str:
+    """Words on a share that is no build's top-1: few images, and each class weighs the same."""
+    if asked == total:
+        return ""
+    return (
+        f", drawn evenly from the classes; a build asks all {total}, where each class weighs as "
+        "often as it comes"
+    )
 
 
 def _not_decoded(decoded: int, sides: Sequence[ImageSet]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.batches import look_at_images
 from edge_convnext.data.splits import Splits, load_splits, require_training_classes
 from edge_convnext.measure.settings import settle
+from edge_convnext.networks.training.output import require_weights_file
 from edge_convnext.networks.training.train import require_trainable
 
 __all__ = ["prepare_training", "training_settings"]
@@ -35,13 +36,14 @@ def prepare_training(
 
     Raises:
         ArtifactError: `output` is one of the images.
-        TrainingError: The model can't be trained.
+        TrainingError: The model can't be trained, or weights are not saved under `output`.
         DataError: The data can't be used.
     """
     require_trainable(recipe.model)
     if recipe.data.source is None:
         raise RecipeError("nothing to train on: pass --data DIR")
     if output is not None:
+        require_weights_file(Path(output))
         require_outside(output, recipe.data.source)
     splits = load_splits(Path(recipe.data.source), recipe.data, recipe.seed, track=track)
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)

@@ -30,8 +30,8 @@ def cache_info(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
         return
     typer.echo(str(cache.root))
     for stage in usage:
-        typer.echo(f"{stage.stage:10} {stage.entries:6} entries {stage.size_bytes / 1e6:10.1f} MB")
-    typer.echo(f"{'total':10} {sum(s.entries for s in usage):6} entries {total / 1e6:10.1f} MB")
+        typer.echo(_row(stage.stage, stage.entries, stage.size_bytes))
+    typer.echo(_row("total", sum(stage.entries for stage in usage), total))
 
 
 @cache_app.command("prune")
@@ -50,4 +50,12 @@ def cache_prune(
     if json:
         print_json({"removed": removed, "freed_bytes": freed})
         return
-    typer.echo(f"removed {removed} entries, freed {freed / 1e6:.1f} MB")
+    typer.echo(f"removed {removed} {_entries(removed)}, freed {freed / 1e6:.1f} MB")
+
+
+def _row(stage: str, count: int, size: int) -> str:
+    return f"{stage:10} {count:6} {_entries(count):7} {size / 1e6:10.1f} MB"
+
+
+def _entries(count: int) -> str:
+    return "entry" if count == 1 else "entries"

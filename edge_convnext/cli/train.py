@@ -65,21 +65,30 @@ def train(
 ) -> None:
     """Train a checkpoint for `build` from a folder of images."""
     chosen = resolve(recipe, {**data, **model, **schedule, **reading})
-    splits, result = _train(chosen, out, init, run, terminal.silent)
+    replaced = (f"{out} exists: it is replaced when the training ends.",) if out.exists() else ()
+    splits, result = _train(chosen, out, init, run, terminal.silent, replaced)
     if terminal.json:
         print_json(
             {"path": str(out), "top1_pct": result.top1_pct, "epochs": result.epochs,
              "seconds": result.seconds, "data": splits.note,
-             "notes": [*splits.notes, *result.notes]}
+             "notes": [*replaced, *splits.notes, *result.notes]}
         )  # fmt: skip
         return
-    for told in (splits.note, *result.notes):
+    for told in (f"how the data is split: {splits.note}", *result.notes):
         note(told, terminal.quiet)
-    typer.echo(f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images")
+    typer.echo(
+        f"{out}: top-1 {result.top1_pct:.2f} % on {len(splits.val)} validation images, of the "
+        "averaged weights after the last epoch"
+    )
 
 
 def _train(
-    recipe: Recipe, out: Path, init: Path | None, run: Run, silent: bool
+    recipe: Recipe,
+    out: Path,
+    init: Path | None,
+    run: Run,
+    silent: bool,
+    notes: tuple[str, ...],
 ) -> tuple[Splits, TrainResult]:
     """Read the images, show what was read, and train with a line for each epoch."""
     from edge_convnext.build.training_inputs import prepare_training, training_settings
@@ -88,7 +97,8 @@ def _train(
     with progress(silent) as track:
         splits, preprocess = prepare_training(recipe, track, out)
         if not silent:
-            print_read(*training_settings(recipe, splits, preprocess), silent)
+            settings, told = training_settings(recipe, splits, preprocess)
+            print_read(settings, (*notes, *told), silent)
         result = run_training(
             recipe.model,
             splits,

@@ -38,6 +38,12 @@ def list_csv(source: Path, labelled: bool = True, data_root: Path | None = None)
     roots = (source.parent, data_root) if data_root else (source.parent,)
     finder = FileFinder(roots)
     dialect = sniff_dialect(source)
+    if not dialect.sample and next(read_rows(source, dialect), None) is None:
+        rest = " but for comments and blank lines" if dialect.skipped else ""
+        raise DataError(
+            f"{source}: is empty{rest}; its first line must read path,label[,split][,group], and "
+            "each further one is an image"
+        )
     columns = find_columns(str(source), dialect.sample, labelled, finder.is_file)
     finder.guesses.clear()
     sides, split_by = _read_sides(source, dialect, columns)

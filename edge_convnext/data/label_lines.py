@@ -73,13 +73,17 @@ def from_lines(
         DataError: The lines list images, or which column has the names can't be said.
     """
     lines = [line.strip() for line in text.splitlines()]
-    while lines and re.match(r"#(\s|$)", lines[0]):
+    if all(re.match(r"(#\s.*|#?)$", line) for line in lines):
+        return []  # of which the caller says that there are no names
+    while re.match(r"#(\s|$)", lines[0]):
         notes.append(f"The comment above the names of {path.name} is skipped.")
         lines = lines[1:]
-    if lines and all(line.startswith("- ") for line in lines):
+    if all(line.startswith("- ") for line in lines):
         lines = [line[2:].strip().strip("\"'") for line in lines]
-    if len(lines) == 1 and "," in lines[0]:
+    if len(lines) == 1:
         lines = [name.strip() for name in lines[0].split(",")]
+        if {one.lower() for one in lines} <= _HEADERS.union(INDEX_KEYS) - set(data_names):
+            return []  # a header alone
     if any(map(_IMAGE_CELL.search, lines[:3])):
         first = shorten(lines[0], 60)
         raise DataError(

@@ -113,7 +113,8 @@ def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrd
     if named and len(named) != len(read.names):
         raise DataError(
             f"{path}: {len(read.names)} class names for a model of {len(named)} classes "
-            f"({shorten_names(named)}){_tell_twice(read.names)}"
+            f"({shorten_names(named)}){_tell_twice(read.names)}; name each of these once, in logit "
+            "order, or pass a model of as many"
         )
     fact = Fact("classes", read.names, Origin("labels file", path.name))
     return ClassOrder(read.names, (fact,), read.notes)
@@ -226,4 +227,24 @@ def _explain_unknown(entry: Entry, named: tuple[str, ...], listing: Listing) -> 
         said += f"; it has {' and '.join(twice)}, told apart by their index"
     elif listing.numbered and label_number(label) == len(named) and 0 not in numbers:
         said += "; the labels seem to start at 1, but logits are counted from 0: subtract 1"
+    elif other := _tell_other_task(listing, named):
+        return f"{said}; {other}"
     return f"{said}; pass --labels FILE with the data's names in the model's order"
+
+
+def _tell_other_task(listing: Listing, named: tuple[str, ...]) -> str | None:
+    """Words on data of another number of classes, where other names alone would mend nothing."""
+    index = LabelIndex(named, listing.numbered)
+    labels = {one.label for one in listing.entries if one.label is not None}
+    shared = sum(index.find(label) is not None for label in labels)
+    if len(labels) == len(named):
+        return None
+    if not shared:
+        return (
+            f"the data's classes ({len(labels)}) are all others: pass data of the model's task, or "
+            "a model of the data's classes"
+        )
+    said = f"it has {shared} of the data's {len(labels)}: leave the images of the others out"
+    if len(labels) > len(named):
+        return f"{said}, or pass a model of all of them"
+    return f"{said}, or pass --labels FILE with {len(named)} names in the model's order"

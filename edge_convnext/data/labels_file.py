@@ -149,7 +149,11 @@ def _from_value(
     path: Path, value: Any, data_names: Collection[str], notes: list[str]
 ) -> Sequence[Any]:
     """Read names from a list or a dict, also where it lies deeper."""
+    if value in ("", None):  # YAML of comments alone, or `names:` with nothing behind it
+        return []
     if isinstance(value, Mapping):
+        if len(value) == 1 and (empty := next(iter(value))) in KEYS and not value[empty]:
+            return []
         inner = next((key for key in KEYS if isinstance(value.get(key), list | Mapping)), None)
         if inner is not None:
             return _from_value(path, value[inner], data_names, notes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_convnext.core.errors import DataError
+from edge_convnext.core.errors import DataError, shorten
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.csv_sources import list_csv
@@ -19,6 +21,7 @@ from edge_convnext.data.synsets import name_synsets
 
 __all__ = ["Reading", "list_source", "read_source"]
 
+_MOST_SIBLINGS = 10_000  # of a missing source that are looked at
 _TABLES = (".csv", ".tsv", ".txt")  # the separator of their columns is detected
 
 
@@ -51,7 +54,7 @@ def list_source(source: Path, labelled: bool = True, data_root: Path | None = No
     if source.is_dir():
         return list_folder(source, labelled)
     if not source.exists():
-        raise DataError(f"{source}: no such folder or CSV")
+        raise DataError(f"{source}: no such folder or CSV{_tell_nearest(source)}")
     if source.suffix.lower() not in _TABLES:
         raise DataError(
             f"{source}: neither a folder nor a .csv file; unpack an archive first, "
@@ -61,6 +64,28 @@ def list_source(source: Path, labelled: bool = True, data_root: Path | None = No
     if not listing.entries:
         raise DataError(f"{source}: no rows below the header")
     return listing
+
+
+def _tell_nearest(source: Path) -> str:
+    """The folder of a path that does not exist, and what in it is called alike."""
+    whole = source.absolute()
+    folder = next((one for one in whole.parents if one.is_dir()), whole.parent)
+    wanted = whole.relative_to(folder).parts[0]
+    try:
+        there = [
+            one.name
+            for one in itertools.islice(folder.iterdir(), _MOST_SIBLINGS)
+            if one.is_dir() or one.suffix.lower() in _TABLES
+        ]
+    except OSError:
+        there = []
+    shown = [name for name in there if not name.startswith(".")]
+    near = difflib.get_close_matches(wanted, shown, n=3, cutoff=0.6)
+    pass_one = "pass a folder of images, or a CSV path,label"
+    if not near:
+        return f"; {pass_one} (there is no '{shorten(wanted, 60)}' in {folder})"
+    alike = " and ".join(f"'{shorten(name, 60)}'" for name in near)
+    return f"; {folder} has {alike}: {pass_one}"
 
 
 def read_source(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.bounded import require_regular
-from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.errors import ArtifactError, shorten_names
+from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -49,13 +50,35 @@ def read_proto(path: Path, *, weights: bool = True) -> ModelProto:
             raise ArtifactError(f"{path}: over {_MOST_BYTES} bytes, more than a graph can have")
         # As bytes: for other suffixes onnx would read text.
         proto = onnx.load(str(path), format="protobuf", load_external_data=weights)
+    except IsADirectoryError as error:
+        raise ArtifactError(f"{path}: a folder; {_tell_models(path)}") from error
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; pass a built .onnx model") from error
     except (DecodeError, onnx.checker.ValidationError) as error:  # the second is for external data
-        raise ArtifactError(f"{path}: truncated, or not ONNX; build it again") from error
+        raise ArtifactError(f"{path}: {_tell_other(path)}") from error
     if not any(entry.domain in _ONNX_DOMAIN for entry in proto.opset_import):
         raise ArtifactError(f"{path}: empty, or not ONNX; build it again")  # b"" is a valid message
     return proto
+
+
+def _tell_models(folder: Path) -> str:
+    """The built models in a folder, and what to do."""
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for pattern in ("*.onnx", "*/*.onnx", "*.engine", "*/*.engine")
+        for path in folder.glob(pattern)
+    )
+    if not found:
+        return "there is no built model in it; `edge-convnext build` writes one"
+    return f"pass one of the models in it: {shorten_names(found)}"
+
+
+def _tell_other(path: Path) -> str:
+    """Words on a file that is no whole graph."""
+    kind = recognise(path)
+    if kind.name in ("torch", "safetensors"):
+        return f"{kind.words}; build it first (`edge-convnext build --weights {path}`)"
+    return "truncated, or not ONNX; build it again"
 
 
 def write_proto(proto: ModelProto, output: Path) -> None:

@@ -23,7 +23,7 @@ __all__ = ["check_graph", "why_odd_constant", "why_odd_size"]
 # All that the graphs of any family have, by what they do. None of them holds another graph, and the
 # size of what each makes is inferred from what it reads.
 _MOVES = frozenset((
-    "Cast", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten", "Gather",
+    "Cast", "Concat", "Constant", "DepthToSpace", "Expand", "Flatten", "Gather",
     "GatherElements", "GatherND", "Identity", "Pad", "Range", "Reshape", "Resize", "ScatterND",
     "Shape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu",
     "Unsqueeze",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.bounded import bounded_memory
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn, make_stand_in
+from edge_convnext.networks.zip_checksums import require_checksums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ def read_torch(path: Path) -> tuple[object, tuple[str, ...]]:
     """
     limit = _UNPACKED * path.stat().st_size
     _check_declared_size(path, limit)
+    require_checksums(path)
     allowed: dict[str, Any] = {}
     for name in _names_in(path):
         _allow(allowed, name, path)

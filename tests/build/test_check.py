@@ -217,6 +217,24 @@ def test_the_share_that_was_right_is_told(small, tmp_path, call):
     assert any(told in note for note in json.loads(call(*flags, "--json")[1])["notes"])
 
 
+def test_a_share_of_a_sample_is_told_as_one(small, tmp_path, call, monkeypatch):
+    from edge_convnext.build import check
+
+    monkeypatch.setattr(check, "_MOST_ANSWERED", 12)
+    counts = {f"train/{name}": (2, colour) for colour, name in enumerate(("ant", "bee", "cat"))}
+    counts |= {"val/ant": (4, 0), "val/bee": (4, 1), "val/cat": (22, 2)}
+    data = draw_images(tmp_path / "data", counts)
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    flags = ("--weights", weights, "--data", data, "--image-size", 32)
+    notes = json.loads(call(*flags, "--json")[1])["notes"]
+    (told,) = (note for note in notes if note.startswith("The float model is right"))
+    assert "of 12 evaluation images (95 %:" in told
+    assert told.endswith(
+        ", drawn evenly from the classes; a build asks all 30, where each class weighs as often as "
+        "it comes."
+    )
+
+
 def test_images_of_equal_pixels_on_both_sides_are_refused_as_by_a_build(small, tmp_path, call):
     from PIL import Image
 

@@ -4,7 +4,7 @@ import pytest
 
 from edge_convnext.build.training_inputs import prepare_training, training_settings
 from edge_convnext.core.artifacts import Preprocess
-from edge_convnext.core.errors import ArtifactError, DataError, RecipeError
+from edge_convnext.core.errors import ArtifactError, DataError, RecipeError, TrainingError
 from edge_convnext.core.progress import untracked
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -25,6 +25,14 @@ def test_weights_among_the_images_are_refused_and_those_beside_are_not(make_imag
     with pytest.raises(ArtifactError, match="outside of the data"):
         prepare_training(recipe, untracked, tmp_path / "images" / "w.safetensors")
     prepare_training(recipe, untracked, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "t2"])
+def test_a_file_that_weights_are_not_saved_in_is_refused_before_the_data_is_read(tmp_path, name):
+    (tmp_path / "t2").mkdir()
+    recipe = recipe_of(data__source=str(tmp_path / "no data"))
+    with pytest.raises(TrainingError, match=r"named \*\.safetensors; pass --out .*safetensors\Z"):
+        prepare_training(recipe, untracked, tmp_path / name)
 
 
 def test_both_sides_are_looked_at_and_read_at_the_trainings_size(make_images):

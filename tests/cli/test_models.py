@@ -3,6 +3,7 @@ import json
 import pytest
 from support import open_family
 
+from edge_convnext.networks.conv2former.family import Conv2FormerShape
 from edge_convnext.networks.convnext.sizes import find_architecture
 
 
@@ -41,13 +42,11 @@ def test_models_of_every_family_are_counted_and_open_ones_are_told_how_to_name(c
 
 
 def test_without_torch_what_a_module_tells_is_left_out(call, monkeypatch):
-    from edge_convnext.networks.generic import ModuleShape
-
     def missing(*_):
         raise ImportError("torch")
 
     for name in ("count_params", "count_macs"):
-        monkeypatch.setattr(ModuleShape, name, missing)
+        monkeypatch.setattr(Conv2FormerShape, name, missing)
     _, out, _ = call("models", "--json")
     rows = {row["model"]: row for row in json.loads(out)["models"]}
     assert rows["conv2former_n"]["params"] is rows["conv2former_n"]["macs"] is None

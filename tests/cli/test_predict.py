@@ -84,7 +84,7 @@ def test_predict_refuses_what_is_no_model_or_no_image(call, models, images, tmp_
         (("text.onnx", image), "text.onnx: truncated, or not ONNX"),
         (("foreign.onnx", image), "foreign.onnx: no edge-convnext metadata"),
         (("model.int8.rtx.engine", image), "an engine runs on the NVIDIA GPU"),
-        ((tmp_path, image), "Is a directory"),
+        ((tmp_path, image), "a folder; pass one of the models in it: foreign.onnx"),
     ):
         code, out, err = call("predict", *arguments)
         assert (code, out) == (3, "")

@@ -73,11 +73,21 @@ def test_train_tells_each_note_once_and_json_has_them(call, monkeypatch):
     monkeypatch.setattr(training_inputs, "prepare_training", lambda *_: prepared)
     monkeypatch.setattr(training, "train", lambda *_, **__: result)
     line = ("train", "--data", "d", "--out", "w.safetensors")
-    code, _, err = call(*line)
+    code, out, err = call(*line)
     assert code == 0
+    assert out == (
+        "w.safetensors: top-1 50.00 % on 0 validation images, of the averaged weights after the "
+        "last epoch\n"
+    )
+    assert "how the data is split: by folder\n" in err
+    assert "is replaced" not in err
     assert [err.count(one) for one in (*notes, "from x")] == [1, 1]
     _, out, err = call(*line, "--json")
     assert (json.loads(out)["notes"], err) == ([*notes, "from x"], "")
+    Path("w.safetensors").touch()
+    told = "w.safetensors exists: it is replaced when the training ends."
+    assert told in call(*line)[2]
+    assert json.loads(call(*line, "--json")[1])["notes"][0] == told
 
 
 def test_flags_of_the_schedule_reach_the_recipe(trained):

@@ -101,3 +101,24 @@ def test_a_name_of_other_case_is_the_near_one(listing, tmp_path):
 def test_a_file_of_another_length_than_the_model_tells_what_is_twice(listing, tmp_path):
     told = refusal(listing, tmp_path, "ant\nbee\ncat\ncat\n", ("ant", "bee", "cat"))
     assert "4 class names for a model of 3 classes (ant, bee, cat); it has 'cat' 2 times" in told
+    assert told.endswith("; name each of these once, in logit order, or pass a model of as many")
+
+
+@pytest.mark.parametrize(
+    ("count", "own", "words"),
+    [
+        (10, (), "the data's classes (3) are all others: pass data of the model's task, or a"),
+        (2, (), "the data's classes (3) are all others: pass data of the model's task, or a"),
+        (10, ("bee",), "it has 1 of the data's 3: leave the images of the others out, or pass --l"),
+        (2, ("bee",), "it has 1 of the data's 3: leave the images of the others out, or pass a m"),
+        (3, (), "pass --labels FILE with the data's names in the model's order"),
+    ],
+)
+def test_data_of_another_number_of_classes_is_told_with_both_counts(listing, count, own, words):
+    named = (*own, *(f"digit {index}" for index in range(count - len(own))))
+    with pytest.raises(DataError) as caught:
+        settle_classes(listing, named)
+    told = str(caught.value)
+    assert f"class 'ant' is not one of the model's {count} classes (" in told
+    assert words in told
+    assert ("--labels FILE" in told) == (count == 3 or (count, own) == (10, ("bee",)))

@@ -54,6 +54,36 @@ def test_bad_labels_files_are_refused(tmp_path, content, message):
         read_labels_file(path)
 
 
+@pytest.mark.parametrize("name", ["labels.txt", "labels.csv", "labels.yaml", "labels.json"])
+@pytest.mark.parametrize("data_names", [(), ("cat", "dog")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\n \n", "# my classes\n", "# my\n\n# classes\n", "\ufeff", "[]", "{}", "names: []\n",
+        "names:\n", '{"names": []}', '{"names": {}}',
+    ],
+)  # fmt: skip
+def test_a_file_without_a_name_says_so_in_every_form(tmp_path, name, data_names, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_labels(tmp_path / name, data_names)
+    assert str(caught.value).endswith(
+        f"{name}: no class names in it; write one a line, in logit order"
+    )
+
+
+@pytest.mark.parametrize("text", ["id,name\n", "name\n", "# of the model\nClass, ID\n"])
+def test_a_header_alone_names_no_class(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(DataError, match="no class names in it"):
+        read_labels(tmp_path / "labels.csv", ("cat", "dog"))
+
+
+def test_a_class_that_is_called_like_a_header_is_one(tmp_path):
+    (tmp_path / "labels.txt").write_text("id,name\n")
+    assert read_labels(tmp_path / "labels.txt", ("id", "name")).names == ("id", "name")
+
+
 @pytest.mark.parametrize("name", sorted(FORMS))
 def test_labels_files_are_read_in_the_forms_people_have(tmp_path, name):
     (tmp_path / name).write_text(FORMS[name], encoding="utf-8", newline="")

@@ -44,3 +44,34 @@ def test_what_is_no_source_is_refused(tmp_path):
             list_source(tmp_path / name)
     with pytest.raises(DataError, match="no rows below the header"):
         list_source(write_csv(tmp_path, "path,label\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "rest"),
+    [("", ""), ("\ufeff", ""), ("\n\n", " but for comments"), ("# mine\n", " but for comments")],
+)
+def test_an_empty_table_is_called_empty(tmp_path, content, rest):
+    with pytest.raises(DataError) as caught:
+        list_source(write_csv(tmp_path, content))
+    assert f"is empty{rest}" in str(caught.value)
+    assert "its first line must read path,label" in str(caught.value)
+
+
+def test_a_missing_source_names_what_is_called_alike_in_its_folder(tmp_path):
+    (tmp_path / "potatoes").mkdir()
+    (tmp_path / "potato.csv").touch()
+    (tmp_path / "potato.jpg").touch()
+    with pytest.raises(DataError) as caught:
+        list_source(tmp_path / "potatos" / "train")
+    said = str(caught.value)
+    assert f"; {tmp_path} has 'potatoes' and 'potato.csv': pass a folder of images" in said
+    assert "potato.jpg" not in said
+
+
+def test_a_missing_source_with_nothing_alike_says_where_was_looked(tmp_path):
+    with pytest.raises(DataError) as caught:
+        list_source(tmp_path / "nope")
+    assert (
+        f"pass a folder of images, or a CSV path,label (there is no 'nope' in {tmp_path})"
+        in str(caught.value)
+    )

@@ -36,7 +36,7 @@ def test_a_csv_may_have_a_byte_order_mark_and_any_column_order(make_images):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column 'path'"),
+        ("", "is empty; its first line must read path,label"),
         ("path,lable,width\n", "no column 'label' among path, lable, width"),
         ("path,label,grup\n", "column 'grup' is not one of"),
         ("path,label,label\n", "column 'label' comes twice"),

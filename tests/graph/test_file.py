@@ -105,3 +105,35 @@ def test_facts_are_read_where_there_are_any(proto, stated, facts):
     if stated is not None:
         onnx.helper.set_model_props(proto, {METADATA_KEY: stated})
     assert read_facts(proto) == facts
+
+
+@pytest.mark.parametrize("torch_zip", [True, False])
+def test_a_checkpoint_is_to_be_built_first(tmp_path, torch_zip):
+    torch = pytest.importorskip("torch", reason="the build extra is not installed")
+    torch.save({"a": torch.ones(2)}, tmp_path / "w.pth", _use_new_zipfile_serialization=torch_zip)
+    with pytest.raises(ArtifactError) as caught:
+        read_proto(tmp_path / "w.pth")
+    assert str(caught.value) == (
+        f"{tmp_path / 'w.pth'}: a torch checkpoint; build it first (`edge-convnext build --weights "
+        f"{tmp_path / 'w.pth'}`)"
+    )
+
+
+def test_safetensors_are_to_be_built_first(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    with pytest.raises(ArtifactError, match=r"a safetensors file; build it first \(`edge-convnext"):
+        read_proto(tmp_path / "w.safetensors")
+
+
+def test_the_models_in_a_folder_are_named(tmp_path):
+    with pytest.raises(ArtifactError, match="a folder; there is no built model in it; `edge-conv"):
+        read_proto(tmp_path)
+    (tmp_path / "cpu").mkdir()
+    for name in ("model.int8.onnx", "cpu/model.fp32.onnx", "model.engine", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(ArtifactError) as caught:
+        read_proto(tmp_path)
+    assert str(caught.value).endswith(
+        ": a folder; pass one of the models in it: cpu/model.fp32.onnx, model.engine, "
+        "model.int8.onnx"
+    )

@@ -94,7 +94,7 @@ class Lab:
         self.keys.append(stage_key(stage, **fields))
         return self.keys[-1]
 
-    def parity(self, reference, candidate, limit=None, own_graph=False, stage="build"):
+    def parity(self, reference, candidate, limit=None, own_graph=False, stage=None):
         self.parities.append((reference, candidate, limit))
         return {"parity": asdict(PARITY)}
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.core.standins import StandIn, to_plain
+from edge_convnext.networks.convnext.file_names import SHOWN, and_more, name_in_file, quote
 from edge_convnext.networks.convnext.heads import Head, find_head
 from edge_convnext.networks.convnext.leftovers import is_pretraining, may_be_layer
 from edge_convnext.networks.convnext.names import DialectName, rename
@@ -25,8 +26,6 @@ from edge_convnext.networks.translation import Normalisation, Translation
 from edge_convnext.networks.unusable import explain_no_network, holds_arrays, require_plain
 
 __all__ = ["DialectName", "translate"]
-
-_SHOWN = 6  # the most names in a message
 
 
 @dataclass(frozen=True)
@@ -153,10 +152,10 @@ def _tell_choice(first: _Read, others: Sequence[_Read], unread: int) -> tuple[st
     where = f"'{shorten(first.candidate.where)}'" if first.candidate.where else "the file's top"
     notes: list[str] = []
     if others:
-        shown = ", ".join(f"'{shorten(_label(one.candidate), 80)}'" for one in others[:_SHOWN])
+        shown = ", ".join(f"'{shorten(_label(one.candidate), 80)}'" for one in others[:SHOWN])
         notes.append(
             f"the {kind} of {where} were taken; also in the file: {shown}"
-            f"{', …' if len(others) > _SHOWN else ''}"
+            f"{', …' if len(others) > SHOWN else ''}"
         )
     if unread:
         notes.append(f"{unread} networks in the file are incomplete and were not looked at")
@@ -192,7 +191,11 @@ def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
     theirs: dict[str, str] = {}
     for name, ours in inside.items():
         theirs.setdefault(ours, name)
-    backbone = infer_architecture({o: shape_of(named[n]) for o, n in theirs.items()}, source)
+    known = dict(theirs)
+    shapes = {ours: shape_of(named[name]) for ours, name in known.items()}
+    backbone = infer_architecture(
+        shapes, source, lambda ours: name_in_file(ours, candidate.network, known)
+    )
     expected = expected_shapes(backbone)
     own = theirs.get("head.fc.weight")
     theirs = {
@@ -204,8 +207,8 @@ def _read(candidate: Candidate, source: str, headless: bool) -> _Read:
         left if any(_is_matrix(value) for value in left.values()) else {**left, **candidate.beside}
     )
     head, told = _find_head(own, named, behind, backbone, source, headless)
-    known = {*filter(None, (head.weight, head.bias))}
-    left = {name: value for name, value in left.items() if name not in known}
+    taken = {*filter(None, (head.weight, head.bias))}
+    left = {name: value for name, value in left.items() if name not in taken}
     architecture = replace(backbone, num_classes=head.classes)
     everything = {**candidate.beside, **named}
     return _Read(
@@ -295,7 +298,7 @@ def _sort_left(
         (beside if harmless or dropped or separate else unknown).append(name)
     if unknown:
         raise _unexpected(unknown, source)
-    shown = f"{_quote(beside)}{' and more' if len(beside) > _SHOWN else ''}"
+    shown = f"{quote(beside)}{' and more' if len(beside) > SHOWN else ''}"
     return normalisation, (f"left out, no part of the network: {shown}",) if beside else ()
 
 
@@ -310,7 +313,7 @@ def _no_network(checkpoint: object, source: str) -> LoadError:
         return known
     tensor = next(iter_tensors(checkpoint), None)
     content = list_content(checkpoint)
-    there = f"; in it: {shorten('; '.join(content[:_SHOWN]), 400)}" if content else ""
+    there = f"; in it: {shorten('; '.join(content[:SHOWN]), 400)}" if content else ""
     if tensor is None and holds_arrays(checkpoint):
         return LoadError(
             f"{source}: weights as NumPy's arrays or lists, not tensors{there}; save them as "
@@ -332,9 +335,9 @@ def _no_classifier(read: _Read, source: str) -> LoadError:
     pretrained = [name for name in read.left if is_pretraining(name)]
     there = list(read.left) or [f"{len(read.theirs)} tensors of the backbone"]
     cause = (
-        f"they are from FCMAE's pre-training ({_quote(pretrained)})"
+        f"they are from FCMAE's pre-training ({quote(pretrained)})"
         if pretrained
-        else f"next to the backbone there is {_quote(list(read.left))}"
+        else f"next to the backbone there is {quote(list(read.left))}"
         if read.left
         else f"there are only {there[0]}"
     )
@@ -346,28 +349,21 @@ def _no_classifier(read: _Read, source: str) -> LoadError:
 
 def _unexpected(names: list[str], source: str) -> LoadError:
     return LoadError(
-        f"{source}: '{shorten(names[0])}'{_and_more(names)} belongs to no ConvNeXt; "
+        f"{source}: '{shorten(names[0])}'{and_more(names)} belongs to no ConvNeXt; "
         "load it in its own code and save the ConvNeXt's state dict alone"
     )
 
 
-def _missing_names(names: list[str], read: _Read, source: str) -> LoadError:
+def _missing_names(ours: list[str], read: _Read, source: str) -> LoadError:
+    names = [name_in_file(name, read.candidate.network, read.theirs) for name in ours]
     if pretrained := [name for name in read.left if is_pretraining(name)]:
         return LoadError(
-            f"{source}: these weights are from FCMAE's pre-training ({_quote(pretrained)}) and "
-            f"lack '{names[0]}'{_and_more(names)}; `edge-convnext train --init` starts from such "
+            f"{source}: these weights are from FCMAE's pre-training ({quote(pretrained)}) and "
+            f"lack '{names[0]}'{and_more(names)}; `edge-convnext train --init` starts from such "
             "weights and trains them on labelled images"
         )
-    there = f"; next to the network there is {_quote(list(read.left))}" if read.left else ""
+    there = f"; next to the network there is {quote(list(read.left))}" if read.left else ""
     return LoadError(
-        f"{source}: '{names[0]}'{_and_more(names)} is missing{there}; "
+        f"{source}: '{names[0]}'{and_more(names)} is missing{there}; "
         "the checkpoint is incomplete, save it again"
     )
-
-
-def _quote(names: Sequence[str]) -> str:
-    return ", ".join(f"'{shorten(name, 80)}'" for name in names[:_SHOWN])
-
-
-def _and_more(names: list[str]) -> str:
-    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

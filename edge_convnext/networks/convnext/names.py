@@ -31,7 +31,8 @@ _HF = r"(?:convnext(?:v2)?\.)?"  # absent when only the backbone was saved
 _HF_BLOCK = _HF + r"encoder\.stages\.(\d+)\.layers\.(\d+)"
 _TV = r"(?:features\.)?"
 
-# A name that no other dialect, and no other network, has. What stands before it is a prefix.
+# A name that no other dialect, and no other network, has. What stands before it is a prefix. The
+# bias of the same layer tells the network too, in a file that lacks the weight.
 _MARKS: dict[DialectName, str] = {
     "reference": r"stages\.0\.0\.dwconv\.weight",
     "timm": r"stages\.0\.blocks\.0\.conv_dw\.weight",
@@ -110,13 +111,13 @@ _RENAMES: dict[DialectName, tuple[tuple[str, str], ...]] = {
 
 def find_networks(names: Iterable[str]) -> list[Network]:
     """Find every ConvNeXt among the names of one state dict."""
-    found: list[Network] = []
+    found: dict[Network, None] = {}
     for name in names:
         for dialect, mark in _MARKS.items():
-            match = re.fullmatch(rf"((?:.*?\.)??){mark}", name)
+            match = re.fullmatch(rf"((?:.*?\.)??){mark}", re.sub(r"\.bias\Z", ".weight", name))
             if match:
-                found.append((dialect, match[1]))
-    return found
+                found[dialect, match[1]] = None
+    return list(found)
 
 
 def rename(name: str, dialect: DialectName) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -15,8 +15,19 @@ from edge_convnext.networks.convnext.sizes import Architecture, name_architectur
 __all__ = ["expected_shapes", "infer_architecture"]
 
 
-def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Architecture:
-    """Read version, depths and widths off the backbone's shapes; the head is not considered."""
+def infer_architecture(
+    shapes: Mapping[str, tuple[int, ...]], source: str, shown: Callable[[str], str] = str
+) -> Architecture:
+    """Read version, depths and widths off the backbone's shapes; the head is not considered.
+
+    Args:
+        shapes: Shapes by our names.
+        source: The checkpoint's name for messages.
+        shown: Gives the file's name for one of ours, for messages.
+
+    Raises:
+        LoadError: These are no ConvNeXt's, or some are missing.
+    """
     pattern = re.compile(r"stages\.(\d)\.blocks\.(\d{1,9})\.(grn|layer_scale|dwconv)\.")
     found = [match for name in shapes if (match := pattern.match(name))]
     kinds = {match[3] for match in found} - {"dwconv"}
@@ -37,12 +48,13 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ar
     for name in entries:
         if 0 in shapes.get(name, ()):
             raise LoadError(
-                f"{source}: '{name}' is empty, {list(shapes[name])}; the checkpoint is damaged, or "
-                "one of several parts (of ZeRO stage 3, zero_to_fp32.py joins them); save it again"
+                f"{source}: '{shown(name)}' is empty, {list(shapes[name])}; the checkpoint is "
+                "damaged, or one of several parts (of ZeRO stage 3, zero_to_fp32.py joins them); "
+                "save it again"
             )
         if len(shapes.get(name, ())) < 2:
             raise LoadError(
-                f"{source}: '{name}' is missing; the checkpoint is incomplete, save it again"
+                f"{source}: '{shown(name)}' is missing; the checkpoint is incomplete, save it again"
             )
     widths = [shapes[name][0] for name in entries]
     depths4 = (depths[0], depths[1], depths[2], depths[3])

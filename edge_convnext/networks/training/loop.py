@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import TrainingError
+from edge_convnext.core.image_size import show_size
 from edge_convnext.core.progress import Track
 from edge_convnext.core.sections import TrainConfig
 from edge_convnext.networks.training.augment import augment, normalize
@@ -23,7 +24,7 @@ from edge_convnext.networks.training.pixels import Pixels
 from edge_convnext.networks.training.schedule import derive_seed, ema_decay, learning_rate
 from edge_convnext.networks.training.state import EpochRow, TrainState, load_state, save_state
 
-__all__ = ["LabelledPixels", "StateFile", "Trainer", "weight_decay_groups"]
+__all__ = ["LabelledPixels", "StateFile", "Trainer", "explain_memory", "weight_decay_groups"]
 
 _CHECK_EVERY = 50  # updates between checks of the loss; a check waits for the device
 _STATE_SHARE = 0.05  # largest share of the training time for writing the state
@@ -254,7 +255,18 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
 
 def _require_finite(loss: float, epoch: int, lr: float) -> None:
     if not math.isfinite(loss):
+        again = ", with --no-resume" if epoch > 1 else ""  # the state is one of these settings
         raise TrainingError(
             f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {lr:.2g}; "
-            "lower train.lr or raise train.warmup_epochs"
+            "pass a lower --lr (train.lr in a recipe), or raise train.warmup_epochs in a recipe"
+            f"{again}"
         )
+
+
+def explain_memory(config: TrainConfig, preprocess: Preprocess) -> TrainingError:
+    """The error of a GPU that has too little free memory, with what to do."""
+    return TrainingError(
+        f"the GPU has too little free memory for batches of {config.batch} at "
+        f"{show_size(preprocess.image_size)} px; close other programs on it, lower --batch or "
+        "--image-size, or pass --device cpu"
+    )

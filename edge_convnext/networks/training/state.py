@@ -10,6 +10,7 @@ import torch
 
 from edge_convnext.core.errors import TrainingError, reason_of
 from edge_convnext.core.files import atomic_path
+from edge_convnext.networks.zip_checksums import require_checksums
 
 __all__ = ["EpochRow", "TrainState", "check_replaceable", "load_state", "save_state"]
 
@@ -85,6 +86,7 @@ def load_state(path: Path, fingerprint: str) -> TrainState | None:
     if not path.exists():
         return None
     try:
+        require_checksums(path)
         fields = torch.load(path, map_location="cpu", weights_only=True)
         rows = tuple(EpochRow(**row) for row in fields.pop("rows"))
         state = TrainState(rows=rows, **fields)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from edge_convnext.data.splits import Splits
 from edge_convnext.networks.checkpoint import read_checkpoint
 from edge_convnext.networks.facts.whole import settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, family_of_model, find_model
+from edge_convnext.networks.training.output import folder_of
 from edge_convnext.networks.training.read_pixels import read_pixels
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import digest_weights
@@ -110,7 +110,7 @@ def train(
     try:
         import torch
 
-        from edge_convnext.networks.training.loop import StateFile, Trainer
+        from edge_convnext.networks.training.loop import StateFile, Trainer, explain_memory
         from edge_convnext.networks.training.state import check_replaceable
     except ImportError as error:
         raise MissingDependencyError(
@@ -121,30 +121,27 @@ def train(
     require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
     start = _read_init(Path(init), architecture, splits.train.classes) if init is not None else None
-    _require_usable(preprocess, output)
+    _require_size(preprocess)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
         check_replaceable(state_path)
     place = _find_device(device)
     try:
-        trainer = Trainer(
-            _make_network(architecture, config.drop_path, preprocess.image_size, seed, start),
-            read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
-            read_pixels(splits.val, preprocess, place, "validation", track),
-            preprocess,
-            config,
-            seed,
-            place,
-        )
-        fingerprint = _fingerprint(architecture, splits, preprocess, config, seed, start)
-        state_file = StateFile(state_path, fingerprint, resume)
-        rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
+        with folder_of(output):
+            trainer = Trainer(
+                _make_network(architecture, config.drop_path, preprocess.image_size, seed, start),
+                read_pixels(splits.train, _stored(preprocess, config), place, "training", track),
+                read_pixels(splits.val, preprocess, place, "validation", track),
+                preprocess,
+                config,
+                seed,
+                place,
+            )
+            fingerprint = _fingerprint(architecture, splits, preprocess, config, seed, start)
+            state_file = StateFile(state_path, fingerprint, resume)
+            rows = trainer.fit(state_file, track, on_epoch or (lambda row: None))
     except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"the GPU has too little free memory for train.batch {config.batch} at "
-            f"{show_size(preprocess.image_size)} px; close other programs on it, lower either, or "
-            "pass --device cpu"
-        ) from error
+        raise explain_memory(config, preprocess) from error
     state = trainer.average.state_dict()
     licence = start.licence if start is not None else None
     info = _describe(architecture, splits.train.classes, preprocess, state, licence)
@@ -170,23 +167,13 @@ def require_trainable(model: str) -> None:
         )
 
 
-def _require_usable(preprocess: Preprocess, output: Path) -> None:
-    """Refuse at once settings that would otherwise fail after hours."""
+def _require_size(preprocess: Preprocess) -> None:
+    """Refuse at once a size that would otherwise fail after hours."""
     if min(sides_of(preprocess.image_size)) < _MIN_IMAGE_SIZE:
         raise TrainingError(
             f"images of {show_size(preprocess.image_size)} px are too small for these networks; "
-            f"set preprocess.image_size to {_MIN_IMAGE_SIZE} or more"
+            f"pass --image-size {_MIN_IMAGE_SIZE} or more (train.image_size in a recipe)"
         )
-    if output.suffix != ".safetensors" or output.is_dir():
-        raise TrainingError(f"{output}: weights are saved as a file named *.safetensors")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise TrainingError(
-            f"{output}: can't be written ({error.strerror}); choose another place"
-        ) from error
 
 
 def _find_device(name: DeviceName) -> torch.device:

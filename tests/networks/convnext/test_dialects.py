@@ -115,12 +115,15 @@ GAMMA = "stages.0.0.grn.gamma"
         ({"epoch": 3, "args": {"lr": 0.1}}, "no state dict in this file"),
         ({"layer1.0.conv1.weight": torch.ones(3)}, "its first tensor is 'layer1.0.conv1.weight'"),
         (without(REFERENCE, "head.weight", "head.bias"), "no classifier in these weights"),
-        (without(REFERENCE, "norm.weight"), "'head.norm.weight' is missing"),
+        (without(REFERENCE, "norm.weight"), "'norm.weight' is missing"),
         (
             without(REFERENCE, "stages.1.0.norm.bias", "stages.1.1.norm.bias"),
-            "'stages.1.blocks.0.norm.bias' (and 1 more) is missing",
+            "'stages.1.0.norm.bias' (and 1 more) is missing",
         ),
-        (without(REFERENCE, "downsample_layers.2.1.weight"), "'stages.2.downsample.conv.weight'"),
+        (
+            without(REFERENCE, "downsample_layers.2.1.weight"),
+            "'downsample_layers.2.1.weight' is missing",
+        ),
         ({**REFERENCE, "mask_token": torch.ones(1)}, "'mask_token' belongs to no ConvNeXt"),
         ({**REFERENCE, "stages.0.0.gamma": torch.ones(4)}, "both GRN"),
         (

@@ -33,6 +33,14 @@ def test_networks_are_found_by_one_name_and_their_prefix():
     assert find_networks(names) == [("reference", "student."), ("torchvision", "")]
 
 
+def test_a_network_without_the_weight_that_marks_it_is_found_by_its_bias():
+    assert find_networks(["a.stages.0.0.dwconv.bias"]) == [("reference", "a.")]
+    assert find_networks(["stages.0.0.dwconv.bias", "stages.0.0.dwconv.weight"]) == [
+        ("reference", "")
+    ]
+    assert find_networks(["stages.0.0.dwconv.bias.scale"]) == []
+
+
 def test_sparse_kernels_become_dense_ones():
     kernel = torch.arange(4 * 2 * 3.0).reshape(4, 2, 3)  # [k * k, in, out]
     dense = make_dense({"down.kernel": kernel, "down.linear.bias": 1, "a.ln.weight": 2})

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from support.checkpoints import flip_in_part
 
 from edge_convnext.core.errors import TrainingError
 from edge_convnext.networks.training.state import (
@@ -42,3 +43,11 @@ def test_a_state_that_can_not_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match=r"state can't be written .* another --out"):
         save_state(STATE, tmp_path / "file" / "state")
+
+
+def test_a_state_whose_bytes_changed_is_not_resumed(tmp_path):
+    path = tmp_path / "state"
+    save_state(TrainState("print", (ROW,), {"a": torch.ones(2)}, {"a": torch.zeros(2)}, {}), path)
+    flip_in_part(path, "data/0", 0)
+    with pytest.raises(TrainingError, match="can't resume, the file is damaged; delete it"):
+        load_state(path, "print")

@@ -239,17 +239,39 @@ def test_fine_tuning_refuses_another_model(few, tmp_path):
 
 def test_a_diverged_loss_stops_with_advice(few, tmp_path):
     config = PLAIN.model_copy(update={"lr": 1e30, "epochs": 4})
-    with pytest.raises(TrainingError, match=r"diverged: .* lower train\.lr"):
+    with pytest.raises(
+        TrainingError, match=r"diverged: .* lower --lr \(train\.lr in a.*--no-resume"
+    ):
         train("atto", few, PREPROCESS, config, tmp_path / "w.safetensors")
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_gpu_that_is_too_small_is_told_with_flags(few, tmp_path, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop.Trainer, "fit", fail)
+    told = r"for batches of \d+ at 32 px; lower --batch or --image-size, or pass --device cpu\Z"
+    with pytest.raises(TrainingError, match=told):
+        train("atto", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
+
+
+def test_a_training_that_leaves_nothing_leaves_no_folder(few, tmp_path, monkeypatch):
+    def fail(*_):
+        raise TrainingError("diverged")
+
+    monkeypatch.setattr(loop.Trainer, "fit", fail)
+    with pytest.raises(TrainingError, match="diverged"):
+        train("atto", few, PREPROCESS, PLAIN, tmp_path / "new" / "deep" / "w.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "w.pth"}, "safetensors"),
+        ({"output": "w.pth"}, r"named \*\.safetensors; pass --out .*/w\.safetensors\Z"),
         ({"output": "blocker/w.safetensors"}, "can't be written"),
-        ({"preprocess": Preprocess(image_size=31)}, "32 or more"),
+        ({"preprocess": Preprocess(image_size=31)}, "pass --image-size 32 or more"),
     ],
 )
 def test_what_can_not_work_is_refused_before_training(few, tmp_path, change, message):
