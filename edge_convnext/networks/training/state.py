@@ -91,8 +91,9 @@ def load_state(path: Path, fingerprint: str) -> TrainState | None:
         rows = tuple(EpochRow(**row) for row in fields.pop("rows"))
         state = TrainState(rows=rows, **fields)
     except Exception as error:  # torch.load raises errors of many types
+        reason = reason_of(error).removeprefix(f"{path}: ")
         raise TrainingError(
-            f"{path}: can't be read as a training state of this version ({reason_of(error)}); "
+            f"{path}: can't be read as a training state of this version ({reason}); "
             "move it away to start afresh"
         ) from error
     if state.fingerprint != fingerprint:
