@@ -1,4 +1,4 @@
-"""From a ConvNeXt checkpoint to a fast, small, proven model on an edge device.
+"""From an image classifier to a fast, small, proven model on an edge device.
 
     import edge_convnext
 

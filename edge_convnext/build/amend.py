@@ -75,10 +75,10 @@ def _rank_graphs(
         if made is not None and made.digest not in known:
             raise ArtifactError(
                 f"{folder}: the INT8 graph {lineage.plan.label} differs from the one in the "
-                "report, because tool versions or data changed; build again first"
+                "report (tool versions, data or machine may differ); build again first"
             )
     return {
-        lineage.plan.label: rank_plan(prepared.steps, lineage, prepared.samples)
+        lineage.plan.label: rank_plan(prepared.runner, lineage, prepared.samples)
         for lineage in prepared.graphs.quantized
     }
 
@@ -129,7 +129,7 @@ def _read_int8_build(
     """The report of a finished INT8 build, and the recipe that makes it again."""
     from edge_convnext.report.contract import Report
 
-    path = folder / "report.json"
+    path = folder / REPORT
     report = Report.read(path)
     recipe = make_recipe(report.stated_recipe or report.recipe, str(path), overrides)
     if recipe.precision != "int8":

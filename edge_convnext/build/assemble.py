@@ -82,7 +82,7 @@ def assemble_report(
         require: Verdict that the user requires; None requires nothing.
     """
     prepared, choice, engines = outcome.prepared, outcome.choice, outcome.engines
-    inputs, graphs, recipe = prepared.inputs, prepared.graphs, prepared.steps.recipe
+    inputs, graphs, recipe = prepared.inputs, prepared.graphs, prepared.runner.recipe
     entrants, evaluation = outcome.entrants, outcome.accuracy.found
     timings = outcome.race.timings if outcome.race else None
     has_gpu = bool(outcome.machine["gpus"])

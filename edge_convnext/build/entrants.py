@@ -69,7 +69,7 @@ def evaluate_entrants(
         evaluator: Evaluator that collects the accuracies.
         keep: Filter of candidates that are right where they run, such as a `Sieve`.
     """
-    recipe, graphs, runtimes = prepared.steps.recipe, prepared.graphs, prepared.runtimes
+    recipe, graphs, runtimes = prepared.runner.recipe, prepared.graphs, prepared.runtimes
     options = keep(list_options(recipe, graphs, runtimes, has_bf16(runtimes)))
     for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
@@ -99,7 +99,7 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
     """
     if not prepared.runtimes:
         return None
-    recipe, batch = prepared.steps.recipe, verdict_batch(prepared.steps.recipe)
+    recipe, batch = prepared.runner.recipe, verdict_batch(prepared.runner.recipe)
     reference = [entrants.raw] if entrants.raw else []
 
     def finalists(timings: BenchmarkResult) -> list[Candidate]:
@@ -113,8 +113,8 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
 
     images = np.concatenate(prepared.samples.load())
     if not recipe.benchmark.wait_quiet_min:
-        tell_load(prepared.steps.track, "--wait-quiet MINUTES waits for a quiet machine")
-    return race([*entrants.options, *reference], images, recipe, finalists, prepared.steps.track)
+        tell_load(prepared.runner.track, "--wait-quiet MINUTES waits for a quiet machine")
+    return race([*entrants.options, *reference], images, recipe, finalists, prepared.runner.track)
 
 
 def choose_entrants(

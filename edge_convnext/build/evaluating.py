@@ -54,14 +54,14 @@ class Evaluator:
         Returns:
             The candidates of the graphs that keep the budget on the searched images.
         """
-        steps, inputs = self._prepared.steps, self._prepared.inputs
-        if self.found is None or inputs.evaluation is None or not steps.recipe.evaluate.fallback:
+        runner, inputs = self._prepared.runner, self._prepared.inputs
+        if self.found is None or inputs.evaluation is None or not runner.recipe.evaluate.fallback:
             return []
         training = inputs.splits.train if inputs.splits else None
         seen = inputs.calibration.images.hashes if inputs.calibration else frozenset[str]()
-        search = choose_search_images(inputs.evaluation, training, seen, steps.recipe.seed)
+        search = choose_search_images(inputs.evaluation, training, seen, runner.recipe.seed)
         self.fallbacks = hold_budget(
-            steps, self._prepared.graphs, options, self.found, self._look(search),
+            runner, self._prepared.graphs, options, self.found, self._look(search),
             self._prepared.samples,
         )  # fmt: skip
         further = [option for one in self.fallbacks for option in one.options]
@@ -78,5 +78,5 @@ class Evaluator:
         return lambda options: self._run(options, search.images).of(search.looks)
 
     def _run(self, options: Sequence[Candidate], images: ImageSet) -> Evaluation:
-        weights, steps = self._prepared.inputs.weights, self._prepared.steps
-        return evaluate_options(options, weights, images, steps, self._machine)
+        weights, runner = self._prepared.inputs.weights, self._prepared.runner
+        return evaluate_options(options, weights, images, runner, self._machine)

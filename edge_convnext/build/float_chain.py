@@ -75,7 +75,7 @@ def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[W
         batches = samples.load()
         raw = torch_logits(weights.value, "raw", batches)
         written = torch_logits(folded, family_of(folded).portable[0], batches)
-        return parity_result(raw, written, fold.STAGE.max_error)
+        return parity_result(raw, written, fold.STAGE.max_error, stage=fold.STAGE.name)
 
     key = {
         "weights": weights.digest,

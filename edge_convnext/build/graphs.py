@@ -30,7 +30,7 @@ from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
-from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,7 +153,7 @@ def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator
     elif not runtimes:
         yield Skipped(equalize.STAGE, "cpu is not among the targets")
     yield Skipped(approximate.STAGE, "no plan asks for an approximation")
-    yield Skipped(lower.STAGE, "no plan is for ONNX Runtime alone")
+    yield Skipped(fuse.STAGE, "no plan is for ONNX Runtime alone")
 
 
 def add_form(

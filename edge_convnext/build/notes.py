@@ -47,7 +47,9 @@ def list_notes(
         *calibration_notes(inputs, recipe, evaluated=evaluation is not None),
     ]
     if recipe.precision == "fp16":
-        notes.append("FP16 graphs are for GPUs: here only their accuracy tells something.")
+        notes.append(
+            "FP16 graphs are for GPUs: here their accuracy counts, and their speed does not."
+        )
     wait, minutes = ", or wait for one with --wait-quiet MINUTES", recipe.benchmark.wait_quiet_min
     if minutes:
         wait = f", for which {minutes:g} minutes of waiting were not enough"
@@ -155,7 +157,7 @@ def _fallback_note(one: FallbackReport) -> str:
         cost = f", at {one.speedup_vs_full:.2f}x its speed"
     halves = ""
     if one.searched_on == HALF_SEARCHED:
-        halves = " Of images that are added only half will judge: add twice as many."
+        halves = " Only half of the images that are added will be used to judge: add twice as many."
     return (
         f"{start}: {len(one.kept_float)} of its {one.quantized_ops} operations were returned to "
         f"float, chosen on {one.n_searched:,} images ({one.searched_on}). On the {one.n_judged:,} "

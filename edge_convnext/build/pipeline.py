@@ -90,8 +90,8 @@ def finish(
         folder: Folder to write.
         require: Verdict that the user requires; None requires nothing.
     """
-    recipe, graphs = prepared.steps.recipe, prepared.graphs
-    engines = build_engines(prepared.steps, graphs.for_gpu, prepared.targets)
+    recipe, graphs = prepared.runner.recipe, prepared.graphs
+    engines = build_engines(prepared.runner, graphs.for_gpu, prepared.targets)
     accuracy = Evaluator(prepared, machine["fingerprint"])
     sieve = Sieve(prepared, machine["fingerprint"])
     entrants = evaluate_entrants(prepared, accuracy, sieve)
@@ -99,7 +99,7 @@ def finish(
     timings = raced.timings if raced else None
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy)
     files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
-    products = count_products(prepared.steps, entrants.options, machine["fingerprint"])
+    products = count_products(prepared.runner, entrants.options, machine["fingerprint"])
     outcome = Outcome(
         prepared,
         machine,

@@ -267,7 +267,10 @@ def _notes(
         key=lambda one: one.latency_ms or 0.0,
     )
     if winner is None:
-        yield f"{module.LABEL}: no way to quantize this network is right there, so none was raced."
+        yield (
+            f"{module.LABEL}: no quantization plan of this runtime is known to be correct for this "
+            "network, so none was raced."
+        )
     elif timed:
         times = ", ".join(f"{_label(one.plan)} {one.latency_ms:.2f} ms" for one in timed)
         busy = (

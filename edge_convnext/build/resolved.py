@@ -25,7 +25,7 @@ def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool
         chosen: Candidate that ships in the requested precision.
         timed: True if there was a race.
     """
-    recipe, for_gpu = prepared.steps.recipe, prepared.graphs.for_gpu
+    recipe, for_gpu = prepared.runner.recipe, prepared.graphs.for_gpu
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["targets"] = list(prepared.targets)
     if for_gpu:
@@ -42,7 +42,7 @@ def resolved_recipe(prepared: Prepared, chosen: Candidate | None, *, timed: bool
 
 def stated_recipe(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
     """The recipe as it was stated, with the plans in force, so that it builds the same again."""
-    recipe = prepared.steps.recipe
+    recipe = prepared.runner.recipe
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["engine"]["plans"] = _gpu_plans(recipe, prepared.graphs.for_gpu)
     return fields | _plans(prepared, chosen)
@@ -50,7 +50,7 @@ def stated_recipe(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any
 
 def _plans(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
     """The plan in force of each runtime; runtimes without a model are left out."""
-    recipe = prepared.steps.recipe
+    recipe = prepared.runner.recipe
     if chosen is None:
         return {}
     return {

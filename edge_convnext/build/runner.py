@@ -142,7 +142,8 @@ class Runner:
             expected = logits_of(compare_with, shown)
             limit = stage.max_error if exact else None
             own = isinstance(compare_with, Weights) and is_own_graph(compare_with.info.model)
-            parity = parity_result(expected, onnx_logits(folder / file, shown), limit, own)
+            found = onnx_logits(folder / file, shown)
+            parity = parity_result(expected, found, limit, own, stage.name)
             findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
 
@@ -239,31 +240,33 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
 
 
 def parity_result(
-    reference: Logits, candidate: Logits, limit: float | None = None, own_graph: bool = False
+    reference: Logits,
+    candidate: Logits,
+    limit: float | None = None,
+    own_graph: bool = False,
+    stage: str = "build",
 ) -> dict[str, Any]:
     """Compare two stages' logits; `limit` bounds the largest error over the largest logit.
 
     Args:
         reference: Logits of the model as it came.
         candidate: Logits of the graph.
-        limit: Largest error that is rounding; None: any.
+        limit: Largest error that is accepted; None: any.
         own_graph: True where the model came as an ONNX file, for the advice in the message.
+        stage: Name of the stage that made the graph, for the message.
 
     Raises:
         ExportError: The logits are further apart than `limit`.
     """
     parity = compare_logits(reference, candidate)
-    within = limit is None or parity.max_abs_err <= limit * float(np.abs(reference).max())
+    most = np.inf if limit is None else limit * float(np.abs(reference).max())
+    within = limit is None or parity.max_abs_err <= most
     if not within:  # NaN is not within it either
-        differ = (
-            f"the graph's logits differ from the model's by up to {parity.max_abs_err:.3g} on "
-            f"{parity.n_images} real images, which is no rounding: "
-        )
-        if own_graph:
-            raise ExportError(f"{differ}export the ONNX file again at opset 20, or report it")
+        remedy = "export the ONNX file again at opset 20, or " if own_graph else ""
         raise ExportError(
-            f"{differ}report it with the torch version; --no-fold, another --form and another "
-            "--opset may avoid it"
+            f"{stage}: the logits differ from the model's by up to {parity.max_abs_err:.3g} on "
+            f"{parity.n_images} real images, and at most {most:.3g} is accepted; {remedy}report it "
+            "with `edge-convnext doctor --json`"
         )
     return {"parity": asdict(parity)}
 

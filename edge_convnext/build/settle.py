@@ -49,7 +49,7 @@ _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
 class Prepared:
     """The result of the first half of the chain: graphs that are ready to be measured."""
 
-    steps: Runner
+    runner: Runner
     inputs: Inputs
     targets: tuple[TargetName, ...]
     runtimes: tuple[CpuRuntimeName, ...]
@@ -69,35 +69,35 @@ def prepare(
     on_read: Callable[[Inputs], None] | None = None,
     choose: ChoosePlans | None = None,
 ) -> Prepared:
-    """Run the stages from load to lower; with `fold_only`, to fold.
+    """Run the stages from load to the graphs of each target; with `fold_only`, to fold.
 
     `machine` and `on_read` are `inputs.prepare_inputs`'s. `choose` finds the plans that nobody
     stated, from real images, and says what it did (`quick_race`).
     """
     recipe, targets, runtimes = settle_recipe(recipe)
-    steps = Runner(cache, recipe, versions, track)
+    runner = Runner(cache, recipe, versions, track)
     inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
     recipe = _settle_batch(recipe, inputs)
-    steps = steps.with_recipe(recipe)
+    runner = runner.with_recipe(recipe)
     shown = _choose_samples(inputs)
     samples, calibration = _choose_images(recipe, inputs, shown)
     if fold_only:
         folds = family_of_model(recipe.model).folds
-        folded = fold_step(steps, inputs.weights, samples) if folds else None
-        return Prepared(steps, inputs, targets, runtimes, samples, Graphs(folded), None)
+        folded = fold_step(runner, inputs.weights, samples) if folds else None
+        return Prepared(runner, inputs, targets, runtimes, samples, Graphs(folded), None)
     training = _choose_training(recipe, inputs, shown)
     if not isinstance(training, Skipped) and not runtimes:
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
-    chosen = choose(steps, inputs, runtimes, samples) if choose else Chosen(recipe)
-    steps = steps.with_recipe(chosen.recipe)
+    chosen = choose(runner, inputs, runtimes, samples) if choose else Chosen(recipe)
+    runner = runner.with_recipe(chosen.recipe)
     inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes))
     graphs = make_graphs(
-        steps, inputs, runtimes, samples, calibration, training, begun=chosen.begun
+        runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun
     )
-    add_gpu_graphs(steps, inputs, graphs, targets, shown, calibration)
+    add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
-    return Prepared(steps, inputs, targets, runtimes, samples, graphs, unrecovered)
+    return Prepared(runner, inputs, targets, runtimes, samples, graphs, unrecovered)
 
 
 def _why_untrained(graphs: Graphs) -> str | None:

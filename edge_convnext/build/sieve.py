@@ -58,7 +58,7 @@ class Sieve:
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that are right; `refused` has the others."""
-        runner, images = self._prepared.steps, self._prepared.samples
+        runner, images = self._prepared.runner, self._prepared.samples
         kept = []
         shown = runner.track(candidates, "checking each where it runs", len(candidates))
         for one in shown:

@@ -50,7 +50,7 @@ def report_stages(
         has_gpu: True if this machine has a GPU.
         names: Shipped file name by artefact digest.
     """
-    graphs, recipe, targets = prepared.graphs, prepared.steps.recipe, prepared.targets
+    graphs, recipe, targets = prepared.graphs, prepared.runner.recipe, prepared.targets
     weights, files = prepared.inputs.weights, StageFiles(names)
     own = {
         "load": _weights_entry("load", weights, files),

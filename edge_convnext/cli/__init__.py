@@ -77,7 +77,8 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="edge-convnext",
     cls=_Commands,
-    help="From a ConvNeXt checkpoint to a fast, small, proven model on an edge device.",
+    help="From an image classifier (ConvNeXt, Conv2Former, any of timm or transformers, or your "
+    "own ONNX file) to a fast, small, proven model on an edge device.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

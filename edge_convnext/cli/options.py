@@ -65,7 +65,7 @@ _ROWS = (
         "load.weights", "--weights", str,
         "Checkpoint: a file or a folder; or an ONNX file of your own, without --model. in1k: "
         "ImageNet weights. timm: those of a timm:NAME. hf:…: of a folder or of the hub. random: "
-        "for speed alone.", MODEL,
+        "untrained weights, to measure speed only.", MODEL,
     ),
     Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
     Flag(

@@ -21,13 +21,16 @@ class Required:
 
     require: Annotated[
         Precision | None,
-        typer.Option(help="Exit 1 unless the verdict is to ship this precision, shown."),
+        typer.Option(
+            help="Exit 1 unless the verdict is to ship this precision and it is `shown` (proven by "
+            "the intervals)."
+        ),
     ] = None
     require_likely: Annotated[
         Precision | None,
         typer.Option(
-            help="Exit 1 unless the verdict is to ship this precision, shown or likely by the "
-            "estimates."
+            help="Exit 1 unless the verdict is to ship this precision and it is `shown` or "
+            "`likely`."
         ),
     ] = None
 

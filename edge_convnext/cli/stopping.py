@@ -16,6 +16,8 @@ __all__ = ["Stopped", "install", "last_word", "leave"]
 _PATIENCE_S = 2.0
 _leaving = threading.Event()
 _received: list[int] = []
+# Commands that find again what they finished: in the cache, a board's folder, a training state.
+_KEEPING = frozenset({"bench", "build", "recover", "sensitivity", "train", "tune"})
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -68,9 +70,15 @@ def leave(number: int) -> NoReturn:
     if live := sys.modules.get("edge_convnext.devices.ssh.running"):  # else no board is in use
         live.stop_all(lambda line: print(f"\n{line}", end="", file=sys.stderr, flush=True))
     word = _WORDS[signal.Signals(number)]
-    sys.stderr.write(f"\n{word}; finished stages are kept, run again to go on\n")
+    sys.stderr.write(f"\n{word}{_how_to_go_on(sys.argv[1:])}\n")
     sys.stderr.flush()
     os._exit(128 + number)
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What is kept of the command that was stopped; empty for one that keeps nothing."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    return "; finished stages are kept, run again to go on" if command in _KEEPING else ""
 
 
 def _forget() -> None:

@@ -74,9 +74,7 @@ METADATA_KEY = "edge_convnext"
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 MAX_IMAGE_SIZE = 4096  # pixels
 # Errors that reading JSON of any content may raise.
-_UNREADABLE = (
-    AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -119,9 +117,8 @@ class Preprocess:
         if not isinstance(fields, Mapping):
             raise TypeError("not a mapping")
         known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
-        for name in ("mean", "std"):
-            if name in known:
-                known[name] = tuple(float(value) for value in known[name])
+        for name in known.keys() & {"mean", "std"}:
+            known[name] = tuple(float(value) for value in known[name])
         read = cls(**known)
         read._check()
         return read
@@ -133,21 +130,21 @@ class Preprocess:
         if not (isinstance(self.crop_pct, (int, float)) and 0.01 <= self.crop_pct <= 1.0):
             raise ValueError("crop_pct is not 0.01 to 1")
         if self.resize not in get_args(ResizeMode):
-            raise ValueError("resize is no way to resize")
+            raise ValueError(f"resize is not one of {', '.join(get_args(ResizeMode))}")
         if self.interpolation not in get_args(Interpolation):
-            raise ValueError("interpolation is none")
+            raise ValueError(f"interpolation is not one of {', '.join(get_args(Interpolation))}")
         if len(self.mean) != 3 or len(self.std) != 3:
-            raise ValueError("mean and std are of three channels")
+            raise ValueError("mean and std do not have three values each")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
-            raise ValueError("mean or std is no number to normalise by")
+            raise ValueError("mean and std are not finite numbers, each std above 0")
 
 
 def _is_size(size: object) -> bool:
     """Whether an image can have this size; a pair has two numbers."""
-    if isinstance(size, tuple) and len(size) != 2:
-        return False
-    sides = size if isinstance(size, tuple) else (size,)
-    return all(type(side) is int and 1 <= side <= MAX_IMAGE_SIZE for side in sides)
+    sides = size if isinstance(size, tuple) else (size, size)
+    return len(sides) == 2 and all(
+        type(side) is int and 1 <= side <= MAX_IMAGE_SIZE for side in sides
+    )
 
 
 @dataclass(frozen=True)
@@ -172,8 +169,9 @@ class ModelInfo:
         """Read `to_metadata`'s key back.
 
         Raises:
-            ArtifactError: `source` does not carry it.
+            ArtifactError: `source` does not carry it, or has values that can't be.
         """
+        fields: Any = None
         try:
             fields = json.loads(metadata[METADATA_KEY])
             classes = tuple(_text(name) for name in fields["classes"])
@@ -192,16 +190,22 @@ class ModelInfo:
                 raise ValueError(f"{len(classes)} class names for {read.num_classes} classes")
             return read
         except _UNREADABLE as error:
-            raise ArtifactError(
-                f"{source}: no edge-convnext metadata in this file; "
-                "pass a model that `edge-convnext build` wrote"
-            ) from error
+            raise ArtifactError(f"{source}: {_why_unread(fields, error)}") from error
+
+
+def _why_unread(fields: object, error: Exception) -> str:
+    if not isinstance(fields, dict) or not fields:
+        return (
+            "no edge-convnext metadata in this file; pass a model that `edge-convnext build` wrote"
+        )
+    reason = f"{error} is missing" if isinstance(error, KeyError) else error
+    return f"its edge-convnext metadata is damaged ({reason}); build it again"
 
 
 def _text(value: object) -> str:
     """Check that a value is text. It may be printed, so control characters are escaped."""
     if not isinstance(value, str) or _CONTROLS.search(value):
-        raise TypeError("not a plain text")
+        raise TypeError("a name in it is not plain text")
     return value
 
 

@@ -41,13 +41,17 @@ class FileFinder:
             DataError: There is none, or several; `where` names the row.
         """
         if not name:
-            raise DataError(f"{where}: no path")
+            raise DataError(f"{where}: no path; fill it in, or delete the row")
         if not is_plain_text(name):
-            raise DataError(f"{where}: the path {shorten(repr(name))} is not plain text")
+            raise DataError(
+                f"{where}: the path {shorten(repr(name))} is not plain text; correct it"
+            )
         try:
             found = self._find(name, where)
         except OSError as error:  # a name that no file can have, such as one that is too long
-            raise DataError(f"{where}: {error.strerror}: {shorten(name)}") from error
+            raise DataError(
+                f"{where}: {error.strerror}: {shorten(name)}; correct the path"
+            ) from error
         if found is None:
             raise DataError(f"{where}: no such file: {shorten(name)} ({self._hint(name)})")
         path, guess = found

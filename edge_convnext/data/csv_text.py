@@ -45,7 +45,7 @@ def sniff_dialect(source: Path) -> Dialect:
         encoding = _find_encoding(source)
         lines, skipped = _read_sample(source, encoding)
     except OSError as error:
-        raise DataError(f"{source}: can't be read ({error.strerror})") from error
+        raise DataError(_unreadable(source, error)) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
     delimiter = _choose_delimiter(lines)
@@ -75,9 +75,15 @@ def read_rows(source: Path, dialect: Dialect) -> Iterator[Fields]:
         raise DataError(f"{source}: not UTF-8 text; save it as 'CSV UTF-8'") from error
     except csv.Error as error:
         line = dialect.skipped + reader.line_num
-        raise DataError(f"{source} line {line}: not CSV ({error})") from error
+        raise DataError(
+            f"{source} line {line}: not CSV ({error}); correct the line, or save it as CSV again"
+        ) from error
     except OSError as error:
-        raise DataError(f"{source}: can't be read ({error.strerror})") from error
+        raise DataError(_unreadable(source, error)) from error
+
+
+def _unreadable(source: Path, error: OSError) -> str:
+    return f"{source}: can't be read ({error.strerror}); check the file and its permissions"
 
 
 def _find_encoding(source: Path) -> str:
@@ -121,7 +127,10 @@ def _read_lines(source: Path, file: TextIO) -> Iterator[str]:
         number += 1
         if len(line) > _LONGEST_CHARS:
             start = shorten(line, 40)
-            raise DataError(f"{source} line {number}: over {_LONGEST_CHARS} characters: {start}")
+            raise DataError(
+                f"{source} line {number}: over {_LONGEST_CHARS} characters: {start}; "
+                "save it as CSV, one image a line"
+            )
         yield line
 
 

@@ -1,1 +1,1 @@
-"""Surgery on ONNX graphs that knows no network and no runtime."""
+"""Surgery on ONNX graphs that imports no network and nothing of `runtimes`."""

@@ -51,7 +51,7 @@ def observe(
     Args:
         proto: Float graph; it is not changed.
         channel_axes: Axis of the channels, by tensor name.
-        batches: Normalized images, float32[n, C, H, W].
+        batches: Normalised images, float32[n, C, H, W].
         seed: Seed of the sample of rows.
 
     Returns:

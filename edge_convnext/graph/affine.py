@@ -13,12 +13,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Grid", "GridType", "make_grid", "round_weight"]
+__all__ = ["TINY", "WEIGHT_MAX", "Grid", "GridType", "make_grid", "round_weight"]
 
 GridType: TypeAlias = Literal["int8", "uint8"]  # symmetric; affine with a zero point
 
-_WEIGHT_MAX = 127  # symmetric: -128 is not used
-_TINY = 1e-12  # scale of a tensor that is zero throughout
+WEIGHT_MAX = 127  # symmetric: -128 is not used
+TINY = 1e-12  # smallest scale: that of a tensor that is zero throughout
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Grid:
 def make_grid(low: float, high: float, kind: GridType) -> Grid:
     """The grid that spans a range: symmetric with zero point 0 for int8, affine for uint8."""
     if kind == "int8":
-        return Grid(max(-low, high, _TINY) / 127, 0, kind)
+        return Grid(max(-low, high, TINY) / 127, 0, kind)
     low, high = min(low, 0.0), max(high, 0.0)  # zero has to be on the grid
-    scale = max(high - low, _TINY) / 255
+    scale = max(high - low, TINY) / 255
     return Grid(scale, int(np.clip(round(-low / scale), 0, 255)), kind)
 
 
 def round_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Quantize and dequantize a weight [inputs, outputs], one scale per output."""
-    scale = np.maximum(np.abs(weight).max(axis=0), _TINY) / _WEIGHT_MAX
+    scale = np.maximum(np.abs(weight).max(axis=0), TINY) / WEIGHT_MAX
     rounded: NDArray[np.float32] = np.rint(weight / scale) * scale
     return rounded

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.graph.affine import TINY
 from edge_convnext.graph.qdq import is_transposed
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PairWriter", "Weighing"]
 
-_TINY = 1e-12
 _LARGEST_BIAS = 2**30  # steps: a sum of products has room beside it in 32 bits
 
 
@@ -78,7 +78,7 @@ class PairWriter:
     def bias(self, product: Product, grid: Grid) -> None:
         """Store the bias of a Gemm in 32 bits: with a float one ONNX Runtime's Gemm is float.
 
-        It leaves that to its own pass for convolutions, and for what no quantizer follows to us.
+        ONNX Runtime does so itself for convolutions, but not for a Gemm that no quantizer follows.
         """
         from onnx import helper, numpy_helper
 
@@ -157,7 +157,7 @@ def _store(tensor: TensorProto, axis: int | None, largest: int) -> list[TensorPr
     weight = numpy_helper.to_array(tensor)
     others = tuple(at for at in range(weight.ndim) if at != axis)
     peak = np.abs(weight).max() if axis is None else np.abs(weight).max(axis=others, keepdims=True)
-    scale = np.maximum(peak, _TINY).astype(np.float32) / np.float32(largest)
+    scale = np.maximum(peak, TINY).astype(np.float32) / np.float32(largest)
     integers = np.clip(np.rint(weight / scale), -largest, largest).astype(np.int8)
     flat = scale.reshape(()) if axis is None else scale.reshape(-1)
     return [

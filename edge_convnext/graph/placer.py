@@ -71,7 +71,7 @@ def place(
         placement: Placement that says what to quantize.
         activation_type: Type of activations; `mixed` is uint8 where a tensor is never negative
             or a Concat made it, which OpenVINO computes wrongly with int8, and int8 elsewhere.
-        batches: Normalized images, float32[n, C, H, W].
+        batches: Normalised images, float32[n, C, H, W].
         ignored: Names of nodes that stay float.
         weighing: Options of weights and ranges.
 

@@ -52,7 +52,7 @@ def choose_ranges(
     Args:
         quantized: Graph with explicit Q/DQ; its scales do not matter.
         reference: Float graph that it was made from, with the same tensor names.
-        batches: Normalized images, float32[n, C, H, W].
+        batches: Normalised images, float32[n, C, H, W].
         kind: Type of the activations.
         clip: True searches; False takes the range of the values seen.
 

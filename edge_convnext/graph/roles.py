@@ -269,7 +269,7 @@ def _goes_on(seen: Structure, reader: NodeProto) -> bool:
 
 
 def is_norm(seen: Structure, node: NodeProto, name: str) -> bool:
-    """Whether a node that reads a value normalizes it, or begins a norm that is written out."""
+    """Whether a node that reads a value normalises it, or begins a norm that is written out."""
     if node.op_type in _NORMS or node.op_type == "ReduceL2":
         return True
     if node.op_type != "ReduceMean":

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge_convnext.core.errors import UntrainableError, shorten
+from edge_convnext.graph.affine import TINY, WEIGHT_MAX
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 from edge_convnext.graph.torch_operations.table import make_operation
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphModule", "write_back"]
 
-_WEIGHT_MAX = 127  # symmetric: -128 is not used
-_TINY = 1e-12  # smallest scale
 _LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
 # Operations beside products whose constants learn, and which of their inputs those are.
 _LEARNING: dict[str, tuple[int, ...]] = {
@@ -54,7 +53,7 @@ class GraphModule(nn.Module):
     """A graph of this package's export, float or Q/DQ.
 
     Images float32[N, C, H, W] to logits float32[N, num_classes]. Parameters are the float
-    constants of products, normalizations and scales, and the scale of every quantizer.
+    constants of products, normalisations and scales, and the scale of every quantizer.
 
     Args:
         proto: The graph.
@@ -180,7 +179,7 @@ class GraphModule(nn.Module):
         def fake(value: Tensor, factors: Tensor) -> Tensor:
             each = factors.expand(channels)  # of one scale for the whole tensor, too
             rounded: Tensor = torch._fake_quantize_learnable_per_channel_affine(
-                value, each, zeros, axis, -_WEIGHT_MAX, _WEIGHT_MAX, _gain(value, _WEIGHT_MAX)
+                value, each, zeros, axis, -WEIGHT_MAX, WEIGHT_MAX, _gain(value, WEIGHT_MAX)
             )
             return rounded
 
@@ -216,7 +215,7 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
             old = numpy_helper.to_array(tensor)
             value = module.learned[slot].detach()
             if slot in module.scales:
-                value = value.clamp(min=_TINY)  # a step can make a tiny scale negative
+                value = value.clamp(min=TINY)  # a step can make a tiny scale negative
             if old.dtype == np.int8:
                 value = _round_weight(module, wiring, name, value)
             fresh = value.numpy().astype(old.dtype).reshape(old.shape)
@@ -227,9 +226,9 @@ def write_back(module: GraphModule, proto: ModelProto) -> ModelProto:
 def _round_weight(module: GraphModule, wiring: Wiring, name: str, value: Tensor) -> Tensor:
     node = wiring.readers[name][0]  # two products may share a weight
     axis = _axis(node) % value.dim()
-    scale = module.learned[module.slots[node.input[1]]].detach().clamp(min=_TINY)
+    scale = module.learned[module.slots[node.input[1]]].detach().clamp(min=TINY)
     shape = [-1 if at == axis else 1 for at in range(value.dim())]
-    return torch.clamp(torch.round(value / scale.reshape(shape)), -_WEIGHT_MAX, _WEIGHT_MAX)
+    return torch.clamp(torch.round(value / scale.reshape(shape)), -WEIGHT_MAX, WEIGHT_MAX)
 
 
 def _keeps_images_first(proto: ModelProto, wiring: Wiring) -> bool:

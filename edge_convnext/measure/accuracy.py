@@ -127,7 +127,7 @@ def check_logits(logits: NDArray[np.float32], where: str) -> NDArray[np.float32]
     if broken:
         raise InferenceError(
             f"{broken} of {len(logits)} images got infinite or undefined logits in {where}; "
-            "the model overflows in this precision, use a wider one"
+            "check the weights and the preprocessing, or use a wider precision"
         )
     return logits
 

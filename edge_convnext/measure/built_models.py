@@ -146,7 +146,8 @@ def race_models(
 ) -> BenchmarkResult:
     """Time built models against each other, interleaved in this process.
 
-    The images are seeded noise: the time of a network does not depend on the image.
+    The images are seeded noise. The time of a network is taken not to depend on the image, which
+    was measured for ConvNeXt only.
 
     Args:
         paths: Models that `build` wrote, and engines, all of the same input size.

@@ -202,11 +202,12 @@ def _runs_here(row: BenchmarkRow) -> bool:
 def _chosen_runtime(path: Path) -> _Choice:
     """The runtime that the report next to the file measured as the best for exactly this file."""
     from edge_convnext.report.contract import Report
+    from edge_convnext.report.folder import REPORT
 
     whole = path.absolute()
     inside = whole.parent.name in (CPU_FOLDER, GPU_FOLDER)
     try:
-        report = Report.read((whole.parent.parent if inside else whole.parent) / "report.json")
+        report = Report.read((whole.parent.parent if inside else whole.parent) / REPORT)
     except EdgeConvNextError:
         return _DEFAULT
     digest = sha256_file(path)

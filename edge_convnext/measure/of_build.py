@@ -11,6 +11,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.data.splits import Splits
 from edge_convnext.report.contract import Report
+from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, read_manifest
 
 __all__ = ["build_of", "tell_changed", "tell_seen"]
@@ -76,7 +77,7 @@ def tell_seen(model: Path, splits: Splits, seed: int) -> tuple[str, ...]:
 
 def _split_of(folder: Path) -> str:
     try:
-        data = Report.read(folder / "report.json").data
+        data = Report.read(folder / REPORT).data
     except ArtifactError:
         data = None
     return data.split if data is not None else "not stated in its report"

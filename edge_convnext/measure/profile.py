@@ -8,7 +8,6 @@ The profiler slows the runtime a little, so its times are for analysis. To compa
 from __future__ import annotations
 
 import statistics
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
+from edge_convnext.measure.turns import infer_ms
 from edge_convnext.networks.family import family_of_graph
 from edge_convnext.networks.parts import PLAIN, Parts, part_of_node, part_of_nodes
 from edge_convnext.runtimes import RuntimeOptions
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
     from edge_convnext.core.artifacts import RuntimeName
-    from edge_convnext.runtimes import Runtime
-    from edge_convnext.runtimes.profiler import Profiler
 
 __all__ = [
     "GroupProfile",
@@ -169,14 +167,14 @@ def profile(
                 f"{path}: was exported for batch {described.batch} and can't be profiled at batch "
                 f"{len(images)}; pass --batch {described.batch}"
             )
-        _infer_ms(profiler, images, _WARMUP)
+        infer_ms(profiler, images, _WARMUP)
         plain_ms: list[float] = []
         profiled_ms: list[float] = []
         for _ in track(range(rounds), f"profiling {path.name} in {runtime}", rounds):
-            _infer_ms(plain, images, 1)
-            plain_ms += _infer_ms(plain, images, _INFERENCES_PER_ROUND)
-            _infer_ms(profiler, images, 1)
-            profiled_ms += _infer_ms(profiler, images, _INFERENCES_PER_ROUND)
+            infer_ms(plain, images, 1)
+            plain_ms += infer_ms(plain, images, _INFERENCES_PER_ROUND)
+            infer_ms(profiler, images, 1)
+            profiled_ms += infer_ms(profiler, images, _INFERENCES_PER_ROUND)
         layers = profiler.take_layers()
     return ModelProfile(
         model=str(path),
@@ -224,7 +222,7 @@ def _summarize(layers: Sequence[LayerTimes], parts: Parts) -> tuple[LayerProfile
 
 
 def _noise(path: Path, batch: int) -> NDArray[np.float32]:
-    """Seeded noise of the graph's input size: a network's time does not depend on the image."""
+    """Seeded noise of the graph's input size; see `built_models.race_models` on its time."""
     (images,) = _load_graph(path).input
     shape = [dimension.dim_value for dimension in images.type.tensor_type.shape.dim[1:]]
     return np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
@@ -241,12 +239,3 @@ def _further(proto: ModelProto, path: Path) -> frozenset[str]:
         return family_of_graph(proto, path).operations
     except ArtifactError:
         return frozenset()
-
-
-def _infer_ms(model: Runtime | Profiler, images: NDArray[np.float32], count: int) -> list[float]:
-    times = []
-    for _ in range(count):
-        start = time.perf_counter_ns()
-        model.infer(images)
-        times.append((time.perf_counter_ns() - start) / 1e6)
-    return times

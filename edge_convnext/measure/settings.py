@@ -123,7 +123,7 @@ def _of_recipe(recipe: Recipe) -> Iterator[Fact]:
     resize = recipe.origin("preprocess", "resize")
     stated = recipe.preprocess
     if resize is not None and (stated.resize, stated.crop_pct) == ("squash", None):
-        yield Fact("crop_pct", 1.0, resize)  # see `inputs.resolve_preprocess`
+        yield Fact("crop_pct", 1.0, resize)  # see `data.preprocess.resolve_preprocess`
 
 
 def _preprocess_names() -> Iterator[FactName]:

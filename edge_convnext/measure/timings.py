@@ -114,7 +114,7 @@ class BenchmarkResult:
     other_load_pct: float | None = None  # share of the cores taken by others; None if unknown
     judged: Judged | None = None  # None if all rounds choose
     throttled_periods: int | None = None  # periods that a CPU quota cut short; None without one
-    # All times by artifact and batch, from which rows with more rounds are computed.
+    # All times by artefact and batch, from which rows with more rounds are computed.
     turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
 
     def row(self, artifact: str, batch: int) -> TimedRow:

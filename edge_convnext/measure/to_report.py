@@ -260,4 +260,6 @@ def skewed_notes(timings: BenchmarkResult | None, advice: str) -> list[str]:
     skewed = why_skewed(timings.other_load_pct, timings.throttled_periods) if timings else None
     if skewed is None:
         return []
-    return [f"During the timings {skewed}: the speed is likely at most. {advice}"]
+    return [
+        f"During the timings {skewed}: the verdict on speed can be `likely`, not `shown`. {advice}"
+    ]

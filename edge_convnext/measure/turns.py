@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.progress import Track
     from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.runtimes import Runtime
+    from edge_convnext.runtimes.profiler import Profiler
 
-__all__ = ["quick_collections", "take_turns"]
+__all__ = ["infer_ms", "quick_collections", "take_turns"]
 
 _MIN_INFERENCES = 3  # timed inferences per turn
 
@@ -62,8 +63,8 @@ def take_turns(
             order = list(range(len(models)))
             shuffle(order)
             for index in order:
-                _infer_ms(models[index], inputs, config.warmup)
-                times[index].append(_infer_ms(models[index], inputs, counts[index]))
+                infer_ms(models[index], inputs, config.warmup)
+                times[index].append(infer_ms(models[index], inputs, counts[index]))
                 model = models[index]
                 if gpu is not None and isinstance(model, GpuRuntime):
                     gpu[index].append(model.time_launches(len(inputs), counts[index]))
@@ -76,12 +77,13 @@ def _choose_count(model: Runtime, inputs: NDArray[np.float32], config: Benchmark
     It is fixed in advance. Turns that end by the clock would have more samples in rounds in which
     the machine was fast, and pull the percentiles towards those rounds.
     """
-    _infer_ms(model, inputs, config.warmup)
-    typical_ms = statistics.median(_infer_ms(model, inputs, _MIN_INFERENCES))
+    infer_ms(model, inputs, config.warmup)
+    typical_ms = statistics.median(infer_ms(model, inputs, _MIN_INFERENCES))
     return max(_MIN_INFERENCES, math.ceil(config.min_round_ms / typical_ms))
 
 
-def _infer_ms(model: Runtime, inputs: NDArray[np.float32], count: int) -> list[float]:
+def infer_ms(model: Runtime | Profiler, inputs: NDArray[np.float32], count: int) -> list[float]:
+    """Time `count` inferences one after the other, in milliseconds each."""
     result = []
     for _ in range(count):
         start = time.perf_counter_ns()

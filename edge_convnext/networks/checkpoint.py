@@ -115,7 +115,9 @@ def _read_file(path: Path) -> tuple[object, dict[str, str]]:
     try:
         kind = recognise(path)
     except OSError as error:
-        raise LoadError(f"{path}: can't be read ({error.strerror})") from error
+        raise LoadError(
+            f"{path}: can't be read ({error.strerror}); check the file and its permissions"
+        ) from error
     if kind.name == "safetensors":
         return _read_safetensors(path)
     if kind.name == "torch":

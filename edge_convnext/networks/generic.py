@@ -150,7 +150,7 @@ class GenericFamily(ABC):
     ) -> nn.Module:
         """A newly drawn network: see `ModuleShape.make`."""
         if not isinstance(shape, ModuleShape):
-            raise LoadError(f"{shape.name}: is no {self.label}; pass weights of one")
+            raise LoadError(f"{shape.name}: is not a {self.label} network; pass weights of one")
         return shape.make(drop_path, image_size)
 
     # ---- names ----------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Lying:
+class _Found:
     """A state dict in a checkpoint: the way to it, with the prefix of its names taken off."""
 
     way: tuple[str, ...]
@@ -88,32 +88,32 @@ def _read(known: Known, model: str, checkpoint: object, source: str, headless: b
     if shape is None:
         raise LoadError(f"{source}: {known.label} has no model '{shorten(model)}'")
     expected = known.expected(shape)
-    lying = _find(checkpoint, expected, source)
+    held = _find(checkpoint, expected, source)
     head = find_head(known.find, known.expected, shape)
-    classes = _count(lying.tensors, head)
+    classes = _count(held.tensors, head)
     first = find_first(expected, shape.in_channels)
     channels = shape.in_channels
-    if first and isinstance(stem := lying.tensors.get(first), Tensor) and stem.dim() == 4:
+    if first and isinstance(stem := held.tensors.get(first), Tensor) and stem.dim() == 4:
         channels = stem.shape[1]
     found = known.find(model, classes or 1000, channels) or shape
     wanted = dict(known.expected(found))
     if not classes and headless:
         wanted = {name: one for name, one in wanted.items() if name not in head}
         found = known.find(model, 0, channels) or found
-    _compare(lying.tensors, wanted, model, source)
-    check_stored([lying.tensors[name] for name in wanted if name in lying.tensors], source)
-    others = f"{lying.others} tensors beside the network were left out" if lying.others else ""
+    _compare(held.tensors, wanted, model, source)
+    check_stored([held.tensors[name] for name in wanted if name in held.tensors], source)
+    others = f"{held.others} tensors beside the network were left out" if held.others else ""
     return Translation(
         state={
-            name: _take(lying.tensors[name], one, f"{source}: '{shorten(name)}'")
+            name: _take(held.tensors[name], one, f"{source}: '{shorten(name)}'")
             for name, one in wanted.items()
-            if name in lying.tensors
+            if name in held.tensors
         },
         architecture=found,
         dialect="own",
-        wrappers=lying.way,
-        averaged=lying.averaged,
-        where=lying.where,
+        wrappers=held.way,
+        averaged=held.averaged,
+        where=held.where,
         head=next(iter(head), None) if classes else None,
         notes=(others,) if others else (),
     )
@@ -134,7 +134,7 @@ def _count(tensors: Mapping[str, Any], head: Mapping[str, int]) -> int:
     return 0
 
 
-def _find(checkpoint: object, expected: Mapping[str, Tensor], source: str) -> _Lying:
+def _find(checkpoint: object, expected: Mapping[str, Tensor], source: str) -> _Found:
     """The state dict with the most of the expected names; of equals an averaged one."""
     found = [
         one for way, mapping in _visit(checkpoint) for one in _read_mapping(way, mapping, expected)
@@ -149,7 +149,7 @@ def _find(checkpoint: object, expected: Mapping[str, Tensor], source: str) -> _L
 
 def _read_mapping(
     way: tuple[str, ...], mapping: Mapping[Any, Any], expected: Mapping[str, Tensor]
-) -> Iterator[_Lying]:
+) -> Iterator[_Found]:
     """A mapping under each prefix that most of the expected names have in it."""
     named = {str(name): value for name, value in mapping.items() if isinstance(value, Tensor)}
     named = {name: value for name, value in named.items() if name != "n_averaged"}
@@ -159,7 +159,7 @@ def _read_mapping(
     most = max(counts.values(), default=0)
     for prefix in [one for one, count in counts.items() if count == most] or [""]:
         inside = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
-        yield _Lying(way, prefix, inside, len(named) - len(inside))
+        yield _Found(way, prefix, inside, len(named) - len(inside))
 
 
 def _beginnings(name: str) -> Iterator[int]:
@@ -206,11 +206,14 @@ def _compare(
     ]
     if not (missing or unknown or other):
         return
-    counts = f"{len(other)} of another shape, {len(missing)} missing, {len(unknown)} unknown"
+    counts = (
+        f"of its {len(wanted)} tensors {len(other)} have another shape and {len(missing)} are "
+        f"missing, and {len(unknown)} tensors of the file are unknown"
+    )
     first = "; ".join([*other[:_SHOWN], *missing[:_SHOWN], *unknown[:_SHOWN]][:_SHOWN])
     raise LoadError(
-        f"{source}: these are no weights of {model} (of its {len(wanted)} tensors {counts}): "
-        f"{first}; pass the model that they were trained as"
+        f"{source}: these are not weights of {model}: {counts}; first: {first}; pass the --model "
+        "they were trained as"
     )
 
 

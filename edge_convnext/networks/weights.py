@@ -36,7 +36,7 @@ def save_weights(
         The weights on disk.
 
     Raises:
-        ArtifactError: The disk is full.
+        ArtifactError: The file can't be written, such as on a full disk.
     """
     try:
         from safetensors import SafetensorError
@@ -49,7 +49,10 @@ def save_weights(
             save_file(tensors, scratch, _metadata(architecture, info))
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:REASON_CHARS]
-            raise ArtifactError(f"{path}: can't be written ({reason}); free some space") from error
+            raise ArtifactError(
+                f"{path}: can't be written ({reason}); check the disk and the folder, or choose "
+                "another --out"
+            ) from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))
 
 

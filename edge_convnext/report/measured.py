@@ -219,6 +219,6 @@ class BenchmarkReport(Part):
         return "rounds" if self.judge_loads is None else f"{self.judge_loads} fresh loads"
 
     def row(self, artifact: str | None, batch: int) -> BenchmarkRow | None:
-        """The timing of one artifact at one batch size, if there is one."""
+        """The timing of one artefact at one batch size, if there is one."""
         rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))
         return next(rows, None)

@@ -34,7 +34,6 @@ __all__ = [
     "StageName",
     "StageReport",
     "Status",
-    "T",
     "VariantReport",
 ]
 
@@ -201,10 +200,10 @@ class RankingReport(Part):
     """The most harmful first."""
 
 
-T = TypeVar("T", StageReport, VariantReport)
+_T = TypeVar("_T", StageReport, VariantReport)
 
 
-def _with_reason(entry: T) -> T:
+def _with_reason(entry: _T) -> _T:
     if entry.status not in RAN and not entry.reason:
         raise ValueError(f"status {entry.status} needs a reason")
     return entry

@@ -21,7 +21,7 @@ def infer_proto(proto: ModelProto, batches: Sequence[NDArray[np.float32]]) -> ND
 
     Args:
         proto: A graph that takes images float32[N, C, H, W].
-        batches: Normalized images, float32[n, C, H, W].
+        batches: Normalised images, float32[n, C, H, W].
 
     Returns:
         Logits of all batches, float32[sum of n, num_classes].

@@ -28,6 +28,7 @@ __all__ = [
     "infer_in_pieces",
     "one_line",
     "require_file",
+    "require_one_input",
     "usable_cores",
 ]
 
@@ -112,6 +113,19 @@ def require_file(path: Path) -> Path:
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file; pass a model that `edge-convnext build` wrote")
     return path
+
+
+def require_one_input(count: int, path: Path) -> None:
+    """Refuse a graph or engine that takes anything besides the images.
+
+    Raises:
+        InferenceError: `count`, the number of its inputs, is not one.
+    """
+    if count != 1:
+        raise InferenceError(
+            f"{path}: has {count} inputs; one, the images, is needed; pass a model that "
+            "`edge-convnext build` wrote, or export it with the images as its only input"
+        )
 
 
 def one_line(error: Exception) -> str:

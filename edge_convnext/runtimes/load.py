@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from edge_convnext.core.artifacts import CpuRuntimeName, GpuRuntimeName, RuntimeName
+    from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
     from edge_convnext.runtimes import onnxruntime, openvino
     from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RUNTIMES",
-    "available_gpu_runtimes",
     "available_runtimes",
     "count_int8",
     "find_runtime",
@@ -80,19 +79,6 @@ def runtime_names(loads: Loads) -> tuple[RuntimeName, ...]:
 def available_runtimes() -> tuple[CpuRuntimeName, ...]:
     """List the installed runtimes for graphs on the CPU, without importing them."""
     return tuple(filter(_is_installed, runtime_names("graphs")))
-
-
-def available_gpu_runtimes() -> tuple[GpuRuntimeName, ...]:
-    """List the installed runtimes for engines; empty if CUDA finds no device.
-
-    This opens the device, so call it only where one is about to be used.
-    """
-    installed = tuple(filter(_is_installed, runtime_names("engines")))
-    if not installed:
-        return ()
-    from edge_convnext.runtimes.tensorrt.open_cuda import why_no_cuda
-
-    return () if why_no_cuda() else installed
 
 
 def _is_installed(name: RuntimeName) -> bool:

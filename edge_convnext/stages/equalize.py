@@ -54,11 +54,11 @@ def equalize(
     activation_type: ActivationType,
     output: AnyPath,
 ) -> OnnxModel:
-    """Rescale the channels between normalizations and the products that read them.
+    """Rescale the channels between normalisations and the products that read them.
 
     Args:
         model: An FP32 graph.
-        batches: Normalized calibration images, float32[n, C, H, W].
+        batches: Normalised calibration images, float32[n, C, H, W].
         config: The alpha for all layers, or the choice of the best one for each.
         activation_type: The type that activations will be quantized to.
         output: The file to write the graph to.
@@ -124,7 +124,7 @@ class Site:
 
 
 def find_sites(proto: ModelProto) -> list[Site]:
-    """Find every normalization that one convolution or product reads, in graph order."""
+    """Find every normalisation that one convolution or product reads, in graph order."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -183,17 +183,13 @@ def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tupl
 
 def _input_first(wiring: Wiring, reader: NodeProto) -> NDArray[np.float32]:
     """Return the reader's weight as [input channels, everything else]."""
+    from edge_convnext.graph.qdq import is_transposed
+
     weight = wiring.value(reader.input[1])
     assert weight is not None  # the caller checked
-    first = 1 if reader.op_type == "Conv" or _is_transposed(reader) else weight.ndim - 2
+    first = 1 if reader.op_type == "Conv" or is_transposed(reader) else weight.ndim - 2
     moved = np.moveaxis(weight, first, 0)
     return moved.reshape(moved.shape[0], -1)
-
-
-def _is_transposed(reader: NodeProto) -> bool:
-    return reader.op_type == "Gemm" and any(
-        item.name == "transB" and item.i for item in reader.attribute
-    )
 
 
 def apply_factors(proto: ModelProto, site: Site, factors: NDArray[np.float32]) -> None:
@@ -247,10 +243,10 @@ def _insert_scale(
 def _scale_weight(
     proto: ModelProto, wiring: Wiring, reader: NodeProto, factors: NDArray[np.float32]
 ) -> None:
-    from edge_convnext.graph.qdq import scale_constant
+    from edge_convnext.graph.qdq import is_transposed, scale_constant
 
     rank = len(wiring.constants[reader.input[1]].dims)
-    first = 1 if reader.op_type == "Conv" or _is_transposed(reader) else rank - 2
+    first = 1 if reader.op_type == "Conv" or is_transposed(reader) else rank - 2
     shape = [1] * rank
     shape[first] = -1
     scale_constant(proto, wiring, reader, 1, factors.reshape(shape))

@@ -59,7 +59,7 @@ def equalize_joints(
 
     Args:
         proto: FP32; changed in place, to the same function up to rounding.
-        batches: Normalized calibration images, float32[n, C, H, W].
+        batches: Normalised calibration images, float32[n, C, H, W].
         alpha: Strength, 0 to 1, or "auto" for the best of each joint.
         activation_type: The type that activations will be quantized to.
 

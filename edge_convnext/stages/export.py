@@ -1,9 +1,8 @@
 """Export: write a network in one graph form to ONNX, with stable and readable names.
 
-The dynamo exporter numbers nodes and values, and writes stack traces with absolute paths into node
-metadata. Here every node is named `<module path>/<OpType>` (`stages.2.blocks.3.fc1/MatMul`), every
-value after the node that makes it, and every weight after its parameter. So names stay the same
-across torch versions, and a user can write a quantizer's scope by hand.
+The dynamo exporter also writes stack traces with absolute paths into the metadata of nodes. They
+are dropped. `export_names` tells how nodes and values are named. A user can write a quantizer's
+scope by hand, since the names stay the same across torch versions.
 """
 
 from __future__ import annotations

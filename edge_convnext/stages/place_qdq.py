@@ -21,6 +21,7 @@ from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Stage
+from edge_convnext.graph.affine import TINY, WEIGHT_MAX
 from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_roles import place_by_roles
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["STAGE", "place_qdq"]
 
 STAGE = Stage("place", 1, ("numpy", "onnx", "onnxruntime"), entry="quantize")
-
-_WEIGHT_MAX = 127  # symmetric: -128 is not used
-_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def place_qdq(
 
     Args:
         model: An FP32 graph from this package's export.
-        batches: Normalized calibration images, float32[n, C, H, W].
+        batches: Normalised calibration images, float32[n, C, H, W].
         placement: The policy that selects the products.
         output: The file to write the Q/DQ graph to.
 
@@ -114,7 +112,7 @@ def place_qdq(
     for one in products:
         if one.is_computed:
             largest = max(-float(seen[one.weight].low.min()), float(seen[one.weight].high.max()))
-            _insert_pair(proto, one.weight, max(largest, _TINY) / _WEIGHT_MAX)
+            _insert_pair(proto, one.weight, max(largest, TINY) / WEIGHT_MAX)
         else:
             _quantize_constant(proto, one.node, per_tensor=one.node.op_type == "Conv")
     drop_unread_constants(proto)
@@ -237,8 +235,8 @@ def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) 
     axis = 0 if node.op_type == "Conv" or is_transposed(node) else weight.ndim - 1
     others = tuple(at for at in range(weight.ndim) if at != axis)
     largest = np.abs(weight).max() if per_tensor else np.abs(weight).max(axis=others, keepdims=True)
-    scale = np.maximum(largest, _TINY).astype(np.float32) / np.float32(_WEIGHT_MAX)
-    integers = np.clip(np.rint(weight / scale), -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int8)
+    scale = np.maximum(largest, TINY).astype(np.float32) / np.float32(WEIGHT_MAX)
+    integers = np.clip(np.rint(weight / scale), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
     stored, scale_name, zero_name = f"{name}.int8", f"{name}.scale", f"{name}.zero_point"
     flat = scale.reshape(()) if per_tensor else scale.reshape(-1)
     proto.graph.initializer.extend(

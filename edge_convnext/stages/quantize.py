@@ -54,7 +54,7 @@ def quantize(
 
     Args:
         model: An FP32 graph with nodes named `<module path>/<OpType>`.
-        batches: Normalized calibration images, float32[n, C, H, W]. n is the graph's batch, or any
+        batches: Normalised calibration images, float32[n, C, H, W]. n is the graph's batch, or any
             number if that is dynamic. All images are used.
         placement: The policy that selects operations with quantized inputs.
         config: PTQ settings.

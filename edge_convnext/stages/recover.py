@@ -68,7 +68,7 @@ def recover(
     Args:
         quantized: The INT8 graph with explicit Q/DQ.
         reference: The float graph that it was made from, with the same equalization.
-        images: Normalized training images, float32[n, C, H, W]; a fifth is held out.
+        images: Normalised training images, float32[n, C, H, W]; a fifth is held out.
         config: Epochs, batch, learning rates.
         output: The file to write the graph to.
         seed: The seed for the order of the images.

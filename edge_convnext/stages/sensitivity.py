@@ -52,7 +52,7 @@ def rank_operations(
     Args:
         quantized: The graph with explicit Q/DQ.
         reference: The float graph that it was made from, with the same node names.
-        batches: Normalized images, float32[n, C, H, W].
+        batches: Normalised images, float32[n, C, H, W].
         track: Progress over the operations.
 
     Raises:

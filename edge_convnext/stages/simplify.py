@@ -62,7 +62,7 @@ def simplify(
 
     Args:
         model: Any graph of this package.
-        images: Normalized real images, float32[n, C, H, W], of the graph's batch size. On them,
+        images: Normalised real images, float32[n, C, H, W], of the graph's batch size. On them,
             the logits of both graphs are compared in ONNX Runtime.
         config: Time limit.
         output: The file to write the graph to.

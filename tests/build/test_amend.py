@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 from support.gate_builds import make_build
 
+from edge_convnext.build import amend as amending
 from edge_convnext.build.amend import rank_build, recover_build
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ArtifactError
@@ -19,3 +22,16 @@ def test_a_build_that_was_changed_is_not_ranked(tmp_path):
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx"):
         rank_build(folder, Cache(tmp_path / "cache"))
     assert not (tmp_path / "cache").exists()
+
+
+def test_another_graph_than_the_reports_is_told_without_a_guess_at_the_cause(tmp_path):
+    step = SimpleNamespace(digest="other")
+    lineage = SimpleNamespace(plan=SimpleNamespace(label="conv.inner"), at=lambda stage: step)
+    prepared = SimpleNamespace(graphs=SimpleNamespace(quantized=[lineage]))
+    report = SimpleNamespace(stage=lambda name: SimpleNamespace(variants=()))
+    with pytest.raises(ArtifactError) as caught:
+        amending._rank_graphs(tmp_path, report, prepared)
+    assert str(caught.value) == (
+        f"{tmp_path}: the INT8 graph conv.inner differs from the one in the report (tool versions, "
+        "data or machine may differ); build again first"
+    )

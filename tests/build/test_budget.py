@@ -75,10 +75,10 @@ def evaluation_where(drop_of):
 
 
 def hold(prepared, drop_of):
-    options = list_options(prepared.steps.recipe, prepared.graphs, prepared.runtimes, bf16=False)
+    options = list_options(prepared.runner.recipe, prepared.graphs, prepared.runtimes, bf16=False)
     evaluate = evaluation_where(drop_of)
     return hold_budget(
-        prepared.steps, prepared.graphs, options, evaluate(options), evaluate, prepared.samples
+        prepared.runner, prepared.graphs, options, evaluate(options), evaluate, prepared.samples
     )
 
 
@@ -94,7 +94,7 @@ def test_as_few_operations_as_needed_return_to_float(prepared):
 
 def test_a_fallback_that_leaves_nothing_to_fuse_stays_portable(prepared, cache):
     """The last layer is a Gemm, which ONNX Runtime's fused products don't know."""
-    fields = prepared.steps.recipe.model_dump(mode="json")
+    fields = prepared.runner.recipe.model_dump(mode="json")
     fields["plans"]["onnxruntime"]["placement"] = "pointwise"
     pointwise = prepare(make_recipe(fields), cache, environment()["versions"], untracked)
     names = []

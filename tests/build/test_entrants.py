@@ -48,7 +48,7 @@ class Evaluator:
 def prepared(precision="int8", runtimes=("onnxruntime",)):
     recipe = RECIPE.model_copy(update={"precision": precision})
     return SimpleNamespace(
-        steps=SimpleNamespace(recipe=recipe, track="track"),
+        runner=SimpleNamespace(recipe=recipe, track="track"),
         graphs=SimpleNamespace(for_gpu=()),
         runtimes=runtimes,
         samples=SimpleNamespace(load=lambda: [np.zeros((2, 3)), np.ones((1, 3))]),

@@ -16,12 +16,14 @@ def named(name):
 @pytest.fixture
 def evaluator(monkeypatch):
     """Evaluates 200 images; what each option gets right, the test states."""
-    steps = SimpleNamespace(recipe=SimpleNamespace(evaluate=SimpleNamespace(fallback=True), seed=0))
+    runner = SimpleNamespace(
+        recipe=SimpleNamespace(evaluate=SimpleNamespace(fallback=True), seed=0)
+    )
     inputs = SimpleNamespace(evaluation=images(200), splits=None, calibration=None, weights=None)
-    prepared = SimpleNamespace(steps=steps, inputs=inputs, graphs=None, samples=None)
+    prepared = SimpleNamespace(runner=runner, inputs=inputs, graphs=None, samples=None)
     right = {}
 
-    def evaluate(options, weights, images, steps, machine):
+    def evaluate(options, weights, images, runner, machine):
         return evaluation_of({option.name: right[option.name] for option in options})
 
     monkeypatch.setattr(evaluating, "evaluate_options", evaluate)
@@ -37,7 +39,7 @@ def test_what_is_reported_of_a_fallback_is_of_images_the_search_never_saw(evalua
     evaluator.right |= {"full": np.zeros(200, bool), "found": lucky}
     seen = []
 
-    def hold(steps, graphs, options, evaluation, look, samples):
+    def hold(runner, graphs, options, evaluation, look, samples):
         assert evaluation.comparisons["full"].n_images == 200
         seen.append(look([named("found")]).comparisons["found"])
         return [SimpleNamespace(options=(named("found"),), replaced=tuple(options))]

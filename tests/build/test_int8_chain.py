@@ -24,7 +24,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError, UntrainableError
 from edge_convnext.core.step import Skipped
 from edge_convnext.stages import equalize, quantize, recover
-from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
 from edge_convnext.stages.recover import Recovery
 
 
@@ -189,9 +189,7 @@ def test_a_recovery_that_did_not_help_leaves_the_graph_as_it_was(lab):
     ],
 )
 def test_lower(lab, form, dynamic, name, against, limit):
-    lab.replace(
-        lower, "lower_for_onnxruntime", lambda output: replace(QUANTIZED.value, path=output)
-    )
+    lab.replace(fuse, "lower_for_onnxruntime", lambda output: replace(QUANTIZED.value, path=output))
     plan = replace(PLAN, format=form)
     step, again = (
         lower_step(one, QUANTIZED, plan, REFERENCE, SAMPLES) for one in (lab.runner, lab.again())

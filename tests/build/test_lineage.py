@@ -16,7 +16,7 @@ from edge_convnext.stages import (
     simplify,
     write_for_tensorrt,
 )
-from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 PLAN = Plan("nhwc", "inner")
 
@@ -28,7 +28,7 @@ def step(stage, status="done", reason=None):
 
 EXPORTED, SIMPLIFIED = step(export.STAGE), step(simplify.STAGE, "skipped", "took too long")
 EQUALIZED, QUANTIZED = step(equalize.STAGE), step(quantize.STAGE, reason="lint: openvino x1")
-RECOVERED, LOWERED = step(recover.STAGE, reason="rebuilt"), step(lower.STAGE, "cached")
+RECOVERED, LOWERED = step(recover.STAGE, reason="rebuilt"), step(fuse.STAGE, "cached")
 NOT_ASKED = Skipped(approximate.STAGE, "no plan asks for an approximation")
 
 

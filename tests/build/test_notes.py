@@ -98,7 +98,9 @@ def test_what_was_done_about_a_graph_past_the_budget_is_told():
         "looked at, which every accuracy here is of, that leaves 0.50 pp, at 0.88x its speed: a, b."
     )
     (note,) = notes(fallbacks=[fallback(searched_on=HALF_SEARCHED)])
-    assert note.endswith("a, b. Of images that are added only half will judge: add twice as many.")
+    assert note.endswith(
+        "a, b. Only half of the images that are added will be used to judge: add twice as many."
+    )
     (note,) = notes(fallbacks=[fallback(kept_float=None)])
     assert note.endswith("and no fallback to float holds the budget.")
     (note,) = notes(fallbacks=[fallback(reason="there is no data")])

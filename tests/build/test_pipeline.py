@@ -29,7 +29,7 @@ def steps(monkeypatch):
         monkeypatch.setattr(pipeline, name, step)
 
     prepared = SimpleNamespace(
-        steps=SimpleNamespace(recipe=RECIPE), inputs="inputs", targets=("cpu",),
+        runner=SimpleNamespace(recipe=RECIPE), inputs="inputs", targets=("cpu",),
         graphs=SimpleNamespace(for_gpu="for gpu"),
     )  # fmt: skip
     for name, result in {

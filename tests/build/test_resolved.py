@@ -17,7 +17,7 @@ CHOSEN = candidate("a", runtime="openvino")
 
 def prepared(runtimes=("onnxruntime", "openvino"), for_gpu=()):
     return SimpleNamespace(
-        steps=SimpleNamespace(recipe=RECIPE), targets=("cpu", "rtx"), runtimes=runtimes,
+        runner=SimpleNamespace(recipe=RECIPE), targets=("cpu", "rtx"), runtimes=runtimes,
         graphs=SimpleNamespace(for_gpu=for_gpu),
         inputs=SimpleNamespace(info=SimpleNamespace(preprocess=Preprocess(image_size=64))),
     )  # fmt: skip

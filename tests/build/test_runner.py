@@ -95,10 +95,12 @@ def test_logits_of_anything_else_are_others(lab, change):
     assert len(asked) == 2
 
 
-def test_logits_that_differ_are_told_with_what_may_help():
-    good = np.ones((3, 2), np.float32)
-    for own, words in ((False, "--no-fold, another --form"), (True, "export the ONNX file again")):
-        with pytest.raises(ExportError, match=words) as caught:
-            runner.parity_result(good, good * 1.5, 1e-4, own)
-        assert ("--no-fold" in str(caught.value)) != own
+def test_logits_that_differ_are_told_with_the_stage_the_limit_and_a_remedy():
+    good = np.full((3, 2), 2.0, np.float32)
+    for own, words in ((False, "report it with"), (True, "export the ONNX file again")):
+        with pytest.raises(ExportError, match=f"accepted; {words}") as caught:
+            runner.parity_result(good, good * 1.5, 1e-4, own, "lower")
+        assert str(caught.value).startswith("lower: the logits differ from the model's by up to 1 ")
+        assert "3 real images, and at most 0.0002 is accepted" in str(caught.value)
+        assert "doctor --json" in str(caught.value)
     assert runner.parity_result(good, good * 1.00001, 1e-4, True)["parity"]["n_images"] == 3

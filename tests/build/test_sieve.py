@@ -180,8 +180,8 @@ def test_a_sieve_keeps_the_right_ones_and_remembers_why_the_others_went(monkeypa
             lineage(INT8, "raw", "dense", source), lineage(other, "linear", "dense", linear),
         ),
     )  # fmt: skip
-    steps = SimpleNamespace(track=untracked)
-    keep = Sieve(SimpleNamespace(steps=steps, samples=IMAGES, graphs=graphs), "machine")
+    runner = SimpleNamespace(track=untracked)
+    keep = Sieve(SimpleNamespace(runner=runner, samples=IMAGES, graphs=graphs), "machine")
     assert keep([FLOAT, INT8, other]) == [FLOAT, other]
     assert keep([fallback]) == [fallback]
     assert asked == [

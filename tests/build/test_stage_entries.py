@@ -65,7 +65,7 @@ def outcome(step, tmp_path):
         Skipped(equalize.STAGE, "cpu is not among the targets"),
     ]
     return SimpleNamespace(
-        graphs=graphs, steps=SimpleNamespace(recipe=make_recipe({})), targets=("cpu",),
+        graphs=graphs, runner=SimpleNamespace(recipe=make_recipe({})), targets=("cpu",),
         inputs=SimpleNamespace(weights=weights, random=True),
         chosen=SimpleNamespace(model=quantized.value),
     )  # fmt: skip

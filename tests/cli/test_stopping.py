@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from edge_convnext.cli import stopping
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 HEAD = """
@@ -98,3 +100,14 @@ def work():
     os._exit(os.WTERMSIG(status))""")
     _, error = process.communicate(timeout=20)
     assert (process.returncode, error) == (signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize("line", ["build --quiet", "--verbose tune", "train --out w.safetensors"])
+def test_a_command_that_keeps_its_work_says_how_to_go_on(line):
+    told = stopping._how_to_go_on(line.split())
+    assert told == "; finished stages are kept, run again to go on"
+
+
+@pytest.mark.parametrize("line", ["doctor --json", "predict m.onnx build", "gate", "--help", ""])
+def test_a_command_that_keeps_nothing_promises_nothing(line):
+    assert stopping._how_to_go_on(line.split()) == ""

@@ -36,14 +36,14 @@ def test_a_file_is_found_by_what_is_written(finder, written, found, guess):
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ("", "line 2: no path"),
-        ("a\nb", "is not plain text"),
+        ("", "line 2: no path; fill it in"),
+        ("a\nb", "is not plain text; correct it"),
         ("1.jpg", r"1\.jpg may be .*cat.* or .*dog"),
         ("dog/two.png", "there is .*Two.png, which differs in upper and lower case"),
         ("dog/Two.jpg", "there is .*Two.png, which has another suffix"),
         ("/far/away.png", r"no such file: /far/away.png \(absolute path\)"),
         ("none.png", "paths are relative to"),
-        ("x" * 5000, "line 2: "),
+        ("x" * 5000, r"line 2: .*; correct the path"),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_a_hint(finder, written, words):

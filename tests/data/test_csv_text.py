@@ -59,16 +59,16 @@ def test_single_quotes_around_every_text_are_quotes(write):
 
 def test_what_is_no_csv_is_told_with_its_line(write):
     path = write('path,label\na.png,"x\n')
-    with pytest.raises(DataError, match=r"a\.csv line 2: not CSV"):
+    with pytest.raises(DataError, match=r"a\.csv line 2: not CSV .*; correct the line"):
         list(read_rows(path, sniff_dialect(path)))
     path = write(b"path,label\n\xff\n")
     with pytest.raises(DataError, match="not UTF-8 text; save it as 'CSV UTF-8'"):
         sniff_dialect(path)
     path = write("path,label\n" + "a" * ((1 << 20) + 1))
-    with pytest.raises(DataError, match=r"line 2: over 1048576 characters: a+\.\.\."):
+    with pytest.raises(DataError, match=r"line 2: over 1048576 characters: a+\.\.\.; save it"):
         sniff_dialect(path)
 
 
 def test_a_folder_is_no_list(tmp_path):
-    with pytest.raises(DataError, match="can't be read"):
+    with pytest.raises(DataError, match=r"can't be read .*; check the file and its permissions"):
         sniff_dialect(tmp_path)

@@ -160,4 +160,4 @@ def test_notes_are_given_where_there_is_something_to_note():
     assert skewed_notes(BenchmarkResult((), (), 1.0), "Repeat.") == []
     (note,) = skewed_notes(BenchmarkResult((), (), 60.0), "Repeat.")
     assert "60 % of the CPU" in note
-    assert note.endswith("likely at most. Repeat.")
+    assert note.endswith("can be `likely`, not `shown`. Repeat.")

@@ -53,7 +53,7 @@ def test_the_order_is_drawn_by_the_seed(monkeypatch):
 
 @pytest.mark.parametrize(("typical_ms", "count"), [(10.0, 5), (1000.0, 3), (0.1, 500)])
 def test_a_turn_has_enough_inferences_to_fill_its_time(monkeypatch, typical_ms, count):
-    monkeypatch.setattr(turns, "_infer_ms", lambda model, inputs, count: [typical_ms] * count)
+    monkeypatch.setattr(turns, "infer_ms", lambda model, inputs, count: [typical_ms] * count)
     config = BenchmarkConfig(min_round_ms=50)
     assert turns._choose_count(None, IMAGES, config) == count
 

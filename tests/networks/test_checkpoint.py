@@ -333,3 +333,16 @@ def test_what_is_no_convnext_is_refused_with_what_is_there():
     assert "adapters (LoRA)" in refuse({"model.layer.lora_A.weight": torch.ones(2, 2)})
     message = refuse({"optimizer": {"state": {}}, "epoch": 3, "scores": np.ones(3).tolist()})
     assert "in it: optimizer: 1 entries" in message
+
+
+def test_a_checkpoint_that_the_system_does_not_read_is_told_with_what_to_check(
+    tmp_path, monkeypatch
+):
+    from edge_convnext.networks import checkpoint
+
+    def fail(path):
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoint, "recognise", fail)
+    with pytest.raises(LoadError, match=r"can't be read \(Permission denied\); check the file and"):
+        checkpoint._read_file(tmp_path / "w.pth")

@@ -66,7 +66,9 @@ def test_what_is_built_is_what_was_saved_and_only_runs(tmp_path):
 
 def test_a_new_network_is_made_for_training():
     assert FAMILY.make_trainable(SHAPE, 0.1, 64).training
-    with pytest.raises(LoadError, match="convnextv2_atto: is no Open"):
+    with pytest.raises(
+        LoadError, match="convnextv2_atto: is not a Open network; pass weights of one"
+    ):
         FAMILY.make_trainable(find_architecture("atto"), 0.1)
 
 

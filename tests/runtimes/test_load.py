@@ -104,7 +104,7 @@ def test_a_graph_with_two_inputs_is_refused(tmp_path, name):
     graph = helper.make_graph([node], "two", values[:2], values[2:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     onnx.save(model, tmp_path / "two.onnx")
-    with pytest.raises(InferenceError, match="has 2 inputs"):
+    with pytest.raises(InferenceError, match=r"has 2 inputs; .* its only input"):
         load_runtime(name, tmp_path / "two.onnx")
 
 

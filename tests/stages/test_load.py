@@ -379,6 +379,6 @@ def test_weights_of_another_size_or_network_are_refused_with_what_differs(tmp_pa
     told = str(caught.value)
     assert "'head.0.weight' is [64, 576, 1, 1] in the file, and [1280, 576, 1, 1] in" in told
     torch.save(random_state(ATTO, 0), tmp_path / "w.pth")
-    with pytest.raises(LoadError, match=r"no weights of conv2former_t .* missing, .* unknown"):
+    with pytest.raises(LoadError, match=r"not weights of conv2former_t: .* missing, .* unknown"):
         load_weights(config, "conv2former_t", 0, tmp_path / "l.safetensors")
     assert not (tmp_path / "l.safetensors").exists()

@@ -180,3 +180,10 @@ def test_without_a_child_process_the_file_and_a_remedy_are_named(path, tmp_path,
     words = r"model.onnx: can't start a child process .*\(Cannot allocate memory\); free memory"
     with pytest.raises(LoadError, match=words):
         load(path, tmp_path / "out")
+
+
+def test_what_writes_a_canonical_graph_and_what_opens_it_agree_on_its_name():
+    from edge_convnext.graph.foreign import canonical
+    from edge_convnext.networks.onnx_file import weights
+
+    assert (canonical.CANONICAL, canonical.SOURCE) == (weights.CANONICAL, weights.SOURCE)

@@ -28,7 +28,7 @@ from edge_convnext.networks.convnext import sizes as architecture
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.runtimes.infer import infer_proto
-from edge_convnext.stages import fuse_for_onnxruntime as lower
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
 from edge_convnext.stages import quantize
 from edge_convnext.stages import recover as recovering
 
@@ -178,7 +178,7 @@ def test_a_second_run_takes_the_recovered_graph_from_the_cache(root, recovered, 
     assert (new.plan, new.recovery) == (old.plan, old.recovery)
     before, after = (one.at(recovering.STAGE) for one in (old, new))
     assert (after.status, after.digest, after.value) == ("cached", before.digest, before.value)
-    assert new.at(lower.STAGE).digest == old.at(lower.STAGE).digest
+    assert new.at(fuse.STAGE).digest == old.at(fuse.STAGE).digest
     assert scratch(root / "cache") == []
 
 

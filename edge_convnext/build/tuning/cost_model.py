@@ -87,11 +87,6 @@ class KernelCost:
     bytes_us: float
     compute_us: float
 
-    @property
-    def total_us(self) -> float:
-        """Time of the launch and of the longer of the two others."""
-        return self.launch_us + max(self.bytes_us, self.compute_us)
-
 
 @dataclass(frozen=True)
 class PlanCost:

@@ -65,10 +65,10 @@ class GpuSearch:
     ) -> None:
         self.prepared, self.gpu, self.calibration = prepared, gpu, calibration
         self.capability, self.machine = capability, machine
-        batch = prepared.steps.recipe.export.batch
+        batch = prepared.runner.recipe.export.batch
         assert isinstance(batch, int)  # the caller fixed it
         self.batch = batch
-        self.runner = for_batch(prepared.steps, batch)
+        self.runner = for_batch(prepared.runner, batch)
         self.recipe = self.runner.recipe
         self.family = family_of_model(self.recipe.model)
         self.graphs = Graphs(folded=prepared.graphs.folded)

@@ -61,7 +61,7 @@ class Lab:
     ) -> None:
         self.prepared, self.runtime = prepared, runtime
         self.batch, self.machine = batch, machine
-        self.runner, self.recipe = prepared.steps, prepared.steps.recipe
+        self.runner, self.recipe = prepared.runner, prepared.runner.recipe
         self.raced_s = 0.0  # seconds of timing so far, with those of a search that this one resumes
         self.other_load_pct = 0.0  # largest share of the CPU that other programs took meanwhile
 

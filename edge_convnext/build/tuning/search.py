@@ -31,7 +31,7 @@ class Search:
     ) -> None:
         self.runtime, self.full = runtime, full
         self.lab = Lab(prepared, runtime, batch, machine)
-        self.recipe = prepared.steps.recipe
+        self.recipe = prepared.runner.recipe
         self.hints: tuple[PrecisionHint, ...] = ("f32",)
         if has_bf16((runtime,)):
             self.hints = ("f32", "bf16")

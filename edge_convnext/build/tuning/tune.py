@@ -79,7 +79,7 @@ def tune(
     if recipe.precision != "int8":
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
     if not recipe.fold.enabled:
-        raise RecipeError("tune has forms of folded weights alone: leave out --no-fold, or --tune")
+        raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
     started = time.monotonic()
     machine = environment()
     # Fine-tuning changes no latency, and is left to the build of the winner.

@@ -46,7 +46,7 @@ def print_models(
         )
     console.print(table)
     if further:
-        console.print("\nOther networks, by what --model or --weights is given:")
+        console.print("\nOther networks, and how --model or --weights names them:")
     for how in (further or {}).values():
         console.print(f"  {how}", markup=False, highlight=False, soft_wrap=True)
 

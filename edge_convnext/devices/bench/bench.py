@@ -273,7 +273,10 @@ def _build(
 
 
 def _timed_images(unpacked: Unpacked, evaluation: UnpackedEvaluation | None) -> NDArray[np.float32]:
-    """Return real images if there are any; the time of a network does not depend on them."""
+    """Return real images if there are any, else noise.
+
+    The time is taken not to depend on them, which was measured for ConvNeXt only.
+    """
     if evaluation is not None:
         return next(iter(evaluation.batches(min(_TIMED_IMAGES, len(evaluation)))))
     like = unpacked.preprocess

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
@@ -142,7 +143,7 @@ def build_engines(
         path, sha256 = files[graph.name]
         key = engine_key(builder, sha256, precision)
         output = folder / f"{key[:32]}.engine"
-        note = output.with_name(f"{output.name}.json")
+        note = sidecar_path(output)
         started = time.perf_counter()
         reused = output.is_file() and note.is_file()
         if not reused:

@@ -25,6 +25,7 @@ from edge_convnext.report.contract import Report, VerdictReport
 from edge_convnext.report.described import BoardReport, BundledFile, EnvironmentReport
 from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from edge_convnext.report.verdict import decide
+from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ def board_files(measured: Measured, verdict: VerdictReport) -> Beside:
     winner, name = _winner(measured.choice, verdict), _ship_file(measured.choice, verdict)
     if winner is not None and name is not None:
         models[name] = winner.model.path
-        sidecar = winner.model.path.with_name(f"{winner.model.path.name}.json")
+        sidecar = sidecar_path(winner.model.path)
         if sidecar.is_file():
             models[f"{name}.json"] = sidecar
     answers = _answers(measured.recipe.precision, measured.evaluation, measured.choice)

@@ -89,13 +89,15 @@ def check_graph_file(path: Path, num_classes: int) -> None:
         num_classes: Number of classes that the bundle states.
 
     Raises:
-        ArtifactError: As for `model.read_metadata`; or its weights lie in other files, or it has
-            another number of classes.
+        ArtifactError: As for `runtimes.metadata.read_metadata`; or its weights lie in other files,
+            or it has another number of classes.
     """
     _check_self_contained(path)
     found = read_metadata(path).info.num_classes
     if found != num_classes:
-        raise ArtifactError(f"{path}: has {found} classes, the bundle states {num_classes}")
+        raise ArtifactError(
+            f"{path}: has {found} classes, the bundle states {num_classes}; bundle the build again"
+        )
 
 
 def _check_self_contained(path: Path) -> None:
@@ -106,7 +108,9 @@ def _check_self_contained(path: Path) -> None:
     """
     proto = read_proto(path, weights=False)
     if any(tensor.data_location == tensor.EXTERNAL for tensor in proto.graph.initializer):
-        raise ArtifactError(f"{path}: keeps its weights in another file, which a bundle can't hold")
+        raise ArtifactError(
+            f"{path}: keeps its weights in another file, which a bundle can't hold; build again"
+        )
 
 
 def _describe(path: Path, name: str, kind: GraphKind, report: Report) -> FoundGraph:

@@ -163,17 +163,17 @@ def open_bundle(path: Path) -> Bundle:
     with _open(path) as archive:
         infos = _check_directory(archive, path)
         if MANIFEST not in infos:
-            raise ArtifactError(f"{path}: not a bundle (no {MANIFEST}); `edge-convnext bundle`")
+            raise ArtifactError(
+                f"{path}: not a bundle (no {MANIFEST}); `edge-convnext bundle` writes one"
+            )
         if infos[MANIFEST].file_size > _MAX_MANIFEST:
-            raise ArtifactError(f"{path}: its manifest is too large to be one")
+            raise ArtifactError(f"{path}: its manifest is too large to be one; bundle it again")
         text = b"".join(_read_blocks(archive, infos[MANIFEST], path))
         manifest = _parse(text, path)
         listed = {member.name: member.bytes for member in manifest.members}
         found = {name: info.file_size for name, info in infos.items() if name != MANIFEST}
         if listed != found:
-            odd = sorted(name for name in {*listed, *found} if listed.get(name) != found.get(name))[
-                0
-            ]
+            odd = min(name for name in {*listed, *found} if listed.get(name) != found.get(name))
             raise ArtifactError(
                 f"{path}: {shorten(repr(odd))} is not as the manifest says; copy or bundle it again"
             )
@@ -195,7 +195,9 @@ def _open(path: Path) -> zipfile.ZipFile:
 def _check_directory(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     infos = archive.infolist()
     if len(infos) > _MAX_MEMBERS:
-        raise ArtifactError(f"{path}: {len(infos)} members are too many for a bundle")
+        raise ArtifactError(
+            f"{path}: {len(infos)} members are too many for a bundle; bundle it again"
+        )
     for info in infos:
         mode = info.external_attr >> 16
         special = stat.S_IFMT(mode) not in (0, stat.S_IFREG) or bool(mode & 0o111)
@@ -205,7 +207,9 @@ def _check_directory(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
                 "writes no such member"
             )
         if info.file_size > _MAX_MEMBER or info.file_size != info.compress_size:
-            raise ArtifactError(f"{path}: {_name(info)} states a size it can't have")
+            raise ArtifactError(
+                f"{path}: {_name(info)} states a size it can't have; copy or bundle it again"
+            )
     # Stored members that share bytes would let a small file unpack to a large one.
     if sum(info.file_size for info in infos) > path.stat().st_size:
         raise ArtifactError(f"{path}: states more bytes than it has; copy or bundle it again")
@@ -231,7 +235,9 @@ def _parse(text: bytes, path: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = shorten(".".join(str(part) for part in first["loc"])) or "manifest"
-        raise ArtifactError(f"{path}: bad manifest ({where}: {first['msg']})") from error
+        raise ArtifactError(
+            f"{path}: bad manifest ({where}: {first['msg']}); bundle it again"
+        ) from error
 
 
 def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Iterator[bytes]:
@@ -249,7 +255,9 @@ def _read_blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
             f"{path}: {_name(info)} is damaged ({shorten(str(error))}); copy or bundle it again"
         ) from error
     if left != 0:
-        raise ArtifactError(f"{path}: {_name(info)} has another size than it states")
+        raise ArtifactError(
+            f"{path}: {_name(info)} has another size than it states; copy or bundle it again"
+        )
 
 
 def _name(info: zipfile.ZipInfo) -> str:

@@ -276,5 +276,7 @@ def _tensor(value: ValueInfoProto, graph: Path) -> Tensor:
         raise ArtifactError(f"{graph}: {value.name} is neither float nor uint8; build it again")
     shape = tuple(size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim)
     if len(shape) < 2 or None in shape[1:]:
-        raise ArtifactError(f"{graph}: {value.name} has free sizes other than the batch")
+        raise ArtifactError(
+            f"{graph}: {value.name} has free sizes other than the batch; build again"
+        )
     return Tensor(value.name, _TYPES[kind.elem_type], shape)

@@ -32,6 +32,7 @@ from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_lin
 from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
+from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, require_unedited
 from edge_convnext.report.summary import plain
 
@@ -259,8 +260,8 @@ class Session:
 
     def _fetch(self, folder: str, out: Path, new: Path) -> Report:
         """Fetch the report and every file that it lists into `new`."""
-        with atomic_path(new / "report.json") as scratch:
-            self._receive(f"{folder}/out/report.json", scratch, _MAX_REPORT)
+        with atomic_path(new / REPORT) as scratch:
+            self._receive(f"{folder}/out/{REPORT}", scratch, _MAX_REPORT)
             report = Report.read(scratch)
             if report.board is None:
                 raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
@@ -271,7 +272,7 @@ class Session:
                 self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
         with atomic_path(new / MANIFEST) as hashes:
             self._receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
-        require_unedited(new / "report.json")
+        require_unedited(new / REPORT)
         return report
 
     def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "MAX_ERROR", "SOURCE", "Asked", "Canonical", "Refused", "make_canonical"]
 
 CANONICAL, SOURCE = "canonical.onnx", "source.onnx"
+_FLAG = "--image-size"  # how a user states height and width
 _OPSET = 20
 _MEMORY_BYTES = 6 << 30  # beside the file and its copies
 _COPIES = 12
@@ -53,7 +54,6 @@ class Asked:
 
     stated: Size | None = None  # by the user, who may not contradict the file
     otherwise: Size | None = None  # by a file beside it, for one that leaves them free
-    flag: str = "--image-size"  # how the user states them
 
 
 @dataclass(frozen=True)
@@ -175,13 +175,13 @@ def _settle_size(entrance: Entrance, asked: Asked) -> Size:
     for side, fixed, stated in zip(("height", "width"), own, asked.stated or own, strict=True):
         if fixed is not None and fixed != stated:
             raise ArtifactError(
-                f"fixes the {side} of its images at {fixed} pixels, and {asked.flag} says "
-                f"{stated}; leave {asked.flag} out"
+                f"fixes the {side} of its images at {fixed} pixels, and {_FLAG} says "
+                f"{stated}; leave {_FLAG} out"
             )
     found = asked.stated or asked.otherwise or (None, None)
     height, width = (fixed or other for fixed, other in zip(own, found, strict=True))
     if height is None or width is None:
-        raise ArtifactError(f"leaves the height and width of its images free; pass {asked.flag} N")
+        raise ArtifactError(f"leaves the height and width of its images free; pass {_FLAG} N")
     return height, width
 
 

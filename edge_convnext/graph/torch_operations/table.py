@@ -39,8 +39,8 @@ def make_operation(node: NodeProto, constants: Constants) -> Run:
     make = OPERATIONS.get(node.op_type) if not node.domain else None
     if make is None or len(node.input) > defs.get_schema(node.op_type).max_input:
         raise UntrainableError(
-            f"{node.name}: {node.op_type} can't be trained; pass a graph that "
-            "`edge-convnext build` wrote"
+            f"{node.name}: {node.op_type} can't be trained: fine-tuning does not support it; "
+            "build without --recover"
         )
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     try:

@@ -85,7 +85,7 @@ def require_convnext(shape: NetworkShape) -> Architecture:
         LoadError: The weights belong to another network.
     """
     if not isinstance(shape, Architecture):
-        raise LoadError(f"{shape.name}: is no ConvNeXt; pass weights of one")
+        raise LoadError(f"{shape.name}: is not a ConvNeXt network; pass weights of one")
     return shape
 
 

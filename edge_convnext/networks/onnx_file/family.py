@@ -61,8 +61,10 @@ class OnnxFamily(GenericFamily):
     def translate(
         self, checkpoint: object, source: str, headless: bool = False, model: str | None = None
     ) -> Translation:
-        """Never: what is no ONNX file is no weights of this family."""
-        raise LoadError(f"{source}: is no ONNX file; pass one, or name the network with --model")
+        """Never: weights of this family come as an ONNX file only."""
+        raise LoadError(
+            f"{source}: is not an ONNX file; pass one, or name the network with --model"
+        )
 
     def draw(self, shape: NetworkShape, seed: int) -> dict[str, Tensor]:
         """Never: the file has its weights."""

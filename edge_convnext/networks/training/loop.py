@@ -264,9 +264,9 @@ def _require_finite(loss: float, epoch: int, lr: float) -> None:
 
 
 def explain_memory(config: TrainConfig, preprocess: Preprocess) -> TrainingError:
-    """The error of a GPU whose memory is too small, with what to pass."""
+    """The error of a GPU that has too little free memory, with what to do."""
     return TrainingError(
-        f"the GPU's memory is too small for batches of {config.batch} at "
-        f"{show_size(preprocess.image_size)} px; lower --batch or --image-size, or pass "
-        "--device cpu"
+        f"the GPU has too little free memory for batches of {config.batch} at "
+        f"{show_size(preprocess.image_size)} px; close other programs on it, lower --batch or "
+        "--image-size, or pass --device cpu"
     )

@@ -50,7 +50,10 @@ def save_state(state: TrainState, path: Path) -> None:
             torch.save(fields, scratch)
     except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError
         reason = reason_of(error)
-        raise TrainingError(f"{path}: the training state can't be written ({reason})") from error
+        raise TrainingError(
+            f"{path}: the training state can't be written ({reason}); check the disk and the "
+            "folder, or choose another --out"
+        ) from error
 
 
 def check_replaceable(path: Path) -> None:
@@ -77,7 +80,8 @@ def load_state(path: Path, fingerprint: str) -> TrainState | None:
     """Read the state of an unfinished run; None if there is none.
 
     Raises:
-        TrainingError: The file is damaged, or belongs to a run with other settings.
+        TrainingError: The file can't be read, is no training state of this version, or belongs to a
+            run with other settings.
     """
     if not path.exists():
         return None
@@ -87,8 +91,10 @@ def load_state(path: Path, fingerprint: str) -> TrainState | None:
         rows = tuple(EpochRow(**row) for row in fields.pop("rows"))
         state = TrainState(rows=rows, **fields)
     except Exception as error:  # torch.load raises errors of many types
+        reason = reason_of(error).removeprefix(f"{path}: ")
         raise TrainingError(
-            f"{path}: can't resume, the file is damaged; delete it to start afresh"
+            f"{path}: can't be read as a training state of this version ({reason}); "
+            "move it away to start afresh"
         ) from error
     if state.fingerprint != fingerprint:
         raise TrainingError(

@@ -83,7 +83,7 @@ def train(
     The weights are those after the last epoch: no epoch is chosen by its validation score.
 
     Args:
-        model: Full name, or size of V2.
+        model: Name of a model of any family that torch can make, in any spelling.
         splits: Both sides; `val` is only measured.
         preprocess: Preprocessing of images; it is saved with the weights.
         config: The `train:` section.
@@ -106,7 +106,6 @@ def train(
         MissingDependencyError: torch or safetensors is not installed.
     """
     output = Path(output)
-    init = Path(init) if init is not None else None
     state_path = Path(state_path) if state_path is not None else None
     try:
         import torch
@@ -121,7 +120,7 @@ def train(
         raise DataError(f"no training images: {splits.note}; give the source a training side")
     require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
-    start = _read_init(init, architecture, splits.train.classes) if init is not None else None
+    start = _read_init(Path(init), architecture, splits.train.classes) if init is not None else None
     _require_size(preprocess)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
@@ -237,13 +236,11 @@ def _make_network(
     if start is not None:
         state = network.state_dict()
         classifier = family_of(architecture).classifier(architecture)
-        state.update(
-            {
-                name: tensor
-                for name, tensor in start.state.items()
-                if start.keeps_head or not name.startswith(classifier)
-            }
-        )
+        state |= {
+            name: tensor
+            for name, tensor in start.state.items()
+            if start.keeps_head or not name.startswith(classifier)
+        }
         network.load_state_dict(state)
     return network
 

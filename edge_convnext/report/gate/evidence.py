@@ -15,6 +15,7 @@ from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
+from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import require_unedited
 from edge_convnext.report.measured import BenchmarkReport
 
@@ -113,7 +114,7 @@ def read_evidence(path: Path) -> Evidence:
         ArtifactError: There is no report of this schema; a file beside it is missing or has
             another hash; it is the demo's; or a stage that a gate needs did not run.
     """
-    path = path / "report.json" if path.is_dir() else path
+    path = path / REPORT if path.is_dir() else path
     report = Report.read(path)
     if report.banner is not None:
         raise ArtifactError(

@@ -25,6 +25,7 @@ from edge_convnext.runtimes.interface import (
     infer_in_pieces,
     one_line,
     require_file,
+    require_one_input,
     usable_cores,
 )
 
@@ -74,7 +75,7 @@ class OnnxRuntime:
         onnxruntime = import_onnxruntime()
         if options.precision_hint == "bf16":
             raise InferenceError(
-                "ONNX Runtime has no bfloat16 mode on the CPU; use 'f32', or openvino"
+                "ONNX Runtime has no bfloat16 on the CPU; pass --hint f32, or --runtime openvino"
             )
         self._path = require_file(path)
         self._version = str(onnxruntime.__version__)
@@ -101,8 +102,7 @@ class OnnxRuntime:
                 f"{path}: ONNX Runtime {self._version} can't load this graph ({one_line(error)})"
             ) from error
         inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            raise InferenceError(f"{path}: has {len(inputs)} inputs; one, the images, is needed")
+        require_one_input(len(inputs), path)
         self._input = str(inputs[0].name)
         self._output = str(self._session.get_outputs()[0].name)
         metadata = self._session.get_modelmeta().custom_metadata_map

@@ -19,6 +19,7 @@ from edge_convnext.runtimes.interface import (
     infer_in_pieces,
     one_line,
     require_file,
+    require_one_input,
     usable_cores,
 )
 
@@ -81,7 +82,7 @@ class OpenVino:
         self._version = str(import_openvino().__version__).split("-")[0]
         hint = options.precision_hint or "f32"
         if hint == "bf16" and not supports_bf16():
-            raise InferenceError("this CPU has no bfloat16 instructions; use precision_hint 'f32'")
+            raise InferenceError("this CPU has no bfloat16 instructions; pass --hint f32")
         self._threads = options.threads or usable_cores()
         self._options = {
             "INFERENCE_PRECISION_HINT": hint,
@@ -92,10 +93,7 @@ class OpenVino:
         }
         try:
             model = core.read_model(path if str(path).isascii() else path.read_bytes())
-            if len(model.inputs) != 1:
-                raise InferenceError(
-                    f"{path}: has {len(model.inputs)} inputs; one, the images, is needed"
-                )
+            require_one_input(len(model.inputs), path)
             batch = options.static_batch
             if batch is not None and model.input(0).partial_shape[0].is_dynamic:
                 shape = model.input(0).partial_shape

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.core.errors import InferenceError
+from edge_convnext.runtimes.interface import require_one_input
 from edge_convnext.runtimes.tensorrt.native import Messages
 
 if TYPE_CHECKING:
@@ -75,10 +76,13 @@ def find_tensors(api: Api, engine: Any, path: Path) -> tuple[Tensor, Tensor]:
         name = engine.get_tensor_name(index)
         kind = str(engine.get_tensor_dtype(name).name)
         if kind not in _NUMPY:
-            raise InferenceError(f"{path}: {name} is of type {kind}, not float or uint8")
+            raise InferenceError(
+                f"{path}: {name} is of type {kind}, not float or uint8; build it again"
+            )
         tensor = Tensor(name, tuple(engine.get_tensor_shape(name)), np.dtype(_NUMPY[kind]))
         mode = engine.get_tensor_mode(name)
         (inputs if mode == trt.TensorIOMode.INPUT else outputs).append(tensor)
-    if len(inputs) != 1 or not outputs:
-        raise InferenceError(f"{path}: has {len(inputs)} inputs; one, the images, is needed")
+    require_one_input(len(inputs), path)
+    if not outputs:
+        raise InferenceError(f"{path}: has no output; logits are needed; build it again")
     return inputs[0], outputs[0]

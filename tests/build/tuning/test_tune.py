@@ -37,5 +37,5 @@ def test_tune_finds_int8_plans_only():
 
     with pytest.raises(RecipeError, match="the precision is fp32"):
         tune(make_recipe({"precision": "fp32"}), "quick", Cache("unused"))
-    with pytest.raises(RecipeError, match="leave out --no-fold"):
+    with pytest.raises(RecipeError, match=r"set fold\.enabled to true"):
         tune(make_recipe({"fold": {"enabled": False}}), "quick", Cache("unused"))

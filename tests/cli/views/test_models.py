@@ -30,4 +30,4 @@ def test_what_was_not_counted_is_a_dash_and_other_networks_are_told_of():
     print_models([row], 224, console, {"timm": how})
     printed = console.file.getvalue()
     assert "conv2former_n - - - none recorded here" in " ".join(printed.split())
-    assert f"Other networks, by what --model or --weights is given:\n  {how}\n" in printed
+    assert f"Other networks, and how --model or --weights names them:\n  {how}\n" in printed

@@ -116,7 +116,7 @@ def test_graphs_that_are_not_the_reports_or_not_whole_are_refused(found_in):
     assert told_of(found_in) == f"{folder}: has no ONNX model; build again with --target cpu"
     path = folder / "model.fp32.onnx"
     assert told_of(found_in, "model.fp32.onnx", external=True) == (
-        f"{path}: keeps its weights in another file, which a bundle can't hold"
+        f"{path}: keeps its weights in another file, which a bundle can't hold; build again"
     )
     assert told_of(found_in, "model.fp32.onnx", forget=["model.fp32.onnx"]) == (
         f"{path}: is not the file that report.json beside it is about; build again"
@@ -129,7 +129,9 @@ def test_a_graph_of_another_number_of_classes_is_refused(found_in):
     check_graph_file(path, 2)
     with pytest.raises(ArtifactError) as caught:
         check_graph_file(path, 3)
-    assert str(caught.value) == f"{path}: has 2 classes, the bundle states 3"
+    assert (
+        str(caught.value) == f"{path}: has 2 classes, the bundle states 3; bundle the build again"
+    )
     save_graph(path, external=True)
     with pytest.raises(ArtifactError, match="keeps its weights in another file"):
         check_graph_file(path, 2)

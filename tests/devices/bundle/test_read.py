@@ -189,17 +189,17 @@ def test_a_member_twice_or_too_many_or_too_large_are_refused(bundle, monkeypatch
     assert refusal(path) == "holds a member twice; bundle it again"
     path = bundle()
     monkeypatch.setattr(module, "_MAX_MEMBERS", 6)
-    assert refusal(path) == "7 members are too many for a bundle"
+    assert refusal(path) == "7 members are too many for a bundle; bundle it again"
     monkeypatch.setattr(module, "_MAX_MEMBERS", 7)
     open_bundle(path)
     largest = max(map(len, (*contents().values(), json.dumps(manifest_of(contents())).encode())))
     monkeypatch.setattr(module, "_MAX_MEMBER", largest)
     open_bundle(path)
     monkeypatch.setattr(module, "_MAX_MEMBER", largest - 1)
-    assert refusal(path) == "'manifest.json' states a size it can't have"
+    assert refusal(path) == "'manifest.json' states a size it can't have; copy or bundle it again"
     monkeypatch.setattr(module, "_MAX_MEMBER", 1 << 30)
     monkeypatch.setattr(module, "_MAX_MANIFEST", largest - 1)
-    assert refusal(path) == "its manifest is too large to be one"
+    assert refusal(path) == "its manifest is too large to be one; bundle it again"
     monkeypatch.setattr(module, "_MAX_MANIFEST", largest)
     open_bundle(path)
 
@@ -218,7 +218,7 @@ def test_what_is_no_zip_or_has_no_manifest_is_refused(tmp_path):
     assert refusal(path) == "No such file or directory; `edge-convnext bundle` writes one"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo("report.json"), b"{}")
-    assert refusal(path) == "not a bundle (no manifest.json); `edge-convnext bundle`"
+    assert refusal(path) == "not a bundle (no manifest.json); `edge-convnext bundle` writes one"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,10 @@ def test_what_is_no_zip_or_has_no_manifest_is_refused(tmp_path):
         ("[" * 100_000, "its manifest is not JSON; bundle it again"),
         ("[]", "schema is None, this version reads 'edge-convnext/bundle/1'"),
         ('{"schema": "edge-convnext/bundle/9"}', "schema is 'edge-convnext/bundle/9', this"),
-        ('{"schema": "edge-convnext/bundle/1"}', "bad manifest (edge_convnext: Field required)"),
+        (
+            '{"schema": "edge-convnext/bundle/1"}',
+            "bad manifest (edge_convnext: Field required); bundle it again",
+        ),
     ],
 )
 def test_a_manifest_that_is_none_is_refused(tmp_path, text, told):

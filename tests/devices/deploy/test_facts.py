@@ -81,3 +81,11 @@ def test_a_sidecar_can_not_steer_the_terminal_and_its_engine_is_read_once(
     assert r"(int8\x1b[2J, TensorRT, compute capability 8.6\x0aforged, batch up to 4)" in first
     assert second.endswith("classify.py")
     assert read == [engine]
+
+
+def test_a_graph_whose_channels_are_free_is_refused_with_what_to_do(tmp_path):
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", "any", 8, 8])
+    with pytest.raises(ArtifactError, match="free sizes other than the batch; build again"):
+        facts_module._tensor(value, tmp_path / "m.onnx")

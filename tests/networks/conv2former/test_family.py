@@ -48,7 +48,7 @@ def test_a_checkpoint_of_another_size_tells_which():
         "conv2former_t"
     )
     state["pred.weight"] = torch.zeros(CLASSES, 7)
-    with pytest.raises(LoadError, match=r"no weights of conv2former_n .* of another shape"):
+    with pytest.raises(LoadError, match=r"not weights of conv2former_n: .* have another shape"):
         FAMILY.translate(state, "w.pth", model="conv2former_n")
 
 

@@ -139,7 +139,7 @@ def test_the_exported_graph_is_compared_with_the_model_and_not_with_its_own_form
 
     monkeypatch.setattr(export, "export_onnx", export_moments)
     again = Runner(Cache(tmp_path / "other"), make_recipe({}), {}, untracked)
-    with pytest.raises(ExportError, match="logits differ from the model's"):
+    with pytest.raises(ExportError, match="export: the logits differ from the model's"):
         export_step(again, *arguments)
 
 

@@ -178,7 +178,7 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_refused(few, tmp_path, mo
     with pytest.raises(TrainingError, match="other settings"):
         train("atto", few, PREPROCESS, PLAIN, output, 1, resume=True, state_path=state)
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match="delete it to start afresh"):
+    with pytest.raises(TrainingError, match="move it away to start afresh"):
         train("atto", few, PREPROCESS, PLAIN, output, resume=True, state_path=state)
 
 
@@ -251,7 +251,10 @@ def test_a_gpu_that_is_too_small_is_told_with_flags(few, tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loop.Trainer, "fit", fail)
-    told = r"for batches of \d+ at 32 px; lower --batch or --image-size, or pass --device cpu\Z"
+    told = (
+        r"too little free memory for batches of \d+ at 32 px; close other programs on it, "
+        r"lower --batch or --image-size, or pass --device cpu\Z"
+    )
     with pytest.raises(TrainingError, match=told):
         train("atto", few, PREPROCESS, PLAIN, tmp_path / "w.safetensors")
 
