@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from edge_convnext.core.image_size import ImageSize, show_size, sides_of
+from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -71,18 +71,19 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: Image
     """
     network = make_skeleton(maker, num_classes, in_channels, image_size)
     size = image_size or maker.image_size
+    height, width = sides_of(size)
     first: Tensor | None = next(network.parameters(), None)
     device = first.device if first is not None else torch.device("cpu")
     try:
         return _run(network, in_channels, size, device)
     except Exception as error:
         if device.type == "cpu":
-            raise NotSoError(f"can't be run on {show_size(size)} pixels ({error})") from error
+            raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
     network = make_undrawn(maker, num_classes, in_channels, image_size)
     try:
         return _run(network, in_channels, size, torch.device("cpu"))
     except Exception as error:
-        raise NotSoError(f"can't be run on {show_size(size)} pixels ({error})") from error
+        raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
 
 
 def _run(network: nn.Module, in_channels: int, size: ImageSize, device: torch.device) -> Any:
