@@ -134,7 +134,7 @@ def test_a_build_with_a_fallback_reports_on_what_the_search_left(tmp_path, monke
     (note,) = [note for note in report.notes if "returned to float" in note]
     assert "chosen on 32 images (half of the evaluation images)" in note
     assert "On the 32 evaluation images that were not looked at" in note
-    assert note.endswith("half will judge: add twice as many.")
+    assert note.endswith("will be used to judge: add twice as many.")
     assert len(read_evidence(tmp_path / "out").predictions) == 32
     replaced = [one for one in report.accuracy.candidates if one.top1_drop_pp > 5]
     assert report.benchmark.chosen not in {one.artifact for one in replaced}
