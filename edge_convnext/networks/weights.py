@@ -50,8 +50,8 @@ def save_weights(
         except SafetensorError as error:  # its writer is not Python's, and raises no OSError
             reason = " ".join(str(error).split())[:REASON_CHARS]
             raise ArtifactError(
-                f"{path}: can't be written ({reason}); check the disk and the folder, or choose "
-                "another --out"
+                f"{path}: can't be written ({reason}); check the folder, free some space, or "
+                "choose another --out"
             ) from error
     return Weights(path, architecture, info, family_of(architecture).is_folded(tensors))
 
