@@ -128,7 +128,7 @@ def test_without_a_runtime_or_a_reference_there_is_less_to_race(raced):
 
 def test_a_build_that_waits_for_a_quiet_machine_needs_no_advice_to(raced):
     waiting = prepared()
-    waiting.steps.recipe = make_recipe({"benchmark": {"batches": [2], "wait_quiet_min": 1.0}})
+    waiting.runner.recipe = make_recipe({"benchmark": {"batches": [2], "wait_quiet_min": 1.0}})
     race_entrants(waiting, Entrants([FLOAT], [], [FLOAT], None), Evaluator(known=[BF16]))
     assert len(raced) == 1
 
