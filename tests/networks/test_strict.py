@@ -100,7 +100,9 @@ def test_other_names_are_refused_with_the_first():
 
 @pytest.mark.parametrize("lost", ["0.weight", "7.bias"])
 def test_a_prefix_is_taken_off_whichever_tensor_is_missing(lost):
-    with pytest.raises(LoadError, match=f"and 1 are missing, and 0 tensors.*first: '{lost}' is missing"):
+    with pytest.raises(
+        LoadError, match=f"and 1 are missing, and 0 tensors.*first: '{lost}' is missing"
+    ):
         read(prefixed("module.", without(STATE, lost)))
 
 
