@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.bounded import require_regular
@@ -13,9 +13,11 @@ from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
     from onnx import ModelProto
 
 __all__ = [
+    "copy_message",
     "element_types",
     "fixed_batch",
     "read_facts",
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 _FEW_BYTES = 1024  # more than any shape or list of axes takes
+
+_Part = TypeVar("_Part", bound="Message")
 
 _MOST_BYTES = 2 << 30  # protobuf's limit
 
@@ -143,3 +147,10 @@ def element_types(proto: ModelProto) -> dict[str, int]:
         if value.type.tensor_type.elem_type:
             types[value.name] = int(value.type.tensor_type.elem_type)
     return types
+
+
+def copy_message(message: _Part) -> _Part:
+    """A copy of a graph, a node or another part of one."""
+    made = type(message)()
+    made.CopyFrom(message)
+    return made

@@ -10,6 +10,7 @@ from support.tiny_qdq import Builder
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.file import (
+    copy_message,
     element_types,
     fixed_batch,
     read_facts,
@@ -137,3 +138,11 @@ def test_the_models_in_a_folder_are_named(tmp_path):
         ": a folder; pass one of the models in it: cpu/model.fp32.onnx, model.engine, "
         "model.int8.onnx"
     )
+
+
+def test_a_copy_is_equal_and_apart():
+    node = onnx.helper.make_node("Relu", ["a"], ["b"], name="one")
+    made = copy_message(node)
+    assert made == node
+    made.input[0] = "c"
+    assert node.input[0] == "a"

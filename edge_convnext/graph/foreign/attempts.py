@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError, reason_of
+from edge_convnext.graph.file import copy_message
 from edge_convnext.graph.foreign.check import check_foreign
 from edge_convnext.graph.foreign.numbers import relative_error
 from edge_convnext.graph.foreign.recognise import recognise
@@ -58,7 +59,7 @@ def rewrite_exactly(
     reasons = []
     for simpler, known in ((simplified, True), (simplified, False), (False, False)):
         try:
-            fixed, kinds = rewritten(_copy(begun), simpler, known)
+            fixed, kinds = rewritten(copy_message(begun), simpler, known)
             made = _any_batch(fixed, kinds, truth)
             check_foreign(made.proto, operations)
             if reason := why_odd_size(made.proto):
@@ -113,7 +114,7 @@ def rewritten(
 def _at_opset20(proto: ModelProto, simplified: bool) -> ModelProto:
     """Converted as it is; else when it is simpler."""
     try:
-        return to_opset20(_copy(proto))
+        return to_opset20(copy_message(proto))
     except ArtifactError:
         if not simplified:
             raise
@@ -122,7 +123,7 @@ def _at_opset20(proto: ModelProto, simplified: bool) -> ModelProto:
 
 def _any_batch(proto: ModelProto, kinds: tuple[str, ...], truth: Truth) -> Made:
     """The graph for any batch, if that gives each image its own logits."""
-    freed = _copy(proto)
+    freed = copy_message(proto)
     try:
         free_batch(freed)
         error = relative_error(truth.logits, truth.run(freed, None))
@@ -132,9 +133,3 @@ def _any_batch(proto: ModelProto, kinds: tuple[str, ...], truth: Truth) -> Made:
         return Made(freed, None, error, kinds)
     own = relative_error(truth.logits, truth.run(proto, truth.rows))
     return Made(proto, truth.rows, own, kinds)
-
-
-def _copy(proto: ModelProto) -> ModelProto:
-    made = type(proto)()
-    made.CopyFrom(proto)
-    return made

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from edge_convnext.core.bounded import bounded_memory
 from edge_convnext.core.errors import ArtifactError, reason_of
-from edge_convnext.graph.file import write_proto
+from edge_convnext.graph.file import copy_message, write_proto
 from edge_convnext.graph.foreign.attempts import MAX_ERROR, Made, rewrite_exactly
 from edge_convnext.graph.foreign.check import check_foreign, describe_value, opset_of
 from edge_convnext.graph.foreign.entrance import Entrance, Scale, find_entrance
@@ -157,14 +157,8 @@ def _metadata_of(original: ModelProto) -> dict[str, str]:
     return metadata if length <= _MOST_METADATA else {}
 
 
-def _copy(proto: ModelProto) -> ModelProto:
-    made = type(proto)()
-    made.CopyFrom(proto)
-    return made
-
-
 def _without_old_inputs(original: ModelProto) -> ModelProto:
-    proto = _copy(original)
+    proto = copy_message(original)
     keep_inputs(proto)
     inline_constants(proto.graph)
     return proto
@@ -187,7 +181,7 @@ def _settle_size(entrance: Entrance, asked: Asked) -> Size:
 
 def _check_memory(proto: ModelProto, entrance: Entrance, shape: Size) -> None:
     """Refuse what takes too much memory, as far as sizes can be inferred before it runs."""
-    fixed = _copy(proto)
+    fixed = copy_message(proto)
     fix_input(fixed, entrance.shape(entrance.batch or 1, *shape))
     if reason := why_odd_size(fixed, open_sizes=True):
         raise ArtifactError(f"{reason}; pass a smaller model, or smaller images")

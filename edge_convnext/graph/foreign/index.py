@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.file import copy_message
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
@@ -99,17 +101,9 @@ def _constant_of(node: NodeProto) -> Any:
 
 
 def _replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
-    kept = [_copy(node) for node in nodes]
+    kept = [copy_message(node) for node in nodes]
     del graph.node[:]
     graph.node.extend(kept)
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    import onnx
-
-    made = onnx.NodeProto()
-    made.CopyFrom(node)
-    return made
 
 
 def drop_unused(graph: GraphProto) -> None:

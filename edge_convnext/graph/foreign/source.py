@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_convnext.graph.file import copy_message
 from edge_convnext.graph.foreign.index import drop_unused, rename_values
 
 if TYPE_CHECKING:
@@ -26,16 +27,10 @@ def keep_inputs(proto: ModelProto) -> None:
     """Weights that are inputs too, as before version 4 of the format, are weights alone."""
     graph = proto.graph
     weights = {tensor.name for tensor in graph.initializer}
-    inputs = [_copy(one) for one in graph.input if one.name not in weights]
+    inputs = [copy_message(one) for one in graph.input if one.name not in weights]
     del graph.input[:]
     graph.input.extend(inputs)
     proto.ir_version = _IR_VERSION
-
-
-def _copy(message: Any) -> Any:
-    made = type(message)()
-    made.CopyFrom(message)
-    return made
 
 
 def fix_input(proto: ModelProto, shape: tuple[int | str, ...]) -> None:
@@ -52,7 +47,7 @@ def fix_input(proto: ModelProto, shape: tuple[int | str, ...]) -> None:
 
 def with_outputs(proto: ModelProto, names: tuple[str, ...]) -> ModelProto:
     """A copy that gives these values, of whatever type and shape they turn out to have."""
-    made: ModelProto = _copy(proto)
+    made: ModelProto = copy_message(proto)
     del made.graph.output[:]
     for name in names:
         made.graph.output.add(name=name)
@@ -101,7 +96,7 @@ def _begin(proto: ModelProto, leaves: Exit) -> ModelProto:
     made = with_outputs(proto, (leaves.logits,))
     made.ClearField("metadata_props")
     made.ClearField("functions")
-    standard = [_copy(one) for one in made.opset_import if one.domain in ("", "ai.onnx")][:1]
+    standard = [copy_message(one) for one in made.opset_import if one.domain in ("", "ai.onnx")][:1]
     del made.opset_import[:]
     made.opset_import.extend(standard)
     return made
@@ -163,7 +158,7 @@ def _join(made: ModelProto, parts: list[Any], last: str, first: str) -> None:
         one.name = last if one.name == first else one.name
     nodes = [one for one in parts if isinstance(one, onnx.NodeProto)]
     graph.initializer.extend(one for one in parts if not isinstance(one, onnx.NodeProto))
-    behind = [_copy(one) for one in graph.node]
+    behind = [copy_message(one) for one in graph.node]
     del graph.node[:]
     graph.node.extend((*nodes, *behind))
 
