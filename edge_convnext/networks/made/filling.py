@@ -8,7 +8,7 @@ from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.made.sizes import fitting_size
-from edge_convnext.networks.made.skeleton import make_undrawn
+from edge_convnext.networks.made.skeleton import make_unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: ImageSize) -
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     try:
         stored = fitting_size(maker, shape.num_classes, shape.in_channels, shapes)
-        network = make_undrawn(maker, shape.num_classes, shape.in_channels, stored)
+        network = make_unfilled(maker, shape.num_classes, shape.in_channels, stored)
         own = network.state_dict()
         kept = {n: tensor.reshape(own[n].shape) if n in own and tensor.numel() == own[n].numel()
                 else tensor for n, tensor in state.items()}  # fmt: skip

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.made.maker import NotSoError
@@ -16,20 +15,10 @@ if TYPE_CHECKING:
 
     from edge_convnext.networks.made.maker import Maker
 
-__all__ = ["make_skeleton", "make_undrawn", "run_once"]
-
-_DRAWS = frozenset((torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.erfinv_))
+__all__ = ["make_skeleton", "make_unfilled", "run_once"]
 
 
-class _NoDraw(TorchFunctionMode):
-    """Leave out drawing: half of the seconds that a transformer takes to be made."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call what draws nothing."""
-        return args[0] if func in _DRAWS else func(*args, **(kwargs or {}))
-
-
-def make_undrawn(
+def make_unfilled(
     maker: Maker, num_classes: int, in_channels: int, image_size: ImageSize | None = None
 ) -> nn.Module:
     """A network on the CPU, in evaluation mode, whose weights are still to be filled in.
@@ -39,7 +28,7 @@ def make_undrawn(
     Raises:
         NotSoError: There is no such network.
     """
-    with torch.random.fork_rng(devices=[]), _NoDraw():
+    with torch.random.fork_rng(devices=[]):
         return maker.make(num_classes, in_channels, image_size).eval()
 
 
@@ -54,7 +43,7 @@ def make_skeleton(
     places: tuple[AbstractContextManager[Any], ...] = (torch.device("meta"), nullcontext())
     for place in places:
         try:
-            with torch.random.fork_rng(devices=[]), place, _NoDraw():
+            with torch.random.fork_rng(devices=[]), place:
                 return maker.make(num_classes, in_channels, image_size).eval()
         except NotSoError:
             raise
@@ -79,7 +68,7 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: Image
     except Exception as error:
         if device.type == "cpu":
             raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
-    network = make_undrawn(maker, num_classes, in_channels, image_size)
+    network = make_unfilled(maker, num_classes, in_channels, image_size)
     try:
         return _run(network, in_channels, size, torch.device("cpu"))
     except Exception as error:
