@@ -29,7 +29,6 @@ from edge_convnext.core.step import Images, Stage, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.networks.family import family_of
-from edge_convnext.networks.onnx_file.find import is_own_graph
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
 from edge_convnext.runtimes.load import load_runtime, package_of
@@ -141,7 +140,10 @@ class Runner:
             shown = samples.load()
             expected = logits_of(compare_with, shown)
             limit = stage.max_error if exact else None
-            own = isinstance(compare_with, Weights) and is_own_graph(compare_with.info.model)
+            own = (
+                isinstance(compare_with, Weights)
+                and family_of(compare_with).source_graph(compare_with) is not None
+            )
             found = onnx_logits(folder / file, shown)
             parity = parity_result(expected, found, limit, own, stage.name)
             findings = {target: lint_result(folder / file, target) for target in lint_for}

@@ -14,7 +14,7 @@ from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.alternatives import BGR, Found, Way, find_better_way
 from edge_convnext.measure.answers import Answer, labels_of
-from edge_convnext.networks.onnx_file.find import is_own_graph
+from edge_convnext.networks.family import family_of
 
 __all__ = [
     "QUICK",
@@ -103,7 +103,7 @@ def suggest_way(
         return found[best[way]]
 
     barred = set() if info.in_channels == 3 else {BGR}
-    if is_own_graph(info.model):
+    if family_of(weights.architecture).source_graph(weights) is not None:
         barred.add("image_size")  # a graph has one
     allowed = [name for name in effort.names if name not in barred]
     found = find_better_way(right_in_best, info.preprocess, allowed, len(wanted))

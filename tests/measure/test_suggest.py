@@ -30,7 +30,9 @@ def images(labels=LABELS, names=("a", "b", "c")):
 
 def weights(**preprocess):
     info = ModelInfo("m", 3, 3, ("a", "b", "c"), Preprocess(**preprocess), "w.pth", "0" * 64, None)
-    return SimpleNamespace(info=info, architecture=SimpleNamespace(count_macs=lambda _: 1e6))
+    return SimpleNamespace(
+        info=info, architecture=SimpleNamespace(count_macs=lambda _: 1e6, family="convnext")
+    )
 
 
 def right_where(fits, share=0.9, else_share=0.5):
@@ -130,6 +132,14 @@ def test_one_channel_has_no_order_of_colours():
     model.info = ModelInfo("m", 3, 1, (), Preprocess(), "w.pth", "0" * 64, None)
     assert suggest_way(model, images(), right_where(lambda way: bool(way and way[1])), 0) is None
     assert BGR in THOROUGH.names
+
+
+def test_another_size_is_not_tried_on_a_graph_which_has_one():
+    answer = right_where(lambda way: way is not None and way[0].image_size == 64)
+    model = weights(image_size=224)
+    assert suggest_way(model, images(), answer, 0).found.way[0].image_size == 64
+    model.architecture.family, model.path = "onnx", Path("weights.onnx")
+    assert suggest_way(model, images(), answer, 0) is None
 
 
 def test_the_same_question_is_answered_once(monkeypatch, tmp_path):
