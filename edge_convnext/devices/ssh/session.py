@@ -314,6 +314,8 @@ class Session:
             try:
                 return do()
             except ConnectionLostError as error:
+                if self._stopped.is_set():
+                    continue  # a line of it would be the last that a user reads after Ctrl-C
                 now = time.monotonic()
                 if since is None or advanced():
                     wait, since = FIRST_WAIT_S, now
