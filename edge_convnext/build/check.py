@@ -40,12 +40,12 @@ __all__ = ["Checked", "check_inputs"]
 
 _DECODED = 100  # images of each side that are decoded in full, whatever their size
 _MOST_DECODED = 1000
-_DECODED_BYTES = 1e7  # most bytes of one side's files: about half a second on two cores
+_DECODED_BYTES = 6e6  # most bytes of one side's files: a third of a second on two cores
 _MOST_ANSWERED = 200
 _FEWEST_ANSWERED = 10  # images; fewer say nothing about the model
 # A third faster than 8 for atto at 224 px, and as fast at 128 (two cores of an AMD EPYC).
 _BATCH = 4  # images
-_MOST_MACS = 1.2e10  # of one pass; the usual means and orders take several, about 2 s in all
+_MOST_MACS = 1.1e10  # of one pass; the usual means and orders take several, about 2 s in all
 _UNTRIED = ("the order of the classes", "the preprocessing")
 
 
