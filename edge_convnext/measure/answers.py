@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import Weights
+from edge_convnext.core.artifacts import Preprocess, Weights
 from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet
@@ -23,6 +23,7 @@ Answer: TypeAlias = Callable[[ImageSet, Way | None], NDArray[np.int64]]
 
 _WHOLE = 500  # images; an evaluation set of up to this size is used whole
 _SAMPLE = 300  # images drawn from a larger set
+_DECODED_AT_ONCE = 64  # images
 
 
 def sample_images(images: ImageSet, seed: int) -> ImageSet:
@@ -46,13 +47,25 @@ def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answ
         preprocess, swapped = way = way or (weights.info.preprocess, False)
         if (images.content_digest, way) in known:
             return known[images.content_digest, way]
-        batches = iter_batches(images.samples, preprocess, batch, weights.info.in_channels)
         answers = [
             loaded[0](np.ascontiguousarray(one[:, ::-1]) if swapped else one).argmax(axis=1)
-            for one in batches
+            for one in _decoded_first(images, preprocess, batch, weights.info.in_channels)
         ]
         found: NDArray[np.int64] = np.concatenate(answers).astype(np.int64)
         known[images.content_digest, way] = found
         return found
 
     return answer
+
+
+def _decoded_first(
+    images: ImageSet, preprocess: Preprocess, batch: int, in_channels: int
+) -> Iterator[NDArray[np.float32]]:
+    """Batches that are decoded before any of them is answered.
+
+    Threads that decode meanwhile share the cores with torch's, which spin while they wait: atto at
+    128 px took 13 ms an image instead of 5 (two cores of an AMD EPYC).
+    """
+    for first in range(0, len(images), _DECODED_AT_ONCE):
+        some = images.samples[first : first + _DECODED_AT_ONCE]
+        yield from list(iter_batches(some, preprocess, batch, in_channels))
