@@ -23,6 +23,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from benchmarks.families.measure import measure
 from benchmarks.families.networks import NETWORKS, Network
 from benchmarks.families.table import list_lines, render
 from benchmarks.peers.produce import explain
@@ -71,18 +72,11 @@ def _in_process_of_its_own(network: Network, arguments: argparse.Namespace) -> d
         folder = arguments.work / _slug(network.name)
         call = (network, arguments.data, folder, arguments.calibration, arguments.rounds)
         try:
-            found: dict[str, Any] = pool.apply_async(_measure, call).get(7200)
+            found: dict[str, Any] = pool.apply_async(measure, call).get(7200)
         except Exception as error:
             reason = explain(f"{type(error).__name__}: {error}")
             return {"network": network.name, "model": network.model, "failed": reason}
     return found
-
-
-def _measure(*call: Any) -> Any:
-    sys.path[:0] = [str(_TESTS)]
-    from benchmarks.families.measure import measure
-
-    return measure(*call)
 
 
 def write(parts: Path, folder: Path, calibration: int) -> Path:
@@ -91,25 +85,13 @@ def write(parts: Path, folder: Path, calibration: int) -> Path:
     order = {_slug(one.name): at for at, one in enumerate(NETWORKS)}
     results = [found[name] for name in sorted(found, key=lambda one: (order.get(one, 99), one))]
     date, machine = datetime.now(timezone.utc).date().isoformat(), environment()
-    facts = {"date": date, "cpu_model": machine["cpu_model"], "calibration_images": calibration,
-             **_cpu_numbers()}  # fmt: skip
+    facts = {"date": date, "cpu_model": machine["cpu_model"], "calibration_images": calibration}
     target = folder / f"{date}-families.json"
     content = {**facts, "environment": machine, "lines": list(list_lines(results)),
                "networks": results}  # fmt: skip
     write_text_atomic(target, json.dumps(content, indent=1) + "\n")
     write_text_atomic(target.with_suffix(".md"), render(results, facts))
     return target
-
-
-def _cpu_numbers() -> dict[str, str]:
-    """Family and model, which tell servers of one brand name apart."""
-    wanted = {"cpu family": "cpu_family", "model": "cpu_model_number"}
-    found = dict.fromkeys(wanted.values(), "?")
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in wanted:
-            found[wanted[name.strip()]] = value.strip()
-    return found
 
 
 def _slug(name: str) -> str:

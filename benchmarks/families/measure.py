@@ -81,7 +81,7 @@ def _build(fields: dict[str, Any], folder: Path) -> str | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "edge_convnext", "build", "--precision", "int8", "--quiet",
+        str(Path(sys.executable).with_name(_TOOL)), "build", "--precision", "int8", "--quiet",
         "--model", fields["model"], "--weights", fields["load.weights"],
         "--data", fields["data.source"], "--image-size", str(fields["preprocess.image_size"]),
         "--calibration-size", str(fields["quantize.subset_size"]), "--threads", "1",

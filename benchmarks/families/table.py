@@ -106,10 +106,11 @@ def render(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> st
             cells = _cells(line)
         lines.append("| " + " | ".join(cells) + " |")
     load = statistics.median(one.get("other_load_pct") or 0.0 for one in results) if results else 0
+    busy = f"Load of other programs: median {load:.0f} % of the CPU."
+    images = f"{facts['calibration_images']} calibration images."
     return (
-        f"# Families, {facts['date']}\n\n{facts['cpu_model']} (family {facts['cpu_family']}, model "
-        f"{facts['cpu_model_number']}), one thread, batch 1. {facts['calibration_images']} "
-        f"calibration images. Load of other programs: median {load:.0f} % of the CPU.\n\n"
+        f"# Families, {facts['date']}\n\n"
+        f"{facts['cpu_model']}, one thread, batch 1. {images} {busy}\n\n"
         + "\n".join(lines)
         + f"\n{_NOTES}"
     )

@@ -98,8 +98,9 @@ def _compare(
     labels: NDArray[np.int64] | None,
 ) -> Candidate:
     graph, configuration = candidate.graph, candidate.configuration
-    if labels is None:  # random weights: classes mean nothing
-        return Candidate(graph, configuration)
+    agreement, sqnr = agreement_pct(reference, logits), sqnr_db(reference, logits)
+    if labels is None:  # random weights: their classes mean nothing, their distance does
+        return Candidate(graph, configuration, agreement_pct=agreement, sqnr_db=sqnr)
     names = tuple(map(str, range(len(labels))))  # the same images in the same order
     before, after = (Predictions(one, labels, names) for one in (reference, logits))
     return Candidate(
@@ -108,8 +109,8 @@ def _compare(
         None,
         measure_accuracy(after).top1_pct,
         compare_predictions(before, after),
-        agreement_pct(reference, logits),
-        sqnr_db(reference, logits),
+        agreement,
+        sqnr,
     )
 
 
@@ -158,8 +159,8 @@ def infer_all(
 
 
 def _show(candidate: Candidate) -> None:
-    if candidate.comparison is not None:
-        sys.stderr.write(
-            f"  {candidate.label}: {candidate.comparison.top1_drop_pp:+.2f} pp, agreement "
-            f"{candidate.agreement_pct:.2f} %, {candidate.sqnr_db or 999:.1f} dB\n"
-        )
+    drop = "" if candidate.comparison is None else f"{candidate.comparison.top1_drop_pp:+.2f} pp, "
+    sys.stderr.write(
+        f"  {candidate.label}: {drop}agreement {candidate.agreement_pct:.2f} %, "
+        f"{candidate.sqnr_db or 999:.1f} dB\n"
+    )
