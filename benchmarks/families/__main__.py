@@ -53,6 +53,7 @@ def main() -> None:
     if arguments.trained:
         wanted = [Network(f"{name}*", model, int(size), weights)
                   for name, model, weights, size in arguments.trained]  # fmt: skip
+    sys.path.append(str(_TESTS))  # a process of its own begins with this path
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(_ROOT), str(_TESTS), os.environ.get("PYTHONPATH")))
     )
