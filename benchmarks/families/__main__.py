@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,13 @@ def main() -> None:
 
 def _in_process_of_its_own(network: Network, arguments: argparse.Namespace) -> dict[str, Any]:
     """A runtime that crashes ends one network, and what a network took of memory is given back."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
         folder = arguments.work / _slug(network.name)
         call = (network, arguments.data, folder, arguments.calibration, arguments.rounds)
         try:
-            found: dict[str, Any] = pool.apply_async(measure, call).get(7200)
-        except Exception as error:
+            found: dict[str, Any] = pool.submit(measure, *call).result()
+        except Exception as error:  # of a process that was ended too
             reason = explain(f"{type(error).__name__}: {error}")
             return {"network": network.name, "model": network.model, "failed": reason}
     return found
