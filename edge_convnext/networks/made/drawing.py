@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["draw_state"]
 
 _IMAGES = 4  # that the statistics of a batch norm are read from
-_SMALL = 64  # pixels, for networks that take any size
+# Pixels, for networks that take any size. In smaller images the last maps are mostly border, whose
+# zeros make the sums of large kernels small.
+_USUAL = 224
+_COARSE = 8  # pixels of the noise before it is enlarged
+_FLOOR = 0.1  # of the mean variance of a norm's channels
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -64,25 +68,33 @@ def _settle_norms(network: nn.Module, maker: Maker, num_classes: int, in_channel
     network.train().double()
     for norm in norms:
         norm.momentum = 1.0
-    size = _find_size(maker, num_classes, in_channels)
+    images = _draw_images(in_channels, _find_size(maker, num_classes, in_channels))
     with torch.no_grad():
-        network(torch.randn(_IMAGES, in_channels, *sides_of(size), dtype=torch.float64))
+        network(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         _disturb(norm)
     network.float().eval()
 
 
+def _draw_images(in_channels: int, size: ImageSize) -> Tensor:
+    """Noise as coarse and as strong as normalised photographs: float64[N, C, H, W]."""
+    coarse = torch.randn(_IMAGES, in_channels, _COARSE, _COARSE, dtype=torch.float64)
+    height, width = sides_of(size)
+    images = nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    return 1.5 * images + 0.3 * torch.randn(images.shape, dtype=torch.float64)
+
+
 def _find_size(maker: Maker, num_classes: int, in_channels: int) -> ImageSize:
-    """A small image, if the network takes it; else the usual one."""
+    """The usual size of images for networks that take any; else the network's own."""
     try:
         network = make_skeleton(maker, num_classes, in_channels)
         first = next(network.parameters())
         with torch.no_grad():
-            network(torch.zeros(2, in_channels, _SMALL, _SMALL, device=first.device))
+            network(torch.zeros(2, in_channels, _USUAL, _USUAL, device=first.device))
     except Exception:  # a library's own errors: the size is fixed, or too small
         return maker.image_size
-    return _SMALL
+    return _USUAL
 
 
 def _disturb(norm: nn.Module) -> None:
@@ -90,7 +102,9 @@ def _disturb(norm: nn.Module) -> None:
     mean, variance = norm.running_mean, norm.running_var
     assert isinstance(mean, torch.Tensor)
     assert isinstance(variance, torch.Tensor)
-    variance.clamp_(min=1e-4)
+    # A channel that hardly moved here may well move in a photograph: divided by next to nothing, it
+    # would grow from norm to norm until the logits are infinite.
+    variance.clamp_(min=max(1e-4, _FLOOR * float(variance.mean())))
     mean.add_(0.1 * variance.sqrt() * torch.randn(mean.shape, dtype=mean.dtype))
     variance.mul_(0.8 + 0.4 * torch.rand(variance.shape, dtype=variance.dtype))
     for tensor in (mean, variance):

@@ -33,6 +33,17 @@ def test_statistics_are_those_of_noise_at_their_place():
     assert ratio.max() < 2.2
 
 
+def test_a_channel_that_hardly_moves_is_not_divided_by_next_to_nothing():
+    class Dead(NetMaker):
+        def make(self, *args, **kwargs):
+            made = super().make(*args, **kwargs)
+            made.stem.weight.data[0].mul_(1e-4)
+            return made
+
+    variance = draw_state(Dead(), 5, 3, 0)["norm.running_var"]
+    assert variance[0] > 0.05 * variance.mean()
+
+
 def test_a_seed_says_all():
     one, same, other = (draw_state(NetMaker(), 5, 3, seed) for seed in (1, 1, 2))
     assert all(torch.equal(tensor, same[name]) for name, tensor in one.items())

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from edge_convnext.core.errors import LoadError, RecipeError
 from edge_convnext.core.sections import ExportConfig, LoadConfig
 from edge_convnext.networks.family import family_of, find_model
+from edge_convnext.networks.made.filling import fill
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.load import load_weights, weights_identity
@@ -135,3 +136,14 @@ def test_it_can_be_trained_from_the_start():
     network = family_of(shape).make_trainable(shape, 0.1, 64)
     assert network.training
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_100", "efficientnet_b0"])
+def test_random_weights_answer_images_of_other_contrast_in_numbers(name):
+    """Gates multiply what norms let grow: logits of 650,000, of infinity in ONNX Runtime."""
+    shape = find_model(f"timm:{name}", 10)
+    network = fill(shape, family_of(shape).draw(shape, 0), 224)
+    coarse = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    images = 2 * torch.nn.functional.interpolate(coarse, (224, 224), mode="bicubic")
+    found = logits(network, images.numpy())
+    assert 0.01 < np.abs(found).max() < 3e3
