@@ -40,6 +40,7 @@ def main() -> None:
         prog="python -m benchmarks.families", description=__doc__.split("\n", maxsplit=1)[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="labelled images")
+    parser.add_argument("--labels", help="class names in logit order, for --trained")
     parser.add_argument("--only", action="append", help="networks, by name")
     parser.add_argument("--trained", action="append", nargs=4, default=[],
                         metavar=("NAME", "MODEL", "WEIGHTS", "SIZE"),
@@ -52,8 +53,11 @@ def main() -> None:
     arguments = parser.parse_args()
     wanted = [one for one in NETWORKS if not arguments.only or one.name in arguments.only]
     if arguments.trained:
-        wanted = [Network(f"{name}*", model, int(size), weights)
-                  for name, model, weights, size in arguments.trained]  # fmt: skip
+        fields = {} if arguments.labels is None else {"data.labels": arguments.labels}
+        wanted = [
+            Network(f"{name}*", model, int(size), weights, fields)
+            for name, model, weights, size in arguments.trained
+        ]
     sys.path.append(str(_TESTS))  # a process of its own begins with this path
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(_ROOT), str(_TESTS), os.environ.get("PYTHONPATH")))

@@ -57,7 +57,9 @@ def measure(network: Network, data: Path, folder: Path, calibration: int, rounds
         "benchmark.threads": 1,
         **network.fields,
     }
-    family_of_model(network.model).consent(network.model)
+    outside = family_of_model(network.model).outside
+    if outside is not None:
+        outside.consent(network.model)
     facts: dict[str, Any] = {"network": network.name, "model": network.model}
     failed = _build(fields, folder)
     if failed is not None:
@@ -88,6 +90,8 @@ def _build(fields: dict[str, Any], folder: Path) -> str | None:
         # Its own race is at one batch size and short: the table's comes after it, of all tools.
         "--rounds", "6", "--batch", "1", "--out", str(out),
     ]  # fmt: skip
+    if "data.labels" in fields:
+        command += ["--labels", fields["data.labels"]]
     for target in fields["targets"]:
         command += ["--target", target]
     environment = {**os.environ, "EDGE_CONVNEXT_CACHE": str(folder / "cache")}
