@@ -12,7 +12,8 @@ __all__ = ["list_lines", "render"]
 
 _HEAD = (
     "network", "M parameters", "G MACs", "runtime", "float ms", "bf16", "ours", "NNCF", "ORT",
-    "ours / NNCF", "ours / ORT", "ours dB", "NNCF dB", "ORT dB", "INT8 products", "plan",
+    "ours / NNCF", "ours / ORT", "ours dB", "NNCF dB", "ORT dB",
+    "agreement %", "drop pp", "INT8 products", "plan",
     "RTX FP16", "RTX INT8",
 )  # fmt: skip
 _RUNTIMES = ("onnxruntime", "openvino")
@@ -25,6 +26,8 @@ _NOTES = """
   `quant_pre_process`, by time; in OpenVINO its files run as well.
 - ours / NNCF, ours / ORT: ratio of latencies with its 95 % interval; below 1.00 ours is faster.
 - dB: logits against the raw FP32 graph's in ONNX Runtime, on the same images.
+- agreement %: images with the same top-1 class as that graph; drop pp: its top-1 minus the graph's,
+  where the weights are trained. Of ours / NNCF / ORT.
 - INT8 products: convolutions and matrix products that the runtime computes in INT8, of those
   planned so.
 - RTX: kernels and MB of activations of TensorRT for RTX's engine at batch 1. No engine was run.
@@ -70,6 +73,8 @@ def _line(result: Mapping[str, Any], runtime: str) -> dict[str, Any]:
         "ours_sqnr_db": ours and ours["sqnr_db"],
         "nncf_sqnr_db": nncf and nncf["sqnr_db"],
         "ort_sqnr_db": ort and ort["sqnr_db"],
+        "agreement_pct": [row and row["agreement_pct"] for row in (ours, nncf, ort)],
+        "top1_drop_pp": [row and row["top1_drop_pp"] for row in (ours, nncf, ort)],
         "int8_products": shown and [shown["found_int8_products"], shown["planned_int8_products"]],
         "plan": ours and ours["settings"].removeprefix("plan ").strip("`"),
         **{f"rtx_{name}": _engine(result, name) for name in ("fp16", "int8")},
@@ -128,6 +133,8 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
                                           "ort_speedup")),
         *(_interval(line[name]) for name in ("ours_over_nncf", "ours_over_ort")),
         *(_number(line[name], ".1f") for name in ("ours_sqnr_db", "nncf_sqnr_db", "ort_sqnr_db")),
+        " / ".join(_number(one, ".1f") for one in line["agreement_pct"]),
+        " / ".join(_number(one, ".2f") for one in line["top1_drop_pp"]),
         _counted(line["int8_products"]),
         line["plan"] or "-",
         *("-" if one is None else f"{one[0]}, {one[1]:.1f} MB" for one in engines),

@@ -19,6 +19,7 @@ def row(tool, runtime, ms, settings="", ours=False, sqnr_db=30.0):
     return {
         "tool": tool, "settings": settings, "runtime": runtime, "ours": ours, "failed": None,
         "latency_ms_p50": ms, "round_latency_ms_p50": [ms] * ROUNDS, "sqnr_db": sqnr_db,
+        "agreement_pct": 3 * sqnr_db, "top1_drop_pp": -0.5,
     }  # fmt: skip
 
 
@@ -60,6 +61,8 @@ def test_ratios_are_of_the_runtimes_own_float():
     assert openvino["ours_over_nncf"] == pytest.approx([0.8, 0.8, 0.8])
     assert openvino["ours_over_ort"] is None  # it crashed there
     assert (openvino["ours_sqnr_db"], openvino["nncf_sqnr_db"]) == (30.0, 8.5)
+    assert openvino["agreement_pct"] == [90.0, 25.5, None]
+    assert openvino["top1_drop_pp"] == [-0.5, -0.5, None]
     assert (openvino["int8_products"], openvino["plan"]) == ([51, 52], "raw.closed")
     assert ort["float_ms"] == 12.0
     assert ort["bf16_speedup"] is None
@@ -79,7 +82,7 @@ def test_a_failed_build_is_a_line_with_its_reason():
     page = render([RESULT, {"network": "Other", "failed": "exit code 3: a | b"}], facts)
     assert "| Other | failed: exit code 3: a \\| b |" in page
     assert "| Net | 3.50 | 0.30 | OpenVINO | 10.00 | 1.67x | 2.50x | 2.00x | - | 0.80 [" in page
-    assert "51 of 52" in page
+    assert "| 90.0 / 25.5 / - | -0.50 / -0.50 / - | 51 of 52 |" in page
     table = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.replace("\\|", "").count("|") for line in table} == {table[0].count("|")}
 
