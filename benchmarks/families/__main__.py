@@ -96,7 +96,8 @@ def write(parts: Path, folder: Path, calibration: int) -> Path:
     target = folder / f"{date}-families.json"
     content = {**facts, "environment": machine, "lines": list(list_lines(results)),
                "networks": results}  # fmt: skip
-    write_text_atomic(target, json.dumps(content, indent=1) + "\n")
+    text = json.dumps(content, indent=1) + "\n"
+    write_text_atomic(target, text.replace(f"{parts.parent}/", ""))  # messages name files
     write_text_atomic(target.with_suffix(".md"), render(results, facts))
     return target
 
