@@ -7,8 +7,7 @@ images, and held to what ONNX Runtime makes of the very same graph.
 
 - With floats in float32, the signal to noise ratio of its logits to the float graph's may lie at
   most `MAX_LOSS_DB` below that of the same graph in ONNX Runtime. Above `EXACT_DB` what differs is
-  the rounding of float32, and no ratio is held to more than that. The float graph itself is held to
-  `FLOAT_DB`: a float that is left out of the race is one that INT8 need not beat.
+  the rounding of float32, and no ratio is held to more than that.
 - With floats in bfloat16, it may agree with the float graph on at most `MAX_FALL_PP` fewer images
   than the float graph in bfloat16 does there. What the quantization itself costs is not the
   runtime's doing: where the graph in ONNX Runtime agrees less than that float, it is the measure.
@@ -29,22 +28,11 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import Parity
 
-__all__ = [
-    "EXACT_DB",
-    "FLOAT_DB",
-    "MAX_FALL_PP",
-    "MAX_LOSS_DB",
-    "Fall",
-    "InRuntime",
-    "compare_in_runtime",
-]
+__all__ = ["EXACT_DB", "MAX_FALL_PP", "MAX_LOSS_DB", "Fall", "InRuntime", "compare_in_runtime"]
 
 MAX_LOSS_DB = 3.0
 MAX_FALL_PP = 1.0
 EXACT_DB = 60.0
-# OpenVINO 2026.4.1 computes MobileViT-xxs at 46 to 48 dB with a fixed batch and the hint f32, at
-# 131 dB with a dynamic batch. bfloat16 is no nearer (28 to 51 dB), and is a float to beat.
-FLOAT_DB = 43.0
 
 
 @dataclass(frozen=True)
@@ -73,9 +61,7 @@ class InRuntime:
         return self._loss(runtime) if self.fall is None else self._fall(runtime, self.fall)
 
     def _loss(self, runtime: str) -> str | None:
-        # The float graph itself has equal logits in ONNX Runtime.
-        exact = FLOAT_DB if self.elsewhere.sqnr_db is None else EXACT_DB
-        expected = min(self.elsewhere.sqnr_or_inf, exact)
+        expected = min(self.elsewhere.sqnr_or_inf, EXACT_DB)
         if self.here.sqnr_or_inf >= expected - MAX_LOSS_DB:
             return None
         return (
