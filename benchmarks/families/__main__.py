@@ -69,7 +69,7 @@ def main() -> None:
             result = _in_process_of_its_own(network, arguments)
             path = arguments.work / "results" / f"{_slug(network.name)}.json"
             write_text_atomic(path, json.dumps(result))
-            write(arguments.work / "results", arguments.out, arguments.calibration)
+            write(arguments.work / "results", arguments.out)
 
 
 def _in_process_of_its_own(network: Network, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -86,13 +86,13 @@ def _in_process_of_its_own(network: Network, arguments: argparse.Namespace) -> d
     return found
 
 
-def write(parts: Path, folder: Path, calibration: int) -> Path:
+def write(parts: Path, folder: Path) -> Path:
     """Write `<date>-families.json` and `.md` of all networks measured so far."""
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in parts.glob("*")}
     order = {_slug(one.name): at for at, one in enumerate(NETWORKS)}
     results = [found[name] for name in sorted(found, key=lambda one: (order.get(one, 99), one))]
     date, machine = datetime.now(timezone.utc).date().isoformat(), environment()
-    facts = {"date": date, "cpu_model": machine["cpu_model"], "calibration_images": calibration}
+    facts = {"date": date, "cpu_model": machine["cpu_model"]}
     target = folder / f"{date}-families.json"
     content = {**facts, "environment": machine, "lines": list(list_lines(results)),
                "networks": results}  # fmt: skip

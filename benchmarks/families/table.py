@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ _HEAD = (
     "network", "M parameters", "G MACs", "runtime", "float ms", "bf16", "ours", "NNCF", "ORT",
     "ours / NNCF", "ours / ORT", "ours dB", "NNCF dB", "ORT dB",
     "agreement %", "drop pp", "INT8 products", "plan",
-    "RTX FP16", "RTX INT8",
+    "RTX FP16", "RTX INT8", "images", "load %",
 )  # fmt: skip
 _RUNTIMES = ("onnxruntime", "openvino")
 _NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -31,6 +30,8 @@ _NOTES = """
 - INT8 products: convolutions and matrix products that the runtime computes in INT8, of those
   planned so.
 - RTX: kernels and MB of activations of TensorRT for RTX's engine at batch 1. No engine was run.
+- images: that calibrated. load: of other programs during the timing; the ratios of a busy machine
+  are less sure.
 - Random weights: the dB compare quantizers, and say nothing of accuracy. Trained ones are marked *.
 """
 
@@ -61,6 +62,8 @@ def _line(result: Mapping[str, Any], runtime: str) -> dict[str, Any]:
     return {
         "params": result["params"],
         "macs": result["macs"],
+        "calibration_images": result["calibration_images"],
+        "other_load_pct": result["other_load_pct"],
         "runtime": runtime,
         "float_ms": slow and slow["latency_ms_p50"],
         "bf16_speedup": _ratio(half, slow),
@@ -110,12 +113,8 @@ def render(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> st
         else:
             cells = _cells(line)
         lines.append("| " + " | ".join(cells) + " |")
-    load = statistics.median(one.get("other_load_pct") or 0.0 for one in results) if results else 0
-    busy = f"Load of other programs: median {load:.0f} % of the CPU."
-    images = f"{facts['calibration_images']} calibration images."
     return (
-        f"# Families, {facts['date']}\n\n"
-        f"{facts['cpu_model']}, one thread, batch 1. {images} {busy}\n\n"
+        f"# Families, {facts['date']}\n\n{facts['cpu_model']}, one thread, batch 1.\n\n"
         + "\n".join(lines)
         + f"\n{_NOTES}"
     )
@@ -138,6 +137,8 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
         _counted(line["int8_products"]),
         line["plan"] or "-",
         *("-" if one is None else f"{one[0]}, {one[1]:.1f} MB" for one in engines),
+        str(line["calibration_images"]),
+        _number(line["other_load_pct"], ".0f"),
     ]  # fmt: skip
 
 

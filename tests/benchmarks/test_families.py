@@ -27,6 +27,7 @@ RESULT = {
     "network": "Net",
     "params": 3_500_000,
     "macs": 300_000_000,
+    "calibration_images": 200,
     "int8_products": [
         {"runtime": "openvino", "planned_int8_products": 52, "found_int8_products": 51}
     ],
@@ -78,11 +79,12 @@ def test_engines_are_those_of_one_image():
 
 
 def test_a_failed_build_is_a_line_with_its_reason():
-    facts = {"date": "d", "cpu_model": "CPU", "calibration_images": 64}
+    facts = {"date": "d", "cpu_model": "CPU"}
     page = render([RESULT, {"network": "Other", "failed": "exit code 3: a | b"}], facts)
     assert "| Other | failed: exit code 3: a \\| b |" in page
     assert "| Net | 3.50 | 0.30 | OpenVINO | 10.00 | 1.67x | 2.50x | 2.00x | - | 0.80 [" in page
     assert "| 90.0 / 25.5 / - | -0.50 / -0.50 / - | 51 of 52 |" in page
+    assert "| 60, 1.2 MB | - | 200 | 2 |" in page
     table = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.replace("\\|", "").count("|") for line in table} == {table[0].count("|")}
 
