@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -15,10 +15,12 @@ from edge_convnext.measure.chance import beats
 __all__ = ["BGR", "Found", "Way", "find_better_way"]
 
 Way: TypeAlias = tuple[Preprocess, bool]  # preprocessing; True for channels in BGR order
-Right: TypeAlias = Callable[[Way], NDArray[np.bool_]]  # bool[N]: True for right answers
+# Called with a way and a number n; bool[n]: which of the first n images are answered right.
+Right: TypeAlias = Callable[[Way, int], NDArray[np.bool_]]
 
 BGR = "BGR"  # stands for a setting that has no flag: the weights have to be changed
 _FAR_BETTER = 0.05  # as a share of the images
+_HEAT = (6, 3)  # a first heat has a third of the images, and six at least
 _SIZES = (64, 96, 128, 160, 192, 224, 256)  # pixels; answers differ little between larger sizes
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5,) * 3, (0.5,) * 3)
@@ -50,15 +52,22 @@ class Found:
 
 
 def find_better_way(
-    right_with: Right, preprocess: Preprocess, names: Collection[str], orders: int = 1
+    right_with: Right,
+    n_images: int,
+    preprocess: Preprocess,
+    names: Collection[str],
+    orders: int = 1,
 ) -> Found | None:
     """Change one setting after the other to the value that is right most often.
 
     The size comes first: most sizes that people train with are small, and quick to try. Several
-    wrong settings may show only together, so only the final result is compared with the start.
+    wrong settings may show only together, so only the final result is compared with the start. A
+    value that another one surely beats on the first images is not tried on the rest.
 
     Args:
-        right_with: Finds which of the same labelled images are answered right, for a given way.
+        right_with: Finds which of the first images are answered right, for a given way. The images
+            are in random order.
+        n_images: Number of the images.
         preprocess: Preprocessing as it is now.
         names: Names of the settings that may change: fields of `Preprocess`, and `BGR`.
         orders: Number of orders of the classes; each way took the one that fits it best.
@@ -67,16 +76,26 @@ def find_better_way(
         The best way; None if no other way is right far more often (95 % over all tries).
     """
     way: Way = (preprocess, False)
-    first = right = right_with(way)
+    first = right = right_with(way, n_images)
     tried = 0
     for others in (_other_sizes, _other_colours, _other_resizes):
         ways = [one for one in others(way, names) if one != way]
-        answered = [(way, right), *((one, right_with(one)) for one in ways)]
+        left = _win_heat(right_with, n_images, way, ways)
+        answered = [(way, right), *((one, right_with(one, n_images)) for one in left)]
         tried += len(ways)
         way, right = max(answered, key=lambda pair: int(pair[1].sum()))  # ties keep the present way
     if tried == 0 or not beats(right, first, tried * orders, _FAR_BETTER):
         return None
     return Found(way, int(first.sum()), int(right.sum()), len(first), tried)
+
+
+def _win_heat(right_with: Right, n_images: int, now: Way, ways: Sequence[Way]) -> list[Way]:
+    """The ways that none of the others, nor the present one, surely beats on the first images."""
+    fewest, part = _HEAT
+    count = min(n_images, max(fewest, n_images // part))
+    right = {way: right_with(way, count) for way in (now, *ways)}
+    leader = max(right.values(), key=lambda one: int(one.sum()))
+    return [way for way in ways if not beats(leader, right[way])]
 
 
 def _other_sizes(way: Way, names: Collection[str]) -> Iterator[Way]:

@@ -88,17 +88,19 @@ def suggest_way(
     if most < _FEWEST or len(images) < _FEWEST:
         return None
     shown = images if len(images) <= most else draw_calibration(images, None, most, seed).images
+    shown = _shuffle(shown, seed)
     labels = labels_of(shown)
     wanted = [place[labels] for place in places] or [labels]
 
-    def right(way: Way) -> list[NDArray[np.bool_]]:
-        answers = answer(shown, None if way == (info.preprocess, False) else way)
-        return [answers == one for one in wanted]
+    def right(way: Way, count: int) -> list[NDArray[np.bool_]]:
+        some = ImageSet(shown.samples[:count], shown.classes)
+        answers = answer(some, None if way == (info.preprocess, False) else way)
+        return [answers == one[:count] for one in wanted]
 
     best: dict[Way, int] = {}
 
-    def right_in_best(way: Way) -> NDArray[np.bool_]:
-        found = right(way)
+    def right_in_best(way: Way, count: int) -> NDArray[np.bool_]:
+        found = right(way, count)
         best[way] = max(range(len(found)), key=lambda index: int(found[index].sum()))
         return found[best[way]]
 
@@ -106,5 +108,11 @@ def suggest_way(
     if family_of(weights.architecture).source_graph(weights) is not None:
         barred.add("image_size")  # a graph has one
     allowed = [name for name in effort.names if name not in barred]
-    found = find_better_way(right_in_best, info.preprocess, allowed, len(wanted))
+    found = find_better_way(right_in_best, len(shown), info.preprocess, allowed, len(wanted))
     return None if found is None else Suggestion(found, best[found.way])
+
+
+def _shuffle(images: ImageSet, seed: int) -> ImageSet:
+    """In random order: files are sorted by class, and the first ones are judged alone."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return ImageSet(tuple(images.samples[index] for index in order), images.classes)

@@ -63,3 +63,21 @@ def test_a_model_answers_each_question_once_and_in_the_way_that_is_asked(
     assert np.array_equal(answer(drawn, (other, True)), expected(other, swapped=True))
     monkeypatch.setattr(answers, "iter_batches", pytest.fail)
     assert np.array_equal(answer(drawn, (INFO.preprocess, False)), expected(INFO.preprocess))
+
+
+def test_each_image_is_answered_once_in_any_order_and_company(drawn, tmp_path, monkeypatch):
+    weights = save_weights(random_state(TINY, 0), TINY, INFO, tmp_path / "w.safetensors")
+    answer = answer_with_torch(weights, 4, 1)
+    some, back = (
+        replace(drawn, samples=drawn.samples[part]) for part in (slice(1, 4), slice(None, None, -1))
+    )
+    first = answer(some, None)
+    read, asked = answers.iter_batches, []
+    monkeypatch.setattr(
+        answers, "iter_batches", lambda one, *rest: asked.extend(one) or read(one, *rest)
+    )
+    whole = answer(drawn, None)
+    assert [one.path for one in asked] == [drawn.samples[at].path for at in (0, 4, 5)]
+    assert first.tolist() == whole[1:4].tolist()
+    assert answer(back, None).tolist() == whole[::-1].tolist()
+    assert len(asked) == 3
