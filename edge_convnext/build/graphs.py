@@ -289,7 +289,7 @@ def _rebatch(images: Images, batch: int) -> Images:
 
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
     family = family_of_model(recipe.model)
-    if not (recipe.fold.enabled and family.folds):
+    if family.folds and not recipe.fold.enabled:
         return ["raw"]
     planned = [plan.form for plan in plans]
     best = [plan.form for plan in shipped_plans(recipe.model).values()]

@@ -28,7 +28,7 @@ from edge_convnext.graph.roles import describe
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, plan_fields, shipped_plans
+from edge_convnext.networks.plans import Plan, float_plan, plan_fields, shipped_plans
 from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
 from edge_convnext.runtimes.plan_rules import default_plans, list_barred
 from edge_convnext.stages import quantize
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
     from edge_convnext.build.runner import Runner
-    from edge_convnext.core.artifacts import CpuRuntimeName, RangeEstimator
+    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, RangeEstimator
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.graph.roles import Roles
     from edge_convnext.runtimes import PrecisionHint
@@ -71,6 +71,7 @@ class _Heat:
     """What the race of one runtime has."""
 
     runner: Runner
+    inputs: Inputs
     runtime: CpuRuntimeName
     machine: str
     few: Images
@@ -111,15 +112,15 @@ def choose_plans(
         return Chosen(recipe)
     batch = None if recipe.export.batch == "dynamic" else recipe.export.batch
     few = image_batches(calibration.images.samples[:_FEW_IMAGES], inputs.info, batch)
-    graphs, form = Graphs(), family_of_model(recipe.model).portable[0]
-    begun = add_form(runner, inputs, graphs, form, "fp32", samples)
+    graphs = Graphs()
+    begun = add_form(runner, inputs, graphs, _usual_form(recipe), "fp32", samples)
     roles = describe(read_proto(begun.final.value.path))
     raced = _for_race(runner)
     plans: dict[CpuRuntimeName, PlanConfig] = {}
     notes: list[str] = []
     for runtime in wanted:
         entered = [Entered(plan) for plan in _list_plans(recipe, runtime, roles)]
-        heat = _Heat(raced, runtime, machine, few, samples)
+        heat = _Heat(raced, inputs, runtime, machine, few, samples)
         for one in runner.track(entered, f"ways to quantize for {runtime}", len(entered)):
             _enter(heat, graphs, one)
         _drop_broken(heat)
@@ -148,11 +149,21 @@ def pick(entered: Sequence[Entered]) -> Entered | None:
     return max(tied, key=lambda one: one.sqnr_db)
 
 
+def _usual_form(recipe: Recipe) -> FormName:
+    """The stated form, or the one that every runtime loads."""
+    stated = recipe.export.form
+    return family_of_model(recipe.model).portable[0] if stated == "auto" else stated
+
+
 def _list_plans(recipe: Recipe, runtime: CpuRuntimeName, roles: Roles) -> list[Plan]:
     """The ways that the structure leaves, as far as the recipe leaves them open."""
-    form, stated = family_of_model(recipe.model).portable[0], recipe.quantize
+    usual, stated = _usual_form(recipe), recipe.quantize
     ways = default_plans(roles, find_runtime(runtime).PLAN_RULES)
-    plans = [Plan(form, way.placement, way.activation_type, way.format) for way in ways]
+    if recipe.export.form != "auto":
+        ways = tuple(way for way in ways if way.form in (None, usual))
+    plans = [
+        Plan(way.form or usual, way.placement, way.activation_type, way.format) for way in ways
+    ]
     if stated.placement != "auto":
         plans = [replace(one, placement=stated.placement) for one in plans]
     if stated.activation_type != "auto":
@@ -164,6 +175,8 @@ def _enter(heat: _Heat, graphs: Graphs, one: Entered) -> None:
     """Make the graph of a plan, and let it in if it is right where it runs."""
     raced = replace(one.plan, range_estimator=_RACED_RANGES)
     try:
+        if float_plan(raced.form, "fp32") not in graphs.lineages:
+            add_form(heat.runner, heat.inputs, graphs, raced.form, "fp32", heat.samples)
         lineage = add_plan(heat.runner, graphs, raced, [heat.runtime], heat.few, heat.samples)
     except EdgeConvNextError as error:
         one.dropped = str(error)
@@ -244,8 +257,9 @@ def _time(heat: _Heat, floating: str) -> float:
 
 
 def _label(plan: Plan | Way) -> str:
-    """Of a plan for readers: `closed uint8`."""
+    """Of a plan for readers: `closed uint8`, `linear weighted int8`."""
     parts = [
+        "" if plan.form in (None, "raw") else plan.form,
         plan.placement or "",
         plan.activation_type,
         "" if plan.format == "qdq" else plan.format,

@@ -130,7 +130,8 @@ def settle_recipe(
 def _settle(recipe: Recipe) -> Recipe:
     """Refuse contradicting values before any work; a fixed batch size is the one that is timed."""
     form, fixed, timed = recipe.export.form, recipe.export.batch, recipe.benchmark.batches
-    if not recipe.fold.enabled and form not in ("auto", "raw"):
+    folds = family_of_model(recipe.model).folds
+    if folds and not recipe.fold.enabled and form not in ("auto", "raw"):
         raise RecipeError(
             f"the form '{form}' is written on folded weights: "
             "leave out --no-fold, or pass --form raw"

@@ -6,7 +6,7 @@ ONNX Runtime fuse other operations with a MatMul than with a Conv.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-__all__ = ["convolutions_to_products", "products_to_convolutions"]
+__all__ = ["FORMS", "convolutions_to_products", "products_to_convolutions", "write_in_form"]
 
 _DOMAINS = ("", "ai.onnx")
 
@@ -57,6 +57,17 @@ def products_to_convolutions(proto: ModelProto) -> ModelProto:
         A graph of the same function up to rounding; equal to `proto` where there is nothing to do.
     """
     return _rewrite(proto, _find_products)
+
+
+FORMS: Mapping[str, Callable[[ModelProto], ModelProto]] = {
+    "linear": convolutions_to_products,
+    "conv": products_to_convolutions,
+}
+
+
+def write_in_form(proto: ModelProto, form: str) -> ModelProto:
+    """A float graph in one of `FORMS`; of any other form, the graph itself."""
+    return FORMS[form](proto) if form in FORMS else proto
 
 
 def _rewrite(proto: ModelProto, find: _Finder) -> ModelProto:
@@ -97,7 +108,7 @@ def _find_products(seen: Structure, wiring: Wiring) -> Iterator[Pointwise]:
         nodes, name = found
         matrix = weight.T if is_transposed(node) else weight
         row = _as_row(_stored(wiring, name), matrix.shape[1])
-        if (name and row is None) or not _keeps_positions(seen, nodes):
+        if (name and row is None) or not _keeps_positions(seen, nodes, matrix.shape):
             continue
         yield Pointwise(nodes, "last", "either", node.input[1], name or None, matrix, row)
 
@@ -127,12 +138,16 @@ def _with_rows(wiring: Wiring, node: NodeProto) -> _Found | None:
     return (before, node, behind), node.input[2] if len(node.input) > 2 else ""
 
 
-def _keeps_positions(seen: Structure, nodes: tuple[NodeProto, ...]) -> bool:
+def _keeps_positions(
+    seen: Structure, nodes: tuple[NodeProto, ...], channels: tuple[int, ...]
+) -> bool:
     """Whether a map goes in and one with the same positions comes out."""
     before, after = seen.shape(nodes[0].input[0]), seen.shape(nodes[-1].output[0])
-    if nodes[0].op_type == "MatMul":
-        return len(before) == len(after) == 4
-    return len(before) == len(after) == 4 and before[:3] == after[:3] and all(before)
+    if len(before) != 4 or len(after) != 4:
+        return False
+    rows_are_channels = (before[3], after[3]) == channels
+    same = before[:3] == after[:3] and all(before)
+    return nodes[0].op_type == "MatMul" or (rows_are_channels and same)
 
 
 def _as_row(value: NDArray[np.float32] | None, size: int) -> NDArray[np.float32] | None:

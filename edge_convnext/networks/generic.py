@@ -1,4 +1,4 @@
-"""What every family but ConvNeXt shares: one form, nothing to fold, placements by role.
+"""What every family but ConvNeXt shares: forms by rewriting the graph, nothing to fold, and roles.
 
 A family of these is a shape that can `make` its module, and a class with `label`, a way to name its
 models and `find`; the rest is here. Checkpoints have the names of the module's own state dict
@@ -125,12 +125,13 @@ class GenericFamily(ABC):
     trainable = True
     hub: Mapping[str, HubWeights] = {}
     folds = False
-    forms: tuple[FormName, ...] = ()
+    # The module as it is written, whose graph `graph.pointwise` rewrites.
+    forms: tuple[FormName, ...] = ("linear", "conv")
     gpu_forms: tuple[FormName, ...] = ()
     one_image_forms: frozenset[FormName] = frozenset()
     float_forms: tuple[FormName, ...] = ("raw",)
-    # Fused products were not tried on other networks: `raw` counts as one of convolutions.
-    forms_of_convolutions: frozenset[FormName] = frozenset(("raw",))
+    # Of these, `raw` may have both; the graph itself tells.
+    forms_of_convolutions: frozenset[FormName] = frozenset(("raw", "conv"))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
         "inner", "dense", "weighted", "attention", "adds", "closed", "closed_gates",
@@ -234,7 +235,7 @@ class GenericFamily(ABC):
     # ---- graphs ---------------------------------------------------------------------------
 
     def quick_forms(self, runtime: CpuRuntimeName) -> tuple[FormName, ...]:
-        """The only one."""
+        """The network as it came; what else is worth a race is in `runtimes.plan_rules`."""
         return ("raw",)
 
     def quantized_nodes(
@@ -247,11 +248,15 @@ class GenericFamily(ABC):
         """The module with its weights, in evaluation mode and without gradients."""
         from edge_convnext.networks.tensors import read_state
 
-        if form != "raw":
-            raise ValueError(f"{self.label} has no form '{form}'")
+        self.check_form(form)
         network = self.make(weights.architecture, 0.0, weights.info.preprocess.image_size)
         network.load_state_dict(read_state(weights.path))
         return network.eval().requires_grad_(False)
+
+    def check_form(self, form: FormName) -> None:
+        """Refuse a form that there is not; every other has the same module."""
+        if form not in ("raw", *self.forms):
+            raise ValueError(f"{self.label} has no form '{form}'")
 
     def make_trainable(
         self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224

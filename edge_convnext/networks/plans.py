@@ -33,6 +33,7 @@ from edge_convnext.networks.family import family_of_model, find_model
 
 if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe, TargetName
+    from edge_convnext.networks.protocol import NetworkFamily
 
 __all__ = [
     "GpuFamily",
@@ -210,14 +211,11 @@ def plan_for_gpu(
 ) -> Plan:
     """Return the plan of one precision at one batch size; FP32 has FP16's form."""
     planned: _PlannedPrecision = "int8" if precision == "int8" else "fp16"
-    plans = dict(_shipped_gpu_plans()[family][planned])
+    owner = family_of_model(recipe.model)
+    plans = _own_gpu_plans(owner, _shipped_gpu_plans()[family][planned])
     if family == "typed":  # the recipe's plans come from `tune --target rtx`
         plans |= recipe.engine.plans.get(planned, {})
     best = plans[max(size for size in plans if size <= batch)]
-    owner = family_of_model(recipe.model)
-    if best.form not in (*owner.forms, *owner.gpu_forms):  # shipped plans of another family
-        placed = (*owner.gpu_placements, owner.portable[1])[0]
-        best = GpuPlanConfig(form=owner.portable[0], placement=placed)
     form = _choose_form(recipe, best.form)
     if precision != "int8":
         return float_plan(form, precision, batch, family)
@@ -227,8 +225,18 @@ def plan_for_gpu(
     return Plan(form, placement, gelu=gelu, batch=batch, family=family)
 
 
+def _own_gpu_plans(
+    owner: NetworkFamily, shipped: Mapping[int, GpuPlanConfig]
+) -> dict[int, GpuPlanConfig]:
+    """Shipped plans; the portable one instead for a family that they were not measured for."""
+    placed = (*owner.gpu_placements, owner.portable[1])[0]
+    usual = GpuPlanConfig(form=owner.portable[0], placement=placed)
+    forms = (*owner.forms, *owner.gpu_forms) if owner.placer == "nncf" else ()
+    return {size: plan if plan.form in forms else usual for size, plan in shipped.items()}
+
+
 def _choose_form(recipe: Recipe, best: FormName) -> FormName:
-    if not (recipe.fold.enabled and family_of_model(recipe.model).folds):
+    if family_of_model(recipe.model).folds and not recipe.fold.enabled:
         return "raw"  # every other form is written on folded weights
     return best if recipe.export.form == "auto" else recipe.export.form
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import ActivationType, GraphFormat, PlacementName
+    from edge_convnext.core.artifacts import (
+        ActivationType,
+        FormName,
+        GraphFormat,
+        PlacementName,
+    )
     from edge_convnext.graph.roles import Roles
 
 __all__ = [
@@ -29,6 +34,7 @@ class Way:
     placement: PlacementName
     activation_type: ActivationType = "int8"
     format: GraphFormat = "qdq"
+    form: FormName | None = None  # None: the one that runs everywhere
 
 
 Judge: TypeAlias = Callable[["Roles", Way], bool]

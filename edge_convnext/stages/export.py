@@ -80,6 +80,7 @@ def export_onnx(
         import onnx
         import torch
 
+        from edge_convnext.graph.pointwise import write_in_form
         from edge_convnext.graph.rewrites import fold_affines
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
@@ -116,6 +117,7 @@ def export_onnx(
     name_by_modules(proto, wrapped=halved)
     if family.parts.by_role:  # the folds of others are their own
         fold_affines(proto)
+        proto = write_in_form(proto, form)
     _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:

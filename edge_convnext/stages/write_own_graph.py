@@ -8,6 +8,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.version import __version__
 from edge_convnext.graph.file import read_opset, read_proto, write_proto
+from edge_convnext.graph.pointwise import write_in_form
 from edge_convnext.graph.rewrites import fold_affines
 from edge_convnext.stages.to_float16 import halve_body
 
@@ -27,7 +28,7 @@ def write_own_graph(
 
     Args:
         weights: Weights of the family `onnx`.
-        form: `raw`, the only one.
+        form: `raw`, or one of `graph.pointwise.FORMS`.
         precision: `fp32`, or `fp16` for a float16 body with float32 input and output.
         config: Opset, and batch.
         output: ONNX file to write.
@@ -42,6 +43,7 @@ def write_own_graph(
 
     proto = read_proto(weights.path)
     fold_affines(proto)
+    proto = write_in_form(proto, form)
     name = weights.info.model
     if (own := read_opset(proto)) != config.opset:
         raise ExportError(

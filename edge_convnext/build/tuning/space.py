@@ -69,7 +69,7 @@ def list_plans(
         kinds = [kind for kind in kinds if kind != "mixed"]
     formats: Sequence[GraphFormat] = get_args(GraphFormat)
     plans, excluded = [], []
-    forms = family.forms or ("raw",)
+    forms = _list_forms(family, runtime, around)
     ways = product(forms, family.placements, kinds, formats)
     for form, placement, kind, lowered in ways:
         plan = Plan(form, placement, kind, lowered)
@@ -85,10 +85,22 @@ def list_plans(
     return plans, excluded
 
 
+def _list_forms(
+    family: NetworkFamily, runtime: CpuRuntimeName, around: Plan | None
+) -> tuple[FormName, ...]:
+    """Forms that a search tries; of networks by role the one in force, and those of the rules."""
+    if family.placer == "nncf":
+        return family.forms or ("raw",)
+    ruled = [way.form for way in find_runtime(runtime).PLAN_RULES.ways if way.form]
+    usual = family.portable[0] if around is None else around.form
+    return tuple(dict.fromkeys([usual, *ruled]))
+
+
 def _is_near(plan: Plan, usual: Plan, runtime: CpuRuntimeName, family: NetworkFamily) -> bool:
     if family.placer == "roles":  # no plan of it was measured: try what suits the runtime
+        way = Way(plan.placement or "", plan.activation_type, plan.format)
         ways = find_runtime(runtime).PLAN_RULES.ways
-        return Way(plan.placement or "", plan.activation_type, plan.format) in ways
+        return replace(way, form=plan.form) in ways or (plan.form == usual.form and way in ways)
     return (
         plan.form in (usual.form, *family.quick_forms(runtime))
         and plan.placement in (usual.placement, *family.quick_placements)

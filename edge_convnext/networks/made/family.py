@@ -151,8 +151,7 @@ class MadeFamily(ABC):
         from edge_convnext.networks.made.filling import fill
         from edge_convnext.networks.tensors import read_state
 
-        if form != "raw":
-            raise ValueError(f"{self.label} has no form '{form}'")
+        self.check_form(form)
         shape = require_made(weights.architecture)
         size = weights.info.preprocess.image_size
         return fill(shape, read_state(weights.path), size).requires_grad_(False)
