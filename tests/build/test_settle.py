@@ -27,6 +27,11 @@ def test_a_folded_form_needs_folds(form, refused):
         assert settled(**fields).export.form == form
 
 
+def test_a_family_that_folds_nothing_has_its_forms_without_folds():
+    fields = {"model": "conv2former_n", "fold": {"enabled": False}, "export": {"form": "linear"}}
+    assert settled(**fields).export.form == "linear"
+
+
 def test_the_usual_targets_are_the_cpu_and_rtx_in_what_is_installed(monkeypatch):
     monkeypatch.setattr(settle, "available_runtimes", lambda: ("onnxruntime",))
     assert settle._choose_targets(Recipe()) == (("cpu", "rtx"), ("onnxruntime",))

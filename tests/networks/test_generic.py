@@ -30,8 +30,9 @@ def known(monkeypatch):
     open_family.install(monkeypatch)
 
 
-def test_there_is_one_form_and_nothing_to_fold():
-    assert (FAMILY.placer, FAMILY.folds, FAMILY.forms, FAMILY.gpu_forms) == ("roles", False, (), ())
+def test_forms_are_made_of_the_graph_and_there_is_nothing_to_fold():
+    assert (FAMILY.placer, FAMILY.folds, FAMILY.gpu_forms) == ("roles", False, ())
+    assert FAMILY.forms == ("linear", "conv")
     assert FAMILY.portable == ("raw", "dense")
     assert not FAMILY.is_folded(())
     assert FAMILY.quick_forms("onnxruntime") == ("raw",)
@@ -60,8 +61,11 @@ def test_what_is_built_is_what_was_saved_and_only_runs(tmp_path):
     assert not network.training
     assert not any(one.requires_grad for one in network.parameters())
     assert torch.equal(network.state_dict()["1.running_var"], state["1.running_var"])
-    with pytest.raises(ValueError, match="no form 'conv'"):
-        FAMILY.build(weights, "conv")
+    for form in FAMILY.forms:
+        again = FAMILY.build(weights, form).state_dict()
+        assert all(torch.equal(again[name], one) for name, one in network.state_dict().items())
+    with pytest.raises(ValueError, match="no form 'nhwc'"):
+        FAMILY.build(weights, "nhwc")
 
 
 def test_a_new_network_is_made_for_training():

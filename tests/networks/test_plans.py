@@ -1,7 +1,7 @@
 import pytest
 
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.networks.plans import choose_batches, list_gpu_plans, plan_for_gpu
+from edge_convnext.networks.plans import choose_batches, list_gpu_plans, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import make_recipe
 
 
@@ -50,6 +50,20 @@ def test_what_is_stated_for_every_runtime_goes_first():
     assert (plan.form, plan.placement) == ("linear", "inner")
     unfolded = plan_for_gpu(make_recipe({"fold": {"enabled": False}}), "int8", 8)
     assert (unfolded.form, unfolded.placement) == ("raw", "blocks")
+
+
+def test_a_family_by_roles_has_its_portable_plan_and_forms_only_where_they_are_stated():
+    model = {"model": "conv2former_n"}
+    usual = plan_for_gpu(make_recipe(model), "int8", 1)
+    assert (usual.form, usual.placement) == ("raw", "fused")
+    older = plan_for_gpu(make_recipe(model), "int8", 1, "tensorrt8")
+    assert (older.form, older.placement) == ("raw", "fused")  # the shipped one is of ConvNeXt
+    tuned = {"int8": {"1": {"form": "raw", "placement": "dense"}}}
+    found = plan_for_gpu(make_recipe({**model, "engine": {"plans": tuned}}), "int8", 1)
+    assert (found.form, found.placement) == ("raw", "dense")
+    stated = make_recipe({**model, "export": {"form": "linear"}})
+    assert plan_for_gpu(stated, "int8", 1).form == plan_for(stated, "openvino").form == "linear"
+    assert plan_for(make_recipe(model), "openvino").form == "raw"
 
 
 @pytest.mark.parametrize(

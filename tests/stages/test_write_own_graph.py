@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import pytest
 from support.own_files import SIZE, Own, run_file
+from support.pointwise_nets import Net, count
 
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.errors import ExportError
@@ -23,21 +24,33 @@ def weights(tmp_path_factory):
     return load_weights(config, "onnx:net", 0, folder / "canonical.onnx")
 
 
+@pytest.mark.parametrize("form", ["raw", "linear", "conv"])
 @pytest.mark.parametrize("batch", ["dynamic", 1, 4])
-def test_the_graph_has_the_batch_and_says_what_it_is(weights, tmp_path, batch):
-    made = export_onnx(weights, "raw", "fp32", ExportConfig(batch=batch), tmp_path / "m.onnx")
+def test_the_graph_has_the_batch_and_says_what_it_is(weights, tmp_path, batch, form):
+    made = export_onnx(weights, form, "fp32", ExportConfig(batch=batch), tmp_path / "m.onnx")
     proto = onnx.load(made.path)
     for one in (*proto.graph.input, *proto.graph.output):
         dim = one.type.tensor_type.shape.dim[0]
         assert (dim.dim_param or dim.dim_value) == ("batch" if batch == "dynamic" else batch)
     found = read_metadata(made.path)
-    assert (found.info, found.form, found.precision) == (weights.info, "raw", "fp32")
+    assert (found.info, found.form, found.precision) == (weights.info, form, "fp32")
     fields = json.loads({p.key: p.value for p in proto.metadata_props}[METADATA_KEY])
     assert fields["tools"].startswith("edge-convnext ")
     shown = np.random.default_rng(0).standard_normal((4, 3, SIZE, SIZE)).astype(np.float32)
     count = 1 if batch == 1 else 4
     logits = run_file(made.path, shown[:count])
     assert np.abs(logits - load_reference(weights).infer(shown[:count])).max() < 1e-5
+
+
+def test_a_pointwise_convolution_becomes_a_product_in_its_form(tmp_path):
+    net = Net()
+    proto = net.head(net.conv("stem", "one", 6, 6))
+    onnx.save(proto, tmp_path / "net.onnx")
+    config = LoadConfig(weights=str(tmp_path / "net.onnx"))
+    weights = load_weights(config, "onnx:net", 0, tmp_path / "canonical.onnx")
+    for form, products in (("raw", 0), ("linear", 1)):
+        made = export_onnx(weights, form, "fp32", ExportConfig(), tmp_path / "m.onnx")
+        assert count(onnx.load(made.path), "MatMul", "Transpose") == (products, products)
 
 
 def test_a_float16_body(weights, tmp_path):

@@ -22,6 +22,7 @@ from edge_convnext.core.sections import ExportConfig
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes import RuntimeOptions
+from edge_convnext.runtimes.lint import lint
 from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.runtimes.reference import load_reference
 from edge_convnext.stages.export import export_onnx
@@ -59,14 +60,15 @@ def make(root, **fields):
     )
 
 
+@pytest.mark.parametrize("form", ["raw", "linear", "conv"])
 @pytest.mark.parametrize("batch", ["dynamic", 2])
 @pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-5), ("fp16", 1e-2)])
-def test_a_graph_computes_what_the_module_does(root, tmp_path, batch, precision, bound):
+def test_a_graph_computes_what_the_module_does(root, tmp_path, form, batch, precision, bound):
     state = open_family.FAMILY.draw(SHAPE, 0)
     weights = save_weights(state, SHAPE, INFO, tmp_path / "w.safetensors")
     config = ExportConfig(batch=batch)
-    made = export_onnx(weights, "raw", precision, config, tmp_path / "g.onnx")
-    assert made.precision == precision
+    made = export_onnx(weights, form, precision, config, tmp_path / "g.onnx")
+    assert (made.precision, made.form) == (precision, form)
     images = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
     expected = load_reference(weights).infer(images)
     found = load_runtime("onnxruntime", made.path, RuntimeOptions()).infer(images)
@@ -76,7 +78,11 @@ def test_a_graph_computes_what_the_module_does(root, tmp_path, batch, precision,
     assert (size.dim_value or "dynamic") == batch
     stated = json.loads(next(e.value for e in proto.metadata_props if e.key == METADATA_KEY))
     assert (stated["model"], stated["precision"]) == (SHAPE.name, precision)
-    again = export_onnx(weights, "raw", precision, config, tmp_path / "again.onnx")
+    assert stated["form"] == form
+    kinds = [node.op_type for node in proto.graph.node]
+    assert kinds.count("MatMul") == (1 if form == "linear" else 0)
+    assert lint(made.path, "onnxruntime") == lint(made.path, "openvino") == ()
+    again = export_onnx(weights, form, precision, config, tmp_path / "again.onnx")
     assert again.path.read_bytes() == made.path.read_bytes()
 
 
@@ -98,3 +104,19 @@ def test_a_second_build_makes_nothing_anew(root):
     again = edge_convnext.build(make(root), root / "again", cache=Cache(root / "cache"))
     made = [name for name, status in statuses(again).items() if status == "done"]
     assert made == ["benchmark"]
+
+
+def test_a_build_in_a_stated_form_races_ways_to_quantize_that_form(root):
+    stated = make(root, export={"form": "linear"})
+    report = edge_convnext.build(stated, root / "linear", cache=Cache(root / "cache"))
+    check_report(report, root / "linear")
+    (row,) = [row for row in report.benchmark.rows if row.precision == "int8"]
+    assert row.form == "linear"
+    assert report.recipe["plans"]["onnxruntime"]["form"] == "linear"
+    floats = {row.form for row in report.benchmark.rows if row.precision == "fp32"}
+    assert floats == {"raw", "linear"}
+    proto = onnx.load(root / "linear" / "model.int8.onnx")
+    (product,) = [node for node in proto.graph.node if node.op_type == "MatMul"]
+    assert product.name == "4/MatMul"
+    assert len(edge_convnext.load_model(root / "linear" / "model.int8.onnx").predict(
+        [root / "images/val/ant/0.png"])) == 1  # fmt: skip

@@ -54,7 +54,8 @@ class Search:
         around = None if self.full else plan_for(self.recipe, self.runtime)
         family = family_of_model(self.recipe.model)
         listed, excluded = list_plans(family, self.runtime, opset, around)
-        listed = list(dict.fromkeys(_as_stated(self.recipe, plan) for plan in listed))
+        by_role = family.placer == "roles"  # its forms are not combined
+        listed = list(dict.fromkeys(_as_stated(self.recipe, plan, by_role) for plan in listed))
         plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
         trials, stopped = self._heat(plans, self.hints, limit_s, around)
         (winner,) = [one for one in trials if one.won]
@@ -212,8 +213,10 @@ def _hints(timed: Trial) -> tuple[PrecisionHint, ...]:
     return () if timed.hint is None else (timed.hint,)
 
 
-def _as_stated(recipe: Recipe, plan: Plan) -> Plan:
+def _as_stated(recipe: Recipe, plan: Plan, by_role: bool) -> Plan:
     """The plan with the recipe's values of all settings that the search does not combine."""
+    if by_role and recipe.export.form != "auto":
+        plan = replace(plan, form=recipe.export.form)
     gelu, estimator = recipe.export.gelu, recipe.quantize.activations_range_estimator
     if gelu != "auto":
         plan = replace(plan, gelu=gelu)

@@ -1,0 +1,95 @@
+"""Where Transposes are put: the cheapest places; that graphs stay right is in `test_pointwise`."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from support.pointwise_nets import IMAGES, Net, count, draw, error
+
+from edge_convnext.graph.relayout import Pointwise, relayout
+
+
+def product(proto, name, stance="last"):
+    """The 1x1 convolution of a name."""
+    (node,) = (node for node in proto.graph.node if node.name == f"{name}/Conv")
+    constants = {one.name: onnx.numpy_helper.to_array(one) for one in proto.graph.initializer}
+    weight, bias = node.input[1], node.input[2]
+    matrix = constants[weight][:, :, 0, 0].T
+    return Pointwise((node,), "first", stance, weight, bias, matrix, constants[bias])
+
+
+def rewritten(proto, *names, stance="last"):
+    made = relayout(proto, [product(proto, name, stance) for name in names])
+    onnx.checker.check_model(made, full_check=True)
+    assert error(proto, made) <= 1e-5
+    return made
+
+
+def turned(proto):
+    """What is turned, by name of the value."""
+    return [node.input[0] for node in proto.graph.node if node.op_type == "Transpose"]
+
+
+def test_a_transpose_stands_where_the_map_is_smallest():
+    net = Net()
+    wide = net.conv("stem", "widen", 6, 12, side=3)
+    x = net.node("Split", [wide], "low", axis=1, num_outputs=2)
+    net.nodes[-1].output.append("high")
+    x = net.node("Mul", ["low", "high"], "gated")
+    proto = net.head(net.conv(net.node("Tanh", [x], "act"), "one", 6, 6))
+    # Behind the product of both halves there are half the numbers.
+    made = rewritten(proto, "one")
+    assert turned(made) == ["act"]
+    assert [node.op_type for node in made.graph.node][-5:] == [
+        "MatMul", "Add", "ReduceMean", "Flatten", "Gemm",
+    ]  # fmt: skip
+
+
+def test_an_activation_stays_beside_the_convolution_that_runtimes_fuse_it_with():
+    net = Net()
+    x = net.node("Relu", [net.node("Tanh", ["stem"], "one_act")], "two_act")
+    x = net.conv(net.node("Relu", [net.conv(x, "one", 6, 6)], "act"), "window", 6, 6, side=3)
+    made = rewritten(net.head(x), "one")
+    assert turned(made) == ["two_act", "one.last"]
+
+
+def test_a_product_that_may_be_either_stays_where_that_costs_nothing():
+    net = Net()
+    proto = net.head(net.conv(net.node("Relu", ["stem"], "relu"), "one", 6, 6))
+    assert relayout(proto, [product(proto, "one", "either")]) == proto
+    assert count(rewritten(proto, "one"), "MatMul") == (1,)
+
+
+def test_two_products_of_which_one_is_rewritten():
+    net = Net()
+    proto = net.head(net.conv(net.conv("stem", "one", 6, 6), "two", 6, 6))
+    made = rewritten(proto, "two")
+    assert count(made, "Conv", "MatMul", "Transpose") == (2, 1, 1)
+
+
+def test_a_product_in_another_layout_than_was_thought_is_no_product():
+    net = Net()
+    x = net.node("Reshape", ["stem", net.constant("shape", np.array([-1, 8, 6, 8]))], "moved")
+    x = net.conv(x, "one", 8, 6)  # reads what looks like a map with the channels last
+    y = net.node("MatMul", ["moved", net.constant("w", draw(8, 8))], "other")
+    y = net.node("Reshape", [y, net.constant("back", np.array([-1, 6, 8, 8]))], "again")
+    x = net.node("Add", [net.node("ReduceMean", [x], "one_mean"), y], "sum")
+    proto = net.head(x)
+    made = relayout(proto, [product(proto, "one")])
+    assert made == proto
+    assert error(proto, made, IMAGES) == 0
+
+
+@pytest.mark.parametrize("reads", ["Transpose", "MatMul"])
+def test_a_map_made_of_tokens_has_the_layout_that_its_readers_need(reads):
+    net = Net()
+    x = net.node("Reshape", ["stem", net.constant("flat", np.array([-1, 6, 64]))], "rows")
+    x = net.node("Transpose", [x], "tokens", perm=[0, 2, 1])
+    x = net.node("Reshape", [x, net.constant("shape", np.array([-1, 8, 8, 6]))], "map")
+    if reads == "MatMul":
+        x = net.node("MatMul", [x, net.constant("w", draw(6, 6))], "mixed")
+    x = net.first(net.node("Tanh", [x], "act"), "turned")
+    proto = net.head(net.conv(x, "one", 6, 6))
+    # The Transpose that was there is gone: the product reads the map as it is made.
+    assert turned(rewritten(proto, "one")) == ["rows"]
