@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-from support import toy_family
+from support import open_family, toy_family
 from support.builds import write_images
 from support.built import statuses
 
@@ -18,6 +20,8 @@ from edge_convnext.build.settle import Chosen
 from edge_convnext.core.cache import Cache
 from edge_convnext.networks.plans import Plan
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.runtimes.plan_rules import PlanRules, Way
 
 CLASSES = ("ant", "bee")
 
@@ -127,3 +131,34 @@ def test_without_images_there_is_nothing_to_race(root):
 
     found = choose_plans(Runner(), Inputs(), ("onnxruntime",), None, "here")
     assert found == Chosen(Runner.recipe)
+
+
+def test_a_way_in_another_form_is_raced_in_that_form(tmp_path, monkeypatch):
+    open_family.install(monkeypatch)
+    counts = {f"{side}/{name}": 5 for side in ("train", "val") for name in CLASSES}
+    write_images(tmp_path / "images", counts)
+    shape = open_family.OpenShape(open_family.MODEL, 2)
+    torch.save(open_family.FAMILY.draw(shape, 0), tmp_path / "weights.pth")
+    ways = (Way("closed", "uint8"), Way("weighted", "int8", "onnxruntime", "linear"))
+    rules = find_runtime("onnxruntime")
+    monkeypatch.setattr(rules, "PLAN_RULES", PlanRules(ways))
+    times = iter((2.0, 1.0))  # the second is the faster one, wherever this runs
+
+    def race(candidates, *_args, **_options):
+        rows = [
+            SimpleNamespace(artifact=one.title, round_latency_ms_p50=(next(times),))
+            for one in candidates
+        ]
+        return SimpleNamespace(rows=rows, other_load_pct=0.0)
+
+    monkeypatch.setattr(quick_race, "benchmark", race)
+    made = edge_convnext.build(
+        make(tmp_path, model=open_family.MODEL), tmp_path / "out", cache=Cache(tmp_path / "cache")
+    )
+    chosen = made.recipe["plans"]["onnxruntime"]
+    assert (chosen["form"], chosen["placement"]) == ("linear", "weighted")
+    assert (chosen["format"], chosen["activation_type"]) == ("onnxruntime", "int8")
+    (tried,) = [note for note in made.notes if "were raced here briefly" in note]
+    assert "linear weighted int8 onnxruntime 1.00 ms, closed uint8 2.00 ms" in tried
+    (row,) = [row for row in made.benchmark.rows if row.precision == "int8"]
+    assert row.form == "linear"

@@ -84,12 +84,13 @@ def test_a_product_in_another_layout_than_was_thought_is_no_product():
 @pytest.mark.parametrize("reads", ["Transpose", "MatMul"])
 def test_a_map_made_of_tokens_has_the_layout_that_its_readers_need(reads):
     net = Net()
-    x = net.node("Reshape", ["stem", net.constant("flat", np.array([-1, 6, 64]))], "rows")
+    x = net.node("Reshape", ["stem", net.constant("long", np.array([-1, 6, 64]))], "rows")
     x = net.node("Transpose", [x], "tokens", perm=[0, 2, 1])
     x = net.node("Reshape", [x, net.constant("shape", np.array([-1, 8, 8, 6]))], "map")
     if reads == "MatMul":
         x = net.node("MatMul", [x, net.constant("w", draw(6, 6))], "mixed")
-    x = net.first(net.node("Tanh", [x], "act"), "turned")
+        x = net.node("Tanh", [x], "act")
+    x = net.first(x, "turned")
     proto = net.head(net.conv(x, "one", 6, 6))
     # The Transpose that was there is gone: the product reads the map as it is made.
     assert turned(rewritten(proto, "one")) == ["rows"]

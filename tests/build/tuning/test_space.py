@@ -8,6 +8,7 @@ from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.plans import Plan
 from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.runtimes.plan_rules import Way
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -76,3 +77,18 @@ def test_a_family_by_roles_has_types_by_tensor_and_is_searched_by_its_runtimes_t
 def test_of_a_family_by_roles_the_graph_tells_whether_there_is_a_product_to_fuse():
     plans, _ = list_plans(BY_ROLES, "onnxruntime", 20)
     assert any(plan.format == "onnxruntime" for plan in plans)
+
+
+def test_of_a_family_by_roles_the_forms_are_those_of_the_runtimes_table_and_the_one_in_force():
+    def forms(runtime, around=None):
+        return {plan.form for plan in list_plans(BY_ROLES, runtime, 20, around)[0]}
+
+    assert forms("openvino") == {"raw"}
+    assert forms("onnxruntime") == {"raw", "linear"}
+    quick, _ = list_plans(BY_ROLES, "onnxruntime", 20, Plan("raw", "inner"))
+    ways = {way for way in find_runtime("onnxruntime").PLAN_RULES.ways if way.form}
+    assert {
+        Way(plan.placement, plan.activation_type, plan.format, plan.form)
+        for plan in quick if plan.form != "raw"
+    } == ways  # fmt: skip
+    assert forms("openvino", Plan("conv", "inner")) == {"conv"}
