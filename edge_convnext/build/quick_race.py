@@ -28,7 +28,7 @@ from edge_convnext.graph.roles import describe
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, float_plan, plan_fields, shipped_plans
+from edge_convnext.networks.plans import Plan, float_plan, plan_fields, plan_for, shipped_plans
 from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
 from edge_convnext.runtimes.plan_rules import default_plans, list_barred
 from edge_convnext.stages import quantize
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
     from edge_convnext.build.runner import Runner
-    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, RangeEstimator
+    from edge_convnext.core.artifacts import CpuRuntimeName, RangeEstimator
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.graph.roles import Roles
     from edge_convnext.runtimes import PrecisionHint
@@ -113,7 +113,7 @@ def choose_plans(
     batch = None if recipe.export.batch == "dynamic" else recipe.export.batch
     few = image_batches(calibration.images.samples[:_FEW_IMAGES], inputs.info, batch)
     graphs = Graphs()
-    begun = add_form(runner, inputs, graphs, _usual_form(recipe), "fp32", samples)
+    begun = add_form(runner, inputs, graphs, plan_for(recipe, wanted[0]).form, "fp32", samples)
     roles = describe(read_proto(begun.final.value.path))
     raced = _for_race(runner)
     plans: dict[CpuRuntimeName, PlanConfig] = {}
@@ -149,20 +149,13 @@ def pick(entered: Sequence[Entered]) -> Entered | None:
     return max(tied, key=lambda one: one.sqnr_db)
 
 
-def _usual_form(recipe: Recipe) -> FormName:
-    """The stated form, or the one that every runtime loads."""
-    stated = recipe.export.form
-    return family_of_model(recipe.model).portable[0] if stated == "auto" else stated
-
-
 def _list_plans(recipe: Recipe, runtime: CpuRuntimeName, roles: Roles) -> list[Plan]:
     """The ways that the structure leaves, as far as the recipe leaves them open."""
-    usual, stated = _usual_form(recipe), recipe.quantize
-    ways = default_plans(roles, find_runtime(runtime).PLAN_RULES)
-    if recipe.export.form != "auto":
-        ways = tuple(way for way in ways if way.form in (None, usual))
+    usual, stated = plan_for(recipe, runtime).form, recipe.quantize
     plans = [
-        Plan(way.form or usual, way.placement, way.activation_type, way.format) for way in ways
+        Plan(one.form or usual, one.placement, one.activation_type, one.format)
+        for one in default_plans(roles, find_runtime(runtime).PLAN_RULES)
+        if recipe.export.form == "auto" or one.form in (None, usual)
     ]
     if stated.placement != "auto":
         plans = [replace(one, placement=stated.placement) for one in plans]
@@ -258,13 +251,9 @@ def _time(heat: _Heat, floating: str) -> float:
 
 def _label(plan: Plan | Way) -> str:
     """Of a plan for readers: `closed uint8`, `linear weighted int8`."""
-    parts = [
-        "" if plan.form in (None, "raw") else plan.form,
-        plan.placement or "",
-        plan.activation_type,
-        "" if plan.format == "qdq" else plan.format,
-    ]
-    return " ".join(filter(None, parts))
+    form = "" if plan.form in (None, "raw") else plan.form
+    ending = "" if plan.format == "qdq" else plan.format
+    return " ".join(filter(None, (form, plan.placement, plan.activation_type, ending)))
 
 
 def _notes(

@@ -79,10 +79,10 @@ class Pipes:
                     self._rooms[pipe] -= room
                     self._rooms[pipe ^ 1] += room
                 path, vertex = [], 0
-            pipe = self._next(vertex, depths, tried)
-            if pipe is not None:
-                path.append(pipe)
-                vertex = self._heads[pipe]
+            onward = self._next(vertex, depths, tried)
+            if onward is not None:
+                path.append(onward)
+                vertex = self._heads[onward]
             elif path:
                 vertex = self._heads[path.pop() ^ 1]
                 tried[vertex] += 1

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from edge_convnext.graph.file import copy_message
+from edge_convnext.graph.layout_steps import Pointwise
 from edge_convnext.graph.qdq import Wiring, is_transposed
-from edge_convnext.graph.relayout import Pointwise, relayout
+from edge_convnext.graph.relayout import relayout
 from edge_convnext.graph.structure import Structure, integers, read_structure
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ _Found: TypeAlias = "tuple[tuple[NodeProto, ...], str]"  # its nodes, and the na
 def convolutions_to_products(proto: ModelProto) -> ModelProto:
     """Write every plain 1x1 convolution of a map as a MatMul on [N, H, W, C].
 
-    Left as they are: strides, padding, groups, weights that are not stored, and maps of one position,
-    as squeeze and excitation has them. All other operations go to whichever layout needs the fewest
-    Transposes.
+    Left as they are: strides, padding, groups, weights that are not stored, and maps of one
+    position, as squeeze and excitation has them. All other operations go to whichever layout needs
+    the fewest Transposes.
 
     Args:
         proto: Float graph; it is left as it is.
@@ -47,8 +48,8 @@ def convolutions_to_products(proto: ModelProto) -> ModelProto:
 def products_to_convolutions(proto: ModelProto) -> ModelProto:
     """Write MatMuls on [N, H, W, C], and Gemms on their rows, as 1x1 convolutions on [N, C, H, W].
 
-    Only maps that a Transpose brought into that layout are looked at, and a product is left as it is
-    where a convolution would need more Transposes.
+    Only maps that a Transpose brought into that layout are looked at, and a product is left as it
+    is where a convolution would need more Transposes.
 
     Args:
         proto: Float graph; it is left as it is.
@@ -71,7 +72,9 @@ def write_in_form(proto: ModelProto, form: str) -> ModelProto:
 
 
 def _rewrite(proto: ModelProto, find: _Finder) -> ModelProto:
-    if any(item.HasField("g") or item.graphs for node in proto.graph.node for item in node.attribute):
+    if any(
+        item.HasField("g") or item.graphs for node in proto.graph.node for item in node.attribute
+    ):
         return copy_message(proto)  # inner graphs read values by name
     products = list(find(read_structure(proto), Wiring(proto)))
     return relayout(proto, products) if products else copy_message(proto)

@@ -1,114 +1,32 @@
 """Write a graph with some products in another form, and with the fewest Transposes around them.
 
-A product is a convolution of 1x1 on [N, C, H, W], or a matrix product on [N, H, W, C]. Each operation
-between products may work in either layout (`layouts`). Which one it gets is the cheapest cut between
-those that need the channels first and those that need them last, where a Transpose costs the numbers
-that it moves.
+A product is a convolution of 1x1 on [N, C, H, W], or a matrix product on [N, H, W, C]. Each
+operation between products may work in either layout (`layouts`). Which one it gets is the cheapest
+cut between those that need the channels first and those that need them last, where a Transpose
+costs the numbers that it moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_convnext.graph.file import copy_message, read_opset
-from edge_convnext.graph.layouts import PERMS, Layout, Maps, Stance, other, stance, turn, turning
+from edge_convnext.graph.file import copy_message
+from edge_convnext.graph.layout_steps import Pointwise, Step, Steps
+from edge_convnext.graph.layouts import PERMS, Layout, other, turn
 from edge_convnext.graph.least_cut import Pipes
-from edge_convnext.graph.qdq import Wiring, drop_unread_constants
-from edge_convnext.graph.structure import integers, read_structure
+from edge_convnext.graph.qdq import drop_unread_constants
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-__all__ = ["Pointwise", "relayout"]
+__all__ = ["relayout"]
 
 _CALL = 1024  # numbers: what running a Transpose costs beside what it moves
 _SOURCE, _SINK = 0, 1  # channels first, channels last
-
-
-@dataclass(frozen=True)
-class Pointwise:
-    """A product over the channels of a map, of one node or of several that belong together."""
-
-    nodes: tuple[NodeProto, ...]  # in the graph's order
-    layout: Layout  # of its maps where it stands
-    stance: Stance  # `last`: it becomes a matrix product; `either`: what needs fewer Transposes
-    weight: str  # names of constants
-    bias: str | None
-    matrix: NDArray[np.float32]  # [inputs, outputs]
-    row: NDArray[np.float32] | None  # [outputs]
-
-    @property
-    def output(self) -> str:
-        """What it makes, its bias included."""
-        return str(self.nodes[-1].output[0])
-
-
-@dataclass(frozen=True)
-class _Step:
-    node: NodeProto
-    product: Pointwise | None
-    stance: Stance
-    layout: Layout  # where it stands
-
-    @property
-    def reads(self) -> Sequence[str]:
-        return self.node.input[:1] if self.product else self.node.input
-
-    @property
-    def makes(self) -> Sequence[str]:
-        return [self.product.output] if self.product else self.node.output
-
-
-class _Reading:
-    """Steps of a graph, and what each map is: Transposes between layouts are no steps."""
-
-    def __init__(self, proto: ModelProto, products: Sequence[Pointwise]) -> None:
-        seen = read_structure(proto)
-        self.maps = Maps(seen, Wiring(proto), read_opset(proto), {})
-        self.outputs = [value.name for value in proto.graph.output]
-        self.homes: dict[str, str] = {}  # the first name of a map in any layout
-        self.steps: list[_Step] = []
-        for value in proto.graph.input:
-            self._add(value.name, "first")
-        begins = {one.nodes[0].output[0]: one for one in products}
-        parts: dict[str, Pointwise] = {}  # of a product, by what each of its nodes makes
-        for node in proto.graph.node:
-            (made, *_) = node.output
-            product = begins.get(made)
-            if product is not None and self.maps.layouts.get(node.input[0]) == product.layout:
-                parts |= {one.output[0]: product for one in product.nodes}
-            if (product := parts.get(made)) is not None:
-                if made == product.output:
-                    self._step(_Step(product.nodes[0], product, product.stance, product.layout))
-            elif (after := turning(self.maps, node)) is not None:
-                self.homes[made] = self.homes[node.input[0]]
-                self.maps.layouts[made] = after
-            else:
-                self._step(_Step(node, None, *stance(self.maps, node)))
-
-    def _step(self, step: _Step) -> None:
-        self.steps.append(step)
-        for name in step.makes:
-            self._add(name, self._guess(name) if step.stance == "written" else step.layout)
-
-    def _add(self, name: str, layout: Layout) -> None:
-        if self.maps.is_map(name):
-            self.homes[name], self.maps.layouts[name] = name, layout
-
-    def _guess(self, name: str) -> Layout:
-        """Of a map that is made of something else, such as tokens: what its readers need."""
-        for node in self.maps.seen.readers.get(name, ()):
-            if node.op_type == "Transpose" and integers(node, "perm") == tuple(PERMS["first"]):
-                return "last"
-            matrix = self.maps.wiring.constants.get(node.input[-1])
-            if node.op_type == "MatMul" and matrix is not None and len(matrix.dims) == 2:
-                return "last"
-        return "first"
 
 
 def relayout(proto: ModelProto, products: Sequence[Pointwise]) -> ModelProto:
@@ -118,7 +36,7 @@ def relayout(proto: ModelProto, products: Sequence[Pointwise]) -> ModelProto:
         proto: Float graph; it is left as it is.
         products: Products of it, in its order, whose form may change.
     """
-    reading = _Reading(proto, products)
+    reading = Steps(proto, products)
     labels = _choose(reading)
     made = copy_message(proto)
     if not any(
@@ -136,7 +54,7 @@ def relayout(proto: ModelProto, products: Sequence[Pointwise]) -> ModelProto:
     return made
 
 
-def _choose(reading: _Reading) -> list[Layout]:
+def _choose(reading: Steps) -> list[Layout]:
     """The layout that each step works in."""
     pipes = Pipes()
     vertices: list[int] = []
@@ -164,7 +82,7 @@ def _choose(reading: _Reading) -> list[Layout]:
     return ["last" if vertex in last else "first" for vertex in vertices]
 
 
-def _needed(step: _Step) -> Layout:
+def _needed(step: Step) -> Layout:
     return "last" if step.stance == "last" else step.layout
 
 
@@ -192,7 +110,7 @@ def _join(pipes: Pipes, maker: int, readers: Sequence[int], cost: int) -> None:
 class _Writer:
     """Writes steps in the layouts that were chosen, and a Transpose before its first reader."""
 
-    def __init__(self, proto: ModelProto, reading: _Reading) -> None:
+    def __init__(self, proto: ModelProto, reading: Steps) -> None:
         self._proto, self._reading, self._maps = proto, reading, reading.maps
         graph = proto.graph
         self._taken = {tensor.name for tensor in graph.initializer}
@@ -209,7 +127,7 @@ class _Writer:
             if value.name in reading.homes:
                 self._made[value.name] = {self._maps.layouts[value.name]: value.name}
 
-    def write(self, step: _Step, layout: Layout) -> None:
+    def write(self, step: Step, layout: Layout) -> None:
         """Add the nodes of one step."""
         if step.product is not None and layout != step.product.layout:
             self._write_product(step.product, layout)
@@ -226,7 +144,7 @@ class _Writer:
                 if found != name:
                     self._add("Identity", [found], name, f"{name}/Identity")
 
-    def _copy(self, step: _Step, node: NodeProto, layout: Layout) -> None:
+    def _copy(self, step: Step, node: NodeProto, layout: Layout) -> None:
         made = copy_message(node)
         if step.stance == "either" and layout != step.layout:
             turn(self._maps, made, layout, self._store)
@@ -286,7 +204,7 @@ class _Writer:
         return made[layout]
 
     def _add(
-        self, kind: str, inputs: Sequence[str], output: str, name: str, **attributes: object
+        self, kind: str, inputs: Sequence[str], output: str, name: str, **attributes: Any
     ) -> None:
         from onnx import helper
 

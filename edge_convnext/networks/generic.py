@@ -248,15 +248,11 @@ class GenericFamily(ABC):
         """The module with its weights, in evaluation mode and without gradients."""
         from edge_convnext.networks.tensors import read_state
 
-        self.check_form(form)
+        if form not in ("raw", *self.forms):
+            raise ValueError(f"{self.label} has no form '{form}'")
         network = self.make(weights.architecture, 0.0, weights.info.preprocess.image_size)
         network.load_state_dict(read_state(weights.path))
         return network.eval().requires_grad_(False)
-
-    def check_form(self, form: FormName) -> None:
-        """Refuse a form that there is not; every other has the same module."""
-        if form not in ("raw", *self.forms):
-            raise ValueError(f"{self.label} has no form '{form}'")
 
     def make_trainable(
         self, shape: NetworkShape, drop_path: float, image_size: ImageSize = 224

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
-import pytest
-from support.pointwise_nets import IMAGES, Net, count, draw, error
+from support.pointwise_nets import Net, count, error
 
-from edge_convnext.graph.relayout import Pointwise, relayout
+from edge_convnext.graph.layout_steps import Pointwise
+from edge_convnext.graph.relayout import relayout
 
 
 def product(proto, name, stance="last"):
@@ -66,31 +65,3 @@ def test_two_products_of_which_one_is_rewritten():
     proto = net.head(net.conv(net.conv("stem", "one", 6, 6), "two", 6, 6))
     made = rewritten(proto, "two")
     assert count(made, "Conv", "MatMul", "Transpose") == (2, 1, 1)
-
-
-def test_a_product_in_another_layout_than_was_thought_is_no_product():
-    net = Net()
-    x = net.node("Reshape", ["stem", net.constant("shape", np.array([-1, 8, 6, 8]))], "moved")
-    x = net.conv(x, "one", 8, 6)  # reads what looks like a map with the channels last
-    y = net.node("MatMul", ["moved", net.constant("w", draw(8, 8))], "other")
-    y = net.node("Reshape", [y, net.constant("back", np.array([-1, 6, 8, 8]))], "again")
-    x = net.node("Add", [net.node("ReduceMean", [x], "one_mean"), y], "sum")
-    proto = net.head(x)
-    made = relayout(proto, [product(proto, "one")])
-    assert made == proto
-    assert error(proto, made, IMAGES) == 0
-
-
-@pytest.mark.parametrize("reads", ["Transpose", "MatMul"])
-def test_a_map_made_of_tokens_has_the_layout_that_its_readers_need(reads):
-    net = Net()
-    x = net.node("Reshape", ["stem", net.constant("long", np.array([-1, 6, 64]))], "rows")
-    x = net.node("Transpose", [x], "tokens", perm=[0, 2, 1])
-    x = net.node("Reshape", [x, net.constant("shape", np.array([-1, 8, 8, 6]))], "map")
-    if reads == "MatMul":
-        x = net.node("MatMul", [x, net.constant("w", draw(6, 6))], "mixed")
-        x = net.node("Tanh", [x], "act")
-    x = net.first(x, "turned")
-    proto = net.head(net.conv(x, "one", 6, 6))
-    # The Transpose that was there is gone: the product reads the map as it is made.
-    assert turned(rewritten(proto, "one")) == ["rows"]

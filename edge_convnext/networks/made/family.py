@@ -45,6 +45,7 @@ class MadeFamily(ABC):
     """
 
     label: str
+    forms: tuple[FormName, ...]
 
     def __init__(self) -> None:
         self.outside: Outside | None = self
@@ -151,7 +152,8 @@ class MadeFamily(ABC):
         from edge_convnext.networks.made.filling import fill
         from edge_convnext.networks.tensors import read_state
 
-        self.check_form(form)
+        if form not in ("raw", *self.forms):
+            raise ValueError(f"{self.label} has no form '{form}'")
         shape = require_made(weights.architecture)
         size = weights.info.preprocess.image_size
         return fill(shape, read_state(weights.path), size).requires_grad_(False)
