@@ -14,11 +14,14 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.graph.node_parts import find_node_parts
 from edge_convnext.graph.placements import find_placement
 from edge_convnext.graph.placer import place
+from edge_convnext.graph.pointwise import convolutions_to_products
 from edge_convnext.graph.rewrites import fold_affines
 from edge_convnext.graph.roles import describe
 from edge_convnext.graph.safety import check_graph
 from edge_convnext.graph.torch_module import GraphModule
+from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import lint
+from edge_convnext.runtimes.load import load_runtime
 from edge_convnext.stages.equalize_sites import divide, find_joints
 from edge_convnext.stages.to_float16 import halve_body
 from edge_convnext.stages.to_opset17 import use_opset_17
@@ -105,5 +108,48 @@ def test_tensorrt_takes_it(model, tmp_path, placement):
 @needs_rtx
 def test_tensorrt_for_rtx_builds_it(model, tmp_path):
     built = build_rtx(Path(halve_body(model, tmp_path / "half.onnx").path))
+    assert built.error is None
+    assert built.kernels
+
+
+@pytest.fixture
+def as_products(model, tmp_path):
+    """The graph with 1x1 convolutions as matrix products; of tokens there are none to rewrite."""
+    proto = convolutions_to_products(onnx.load(model.path))
+    onnx.save(proto, tmp_path / "linear.onnx")
+    return OnnxModel(tmp_path / "linear.onnx", "fp32", "linear")
+
+
+def test_products_on_maps_are_taken_by_every_pass_and_runtime(model, as_products, tmp_path):
+    proto, expected = onnx.load(as_products.path), infer(model.path, IMAGES)
+    assert largest_error(infer(as_products.path, IMAGES), expected) < 1e-5
+    check_graph(proto, as_products.path)
+    assert len(find_node_parts(proto)) == len(proto.graph.node)
+    trained = GraphModule(proto)(torch.from_numpy(IMAGES)).detach().numpy()
+    assert largest_error(trained, expected) < 1e-4
+    made = place(proto, describe(proto), find_placement("dense"), "int8", np.split(IMAGES, 2))
+    onnx.save(made, tmp_path / "int8.onnx")
+    for runtime in ("onnxruntime", "openvino"):
+        found = load_runtime(runtime, tmp_path / "int8.onnx", RuntimeOptions()).infer(IMAGES)
+        assert largest_error(found, infer(tmp_path / "int8.onnx", IMAGES)) < 0.1
+        told = lint(tmp_path / "int8.onnx", runtime)
+        assert not [one for one in told if one.severity == "error"]
+        products = {node.name for node in proto.graph.node if node.op_type == "MatMul"}
+        new = products - {node.name for node in onnx.load(model.path).graph.node}
+        assert not [one for one in told if one.node in new]
+
+
+@needs_rtx
+@pytest.mark.parametrize("placement", [None, "dense"])
+def test_tensorrt_for_rtx_builds_products_on_maps(as_products, tmp_path, placement):
+    before = as_products
+    if placement is not None:
+        proto = onnx.load(before.path)
+        made = place(proto, describe(proto), find_placement(placement), "int8", [IMAGES[:1]])
+        onnx.save(made, tmp_path / "int8.onnx")
+        before = OnnxModel(tmp_path / "int8.onnx", "int8", "linear", placement)
+    typed = halve_body(before, tmp_path / "half.onnx")
+    assert lint(typed.path, "rtx") == ()
+    built = build_rtx(Path(typed.path))
     assert built.error is None
     assert built.kernels
