@@ -203,17 +203,21 @@ def test_maps_that_the_graph_returns_are_as_they_were(kept):
     there_and_back(proto, 1, 1, 2 if kept == "one" else 1)
 
 
-def test_one_map_under_two_names_and_layouts_is_returned_under_both():
+@pytest.mark.parametrize(
+    ("returned", "copies"), [(("one", "tokens", "again"), 1), (("again",), 0), (("tokens",), 0)]
+)
+def test_one_map_under_several_names_and_layouts_is_returned_under_each(returned, copies):
     net = Net()
     x = net.conv("stem", "one", 6, 6)
     x = net.first(net.last(x, "tokens"), "again")
     proto = net.head(net.conv(x, "two", 6, 6))
-    for name in ("one", "tokens", "again"):
+    for name in returned:
         proto.graph.output.append(
             helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * 4)
         )
     made = rewritten(convolutions_to_products, proto)
-    assert count(made, *KINDS, "Identity") == (1, 2, 2, 1)
+    transposes = 1 if returned == ("tokens",) else 2
+    assert count(made, *KINDS, "Identity") == (1, 2, transposes, copies)
 
 
 def test_shared_weights_stay_shared():
@@ -338,8 +342,9 @@ def test_an_older_opset_has_axes_of_its_own():
 def test_names_that_are_taken_are_not_taken_again():
     net = Net()
     x = net.node("Relu", ["stem"], "stem.last")
-    x = net.conv(x, "one.weight.matrix", 6, 6)
+    x = net.conv(x, "two", 6, 6)
     x = net.node("Neg", [x], "one.row")
+    net.constant("one.weight.matrix", draw(2))  # nothing reads it
     proto = net.head(net.conv(x, "one", 6, 6))
     for node in proto.graph.node[:3]:
         node.name = "same/Conv"
@@ -413,6 +418,14 @@ def test_a_sum_by_position_is_no_bias(shape):
     x = net.node("MatMul", [net.last("stem", "t"), net.constant("w", draw(6, 6))], "p")
     x = net.node("Add", [x, net.constant("b", draw(*shape))], "sum")
     made = rewritten(products_to_convolutions, net.head(net.first(x, "map")))
+    assert count(made, *KINDS, "Add") == (2, 0, 0, 1)
+
+
+def test_a_sum_by_column_is_no_bias_where_there_are_as_many_columns_as_channels():
+    net = Net()
+    x = net.node("MatMul", [net.last("stem", "t"), net.constant("w", draw(6, SIZE))], "p")
+    x = net.node("Add", [x, net.constant("b", draw(SIZE, 1))], "sum")
+    made = rewritten(products_to_convolutions, net.head(net.first(x, "map"), SIZE))
     assert count(made, *KINDS, "Add") == (2, 0, 0, 1)
 
 

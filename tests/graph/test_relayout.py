@@ -65,3 +65,24 @@ def test_two_products_of_which_one_is_rewritten():
     proto = net.head(net.conv(net.conv("stem", "one", 6, 6), "two", 6, 6))
     made = rewritten(proto, "two")
     assert count(made, "Conv", "MatMul", "Transpose") == (2, 1, 1)
+
+
+def test_one_transpose_is_cheaper_than_two_of_somewhat_fewer_numbers():
+    net = Net()
+    net.node("Split", ["stem"], "low", axis=1, num_outputs=3)
+    net.nodes[-1].output.extend(["high", "unread"])
+    x = [net.conv(name, f"{name}_one", 2, 6) for name in ("low", "high")]
+    made = rewritten(net.head(net.node("Add", x, "sum")), "low_one", "high_one")
+    assert turned(made) == ["stem"]
+
+
+def test_maps_that_are_returned_ask_for_their_layout_as_readers_do():
+    net = Net()
+    x = net.node("Tanh", [net.conv("stem", "one", 6, 6)], "act")
+    proto = net.head(net.node("Relu", [x], "relu"))
+    for name in ("act", "relu"):
+        proto.graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * 4)
+        )
+    made = rewritten(proto, "one")
+    assert turned(made) == ["stem", "one.last"]
