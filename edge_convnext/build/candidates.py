@@ -9,6 +9,7 @@ from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import export, write_for_tensorrt
@@ -34,6 +35,9 @@ def list_options(
         bf16: True if a runtime may compute floats in bfloat16 on this CPU.
     """
     options: list[Candidate] = []
+    family = family_of_model(recipe.model)
+    # A form that is the best for INT8 may be slower in float than the network as it came.
+    also = () if family.folds or recipe.export.form != "auto" else ("raw",)
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
         hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
@@ -41,7 +45,7 @@ def list_options(
         for lineage in graphs.floats:
             if lineage.plan.precision != "fp32":
                 continue
-            graph, ships = lineage.final, lineage.plan.form == plan.form
+            graph, ships = lineage.final, lineage.plan.form in (plan.form, *also)
             options += [Candidate.of(graph, runtime, hint, may_ship=ships) for hint in hints]
             if plan.settings and ships:  # so that INT8 gets no credit for the settings
                 options += [

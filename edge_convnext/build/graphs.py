@@ -128,7 +128,7 @@ def make_graphs(
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
     for form, precision in wanted:
         # The raw export is the reference that users have; it is simplified only if it ships.
-        ships = form != "raw" or "raw" in {plan.form for plan in plans}
+        ships = form != "raw" or not family.folds or "raw" in {plan.form for plan in plans}
         if float_plan(form, precision) not in graphs.lineages:
             add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     if recipe.precision == "int8" and calibration is not None:

@@ -50,6 +50,19 @@ def test_every_float_form_sets_the_pace_and_those_in_the_form_of_the_plan_may_sh
     ]
 
 
+@pytest.mark.parametrize(("form", "raw_may"), [("auto", True), ("linear", False)])
+def test_where_nothing_is_folded_the_network_as_it_came_may_ship_in_float_too(form, raw_may):
+    plans = {"onnxruntime": {"form": "linear", "placement": "inner"}}
+    recipe = make_recipe({"model": "conv2former_n", "plans": plans, "export": {"form": form}})
+    graphs = Graphs()
+    for one in ("raw", "linear"):
+        graphs.add(Lineage(float_plan(one, "fp32"), (step(one, simplify.STAGE),)))
+    plan = plan_for(recipe, "onnxruntime")
+    graphs.add(Lineage(plan, (step("linear.int8", quantize.STAGE, "int8"),)))
+    found = list_options(recipe, graphs, ["onnxruntime"], False)
+    assert [one.may_ship for one in found] == [raw_may, True, True]
+
+
 def test_openvino_computes_floats_in_bfloat16_too_and_settings_are_raced_without_int8():
     assert listed("int8", ["openvino"], bf16=True) == [
         ("raw.onnx openvino f32", False),
