@@ -74,8 +74,9 @@ PLAN_RULES = PlanRules(
             _is_better_convolved,
             "matrix products are slower than 1x1 convolutions, but for inverted residuals of SiLU",
             f"{_LAB}: fused products in EfficientNet-B0 and -B1 1.12 times as fast as "
-            "`closed_gates`, in TinyNet-A 1.07; 0.59 to 1.00 of the best convolutions with other "
-            "activations or larger convolutions (benchmarks/results/2026-11-30-pointwise.md)",
+            "`closed_gates`, in TinyNet-A 1.07; with other activations or larger convolutions 0.59 "
+            "to 1.00, and in MobileNetV3-S 1.05, where float is faster than any INT8 "
+            "(benchmarks/results/2026-11-30-pointwise.md)",
         ),
         Bar(
             _closes_a_transformer,

@@ -29,7 +29,7 @@ def _signs_rectified_maps(roles: Roles, way: Way) -> bool:
     return mostly and way.activation_type == "int8" and way.placement != "weighted"
 
 
-# The form `linear`, 1x1 convolutions as matrix products, was not faster for any network tried:
+# The form `linear`, 1x1 convolutions as matrix products, was not faster for any of five networks:
 # float 0.73 to 1.01 times as fast, INT8 0.67 to 0.84 (benchmarks/results/2026-11-30-pointwise.md).
 PLAN_RULES = PlanRules(
     (
