@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING
 from edge_convnext.graph.structure import infer_shapes, integers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from onnx import ModelProto, NodeProto
 
     from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.graph.structure import Shape
 
 __all__ = ["SquareAttention", "find_square_attention"]
 
@@ -36,6 +37,7 @@ _SWAP = (0, 2, 1, 3)
 _PAIR = frozenset({"DequantizeLinear", "Identity", "QuantizeLinear"})
 _SCALES = _PAIR | {"Div", "Mul"}
 _MASKS = _SCALES | {"Add", "Sub"}
+_SHAPES = frozenset({"Expand", "Flatten", "Reshape"})
 
 
 @dataclass(frozen=True)
@@ -55,52 +57,61 @@ def find_square_attention(proto: ModelProto, wiring: Wiring) -> Iterator[SquareA
         proto: Graph, float or with explicit Q/DQ.
         wiring: Wiring of that graph.
     """
-    softmaxes = (node for node in proto.graph.node if node.op_type == "Softmax")
-    found = [one for node in softmaxes if (one := _around(wiring, node)) is not None]
-    shapes = infer_shapes(proto) if found else {}
-    for one in found:
-        factor, result = shapes.get(one.first.input[0], ()), shapes.get(one.second.output[0], ())
-        if len(factor) == 4 and factor == result and factor[1] == factor[2] > 1:
-            yield one
-
-
-def _around(wiring: Wiring, softmax: NodeProto) -> SquareAttention | None:
-    """The products around a Softmax, if a Transpose moves the heads."""
-    if integers(softmax, "axis", (-1,)) not in ((-1,), (3,)):
-        return None
-    first = _before(wiring, softmax.input[0], _MASKS)
-    second = _behind(wiring, softmax.output[0], _PAIR)
-    if first is None or second is None or {first.op_type, second.op_type} != {"MatMul"}:
-        return None
-    if not wiring.is_private(first.input[0]):
-        return None  # then it is not written over
-    ends = (
-        _before(wiring, first.input[0], _SCALES),
-        _behind(wiring, second.output[0], _PAIR),
-    )
-    moves = tuple(one for one in ends if one is not None and _swaps_heads(one))
-    return SquareAttention(softmax, first, second, moves) if moves else None
+    if not any(map(_swaps_heads, proto.graph.node)):
+        return
+    walk = _Walk(wiring, infer_shapes(proto))
+    for node in proto.graph.node:
+        if node.op_type == "Softmax" and integers(node, "axis", (-1,)) in ((-1,), (3,)):
+            found = walk.around(node)
+            if found is not None:
+                yield found
 
 
 def _swaps_heads(node: NodeProto) -> bool:
     return node.op_type == "Transpose" and integers(node, "perm") == _SWAP
 
 
-def _before(wiring: Wiring, name: str, passed: frozenset[str]) -> NodeProto | None:
-    """The node that a value comes from, behind what else is passed; nothing else may read it."""
-    while wiring.is_private(name):
-        node = wiring.producer.get(name)
-        if node is None or node.op_type not in passed:
-            return node
-        name = next((one for one in node.input if one not in wiring.constants), "")
-    return None
+@dataclass(frozen=True)
+class _Walk:
+    """Ways through a graph, past what stays in the kernel and what does nothing."""
 
+    wiring: Wiring
+    shapes: Mapping[str, Shape]
 
-def _behind(wiring: Wiring, name: str, passed: frozenset[str]) -> NodeProto | None:
-    """The node that alone reads a value, behind what else is passed."""
-    while wiring.is_private(name):
-        (node,) = wiring.readers[name]
-        if node.op_type not in passed:
-            return node
-        name = node.output[0]
-    return None
+    def around(self, softmax: NodeProto) -> SquareAttention | None:
+        """The attention around a Softmax, if it is square and a Transpose moves its heads."""
+        first = self._before(softmax.input[0], _MASKS)
+        second = self._behind(softmax.output[0])
+        if first is None or second is None or {first.op_type, second.op_type} != {"MatMul"}:
+            return None
+        (factor, _), (result,) = first.input, second.output
+        shape = self.shapes.get(factor, ())
+        square = len(shape) == 4 and shape[1] == shape[2] > 1
+        if not square or shape != self.shapes.get(result) or not self.wiring.is_private(factor):
+            return None
+        ends = self._before(factor, _SCALES), self._behind(result)
+        moves = tuple(one for one in ends if one is not None and _swaps_heads(one))
+        return SquareAttention(softmax, first, second, moves) if moves else None
+
+    def _before(self, name: str, passed: frozenset[str]) -> NodeProto | None:
+        """The node that a value comes from, past others; nothing else may read it."""
+        while self.wiring.is_private(name):
+            node = self.wiring.producer.get(name)
+            if node is None or not (node.op_type in passed or self._is_idle(node)):
+                return node
+            name = next((one for one in node.input if one not in self.wiring.constants), "")
+        return None
+
+    def _behind(self, name: str) -> NodeProto | None:
+        """The node that alone reads a value, past others."""
+        while self.wiring.is_private(name):
+            (node,) = self.wiring.readers[name]
+            if not (node.op_type in _PAIR or self._is_idle(node)):
+                return node
+            name = node.output[0]
+        return None
+
+    def _is_idle(self, node: NodeProto) -> bool:
+        """Whether this gives a value the shape that it has; exporters leave such behind."""
+        shape = self.shapes.get(node.input[0]) if node.op_type in _SHAPES else None
+        return bool(shape) and shape == self.shapes.get(node.output[0])

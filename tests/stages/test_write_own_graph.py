@@ -63,9 +63,9 @@ def write_attention(path, heads=4):
     def shape(*sizes):
         return build.constant(f"c{len(build.constants)}", np.int64(sizes))
 
-    build.node("Conv", ["x", row(width, 3, size, size)], "map", strides=[size, size])
-    build.node("Reshape", ["map", shape(0, heads, 4, 4)], "first")
-    build.node("Sigmoid", ["first"], "values")
+    for name in ("first", "values"):
+        build.node("Conv", ["x", row(width, 3, size, size)], f"{name}.map", strides=[size, size])
+        build.node("Reshape", [f"{name}.map", shape(0, heads, 4, 4)], name)
     build.node("Transpose", ["values"], "keys", perm=[0, 1, 3, 2])
     build.node("MatMul", ["first", "keys"], "scores")
     build.node("Softmax", ["scores"], "sharp", axis=-1)

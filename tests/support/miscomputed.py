@@ -317,6 +317,21 @@ def _all_moved(net: Net) -> str:
     return net.swap(net.attend(*map(net.swap, net.parts())))
 
 
+def _idle(net: Net, name: str) -> str:
+    return net.op("Reshape", name, net.put(np.int64([8, HEADS, HEADS, WIDTH])))
+
+
+def _windows(net: Net) -> str:
+    mask = net.put(net.draw.standard_normal((1, 2, 1, HEADS, HEADS)).astype(np.float32))
+
+    def scores(name: str) -> str:
+        wide = net.op("Reshape", name, net.put(np.int64([4, 2, HEADS, HEADS, HEADS])))
+        masked = net.op("Add", wide, mask)
+        return net.op("Reshape", masked, net.put(np.int64([8, HEADS, HEADS, HEADS])))
+
+    return net.swap(net.attend(*net.parts(), scores))
+
+
 def _read_elsewhere(net: Net) -> str:
     first, keys, values = net.parts()
     made = net.swap(net.attend(first, keys, values))
@@ -337,36 +352,45 @@ ATTENTIONS_WRONG: dict[str, Callable[[Net], str]] = {
     "mask": _masked,
     "eight heads": lambda n: n.swap(n.attend(*n.parts(4, 8, 8, 8))),
     "one image": lambda n: n.swap(n.attend(*n.parts(1, 16, 16, 8))),
+    "an idle reshape": lambda n: n.swap(_idle(n, n.attend(*n.parts()))),
     "flattened": lambda n: n.op(
         "Reshape", n.swap(n.attend(*n.parts())), n.put(np.int64([8, HEADS, -1]))
     ),
-    "pair at the first factor": lambda n: (
-        lambda q, k, v: n.swap(n.attend(n.pair(q), k, v))
-    )(*n.parts()),
+    "pair at the first factor": lambda n: (lambda q, k, v: n.swap(n.attend(n.pair(q), k, v)))(
+        *n.parts()
+    ),
 }
 # Right in float32, wrong in bfloat16.
-ATTENTIONS_WRONG_IN_BF16: dict[str, Callable[[Net], str]] = {"all moved": _all_moved}
+ATTENTIONS_WRONG_IN_BF16: dict[str, Callable[[Net], str]] = {
+    "all moved": _all_moved,
+    "all moved, idle reshapes": lambda n: n.swap(
+        _idle(n, n.attend(*(_idle(n, n.swap(one)) for one in n.parts())))
+    ),
+}
 ATTENTIONS_RIGHT: dict[str, Callable[[Net], str]] = {
     "none moved": lambda n: n.attend(*n.parts()),
     "twice the tokens": lambda n: n.swap(n.attend(*n.parts(8, HEADS, 2 * HEADS, WIDTH // 2))),
     "half the tokens": lambda n: n.swap(n.attend(*n.parts(8, 2 * HEADS, HEADS, WIDTH // 2))),
-    "three axes": lambda n: n.op(
-        "Transpose", n.attend(*n.parts(8, 8, -1), rank=3), perm=[1, 0, 2]
-    ),
+    "three axes": lambda n: n.op("Transpose", n.attend(*n.parts(8, 8, -1), rank=3), perm=[1, 0, 2]),
     "narrow values": lambda n: n.swap(n.attend(*n.parts(widths=(WIDTH, WIDTH, WIDTH // 2)))),
     "another move": lambda n: n.op("Transpose", n.attend(*n.parts()), perm=[0, 2, 3, 1]),
     "softmax over another axis": lambda n: n.swap(
-        (lambda q, k, v: n.op(
-            "MatMul",
-            n.op("Softmax", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), axis=2),
-            v,
-        ))(*n.parts())
+        (
+            lambda q, k, v: n.op(
+                "MatMul",
+                n.op("Softmax", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), axis=2),
+                v,
+            )
+        )(*n.parts())
     ),
     "no softmax": lambda n: n.swap(
-        (lambda q, k, v: n.op(
-            "MatMul", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), v
-        ))(*n.parts())
+        (
+            lambda q, k, v: n.op(
+                "MatMul", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), v
+            )
+        )(*n.parts())
     ),
+    "mask of windows": _windows,
     "first factor read elsewhere": _read_elsewhere,
 }
 
