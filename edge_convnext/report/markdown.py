@@ -204,9 +204,10 @@ def _md_speed(report: Report) -> list[str]:
     if report.benchmark is None:
         return []
     headings = ("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s")
+    refused = {one.artifact for one in report.refused}
     rows = [
         (
-            row.artifact,
+            f"{row.artifact} (refused, may not ship)" if row.artifact in refused else row.artifact,
             graph_name(row),
             str(row.batch),
             str(row.threads),
