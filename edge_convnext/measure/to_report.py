@@ -122,7 +122,7 @@ def report_refused(
         reason: Reason, as a sentence.
         found: Its logits against the float graph's; None where it was not run.
         finding: The error of its runtime's lint, if there is one.
-        timed: Whether it was raced all the same, as a float that INT8 has to beat.
+        timed: True if it was raced all the same, as a float that INT8 has to beat.
     """
     model = candidate.model
     return RefusedCandidate(
