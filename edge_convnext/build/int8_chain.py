@@ -115,6 +115,7 @@ def quantize_step(
             output,
             runner.track,
             plan.activation_type,
+            groups=plan.groups,
         ),
         file=f"{replace(plan, format='qdq', settings=()).label}.int8.onnx",
         what=None,
@@ -131,6 +132,8 @@ def quantize_step(
                 mode="json", exclude={"placement", "activation_type", "subset_size"}
             ),
             "calibration": calibration.digest,
+            # Plans without changes have the keys of builds before there were any.
+            **({"groups": asdict(plan.groups)} if plan.groups else {}),
         },
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edge_convnext.core.errors import RecipeError, shorten
+from edge_convnext.graph.product_groups import is_in_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,9 @@ class Placement:
     cap: bool = False  # ranges end at the bounds of the Relu or Clip that makes the tensor
     more: frozenset[str] = frozenset()  # types of operations whose inputs and output are, too
     per_tensor: bool = False  # one scale for the whole weight of a convolution
+    # Groups of `product_groups` that a plan changed, whatever the fields above say.
+    float_groups: frozenset[str] = frozenset()
+    int8_groups: frozenset[str] = frozenset()
 
 
 _FLOAT: frozenset[Place] = frozenset({"attention", "gate"})
@@ -159,10 +163,16 @@ def quantized(roles: Roles, placement: Placement | str) -> frozenset[str]:
     one = find_placement(placement) if isinstance(placement, str) else placement
     from_stage = 0 if one.last_stages is None else roles.stages - one.last_stages
     return frozenset(
-        product.name
-        for product in roles.products
-        if product.stage >= from_stage and one.float_kinds.isdisjoint(_places(product))
+        product.name for product in roles.products if _is_quantized(product, one, from_stage)
     )
+
+
+def _is_quantized(product: Product, one: Placement, from_stage: int) -> bool:
+    if any(is_in_group(product, name) for name in one.float_groups):
+        return False
+    if any(is_in_group(product, name) for name in one.int8_groups):
+        return True
+    return product.stage >= from_stage and one.float_kinds.isdisjoint(_places(product))
 
 
 def _places(product: Product) -> set[Place]:

@@ -103,9 +103,17 @@ class Lab:
         return graphs, failed
 
     def measure(
-        self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
+        self,
+        options: Mapping[str, Candidate],
+        names: Sequence[str],
+        rounds: int,
+        *,
+        again: bool = False,
     ) -> Rounds:
-        """Time some candidates, or take the times of an earlier search on this machine."""
+        """Time some candidates, or take the times of an earlier search on this machine.
+
+        `again` is for a second race of the same candidates, loaded afresh.
+        """
         config = self.recipe.benchmark.model_copy(
             update={"rounds": rounds, "batches": (self.batch,)}
         )
@@ -125,6 +133,7 @@ class Lab:
             "options": {name: options[name].digest for name in names},
             "config": config.model_dump(mode="json"),
             "machine": self.machine,
+            **({"again": True} if again else {}),
         }
         entry = self.runner.run(_RACE.on(self.runtime), make, key=key)
         self.raced_s += entry.seconds

@@ -30,7 +30,11 @@ def trial(label, ms=None, ratio=None, sqnr_db=None, won=False, reason="lost", he
 
 
 def searched(*trials, load=0.0):
-    return Of(result=Of(stopped={"openvino": "in time"}, trials=[*trials], other_load_pct=load))
+    return Of(
+        result=Of(
+            stopped={"openvino": "in time"}, trials=[*trials], refined={}, other_load_pct=load
+        )
+    )
 
 
 def rows(text):

@@ -1,0 +1,87 @@
+"""Which groups of products can change their type, and the plan that results."""
+
+from dataclasses import replace
+
+import pytest
+from support.written_graphs import attending, draw, excited, write
+
+from edge_convnext.build.tuning.changes import list_changes
+from edge_convnext.core.product_groups import MOST_GROUPS
+from edge_convnext.graph.product_groups import is_in_group
+from edge_convnext.graph.roles import describe
+from edge_convnext.networks.plans import Plan
+
+
+def plan(placement="weighted", floats=(), int8=()):
+    return Plan("raw", placement, "uint8", float_groups=floats, int8_groups=int8)
+
+
+def found(proto, of):
+    return {
+        (one.group, one.to): (one.plan.float_groups, one.plan.int8_groups)
+        for one in list_changes(proto, of)
+    }
+
+
+def test_what_is_quantized_goes_to_float_and_what_is_float_to_int8():
+    assert found(excited(), plan()) == {
+        ("first", "float"): (("first",), ()),
+        ("depthwise@0", "float"): (("depthwise@0",), ()),
+        ("gate", "int8"): ((), ("gate",)),
+        ("last", "float"): (("last",), ()),
+    }
+
+
+def test_the_largest_come_first_with_their_share_of_the_work():
+    changes = list_changes(excited(), plan())
+    assert [one.group for one in changes] == ["first", "depthwise@0", "gate", "last"]
+    assert sum(one.share_pct for one in changes) == pytest.approx(100.0)
+    assert changes[0].words == "first in float (75 % of the work)"
+    assert changes[2].words == "gate in INT8 (0 % of the work)"
+    assert {replace(one.plan, float_groups=(), int8_groups=()) for one in changes} == {plan()}
+
+
+def test_what_the_placement_says_itself_needs_no_name():
+    changes = found(excited(), plan(floats=("first",), int8=("gate",)))
+    assert changes["first", "int8"] == ((), ("gate",))
+    assert changes["gate", "float"] == (("first",), ())
+    assert changes["last", "float"] == (("first", "last"), ("gate",))
+
+
+def test_a_group_that_is_both_can_go_either_way():
+    # A window that halves the map is between stages, which `blocks` leaves float.
+    pads = {"pads": [1, 1, 1, 1]}
+    constants = {"w1": draw(8, 3, 3, 3), "w2": draw(8, 8, 3, 3), "w3": draw(5, 8)}
+    proto = write(
+        [
+            ("Conv", ("images", "w1"), "stem", pads),
+            ("Conv", ("stem", "w2"), "down", {**pads, "strides": [2, 2]}),
+            ("Conv", ("down", "w2"), "inside", pads),
+            ("GlobalAveragePool", ("inside",), "pool"),
+            ("Flatten", ("pool",), "flat"),
+            ("Gemm", ("flat", "w3"), "logits", {"transB": 1}),
+        ],
+        constants,
+    )
+    changes = found(proto, plan("blocks", (), ("last",)))
+    assert changes["conv@1", "float"] == (("conv@1",), ("last",))
+    assert changes["conv@1", "int8"] == ((), ("conv@1", "last"))
+
+
+def test_something_stays_in_int8():
+    assert ("last", "float") not in found(excited(), plan(floats=("first", "depthwise@0")))
+    assert ("first", "int8") in found(excited(), plan(floats=("first", "depthwise@0")))
+
+
+def test_attention_can_be_taken_in():
+    changes = found(attending(), plan())
+    assert ("attention@0", "int8") in changes
+
+
+def test_a_plan_names_so_many_groups_and_no_more():
+    names = ("first", "first@0", "depthwise", "depthwise@0", "gate", "gate@0", "gate@1", "gate@2")
+    roles = describe(excited())
+    known = tuple(name for name in names if any(is_in_group(one, name) for one in roles.products))
+    full = plan(floats=known * 3)
+    assert len(full.float_groups) >= MOST_GROUPS
+    assert ("last", "float") not in found(excited(), full)
