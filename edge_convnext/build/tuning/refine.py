@@ -221,7 +221,11 @@ class _Refinement:
         if one.slower:
             return f"slower, {_show(one.lap)}"
         if one.checked is None:
-            return f"no faster, {_show(one.lap)}, and hardly nearer to the float"
+            rounds = 0 if one.lap is None else one.lap.rounds
+            return (
+                f"not shown to be faster in {rounds} rounds, {_show(one.lap)}, and not clearly "
+                "nearer to the float"
+            )
         own_db, best_db = one.checked.parity.sqnr_or_inf, _parity_db(self.best)
         return f"as fast, {_show(one.lap)}, and {own_db:.1f} dB to the float, not {best_db:.1f}"
 

@@ -1,0 +1,283 @@
+"""Refining by role and stage, over a stand-in of the lab: which changes are kept, and what is told.
+
+No graph is made and nothing is timed: each change has a factor that the test states.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace as Of
+
+import onnx
+import pytest
+from support.written_graphs import draw, excited, write
+
+from edge_convnext.build.tuning.lab import Checked
+from edge_convnext.build.tuning.race import LAST_ROUNDS
+from edge_convnext.build.tuning.refine import refine
+from edge_convnext.build.tuning.trials import REFINING, Trial
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.networks.plans import Plan
+from edge_convnext.networks.recipe_file import make_recipe
+
+PLAN = Plan("raw", "weighted", "uint8")
+OWN_DB = 30.0
+FLOATS = ("first", "depthwise@0", "last")  # of `excited`; the gate is float, and may be INT8
+
+
+def parity(sqnr_db):
+    return Parity(n_images=8, max_abs_err=0.1, sqnr_db=sqnr_db, agreement_pct=99.0)
+
+
+class Bench:
+    """A lab whose graphs are as fast, and as near to the float graph, as the test says.
+
+    `factors` and `gains_db` are by changed group; those in `lucky` hold in the first race alone.
+    """
+
+    runtime = "openvino"
+
+    def __init__(self, folder, factors=None, gains_db=None, proto=None, **fields):
+        self.factors, self.gains_db = factors or {}, gains_db or {}
+        self.lucky, self.failed, self.wrong, self.same = {}, {}, {}, {}
+        self.late, self.drops, self.seconds = {}, {}, 1.0
+        self.recipe = make_recipe({"model": "conv2former_n", **fields})
+        self.path, self.raced_s, self.raced = folder / "float.onnx", 0.0, []
+        onnx.save(proto or excited(), self.path)
+
+    def few_images(self):
+        return None
+
+    def _of(self, values, plan, start):
+        changed = (*plan.float_groups, *plan.int8_groups)
+        return start + sum(values.get(group, 0.0) for group in changed)
+
+    def _find(self, values, plan):
+        changed = (*plan.float_groups, *plan.int8_groups)
+        return next((values[group] for group in changed if group in values), None)
+
+    def quantize(self, plans, images):
+        graph = Of(value=Of(path=self.path))
+        lineages = {
+            plan: Of(
+                before=lambda _stage: graph,
+                at=lambda _stage, plan=plan: Of(
+                    parity=parity(self._of(self.gains_db, plan, OWN_DB))
+                ),
+            )
+            for plan in plans
+            if self._find(self.failed, plan) is None
+        }
+        unmade = {plan: why for plan in plans if (why := self._find(self.failed, plan))}
+        return Of(lineages=lineages), unmade
+
+    def sift(self, graphs, images):
+        return {plan: why for plan in graphs.lineages if (why := self._find(self.wrong, plan))}
+
+    def option(self, graphs, plan, hint):
+        assert hint == "f32"
+        return Of(plan=plan, digest=self._find(self.same, plan) or plan.label)
+
+    def measure(self, options, names, rounds, *, again=False):
+        assert not again or rounds == LAST_ROUNDS
+        self.raced.append((tuple(names), rounds, again))
+        self.raced_s += self.seconds
+        factors = self.factors if again else {**self.factors, **self.lucky}
+        times = {}
+        for name in names:
+            latency_ms = 1.0
+            for group in (*options[name].plan.float_groups, *options[name].plan.int8_groups):
+                latency_ms *= factors.get(group, 1.2)
+            # A round in which everything is slow: rounds have to be paired.
+            times[name] = [latency_ms * (5.0 if number == 1 else 1.0) for number in range(rounds)]
+        return times
+
+    def check(self, plans, hints):
+        assert list(hints) == ["f32"]
+        (plan,) = plans
+        found = Checked(
+            parity(self._of(self.gains_db, plan, OWN_DB)), self._find(self.drops, plan), 100,
+            self._find(self.late, plan),
+        )  # fmt: skip
+        return {f"{plan.label} f32": found}, {}
+
+    def refine(self, full=True, limit_s=None, plan=PLAN):
+        winner = Trial(
+            self.runtime, plan, "f32", None, parity(OWN_DB), None, 100, True, "the fastest", 2
+        )
+        return refine(self, winner, full=full, limit_s=limit_s)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return lambda *values, **fields: Bench(tmp_path, *values, **fields)
+
+
+def reasons(found):
+    return [one.reason for one in found.trials if not one.won]
+
+
+def reason(found, start):
+    return [one for one in reasons(found) if one.startswith(start)]
+
+
+def test_what_is_faster_is_kept_one_after_the_other(bench):
+    lab = bench({"first": 0.9, "last": 0.95})
+    found = lab.refine()
+    best = found.trials[0]
+    assert best.won
+    assert best.plan == replace(PLAN, float_groups=("first", "last"))
+    assert [one.won for one in found.trials[1:]] == [False] * (len(found.trials) - 1)
+    assert (best.lap.ratio, best.heat) == (pytest.approx(0.95), REFINING + 1)
+    assert "2 of 4 changes kept: first in float (75 % of the work), 0.90x [0.90, 0.90]" in (
+        found.summary
+    )
+    assert best.reason.startswith("the fastest; with first in float")
+    (former,) = [one for one in found.trials if one.plan == PLAN]
+    assert former.reason.startswith("better with first in float")
+    # The fastest was raced first, and the other was raced again on top of it.
+    assert {one.heat for one in found.trials} == {2, REFINING, REFINING + 1}
+    again = [names for names, _, again in lab.raced if again]
+    assert again[0] == ("raw.weighted.uint8 f32", "raw.weighted.uint8.float-first f32")
+    assert again[1][0] == again[0][1]
+
+
+def test_no_change_leaves_the_winner_as_it_was(bench):
+    lab = bench()
+    found = lab.refine()
+    assert found.trials[0].plan == PLAN
+    assert found.trials[0].reason == "the fastest"
+    assert found.summary.startswith("none of 4 changes is faster")
+    assert len(reason(found, "first in float (75 % of the work): slower, 1.20x [1.20, 1.20]")) == 1
+    assert not any(again for _, _, again in lab.raced)
+    assert all("raw.weighted.uint8 f32" in names for names, _, _ in lab.raced)
+
+
+@pytest.mark.parametrize(
+    ("factor", "gain_db", "kept"),
+    [
+        (0.97, 0.0, True),
+        (0.97, -5.0, True),
+        (0.99, 0.0, False),  # too little for another plan
+        (0.99, 1.0, True),
+        (1.0, 1.0, True),
+        (1.0, 0.9, False),
+        (1.01, 9.0, False),  # slower beyond the interval
+        (1.2, 30.0, False),
+    ],
+)
+def test_faster_or_as_fast_and_clearly_nearer(bench, factor, gain_db, kept):
+    found = bench({"depthwise@0": factor}, {"depthwise@0": gain_db}).refine()
+    assert (found.trials[0].plan.float_groups == ("depthwise@0",)) is kept
+    if kept:
+        assert found.trials[0].parity.sqnr_db == OWN_DB + gain_db
+
+
+def test_luck_in_a_race_of_many_does_not_last(bench):
+    lab = bench({"first": 1.0})
+    lab.lucky = {"first": 0.9}
+    found = lab.refine()
+    assert found.trials[0].plan == PLAN
+    assert len(reason(found, "first in float (75 % of the work): as fast, 1.00x")) == 1
+    assert sum(again for _, _, again in lab.raced) == 1
+
+
+def test_a_float_gate_may_become_int8(bench):
+    found = bench({"gate": 0.9}).refine()
+    assert found.trials[0].plan == replace(PLAN, int8_groups=("gate",))
+    assert "gate in INT8 (0 % of the work)" in found.summary
+
+
+def test_what_can_not_be_made_or_is_wrong_or_the_same_is_not_raced(bench):
+    lab = bench(dict.fromkeys((*FLOATS, "gate"), 0.5))
+    lab.failed, lab.wrong = {"first": "no such kernel"}, {"last": "OpenVINO computes 3 dB"}
+    lab.same = {"gate": PLAN.label}
+    found = lab.refine()
+    assert found.trials[0].plan.float_groups == ("depthwise@0",)
+    raced = {name for names, _, _ in lab.raced for name in names}
+    assert not any(group in name for name in raced for group in ("first", "last", "gate"))
+    for told in (
+        "first in float (75 % of the work): not raced: no such kernel",
+        "last in float (0 % of the work): not raced: OpenVINO computes 3 dB",
+        "gate in INT8 (0 % of the work): not raced: the same graph as the plan that it changes",
+    ):
+        (one,) = [one for one in found.trials if one.reason.startswith(told)]
+        assert (one.lap, one.hint) == (None, None)
+
+
+def test_what_is_wrong_or_past_the_budget_with_all_images_is_not_kept(bench):
+    lab = bench({"first": 0.5, "depthwise@0": 0.6, "last": 0.7}, {"depthwise@0": -25.0})
+    lab.late, lab.drops = {"first": "computed wrongly here"}, {"last": 1.5}
+    found = lab.refine()
+    assert found.trials[0].plan == PLAN
+    (wrong,) = reason(found, "first in float (75 % of the work): ")
+    assert wrong.endswith("calibrated in full: computed wrongly here")
+    assert reason(found, "depthwise@0 in float (25 % of the work): past the accuracy budget: 5.0")
+    assert reason(found, "last in float (0 % of the work): past the accuracy budget")
+    assert [one.wrong for one in found.trials if one.wrong] == ["computed wrongly here"]
+
+
+def deep():
+    """Ten groups: a convolution at each of nine resolutions, and a classifier."""
+    pads = {"pads": [1, 1, 1, 1], "strides": [2, 2]}
+    maps = ["images", *(f"map{number}" for number in range(9))]
+    return write(
+        [
+            *(("Conv", (one, f"w{one}"), other, pads) for one, other in pairwise(maps)),
+            ("GlobalAveragePool", (maps[-1],), "pool"),
+            ("Flatten", ("pool",), "flat"),
+            ("Gemm", ("flat", "last"), "logits", {"transB": 1}),
+        ],
+        {"wimages": draw(4, 3, 3, 3), **{f"w{one}": draw(4, 4, 3, 3) for one in maps[1:-1]}}
+        | {"last": draw(5, 4)},
+        (1, 3, 512, 512),
+    )
+
+
+def test_a_quick_search_tries_the_largest_and_keeps_less(bench):
+    faster = dict.fromkeys(("first", "last", *(f"conv@{stage}" for stage in range(1, 9))), 0.9)
+    lab = bench(faster, proto=deep())
+    quick = lab.refine(full=False)
+    assert quick.summary.startswith("2 of 8 changes kept: first in float")
+    assert quick.trials[0].plan.float_groups == ("conv@1", "first")
+    first = {name for names, _, _ in lab.raced[:1] for name in names}
+    assert len(first) == 9  # with the plan itself
+    assert not any("last" in name or "conv8" in name for name in first)
+    full = bench(faster, proto=deep()).refine()
+    assert full.summary.startswith("6 of 10 changes kept")
+    assert len(full.trials[0].plan.float_groups) == 6
+
+
+def test_no_race_is_begun_after_the_time_is_up(bench):
+    faster = dict.fromkeys(FLOATS, 0.9)
+    lab = bench(faster)
+    lab.seconds = 10.0
+    found = lab.refine(limit_s=5.0)
+    assert [again for _, _, again in lab.raced] == [False]
+    assert reason(found, "first in float (75 % of the work): not shown to be faster in 4 rounds")
+    lab = bench(faster)
+    lab.seconds = 10.0
+    found = lab.refine(limit_s=15.0)
+    assert [again for _, _, again in lab.raced] == [False, False]
+    assert found.trials[0].plan == PLAN
+    assert any("not raced again: the time limit" in one for one in reasons(found))
+    lab = bench(faster)
+    lab.seconds = 10.0
+    found = lab.refine(limit_s=35.0)  # enough for one change
+    assert len(found.trials[0].plan.float_groups) == 1
+
+
+def test_where_there_is_nothing_to_refine_the_reason_is_told(bench):
+    alone = write([("Conv", ("images", "w"), "logits")], {"w": draw(2, 3, 1, 1)})
+    stated = bench(quantize={"placement": "weighted"})
+    by_name = bench()
+    by_name.recipe = make_recipe({"model": "atto"})
+    for lab, why in (
+        (bench(proto=alone), "no group of products can be changed alone"),
+        (stated, "the recipe states the placement weighted"),
+        (by_name, "ConvNeXt is not placed by role"),
+    ):
+        onnx.save(alone, lab.path)
+        found = lab.refine()
+        assert found.summary == f"not run: {why}"
+        assert [one.plan for one in found.trials] == [PLAN]
+        assert lab.raced == []
