@@ -23,8 +23,8 @@ _NAME = re.compile(rf"({'|'.join((*KINDS, *ENDS))})(@\d{{1,2}})?")
 def _check_group(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"a group of products is {', '.join((*KINDS, *ENDS[:-1]))} or {ENDS[-1]}, and may end "
-            "in the number of a stage, as `depthwise@0` does"
+            f"a group (float_groups, int8_groups) is {', '.join((*KINDS, *ENDS[:-1]))} or "
+            f"{ENDS[-1]}, and may end in the number of a stage, as `depthwise@0` does"
         )
     return name
 

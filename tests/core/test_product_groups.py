@@ -25,7 +25,7 @@ def test_every_kind_of_product_has_a_name():
 )
 def test_other_names_are_refused_with_those_that_there_are(name):
     with pytest.raises(
-        ValidationError, match=r"conv, pointwise.* first, last or gate, and may end"
+        ValidationError, match=r"is conv, pointwise.* first, last or gate, and may end"
     ):
         READ(name)
 

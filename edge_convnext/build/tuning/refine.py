@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "list_hopeful", "refine"]
 
 _NEARER_DB = 1.0  # less is no clear difference: other images shift an SQNR by some tenths
+_RACE_SHARE = 0.6  # of the time that is left; the rest is for what shall be kept
 _MOST_DUELS = 3  # of changes that are as fast, in each race
 
 
@@ -184,7 +185,8 @@ class _Refinement:
                 by_name[name].lap = compare_with(times[base], times[name])
             return times
 
-        limit_s = None if math.isinf(deadline) else deadline - self.lab.raced_s
+        left_s = deadline - self.lab.raced_s
+        limit_s = None if math.isinf(left_s) else _RACE_SHARE * left_s
         if by_name:
             run_race(list(options), measure, limit_s, lambda: self.lab.raced_s, [base])
 

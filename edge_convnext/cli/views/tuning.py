@@ -46,11 +46,11 @@ def print_tuning(report: TuneReport, console: Console) -> None:
         title = f"{runtime}: {raced} raced, {len(whole) - raced} not; {stopped}"
         console.print(_cpu_table(title, whole), highlight=False)
         if refined := report.result.refined.get(runtime):
-            title, changes = (
-                f"{runtime}, by role and stage: {refined}",
-                [one for one in trials if one.heat >= REFINING],
-            )
-            console.print(_cpu_table(title, changes) if changes else Text(title), highlight=False)
+            changes = [one for one in trials if one.heat >= REFINING]
+            # Above the table, and not its title: it may be wider.
+            console.print(Text(plain(f"{runtime}, by role and stage: {refined}")))
+            if changes:
+                console.print(_cpu_table(None, changes), highlight=False)
     console.print(
         "ms: in the last rung that a plan ran in. Rungs run at different times: compare the "
         "ratios, which are paired by round. dB, drop: of the plans that were checked.",
@@ -66,10 +66,10 @@ def print_tuning(report: TuneReport, console: Console) -> None:
         )
 
 
-def _cpu_table(title: str, trials: Sequence[Trial]) -> Table:
+def _cpu_table(title: str | None, trials: Sequence[Trial]) -> Table:
     timed = [one for one in trials if one.lap is not None]
     table = Table(
-        title=Text(plain(title)),
+        title=None if title is None else plain(title),
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
