@@ -7,18 +7,19 @@ here is what each is for, and where that was measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from edge_convnext.core.errors import RecipeError, shorten
-from edge_convnext.graph.product_groups import is_in_group
+from edge_convnext.core.errors import QuantizationError, RecipeError, shorten
+from edge_convnext.graph.product_groups import is_in_group, list_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_convnext.core.product_groups import Regrouping
     from edge_convnext.graph.roles import Product, ProductKind, Roles
 
-__all__ = ["PLACEMENTS", "Place", "Placement", "find_placement", "quantized"]
+__all__ = ["PLACEMENTS", "Place", "Placement", "find_placement", "quantized", "regroup"]
 
 # A kind of products, or where one stands.
 Place: TypeAlias = "ProductKind | Literal['first', 'last', 'gate', 'downsample']"
@@ -152,6 +153,31 @@ def find_placement(name: str) -> Placement:
             f"unknown placement '{shorten(name)}' for this network: known are {known}"
         )
     return PLACEMENTS[name]
+
+
+def regroup(placement: Placement, groups: Regrouping, roles: Roles) -> Placement:
+    """A placement that keeps some groups float and quantizes others, whatever it says itself.
+
+    Args:
+        placement: The placement.
+        groups: Names of groups.
+        roles: Roles of the graph's products.
+
+    Raises:
+        QuantizationError: A group has no product in this graph; the message lists those that have.
+    """
+    for name in (*groups.float_groups, *groups.int8_groups):
+        if not any(is_in_group(product, name) for product in roles.products):
+            known = ", ".join(list_groups(roles))
+            raise QuantizationError(
+                f"the plan names the group '{name}', which has no product in this network; it has "
+                f"{known}"
+            )
+    return replace(
+        placement,
+        float_groups=frozenset(groups.float_groups),
+        int8_groups=frozenset(groups.int8_groups),
+    )
 
 
 def quantized(roles: Roles, placement: Placement | str) -> frozenset[str]:

@@ -6,19 +6,14 @@ Each product is in one group alone: `first`, `last`, `gate`, or else its kind an
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from edge_convnext.core.errors import QuantizationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_convnext.core.product_groups import Regrouping
-    from edge_convnext.graph.placements import Placement
     from edge_convnext.graph.roles import Product, Roles
 
-__all__ = ["group_of", "is_in_group", "list_groups", "regroup"]
+__all__ = ["group_of", "is_in_group", "list_groups"]
 
 
 def group_of(product: Product) -> str:
@@ -41,31 +36,6 @@ def list_groups(roles: Roles) -> Mapping[str, tuple[Product, ...]]:
         groups.setdefault(group_of(product), []).append(product)
     order = sorted(groups, key=lambda name: -sum(one.macs for one in groups[name]))
     return {name: tuple(groups[name]) for name in order}
-
-
-def regroup(placement: Placement, groups: Regrouping, roles: Roles) -> Placement:
-    """A placement that keeps some groups float and quantizes others, whatever it says itself.
-
-    Args:
-        placement: The placement.
-        groups: Names of groups.
-        roles: Roles of the graph's products.
-
-    Raises:
-        QuantizationError: A group has no product in this graph; the message lists those that have.
-    """
-    for name in (*groups.float_groups, *groups.int8_groups):
-        if not any(is_in_group(product, name) for product in roles.products):
-            known = ", ".join(list_groups(roles))
-            raise QuantizationError(
-                f"the plan names the group '{name}', which has no product in this network; it has "
-                f"{known}"
-            )
-    return replace(
-        placement,
-        float_groups=frozenset(groups.float_groups),
-        int8_groups=frozenset(groups.int8_groups),
-    )
 
 
 def _place(product: Product) -> str:

@@ -58,9 +58,8 @@ def place_by_roles(
         RecipeError: There is no such placement.
     """
     from edge_convnext.graph.file import set_facts
-    from edge_convnext.graph.placements import find_placement
+    from edge_convnext.graph.placements import find_placement, regroup
     from edge_convnext.graph.placer import place, placeable
-    from edge_convnext.graph.product_groups import regroup
     from edge_convnext.graph.roles import describe
 
     found, roles = find_placement(placement), describe(before)

@@ -5,8 +5,8 @@ from support.written_graphs import branched, excited
 
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.product_groups import Regrouping
-from edge_convnext.graph.placements import find_placement, quantized
-from edge_convnext.graph.product_groups import group_of, is_in_group, list_groups, regroup
+from edge_convnext.graph.placements import find_placement, quantized, regroup
+from edge_convnext.graph.product_groups import group_of, is_in_group, list_groups
 from edge_convnext.graph.roles import describe
 
 ROLES = describe(excited())

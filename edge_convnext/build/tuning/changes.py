@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edge_convnext.core.product_groups import MOST_GROUPS
-from edge_convnext.graph.placements import find_placement
+from edge_convnext.graph.placements import find_placement, regroup
 from edge_convnext.graph.placer import placeable
-from edge_convnext.graph.product_groups import list_groups, regroup
+from edge_convnext.graph.product_groups import list_groups
 from edge_convnext.graph.roles import describe
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Refining by role and stage, over a stand-in of the lab: which changes are kept, and what is told.
 
-No graph is made and nothing is timed: each change has a factor that the test states.
+No graph is made and nothing is timed: each change has a factor that the test states. The last test
+makes the graphs.
 """
 
 from dataclasses import replace
@@ -9,16 +10,26 @@ from types import SimpleNamespace as Of
 
 import onnx
 import pytest
+from support import toy_family
+from support.builds import write_images
 from support.written_graphs import draw, excited, write
 
+import edge_convnext
+from edge_convnext.build.tuning import lab
 from edge_convnext.build.tuning.lab import Checked
 from edge_convnext.build.tuning.race import LAST_ROUNDS
 from edge_convnext.build.tuning.refine import refine
+from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.trials import REFINING, Trial
 from edge_convnext.core.artifacts import Parity
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.progress import untracked
+from edge_convnext.measure.benchmark import BenchmarkResult
 from edge_convnext.networks.plans import Plan
-from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.networks.recipe_file import load_recipe, make_recipe
+from edge_convnext.stages.keep_float import quantized_operations
 
+SIDES = ("train", "val")
 PLAN = Plan("raw", "weighted", "uint8")
 OWN_DB = 30.0
 FLOATS = ("first", "depthwise@0", "last")  # of `excited`; the gate is float, and may be INT8
@@ -29,7 +40,7 @@ def parity(sqnr_db):
 
 
 class Bench:
-    """A lab whose graphs are as fast, and as near to the float graph, as the test says.
+    """A desk whose graphs are as fast, and as near to the float graph, as the test says.
 
     `factors` and `gains_db` are by changed group; those in `lucky` hold in the first race alone.
     """
@@ -121,8 +132,8 @@ def reason(found, start):
 
 
 def test_what_is_faster_is_kept_one_after_the_other(bench):
-    lab = bench({"first": 0.9, "last": 0.95})
-    found = lab.refine()
+    desk = bench({"first": 0.9, "last": 0.95})
+    found = desk.refine()
     best = found.trials[0]
     assert best.won
     assert best.plan == replace(PLAN, float_groups=("first", "last"))
@@ -136,20 +147,20 @@ def test_what_is_faster_is_kept_one_after_the_other(bench):
     assert former.reason.startswith("better with first in float")
     # The fastest was raced first, and the other was raced again on top of it.
     assert {one.heat for one in found.trials} == {2, REFINING, REFINING + 1}
-    again = [names for names, _, again in lab.raced if again]
+    again = [names for names, _, again in desk.raced if again]
     assert again[0] == ("raw.weighted.uint8 f32", "raw.weighted.uint8.float-first f32")
     assert again[1][0] == again[0][1]
 
 
 def test_no_change_leaves_the_winner_as_it_was(bench):
-    lab = bench()
-    found = lab.refine()
+    desk = bench()
+    found = desk.refine()
     assert found.trials[0].plan == PLAN
     assert found.trials[0].reason == "the fastest"
     assert found.summary.startswith("none of 4 changes is faster")
     assert len(reason(found, "first in float (75 % of the work): slower, 1.20x [1.20, 1.20]")) == 1
-    assert not any(again for _, _, again in lab.raced)
-    assert all("raw.weighted.uint8 f32" in names for names, _, _ in lab.raced)
+    assert not any(again for _, _, again in desk.raced)
+    assert all("raw.weighted.uint8 f32" in names for names, _, _ in desk.raced)
 
 
 @pytest.mark.parametrize(
@@ -173,12 +184,12 @@ def test_faster_or_as_fast_and_clearly_nearer(bench, factor, gain_db, kept):
 
 
 def test_luck_in_a_race_of_many_does_not_last(bench):
-    lab = bench({"first": 1.0})
-    lab.lucky = {"first": 0.9}
-    found = lab.refine()
+    desk = bench({"first": 1.0})
+    desk.lucky = {"first": 0.9}
+    found = desk.refine()
     assert found.trials[0].plan == PLAN
     assert len(reason(found, "first in float (75 % of the work): as fast, 1.00x")) == 1
-    assert sum(again for _, _, again in lab.raced) == 1
+    assert sum(again for _, _, again in desk.raced) == 1
 
 
 def test_a_float_gate_may_become_int8(bench):
@@ -188,12 +199,12 @@ def test_a_float_gate_may_become_int8(bench):
 
 
 def test_what_can_not_be_made_or_is_wrong_or_the_same_is_not_raced(bench):
-    lab = bench(dict.fromkeys((*FLOATS, "gate"), 0.5))
-    lab.failed, lab.wrong = {"first": "no such kernel"}, {"last": "OpenVINO computes 3 dB"}
-    lab.same = {"gate": PLAN.label}
-    found = lab.refine()
+    desk = bench(dict.fromkeys((*FLOATS, "gate"), 0.5))
+    desk.failed, desk.wrong = {"first": "no such kernel"}, {"last": "OpenVINO computes 3 dB"}
+    desk.same = {"gate": PLAN.label}
+    found = desk.refine()
     assert found.trials[0].plan.float_groups == ("depthwise@0",)
-    raced = {name for names, _, _ in lab.raced for name in names}
+    raced = {name for names, _, _ in desk.raced for name in names}
     assert not any(group in name for name in raced for group in ("first", "last", "gate"))
     for told in (
         "first in float (75 % of the work): not raced: no such kernel",
@@ -205,9 +216,9 @@ def test_what_can_not_be_made_or_is_wrong_or_the_same_is_not_raced(bench):
 
 
 def test_what_is_wrong_or_past_the_budget_with_all_images_is_not_kept(bench):
-    lab = bench({"first": 0.5, "depthwise@0": 0.6, "last": 0.7}, {"depthwise@0": -25.0})
-    lab.late, lab.drops = {"first": "computed wrongly here"}, {"last": 1.5}
-    found = lab.refine()
+    desk = bench({"first": 0.5, "depthwise@0": 0.6, "last": 0.7}, {"depthwise@0": -25.0})
+    desk.late, desk.drops = {"first": "computed wrongly here"}, {"last": 1.5}
+    found = desk.refine()
     assert found.trials[0].plan == PLAN
     (wrong,) = reason(found, "first in float (75 % of the work): ")
     assert wrong.endswith("calibrated in full: computed wrongly here")
@@ -235,11 +246,11 @@ def deep():
 
 def test_a_quick_search_tries_the_largest_and_keeps_less(bench):
     faster = dict.fromkeys(("first", "last", *(f"conv@{stage}" for stage in range(1, 9))), 0.9)
-    lab = bench(faster, proto=deep())
-    quick = lab.refine(full=False)
+    desk = bench(faster, proto=deep())
+    quick = desk.refine(full=False)
     assert quick.summary.startswith("2 of 8 changes kept: first in float")
     assert quick.trials[0].plan.float_groups == ("conv@1", "first")
-    first = {name for names, _, _ in lab.raced[:1] for name in names}
+    first = {name for names, _, _ in desk.raced[:1] for name in names}
     assert len(first) == 9  # with the plan itself
     assert not any("last" in name or "conv8" in name for name in first)
     full = bench(faster, proto=deep()).refine()
@@ -249,20 +260,20 @@ def test_a_quick_search_tries_the_largest_and_keeps_less(bench):
 
 def test_no_race_is_begun_after_the_time_is_up(bench):
     faster = dict.fromkeys(FLOATS, 0.9)
-    lab = bench(faster)
-    lab.seconds = 10.0
-    found = lab.refine(limit_s=5.0)
-    assert [again for _, _, again in lab.raced] == [False]
+    desk = bench(faster)
+    desk.seconds = 10.0
+    found = desk.refine(limit_s=5.0)
+    assert [again for _, _, again in desk.raced] == [False]
     assert reason(found, "first in float (75 % of the work): not shown to be faster in 4 rounds")
-    lab = bench(faster)
-    lab.seconds = 10.0
-    found = lab.refine(limit_s=18.0)
-    assert [again for _, _, again in lab.raced] == [False, False]
+    desk = bench(faster)
+    desk.seconds = 10.0
+    found = desk.refine(limit_s=18.0)
+    assert [again for _, _, again in desk.raced] == [False, False]
     assert found.trials[0].plan == PLAN
     assert any("not raced again: the time limit" in one for one in reasons(found))
-    lab = bench(faster)
-    lab.seconds = 10.0
-    found = lab.refine(limit_s=45.0)  # enough for one change
+    desk = bench(faster)
+    desk.seconds = 10.0
+    found = desk.refine(limit_s=45.0)  # enough for one change
     assert len(found.trials[0].plan.float_groups) == 1
 
 
@@ -271,13 +282,63 @@ def test_where_there_is_nothing_to_refine_the_reason_is_told(bench):
     stated = bench(quantize={"placement": "weighted"})
     by_name = bench()
     by_name.recipe = make_recipe({"model": "atto"})
-    for lab, why in (
+    for desk, why in (
         (bench(proto=alone), "no group of products can be changed alone"),
         (stated, "the recipe states the placement weighted"),
         (by_name, "ConvNeXt is not placed by role"),
     ):
-        onnx.save(alone, lab.path)
-        found = lab.refine()
+        onnx.save(alone, desk.path)
+        found = desk.refine()
         assert found.summary == f"not run: {why}"
         assert [one.plan for one in found.trials] == [PLAN]
-        assert lab.raced == []
+        assert desk.raced == []
+
+
+class Stopwatch:
+    """Stands in for the benchmark: whatever leaves the first product float is fastest."""
+
+    def __call__(self, candidates, images, config, *_arguments, **_options):
+        rows = []
+        for one in candidates:
+            latency_ms = 1.0 if "weighted.uint8" in one.name else 2.0
+            latency_ms *= 0.8 if ".float-first" in one.name else 1.1 if ".float" in one.name else 1
+            rows.append(Of(artifact=one.name, round_latency_ms_p50=(latency_ms,) * config.rounds))
+        return BenchmarkResult(tuple(rows), (), 0.0)
+
+
+@pytest.mark.slow
+def test_a_build_of_the_tuned_recipe_makes_the_same_graph(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="the build extra is not installed")
+    toy_family.install(monkeypatch)
+    for name, value in (
+        ("placer", "roles"), ("portable", ("raw", "weighted")), ("placements", ("weighted",)),
+    ):  # fmt: skip
+        monkeypatch.setattr(toy_family.FAMILY, name, value)
+    monkeypatch.setattr(lab, "benchmark", Stopwatch())
+    write_images(tmp_path / "images", {f"{side}/{name}": 5 for side in SIDES for name in "ab"})
+    torch.save(toy_family.FAMILY.draw(toy_family.ToyShape(2), 0), tmp_path / "weights.pth")
+    fields = {
+        "model": "net",
+        "load": {"weights": str(tmp_path / "weights.pth")},
+        "data": {"source": str(tmp_path / "images")},
+        "preprocess": {"image_size": 32},
+        "quantize": {"subset_size": 6},
+        "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
+        "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
+        "targets": ["cpu"],
+        "runtime": "onnxruntime",
+    }
+    own = Cache(tmp_path / "own")
+    report = tune_to_files(make_recipe(fields), "quick", tmp_path / "tune", untracked, own)
+    assert report.result.refined["onnxruntime"].startswith("1 of 3 changes kept: first in float")
+    tuned = load_recipe(tmp_path / "tune" / "tuned.yaml")
+    assert tuned.plans["onnxruntime"].float_groups == ("first",)
+    assert tuned.plans["onnxruntime"].placement == "weighted"
+    built = edge_convnext.build(tuned, tmp_path / "out", cache=Cache(tmp_path / "other"))
+    assert built.recipe["plans"]["onnxruntime"]["float_groups"] == ["first"]
+    name = "raw.weighted.uint8.float-first.int8.onnx"
+    made = {path.read_bytes() for path in (tmp_path / "other").rglob(name)}
+    assert len(made) == 1
+    assert made <= {path.read_bytes() for path in (tmp_path / "own").rglob(name)}
+    (graph,) = (onnx.load_from_string(one) for one in made)
+    assert len(quantized_operations(graph)) == 2  # of three products
