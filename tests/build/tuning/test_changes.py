@@ -7,8 +7,6 @@ from support.written_graphs import attending, draw, excited, write
 
 from edge_convnext.build.tuning.changes import list_changes
 from edge_convnext.core.product_groups import MOST_GROUPS
-from edge_convnext.graph.product_groups import is_in_group
-from edge_convnext.graph.roles import describe
 from edge_convnext.networks.plans import Plan
 
 
@@ -79,9 +77,23 @@ def test_attention_can_be_taken_in():
 
 
 def test_a_plan_names_so_many_groups_and_no_more():
-    names = ("first", "first@0", "depthwise", "depthwise@0", "gate", "gate@0", "gate@1", "gate@2")
-    roles = describe(excited())
-    known = tuple(name for name in names if any(is_in_group(one, name) for one in roles.products))
-    full = plan(floats=known * 3)
-    assert len(full.float_groups) >= MOST_GROUPS
-    assert ("last", "float") not in found(excited(), full)
+    names = ("first", "first@0", "gate", "gate@0") * 3
+    assert len(names) == MOST_GROUPS
+    assert ("last", "float") in found(excited(), plan(floats=names[1:]))
+    assert ("last", "float") not in found(excited(), plan(floats=names))
+    assert ("first", "float") not in found(excited(), plan(floats=names))
+
+
+def test_what_has_no_stored_weight_is_left_as_it_is():
+    proto = write(
+        [
+            ("Conv", ("images", "w1"), "stem"),
+            ("GlobalAveragePool", ("stem",), "pool"),
+            ("Flatten", ("pool",), "flat"),
+            ("Transpose", ("w2",), "turned"),
+            ("MatMul", ("flat", "turned"), "logits"),
+        ],
+        {"w1": draw(8, 3, 3, 3), "w2": draw(5, 8)},
+    )
+    assert {group for group, _ in found(proto, plan())} == set()
+    assert found(proto, plan("inner")) == {("first", "int8"): ((), ("first",))}

@@ -16,9 +16,10 @@ from support.written_graphs import draw, excited, write
 
 import edge_convnext
 from edge_convnext.build.tuning import lab
+from edge_convnext.build.tuning.changes import Change
 from edge_convnext.build.tuning.lab import Checked
-from edge_convnext.build.tuning.race import LAST_ROUNDS
-from edge_convnext.build.tuning.refine import refine
+from edge_convnext.build.tuning.race import LAST_ROUNDS, Lap
+from edge_convnext.build.tuning.refine import Entry, list_hopeful, refine
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.trials import REFINING, Trial
 from edge_convnext.core.artifacts import Parity
@@ -51,6 +52,7 @@ class Bench:
         self.factors, self.gains_db = factors or {}, gains_db or {}
         self.lucky, self.failed, self.wrong, self.same = {}, {}, {}, {}
         self.late, self.drops, self.seconds = {}, {}, 1.0
+        self.whole_db = self.gains_db  # with all images
         self.recipe = make_recipe({"model": "conv2former_n", **fields})
         self.path, self.raced_s, self.raced = folder / "float.onnx", 0.0, []
         onnx.save(proto or excited(), self.path)
@@ -106,7 +108,7 @@ class Bench:
         assert list(hints) == ["f32"]
         (plan,) = plans
         found = Checked(
-            parity(self._of(self.gains_db, plan, OWN_DB)), self._find(self.drops, plan), 100,
+            parity(self._of(self.whole_db, plan, OWN_DB)), self._find(self.drops, plan), 100,
             self._find(self.late, plan),
         )  # fmt: skip
         return {f"{plan.label} f32": found}, {}
@@ -150,6 +152,9 @@ def test_what_is_faster_is_kept_one_after_the_other(bench):
     again = [names for names, _, again in desk.raced if again]
     assert again[0] == ("raw.weighted.uint8 f32", "raw.weighted.uint8.float-first f32")
     assert again[1][0] == again[0][1]
+    # What was slower for sure is not raced again, and what was kept is not taken back.
+    later = {one.plan for one in found.trials if one.heat == REFINING + 1}
+    assert later == {replace(PLAN, float_groups=("first", "last"))}
 
 
 def test_no_change_leaves_the_winner_as_it_was(bench):
@@ -181,6 +186,51 @@ def test_faster_or_as_fast_and_clearly_nearer(bench, factor, gain_db, kept):
     assert (found.trials[0].plan.float_groups == ("depthwise@0",)) is kept
     if kept:
         assert found.trials[0].parity.sqnr_db == OWN_DB + gain_db
+
+
+def test_nearer_with_few_images_is_not_enough(bench):
+    desk = bench({"last": 1.0}, {"last": 5.0})
+    desk.whole_db = {"last": 0.9}
+    found = desk.refine()
+    assert found.trials[0].plan == PLAN
+    assert reason(
+        found, "last in float (0 % of the work): as fast, 1.00x [1.00, 1.00], and 30.9 dB"
+    )
+
+
+def test_of_those_as_fast_the_three_nearest_have_a_second_race(bench):
+    groups = ("first", "last", *(f"conv@{stage}" for stage in range(1, 9)))
+    gains_db = {group: 2.0 + number for number, group in enumerate(groups)}
+    desk = bench(dict.fromkeys(groups, 1.0), gains_db, proto=deep())
+    desk.late = dict.fromkeys(groups, "computed wrongly here")
+    found = desk.refine()
+    again = [names[1] for names, _, again in desk.raced if again]
+    assert len(again) == 3
+    assert ["conv8" in again[0], "conv7" in again[1], "conv6" in again[2]] == [True] * 3
+    assert found.trials[0].plan == PLAN
+
+
+def test_the_fastest_is_tried_first_and_only_what_is_surely_faster():
+    def entry(group, ratio, interval, near_db=OWN_DB):
+        one = Entry(Change(group, "float", 1.0, PLAN), near_db=near_db)
+        one.lap = Lap(ratio, ratio, interval, 32)
+        return one
+
+    fast, faster = entry("a", 0.95, (0.9, 0.99)), entry("b", 0.9, (0.8, 0.95))
+    unsure, few = entry("c", 0.8, (0.7, 1.0)), entry("d", 0.8, None)
+    near, nearer = entry("e", 0.8, None, OWN_DB + 1), entry("f", 1.02, (1.0, 1.1), OWN_DB + 2)
+    slower = entry("g", 1.01, (1.001, 1.1), OWN_DB + 9)
+    untimed = Entry(Change("h", "float", 1.0, PLAN), near_db=OWN_DB + 9)
+    entries = [fast, faster, unsure, few, near, nearer, slower, untimed]
+    assert list_hopeful(entries, OWN_DB) == [faster, fast, nearer, near]
+
+
+def test_what_the_second_race_shows_to_be_slower_is_not_kept_however_near(bench):
+    desk = bench({"first": 1.01}, {"first": 9.0})
+    desk.lucky = {"first": 1.0}
+    found = desk.refine()
+    assert found.trials[0].plan == PLAN
+    assert reason(found, "first in float (75 % of the work): slower, 1.01x [1.01, 1.01]")
 
 
 def test_luck_in_a_race_of_many_does_not_last(bench):
