@@ -11,10 +11,13 @@ from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Images, Step
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.stages import place_qdq, write_for_tensorrt
 from edge_convnext.stages.keep_float import keep_matching
+from edge_convnext.stages.quantize_roles import rounding_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +67,9 @@ def place_step(
     name = f"{plan.label}.int8.onnx"
 
     def make(output: Path) -> OnnxModel:
-        made = place_qdq.place_qdq(before, calibration.load(), placement, output)
+        made = place_qdq.place_qdq(
+            before, calibration.load(), placement, output, config.weight_rounding
+        )
         return replace(made, quantized_ops=keep_matching(output, before.path, ignored))
 
     return runner.graph(
@@ -81,8 +86,17 @@ def place_step(
             "ignored": ignored,
             "name": name,
             "calibration": calibration.digest,
+            **_rounding_key(runner),
         },
     )
+
+
+def _rounding_key(runner: Runner) -> dict[str, str]:
+    """Networks that are placed otherwise have their nearest integers, whatever a recipe says."""
+    if family_of_model(runner.recipe.model).placer != "roles":
+        return {}
+    stated = QuantizeConfig(weight_rounding=runner.recipe.quantize.weight_rounding)
+    return rounding_key(stated, by_roles=True)
 
 
 def finish_step(

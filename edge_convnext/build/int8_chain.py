@@ -13,8 +13,10 @@ from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
+from edge_convnext.stages.quantize_roles import rounding_key
 from edge_convnext.stages.recover import Recovery
 
 if TYPE_CHECKING:
@@ -129,11 +131,13 @@ def quantize_step(
             "activation_type": plan.activation_type,
             # Resolved in the lines above, or, for the size of the set, covered by its digest.
             "config": config.model_dump(
-                mode="json", exclude={"placement", "activation_type", "subset_size"}
+                mode="json",
+                exclude={"placement", "activation_type", "subset_size", "weight_rounding"},
             ),
             "calibration": calibration.digest,
             # Plans without changes have the keys of builds before there were any.
             **({"groups": asdict(plan.groups)} if plan.groups else {}),
+            **rounding_key(config, by_roles=family_of_model(runner.recipe.model).placer == "roles"),
         },
     )
 

@@ -38,6 +38,7 @@ __all__ = [
     "RangeEstimator",
     "ResizeMode",
     "RuntimeName",
+    "WeightRounding",
     "Weights",
 ]
 
@@ -51,6 +52,9 @@ PlacementName: TypeAlias = str
 GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
+# auto: reconstruction for networks that are placed by roles, where ranges are chosen so too.
+WeightRounding = Literal["auto", "nearest", "reconstruction"]
+
 # NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
 # the range from the positive values alone.
 RangeEstimator = Literal[

@@ -19,6 +19,7 @@ from edge_convnext.core.artifacts import (
     Interpolation,
     RangeEstimator,
     ResizeMode,
+    WeightRounding,
 )
 from edge_convnext.core.bounds import (
     Batch,
@@ -159,6 +160,7 @@ class QuantizeConfig(Section):
     weight_granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     # auto: the best known per runtime, `reconstruction` unless a plan says otherwise
     activations_range_estimator: RangeEstimator | Literal["auto"] = "auto"
+    weight_rounding: WeightRounding = "auto"
     quantile_outlier_prob: float = Field(1e-4, gt=0.0, lt=0.5)  # of mean_quantile
     overflow_fix: Literal["disable", "first_layer_only", "enable"] = "disable"
     fast_bias_correction: bool = True  # False: the slower one, which looks at the whole graph

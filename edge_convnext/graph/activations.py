@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-__all__ = ["Activations", "observe"]
+__all__ = ["Activations", "observe", "split_images", "watch"]
 
 Values = NDArray[np.float32]
 _IMAGES = 4  # at a time
@@ -61,14 +61,14 @@ def observe(
         QuantizationError: ONNX Runtime can't run the graph, or a tensor has values that are
             not finite.
     """
-    pieces = list(_pieces(proto, batches))
+    pieces = list(split_images(proto, batches))
     if len(pieces) == 1:  # too few images for two halves
         pieces *= 2
     per_image = -(-_ROWS // sum(len(piece) for piece in pieces[1::2]))
     generator = np.random.default_rng(seed)
     ends: dict[str, list[tuple[Values, Values]]] = {name: [] for name in channel_axes}
     kept: dict[str, list[Values]] = {name: [] for name in channel_axes}
-    run = _session(proto, list(channel_axes))
+    run = watch(proto, list(channel_axes))
     for index, piece in enumerate(pieces):
         for (name, axis), value in zip(channel_axes.items(), run(piece), strict=True):
             if not np.isfinite(value).all():
@@ -92,19 +92,35 @@ def observe(
     }
 
 
-def _pieces(
+def split_images(
     proto: ModelProto, batches: Sequence[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
-    """Split batches where the graph allows it: all watched tensors are in memory at once."""
+    """Split batches where the graph allows it: all watched tensors are in memory at once.
+
+    Yields:
+        float32[n, C, H, W], n being the graph's batch, or at most 4.
+    """
     fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     for batch in batches:
         size = fixed or _IMAGES
         yield from (batch[start : start + size] for start in range(0, len(batch), size))
 
 
-def _session(
+def watch(
     proto: ModelProto, names: Sequence[str]
 ) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Load a graph so that it gives the values of some of its tensors.
+
+    Args:
+        proto: Float graph; it is not changed.
+        names: Tensors; its input may be among them.
+
+    Returns:
+        A function from images, float32[n, C, H, W], to the tensors in the order of `names`.
+
+    Raises:
+        QuantizationError: ONNX Runtime can't load the graph.
+    """
     import onnx
 
     onnxruntime = import_onnxruntime()

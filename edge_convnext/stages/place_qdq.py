@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-    from edge_convnext.core.artifacts import PlacementName
+    from edge_convnext.core.artifacts import PlacementName, WeightRounding
     from edge_convnext.graph.qdq import Wiring
 
 __all__ = ["STAGE", "place_qdq"]
@@ -56,6 +56,7 @@ def place_qdq(
     batches: Iterable[NDArray[np.float32]],
     placement: PlacementName,
     output: AnyPath,
+    weight_rounding: WeightRounding = "auto",
 ) -> OnnxModel:
     """Quantize the products of a placement to signed, symmetric INT8.
 
@@ -69,6 +70,8 @@ def place_qdq(
         batches: Normalised calibration images, float32[n, C, H, W].
         placement: The policy that selects the products.
         output: The file to write the Q/DQ graph to.
+        weight_rounding: Rounding of the weights of a family whose placements go by roles
+            (`graph.weight_rounding`); others have the nearest integers.
 
     Returns:
         The INT8 graph; inputs, outputs and everything else stay float32.
@@ -91,8 +94,9 @@ def place_qdq(
         raise QuantizationError(f"{model.path}: is {model.precision}; quantize the FP32 graph")
     proto = read_proto(model.path)
     if is_placed_by_roles(proto, model.path):
+        config = QuantizeConfig(weight_rounding=weight_rounding)
         made, names = place_by_roles(
-            proto, list(batches), placement, QuantizeConfig(), "int8", (), model.path
+            proto, list(batches), placement, config, "int8", (), model.path
         )
         write_proto(made, output)
         return OnnxModel(output, "int8", model.form, placement, len(names))

@@ -21,7 +21,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
 from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
-from edge_convnext.stages.quantize_roles import place_by_roles
+from edge_convnext.stages.quantize_roles import place_by_roles, rounds_anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,11 +111,15 @@ def quantize(
                 "groups of products are for networks that are quantized by roles; NNCF has names "
                 "of nodes (quantize.ignored_names)"
             )
+        from edge_convnext.graph.weight_rounding import round_by_reconstruction
+
         nncf = import_nncf()
         wanted = _select(before, placement, config, model.path)
         after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
         _finish(after, before, placement, nncf.__version__)
         _set_ranges(after, before, images, config, activation_type)
+        if rounds_anew(config, by_roles=False):
+            round_by_reconstruction(after, before, images)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:
         scratch.write_bytes(after.SerializeToString(deterministic=True))

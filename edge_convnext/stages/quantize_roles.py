@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_convnext.graph.pair_writer import Weighing
     from edge_convnext.graph.roles import Roles
 
-__all__ = ["PLACER_FACT", "place_by_roles"]
+__all__ = ["PLACER_FACT", "place_by_roles", "rounding_key", "rounds_anew"]
 
 PLACER_FACT = "placer"  # of a graph's metadata; `roles` where this module made it
 _NARROW = 63  # largest weight: the sum of two products fits in 16 bits
@@ -61,6 +61,7 @@ def place_by_roles(
     from edge_convnext.graph.placements import find_placement, regroup
     from edge_convnext.graph.placer import place, placeable
     from edge_convnext.graph.roles import describe
+    from edge_convnext.graph.weight_rounding import round_by_reconstruction
 
     found, roles = find_placement(placement), describe(before)
     if groups:
@@ -72,11 +73,25 @@ def place_by_roles(
         )
     weighing = _weighing(config, roles)
     after = place(before, roles, found, activation_type, images, ignored, weighing)
+    if rounds_anew(config):
+        round_by_reconstruction(after, before, images, weighing.largest)
     set_facts(after, precision="int8", placement=placement, **{PLACER_FACT: "roles"})
     if groups:
         changed = {name: list(names) for name, names in asdict(groups).items() if names}
         set_facts(after, **changed)
     return after, wanted
+
+
+def rounds_anew(config: QuantizeConfig, *, by_roles: bool = True) -> bool:
+    """Whether weights are rounded by what their products compute (`graph.weight_rounding`)."""
+    if config.weight_rounding == "auto":
+        return by_roles and config.own_ranges
+    return config.weight_rounding == "reconstruction"
+
+
+def rounding_key(config: QuantizeConfig, *, by_roles: bool) -> dict[str, str]:
+    """The part of a cache key that tells it; none for the nearest integers, as keys were before."""
+    return {"weight_rounding": "1"} if rounds_anew(config, by_roles=by_roles) else {}
 
 
 def _weighing(config: QuantizeConfig, roles: Roles) -> Weighing:

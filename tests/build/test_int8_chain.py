@@ -74,7 +74,7 @@ def test_quantize(lab, monkeypatch):
     config = RECIPE.quantize.model_dump(mode="json") | {
         "activations_range_estimator": "mean_quantile"
     }
-    for name in ("placement", "activation_type", "subset_size"):
+    for name in ("placement", "activation_type", "subset_size", "weight_rounding"):
         del config[name]
     name = "nhwc.inner.uint8.mean_quantile.int8.onnx"
     step = check(
@@ -241,3 +241,24 @@ def test_groups_that_a_plan_changes_move_the_key_and_reach_the_quantizer(lab, mo
     assert [named["groups"] for _, _, named in lab.calls] == [
         Regrouping(), Regrouping(("gate",)), Regrouping((), ("gate",)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "stated", "wanted"),
+    [
+        ("atto", "auto", None),  # as before there was a choice: what users hold stays good
+        ("atto", "reconstruction", "1"),
+        ("timm:mobilenetv2_100", "auto", "1"),
+        ("timm:mobilenetv2_100", "nearest", None),
+    ],
+)
+def test_the_key_tells_weights_that_were_rounded_anew(lab, monkeypatch, model, stated, wanted):
+    quantized = RECIPE.quantize.model_copy(update={"weight_rounding": stated})
+    recipe = RECIPE.model_copy(update={"model": model, "quantize": quantized})
+    plan = replace(PLAN, range_estimator="reconstruction")
+    one = lab.again()
+    keys = []
+    monkeypatch.setattr(one, "recipe", recipe)
+    monkeypatch.setattr(one, "graph", lambda *_, key, **rest: keys.append(key))
+    quantize_step(one, graph("nhwc.onnx"), plan, [], CALIBRATION, SAMPLES)
+    assert [key.get("weight_rounding") for key in keys] == [wanted]

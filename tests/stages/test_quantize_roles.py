@@ -25,9 +25,11 @@ from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages.keep_float import keep_float, keep_matching, quantized_operations
 from edge_convnext.stages.place_qdq import place_qdq
 from edge_convnext.stages.quantize import quantize
+from edge_convnext.stages.quantize_roles import rounds_anew
 from edge_convnext.stages.sensitivity import rank_operations
 
 IMAGES = [draw(1, 3, 8, 8, seed=seed) for seed in range(4)]
+ROUNDINGS = ("nearest", "auto")
 PRODUCTS = ("stem", "one", "two", "left", "right", "logits")
 
 
@@ -162,7 +164,9 @@ def test_what_openvino_computes_wrongly_is_written_otherwise(model, tmp_path):
     onnx.save(before, model.path)
     placed = place(before, describe(before), find_placement("weighted"), "int8", IMAGES)
     assert list(find_signed_concats(placed, Wiring(placed)))
-    made = quantize(model, IMAGES, "weighted", QuantizeConfig(), tmp_path / "m.onnx")
+    made = quantize(
+        model, IMAGES, "weighted", QuantizeConfig(weight_rounding="nearest"), tmp_path / "m.onnx"
+    )
     proto = onnx.load(made.path)
     assert not list(find_signed_concats(proto, Wiring(proto)))
     for image in IMAGES:
@@ -212,3 +216,39 @@ def test_groups_are_not_nncfs(model, monkeypatch):
         quantize(
             model, IMAGES, "products", QuantizeConfig(), output, groups=Regrouping(("first",))
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        ({}, (True, False)),
+        ({"activations_range_estimator": "minmax"}, (False, False)),
+        ({"weight_rounding": "nearest"}, (False, False)),
+        ({"weight_rounding": "reconstruction"}, (True, True)),
+        (
+            {"weight_rounding": "reconstruction", "activations_range_estimator": "minmax"},
+            (True, True),
+        ),
+    ],
+)
+def test_weights_are_rounded_anew_where_ranges_are_chosen_so_or_a_recipe_says_so(config, wanted):
+    stated = QuantizeConfig(**config)
+    assert (rounds_anew(stated), rounds_anew(stated, by_roles=False)) == wanted
+
+
+def stored(made):
+    tensors = onnx.load(made.path).graph.initializer
+    return {one.name: onnx.numpy_helper.to_array(one) for one in tensors if one.data_type == 3}
+
+
+def test_the_graphs_of_both_kinds_of_targets_have_weights_rounded_anew(model, tmp_path):
+    pairs = [
+        [stored(make(model, "weighted", "int8", weight_rounding=one)) for one in ROUNDINGS],
+        [
+            stored(place_qdq(model, IMAGES, "weighted", tmp_path / "gpu.onnx", one))
+            for one in ROUNDINGS
+        ],
+    ]
+    for nearest, anew in pairs:
+        assert nearest.keys() == anew.keys()
+        assert any(not np.array_equal(nearest[name], anew[name]) for name in nearest)

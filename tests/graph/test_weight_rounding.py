@@ -1,0 +1,231 @@
+"""Integers that keep what a product computes, held against a search by hand and a plain GPTQ."""
+
+from itertools import product
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+from support.written_graphs import attending, branched, draw, excited, write
+
+from edge_convnext.core.metrics import sqnr_db
+from edge_convnext.graph import weight_rounding
+from edge_convnext.graph.pair_writer import Weighing
+from edge_convnext.graph.placements import PLACEMENTS
+from edge_convnext.graph.placer import place
+from edge_convnext.graph.roles import describe
+from edge_convnext.graph.weight_rounding import round_by_reconstruction, round_rows
+
+BATCHES = [draw(1, 3, 8, 8, seed=seed) + 0.5 for seed in range(24)]
+FRESH = [draw(1, 3, 8, 8, seed=seed) + 0.5 for seed in range(100, 124)]
+
+
+def alike(columns, n=400, seed=0):
+    """Second moments of inputs that are much alike, [1, columns, columns]."""
+    random = np.random.default_rng(seed)
+    rows = random.standard_normal((n, 1)) + 0.3 * random.standard_normal((n, columns))
+    return (rows.T @ rows / n)[None]
+
+
+def cost(weight, steps, scale, moments):
+    error = weight - steps * scale[:, :, None]
+    return np.sum(error @ moments * error, axis=2)
+
+
+def plain_gptq(weight, scale, moments, largest):
+    """One row at a time, with the inverse updated as the paper's equation 3 has it."""
+    damped = moments + 0.01 * np.diag(moments).mean() * np.eye(len(moments))
+    order = np.argsort(-np.diag(moments), kind="stable")
+    steps = np.zeros_like(weight)
+    for row, (values, step) in enumerate(zip(weight.copy(), scale, strict=True)):
+        inverse = np.linalg.inv(damped)
+        for column in order:
+            found = np.clip(np.rint(values[column] / step), -largest, largest)
+            steps[row, column] = found
+            error = (values[column] - found * step) / inverse[column, column]
+            values -= error * inverse[column]
+            turned = np.outer(inverse[column], inverse[column]) / inverse[column, column]
+            inverse -= turned
+    return steps
+
+
+@pytest.mark.parametrize("columns", [5, 64, 150])
+def test_rows_are_rounded_as_a_plain_gptq_rounds_them(columns):
+    weight = np.random.default_rng(1).standard_normal((1, 6, columns))
+    scale = np.abs(weight).max(axis=2) / 15
+    moments = alike(columns)
+    found = round_rows(weight, scale, moments, 15)
+    wanted = plain_gptq(weight[0], scale[0], moments[0], 15)
+    assert np.mean(found[0] == wanted) > 0.99  # a value between two steps may go either way
+    nearest = np.rint(weight / scale[:, :, None])
+    costs = [cost(weight, one, scale, moments).sum() for one in (found, nearest)]
+    assert costs[0] < 0.6 * costs[1]
+
+
+def test_no_integers_are_much_better_than_those_found():
+    weight = np.array([[[0.31, -0.62, 0.94, 0.47]]])
+    scale = np.array([[0.25]])
+    moments = alike(4)
+    around = [np.floor(value / 0.25) + np.arange(-1, 3) for value in weight[0, 0]]
+    best = min(
+        cost(weight, np.array(steps)[None, None], scale, moments).item()
+        for steps in product(*around)
+    )
+    found = cost(weight, round_rows(weight, scale, moments, 127), scale, moments).item()
+    nearest = cost(weight, np.rint(weight / 0.25), scale, moments).item()
+    assert best <= found < (best + nearest) / 2
+
+
+def test_groups_are_rounded_apart():
+    weight = np.random.default_rng(2).standard_normal((3, 2, 9))
+    scale = np.abs(weight).max(axis=2) / 15
+    moments = np.concatenate([alike(9, seed=seed) for seed in range(3)])
+    together = round_rows(weight, scale, moments, 15)
+    for at in range(3):
+        part = slice(at, at + 1)
+        assert np.array_equal(
+            together[part], round_rows(weight[part], scale[part], moments[part], 15)
+        )
+
+
+def test_integers_stay_within_the_largest_and_inputs_that_are_never_seen_are_rounded_nearest():
+    weight = np.array([[[1.0, 0.52, -0.26]]])
+    scale = np.array([[0.1]])
+    moments = np.diag([1.0, 0.0, 0.0])[None]
+    assert round_rows(weight, scale, moments, 7).tolist() == [[[7.0, 5.0, -3.0]]]
+    assert round_rows(weight, scale, 0 * moments, 127).tolist() == [[[10.0, 5.0, -3.0]]]
+
+
+def logits(proto, batches):
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), settings)
+    return np.concatenate([session.run(None, {"images": one})[0].reshape(1, -1) for one in batches])
+
+
+def placed(proto, placement="weighted", kind="uint8", **options):
+    return place(
+        proto, describe(proto), PLACEMENTS[placement], kind, BATCHES, weighing=Weighing(**options)
+    )
+
+
+def constants(proto):
+    return {one.name: numpy_helper.to_array(one) for one in proto.graph.initializer}
+
+
+def copied(proto):
+    twin = onnx.ModelProto()
+    twin.CopyFrom(proto)
+    return twin
+
+
+@pytest.mark.parametrize("make", [branched, excited, attending])
+@pytest.mark.parametrize("placement", ["weighted", "closed"])
+def test_only_integers_and_biases_change_and_the_images_decide(make, placement):
+    proto = make()
+    made = placed(proto, placement)
+    rounded, again = copied(made), copied(made)
+    assert round_by_reconstruction(rounded, proto, BATCHES) > 1
+    round_by_reconstruction(again, proto, BATCHES)
+    assert again == rounded
+    before, after = constants(made), constants(rounded)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed
+    for name in changed:
+        assert after[name].dtype == before[name].dtype
+        assert name.endswith(("/int8", "bias_int32")) or name in constants(proto)
+        if name.endswith("/int8"):
+            assert np.abs(after[name].astype(int)).max() <= 127
+            assert np.abs(after[name].astype(int) - before[name]).max() <= 30
+    onnx.checker.check_model(rounded)
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_a_convolution_is_nearer_on_images_that_did_not_decide(group):
+    random = np.random.default_rng(3)
+    weight = (random.standard_normal((16, 12 // group, 3, 3)) ** 3).astype(np.float32)
+    spread = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)[:, :, None, None]
+    nodes = [
+        ("Conv", ("images", "spread"), "wide"),
+        ("Conv", ("wide", "w", "b"), "out", {"group": group, "strides": [2, 2], "pads": [1] * 4}),
+    ]
+    proto = write(nodes, {"spread": spread, "w": weight, "b": draw(16, seed=9)})
+    made = placed(proto)
+    rounded = copied(made)
+    assert round_by_reconstruction(rounded, proto, BATCHES) == 2
+    truth = logits(proto, FRESH)
+    assert sqnr_db(truth, logits(rounded, FRESH)) > sqnr_db(truth, logits(made, FRESH)) + 1.0
+
+
+@pytest.mark.parametrize("placement", ["weighted", "closed"])
+def test_the_mean_of_each_output_is_kept_by_its_bias(placement):
+    """`closed` stores the bias of a Gemm in 32 bits."""
+    nodes = [
+        ("Clip", ("images", "low", "high"), "positive"),
+        ("Flatten", ("positive",), "flat"),
+        ("Gemm", ("flat", "w", "b"), "logits", {"transB": 1}),
+    ]
+    parts = {"w": draw(5, 192) ** 3, "b": draw(5, seed=1)}
+    proto = write(nodes, {**parts, "low": np.float32(0), "high": np.float32(6)})
+    made = placed(proto, placement)
+    rounded = copied(made)
+    assert round_by_reconstruction(rounded, proto, BATCHES) == 1
+    off, now = (
+        np.abs((logits(one, BATCHES) - logits(proto, BATCHES)).mean(axis=0))
+        for one in (made, rounded)
+    )
+    assert now.max() < 0.2 * off.max()
+
+
+def test_the_bias_of_a_matmul_is_that_of_the_add_behind_it():
+    nodes = [
+        ("Reshape", ("images", "tokens"), "rows"),
+        ("MatMul", ("rows", "w"), "product"),
+        ("Add", ("b", "product"), "logits"),
+    ]
+    parts = {"tokens": np.array([1, 4, 48]), "w": draw(48, 5) ** 3, "b": draw(5, seed=1)}
+    proto = write(nodes, parts)
+    rounded = placed(proto)
+    before = constants(rounded)
+    round_by_reconstruction(rounded, proto, BATCHES)
+    after = constants(rounded)
+    assert not np.array_equal(before["b"], after["b"])
+    assert before["b"].shape == after["b"].shape
+
+
+def test_what_two_products_read_stays_as_it_is():
+    nodes = [
+        ("Conv", ("images", "w"), "one"),
+        ("Relu", ("one",), "middle"),
+        ("Conv", ("middle", "w"), "two"),
+    ]
+    proto = write(nodes, {"w": draw(3, 3, 1, 1) ** 3})
+    made = placed(proto)
+    rounded = copied(made)
+    assert round_by_reconstruction(rounded, proto, BATCHES) == 0
+    assert rounded == made
+
+
+def test_a_row_that_gains_nothing_keeps_its_nearest_integers(monkeypatch):
+    proto = branched()
+    made = placed(proto)
+    rounded = copied(made)
+    monkeypatch.setattr(
+        weight_rounding, "round_rows", lambda weight, scale, moments, largest: 0 * weight
+    )
+    round_by_reconstruction(rounded, proto, BATCHES)
+    before, after = constants(made), constants(rounded)
+    stored = [name for name in before if name.endswith("/int8")]
+    assert stored
+    assert all(np.array_equal(before[name], after[name]) for name in stored)
+
+
+def test_the_largest_integer_of_a_product_holds():
+    proto = branched()
+    names = {one.name: 63 for one in describe(proto).products}
+    rounded = placed(proto, largest=names)
+    round_by_reconstruction(rounded, proto, BATCHES, names)
+    stored = [value for name, value in constants(rounded).items() if name.endswith("/int8")]
+    assert max(np.abs(one.astype(int)).max() for one in stored) == 63
