@@ -221,7 +221,8 @@ class _Refinement:
 
     def _why_lost(self, one: Entry) -> str:
         if one.slower:
-            return f"slower, {_show(one.lap)}"
+            sure = one.lap is not None and one.lap.ratio_ci95 is not None
+            return f"{'slower' if sure else 'slower in its few rounds'}, {_show(one.lap)}"
         if one.checked is None:
             rounds = 0 if one.lap is None else one.lap.rounds
             return (

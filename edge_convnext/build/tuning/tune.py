@@ -33,7 +33,7 @@ from edge_convnext.networks.plans import Plan, plan_fields
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
 Mode = Literal["quick", "full"]
-_QUICK_LIMIT_S = 45.0  # for the races of all runtimes; making the graphs takes longer
+_QUICK_LIMIT_S = 45.0  # to race whole plans, in all runtimes, and as long to refine the winners
 
 
 @dataclass(frozen=True)

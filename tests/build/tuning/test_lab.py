@@ -66,3 +66,24 @@ def test_weights_of_graphs_that_are_only_raced_have_the_nearest_integers(
     made.runner, made.recipe, made.runtime = Runner(None, recipe, {}, untracked), recipe, "toy"
     made.quantize([Plan("raw", "weighted")], None, ships=ships)
     assert [one.weight_rounding for one in seen] == [rounding, rounding]
+
+
+def test_a_second_race_of_the_same_graphs_is_another_entry():
+    asked = []
+
+    def run(stage, make, *, key):
+        asked.append(key)
+        return SimpleNamespace(
+            result={"rounds": {}, "other_load_pct": None}, seconds=1.0, key="", cached=False
+        )
+
+    made = Lab.__new__(Lab)
+    made.runner, made.recipe = SimpleNamespace(run=run), make_recipe({})
+    made.runtime, made.batch, made.machine = "onnxruntime", 1, "this one"
+    made.raced_s, made.other_load_pct = 0.0, 0.0
+    option = {"a": SimpleNamespace(digest="x")}
+    made.measure(option, ["a"], 8)
+    made.measure(option, ["a"], 8, again=True)
+    assert asked[1] == {**asked[0], "again": True}
+    assert "again" not in asked[0]  # as in caches of before there were second races
+    assert made.raced_s == 2.0
