@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "list_hopeful", "refine"]
 
 _NEARER_DB = 1.0  # less is no clear difference: other images shift an SQNR by some tenths
+_TIE = 1.05  # what may be so much slower, by the interval, does not count as being as fast
 _RACE_SHARE = 0.6  # of the time that is left; the rest is for what shall be kept
 _MOST_DUELS = 3  # of changes that are as fast, in each race
 
@@ -97,6 +98,7 @@ class _Refinement:
     bounds: _Bounds
     limit_s: float | None
     hint: PrecisionHint  # of the winner, in which everything is raced
+    own_db: float = -math.inf  # of `best`, as of `Entry.near_db`
     kept: list[str] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)  # groups that are not tried again
@@ -128,10 +130,10 @@ class _Refinement:
 
     def _try(self, entries: Sequence[Entry], heat: int, deadline: float) -> Entry | None:
         """Race some changes; the one that is kept becomes part of the plan."""
-        own, own_db = self._enter(entries)
+        own = self._enter(entries)
         self._race(entries, own, deadline)
         kept = None
-        for one in list_hopeful(entries, own_db):
+        for one in list_hopeful(entries, self.own_db):
             if self.lab.raced_s >= deadline:
                 one.reason = "not raced again: the time limit"
             elif self._earns_its_place(one, own):
@@ -148,17 +150,17 @@ class _Refinement:
         self.trials = lost + self.trials
         return kept
 
-    def _enter(self, entries: Sequence[Entry]) -> tuple[Candidate, float]:
+    def _enter(self, entries: Sequence[Entry]) -> Candidate:
         """Make the graphs; what is wrong where it runs, or the same as another, is not raced.
 
         Returns:
-            The candidate of the plan that they change, and its SQNR to the float graph in dB.
+            The candidate of the plan that they change.
         """
         few = self.lab.few_images()
         plan, hint = self.best.plan, self.hint
         graphs, failed = self.lab.quantize([plan, *(one.change.plan for one in entries)], few)
         wrong = self.lab.sift(graphs, few)
-        own = self.lab.option(graphs, plan, hint)
+        own, self.own_db = self.lab.option(graphs, plan, hint), _near_db(graphs, plan)
         seen = {own.digest: "the plan that it changes"}
         for one in entries:
             changed = one.change.plan
@@ -171,7 +173,7 @@ class _Refinement:
                     continue
                 reason = f"the same graph as {same}"
             one.reason = f"not raced: {reason}"
-        return own, _near_db(graphs, plan)
+        return own
 
     def _race(self, entries: Iterable[Entry], own: Candidate, deadline: float) -> None:
         """Time them beside the plan that they change, by successive halving."""
@@ -225,10 +227,10 @@ class _Refinement:
             return f"{'slower' if sure else 'slower in its few rounds'}, {_show(one.lap)}"
         if one.checked is None:
             rounds = 0 if one.lap is None else one.lap.rounds
-            return (
-                f"not shown to be faster in {rounds} rounds, {_show(one.lap)}, and not clearly "
-                "nearer to the float"
-            )
+            nearer = one.near_db - self.own_db >= _NEARER_DB
+            kind = "as fast" if nearer else "faster"
+            rest = "" if nearer else ", and not clearly nearer to the float"
+            return f"not shown to be {kind} in {rounds} rounds, {_show(one.lap)}{rest}"
         own_db, best_db = one.checked.parity.sqnr_or_inf, _parity_db(self.best)
         return f"as fast, {_show(one.lap)}, and {own_db:.1f} dB to the float, not {best_db:.1f}"
 
@@ -261,8 +263,11 @@ def _is_faster(lap: Lap) -> bool:
 
 
 def _is_tied(lap: Lap) -> bool:
-    shown = lap.ratio_ci95 is not None and lap.ratio_ci95[0] > 1.0
-    return not shown and lap.ratio <= WORTH
+    """Not slower beyond the interval, and that is narrow: on a busy machine it tells little."""
+    if lap.ratio_ci95 is None:
+        return False
+    low, high = lap.ratio_ci95
+    return low <= 1.0 and high <= _TIE and lap.ratio <= WORTH
 
 
 def _near_db(graphs: Graphs, plan: Plan) -> float:
