@@ -24,6 +24,7 @@ from edge_convnext.stages import quantize
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.build.tuning.race import Lap
+    from edge_convnext.core.artifacts import Parity
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
@@ -33,7 +34,7 @@ __all__ = ["Entry", "list_hopeful", "refine"]
 _NEARER_DB = 1.0  # less is no clear difference: other images shift an SQNR by some tenths
 _TIE = 1.05  # what may be so much slower, by the interval, does not count as being as fast
 _RACE_SHARE = 0.6  # of the time that is left; the rest is for what shall be kept
-_MOST_DUELS = 3  # of changes that are as fast, in each race
+_MOST_DUELS = 3  # after each race, of changes that looked faster; and as many of those nearer
 
 
 @dataclass(frozen=True)
@@ -207,11 +208,16 @@ class _Refinement:
             why = unmade.get(one.change.plan, "") if found is None else found.wrong
             one.reason = f"calibrated in full: {why}"
             return False
-        if not holds(found.parity, found.top1_drop_pp, self.lab.recipe.evaluate.max_drop_pp):
-            one.reason = f"past the accuracy budget: {found.parity.sqnr_or_inf:.1f} dB"
-            return False
         gain_db = found.parity.sqnr_or_inf - _parity_db(self.best)
+        if not self._holds(found.parity, found.top1_drop_pp):
+            best_holds = self._holds(self.best.parity, self.best.top1_drop_pp)
+            if best_holds or gain_db < 0.0:  # the plan may be past it too, where none keeps it
+                one.reason = f"past the accuracy budget: {found.parity.sqnr_or_inf:.1f} dB"
+                return False
         return _is_faster(lap) or gain_db >= _NEARER_DB
+
+    def _holds(self, parity: Parity | None, top1_drop_pp: float | None) -> bool:
+        return holds(parity, top1_drop_pp, self.lab.recipe.evaluate.max_drop_pp)
 
     def _trial(self, one: Entry, heat: int) -> Trial:
         reason = one.reason or self._why_lost(one)
@@ -239,21 +245,23 @@ class _Refinement:
 
 
 def list_hopeful(entries: Iterable[Entry], own_db: float) -> list[Entry]:
-    """Changes that may be kept: the faster ones by their ratio, then the nearer of those as fast.
+    """Changes that may be kept: those that looked faster, then the nearer of those as fast.
+
+    Few rounds tell little, so that the second race decides; what is faster for sure comes first.
 
     Args:
         entries: Changes of one race.
         own_db: SQNR of the plan that they change, as of `Entry.near_db`.
     """
-    faster = [one for one in entries if one.lap is not None and _is_faster(one.lap)]
+    faster = [one for one in entries if one.lap is not None and one.lap.ratio * WORTH <= 1.0]
     nearer = [
         one
         for one in entries
         if one not in faster and not one.slower and one.near_db - own_db >= _NEARER_DB
     ]
-    faster.sort(key=lambda one: one.lap.ratio if one.lap else 0.0)
+    faster.sort(key=lambda one: (not _is_faster(one.lap), one.lap.ratio) if one.lap else (True, 0))
     nearer.sort(key=lambda one: -one.near_db)
-    return faster + nearer[:_MOST_DUELS]
+    return faster[:_MOST_DUELS] + nearer[:_MOST_DUELS]
 
 
 def _is_faster(lap: Lap) -> bool:
