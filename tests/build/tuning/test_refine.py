@@ -258,12 +258,13 @@ def test_what_scatters_too_much_to_tell_is_not_as_fast(bench):
     assert "nearer" not in told
 
 
-def test_luck_in_a_race_of_many_does_not_last(bench):
-    desk = bench({"first": 1.0})
+@pytest.mark.parametrize("factor", [1.0, 0.99])
+def test_luck_in_a_race_of_many_does_not_last(bench, factor):
+    desk = bench({"first": factor})
     desk.lucky = {"first": 0.9}
     found = desk.refine()
     assert found.trials[0].plan == PLAN
-    assert len(reason(found, "first in float (75 % of the work): as fast, 1.00x")) == 1
+    assert len(reason(found, "first in float (75 % of the work): as fast, ")) == 1
     assert sum(again for _, _, again in desk.raced) == 1
 
 
