@@ -133,7 +133,7 @@ class GenericFamily(ABC):
     forms_of_convolutions: frozenset[FormName] = frozenset(("raw",))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
-        "inner", "dense", "weighted", "attention", "adds", "closed", "closed_gates",
+        "inner", "dense", "weighted", "attention", "adds", "closed", "closed_later", "closed_gates",
         "blocks", "late_blocks", "last_blocks",
     )  # fmt: skip
     gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from edge_convnext.graph.placements import count_start, find_placement
+
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import ActivationType, GraphFormat, PlacementName
     from edge_convnext.graph.roles import Roles
@@ -82,11 +84,18 @@ def _needs_sums(roles: Roles, way: Way) -> bool:
     return way.placement in ("adds", "fused_adds") and not sums
 
 
+def _needs_a_light_start(roles: Roles, way: Way) -> bool:
+    if way.placement != "closed_later":
+        return False
+    return count_start(roles, find_placement(way.placement).float_start) == 0
+
+
 # What a placement has nothing for makes the graph of another one.
 COMMON = (
     Bar(_needs_attention, "no product of attention", "the same graph as `weighted`"),
     Bar(_needs_windows, "no depthwise or grouped convolution", "the same graph as `weighted`"),
     Bar(_needs_gates, "neither SiLU nor a gate", "the same graph as `closed`"),
+    Bar(_needs_a_light_start, "the first product does much of the work", "the same as `closed`"),
     Bar(_needs_sums, "no sum behind a product", "the same graph without the additions"),
 )
 

@@ -2,7 +2,7 @@ import pytest
 from support.written_graphs import excited
 
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.graph.placements import PLACEMENTS, find_placement, quantized
+from edge_convnext.graph.placements import PLACEMENTS, count_start, find_placement, quantized
 from edge_convnext.graph.roles import Product, Roles, describe
 
 ROLES = describe(excited())
@@ -23,10 +23,10 @@ def test_what_a_placement_takes_by_role(placement, expected):
     assert quantized(ROLES, placement) == expected
 
 
-def product(name, kind, stage):
+def product(name, kind, stage, macs=1):
     return Product(
         name, kind, first=False, last=False, gate=False, computed=False, downsample=False,
-        stage=stage, macs=1, behind="nothing", activation="x", weight="w", axis=1,
+        stage=stage, macs=macs, behind="nothing", activation="x", weight="w", axis=1,
     )  # fmt: skip
 
 
@@ -48,3 +48,18 @@ def test_each_entry_has_its_reason_and_its_name():
 def test_an_unknown_placement_is_refused_with_those_that_there_are():
     with pytest.raises(RecipeError, match=r"unknown placement 'everything'.*weighted, dense"):
         find_placement("everything")
+
+
+def test_the_first_products_stay_float_while_together_they_do_little():
+    macs = {"stem": 3, "window": 1, "project": 4, "expand": 1, "last": 91}
+    roles = Roles(tuple(product(name, "conv", 0, count) for name, count in macs.items()), {})
+    assert [count_start(roles, share) for share in (0.0, 0.03, 0.079, 0.08, 0.09)] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert quantized(roles, "closed_later") == {"expand", "last"}
+    assert quantized(roles, "closed") == set(macs)
+    assert count_start(Roles((), {}), 0.08) == 0

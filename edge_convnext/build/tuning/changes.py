@@ -87,6 +87,9 @@ def _quantized(proto: ModelProto, roles: Roles, plan: Plan) -> frozenset[str]:
 def _find_able(proto: ModelProto, roles: Roles, plan: Plan) -> frozenset[str]:
     """Products that can be quantized at all."""
     everything = replace(
-        find_placement(plan.placement or ""), float_kinds=frozenset(), last_stages=None
+        find_placement(plan.placement or ""),
+        float_kinds=frozenset(),
+        float_start=0.0,
+        last_stages=None,
     )
     return placeable(proto, roles, everything)

@@ -23,7 +23,7 @@ def _is_fused_convolution(roles: Roles, way: Way) -> bool:
 
 
 def _closes_a_transformer(roles: Roles, way: Way) -> bool:
-    return not is_convolutional(roles) and way.placement in ("adds", "closed_gates")
+    return not is_convolutional(roles) and way.placement in ("adds", "closed_gates", "closed_later")
 
 
 # A convolution is INT8 where its output has a quantizer as well: the 512 to 1000 one of SqueezeNet
@@ -32,6 +32,7 @@ def _closes_a_transformer(roles: Roles, way: Way) -> bool:
 PLAN_RULES = PlanRules(
     (
         Way("closed", "uint8"),
+        Way("closed_later", "uint8"),
         Way("closed_gates", "uint8"),
         Way("weighted", "uint8"),
         Way("dense", "uint8"),

@@ -7,6 +7,7 @@ from support.written_graphs import attending, draw, excited, write
 
 from edge_convnext.build.tuning.changes import list_changes
 from edge_convnext.core.product_groups import MOST_GROUPS
+from edge_convnext.graph.placements import PLACEMENTS
 from edge_convnext.networks.plans import Plan
 
 
@@ -97,3 +98,20 @@ def test_what_has_no_stored_weight_is_left_as_it_is():
     )
     assert {group for group, _ in found(proto, plan())} == set()
     assert found(proto, plan("inner")) == {("first", "int8"): ((), ("first",))}
+
+
+def test_a_start_that_the_placement_leaves_float_can_be_taken_in():
+    proto = write(
+        [
+            ("Conv", ("images", "w1"), "stem"),
+            ("Conv", ("stem", "w2"), "wide", {"pads": [1, 1, 1, 1]}),
+            ("GlobalAveragePool", ("wide",), "pool"),
+            ("Flatten", ("pool",), "flat"),
+            ("Gemm", ("flat", "w3"), "logits", {"transB": 1}),
+        ],
+        {"w1": draw(4, 3, 1, 1), "w2": draw(16, 4, 3, 3), "w3": draw(5, 16)},
+    )
+    start = next(name for name, one in PLACEMENTS.items() if one.float_start)
+    changes = found(proto, plan(start))
+    assert changes["first", "int8"] == ((), ("first",))
+    assert ("first", "float") not in changes
