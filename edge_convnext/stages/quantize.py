@@ -111,14 +111,14 @@ def quantize(
                 "groups of products are for networks that are quantized by roles; NNCF has names "
                 "of nodes (quantize.ignored_names)"
             )
-        from edge_convnext.graph.weight_rounding import round_by_reconstruction
-
         nncf = import_nncf()
         wanted = _select(before, placement, config, model.path)
         after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
         _finish(after, before, placement, nncf.__version__)
         _set_ranges(after, before, images, config, activation_type)
         if rounds_anew(config, by_roles=False):
+            from edge_convnext.graph.weight_rounding import round_by_reconstruction
+
             round_by_reconstruction(after, before, images)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:

@@ -74,7 +74,7 @@ def place_by_roles(
     weighing = _weighing(config, roles)
     after = place(before, roles, found, activation_type, images, ignored, weighing)
     if rounds_anew(config):
-        round_by_reconstruction(after, before, images, weighing.largest)
+        round_by_reconstruction(after, before, images)
     set_facts(after, precision="int8", placement=placement, **{PLACER_FACT: "roles"})
     if groups:
         changed = {name: list(names) for name, names in asdict(groups).items() if names}
