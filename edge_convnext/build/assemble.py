@@ -112,7 +112,7 @@ def assemble_report(
         outcome.accuracy.fallbacks, outcome.accuracy.searched, evaluation, timings
     )
     untimed = why_not_timed(has_gpu) if built else None
-    refused = tuple(report_refusals(outcome.refused, label))
+    refused = tuple(report_refusals(outcome.refused, label, _timed(timings)))
     for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
@@ -150,6 +150,10 @@ def _missing(stages: Iterable[StageReport]) -> list[str]:
         for stage in stages
         if stage.name in ("evaluate", "benchmark") and stage.status == "not_run"
     ]
+
+
+def _timed(timings: BenchmarkResult | None) -> frozenset[str]:
+    return frozenset(row.artifact for row in timings.rows) if timings else frozenset()
 
 
 def _evaluated_file(

@@ -45,6 +45,7 @@ class Entrants:
     for_gpu: Sequence[Candidate]  # for TensorRT: evaluated in ONNX Runtime, never raced
     judged: Sequence[Candidate]  # those of `options` and `for_gpu` that may be chosen
     raw: Candidate | None  # the unfolded FP32 export: raced for comparison
+    unfit: Sequence[Candidate] = ()  # floats that are wrong where they run: raced, never chosen
 
 
 @dataclass(frozen=True)
@@ -101,20 +102,23 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
         return None
     recipe, batch = prepared.runner.recipe, verdict_batch(prepared.runner.recipe)
     reference = [entrants.raw] if entrants.raw else []
+    floats = [*entrants.judged, *entrants.unfit]
 
     def finalists(timings: BenchmarkResult) -> list[Candidate]:
-        rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
+        rivals = list_rivals(recipe, floats, timings, evaluator.found, batch)
         # The accuracy of a bfloat16 rival may rule it out; then another float takes its place.
         while unknown := [one for one in rivals if one.hint != "f32" and not evaluator.knows(one)]:
             evaluator.add(unknown)
-            rivals = list_rivals(recipe, entrants.judged, timings, evaluator.found, batch)
+            rivals = list_rivals(recipe, floats, timings, evaluator.found, batch)
         found = list_finalists(recipe, entrants.judged, timings, evaluator.found, batch)
-        return [*found, *reference]
+        unfit = [one for one in rivals if one in entrants.unfit]
+        return [*found, *unfit, *reference]
 
     images = np.concatenate(prepared.samples.load())
     if not recipe.benchmark.wait_quiet_min:
         tell_load(prepared.runner.track, "--wait-quiet MINUTES waits for a quiet machine")
-    return race([*entrants.options, *reference], images, recipe, finalists, prepared.runner.track)
+    entered = [*entrants.options, *entrants.unfit, *reference]
+    return race(entered, images, recipe, finalists, prepared.runner.track)
 
 
 def choose_entrants(
@@ -122,6 +126,7 @@ def choose_entrants(
     judged: Sequence[Candidate],
     timings: BenchmarkResult | None,
     evaluator: Evaluator,
+    unfit: Sequence[Candidate] = (),
 ) -> Choice:
     """Choose what ships, by the rounds of the race that are kept for choosing.
 
@@ -130,9 +135,10 @@ def choose_entrants(
         judged: Candidates that may be chosen.
         timings: Times of the race; None without a race.
         evaluator: Evaluator with the accuracies; it evaluates a float that is chosen without one.
+        unfit: Floats that may not be chosen, and have to be beaten.
     """
     batch, budget = verdict_batch(recipe), recipe.evaluate.max_drop_pp
-    rivals = list_rivals(recipe, judged, timings, evaluator.found, batch) if timings else []
+    rivals = _to_beat(recipe, judged, unfit, timings, evaluator) if timings else []
     best_float = choose_float(recipe, judged, timings, evaluator.found, batch)
     while best_float and not evaluator.knows(best_float):
         evaluator.add([best_float])
@@ -142,6 +148,20 @@ def choose_entrants(
         chosen = choose_option(judged, recipe.precision, timings, evaluator.found, budget, batch)
     each = choose_each(recipe, judged, timings, evaluator.found, batch) if timings else ()
     return Choice(chosen, best_float, rivals, each)
+
+
+def _to_beat(
+    recipe: Recipe,
+    judged: Sequence[Candidate],
+    unfit: Sequence[Candidate],
+    timings: BenchmarkResult,
+    evaluator: Evaluator,
+) -> list[Candidate]:
+    """The floats that may be the fastest of those that may ship, and of all."""
+    batch = verdict_batch(recipe)
+    pools = (judged, [*judged, *unfit]) if unfit else (judged,)
+    found = (list_rivals(recipe, pool, timings, evaluator.found, batch) for pool in pools)
+    return list({one.name: one for pool in found for one in pool}.values())
 
 
 def verdict_batch(recipe: Recipe) -> int:

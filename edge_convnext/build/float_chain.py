@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.lineage import latest
 from edge_convnext.build.runner import Runner, parity_result, torch_logits
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.step import Images, Skipped, Step, as_step
+from edge_convnext.core.step import Images, Skipped, Stage, Step, as_step
 from edge_convnext.networks.family import family_of
 from edge_convnext.stages import approximate, export, fold, simplify
 
@@ -100,9 +100,8 @@ def export_step(
     `model` is unfolded: the form in torch would be wrong in the same way.
     """
     config = runner.recipe.export
-    came_as_graph = family_of(model.value).source_graph(model.value) is not None
     return runner.graph(
-        export.OWN_GRAPH if came_as_graph else export.STAGE,
+        _export_stage(model.value),
         OnnxModel(Path(), precision, form),
         lambda output: export.export_onnx(
             weights.value, form, precision, config, output, samples.load()
@@ -121,6 +120,14 @@ def export_step(
             "config": config.model_dump(mode="json", exclude={"form", "gelu"}),
         },
     )
+
+
+def _export_stage(weights: Weights) -> Stage:
+    """The export of a network's family."""
+    family = family_of(weights)
+    if family.source_graph(weights) is not None:
+        return export.OWN_GRAPH
+    return export.BY_ROLE if family.parts.by_role else export.STAGE
 
 
 def simplify_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:

@@ -117,6 +117,7 @@ def quantize_step(
             output,
             runner.track,
             plan.activation_type,
+            groups=plan.groups,
         ),
         file=f"{replace(plan, format='qdq', settings=()).label}.int8.onnx",
         what=None,
@@ -134,6 +135,8 @@ def quantize_step(
                 exclude={"placement", "activation_type", "subset_size", "weight_rounding"},
             ),
             "calibration": calibration.digest,
+            # Plans without changes have the keys of builds before there were any.
+            **({"groups": asdict(plan.groups)} if plan.groups else {}),
             **rounding_key(config, by_roles=family_of_model(runner.recipe.model).placer == "roles"),
         },
     )

@@ -56,8 +56,9 @@ class Lineage:
         return replace(step, reason=quantized.reason)
 
     def at(self, stage: Stage) -> Step[OnnxModel] | None:
-        """The step of one stage; None where it did not run."""
-        return next((step for step in self.ran if step.stage == stage), None)
+        """The step of one stage, in any revision; None where it did not run."""
+        own = (step for step in self.ran if step.stage and step.stage.name == stage.name)
+        return next(own, None)
 
     def before(self, stage: Stage) -> Step[OnnxModel]:
         """The graph that a stage was given; the final one, if the stage did not run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,9 +96,11 @@ def finish(
     accuracy = Evaluator(prepared, machine["fingerprint"])
     sieve = Sieve(prepared, machine["fingerprint"])
     entrants = evaluate_entrants(prepared, accuracy, sieve)
+    if recipe.precision != "fp32":  # a float has no other to beat
+        entrants = replace(entrants, unfit=sieve.unfit_floats)
     raced = race_entrants(prepared, entrants, accuracy)
     timings = raced.timings if raced else None
-    choice = choose_entrants(recipe, entrants.judged, timings, accuracy)
+    choice = choose_entrants(recipe, entrants.judged, timings, accuracy, entrants.unfit)
     files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
     products = count_products(prepared.runner, entrants.options, machine["fingerprint"])
     outcome = Outcome(

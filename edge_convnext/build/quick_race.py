@@ -8,17 +8,16 @@ the fastest. The rest is timed in turns, briefly, and remembered by graph, machi
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.race_memory import race_or_remember
 from edge_convnext.build.settle import Chosen
 from edge_convnext.build.sieve import check_in_runtime
-from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.sections import PlanConfig
 from edge_convnext.core.step import Images, Stage
@@ -36,6 +35,7 @@ from edge_convnext.stages import quantize
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
+    from edge_convnext.build.race_memory import Remembered
     from edge_convnext.build.runner import Runner
     from edge_convnext.core.artifacts import CpuRuntimeName, RangeEstimator
     from edge_convnext.core.recipe import Recipe
@@ -124,11 +124,11 @@ def choose_plans(
         for one in runner.track(entered, f"ways to quantize for {runtime}", len(entered)):
             _enter(heat, graphs, one)
         _drop_broken(heat)
-        load_pct = _time(heat, begun.final.digest) if len(heat.options) > 1 else 0.0
+        times = _time(heat, begun.final.digest) if len(heat.options) > 1 else None
         winner = pick(entered)
         if winner is not None:
             plans[runtime] = PlanConfig.model_validate(plan_fields(winner.plan))
-        notes += _notes(runtime, roles, entered, winner, load_pct)
+        notes += _notes(runtime, roles, entered, winner, times)
     planned = recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
     return Chosen(planned, tuple(notes), (begun,))
 
@@ -213,19 +213,15 @@ def _sift(heat: _Heat, lineage: Lineage, one: Entered) -> None:
             return
 
 
-def _time(heat: _Heat, floating: str) -> float:
-    """Time what is left in turns, or take the times of an earlier race on this machine.
-
-    Returns:
-        The share of the CPU that other programs took meanwhile, in percent.
-    """
+def _time(heat: _Heat, floating: str) -> Remembered:
+    """Time what is left in turns, or take the times of an earlier race on this machine."""
     recipe = heat.runner.recipe
     batch = min(recipe.benchmark.batches)
     config = recipe.benchmark.model_copy(
         update={"rounds": _ROUNDS, "min_round_ms": _ROUND_MS, "batches": (batch,)}
     )
 
-    def make(_folder: Path) -> dict[str, Any]:
+    def race() -> dict[str, Any]:
         images = np.concatenate(heat.samples.load())
         candidates = [replace(one, title=name) for name, (_, one) in heat.options.items()]
         result = benchmark(
@@ -241,12 +237,12 @@ def _time(heat: _Heat, floating: str) -> float:
         "threads": recipe.benchmark.threads,
         "machine": heat.machine,
     }
-    entry = heat.runner.run(_RACE.on(package_of(heat.runtime)), make, key=key)
-    rounds: Mapping[str, Sequence[float]] = entry.result["rounds"]
+    stage = _RACE.on(package_of(heat.runtime))
+    times = race_or_remember(heat.runner, stage, race, key)
     for name, (one, _) in heat.options.items():
-        latency = statistics.median(rounds[name])
+        latency = statistics.median(times.rounds[name])
         one.latency_ms = min(latency, one.latency_ms or latency)
-    return float(entry.result["other_load_pct"] or 0.0)
+    return times
 
 
 def _label(plan: Plan | Way) -> str:
@@ -261,7 +257,7 @@ def _notes(
     roles: Roles,
     entered: Sequence[Entered],
     winner: Entered | None,
-    load_pct: float,
+    raced: Remembered | None,
 ) -> Iterator[str]:
     """What was tried, which won, and what was left out and why."""
     module = find_runtime(runtime)
@@ -276,14 +272,12 @@ def _notes(
         )
     elif timed:
         times = ", ".join(f"{_label(one.plan)} {one.latency_ms:.2f} ms" for one in timed)
-        busy = (
-            f", with other programs at {load_pct:.0f} % of the CPU" if load_pct > QUIET_PCT else ""
-        )
-        yield (
+        chosen = (
             f"{module.LABEL}: no plan was measured for this network, so {len(timed)} ways to "
-            f"quantize it were raced here briefly{busy}: {times}. {_label(winner.plan)} was "
+            f"quantize it were raced here briefly: {times}. {_label(winner.plan)} was "
             "chosen: the fastest, or as fast within 5 % and nearer to the float graph."
         )
+        yield " ".join(filter(None, (chosen, raced.tell() if raced else "")))
     else:
         name = _label(winner.plan)
         yield f"{module.LABEL}: {name} was the only way left to quantize this network."

@@ -8,7 +8,7 @@ from edge_convnext.measure.to_report import report_refused
 from edge_convnext.runtimes.load import find_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from edge_convnext.build.sieve import Ruling
     from edge_convnext.core.artifacts import Precision
@@ -19,23 +19,30 @@ __all__ = ["refused_notes", "report_refusals", "why_none_is_left"]
 
 
 def report_refusals(
-    rulings: Iterable[Ruling], label: Callable[[Candidate], str]
+    rulings: Iterable[Ruling],
+    label: Callable[[Candidate], str],
+    timed: Collection[str] = (),
 ) -> Iterator[RefusedCandidate]:
     """Each candidate that was refused, as the report states it.
 
     Args:
         rulings: Rulings of a `Sieve`.
         label: Name of a candidate in this report.
+        timed: Names of the candidates that were raced.
     """
     for one in rulings:
         if one.wrong is not None:
             name = label(one.candidate)
-            yield report_refused(one.candidate, name, one.wrong, one.found, one.finding)
+            yield report_refused(
+                one.candidate, name, one.wrong, one.found, one.finding,
+                timed=one.candidate.name in timed,
+            )  # fmt: skip
 
 
 def refused_notes(refused: Iterable[RefusedCandidate]) -> list[str]:
-    """A sentence for each: what was left out of the race, and why."""
-    return [f"Not raced, and not shipped: {_sentence(one)}" for one in refused]
+    """A sentence for each: what may not ship, and why."""
+    how = {True: "Raced for INT8 to beat, and not shipped", False: "Not raced, and not shipped"}
+    return [f"{how[one.timed]}: {_sentence(one)}" for one in refused]
 
 
 def why_none_is_left(

@@ -1,7 +1,8 @@
 """The candidates of a build that are right where they run, and why the others are not.
 
-What is refused is neither evaluated nor raced, and does not ship. The logits that decide it are
-kept by digest, as those of the evaluation are: a second build infers nothing.
+What is refused does not ship, and is neither evaluated nor raced; but a float that is computed
+wrongly is timed, as INT8 has to beat whatever its runtime makes of the float graph. The logits that
+decide it are kept by digest, as those of the evaluation are: a second build infers nothing.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ class Ruling:
     finding: Finding | None = None  # the error that its runtime's lint has for its graph
     wrong: str | None = None  # a sentence; None where it is right
 
+    @property
+    def sets_the_pace(self) -> bool:
+        """Whether this is a float that runs and is wrong: to be beaten, never to ship."""
+        runs = self.found is not None
+        return self.wrong is not None and runs and self.candidate.model.precision == "fp32"
+
 
 class Sieve:
     """Keeps the candidates of one build that are right where they run.
@@ -69,6 +76,11 @@ class Sieve:
             else:
                 self.refused.append(found)
         return kept
+
+    @property
+    def unfit_floats(self) -> list[Candidate]:
+        """Floats that were refused and can be timed; INT8 has to beat them too."""
+        return [one.candidate for one in self.refused if one.sets_the_pace]
 
     def _floating(self, one: Candidate) -> Step[OnnxModel]:
         """The float graph that a candidate was made from, or that it is."""

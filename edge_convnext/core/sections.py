@@ -37,6 +37,7 @@ from edge_convnext.core.bounds import (
     Warmup,
     why_too_long,
 )
+from edge_convnext.core.product_groups import MOST_GROUPS, GroupName
 from edge_convnext.core.section import Alpha, BudgetPp, Section, Share
 
 __all__ = [
@@ -264,6 +265,19 @@ class PlanConfig(Section):
     gelu: GeluName = "erf"
     range_estimator: RangeEstimator = "reconstruction"
     settings: dict[str, str] = {}
+    # Of networks that are placed by role: what `tune` changed of the placement.
+    float_groups: tuple[GroupName, ...] = Field((), max_length=MOST_GROUPS)
+    int8_groups: tuple[GroupName, ...] = ()
+
+    @field_validator("int8_groups")
+    @classmethod
+    def _few_and_once(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        floats = info.data.get("float_groups", ())
+        if both := sorted(set(names) & set(floats)):
+            raise ValueError(f"'{both[0]}' can't be in float_groups too")
+        if len(names) + len(floats) > MOST_GROUPS:
+            raise ValueError(f"a plan changes at most {MOST_GROUPS} groups in all")
+        return names
 
     @field_validator("settings")
     @classmethod

@@ -16,7 +16,7 @@ from edge_convnext.core.errors import QuantizationError, reason_of
 from edge_convnext.core.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from onnx import ModelProto
 
@@ -61,9 +61,7 @@ def observe(
         QuantizationError: ONNX Runtime can't run the graph, or a tensor has values that are
             not finite.
     """
-    pieces = list(split_images(proto, batches))
-    if len(pieces) == 1:  # too few images for two halves
-        pieces *= 2
+    pieces = split_images(proto, batches)
     per_image = -(-_ROWS // sum(len(piece) for piece in pieces[1::2]))
     generator = np.random.default_rng(seed)
     ends: dict[str, list[tuple[Values, Values]]] = {name: [] for name in channel_axes}
@@ -71,11 +69,6 @@ def observe(
     run = watch(proto, list(channel_axes))
     for index, piece in enumerate(pieces):
         for (name, axis), value in zip(channel_axes.items(), run(piece), strict=True):
-            if not np.isfinite(value).all():
-                raise QuantizationError(
-                    f"{name}: NaN or infinite activations on the calibration images; "
-                    "look at the weights and at preprocess.mean and preprocess.std"
-                )
             rows = np.moveaxis(value, axis, -1).reshape(-1, value.shape[axis])
             if index % 2:
                 count = min(len(rows), per_image * len(piece))
@@ -94,16 +87,17 @@ def observe(
 
 def split_images(
     proto: ModelProto, batches: Sequence[NDArray[np.float32]]
-) -> Iterator[NDArray[np.float32]]:
+) -> list[NDArray[np.float32]]:
     """Split batches where the graph allows it: all watched tensors are in memory at once.
 
-    Yields:
-        float32[n, C, H, W], n being the graph's batch, or at most 4.
+    Returns:
+        Pieces float32[n, C, H, W], n being the graph's batch, or at most 4. There are at least two,
+        for two halves: a single one comes twice.
     """
     fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    for batch in batches:
-        size = fixed or _IMAGES
-        yield from (batch[start : start + size] for start in range(0, len(batch), size))
+    size = fixed or _IMAGES
+    pieces = [batch[at : at + size] for batch in batches for at in range(0, len(batch), size)]
+    return pieces * 2 if len(pieces) == 1 else pieces
 
 
 def watch(
@@ -119,7 +113,8 @@ def watch(
         A function from images, float32[n, C, H, W], to the tensors in the order of `names`.
 
     Raises:
-        QuantizationError: ONNX Runtime can't load the graph.
+        QuantizationError: ONNX Runtime can't load the graph; from the function: a tensor has
+            values that are not finite.
     """
     import onnx
 
@@ -148,7 +143,13 @@ def watch(
         values = (
             session.run(wanted, {source: batch}) if wanted else []
         )  # for an empty list it returns all
-        found = dict(zip(wanted, values, strict=True))
-        return [batch if name == source else found[name] for name in names]
+        found = {source: batch, **dict(zip(wanted, values, strict=True))}
+        for name in names:
+            if not np.isfinite(found[name]).all():
+                raise QuantizationError(
+                    f"{name}: NaN or infinite activations on the calibration images; "
+                    "look at the weights and at preprocess.mean and preprocess.std"
+                )
+        return [found[name] for name in names]
 
     return run

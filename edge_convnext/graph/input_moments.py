@@ -7,13 +7,13 @@ A constant part of that error is no matter where a bias takes it: what is left h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.errors import QuantizationError
 from edge_convnext.graph.activations import split_images, watch
+from edge_convnext.graph.structure import integers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ def collect_moments(
         QuantizationError: ONNX Runtime can't run the graph, or a tensor has values that are not
             finite.
     """
-    pieces = _spread(list(split_images(proto, batches)))
+    pieces = _spread(split_images(proto, batches))
     for some in _passes(readers):
         halves = [{one.node.name: Moments(one) for one in some} for _ in "ab"]
         generator = np.random.default_rng(seed)
@@ -119,8 +119,6 @@ def collect_moments(
 
 def _spread(pieces: list[Values]) -> list[Values]:
     """At most `_IMAGES` images, evenly drawn, in at least two pieces."""
-    if len(pieces) == 1:  # too few images for two halves
-        pieces = pieces * 2
     most = max(2, _IMAGES // len(pieces[0]))
     step = max(1.0, len(pieces) / most)
     return [pieces[int(at * step)] for at in range(min(most, len(pieces)))]
@@ -146,11 +144,6 @@ def _add(
 ) -> None:
     for one in readers:
         value = values[one.node.input[0]]
-        if not np.isfinite(value).all():
-            raise QuantizationError(
-                f"{one.node.input[0]}: NaN or infinite activations on the calibration images; "
-                "look at the weights and at preprocess.mean and preprocess.std"
-            )
         wanted = max(_FEWEST_ROWS, _ROWS_PER_COLUMN * one.columns)
         count = -(-2 * wanted // pieces)
         rows = (
@@ -169,7 +162,8 @@ def _patches(one: Reader, value: Values, count: int, generator: np.random.Genera
     """What a convolution reads at random positions, [groups, n, columns]."""
     assert one.kernel is not None
     high, wide = one.kernel
-    stride, dilation, pads = _geometry(one.node)
+    stride, dilation = (integers(one.node, name, (1, 1)) for name in ("strides", "dilations"))
+    pads = integers(one.node, "pads", (0, 0, 0, 0))
     padded = np.pad(value, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
     spans = (dilation[0] * (high - 1) + 1, dilation[1] * (wide - 1) + 1)
     sizes = [(padded.shape[2 + at] - spans[at]) // stride[at] + 1 for at in (0, 1)]
@@ -186,13 +180,3 @@ def _patches(one: Reader, value: Values, count: int, generator: np.random.Genera
 
 def _draw(total: int, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
     return generator.choice(total, min(total, count), replace=False)
-
-
-def _geometry(node: NodeProto) -> tuple[list[int], list[int], list[int]]:
-    """Strides, dilations and pads of a convolution over two axes."""
-    stated: dict[str, Any] = {one.name: list(one.ints) for one in node.attribute if one.ints}
-    return (
-        stated.get("strides", [1, 1]),
-        stated.get("dilations", [1, 1]),
-        stated.get("pads", [0, 0, 0, 0]),
-    )

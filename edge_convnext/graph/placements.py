@@ -7,18 +7,22 @@ here is what each is for, and where that was measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from edge_convnext.core.errors import RecipeError, shorten
+from edge_convnext.core.errors import QuantizationError, RecipeError, shorten
+from edge_convnext.graph.product_groups import is_in_group, list_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_convnext.core.product_groups import Regrouping
     from edge_convnext.graph.roles import Product, ProductKind, Roles
 
-__all__ = ["PLACEMENTS", "Place", "Placement", "count_start", "find_placement", "quantized"]
+__all__ = [
+    "PLACEMENTS", "Place", "Placement", "count_start", "find_placement", "quantized", "regroup",
+]  # fmt: skip
 
 # A kind of products, or where one stands.
 Place: TypeAlias = "ProductKind | Literal['first', 'last', 'gate', 'downsample']"
@@ -40,6 +44,9 @@ class Placement:
     cap: bool = False  # ranges end at the bounds of the Relu or Clip that makes the tensor
     more: frozenset[str] = frozenset()  # types of operations whose inputs and output are, too
     per_tensor: bool = False  # one scale for the whole weight of a convolution
+    # Groups of `product_groups` that a plan changed, whatever the fields above say.
+    float_groups: frozenset[str] = frozenset()
+    int8_groups: frozenset[str] = frozenset()
 
 
 _FLOAT: frozenset[Place] = frozenset({"attention", "gate"})
@@ -166,6 +173,31 @@ def find_placement(name: str) -> Placement:
     return PLACEMENTS[name]
 
 
+def regroup(placement: Placement, groups: Regrouping, roles: Roles) -> Placement:
+    """A placement that keeps some groups float and quantizes others, whatever it says itself.
+
+    Args:
+        placement: The placement.
+        groups: Names of groups.
+        roles: Roles of the graph's products.
+
+    Raises:
+        QuantizationError: A group has no product in this graph; the message lists those that have.
+    """
+    for name in (*groups.float_groups, *groups.int8_groups):
+        if not any(is_in_group(product, name) for product in roles.products):
+            known = ", ".join(list_groups(roles))
+            raise QuantizationError(
+                f"the plan names the group '{name}', which has no product in this network; it has "
+                f"{known}"
+            )
+    return replace(
+        placement,
+        float_groups=frozenset(groups.float_groups),
+        int8_groups=frozenset(groups.int8_groups),
+    )
+
+
 def quantized(roles: Roles, placement: Placement | str) -> frozenset[str]:
     """Names of the products that a placement quantizes.
 
@@ -174,11 +206,20 @@ def quantized(roles: Roles, placement: Placement | str) -> frozenset[str]:
     """
     one = find_placement(placement) if isinstance(placement, str) else placement
     from_stage = 0 if one.last_stages is None else roles.stages - one.last_stages
+    start = count_start(roles, one.float_start)
     return frozenset(
         product.name
-        for product in roles.products[count_start(roles, one.float_start) :]
-        if product.stage >= from_stage and one.float_kinds.isdisjoint(_places(product))
+        for number, product in enumerate(roles.products)
+        if _is_quantized(product, one, number >= start and product.stage >= from_stage)
     )
+
+
+def _is_quantized(product: Product, one: Placement, stands_right: bool) -> bool:
+    if any(is_in_group(product, name) for name in one.float_groups):
+        return False
+    if any(is_in_group(product, name) for name in one.int8_groups):
+        return True
+    return stands_right and one.float_kinds.isdisjoint(_places(product))
 
 
 def count_start(roles: Roles, share: float) -> int:

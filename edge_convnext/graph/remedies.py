@@ -1,6 +1,6 @@
 """Exact ways around what a runtime computes wrongly: the same function, written otherwise.
 
-`concat_pairs` and `pooled_scale` say what is wrong, and where that was tried.
+`concat_pairs`, `pooled_scale` and `square_attention` say what is wrong, and where that was tried.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_convnext.graph.concat_pairs import find_signed_concats
 from edge_convnext.graph.pooled_scale import find_pooled_scales
 from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.square_attention import find_square_attention
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["keep_pooled_axes", "unsign_concats"]
+__all__ = ["keep_pooled_axes", "move_heads_in_five_axes", "unsign_concats"]
 
 _OFFSET = 128  # int8 q with zero point z is uint8 q + 128 with zero point z + 128
 
@@ -86,3 +87,32 @@ def keep_pooled_axes(proto: ModelProto) -> tuple[str, ...]:
         place = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
         proto.graph.node.insert(place + 1, squeeze)
     return tuple(node.name for node in found)
+
+
+def move_heads_in_five_axes(proto: ModelProto) -> tuple[str, ...]:
+    """Write each Transpose beside an attention that is found with an axis of 1 more; exact.
+
+    Args:
+        proto: Graph, float or with explicit Q/DQ; changed in place.
+
+    Returns:
+        Names of the attentions' Softmax nodes.
+    """
+    found = list(find_square_attention(proto, Wiring(proto)))
+    for node in (move for one in found for move in one.transposes):
+        (whole,), (moved,) = node.input, node.output
+        axis = numpy_helper.from_array(np.array([1], np.int64), f"{moved}.axis")
+        proto.graph.initializer.append(axis)
+        node.input[0], node.output[0] = f"{moved}.whole", f"{moved}.moved"
+        del node.attribute[:]
+        node.attribute.append(helper.make_attribute("perm", [0, 1, 3, 2, 4]))
+        wider = helper.make_node(
+            "Unsqueeze", [whole, axis.name], [node.input[0]], name=f"{node.name}.unsqueeze"
+        )
+        narrower = helper.make_node(
+            "Squeeze", [node.output[0], axis.name], [moved], name=f"{node.name}.squeeze"
+        )
+        place = next(at for at, one in enumerate(proto.graph.node) if one.name == node.name)
+        proto.graph.node.insert(place, wider)
+        proto.graph.node.insert(place + 2, narrower)
+    return tuple(one.softmax.name for one in found)

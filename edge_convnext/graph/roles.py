@@ -30,7 +30,7 @@ __all__ = ["Behind", "Product", "ProductKind", "Roles", "describe", "is_norm"]
 ProductKind = Literal["conv", "pointwise", "depthwise", "grouped", "linear", "attention"]
 Behind = Literal["nothing", "relu", "act", "norm", "add", "concat"]
 
-_IMAGES, _LOGITS = "images", "logits"
+_IMAGES, _LOGITS = "\0images", "\0logits"  # no node has such a name
 _RELUS = frozenset({"Clip", "Relu"})
 _ACTIVATIONS = frozenset(
     {

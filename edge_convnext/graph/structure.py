@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto, NodeProto
 
-__all__ = ["CARRIERS", "PRODUCTS", "Structure", "infer_shapes", "integers", "read_structure"]
+__all__ = [
+    "CARRIERS",
+    "PRODUCTS",
+    "Shape",
+    "Structure",
+    "infer_shapes",
+    "integers",
+    "read_structure",
+]
 
 Shape: TypeAlias = tuple[int, ...]  # 0 where a size is not known
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edge_convnext.graph.affine import Grid
+from edge_convnext.graph.affine import WEIGHT_MAX, Grid
 from edge_convnext.graph.input_moments import Reader, collect_moments
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, is_transposed
+from edge_convnext.graph.structure import integers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,18 +76,17 @@ def round_by_reconstruction(
     quantized: ModelProto,
     reference: ModelProto,
     batches: Sequence[NDArray[np.float32]],
-    largest: Mapping[str, int] | None = None,
 ) -> int:
     """Round the weights of a Q/DQ graph anew, and correct its biases.
 
-    The same graphs and images give the same integers. Scales stay as they are. A weight stays as
-    it is that several products read, or that is no matrix or convolution over two axes.
+    The same graphs and images give the same integers. Scales stay as they are, and no integer of a
+    weight exceeds its largest: some CPUs add two products in 16 bits. A weight stays as it is that
+    several products read, or that is no matrix or convolution over two axes.
 
     Args:
         quantized: Graph with explicit Q/DQ; it is changed in place.
         reference: Float graph that it was made from, with the same node names.
         batches: Normalised images, float32[n, C, H, W].
-        largest: Largest integer of a weight, by name of the product; others have 127.
 
     Returns:
         Number of products whose weight was rounded anew.
@@ -99,7 +99,7 @@ def round_by_reconstruction(
     tensors = {one.name: one for one in quantized.graph.initializer}
     for reader, seen, unseen in collect_moments(reference, [one.reader for one in found], batches):
         one = by_name[reader.node.name]
-        steps = _choose(one, seen, unseen, (largest or {}).get(reader.node.name, 127))
+        steps = _choose(one, seen, unseen)
         integers = _to_shape(one, steps).astype(np.int8)
         tensors[one.name].CopyFrom(numpy_helper.from_array(integers, one.name))
         if one.bias is not None:
@@ -120,10 +120,11 @@ def _shift(before: Floats, now: Floats, seen: Moments, unseen: Moments) -> Float
     return np.where(np.abs(other - one) < np.abs(other), (one + other) / 2, 0.0)
 
 
-def _choose(one: _Stored, seen: Moments, unseen: Moments, largest: int) -> Floats:
+def _choose(one: _Stored, seen: Moments, unseen: Moments) -> Floats:
     """Rounded rows; the nearest integers for each row that gains nothing by other images."""
     centred = one.bias is not None
     weight, nearest = one.weight, one.steps
+    largest = min(int(np.abs(nearest).max()), WEIGHT_MAX)
     steps = round_rows(weight, one.scale, seen.matrix(centred=centred), largest)
     judge = unseen.matrix(centred=centred)
 
@@ -227,18 +228,21 @@ def _grid_of(wiring: Wiring, node: NodeProto) -> Grid | None:
 
 
 def _as_reader(node: NodeProto, weight: NDArray[np.float32], grid: Grid | None) -> Reader | None:
-    attributes = {one.name: one for one in node.attribute}
     if node.op_type != "Conv":
-        transposed = "transA" in attributes and attributes["transA"].i
+        (transposed,) = integers(node, "transA", (0,))
         if weight.ndim != 2 or transposed or _scales(node):
             return None
         return Reader(node, 1, weight.shape[1 if is_transposed(node) else 0], None, grid)
-    padded = "auto_pad" in attributes and attributes["auto_pad"].s not in (b"NOTSET", b"VALID")
-    if weight.ndim != 4 or padded:
+    if weight.ndim != 4 or _pads_itself(node):
         return None
-    groups = attributes["group"].i if "group" in attributes else 1
+    (groups,) = integers(node, "group", (1,))
     kernel = (weight.shape[2], weight.shape[3])
     return Reader(node, groups, int(np.prod(weight.shape[1:])), kernel, grid)
+
+
+def _pads_itself(node: NodeProto) -> bool:
+    """Whether the pads of a convolution follow from the size of its input."""
+    return any(one.name == "auto_pad" and one.s.startswith(b"SAME") for one in node.attribute)
 
 
 def _scales(node: NodeProto) -> bool:

@@ -28,11 +28,20 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import Parity
 
-__all__ = ["EXACT_DB", "MAX_FALL_PP", "MAX_LOSS_DB", "Fall", "InRuntime", "compare_in_runtime"]
+__all__ = [
+    "EXACT_DB",
+    "HALF_DB",
+    "MAX_FALL_PP",
+    "MAX_LOSS_DB",
+    "Fall",
+    "InRuntime",
+    "compare_in_runtime",
+]
 
 MAX_LOSS_DB = 3.0
 MAX_FALL_PP = 1.0
 EXACT_DB = 60.0
+HALF_DB = 40.0  # the same of float16, which ONNX Runtime computes in float32 on a CPU
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class InRuntime:
     here: Parity  # in its runtime, at its own hint
     elsewhere: Parity  # the same graph in ONNX Runtime
     fall: Fall | None = None  # of bfloat16; None: float32
+    limit_db: float = EXACT_DB  # above it, what differs is rounding
 
     def why_wrong(self, runtime: str) -> str | None:
         """Why this must neither be raced nor shipped; None where it is right.
@@ -61,7 +71,7 @@ class InRuntime:
         return self._loss(runtime) if self.fall is None else self._fall(runtime, self.fall)
 
     def _loss(self, runtime: str) -> str | None:
-        expected = min(self.elsewhere.sqnr_or_inf, EXACT_DB)
+        expected = min(self.elsewhere.sqnr_or_inf, self.limit_db)
         if self.here.sqnr_or_inf >= expected - MAX_LOSS_DB:
             return None
         return (
@@ -87,6 +97,8 @@ def compare_in_runtime(
     here: NDArray[np.float32],
     elsewhere: NDArray[np.float32],
     float_bf16: NDArray[np.float32] | None = None,
+    *,
+    limit_db: float = EXACT_DB,
 ) -> InRuntime:
     """Compare a candidate's logits with the float graph's, and with its own in ONNX Runtime.
 
@@ -96,11 +108,13 @@ def compare_in_runtime(
         elsewhere: Logits of the same graph in ONNX Runtime.
         float_bf16: Logits of the float graph in the candidate's runtime in bfloat16; given where
             the candidate computes its floats in that.
+        limit_db: Ratio above which what differs is rounding; `HALF_DB` of floats in float16.
 
     Raises:
         ValueError: The shapes differ, or there is no image.
     """
-    found = InRuntime(compare_logits(floating, here), compare_logits(floating, elsewhere))
+    near, same = compare_logits(floating, here), compare_logits(floating, elsewhere)
+    found = InRuntime(near, same, limit_db=limit_db)
     if float_bf16 is None:
         return found
     in_bf16 = compare_logits(floating, float_bf16)

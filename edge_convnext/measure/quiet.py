@@ -10,7 +10,7 @@ from typing import TypeVar
 from edge_convnext.core.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
 from edge_convnext.core.progress import Track, untracked
 
-__all__ = ["Watch", "race_in_quiet", "tell_load", "wait_until_quiet"]
+__all__ = ["Watch", "measure_load", "race_in_quiet", "tell_load", "wait_until_quiet"]
 
 T = TypeVar("T")
 _GLANCE_S = 0.3  # enough to tell a busy machine, too short to call one quiet
@@ -70,6 +70,16 @@ def tell_load(track: Track, remedy: str, watch: Watch | None = None) -> None:
     if load is not None and load > QUIET_PCT:
         for _ in track((None,), f"other programs take {load:.0f} % of the CPU: {remedy}", 1):
             pass
+
+
+def measure_load(watch: Watch | None = None) -> float | None:
+    """Percentage of the CPU that other programs take now; None if unknown.
+
+    A glance is enough where they take much. To call the machine quiet takes some seconds.
+    """
+    watch = watch or Watch()
+    load = _look(watch.now() + _GLANCE_S, watch)
+    return _look(watch.now() + _WINDOW_S, watch) if _known(load) <= QUIET_PCT else load
 
 
 def wait_until_quiet(end_s: float, track: Track, watch: Watch) -> bool:

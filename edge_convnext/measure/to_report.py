@@ -111,6 +111,8 @@ def report_refused(
     reason: str,
     found: InRuntime | None,
     finding: Finding | None,
+    *,
+    timed: bool = False,
 ) -> RefusedCandidate:
     """A candidate that is wrong where it would run, as the report states it.
 
@@ -120,6 +122,7 @@ def report_refused(
         reason: Reason, as a sentence.
         found: Its logits against the float graph's; None where it was not run.
         finding: The error of its runtime's lint, if there is one.
+        timed: True if it was raced all the same, as a float that INT8 has to beat.
     """
     model = candidate.model
     return RefusedCandidate(
@@ -137,6 +140,7 @@ def report_refused(
         onnxruntime_sqnr_db=found.elsewhere.sqnr_db if found else None,
         agreement_pct=found.here.agreement_pct if found else None,
         n_images=found.here.n_images if found else None,
+        timed=timed,
     )
 
 

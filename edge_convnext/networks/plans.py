@@ -11,7 +11,7 @@ Precedence, highest first: what a recipe states for every runtime (`export.form`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -27,6 +27,7 @@ from edge_convnext.core.artifacts import (
     Precision,
     RangeEstimator,
 )
+from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.core.sections import EngineConfig, GpuPlanConfig
 from edge_convnext.networks.family import family_of_model, find_model
@@ -51,6 +52,7 @@ __all__ = [
 # Typed graphs are for TensorRT 10 and later and for RTX; `tensorrt8` is for 8.6.
 GpuFamily = Literal["typed", "tensorrt8"]
 
+_GROUPS = ("float_groups", "int8_groups")
 _PlannedPrecision = Literal["fp16", "int8"]
 _FORMAT_LABELS: Mapping[GraphFormat, str] = {
     "qdq": "",
@@ -75,6 +77,8 @@ class Plan:
     precision: Precision = "int8"
     batch: int | None = None  # batch size of a graph for TensorRT; None on a CPU
     family: GpuFamily | None = None  # the TensorRT versions that take the graph; None on a CPU
+    float_groups: tuple[str, ...] = ()  # products that stay float, whatever the placement says
+    int8_groups: tuple[str, ...] = ()  # and those that are quantized
 
     @property
     def label(self) -> str:
@@ -90,9 +94,21 @@ class Plan:
             "" if self.gelu == "erf" else f".{self.gelu}",
             "" if self.range_estimator == "reconstruction" else f".{self.range_estimator}",
             _FORMAT_LABELS[self.format],
+            _label_groups("float", self.float_groups),
+            _label_groups("int8", self.int8_groups),
             *(f"+{key}={value}" for key, value in self.settings),
         ]
         return f"{stem}{''.join(parts)}"
+
+    @property
+    def groups(self) -> Regrouping:
+        """What it changes of its placement."""
+        return Regrouping(self.float_groups, self.int8_groups)
+
+
+def _label_groups(kept: str, names: Sequence[str]) -> str:
+    """Of groups of products: `.float-depthwise0-gate`, which a file's name can hold."""
+    return "".join((f".{kept}", *(f"-{name.replace('@', '')}" for name in names))) if names else ""
 
 
 def float_plan(
@@ -108,11 +124,13 @@ def float_plan(
 def make_plan(fields: Mapping[str, Any]) -> Plan:
     """Make a CPU plan from plain values, as a recipe states them."""
     settings = tuple(sorted(fields.get("settings", {}).items()))
-    return Plan(**{**fields, "settings": settings})
+    groups = {name: tuple(sorted(set(fields.get(name, ())))) for name in _GROUPS}
+    return Plan(**{**fields, **groups, "settings": settings})
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
     """Return the plain values that a recipe states for this plan; the inverse of `make_plan`."""
+    groups = {name: list(names) for name in _GROUPS if (names := getattr(plan, name))}
     return {
         "form": plan.form,
         "placement": plan.placement,
@@ -121,6 +139,7 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
         "gelu": plan.gelu,
         "range_estimator": plan.range_estimator,
         "settings": dict(plan.settings),
+        **groups,
     }
 
 
@@ -163,7 +182,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     kind = best.activation_type if stated.activation_type == "auto" else stated.activation_type
     gelu = best.gelu if recipe.export.gelu == "auto" else recipe.export.gelu
     estimator = stated.activations_range_estimator
-    return Plan(
+    planned = Plan(
         form,
         placement,
         kind,
@@ -173,6 +192,9 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         best.range_estimator if estimator == "auto" else estimator,
         best.settings,
     )
+    if placement != best.placement:  # its groups were changed of another one
+        return planned
+    return replace(planned, float_groups=best.float_groups, int8_groups=best.int8_groups)
 
 
 def choose_batches(recipe: Recipe) -> tuple[int, ...]:

@@ -130,6 +130,11 @@ def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
     for runtime, plan in recipe.plans.items():
         stated.append((f"plans.{runtime}.form", plan.form, forms))
         stated.append((f"plans.{runtime}.placement", plan.placement, placements))
+        if family.placer != "roles" and (plan.float_groups or plan.int8_groups):
+            raise RecipeError(
+                f"{source}: 'plans.{runtime}' names groups of products, and {family.label} is not "
+                "placed by role; leave out float_groups and int8_groups"
+            )
     for precision, by_batch in recipe.engine.plans.items():
         for batch, one in by_batch.items():
             where = f"engine.plans.{precision}.{batch}"

@@ -151,7 +151,7 @@ class EnergyReport(Part):
 
 
 class LeftOutReport(Part):
-    """A candidate that could not be built or run on the board."""
+    """A candidate that could not be built or run on the board, or is computed wrongly there."""
 
     artifact: str
     reason: str

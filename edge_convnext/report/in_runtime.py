@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
     from edge_convnext.report.measured import Int8ProductsReport
 
-__all__ = ["PRODUCT_HEADINGS", "REFUSED_HEADINGS", "product_rows", "refused_rows"]
+__all__ = ["PRODUCT_HEADINGS", "REFUSED_HEADINGS", "mark_refused", "product_rows", "refused_rows"]
 
 REFUSED_HEADINGS = ("artifact", "graph", "dB there", "dB in ONNX Runtime", "rule", "node", "why")
 PRODUCT_HEADINGS = ("artifact", "planned", "found", "in float, and why")
@@ -31,6 +31,12 @@ def refused_rows(report: Report) -> list[tuple[str, ...]]:
         )
         for one in report.refused
     ]
+
+
+def mark_refused(report: Report, artifact: str) -> str:
+    """Name of a candidate that was timed, and whether it may not ship."""
+    refused = {one.artifact for one in report.refused}
+    return f"{artifact} (refused, may not ship)" if artifact in refused else artifact
 
 
 def product_rows(report: Report) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
     REFUSED_HEADINGS,
+    mark_refused,
     product_rows,
     refused_rows,
 )
@@ -183,9 +184,8 @@ def _md_in_runtime(report: Report) -> list[str]:
 
 
 def _md_recoveries(report: Report) -> list[str]:
-    if not report.recoveries:
-        return []
-    return ["## Recovery", _md_table(RECOVERY_HEADINGS, recovery_rows(report))]
+    parts = ["## Recovery", _md_table(RECOVERY_HEADINGS, recovery_rows(report))]
+    return parts if report.recoveries else []
 
 
 def _md_fallbacks(report: Report) -> list[str]:
@@ -206,7 +206,7 @@ def _md_speed(report: Report) -> list[str]:
     headings = ("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s")
     rows = [
         (
-            row.artifact,
+            mark_refused(report, row.artifact),
             graph_name(row),
             str(row.batch),
             str(row.threads),

@@ -46,7 +46,7 @@ class CandidateReport(Part):
 
 
 class RefusedCandidate(CandidateReport):
-    """A candidate that is wrong where it would run: neither evaluated nor raced nor shipped."""
+    """A candidate that is wrong where it would run: it does not ship."""
 
     reason: str
     rule: str | None = None
@@ -62,6 +62,8 @@ class RefusedCandidate(CandidateReport):
     """Images with the same top-1 class as the float graph, in its runtime."""
     n_images: PositiveInt | None = None
     """Real images that it was run on."""
+    timed: bool = False
+    """Raced all the same: a float, which INT8 has to beat to be called faster."""
 
 
 class FloatProduct(Part):

@@ -44,6 +44,7 @@ RECOVERY_HEADINGS = (
 _REFERENCE = "reference"
 _GRAPHS = "onnx:"  # begins the names of models that came as a graph
 _RIVAL = "rival float"
+_UNFIT = f"{_RIVAL}, wrong there: may not ship"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def summary_rows(report: Report) -> list[SummaryRow]:
     if benchmark and benchmark.best_float and benchmark.best_float != raw:
         labels[benchmark.best_float] = "best float"
     if benchmark and benchmark.hardest_float:
-        labels.setdefault(benchmark.hardest_float, _RIVAL)
+        unfit = benchmark.hardest_float in {one.artifact for one in report.refused}
+        labels.setdefault(benchmark.hardest_float, _UNFIT if unfit else _RIVAL)
     for name in _best_per_runtime(report, rows, scores):
         labels.setdefault(name, (rows.get(name) or scores[name]).precision)
     return [

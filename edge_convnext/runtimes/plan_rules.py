@@ -91,9 +91,8 @@ def _needs_sums(roles: Roles, way: Way) -> bool:
 
 
 def _needs_a_light_start(roles: Roles, way: Way) -> bool:
-    if way.placement != "closed_later":
-        return False
-    return count_start(roles, find_placement(way.placement).float_start) == 0
+    share = find_placement(way.placement).float_start
+    return share > 0.0 and count_start(roles, share) == 0
 
 
 # What a placement has nothing for makes the graph of another one.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
+    from edge_convnext.core.product_groups import Regrouping
     from edge_convnext.core.sections import QuantizeConfig
     from edge_convnext.graph.affine import GridType
 
@@ -47,6 +48,7 @@ def quantize(
     output: AnyPath,
     track: Track = untracked,
     activation_type: ActivationType = "int8",
+    groups: Regrouping | None = None,
 ) -> OnnxModel:
     """Insert INT8 Q/DQ pairs by post-training quantization.
 
@@ -63,6 +65,8 @@ def quantize(
         activation_type: The type of activations. `int8` is symmetric, and every target runs it.
             `uint8` with a zero point has finer steps for asymmetric ranges, and suits x86 CPUs.
             `mixed` is uint8 if a tensor is never negative, for networks quantized by roles.
+        groups: Groups of products that a plan leaves float or quantizes, whatever the placement
+            says; for networks quantized by roles.
 
     Returns:
         The INT8 graph; inputs and outputs stay float32.
@@ -91,7 +95,7 @@ def quantize(
 
         ignored = _ignored(before, config, model.path)
         after, wanted = place_by_roles(
-            before, images, placement, config, activation_type, ignored, model.path
+            before, images, placement, config, activation_type, ignored, model.path, groups
         )
         # OpenVINO computes two patterns wrongly. Other runtimes get the same numbers either way.
         unsign_concats(after)
@@ -102,14 +106,19 @@ def quantize(
                 "activation_type mixed is for networks that are quantized by roles; NNCF has "
                 "int8 and uint8"
             )
-        from edge_convnext.graph.weight_rounding import round_by_reconstruction
-
+        if groups:
+            raise QuantizationError(
+                "groups of products are for networks that are quantized by roles; NNCF has names "
+                "of nodes (quantize.ignored_names)"
+            )
         nncf = import_nncf()
         wanted = _select(before, placement, config, model.path)
         after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
         _finish(after, before, placement, nncf.__version__)
         _set_ranges(after, before, images, config, activation_type)
         if rounds_anew(config, by_roles=False):
+            from edge_convnext.graph.weight_rounding import round_by_reconstruction
+
             round_by_reconstruction(after, before, images)
     quantized_ops = _check(after, wanted, placement, model.path)
     with atomic_path(output) as scratch:

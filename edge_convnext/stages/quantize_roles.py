@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import QuantizationError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edge_convnext.core.artifacts import ActivationType, PlacementName
+    from edge_convnext.core.product_groups import Regrouping
     from edge_convnext.core.sections import QuantizeConfig
     from edge_convnext.graph.pair_writer import Weighing
     from edge_convnext.graph.roles import Roles
@@ -33,6 +35,7 @@ def place_by_roles(
     activation_type: ActivationType,
     ignored: Collection[str],
     path: Path,
+    groups: Regrouping | None = None,
 ) -> tuple[ModelProto, frozenset[str]]:
     """Place Q/DQ by roles.
 
@@ -44,21 +47,25 @@ def place_by_roles(
         activation_type: Type of the activations.
         ignored: Names of nodes that stay float.
         path: Path to name in messages.
+        groups: Groups of products that a plan changed.
 
     Returns:
         The graph, and the names of the products that it was to quantize.
 
     Raises:
-        QuantizationError: No product is of the placement, or an option is NNCF's alone.
+        QuantizationError: No product is of the placement, or of a group, or an option is NNCF's
+            alone.
         RecipeError: There is no such placement.
     """
     from edge_convnext.graph.file import set_facts
-    from edge_convnext.graph.placements import find_placement
+    from edge_convnext.graph.placements import find_placement, regroup
     from edge_convnext.graph.placer import place, placeable
     from edge_convnext.graph.roles import describe
     from edge_convnext.graph.weight_rounding import round_by_reconstruction
 
     found, roles = find_placement(placement), describe(before)
+    if groups:
+        found = regroup(found, groups, roles)
     wanted = placeable(before, roles, found) - frozenset(ignored)
     if not wanted:
         raise QuantizationError(
@@ -67,8 +74,11 @@ def place_by_roles(
     weighing = _weighing(config, roles)
     after = place(before, roles, found, activation_type, images, ignored, weighing)
     if rounds_anew(config):
-        round_by_reconstruction(after, before, images, weighing.largest)
+        round_by_reconstruction(after, before, images)
     set_facts(after, precision="int8", placement=placement, **{PLACER_FACT: "roles"})
+    if groups:
+        changed = {name: list(names) for name, names in asdict(groups).items() if names}
+        set_facts(after, **changed)
     return after, wanted
 
 

@@ -119,6 +119,46 @@ def test_a_rival_in_bfloat16_is_evaluated_before_it_counts_and_lets_another_in(r
     assert raced == [TOLD, ([FLOAT, INT8, RAW], 3, [INT8, RAW], "track")]
 
 
+UNFIT = candidate("unfit", runtime="openvino", hint="f32")
+
+
+def test_a_float_that_may_not_ship_is_raced_and_judged_and_never_among_the_choices(
+    raced, monkeypatch
+):
+    pools = []
+
+    def list_rivals(recipe, floats, timings, evaluation, batch):
+        pools.append(list(floats))
+        return [UNFIT, FLOAT] if UNFIT in floats else [FLOAT]
+
+    def list_finalists(recipe, judged, *_):
+        assert UNFIT not in judged
+        return [INT8, FLOAT]
+
+    monkeypatch.setattr(module, "list_rivals", list_rivals)
+    monkeypatch.setattr(module, "list_finalists", list_finalists)
+    entrants = Entrants([FLOAT, INT8], [], [FLOAT, INT8], RAW, [UNFIT])
+    race_entrants(prepared(), entrants, Evaluator(known=[FLOAT]))
+    entered, _, finalists, _ = raced[1]
+    assert entered == [FLOAT, INT8, UNFIT, RAW]
+    assert finalists == [INT8, FLOAT, UNFIT, RAW]
+
+    def never_unfit(*given):
+        assert UNFIT not in given[1]
+        return [FLOAT]
+
+    monkeypatch.setattr(module, "choose_each", never_unfit)
+    monkeypatch.setattr(module, "choose_float", lambda *given: never_unfit(*given)[0])
+    monkeypatch.setattr(
+        module, "choose_option", lambda judged, *_: never_unfit(None, judged) and INT8
+    )
+    known = Evaluator(known=[FLOAT])
+    found = choose_entrants(RECIPE, [FLOAT, INT8], "timings", known, [UNFIT])
+    assert (found.chosen, found.best_float) == (INT8, FLOAT)
+    assert found.rivals == [FLOAT, UNFIT]
+    assert choose_entrants(RECIPE, [FLOAT], None, known, [UNFIT]).rivals == []
+
+
 def test_without_a_runtime_or_a_reference_there_is_less_to_race(raced):
     entrants = Entrants([FLOAT], [], [FLOAT], None)
     assert race_entrants(prepared(runtimes=()), entrants, Evaluator()) is None

@@ -22,6 +22,7 @@ from edge_convnext.build import runner
 from edge_convnext.build.int8_chain import equalize_step, lower_step, quantize_step, recover_step
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError, UntrainableError
+from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.core.step import Skipped
 from edge_convnext.stages import equalize, quantize, recover
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
@@ -221,6 +222,25 @@ def test_a_graph_that_can_not_be_trained_goes_on_as_it_was_and_says_why(lab, mon
     monkeypatch.setattr(recover, "recover", refuse)
     found = recover_step(lab.runner, QUANTIZED, REFERENCE, images("training"), SAMPLES)
     assert found == Skipped(recover.STAGE, "a/TopK: TopK can't be trained", "not_run")
+
+
+def test_groups_that_a_plan_changes_move_the_key_and_reach_the_quantizer(lab, monkeypatch):
+    monkeypatch.setattr(runner, "lint_result", lambda path, target: {"error": None, "warnings": {}})
+    lab.replace(
+        quantize, "quantize", lambda output: OnnxModel(output, "int8", "nhwc", quantized_ops=8)
+    )
+    before = graph("nhwc.onnx")
+    for plan in (PLAN, replace(PLAN, float_groups=("gate",)), replace(PLAN, int8_groups=("gate",))):
+        quantize_step(lab.runner, before, plan, [], CALIBRATION, SAMPLES)
+    assert len(set(lab.keys)) == 3
+    assert [fields.get("groups") for _, fields in lab.fields] == [
+        None,  # as in caches of before there were any
+        {"float_groups": ("gate",), "int8_groups": ()},
+        {"float_groups": (), "int8_groups": ("gate",)},
+    ]
+    assert [named["groups"] for _, _, named in lab.calls] == [
+        Regrouping(), Regrouping(("gate",)), Regrouping((), ("gate",)),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

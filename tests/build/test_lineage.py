@@ -48,6 +48,9 @@ def test_steps_are_found_by_their_stage():
     one = lineage(EXPORTED, SIMPLIFIED, NOT_ASKED, EQUALIZED, QUANTIZED, LOWERED)
     assert one.at(simplify.STAGE) is SIMPLIFIED
     assert one.at(approximate.STAGE) is None
+    assert one.at(export.STAGE) is EXPORTED
+    for other in (export.BY_ROLE, export.OWN_GRAPH):  # of other families
+        assert lineage(made := step(other), SIMPLIFIED).at(export.STAGE) is made
     assert one.before(quantize.STAGE) is EQUALIZED
     assert one.before(equalize.STAGE) is EXPORTED
     assert one.before(write_for_tensorrt.STAGE) is one.final is LOWERED

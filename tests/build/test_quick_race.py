@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import torch
 
 import edge_convnext
-from edge_convnext.build import quick_race
+from edge_convnext.build import quick_race, race_memory
 from edge_convnext.build.quick_race import Entered, choose_plans, pick, unplanned
 from edge_convnext.build.settle import Chosen
 from edge_convnext.core.cache import Cache
@@ -90,6 +91,7 @@ def test_a_second_build_remembers_the_race(root, report, monkeypatch):
         raise AssertionError("timed again")
 
     monkeypatch.setattr(quick_race, "benchmark", refuse)
+    monkeypatch.setattr(race_memory, "measure_load", lambda: 50.0)  # the first race may be a guess
     again = edge_convnext.build(make(root), root / "again", cache=Cache(root / "cache"))
     assert again.recipe["plans"] == report.recipe["plans"]
     assert raced(again) == raced(report)
@@ -162,3 +164,31 @@ def test_a_way_in_another_form_is_raced_in_that_form(tmp_path, monkeypatch):
     assert "linear weighted int8 onnxruntime 1.00 ms, closed uint8 2.00 ms" in tried
     (row,) = [row for row in made.benchmark.rows if row.precision == "int8"]
     assert row.form == "linear"
+
+
+def test_a_race_under_load_is_kept_and_raced_again_once_on_a_quiet_machine(root, monkeypatch):
+    loads, now, raced_at = [60.0, 3.0], [60.0], []
+    real = quick_race.benchmark
+
+    def timed(*arguments, **options):
+        raced_at.append(loads[len(raced_at)])
+        return replace(real(*arguments, **options), other_load_pct=raced_at[-1])
+
+    def built(folder):
+        # Another batch size is another race than that of the other tests.
+        recipe = make(root, benchmark={"batches": [2], "rounds": 1, "min_round_ms": 1})
+        made = edge_convnext.build(recipe, root / folder, cache=Cache(root / "cache"))
+        return made.recipe["plans"], raced(made)[0]
+
+    monkeypatch.setattr(quick_race, "benchmark", timed)
+    monkeypatch.setattr(race_memory, "measure_load", lambda: now[0])
+    guess = built("busy")
+    assert "Other programs took 60 % of the CPU meanwhile, so the choice is a guess" in guess[1]
+    assert built("as busy") == guess
+    assert raced_at == [60.0]
+    now[0] = 2.0
+    sure = built("quiet")
+    assert "raced again on a quiet machine, with other programs at 3 %" in sure[1]
+    assert "they took 60 % in the race before" in sure[1]
+    assert built("later") == sure
+    assert raced_at == [60.0, 3.0]

@@ -41,6 +41,15 @@ def test_a_note_says_what_it_was_and_why():
     ]
 
 
+def test_a_float_that_was_raced_all_the_same_is_told_as_one_to_beat():
+    rulings = [Ruling(FLOAT, FOUND, None, "odd"), Ruling(INT8, FOUND, None, "odd")]
+    made = list(report_refusals(rulings, lambda one: f"<{one.name}>", {FLOAT.name}))
+    assert [one.timed for one in made] == [True, False]
+    assert refused_notes(made)[0] == (
+        "Raced for INT8 to beat, and not shipped: FP32 raw in OpenVINO, f32: odd."
+    )
+
+
 def test_where_none_is_left_the_verdict_is_told_why():
     made = reported(Ruling(INT8, None, None, "no kernel"), Ruling(FLOAT, None, None, "odd"))
     assert why_none_is_left("int8", None, made) == (

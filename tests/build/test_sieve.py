@@ -10,11 +10,13 @@ from support.races import candidate
 from edge_convnext.build import sieve
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.sieve import Sieve, check_in_runtime, find_error
+from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.step import Images, Step
 from edge_convnext.graph.findings import Finding
+from edge_convnext.measure.in_runtime import InRuntime
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages import export, quantize
 
@@ -188,6 +190,25 @@ def test_a_sieve_keeps_the_right_ones_and_remembers_why_the_others_went(monkeypa
         ("float", "float"), ("int8", "source"), ("other", "linear"), ("fallback", "linear"),
     ]  # fmt: skip
     assert [(one.candidate, one.wrong) for one in keep.refused] == [(INT8, "wrong")]
+
+
+FAR = InRuntime(Parity(32, 1.0, 47.0, 100.0), Parity(32, 0.1, None, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("ruling", "paces"),
+    [
+        (sieve.Ruling(FLOAT, FAR, None, "wrong"), True),
+        (sieve.Ruling(FLOAT, None, None, "can't run it"), False),
+        (sieve.Ruling(FLOAT, FAR), False),
+        (sieve.Ruling(INT8, FAR, None, "wrong"), False),
+    ],
+)
+def test_a_float_that_runs_and_is_wrong_has_to_be_beaten(ruling, paces):
+    keep = Sieve(SimpleNamespace(), "machine")
+    keep.refused.append(ruling)
+    assert ruling.sets_the_pace == paces
+    assert keep.unfit_floats == ([FLOAT] if paces else [])
 
 
 def test_the_first_error_of_the_runtime_is_found(monkeypatch):

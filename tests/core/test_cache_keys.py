@@ -223,7 +223,7 @@ DECIDES = {
         f"quantize.{name}": {"quantize"}
         for name in (
             "weight_granularity", "activations_range_estimator", "quantile_outlier_prob",
-            "overflow_fix", "fast_bias_correction", "disable_bias_correction",
+            "overflow_fix", "fast_bias_correction", "disable_bias_correction", "weight_rounding",
         )
     },
     "recover.enabled": {"recover"},
@@ -269,6 +269,7 @@ VALUES = {
     "quantize.activation_type": st.just("int8"),
     "quantize.placement": st.sampled_from(["pointwise", "weighted"]),
     "quantize.activations_range_estimator": st.sampled_from(["minmax", "mean_quantile"]),
+    "quantize.weight_rounding": st.just("reconstruction"),  # by NNCF auto is nearest
     "quantize.ignored_names": WORDS,
     "quantize.ignored_patterns": WORDS,
     "engine.batches": st.just([1, 8]),

@@ -44,3 +44,18 @@ def test_a_plans_batch_can_only_be_dynamic():
     plan = {"form": "conv", "placement": "inner"}
     assert PlanConfig(**plan, settings={"batch": "dynamic", "a": "1"}).settings["a"] == "1"
     assert "batch can only be 'dynamic'" in refusal(PlanConfig, **plan, settings={"batch": "4"})
+
+
+def test_a_plan_changes_few_groups_and_each_in_one_way():
+    plan = {"form": "raw", "placement": "closed"}
+    assert (PlanConfig(**plan).float_groups, PlanConfig(**plan).int8_groups) == ((), ())
+    read = PlanConfig(**plan, float_groups=["depthwise@0", "first"], int8_groups=["gate"])
+    assert (read.float_groups, read.int8_groups) == (("depthwise@0", "first"), ("gate",))
+    twice = refusal(PlanConfig, **plan, float_groups=["gate", "last"], int8_groups=["last"])
+    assert "'last' can't be in float_groups too" in twice
+    many = [f"conv@{stage}" for stage in range(13)]
+    assert PlanConfig(**plan, float_groups=many[:12]).int8_groups == ()
+    assert "at most 12 items" in refusal(PlanConfig, **plan, float_groups=many)
+    assert "at most 12 groups in all" in refusal(
+        PlanConfig, **plan, float_groups=many[:6], int8_groups=many[6:]
+    )

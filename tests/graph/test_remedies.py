@@ -5,10 +5,14 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from support.miscomputed import (
+    ATTENTIONS_RIGHT,
+    ATTENTIONS_WRONG,
+    ATTENTIONS_WRONG_IN_BF16,
     CONCATS_RIGHT,
     CONCATS_WRONG,
     SCALES_RIGHT,
     SCALES_WRONG,
+    attention_graph,
     concat_graph,
     is_wrong_in_openvino,
     scale_graph,
@@ -18,7 +22,15 @@ from support.miscomputed import (
 from edge_convnext.graph.concat_pairs import find_signed_concats
 from edge_convnext.graph.pooled_scale import find_pooled_scales
 from edge_convnext.graph.qdq import Wiring
-from edge_convnext.graph.remedies import keep_pooled_axes, unsign_concats
+from edge_convnext.graph.remedies import (
+    keep_pooled_axes,
+    move_heads_in_five_axes,
+    unsign_concats,
+)
+from edge_convnext.graph.square_attention import find_square_attention
+from edge_convnext.runtimes.openvino.runner import supports_bf16
+
+MOVED = {**ATTENTIONS_WRONG, **ATTENTIONS_WRONG_IN_BF16}
 
 
 def found(find, proto):
@@ -48,6 +60,29 @@ def test_a_reduction_that_keeps_its_axes_computes_the_same_and_is_right(tmp_path
     assert found(find_pooled_scales, proto) == []
     assert np.array_equal(standard(proto), before)
     assert not is_wrong_in_openvino(proto, tmp_path)
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_heads_moved_in_five_axes_compute_the_same_and_are_right(tmp_path, name):
+    proto = attention_graph(MOVED[name])
+    before = standard(proto)
+    (one,) = found(find_square_attention, proto)
+    assert move_heads_in_five_axes(proto) == (one.softmax.name,)
+    del proto.graph.value_info[:]
+    onnx.checker.check_model(onnx.shape_inference.infer_shapes(proto), full_check=True)
+    assert found(find_square_attention, proto) == []
+    assert np.array_equal(standard(proto), before)
+    assert not is_wrong_in_openvino(proto, tmp_path)
+    if supports_bf16():
+        assert not is_wrong_in_openvino(proto, tmp_path, "bf16", 25.0)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS_RIGHT)
+def test_right_attention_stays_as_it_is(name):
+    proto = attention_graph(ATTENTIONS_RIGHT[name])
+    before = proto.SerializeToString()
+    assert move_heads_in_five_axes(proto) == ()
+    assert proto.SerializeToString() == before
 
 
 @pytest.mark.parametrize("name", CONCATS_RIGHT)

@@ -226,6 +226,21 @@ def test_the_largest_integer_of_a_product_holds():
     proto = branched()
     names = {one.name: 63 for one in describe(proto).products}
     rounded = placed(proto, largest=names)
-    round_by_reconstruction(rounded, proto, BATCHES, names)
+    round_by_reconstruction(rounded, proto, BATCHES)
     stored = [value for name, value in constants(rounded).items() if name.endswith("/int8")]
     assert max(np.abs(one.astype(int)).max() for one in stored) == 63
+
+
+def test_an_error_of_many_steps_moves_no_integer_beyond_the_largest():
+    """The first input is eight times the others: its error of 0.4 steps is 3.2 of theirs."""
+    grey = [np.abs(draw(1, 1, 8, 8, seed=seed)) for seed in range(24)]
+    images = [np.concatenate([8 * one, one, one], axis=1).astype(np.float32) for one in grey]
+    weight = np.array([62.4 / 63, 1.0, 1.0], np.float32).reshape(1, 3, 1, 1)
+    proto = write([("Conv", ("images", "w"), "out")], {"w": weight})
+    made = place(
+        proto, describe(proto), PLACEMENTS["weighted"], "uint8", images,
+        weighing=Weighing(largest={"out": 63}),
+    )  # fmt: skip
+    assert constants(made)["w/int8"].ravel().tolist() == [62, 63, 63]
+    assert round_by_reconstruction(made, proto, images) == 1
+    assert constants(made)["w/int8"].max() <= 63

@@ -6,7 +6,13 @@ import pytest
 
 from edge_convnext.core.contention import CpuClock
 from edge_convnext.core.progress import untracked
-from edge_convnext.measure.quiet import Watch, race_in_quiet, tell_load, wait_until_quiet
+from edge_convnext.measure.quiet import (
+    Watch,
+    measure_load,
+    race_in_quiet,
+    tell_load,
+    wait_until_quiet,
+)
 
 
 class Machine:
@@ -123,3 +129,26 @@ def test_an_interrupted_wait_races_nothing():
             machine.race, 5.0, told_load, watch=Watch(machine.watch.now, interrupt, machine.read)
         )
     assert machine.races == []
+
+
+@pytest.mark.parametrize(
+    ("glance", "window", "found", "waited"),
+    [(60.0, 0.0, 60.0, 1), (0.0, 30.0, 30.0, 2), (10.0, 4.0, 4.0, 2), (None, None, None, 2)],
+)
+def test_busy_is_told_at_a_glance_and_quiet_after_some_seconds(glance, window, found, waited):
+    sleeps, time, busy = [], [0.0], [0.0]
+
+    def sleep(seconds):
+        load = (glance, window)[len(sleeps)]
+        sleeps.append(seconds)
+        time[0] += seconds
+        busy[0] += seconds * (load or 0.0) / 100
+
+    def read():
+        return None if glance is None else CpuClock(time[0], 0.0, busy[0], 1)
+
+    load = measure_load(Watch(lambda: time[0], sleep, read))
+    assert load == (found if found is None else pytest.approx(found))
+    assert len(sleeps) == waited
+    assert sleeps[0] < 1.0
+    assert sleeps[1:] == [pytest.approx(5.0)] * (waited - 1)

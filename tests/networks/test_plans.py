@@ -1,7 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.networks.plans import choose_batches, list_gpu_plans, plan_for, plan_for_gpu
+from edge_convnext.core.product_groups import Regrouping
+from edge_convnext.networks.plans import (
+    choose_batches,
+    list_gpu_plans,
+    make_plan,
+    plan_fields,
+    plan_for,
+    plan_for_gpu,
+)
 from edge_convnext.networks.recipe_file import make_recipe
 
 
@@ -95,3 +105,30 @@ def test_tensorrt_8_6_has_plans_of_its_own():
     stated = make_recipe({"engine": {"plans": {"fp16": {1: {"form": "expand"}}}}})
     assert plan_for_gpu(stated, "fp16", 1).form == "expand"
     assert plan_for_gpu(stated, "fp16", 1, "tensorrt8").form == "linear"
+
+
+def regrouped(**fields):
+    plan = {"form": "raw", "placement": "closed", "float_groups": ["last", "depthwise@0"]}
+    return make_recipe({"model": "conv2former_n", "plans": {"openvino": {**plan, **fields}}})
+
+
+def test_a_plan_tells_the_groups_that_it_changes():
+    plan = plan_for(regrouped(int8_groups=["gate"]), "openvino")
+    assert plan.label == "raw.closed.float-depthwise0-last.int8-gate"
+    assert plan.groups == Regrouping(("depthwise@0", "last"), ("gate",))
+    assert make_plan(plan_fields(plan)) == plan
+    assert plan_fields(plan)["float_groups"] == ["depthwise@0", "last"]
+    # A plan without changes reads as before there were any, and is named as before.
+    bare = replace(plan, float_groups=(), int8_groups=())
+    assert not {"float_groups", "int8_groups"} & set(plan_fields(bare))
+    assert (bare.label, bool(bare.groups)) == ("raw.closed", False)
+    assert make_plan(plan_fields(bare)) == bare
+
+
+def test_groups_are_changed_of_the_placement_that_was_tuned():
+    def groups(**quantize):
+        recipe = regrouped().model_dump() | {"quantize": quantize}
+        return plan_for(make_recipe(recipe), "openvino").float_groups
+
+    assert groups() == groups(placement="closed") == ("depthwise@0", "last")
+    assert groups(placement="weighted") == ()

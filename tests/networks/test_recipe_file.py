@@ -176,3 +176,16 @@ def test_a_size_that_no_image_has_is_refused_in_one_line(size, words):
         make_recipe({"preprocess": {"image_size": size}}, "mine.yaml")
     assert str(told.value).startswith("mine.yaml: 'preprocess.image_size' ")
     assert "\n" not in str(told.value)
+
+
+def test_groups_of_products_are_for_networks_that_are_placed_by_role():
+    def plans(form, placement, **groups):
+        return {"openvino": {"form": form, "placement": placement, **groups}}
+
+    with pytest.raises(RecipeError, match=r"'plans.openvino' names groups.*ConvNeXt is not placed"):
+        make_recipe({"plans": plans("conv", "inner", int8_groups=["gate"])})
+    fields = {"model": "conv2former_n", "plans": plans("raw", "closed", float_groups=["gate"])}
+    assert make_recipe(fields).plans["openvino"].float_groups == ("gate",)
+    fields["plans"] = plans("raw", "closed", float_groups=["stages.0/Conv"])
+    with pytest.raises(RecipeError, match=r"a group \(float_groups, int8_groups\) is conv"):
+        make_recipe(fields)

@@ -5,6 +5,7 @@ from support.example_report import example_report
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
     REFUSED_HEADINGS,
+    mark_refused,
     product_rows,
     refused_rows,
 )
@@ -32,6 +33,13 @@ def test_what_was_refused_is_told_with_both_figures_and_the_rule():
     )  # fmt: skip
     assert len(first) == len(REFUSED_HEADINGS)
     assert (second[2], second[4]) == ("-", "-")
+
+
+def test_a_refused_candidate_that_was_timed_is_marked():
+    report = example_report(refused=[REFUSED])
+    name = REFUSED["artifact"]
+    assert mark_refused(report, name) == f"{name} (refused, may not ship)"
+    assert mark_refused(report, "other") == "other"
 
 
 def test_products_in_float_are_named_and_the_rest_counted():

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from support.example_report import example_report
 
@@ -58,3 +60,17 @@ def test_the_title_has_the_size_with_its_height_first():
     model = report.model.model_copy(update={"image_size": (64, 96)})
     assert "64 x 96 px" in title(report.model_copy(update={"model": model}))
     assert "128 px" in title(report)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_rival_that_may_not_ship_is_marked(refused):
+    report = example_report()
+    best = report.benchmark.best_float
+    names = {best, report.benchmark.raw_fp32, report.benchmark.chosen}
+    rival = next(row for row in report.benchmark.rows if row.artifact not in names)
+    timed = report.benchmark.model_copy(update={"rival_float": rival.artifact})
+    one = SimpleNamespace(artifact=rival.artifact if refused else "another")
+    marked = report.model_copy(update={"benchmark": timed, "refused": (one,)})
+    models = [row.model for row in summary_rows(marked)]
+    assert ("rival float, wrong there: may not ship" in models) == refused
+    assert ("rival float" in models) != refused

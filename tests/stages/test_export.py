@@ -17,13 +17,16 @@ from support.torch_exports import IMAGES, INFO, SIZE, TINY, run_onnx, run_torch
 import edge_convnext
 from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo
 from edge_convnext.core.errors import ExportError
-from edge_convnext.core.sections import ExportConfig
+from edge_convnext.core.sections import ExportConfig, LoadConfig
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.square_attention import find_square_attention
 from edge_convnext.networks.convnext.build import build_network, random_state
 from edge_convnext.networks.convnext.forms import FORMS as WRITTEN
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.stages.export import export_onnx
 from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.load import load_weights
 
 FORMS = ("raw", *WRITTEN)
 # Of one module: `stages.2.blocks.0.pwconv1/MatMul`, and `_1` for the second of a kind.
@@ -269,3 +272,19 @@ def test_what_the_exporter_cannot_do_is_one_line_and_leaves_nothing(
     assert told.endswith(f"x: ValueError: no decomposition for this); {advice}")
     assert len(told) < 700
     assert not target.exists()
+
+
+def test_attention_that_openvino_computes_wrongly_is_exported_otherwise(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    from support.tiny_transformers import write_tiny
+
+    folder, size = tmp_path / "net", {"height": 64, "width": 64}
+    square = {"num_heads": [4, 4], "window_size": 2}  # four heads, four tokens
+    write_tiny(transformers, "SwinForImageClassification", folder, {"size": size}, **square)
+    config = LoadConfig(weights=str(folder))
+    weights = load_weights(config, f"hf:{folder}", 0, tmp_path / "w.safetensors")
+    made = export_onnx(weights, "raw", "fp32", ExportConfig(), tmp_path / "m.onnx")
+    proto = onnx.load(made.path)
+    assert list(find_square_attention(proto, Wiring(proto))) == []
+    moved = [node for node in proto.graph.node if node.name.endswith("attention/Transpose.squeeze")]
+    assert len(moved) == 2  # one for each block

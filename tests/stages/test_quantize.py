@@ -377,3 +377,23 @@ def test_without_nncf_the_extra_is_named(tmp_path, product, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[build\]'"):
         quantize(product, [IMAGES], "pointwise", PLAIN, tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("overflow_fix", ["disable", "enable"])
+def test_nncf_s_weights_are_rounded_anew_where_a_recipe_says_so(tmp_path, product, overflow_fix):
+    random = np.random.default_rng(4)
+    alike = random.standard_normal((256, 1)) + 0.3 * random.standard_normal((256, CHANNELS))
+    images = alike.astype(np.float32)
+    batches = [images[start : start + 8] for start in range(0, len(images), 8)]
+    stored = {}
+    for rounding in ("nearest", "reconstruction"):
+        config = QuantizeConfig(weight_rounding=rounding, overflow_fix=overflow_fix)
+        target = tmp_path / f"{rounding}.onnx"
+        proto = onnx.load(quantize(product, batches, "pointwise", config, target).path)
+        wiring = Wiring(proto)
+        (node,) = (one for one in proto.graph.node if one.op_type == "MatMul")
+        stored[rounding] = wiring.value(wiring.producer[node.input[1]].input[0]).astype(int)
+    largest = {name: np.abs(one).max() for name, one in stored.items()}
+    assert (stored["nearest"] != stored["reconstruction"]).any()
+    assert largest["reconstruction"] <= largest["nearest"] <= 127
+    assert (largest["nearest"] < 127) == (overflow_fix == "enable")

@@ -13,6 +13,7 @@ from support.written_graphs import branched, draw, write
 
 from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import QuantizationError, RecipeError
+from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.graph.concat_pairs import find_signed_concats
 from edge_convnext.graph.file import read_facts
@@ -179,6 +180,42 @@ def run_plainly(proto, image):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
     return session.run(None, {"images": image})[0]
+
+
+def test_groups_of_a_plan_go_before_the_placement_whatever_the_nodes_are_called(model):
+    def products(placement, floats=(), int8=()):
+        output = model.path.with_name("int8.onnx")
+        groups = Regrouping(floats, int8)
+        made = quantize(
+            model, IMAGES, placement, QuantizeConfig(), output, activation_type="uint8",
+            groups=groups,
+        )  # fmt: skip
+        proto = onnx.load(made.path)
+        assert made.quantized_ops == len(quantized_operations(proto))
+        return quantized_operations(proto), read_facts(proto)
+
+    taken, facts = products("closed", ("first", "grouped@1"))
+    assert taken == ("one", "two", "left", "logits")
+    assert (facts["placement"], facts["float_groups"]) == ("closed", ["first", "grouped@1"])
+    assert "int8_groups" not in facts
+    assert products("inner", (), ("grouped",))[0] == ("one", "two", "left", "right")
+    assert "float_groups" not in products("inner")[1]
+    before = onnx.load(model.path)
+    for number, node in enumerate(before.graph.node):
+        node.name = f"node{number}"
+    onnx.save(before, model.path)
+    assert products("closed", ("first", "grouped@1"))[0] == ("node3", "node6", "node8", "node13")
+    with pytest.raises(QuantizationError, match="'attention', which has no product"):
+        products("closed", ("attention",))
+
+
+def test_groups_are_not_nncfs(model, monkeypatch):
+    monkeypatch.setattr(toy_family.FAMILY, "placer", "nncf")
+    output = model.path.with_name("int8.onnx")
+    with pytest.raises(QuantizationError, match="groups of products are for networks that are"):
+        quantize(
+            model, IMAGES, "products", QuantizeConfig(), output, groups=Regrouping(("first",))
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ import onnx
 import pytest
 from support.own_files import SIZE, Own, run_file
 from support.pointwise_nets import Net, count
+from support.tiny_qdq import Builder
 
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.sections import ExportConfig, LoadConfig
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.square_attention import find_square_attention
 from edge_convnext.runtimes.metadata import read_metadata
 from edge_convnext.runtimes.reference import load_reference
 from edge_convnext.stages.export import export_onnx
@@ -59,6 +62,45 @@ def test_a_float16_body(weights, tmp_path):
     assert read_metadata(made.path).precision == "fp16"
     kinds = {tensor.data_type for tensor in onnx.load(made.path).graph.initializer}
     assert onnx.TensorProto.FLOAT16 in kinds
+
+
+def write_attention(path, heads=4):
+    """A file with attention of four tokens, whose heads a Transpose moves."""
+    draw, size, width = np.random.default_rng(0), SIZE // 2, 4 * heads
+    build = Builder()
+
+    def row(*shape):
+        build.constant(f"c{len(build.constants)}", draw.standard_normal(shape).astype("f") * 0.3)
+        return build.constants[-1].name
+
+    def shape(*sizes):
+        return build.constant(f"c{len(build.constants)}", np.int64(sizes))
+
+    for name in ("first", "values"):
+        build.node("Conv", ["x", row(width, 3, size, size)], f"{name}.map", strides=[size, size])
+        build.node("Reshape", [f"{name}.map", shape(0, heads, 4, 4)], name)
+    build.node("Transpose", ["values"], "keys", perm=[0, 1, 3, 2])
+    build.node("MatMul", ["first", "keys"], "scores")
+    build.node("Softmax", ["scores"], "sharp", axis=-1)
+    build.node("MatMul", ["sharp", "values"], "context")
+    build.node("Transpose", ["context"], "moved", perm=[0, 2, 1, 3])
+    build.node("Reshape", ["moved", shape(0, 4 * width)], "flat")
+    build.node("Gemm", ["flat", row(4 * width, 5)], "y")
+    onnx.save(build.model({"x": ["n", 3, SIZE, SIZE]}, "y", 2), path)
+    return path
+
+
+@pytest.mark.parametrize(("heads", "moved"), [(4, 1), (2, 0)])
+def test_attention_that_openvino_computes_wrongly_is_written_otherwise(tmp_path, heads, moved):
+    path = write_attention(tmp_path / "net.onnx", heads)
+    config = LoadConfig(weights=str(path))
+    loaded = load_weights(config, "onnx:net", 0, tmp_path / "canonical.onnx")
+    made = export_onnx(loaded, "raw", "fp32", ExportConfig(), tmp_path / "m.onnx")
+    before, after = onnx.load(loaded.path), onnx.load(made.path)
+    assert len(list(find_square_attention(before, Wiring(before)))) == moved
+    assert list(find_square_attention(after, Wiring(after))) == []
+    shown = np.random.default_rng(0).standard_normal((3, 3, SIZE, SIZE)).astype(np.float32)
+    assert np.array_equal(run_file(made.path, shown), run_file(path, shown))
 
 
 def test_another_opset_is_refused(weights, tmp_path):

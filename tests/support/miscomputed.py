@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 CHANNELS, SIDE = 16, 8
+HEADS, WIDTH = 4, 16
 WRONG_DB = 40.0  # the wrong ones have 2 to 20 dB, the right ones 130 and more
 
 
@@ -91,6 +92,30 @@ class Net(Builder):
 
     def gemm(self, name: str) -> str:
         return self.op("Gemm", name, self.weight((10, CHANNELS), 0), transB=1)
+
+    # Pieces of the graphs with attention.
+    def parts(self, *shape: int, widths: Sequence[int] = (WIDTH,) * 3) -> list[str]:
+        """First factor, keys and values: projections of x, [8, HEADS, HEADS, width] or `shape`."""
+        made = []
+        for width in widths:
+            drawn = self.draw.standard_normal((WIDTH, width)).astype(np.float32)
+            name = self.op("MatMul", "x", self.put(drawn * 0.4))
+            made.append(self.op("Reshape", name, self.put(np.int64(shape))) if shape else name)
+        return made
+
+    def attend(
+        self, first: str, keys: str, values: str, scores: Callable[[str], str] = str, rank: int = 4
+    ) -> str:
+        """Both products and the Softmax; `scores` writes what is between."""
+        turned = self.op("Transpose", keys, perm=[*range(rank - 2), rank - 1, rank - 2])
+        sharp = self.op("Softmax", scores(self.op("MatMul", first, turned)), axis=-1)
+        return self.op("MatMul", sharp, values)
+
+    def swap(self, name: str) -> str:
+        return self.op("Transpose", name, perm=[0, 2, 1, 3])
+
+    def half(self, name: str) -> str:
+        return self.op("Mul", name, self.put(np.float32(0.5)))
 
 
 def _pool(net: Net, name: str) -> str:
@@ -278,6 +303,98 @@ SCALES_RIGHT: dict[str, Callable[[Net], str]] = {
 }
 
 
+def _masked(net: Net) -> str:
+    mask = net.put(net.draw.standard_normal((1, 1, HEADS, HEADS)).astype(np.float32))
+    return net.swap(net.attend(*net.parts(), lambda name: net.op("Add", name, mask)))
+
+
+def _moved_before(net: Net) -> str:
+    first, keys, values = net.parts()
+    return net.attend(net.half(net.swap(first)), keys, values)
+
+
+def _all_moved(net: Net) -> str:
+    return net.swap(net.attend(*map(net.swap, net.parts())))
+
+
+def _idle(net: Net, name: str) -> str:
+    return net.op("Reshape", name, net.put(np.int64([8, HEADS, HEADS, WIDTH])))
+
+
+def _windows(net: Net) -> str:
+    mask = net.put(net.draw.standard_normal((1, 2, 1, HEADS, HEADS)).astype(np.float32))
+
+    def scores(name: str) -> str:
+        wide = net.op("Reshape", name, net.put(np.int64([4, 2, HEADS, HEADS, HEADS])))
+        masked = net.op("Add", wide, mask)
+        return net.op("Reshape", masked, net.put(np.int64([8, HEADS, HEADS, HEADS])))
+
+    return net.swap(net.attend(*net.parts(), scores))
+
+
+def _read_elsewhere(net: Net) -> str:
+    first, keys, values = net.parts()
+    made = net.swap(net.attend(first, keys, values))
+    return net.op("Concat", made, net.op("Sigmoid", first), axis=3)
+
+
+# Each writes a graph of x, float32[8, HEADS, HEADS, WIDTH]: as many tokens as heads.
+ATTENTIONS_WRONG: dict[str, Callable[[Net], str]] = {
+    "moved behind": lambda n: n.swap(n.attend(*n.parts())),
+    "moved before": _moved_before,
+    "keys and values moved too": lambda n: (
+        lambda q, k, v: n.swap(n.attend(q, n.swap(k), n.swap(v)))
+    )(*n.parts()),
+    "scaled": lambda n: n.swap(n.attend(*n.parts(), n.half)),
+    "first factor and keys scaled": lambda n: (
+        lambda q, k, v: n.swap(n.attend(n.half(q), n.half(k), v))
+    )(*n.parts()),
+    "mask": _masked,
+    "eight heads": lambda n: n.swap(n.attend(*n.parts(4, 8, 8, 8))),
+    "one image": lambda n: n.swap(n.attend(*n.parts(1, 16, 16, 8))),
+    "an idle reshape": lambda n: n.swap(_idle(n, n.attend(*n.parts()))),
+    "flattened": lambda n: n.op(
+        "Reshape", n.swap(n.attend(*n.parts())), n.put(np.int64([8, HEADS, -1]))
+    ),
+    "pair at the first factor": lambda n: (lambda q, k, v: n.swap(n.attend(n.pair(q), k, v)))(
+        *n.parts()
+    ),
+}
+# Right in float32, wrong in bfloat16.
+ATTENTIONS_WRONG_IN_BF16: dict[str, Callable[[Net], str]] = {
+    "all moved": _all_moved,
+    "all moved, idle reshapes": lambda n: n.swap(
+        _idle(n, n.attend(*(_idle(n, n.swap(one)) for one in n.parts())))
+    ),
+}
+ATTENTIONS_RIGHT: dict[str, Callable[[Net], str]] = {
+    "none moved": lambda n: n.attend(*n.parts()),
+    "twice the tokens": lambda n: n.swap(n.attend(*n.parts(8, HEADS, 2 * HEADS, WIDTH // 2))),
+    "half the tokens": lambda n: n.swap(n.attend(*n.parts(8, 2 * HEADS, HEADS, WIDTH // 2))),
+    "three axes": lambda n: n.op("Transpose", n.attend(*n.parts(8, 8, -1), rank=3), perm=[1, 0, 2]),
+    "narrow values": lambda n: n.swap(n.attend(*n.parts(widths=(WIDTH, WIDTH, WIDTH // 2)))),
+    "another move": lambda n: n.op("Transpose", n.attend(*n.parts()), perm=[0, 2, 3, 1]),
+    "softmax over another axis": lambda n: n.swap(
+        (
+            lambda q, k, v: n.op(
+                "MatMul",
+                n.op("Softmax", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), axis=2),
+                v,
+            )
+        )(*n.parts())
+    ),
+    "no softmax": lambda n: n.swap(
+        (
+            lambda q, k, v: n.op(
+                "MatMul", n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2])), v
+            )
+        )(*n.parts())
+    ),
+    "mask of windows": _windows,
+    "first factor read elsewhere": _read_elsewhere,
+}
+
+
 def concat_graph(write: Callable[[Net], str], act: str) -> ModelProto:
     """A graph with a Concat."""
     return _finish(write, act, [1, 4, SIDE, SIDE])
@@ -286,6 +403,11 @@ def concat_graph(write: Callable[[Net], str], act: str) -> ModelProto:
 def scale_graph(write: Callable[[Net], str], act: str) -> ModelProto:
     """A graph with a reduction."""
     return _finish(write, act, [2, SIDE, SIDE, CHANNELS])
+
+
+def attention_graph(write: Callable[[Net], str]) -> ModelProto:
+    """A graph with attention."""
+    return _finish(write, "int8", [8, HEADS, HEADS, WIDTH])
 
 
 def _finish(write: Callable[[Net], str], act: str, shape: list[int]) -> ModelProto:
@@ -315,16 +437,18 @@ def standard(proto: ModelProto) -> Any:
     return session.run(None, {"x": _images(proto)})[0]
 
 
-def in_openvino(proto: ModelProto, folder: Path) -> Any:
+def in_openvino(proto: ModelProto, folder: Path, hint: str = "f32") -> Any:
     import openvino
 
     onnx.save(proto, folder / "tiny.onnx")
-    hint = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(folder / "tiny.onnx", "CPU", hint)
+    settings = {"INFERENCE_PRECISION_HINT": hint}
+    compiled = openvino.Core().compile_model(folder / "tiny.onnx", "CPU", settings)
     return compiled(_images(proto))[0]
 
 
-def is_wrong_in_openvino(proto: ModelProto, folder: Path) -> bool:
+def is_wrong_in_openvino(
+    proto: ModelProto, folder: Path, hint: str = "f32", limit_db: float = WRONG_DB
+) -> bool:
     """Whether OpenVINO computes something else than the graph says."""
-    found = sqnr_db(standard(proto), in_openvino(proto, folder))
-    return found is not None and found < WRONG_DB
+    found = sqnr_db(standard(proto), in_openvino(proto, folder, hint))
+    return found is not None and found < limit_db

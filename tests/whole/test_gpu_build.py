@@ -158,9 +158,9 @@ def test_a_graph_for_tensorrt_8_6_comes_with_the_typed_one_and_takes_pixels(buil
 def test_a_bad_graph_is_refused_before_the_parser_sees_it(build, monkeypatch):
     real = place.place_qdq
 
-    def unsign(model, batches, placement, output):
+    def unsign(model, batches, placement, output, *rest):
         """As a quantizer for CPUs does: unsigned, with a zero point."""
-        made = real(model, batches, placement, output)
+        made = real(model, batches, placement, output, *rest)
         proto = onnx.load(output)
         zeros = {node.input[2] for node in proto.graph.node if node.op_type == "QuantizeLinear"}
         for tensor in proto.graph.initializer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from support import concat_net
@@ -86,6 +87,36 @@ def test_the_report_says_so_wherever_it_is_read(root, wrong):
     assert "## Refused: wrong where they would run" in text
     assert "concat-int8" in text
     assert Report.read(root / "wrong" / "report.json").refused == wrong.refused
+
+
+def test_a_float_that_openvino_computes_wrongly_is_timed_and_never_ships(root, monkeypatch):
+    from edge_convnext.build import sieve
+
+    real = sieve.check_in_runtime
+
+    def wrong_floats(runner, one, *given, **named):
+        found = real(runner, one, *given, **named)
+        wrong = one.runtime == "openvino" and one.model.precision == "fp32"
+        return replace(found, wrong="OpenVINO computes something else") if wrong else found
+
+    concat_net.unsign_what_is_concatenated(monkeypatch)
+    monkeypatch.setattr(sieve, "check_in_runtime", wrong_floats)
+    report = edge_convnext.build(make(root), root / "unfit", cache=Cache(root / "cache"))
+    check_report(report, root / "unfit")
+    refused = {one.artifact for one in report.refused}
+    assert all(one.timed and one.precision == "fp32" for one in report.refused)
+    assert refused
+    assert refused <= {row.artifact for row in report.benchmark.rows}
+    assert report.benchmark.best_float.split()[1] == "onnxruntime"
+    assert not refused & {report.benchmark.chosen, report.benchmark.best_float}
+    assert any(one.startswith("Raced for INT8 to beat, and not shipped") for one in report.notes)
+    text = (root / "unfit" / "report.md").read_text(encoding="utf-8")
+    assert "(refused, may not ship)" in text
+    fp32 = edge_convnext.build(
+        make(root, precision="fp32"), root / "fp32", cache=Cache(root / "cache")
+    )
+    assert not any(one.timed for one in fp32.refused)  # a float has no other to beat
+    assert fp32.benchmark.chosen.split()[1] == "onnxruntime"
 
 
 def test_a_second_build_infers_nothing_to_know_it(root, wrong, monkeypatch):

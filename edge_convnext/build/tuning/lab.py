@@ -20,10 +20,12 @@ from edge_convnext.core.step import Images, Stage
 from edge_convnext.data.batches import image_batches
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
+    from edge_convnext.build.runner import Runner
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.race import Rounds
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
@@ -87,25 +89,46 @@ class Lab:
             samples, self.prepared.inputs.info, None if batch == "dynamic" else batch
         )
 
-    def quantize(self, plans: Sequence[Plan], images: Images) -> tuple[Graphs, dict[Plan, str]]:
-        """Make the graph of every plan; return the graphs, and why others can't be made."""
+    def quantize(
+        self, plans: Sequence[Plan], images: Images, *, ships: bool = False
+    ) -> tuple[Graphs, dict[Plan, str]]:
+        """Make the graph of every plan; return the graphs, and why others can't be made.
+
+        With `ships` they are those that a build makes, and not only as fast.
+        """
         graphs, failed = Graphs(self.prepared.graphs.folded), dict[Plan, str]()
+        runner = self.runner if ships else self._for_race()
         for plan in self.runner.track(plans, f"graphs for {self.runtime}", len(plans)):
             try:
                 if float_plan(plan.form, "fp32") not in graphs.lineages:
                     add_form(
-                        self.runner, self.prepared.inputs, graphs, plan.form, "fp32",
+                        runner, self.prepared.inputs, graphs, plan.form, "fp32",
                         self.prepared.samples,
                     )  # fmt: skip
-                add_plan(self.runner, graphs, plan, [self.runtime], images, images)
+                add_plan(runner, graphs, plan, [self.runtime], images, images)
             except EdgeConvNextError as error:
                 failed[plan] = str(error)
         return graphs, failed
 
+    def _for_race(self) -> Runner:
+        """A runner of graphs that are only raced: how weights are rounded changes no latency."""
+        if family_of_model(self.recipe.model).placer != "roles":
+            return self.runner
+        nearest = self.recipe.quantize.model_copy(update={"weight_rounding": "nearest"})
+        return self.runner.with_recipe(self.recipe.model_copy(update={"quantize": nearest}))
+
     def measure(
-        self, options: Mapping[str, Candidate], names: Sequence[str], rounds: int
+        self,
+        options: Mapping[str, Candidate],
+        names: Sequence[str],
+        rounds: int,
+        *,
+        again: bool = False,
     ) -> Rounds:
-        """Time some candidates, or take the times of an earlier search on this machine."""
+        """Time some candidates, or take the times of an earlier search on this machine.
+
+        `again` is for a second race of the same candidates, loaded afresh.
+        """
         config = self.recipe.benchmark.model_copy(
             update={"rounds": rounds, "batches": (self.batch,)}
         )
@@ -125,6 +148,7 @@ class Lab:
             "options": {name: options[name].digest for name in names},
             "config": config.model_dump(mode="json"),
             "machine": self.machine,
+            **({"again": True} if again else {}),
         }
         entry = self.runner.run(_RACE.on(self.runtime), make, key=key)
         self.raced_s += entry.seconds
@@ -152,7 +176,7 @@ class Lab:
         images = calibration.images.samples
         split = max(1, len(images) - len(images) // 4) if apart else len(images)
         seen, shown = self._batches(images[:split]), self._batches(images[split:] or images)
-        graphs, unmade = self.quantize(plans, seen)
+        graphs, unmade = self.quantize(plans, seen, ships=True)
         options = {
             (one.plan, hint): self.option(graphs, one.plan, hint)
             for one in graphs.quantized

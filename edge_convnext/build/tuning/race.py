@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 from edge_convnext.core.intervals import median_interval
 
-__all__ = ["Lap", "Standing", "run_race"]
+__all__ = ["LAST_ROUNDS", "Lap", "Rounds", "Standing", "compare_with", "run_race"]
 
 Rounds = Mapping[str, Sequence[float]]  # by candidate: median latency of each round, ms
 _FIRST_ROUNDS = 4
-_LAST_ROUNDS = 32
+LAST_ROUNDS = 32
 _FINALISTS = 3
 
 
@@ -32,7 +32,7 @@ class Lap:
     """The times of one candidate against the leader, in the last rung that it ran in."""
 
     latency_ms_p50: float  # median of the rounds' medians
-    ratio: float  # latency over the leader's: above 1 is slower
+    ratio: float  # latency over the leader's (`refine`: the plan to change): above 1 is slower
     ratio_ci95: tuple[float, float] | None  # None with fewer than 6 rounds
     rounds: int
 
@@ -77,7 +77,7 @@ def run_race(
         tied = [name for name in standing if found[name].tied]
         if rounds >= 2 * _FIRST_ROUNDS and len(tied) == 1:
             stopped = "the leader is faster than the rest beyond the interval"
-        elif len(left) <= _FINALISTS + len(always) and rounds >= _LAST_ROUNDS:
+        elif len(left) <= _FINALISTS + len(always) and rounds >= LAST_ROUNDS:
             stopped = f"the last {len(tied)} can't be told apart in {rounds} rounds"
         elif clock() >= deadline:
             stopped = f"the time limit of {limit_s:.0f} s"
@@ -85,7 +85,7 @@ def run_race(
             keep = max(_FINALISTS, math.ceil(len(left) / 2))
             left = (tied if rounds >= 2 * _FIRST_ROUNDS else standing)[:keep]
             left += [name for name in always if name not in left]
-            rounds = min(2 * rounds, _LAST_ROUNDS)
+            rounds = min(2 * rounds, LAST_ROUNDS)
             continue
         order = sorted(laps, key=lambda name: (-laps[name].rounds, laps[name].ratio))
         finalists = standing[:_FINALISTS]
@@ -97,9 +97,11 @@ def compare(rounds: Rounds) -> dict[str, Lap]:
     """Compare every candidate with the fastest, round by round."""
     medians = {name: statistics.median(times) for name, times in rounds.items()}
     leader = rounds[min(medians, key=lambda name: medians[name])]
-    laps = {}
-    for name, times in rounds.items():
-        ratios = [own / best for own, best in zip(times, leader, strict=True)]
-        interval = median_interval(ratios)
-        laps[name] = Lap(medians[name], statistics.median(ratios), interval, len(ratios))
-    return laps
+    return {name: compare_with(leader, times) for name, times in rounds.items()}
+
+
+def compare_with(other: Sequence[float], times: Sequence[float]) -> Lap:
+    """Compare a candidate with another one that was timed in the same rounds."""
+    ratios = [own / its for own, its in zip(times, other, strict=True)]
+    interval = median_interval(ratios)
+    return Lap(statistics.median(times), statistics.median(ratios), interval, len(ratios))

@@ -50,6 +50,7 @@ class TuneReport:
             "seconds": round(result.seconds, 1),
             "environment": dict(self.environment),
             "stopped": dict(result.stopped),
+            "refined": dict(result.refined),
             "other_load_pct": round(result.other_load_pct, 1),
             "winners": {runtime: plan_fields(plan) for runtime, plan in result.winners.items()},
             "trials": [_trial_fields(trial) for trial in result.trials],

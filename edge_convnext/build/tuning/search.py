@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from edge_convnext.build.settle import Prepared
 from edge_convnext.build.tuning.lab import Checked, Lab, count_nodes, entrant_name
 from edge_convnext.build.tuning.race import Lap, Standing, run_race
 from edge_convnext.build.tuning.space import ESTIMATORS, list_plans, list_refinements
-from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy, holds
+from edge_convnext.build.tuning.trials import Refined, Trial, choose, choose_by_accuracy, holds
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import Recipe
@@ -20,7 +21,15 @@ from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint
 from edge_convnext.runtimes.load import has_bf16
 
-__all__ = ["Search"]
+__all__ = ["Found", "Search"]
+
+
+class Found(NamedTuple):
+    """What a search found in one runtime."""
+
+    trials: list[Trial]  # all of them, the winner first
+    stopped: str  # why the race of whole plans ended
+    refined: str  # what of the winner was changed by role and stage, or `not run` and why
 
 
 class Search:
@@ -41,11 +50,12 @@ class Search:
         """Largest share of the CPU that other programs took during a race, in percent."""
         return self.lab.other_load_pct
 
-    def run(self, limit_s: float | None) -> tuple[list[Trial], str]:
-        """Race the plans; a full search also refines the winner and its ranges.
+    def run(self, limit_s: float | None, refine: Callable[[Lab, Trial], Refined]) -> Found:
+        """Race the plans, and refine the winner; a full search tries its settings and ranges too.
 
-        Returns:
-            All trials, the winner first, and the reason that the race ended.
+        Args:
+            limit_s: Seconds of timing after which the race of whole plans ends; None is no limit.
+            refine: Changes the groups of products of the plan that won.
 
         Raises:
             EdgeConvNextError: The recipe leaves no plan to try, or no graph can be made.
@@ -67,9 +77,14 @@ class Search:
         if self.full:
             trials.remove(winner)
             again, _ = self._heat([winner.plan, *refined], _hints(winner), None, winner.plan)
-            trials = self._choose_ranges([replace(one, heat=2) for one in again] + trials)
+            trials = [replace(one, heat=2) for one in again] + trials
         else:
             trials += [self._untimed(plan, "not tried: tune in full") for plan in refined]
+        (winner,) = [one for one in trials if one.won]
+        regrouped = refine(self.lab, winner)
+        trials = regrouped.trials + [one for one in trials if one is not winner]
+        if self.full:
+            trials = self._choose_ranges(trials)
         trials += [self._untimed(one.plan, f"not tried: {one.reason}") for one in excluded]
         trials += [
             self._untimed(plan, f"not tried: {reason}")
@@ -77,7 +92,7 @@ class Search:
             if (reason := _differs(self.recipe, plan)) is not None
         ]
         trials.sort(key=lambda one: not one.won)
-        return trials, stopped
+        return Found(trials, stopped, regrouped.summary)
 
     def _heat(
         self,

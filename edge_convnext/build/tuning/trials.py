@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.percentages import show_pp
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CANDIDATES",
+    "REFINING",
+    "WORTH",
     "GpuTrial",
+    "Refined",
     "Trial",
     "choose",
     "choose_by_accuracy",
@@ -34,7 +37,10 @@ CANDIDATES = 3  # plans of each precision and batch size that are to be raced on
 
 _BROKEN_DB = 10.0  # an SQNR below this is no rounding error: sound graphs of a race have 25 or more
 _ALIKE = 0.01  # largest difference in bytes between plans that count as alike
-_WORTH = 1.02  # speed-up that a setting or an approximation has to bring
+WORTH = 1.02  # speed-up that a setting or an approximation has to bring
+
+
+REFINING = 3  # heat of the first race of groups of products; each later one has the next number
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,13 @@ class Trial:
     # estimators. They run the same kernels and share a lap.
     apart: Parity | None = None
     wrong: str | None = None  # of finalists: why it must not ship
+
+
+class Refined(NamedTuple):
+    """What came of changing the plan that won by role and stage."""
+
+    trials: list[Trial]  # the winner first
+    summary: str  # what was kept, or `not run` and why
 
 
 def choose(trials: Sequence[Trial], max_drop_pp: float) -> list[Trial]:
@@ -105,7 +118,7 @@ def _is_tied(one: Trial, fastest: Trial) -> bool:
         return True
     # The same graph, loaded twice, differs by up to 1 % in latency as long as it stays loaded, and
     # the fastest of several had the luckiest load. More rounds don't show that.
-    return _named(fastest) > _named(one) and one.lap.ratio < _WORTH
+    return _named(fastest) > _named(one) and one.lap.ratio < WORTH
 
 
 def choose_by_accuracy(winner: Trial, rivals: Sequence[Trial], max_drop_pp: float) -> list[Trial]:

@@ -2,7 +2,8 @@
 
 Graphs are first quantized on a few images, since ranges don't change latency, and raced. The
 finalists are quantized on all images and compared with the float model. The fastest within the
-accuracy budget wins; of those that tie, the one with the fewest nodes.
+accuracy budget wins; of those that tie, the one with the fewest nodes. Of a network that is placed
+by role, groups of its products then go to float or INT8, one after the other (`refine`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from edge_convnext.build.entrants import verdict_batch
 from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.settle import prepare
+from edge_convnext.build.tuning.refine import refine
 from edge_convnext.build.tuning.search import Search
 from edge_convnext.build.tuning.trials import Trial
 from edge_convnext.core.artifacts import CpuRuntimeName
@@ -30,7 +33,7 @@ from edge_convnext.networks.plans import Plan, plan_fields
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
 Mode = Literal["quick", "full"]
-_QUICK_LIMIT_S = 45.0  # for the races of all runtimes; making the graphs takes longer
+_QUICK_LIMIT_S = 45.0  # to race whole plans, in all runtimes, and as long to refine the winners
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class TuneResult:
     machine: str  # fingerprint
     other_load_pct: float  # largest share of the CPU that other programs took during a race
     seconds: float
+    # What of the winner was changed by role and stage, or `not run` and why.
+    refined: Mapping[CpuRuntimeName, str] = field(default_factory=dict)
 
 
 def tune(
@@ -66,7 +71,7 @@ def tune(
         mode: Extent of the search. `quick` tries plans that are seldom much slower than the usual
             one, limits the time to race, and checks finalists until one is accurate: three
             minutes for atto on two cores, with its graphs. `full` tries all plans without a
-            limit, and refines the winner.
+            limit, and settings and ranges of the winner. Both refine the winner by role and stage.
         cache: Cache of finished stages.
         track: Shows work that takes long.
         batch: Images per inference to tune for; None is the recipe's smallest.
@@ -92,18 +97,20 @@ def tune(
     trials: list[Trial] = []
     winners: dict[CpuRuntimeName, Plan] = {}
     stopped: dict[CpuRuntimeName, str] = {}
+    refined: dict[CpuRuntimeName, str] = {}
     size = batch or verdict_batch(recipe)
     other_load_pct = 0.0
     for runtime in prepared.runtimes:
         search = Search(prepared, runtime, mode == "full", size, machine["fingerprint"])
         limit = _QUICK_LIMIT_S / len(prepared.runtimes) if mode == "quick" else None
-        found, stopped[runtime] = search.run(limit)
-        trials += found
-        winners[runtime] = next(one.plan for one in found if one.won)
+        found = search.run(limit, partial(refine, full=mode == "full", limit_s=limit))
+        trials += found.trials
+        stopped[runtime], refined[runtime] = found.stopped, found.refined
+        winners[runtime] = next(one.plan for one in found.trials if one.won)
         other_load_pct = max(other_load_pct, search.other_load_pct)
     return TuneResult(
         mode, size, tuple(trials), winners, stopped, machine["fingerprint"], other_load_pct,
-        time.monotonic() - started,
+        time.monotonic() - started, refined,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from edge_convnext.build.tuning.trials import REFINING
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.report.summary import plain
 
@@ -34,25 +35,22 @@ _LEGEND = (
 
 
 def print_tuning(report: TuneReport, console: Console) -> None:
-    """Print the fastest trials of each runtime, with the Pareto front marked."""
+    """Print the fastest trials of each runtime, with the Pareto front marked.
+
+    What was tried by role and stage, on the plan that won, has a table of its own.
+    """
     for runtime, stopped in report.result.stopped.items():
         trials = [one for one in report.result.trials if one.runtime == runtime]
-        timed = [one for one in trials if one.lap is not None]
-        table = Table(
-            title=f"{runtime}: {len(timed)} raced, {len(trials) - len(timed)} not; {stopped}",
-            title_justify="left",
-            box=None,
-            padding=(0, 2, 0, 0),
-            pad_edge=False,
-        )
-        table.add_column("", no_wrap=True)
-        table.add_column("plan", overflow="fold")
-        for name in ("ms", "dB", "drop pp"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("why", overflow="fold", ratio=1)
-        for one in timed[:_SHOWN_TRIALS]:
-            table.add_row(*(Text(plain(cell)) for cell in _cpu_cells(one, _on_front(one, timed))))
-        console.print(table, highlight=False)
+        whole = [one for one in trials if one.heat < REFINING]
+        raced = sum(one.lap is not None for one in whole)
+        title = f"{runtime}: {raced} raced, {len(whole) - raced} not; {stopped}"
+        console.print(_cpu_table(title, whole), highlight=False)
+        if refined := report.result.refined.get(runtime):
+            changes = [one for one in trials if one.heat >= REFINING]
+            # Above the table, and not its title: it may be wider.
+            console.print(Text(plain(f"{runtime}, by role and stage: {refined}")))
+            if changes:
+                console.print(_cpu_table(None, changes), highlight=False)
     console.print(
         "ms: in the last rung that a plan ran in. Rungs run at different times: compare the "
         "ratios, which are paired by round. dB, drop: of the plans that were checked.",
@@ -68,6 +66,25 @@ def print_tuning(report: TuneReport, console: Console) -> None:
         )
 
 
+def _cpu_table(title: str | None, trials: Sequence[Trial]) -> Table:
+    timed = [one for one in trials if one.lap is not None]
+    table = Table(
+        title=None if title is None else plain(title),
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("plan", overflow="fold")
+    for name in ("ms", "dB", "drop pp"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", ratio=1)
+    for one in timed[:_SHOWN_TRIALS]:
+        table.add_row(*(Text(plain(cell)) for cell in _cpu_cells(one, _on_front(one, timed))))
+    return table
+
+
 def _cpu_cells(one: Trial, front: bool) -> tuple[str, ...]:
     parity = one.parity
     sqnr = "-" if parity is None or parity.sqnr_db is None else f"{parity.sqnr_db:.1f}"
@@ -78,7 +95,7 @@ def _cpu_cells(one: Trial, front: bool) -> tuple[str, ...]:
     return mark, plan, latency, sqnr, drop, one.reason
 
 
-def _on_front(one: Trial, timed: list[Trial]) -> bool:
+def _on_front(one: Trial, timed: Sequence[Trial]) -> bool:
     """Whether no other finalist is both as fast and more accurate."""
     if one.parity is None or one.lap is None:
         return False

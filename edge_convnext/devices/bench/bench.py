@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from edge_convnext.devices.bench.measure import (
 from edge_convnext.devices.bench.publish import publish_board
 from edge_convnext.devices.bench.readings import Readings, find_readings
 from edge_convnext.devices.bench.report import Measured, Seen, board_files, board_report
+from edge_convnext.devices.bench.right_here import keep_right
 from edge_convnext.devices.bench.work_folder import (
     UNPACKED,
     check_folder,
@@ -158,7 +159,11 @@ def _measure(
     if images is not None:
         evaluation, broken = _evaluate(candidates, images, recipe, work / _LOGITS, machine, track)
         candidates = [one for one in candidates if one.name in evaluation.options]
-        refused += broken
+        sources = {one.name: unpacked.graph_path(one.graph) for one in engines}
+        logits = {name: found.logits for name, found in evaluation.options.items()}
+        candidates, wrong = keep_right(candidates, logits, sources, shown, config.threads)
+        evaluation = _without(evaluation, candidates)
+        refused += (*broken, *wrong)
     require_fitting(candidates, config.batches)
     choose_from = partial(_choose, candidates, recipe, evaluation)
     raced = race(candidates, shown, recipe, lambda timings: choose_from(timings).finalists, track)
@@ -211,6 +216,16 @@ def _evaluate(
     compared = compare(images.reference, found)
     seconds = time.perf_counter() - started
     return Evaluation(images.reference, found, compared, cached=False, seconds=seconds), broken
+
+
+def _without(evaluation: Evaluation, kept: Sequence[Candidate]) -> Evaluation:
+    """The evaluation of those that are kept."""
+    names = [one.name for one in kept]
+    return replace(
+        evaluation,
+        options={name: evaluation.options[name] for name in names},
+        comparisons={name: evaluation.comparisons[name] for name in names},
+    )
 
 
 def _choose(

@@ -12,6 +12,7 @@ from edge_convnext.graph.findings import (
     weight_only,
 )
 from edge_convnext.graph.pooled_scale import find_pooled_scales
+from edge_convnext.graph.square_attention import find_square_attention
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -83,6 +84,15 @@ def _miscomputed(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
             "every channel to a reduction without keepdims, and the result is quantized",
             "fold that constant into the product behind it, reduce with keepdims=1 and squeeze, "
             "or keep that product in float (quantize.ignored_names)",
+        )
+    for square in find_square_attention(proto, wiring):
+        yield Finding(
+            "square-attention",
+            "error",
+            square.softmax.name,
+            "OpenVINO computes something else with a fixed batch where attention has as many "
+            f"heads as tokens and {square.transposes[-1].name} moves them",
+            "write that Transpose with a fifth axis of 1, or let the batch be dynamic",
         )
 
 

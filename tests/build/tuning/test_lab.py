@@ -4,11 +4,13 @@ import onnx
 import pytest
 from support.tiny_qdq import quantized_product
 
+from edge_convnext.build.runner import Runner
 from edge_convnext.build.tuning import lab
 from edge_convnext.build.tuning.lab import Lab, count_nodes, entrant_name
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.progress import untracked
 from edge_convnext.networks.plans import Plan
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.stages import quantize
 
 
@@ -44,3 +46,44 @@ def test_plans_that_are_wrong_where_they_run_are_sifted_out_before_a_race(monkey
     lineages = [SimpleNamespace(plan=one, before=lambda stage: stage) for one in (right, wrong)]
     assert made.sift(SimpleNamespace(quantized=lineages), "few") == {wrong: "16 dB"}
     assert asked == [(form, quantize.STAGE, "few", "this one") for form in ("conv", "linear")]
+
+
+@pytest.mark.parametrize(
+    ("model", "ships", "rounding"),
+    [("conv2former_n", False, "nearest"), ("conv2former_n", True, "auto"), ("atto", False, "auto")],
+)
+def test_weights_of_graphs_that_are_only_raced_have_the_nearest_integers(
+    monkeypatch, model, ships, rounding
+):
+    seen = []
+    for name in ("add_form", "add_plan"):
+        monkeypatch.setattr(lab, name, lambda runner, *_: seen.append(runner.recipe.quantize))
+    recipe = make_recipe({"model": model})
+    made = Lab.__new__(Lab)
+    made.prepared = SimpleNamespace(
+        graphs=SimpleNamespace(folded=None), inputs=None, samples=None
+    )  # fmt: skip
+    made.runner, made.recipe, made.runtime = Runner(None, recipe, {}, untracked), recipe, "toy"
+    made.quantize([Plan("raw", "weighted")], None, ships=ships)
+    assert [one.weight_rounding for one in seen] == [rounding, rounding]
+
+
+def test_a_second_race_of_the_same_graphs_is_another_entry():
+    asked = []
+
+    def run(stage, make, *, key):
+        asked.append(key)
+        return SimpleNamespace(
+            result={"rounds": {}, "other_load_pct": None}, seconds=1.0, key="", cached=False
+        )
+
+    made = Lab.__new__(Lab)
+    made.runner, made.recipe = SimpleNamespace(run=run), make_recipe({})
+    made.runtime, made.batch, made.machine = "onnxruntime", 1, "this one"
+    made.raced_s, made.other_load_pct = 0.0, 0.0
+    option = {"a": SimpleNamespace(digest="x")}
+    made.measure(option, ["a"], 8)
+    made.measure(option, ["a"], 8, again=True)
+    assert asked[1] == {**asked[0], "again": True}
+    assert "again" not in asked[0]  # as in caches of before there were second races
+    assert made.raced_s == 2.0

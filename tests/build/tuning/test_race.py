@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_convnext.build.tuning.race import compare, run_race
+from edge_convnext.build.tuning.race import compare, compare_with, run_race
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
 
@@ -70,3 +70,10 @@ def test_laps_are_paired_by_round():
     assert laps["slow"].ratio_ci95 == pytest.approx((1.2, 1.2))
     assert not laps["slow"].tied
     assert laps["fast"].tied
+
+
+def test_a_candidate_is_compared_with_any_other_by_the_round():
+    lap = compare_with([1.0, 5.0, 1.0, 1.0, 1.0, 1.0], [0.9, 4.5, 0.9, 0.9, 0.9, 0.9])
+    assert lap.ratio == pytest.approx(0.9)
+    assert lap.ratio_ci95 == pytest.approx((0.9, 0.9))
+    assert (lap.latency_ms_p50, lap.rounds) == (0.9, 6)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,10 @@ def test_the_document_names_the_model_the_machine_and_every_trial():
     assert (trial["won"], trial["reason"]) == (True, "it won")
     assert found["winners"]["onnxruntime"]["form"] == "conv"
     assert TuneReport(recipe(), RESULT, {}).to_json()["weights"] == "demo"
+    assert found["refined"] == {}
+    refined = replace(RESULT, refined={"onnxruntime": "not run: because"})
+    told = TuneReport(recipe(), refined, {}).to_json()["refined"]
+    assert told == {"onnxruntime": "not run: because"}
 
 
 def test_where_the_search_fails_nothing_is_written(tmp_path, monkeypatch):

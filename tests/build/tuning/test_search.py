@@ -112,6 +112,8 @@ def test_a_quick_search_stops_at_its_limit_whoever_spent_it(root, cache, monkeyp
     second = tune(recipe, "quick", cache)
     assert first.stopped == second.stopped == {"onnxruntime": "the time limit of 0 s"}
     assert first.winners == second.winners
+    assert first.refined == {"onnxruntime": "not run: ConvNeXt is not placed by role"}
+    assert all(one.heat == 1 for one in first.trials)
     assert plan_for(tuned_recipe(recipe, first), "onnxruntime") == first.winners["onnxruntime"]
 
 

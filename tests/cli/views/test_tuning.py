@@ -30,7 +30,11 @@ def trial(label, ms=None, ratio=None, sqnr_db=None, won=False, reason="lost", he
 
 
 def searched(*trials, load=0.0):
-    return Of(result=Of(stopped={"openvino": "in time"}, trials=[*trials], other_load_pct=load))
+    return Of(
+        result=Of(
+            stopped={"openvino": "in time"}, trials=[*trials], refined={}, other_load_pct=load
+        )
+    )
 
 
 def rows(text):
@@ -119,3 +123,21 @@ def test_a_narrow_terminal_leaves_the_reasons_to_the_file():
     text = printed(print_gpu_tuning, modelled(gpu_trial("mixed")), width=100)
     assert "because" not in text
     assert "why" not in text
+
+
+def test_what_was_tried_by_role_and_stage_has_a_table_of_its_own():
+    report = searched(
+        trial("whole", 2.0, 1.0, 30.0, reason="better with first in float"),
+        trial("left out", reason="not tried"),
+        trial("whole+first", 1.8, 0.9, 31.0, won=True, reason="the fastest", heat=3),
+    )
+    report.result.refined["openvino"] = "1 of 4 changes kept: first in float"
+    found = rows(printed(print_tuning, report))
+    second = found.index("openvino, by role and stage: 1 of 4 changes kept: first in float")
+    assert found[0] == "openvino: 1 raced, 1 not; in time"
+    assert found[second + 2] == "won whole first 1.80 31.0 - the fastest"
+    assert not any("first 1.80" in line for line in found[:second])
+    report = searched(trial("whole", 2.0, 1.0, 30.0, won=True))
+    report.result.refined["openvino"] = "not run: because"
+    text = rows(printed(print_tuning, report))
+    assert "openvino, by role and stage: not run: because" in text

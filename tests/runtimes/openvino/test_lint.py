@@ -4,15 +4,23 @@ import onnx.reference
 import pytest
 from support.linted import lint_graph
 from support.miscomputed import (
+    ATTENTIONS_RIGHT,
+    ATTENTIONS_WRONG,
+    ATTENTIONS_WRONG_IN_BF16,
     CONCATS_RIGHT,
     CONCATS_WRONG,
     SCALES_RIGHT,
     SCALES_WRONG,
+    attention_graph,
     concat_graph,
     is_wrong_in_openvino,
     scale_graph,
 )
 from support.tiny_qdq import Builder, quantized_product
+
+from edge_convnext.runtimes.openvino.runner import supports_bf16
+
+BF16_WRONG_DB = 25.0  # bfloat16 itself has 40 and more here
 
 
 @pytest.mark.parametrize("kind", ["Conv", "MatMul"])
@@ -94,6 +102,31 @@ def test_neighbours_of_a_scaled_mean_are_right_and_not_refused(tmp_path, name, a
     proto = scale_graph(SCALES_RIGHT[name], act)
     assert errors(tmp_path, proto) == []
     assert not is_wrong_in_openvino(proto, tmp_path)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS_WRONG)
+def test_moved_attention_of_as_many_heads_as_tokens_is_computed_wrongly(tmp_path, name):
+    proto = attention_graph(ATTENTIONS_WRONG[name])
+    assert errors(tmp_path, proto) == ["square-attention"]
+    assert is_wrong_in_openvino(proto, tmp_path)  # once OpenVINO is mended, the rule can go
+
+
+@pytest.mark.skipif(not supports_bf16(), reason="this CPU has no bfloat16")
+@pytest.mark.parametrize("name", ATTENTIONS_WRONG_IN_BF16)
+def test_attention_that_is_wrong_in_bfloat16_alone_is_refused_too(tmp_path, name):
+    proto = attention_graph(ATTENTIONS_WRONG_IN_BF16[name])
+    assert errors(tmp_path, proto) == ["square-attention"]
+    assert not is_wrong_in_openvino(proto, tmp_path)
+    assert is_wrong_in_openvino(proto, tmp_path, "bf16", BF16_WRONG_DB)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS_RIGHT)
+def test_neighbours_of_square_attention_are_right_and_not_refused(tmp_path, name):
+    proto = attention_graph(ATTENTIONS_RIGHT[name])
+    assert errors(tmp_path, proto) == []
+    assert not is_wrong_in_openvino(proto, tmp_path)
+    if supports_bf16():
+        assert not is_wrong_in_openvino(proto, tmp_path, "bf16", BF16_WRONG_DB)
 
 
 def test_a_refused_pattern_names_its_nodes_and_its_remedy(tmp_path):
