@@ -54,6 +54,7 @@ GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and G
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
 # auto: reconstruction for networks that are placed by roles, where ranges are chosen so too.
 WeightRounding = Literal["auto", "nearest", "reconstruction"]
+
 # NNCF's `RangeEstimatorParametersSet`, less its histogram: for a symmetric quantizer it takes
 # the range from the positive values alone.
 RangeEstimator = Literal[
