@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edge_convnext.core.image_size import ImageSize, sides_of
+from edge_convnext.networks.made.branch_ends import find_branch_ends
 from edge_convnext.networks.made.skeleton import make_skeleton
 
 if TYPE_CHECKING:
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_state"]
 
-_IMAGES = 4  # that the statistics of a batch norm are read from
 # Pixels, for networks that take any size. In smaller images the last maps are mostly border, whose
 # zeros make the sums of large kernels small.
 _USUAL = 224
-_COARSE = 8  # pixels of the noise before it is enlarged
+# Pixels of the noise before it is enlarged, an image each: photographs have parts of every size,
+# and statistics of one size alone let a deep network's maps grow without bound on the others.
+_COARSE = (1, 4, 14, 56, 224)
+# Of the scale of a norm that ends a residual branch. At full scale a deep network without training
+# is chaotic: float32 and float64 differ by 0.2 of the largest logit on photographs
+# (EfficientNetV2-S), so that no rewrite can be told from a wrong one. Trained networks have small
+# branches; torchvision's ResNets even start at zero (arXiv:1706.02677, section 5.1).
+_BRANCH_SCALE = 0.3
 _FLOOR = 0.1  # of the mean variance of a norm's channels
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -31,8 +38,9 @@ def draw_state(maker: Maker, num_classes: int, in_channels: int, seed: int) -> d
     """Draw weights that exercise every fold and every quantizer.
 
     Initial weights leave norms, biases and layer scales as identities, and batch norms at a mean of
-    0 and a variance of 1. Here scales and biases are moved, and each batch norm gets the statistics
-    of noise at its place, in float64 and rounded so that they are the same on every machine.
+    0 and a variance of 1. Here scales and biases are moved, batch norms that end a residual branch
+    are made small, and each batch norm gets the statistics of noise at its place, in float64 and
+    rounded so that they are the same on every machine.
 
     Returns:
         The state dict under the network's own names.
@@ -46,7 +54,7 @@ def draw_state(maker: Maker, num_classes: int, in_channels: int, seed: int) -> d
         with torch.no_grad():
             for parameter in network.parameters():
                 _move(parameter)
-        _settle_norms(network, maker, num_classes, in_channels)
+            _settle_norms(network, maker, num_classes, in_channels)
         return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
@@ -64,13 +72,15 @@ def _settle_norms(network: nn.Module, maker: Maker, num_classes: int, in_channel
     ]
     if not norms:
         return
+    network.double()
+    images = _draw_images(in_channels, _find_size(maker, num_classes, in_channels))
+    for norm in find_branch_ends(network, norms, images[:1]):
+        if isinstance(norm.weight, torch.Tensor):
+            norm.weight.mul_(_BRANCH_SCALE)
     momenta = [norm.momentum for norm in norms]
-    network.train().double()
     for norm in norms:
         norm.momentum = 1.0
-    images = _draw_images(in_channels, _find_size(maker, num_classes, in_channels))
-    with torch.no_grad():
-        network(images)
+    network.train()(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         _disturb(norm)
@@ -79,10 +89,18 @@ def _settle_norms(network: nn.Module, maker: Maker, num_classes: int, in_channel
 
 def _draw_images(in_channels: int, size: ImageSize) -> Tensor:
     """Noise as coarse and as strong as normalised photographs: float64[N, C, H, W]."""
-    coarse = torch.randn(_IMAGES, in_channels, _COARSE, _COARSE, dtype=torch.float64)
-    height, width = sides_of(size)
-    images = nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    return 1.5 * images + 0.3 * torch.randn(images.shape, dtype=torch.float64)
+    shape = sides_of(size)
+    images = torch.cat(
+        [
+            nn.functional.interpolate(
+                torch.randn(1, in_channels, cells, cells, dtype=torch.float64),
+                shape,
+                mode="bilinear",
+            )
+            for cells in _COARSE
+        ]
+    )
+    return 1.5 * images + 0.1 * torch.randn(images.shape, dtype=torch.float64)
 
 
 def _find_size(maker: Maker, num_classes: int, in_channels: int) -> ImageSize:

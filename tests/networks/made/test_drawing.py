@@ -4,6 +4,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 from support.toy_maker import NetMaker
+from torch import nn
 
 from edge_convnext.networks.made.drawing import draw_state
 
@@ -50,3 +51,25 @@ def test_a_seed_says_all():
     assert not torch.equal(one["stem.weight"], other["stem.weight"])
     statistics = one["norm.running_var"]
     assert torch.equal(statistics, statistics.bfloat16().float())  # equal on every machine
+
+
+def test_the_norm_that_ends_a_residual_branch_is_small():
+    class Residual(NetMaker):
+        def make(self, *args, **kwargs):
+            made = super().make(*args, **kwargs)
+            made.stem = Stem(made.stem)
+            return made
+
+    state = draw_state(Residual(), 5, 3, 0)
+    assert 0.2 < state["stem.end.weight"].mean() < 0.4
+    assert 0.9 < state["norm.weight"].mean() < 1.1
+
+
+class Stem(nn.Module):
+    def __init__(self, stem):
+        super().__init__()
+        self.stem, self.end = stem, nn.BatchNorm2d(8)
+
+    def forward(self, images):
+        x = self.stem(images)
+        return x + self.end(x)
