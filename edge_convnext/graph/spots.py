@@ -152,13 +152,15 @@ def _is_residual(seen: Structure, node: NodeProto) -> bool:
 
 def _closes(seen: Structure, node: NodeProto) -> bool:
     """Whether an operation between products can be INT8; of products by a factor, only gates."""
-    if any(len(seen.shape(name)) < 2 for name in seen.variables(node)):
+    read = seen.variables(node)
+    # Without any, it works on sizes: the class token of a dynamic batch has such a Concat, of int64.
+    if not read or any(len(seen.shape(name)) < 2 for name in read):
         return False
     if node.op_type in _SIGMOIDS:
         return any(reader.op_type == "Mul" for reader in seen.readers.get(node.output[0], ()))
     if node.op_type == "Mul":
         makers = [seen.maker.get(name) for name in node.input]
-        return len(seen.variables(node)) > 1 and any(
+        return len(read) > 1 and any(
             maker is not None and maker.op_type in _SIGMOIDS for maker in makers
         )
     return True

@@ -91,3 +91,19 @@ def test_a_constant_may_be_negative_and_a_mean_of_positive_values_is_not():
     found = never_negative(nodes, {"c": np.float32(-1)})
     assert "z" in found
     assert "y" not in found
+
+
+def test_what_works_on_sizes_alone_is_not_quantized():
+    """A class token is spread over a dynamic batch, by a Concat of int64 that no image changes."""
+    nodes = [
+        ("Shape", ("images",), "sizes"),
+        ("Concat", ("sizes", "rest"), "spread", {"axis": 0}),
+        ("Reshape", ("images", "shape"), "rows"),
+        ("MatMul", ("rows", "weight"), "out"),
+    ]
+    constants = {
+        "rest": np.array([4]),
+        "shape": np.array([1, 16, 12]),
+        "weight": draw(12, 5),
+    }
+    assert list(spots(write(nodes, constants), "closed")) == ["rows"]
