@@ -153,7 +153,7 @@ def _is_residual(seen: Structure, node: NodeProto) -> bool:
 def _closes(seen: Structure, node: NodeProto) -> bool:
     """Whether an operation between products can be INT8; of products by a factor, only gates."""
     read = seen.variables(node)
-    # Without any, it works on sizes: the class token of a dynamic batch has such a Concat, of int64.
+    # Without any, it works on sizes: a class token of a dynamic batch has such a Concat, of int64.
     if not read or any(len(seen.shape(name)) < 2 for name in read):
         return False
     if node.op_type in _SIGMOIDS:

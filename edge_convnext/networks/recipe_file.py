@@ -21,7 +21,7 @@ from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.onnx_file.find import model_of_weights
-from edge_convnext.networks.spelled import settle_model
+from edge_convnext.networks.spelled import find_stated_model, settle_model
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
 
@@ -105,7 +105,10 @@ def _settle(recipe: Recipe, by_caller: bool, told: str) -> tuple[Recipe, str]:
     if own := model_of_weights(recipe.load.weights, stated, told):
         return recipe.model_copy(update={"model": own}), ""
     if stated is None:
-        return recipe, ""
+        found = find_stated_model(recipe.load.weights)
+        if found is None:
+            return recipe, ""
+        return recipe.model_copy(update={"model": found.model}), found.note
     spelled = settle_model(recipe.model, recipe.load.weights)
     outside = family_of_model(spelled.model).outside
     if by_caller and outside is not None:

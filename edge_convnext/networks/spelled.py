@@ -1,21 +1,23 @@
 """A model as a user spells it: which family it goes to, and which weights are meant.
 
 `timm:convnextv2_atto` and `hf:` of a ConvNeXt are read by the family in the tree, whose graphs were
-tuned; a model of transformers brings its own weights.
+tuned; a model of transformers brings its own weights. Where no model is stated, a folder of weights
+may say by its `config.json` which it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_convnext.core.errors import LoadError, RecipeError
+from edge_convnext.core.errors import LoadError, RecipeError, shorten
 from edge_convnext.core.files import expand_home
 from edge_convnext.networks.family import families, family_of_model, full_name
 from edge_convnext.networks.model_folder import CONFIG, PREFIX, read_config
 
-__all__ = ["Spelled", "settle_model"]
+__all__ = ["Spelled", "find_stated_model", "settle_model"]
 
 _TIMM = "timm:"
+_CLASSIFIER = "ForImageClassification"  # in the names of transformers' classes
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,35 @@ def settle_model(name: str, weights: str | None) -> Spelled:
     if weights is None and outside is not None:
         weights = outside.own_weights(full)
     return Spelled(full, weights)
+
+
+def find_stated_model(weights: str | None) -> Spelled | None:
+    """The model that a folder of weights states, for a user who states none.
+
+    Args:
+        weights: Weights as they are stated: `hf:FOLDER` or a folder, else nothing is found.
+
+    Returns:
+        None where nothing is stated, and for families in the tree, which read it off the weights.
+    """
+    place = (weights or "").removeprefix(PREFIX)
+    folder = expand_home(place)
+    try:
+        config = read_config(folder) if place and (folder / CONFIG).is_file() else None
+    except (LoadError, OSError, ValueError):
+        return None  # what is wrong is told when the weights are loaded
+    if config is None or any(one.name_of_config(config) for one in families()):
+        return None
+    classes, timms = config.get("architectures"), config.get("architecture")
+    if isinstance(classes, list) and any(_CLASSIFIER in str(one) for one in classes):
+        model, what = f"{PREFIX}{place}", shorten(str(classes[0]), 80)
+    elif isinstance(timms, str):
+        model, what = f"{_TIMM}{shorten(timms, 80)}", f"{shorten(timms, 80)} of timm"
+        if _listed(timms):
+            return None
+    else:
+        return None
+    return Spelled(model, weights, f"{model}: no model is stated, and {CONFIG} says {what}")
 
 
 def _listed(name: str) -> str | None:

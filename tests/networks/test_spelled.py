@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.networks.spelled import Spelled, settle_model
+from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.networks.spelled import Spelled, find_stated_model, settle_model
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,55 @@ def test_a_model_of_transformers_brings_its_own_weights(tmp_path):
 def test_a_bad_name_is_refused():
     with pytest.raises(RecipeError, match=r"is named module:package\.file:function"):
         settle_model("module:net", None)
+
+
+VIT = {"model_type": "vit", "architectures": ["ViTForImageClassification"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "model"),
+    [
+        (VIT, "hf:{}"),
+        ({"architectures": ["DeiTForImageClassificationWithTeacher"]}, "hf:{}"),
+        ({"model_type": "convnextv2", "depths": [1], "architectures":
+          ["ConvNextV2ForImageClassification"]}, "hf:{}"),  # no size of the family's
+        ({"architecture": "resnet18", "num_classes": 10}, "timm:resnet18"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["hf:", ""])
+def test_a_folder_of_weights_may_say_which_model_it_is(tmp_path, config, model, prefix):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = find_stated_model(f"{prefix}{tmp_path}")
+    assert (found.model, found.weights) == (model.format(tmp_path), f"{prefix}{tmp_path}")
+    assert found.note.startswith(f"{found.model}: no model is stated, and config.json says ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"model_type": "convnextv2", "depths": [2, 2, 6, 2],
+                    "hidden_sizes": [40, 80, 160, 320],
+                    "architectures": ["ConvNextV2ForImageClassification"]}),
+        json.dumps({"architecture": "convnextv2_atto"}),
+        json.dumps({"architectures": ["BertForMaskedLM"]}),
+        json.dumps({"architectures": 3}),
+        "{",
+        "[]",
+    ],
+)  # fmt: skip
+def test_a_folder_that_says_nothing_of_another_family_is_left_to_its_weights(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    assert find_stated_model(f"hf:{tmp_path}") is None
+
+
+@pytest.mark.parametrize("weights", [None, "", "in1k", "random", "hf:", "hf:owner/name", "a\0b"])
+def test_weights_that_are_no_folder_state_no_model(weights):
+    assert find_stated_model(weights) is None
+
+
+def test_a_recipe_without_a_model_takes_the_folders(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(VIT))
+    recipe = make_recipe({"load": {"weights": f"hf:{tmp_path}"}})
+    assert recipe.model == f"hf:{tmp_path}"
+    stated = make_recipe({"model": "atto", "load": {"weights": f"hf:{tmp_path}"}})
+    assert stated.model == "convnextv2_atto"

@@ -328,6 +328,7 @@ def _no_network(checkpoint: object, source: str) -> LoadError:
     return LoadError(
         f"{source}: not a ConvNeXt in the names of facebookresearch, timm, transformers, "
         f"torchvision, mmpretrain or this project (its first tensor is '{shorten(tensor)}'{there})"
+        "; another network needs its --model: timm:NAME, hf:FOLDER or module:package.file:function"
     )
 
 
