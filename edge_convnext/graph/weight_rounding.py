@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["round_by_reconstruction", "round_rows"]
 
 Floats = NDArray[np.float64]
+_NOTHING = 1e-30  # a mean square of inputs that are never seen
 _DAMPING = 0.01  # of the mean second moment; GPTQ's own
 _BLOCK = 64  # columns whose errors reach the later ones in one product
 
@@ -176,8 +177,20 @@ def _upper_factor(moments: Floats) -> Floats:
     damped = moments.copy()
     columns = np.arange(moments.shape[1])
     mean = np.diagonal(moments, axis1=1, axis2=2).mean(axis=1, keepdims=True)
-    damped[:, columns, columns] += np.where(mean > 0.0, _DAMPING * mean, 1.0)
-    upper: Floats = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    damped[:, columns, columns] += np.where(mean > _NOTHING, _DAMPING * mean, 1.0)
+    try:
+        return _factorise(damped)
+    except np.linalg.LinAlgError:
+        # Inputs that hardly change from image to image: their covariance is what float32 rounded
+        # off their squares, which has negative eigenvalues.
+        lowest = np.linalg.eigvalsh(damped)[:, :1]
+        more = np.maximum(-2.0 * lowest, _DAMPING * np.abs(mean))
+        damped[:, columns, columns] += np.where(lowest > 0.5 * _DAMPING * mean, 0.0, more)
+        return _factorise(damped)
+
+
+def _factorise(moments: Floats) -> Floats:
+    upper: Floats = np.linalg.cholesky(np.linalg.inv(moments)).transpose(0, 2, 1)
     return upper
 
 

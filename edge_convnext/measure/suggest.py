@@ -94,7 +94,12 @@ def suggest_way(
 
     def right(way: Way, count: int) -> list[NDArray[np.bool_]]:
         some = ImageSet(shown.samples[:count], shown.classes)
-        answers = answer(some, None if way == (info.preprocess, False) else way)
+        try:
+            answers = answer(some, None if way == (info.preprocess, False) else way)
+        except Exception:  # a network's own: its positions, or a classifier, are of one size
+            if way[0].image_size == info.preprocess.image_size:
+                raise
+            return [np.zeros(len(some), np.bool_) for _ in wanted]
         return [answers == one[:count] for one in wanted]
 
     best: dict[Way, int] = {}

@@ -89,6 +89,19 @@ def test_groups_are_rounded_apart():
         )
 
 
+@pytest.mark.parametrize("lowest", [-0.02, -1.0, -1e3])
+def test_moments_that_are_mostly_rounding_error_round_too(lowest):
+    """A covariance of float32's errors is no covariance: it has negative eigenvalues."""
+    turn, _ = np.linalg.qr(draw(6, 6).astype(np.float64))
+    values = np.array([[2.0, 1.0, 1.0, 0.5, 0.5, lowest], [3.0, 2.0, 1.0, 0.1, 0.1, 0.01]])
+    moments = turn * values[:, None] @ turn.T
+    weight, scale = draw(2, 3, 6, seed=1).astype(np.float64), np.full((2, 3), 0.1)
+    found = round_rows(weight, scale, moments, 127)
+    assert np.isfinite(found).all()
+    assert np.abs(found * 0.1 - weight).max() < 1.0
+    np.testing.assert_array_equal(found[1], round_rows(weight[1:], scale[1:], moments[1:], 127)[0])
+
+
 def test_integers_stay_within_the_largest_and_inputs_that_are_never_seen_are_rounded_nearest():
     weight = np.array([[[1.0, 0.52, -0.26]]])
     scale = np.array([[0.1]])

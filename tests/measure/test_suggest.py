@@ -142,6 +142,21 @@ def test_another_size_is_not_tried_on_a_graph_which_has_one():
     assert suggest_way(model, images(), answer, 0) is None
 
 
+def test_a_network_that_refuses_another_size_is_tried_no_further_with_it():
+    def one_size(asked, way):
+        if way is not None and way[0].image_size != 224:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        return right_where(lambda way: way is not None and way[0].mean == HALF)(asked, way)
+
+    assert suggest_way(weights(image_size=224), images(), one_size, 0).found.way[0].mean == HALF
+
+    def broken(asked, way):
+        raise RuntimeError("its memory is gone")
+
+    with pytest.raises(RuntimeError, match="its memory is gone"):
+        suggest_way(weights(image_size=224), images(), broken, 0)
+
+
 def test_the_same_question_is_answered_once(monkeypatch, tmp_path):
     pytest.importorskip("torch", reason="the build extra is not installed")
     from edge_convnext.core.sections import LoadConfig
