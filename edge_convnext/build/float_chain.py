@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.lineage import latest
 from edge_convnext.build.runner import Runner, parity_result, torch_logits
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Images, Skipped, Stage, Step, as_step
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.safety import why_odd_size
 from edge_convnext.networks.family import family_of
 from edge_convnext.stages import approximate, export, fold, simplify
 
@@ -29,6 +32,7 @@ __all__ = [
     "export_step",
     "float_steps",
     "fold_step",
+    "require_sizes",
     "simplify_step",
 ]
 
@@ -64,7 +68,23 @@ def float_steps(
         steps.append(Skipped(simplify.STAGE, "only what ships is simplified"))
     else:
         steps.append(simplify_step(runner, latest(steps), samples))
+    if simplified and family_of(model.value).parts.by_role:
+        require_sizes(latest(steps).value)
     return tuple(steps)
+
+
+def require_sizes(model: OnnxModel) -> None:
+    """Refuse a graph that no command would read: the size of each value has to be known.
+
+    Raises:
+        ExportError: ONNX can't infer one, or one image takes more memory than a model may.
+    """
+    proto = read_proto(model.path)
+    reason = why_odd_size(proto)
+    if reason is not None:
+        fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        advice = "" if fixed else "; --export-batch 1 may write it in fixed sizes"
+        raise ExportError(f"the graph of this network can't be used: {reason}{advice}")
 
 
 def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[Weights]:

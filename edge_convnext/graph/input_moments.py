@@ -62,7 +62,10 @@ class Moments:
         self._float_sum += rows.sum(axis=1, dtype=np.float64)
         rows = rows if self._grid is None else self._grid.round(rows)
         self._sum += rows.sum(axis=1, dtype=np.float64)
-        self._products += rows.transpose(0, 2, 1) @ rows
+        if len(rows) == 1:  # numpy computes half of a matrix by its own transpose
+            self._products[0] += rows[0].T @ rows[0]
+        else:
+            self._products += rows.transpose(0, 2, 1) @ rows
 
     @property
     def mean(self) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
+import onnx
 import pytest
 from support.stage_lab import (
     FOLDED,
@@ -15,14 +17,17 @@ from support.stage_lab import (
     graph,
     tools,
 )
+from support.written_graphs import branched, write
 
 from edge_convnext.build.float_chain import (
     approximate_step,
     export_step,
     fold_step,
+    require_sizes,
     simplify_step,
 )
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Step
 from edge_convnext.stages import approximate, export, fold, simplify
 from edge_convnext.stages.simplify import Simplified
@@ -150,3 +155,18 @@ def test_approximate(lab):
     assert lab.parities == [
         (("onnx", "conv.onnx", ["samples"]), ("onnx", "conv.tanh.onnx", ["samples"]), None)
     ]
+
+
+@pytest.mark.parametrize(("batch", "advice"), [("n", "; --export-batch 1"), (1, "")])
+def test_a_graph_that_no_command_would_read_is_refused_by_the_build(tmp_path, batch, advice):
+    nodes = [
+        ("ReduceMax", ("images",), "largest", {"keepdims": 0}),
+        ("Cast", ("largest",), "whole", {"to": onnx.TensorProto.INT64}),
+        ("Range", ("zero", "whole", "one"), "numbers"),
+    ]
+    constants = {"zero": np.int64(0), "one": np.int64(1)}
+    onnx.save(write(nodes, constants, (batch, 3, 8, 8)), str(tmp_path / "odd.onnx"))
+    with pytest.raises(ExportError, match=rf"the size of 'numbers' can't be inferred{advice}"):
+        require_sizes(OnnxModel(tmp_path / "odd.onnx", "fp32", "raw"))
+    onnx.save(branched(), str(tmp_path / "usual.onnx"))
+    require_sizes(OnnxModel(tmp_path / "usual.onnx", "fp32", "raw"))
