@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.families.networks import Network
 from benchmarks.peers.accuracy import evaluate
@@ -20,9 +20,6 @@ from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.recipe_file import resolve_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.runtimes.load import available_runtimes
-
-if TYPE_CHECKING:
-    from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["measure"]
 
@@ -117,17 +114,13 @@ def _ours(report: Report, out: Path) -> list[Graph]:
     found = []
     for runtime in available_runtimes():
         own = [row for row in rows if row.runtime == runtime and row.precision == "int8"
-               and _file(row) in published]  # fmt: skip
+               and row.file in published]  # fmt: skip
         if own:
             best = min(own, key=lambda row: row.latency_ms_p50)
             plan = ".".join(filter(None, (best.form, best.placement)))
-            found.append(Graph(_TOOL, f"plan `{plan}`", out / _file(best), None, None, (),
+            found.append(Graph(_TOOL, f"plan `{plan}`", out / best.file, None, None, (),
                                runtime, ours=True))  # fmt: skip
     return found
-
-
-def _file(row: BenchmarkRow) -> str:
-    return row.artifact.partition(" ")[0]
 
 
 def _facts(report: Report) -> dict[str, Any]:

@@ -40,6 +40,7 @@ __all__ = [
     "RuntimeName",
     "WeightRounding",
     "Weights",
+    "file_of",
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -141,6 +142,11 @@ class Preprocess:
             raise ValueError("mean and std do not have three values each")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise ValueError("mean and std are not finite numbers, each std above 0")
+
+
+def file_of(artifact: str) -> str:
+    """Name of an artefact's file: `model.int8.onnx` of `model.int8.onnx bf16`."""
+    return artifact.partition(" ")[0]
 
 
 def _is_size(size: object) -> bool:

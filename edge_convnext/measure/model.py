@@ -215,9 +215,7 @@ def _chosen_runtime(path: Path) -> _Choice:
     benchmark = report.benchmark
     if named is None or benchmark is None:
         return _DEFAULT
-    rows = [
-        row for row in benchmark.rows if row.artifact.partition(" ")[0] == named and _runs_here(row)
-    ]
+    rows = [row for row in benchmark.rows if row.file == named and _runs_here(row)]
     # The accuracy of the report's choice was measured. Other rows may have been skipped or have
     # failed, so for them only float32 arithmetic is sure to keep the model's accuracy.
     usable = [row for row in rows if row.artifact == benchmark.chosen] or [

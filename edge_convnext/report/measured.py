@@ -10,9 +10,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from edge_convnext.core.artifacts import (
-    Precision,
-)
+from edge_convnext.core.artifacts import Precision, file_of
 from edge_convnext.core.bounds import TableName
 from edge_convnext.report.part import Interval, Part, Percent
 
@@ -43,6 +41,11 @@ class CandidateReport(Part):
     """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
     settings: dict[str, str] = {}
     """Of the runtime, beyond those that this package always makes; its own names."""
+
+    @property
+    def file(self) -> str:
+        """Name of its file: behind that, `artifact` may tell how it is run."""
+        return file_of(self.artifact)
 
 
 class RefusedCandidate(CandidateReport):

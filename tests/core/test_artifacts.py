@@ -10,6 +10,7 @@ from edge_convnext.core.artifacts import (
     ModelInfo,
     OnnxModel,
     Preprocess,
+    file_of,
 )
 from edge_convnext.core.errors import ArtifactError
 
@@ -90,3 +91,7 @@ def test_a_square_given_twice_is_the_square_and_a_rectangle_has_its_sides():
 def test_sides_that_no_image_has_are_refused(size):
     with pytest.raises(ValueError, match="image_size is not 1 to 4096 pixels"):
         Preprocess.from_json({"image_size": size})
+
+
+def test_the_file_of_an_artefact_is_told_apart_from_how_it_is_run():
+    assert file_of("model.int8.onnx bf16") == file_of("model.int8.onnx") == "model.int8.onnx"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.artifacts import file_of
 from edge_convnext.report.described import FileReport
 from edge_convnext.report.stages import StageReport, VariantReport
 
@@ -74,7 +75,7 @@ def _engine(
     if not graphs:
         why = "the bundle has no graphs for TensorRT"
     else:
-        reasons = (one.reason for one in left_out if one.artifact.partition(" ")[0] in graphs)
+        reasons = (one.reason for one in left_out if file_of(one.artifact) in graphs)
         why = next(reasons, "the TensorRT here reads none of the bundle's graphs")
     return StageReport(name="engine", status="not_run", reason=why)
 

@@ -148,8 +148,4 @@ def _quantized_ops(digest: str, report: Report) -> int | None:
 def _settings(name: str, report: Report) -> dict[RuntimeName, dict[str, str]]:
     """Settings of the runtime that the build timed this file with, by runtime."""
     rows = report.benchmark.rows if report.benchmark else ()
-    return {
-        row.runtime: row.settings
-        for row in rows
-        if row.settings and row.artifact.partition(" ")[0] == name
-    }
+    return {row.runtime: row.settings for row in rows if row.settings and row.file == name}

@@ -42,7 +42,7 @@ def choose_for_onnxruntime(folder: Path, report: Report) -> tuple[Path, str] | N
     ship = report.verdict.ship
     wanted = "int8" if ship == "undecided" else ship
     names = published_hashes(report)
-    known = [row for row in rows if _file(row) in names]
+    known = [row for row in rows if row.file in names]
     here = [row for row in known if row.runtime == _RUNTIME]
     if not any(row.precision == wanted for row in here):
         if elsewhere := [row for row in known if row.precision == wanted]:
@@ -52,11 +52,7 @@ def choose_for_onnxruntime(folder: Path, report: Report) -> tuple[Path, str] | N
         (row for row in here if row.precision in (wanted, "fp32")),
         key=lambda row: (row.batch, row.latency_ms_p50),
     )
-    return folder / _file(best), _why(ship, wanted, best)
-
-
-def _file(row: BenchmarkRow) -> str:
-    return row.artifact.partition(" ")[0]
+    return folder / best.file, _why(ship, wanted, best)
 
 
 def _why(ship: str, wanted: str, best: BenchmarkRow) -> str:
@@ -78,6 +74,6 @@ def _missing(
     raced = any(row.runtime == _RUNTIME and row.precision == wanted for row in rows)
     how = "build again" if raced else "build with --runtime auto, which tries both runtimes"
     return (
-        f"{folder / _file(found[0])}: is the form for {found[0].runtime}, and the build has none "
+        f"{folder / found[0].file}: is the form for {found[0].runtime}, and the build has none "
         f"for ONNX Runtime, which Triton runs {wanted.upper()} in; {how}, or pass --model"
     )
