@@ -18,7 +18,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Images, Skipped, Stage, Step, as_step
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.safety import why_odd_size
+from edge_convnext.graph.safety import why_odd
 from edge_convnext.networks.family import family_of
 from edge_convnext.stages import approximate, export, fold, simplify
 
@@ -32,7 +32,7 @@ __all__ = [
     "export_step",
     "float_steps",
     "fold_step",
-    "require_sizes",
+    "require_usual",
     "simplify_step",
 ]
 
@@ -69,22 +69,26 @@ def float_steps(
     else:
         steps.append(simplify_step(runner, latest(steps), samples))
     if simplified and family_of(model.value).parts.by_role:
-        require_sizes(latest(steps).value)
+        require_usual(latest(steps).value, family_of(model.value).operations)
     return tuple(steps)
 
 
-def require_sizes(model: OnnxModel) -> None:
-    """Refuse a graph that no command would read: the size of each value has to be known.
+def require_usual(model: OnnxModel, operations: frozenset[str]) -> None:
+    """Refuse a graph that no command would read once it is built.
+
+    Args:
+        model: Float graph.
+        operations: Types of operations that the network's family has beside the usual ones.
 
     Raises:
-        ExportError: ONNX can't infer one, or one image takes more memory than a model may.
+        ExportError: See `safety.why_odd`.
     """
     proto = read_proto(model.path)
-    reason = why_odd_size(proto)
+    reason = why_odd(proto, operations)
     if reason is not None:
         fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-        advice = "" if fixed else "; --export-batch 1 may write it in fixed sizes"
-        raise ExportError(f"the graph of this network can't be used: {reason}{advice}")
+        advice = "" if fixed else "; --export-batch 1 may write it without"
+        raise ExportError(f"no command would read this network's graph: {reason}{advice}")
 
 
 def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[Weights]:

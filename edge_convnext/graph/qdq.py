@@ -22,6 +22,7 @@ __all__ = [
     "WEIGHTED_OPS",
     "Wiring",
     "channel_scales",
+    "drop_unread",
     "drop_unread_constants",
     "force_signed",
     "guard_biases",
@@ -177,6 +178,19 @@ def scale_constant(
 def is_transposed(node: NodeProto) -> bool:
     """Whether this is a Gemm whose weight is [outputs, inputs]."""
     return node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+
+
+def drop_unread(proto: ModelProto) -> None:
+    """Remove operations whose outputs nothing reads, and then unread initializers."""
+    read = {value.name for value in proto.graph.output}
+    kept = []
+    for node in reversed(proto.graph.node):  # readers come after what they read
+        if not read.isdisjoint(node.output):
+            kept.append(node)
+            read.update(node.input)
+    del proto.graph.node[:]
+    proto.graph.node.extend(reversed(kept))
+    drop_unread_constants(proto)
 
 
 def drop_unread_constants(proto: ModelProto) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, TensorProto
 
-__all__ = ["check_graph", "why_odd_constant", "why_odd_size"]
+__all__ = ["check_graph", "why_odd", "why_odd_constant", "why_odd_size"]
 
 # All that the graphs of any family have, by what they do. None of them holds another graph, and the
 # size of what each makes is inferred from what it reads.
@@ -30,8 +30,9 @@ _MOVES = frozenset((
 ))  # fmt: skip
 _ARITHMETIC = frozenset((
     "Abs", "Add", "And", "Ceil", "Clip", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Floor",
-    "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg",
-    "Not", "Or", "Pow", "Reciprocal", "Round", "Sign", "Sin", "Sqrt", "Sub", "Where",
+    "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log", "Max", "Min",
+    "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Round", "Sign", "Sin", "Sqrt",
+    "Sub", "Where",
 ))  # fmt: skip
 _ACTIVATIONS = frozenset((
     "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "LogSoftmax", "Mish", "PRelu",
@@ -77,18 +78,23 @@ def check_graph(proto: ModelProto, path: Path, further: frozenset[str] = frozens
         further: Types of operations that the network's family has beside the usual ones.
 
     Raises:
-        ArtifactError: It names other files or operations, holds functions or other graphs, its
-            tensors are not what their shapes say, or running it takes more memory than a
-            built model can.
+        ArtifactError: See `why_odd`.
     """
-    graph = proto.graph
-    reason = (
+    if (reason := why_odd(proto, further)) is not None:
+        raise ArtifactError(f"{path}: {reason}; pass a model that `edge-convnext build` wrote")
+
+
+def why_odd(proto: ModelProto, further: frozenset[str] = frozenset()) -> str | None:
+    """Reason why no build writes such a graph; None for a usual one.
+
+    It names other files or operations, holds functions or other graphs, its tensors are not what
+    their shapes say, or running it takes more memory than a built model can.
+    """
+    return (
         _odd_structure(proto, further)
-        or next(filter(None, map(why_odd_constant, _tensors(graph))), None)
+        or next(filter(None, map(why_odd_constant, _tensors(proto.graph))), None)
         or why_odd_size(proto)
     )
-    if reason is not None:
-        raise ArtifactError(f"{path}: {reason}; pass a model that `edge-convnext build` wrote")
 
 
 def _odd_structure(proto: ModelProto, further: frozenset[str]) -> str | None:

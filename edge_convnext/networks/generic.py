@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from edge_convnext.core.errors import LoadError, RecipeError, shorten
+from edge_convnext.networks.operations import OPERATIONS
 from edge_convnext.networks.parts import Parts
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class GenericFamily(ABC):
     )  # fmt: skip
     gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")
     quick_placements: tuple[PlacementName, ...] = ("dense", "weighted", "closed")
-    operations: frozenset[str] = frozenset()
+    operations: frozenset[str] = OPERATIONS
     parts: Parts = PARTS
 
     @abstractmethod

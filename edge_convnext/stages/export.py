@@ -81,6 +81,7 @@ def export_onnx(
         import onnx
         import torch
 
+        from edge_convnext.graph.idle_masks import drop_idle_masks
         from edge_convnext.graph.pointwise import write_in_form
         from edge_convnext.graph.remedies import move_heads_in_five_axes
         from edge_convnext.graph.rewrites import fold_affines
@@ -120,6 +121,7 @@ def export_onnx(
     name_by_modules(proto, wrapped=halved)
     if family.parts.by_role:  # the folds of others are their own
         fold_affines(proto)
+        drop_idle_masks(proto)
         move_heads_in_five_axes(proto)  # OpenVINO computes attention of few tokens wrongly
         proto = write_in_form(proto, form)
     _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)

@@ -76,7 +76,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: AnyPath, *, dynamic: bool = 
     output = Path(output)
     import onnx
 
-    from edge_convnext.graph.qdq import Wiring
+    from edge_convnext.graph.qdq import Wiring, drop_unread
 
     if not model.path.is_file():
         raise ArtifactError(f"{model.path}: no such ONNX file; quantize the model first")
@@ -93,7 +93,7 @@ def lower_for_onnxruntime(model: OnnxModel, output: AnyPath, *, dynamic: bool = 
             _make_unsigned(proto, wiring, wiring.producer[name])
     for product in products:
         _fuse(proto, wiring, product, dynamic)
-    _drop_unread_nodes(proto)
+    drop_unread(proto)
     proto.opset_import.append(onnx.helper.make_opsetid(_DOMAIN, 1))
     for entry in proto.metadata_props:
         if entry.key == METADATA_KEY:
@@ -178,17 +178,3 @@ def _fuse(proto: ModelProto, wiring: Wiring, product: _Product, dynamic: bool) -
 def _is_row(wiring: Wiring, name: str) -> bool:
     value = wiring.value(name)
     return value is not None and value.ndim > 0 and value.size == value.shape[-1]
-
-
-def _drop_unread_nodes(proto: ModelProto) -> None:
-    read = {value.name for value in proto.graph.output}
-    kept = []
-    for node in reversed(proto.graph.node):  # readers come after what they read
-        if not read.isdisjoint(node.output):
-            kept.append(node)
-            read.update(node.input)
-    del proto.graph.node[:]
-    proto.graph.node.extend(reversed(kept))
-    constants = [tensor for tensor in proto.graph.initializer if tensor.name in read]
-    del proto.graph.initializer[:]
-    proto.graph.initializer.extend(constants)

@@ -21,8 +21,8 @@ from edge_convnext.networks.facts.beside import find_beside, read_beside
 from edge_convnext.networks.facts.inside import read_metadata_of
 from edge_convnext.networks.facts.sayings import Said
 from edge_convnext.networks.facts.settle import Settled, Source, of_info, settle
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
 from edge_convnext.networks.onnx_file.weights import open_canonical
+from edge_convnext.networks.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

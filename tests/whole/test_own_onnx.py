@@ -28,7 +28,7 @@ from edge_convnext.graph.foreign.canonical import (
     Canonical,
     make_canonical,
 )
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 from edge_convnext.networks.recipe_file import make_recipe, resolve_recipe
 
 NAMES = tuple(f"class{index}" for index in range(CLASSES))

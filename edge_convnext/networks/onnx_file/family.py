@@ -8,7 +8,6 @@ from edge_convnext.core.errors import LoadError
 from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.generic import GenericFamily
 from edge_convnext.networks.onnx_file.find import PREFIX
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
 from edge_convnext.networks.onnx_file.weights import SOURCE, GraphShape
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class OnnxFamily(GenericFamily):
     label = "own ONNX"
     how_to_name = "--weights FILE.onnx, an ONNX file of your own"
     trainable = False
-    operations = OPERATIONS
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> NetworkShape | None:
         """Any name; what it stands for is in the file."""

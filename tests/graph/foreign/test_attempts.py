@@ -9,7 +9,7 @@ from edge_convnext.graph.foreign.entrance import find_entrance
 from edge_convnext.graph.foreign.exit import Exit
 from edge_convnext.graph.foreign.source import bare_graph, keep_inputs, source_graph
 from edge_convnext.graph.foreign.truth import Truth
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from edge_convnext.graph.foreign.canonical import (
     Refused,
     make_canonical,
 )
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 
 RANDOM = np.random.default_rng(7)
 

@@ -5,7 +5,7 @@ from support.own_files import Own
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.graph.foreign.check import check_foreign, describe_value, opset_of
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 
 
 @pytest.mark.parametrize(

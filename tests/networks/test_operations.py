@@ -1,6 +1,6 @@
 import onnx
 
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 
 
 def test_each_is_one_of_onnxs_own():

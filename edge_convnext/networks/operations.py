@@ -1,4 +1,4 @@
-"""Operations that a user's own classifier may have.
+"""Operations that a network from elsewhere may have: a user's own ONNX, or a library's class.
 
 Left out on purpose: control flow, sequences and strings, recurrent networks, operations whose
 output size depends on values (NonZero, Unique, NonMaxSuppression), random numbers, and those of
@@ -15,7 +15,7 @@ OPERATIONS = frozenset((
     "CumSum", "DepthToSpace", "Div", "Dropout", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand",
     "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Gelu", "Gemm",
     "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "GroupNormalization",
-    "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization",
+    "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf", "IsNaN",
     "LayerNormalization", "LRN", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax",
     "LpNormalization", "LpPool", "MatMul", "Max", "MaxPool", "Mean", "MeanVarianceNormalization",
     "Min", "Mish", "Mod", "Mul", "Neg", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow", "Range",
