@@ -130,7 +130,7 @@ def try_entrance(folder: Path, write: Any, images: Path) -> dict[str, Any]:
     rows = (report["benchmark"] or {"rows": []})["rows"]
     result["ship"] = report["verdict"]["ship"]
     result["int8_in"] = sorted({one["runtime"] for one in rows if one["precision"] == "int8"})
-    result["refused"] = [one["name"] for one in report["refused"]]
+    result["refused"] = [one["artifact"] for one in report["refused"]]
     result["float_parity"] = _find_parity(report)
     shipped = sorted(out.glob("model.*.onnx"))
     result["files"] = [path.name for path in shipped]
