@@ -2,10 +2,11 @@
 
     python -m benchmarks.timm_sweep results.json --seconds 1500
 
-A small network of each module of `timm.list_modules()` is drawn, exported in its form `raw`, and
-its logits in ONNX Runtime are compared with torch's. Over 60 M parameters it is skipped. A worker
-takes one network after the other; it is started anew if one takes too long or ends it. The file is
-written after each network: an interrupted sweep keeps what it found.
+A small network of each module of `timm.list_modules()` is drawn, exported in its form `raw` for any
+batch, else for one image, and its logits in ONNX Runtime are compared with torch's. Over 60 M
+parameters it is skipped. A worker takes one network after the other; it is started anew if one
+takes too long or ends it. The file is written after each network: a sweep that was interrupted goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MUST = 1e-4  # of the largest logit
 _SMALL = ("test_", "atto", "femto", "pico", "nano", "xxs", "xxt", "xs", "tiny", "_t", "small", "_s",
           "050", "_0", "002", "004", "18", "b0", "_m")  # fmt: skip
 _LOOKED_AT = 3
+_BATCHES = ("dynamic", 1)  # the first is what a build exports
 
 
 def pick(module: str) -> str:
@@ -61,24 +63,29 @@ def try_model(name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"model": name, "params": shape.count_params()}
     if row["params"] > MOST_PARAMS:
         return {**row, "outcome": "skipped", "reason": "over 60 M parameters"}
-    failure = ""
+    failures: list[str] = []
     sizes = dict.fromkeys((shape.maker.image_size,) if shape.maker.positions
                           else (SMALL, shape.maker.image_size))  # fmt: skip
     for size in sizes:
-        try:
-            return {**row, **_compare(shape, size)}
-        except Exception as error:
-            failure = failure or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-    return {**row, "outcome": "failed", "reason": failure}
+        for batch in _BATCHES:
+            try:
+                found = {**row, "batch": batch, **_compare(shape, size, batch)}
+            except Exception as error:
+                failures.append(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")
+                continue
+            return {**found, "first_reason": failures[0]} if failures else found
+    return {**row, "outcome": "failed", "reason": failures[0]}
 
 
-def _compare(shape: Any, size: int) -> dict[str, Any]:
+def _compare(shape: Any, size: int, batch: Any) -> dict[str, Any]:
     import numpy as np
+    import onnx
     import onnxruntime
     import torch
 
     from edge_convnext.core.artifacts import ModelInfo, Preprocess
     from edge_convnext.core.sections import ExportConfig
+    from edge_convnext.graph.safety import why_odd
     from edge_convnext.networks.family import family_of
     from edge_convnext.networks.weights import save_weights
     from edge_convnext.stages.export import export_onnx
@@ -87,7 +94,11 @@ def _compare(shape: Any, size: int) -> dict[str, Any]:
     info = ModelInfo(shape.name, 10, 3, (), Preprocess(image_size=size), "random", "0" * 64, None)
     with tempfile.TemporaryDirectory() as folder:
         weights = save_weights(family.draw(shape, 0), shape, info, Path(folder, "w.safetensors"))
-        graph = export_onnx(weights, "raw", "fp32", ExportConfig(batch=1), Path(folder, "m.onnx"))
+        graph = export_onnx(
+            weights, "raw", "fp32", ExportConfig(batch=batch), Path(folder, "m.onnx")
+        )
+        if (odd := why_odd(onnx.load(graph.path), family.operations)) is not None:
+            raise ValueError(f"no command would read the graph: {odd}")
         images = np.random.default_rng(0).standard_normal((1, 3, size, size)).astype(np.float32)
         session = onnxruntime.InferenceSession(str(graph.path), providers=["CPUExecutionProvider"])
         found = session.run(None, {"images": images})[0]
@@ -117,10 +128,10 @@ def work(tasks: Any, results: Any) -> None:
 def sweep(modules: list[str], path: Path, seconds: float) -> None:
     """Try one network of each module, and write what came of it."""
     context = multiprocessing.get_context("spawn")
-    rows: list[dict[str, Any]] = []
+    rows = _read_rows(path, modules)
     ends = time.monotonic() + seconds
     worker: Any = None
-    for module in modules:
+    for module in modules[len(rows) :]:
         if time.monotonic() > ends:
             break
         if worker is None:
@@ -138,6 +149,13 @@ def sweep(modules: list[str], path: Path, seconds: float) -> None:
         write(path, rows, modules)
     if worker is not None:
         worker.kill()
+
+
+def _read_rows(path: Path, modules: list[str]) -> list[dict[str, Any]]:
+    """Rows of the first modules, as an interrupted sweep wrote them."""
+    found = json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
+    same = [row["module"] for row in found] == modules[: len(found)]
+    return list(found) if same else []
 
 
 def wait_for(worker: Any, results: Any) -> dict[str, Any] | None:
@@ -163,7 +181,7 @@ def write(path: Path, rows: list[dict[str, Any]], modules: list[str]) -> None:
         counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
     left = modules[len(rows) :]
     content = {
-        "timm": timm.__version__, "torch": re.sub(r"\\+.*", "", _torch_version()),
+        "timm": timm.__version__, "torch": re.sub(r"[+].*", "", _torch_version()),
         "modules": len(modules), "counts": counts, "not_tried": left, "rows": rows,
     }  # fmt: skip
     path.write_text(json.dumps(content, indent=1) + "\n")
