@@ -72,10 +72,8 @@ def _part_by_operation(name: str) -> str | None:
 
 
 PARTS = Parts(
-    names=(
-        "conv", "linear", "attention", "norm", "activation", "pool", "residual", "quantize",
-        "reorder", "other",
-    ),
+    names=("conv", "linear", "attention", "norm", "activation", "pool", "residual", "quantize",
+           "reorder", "other"),
     weighted=frozenset(("conv", "linear")),
     of_node=_part_by_operation,
     by_role=True,
