@@ -87,7 +87,8 @@ def require_usual(model: OnnxModel, operations: frozenset[str]) -> None:
     reason = why_odd(proto, operations)
     if reason is not None:
         fixed = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-        advice = "" if fixed else "; --export-batch 1 may write it without"
+        open_size = "can't be inferred" in reason and not fixed
+        advice = "; --export-batch 1 may write it in sizes that are known" if open_size else ""
         raise ExportError(f"no command would read this network's graph: {reason}{advice}")
 
 

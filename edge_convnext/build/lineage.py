@@ -57,14 +57,17 @@ class Lineage:
 
     def at(self, stage: Stage) -> Step[OnnxModel] | None:
         """The step of one stage, in any revision; None where it did not run."""
-        own = (step for step in self.ran if step.stage and step.stage.name == stage.name)
-        return next(own, None)
+        place = self._place(stage)
+        return self.ran[place] if place < len(self.ran) else None
 
     def before(self, stage: Stage) -> Step[OnnxModel]:
         """The graph that a stage was given; the final one, if the stage did not run."""
-        stages = [step.stage for step in self.ran]
-        place = stages.index(stage) if stage in stages else len(stages)
-        return latest(self.ran[:place])
+        return latest(self.ran[: self._place(stage)])
+
+    def _place(self, stage: Stage) -> int:
+        """Index of a stage, in any revision; the number of all where it did not run."""
+        names = [step.stage.name if step.stage else "" for step in self.ran]
+        return names.index(stage.name) if stage.name in names else len(names)
 
 
 def latest(steps: Sequence[Step[OnnxModel] | Skipped]) -> Step[OnnxModel]:

@@ -45,10 +45,11 @@ class Remembered:
                 "a guess; it is kept until a build finds the machine quiet, which races again."
             )
         if self.before_pct is not None:
+            known = self.load_pct is not None
+            now = f", with other programs at {self.load_pct:.0f} % of the CPU" if known else ""
             return (
-                "This was raced again on a quiet machine, with other programs at "
-                f"{self.load_pct or 0.0:.0f} % of the CPU: they took {self.before_pct:.0f} % in "
-                "the race before, whose choice was a guess."
+                f"This was raced again on a quiet machine{now}: they took {self.before_pct:.0f} % "
+                "in the race before, whose choice was a guess."
             )
         return ""
 

@@ -76,6 +76,11 @@ class Runner:
         """A runner with the same cache and tools for another recipe."""
         return Runner(self.cache, recipe, self.versions, self.track)
 
+    def rounding_to_nearest(self) -> Runner:
+        """A runner of graphs that are only raced: how weights are rounded changes no latency."""
+        nearest = self.recipe.quantize.model_copy(update={"weight_rounding": "nearest"})
+        return self.with_recipe(self.recipe.model_copy(update={"quantize": nearest}))
+
     def run(
         self,
         stage: Stage,

@@ -106,9 +106,9 @@ def tune(
 ) -> None:
     """Find the fastest accurate INT8 graph of each runtime here, by racing them.
 
-    Writes a recipe that builds the winners without a search. Of every network but ConvNeXt, the
-    winner is then refined by role and stage: a group of its products goes to float, or to INT8,
-    where that is faster, or as fast and clearly nearer to the float model. For a GPU, graphs are
+    Of every network but ConvNeXt, the winner is refined by role and stage: a group of its products
+    goes to float, or to INT8, where that is faster, or as fast and clearly nearer to the float
+    model. Writes a recipe that builds the winners without a search. For a GPU, graphs are
     ranked by a model of the kernels they compile to, and nothing is timed. The first three get a
     recipe each: build these, and race the engines on the device.
     """

@@ -15,7 +15,7 @@ from edge_convnext.graph.file import copy_message
 from edge_convnext.graph.layout_steps import Pointwise
 from edge_convnext.graph.qdq import Wiring, is_transposed
 from edge_convnext.graph.relayout import relayout
-from edge_convnext.graph.structure import Structure, integers, read_structure
+from edge_convnext.graph.structure import Structure, integers, read_structure, scales
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,8 +133,8 @@ def _with_rows(wiring: Wiring, node: NodeProto) -> _Found | None:
     output = node.output[0]
     before = wiring.producer.get(node.input[0])
     behind = wiring.readers[output][0] if wiring.is_private(output) else None
-    scaled = {item.name for item in node.attribute if item.name != "transB" and item.f != 1.0}
-    if before is None or behind is None or scaled or not wiring.is_private(before.output[0]):
+    plain = not scales(node) and integers(node, "transA", (0,)) == (0,)
+    if before is None or behind is None or not plain or not wiring.is_private(before.output[0]):
         return None
     if before.op_type != "Reshape" or behind.op_type != "Reshape" or behind.input[0] != output:
         return None

@@ -117,7 +117,7 @@ class _Writer:
         for node in reading.maps.seen.nodes:
             self._taken.update((*node.input, *node.output))
         self._called = set[str]()  # names of nodes
-        self._stored: dict[tuple[str, str], str] = {}
+        self._stored: dict[tuple[str, str, tuple[int, ...], bytes], str] = {}
         self._made: dict[str, dict[Layout, str]] = {}  # where each map is, by layout
         self._names: dict[str, dict[Layout, list[str]]] = {}  # that it has in the graph
         for name in sorted(reading.homes, key=lambda one: one not in reading.outputs):
@@ -222,13 +222,15 @@ class _Writer:
     def _store(self, name: str, suffix: str, value: NDArray[np.generic]) -> str:
         from onnx import numpy_helper
 
-        if (name, suffix) not in self._stored:
+        # By its value too: two products may read one constant in different ways.
+        key = (name, suffix, value.shape, value.tobytes())
+        if key not in self._stored:
             fresh = self._free(f"{name}.{suffix}")
             self._proto.graph.initializer.append(
                 numpy_helper.from_array(np.ascontiguousarray(value), fresh)
             )
-            self._stored[name, suffix] = fresh
-        return self._stored[name, suffix]
+            self._stored[key] = fresh
+        return self._stored[key]
 
     def _free(self, name: str) -> str:
         fresh, number = name, 1

@@ -202,6 +202,11 @@ def _own_extent(
     return 0
 
 
+def scales(node: NodeProto) -> bool:
+    """Whether a Gemm multiplies its product or its bias."""
+    return any(one.name in {"alpha", "beta"} and one.f != 1.0 for one in node.attribute)
+
+
 def integers(node: NodeProto, name: str, default: Iterable[int] = ()) -> tuple[int, ...]:
     """An attribute of one or several integers."""
     for item in node.attribute:

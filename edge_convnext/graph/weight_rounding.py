@@ -21,7 +21,7 @@ from edge_convnext.graph.affine import WEIGHT_MAX, Grid
 from edge_convnext.graph.input_moments import Reader, collect_moments
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, is_transposed
 from edge_convnext.graph.row_rounding import Floats, round_rows
-from edge_convnext.graph.structure import integers
+from edge_convnext.graph.structure import integers, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,7 +183,7 @@ def _grid_of(wiring: Wiring, node: NodeProto) -> Grid | None:
 def _as_reader(node: NodeProto, weight: NDArray[np.float32], grid: Grid | None) -> Reader | None:
     if node.op_type != "Conv":
         (transposed,) = integers(node, "transA", (0,))
-        if weight.ndim != 2 or transposed or _scales(node):
+        if weight.ndim != 2 or transposed or scales(node):
             return None
         return Reader(node, 1, weight.shape[1 if is_transposed(node) else 0], None, grid)
     if weight.ndim != 4 or _pads_itself(node):
@@ -196,11 +196,6 @@ def _as_reader(node: NodeProto, weight: NDArray[np.float32], grid: Grid | None) 
 def _pads_itself(node: NodeProto) -> bool:
     """Whether the pads of a convolution follow from the size of its input."""
     return any(one.name == "auto_pad" and one.s.startswith(b"SAME") for one in node.attribute)
-
-
-def _scales(node: NodeProto) -> bool:
-    """Whether a Gemm multiplies its product or its bias."""
-    return any(one.name in {"alpha", "beta"} and one.f != 1.0 for one in node.attribute)
 
 
 def _is_turned(node: NodeProto) -> bool:

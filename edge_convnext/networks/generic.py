@@ -129,7 +129,7 @@ class GenericFamily(ABC):
     gpu_forms: tuple[FormName, ...] = ()
     one_image_forms: frozenset[FormName] = frozenset()
     float_forms: tuple[FormName, ...] = ("raw",)
-    # Of these, `raw` may have both; the graph itself tells.
+    # `raw` may have products of matrices too, which `conv` rewrites where it can.
     forms_of_convolutions: frozenset[FormName] = frozenset(("raw", "conv"))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (

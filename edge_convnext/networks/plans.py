@@ -192,7 +192,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         best.range_estimator if estimator == "auto" else estimator,
         best.settings,
     )
-    if placement != best.placement:  # its groups were changed of another one
+    if (form, placement) != (best.form, best.placement):  # its groups were changed of another one
         return planned
     return replace(planned, float_groups=best.float_groups, int8_groups=best.int8_groups)
 

@@ -186,7 +186,7 @@ class NetworkFamily(Protocol):
 
     @property
     def forms(self) -> tuple[FormName, ...]:
-        """Forms of the folded network for CPUs; `raw`, the unfolded one, is not listed."""
+        """Forms for CPUs, folded where the family folds; `raw`, as it is written, is not listed."""
         ...
 
     @property

@@ -7,6 +7,7 @@ may say by its `config.json` which it is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edge_convnext.core.errors import LoadError, RecipeError, shorten
@@ -17,6 +18,7 @@ from edge_convnext.networks.model_folder import CONFIG, PREFIX, read_config
 __all__ = ["Spelled", "find_stated_model", "settle_model"]
 
 _TIMM = "timm:"
+_TIMM_NAME = re.compile(r"[A-Za-z0-9_.]{1,100}")
 _CLASSIFIER = "ForImageClassification"  # in the names of transformers' classes
 
 
@@ -26,7 +28,7 @@ class Spelled:
 
     model: str
     weights: str | None
-    note: str = ""  # what is told of a model that another family builds
+    note: str = ""  # what is told of a model that another family builds, or that a folder states
 
 
 def settle_model(name: str, weights: str | None) -> Spelled:
@@ -68,13 +70,11 @@ def find_stated_model(weights: str | None) -> Spelled | None:
         return None  # what is wrong is told when the weights are loaded
     if config is None or any(one.name_of_config(config) for one in families()):
         return None
-    classes, timms = config.get("architectures"), config.get("architecture")
+    classes, name = config.get("architectures"), config.get("architecture")
     if isinstance(classes, list) and any(_CLASSIFIER in str(one) for one in classes):
         model, what = f"{PREFIX}{place}", shorten(str(classes[0]), 80)
-    elif isinstance(timms, str):
-        model, what = f"{_TIMM}{shorten(timms, 80)}", f"{shorten(timms, 80)} of timm"
-        if _listed(timms):
-            return None
+    elif isinstance(name, str) and _TIMM_NAME.fullmatch(name) and _listed(name) is None:
+        model, what = f"{_TIMM}{name}", f"{name} of timm"
     else:
         return None
     return Spelled(model, weights, f"{model}: no model is stated, and {CONFIG} says {what}")

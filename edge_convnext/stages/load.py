@@ -41,6 +41,7 @@ __all__ = ["STAGE", "load_weights", "weights_identity"]
 
 STAGE = Stage("load", 3, ("torch", "safetensors"))
 
+_DRAWING = "drawing 2"  # how the weights of outside networks are drawn (`made.drawing`)
 _HUB = "in1k"
 _KEYWORDS = ("timm",)  # of libraries: `Outside.fetch` knows them
 _HUB_FILE = "model.safetensors"
@@ -158,7 +159,8 @@ def weights_identity(
     outside = family_of(architecture).outside
     made_by = (outside.fingerprint(architecture),) if outside is not None else ()
     if config.weights == RANDOM:
-        return "; ".join((f"{RANDOM} seed {seed}", *made_by))
+        drawn = (*made_by, _DRAWING) if made_by else ()
+        return "; ".join((f"{RANDOM} seed {seed}", *drawn))
     found = _find(config, architecture)
     try:
         parts = [f"{found.name} sha256 {digest_weights(found.place)}", *made_by]

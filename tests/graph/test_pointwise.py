@@ -386,6 +386,38 @@ def test_a_gemm_on_the_rows_of_a_map_becomes_a_convolution(transposed, bias):
     assert count(made, *KINDS, "Gemm", "Reshape") == (2, 0, 0, 1, 0)
 
 
+def test_a_gemm_that_writes_its_defaults_out_is_one_too():
+    net = Net()
+    x = net.node("Reshape", [net.last("stem", "t"), net.constant("s0", np.array([-1, 6]))], "r")
+    names = [x, net.constant("w", draw(6, 6)), net.constant("b", draw(6))]
+    x = net.node("Gemm", names, "product", alpha=1.0, beta=1.0, transA=0, transB=0)
+    x = net.node("Reshape", [x, net.constant("s1", np.array([-1, SIZE, SIZE, 6]))], "again")
+    made = rewritten(products_to_convolutions, net.head(net.first(x, "map")))
+    assert count(made, *KINDS, "Gemm") == (2, 0, 0, 1)
+
+
+def test_two_products_may_read_one_weight_in_two_ways():
+    net = Net()
+    weight = net.constant("w", draw(6, 6))
+    x = net.last("stem", "t")
+    for name, turned in (("one", 0), ("two", 1)):
+        rows = net.node("Reshape", [x, net.constant(f"{name}.r", np.array([-1, 6]))], f"{name}r")
+        y = net.node("Gemm", [rows, weight], name, transB=turned)
+        sides = net.constant(f"{name}.s", np.array([-1, SIZE, SIZE, 6]))
+        x = net.node("Reshape", [y, sides], f"{name}s")
+    made = rewritten(products_to_convolutions, net.head(net.first(x, "map")))
+    assert count(made, *KINDS, "Gemm") == (3, 0, 0, 1)
+
+
+def test_products_of_two_widths_may_share_a_bias_of_one_number():
+    net = Net()
+    half, x = net.constant("half", np.float32(0.5)), net.last("stem", "t")
+    for name, read, made in (("wide", 6, 8), ("narrow", 8, 6)):
+        product = net.node("MatMul", [x, net.constant(f"{name}.w", draw(read, made))], f"{name}p")
+        x = net.node("Add", [product, half], name)
+    rewritten(products_to_convolutions, net.head(net.first(x, "map")))
+
+
 @pytest.mark.parametrize(
     "named", [{"alpha": 0.5}, {"beta": 2.0}, {"transA": 1}, {"rows": [-1, SIZE * 6]}, {}]
 )

@@ -132,3 +132,11 @@ def test_groups_are_changed_of_the_placement_that_was_tuned():
 
     assert groups() == groups(placement="closed") == ("depthwise@0", "last")
     assert groups(placement="weighted") == ()
+
+
+@pytest.mark.parametrize("form", ["linear", "conv"])
+def test_groups_are_changed_of_the_form_that_was_tuned(form):
+    """A form of products has none that is pointwise: the build would refuse the group's name."""
+    recipe = regrouped().model_dump() | {"export": {"form": form}}
+    plan = plan_for(make_recipe(recipe), "openvino")
+    assert (plan.form, plan.placement, plan.float_groups) == (form, "closed", ())

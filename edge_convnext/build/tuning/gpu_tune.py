@@ -15,6 +15,7 @@ from edge_convnext.devices.catalog.delivery import deliver
 from edge_convnext.devices.catalog.lookup import find_device
 from edge_convnext.devices.catalog.rtx import RTX_CAPABILITIES
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def tune_gpu(
     """
     if recipe.precision == "fp32":
         raise RecipeError("tune --target rtx ranks float16 and INT8 plans, not fp32")
-    if not recipe.fold.enabled:
+    if family_of_model(recipe.model).folds and not recipe.fold.enabled:
         raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
     device_fields(gpu)  # it has engines
     if reason := why_no_rtx():

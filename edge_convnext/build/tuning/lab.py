@@ -20,12 +20,10 @@ from edge_convnext.core.step import Images, Stage
 from edge_convnext.data.batches import image_batches
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
-from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
-    from edge_convnext.build.runner import Runner
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.race import Rounds
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
@@ -97,7 +95,7 @@ class Lab:
         With `ships` they are those that a build makes, and not only as fast.
         """
         graphs, failed = Graphs(self.prepared.graphs.folded), dict[Plan, str]()
-        runner = self.runner if ships else self._for_race()
+        runner = self.runner if ships else self.runner.rounding_to_nearest()
         for plan in self.runner.track(plans, f"graphs for {self.runtime}", len(plans)):
             try:
                 if float_plan(plan.form, "fp32") not in graphs.lineages:
@@ -109,13 +107,6 @@ class Lab:
             except EdgeConvNextError as error:
                 failed[plan] = str(error)
         return graphs, failed
-
-    def _for_race(self) -> Runner:
-        """A runner of graphs that are only raced: how weights are rounded changes no latency."""
-        if family_of_model(self.recipe.model).placer != "roles":
-            return self.runner
-        nearest = self.recipe.quantize.model_copy(update={"weight_rounding": "nearest"})
-        return self.runner.with_recipe(self.recipe.model_copy(update={"quantize": nearest}))
 
     def measure(
         self,

@@ -14,57 +14,43 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.tuning.changes import Change, list_changes
-from edge_convnext.build.tuning.lab import Checked, Lab, entrant_name
+from edge_convnext.build.tuning.hopeful import (
+    NEARER_DB,
+    Entry,
+    is_faster,
+    is_tied,
+    list_hopeful,
+    looks_faster,
+    show,
+)
+from edge_convnext.build.tuning.lab import Lab, entrant_name
 from edge_convnext.build.tuning.race import LAST_ROUNDS, Rounds, compare_with, run_race
-from edge_convnext.build.tuning.trials import REFINING, WORTH, Refined, Trial, holds
+from edge_convnext.build.tuning.trials import REFINING, Refined, Trial, holds
 from edge_convnext.graph.file import read_proto
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
-    from edge_convnext.build.tuning.race import Lap
     from edge_convnext.core.artifacts import Parity
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
 
-__all__ = ["Entry", "list_hopeful", "refine"]
+__all__ = ["refine"]
 
-_NEARER_DB = 1.0  # less is no clear difference: other images shift an SQNR by some tenths
-_TIE = 1.05  # what may be so much slower, by the interval, does not count as being as fast
 _RACE_SHARE = 0.6  # of the time that is left; the rest is for what shall be kept
-_MOST_DUELS = 3  # after each race, of changes that looked faster; and as many of those nearer
 
 
 @dataclass(frozen=True)
 class _Bounds:
     """The extent of a refinement."""
 
-    groups: int  # changes that are raced at once
+    changes: int  # that are raced at once
     kept: int  # changes of one plan
 
 
 _QUICK, _FULL = _Bounds(8, 2), _Bounds(24, 6)
-
-
-@dataclass
-class Entry:
-    """One change in one race."""
-
-    change: Change
-    option: Candidate | None = None  # None where it was not raced
-    near_db: float = -math.inf  # to the float graph, with few images, in ONNX Runtime
-    lap: Lap | None = None  # against the plan that it changes
-    checked: Checked | None = None
-    reason: str = ""
-
-    @property
-    def slower(self) -> bool:
-        """Whether it is slower for sure, or was not timed."""
-        if self.lap is None:
-            return True
-        return self.lap.ratio_ci95[0] > 1.0 if self.lap.ratio_ci95 else self.lap.ratio > WORTH
 
 
 def refine(lab: Lab, winner: Trial, *, full: bool, limit_s: float | None) -> Refined:
@@ -103,6 +89,8 @@ class _Refinement:
     kept: list[str] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)  # groups that are not tried again
+    raced: set[str] = field(default_factory=set)  # changes, by their words
+    late: bool = False  # whether the time limit left one unraced that looked better
 
     def run(self) -> Refined:
         deadline = math.inf if self.limit_s is None else self.lab.raced_s + self.limit_s
@@ -117,17 +105,28 @@ class _Refinement:
                 break
         if not tried:
             return Refined([self.best], "not run: no group of products can be changed alone")
-        if not self.kept:
-            told = f"none of {tried} changes is faster, or as fast and clearly nearer to the float"
-            return Refined([self.best, *self.trials], told)
-        told = f"{len(self.kept)} of {tried} changes kept: {'; '.join(self.kept)}"
-        return Refined([self.best, *self.trials], told)
+        return Refined([self.best, *self.trials], self._tell())
+
+    def _tell(self) -> str:
+        """What was kept of the changes that were raced; of the others each trial tells why."""
+        late = "; one or more that looked better were not raced again: the time limit"
+        rest = late if self.late else ""
+        if self.kept:
+            return (
+                f"{len(self.kept)} of {len(self.raced)} changes kept: {'; '.join(self.kept)}{rest}"
+            )
+        if self.late:
+            return f"none of {len(self.raced)} changes kept{rest}"
+        return (
+            f"none of {len(self.raced)} changes is faster, or as fast and clearly nearer to the "
+            "float"
+        )
 
     def _list_changes(self) -> list[Change]:
         graphs, _ = self.lab.quantize([self.best.plan], self.lab.few_images())
         source = graphs.lineages[self.best.plan].before(quantize.STAGE)
         found = list_changes(read_proto(source.value.path), self.best.plan)
-        return [one for one in found if one.group not in self.settled][: self.bounds.groups]
+        return [one for one in found if one.group not in self.settled][: self.bounds.changes]
 
     def _try(self, entries: Sequence[Entry], heat: int, deadline: float) -> Entry | None:
         """Race some changes; the one that is kept becomes part of the plan."""
@@ -136,14 +135,14 @@ class _Refinement:
         kept = None
         for one in list_hopeful(entries, self.own_db):
             if self.lab.raced_s >= deadline:
-                one.reason = "not raced again: the time limit"
+                one.reason, self.late = "not raced again: the time limit", True
             elif self._earns_its_place(one, own):
                 kept = one
                 break
         self.settled |= {one.change.group for one in entries if one.slower or one is kept}
         lost = [self._trial(one, heat) for one in entries if one is not kept]
         if kept is not None:
-            words = f"{kept.change.words}, {_show(kept.lap)}"
+            words = f"{kept.change.words}, {show(kept.lap)}"
             self.kept.append(words)
             lost.insert(0, replace(self.best, won=False, reason=f"better with {words}"))
             best = self._trial(kept, heat)
@@ -190,6 +189,7 @@ class _Refinement:
 
         left_s = deadline - self.lab.raced_s
         limit_s = None if math.isinf(left_s) else _RACE_SHARE * left_s
+        self.raced |= {one.change.words for one in by_name.values()}
         if by_name:
             run_race(list(options), measure, limit_s, lambda: self.lab.raced_s, [base])
 
@@ -197,10 +197,10 @@ class _Refinement:
         """Race a change with the plan alone, loaded afresh, and then compare their logits."""
         assert one.option is not None  # it was raced
         base, name = entrant_name(self.best.plan, self.hint), self._name(one)
-        options = {base: own, name: one.option}
+        options, one.again = {base: own, name: one.option}, True
         times = self.lab.measure(options, [base, name], LAST_ROUNDS, again=True)
         one.lap = lap = compare_with(times[base], times[name])
-        if not (_is_faster(lap) or _is_tied(lap)):
+        if not (is_faster(lap) or is_tied(lap)):
             return False
         checked, unmade = self.lab.check([one.change.plan], [self.hint])
         one.checked = found = checked.get(name)
@@ -214,7 +214,7 @@ class _Refinement:
             if best_holds or gain_db < 0.0:  # the plan may be past it too, where none keeps it
                 one.reason = f"past the accuracy budget: {found.parity.sqnr_or_inf:.1f} dB"
                 return False
-        return _is_faster(lap) or gain_db >= _NEARER_DB
+        return is_faster(lap) or gain_db >= NEARER_DB
 
     def _holds(self, parity: Parity | None, top1_drop_pp: float | None) -> bool:
         return holds(parity, top1_drop_pp, self.lab.recipe.evaluate.max_drop_pp)
@@ -230,52 +230,20 @@ class _Refinement:
     def _why_lost(self, one: Entry) -> str:
         if one.slower:
             sure = one.lap is not None and one.lap.ratio_ci95 is not None
-            return f"{'slower' if sure else 'slower in its few rounds'}, {_show(one.lap)}"
+            return f"{'slower' if sure else 'slower in its few rounds'}, {show(one.lap)}"
+        if not one.again and looks_faster(one):
+            return f"looked faster, {show(one.lap)}; others were raced again first, this was not"
         if one.checked is None:
             rounds = 0 if one.lap is None else one.lap.rounds
-            nearer = one.near_db - self.own_db >= _NEARER_DB
+            nearer = one.near_db - self.own_db >= NEARER_DB
             kind = "as fast" if nearer else "faster"
             rest = "" if nearer else ", and not clearly nearer to the float"
-            return f"not shown to be {kind} in {rounds} rounds, {_show(one.lap)}{rest}"
+            return f"not shown to be {kind} in {rounds} rounds, {show(one.lap)}{rest}"
         own_db, best_db = one.checked.parity.sqnr_or_inf, _parity_db(self.best)
-        return f"as fast, {_show(one.lap)}, and {own_db:.1f} dB to the float, not {best_db:.1f}"
+        return f"as fast, {show(one.lap)}, and {own_db:.1f} dB to the float, not {best_db:.1f}"
 
     def _name(self, one: Entry) -> str:
         return entrant_name(one.change.plan, self.hint)
-
-
-def list_hopeful(entries: Iterable[Entry], own_db: float) -> list[Entry]:
-    """Changes that may be kept: those that looked faster, then the nearer of those as fast.
-
-    Few rounds tell little, so that the second race decides; what is faster for sure comes first.
-
-    Args:
-        entries: Changes of one race.
-        own_db: SQNR of the plan that they change, as of `Entry.near_db`.
-    """
-    faster = [one for one in entries if one.lap is not None and one.lap.ratio * WORTH <= 1.0]
-    nearer = [
-        one
-        for one in entries
-        if one not in faster and not one.slower and one.near_db - own_db >= _NEARER_DB
-    ]
-    faster.sort(key=lambda one: (not _is_faster(one.lap), one.lap.ratio) if one.lap else (True, 0))
-    nearer.sort(key=lambda one: -one.near_db)
-    return faster[:_MOST_DUELS] + nearer[:_MOST_DUELS]
-
-
-def _is_faster(lap: Lap) -> bool:
-    """Beyond the interval, and enough to be worth another plan."""
-    shown = lap.ratio_ci95 is not None and lap.ratio_ci95[1] < 1.0
-    return shown and lap.ratio * WORTH <= 1.0
-
-
-def _is_tied(lap: Lap) -> bool:
-    """Not slower beyond the interval, and that is narrow: on a busy machine it tells little."""
-    if lap.ratio_ci95 is None:
-        return False
-    low, high = lap.ratio_ci95
-    return low <= 1.0 and high <= _TIE and lap.ratio <= WORTH
 
 
 def _near_db(graphs: Graphs, plan: Plan) -> float:
@@ -286,10 +254,3 @@ def _near_db(graphs: Graphs, plan: Plan) -> float:
 def _parity_db(trial: Trial) -> float:
     """Of a plan that was never compared infinite, so that nothing counts as nearer."""
     return math.inf if trial.parity is None else trial.parity.sqnr_or_inf
-
-
-def _show(lap: Lap | None) -> str:
-    if lap is None:
-        return "not timed"
-    interval = "" if lap.ratio_ci95 is None else " [{:.2f}, {:.2f}]".format(*lap.ratio_ci95)
-    return f"{lap.ratio:.2f}x{interval}"

@@ -135,7 +135,7 @@ def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFam
     if plan.format != "qdq":
         if plan.format not in module.FORMATS:
             return "only ONNX Runtime loads its fused products"
-        # Of a family by roles the one form may have both: the graph itself tells.
+        # Of a family by roles `raw` may have products of matrices too: the graph itself tells.
         if family.placer == "nncf" and plan.form in family.forms_of_convolutions:
             return "a form of convolutions has no products to fuse"
         if plan.activation_type == "uint8":

@@ -38,8 +38,6 @@ CANDIDATES = 3  # plans of each precision and batch size that are to be raced on
 _BROKEN_DB = 10.0  # an SQNR below this is no rounding error: sound graphs of a race have 25 or more
 _ALIKE = 0.01  # largest difference in bytes between plans that count as alike
 WORTH = 1.02  # speed-up that a setting or an approximation has to bring
-
-
 REFINING = 3  # heat of the first race of groups of products; each later one has the next number
 
 

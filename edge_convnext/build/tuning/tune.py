@@ -28,6 +28,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.sections import PlanConfig
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, plan_fields
 
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
@@ -83,7 +84,7 @@ def tune(
     """
     if recipe.precision != "int8":
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
-    if not recipe.fold.enabled:
+    if family_of_model(recipe.model).folds and not recipe.fold.enabled:
         raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
     started = time.monotonic()
     machine = environment()

@@ -155,13 +155,13 @@ def _measure(
     images = unpacked.evaluation()
     shown = _timed_images(unpacked, images)
     candidates, refused = try_candidates(candidates, shown, config.threads)
-    evaluation: Evaluation | None = None
+    evaluation, unheld = None, "the bundle has no images"
     if images is not None:
         evaluation, broken = _evaluate(candidates, images, recipe, work / _LOGITS, machine, track)
         candidates = [one for one in candidates if one.name in evaluation.options]
         sources = {one.name: unpacked.graph_path(one.graph) for one in engines}
         logits = {name: found.logits for name, found in evaluation.options.items()}
-        candidates, wrong = keep_right(candidates, logits, sources, shown, config.threads)
+        candidates, wrong, unheld = keep_right(candidates, logits, sources, shown, config.threads)
         evaluation = _without(evaluation, candidates)
         refused += (*broken, *wrong)
     require_fitting(candidates, config.batches)
@@ -175,6 +175,7 @@ def _measure(
         candidates=candidates,
         left_out=(*unbuilt, *refused),
         evaluation=evaluation,
+        unheld=unheld,
         race=raced,
         choice=choose_from(raced.timings),
         energy=_measure_energy(candidates, shown, raced.timings, settings, readings, track),

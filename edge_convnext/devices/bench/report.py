@@ -60,6 +60,7 @@ class Measured:
     candidates: Sequence[Candidate]  # the candidates that ran
     left_out: tuple[LeftOutReport, ...]
     evaluation: Evaluation | None  # compared with the build's FP32; None without images
+    unheld: str  # why no candidate was held to its graph in ONNX Runtime; empty: they were
     race: Race
     choice: Choice
     energy: tuple[EnergyReport, ...]
@@ -114,7 +115,7 @@ def board_report(measured: Measured, seen: Seen, require: Requirement | None, ou
         verdict=verdict,
         folder=str(out),
         banner=built.banner,
-        notes=_notes(licence, seen, timings, measured.left_out, stages),
+        notes=_notes(licence, seen, measured, stages),
         board=_board(measured, seen, _ship_file(choice, verdict)),
     )
 
@@ -226,18 +227,19 @@ def _graphs(unpacked: Unpacked) -> tuple[BundledFile, ...]:
 def _notes(
     licence: str | None,
     seen: Seen,
-    timings: BenchmarkResult,
-    left_out: Sequence[LeftOutReport],
+    measured: Measured,
     stages: Sequence[StageReport],
 ) -> tuple[str, ...]:
     """List the report's notes: facts that the stages do not state."""
+    unheld = f"What is computed here was not held to ONNX Runtime's logits: {measured.unheld}."
     unread = f"Mode, clocks, temperature and power were not read: {seen.unread}."
     return (
         *licence_notes(licence),
         *([unread] if seen.unread is not None else []),
         *(f"{one[:1].upper()}{one[1:]}." for one in seen.differences),
-        *skewed_notes(timings, "Repeat `bench` on an idle board."),
-        *_left_out_notes(left_out, stages),
+        *skewed_notes(measured.race.timings, "Repeat `bench` on an idle board."),
+        *([unheld] if measured.unheld else []),
+        *_left_out_notes(measured.left_out, stages),
     )
 
 

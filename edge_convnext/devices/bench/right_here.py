@@ -2,16 +2,17 @@
 
 A bundle has the classes that the build's float graph answered, but no logits. So the float graph
 and each candidate's own graph run in ONNX Runtime here, on some of the bundle's images, and the
-logits of the candidate are held to theirs (`measure.in_runtime`).
+logits of the candidate are held to theirs (`measure.in_runtime`). A build times a wrong float all
+the same, as INT8 has to beat it to be called faster; here it is left out, as a wrong INT8 is.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
+from edge_convnext.core.errors import ArtifactError, EdgeConvNextError, InferenceError
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.in_runtime import HALF_DB, compare_in_runtime
 from edge_convnext.report.described import LeftOutReport
@@ -24,9 +25,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["keep_right"]
+__all__ = ["Held", "keep_right"]
 
 _ELSEWHERE = "onnxruntime"
+
+
+class Held(NamedTuple):
+    """What came of holding the candidates to their graphs."""
+
+    kept: list[Candidate]
+    left_out: list[LeftOutReport]
+    unheld: str = ""  # why nothing was compared
 
 
 def keep_right(
@@ -35,7 +44,7 @@ def keep_right(
     sources: Mapping[str, Path],
     images: NDArray[np.float32],
     threads: int | None,
-) -> tuple[list[Candidate], list[LeftOutReport]]:
+) -> Held:
     """Leave out the candidates whose logits are not those of their graph.
 
     Args:
@@ -48,7 +57,7 @@ def keep_right(
 
     Returns:
         The candidates that are right, and the others with reasons. Where the bundle has no float
-        graph that ONNX Runtime runs, all are kept.
+        graph that ONNX Runtime runs, or that is not installed, all are kept, and that is said.
 
     Raises:
         ArtifactError: None is right.
@@ -63,14 +72,19 @@ def keep_right(
         )
         try:
             return load_candidate(there, batch or 1, threads).infer(images)
-        except EdgeConvNextError:  # it has no such operation: nothing to hold the candidate to
+        except InferenceError:  # it has no such operation: nothing to hold the candidate to
             return None
 
     shown = {name: found[: len(images)] for name, found in logits.items()}
     floating = _find_float(candidates)
-    expected = run(graphs[floating.name], floating.batch) if floating is not None else None
+    if floating is None:
+        return Held(list(candidates), [], "the bundle has no float graph")
+    try:
+        expected = run(graphs[floating.name], floating.batch)
+    except EdgeConvNextError as error:  # ONNX Runtime is not installed
+        return Held(list(candidates), [], str(error))
     if expected is None:
-        return list(candidates), []
+        return Held(list(candidates), [], "ONNX Runtime does not run its float graph here")
     why = partial(_why_wrong, candidates, shown, expected)
     reasons = {one.name: why(one, partial(run, graphs[one.name], one.batch)) for one in candidates}
     kept = [one for one in candidates if reasons[one.name] is None]
@@ -78,7 +92,7 @@ def keep_right(
     if not kept:
         why_not = left[0].reason
         raise ArtifactError(f"none of the bundle's graphs is computed rightly here: {why_not}")
-    return kept, left
+    return Held(kept, left)
 
 
 def _find_float(candidates: Sequence[Candidate]) -> Candidate | None:

@@ -39,3 +39,19 @@ def test_tune_finds_int8_plans_only():
         tune(make_recipe({"precision": "fp32"}), "quick", Cache("unused"))
     with pytest.raises(RecipeError, match=r"set fold\.enabled to true"):
         tune(make_recipe({"fold": {"enabled": False}}), "quick", Cache("unused"))
+
+
+def test_a_family_that_folds_nothing_is_tuned_without_folds(monkeypatch):
+    from edge_convnext.build.tuning import tune as module
+    from edge_convnext.core.cache import Cache
+
+    class BegunError(Exception):
+        pass
+
+    def prepare(*_args, **_options):
+        raise BegunError
+
+    monkeypatch.setattr(module, "prepare", prepare)
+    recipe = make_recipe({"model": "conv2former_n", "fold": {"enabled": False}})
+    with pytest.raises(BegunError):
+        module.tune(recipe, "quick", Cache("unused"))

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 from support.bench_boards import ORT, Builder, engine
 from support.board_builds import build_tiny
 
-from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
 from edge_convnext.devices.bench import bench_bundle, right_here
 from edge_convnext.devices.bench.right_here import keep_right
 from edge_convnext.devices.bundle.write import write_bundle
@@ -49,14 +49,14 @@ def keep(monkeypatch):
             loaded.append(
                 (one.model.path.name, one.runtime, one.hint, one.settings, batch, threads)
             )
-            if there.get(one.model.path.name) == "fails":
-                raise InferenceError("no kernel")
+            if isinstance(there.get(one.model.path.name), Exception):
+                raise there[one.model.path.name]
             made = noisy(there.get(one.model.path.name), count=len(images))
             return SimpleNamespace(infer=lambda _: made)
 
         monkeypatch.setattr(right_here, "load_candidate", load)
-        logits = {one.name: noisy(decibels)[:N] for one, decibels in here.items()}
-        kept, left = keep_right(list(here), logits, sources or {}, images, 3)
+        logits = {one.name: noisy(decibels) for one, decibels in here.items()}
+        kept, left, run.unheld = keep_right(list(here), logits, sources or {}, images, 3)
         return kept, {one.artifact: one.reason for one in left}, loaded
 
     return run
@@ -111,9 +111,19 @@ def test_an_engine_is_held_to_its_graph_and_to_no_more_than_float16_has(keep):
 
 
 def test_without_a_float_graph_or_where_onnx_runtime_has_no_such_operation_all_are_kept(keep):
+    fails = InferenceError("no kernel")
     assert keep({INT8: 5.0, BF16: 5.0}, {"int8": 23.0})[0] == [INT8, BF16]
-    assert keep({FLOAT: None, INT8: 5.0}, {"int8": "fails"})[0] == [FLOAT, INT8]
-    assert keep({OPENVINO: None, INT8: 5.0}, {"float": "fails"})[0] == [OPENVINO, INT8]
+    assert keep.unheld == "the bundle has no float graph"
+    assert keep({FLOAT: None, INT8: 5.0}, {"int8": fails})[0] == [FLOAT, INT8]
+    assert keep.unheld == ""
+    assert keep({OPENVINO: None, INT8: 5.0}, {"float": fails})[0] == [OPENVINO, INT8]
+    assert keep.unheld == "ONNX Runtime does not run its float graph here"
+
+
+def test_where_onnx_runtime_is_not_installed_that_is_said(keep):
+    missing = MissingDependencyError("onnxruntime is not installed")
+    assert keep({OPENVINO: None, INT8: 5.0}, {"float": missing})[0] == [OPENVINO, INT8]
+    assert keep.unheld == "onnxruntime is not installed"
 
 
 def test_where_none_is_right_the_bench_says_why(keep):
