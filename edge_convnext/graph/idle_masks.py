@@ -13,7 +13,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from edge_convnext.graph.qdq import Wiring, drop_unread
-from edge_convnext.graph.structure import infer_shapes
+from edge_convnext.graph.structure import PRODUCTS, infer_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ __all__ = ["drop_idle_masks"]
 _SPREAD = frozenset(
     {"Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
-_PRODUCTS = frozenset({"Gemm", "MatMul"})
 
 
 def drop_idle_masks(proto: ModelProto) -> int:
@@ -83,7 +82,7 @@ def _is_finite(wiring: Wiring, name: str, uniform: Mapping[str, float]) -> bool:
     if (constant := wiring.value(name)) is not None:
         return bool(np.isfinite(constant).all())
     node = wiring.producer.get(name)
-    if node is None or node.op_type in _PRODUCTS:
+    if node is None or node.op_type in PRODUCTS:
         return node is not None
     if node.op_type in _SPREAD:
         return _is_finite(wiring, node.input[0], uniform)

@@ -81,10 +81,7 @@ def export_onnx(
         import onnx
         import torch
 
-        from edge_convnext.graph.idle_masks import drop_idle_masks
-        from edge_convnext.graph.pointwise import write_in_form
-        from edge_convnext.graph.remedies import move_heads_in_five_axes
-        from edge_convnext.graph.rewrites import fold_affines
+        from edge_convnext.graph.plain_writing import write_plainly
         from edge_convnext.networks.half import HalfBody
     except ImportError as error:
         raise MissingDependencyError(
@@ -120,10 +117,7 @@ def export_onnx(
     _check_opset(proto, config.opset)
     name_by_modules(proto, wrapped=halved)
     if family.parts.by_role:  # the folds of others are their own
-        fold_affines(proto)
-        drop_idle_masks(proto)
-        move_heads_in_five_axes(proto)  # OpenVINO computes attention of few tokens wrongly
-        proto = write_in_form(proto, form)
+        proto = write_plainly(proto, form)
     _set_metadata(proto, weights, form, "fp32" if by_graph else precision, torch.__version__)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(output) as scratch:

@@ -8,10 +8,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.version import __version__
 from edge_convnext.graph.file import read_opset, read_proto, write_proto
-from edge_convnext.graph.idle_masks import drop_idle_masks
-from edge_convnext.graph.pointwise import write_in_form
-from edge_convnext.graph.remedies import move_heads_in_five_axes
-from edge_convnext.graph.rewrites import fold_affines
+from edge_convnext.graph.plain_writing import write_plainly
 from edge_convnext.stages.to_float16 import halve_body
 
 if TYPE_CHECKING:
@@ -44,10 +41,7 @@ def write_own_graph(
     import onnx
 
     proto = read_proto(weights.path)
-    fold_affines(proto)
-    drop_idle_masks(proto)
-    move_heads_in_five_axes(proto)  # OpenVINO computes attention of few tokens wrongly
-    proto = write_in_form(proto, form)
+    proto = write_plainly(proto, form)
     name = weights.info.model
     if (own := read_opset(proto)) != config.opset:
         raise ExportError(
