@@ -15,10 +15,10 @@ __all__ = ["deploy"]
 def deploy(
     build: Annotated[Path, typer.Argument(help="Folder of a build.")],
     format: Annotated[
-        Literal["python", "cpp", "triton"],
+        Literal["python", "cpp", "triton", "deepstream"],
         typer.Option(
-            help="Kind of output: a Python script or a C++ program that needs only TensorRT, or "
-            "a Triton model repository."
+            help="Kind of output: a Python script or a C++ program that needs only TensorRT, a "
+            "Triton model repository, or what DeepStream's nvinfer needs."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make for it.")],
@@ -27,7 +27,10 @@ def deploy(
         typer.Option(help="Engine or .onnx file to deploy. Default: the verdict's choice."),
     ] = None,
     max_batch: Annotated[
-        int, typer.Option(min=1, help="Largest batch for Triton, if the model's is dynamic.")
+        int,
+        typer.Option(
+            min=1, help="Largest batch for Triton or DeepStream, if the model's is dynamic."
+        ),
     ] = 8,
     queue_delay_us: Annotated[
         int,
@@ -36,8 +39,9 @@ def deploy(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Write a program that runs a build without this package: Python, C++ or Triton."""
+    """Write what runs a build without this package: Python, C++, Triton or DeepStream."""
     from edge_convnext.core.text import printable
+    from edge_convnext.devices.deploy.deepstream import tell_scaling
     from edge_convnext.devices.deploy.facts import read_deployable
     from edge_convnext.devices.deploy.write import choose_for, write_deployment
 
@@ -45,6 +49,8 @@ def deploy(
     chosen = read_deployable(choice.path, build)
     if choice.warning:
         note(f"warning: {build}: {choice.warning}", json)
+    if format == "deepstream":
+        note(tell_scaling(chosen.info.preprocess), json)
     files = write_deployment(
         build, format, out, chosen, max_batch=max_batch, queue_delay_us=queue_delay_us
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.artifacts import OnnxModel, Preprocess
 
-__all__ = ["ImageLayout", "use_uint8_images"]
+__all__ = ["ImageLayout", "find_affine", "use_uint8_images"]
 
 ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it, or planar
 
@@ -83,7 +83,7 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
     if kind.elem_type != TensorProto.FLOAT:
         found = TensorProto.DataType.Name(kind.elem_type).lower()
         raise ExportError(f"{images.name} is {found}; pass a graph whose images are float32")
-    scale, shift = _find_affine(info.preprocess, info.in_channels)
+    scale, shift = find_affine(info.preprocess, info.in_channels)
     rank = 1 if layout == "nhwc" else 3  # rank of a constant: [C] or [C, 1, 1]
     for name, row in (("images.scale", scale), ("images.shift", shift)):
         value = row.astype(np.float32).reshape(-1, *[1] * (rank - 1))
@@ -113,7 +113,7 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
     proto.graph.ClearField("value_info")
 
 
-def _find_affine(
+def find_affine(
     preprocess: Preprocess, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each channel's scale and shift: pixel * scale + shift is the normalised value."""

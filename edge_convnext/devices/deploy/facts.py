@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from edge_convnext.core.artifacts import METADATA_KEY, ModelInfo
+from edge_convnext.core.artifacts import GPU_FOLDER, METADATA_KEY, ModelInfo
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import sha256_file
@@ -92,13 +92,16 @@ class Choice:
     warning: str | None = None  # what the report says against using any of them
 
 
-def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = None) -> Choice:
+def choose_model(
+    folder: Path, kinds: tuple[Kind, ...], named: Path | None = None, *, for_gpu: bool = False
+) -> Choice:
     """Choose the file of a build to deploy: the shipped one, of the first kind that exists.
 
     Args:
         folder: Folder that `edge-convnext build` wrote.
         kinds: Usable kinds, the best first.
         named: File that the user chose.
+        for_gpu: True takes graphs for TensorRT, False those for ONNX Runtime.
 
     Raises:
         ArtifactError: It is no build, or has no file of these kinds.
@@ -111,16 +114,18 @@ def choose_model(folder: Path, kinds: tuple[Kind, ...], named: Path | None = Non
         return Choice(named, "as --model says", warning)
     ship = report.verdict.ship
     wanted = "int8" if ship == "undecided" else ship
-    found = {kind: [path for path in _models(folder) if _kind_of(path) == kind] for kind in kinds}
+    models = [path for path in _models(folder) if not for_gpu or path.parent.name == GPU_FOLDER]
+    found = {kind: [path for path in models if _kind_of(path) == kind] for kind in kinds}
     for kind in kinds:
         if not found[kind]:
             continue
-        if kind == "onnx" and (raced := choose_for_onnxruntime(folder, report)):
+        if kind == "onnx" and not for_gpu and (raced := choose_for_onnxruntime(folder, report)):
             return Choice(*raced, warning)
         best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
         return Choice(best, _why(best, ship, wanted, len(found[kind])), warning)
+    what = "graph for TensorRT" if for_gpu else "engine"
     raise ArtifactError(
-        f"{folder}: no engine that this format can use; build one (--target rtx, or with TensorRT "
+        f"{folder}: no {what} that this format can use; build one (--target rtx, or with TensorRT "
         "on the board it is for), or pass --model"
     )
 

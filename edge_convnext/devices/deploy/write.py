@@ -12,6 +12,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import NO_ROOM, AnyPath
 from edge_convnext.core.places import require_outside
 from edge_convnext.devices.bundle.manifest import REPORT
+from edge_convnext.devices.deploy.deepstream import write_deepstream
 from edge_convnext.devices.deploy.facts import (
     Choice,
     Deployable,
@@ -32,18 +33,19 @@ from edge_convnext.report.contract import Report
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
-DeployFormat: TypeAlias = Literal["python", "cpp", "triton"]
+DeployFormat: TypeAlias = Literal["python", "cpp", "triton", "deepstream"]
 
 _KINDS: dict[DeployFormat, tuple[Kind, ...]] = {
     "python": ("tensorrt", "tensorrt_rtx"),
     "cpp": ("tensorrt", "tensorrt_rtx"),
     "triton": ("tensorrt", "onnx"),
+    "deepstream": ("onnx",),
 }
 
 
 def choose_for(kind: DeployFormat, folder: Path, model: Path | None = None) -> Choice:
     """The file that `write_deployment` takes, and why, as `facts.choose_model` returns it."""
-    return choose_model(folder, _KINDS[kind], model)
+    return choose_model(folder, _KINDS[kind], model, for_gpu=kind == "deepstream")
 
 
 def write_deployment(
@@ -59,10 +61,11 @@ def write_deployment(
 
     Args:
         folder: Folder that `edge-convnext build` wrote.
-        kind: Python script or C++ program with TensorRT alone, or Triton model repository.
+        kind: Python script or C++ program with TensorRT alone, Triton model repository, or what
+            DeepStream's nvinfer needs.
         output: New or empty folder.
         model: Engine or ONNX file, read or not; None takes what the verdict ships.
-        max_batch: Largest batch of a Triton model with a free batch.
+        max_batch: Largest batch of a model of Triton's or DeepStream's with a free batch.
         queue_delay_us: Time that Triton waits for a batch to fill, in microseconds.
 
     Returns:
@@ -81,6 +84,11 @@ def write_deployment(
     else:
         named = Path(model) if model else choose_for(kind, folder).path
         facts = read_deployable(named, folder)
+    if kind == "deepstream" and facts.kind != "onnx":
+        raise ArtifactError(
+            f"{facts.path}: an engine, and deepstream takes a graph, which gets its normalisation; "
+            "pass --model with an .onnx file of gpu/"
+        )
     if kind != "triton" and facts.kind not in _KINDS[kind]:
         raise ArtifactError(
             f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"
@@ -100,6 +108,8 @@ def write_deployment(
             made.mkdir()
             if kind == "triton":
                 _write_triton(facts, folder, made, max_batch, queue_delay_us)
+            elif kind == "deepstream":
+                write_deepstream(facts, made, max_batch)
             else:
                 write_program(facts, made, kind)
             if output.exists():
