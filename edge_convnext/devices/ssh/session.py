@@ -29,6 +29,7 @@ from edge_convnext.core.version import __version__
 from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
+from edge_convnext.devices.ssh.lacking import why_no_engines
 from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
@@ -76,6 +77,10 @@ class Session:
         Raises:
             RemoteError: It can't be reached, or has no edge-convnext that can bench a bundle.
         """
+        return self._ask()[0]
+
+    def _ask(self) -> tuple[str, str]:
+        """Name of the board, and why it runs no engines; see `check`."""
         try:
             answer = self.host.run(scripts.doctor(self.command))
         except ConnectionLostError as error:
@@ -97,7 +102,7 @@ class Session:
                 f"{self.host.name}: has edge-convnext {version}, this is {__version__}; on the "
                 f"board: {install}"
             )
-        return board
+        return board, why_no_engines(seen)
 
     def run(self, out: Path) -> Report:
         """Copy, bench, fetch, and remove everything from the board.
@@ -109,8 +114,8 @@ class Session:
             RemoteError: A step failed; the message says which. The files on the board stay, and
                 the same call goes on from them.
         """
-        board = self.check()  # the first contact fails at once
-        self.say(f"reached {board}")
+        board, lacking = self._ask()  # the first contact fails at once
+        self.say(f"reached {board}{f'; {lacking}' if lacking else ''}")
         sha256 = sha256_file(self.bundle)
         with following(self):
             return self._run(out, sha256)

@@ -1,6 +1,7 @@
 """Boards over SSH: a real sshd on the loopback interface, which runs this Python as the board."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -482,3 +483,21 @@ def test_nothing_is_copied_of_what_is_no_bundle(boards, tmp_path):
     (tmp_path / "x.ecb").write_bytes(b"x")
     with pytest.raises(ArtifactError, match="cut short, or no bundle"):
         bench_on_hosts(tmp_path / "x.ecb", [FIRST], tmp_path, boards.settings(), lambda _: None)
+
+
+def test_what_a_board_lacks_is_said_before_anything_is_copied(boards, root, tmp_path):
+    seen = {
+        "edge_convnext": __version__, "gpus": [], "jetson": "Orin Nano", "cpu_model": "ARM",
+        "abilities": [{"kind": "target", "name": "tensorrt", "works": False, "reason": "no CUDA"}],
+    }  # fmt: skip
+    stand_in = tmp_path / "edge-convnext"
+    stand_in.write_text(f"#!/bin/sh\n[ $1 = doctor ] && echo '{json.dumps(seen)}'\n")
+    stand_in.chmod(0o755)
+    said = []
+    session = boards.session(root / "tiny.ecb", command=str(stand_in), say=said.append)
+    with pytest.raises(RemoteError):  # it benches nothing
+        session.run(tmp_path / "out")
+    assert said[0] == (
+        "reached Orin Nano; no engine will be built there, and its GPU is not measured: no CUDA"
+    )
+    assert said[1].startswith("copied ")
