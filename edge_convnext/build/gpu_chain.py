@@ -17,7 +17,7 @@ from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget
 from edge_convnext.stages import place_qdq, write_for_tensorrt
 from edge_convnext.stages.keep_float import keep_matching
-from edge_convnext.stages.quantize_roles import rounding_key
+from edge_convnext.stages.quantize_roles import placing_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,17 +86,17 @@ def place_step(
             "ignored": ignored,
             "name": name,
             "calibration": calibration.digest,
-            **_rounding_key(runner),
+            **_placing_key(runner),
         },
     )
 
 
-def _rounding_key(runner: Runner) -> dict[str, str]:
+def _placing_key(runner: Runner) -> dict[str, str]:
     """Networks that are placed otherwise have their nearest integers, whatever a recipe says."""
     if family_of_model(runner.recipe.model).placer != "roles":
         return {}
     stated = QuantizeConfig(weight_rounding=runner.recipe.quantize.weight_rounding)
-    return rounding_key(stated, by_roles=True)
+    return placing_key(stated, by_roles=True)
 
 
 def finish_step(

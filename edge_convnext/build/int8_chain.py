@@ -16,7 +16,7 @@ from edge_convnext.core.step import Images, Skipped, Step, as_step
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
-from edge_convnext.stages.quantize_roles import rounding_key
+from edge_convnext.stages.quantize_roles import placing_key
 from edge_convnext.stages.recover import Recovery
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def quantize_step(
             "calibration": calibration.digest,
             # Plans without changes have the keys of builds before there were any.
             **({"groups": asdict(plan.groups)} if plan.groups else {}),
-            **rounding_key(config, by_roles=family_of_model(runner.recipe.model).placer == "roles"),
+            **placing_key(config, by_roles=family_of_model(runner.recipe.model).placer == "roles"),
         },
     )
 

@@ -12,7 +12,7 @@ from edge_convnext.graph.qdq import MOVES, Wiring
 from edge_convnext.graph.structure import PRODUCTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from onnx import ModelProto, NodeProto
 
@@ -56,12 +56,34 @@ def drop_idle_pairs(proto: ModelProto) -> int:
         assert quantizer is not None  # as above
         for reader in wiring.readers.get(name, ()):
             reader.input[:] = [quantizer.input[0] if one == name else one for one in reader.input]
+    _leave_floats(wiring, {name: pairs[name] for name in set(pairs) - idle})
     gone = {pairs[name].name for name in idle}
     gone |= {wiring.producer[pairs[name].input[0]].name for name in idle}
     kept = [node for node in proto.graph.node if node.name not in gone]
     del proto.graph.node[:]
     proto.graph.node.extend(kept)
     return len(idle)
+
+
+def _leave_floats(wiring: Wiring, pairs: Mapping[str, NodeProto]) -> None:
+    """Let a float product read what a float product made as it is: see `spots`."""
+    for name, node in pairs.items():
+        quantizer = _quantizer(wiring, node)
+        assert quantizer is not None  # of a pair
+        maker = _maker(wiring, quantizer)
+        if maker is None or maker.op_type not in PRODUCTS or _is_quantized(wiring, maker):
+            continue
+        for reader in wiring.readers.get(name, ()):
+            if reader.op_type in PRODUCTS and not _is_quantized(wiring, reader):
+                reader.input[0] = quantizer.input[0]
+
+
+def _maker(wiring: Wiring, quantizer: NodeProto) -> NodeProto | None:
+    """What makes a quantized tensor, before a Relu or Clip."""
+    maker = wiring.producer.get(quantizer.input[0])
+    while maker is not None and maker.op_type in _RELUS:
+        maker = wiring.producer.get(maker.input[0])
+    return maker
 
 
 def _quantizer(wiring: Wiring, node: NodeProto) -> NodeProto | None:
@@ -72,9 +94,7 @@ def _quantizer(wiring: Wiring, node: NodeProto) -> NodeProto | None:
 def _is_used(wiring: Wiring, node: NodeProto) -> bool:
     quantizer = _quantizer(wiring, node)
     assert quantizer is not None  # of a pair
-    maker = wiring.producer.get(quantizer.input[0])
-    while maker is not None and maker.op_type in _RELUS:
-        maker = wiring.producer.get(maker.input[0])
+    maker = _maker(wiring, quantizer)
     if maker is not None and _is_quantized(wiring, maker):
         return True
     return any(_is_quantized(wiring, reader) for reader in _readers(wiring, node.output[0]))

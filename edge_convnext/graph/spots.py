@@ -6,12 +6,12 @@ read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.ranges import weight_energy
 from edge_convnext.graph.roles import is_norm
-from edge_convnext.graph.structure import CARRIERS
+from edge_convnext.graph.structure import CARRIERS, PRODUCTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -86,7 +86,8 @@ def list_spots(
         if spot.tensor not in seen.logits:
             merged[spot.tensor] = _merge(merged.get(spot.tensor), spot, placement.share)
     order = {name: at for at, node in enumerate(seen.nodes) for name in node.output}
-    return sorted(merged.values(), key=lambda spot: order.get(spot.tensor, -1))
+    found = [_leave_floats(seen, spot, wanted) for spot in merged.values()]
+    return sorted(found, key=lambda spot: order.get(spot.tensor, -1))
 
 
 def find_never_negative(seen: Structure, wiring: Wiring) -> frozenset[str]:
@@ -164,6 +165,29 @@ def _closes(seen: Structure, node: NodeProto) -> bool:
             maker is not None and maker.op_type in _SIGMOIDS for maker in makers
         )
     return True
+
+
+def _leave_floats(seen: Structure, spot: Spot, wanted: Collection[str]) -> Spot:
+    """Let a float product read what a float product made as it is, though others read a pair.
+
+    ONNX Runtime 1.32 takes a convolution between two pairs for a quantized one, and rounds its
+    weights itself.
+    """
+    maker = seen.maker.get(spot.tensor)
+    while maker is not None and maker.op_type in _RELUS:
+        maker = seen.maker.get(maker.input[0])
+    floats = [
+        node.name
+        for node in seen.readers.get(spot.tensor, ())
+        if node.op_type in PRODUCTS and node.name not in wanted
+    ]
+    if (
+        not floats or spot.readers is not None
+        or maker is None or maker.op_type not in PRODUCTS or maker.name in wanted
+    ):  # fmt: skip
+        return spot
+    readers = {node.name for node in seen.readers[spot.tensor]} - set(floats)
+    return replace(spot, readers=frozenset(readers))
 
 
 def _plain(seen: Structure, tensor: str, reader: str | None) -> Spot:

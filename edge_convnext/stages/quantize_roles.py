@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from edge_convnext.graph.pair_writer import Weighing
     from edge_convnext.graph.roles import Roles
 
-__all__ = ["PLACER_FACT", "place_by_roles", "rounding_key", "rounds_anew"]
+__all__ = ["PLACER_FACT", "place_by_roles", "placing_key", "rounds_anew"]
 
 PLACER_FACT = "placer"  # of a graph's metadata; `roles` where this module made it
+_REVISION = "2"  # of the pairs that are placed
 _NARROW = 63  # largest weight: the sum of two products fits in 16 bits
 
 
@@ -89,9 +90,11 @@ def rounds_anew(config: QuantizeConfig, *, by_roles: bool = True) -> bool:
     return config.weight_rounding == "reconstruction"
 
 
-def rounding_key(config: QuantizeConfig, *, by_roles: bool) -> dict[str, str]:
-    """The part of a cache key that tells it; none for the nearest integers, as keys were before."""
-    return {"weight_rounding": "1"} if rounds_anew(config, by_roles=by_roles) else {}
+def placing_key(config: QuantizeConfig, *, by_roles: bool) -> dict[str, str]:
+    """The part of a cache key that is of this module; other placers have none of it."""
+    placed = {"placer": _REVISION} if by_roles else {}
+    rounded = {"weight_rounding": "1"} if rounds_anew(config, by_roles=by_roles) else {}
+    return placed | rounded
 
 
 def _weighing(config: QuantizeConfig, roles: Roles) -> Weighing:

@@ -1,5 +1,5 @@
 import pytest
-from support.written_graphs import branched, draw
+from support.written_graphs import branched, draw, forked
 
 from edge_convnext.graph.idle_pairs import drop_idle_pairs
 from edge_convnext.graph.placements import PLACEMENTS
@@ -10,9 +10,9 @@ from edge_convnext.graph.roles import describe
 BATCHES = [draw(1, 3, 8, 8, seed=seed) for seed in range(2)]
 
 
-def with_weights(names):
-    """`branched`, all in pairs, but with quantized weights of some products alone."""
-    proto = branched()
+def with_weights(names, make=branched):
+    """A graph, all in pairs, but with quantized weights of some products alone."""
+    proto = make()
     made = place(proto, describe(proto), PLACEMENTS["closed_gates"], "uint8", BATCHES)
     floats = Wiring(proto)
     for node in made.graph.node:
@@ -56,3 +56,13 @@ def test_where_all_products_are_quantized_nothing_is_idle():
     before = made.SerializeToString(deterministic=True)
     assert drop_idle_pairs(made) == 0
     assert made.SerializeToString(deterministic=True) == before
+
+
+def test_a_float_product_reads_what_a_float_product_made_as_it_is():
+    made = with_weights(["right", "last"], forked)
+    drop_idle_pairs(made)
+    read = {node.name: node.input[0] for node in made.graph.node}
+    assert (read["left"], read["right"]) == ("relu", "relu/Dequantize")
+    made = with_weights(["stem", "right", "last"], forked)
+    drop_idle_pairs(made)
+    assert {node.name: node.input[0] for node in made.graph.node}["left"] == "relu/Dequantize"

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import numpy_helper
-from support.written_graphs import attending, branched, draw, excited, write
+from support.written_graphs import attending, branched, draw, excited, forked, write
 
 from edge_convnext.core.metrics import compare_logits
 from edge_convnext.graph.pair_writer import Weighing
@@ -185,3 +185,13 @@ def test_a_weight_that_is_scaled_per_image_is_quantized_signed():
     made = placed(proto, "weighted", "uint8")
     assert grid(made, "scaled")[1].dtype == np.int8
     assert grid(made, "images")[1].dtype == np.uint8
+
+
+def test_a_convolution_that_is_left_in_float_is_so_in_onnx_runtime(tmp_path):
+    """It would round the weights of one between two pairs itself."""
+    made = placed(forked(), "closed", "uint8", ignored=("stem", "left"))
+    run(made, tmp_path / "optimized.onnx")
+    found = onnx.load(tmp_path / "optimized.onnx").graph.node
+    quantized = {node.name.partition("_")[0] for node in found if node.op_type == "QLinearConv"}
+    assert "right" in quantized
+    assert not {"stem", "left"} & quantized

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from support.written_graphs import attending, branched, draw, write
+from support.written_graphs import attending, branched, draw, forked, write
 
 from edge_convnext.graph.placements import PLACEMENTS, quantized
 from edge_convnext.graph.qdq import Wiring
@@ -107,3 +107,20 @@ def test_what_works_on_sizes_alone_is_not_quantized():
         "weight": draw(12, 5),
     }
     assert list(spots(write(nodes, constants), "closed")) == ["rows"]
+
+
+@pytest.mark.parametrize(
+    ("floats", "readers"),
+    [
+        (("stem", "left"), {"right"}),
+        (("left",), None),  # the map is INT8 already
+        (("stem",), None),
+        (("stem", "left", "right"), "no pair"),
+    ],
+)
+def test_a_float_product_reads_what_a_float_product_made_as_it_is(floats, readers):
+    found = spots(forked(), "closed", floats)
+    if readers == "no pair":
+        assert "relu" not in found
+    else:
+        assert found["relu"].readers == readers

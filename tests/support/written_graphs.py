@@ -111,6 +111,20 @@ def branched() -> onnx.ModelProto:
     )
 
 
+def forked() -> onnx.ModelProto:
+    """Two convolutions read what a third made."""
+    nodes = [
+        ("Conv", ("images", "w1"), "stem"),
+        ("Relu", ("stem",), "relu"),
+        ("Conv", ("relu", "w2"), "left"),
+        ("Conv", ("relu", "w3"), "right"),
+        ("Add", ("left", "right"), "sum"),
+        ("Conv", ("sum", "w4"), "last"),
+    ]
+    weights = {"w1": draw(8, 3, 3, 3), "w2": draw(8, 8, 1, 1), "w3": draw(8, 8, 1, 1)}
+    return write(nodes, {**weights, "w4": draw(5, 8, 6, 6)})
+
+
 def attending() -> onnx.ModelProto:
     """One block of a transformer on tokens of the images: LayerNorm, attention, residual sum."""
     constants = {
