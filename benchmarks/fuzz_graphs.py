@@ -28,7 +28,7 @@ from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.foreign.canonical import CANONICAL, Asked, Canonical, make_canonical
 from edge_convnext.graph.safety import check_graph
 from edge_convnext.networks.onnx_file.find import find_own_graph
-from edge_convnext.networks.onnx_file.operations import OPERATIONS
+from edge_convnext.networks.operations import OPERATIONS
 from edge_convnext.stages.load_own_graph import digest_graph
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ def why_no_engines(seen: Mapping[str, Any]) -> str:
     """The reason why a board with a GPU runs no engine; empty where it runs some, or has no GPU.
 
     Args:
-        seen: What `doctor --json` printed, of this version or a later one.
+        seen: Output of `doctor --json` there, of this version or a later one.
     """
     if not seen.get("jetson") and not seen.get("gpus"):
         return ""

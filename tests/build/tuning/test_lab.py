@@ -50,7 +50,7 @@ def test_plans_that_are_wrong_where_they_run_are_sifted_out_before_a_race(monkey
 
 @pytest.mark.parametrize(
     ("model", "ships", "rounding"),
-    [("conv2former_n", False, "nearest"), ("conv2former_n", True, "auto"), ("atto", False, "auto")],
+    [("conv2former_n", False, "nearest"), ("conv2former_n", True, "auto")],
 )
 def test_weights_of_graphs_that_are_only_raced_have_the_nearest_integers(
     monkeypatch, model, ships, rounding

@@ -123,8 +123,11 @@ QUIET = BenchmarkResult((), (), 1.0)
 SEEN = report.Seen(None, None, None, ())
 
 
-def notes(licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=()):
-    return report._notes(licence, seen, timings, left_out, stages)
+def notes(licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=(), unheld=""):
+    made = SimpleNamespace(
+        race=SimpleNamespace(timings=timings), left_out=left_out, unheld=unheld
+    )  # fmt: skip
+    return report._notes(licence, seen, made, stages)
 
 
 def test_a_board_that_tells_all_on_a_quiet_machine_has_no_notes():
@@ -138,6 +141,13 @@ def test_terms_state_and_load_are_noted():
     assert unread == "Mode, clocks, temperature and power were not read: not a Jetson."
     assert throttled == "It throttled."
     assert busy.endswith("Repeat `bench` on an idle board.")
+
+
+def test_why_nothing_was_held_to_onnx_runtime_is_told():
+    (told,) = notes(unheld="the bundle has no images")
+    assert told == (
+        "What is computed here was not held to ONNX Runtime's logits: the bundle has no images."
+    )
 
 
 def test_what_was_left_out_is_told_by_reason_but_for_the_one_that_the_engines_tell():

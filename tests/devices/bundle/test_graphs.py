@@ -56,12 +56,10 @@ def found_in(tmp_path, monkeypatch):
 
 def test_a_graph_is_described_by_its_metadata_and_its_report(found_in):
     rows = [
-        SimpleNamespace(runtime="openvino", artifact="model.int8.onnx openvino f32",
-                        settings={"A": "1"}),
-        SimpleNamespace(runtime="onnxruntime", artifact="model.int8.onnx onnxruntime", settings={}),
-        SimpleNamespace(runtime="onnxruntime", artifact="model.fp32.onnx onnxruntime",
-                        settings={"B": "2"}),
-    ]  # fmt: skip
+        SimpleNamespace(runtime="openvino", file="model.int8.onnx", settings={"A": "1"}),
+        SimpleNamespace(runtime="onnxruntime", file="model.int8.onnx", settings={}),
+        SimpleNamespace(runtime="onnxruntime", file="model.fp32.onnx", settings={"B": "2"}),
+    ]
     (one,) = found_in("model.int8.onnx", rows=rows, batch=4)
     path = found_in.folder / "model.int8.onnx"
     assert (one.path, one.sha256) == (path, sha(path.read_bytes()))
