@@ -21,7 +21,9 @@ __all__ = [
     "Structure",
     "infer_shapes",
     "integers",
+    "pads_itself",
     "read_structure",
+    "scales",
 ]
 
 Shape: TypeAlias = tuple[int, ...]  # 0 where a size is not known
@@ -200,6 +202,11 @@ def _own_extent(
         reads_map = sum(size > 1 for size in origin[1:]) > 1
         return made if made > 1 or reads_map else 0
     return 0
+
+
+def pads_itself(node: NodeProto) -> bool:
+    """Whether the pads of a convolution or a pool follow from the size of its input."""
+    return any(one.name == "auto_pad" and one.s.startswith(b"SAME") for one in node.attribute)
 
 
 def scales(node: NodeProto) -> bool:

@@ -21,7 +21,7 @@ from edge_convnext.graph.affine import WEIGHT_MAX, Grid
 from edge_convnext.graph.input_moments import Reader, collect_moments
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, is_transposed
 from edge_convnext.graph.row_rounding import Floats, round_rows
-from edge_convnext.graph.structure import integers, scales
+from edge_convnext.graph.structure import integers, pads_itself, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,16 +186,11 @@ def _as_reader(node: NodeProto, weight: NDArray[np.float32], grid: Grid | None) 
         if weight.ndim != 2 or transposed or scales(node):
             return None
         return Reader(node, 1, weight.shape[1 if is_transposed(node) else 0], None, grid)
-    if weight.ndim != 4 or _pads_itself(node):
+    if weight.ndim != 4 or pads_itself(node):
         return None
     (groups,) = integers(node, "group", (1,))
     kernel = (weight.shape[2], weight.shape[3])
     return Reader(node, groups, int(np.prod(weight.shape[1:])), kernel, grid)
-
-
-def _pads_itself(node: NodeProto) -> bool:
-    """Whether the pads of a convolution follow from the size of its input."""
-    return any(one.name == "auto_pad" and one.s.startswith(b"SAME") for one in node.attribute)
 
 
 def _is_turned(node: NodeProto) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.graph.structure import infer_shapes, integers
+from edge_convnext.graph.structure import infer_shapes, integers, pads_itself
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -49,8 +49,7 @@ def _covers(node: NodeProto, shape: Shape) -> bool:
         and all(0 < side <= one for side, one in zip(sides, window, strict=True))
         and not any(integers(node, "pads"))
         and set(integers(node, "dilations")) <= {1}
-        and not any(one.name == "auto_pad" and one.s not in (b"", b"NOTSET", b"VALID")
-                    for one in node.attribute)
+        and not pads_itself(node)
         # Rounded down, there is no window where it is larger than the map.
         and (tuple(sides) == window or integers(node, "ceil_mode", (0,)) == (1,))
-    )  # fmt: skip
+    )

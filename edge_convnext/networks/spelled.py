@@ -8,7 +8,10 @@ may say by its `config.json` which it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from edge_convnext.core.errors import LoadError, RecipeError, shorten
 from edge_convnext.core.files import expand_home
@@ -63,12 +66,8 @@ def find_stated_model(weights: str | None) -> Spelled | None:
         None where nothing is stated, and for families in the tree, which read it off the weights.
     """
     place = (weights or "").removeprefix(PREFIX)
-    folder = expand_home(place)
-    try:
-        config = read_config(folder) if place and (folder / CONFIG).is_file() else None
-    except (LoadError, OSError, ValueError):
-        return None  # what is wrong is told when the weights are loaded
-    if config is None or any(one.name_of_config(config) for one in families()):
+    config = _config_in(expand_home(place)) if place else None
+    if config is None or _listed_by(config) is not None:
         return None
     classes, name = config.get("architectures"), config.get("architecture")
     if isinstance(classes, list) and any(_CLASSIFIER in str(one) for one in classes):
@@ -105,12 +104,20 @@ def _of_transformers(name: str) -> str | None:
     folder = expand_home(place)
     if not folder.is_dir():
         return _listed(place.partition("@")[0]) if "/" in place and not folder.exists() else None
-    if not (folder / CONFIG).is_file():
-        return None
+    config = _config_in(folder)
+    return None if config is None else _listed_by(config)
+
+
+def _config_in(folder: Path) -> dict[str, Any] | None:
+    """The configuration in a folder; what is wrong with it is told when the weights are loaded."""
     try:
-        config = read_config(folder)
-    except (LoadError, RecipeError):
-        return None  # told when it is loaded
+        return read_config(folder) if (folder / CONFIG).is_file() else None
+    except (LoadError, RecipeError, OSError, ValueError):
+        return None
+
+
+def _listed_by(config: Mapping[str, Any]) -> str | None:
+    """The model of a family in the tree that a configuration describes."""
     found = (one.name_of_config(config) for one in families())
     return next((one for one in found if one is not None), None)
 

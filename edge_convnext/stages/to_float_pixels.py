@@ -7,12 +7,12 @@ what comes out with a threshold between 0 and 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_convnext.core.errors import ExportError
-from edge_convnext.stages.to_uint8_images import find_affine
+from edge_convnext.stages.to_uint8_images import FrontStep, find_affine, put_in_front
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -48,7 +48,7 @@ def use_float_pixels(proto: ModelProto, info: ModelInfo, images_layout: str | No
     last = whole and images_layout == "nhwc"
     sizes = list(kind.shape.dim)
     ordered = [sizes[0], sizes[3], sizes[1], sizes[2]] if last else sizes
-    steps: list[tuple[str, list[str], dict[str, Any]]] = []
+    steps: list[FrontStep] = []
     if not whole:
         for name, row in zip(("scale", "shift"), find_affine(info.preprocess, info.in_channels),
                              strict=True):  # fmt: skip
@@ -59,15 +59,7 @@ def use_float_pixels(proto: ModelProto, info: ModelInfo, images_layout: str | No
         steps.append(("Cast", [], {"to": kind.elem_type}))
     if last:
         steps.append(("Transpose", [], {"perm": [0, 2, 3, 1]}))
-    nodes, value_name = [], PIXELS
-    for at, (operation, more, attributes) in enumerate(steps):
-        made = images.name if at == len(steps) - 1 else f"{PIXELS}/{operation}"
-        nodes.append(
-            helper.make_node(
-                operation, [value_name, *more], [made], name=f"{PIXELS}/{operation}", **attributes
-            )
-        )
-        value_name = made
+    put_in_front(proto, PIXELS, images.name, steps)
     pixels = helper.make_tensor_value_info(PIXELS, TensorProto.FLOAT, None)
     pixels.type.tensor_type.shape.dim.extend(ordered)
     answers = helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, None)
@@ -83,9 +75,8 @@ def use_float_pixels(proto: ModelProto, info: ModelInfo, images_layout: str | No
             "Softmax", [scores], [PROBABILITIES], name=f"{PROBABILITIES}/Softmax", axis=-1
         )
     )
-    body = list(proto.graph.node)
-    del proto.graph.node[:], proto.graph.input[:], proto.graph.output[:]
-    proto.graph.node.extend([*nodes, *body, *behind])
+    proto.graph.node.extend(behind)
+    del proto.graph.input[:], proto.graph.output[:]
     proto.graph.input.append(pixels)
     proto.graph.output.append(answers)
     proto.graph.ClearField("value_info")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -23,13 +23,16 @@ from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto, set_facts, write_proto
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from onnx import ModelProto
 
     from edge_convnext.core.artifacts import OnnxModel, Preprocess
 
-__all__ = ["ImageLayout", "find_affine", "use_uint8_images"]
+__all__ = ["FrontStep", "ImageLayout", "find_affine", "put_in_front", "use_uint8_images"]
 
+FrontStep: TypeAlias = tuple[str, list[str], dict[str, Any]]  # see `put_in_front`
 ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it, or planar
 
 
@@ -76,7 +79,7 @@ def use_uint8_images(model: OnnxModel, output: AnyPath, layout: ImageLayout = "n
 
 
 def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, numpy_helper
 
     (images,) = proto.graph.input
     kind = images.type.tensor_type
@@ -88,7 +91,7 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
     for name, row in (("images.scale", scale), ("images.shift", shift)):
         value = row.astype(np.float32).reshape(-1, *[1] * (rank - 1))
         proto.graph.initializer.append(numpy_helper.from_array(value, name))
-    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+    steps: list[FrontStep] = [
         ("Cast", [], {"to": TensorProto.FLOAT}),
         ("Mul", ["images.scale"], {}),
         ("Add", ["images.shift"], {}),
@@ -100,17 +103,31 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
         kind.shape.dim.extend(ordered)
         steps.append(("Transpose", [], {"perm": [0, 3, 1, 2]}))
     kind.elem_type = TensorProto.UINT8
-    nodes, values = [], images.name
+    put_in_front(proto, images.name, images.name, steps)
+    proto.graph.ClearField("value_info")
+
+
+def put_in_front(proto: ModelProto, source: str, images: str, steps: Sequence[FrontStep]) -> None:
+    """Let a graph read its images through operations, one behind the other.
+
+    Args:
+        proto: Graph; changed in place.
+        source: Input that the first operation reads; they are named after it.
+        images: Name by which the graph reads its images.
+        steps: Type, further inputs and attributes of each operation.
+    """
+    from onnx import helper
+
+    nodes, values = [], source
     for operation, more, attributes in steps:
-        name = f"{images.name}/{operation}"
+        name = f"{source}/{operation}"
         nodes.append(helper.make_node(operation, [values, *more], [name], name=name, **attributes))
         values = name
     rest = list(proto.graph.node)
     for node in rest:
-        node.input[:] = [values if name == images.name else name for name in node.input]
+        node.input[:] = [values if name == images else name for name in node.input]
     del proto.graph.node[:]
     proto.graph.node.extend([*nodes, *rest])
-    proto.graph.ClearField("value_info")
 
 
 def find_affine(

@@ -18,6 +18,16 @@ CONSTANTS = {
 }
 
 
+def guarded(scores, values):
+    """A Softmax whose rows are 0 where they are no numbers, and what it weighs."""
+    return [
+        ("Softmax", (scores,), "shares", {"axis": -1}),
+        ("IsNaN", ("shares",), "none"),
+        ("Where", ("none", "nothing", "shares"), "guarded"),
+        ("MatMul", ("guarded", values), "answer"),
+    ]
+
+
 def attention(*, mask="seen", scale="half", **constants):
     """As torch's exporter writes transformers' attention."""
     nodes = [
@@ -30,10 +40,7 @@ def attention(*, mask="seen", scale="half", **constants):
         ("Mul", ("turned", scale), "keys"),
         ("MatMul", ("images", "keys"), "scores"),
         ("Add", ("scores", "bias"), "masked"),
-        ("Softmax", ("masked",), "shares", {"axis": -1}),
-        ("IsNaN", ("shares",), "none"),
-        ("Where", ("none", "nothing", "shares"), "guarded"),
-        ("MatMul", ("guarded", "images"), "answer"),
+        *guarded("masked", "images"),
     ]
     return write(nodes, {**CONSTANTS, **constants}, IMAGES)
 
@@ -91,10 +98,7 @@ def test_a_finite_mask_stays_and_the_guard_goes():
     nodes = [
         ("MatMul", ("images", "turn"), "scores"),
         ("Add", ("scores", "shifts"), "masked"),
-        ("Softmax", ("masked",), "shares", {"axis": -1}),
-        ("IsNaN", ("shares",), "none"),
-        ("Where", ("none", "nothing", "shares"), "guarded"),
-        ("MatMul", ("guarded", "turn"), "answer"),
+        *guarded("masked", "turn"),
     ]
     constants = {"turn": draw(4, 4), "shifts": -100 * draw(4, 4), "nothing": np.float32(0)}
     proto = write(nodes, constants, IMAGES)
@@ -116,10 +120,7 @@ def test_a_guard_stays_where_a_row_may_be_without_a_number(before, constants):
     nodes = [
         ("MatMul", ("images", "turn"), "scores"),
         before,
-        ("Softmax", ("y",), "shares", {"axis": -1}),
-        ("IsNaN", ("shares",), "none"),
-        ("Where", ("none", "nothing", "shares"), "guarded"),
-        ("MatMul", ("guarded", "turn"), "answer"),
+        *guarded("y", "turn"),
     ]
     constants = {"turn": draw(4, 4), "nothing": np.float32(0), **constants}
     assert drop_idle_masks(write(nodes, constants, IMAGES)) == 0

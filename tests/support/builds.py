@@ -60,3 +60,17 @@ def run_command(*arguments: object, cwd: Path, cache: Path) -> subprocess.Comple
 def scratch(cache: Path) -> list[Path]:
     """Work in progress, or left behind."""
     return list((cache / "scratch").glob("*"))
+
+
+def quick_fields(folder, model):
+    """Fields of a recipe for a build in seconds, of weights and images in a folder."""
+    return {
+        "model": model,
+        "load": {"weights": str(folder / "weights.pth")},
+        "data": {"source": str(folder / "images")},
+        "preprocess": {"image_size": 32},
+        "quantize": {"subset_size": 6},
+        "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
+        "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
+        "targets": ["cpu"],
+    }

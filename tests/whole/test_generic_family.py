@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from support import open_family
-from support.builds import write_images
+from support.builds import quick_fields, write_images
 from support.built import check_report, statuses
 
 pytest.importorskip("torch", reason="the build extra is not installed")
@@ -45,18 +45,7 @@ def root(tmp_path_factory):
 
 def make(root, **fields):
     return make_recipe(
-        {
-            "model": open_family.MODEL,
-            "load": {"weights": str(root / "weights.pth")},
-            "data": {"source": str(root / "images")},
-            "preprocess": {"image_size": 32},
-            "quantize": {"subset_size": 6},
-            "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
-            "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
-            "targets": ["cpu"],
-            "runtime": "onnxruntime",
-            **fields,
-        }
+        {**quick_fields(root, open_family.MODEL), "runtime": "onnxruntime", **fields}
     )
 
 

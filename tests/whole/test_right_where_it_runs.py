@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support import concat_net
-from support.builds import write_images
+from support.builds import quick_fields, write_images
 from support.built import check_report
 
 pytest.importorskip("torch", reason="the build extra is not installed")
@@ -36,19 +36,7 @@ def root(tmp_path_factory):
 
 
 def make(root, **fields):
-    return make_recipe(
-        {
-            "model": "cat",
-            "load": {"weights": str(root / "weights.pth")},
-            "data": {"source": str(root / "images")},
-            "preprocess": {"image_size": 32},
-            "quantize": {"subset_size": 6},
-            "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
-            "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
-            "targets": ["cpu"],
-            **fields,
-        }
-    )
+    return make_recipe({**quick_fields(root, "cat"), **fields})
 
 
 @pytest.fixture(scope="module")

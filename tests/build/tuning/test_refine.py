@@ -11,7 +11,7 @@ from types import SimpleNamespace as Of
 import onnx
 import pytest
 from support import toy_family
-from support.builds import write_images
+from support.builds import quick_fields, write_images
 from support.written_graphs import draw, excited, write
 
 import edge_convnext
@@ -383,17 +383,7 @@ def test_a_build_of_the_tuned_recipe_makes_the_same_graph(tmp_path, monkeypatch)
     monkeypatch.setattr(lab, "benchmark", Stopwatch())
     write_images(tmp_path / "images", {f"{side}/{name}": 5 for side in SIDES for name in "ab"})
     torch.save(toy_family.FAMILY.draw(toy_family.ToyShape(2), 0), tmp_path / "weights.pth")
-    fields = {
-        "model": "net",
-        "load": {"weights": str(tmp_path / "weights.pth")},
-        "data": {"source": str(tmp_path / "images")},
-        "preprocess": {"image_size": 32},
-        "quantize": {"subset_size": 6},
-        "evaluate": {"allow_bad_model": True, "max_drop_pp": 100.0},
-        "benchmark": {"batches": [1], "rounds": 1, "min_round_ms": 1, "warmup": 1},
-        "targets": ["cpu"],
-        "runtime": "onnxruntime",
-    }
+    fields = {**quick_fields(tmp_path, "net"), "runtime": "onnxruntime"}
     own = Cache(tmp_path / "own")
     report = tune_to_files(make_recipe(fields), "quick", tmp_path / "tune", untracked, own)
     assert report.result.refined["onnxruntime"].startswith("1 of 3 changes kept: first in float")
