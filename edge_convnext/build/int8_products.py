@@ -9,7 +9,7 @@ from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
 from edge_convnext.measure.candidates import Candidate
-from edge_convnext.report.measured import FloatProduct, Int8ProductsReport
+from edge_convnext.report.measured import Int8ProductsReport, MovedProduct
 from edge_convnext.runtimes.int8_products import planned_products
 from edge_convnext.runtimes.load import count_int8, find_runtime, package_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counted", "count_products", "report_products"]
 
-STAGE = Stage("int8-products", 1, folder="evaluate")
+STAGE = Stage("int8-products", 2, folder="evaluate")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Counted:
     found: int | None  # None where the runtime does not tell
     reason: str | None  # why it does not
     missing: tuple[tuple[str, str], ...]  # node, and why it runs in float
+    beyond: tuple[tuple[str, str], ...]  # node, and why it runs in INT8
 
 
 def count_products(
@@ -58,8 +59,12 @@ def _count(runner: Runner, one: Candidate, machine: str) -> Counted:
         if counted is None:
             reason = f"not run: {find_runtime(one.runtime).LABEL} does not tell what runs in INT8"
             return {"planned": _planned(one.model.path), "found": None, "reason": reason}
-        missing = [list(pair) for pair in counted.missing]
-        return {"planned": len(counted.planned), "found": counted.found, "missing": missing}
+        return {
+            "planned": len(counted.planned),
+            "found": counted.found,
+            "missing": [list(pair) for pair in counted.missing],
+            "beyond": [list(pair) for pair in counted.beyond],
+        }
 
     key = {
         "graph": one.digest,
@@ -72,9 +77,11 @@ def _count(runner: Runner, one: Candidate, machine: str) -> Counted:
     try:
         result = runner.run(STAGE.on(package_of(one.runtime)), make, key=key).result
     except EdgeConvNextError as error:  # not remembered: it may be the memory that was free
-        return Counted(one, _planned(one.model.path), None, f"not run: {error}", ())
-    missing = tuple((name, why) for name, why in result.get("missing", ()))
-    return Counted(one, result["planned"], result["found"], result.get("reason"), missing)
+        return Counted(one, _planned(one.model.path), None, f"not run: {error}", (), ())
+    missing, beyond = (
+        tuple((name, why) for name, why in result.get(kind, ())) for kind in ("missing", "beyond")
+    )
+    return Counted(one, result["planned"], result["found"], result.get("reason"), missing, beyond)
 
 
 def _planned(path: Path) -> int:
@@ -105,7 +112,8 @@ def report_products(
             planned_int8_products=one.planned,
             found_int8_products=one.found,
             reason=one.reason,
-            in_float=tuple(FloatProduct(node=name, reason=why) for name, why in one.missing),
+            in_float=tuple(MovedProduct(node=name, reason=why) for name, why in one.missing),
+            beyond_plan=tuple(MovedProduct(node=name, reason=why) for name, why in one.beyond),
         )
         for one in counted
     )

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from edge_convnext.report.summary import MISSING, graph_name, number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_convnext.report.contract import Report
-    from edge_convnext.report.measured import Int8ProductsReport
+    from edge_convnext.report.measured import Int8ProductsReport, MovedProduct
 
 __all__ = ["PRODUCT_HEADINGS", "REFUSED_HEADINGS", "mark_refused", "product_rows", "refused_rows"]
 
 REFUSED_HEADINGS = ("artifact", "graph", "dB there", "dB in ONNX Runtime", "rule", "node", "why")
-PRODUCT_HEADINGS = ("artifact", "planned", "found", "in float, and why")
-_NAMED = 5  # of the products in float; report.json has them all
+PRODUCT_HEADINGS = ("artifact", "planned", "found", "not as planned, and why")
+_NAMED = 5  # of the products of a kind; report.json has them all
 
 
 def refused_rows(report: Report) -> list[tuple[str, ...]]:
@@ -55,6 +57,10 @@ def product_rows(report: Report) -> list[tuple[str, ...]]:
 def _why(one: Int8ProductsReport) -> str:
     if one.reason is not None:
         return one.reason
-    named = [f"{each.node}: {each.reason}" for each in one.in_float[:_NAMED]]
-    more = len(one.in_float) - len(named)
-    return "; ".join([*named, *([f"and {more} more"] if more else [])])
+    return "; ".join([*_named(one.in_float, "in float"), *_named(one.beyond_plan, "in INT8")])
+
+
+def _named(products: Sequence[MovedProduct], precision: str) -> list[str]:
+    named = [f"{one.node} {precision}: {one.reason}" for one in products[:_NAMED]]
+    more = len(products) - len(named)
+    return [*named, *([f"and {more} more {precision}"] if more else [])]

@@ -21,8 +21,8 @@ __all__ = [
     "CandidateAccuracy",
     "CandidateReport",
     "ClassAccuracy",
-    "FloatProduct",
     "Int8ProductsReport",
+    "MovedProduct",
     "PrecisionAccuracy",
     "RefusedCandidate",
 ]
@@ -69,8 +69,8 @@ class RefusedCandidate(CandidateReport):
     """Raced all the same: a float, which INT8 has to beat to be called faster."""
 
 
-class FloatProduct(Part):
-    """A product that was planned in INT8 and that the runtime computes in float."""
+class MovedProduct(Part):
+    """A product that the runtime does not compute in the precision that was planned."""
 
     node: str
     reason: str
@@ -82,10 +82,12 @@ class Int8ProductsReport(CandidateReport):
     planned_int8_products: NonNegativeInt
     """With quantized weights and activations in the file."""
     found_int8_products: NonNegativeInt | None
-    """In the runtime's own graph; null where it does not tell, and `reason` says why."""
+    """Of those, in the runtime's own graph; null where it does not tell, and `reason` says why."""
     reason: str | None = None
-    in_float: tuple[FloatProduct, ...] = ()
+    in_float: tuple[MovedProduct, ...] = ()
     """Those that are missing, and why."""
+    beyond_plan: tuple[MovedProduct, ...] = ()
+    """Planned in float and computed in INT8, and why."""
 
 
 class ClassAccuracy(Part):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["INT8_OPERATIONS", "Int8Products", "planned_products"]
+__all__ = ["INT8_OPERATIONS", "PRODUCTS", "Int8Products", "planned_products"]
 
 # ONNX's own and ONNX Runtime's, with integers in and a product inside.
 INT8_OPERATIONS = frozenset(
@@ -44,7 +44,7 @@ _PASSED = frozenset(
         "Unsqueeze",
     }
 )
-_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class Int8Products:
     """Products of one graph, planned and found."""
 
     planned: tuple[str, ...]  # names of nodes
-    found: int
+    found: int  # of those planned
     missing: tuple[tuple[str, str], ...] = ()  # name, and why it runs in float
+    beyond: tuple[tuple[str, str], ...] = ()  # name, and why it is in INT8, unplanned
 
 
 def planned_products(proto: ModelProto, wiring: Wiring) -> tuple[str, ...]:
@@ -68,8 +69,7 @@ def planned_products(proto: ModelProto, wiring: Wiring) -> tuple[str, ...]:
         for node in proto.graph.node
         if node.op_type in INT8_OPERATIONS
         or (
-            node.op_type in _PRODUCTS
-            and all(_is_quantized(wiring, name) for name in node.input[:2])
+            node.op_type in PRODUCTS and all(_is_quantized(wiring, name) for name in node.input[:2])
         )
     )
 

@@ -34,13 +34,13 @@ def test_each_int8_candidate_is_counted_as_it_is_raced_and_remembered(runner, in
 
     def count(name, path, options):
         asked.append((name, path, options.static_batch, options.threads, options.precision_hint))
-        return Int8Products(("a", "b"), 1, (("b", "no pair"),))
+        return Int8Products(("a", "b"), 1, (("b", "no pair"),), (("c", "its own rule"),))
 
     monkeypatch.setattr(int8_products, "count_int8", count)
     found = count_products(runner, [candidate("float"), int8], "machine")
     (one,) = found
     assert (one.candidate, one.planned, one.found, one.reason) == (int8, 2, 1, None)
-    assert one.missing == (("b", "no pair"),)
+    assert (one.missing, one.beyond) == ((("b", "no pair"),), (("c", "its own rule"),))
     assert asked == [("onnxruntime", int8.model.path, 2, 3, "f32")]
     assert count_products(runner, [int8], "machine") == found
     assert len(asked) == 1

@@ -18,10 +18,13 @@ REFUSED = {**ONE, "reason": "OpenVINO computes something else", "rule": "concat-
            "n_images": 32}  # fmt: skip
 
 
-def products(found, reason=None, in_float=()):
-    named = [{"node": node, "reason": why} for node, why in in_float]
+def products(found, reason=None, in_float=(), beyond=()):
+    moved = {
+        key: [{"node": node, "reason": why} for node, why in of]
+        for key, of in (("in_float", in_float), ("beyond_plan", beyond))
+    }
     return {**ONE, "planned_int8_products": 9, "found_int8_products": found, "reason": reason,
-            "in_float": named}  # fmt: skip
+            **moved}  # fmt: skip
 
 
 def test_what_was_refused_is_told_with_both_figures_and_the_rule():
@@ -42,17 +45,23 @@ def test_a_refused_candidate_that_was_timed_is_marked():
     assert mark_refused(report, "other") == "other"
 
 
-def test_products_in_float_are_named_and_the_rest_counted():
+def test_products_that_moved_are_named_and_the_rest_counted():
     float_ones = [(f"{number}/Conv", "no pair") for number in range(7)]
     report = example_report(
-        int8_products=[products(9), products(None, "not run: why"), products(2, None, float_ones)]
+        int8_products=[
+            products(9),
+            products(None, "not run: why"),
+            products(2, None, float_ones, [("gate/Conv", "its own rule")]),
+        ]
     )
     whole, untold, some = product_rows(report)
     assert whole == ("a.onnx openvino f32", "9", "9", "")
     assert len(whole) == len(PRODUCT_HEADINGS)
     assert untold[2:] == ("-", "not run: why")
-    assert some[3].startswith("0/Conv: no pair; 1/Conv: no pair; ")
-    assert some[3].endswith("; 4/Conv: no pair; and 2 more")
+    assert some[3].startswith("0/Conv in float: no pair; 1/Conv in float: no pair; ")
+    assert some[3].endswith(
+        "; 4/Conv in float: no pair; and 2 more in float; gate/Conv in INT8: its own rule"
+    )
 
 
 def test_the_markdown_has_them_where_there_are_some():

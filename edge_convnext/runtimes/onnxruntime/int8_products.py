@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.file import read_proto
-from edge_convnext.runtimes.int8_products import INT8_OPERATIONS, Int8Products, planned_products
+from edge_convnext.runtimes.int8_products import (
+    INT8_OPERATIONS,
+    PRODUCTS,
+    Int8Products,
+    planned_products,
+)
 from edge_convnext.runtimes.onnxruntime.runner import OnnxRuntime
 
 if TYPE_CHECKING:
@@ -22,6 +27,10 @@ __all__ = ["int8_products", "why_in_float"]
 
 _TOKEN = re.compile(r"(_token_\d+|_nchwc)+$")  # appended to the name of a node that is fused
 _BOUNDS = frozenset({"Clip", "Relu"})
+# Its WeightBiasQuantization, which is on by default.
+_QUANTIZED_WEIGHTS = (
+    "ONNX Runtime rounds the weights of a convolution between two pairs of Q/DQ itself"
+)
 
 
 def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
@@ -45,10 +54,15 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
         # Weights past 2 GB would lie beside it; what is asked for are nodes alone.
         nodes = read_proto(optimized).graph.node
         found = [_TOKEN.sub("", node.name) for node in nodes if node.op_type in INT8_OPERATIONS]
-    by_name = {node.name: node for node in proto.graph.node}
-    gone = [name for name in planned if name not in found] if len(found) < len(planned) else []
+    by_name = {node.name: node for node in proto.graph.node if node.op_type in PRODUCTS}
+    beyond = tuple(
+        (name, _QUANTIZED_WEIGHTS) for name in found if name in by_name and name not in planned
+    )
+    count = len(found) - len(beyond)
+    # A fused node may have lost its name: names alone do not say that one is missing.
+    gone = [name for name in planned if name not in found] if count < len(planned) else []
     missing = tuple((name, why_in_float(by_name[name], wiring)) for name in gone)
-    return Int8Products(planned, len(found), missing)
+    return Int8Products(planned, count, missing, beyond)
 
 
 class _Optimized(OnnxRuntime):

@@ -57,6 +57,22 @@ def test_what_is_planned_is_found_or_says_why_not(tmp_path, write, act, found):
     assert all("does not say why" not in why for _, why in counted.missing)
 
 
+def test_what_it_quantizes_unplanned_is_told_and_makes_up_for_nothing(tmp_path):
+    def write(net):
+        planned = net.conv(net.pair(net.sources(CHANNELS)[0]))
+        own = net.pair(
+            net.op("Conv", net.pair(planned), net.weight((CHANNELS,) * 2 + (1, 1), 0, whole=True))
+        )
+        return net.op("Sigmoid", net.conv(own))
+
+    counted = count(tmp_path, write, "uint8")
+    first, second = counted.planned
+    assert (counted.found, [name for name, _ in counted.missing]) == (1, [second])
+    ((name, why),) = counted.beyond
+    assert name not in (first, second)
+    assert "rounds the weights of a convolution between two pairs" in why
+
+
 @pytest.mark.parametrize(
     ("write", "act", "why"),
     [
