@@ -5,6 +5,7 @@ Choices read the rounds that choose (`selecting_ms`), never those that judge.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from edge_convnext.measure.speed import in_the_running, speedup
@@ -29,6 +30,8 @@ __all__ = [
     "within_budget",
 ]
 
+_TIE = 1.05  # latencies that near, whose interval reaches 1 besides, are ties
+
 
 def choose_option(
     options: Sequence[Candidate],
@@ -40,13 +43,29 @@ def choose_option(
 ) -> Candidate | None:
     """Choose the fastest candidate of a precision that keeps the accuracy budget.
 
-    It is chosen by the rounds that choose. If none keeps the budget, it is the fastest of all; if
-    nothing was timed, the first.
+    It is chosen by the rounds that choose. Of INT8 candidates that are as fast, the one nearest to
+    FP32 is chosen: which of them wins a race is noise, and its accuracy is not. If none keeps the
+    budget, it is the fastest of all; if nothing was timed, the first.
     """
     own = _of_precision(options, precision, evaluation, max_drop_pp)
-    if timings is None:
+    if timings is None or not own:
         return own[0] if own else None
-    return min(own, key=lambda option: timings.selecting_ms(option.name, batch), default=None)
+    times = {option.name: timings.selecting_ms(option.name, batch) for option in own}
+    fastest = min(own, key=lambda option: times[option.name])
+    if precision == "fp32" or evaluation is None:
+        return fastest
+    running = in_the_running(timings, list(times), batch)
+    most_ms = _TIE * times[fastest.name]
+    near = [option for option in own if option.name in running and times[option.name] <= most_ms]
+    return max(near, key=lambda option: (_nearness(option, evaluation), -times[option.name]))
+
+
+def _nearness(option: Candidate, evaluation: Evaluation) -> float:
+    """Its logits' SQNR to FP32 in dB, infinite where they are equal."""
+    found = evaluation.comparisons.get(option.name)
+    if found is None:
+        return -math.inf
+    return math.inf if found.sqnr_db is None else found.sqnr_db
 
 
 def list_rivals(

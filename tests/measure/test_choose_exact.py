@@ -40,9 +40,28 @@ class Timings:
         return self.ms[name]
 
 
-def drops(*pairs):
-    comparisons = {one.name: SimpleNamespace(top1_drop_pp=drop) for one, drop in pairs}
+def drops(*pairs, db=30.0):
+    return measured(*((one, drop, db) for one, drop in pairs))
+
+
+def measured(*found):
+    """An evaluation of options: each with its drop in pp and its SQNR in dB."""
+    comparisons = {
+        one.name: SimpleNamespace(top1_drop_pp=drop, sqnr_db=db) for one, drop, db in found
+    }
     return SimpleNamespace(comparisons=comparisons)
+
+
+@pytest.fixture(autouse=True)
+def tied(monkeypatch):
+    """Names that the intervals can't tell apart: all, unless a test says which."""
+    said = SimpleNamespace(names=None)
+    monkeypatch.setattr(
+        choices,
+        "in_the_running",
+        lambda _, names, batch: names if said.names is None else said.names,
+    )
+    return said
 
 
 FLOAT, A, B, C = option("raw"), *(option(name, "int8") for name in ("nhwc", "conv", "linear"))
@@ -61,6 +80,35 @@ TIMES = Timings((FLOAT, 0.5), (A, 3.0), (B, 1.0), (C, 2.0))
 )
 def test_the_fastest_that_keeps_the_budget_is_chosen(evaluation, chosen):
     assert choose_option([FLOAT, A, B, C], "int8", TIMES, evaluation, 1.0, 8) is chosen
+
+
+NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
+
+
+@pytest.mark.parametrize(
+    ("found", "running", "chosen"),
+    [
+        ([(A, 0.0, 30.0), (B, 0.0, 20.0), (C, 0.0, 40.0)], None, A),  # C is slower by 6 %
+        ([(A, 0.0, 30.0), (B, 0.0, 20.0)], ["B"], B),  # A is slower beyond the interval
+        ([(A, 0.0, 30.0), (B, 0.0, 30.0)], None, B),
+        ([(A, 0.0, None), (B, 0.0, 99.0)], None, A),  # equal logits
+        ([(B, 0.0, 9.0)], None, B),  # A was not evaluated
+        ([(A, 1.5, 30.0), (B, 0.0, 20.0)], None, B),  # A is past the budget
+        ([(A, 1.5, 30.0), (B, 2.0, 20.0)], None, C),  # C alone may keep it
+    ],
+)
+def test_of_those_as_fast_the_nearest_to_fp32_is_chosen(tied, found, running, chosen):
+    tied.names = running and [B.name]
+    assert choose_option([FLOAT, A, B, C], "int8", NEAR, measured(*found), 1.0, 8) is chosen
+
+
+def test_a_float_is_chosen_by_speed_alone():
+    slow, fast = option("conv"), option("linear")
+    times, found = (
+        Timings((slow, 1.01), (fast, 1.0)),
+        measured((slow, 0.0, 90.0), (fast, 0.0, 50.0)),
+    )
+    assert choose_option([slow, fast], "fp32", times, found, 1.0, 8) is fast
 
 
 def test_without_timings_the_first_that_keeps_the_budget_is_chosen():
