@@ -195,7 +195,8 @@ class BenchmarkReport(Part):
     speedup_vs_best_float_ci95: Interval | None = None
     """The same."""
     chosen: str | None = None
-    """Artifact name of the fastest model of the requested precision."""
+    """Artifact name of the model of the requested precision that is the fastest, or as fast and
+    nearer to FP32."""
     best_float: str | None = None
     """Artifact name of the float that ships where the chosen model does not: the fastest that may.
     The verdict's speed is against `rival_float`, which may be another."""
