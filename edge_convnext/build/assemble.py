@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.gpu_entries import why_not_timed
+from edge_convnext.build.graphs import unraced_forms
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
 from edge_convnext.build.int8_products import report_products
@@ -93,7 +94,8 @@ def assemble_report(
     evaluated = (*entrants.options, *entrants.for_gpu)
     classes = inputs.info.classes
     accuracy = _accuracy(evaluation, recipe.precision, classes, choice.chosen, evaluated, label)
-    timing = _benchmark(timings, recipe.precision, choice, entrants.raw, label)
+    left_out = unraced_forms(recipe, prepared.runtimes)
+    timing = _benchmark(timings, recipe.precision, choice, entrants.raw, label, left_out)
     stages = report_stages(
         prepared,
         engines,
@@ -237,6 +239,7 @@ def _benchmark(
     choice: Choice,
     raw: Candidate | None,
     label: Callable[[Candidate], str],
+    forms_not_raced: tuple[str, ...],
 ) -> BenchmarkReport | None:
     if timings is None:
         return None
@@ -250,6 +253,7 @@ def _benchmark(
         rival=rival,
         raw=raw,
         versus_raw=versus_raw,
+        forms_not_raced=forms_not_raced,
     )
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "add_plan",
     "for_batch",
     "make_graphs",
+    "unraced_forms",
 ]
 
 # Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
@@ -287,7 +288,20 @@ def _rebatch(images: Images, batch: int) -> Images:
     return Images(sha256_bytes(f"{images.digest} {batch}".encode()), images.count, load)
 
 
+def unraced_forms(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> tuple[FormName, ...]:
+    """Forms of the float that a build of wider scope would race."""
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    raced = _float_forms(recipe, plans)
+    return tuple(form for form in _all_forms(recipe, plans) if form not in raced)
+
+
 def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
+    if recipe.benchmark.scope == "full":
+        return _all_forms(recipe, plans)
+    return list(dict.fromkeys(plan.form for plan in plans))
+
+
+def _all_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
     family = family_of_model(recipe.model)
     if family.folds and not recipe.fold.enabled:
         return ["raw"]

@@ -160,12 +160,17 @@ def _settle_batch(recipe: Recipe, inputs: Inputs) -> Recipe:
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
     targets: tuple[TargetName, ...]
-    targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets
+    usual: tuple[TargetName, ...] = ("cpu",) if _is_quick(recipe) else ("cpu", "rtx")
+    targets = usual if recipe.targets == "auto" else recipe.targets
     if "cpu" not in targets:
         return targets, ()
     if recipe.runtime == "auto":
         return targets, available_runtimes()
     return targets, (require_runtime(recipe.runtime),)
+
+
+def _is_quick(recipe: Recipe) -> bool:
+    return recipe.benchmark.scope == "decision"
 
 
 def _choose_samples(inputs: Inputs) -> list[Sample]:

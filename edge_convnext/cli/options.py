@@ -194,6 +194,12 @@ _ROWS = (
         "benchmark.batches", "--batch", list[int], "Batch size to time; repeatable.", MEASURE
     ),
     Flag(
+        "benchmark.scope", "--quick/--no-quick", bool,
+        "Measure what decides and no more: the planned graphs at the smallest batch size. No other "
+        "forms of the float, no memory, no graphs for a GPU unless --target names one.", MEASURE,
+        to_recipe=lambda _, quick: "decision" if quick else "full",
+    ),
+    Flag(
         "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
         least=1,
         most=1024,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.contract import Report
     from edge_convnext.report.described import SettingReport
+    from edge_convnext.report.measured import BenchmarkReport
     from edge_convnext.report.stages import SensitivityReport
 
 __all__ = ["to_markdown"]
@@ -219,7 +220,21 @@ def _md_speed(report: Report) -> list[str]:
         )
         for row in report.benchmark.rows
     ]
-    return ["## Speed", _md_table((*headings, "samples in rounds", "peak MB"), rows)]
+    table = _md_table((*headings, "samples in rounds", "peak MB"), rows)
+    return ["## Speed", table, *_md_left_out(report.benchmark)]
+
+
+def _md_left_out(benchmark: BenchmarkReport) -> list[str]:
+    """What was timed at the smallest batch size alone, and why."""
+    if not benchmark.timed_once:
+        return []
+    batch = min(row.batch for row in benchmark.rows)
+    timed = sum(row.batch == batch for row in benchmark.rows)
+    return [
+        f"{len(benchmark.timed_once)} of {timed} were timed at batch {batch} alone, and their "
+        "memory was not measured: they are more than 1.3 times as slow as the fastest float or, "
+        "in the built precision, as the fastest of their runtime."
+    ]
 
 
 def _md_data(report: Report) -> list[str]:

@@ -8,7 +8,14 @@ import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS, Lab, graph, images
 
 from edge_convnext.build import graphs as module
-from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
+from edge_convnext.build.graphs import (
+    Graphs,
+    add_gpu_graphs,
+    add_plan,
+    for_batch,
+    make_graphs,
+    unraced_forms,
+)
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.core.sections import PlanConfig
@@ -90,6 +97,18 @@ def test_every_float_form_is_made_and_each_plan_once_for_all_who_use_it(lab, cha
     assert [one.plan.label for one in graphs.quantized] == ["conv.inner"]
     assert graphs.for_gpu == ()
     assert said(graphs).keys() == {"approximate", "lower"}
+
+
+def test_of_the_decision_alone_the_planned_forms_are_made_and_the_others_are_told(lab, chain):
+    plan = PlanConfig.model_validate({"form": "nhwc", "placement": "inner"})
+    plans = {"onnxruntime": plan, "openvino": plan.model_copy(update={"form": "conv_moments"})}
+    quick = RECIPE.benchmark.model_copy(update={"scope": "decision"})
+    make(lab, plans=plans, benchmark=quick)
+    assert [form for form, *_ in chain.forms] == ["nhwc", "conv_moments"]
+    runtimes = ("onnxruntime", "openvino")
+    left = unraced_forms(recipe_of(plans=plans, benchmark=quick), runtimes)
+    assert left == ("raw", "linear", "conv")
+    assert unraced_forms(recipe_of(plans=plans), runtimes) == ()
 
 
 def test_without_folds_there_is_the_raw_form_alone_and_it_ships(lab, chain):
