@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build import entrants, graphs
+from edge_convnext.build import cpu_graphs, entrants
 from edge_convnext.build import settle as prepare
 from edge_convnext.core.files import sha256_file
 from edge_convnext.graph.file import read_proto, write_proto
@@ -183,7 +183,8 @@ def lean_builds() -> Iterator[None]:
     checked on images of the evaluation side: those do not change with the calibration images, so
     that float graphs, which are the same bit by bit, come from the cache.
     """
-    original, measure_memory = graphs._float_forms, benchmark._try_memory
+    original, measure_memory = cpu_graphs._float_forms, benchmark._try_memory
+    room = cpu_graphs.has_room
     choose_samples = prepare._choose_samples
 
     def planned(recipe: Recipe, plans: Sequence[object]) -> list[str]:
@@ -191,12 +192,14 @@ def lean_builds() -> Iterator[None]:
         forms = [plan_for(recipe, one).form for one in runtimes if plan_for(recipe, one) in plans]
         return list(dict.fromkeys(["raw", *forms]))
 
-    graphs._float_forms = planned  # type: ignore[assignment]
+    cpu_graphs._float_forms = planned  # type: ignore[assignment]
+    cpu_graphs.has_room = lambda: False  # another process would know nothing of this
     benchmark._try_memory = lambda *_: None
     prepare._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
     try:
         yield
     finally:
-        graphs._float_forms = original
+        cpu_graphs._float_forms = original
+        cpu_graphs.has_room = room
         benchmark._try_memory = measure_memory
         prepare._choose_samples = choose_samples

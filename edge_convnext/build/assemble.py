@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.cpu_graphs import unraced_forms
 from edge_convnext.build.gpu_entries import why_not_timed
-from edge_convnext.build.graphs import unraced_forms
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
 from edge_convnext.build.int8_products import report_products

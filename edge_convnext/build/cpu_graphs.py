@@ -1,0 +1,196 @@
+"""The graphs of a build for CPU runtimes: which are needed, and making them, on two cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from edge_convnext.build.ahead import Ahead, has_room, share_out
+from edge_convnext.build.float_chain import fold_step
+from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.core.artifacts import FormName
+from edge_convnext.core.step import Skipped
+from edge_convnext.networks.family import family_of_model
+from edge_convnext.networks.plans import float_plan, plan_for, shipped_plans
+from edge_convnext.runtimes.lint import for_those_that_can
+from edge_convnext.stages import approximate, equalize, fold, quantize
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
+
+if TYPE_CHECKING:
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.build.runner import Runner
+    from edge_convnext.core.artifacts import CpuRuntimeName, Precision
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.step import Images
+    from edge_convnext.networks.plans import Plan
+
+__all__ = ["MakeAhead", "Work", "make_graphs", "make_part", "unraced_forms"]
+
+MakeAhead: TypeAlias = Callable[[frozenset[FormName]], Ahead]
+
+# Seconds that each takes for atto at 224 px: only their ratios matter.
+_FORM_S, _PLAN_S, _CHILD_S = 8.0, 18.0, 6.0
+
+
+def make_graphs(
+    runner: Runner,
+    inputs: Inputs,
+    runtimes: Sequence[CpuRuntimeName],
+    samples: Images,
+    calibration: Images | None,
+    training: Images | Skipped,
+    *,
+    begun: Iterable[Lineage] = (),
+    ahead: MakeAhead | None = None,
+) -> Graphs:
+    """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
+
+    Args:
+        runner: Runner of this build.
+        inputs: Weights and data of the build.
+        runtimes: Runtimes to measure; the raw FP32 reference and every float form are made too.
+        samples: Real images for the parity checks.
+        calibration: Calibration images; None unless INT8 is wanted.
+        training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
+        begun: Float graphs that this build has already.
+        ahead: Makes the graphs of some forms in another process meanwhile; None makes all here.
+    """
+    recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    forms = _float_forms(recipe, plans) if plans else []
+    graphs.skipped += _not_for_cpu(recipe, runtimes)
+    if isinstance(training, Skipped):
+        graphs.skipped.append(training)
+    family = family_of_model(recipe.model)
+    if recipe.fold.enabled and family.folds:
+        graphs.folded = fold_step(runner, inputs.weights, samples)
+    else:
+        reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
+        graphs.skipped.append(Skipped(fold.STAGE, reason, "skipped"))
+    work = Work(
+        inputs, runtimes, samples, calibration, None if isinstance(training, Skipped) else training
+    )
+    theirs = _share_out(recipe, forms, plans)
+    if ahead is None or not theirs or not has_room():
+        _make(runner, work, graphs, forms)
+        return graphs
+    with ahead(theirs):
+        _make(runner, work, graphs, [form for form in forms if form not in theirs])
+    _make(runner, work, graphs, forms)
+    graphs.lineages = {
+        plan: graphs.lineages[plan] for plan in _in_order(recipe, forms, plans, graphs)
+    }
+    return graphs
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the graphs of a build for a CPU are made of."""
+
+    inputs: Inputs
+    runtimes: Sequence[CpuRuntimeName]
+    samples: Images
+    calibration: Images | None
+    training: Images | None = None
+
+
+def make_part(runner: Runner, work: Work, forms: Collection[FormName]) -> None:
+    """Make the graphs of some forms into the cache, for a build that makes the others meanwhile."""
+    graphs, family = Graphs(), family_of_model(runner.recipe.model)
+    if runner.recipe.fold.enabled and family.folds:
+        graphs.folded = fold_step(runner, work.inputs.weights, work.samples)
+    _make(runner, work, graphs, forms)
+
+
+def _make(runner: Runner, work: Work, graphs: Graphs, forms: Collection[FormName]) -> None:
+    """Make the graphs of some forms that are not there yet: float, then quantized."""
+    recipe = runner.recipe
+    plans = [plan_for(recipe, runtime) for runtime in work.runtimes]
+    for form, precision in _float_graphs(recipe, forms, plans):
+        # The raw export is the reference that users have; it is simplified only if it ships.
+        folds = family_of_model(recipe.model).folds
+        ships = form != "raw" or not folds or "raw" in {plan.form for plan in plans}
+        if float_plan(form, precision) not in graphs.lineages:
+            add_form(runner, work.inputs, graphs, form, precision, work.samples, simplify=ships)
+    if recipe.precision != "int8" or work.calibration is None:
+        return
+    for plan in dict.fromkeys(plans):
+        if plan.form not in forms or plan in graphs.lineages:
+            continue
+        users = [runtime for runtime in work.runtimes if plan_for(recipe, runtime) == plan]
+        made = partial(
+            add_plan, runner, graphs, plan, calibration=work.calibration, samples=work.samples,
+            training=work.training,
+        )  # fmt: skip
+        # Who computes it wrongly is told by `sieve`; others may be right.
+        for_those_that_can(made, users)
+
+
+def _float_graphs(
+    recipe: Recipe, forms: Collection[FormName], plans: Sequence[Plan]
+) -> list[tuple[FormName, Precision]]:
+    wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
+    if recipe.precision == "fp16":
+        planned = dict.fromkeys(plan.form for plan in plans)
+        wanted += [(form, "fp16") for form in planned if form in forms]
+    return wanted
+
+
+def _in_order(
+    recipe: Recipe, forms: Sequence[FormName], plans: Sequence[Plan], graphs: Graphs
+) -> list[Plan]:
+    """The plans of all graphs, in the order in which one process would have made them."""
+    floats = [float_plan(*one) for one in _float_graphs(recipe, forms, plans)]
+    order = dict.fromkeys((*floats, *plans))
+    return [*(plan for plan in order if plan in graphs.lineages),
+            *(plan for plan in graphs.lineages if plan not in order)]  # fmt: skip
+
+
+def _share_out(
+    recipe: Recipe, forms: Sequence[FormName], plans: Sequence[Plan]
+) -> frozenset[FormName]:
+    """Forms that another process makes: with their plans they take as long as the others."""
+    if len(forms) < 2:
+        return frozenset()
+    quantized = {plan.form for plan in plans} if recipe.precision == "int8" else set()
+    costs = {form: _FORM_S + (_PLAN_S if form in quantized else 0.0) for form in forms}
+    return share_out(costs, plans[0].form, _CHILD_S)
+
+
+def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:
+    """The stages of INT8 graphs for a CPU that no graph of this build needs."""
+    if recipe.precision != "int8":
+        reason = f"the precision is {recipe.precision}"
+        yield Skipped(equalize.STAGE, reason)
+        yield Skipped(quantize.STAGE, reason)
+    elif not runtimes:
+        yield Skipped(equalize.STAGE, "cpu is not among the targets")
+    yield Skipped(approximate.STAGE, "no plan asks for an approximation")
+    yield Skipped(fuse.STAGE, "no plan is for ONNX Runtime alone")
+
+
+def unraced_forms(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> tuple[FormName, ...]:
+    """Forms of the float that a build of full scope would race, and this one does not."""
+    if recipe.benchmark.scope == "full":
+        return ()
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    raced = _float_forms(recipe, plans)
+    return tuple(form for form in _all_forms(recipe, plans) if form not in raced)
+
+
+def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
+    if recipe.benchmark.scope == "full":
+        return _all_forms(recipe, plans)
+    return list(dict.fromkeys(plan.form for plan in plans))
+
+
+def _all_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
+    family = family_of_model(recipe.model)
+    if family.folds and not recipe.fold.enabled:
+        return ["raw"]
+    planned = [plan.form for plan in plans]
+    best = [plan.form for plan in shipped_plans(recipe.model).values()]
+    return list(dict.fromkeys([*family.float_forms, *best, *planned]))
