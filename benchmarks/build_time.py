@@ -5,9 +5,9 @@
 
 Whole commands are timed, each in a fresh folder with a cache of its own: OTHER, this one, OTHER,
 this one … `cold` begins with an empty cache, `quick` has `--quick` (in this version alone),
-`cached` is this version's second build over OTHER's cold one. The photographs and weights are those of
-`shared/` (CONTRIBUTING.md): atto at 224 px, default options. Both versions have to come to the same
-verdict and to the same planned graphs, by their SHA-256.
+`cached` is this version's second build over OTHER's cold one. The photographs and weights are those
+of `shared/` (CONTRIBUTING.md): atto at 224 px, default options. Both versions have to come to the
+same verdict and to the same planned graphs, by their SHA-256.
 
 OTHER_PYTHON is the interpreter of an environment that has the other version.
 """

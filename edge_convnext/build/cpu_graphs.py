@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.step import Images
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["MakeAhead", "Work", "make_graphs", "make_part", "unraced_forms"]
+__all__ = ["MakeAhead", "Work", "make_graphs", "make_part", "rival_forms", "unraced_forms"]
 
 MakeAhead: TypeAlias = Callable[[frozenset[FormName]], Ahead]
 
@@ -45,6 +45,7 @@ def make_graphs(
     *,
     begun: Iterable[Lineage] = (),
     ahead: MakeAhead | None = None,
+    without: Collection[FormName] = (),
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
@@ -57,10 +58,11 @@ def make_graphs(
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
         begun: Float graphs that this build has already.
         ahead: Makes the graphs of some forms in another process meanwhile; None makes all here.
+        without: Forms from `rival_forms` that are not made.
     """
     recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
-    forms = _float_forms(recipe, plans) if plans else []
+    forms = [form for form in _float_forms(recipe, plans) if form not in without] if plans else []
     graphs.skipped += _not_for_cpu(recipe, runtimes)
     if isinstance(training, Skipped):
         graphs.skipped.append(training)
@@ -170,6 +172,13 @@ def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator
         yield Skipped(equalize.STAGE, "cpu is not among the targets")
     yield Skipped(approximate.STAGE, "no plan asks for an approximation")
     yield Skipped(fuse.STAGE, "no plan is for ONNX Runtime alone")
+
+
+def rival_forms(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> tuple[FormName, ...]:
+    """Forms of the float that are made only because they may be faster than the planned ones."""
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    kept = {"raw", *(plan.form for plan in plans)}  # the raw one is what users have
+    return tuple(form for form in _float_forms(recipe, plans) if form not in kept)
 
 
 def unraced_forms(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> tuple[FormName, ...]:
