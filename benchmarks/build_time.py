@@ -34,6 +34,12 @@ _MODEL = (
     "--weights", str(_SHARED / "checkpoints" / "potato-convnextv2-atto-128px.pth"),
     "--data", str(_SHARED / "data" / "potato_split.csv"), "--image-size", "224",
 )  # fmt: skip
+# The command line lay in another module once.
+_RUN = (
+    "import runpy; from importlib.util import find_spec; package = 'edge_convnext'; "
+    "named = package if find_spec(package + '.__main__') else package + '.cli'; "
+    "runpy.run_module(named, run_name='__main__', alter_sys=True)"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +92,7 @@ def _round(other: str, kinds: Sequence[str], flags: Sequence[str]) -> dict[str, 
 
 def _build(python: str, out: Path, cache: Path, flags: Sequence[str]) -> float:
     """Seconds of one build."""
-    command = [python, "-m", "edge_convnext.cli", "build", "--precision", "int8", *_MODEL]
+    command = [python, "-c", _RUN, "build", "--precision", "int8", *_MODEL]
     command += [*flags, "--out", str(out), "--quiet"]
     own = os.environ | {"EDGE_CONVNEXT_CACHE": str(cache)}
     started = time.perf_counter()
