@@ -18,8 +18,6 @@ from support.exports import open_store
 import edge_convnext  # noqa: F401  (it switches telemetry off, before anything imports ONNX Runtime)
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `cli.main` does, before torch
-# Another process knows nothing of what a test has put in place, and tests run on all cores anyway.
-os.environ["EDGE_CONVNEXT_PROCESSES"] = "1"
 
 # A shell starts what is in the background with Ctrl-C ignored, which the tests' children would
 # inherit, and never see the one they are sent.

@@ -184,7 +184,6 @@ def lean_builds() -> Iterator[None]:
     that float graphs, which are the same bit by bit, come from the cache.
     """
     original, measure_memory = cpu_graphs._float_forms, benchmark._try_memory
-    room = cpu_graphs.has_room
     choose_samples = prepare._choose_samples
 
     def planned(recipe: Recipe, plans: Sequence[object]) -> list[str]:
@@ -193,13 +192,11 @@ def lean_builds() -> Iterator[None]:
         return list(dict.fromkeys(["raw", *forms]))
 
     cpu_graphs._float_forms = planned  # type: ignore[assignment]
-    cpu_graphs.has_room = lambda: False  # another process would know nothing of this
     benchmark._try_memory = lambda *_: None
     prepare._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
     try:
         yield
     finally:
         cpu_graphs._float_forms = original
-        cpu_graphs.has_room = room
         benchmark._try_memory = measure_memory
         prepare._choose_samples = choose_samples

@@ -1,16 +1,13 @@
-"""The graphs of a build for CPU runtimes: which are needed, and making them, on two cores."""
+"""The graphs of a build for CPU runtimes: which are needed, and making them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from edge_convnext.build.ahead import Ahead, has_room, share_out
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
-from edge_convnext.core.artifacts import FormName
 from edge_convnext.core.step import Skipped
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for, shipped_plans
@@ -22,17 +19,12 @@ if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
     from edge_convnext.build.runner import Runner
-    from edge_convnext.core.artifacts import CpuRuntimeName, Precision
+    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.core.step import Images
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["MakeAhead", "Work", "make_graphs", "make_part", "rival_forms", "unraced_forms"]
-
-MakeAhead: TypeAlias = Callable[[frozenset[FormName]], Ahead]
-
-# Seconds that each takes for atto at 224 px: only their ratios matter.
-_FORM_S, _PLAN_S, _CHILD_S = 8.0, 18.0, 6.0
+__all__ = ["make_graphs", "rival_forms", "unraced_forms"]
 
 
 def make_graphs(
@@ -44,7 +36,6 @@ def make_graphs(
     training: Images | Skipped,
     *,
     begun: Iterable[Lineage] = (),
-    ahead: MakeAhead | None = None,
     without: Collection[FormName] = (),
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
@@ -57,7 +48,6 @@ def make_graphs(
         calibration: Calibration images; None unless INT8 is wanted.
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
         begun: Float graphs that this build has already.
-        ahead: Makes the graphs of some forms in another process meanwhile; None makes all here.
         without: Forms from `rival_forms` that are not made.
     """
     recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
@@ -72,94 +62,25 @@ def make_graphs(
     else:
         reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
         graphs.skipped.append(Skipped(fold.STAGE, reason, "skipped"))
-    work = Work(
-        inputs, runtimes, samples, calibration, None if isinstance(training, Skipped) else training
-    )
-    theirs = _share_out(recipe, forms, plans)
-    if ahead is None or not theirs or not has_room():
-        _make(runner, work, graphs, forms)
-        return graphs
-    with ahead(theirs):
-        _make(runner, work, graphs, [form for form in forms if form not in theirs])
-    _make(runner, work, graphs, forms)
-    graphs.lineages = {
-        plan: graphs.lineages[plan] for plan in _in_order(recipe, forms, plans, graphs)
-    }
-    return graphs
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the graphs of a build for a CPU are made of."""
-
-    inputs: Inputs
-    runtimes: Sequence[CpuRuntimeName]
-    samples: Images
-    calibration: Images | None
-    training: Images | None = None
-
-
-def make_part(runner: Runner, work: Work, forms: Collection[FormName]) -> None:
-    """Make the graphs of some forms into the cache, for a build that makes the others meanwhile."""
-    graphs, family = Graphs(), family_of_model(runner.recipe.model)
-    if runner.recipe.fold.enabled and family.folds:
-        graphs.folded = fold_step(runner, work.inputs.weights, work.samples)
-    _make(runner, work, graphs, forms)
-
-
-def _make(runner: Runner, work: Work, graphs: Graphs, forms: Collection[FormName]) -> None:
-    """Make the graphs of some forms that are not there yet: float, then quantized."""
-    recipe = runner.recipe
-    plans = [plan_for(recipe, runtime) for runtime in work.runtimes]
-    for form, precision in _float_graphs(recipe, forms, plans):
-        # The raw export is the reference that users have; it is simplified only if it ships.
-        folds = family_of_model(recipe.model).folds
-        ships = form != "raw" or not folds or "raw" in {plan.form for plan in plans}
-        if float_plan(form, precision) not in graphs.lineages:
-            add_form(runner, work.inputs, graphs, form, precision, work.samples, simplify=ships)
-    if recipe.precision != "int8" or work.calibration is None:
-        return
-    for plan in dict.fromkeys(plans):
-        if plan.form not in forms or plan in graphs.lineages:
-            continue
-        users = [runtime for runtime in work.runtimes if plan_for(recipe, runtime) == plan]
-        made = partial(
-            add_plan, runner, graphs, plan, calibration=work.calibration, samples=work.samples,
-            training=work.training,
-        )  # fmt: skip
-        # Who computes it wrongly is told by `sieve`; others may be right.
-        for_those_that_can(made, users)
-
-
-def _float_graphs(
-    recipe: Recipe, forms: Collection[FormName], plans: Sequence[Plan]
-) -> list[tuple[FormName, Precision]]:
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
     if recipe.precision == "fp16":
-        planned = dict.fromkeys(plan.form for plan in plans)
-        wanted += [(form, "fp16") for form in planned if form in forms]
-    return wanted
-
-
-def _in_order(
-    recipe: Recipe, forms: Sequence[FormName], plans: Sequence[Plan], graphs: Graphs
-) -> list[Plan]:
-    """The plans of all graphs, in the order in which one process would have made them."""
-    floats = [float_plan(*one) for one in _float_graphs(recipe, forms, plans)]
-    order = dict.fromkeys((*floats, *plans))
-    return [*(plan for plan in order if plan in graphs.lineages),
-            *(plan for plan in graphs.lineages if plan not in order)]  # fmt: skip
-
-
-def _share_out(
-    recipe: Recipe, forms: Sequence[FormName], plans: Sequence[Plan]
-) -> frozenset[FormName]:
-    """Forms that another process makes: with their plans they take as long as the others."""
-    if len(forms) < 2:
-        return frozenset()
-    quantized = {plan.form for plan in plans} if recipe.precision == "int8" else set()
-    costs = {form: _FORM_S + (_PLAN_S if form in quantized else 0.0) for form in forms}
-    return share_out(costs, plans[0].form, _CHILD_S)
+        wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
+    for form, precision in wanted:
+        # The raw export is the reference that users have; it is simplified only if it ships.
+        ships = form != "raw" or not family.folds or "raw" in {plan.form for plan in plans}
+        if float_plan(form, precision) not in graphs.lineages:
+            add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
+    if recipe.precision == "int8" and calibration is not None:
+        images = None if isinstance(training, Skipped) else training
+        for plan in dict.fromkeys(plans):
+            users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
+            made = partial(
+                add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
+                training=images,
+            )  # fmt: skip
+            # Who computes it wrongly is told by `sieve`; others may be right.
+            for_those_that_can(made, users)
+    return graphs
 
 
 def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:

@@ -62,11 +62,6 @@ class Runner:
         recipe: Recipe of the build.
         versions: Versions by package, for the keys.
         track: Shows work that takes long.
-
-    Attributes:
-        fresh: Keys of cache entries that this runner made.
-        made_ahead: Keys of those that another process made for this build (`ahead`).
-        on_work: Called once, before the first stage that really runs.
     """
 
     def __init__(
@@ -76,15 +71,10 @@ class Runner:
         self.recipe = recipe
         self.versions = versions
         self.track = track
-        self.fresh: set[str] = set()
-        self.made_ahead: set[str] = set()
-        self.on_work: Callable[[], None] | None = None
 
     def with_recipe(self, recipe: Recipe) -> Runner:
         """A runner with the same cache and tools for another recipe."""
-        other = Runner(self.cache, recipe, self.versions, self.track)
-        other.fresh, other.made_ahead = self.fresh, self.made_ahead
-        return other
+        return Runner(self.cache, recipe, self.versions, self.track)
 
     def rounding_to_nearest(self) -> Runner:
         """A runner of graphs that are only raced: how weights are rounded changes no latency."""
@@ -109,22 +99,11 @@ class Runner:
         """
 
         def shown(folder: Path) -> dict[str, Any]:
-            begin, self.on_work = self.on_work, None
-            if begin is not None:
-                begin()
-            if what is None:
-                return make(folder)
-            (result,) = [make(folder) for _ in self.track((None,), what, 1)]
+            (result,) = [make(folder) for _ in self.track((None,), what or "", 1)]
             return result
 
         own = stage_key(stage.key, **key, tools=self._tools(stage))
-        entry = self.cache.run(stage.folder or stage.name, own, shown)
-        if not entry.cached:
-            self.fresh.add(own)
-        elif own in self.made_ahead:  # by this build, though not by this process
-            self.made_ahead.remove(own)
-            entry = replace(entry, cached=False)
-        return entry
+        return self.cache.run(stage.folder or stage.name, own, shown if what else make)
 
     def graph(
         self,

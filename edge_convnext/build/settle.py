@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
-from edge_convnext.build.ahead import Ahead
-from edge_convnext.build.cpu_graphs import Work, make_graphs, make_part, rival_forms
+from edge_convnext.build.cpu_graphs import make_graphs, rival_forms
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.slow_forms import SlowForm, list_slow_forms, tell_slow_forms
-from edge_convnext.core.artifacts import CpuRuntimeName, FormName
+from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track
@@ -98,13 +96,8 @@ def prepare(
     slow = _list_slow_forms(runner, inputs, runtimes, machine)
     told = [tell_slow_forms(slow)] if slow else []
     inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes, *told))
-
-    def ahead(forms: frozenset[FormName]) -> Ahead:
-        part = partial(_make_part, inputs=inputs, runtimes=runtimes, shown=shown, forms=forms)
-        return Ahead(part, runner)
-
     graphs = make_graphs(
-        runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun, ahead=ahead,
+        runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun,
         without=[one.form for one in slow],
     )  # fmt: skip
     add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
@@ -120,18 +113,6 @@ def _list_slow_forms(
         return ()
     rivals = rival_forms(runner.recipe, runtimes)
     return list_slow_forms(runner, inputs.info, rivals, runtimes, machine)
-
-
-def _make_part(
-    runner: Runner,
-    inputs: Inputs,
-    runtimes: Sequence[CpuRuntimeName],
-    shown: Sequence[Sample],
-    forms: frozenset[FormName],
-) -> None:
-    """Make the graphs of some forms into the cache; this runs in another process."""
-    samples, calibration = _choose_images(runner.recipe, inputs, shown)
-    make_part(runner, Work(inputs, runtimes, samples, calibration), forms)
 
 
 def _why_untrained(graphs: Graphs) -> str | None:

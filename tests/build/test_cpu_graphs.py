@@ -4,9 +4,7 @@ import pytest
 from support.chain_stand_in import INPUTS, Chain, recipe_of, said
 from support.stage_lab import CALIBRATION, RECIPE, SAMPLES, Lab, images
 
-from edge_convnext.build import cpu_graphs as module
-from edge_convnext.build import graphs as graphs_module
-from edge_convnext.build.cpu_graphs import Work, make_graphs, make_part, unraced_forms
+from edge_convnext.build.cpu_graphs import make_graphs, rival_forms, unraced_forms
 from edge_convnext.core.sections import PlanConfig
 from edge_convnext.core.step import Skipped
 from edge_convnext.stages import recover
@@ -24,9 +22,9 @@ def lab(tmp_path, monkeypatch):
     return Lab(tmp_path, monkeypatch)
 
 
-def make(lab, runtimes=("onnxruntime", "openvino"), training=NO_TRAINING, ahead=None, **changes):
+def make(lab, runtimes=("onnxruntime", "openvino"), training=NO_TRAINING, **changes):
     runner = lab.again(recipe_of(**changes))
-    return make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, training, ahead=ahead)
+    return make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, training)
 
 
 def test_every_float_form_is_made_and_each_plan_once_for_all_who_use_it(lab, chain):
@@ -82,70 +80,12 @@ def test_what_no_graph_of_a_precision_needs_says_so(lab, chain):
     assert said(make(lab, runtimes=()))["equalize"] == ("not_run", "cpu is not among the targets")
 
 
-class Meanwhile:
-    """Stands for the other process: a block, and which forms it was given."""
-
-    def __init__(self):
-        self.given, self.blocks = [], []
-
-    def __call__(self, forms):
-        self.given.append(forms)
-        return self
-
-    def __enter__(self):
-        self.blocks.append("begun")
-
-    def __exit__(self, *_):
-        self.blocks.append("ended")
-
-
-@pytest.fixture
-def room(monkeypatch):
-    monkeypatch.setattr(module, "has_room", lambda: True)
-
-
-PLANS = {
-    name: PlanConfig.model_validate({"form": form, "placement": "inner"})
-    for name, form in (("onnxruntime", "nhwc"), ("openvino", "conv_moments"))
-}
-FORMS = ["raw", "linear", "conv", "nhwc", "conv_moments"]
-
-
-def test_what_another_process_makes_is_made_here_last_and_comes_in_the_usual_order(
-    lab, chain, room, monkeypatch
-):
-    ahead, alone = Meanwhile(), make(lab, plans=PLANS)
-    seen, made = [], chain.float_steps
-
-    def float_steps(_runner, _weights, form, *rest, **named):
-        seen.append((form, list(ahead.blocks)))
-        return made(_runner, _weights, form, *rest, **named)
-
-    monkeypatch.setattr(graphs_module, "float_steps", float_steps)
-    graphs = make(lab, plans=PLANS, ahead=ahead)
-    (theirs,) = ahead.given
-    assert theirs == {"conv_moments", "linear"}
-    inside, after = ["begun"], ["begun", "ended"]
-    assert seen == [
-        ("raw", inside), ("conv", inside), ("nhwc", inside), ("linear", after),
-        ("conv_moments", after),
-    ]  # fmt: skip
-    assert list(graphs.lineages) == list(alone.lineages)
-    assert [one.plan.form for one in graphs.floats] == FORMS
-
-
-def test_without_room_or_other_forms_there_is_one_process(lab, chain, room, monkeypatch):
-    ahead = Meanwhile()
-    make(lab, fold={"enabled": False}, ahead=ahead)
-    monkeypatch.setattr(module, "has_room", lambda: False)
-    make(lab, plans=PLANS, ahead=ahead)
-    assert ahead.given == []
-
-
-def test_a_part_is_made_from_the_same_folded_weights_and_has_its_plans(lab, chain):
-    runner = lab.again(recipe_of(plans=PLANS))
-    work = Work(INPUTS, ("onnxruntime", "openvino"), SAMPLES, CALIBRATION)
-    make_part(runner, work, {"nhwc", "raw"})
-    assert sorted(chain.forms) == [("nhwc", "fp32", True, True), ("raw", "fp32", False, False)]
-    assert [label for label, *_ in chain.plans] == ["nhwc.inner"]
-    assert chain.plans[0][-1] is None  # fine-tuning is this process's
+def test_rivals_are_neither_planned_nor_what_users_have_and_may_be_left_out(lab, chain):
+    plan = PlanConfig.model_validate({"form": "conv", "placement": "inner"})
+    runtimes, plans = ("onnxruntime", "openvino"), {"onnxruntime": plan, "openvino": plan}
+    rivals = rival_forms(recipe_of(plans=plans), runtimes)
+    assert rivals[0] == "linear"
+    assert not {"raw", "conv"} & set(rivals)
+    runner = lab.again(recipe_of(plans=plans))
+    make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, NO_TRAINING, without=rivals)
+    assert [form for form, *_ in chain.forms] == ["raw", "conv"]
