@@ -24,7 +24,11 @@ TIMINGS = BenchmarkResult(
 
 def part(precision="int8", choice=None, raw=RAW, timings=TIMINGS):
     choice = choice or Choice(INT8, SLOW, rivals=(FAST,))
-    return assemble._benchmark(timings, precision, choice, raw, lambda one: f"<{one.name}>")
+
+    def label(one):
+        return f"<{one.name}>"
+
+    return assemble._benchmark(timings, precision, choice, raw, label, ("conv",))
 
 
 def test_the_speed_up_is_over_the_float_that_is_hardest_to_beat():
@@ -33,6 +37,7 @@ def test_the_speed_up_is_over_the_float_that_is_hardest_to_beat():
     assert found.speedup_vs_best_float == pytest.approx(1.5)
     assert (found.raw_fp32, found.speedup_vs_raw_fp32) == ("<raw>", pytest.approx(4.0))
     assert [row.artifact for row in found.rows] == ["<int8>", "<fast>", "<slow>", "<raw>"]
+    assert found.forms_not_raced == ("conv",)
 
 
 def test_the_best_float_is_a_rival_too():

@@ -216,7 +216,9 @@ def test_a_graph_that_is_not_recovered_says_why(root, tmp_path, monkeypatch, fie
     shutil.copytree(root / "images" / "val", "val/val")
     asked = {}
     monkeypatch.setattr(
-        prepare_module, "make_graphs", lambda *given, begun, without: asked.update(a=given) or Graphs()
+        prepare_module,
+        "make_graphs",
+        lambda *given, begun, without: asked.update(a=given) or Graphs(),
     )
     prepared = make_graphs(root, **fields)
     assert isinstance(asked["a"][-1], Skipped)  # no images to train with
