@@ -6,27 +6,32 @@ ONNX Runtime does show the accuracy of their Q/DQ, before the body becomes float
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build.float_chain import float_steps
+from edge_convnext.build.float_chain import float_steps, fold_step
+from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
-from edge_convnext.core.artifacts import FormName, Precision, Weights
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision, Weights
 from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
 from edge_convnext.core.files import sha256_bytes
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
-from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans
-from edge_convnext.runtimes.lint import LintTarget
+from edge_convnext.networks.family import family_of_model
+from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
+from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
-from edge_convnext.stages import write_for_tensorrt
+from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
+from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +46,7 @@ __all__ = [
     "add_gpu_graphs",
     "add_plan",
     "for_batch",
+    "make_graphs",
 ]
 
 # Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
@@ -83,6 +89,74 @@ class Graphs:
     def why_not(self, stage: str) -> Skipped | None:
         """The reason that a stage, by its name in the report, ran for no graph of the build."""
         return next((one for one in self.skipped if one.stage.reported_as == stage), None)
+
+
+def make_graphs(
+    runner: Runner,
+    inputs: Inputs,
+    runtimes: Sequence[CpuRuntimeName],
+    samples: Images,
+    calibration: Images | None,
+    training: Images | Skipped,
+    *,
+    begun: Iterable[Lineage] = (),
+    without: Collection[FormName] = (),
+) -> Graphs:
+    """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
+
+    Args:
+        runner: Runner of this build.
+        inputs: Weights and data of the build.
+        runtimes: Runtimes to measure; the raw FP32 reference and every float form are made too.
+        samples: Real images for the parity checks.
+        calibration: Calibration images; None unless INT8 is wanted.
+        training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
+        begun: Float graphs that this build has already.
+        without: Forms from `rival_forms` that are not made.
+    """
+    recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    forms = [form for form in list_forms(recipe, runtimes) if form not in without]
+    graphs.skipped += _not_for_cpu(recipe, runtimes)
+    if isinstance(training, Skipped):
+        graphs.skipped.append(training)
+    family = family_of_model(recipe.model)
+    if recipe.fold.enabled and family.folds:
+        graphs.folded = fold_step(runner, inputs.weights, samples)
+    else:
+        reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
+        graphs.skipped.append(Skipped(fold.STAGE, reason, "skipped"))
+    wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
+    if recipe.precision == "fp16":
+        wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
+    for form, precision in wanted:
+        # The raw export is the reference that users have; it is simplified only if it ships.
+        ships = form != "raw" or not family.folds or "raw" in {plan.form for plan in plans}
+        if float_plan(form, precision) not in graphs.lineages:
+            add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
+    if recipe.precision == "int8" and calibration is not None:
+        images = None if isinstance(training, Skipped) else training
+        for plan in dict.fromkeys(plans):
+            users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
+            made = partial(
+                add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
+                training=images,
+            )  # fmt: skip
+            # Who computes it wrongly is told by `sieve`; others may be right.
+            for_those_that_can(made, users)
+    return graphs
+
+
+def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:
+    """The stages of INT8 graphs for a CPU that no graph of this build needs."""
+    if recipe.precision != "int8":
+        reason = f"the precision is {recipe.precision}"
+        yield Skipped(equalize.STAGE, reason)
+        yield Skipped(quantize.STAGE, reason)
+    elif not runtimes:
+        yield Skipped(equalize.STAGE, "cpu is not among the targets")
+    yield Skipped(approximate.STAGE, "no plan asks for an approximation")
+    yield Skipped(fuse.STAGE, "no plan is for ONNX Runtime alone")
 
 
 def add_form(

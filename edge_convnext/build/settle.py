@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from edge_convnext.build.cpu_graphs import make_graphs, rival_forms
 from edge_convnext.build.float_chain import fold_step
-from edge_convnext.build.graphs import Graphs, add_gpu_graphs
+from edge_convnext.build.float_forms import rival_forms
+from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.step import Stage
@@ -70,16 +71,14 @@ def remember_slow_forms(
     batch = min(runner.recipe.benchmark.batches)
     found = {(one.model.form, one.runtime, one.hint): one for one in floats}
     for (form, runtime, hint), one in found.items():
-        cpu = cast("CpuRuntimeName", runtime)  # builds race nothing on a GPU
-        usual = found.get((plan_for(runner.recipe, cpu).form, runtime, hint))
+        usual = found.get((plan_for(runner.recipe, runtime).form, runtime, hint))
         if usual is None or usual is one:
             continue
         ratio = speedup(timings, usual.name, one.name, batch)
         if ratio.ci95_lo is None or ratio.ci95_lo <= 1.0:
             continue
-        result = {"times": ratio.ci95_lo, "date": dt.date.today().isoformat()}
-        stage, key = _entry(runner, info, form, cpu, hint, machine)
-        runner.run(stage, lambda _folder, result=result: result, key=key)
+        stage, key = _entry(runner, info, form, runtime, hint, machine)
+        runner.run(stage, partial(_write, ratio.ci95_lo), key=key)
 
 
 def list_slow_forms(
@@ -148,6 +147,10 @@ def _entry(
         "machine": machine,
     }
     return _STAGE.on(package_of(runtime)), key
+
+
+def _write(times: float, _folder: Path) -> dict[str, Any]:
+    return {"times": times, "date": dt.date.today().isoformat()}
 
 
 def _gone(_folder: Path) -> dict[str, Any]:

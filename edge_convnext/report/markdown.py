@@ -17,6 +17,7 @@ from edge_convnext.report.in_runtime import (
     product_rows,
     refused_rows,
 )
+from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
     MISSING,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.contract import Report
     from edge_convnext.report.described import SettingReport
-    from edge_convnext.report.measured import BenchmarkReport
     from edge_convnext.report.stages import SensitivityReport
 
 __all__ = ["to_markdown"]
@@ -209,11 +209,8 @@ def _md_speed(report: Report) -> list[str]:
         (
             mark_refused(report, row.artifact),
             graph_name(row),
-            str(row.batch),
-            str(row.threads),
-            number(row.latency_ms_p50, 2),
-            number(row.latency_ms_p90, 2),
-            number(row.latency_ms_p99, 2),
+            *(str(one) for one in (row.batch, row.threads)),
+            *(number(ms, 2) for ms in (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)),
             number(row.throughput_img_s, 0),
             f"{row.samples} in {row.rounds}",
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
@@ -221,20 +218,7 @@ def _md_speed(report: Report) -> list[str]:
         for row in report.benchmark.rows
     ]
     table = _md_table((*headings, "samples in rounds", "peak MB"), rows)
-    return ["## Speed", table, *_md_left_out(report.benchmark)]
-
-
-def _md_left_out(benchmark: BenchmarkReport) -> list[str]:
-    """What was timed at the smallest batch size alone, and why."""
-    if not benchmark.timed_once:
-        return []
-    batch = min(row.batch for row in benchmark.rows)
-    timed = sum(row.batch == batch for row in benchmark.rows)
-    return [
-        f"{len(benchmark.timed_once)} of {timed} were timed at batch {batch} alone, and their "
-        "memory was not measured: they are more than 1.3 times as slow as the fastest float or, "
-        "in the built precision, as the fastest of their runtime."
-    ]
+    return ["## Speed", table, *timed_once_note(report.benchmark)]
 
 
 def _md_data(report: Report) -> list[str]:

@@ -1,18 +1,53 @@
-"""Making the graphs of a plan, and those for a GPU."""
+"""Which graphs a build makes, and what is said where it makes none."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.chain_stand_in import INPUTS, Chain, recipe_of, said
-from support.stage_lab import CALIBRATION, SAMPLES, Lab, graph
+from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS, Lab, graph, images
 
 from edge_convnext.build import graphs as module
-from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch
+from edge_convnext.build.float_forms import rival_forms
+from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.errors import QuantizationError
+from edge_convnext.core.sections import PlanConfig
+from edge_convnext.core.step import Skipped, Step
 from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.plans import Plan, float_plan
+from edge_convnext.stages import export, recover
+
+MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
+INPUTS = SimpleNamespace(weights=MODEL, info=INFO)
+SECTIONS = ("export", "fold")
+NO_TRAINING = Skipped(recover.STAGE, "not asked for (--recover)")
+
+
+class Chain:
+    """Stands for the chains: nothing runs, and what was asked for is kept."""
+
+    def __init__(self, monkeypatch):
+        self.forms, self.plans, self.gpu = [], [], []
+        monkeypatch.setattr(module, "fold_step", lambda *_: MODEL.of(replace(WEIGHTS, folded=True)))
+        monkeypatch.setattr(module, "float_steps", self.float_steps)
+        monkeypatch.setattr(module, "int8_lineage", self.int8_lineage)
+        monkeypatch.setattr(module, "gpu_lineage", self.gpu_lineage)
+        monkeypatch.setattr(module, "image_batches", lambda shown, _info, batch: (shown, batch))
+
+    def float_steps(self, _runner, weights, form, precision, _samples, _model, *, simplified=True):
+        self.forms.append((form, precision, weights.value.folded, simplified))
+        return (replace(graph(form, precision), stage=export.STAGE),)
+
+    def int8_lineage(self, _runner, plan, begun, users, _calibration, _samples, training):
+        self.plans.append((plan.label, begun.plan.form, list(users), training))
+        return Lineage(plan, begun.steps)
+
+    def gpu_lineage(self, runner, plan, begun, calibration, samples, typed_for):
+        images = calibration and [batch.shape for batch in calibration.load()]
+        self.gpu.append((plan.label, plan.family, runner.recipe.export.batch, images, typed_for))
+        assert samples[1] == plan.batch
+        return Lineage(plan, begun.steps)
 
 
 @pytest.fixture
@@ -23,6 +58,74 @@ def chain(monkeypatch):
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     return Lab(tmp_path, monkeypatch)
+
+
+def recipe_of(**changes):
+    """The lab's recipe with other values, or with other values in a section."""
+    sections = {
+        name: getattr(RECIPE, name).model_copy(update=change) if name in SECTIONS else change
+        for name, change in changes.items()
+    }
+    return RECIPE.model_copy(update=sections)
+
+
+def make(lab, runtimes=("onnxruntime", "openvino"), training=NO_TRAINING, **changes):
+    runner = lab.again(recipe_of(**changes))
+    return make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, training)
+
+
+def said(graphs):
+    return {one.stage.reported_as: (one.status, one.reason) for one in graphs.skipped}
+
+
+def test_every_float_form_is_made_and_each_plan_once_for_all_who_use_it(lab, chain):
+    same = {"form": "conv", "placement": "inner"}
+    plans = {name: PlanConfig.model_validate(same) for name in ("onnxruntime", "openvino")}
+    training = images("training")
+    graphs = make(lab, training=training, plans=plans)
+    assert chain.forms[:3] == [
+        ("raw", "fp32", False, False), ("linear", "fp32", True, True), ("conv", "fp32", True, True),
+    ]  # fmt: skip
+    assert chain.plans == [("conv.inner", "conv", ["onnxruntime", "openvino"], training)]
+    assert [one.plan.form for one in graphs.floats[:3]] == ["raw", "linear", "conv"]
+    assert [one.plan.label for one in graphs.quantized] == ["conv.inner"]
+    assert graphs.for_gpu == ()
+    assert said(graphs).keys() == {"approximate", "lower"}
+
+
+def test_forms_that_are_left_out_are_not_made(lab, chain):
+    plan = PlanConfig.model_validate({"form": "conv", "placement": "inner"})
+    runtimes, plans = ("onnxruntime", "openvino"), {"onnxruntime": plan, "openvino": plan}
+    runner = lab.again(recipe_of(plans=plans))
+    rivals = rival_forms(runner.recipe, runtimes)
+    make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, NO_TRAINING, without=rivals)
+    assert [form for form, *_ in chain.forms] == ["raw", "conv"]
+
+
+def test_without_folds_there_is_the_raw_form_alone_and_it_ships(lab, chain):
+    graphs = make(lab, fold={"enabled": False})
+    assert chain.forms == [("raw", "fp32", False, True)]
+    assert graphs.folded is None
+    assert said(graphs)["fold"] == ("skipped", "--no-fold")
+
+
+def test_a_family_that_folds_nothing_has_the_form_of_its_plan_beside_the_raw_one(lab, chain):
+    plan = PlanConfig.model_validate({"form": "linear", "placement": "inner"})
+    graphs = make(lab, ("onnxruntime",), model="conv2former_n", plans={"onnxruntime": plan})
+    # The raw one may ship in float, so it is simplified too.
+    assert chain.forms == [("raw", "fp32", False, True), ("linear", "fp32", False, True)]
+    assert chain.plans[0][:2] == ("linear.inner", "linear")
+    assert "nothing to fold" in said(graphs)["fold"][1]
+
+
+def test_what_no_graph_of_a_precision_needs_says_so(lab, chain):
+    graphs = make(lab, precision="fp16", export={"form": "linear"})
+    assert chain.plans == []
+    assert [form[:2] for form in chain.forms if form[1] == "fp16"] == [("linear", "fp16")]
+    reasons = said(graphs)
+    assert reasons["quantize"] == reasons["equalize"] == ("not_run", "the precision is fp16")
+    assert reasons["recover"] == ("not_run", "not asked for (--recover)")
+    assert said(make(lab, runtimes=()))["equalize"] == ("not_run", "cpu is not among the targets")
 
 
 def test_a_plan_begins_with_the_float_graph_of_its_form(lab, chain):
