@@ -17,7 +17,7 @@ from edge_convnext.build import entrants, graphs
 from edge_convnext.build import settle as prepare
 from edge_convnext.core.files import sha256_file
 from edge_convnext.graph.file import read_proto, write_proto
-from edge_convnext.measure import benchmark
+from edge_convnext.measure import row_memory
 from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def lean_builds() -> Iterator[None]:
     checked on images of the evaluation side: those do not change with the calibration images, so
     that float graphs, which are the same bit by bit, come from the cache.
     """
-    original, measure_memory = graphs.list_forms, benchmark._try_memory
+    original, measure_memory = graphs.list_forms, row_memory.measure_peak_memory
     choose_samples = prepare._choose_samples
 
     def planned(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> list[str]:
@@ -192,11 +192,11 @@ def lean_builds() -> Iterator[None]:
         return list(dict.fromkeys(["raw", *forms]))
 
     graphs.list_forms = planned  # type: ignore[assignment]
-    benchmark._try_memory = lambda *_: None
+    row_memory.measure_peak_memory = lambda *_: None
     prepare._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
     try:
         yield
     finally:
         graphs.list_forms = original
-        benchmark._try_memory = measure_memory
+        row_memory.measure_peak_memory = measure_memory
         prepare._choose_samples = choose_samples

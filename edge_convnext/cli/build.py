@@ -113,7 +113,9 @@ def _build_here(
 ) -> Report:
     """Search plans if that is asked for, then build."""
     from edge_convnext.build import pipeline
+    from edge_convnext.core.heap import keep_heap
 
+    keep_heap()
     if pipeline.is_demo(recipe):
         note(pipeline.DEMO_BANNER, silent)
     on_read = show_read(silent)

@@ -14,7 +14,6 @@ therefore has the load of other processes during the rounds.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,22 +27,24 @@ from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
 from edge_convnext.measure.candidates import Candidate, load_candidate
-from edge_convnext.measure.memory import PeakMemory, measure_peak_memory
+from edge_convnext.measure.row_memory import try_memory
 from edge_convnext.measure.speed import Ratio, speedup
 from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns, make_row
 from edge_convnext.measure.turns import quick_collections, take_turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from numpy.typing import NDArray
 
     from edge_convnext.core.sections import BenchmarkConfig
+    from edge_convnext.measure.memory import PeakMemory
     from edge_convnext.runtimes import Runtime, RuntimeInfo
 
 __all__ = [
     "BenchmarkResult",
     "Ratio",
     "TimedRow",
-    "add_memory",
     "benchmark",
     "judge",
     "judge_rounds",
@@ -53,9 +54,8 @@ __all__ = [
 
 # The smallest number whose 95 % interval does not reach from the smallest to the largest value.
 _LOADS = 9
+_FIRST_ROUNDS = 6  # the fewest that have a 95 % interval
 _MOST_BALLAST = 1 << 21  # bytes; enough to move the next load to other memory pages
-
-_log = logging.getLogger(__name__)
 
 
 def benchmark(
@@ -65,6 +65,7 @@ def benchmark(
     seed: int = 0,
     track: Track = untracked,
     measure_memory: bool = True,
+    narrow: Callable[[BenchmarkResult], Collection[str]] | None = None,
 ) -> BenchmarkResult:
     """Time all candidates against each other at every batch size: the rounds that choose.
 
@@ -75,6 +76,8 @@ def benchmark(
         seed: Seed of the order of the turns.
         track: Shows the rounds.
         measure_memory: True starts a child process per row for its peak memory.
+        narrow: Names the candidates that go on after the first six rounds, from these; None lets
+            all go on.
 
     Raises:
         MissingDependencyError: A candidate's runtime is not installed.
@@ -101,9 +104,9 @@ def benchmark(
         memory: list[PeakMemory | None] = [None] * len(fitting)
         if measure_memory:
             shown = track(fitting, f"memory, batch {batch}", len(fitting))
-            memory = [_try_memory(candidate, inputs, config.threads) for candidate in shown]
+            memory = [try_memory(candidate, inputs, config.threads) for candidate in shown]
         before, stopped = read_cpu_clock(), read_throttling()
-        times = _time(models, inputs, config, seed, track)
+        times = _time_narrowing(fitting, models, inputs, config, seed, track, narrow)
         load = other_load_pct(before, read_cpu_clock())
         loads += [] if load is None else [load]
         stops.append(throttled_since(stopped))
@@ -119,34 +122,6 @@ def benchmark(
         turns=turns,
         throttled_periods=sum_periods(stops),
     )
-
-
-def add_memory(
-    result: BenchmarkResult,
-    candidates: Sequence[Candidate],
-    images: NDArray[np.float32],
-    track: Track = untracked,
-) -> BenchmarkResult:
-    """Measure the peak memory of some candidates that were timed without it.
-
-    Args:
-        result: Result of `benchmark` with the same images.
-        candidates: Some of its candidates.
-        images: Images as for `benchmark`.
-        track: Shows the candidates.
-
-    Returns:
-        `result` with the memory in their rows.
-    """
-    wanted = {one.name: one for one in candidates}
-    rows = [row for row in result.rows if row.artifact in wanted]
-    found: dict[tuple[str, int], TimedRow] = {}
-    for row in track(rows, "memory", len(rows)):
-        inputs = np.resize(images, (row.batch, *images.shape[1:]))
-        peak = _try_memory(wanted[row.artifact], inputs, row.threads)
-        found[row.artifact, row.batch] = row.with_memory(peak)
-    kept = tuple(found.get((row.artifact, row.batch), row) for row in result.rows)
-    return replace(result, rows=kept)
 
 
 def judge(
@@ -227,6 +202,34 @@ def _time_afresh(
     return _time(ordered, inputs, config, seed, untracked)
 
 
+def _time_narrowing(
+    candidates: Sequence[Candidate],
+    models: Sequence[Runtime],
+    inputs: NDArray[np.float32],
+    config: BenchmarkConfig,
+    seed: int,
+    track: Track,
+    narrow: Callable[[BenchmarkResult], Collection[str]] | None,
+) -> list[Turns]:
+    """Time all candidates in the first rounds, and in the others those that `narrow` names."""
+    further = config.rounds - _FIRST_ROUNDS
+    if narrow is None or further <= 0:
+        return _time(models, inputs, config, seed, track)
+    first = config.model_copy(update={"rounds": _FIRST_ROUNDS})
+    times = _time(models, inputs, first, seed, track)
+    rows = (
+        make_row(one, len(inputs), model.describe().threads, own, None)
+        for one, model, own in zip(candidates, models, times, strict=True)
+    )
+    left = narrow(BenchmarkResult(tuple(rows), ()))
+    places = [place for place, one in enumerate(candidates) if one.name in left]
+    rest = config.model_copy(update={"rounds": further})
+    more = _time([models[place] for place in places], inputs, rest, seed + 1, track)
+    for place, own in zip(places, more, strict=True):
+        times[place] += own
+    return times
+
+
 def _time(
     models: Sequence[Runtime],
     inputs: NDArray[np.float32],
@@ -251,14 +254,3 @@ def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:
             f"{batch}; export with batch 'dynamic', or benchmark batch {fixed} only"
         )
     return model
-
-
-def _try_memory(
-    candidate: Candidate, inputs: NDArray[np.float32], threads: int | None
-) -> PeakMemory | None:
-    options = candidate.options(len(inputs), threads)
-    try:
-        return measure_peak_memory(candidate.runtime, candidate.model.path, inputs, options)
-    except InferenceError as error:  # memory is left out; the timings are worth keeping
-        _log.warning("%s", error)
-        return None

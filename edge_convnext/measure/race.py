@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edge_convnext.measure.benchmark import add_memory, benchmark, judge
+from edge_convnext.measure.benchmark import benchmark, judge
 from edge_convnext.measure.quiet import race_in_quiet
+from edge_convnext.measure.row_memory import add_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +83,10 @@ def _race_once(
     first = config if list_left is None else _at(config, min(config.batches))
     started = time.perf_counter()
     at_once = measure_memory and list_left is None
-    timings = benchmark(candidates, images, first, seed, track, measure_memory=at_once)
+    narrow = None if list_left is None else partial(_names, list_left)
+    timings = benchmark(
+        candidates, images, first, seed, track, measure_memory=at_once, narrow=narrow
+    )
     seconds = time.perf_counter() - started
     finalists = _distinct(list_finalists(timings))
     started = time.perf_counter()
@@ -92,13 +96,19 @@ def _race_once(
         names = {one.name for one in left}
         behind = tuple(row.artifact for row in timings.rows if row.artifact not in names)
         timings = replace(timings, timed_once=behind)
-        if measure_memory:
-            timings = add_memory(timings, left, images, track)
         others = [one for one in config.batches if one not in first.batches]
         if others:
             rest = _briefly(config, others)
-            timings += benchmark(left, images, rest, seed, track, measure_memory=measure_memory)
+            timings += benchmark(left, images, rest, seed, track, measure_memory=False)
+        if measure_memory:
+            timings = add_memory(timings, left, images, track)
     return Race(timings, seconds + time.perf_counter() - started)
+
+
+def _names(
+    choose: Callable[[BenchmarkResult], Sequence[Candidate]], timings: BenchmarkResult
+) -> frozenset[str]:
+    return frozenset(one.name for one in choose(timings))
 
 
 def _at(config: BenchmarkConfig, *batches: int) -> BenchmarkConfig:

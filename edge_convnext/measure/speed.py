@@ -119,9 +119,9 @@ def _selecting(
 ) -> tuple[list[float], int, int]:
     """Ratios of the rounds that choose, the number of rounds, and the number of loads (1)."""
     fast, slow = _rounds(result, candidate, reference, batch)
-    ratios = _pair(
-        fast[: result.selecting(candidate, batch)], slow[: result.selecting(reference, batch)]
-    )
+    # What was left behind in the first rounds has no others; those that there are, are shared.
+    shared = min(result.selecting(candidate, batch), result.selecting(reference, batch))
+    ratios = _pair(fast[:shared], slow[:shared])
     return ratios, len(ratios), 1
 
 

@@ -19,7 +19,6 @@ from edge_convnext.measure.benchmark import (
     judge,
     speedup,
 )
-from edge_convnext.measure.memory import PeakMemory
 from edge_convnext.measure.to_report import report_row
 from edge_convnext.runtimes import RuntimeInfo
 
@@ -57,21 +56,23 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
     assert result.other_load_pct is None or 0 <= result.other_load_pct <= 100
 
 
-def test_memory_is_added_to_the_rows_of_those_that_are_left(tmp_path, monkeypatch):
-    pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b")
-    result = benchmark(pair, make_images(2), QUICK, measure_memory=False)
-    asked = []
+def test_what_is_behind_after_the_first_rounds_has_no_others(tmp_path):
+    trio = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b", "c")
+    seen = []
 
-    def measure(runtime, path, images, options):
-        asked.append((runtime, path, images.shape[0], options.threads))
-        return PeakMemory(5, 7)
+    def narrow(result):
+        seen.extend((row.artifact, row.rounds, row.samples > 0) for row in result.rows)
+        return {"a", "c"}
 
-    monkeypatch.setattr(module, "measure_peak_memory", measure)
-    found = module.add_memory(result, pair[1:], make_images(2))
-    batch = result.rows[0].batch
-    assert asked == [(pair[1].runtime, pair[1].model.path, batch, 1)]
-    assert [row.peak_memory_bytes for row in found.rows] == [None, 7]
-    assert found.rows[0] is result.rows[0]
+    config = QUICK.model_copy(update={"rounds": 9})
+    result = benchmark(trio, make_images(2), config, measure_memory=False, narrow=narrow)
+    assert seen == [("a", 6, True), ("b", 6, True), ("c", 6, True)]
+    assert [(row.artifact, row.rounds) for row in result.rows] == [("a", 9), ("b", 6), ("c", 9)]
+    assert [len(result.turns[name, 1].calls) for name in "abc"] == [9, 6, 9]
+    assert speedup(result, "a", "b", 1).rounds == 6  # those that both have
+    assert speedup(result, "a", "c", 1).rounds == 9
+    few = QUICK.model_copy(update={"rounds": 6})
+    benchmark(trio, make_images(2), few, measure_memory=False, narrow=lambda _: pytest.fail("?"))
 
 
 def test_the_periods_in_which_a_quota_stopped_the_rounds_are_counted(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from support.races import QUICK, candidates_of
 from support.tiny_graph import make_images, write_graph
 
 from edge_convnext.core.errors import InferenceError
-from edge_convnext.measure import benchmark as module
+from edge_convnext.measure import row_memory as module
 from edge_convnext.measure.benchmark import (
     benchmark,
 )

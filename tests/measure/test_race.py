@@ -22,8 +22,9 @@ def calls(monkeypatch):
     """What was timed, and then judged."""
     found = []
 
-    def benchmark(candidates, images, config, *rest, measure_memory):
+    def benchmark(candidates, images, config, *rest, measure_memory, narrow=None):
         found.append((candidates, images, config, *rest))
+        narrowed.append(narrow)
         memory.append(measure_memory)
         rows = tuple(
             SimpleNamespace(artifact=one.name, batch=batch)
@@ -37,10 +38,10 @@ def calls(monkeypatch):
         found.append(arguments)
         return replace(timings, judged="judged")
 
-    memory = []
+    memory, narrowed = [], []
     monkeypatch.setattr(module, "benchmark", benchmark)
     monkeypatch.setattr(module, "judge", judge)
-    found_memory = SimpleNamespace(calls=found, memory=memory)
+    found_memory = SimpleNamespace(calls=found, memory=memory, narrowed=narrowed)
     monkeypatch.setattr(
         module, "add_memory", lambda timings, left, *_: found.append(("memory", left)) or timings
     )
@@ -72,14 +73,17 @@ def test_one_batch_size_decides_and_at_the_others_runs_what_it_leaves(calls):
         return [C, A]
 
     found = race([A, B, C], IMAGES, RECIPE, lambda _: [A], "track", left)
-    first, judged, memory, second = calls.calls
+    first, judged, second, memory = calls.calls
     assert (first[0], first[2].batches, first[2].rounds) == ([A, B, C], (1,), 20)
     assert judged[0] == [A]
     assert left_of == [("judged", [1, 1, 1])]
     assert memory == ("memory", [C, A])
     assert (second[0], second[2].batches, second[2].rounds) == ([C, A], (8,), 10)
     assert (first[2].warmup, second[2].warmup) == (3, 1)
-    assert calls.memory == [False, True]
+    assert calls.memory == [False, False]
+    narrow, none = calls.narrowed
+    assert none is None
+    assert narrow(SimpleNamespace(judged=None, rows=())) == {A.name, C.name}
     assert found.timings.timed_once == (B.name,)
     rows = [(row.artifact, row.batch) for row in found.timings.rows]
     assert rows == [(A.name, 1), (B.name, 1), (C.name, 1), (C.name, 8), (A.name, 8)]

@@ -10,7 +10,7 @@ from edge_convnext.measure import candidates as candidates_module
 @pytest.fixture(autouse=True)
 def without_children(monkeypatch):
     """`measured`, which is made before this, has its memory measured; once is enough."""
-    monkeypatch.setattr(benchmark_module, "_try_memory", lambda *_: None)
+    monkeypatch.setattr(benchmark_module, "try_memory", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

