@@ -31,6 +31,7 @@ from edge_convnext.networks.plans import Plan, float_plan, plan_fields, plan_for
 from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
 from edge_convnext.runtimes.plan_rules import default_plans, list_barred
 from edge_convnext.stages import quantize
+from edge_convnext.stages.quantize_roles import placing_key
 
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
@@ -50,6 +51,11 @@ _FEW_IMAGES = 8  # calibrate a graph that is only raced
 _ROUNDS, _ROUND_MS = 7, 20
 # Other ranges don't change latency, and a search for each would take longer than the race.
 _RACED_RANGES: RangeEstimator = "minmax"
+# Fields of the recipe that the plan states, or that decide ranges alone.
+_OF_RANGES = {
+    *("placement", "activation_type", "subset_size", "weight_rounding"),
+    *("activations_range_estimator", "quantile_outlier_prob"),
+}
 # This much further from the float graph than another way is: no range mends that. Beyond
 # `_NEAR_DB` hardly an image is answered otherwise, and no way is held to more.
 _BROKEN_DB, _NEAR_DB = 10.0, 30.0
@@ -124,11 +130,13 @@ def choose_plans(
         for one in runner.track(entered, f"ways to quantize for {runtime}", len(entered)):
             _enter(heat, graphs, one)
         _drop_broken(heat)
-        times = _time(heat, begun.final.digest) if len(heat.options) > 1 else None
+        left = {id(one): one for one, _ in heat.options.values()}
+        times = _time(heat, begun.final.digest) if len(left) > 1 else None
         winner = pick(entered)
         if winner is not None:
             plans[runtime] = PlanConfig.model_validate(plan_fields(winner.plan))
-        notes += _notes(runtime, roles, entered, winner, times)
+        usual = plan_for(recipe, runtime)
+        notes += _notes(runtime, roles, entered, winner, times, usual)
     planned = recipe.model_copy(update={"plans": {**recipe.plans, **plans}})
     return Chosen(planned, tuple(notes), (begun,))
 
@@ -229,11 +237,18 @@ def _time(heat: _Heat, floating: str) -> Remembered:
             candidates, images, config, recipe.seed, heat.runner.track, measure_memory=False
         )
         rows = {row.artifact: list(row.round_latency_ms_p50) for row in result.rows}
-        return {"rounds": rows, "other_load_pct": result.other_load_pct}
+        return {
+            "rounds": rows,
+            "other_load_pct": result.other_load_pct,
+            "throttled_periods": result.throttled_periods,
+        }
 
     key = {
         "float": floating,
         "options": sorted(heat.options),
+        # What else decides the raced graphs, but for their ranges, which change no latency.
+        "quantize": recipe.quantize.model_dump(mode="json", exclude=_OF_RANGES),
+        **placing_key(recipe.quantize, by_roles=True),
         "batch": batch,
         "threads": recipe.benchmark.threads,
         "machine": heat.machine,
@@ -259,6 +274,7 @@ def _notes(
     entered: Sequence[Entered],
     winner: Entered | None,
     raced: Remembered | None,
+    usual: Plan,
 ) -> Iterator[str]:
     """What was tried, which won, and what was left out and why."""
     module = find_runtime(runtime)
@@ -268,14 +284,14 @@ def _notes(
     )
     if winner is None:
         yield (
-            f"{module.LABEL}: no quantization plan of this runtime is known to be correct for this "
-            "network, so none was raced."
+            f"{module.LABEL}: no way to quantize this network could be raced, so its plan is the "
+            f"portable one, {_label(usual)}."
         )
     elif timed:
         times = ", ".join(f"{_label(one.plan)} {one.latency_ms:.2f} ms" for one in timed)
         chosen = (
             f"{module.LABEL}: no plan was measured for this network, so {len(timed)} ways to "
-            f"quantize it were raced here briefly: {times}. {_label(winner.plan)} was "
+            f"quantize it were raced on this machine briefly: {times}. {_label(winner.plan)} was "
             "chosen: the fastest, or as fast within 5 % and nearer to the float graph."
         )
         yield " ".join(filter(None, (chosen, raced.tell() if raced else "")))
@@ -285,8 +301,10 @@ def _notes(
     if dropped := [f"{_label(one.plan)} ({one.dropped})" for one in entered if one.dropped]:
         yield f"{module.LABEL}: out before the race: {'; '.join(dropped)}."
     barred: dict[str, list[str]] = {}
+    tried = {_label(one.plan) for one in entered}
     for way, bar in list_barred(roles, module.PLAN_RULES):
-        barred.setdefault(bar.why, []).append(_label(way))
+        if _label(way) not in tried:  # what a recipe states is tried whatever the rules say
+            barred.setdefault(bar.why, []).append(_label(way))
     if barred:
         rules = "; ".join(f"{', '.join(ways)} ({why})" for why, ways in barred.items())
         yield f"{module.LABEL}: not tried, by the network's structure: {rules}."

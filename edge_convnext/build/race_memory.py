@@ -1,16 +1,17 @@
 """The times of a quick race, remembered, and what they are worth.
 
-A race on a busy machine is a guess. It is remembered too, so that two builds on a machine that is
-always busy ship the same graph. The first build that finds the machine quiet races once more, and
-what is timed then without a disturbance takes the guess's place.
+A race that other programs or a CPU quota disturbed is a guess. It is remembered too, so that two
+builds on a machine that is always busy ship the same graph. The first build that finds the machine
+quiet races once more, and what is timed then without a disturbance takes the guess's place.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.core.contention import QUIET_PCT, why_skewed
 from edge_convnext.measure.quiet import measure_load
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Remembered", "race_or_remember"]
 
-_LOAD, _BEFORE = "other_load_pct", "busy_before_pct"
+_LOAD, _THROTTLED, _DATE = "other_load_pct", "throttled_periods", "date"
+_BEFORE = "skewed_before"
 
 
 @dataclass(frozen=True)
@@ -30,28 +32,28 @@ class Remembered:
 
     rounds: Mapping[str, Sequence[float]]  # by candidate: median latency of each round, ms
     load_pct: float | None  # of the CPU that other programs took meanwhile; None: unknown
-    before_pct: float | None = None  # the same of a race that this one replaced
+    throttled_periods: int | None = None  # in which a CPU quota stopped it; None without one
+    date: str | None = None  # of an earlier build's race; None: this build's
+    before: str | None = None  # what disturbed a race that this one replaced
 
     @property
-    def busy(self) -> bool:
-        """Whether other programs took so much that the result is a guess."""
-        return (self.load_pct or 0.0) > QUIET_PCT
+    def skewed(self) -> str | None:
+        """What disturbed it, so that the result is a guess; None where nothing is known to."""
+        return why_skewed(self.load_pct, self.throttled_periods)
 
     def tell(self) -> str:
-        """A sentence on the load, for a report; empty where nothing is to be told of it."""
-        if self.busy:
-            return (
-                f"Other programs took {self.load_pct:.0f} % of the CPU meanwhile, so the choice is "
-                "a guess; it is kept until a build finds the machine quiet, which races again."
+        """Sentences on when it was and what disturbed it; empty where nothing is to be told."""
+        told = []
+        if self.date is not None:
+            told.append(f"An earlier build raced them, on {self.date}.")
+        if self.skewed:
+            told.append(
+                f"The choice is a guess, for {self.skewed} meanwhile; it is kept until a build "
+                "finds the machine quiet, which races again."
             )
-        if self.before_pct is not None:
-            known = self.load_pct is not None
-            now = f", with other programs at {self.load_pct:.0f} % of the CPU" if known else ""
-            return (
-                f"This was raced again on a quiet machine{now}: they took {self.before_pct:.0f} % "
-                "in the race before, whose choice was a guess."
-            )
-        return ""
+        elif self.before is not None:
+            told.append(f"A race before was disturbed: {self.before}. This one was not.")
+        return " ".join(told)
 
 
 def race_or_remember(
@@ -62,18 +64,20 @@ def race_or_remember(
     Args:
         runner: Runner whose cache remembers.
         stage: Stage of the race.
-        race: Times all candidates: `rounds` by candidate, and `other_load_pct` meanwhile.
+        race: Times all candidates: `rounds` by candidate, and `other_load_pct` and
+            `throttled_periods` meanwhile.
         key: JSON-able values that tell one race from another.
     """
-    entry = runner.run(stage, lambda _folder: race(), key=key)
-    found = _read(entry.result)
-    if not (entry.cached and found.busy and _is_quiet()):
+    today = {_DATE: dt.date.today().isoformat()}
+    entry = runner.run(stage, lambda _folder: {**race(), **today}, key=key)
+    found = _read(entry.result, earlier=entry.cached)
+    if not (entry.cached and found.skewed and _is_quiet()):
         return found
     again = race()
-    if _read(again).busy:  # no better than the guess, which has the older claim
+    if _read(again).skewed:  # no better than the guess, which has the older claim
         return found
     runner.cache.forget(stage.folder or stage.name, entry.key)
-    result = {**again, _BEFORE: found.load_pct}
+    result = {**again, **today, _BEFORE: found.skewed}
     return _read(runner.run(stage, lambda _folder: result, key=key).result)
 
 
@@ -83,6 +87,9 @@ def _is_quiet() -> bool:
     return load_pct is not None and load_pct <= QUIET_PCT
 
 
-def _read(result: Mapping[str, Any]) -> Remembered:
-    """Of an entry of the cache; older ones say nothing of a load."""
-    return Remembered(result["rounds"], result.get(_LOAD), result.get(_BEFORE))
+def _read(result: Mapping[str, Any], *, earlier: bool = False) -> Remembered:
+    """Of an entry of the cache; older ones tell neither a load nor a date."""
+    date = result.get(_DATE, "a day that was not written down") if earlier else None
+    return Remembered(
+        result["rounds"], result.get(_LOAD), result.get(_THROTTLED), date, result.get(_BEFORE)
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.step import Stage
-from edge_convnext.measure.speed import speedup
+from edge_convnext.measure.speed import LOAD_NOISE, speedup
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import plan_for
 from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SlowForm", "list_slow_forms", "remember_slow_forms", "tell_slow_forms"]
 
 _STAGE = Stage("slow-forms", 1, folder="tune")
+_SURELY_SLOWER = 1.0 + LOAD_NOISE  # two loads of one graph differ by as much
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SlowForm:
     """A form, and how much slower than the planned one it was: the nearest of all its races."""
 
     form: FormName
-    times: float  # the lower end of the 95 % interval
+    slowdown_lo: float  # times as slow: the lower end of the 95 % interval
     date: str
 
 
@@ -75,7 +76,7 @@ def remember_slow_forms(
         if usual is None or usual is one:
             continue
         ratio = speedup(timings, usual.name, one.name, batch)
-        if ratio.ci95_lo is None or ratio.ci95_lo <= 1.0:
+        if ratio.ci95_lo is None or ratio.ci95_lo <= _SURELY_SLOWER:
             continue
         stage, key = _entry(runner, info, form, runtime, hint, machine)
         runner.run(stage, partial(_write, ratio.ci95_lo), key=key)
@@ -106,15 +107,17 @@ def list_slow_forms(
         ]
         if raced and all(runner.holds(stage, key) for stage, key in raced):
             results = [runner.run(stage, _gone, key=key).result for stage, key in raced]
-            nearest = min(results, key=lambda one: float(one["times"]))
-            if nearest["times"] > 1.0:
-                slow.append(SlowForm(form, nearest["times"], nearest["date"]))
+            nearest = min(results, key=lambda one: float(one["slowdown_lo"]))
+            if nearest["slowdown_lo"] > _SURELY_SLOWER:
+                slow.append(SlowForm(form, nearest["slowdown_lo"], nearest["date"]))
     return tuple(slow)
 
 
 def tell_slow_forms(slow: Sequence[SlowForm]) -> str:
     """A sentence for the report."""
-    each = ", ".join(f"{one.form} ({one.date}, at least {one.times:.2f} times)" for one in slow)
+    each = ", ".join(
+        f"{one.form} ({one.date}, at least {one.slowdown_lo:.2f} times as slow)" for one in slow
+    )
     return (
         "Forms of the float that were not raced, as a race on this machine showed them slower than "
         f"the planned form: {each}."
@@ -149,10 +152,10 @@ def _entry(
     return _STAGE.on(package_of(runtime)), key
 
 
-def _write(times: float, _folder: Path) -> dict[str, Any]:
-    return {"times": times, "date": dt.date.today().isoformat()}
+def _write(slowdown_lo: float, _folder: Path) -> dict[str, Any]:
+    return {"slowdown_lo": slowdown_lo, "date": dt.date.today().isoformat()}
 
 
 def _gone(_folder: Path) -> dict[str, Any]:
     """Stands for a race that was forgotten between two looks: it says that nothing is slower."""
-    return {"times": 1.0, "date": ""}
+    return {"slowdown_lo": 1.0, "date": ""}

@@ -8,7 +8,7 @@ here is what each is for, and where that was measured.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edge_convnext.core.errors import QuantizationError, RecipeError, shorten
@@ -223,10 +223,13 @@ def _is_quantized(product: Product, one: Placement, stands_right: bool) -> bool:
 
 
 def count_start(roles: Roles, share: float) -> int:
-    """Number of the first products that together do at most a share of the work, 0 to 1."""
+    """Number of the first products that together do at most a share of the work, 0 to 1.
+
+    Where the work of one is unknown (0 multiply-accumulates), it and those behind it don't count.
+    """
     total = sum(one.macs for one in roles.products)
-    done = accumulate(one.macs for one in roles.products)
-    return sum(macs <= share * total for macs in done)
+    known = takewhile(lambda macs: macs > 0, (one.macs for one in roles.products))
+    return sum(macs <= share * total for macs in accumulate(known))
 
 
 def _places(product: Product) -> set[Place]:

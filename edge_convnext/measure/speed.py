@@ -19,10 +19,10 @@ from edge_convnext.core.intervals import median_interval
 if TYPE_CHECKING:
     from edge_convnext.measure.timings import BenchmarkResult
 
-__all__ = ["Ratio", "in_the_running", "slowest_to_beat", "speedup"]
+__all__ = ["LOAD_NOISE", "Ratio", "in_the_running", "slowest_to_beat", "speedup"]
 
 # The largest difference that two loads alone make between graphs of equal speed.
-_LOAD_NOISE = 0.03
+LOAD_NOISE = 0.03
 _MOST_RIVALS = 12  # a limit, because every rival has to be loaded several times
 
 
@@ -101,7 +101,7 @@ def _leaders(result: BenchmarkResult, order: Sequence[str], batch: int) -> list[
 def _behind(result: BenchmarkResult, name: str, leaders: Sequence[str], batch: int) -> bool:
     """Whether it was slower than a leader by more than the rounds and a load can explain."""
     slower = [_estimate(*_selecting(result, leader, name, batch)) for leader in leaders]
-    return any((one.ci95_lo or one.median) > 1.0 + _LOAD_NOISE for one in slower)
+    return any((one.ci95_lo or one.median) > 1.0 + LOAD_NOISE for one in slower)
 
 
 def _rounds(

@@ -1,5 +1,7 @@
 """What a remembered race is worth: a guess of a busy machine stands until the machine is quiet."""
 
+import datetime as dt
+
 import pytest
 
 from edge_convnext.build import race_memory
@@ -32,7 +34,8 @@ class Machine:
     def build(self, now=None):
         self.now = now
         found = race_or_remember(self.runner, STAGE, self.race, {"float": "digest"})
-        return found.rounds["a"][0], found.load_pct, found.before_pct
+        self.date = found.date
+        return found.rounds["a"][0], found.load_pct, found.before
 
 
 @pytest.fixture
@@ -58,8 +61,11 @@ def test_a_guess_stands_where_the_machine_is_busy_or_nobody_knows(machine, now):
 def test_the_first_quiet_build_replaces_the_guess_for_good(machine):
     own = machine(60.0, 4.0)
     own.build()
-    assert own.build(10.0) == (2.0, 4.0, 60.0)
-    assert own.build(0.0) == own.build(90.0) == (2.0, 4.0, 60.0)
+    disturbed = "other programs took 60 % of the CPU (at most 10 % is quiet)"
+    assert own.build(10.0) == (2.0, 4.0, disturbed)
+    assert own.date is None  # it was raced just now
+    assert own.build(0.0) == own.build(90.0) == (2.0, 4.0, disturbed)
+    assert own.date is not None
     assert (own.races, own.looked) == (2, 1)
 
 
@@ -67,7 +73,7 @@ def test_a_second_race_that_was_disturbed_too_changes_nothing(machine):
     own = machine(60.0, 20.0, 5.0)
     own.build()
     assert own.build(0.0) == (1.0, 60.0, None)
-    assert own.build(0.0) == (3.0, 5.0, 60.0)
+    assert own.build(0.0)[:2] == (3.0, 5.0)
 
 
 @pytest.mark.parametrize("result", [{}, {"other_load_pct": None}])
@@ -79,9 +85,37 @@ def test_an_entry_that_tells_no_load_stays_valid(machine, result):
     assert own.looked == 0
 
 
-def test_what_a_report_is_told_of_the_load():
+def test_a_race_that_a_quota_stopped_is_a_guess_too(machine, monkeypatch):
+    own = machine(0.0, 0.0)
+    race, throttled = own.race, iter([7, 0])
+    monkeypatch.setattr(own, "race", lambda: {**race(), "throttled_periods": next(throttled)})
+    own.build()
+    rounds, _, before = own.build(0.0)
+    assert rounds == 2.0
+    assert "the CPU quota stopped this process in 7 periods" in before
+
+
+def test_an_earlier_race_has_its_date(machine):
+    own = machine(0.0)
+    own.build()
+    assert own.date is None
+    own.build()
+    assert own.date == dt.date.today().isoformat()
+
+
+def test_what_a_report_is_told():
     assert Remembered({}, None).tell() == Remembered({}, 10.0).tell() == ""
-    assert "took 60 % of the CPU meanwhile" in Remembered({}, 60.0).tell()
-    again = Remembered({}, 3.0, 60.0).tell()
-    assert "again on a quiet machine, with other programs at 3 % of the CPU" in again
-    assert "they took 60 %" in again
+    assert (
+        Remembered({}, 60.0)
+        .tell()
+        .startswith("The choice is a guess, for other programs took 60 % of the CPU")
+    )
+    assert "stopped this process in 3 periods" in Remembered({}, 0.0, 3).tell()
+    assert Remembered({}, 0.0, date="2026-11-30").tell() == (
+        "An earlier build raced them, on 2026-11-30."
+    )
+    again = Remembered({}, 3.0, before="other programs took 60 % of the CPU").tell()
+    assert (
+        again
+        == "A race before was disturbed: other programs took 60 % of the CPU. This one was not."
+    )

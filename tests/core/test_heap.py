@@ -1,4 +1,4 @@
-"""Freed blocks stay in the heap where there is memory for them, and nothing is computed otherwise."""
+"""Freed blocks stay in the heap where there is memory for them, and nothing else changes."""
 
 import subprocess
 import sys

@@ -63,3 +63,11 @@ def test_the_first_products_stay_float_while_together_they_do_little():
     assert quantized(roles, "closed_later") == {"expand", "last"}
     assert quantized(roles, "closed") == set(macs)
     assert count_start(Roles((), {}), 0.08) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.08])
+@pytest.mark.parametrize("macs", [(0, 0, 0), (0, 4, 96)])
+def test_a_product_whose_work_is_unknown_is_not_taken_for_a_light_one(macs, share):
+    roles = Roles(tuple(product(f"p{at}", "conv", 0, count) for at, count in enumerate(macs)), {})
+    assert count_start(roles, share) == 0
+    assert quantized(roles, "closed_later") == quantized(roles, "weighted") == {"p0", "p1", "p2"}

@@ -39,7 +39,8 @@ def import_timm() -> Any:
             import timm
     except ImportError as error:
         raise MissingDependencyError(
-            f"models named {PREFIX}NAME need timm ({reason_of(error, 120)}): pip install timm"
+            f"models named {PREFIX}NAME need timm ({reason_of(error, 120)}): "
+            "pip install 'edge-convnext[timm]'"
         ) from error
     return timm
 

@@ -27,6 +27,7 @@ __all__ = ["int8_products", "why_in_float"]
 
 _TOKEN = re.compile(r"(_token_\d+|_nchwc)+$")  # appended to the name of a node that is fused
 _BOUNDS = frozenset({"Clip", "Relu"})
+_UNSAID = "ONNX Runtime does not say why"
 # Its WeightBiasQuantization, which is on by default.
 _QUANTIZED_WEIGHTS = (
     "ONNX Runtime rounds the weights of a convolution between two pairs of Q/DQ itself"
@@ -56,7 +57,9 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
         found = [_TOKEN.sub("", node.name) for node in nodes if node.op_type in INT8_OPERATIONS]
     by_name = {node.name: node for node in proto.graph.node if node.op_type in PRODUCTS}
     beyond = tuple(
-        (name, _QUANTIZED_WEIGHTS) for name in found if name in by_name and name not in planned
+        (name, _why_beyond(by_name[name], wiring))
+        for name in found
+        if name in by_name and name not in planned
     )
     count = len(found) - len(beyond)
     # A fused node may have lost its name: names alone do not say that one is missing.
@@ -74,6 +77,13 @@ class _Optimized(OnnxRuntime):
 
     def _configure(self, settings: SessionOptions) -> None:
         settings.optimized_model_filepath = str(self._optimized)
+
+
+def _why_beyond(node: NodeProto, wiring: Wiring) -> str:
+    """Why a product is in INT8 though the plan keeps it float."""
+    if node.op_type == "Conv" and wiring.value(node.input[1]) is not None:
+        return _QUANTIZED_WEIGHTS
+    return _UNSAID
 
 
 def why_in_float(node: NodeProto, wiring: Wiring) -> str:
@@ -94,11 +104,14 @@ def why_in_float(node: NodeProto, wiring: Wiring) -> str:
         reader = _only_reader(wiring, value)
     if reader is not None and reader.op_type == "MaxPool":  # a pair behind it serves as well
         reader = _only_reader(wiring, reader.output[0])
+    readers = {one.op_type for one in wiring.readers.get(value, ())}
+    if reader is None and "QuantizeLinear" in readers:
+        return "more than the pair of Q/DQ reads its output"
     if reader is None or reader.op_type != "QuantizeLinear":
         return "no pair of Q/DQ on its output"
     if bound is not None and (why := _why_bounded(bound, reader, wiring)):
         return why
-    return "ONNX Runtime does not say why"
+    return _UNSAID
 
 
 def _why_bounded(bound: NodeProto, quantize: NodeProto, wiring: Wiring) -> str | None:

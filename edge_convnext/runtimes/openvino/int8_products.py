@@ -37,14 +37,14 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
     wiring = Wiring(proto)
     planned = planned_products(proto, wiring)
     layers = _Compiled(path, options).product_layers()
-    found = [names for names, quantized in layers if quantized]
-    missing: list[tuple[str, str]] = []
-    if len(found) < len(planned):
-        own = [name for names in found for name in _products_of(names, planned, wiring)]
-        gone = [name for name in planned if name not in own]
-        # Some layers have names of their own: no more are named than are missing.
-        missing = [(name, _WHY) for name in gone[: len(planned) - len(found)]]
-    return Int8Products(planned, len(found), tuple(missing))
+    found, floats = (
+        [_products_of(names, planned, wiring) for names, quantized in layers if quantized is wanted]
+        for wanted in (True, False)
+    )
+    # Some layers have lost their names. What a float layer names is surely missing.
+    count = min(len(found), len(planned))
+    missing = [(name, _WHY) for names in floats for name in names]
+    return Int8Products(planned, count, tuple(missing[: len(planned) - count]))
 
 
 _WHY = "OpenVINO runs it in float, and does not say why"
