@@ -1,11 +1,16 @@
 """What runs every stage: logits of whole sets."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-from support.stage_lab import Lab, tools
+from support.stage_lab import SAMPLES, WEIGHTS, Lab, tools
 
 from edge_convnext.build import runner
+from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
+from edge_convnext.core.step import Stage
 from edge_convnext.data.preprocess import PIXELS
 
 
@@ -104,3 +109,30 @@ def test_logits_that_differ_are_told_with_the_stage_the_limit_and_a_remedy():
         assert "3 real images, and at most 0.0002 is accepted" in str(caught.value)
         assert "doctor --json" in str(caught.value)
     assert runner.parity_result(good, good * 1.00001, 1e-4, True)["parity"]["n_images"] == 3
+
+
+def test_the_model_as_it_came_is_run_once_for_all_forms_on_the_same_images(lab, monkeypatch):
+    asked = []
+
+    def answer(model, batches):
+        asked.append(model)
+        return np.zeros((1, 2), np.float32)
+
+    monkeypatch.setattr(runner, "logits_of", answer)
+    monkeypatch.setattr(runner, "onnx_logits", lambda *_: np.zeros((1, 2), np.float32))
+    other = replace(SAMPLES, digest="other images")
+    for name, one, images in (
+        ("a", lab.runner, SAMPLES),
+        ("b", lab.runner.with_recipe(lab.runner.recipe), SAMPLES),
+        ("c", lab.runner, other),
+    ):
+        one.graph(
+            Stage("export", 1), OnnxModel(Path(), "fp32", "raw"), _made,
+            file="g.onnx", what=None, compare_with=WEIGHTS, samples=images, key={"name": name},
+        )  # fmt: skip
+    assert asked == [WEIGHTS, WEIGHTS]
+
+
+def _made(output):
+    output.write_text("a graph")
+    return OnnxModel(output, "fp32", "raw")

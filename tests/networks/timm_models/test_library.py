@@ -47,7 +47,9 @@ def test_without_timm_it_is_told_how_to_get_it(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", fails)
-    with pytest.raises(MissingDependencyError, match=r"need timm .*: pip install 'edge-convnext\[timm\]'"):
+    with pytest.raises(
+        MissingDependencyError, match=r"need timm .*: pip install 'edge-convnext\[timm\]'"
+    ):
         library.import_timm()
 
 
