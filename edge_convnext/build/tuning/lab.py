@@ -25,10 +25,10 @@ from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
     from edge_convnext.build.settle import Prepared
-    from edge_convnext.build.tuning.race import Rounds
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
     from edge_convnext.data.images import Sample
     from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.halving import Rounds
     from edge_convnext.runtimes import PrecisionHint
 
 __all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from edge_convnext.build.settle import Prepared
 from edge_convnext.build.tuning.lab import Checked, Lab, count_nodes, entrant_name
-from edge_convnext.build.tuning.race import Lap, Standing, run_race
 from edge_convnext.build.tuning.space import ESTIMATORS, list_plans, list_refinements
 from edge_convnext.build.tuning.trials import Refined, Trial, choose, choose_by_accuracy, holds
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.halving import Lap, Standing, run_race
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint
