@@ -387,7 +387,7 @@ def test_what_the_bench_says_when_it_fails_there_is_told_here(boards, root, tmp_
     (folder / "out").write_text("in the way")
     with pytest.raises(RemoteError, match=r"the bench failed there: .*out: is a file"):
         one.run(tmp_path / "out")
-    assert one._do(scripts.start(str(folder), "true")).strip() == "started"  # and not "done"
+    assert one.do(scripts.start(str(folder), "true")).strip() == "started"  # and not "done"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""Rounds of a search on a board: timed interleaved, written down, and never timed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.errors import EdgeConvNextError, InferenceError
+from edge_convnext.core.sections import BenchmarkConfig
+from edge_convnext.devices.tuning.memory import free_memory_bytes, split_to_fit
+from edge_convnext.measure.benchmark import benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_convnext.core.progress import Track
+    from edge_convnext.devices.bundle.search_manifest import SearchEntry
+    from edge_convnext.devices.tuning.entrants import Entered
+    from edge_convnext.devices.tuning.journal import Journal
+    from edge_convnext.measure.halving import Rounds
+    from edge_convnext.measure.timings import BenchmarkResult
+
+__all__ = ["Stopwatch", "config_of"]
+
+
+def config_of(search: SearchEntry, rounds: int) -> BenchmarkConfig:
+    """How a search times, for a number of rounds."""
+    return BenchmarkConfig(
+        batches=(search.batch,),
+        threads=search.threads,
+        rounds=rounds,
+        min_round_ms=search.min_round_ms,
+        warmup=search.warmup,
+    )
+
+
+@dataclass
+class Stopwatch:
+    """Times candidates of a search, and takes what the journal has.
+
+    Candidates that have no room in memory together are timed in groups. The first candidate runs
+    in each group, and the times of a group are those of the first group by its times in both.
+    """
+
+    entered: Entered
+    search: SearchEntry
+    images: NDArray[np.float32]
+    journal: Journal
+    track: Track
+    other_load_pct: float = 0.0  # largest share of the CPU that other programs took meanwhile
+
+    def measure(self, names: Sequence[str], rounds: int) -> Rounds:
+        """Median latency of each round in ms, by candidate; what can't be timed is left out.
+
+        Raises:
+            InferenceError: Not even one of them can be timed.
+        """
+        key = self._key(names, rounds)
+        entry = self.journal.find("rung", key)
+        if entry is None:
+            deaths = self.journal.deaths("rung", key)
+            free = free_memory_bytes()
+            groups = split_to_fit(names, self.entered.peaks, free, deaths)
+            started = time.monotonic()
+            with self.journal.announced("rung", key):
+                times, load = self._time_groups(groups, rounds)
+            seconds = time.monotonic() - started
+            entry = self.journal.add("rung", key, rounds=times, load=load, seconds=seconds)
+        self.other_load_pct = max(self.other_load_pct, float(entry.get("load") or 0.0))
+        found: Rounds = entry["rounds"]
+        if not found:
+            raise InferenceError(f"none of {len(names)} candidates can be timed here")
+        return found
+
+    def _key(self, names: Sequence[str], rounds: int) -> str:
+        digests = {name: self.entered.candidates[name].digest for name in names}
+        text = json.dumps([digests, rounds, self.search.model_dump(exclude={"entrants"})])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _time_groups(
+        self, groups: Sequence[Sequence[str]], rounds: int
+    ) -> tuple[dict[str, list[float]], float]:
+        times: dict[str, list[float]] = {}
+        load = 0.0
+        for group in groups:
+            for result in self._time(group, rounds):
+                load = max(load, result.other_load_pct or 0.0)
+                own = _rounds_of(result)
+                first = own[group[0]]
+                base = times.setdefault(group[0], first)
+                for name in set(own) - {group[0]}:
+                    scaled = zip(own[name], base, first, strict=True)
+                    times[name] = [one * there / here for one, there, here in scaled]
+        return times, load
+
+    def _time(self, names: Sequence[str], rounds: int) -> list[BenchmarkResult]:
+        """Time some together; where that fails, by halves, and without the one that fails alone."""
+        candidates = [self.entered.candidates[name] for name in names]
+        try:
+            return [
+                benchmark(
+                    candidates, self.images, config_of(self.search, rounds), self.search.seed,
+                    self.track, measure_memory=False,
+                )
+            ]  # fmt: skip
+        except (EdgeConvNextError, MemoryError) as error:
+            if len(names) <= 2:
+                self.entered.lost[names[-1]] = f"can't be timed here: {error or 'out of memory'}"
+                return self._time(names[:1], rounds) if len(names) == 2 else []
+        first, *others = names
+        half = len(others) // 2
+        return [
+            result
+            for part in (others[:half], others[half:])
+            for result in self._time([first, *part], rounds)
+        ]
+
+
+def _rounds_of(result: BenchmarkResult) -> dict[str, list[float]]:
+    """The GPU's own time of each round where there is one; else the time of a call."""
+    gpu = all(row.round_gpu_ms_p50 for row in result.rows)
+    return {
+        row.artifact: list(row.round_gpu_ms_p50 if gpu else row.round_latency_ms_p50)
+        for row in result.rows
+    }
