@@ -40,16 +40,18 @@ if TYPE_CHECKING:
     from edge_convnext.data.images import Sample
 
 __all__ = [
+    "GPU_PARITY_IMAGES",
     "Graphs",
     "add_form",
     "add_gpu_graphs",
     "add_plan",
     "for_batch",
+    "make_gpu_lineages",
     "make_graphs",
 ]
 
 # Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
-_PARITY_IMAGES = 8
+GPU_PARITY_IMAGES = 8
 _FAILURES = (EngineBuildError, ExportError, QuantizationError)
 
 
@@ -226,8 +228,8 @@ def add_gpu_graphs(
         graphs.skipped.append(Skipped(stage, reason))
     else:
         try:
-            made = _gpu_lineages(
-                runner, inputs, graphs, plans, targets, shown[:_PARITY_IMAGES], calibration
+            made = make_gpu_lineages(
+                runner, inputs, graphs, plans, targets, shown[:GPU_PARITY_IMAGES], calibration
             )
         except _FAILURES as error:
             if recipe.targets != "auto":
@@ -237,7 +239,7 @@ def add_gpu_graphs(
             graphs.lineages |= {lineage.plan: lineage for lineage in made}
 
 
-def _gpu_lineages(
+def make_gpu_lineages(
     runner: Runner,
     inputs: Inputs,
     graphs: Graphs,
@@ -246,7 +248,20 @@ def _gpu_lineages(
     shown: Sequence[Sample],
     calibration: Images | None,
 ) -> list[Lineage]:
-    """Make the graph of each plan; plans of one form and batch size share their float graph."""
+    """Make the graph of each plan; plans of one form and batch size share their float graph.
+
+    Args:
+        runner: Runner of this build.
+        inputs: Weights and data of the build.
+        graphs: Has the folded weights, if the build folds.
+        plans: Plans for TensorRT.
+        targets: Targets that will run the graphs.
+        shown: Real images for the parity checks.
+        calibration: Calibration images; None unless INT8 is wanted.
+
+    Raises:
+        EdgeConvNextError: A stage failed.
+    """
     # TensorRT 10 has the same parser as TensorRT for RTX, except for a float16 reduction.
     typed_for: list[LintTarget] = ["rtx"] if "rtx" in targets else []
     typed_for += ["tensorrt10"] if "tensorrt" in targets else []

@@ -96,8 +96,9 @@ def start(folder: str, line: str) -> str:
     """Start the bench, detached from this connection, unless it is `running` or `done`: print that.
 
     Beside another bench it is not started: the output of `others` is printed instead.
-    A bench that failed is started again, and so is one that was asked for something else. Like `doctor`, it starts in the user's home, where a
-    relative command such as `venv/bin/edge-convnext` is found.
+    A bench that failed is started again, and so is one that was asked for something else. Like
+    `doctor`, it starts in the user's home, where a relative command such as
+    `venv/bin/edge-convnext` is found.
     """
     # The trap lets this shell outlive a bench that is asked to stop, and note its exit code.
     inner = (

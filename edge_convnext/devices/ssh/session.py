@@ -89,6 +89,17 @@ class Session:
 
     def _ask(self) -> tuple[str, str]:
         """Name of the board, and why it runs no engines; see `check`."""
+        seen = self.examine()
+        gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
+        board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+        return board, why_no_engines(seen)
+
+    def examine(self) -> dict[str, Any]:
+        """What `doctor --json` says on the board.
+
+        Raises:
+            RemoteError: As for `check`.
+        """
         try:
             answer = self.host.run(scripts.doctor(self.command))
         except ConnectionLostError as error:
@@ -97,8 +108,7 @@ class Session:
         try:
             seen: dict[str, Any] = json.loads(scripts.between_marks(answer.text))
             version = str(seen["edge_convnext"])
-            gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
-            board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+            _ = [gpu["name"] for gpu in seen["gpus"]], seen["jetson"] or seen["cpu_model"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             said = last_line(answer.errors)
             raise RemoteError(
@@ -110,7 +120,7 @@ class Session:
                 f"{self.host.name}: has edge-convnext {version}, this is {__version__}; on the "
                 f"board: {install}"
             )
-        return board, why_no_engines(seen)
+        return seen
 
     def run(self, out: Path) -> Report:
         """Copy, bench, fetch, and remove everything from the board.

@@ -26,7 +26,7 @@ from edge_convnext.core.files import NO_ROOM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JOURNAL", "Journal", "out_of_room"]
+__all__ = ["JOURNAL", "Journal", "add_missing", "out_of_room"]
 
 JOURNAL = "journal.jsonl"
 _BEGUN, _LEFT = "begun", "left"
@@ -90,6 +90,18 @@ class Journal:
             raise
 
 
+def add_missing(journal: Path, other: Path) -> None:
+    """Add the lines that another copy of a journal has and this one lacks.
+
+    Raises:
+        OSError: The journal can't be written.
+    """
+    own = {json.dumps(one, sort_keys=True) for one in _read(journal)}
+    new = [one for one in _read(other) if json.dumps(one, sort_keys=True) not in own]
+    if new:
+        _append(journal, "".join(f"{json.dumps(one)}\n" for one in new))
+
+
 def out_of_room(path: Path, error: OSError) -> ArtifactError:
     """The error of a disk that is full, or can't be written, while a search runs."""
     what = "its disk is full" if error.errno in NO_ROOM else error.strerror or str(error)
@@ -111,7 +123,8 @@ def _append(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(start)  # half a line would be of no use
+            with contextlib.suppress(OSError):
+                file.truncate(start)  # half a line would be of no use
             raise
 
 

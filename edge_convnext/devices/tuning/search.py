@@ -18,6 +18,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders
 from edge_convnext.devices.bench.readings import Readings, find_readings
+from edge_convnext.devices.bench.work_folder import UNPACKED, drop_unpacked
 from edge_convnext.devices.bundle.read import SearchBundle, open_search
 from edge_convnext.devices.doctor import environment
 from edge_convnext.devices.jetson.power_modes import JetsonModes, PowerMode, PowerModes
@@ -118,7 +119,7 @@ def search_bundle(
     spent = here.journal.spent_s
     if spent:
         say(f"going on with the search: {spent:.0f} s were spent on it before")
-    unpacked = bundle.unpack(here.work / "bundle", track)
+    unpacked = bundle.unpack(here.work / UNPACKED, track)
     before = here.readings.state()
     if before is not None and before.get("clocks_locked") is not True:
         say("the clocks are not locked, so timings vary more")
@@ -139,7 +140,9 @@ def search_bundle(
         names, here.asked, here.modes, watch, here.readings, chosen.energy_seconds
     )
     found = _tell(unpacked, here, watch, contest, judgement, finals, races, before)
-    return publish_search(found, watch.entered.candidates[found.winner], out)
+    published = publish_search(found, watch.entered.candidates[found.winner], out)
+    drop_unpacked(here.work)
+    return published
 
 
 def _look_around(
@@ -197,7 +200,8 @@ def _enter(
     if here.builder is None:
         entered = enter_graphs(unpacked, available_runtimes(), images, here.journal, track)
     else:
-        folder, limit = here.work / "engines", _BUILD_SHARE * settings.limit_s
+        # Beside the work of all searches: they share engines and timings of kernels.
+        folder, limit = here.work.parent / "engines", _BUILD_SHARE * settings.limit_s
         entered = enter_engines(unpacked, here.builder, images, folder, here.journal, limit, track)
     return Stopwatch(entered, search, images, here.journal, track)
 
