@@ -45,9 +45,9 @@ class Aim:
     target: Annotated[
         Literal["cpu", "arm-cpu", "tensorrt", "rtx"],
         typer.Option(
-            help="Target to tune for. arm-cpu: the CPU of an Arm board. tensorrt: the GPU of a board, "
-            "with engines built and raced there. rtx: an NVIDIA GPU that need not be here; a model "
-            "ranks its plans."
+            help="Target to tune for. arm-cpu: the CPU of an Arm board. tensorrt: the GPU of a "
+            "board, with engines built and raced there. rtx: an NVIDIA GPU that need not be here; "
+            "a model ranks its plans."
         ),
     ] = "cpu"
     device: Annotated[

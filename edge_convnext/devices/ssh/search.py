@@ -1,7 +1,7 @@
 """A search on a board over SSH: copy it, follow it, start it again if it dies, fetch the result.
 
-The journal of the search lies on the board and here. A board that lost its copy gets this one before
-the search starts there. When it has ended, whatever ended it, the journal is fetched.
+The journal of the search lies on the board and here. A board that lost its copy gets this one
+before the search starts there. When it has ended, whatever ended it, the journal is fetched.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ _LONGEST_WAIT_S = 30.0
 _SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
 _MAX_REPORT = 256 << 20  # bytes
 _FINISHED = ("0", "1")  # exit codes; 1: the verdict is not the required one
+_KILLED = ("", "137")  # with everything around it, or alone, as a system short of memory does
 
 _STOP_TIMEOUT_S = 18.0
 
@@ -256,7 +257,7 @@ class Session:
         relay = _Relay(self.say)
         self.patiently(lambda: self._follow(folder, relay), relay.is_new)
         answer = self.patiently(lambda: self.do(scripts.exit_code(folder))).strip()
-        if not answer:
+        if answer in _KILLED:
             raise SilentEndError(
                 f"{self.host.name}: the {noun} ended without a message (a restart, or no memory?); "
                 "run the same command again to go on"
