@@ -33,7 +33,7 @@ class OnBoard:
             min=0.1,
             max=10_000.0,
             help="Minutes of building engines and timing, in all; what was spent before counts. "
-            "Evaluating the finalists comes on top. Default: 10, with --mode full no limit.",
+            "Evaluating the finalists comes on top. Default: 10, with engines 30; with --mode full no limit.",
         ),
     ] = None
     power_modes: Annotated[

@@ -30,12 +30,12 @@ from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
 from edge_convnext.devices.ssh.lacking import why_no_engines
+from edge_convnext.devices.ssh.relay import Relay
 from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, require_unedited
-from edge_convnext.report.summary import plain
 
 __all__ = ["Session", "SilentEndError"]
 
@@ -254,7 +254,7 @@ class Session:
                 started.strip(), f"the {noun} has started"
             )
         )
-        relay = _Relay(self.say)
+        relay = Relay(self.say)
         self.patiently(lambda: self._follow(folder, relay), relay.is_new)
         answer = self.patiently(lambda: self.do(scripts.exit_code(folder))).strip()
         if answer in _KILLED:
@@ -293,7 +293,7 @@ class Session:
         words = (self.verb, f"{folder}/bundle.ecb", "--out", f"{folder}/out", *own)
         return f"{self.command} {' '.join(quote(word) for word in words)}"
 
-    def _follow(self, folder: str, relay: _Relay) -> None:
+    def _follow(self, folder: str, relay: Relay) -> None:
         for piece in self.host.stream(scripts.follow(folder, relay.received)):
             relay.add(piece)
 
@@ -384,32 +384,6 @@ class Session:
 def _kill(folder: str) -> str:
     """The command that ends the bench and its children; `start` made them a process group."""
     return f"kill -TERM -$(cat {quote(folder)}/pid)"
-
-
-class _Relay:
-    """Turns bytes of the log into whole lines."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._rest = b""
-        self._asked_at = 0
-        self.received = 0
-        self.last = ""
-
-    def add(self, piece: bytes) -> None:
-        """Add bytes that arrived."""
-        self.received += len(piece)
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            text = plain(line.decode("utf-8", errors="replace")).strip()
-            if text:
-                self.last = text
-                self._say(text)
-
-    def is_new(self) -> bool:
-        """Whether anything arrived since the last call."""
-        before, self._asked_at = self._asked_at, self.received
-        return self.received > before
 
 
 def _files_of(report: Report) -> list[FileReport]:

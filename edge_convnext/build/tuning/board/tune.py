@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["BoardAim", "BoardTuned", "tune_on_board"]
 
 BoardTarget = Literal["cpu", "arm-cpu", "tensorrt"]
-_QUICK_MINUTES = 10.0  # of building and timing
+_QUICK_MINUTES, _QUICK_ENGINE_MINUTES = 10.0, 30.0  # of building and timing
 _QUICK_IMAGES = 512  # that judge finalists on the board
 
 
@@ -62,7 +62,7 @@ class BoardAim:
     full: bool = False
     batch: int | None = None  # None: the recipe's smallest
     host: str | None = None  # None: this machine
-    minutes: float | None = None  # None: 10 of a quick search, no limit of a full one
+    minutes: float | None = None  # None: those of a quick search, no limit of a full one
     power_modes: tuple[str, ...] = ()
     gpu: Gpu | None = None  # that the cost model ranks for; of `tensorrt`
     remote: RemoteSettings = field(default_factory=RemoteSettings)
@@ -70,7 +70,8 @@ class BoardAim:
     @property
     def limit(self) -> float | None:
         """Minutes of building and timing; None: no limit."""
-        return self.minutes or (None if self.full else _QUICK_MINUTES)
+        quick = _QUICK_ENGINE_MINUTES if self.target == "tensorrt" else _QUICK_MINUTES
+        return self.minutes or (None if self.full else quick)
 
 
 @dataclass(frozen=True)
