@@ -33,7 +33,8 @@ class OnBoard:
             min=0.1,
             max=10_000.0,
             help="Minutes of building engines and timing, in all; what was spent before counts. "
-            "Evaluating the finalists comes on top. Default: 10, with engines 30; with --mode full no limit.",
+            "Evaluating the finalists comes on top. Default: 10, with engines 30; with --mode full "
+            "no limit.",
         ),
     ] = None
     power_modes: Annotated[
@@ -44,6 +45,13 @@ class OnBoard:
             "repeated; repeatable, or 0,1,2. Needs root there. Afterwards the mode is as it was.",
         ),
     ] = None
+    lock_clocks: Annotated[
+        bool,
+        typer.Option(
+            "--lock-clocks",
+            help="Hold a Jetson's clocks at maximum meanwhile, then restore them; needs root there.",
+        ),
+    ] = False
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -53,7 +61,11 @@ class OnBoard:
 
     def stated(self) -> list[str]:
         """The flags that are stated."""
-        values = {"--minutes": self.minutes, "--power-modes": self.power_modes}
+        values = {
+            "--minutes": self.minutes,
+            "--power-modes": self.power_modes,
+            "--lock-clocks": self.lock_clocks,
+        }
         return [name for name, value in values.items() if value]
 
 
@@ -121,6 +133,7 @@ def tune_on_device(
         board.modes,
         find_model_gpu(*gpu) if target == "tensorrt" else None,
         remote.settings(()),
+        board.lock_clocks,
     )
     silent = terminal.silent
 
@@ -153,7 +166,7 @@ def refuse_beside_search(overrides: Collection[str], stated: Collection[str]) ->
         first = next(iter(stated), None) or f"the flag of {next(iter(overrides))}"
         raise RecipeError(
             f"a search has its model, data and plans in it: leave out {first}; only --out, "
-            "--minutes and --power-modes go with it"
+            "--minutes, --power-modes and --lock-clocks go with it"
         )
 
 
@@ -162,7 +175,7 @@ def search_here(search: Path, out: Path | None, board: OnBoard, terminal: Termin
     from edge_convnext.devices.tuning import SearchSettings, search_bundle
 
     silent = terminal.silent
-    settings = SearchSettings(board.minutes, board.modes)
+    settings = SearchSettings(board.minutes, board.modes, board.lock_clocks)
     folder = out or Path("board") / search.stem
     with progress(silent) as track:
         found = search_bundle(search, folder, settings, track, lambda text: note(text, silent))

@@ -20,6 +20,7 @@ def test_modes_are_listed_in_one_text_or_in_several():
     assert OnBoard(power_modes=["0,1", " 15W ", "1"]).modes == ("0", "1", "15W")
     assert OnBoard().modes == ()
     assert OnBoard(minutes=1.0, power_modes=["0"]).stated() == ["--minutes", "--power-modes"]
+    assert OnBoard(lock_clocks=True).stated() == ["--lock-clocks"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def searched(call, monkeypatch):
 
 def test_what_is_stated_reaches_the_board(searched):
     (code, out, err), seen = searched(
-        "--target", "tensorrt", "--host", "me@orin", "--minutes", 3, "--power-modes", "0,1",
+        "--target", "tensorrt", "--host", "me@orin", "--minutes", 3, "--power-modes", "0,1", "--lock-clocks",
         "--ssh-option", "Port=2", "--remote-command", "e/bin", "--keep", "--mode", "full",
         "--batch", 2, "--device", "thor-t5000", "--out", "there", "--json",
     )  # fmt: skip
@@ -85,6 +86,7 @@ def test_what_is_stated_reaches_the_board(searched):
     aim = seen["aim"]
     assert (aim.target, aim.full, aim.batch, aim.host) == ("tensorrt", True, 2, "me@orin")
     assert (aim.minutes, aim.power_modes, aim.gpu.name) == (3.0, ("0", "1"), "thor-t5000")
+    assert aim.lock_clocks
     assert (aim.remote.ssh_options, aim.remote.command, aim.remote.keep) == (
         ("Port=2",), "e/bin", True,
     )  # fmt: skip

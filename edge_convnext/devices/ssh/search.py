@@ -140,7 +140,10 @@ def _fetch(session: Session, folder: str, into: Path) -> BoardSearch:
     return found
 
 
-def as_words(minutes: float | None, power_modes: Sequence[str]) -> tuple[str, ...]:
+def as_words(
+    minutes: float | None, power_modes: Sequence[str], lock_clocks: bool = False
+) -> tuple[str, ...]:
     """The settings of a search as words of a command line, for `tune` on the board."""
     words = [] if minutes is None else ["--minutes", f"{minutes:g}"]
-    return (*words, *(word for mode in power_modes for word in ("--power-modes", mode)))
+    words += [word for mode in power_modes for word in ("--power-modes", mode)]
+    return (*words, *(["--lock-clocks"] if lock_clocks else []))

@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,15 +88,17 @@ def race_in_modes(
     watch: Stopwatch,
     readings: Readings,
     energy_s: float,
+    locked: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> list[LastRace]:
     """Repeat the last race in each power mode that the user listed; the found one is restored.
 
-    A mode that the board does not take now gets no rows, and the reason.
+    A mode that the board does not take now gets no rows, and the reason. `locked` holds the clocks
+    of the mode in force, if that is wanted.
     """
     races = []
     for mode in asked:
         try:
-            with modes.hold(mode):
+            with modes.hold(mode), locked():
                 races.append(run_last_race(names, watch, readings, energy_s, mode.label).race)
         except BoardError as error:
             races.append(LastRace(power_mode=mode.label, reason=str(error)))

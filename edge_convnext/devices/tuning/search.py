@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.devices.bench.engines import EngineBuilder
     from edge_convnext.devices.bundle.unpacked import UnpackedEvaluation, UnpackedSearch
+    from edge_convnext.measure.candidates import Candidate
 
 __all__ = ["SearchSettings", "search_bundle"]
 
@@ -59,6 +61,7 @@ class SearchSettings:
 
     minutes: float | None = None  # of building and timing; None: no limit
     power_modes: tuple[str, ...] = ()  # numbers or names; none is changed that is not listed
+    lock_clocks: bool = False  # in each power mode, of a Jetson
     energy_seconds: float = 5.0  # of each candidate, where the board has a power meter
 
     @property
@@ -120,29 +123,48 @@ def search_bundle(
     if spent:
         say(f"going on with the search: {spent:.0f} s were spent on it before")
     unpacked = bundle.unpack(here.work / UNPACKED, track)
-    before = here.readings.state()
-    if before is not None and before.get("clocks_locked") is not True:
-        say("the clocks are not locked, so timings vary more")
-    images = unpacked.evaluation()
-    watch = _enter(unpacked, _timed_images(unpacked, images), here, chosen, track)
-    for name, reason in watch.entered.lost.items():
-        say(f"left out, {name}: {reason}")
-    contest = race_entrants(watch.entered, watch, chosen.limit_s)
-    judgement = judge_finalists(
-        contest, watch.entered, images, watch.images, watch, here.work / "logits",
-        {"fingerprint": here.machine["fingerprint"], "versions": here.machine["versions"]},
-    )  # fmt: skip
-    names = _finalists(contest, judgement, watch)
-    current = here.modes.current()
-    mode = current.label if current else None
-    finals = run_last_race(names, watch, here.readings, chosen.energy_seconds, mode)
-    races = race_in_modes(
-        names, here.asked, here.modes, watch, here.readings, chosen.energy_seconds
-    )
-    found = _tell(unpacked, here, watch, contest, judgement, finals, races, before)
-    published = publish_search(found, watch.entered.candidates[found.winner], out)
+    found, winner = _search(unpacked, here, chosen, track, say)
+    published = publish_search(found, winner, out)
     drop_unpacked(here.work)
     return published
+
+
+def _search(
+    unpacked: UnpackedSearch,
+    here: _Here,
+    settings: SearchSettings,
+    track: Track,
+    say: Callable[[str], None],
+) -> tuple[BoardSearch, Candidate]:
+    """What was found, and the candidate that won."""
+    with _locked(here, settings):
+        before = here.readings.state()
+        if before is not None and before.get("clocks_locked") is not True:
+            say("the clocks are not locked, so timings vary more; --lock-clocks locks them")
+        images = unpacked.evaluation()
+        watch = _enter(unpacked, _timed_images(unpacked, images), here, settings, track)
+        for name, reason in watch.entered.lost.items():
+            say(f"left out, {name}: {reason}")
+        contest = race_entrants(watch.entered, watch, settings.limit_s)
+        judgement = judge_finalists(
+            contest, watch.entered, images, watch.images, watch, here.work / "logits",
+            {"fingerprint": here.machine["fingerprint"], "versions": here.machine["versions"]},
+        )  # fmt: skip
+        names = _finalists(contest, judgement, watch)
+        current = here.modes.current()
+        mode = current.label if current else None
+        finals = run_last_race(names, watch, here.readings, settings.energy_seconds, mode)
+    races = race_in_modes(
+        names, here.asked, here.modes, watch, here.readings, settings.energy_seconds,
+        lambda: _locked(here, settings),
+    )  # fmt: skip
+    found = _tell(unpacked, here, watch, contest, judgement, finals, races, before)
+    return found, watch.entered.candidates[found.winner]
+
+
+def _locked(here: _Here, settings: SearchSettings) -> AbstractContextManager[object]:
+    """Clocks of the power mode in force, held at their maximum if the user wants it."""
+    return here.readings.locked_clocks() if settings.lock_clocks else nullcontext()
 
 
 def _look_around(

@@ -161,6 +161,7 @@ def test_a_board_is_examined_before_anything_is_made(boards):
 
 def test_settings_are_words_of_the_command_there():
     assert as_words(None, ()) == ()
+    assert as_words(None, (), lock_clocks=True) == ("--lock-clocks",)
     assert as_words(2.5, ("0", "MAXN")) == (
         "--minutes", "2.5", "--power-modes", "0", "--power-modes", "MAXN",
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """The last race, with ONNX Runtime as the board's runtime: no figure is asserted."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,15 @@ def test_finalists_are_compared_with_each_other_and_with_the_float(watch, monkey
 def test_each_listed_mode_has_a_race_and_the_found_one_is_in_force_again(watch):
     modes = Modes()
     asked = modes.find(["1", "7W"])
-    races = race_in_modes(NAMES, asked, modes, watch, JetsonReadings(), 0.01)
+    locks = []
+
+    @contextlib.contextmanager
+    def locked():
+        locks.append(modes.now)
+        yield
+
+    races = race_in_modes(NAMES, asked, modes, watch, JetsonReadings(), 0.01, locked)
+    assert locks == [1]  # clocks of a mode are locked within it
     assert [race.power_mode for race in races] == ["15W (1)", "7W (2)"]
     assert modes.held == [1]
     assert modes.current() == PowerMode(0, "MAXN")

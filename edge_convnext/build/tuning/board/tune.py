@@ -66,6 +66,7 @@ class BoardAim:
     power_modes: tuple[str, ...] = ()
     gpu: Gpu | None = None  # that the cost model ranks for; of `tensorrt`
     remote: RemoteSettings = field(default_factory=RemoteSettings)
+    lock_clocks: bool = False
 
     @property
     def limit(self) -> float | None:
@@ -252,12 +253,12 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     if aim.host is None:
         here = folder / "board"
-        settings = SearchSettings(aim.limit, aim.power_modes)
+        settings = SearchSettings(aim.limit, aim.power_modes, aim.lock_clocks)
         found = search_bundle(bundle, here, settings, track, say)
         for file in found.outputs:
             (fetched / file.path).symlink_to((here / file.path).absolute())
         return found
-    words = as_words(aim.limit, aim.power_modes)
+    words = as_words(aim.limit, aim.power_modes, aim.lock_clocks)
     remote = RemoteSettings(
         aim.remote.ssh_options, aim.remote.command, words, aim.remote.keep, aim.remote.give_up_s
     )
