@@ -49,7 +49,7 @@ class OnBoard:
         bool,
         typer.Option(
             "--lock-clocks",
-            help="Hold a Jetson's clocks at maximum meanwhile, then restore them; needs root there.",
+            help="Hold a Jetson's clocks at maximum meanwhile, then restore them; needs root.",
         ),
     ] = False
 

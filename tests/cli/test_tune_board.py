@@ -78,9 +78,9 @@ def searched(call, monkeypatch):
 
 def test_what_is_stated_reaches_the_board(searched):
     (code, out, err), seen = searched(
-        "--target", "tensorrt", "--host", "me@orin", "--minutes", 3, "--power-modes", "0,1", "--lock-clocks",
+        "--target", "tensorrt", "--host", "me@orin", "--minutes", 3, "--power-modes", "0,1",
         "--ssh-option", "Port=2", "--remote-command", "e/bin", "--keep", "--mode", "full",
-        "--batch", 2, "--device", "thor-t5000", "--out", "there", "--json",
+        "--lock-clocks", "--batch", 2, "--device", "thor-t5000", "--out", "there", "--json",
     )  # fmt: skip
     assert (code, json.loads(out), err) == (0, {"x": 1}, "")
     aim = seen["aim"]

@@ -1,13 +1,15 @@
 """A search on a board over SSH: copy it, follow it, start it again if it dies, fetch the result.
 
 The journal of the search lies on the board and here. A board that lost its copy gets this one
-before the search starts there. When it has ended, whatever ended it, the journal is fetched.
+before the search starts there. It is fetched every few minutes, and when the search has ended,
+whatever ended it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["as_words", "examine_host", "search_on_host"]
 
 _MOST_RESTARTS = 8  # of a search that dies; on the board, what kills it twice is left out
+KEEP_EVERY_S = 120.0  # between copies of the journal; a copy disturbs a timing a little
 _MOST_BYTES = 64 << 20  # of a journal, a result or a manifest
 
 
@@ -64,6 +67,16 @@ def search_on_host(
         RemoteError: A step failed; the same call goes on from what is on the board and here.
         ArtifactError: The board's result is of another search, or was changed.
     """
+    places: list[str] = []
+    copied = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal copied
+        say(text)
+        if places and time.monotonic() - copied > KEEP_EVERY_S:
+            copied = time.monotonic()
+            _fetch_journal(session, places[0], journal)
+
     session = Session(
         Host(host, settings.ssh_options),
         bundle,
@@ -71,12 +84,13 @@ def search_on_host(
         settings.command,
         settings.keep,
         settings.give_up_s,
-        say,
+        tell,
         "tune",
         tuple(settings.arguments),
     )
 
     def do(folder: str) -> BoardSearch:
+        places.append(folder)
         if journal.is_file():
             session.patiently(lambda: _put(session, folder, journal))
         try:

@@ -18,6 +18,7 @@ from edge_convnext.core.errors import RemoteError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.read import open_search
 from edge_convnext.devices.ssh import RemoteSettings
+from edge_convnext.devices.ssh import search as module
 from edge_convnext.devices.ssh.search import as_words, examine_host, search_on_host
 from edge_convnext.devices.tuning.journal import JOURNAL
 
@@ -139,6 +140,27 @@ def test_a_board_with_a_gpu_sends_its_engine_and_a_row_for_each_mode(
     assert sha256_file(into / engine.path) == found.won.sha256  # this builder copies the graph
     assert (into / note.path).is_file()
     assert boards.left() == []
+
+
+def test_a_board_that_lost_everything_is_given_the_journal(
+    boards, desk, bundle, tmp_path, monkeypatch, clean
+):
+    def lose(text):
+        seen.append(text)
+        if seen.count("timing batch 1") == 2:
+            [folder] = boards.left()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
+            boards.wipe()
+
+    seen = []
+    monkeypatch.setattr(module, "KEEP_EVERY_S", 0.0)
+    with pytest.raises(RemoteError):
+        desk(bundle, lose)
+    assert done_once(tmp_path / JOURNAL)
+    _, lines, _ = desk(bundle)
+    assert any(line.startswith("going on with the search") for line in lines)
+    assert done_once(tmp_path / JOURNAL)
 
 
 def test_more_minutes_go_on_with_what_is_there(boards, desk, bundle, clean):
