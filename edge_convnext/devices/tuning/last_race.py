@@ -86,20 +86,28 @@ def race_in_modes(
     asked: Sequence[PowerMode],
     modes: PowerModes,
     watch: Stopwatch,
-    readings: Readings,
+    fresh: Callable[[], Readings],
     energy_s: float,
     locked: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> list[LastRace]:
     """Repeat the last race in each power mode that the user listed; the found one is restored.
 
-    A mode that the board does not take now gets no rows, and the reason. `locked` holds the clocks
-    of the mode in force, if that is wanted.
+    A mode that the board does not take now gets no rows, and the reason.
+
+    Args:
+        names: INT8 candidates and floats.
+        asked: Modes, in the order to take them.
+        modes: Modes of the board.
+        watch: Has the candidates, the images and the journal.
+        fresh: Readings that compare no state with one of another mode.
+        energy_s: Seconds of work of each candidate while its power is read.
+        locked: Block that holds the clocks of the mode in force, if that is wanted.
     """
     races = []
     for mode in asked:
         try:
             with modes.hold(mode), locked():
-                races.append(run_last_race(names, watch, readings, energy_s, mode.label).race)
+                races.append(run_last_race(names, watch, fresh(), energy_s, mode.label).race)
         except BoardError as error:
             races.append(LastRace(power_mode=mode.label, reason=str(error)))
     return races

@@ -76,6 +76,7 @@ class _Here:
 
     machine: dict[str, Any]
     readings: Readings
+    fresh: Callable[[], Readings]  # readings of a race of their own
     modes: PowerModes
     asked: tuple[PowerMode, ...]
     builder: EngineBuilder | None
@@ -153,9 +154,9 @@ def _search(
         names = _finalists(contest, judgement, watch)
         current = here.modes.current()
         mode = current.label if current else None
-        finals = run_last_race(names, watch, here.readings, settings.energy_seconds, mode)
+        finals = run_last_race(names, watch, here.fresh(), settings.energy_seconds, mode)
     races = race_in_modes(
-        names, here.asked, here.modes, watch, here.readings, settings.energy_seconds,
+        names, here.asked, here.modes, watch, here.fresh, settings.energy_seconds,
         lambda: _locked(here, settings),
     )  # fmt: skip
     found = _tell(unpacked, here, watch, contest, judgement, finals, races, before)
@@ -194,7 +195,12 @@ def _look_around(
         "device": builder.device if builder else None,
     }
     journal = Journal(out / JOURNAL, identity)
-    return _Here(machine, readings or find_readings(), modes, asked, builder, work, journal)
+    given = readings
+
+    def fresh() -> Readings:
+        return given or find_readings()
+
+    return _Here(machine, fresh(), fresh, modes, asked, builder, work, journal)
 
 
 def _find_builder(builders: Sequence[EngineBuilder] | None) -> EngineBuilder:

@@ -53,7 +53,7 @@ def test_each_listed_mode_has_a_race_and_the_found_one_is_in_force_again(watch):
         locks.append(modes.now)
         yield
 
-    races = race_in_modes(NAMES, asked, modes, watch, JetsonReadings(), 0.01, locked)
+    races = race_in_modes(NAMES, asked, modes, watch, JetsonReadings, 0.01, locked)
     assert locks == [1]  # clocks of a mode are locked within it
     assert [race.power_mode for race in races] == ["15W (1)", "7W (2)"]
     assert modes.held == [1]
