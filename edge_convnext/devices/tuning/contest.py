@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError
@@ -93,7 +93,10 @@ def _race(
 ) -> Standing:
     left = until_s - watch.journal.spent_s
     limit = None if math.isinf(left) else max(0.0, left)
-    return run_race(names, watch.measure, limit, lambda: watch.journal.spent_s, always)
+    found = run_race(names, watch.measure, limit, lambda: watch.journal.spent_s, always)
+    # A usual plan stays to the end, unless it was lost on the way.
+    kept = tuple(name for name in found.finalists if name not in watch.entered.lost)
+    return replace(found, finalists=kept)
 
 
 def judge_finalists(

@@ -61,21 +61,25 @@ class Stopwatch:
         Raises:
             InferenceError: Not even one of them can be timed.
         """
+        names = [name for name in names if name not in self.entered.lost]
         key = self._key(names, rounds)
-        entry = self.journal.find("rung", key)
+        entry = self.journal.find("rung", key) if names else {"rounds": {}}
         if entry is None:
             deaths = self.journal.deaths("rung", key)
-            free = free_memory_bytes()
-            groups = split_to_fit(names, self.entered.peaks, free, deaths)
+            groups = split_to_fit(names, self.entered.peaks, free_memory_bytes(), deaths)
             started = time.monotonic()
             with self.journal.announced("rung", key):
                 times, load = self._time_groups(groups, rounds)
+            lost = {name: self.entered.lost[name] for name in names if name not in times}
             seconds = time.monotonic() - started
-            entry = self.journal.add("rung", key, rounds=times, load=load, seconds=seconds)
+            entry = self.journal.add(
+                "rung", key, rounds=times, lost=lost, load=load, seconds=seconds
+            )
+        self.entered.lost |= entry.get("lost") or {}
         self.other_load_pct = max(self.other_load_pct, float(entry.get("load") or 0.0))
         found: Rounds = entry["rounds"]
         if not found:
-            raise InferenceError(f"none of {len(names)} candidates can be timed here")
+            raise InferenceError("none of the candidates can be timed here")
         return found
 
     def _key(self, names: Sequence[str], rounds: int) -> str:

@@ -38,7 +38,7 @@ class Watch:
 
     def __init__(self, **latency):
         self.latency, self.rungs = latency, []
-        self.journal = Of(spent_s=0.0)
+        self.journal, self.entered = Of(spent_s=0.0), Entered()
         self.search = Of(max_drop_pp=1.0, evaluate_batch=4, threads=1)
 
     def measure(self, names, rounds):
@@ -72,6 +72,16 @@ def test_the_time_is_shared_among_the_races():
     found = race_entrants(entered(), watch, 0.0)
     assert "time limit" in found.quantized.stopped
     assert len(watch.rungs) == 2  # one rung each, so that there is a result
+
+
+def test_a_usual_plan_that_was_lost_on_the_way_is_no_finalist():
+    class Loses(Watch):
+        def measure(self, names, rounds):
+            self.entered.lost["b"] = "no memory"
+            return super().measure([name for name in names if name != "b"], rounds)
+
+    found = race_entrants(entered(), Loses(a=2.0, c=1.0, x=0.5, y=0.6), math.inf)
+    assert set(found.quantized.finalists) == {"a", "c"}
 
 
 def test_without_int8_there_is_no_search():
