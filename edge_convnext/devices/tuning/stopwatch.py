@@ -96,34 +96,49 @@ class Stopwatch:
             for result in self._time(group, rounds):
                 load = max(load, result.other_load_pct or 0.0)
                 own = _rounds_of(result)
-                first = own[group[0]]
-                base = times.setdefault(group[0], first)
-                for name in set(own) - {group[0]}:
-                    scaled = zip(own[name], base, first, strict=True)
-                    times[name] = [one * there / here for one, there, here in scaled]
+                shared = next((name for name in own if name in times), None)
+                if shared is None:
+                    times |= own
+                    continue
+                base, here = times[shared], own[shared]
+                for name in set(own) - set(times):
+                    scaled = zip(own[name], base, here, strict=True)
+                    times[name] = [one * there / now for one, there, now in scaled]
         return times, load
 
     def _time(self, names: Sequence[str], rounds: int) -> list[BenchmarkResult]:
-        """Time some together; where that fails, by halves, and without the one that fails alone."""
-        candidates = [self.entered.candidates[name] for name in names]
+        """Time some together; where that fails, by halves, and without those that fail alone."""
         try:
-            return [
-                benchmark(
-                    candidates, self.images, config_of(self.search, rounds), self.search.seed,
-                    self.track, measure_memory=False,
-                )
-            ]  # fmt: skip
+            return [self._benchmark(names, rounds)]
         except (EdgeConvNextError, MemoryError) as error:
-            if len(names) <= 2:
-                self.entered.lost[names[-1]] = f"can't be timed here: {error or 'out of memory'}"
-                return self._time(names[:1], rounds) if len(names) == 2 else []
-        first, *others = names
+            first, *others = names
+            if not others or self._fails(first):
+                self._lose(first, error)
+                return self._time(others, rounds) if others else []
+            if len(others) == 1:
+                self._lose(others[0], error)
+                return self._time([first], rounds)
         half = len(others) // 2
         return [
             result
             for part in (others[:half], others[half:])
             for result in self._time([first, *part], rounds)
         ]
+
+    def _benchmark(self, names: Sequence[str], rounds: int) -> BenchmarkResult:
+        config, seed = config_of(self.search, rounds), self.search.seed
+        candidates = [self.entered.candidates[name] for name in names]
+        return benchmark(candidates, self.images, config, seed, self.track, measure_memory=False)
+
+    def _fails(self, name: str) -> bool:
+        try:
+            self._benchmark([name], 1)
+        except (EdgeConvNextError, MemoryError):
+            return True
+        return False
+
+    def _lose(self, name: str, error: BaseException) -> None:
+        self.entered.lost[name] = f"can't be timed here: {error or 'out of memory'}"
 
 
 def _rounds_of(result: BenchmarkResult) -> dict[str, list[float]]:

@@ -86,9 +86,15 @@ def test_what_breaks_a_group_is_lost_alone(watch):
     assert set(again.measure(["c", "b", "d"], 8)) == {"b", "d"}
 
 
+def test_the_first_is_lost_alone_too(watch):
+    one = watch(Machine(broken={"a"}))
+    assert set(one.measure(["a", "b", "c", "d"], 6)) == {"b", "c", "d"}
+    assert set(one.entered.lost) == {"a"}
+
+
 def test_where_nothing_can_be_timed_an_error_says_so(watch):
     with pytest.raises(InferenceError, match="none of the candidates can be timed here"):
-        watch(Machine(broken={"a"})).measure(["a", "b"], 4)
+        watch(Machine(broken={"a", "b"})).measure(["a", "b"], 4)
 
 
 def test_after_a_death_fewer_are_held_together(watch):
