@@ -138,7 +138,7 @@ class Stopwatch:
         return False
 
     def _lose(self, name: str, error: BaseException) -> None:
-        self.entered.lost[name] = f"can't be timed here: {error or 'out of memory'}"
+        self.entered.lost[name] = f"can't be timed here: {str(error) or 'out of memory'}"
 
 
 def _rounds_of(result: BenchmarkResult) -> dict[str, list[float]]:
