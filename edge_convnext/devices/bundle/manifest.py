@@ -165,7 +165,7 @@ class Contents(Part):
     members: tuple[Member, ...]
 
     @model_validator(mode="after")
-    def _check_whole(self) -> Manifest:
+    def _check_whole(self) -> Contents:
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError("a member is listed twice")
