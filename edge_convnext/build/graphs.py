@@ -248,20 +248,7 @@ def make_gpu_lineages(
     shown: Sequence[Sample],
     calibration: Images | None,
 ) -> list[Lineage]:
-    """Make the graph of each plan; plans of one form and batch size share their float graph.
-
-    Args:
-        runner: Runner of this build.
-        inputs: Weights and data of the build.
-        graphs: Has the folded weights, if the build folds.
-        plans: Plans for TensorRT.
-        targets: Targets that will run the graphs.
-        shown: Real images for the parity checks.
-        calibration: Calibration images; None unless INT8 is wanted.
-
-    Raises:
-        EdgeConvNextError: A stage failed.
-    """
+    """Make the graph of each plan; plans of one form and batch size share their float graph."""
     # TensorRT 10 has the same parser as TensorRT for RTX, except for a float16 reduction.
     typed_for: list[LintTarget] = ["rtx"] if "rtx" in targets else []
     typed_for += ["tensorrt10"] if "tensorrt" in targets else []

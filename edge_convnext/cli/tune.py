@@ -151,8 +151,7 @@ def tune(
     from edge_convnext.networks.family import family_of_model
 
     if search is not None:
-        stated = [*(["--recipe"] if recipe else []), *aim.stated(), *remote.stated()]
-        refuse_beside_search({**inputs, **where, **limits}, stated)
+        refuse_beside_search({**inputs, **where, **limits}, recipe, aim.stated(), remote)
         search_here(search, out, board, terminal)
         return
     aim.refuse_mixed(where.get("runtime"))
@@ -162,13 +161,8 @@ def tune(
     folder = out or Path("tune") / family_of_model(chosen.model).short_name(chosen.model)
     check_tune_folder(folder)
     if on_board:
-        batch = aim.batch[0] if aim.batch else None
-        gpu = (aim.device, aim.compute_capability)
-        tune_on_device(
-            chosen, aim.target, batch, gpu, mode == "full", folder, board, remote, terminal
-        )
-        if not terminal.json:
-            _print_next(folder, ())
+        gpu, full = (aim.device, aim.compute_capability), mode == "full"
+        tune_on_device(chosen, aim.target, aim.batch, gpu, full, folder, board, remote, terminal)
         return
     result = _search(chosen, aim, mode, folder, terminal.silent)
     if terminal.json:

@@ -12,7 +12,7 @@ import typer
 from edge_convnext.cli.console import Terminal, note, print_json, progress, show_read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from edge_convnext.cli.hosts import Remote
     from edge_convnext.core.recipe import Recipe
@@ -98,7 +98,7 @@ def runs_on_board(target: Target, board: OnBoard, remote: Remote) -> bool:
 def tune_on_device(
     recipe: Recipe,
     target: Target,
-    batch: int | None,
+    batches: Sequence[int] | None,
     gpu: tuple[str | None, str | None],
     full: bool,
     folder: Path,
@@ -111,7 +111,7 @@ def tune_on_device(
     Args:
         recipe: Recipe with what the command line states.
         target: Target, except `rtx`.
-        batch: Images per inference; None for the recipe's smallest.
+        batches: Images per inference, one size; None for the recipe's smallest.
         gpu: Device, or compute capability, that the cost model ranks for.
         full: True searches every plan.
         folder: Folder of the results.
@@ -119,15 +119,15 @@ def tune_on_device(
         remote: The board's address.
         terminal: How results are shown.
     """
-    from edge_convnext.build.tuning.board.files import tune_board_to_files
-    from edge_convnext.build.tuning.board.tune import BoardAim
+    from edge_convnext.build.tuning.board.tune import tune_board_to_files
+    from edge_convnext.build.tuning.board.values import BoardAim
     from edge_convnext.build.tuning.cost_model import find_model_gpu
 
     assert target != "rtx"  # `runs_on_board` refused it
     aim = BoardAim(
         target,
         full,
-        batch,
+        batches[0] if batches else None,
         remote.host[0] if remote.host else None,
         board.minutes,
         board.modes,
@@ -152,16 +152,27 @@ def tune_on_device(
     print_board_search(report.tuned.found, Console())
     for text in report.tuned.notes:
         note(text, terminal.quiet)
+    typer.echo(f"\nBuild the winner: edge-convnext build --recipe {folder / 'tuned.yaml'}")
 
 
-def refuse_beside_search(overrides: Collection[str], stated: Collection[str]) -> None:
+def refuse_beside_search(
+    overrides: Collection[str], recipe: str | None, aimed: Sequence[str], remote: Remote
+) -> None:
     """Refuse flags that a search has settled at the desk.
+
+    Args:
+        overrides: Fields of the recipe that are stated.
+        recipe: Recipe that is stated.
+        aimed: Flags of the aim that are stated.
+        remote: Flags of another machine.
 
     Raises:
         RecipeError: One of them is stated.
     """
     from edge_convnext.core.errors import RecipeError
 
+    own = (("--recipe", recipe), ("--host", remote.host))
+    stated = [*(name for name, value in own if value), *aimed, *remote.stated()]
     if overrides or stated:
         first = next(iter(stated), None) or f"the flag of {next(iter(overrides))}"
         raise RecipeError(

@@ -6,7 +6,7 @@ from types import SimpleNamespace as Of
 import pytest
 from support.search_results import search_fields
 
-from edge_convnext.build.tuning.board import files
+from edge_convnext.build.tuning.board import tune as board_tune
 from edge_convnext.cli.hosts import Remote
 from edge_convnext.cli.tune_board import OnBoard, runs_on_board
 from edge_convnext.core.errors import RecipeError
@@ -68,7 +68,7 @@ def searched(call, monkeypatch):
         say("the search has started")
         return Of(tuned=Of(found=FOUND, notes=("ordered by rules",)), to_json=lambda: {"x": 1})
 
-    monkeypatch.setattr(files, "tune_board_to_files", tune_board_to_files)
+    monkeypatch.setattr(board_tune, "tune_board_to_files", tune_board_to_files)
 
     def run(*flags):
         return call("tune", *flags), seen

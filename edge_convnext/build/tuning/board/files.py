@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.build.tuning.board.tune import BoardAim, BoardTuned, tune_on_board
 from edge_convnext.build.tuning.files import MODELS, TUNE, write_tune_files
 from edge_convnext.build.tuning.gpu_tune import with_engine_plans
-from edge_convnext.core.cache import Cache, default_cache_folder
-from edge_convnext.core.places import require_outside
 from edge_convnext.networks.plans import plan_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from edge_convnext.build.inputs import Inputs
-    from edge_convnext.core.progress import Track
-    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.build.tuning.board.values import BoardTuned
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["SCHEMA", "BoardTuneReport", "tune_board_to_files"]
+__all__ = ["SCHEMA", "BoardTuneReport", "write_board_files"]
 
 SCHEMA = "edge-convnext/tune-board/1"
 _GRAPH, *_ENGINE = MODELS
@@ -66,32 +58,12 @@ class BoardTuneReport:
         }
 
 
-def tune_board_to_files(
-    recipe: Recipe,
-    aim: BoardAim,
-    folder: Path,
-    track: Track,
-    say: Callable[[str], None],
-    cache: Cache | None = None,
-    on_read: Callable[[Inputs], None] | None = None,
-) -> BoardTuneReport:
-    """Search on a board, and write what won into a folder.
+def write_board_files(tuned: BoardTuned, folder: Path) -> BoardTuneReport:
+    """Write what won into a folder, in place of an earlier search's files.
 
     Raises:
-        EdgeConvNextError: An error of `tune_on_board`; an earlier search's files stay then, and
-            the journal says what was done.
+        ArtifactError: The folder or the disk has no room for them; what was there stays.
     """
-    require_outside(folder, recipe.data.source, recipe.data.calibration)
-    store = cache or Cache(default_cache_folder(os.environ))
-    written: list[BoardTuneReport] = []
-    tune_on_board(
-        recipe, aim, folder, store, track, say,
-        lambda tuned: written.append(_write(tuned, folder)), on_read,
-    )  # fmt: skip
-    return written[0]
-
-
-def _write(tuned: BoardTuned, folder: Path) -> BoardTuneReport:
     import yaml
 
     copies = {_GRAPH: tuned.graph, **{path.name: path for path in tuned.engine}}

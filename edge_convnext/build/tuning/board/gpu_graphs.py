@@ -13,22 +13,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edge_convnext.build.graphs import GPU_PARITY_IMAGES, Graphs, make_gpu_lineages
 from edge_convnext.build.tuning.board.candidates import BoardGraphs
-from edge_convnext.build.tuning.cost_model import Calibration
-from edge_convnext.build.tuning.gpu_search import GpuSearch
-from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch
 from edge_convnext.build.tuning.space import gpu_plan, list_gpu_forms
-from edge_convnext.build.tuning.trials import rank
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.data.batches import image_batches
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import plan_for_gpu
-from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edge_convnext.build.settle import Prepared
-    from edge_convnext.build.tuning.cost_model import Gpu
     from edge_convnext.networks.plans import Plan
 
 __all__ = ["list_gpu_candidates", "make_gpu_graphs"]
@@ -39,15 +33,14 @@ T = TypeVar("T")
 
 
 def make_gpu_graphs(
-    prepared: Prepared, batch: int, machine: str, gpu: Gpu, *, full: bool
+    prepared: Prepared, batch: int, ranked: Sequence[Plan], *, full: bool
 ) -> BoardGraphs:
     """Make the graphs that a board builds engines of, INT8 and FP16, in the order to build them.
 
     Args:
         prepared: Inputs of the search, with the folded weights.
         batch: Images per inference; graphs for TensorRT have a fixed batch.
-        machine: Fingerprint of the desk.
-        gpu: GPU that the cost model ranks for.
+        ranked: Plans by modelled time; empty where nothing was modelled.
         full: True makes the graphs of all plans.
 
     Raises:
@@ -57,8 +50,6 @@ def make_gpu_graphs(
     if inputs.calibration is None:
         raise RecipeError("tune has no images to calibrate with: pass --data or --calibration")
     made = BoardGraphs()
-    ranked, note = _rank(prepared, batch, machine, gpu, full)
-    made.notes.append(note)
     samples = inputs.calibration.images.samples
     fixed = None if runner.recipe.export.batch == "dynamic" else runner.recipe.export.batch
     calibration = image_batches(samples, inputs.info, fixed)
@@ -109,26 +100,6 @@ def list_gpu_candidates(
     if not full:
         int8, fp16 = int8[:_QUICK_INT8], fp16[:_QUICK_FLOAT]
     return _two_to_one(int8, fp16)
-
-
-def _rank(
-    prepared: Prepared, batch: int, machine: str, gpu: Gpu, full: bool
-) -> tuple[list[Plan], str]:
-    """Plans by modelled time, and a sentence on where their order comes from."""
-    if reason := why_no_rtx():
-        return (
-            [],
-            f"Candidates are ordered by rules: the cost model can't be asked here ({reason}).",
-        )
-    runner = prepared.runner
-    own = prepare_batch(runner.recipe, batch, runner.cache, dict(runner.versions), runner.track)
-    search = GpuSearch(own, gpu, Calibration(), plan_capability(gpu.capability), machine)
-    try:
-        trials = search.run(every=full)
-    except EdgeConvNextError as error:
-        return [], f"Candidates are ordered by rules: the cost model failed ({error})."
-    note = f"Candidates are ordered by the cost model of {gpu.name} and by rules, in turn."
-    return [one.plan for one in rank(trials)], note
 
 
 def _in_turn(first: Iterable[T], second: Iterable[T]) -> list[T]:

@@ -6,9 +6,9 @@ don't have. The machine with the GPU may be this one: then the same search runs 
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +16,17 @@ from edge_convnext.build.assemble import model_part
 from edge_convnext.build.compare import evaluate_options
 from edge_convnext.build.entrants import verdict_batch
 from edge_convnext.build.settle import prepare
+from edge_convnext.build.tuning.board.files import write_board_files
 from edge_convnext.build.tuning.board.gpu_graphs import make_gpu_graphs
 from edge_convnext.build.tuning.board.graphs import make_cpu_graphs
-from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.build.tuning.board.values import BoardAim, BoardTuned
+from edge_convnext.build.tuning.cost_model import Calibration
+from edge_convnext.build.tuning.gpu_search import GpuSearch
+from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch
+from edge_convnext.build.tuning.trials import rank
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.errors import ArtifactError, EdgeConvNextError, RecipeError
+from edge_convnext.core.places import require_outside
 from edge_convnext.core.scratch import scratch_folder
 from edge_convnext.devices.bundle.search_manifest import SearchEntry
 from edge_convnext.devices.bundle.write_search import write_search
@@ -29,14 +37,16 @@ from edge_convnext.devices.tuning import SearchSettings, search_bundle
 from edge_convnext.devices.tuning.journal import JOURNAL
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.load import available_runtimes, runtime_names
+from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.tuning.board.candidates import BoardGraphs
+    from edge_convnext.build.tuning.board.files import BoardTuneReport
     from edge_convnext.build.tuning.cost_model import Gpu
     from edge_convnext.core.artifacts import CpuRuntimeName
     from edge_convnext.core.cache import Cache
@@ -47,50 +57,10 @@ if TYPE_CHECKING:
     from edge_convnext.measure.accuracy import Predictions
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["BoardAim", "BoardTuned", "tune_on_board"]
+__all__ = ["tune_board_to_files", "tune_on_board"]
 
-BoardTarget = Literal["cpu", "arm-cpu", "tensorrt"]
-_QUICK_MINUTES, _QUICK_ENGINE_MINUTES = 10.0, 30.0  # of building and timing
 _QUICK_IMAGES = 512  # that judge finalists on the board
-
-
-@dataclass(frozen=True)
-class BoardAim:
-    """Where a search runs, and for how long."""
-
-    target: BoardTarget
-    full: bool = False
-    batch: int | None = None  # None: the recipe's smallest
-    host: str | None = None  # None: this machine
-    minutes: float | None = None  # None: those of a quick search, no limit of a full one
-    power_modes: tuple[str, ...] = ()
-    gpu: Gpu | None = None  # that the cost model ranks for; of `tensorrt`
-    remote: RemoteSettings = field(default_factory=RemoteSettings)
-    lock_clocks: bool = False
-
-    @property
-    def limit(self) -> float | None:
-        """Minutes of building and timing; None: no limit."""
-        quick = _QUICK_ENGINE_MINUTES if self.target == "tensorrt" else _QUICK_MINUTES
-        return self.minutes or (None if self.full else quick)
-
-
-@dataclass(frozen=True)
-class BoardTuned:
-    """The result of a search on a board, and the graph that won, as it was made here."""
-
-    recipe: Recipe
-    aim: BoardAim
-    found: BoardSearch
-    plan: Plan  # that won
-    float_plan: Plan | None  # of the float that it had to beat in the last race
-    graph: Path  # that won
-    engine: tuple[Path, ...]  # files of its engine, until the block that made it ends
-    failed: Mapping[str, str]  # why other graphs could not be made
-    notes: tuple[str, ...]
-    environment: Mapping[str, Any]  # of the desk
-    batch: int
-    seconds: float
+_RTX_SAYS = "Candidates are ordered by rules: the cost model {} ({})."
 
 
 def tune_on_board(
@@ -160,6 +130,31 @@ def tune_on_board(
     return tuned
 
 
+def tune_board_to_files(
+    recipe: Recipe,
+    aim: BoardAim,
+    folder: Path,
+    track: Track,
+    say: Callable[[str], None],
+    cache: Cache | None = None,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> BoardTuneReport:
+    """Search on a board, and write what won into a folder.
+
+    Raises:
+        EdgeConvNextError: An error of `tune_on_board`; an earlier search's files stay then, and
+            the journal says what was done.
+    """
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
+    store = cache or Cache(default_cache_folder(os.environ))
+    written: list[BoardTuneReport] = []
+    tune_on_board(
+        recipe, aim, folder, store, track, say,
+        lambda tuned: written.append(write_board_files(tuned, folder)), on_read,
+    )  # fmt: skip
+    return written[0]
+
+
 def _check_recipe(recipe: Recipe) -> None:
     if recipe.precision != "int8":
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
@@ -207,9 +202,29 @@ def _make_graphs(
 ) -> BoardGraphs:
     if aim.target == "tensorrt":
         assert aim.gpu is not None  # of this target
-        return make_gpu_graphs(prepared, batch, machine, aim.gpu, full=aim.full)
+        ranked, note = _rank(prepared, batch, machine, aim.gpu, aim.full)
+        made = make_gpu_graphs(prepared, batch, ranked, full=aim.full)
+        made.notes.append(note)
+        return made
     arm = aim.target == "arm-cpu"
     return make_cpu_graphs(prepared, runtimes, batch, machine, full=aim.full, arm=arm)
+
+
+def _rank(
+    prepared: Prepared, batch: int, machine: str, gpu: Gpu, full: bool
+) -> tuple[list[Plan], str]:
+    """Plans by modelled time, and a sentence on where their order comes from."""
+    if reason := why_no_rtx():
+        return [], _RTX_SAYS.format("can't be asked here", reason)
+    runner = prepared.runner
+    own = prepare_batch(runner.recipe, batch, runner.cache, dict(runner.versions), runner.track)
+    search = GpuSearch(own, gpu, Calibration(), plan_capability(gpu.capability), machine)
+    try:
+        trials = search.run(every=full)
+    except EdgeConvNextError as error:
+        return [], _RTX_SAYS.format("failed", error)
+    note = f"Candidates are ordered by the cost model of {gpu.name} and by rules, in turn."
+    return [one.plan for one in rank(trials)], note
 
 
 def _find_answers(

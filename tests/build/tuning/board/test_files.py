@@ -5,19 +5,16 @@ import pytest
 import yaml
 from support.search_results import TRIAL, search_fields
 
-from edge_convnext.build.tuning.board import files as module
-from edge_convnext.build.tuning.board.files import tune_board_to_files
-from edge_convnext.build.tuning.board.tune import BoardAim, BoardTuned
-from edge_convnext.core.cache import Cache
+from edge_convnext.build.tuning.board.files import write_board_files
+from edge_convnext.build.tuning.board.values import BoardAim, BoardTuned
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.progress import untracked
 from edge_convnext.devices.tuning.result import BoardSearch
 from edge_convnext.networks.plans import Plan, float_plan, plan_for, plan_for_gpu
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
+def write(tmp_path):
     """Write what a search found that took no time."""
 
     def run(plan, float_one=None, engine=(), folder="out", **fields):
@@ -29,16 +26,13 @@ def write(tmp_path, monkeypatch):
             paths.append(tmp_path / name)
         recipe = make_recipe({"model": "atto", **fields})
 
-        def tune(recipe, aim, folder, cache, track, say, keep, on_read):
-            found = BoardSearch.model_validate(search_fields())
-            keep(BoardTuned(recipe, aim, found, plan, float_one, graph, tuple(paths), {"x": "no"},
-                            ("by rules",), {}, plan.batch or 1, 2.0))  # fmt: skip
-
-        monkeypatch.setattr(module, "tune_on_board", tune)
         aim = BoardAim("cpu" if plan.batch is None else "tensorrt", host="pi")
-        return tune_board_to_files(
-            recipe, aim, tmp_path / folder, untracked, print, Cache(tmp_path / "cache")
-        )
+        found = BoardSearch.model_validate(search_fields())
+        tuned = BoardTuned(
+            recipe, aim, found, plan, float_one, graph, tuple(paths), {"x": "no"}, ("by rules",),
+            {}, plan.batch or 1, 2.0,
+        )  # fmt: skip
+        return write_board_files(tuned, tmp_path / folder)
 
     return run
 
