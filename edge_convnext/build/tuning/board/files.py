@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.tuning.files import MODELS, TUNE, write_tune_files
-from edge_convnext.build.tuning.gpu_tune import with_engine_plans
 from edge_convnext.networks.plans import plan_fields
 
 if TYPE_CHECKING:
@@ -92,6 +91,5 @@ def _recipe_fields(tuned: BoardTuned) -> dict[str, Any]:
     by_precision = {"int8": {size: {"form": plan.form, "placement": str(plan.placement)}}}
     if tuned.float_plan is not None:
         by_precision["fp16"] = {size: {"form": tuned.float_plan.form}}
-    engine = {**(fields.get("engine") or {}), "batches": [plan.batch]}
-    fields |= {"targets": ["tensorrt"], "engine": engine}
-    return with_engine_plans(fields, by_precision)
+    engine = {**(fields.get("engine") or {}), "batches": [plan.batch], "plans": by_precision}
+    return {**fields, "targets": ["tensorrt"], "engine": engine}
