@@ -117,7 +117,7 @@ def tune_on_device(
         folder: Folder of the results.
         board: Time and power modes.
         remote: The board's address.
-        terminal: How results are shown.
+        terminal: Flags of the output.
     """
     from edge_convnext.build.tuning.board.tune import tune_board_to_files
     from edge_convnext.build.tuning.board.values import BoardAim

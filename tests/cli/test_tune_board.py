@@ -80,12 +80,12 @@ def test_what_is_stated_reaches_the_board(searched):
     (code, out, err), seen = searched(
         "--target", "tensorrt", "--host", "me@orin", "--minutes", 3, "--power-modes", "0,1",
         "--ssh-option", "Port=2", "--remote-command", "e/bin", "--keep", "--mode", "full",
-        "--lock-clocks", "--batch", 2, "--device", "thor-t5000", "--out", "there", "--json",
+        "--lock-clocks", "--batch", 2, "--device", "orin-nano-8gb", "--out", "there", "--json",
     )  # fmt: skip
     assert (code, json.loads(out), err) == (0, {"x": 1}, "")
     aim = seen["aim"]
     assert (aim.target, aim.full, aim.batch, aim.host) == ("tensorrt", True, 2, "me@orin")
-    assert (aim.minutes, aim.power_modes, aim.gpu.name) == (3.0, ("0", "1"), "thor-t5000")
+    assert (aim.minutes, aim.power_modes, aim.gpu.name) == (3.0, ("0", "1"), "orin-nano-8gb")
     assert aim.lock_clocks
     assert (aim.remote.ssh_options, aim.remote.command, aim.remote.keep) == (
         ("Port=2",), "e/bin", True,

@@ -49,7 +49,7 @@ def write_search(
         model: The network.
         preprocess: Its preprocessing.
         graphs: Graphs to race; INT8 ones are calibrated in full.
-        search: How they are raced.
+        search: Entrants, and settings of the race.
         reference: Answers of the float model on the images that judge; None: speed alone.
         samples: Those images, in the order of `reference`.
 

@@ -50,7 +50,7 @@ def split_to_fit(
         names: Candidates, at least one.
         peaks: Bytes that a process of one candidate alone needs; unknown ones count as nothing.
         free_bytes: Bytes that are free; None: all are held together.
-        deaths: How often the process died with these candidates in memory: each halves a group.
+        deaths: Number of times that the process died with these in memory: each halves a group.
     """
     first, *others = names
     room = float("inf") if free_bytes is None else free_bytes * _USED_SHARE

@@ -75,7 +75,7 @@ def test_a_search_that_died_goes_on_and_times_nothing_twice(
 def test_on_a_gpu_engines_are_built_raced_and_the_winner_s_is_given(for_gpu, tmp_path, ort_as_gpu):
     builder, modes = Builder(), Modes()
     found = search_bundle(
-        for_gpu, tmp_path / "out", SearchSettings(5.0, ("15W", "7W"), 0.01),
+        for_gpu, tmp_path / "out", SearchSettings(5.0, ("15W", "7W"), energy_seconds=0.01),
         readings=JetsonReadings(), builders=[builder], modes=modes,
     )  # fmt: skip
     assert found.builder == "TensorRT 10.3.0"

@@ -39,10 +39,10 @@ def test_the_model_s_favourites_and_the_rules_take_turns():
 
 
 def test_what_the_recipe_states_is_not_searched():
-    one = prepared(export={"form": "linear"}, quantize={"placement": "blocks"})
+    one = prepared(export={"form": "linear"}, quantize={"placement": "pointwise"})
     plans = list_gpu_candidates(one, 1, [], full=True)
     assert {plan.form for plan in plans} == {"linear"}
-    assert {plan.placement for plan in plans} == {"blocks", None}
+    assert {plan.placement for plan in plans} == {"pointwise", None}
 
 
 def test_a_larger_batch_has_no_form_for_one_image():
@@ -58,7 +58,7 @@ def test_without_calibration_images_there_is_no_search():
 
 
 def test_a_graph_that_can_t_be_made_is_told_and_without_any_there_is_no_search(monkeypatch):
-    one = prepared(export={"form": "linear"}, quantize={"placement": "blocks"})
+    one = prepared(export={"form": "linear"}, quantize={"placement": "pointwise"})
     one.inputs = Of(calibration=Of(images=Of(samples=())), info=None)
 
     def fail(runner, inputs, graphs, plans, *_):
