@@ -19,8 +19,7 @@ from edge_convnext.devices.tuning import entrants, search
 from edge_convnext.measure import candidates
 from edge_convnext.measure.memory import PeakMemory
 from edge_convnext.runtimes.load import load_runtime
-from support.bench_boards import Builder
-from support.board_searches import GRAPHS, JetsonReadings, Modes
+from support.played_boards import GRAPHS, Builder, JetsonReadings, Modes
 
 __all__ = ["COMMAND", "FATAL", "LARGE", "SMALL", "main", "main_small"]
 
@@ -53,7 +52,7 @@ def _measure(runtime, path, images, options):
     if path.name == FATAL:
         os.kill(os.getpid(), signal.SIGKILL)  # as the system does with the largest process
     if path.name == LARGE:
-        found = run_isolated(grow, (), 60.0)
+        found = run_isolated(grow, (), 600.0)
         assert isinstance(found, IsolatedFailure)
         raise InferenceError(f"{path.name}: {found.reason}")
     return PeakMemory(1, 2)

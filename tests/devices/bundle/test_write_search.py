@@ -2,7 +2,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
-from support.board_searches import GRAPHS, write_tiny_search
+from support.board_searches import write_tiny_search
+from support.played_boards import GRAPHS
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 from support import jetson_board
-from support.board_searches import GRAPHS, write_tiny_search
+from support.board_searches import write_tiny_search
+from support.played_boards import GRAPHS
 from support.ssh_boards import FIRST, NEEDS_SSHD, PYTHON
 
 from edge_convnext.core.errors import RemoteError

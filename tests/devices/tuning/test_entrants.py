@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 from support.bench_boards import Builder
-from support.board_searches import GRAPHS, write_tiny_search
+from support.board_searches import write_tiny_search
+from support.played_boards import GRAPHS
 
 from edge_convnext.core.errors import ArtifactError, EngineBuildError, InferenceError
 from edge_convnext.core.progress import untracked

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
-from support.board_searches import GRAPHS, JetsonReadings, Modes
+from support.played_boards import GRAPHS, JetsonReadings, Modes
 
 from edge_convnext.core.progress import untracked
 from edge_convnext.devices.bench.readings import NoReadings

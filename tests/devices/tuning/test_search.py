@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 from support.bench_boards import Builder
-from support.board_searches import GRAPHS, JetsonReadings, Modes, write_tiny_search
+from support.board_searches import write_tiny_search
+from support.played_boards import GRAPHS, JetsonReadings, Modes
 
 from edge_convnext.core.errors import ArtifactError, BoardError
 from edge_convnext.core.files import sha256_file

@@ -8,7 +8,7 @@ import yaml
 pytest.importorskip("nncf", reason="the build extra is not installed")
 
 from support.bench_boards import Builder
-from support.board_searches import JetsonReadings, Modes
+from support.played_boards import JetsonReadings, Modes
 from support.ssh_boards import FIRST, NEEDS_SSHD, PYTHON
 
 import edge_convnext
@@ -22,6 +22,7 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import untracked
 from edge_convnext.devices.ssh import RemoteSettings
 from edge_convnext.devices.tuning import search
+from edge_convnext.measure import benchmark as benchmark_module
 from edge_convnext.measure import candidates as candidates_module
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.runtimes.load import load_runtime
@@ -31,6 +32,12 @@ INNER = {"subset_size": 6, "placement": "inner", "activation_type": "int8"}
 
 def say(_text):
     """Nobody listens."""
+
+
+@pytest.fixture(autouse=True)
+def without_children(monkeypatch):
+    """Builds measure no memory: it takes a child for each row, and nobody asks for it here."""
+    monkeypatch.setattr(benchmark_module, "_try_memory", lambda *_: None)
 
 
 @NEEDS_SSHD
