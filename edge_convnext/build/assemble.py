@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from edge_convnext.report.stages import StageReport
     from edge_convnext.report.verdict import Requirement
 
-__all__ = ["Outcome", "assemble_report"]
+__all__ = ["Outcome", "assemble_report", "model_part"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def assemble_report(
     for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
-        model=_model(inputs),
+        model=model_part(inputs),
         environment=EnvironmentReport.model_validate(outcome.machine),
         recipe=resolved_recipe(prepared, choice.chosen, timed=timings is not None),
         stated_recipe=stated_recipe(prepared, choice.chosen),
@@ -177,7 +177,8 @@ def _settings(settings: Iterable[Fact]) -> tuple[SettingReport, ...]:
     )
 
 
-def _model(inputs: Inputs) -> ModelReport:
+def model_part(inputs: Inputs) -> ModelReport:
+    """The network, as a report or a bundle states it."""
     info = inputs.info
     return ModelReport(
         name=info.model,

@@ -41,16 +41,18 @@ if TYPE_CHECKING:
     from edge_convnext.data.images import Sample
 
 __all__ = [
+    "GPU_PARITY_IMAGES",
     "Graphs",
     "add_form",
     "add_gpu_graphs",
     "add_plan",
     "for_batch",
+    "make_gpu_lineages",
     "make_graphs",
 ]
 
 # Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
-_PARITY_IMAGES = 8
+GPU_PARITY_IMAGES = 8
 _FAILURES = (EngineBuildError, ExportError, QuantizationError)
 
 
@@ -229,8 +231,8 @@ def add_gpu_graphs(
         graphs.skipped.append(Skipped(stage, reason))
     else:
         try:
-            made = _gpu_lineages(
-                runner, inputs, graphs, plans, targets, shown[:_PARITY_IMAGES], calibration
+            made = make_gpu_lineages(
+                runner, inputs, graphs, plans, targets, shown[:GPU_PARITY_IMAGES], calibration
             )
         except _FAILURES as error:
             if recipe.targets != "auto":
@@ -240,7 +242,7 @@ def add_gpu_graphs(
             graphs.lineages |= {lineage.plan: lineage for lineage in made}
 
 
-def _gpu_lineages(
+def make_gpu_lineages(
     runner: Runner,
     inputs: Inputs,
     graphs: Graphs,

@@ -67,6 +67,8 @@ def leave(number: int) -> NoReturn:
         isolate.end_children()
     if clocks := sys.modules.get("edge_convnext.devices.jetson.clocks"):  # else none are locked
         clocks.restore_now()
+    if modes := sys.modules.get("edge_convnext.devices.jetson.power_modes"):  # else none is held
+        modes.restore_now()
     if live := sys.modules.get("edge_convnext.devices.ssh.running"):  # else no board is in use
         live.stop_all(lambda line: print(f"\n{line}", end="", file=sys.stderr, flush=True))
     word = _WORDS[signal.Signals(number)]

@@ -11,8 +11,16 @@ import typer
 
 from edge_convnext.cli.console import Terminal, print_json, progress
 from edge_convnext.cli.flags import Overrides
+from edge_convnext.cli.hosts import Remote
 from edge_convnext.cli.options import PREPROCESS, RecipeOption, flags, resolve
-from edge_convnext.cli.signature import command
+from edge_convnext.cli.signature import command, in_panel
+from edge_convnext.cli.tune_board import (
+    OnBoard,
+    refuse_beside_search,
+    runs_on_board,
+    search_here,
+    tune_on_device,
+)
 
 if TYPE_CHECKING:
     from edge_convnext.build.tuning.gpu_files import GpuTuneReport
@@ -35,17 +43,18 @@ class Aim:
         ),
     ] = None
     target: Annotated[
-        Literal["cpu", "rtx"],
+        Literal["cpu", "arm-cpu", "tensorrt", "rtx"],
         typer.Option(
-            help="Target to tune for. rtx: an NVIDIA GPU that need not be here; a model ranks its "
-            "plans."
+            help="Target to tune for. arm-cpu: the CPU of an Arm board. tensorrt: the GPU of a "
+            "board, with engines built and raced there. rtx: an NVIDIA GPU that need not be here; "
+            "a model ranks its plans."
         ),
     ] = "cpu"
     device: Annotated[
         str | None,
         typer.Option(
-            help="Device to tune for with --target rtx, of `edge-convnext targets`. Default: "
-            "orin-nano-8gb."
+            help="Device to tune for with --target rtx, of `edge-convnext targets`; with --target "
+            "tensorrt, the one whose model orders the candidates. Default: orin-nano-8gb."
         ),
     ] = None
     compute_capability: Annotated[
@@ -64,20 +73,41 @@ class Aim:
         """
         from edge_convnext.core.errors import RecipeError
 
-        if self.target == "rtx" and runtime is not None:
-            raise RecipeError("--runtime is only for --target cpu: leave it out with --target rtx")
-        if self.target == "cpu" and (self.device or self.compute_capability):
+        gpu = self.target in ("rtx", "tensorrt")
+        if gpu and runtime is not None:
+            raise RecipeError(
+                f"--runtime is only for --target cpu: leave it out with --target {self.target}"
+            )
+        if not gpu and (self.device or self.compute_capability):
             raise RecipeError(
                 "--device and --compute-capability are only for a GPU: add --target rtx, or leave "
                 "them out"
             )
-        if self.target == "cpu" and len(self.batch or ()) > 1:
-            raise RecipeError("tune races one batch size on the CPU: pass one --batch")
+        if self.target != "rtx" and len(self.batch or ()) > 1:
+            where = "the CPU" if not gpu else "a board"
+            raise RecipeError(f"tune races one batch size on {where}: pass one --batch")
+
+    def stated(self) -> list[str]:
+        """The flags of the aim that are stated."""
+        values = {
+            "--batch": self.batch,
+            "--target": self.target != "cpu",
+            "--device": self.device,
+            "--compute-capability": self.compute_capability,
+        }
+        return [name for name, value in values.items() if value]
 
 
 @command
 def tune(
     *,
+    search: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="SEARCH",
+            help="On a board: the search that `tune --host` copied there, .ecb.",
+        ),
+    ] = None,
     recipe: RecipeOption = None,
     inputs: Annotated[
         Overrides,
@@ -95,6 +125,8 @@ def tune(
     ] = "quick",
     where: Annotated[Overrides, flags("runtime")],
     aim: Aim,
+    board: Annotated[OnBoard, in_panel("On a board")],
+    remote: Annotated[Remote, in_panel("Over SSH")],
     limits: Annotated[
         Overrides,
         flags("benchmark.threads", "evaluate.max_drop_pp", "evaluate.allow_bad_model"),
@@ -111,14 +143,27 @@ def tune(
     model. Writes a recipe that builds the winners without a search. For a GPU, graphs are
     ranked by a model of the kernels they compile to, and nothing is timed. The first three get a
     recipe each: build these, and race the engines on the device.
+
+    With --host or --target tensorrt, graphs are made here, and raced on the board as they ship.
+    Engines are built there one at a time. A search that was interrupted goes on where it was.
     """
     from edge_convnext.build.tuning.files import check_tune_folder
     from edge_convnext.networks.family import family_of_model
 
+    if search is not None:
+        refuse_beside_search({**inputs, **where, **limits}, recipe, aim.stated(), remote)
+        search_here(search, out, board, terminal)
+        return
     aim.refuse_mixed(where.get("runtime"))
+    remote.require_host()
+    on_board = runs_on_board(aim.target, board, remote)
     chosen = resolve(recipe, {**inputs, **where, **limits})
     folder = out or Path("tune") / family_of_model(chosen.model).short_name(chosen.model)
     check_tune_folder(folder)
+    if on_board:
+        gpu, full = (aim.device, aim.compute_capability), mode == "full"
+        tune_on_device(chosen, aim.target, aim.batch, gpu, full, folder, board, remote, terminal)
+        return
     result = _search(chosen, aim, mode, folder, terminal.silent)
     if terminal.json:
         print_json(result.to_json())

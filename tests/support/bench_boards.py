@@ -2,15 +2,15 @@
 
 import zipfile
 
-from edge_convnext.core.errors import (
-    EngineBuildError,
-)
 from edge_convnext.devices.bench import BoardSettings
 from edge_convnext.devices.bundle.manifest import (
     BundledGraph,
 )
 from support.board_builds import CLASSES, PER_CLASS
+from support.played_boards import Builder
 from support.races import candidate
+
+__all__ = ["ORT", "Builder", "N", "engine", "graph", "repack"]
 
 N = PER_CLASS * len(CLASSES)
 
@@ -40,20 +40,3 @@ def repack(source, target, change=None, add=(), infos=None):
 
 def engine(name, precision):
     return candidate(name, None, precision, "mixed", None, "tensorrt")
-
-
-class Builder:
-    """A builder that copies the graph, and fails where it is told to."""
-
-    device = "Orin 8.7 driver 540.3"
-    flags = ()
-
-    def __init__(self, version="10.3.0", runtime="tensorrt", fails=None):
-        self.version, self.runtime, self.fails, self.built = version, runtime, fails, []
-
-    def build(self, graph, source, output, precision, timing_cache):
-        if precision == self.fails:
-            raise EngineBuildError("no kernel")
-        self.built.append((graph.name, precision, timing_cache.name))
-        output.write_bytes(source.read_bytes())
-        output.with_name(f"{output.name}.json").write_text("{}")

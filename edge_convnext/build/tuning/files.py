@@ -10,13 +10,14 @@ from pathlib import Path
 
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import write_text_atomic
+from edge_convnext.core.files import copy_atomic, write_text_atomic
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import left_names, require_writable, swap, written_beside
 
-__all__ = ["TUNE", "check_tune_folder", "write_tune_files"]
+__all__ = ["MODELS", "TUNE", "check_tune_folder", "write_tune_files"]
 
 TUNE = "tune.json"
+MODELS = ("model.int8.onnx", "model.int8.engine", "model.int8.engine.json")  # that won on a board
 _RECIPE = re.compile(r"tuned(-\d+)?\.yaml")
 _SCHEMAS = "edge-convnext/tune"  # prefix of the schemas of both kinds of search
 
@@ -32,12 +33,16 @@ def check_tune_folder(folder: Path) -> None:
     _find_old(folder)
 
 
-def write_tune_files(folder: Path, texts: Mapping[str, str]) -> None:
+def write_tune_files(
+    folder: Path, texts: Mapping[str, str], copies: Mapping[str, Path] | None = None
+) -> None:
     """Write the results of a search, in place of an earlier one's.
 
     Args:
         folder: Folder to write, made if it is missing; other files in it stay.
         texts: Contents of `tune.json` and the recipes, by file name.
+        copies: Files to copy beside them, by their new name (`MODELS`); `tune.json` has to list
+            them as `files`.
 
     Raises:
         ArtifactError: The folder can't be written to (`check_tune_folder`), or there is no room
@@ -49,12 +54,14 @@ def write_tune_files(folder: Path, texts: Mapping[str, str]) -> None:
         with written_beside(folder) as new:
             for name, text in texts.items():
                 write_text_atomic(new / name, text)
+            for name, source in (copies or {}).items():
+                copy_atomic(source, new / name)
             swap(new, folder, old, TUNE)
 
 
 def _find_old(folder: Path) -> set[str]:
     named = {path.name for path in folder.glob("tuned*.yaml") if _RECIPE.fullmatch(path.name)}
-    named |= {TUNE} if os.path.lexists(folder / TUNE) else set()
+    named |= {name for name in (TUNE, *MODELS) if os.path.lexists(folder / name)}
     if foreign := sorted(named - _answered_for(folder)) if named else []:
         raise ArtifactError(
             f"{folder / foreign[0]}: would be overwritten, and no search in {folder} says that it "
@@ -68,7 +75,7 @@ def _answered_for(folder: Path) -> set[str]:
     try:
         fields = json.loads(read_text_bounded(folder / TUNE))
         if str(fields["schema"]).startswith(_SCHEMAS):
-            names |= {TUNE, *fields.get("recipes", ("tuned.yaml",))}
+            names |= {TUNE, *fields.get("recipes", ("tuned.yaml",)), *fields.get("files", ())}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # there is no tune.json, or no search wrote it
     return names

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from edge_convnext.build.tuning.changes import Change
     from edge_convnext.build.tuning.lab import Checked
-    from edge_convnext.build.tuning.race import Lap
     from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.halving import Lap
 
 __all__ = ["NEARER_DB", "Entry", "is_faster", "is_tied", "list_hopeful", "looks_faster", "show"]
 

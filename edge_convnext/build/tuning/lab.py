@@ -25,10 +25,10 @@ from edge_convnext.stages import quantize
 
 if TYPE_CHECKING:
     from edge_convnext.build.settle import Prepared
-    from edge_convnext.build.tuning.race import Rounds
     from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel
     from edge_convnext.data.images import Sample
     from edge_convnext.measure.evaluation import Evaluation
+    from edge_convnext.measure.halving import Rounds
     from edge_convnext.runtimes import PrecisionHint
 
 __all__ = ["Checked", "Lab", "count_nodes", "entrant_name"]
@@ -76,10 +76,21 @@ class Lab:
         Raises:
             RecipeError: There are no calibration images.
         """
+        return self._batches(self._samples()[:_FEW_IMAGES])
+
+    def all_images(self) -> Images:
+        """All calibration images, in batches as a build has them.
+
+        Raises:
+            RecipeError: There are none.
+        """
+        return self._batches(self._samples())
+
+    def _samples(self) -> Sequence[Sample]:
         calibration = self.prepared.inputs.calibration
         if calibration is None:
             raise RecipeError("tune has no images to calibrate with: pass --data or --calibration")
-        return self._batches(calibration.images.samples[:_FEW_IMAGES])
+        return calibration.images.samples
 
     def _batches(self, samples: Sequence[Sample]) -> Images:
         batch = self.recipe.export.batch

@@ -24,9 +24,9 @@ from edge_convnext.build.tuning.hopeful import (
     show,
 )
 from edge_convnext.build.tuning.lab import Lab, entrant_name
-from edge_convnext.build.tuning.race import LAST_ROUNDS, Rounds, compare_with, run_race
 from edge_convnext.build.tuning.trials import REFINING, Refined, Trial, holds
 from edge_convnext.graph.file import read_proto
+from edge_convnext.measure.halving import LAST_ROUNDS, Rounds, compare_with, run_race
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.stages import quantize
 

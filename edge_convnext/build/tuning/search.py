@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from edge_convnext.build.settle import Prepared
 from edge_convnext.build.tuning.lab import Checked, Lab, count_nodes, entrant_name
-from edge_convnext.build.tuning.race import Lap, Standing, run_race
 from edge_convnext.build.tuning.space import ESTIMATORS, list_plans, list_refinements
+from edge_convnext.build.tuning.stated import as_stated, why_stated_otherwise
 from edge_convnext.build.tuning.trials import Refined, Trial, choose, choose_by_accuracy, holds
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.errors import RecipeError
-from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.halving import Lap, Standing, run_race
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, plan_for
 from edge_convnext.runtimes import PrecisionHint
@@ -65,14 +65,14 @@ class Search:
         family = family_of_model(self.recipe.model)
         listed, excluded = list_plans(family, self.runtime, opset, around)
         by_role = family.placer == "roles"  # its forms are not combined
-        listed = list(dict.fromkeys(_as_stated(self.recipe, plan, by_role) for plan in listed))
-        plans = [plan for plan in listed if _differs(self.recipe, plan) is None]
+        listed = list(dict.fromkeys(as_stated(self.recipe, plan, by_role) for plan in listed))
+        plans = [plan for plan in listed if why_stated_otherwise(self.recipe, plan) is None]
         trials, stopped = self._heat(plans, self.hints, limit_s, around)
         (winner,) = [one for one in trials if one.won]
         refined = [
             plan
             for plan in list_refinements(winner.plan, self.runtime, opset)
-            if plan != winner.plan and _differs(self.recipe, plan) is None
+            if plan != winner.plan and why_stated_otherwise(self.recipe, plan) is None
         ]
         if self.full:
             trials.remove(winner)
@@ -89,7 +89,7 @@ class Search:
         trials += [
             self._untimed(plan, f"not tried: {reason}")
             for plan in listed
-            if (reason := _differs(self.recipe, plan)) is not None
+            if (reason := why_stated_otherwise(self.recipe, plan)) is not None
         ]
         trials.sort(key=lambda one: not one.won)
         return Found(trials, stopped, regrouped.summary)
@@ -193,7 +193,10 @@ class Search:
             for name in ESTIMATORS
             if name != winner.plan.range_estimator
             and (name == "minmax" or winner.plan.activation_type == "int8")
-            and _differs(self.recipe, plan := replace(winner.plan, range_estimator=name)) is None
+            and why_stated_otherwise(
+                self.recipe, plan := replace(winner.plan, range_estimator=name)
+            )
+            is None
         ]
         apart, _ = self.lab.check([winner.plan, *others], _hints(winner), apart=True)
         whole, _ = self.lab.check(others, _hints(winner))
@@ -226,31 +229,3 @@ class Search:
 
 def _hints(timed: Trial) -> tuple[PrecisionHint, ...]:
     return () if timed.hint is None else (timed.hint,)
-
-
-def _as_stated(recipe: Recipe, plan: Plan, by_role: bool) -> Plan:
-    """The plan with the recipe's values of all settings that the search does not combine."""
-    if by_role and recipe.export.form != "auto":
-        plan = replace(plan, form=recipe.export.form)
-    gelu, estimator = recipe.export.gelu, recipe.quantize.activations_range_estimator
-    if gelu != "auto":
-        plan = replace(plan, gelu=gelu)
-    return plan if estimator == "auto" else replace(plan, range_estimator=estimator)
-
-
-def _differs(recipe: Recipe, plan: Plan) -> str | None:
-    """How a plan differs from the recipe's values, which a build of it would use; or None."""
-    stated = {
-        "form": (recipe.export.form, plan.form),
-        "gelu": (recipe.export.gelu, plan.gelu),
-        "placement": (recipe.quantize.placement, plan.placement),
-        "activation_type": (recipe.quantize.activation_type, plan.activation_type),
-        "range estimator": (
-            recipe.quantize.activations_range_estimator,
-            plan.range_estimator,
-        ),
-    }
-    for name, (wanted, own) in stated.items():
-        if wanted not in ("auto", own):
-            return f"the recipe states the {name} {wanted}"
-    return None

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.build.tuning.cost_model import PlanCost
-    from edge_convnext.build.tuning.race import Lap
     from edge_convnext.core.artifacts import CpuRuntimeName, Parity
+    from edge_convnext.measure.halving import Lap
     from edge_convnext.networks.plans import Plan
     from edge_convnext.runtimes import PrecisionHint
 

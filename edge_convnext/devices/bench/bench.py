@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import RuntimeName
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.devices.bundle import Unpacked
-    from edge_convnext.devices.bundle.read import UnpackedEvaluation
+    from edge_convnext.devices.bundle.unpacked import UnpackedEvaluation
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.timings import BenchmarkResult
     from edge_convnext.report.verdict import Requirement

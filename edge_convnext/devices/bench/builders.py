@@ -18,7 +18,7 @@ from edge_convnext.runtimes.tensorrt.open_cuda import missing_cuda, open_cuda, w
 from edge_convnext.runtimes.tensorrt.rtx_builder import build_rtx_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from edge_convnext.core.artifacts import Precision
@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["find_builders", "why_no_engines"]
 
 
-def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
-    """Find the builders that work here, and the reason if an installed TensorRT has none."""
+def find_builders(
+    workspace_mib: Callable[[], int | None] = lambda: None,
+) -> tuple[tuple[EngineBuilder, ...], str | None]:
+    """Find the builders that work here, and the reason if an installed TensorRT has none.
+
+    Args:
+        workspace_mib: Asked before each build of classic TensorRT for the scratch memory of its
+            kernels, in MiB; None sets no limit.
+    """
     installed = [name for name in TENSORRTS if is_installed(name)]
     if not installed:
         return (), "no TensorRT is installed here"
@@ -44,7 +51,7 @@ def find_builders() -> tuple[tuple[EngineBuilder, ...], str | None]:
             reasons.append(str(error))
             continue
         kind = _KINDS[name]
-        found.append(kind(api.version, open_cuda().facts()))
+        found.append(kind(api.version, open_cuda().facts(), workspace_mib))
     return tuple(found), "; ".join(reasons) or None
 
 
@@ -59,8 +66,10 @@ class _OfGpu:
 
     flags: tuple[str, ...] = ()
 
-    def __init__(self, version: str, device: Any) -> None:
-        self.version = version
+    def __init__(
+        self, version: str, device: Any, workspace_mib: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self.version, self.workspace_mib = version, workspace_mib
         self.capability = str(device.compute_capability)
         self.device = repr(sorted(asdict(device).items()))
 
@@ -76,7 +85,7 @@ class _Classic(_OfGpu):
         precision: Precision,
         timing_cache: Path,
     ) -> None:
-        config = TensorRtConfig(timing_cache=timing_cache)
+        config = TensorRtConfig(self.workspace_mib(), timing_cache=timing_cache)
         build_engine(source, output, config, precision)
 
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from edge_convnext.devices.bench.engines import BuiltEngine
     from edge_convnext.devices.bundle import Unpacked
     from edge_convnext.devices.bundle.manifest import BundledGraph
+    from edge_convnext.devices.bundle.unpacked import Extracted
     from edge_convnext.runtimes import PrecisionHint
 
-__all__ = ["cpu_candidates", "engine_candidate"]
+__all__ = ["cpu_candidate", "cpu_candidates", "engine_candidate", "list_hints"]
 
 
 def cpu_candidates(
@@ -32,11 +33,11 @@ def cpu_candidates(
         bf16: True if a runtime may compute floats in bfloat16 on this CPU.
     """
     return [
-        _cpu_candidate(unpacked, graph, runtime, hint, settings)
+        cpu_candidate(unpacked, graph, runtime, hint, settings)
         for runtime in runtimes
         for graph in unpacked.manifest.graphs
         if graph.kind == "cpu" and graph.format in find_runtime(runtime).FORMATS
-        for hint in _hints(graph, runtime, bf16)
+        for hint in list_hints(graph, runtime, bf16)
         for settings in _settings(graph, runtime)
     ]
 
@@ -53,13 +54,14 @@ def engine_candidate(engine: BuiltEngine) -> Candidate:
     )
 
 
-def _cpu_candidate(
-    unpacked: Unpacked,
+def cpu_candidate(
+    unpacked: Extracted,
     graph: BundledGraph,
     runtime: RuntimeName,
     hint: PrecisionHint,
     settings: tuple[tuple[str, str], ...],
 ) -> Candidate:
+    """Make the candidate of one graph in one CPU runtime."""
     path = unpacked.graph_path(graph)
     made = Candidate(
         OnnxModel(path, graph.precision, graph.form, graph.placement, graph.quantized_ops or 0),
@@ -72,7 +74,8 @@ def _cpu_candidate(
     return replace(made, title=made.label(graph.name))
 
 
-def _hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
+def list_hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
+    """Types that a runtime computes a graph's floats in."""
     yield "f32"
     if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
         yield "bf16"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.progress import Track
     from edge_convnext.devices.bench.readings import Meter
-    from edge_convnext.devices.bundle.read import UnpackedEvaluation
+    from edge_convnext.devices.bundle.unpacked import UnpackedEvaluation
     from edge_convnext.measure.candidates import Candidate
 
 __all__ = [

@@ -7,6 +7,7 @@ A plain zip of data: ONNX graphs, evaluation images, recipe, report, and a manif
 SHA-256 of each. Reading needs no torch, and files that the manifest does not name are refused.
 """
 
-from edge_convnext.devices.bundle.read import Bundle, Unpacked, open_bundle
+from edge_convnext.devices.bundle.read import Bundle, open_bundle
+from edge_convnext.devices.bundle.unpacked import Unpacked
 
 __all__ = ["Bundle", "Unpacked", "open_bundle"]

@@ -48,11 +48,13 @@ __all__ = [
     "SUFFIX",
     "TENSORS",
     "BundledGraph",
+    "Contents",
     "EvaluationEntry",
     "EvaluationKind",
     "GraphKind",
     "Manifest",
     "Member",
+    "Part",
     "PreprocessEntry",
     "check_name",
 ]
@@ -93,7 +95,7 @@ def check_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(check_name)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """Frozen, closed to unknown keys, finite numbers only."""
 
     model_config = ConfigDict(
@@ -105,7 +107,7 @@ class _Part(BaseModel):
     )
 
 
-class Member(_Part):
+class Member(Part):
     """One file of the bundle, except the manifest."""
 
     name: Name
@@ -113,7 +115,7 @@ class Member(_Part):
     bytes: NonNegativeInt
 
 
-class BundledGraph(_Part):
+class BundledGraph(Part):
     """One ONNX graph that the board may run or build an engine from."""
 
     name: str  # its name in the build: "model.int8.onnx", "gpu/int8.b1.onnx"
@@ -128,7 +130,7 @@ class BundledGraph(_Part):
     settings: dict[TableName, dict[str, str]] = {}  # settings that the build ran it with
 
 
-class PreprocessEntry(_Part):
+class PreprocessEntry(Part):
     """`artifacts.Preprocess`."""
 
     image_size: Annotated[ImageSize, size_of(int_schema(ge=1, le=MAX_IMAGE_SIZE))]
@@ -144,17 +146,17 @@ class PreprocessEntry(_Part):
         return self
 
 
-class EvaluationEntry(_Part):
+class EvaluationEntry(Part):
     """Labelled images; labels and the reference's answers are in `evaluation/predictions.csv`."""
 
     kind: Literal["images", "tensors"]
     n_images: Count
 
 
-class Manifest(_Part):
-    """The whole bundle."""
+class Contents(Part):
+    """What every kind of bundle states."""
 
-    schema_id: Literal["edge-convnext/bundle/1"] = Field("edge-convnext/bundle/1", alias="schema")
+    schema_id: str = Field(alias="schema")
     edge_convnext: str  # version that wrote it
     model: ModelReport
     preprocess: PreprocessEntry
@@ -163,11 +165,11 @@ class Manifest(_Part):
     members: tuple[Member, ...]
 
     @model_validator(mode="after")
-    def _check_whole(self) -> Manifest:
+    def _check_whole(self) -> Contents:
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError("a member is listed twice")
-        needed = {graph.file for graph in self.graphs} | {REPORT, RECIPE}
+        needed = {graph.file for graph in self.graphs} | self.needed
         if self.evaluation is not None:
             needed.add(PREDICTIONS)
             needed |= {TENSORS} if self.evaluation.kind == "tensors" else set()
@@ -183,6 +185,22 @@ class Manifest(_Part):
             raise ValueError(reason)
         return self
 
+    @property
+    def needed(self) -> set[str]:
+        """Names of members, beside graphs and images, that this kind has."""
+        return set()
+
     def member(self, name: str) -> Member:
         """One member by name."""
         return next(member for member in self.members if member.name == name)
+
+
+class Manifest(Contents):
+    """The bundle of a build."""
+
+    schema_id: Literal["edge-convnext/bundle/1"] = Field("edge-convnext/bundle/1", alias="schema")
+
+    @property
+    def needed(self) -> set[str]:
+        """Its report and recipe."""
+        return {REPORT, RECIPE}

@@ -10,46 +10,34 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 
-from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import atomic_path, sha256_bytes, sha256_file
-from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.data.batches import iter_batches
-from edge_convnext.data.images import Sample
-from edge_convnext.data.preprocess import normalise
-from edge_convnext.devices.bundle.evaluation import read_reference
 from edge_convnext.devices.bundle.graphs import check_graph_file
 from edge_convnext.devices.bundle.manifest import (
     MANIFEST,
-    PREDICTIONS,
     REPORT,
     SCHEMA,
-    TENSORS,
-    BundledGraph,
+    Contents,
     Manifest,
     Member,
 )
+from edge_convnext.devices.bundle.search_manifest import SEARCH_SCHEMA, SearchManifest
+from edge_convnext.devices.bundle.unpacked import Unpacked, UnpackedSearch
 from edge_convnext.report.contract import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
-    from edge_convnext.measure.accuracy import Predictions
-
-__all__ = ["Bundle", "Unpacked", "UnpackedEvaluation", "open_bundle"]
+__all__ = ["Bundle", "SearchBundle", "open_bundle", "open_search"]
 
 # Errors that `zipfile` raises for broken files: offsets before the file, undecodable names.
 _NO_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError)
@@ -57,6 +45,12 @@ _BLOCK = 1 << 20
 _MAX_MANIFEST = 64 << 20  # bytes; a million images take about as much
 _MAX_MEMBERS = 1_000_000
 _MAX_MEMBER = 64 << 30  # bytes
+_OTHERS = {  # what to do with a bundle of the other kind
+    SCHEMA: "is a build's bundle: `edge-convnext bench` measures it",
+    SEARCH_SCHEMA: "is a search's bundle: `edge-convnext tune` on the board searches it",
+}
+
+M = TypeVar("M", bound=Contents)
 
 
 @dataclass(frozen=True)
@@ -75,83 +69,32 @@ class Bundle:
                 the kind that a build writes.
             OSError: The disk is full, or the folder can't be written.
         """
-        with _open(self.path) as archive:
-            for member in track(self.manifest.members, "unpacking", len(self.manifest.members)):
-                target = folder / member.name
-                if not _is_whole(target, member):
-                    _extract(archive, member, target, self.path)
-        for graph in self.manifest.graphs:
-            check_graph_file(folder / graph.file, self.manifest.model.num_classes)
+        _unpack(self.path, self.manifest, folder, track)
         return Unpacked(folder, self.manifest, self.digest, Report.read(folder / REPORT))
 
 
 @dataclass(frozen=True)
-class Unpacked:
-    """A bundle's members as files."""
+class SearchBundle:
+    """The same of a search: graphs to race, and no build that they belong to."""
 
-    folder: Path
-    manifest: Manifest
+    path: Path
+    manifest: SearchManifest
     digest: str
-    report: Report  # the build's
 
-    def graph_path(self, graph: BundledGraph) -> Path:
-        """Path of a graph."""
-        return self.folder / graph.file
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """Preprocessing of the model."""
-        return Preprocess(**self.manifest.preprocess.model_dump())
-
-    def evaluation(self) -> UnpackedEvaluation | None:
-        """The evaluation images and the reference's answers; None where there are none.
-
-        Raises:
-            ArtifactError: Images, labels and tensors do not belong together.
-        """
-        entry, model = self.manifest.evaluation, self.manifest.model
-        if entry is None:
-            return None
-        path = self.folder / PREDICTIONS
-        reference = read_reference(path, model.classes, model.num_classes)
-        if len(reference.labels) != entry.n_images:
-            raise ArtifactError(
-                f"{path}: {len(reference.labels)} predictions for {entry.n_images} images; "
-                "bundle again"
-            )
-        if entry.kind == "tensors":
-            pixels = _load_pixels(self.folder / TENSORS, entry.n_images, self.manifest)
-            return UnpackedEvaluation(reference, self.preprocess, model.in_channels, pixels, ())
-        by_hash = {member.sha256: self.folder / member.name for member in self.manifest.members}
-        if missing := set(reference.sha256s) - set(by_hash):
-            raise ArtifactError(
-                f"{path}: {len(missing)} images are not in the bundle; bundle again"
-            )
-        samples = tuple(Sample(by_hash[sha256], sha256) for sha256 in reference.sha256s)
-        return UnpackedEvaluation(reference, self.preprocess, model.in_channels, None, samples)
+    def unpack(self, folder: Path, track: Track = untracked) -> UnpackedSearch:
+        """Extract every member, as `Bundle.unpack` does."""
+        _unpack(self.path, self.manifest, folder, track)
+        return UnpackedSearch(folder, self.manifest, self.digest)
 
 
-@dataclass(frozen=True)
-class UnpackedEvaluation:
-    """Labelled images, as pixels or as files."""
-
-    reference: Predictions
-    preprocess: Preprocess
-    in_channels: int
-    pixels: NDArray[np.uint8] | None  # [N, H, W, 3] or [N, H, W], on disk
-    samples: tuple[Sample, ...]
-
-    def __len__(self) -> int:
-        return len(self.reference.labels)
-
-    def batches(self, batch: int) -> Iterator[NDArray[np.float32]]:
-        """All images in order, normalised, float32[N, C, H, W], N at most `batch`."""
-        if self.pixels is None:
-            yield from iter_batches(self.samples, self.preprocess, batch, self.in_channels)
-            return
-        for start in range(0, len(self), batch):
-            part = self.pixels[start : start + batch]
-            yield np.stack([normalise(np.asarray(image), self.preprocess) for image in part])
+def _unpack(path: Path, manifest: Contents, folder: Path, track: Track) -> None:
+    with _open(path) as archive:
+        for member in track(manifest.members, "unpacking", len(manifest.members)):
+            target = folder / member.name
+            if not _is_whole(target, member):
+                _extract(archive, member, target, path)
+    for graph in manifest.graphs:
+        check_graph_file(folder / graph.file, manifest.model.num_classes)
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -160,6 +103,22 @@ def open_bundle(path: Path) -> Bundle:
     Raises:
         ArtifactError: Not a bundle, damaged, or of another version.
     """
+    manifest, digest = _read_manifest(path, Manifest, SCHEMA)
+    return Bundle(path, manifest, digest)
+
+
+def open_search(path: Path) -> SearchBundle:
+    """Open the bundle of a search, with the same checks.
+
+    Raises:
+        ArtifactError: Not the bundle of a search, damaged, or of another version.
+    """
+    manifest, digest = _read_manifest(path, SearchManifest, SEARCH_SCHEMA)
+    return SearchBundle(path, manifest, digest)
+
+
+def _read_manifest(path: Path, kind: type[M], schema: str) -> tuple[M, str]:
+    """The manifest of a sound directory, and the SHA-256 of its text."""
     with _open(path) as archive:
         infos = _check_directory(archive, path)
         if MANIFEST not in infos:
@@ -169,7 +128,7 @@ def open_bundle(path: Path) -> Bundle:
         if infos[MANIFEST].file_size > _MAX_MANIFEST:
             raise ArtifactError(f"{path}: its manifest is too large to be one; bundle it again")
         text = b"".join(_read_blocks(archive, infos[MANIFEST], path))
-        manifest = _parse(text, path)
+        manifest = _parse(text, path, kind, schema)
         listed = {member.name: member.bytes for member in manifest.members}
         found = {name: info.file_size for name, info in infos.items() if name != MANIFEST}
         if listed != found:
@@ -177,7 +136,7 @@ def open_bundle(path: Path) -> Bundle:
             raise ArtifactError(
                 f"{path}: {shorten(repr(odd))} is not as the manifest says; copy or bundle it again"
             )
-    return Bundle(path, manifest, sha256_bytes(text))
+    return manifest, sha256_bytes(text)
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -219,19 +178,21 @@ def _check_directory(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
     return names
 
 
-def _parse(text: bytes, path: Path) -> Manifest:
+def _parse(text: bytes, path: Path, kind: type[M], schema: str) -> M:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: its manifest is not JSON; bundle it again") from error
-    schema = fields.get("schema") if isinstance(fields, dict) else None
-    if schema != SCHEMA:
+    found = fields.get("schema") if isinstance(fields, dict) else None
+    if found != schema and isinstance(found, str) and found in _OTHERS:
+        raise ArtifactError(f"{path}: {_OTHERS[found]}")
+    if found != schema:
         raise ArtifactError(
-            f"{path}: schema is {shorten(repr(schema))}, this version reads '{SCHEMA}'; use the "
+            f"{path}: schema is {shorten(repr(found))}, this version reads '{schema}'; use the "
             "version of edge-convnext that wrote it, or bundle again"
         )
     try:
-        return Manifest.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = shorten(".".join(str(part) for part in first["loc"])) or "manifest"
@@ -279,21 +240,3 @@ def _is_whole(target: Path, member: Member) -> bool:
     if target.is_symlink() or not target.is_file() or target.stat().st_size != member.bytes:
         return False
     return sha256_file(target) == member.sha256
-
-
-def _load_pixels(path: Path, count: int, manifest: Manifest) -> NDArray[np.uint8]:
-    sides = sides_of(manifest.preprocess.image_size)
-    shape = (count, *sides, 3) if manifest.model.in_channels == 3 else (count, *sides)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # for headers that no current numpy writes
-            pixels = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # for bytes that are no array numpy raises nearly anything
-        raise ArtifactError(
-            f"{path}: not an array ({' '.join(str(error).split())[:200]}); bundle again"
-        ) from error
-    if pixels.dtype != np.uint8 or pixels.shape != shape:
-        raise ArtifactError(
-            f"{path}: {pixels.dtype}{list(pixels.shape)} is not uint8{list(shape)}; bundle again"
-        )
-    return np.asarray(pixels)

@@ -50,7 +50,7 @@ from edge_convnext.report.manifest import require_unedited
 if TYPE_CHECKING:
     from edge_convnext.data.images import Sample
 
-__all__ = ["bundle_build", "write_bundle"]
+__all__ = ["Writer", "add_images", "bundle_build", "write_bundle"]
 
 _BLOCK = 1 << 20
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
@@ -58,7 +58,7 @@ _MODE = stat.S_IFREG | 0o644
 
 
 @dataclass
-class _Writer:
+class Writer:
     """A zip that remembers the hash of each member."""
 
     archive: zipfile.ZipFile
@@ -125,7 +125,7 @@ def write_bundle(
     predictions = build_dir / PREDICTIONS.rpartition("/")[2]
     wanted = evaluation if report.accuracy is not None else "none"
     with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
-        writer = _Writer(archive)
+        writer = Writer(archive)
         writer.add_file(REPORT, path, recorded[REPORT])
         text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True)
         writer.add(RECIPE, [text.encode()])
@@ -141,7 +141,7 @@ def write_bundle(
                 shown = _once_each(samples) if wanted == "images" else samples
                 tracked = track(shown, "bundling images", len(shown))
                 if wanted == "images":
-                    _add_images(writer, tracked)
+                    add_images(writer, tracked)
                 else:
                     channels = report.model.in_channels
                     writer.add(TENSORS, _tensor_pieces(tracked, len(samples), preprocess, channels))
@@ -219,7 +219,7 @@ def _once_each(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     return tuple({sample.sha256: sample for sample in samples}.values())
 
 
-def _add_images(writer: _Writer, samples: Iterable[Sample]) -> None:
+def add_images(writer: Writer, samples: Iterable[Sample]) -> None:
     """Store images under neutral names, so that the bundle does not reveal local paths."""
     for index, sample in enumerate(samples):
         suffix = sample.path.suffix.lower()

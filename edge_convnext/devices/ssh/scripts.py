@@ -11,10 +11,12 @@ __all__ = [
     "follow",
     "look",
     "others",
+    "place",
     "prepare",
     "receive",
     "remove",
     "seal",
+    "size_of",
     "start",
     "stop",
 ]
@@ -94,8 +96,9 @@ def start(folder: str, line: str) -> str:
     """Start the bench, detached from this connection, unless it is `running` or `done`: print that.
 
     Beside another bench it is not started: the output of `others` is printed instead.
-    A bench that failed is started again. Like `doctor`, it starts in the user's home, where a
-    relative command such as `venv/bin/edge-convnext` is found.
+    A bench that failed is started again, and so is one that was asked for something else. Like
+    `doctor`, it starts in the user's home, where a relative command such as
+    `venv/bin/edge-convnext` is found.
     """
     # The trap lets this shell outlive a bench that is asked to stop, and note its exit code.
     inner = (
@@ -105,12 +108,15 @@ def start(folder: str, line: str) -> str:
     return f"""cd {quote(folder)} || exit
 {_ALIVE}
 if [ -f code ]; then
-  case "$(cat code)" in 0|1) [ -f out/manifest.json ] && {{ echo done; exit 0; }};; esac
+  case "$(cat code)" in 0|1)
+    [ ! -f asked ] || [ "$(cat asked)" = {quote(line)} ] && [ -f out/manifest.json ] &&
+      {{ echo done; exit 0; }};;
+  esac
 elif alive; then echo running; exit 0
 fi
 {_OTHERS}
 found=$(others); [ -n "$found" ] && {{ echo "$found"; exit 0; }}
-rm -f code code.new; : >log
+rm -f code code.new; : >log; printf '%s\n' {quote(line)} >asked
 detach=$(command -v setsid || command -v nohup)
 $detach sh -c {quote(inner)} </dev/null >/dev/null 2>&1 &
 echo $! >pid.new; cat /proc/sys/kernel/random/boot_id >boot; mv pid.new pid; echo started"""
@@ -140,6 +146,20 @@ polls={_STOP_POLLS}
 while [ ! -f code ] && alive && [ $polls -gt 0 ]; do sleep 0.2; polls=$((polls - 1)); done
 [ -f code ] || kill -KILL "-$pid" 2>/dev/null || ! alive || exit
 echo stopped"""
+
+
+def place(folder: str, name: str) -> str:
+    """Write standard input to a file below the folder, unless there is one already."""
+    target = quote(name)
+    return (
+        f"cd {quote(folder)} || exit; [ -f {target} ] && {{ cat >/dev/null; exit 0; }}; "
+        f'mkdir -p "$(dirname {target})" && cat >{target}.new && mv {target}.new {target}'
+    )
+
+
+def size_of(folder: str, name: str) -> str:
+    """Print the size of a file below the folder; nothing where there is none."""
+    return f"cd {quote(folder)} || exit; wc -c <{quote(name)} 2>/dev/null | tr -d ' '; true"
 
 
 def exit_code(folder: str) -> str:

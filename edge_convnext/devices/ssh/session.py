@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edge_convnext.core.errors import ArtifactError, RemoteError
 from edge_convnext.core.files import atomic_path, sha256_file
@@ -30,14 +30,14 @@ from edge_convnext.devices.bench.publish import OWN_FILES, find_old
 from edge_convnext.devices.ssh import scripts
 from edge_convnext.devices.ssh.client import ConnectionLostError, Host, last_line, quote
 from edge_convnext.devices.ssh.lacking import why_no_engines
+from edge_convnext.devices.ssh.relay import Relay
 from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import MANIFEST, require_unedited
-from edge_convnext.report.summary import plain
 
-__all__ = ["Session"]
+__all__ = ["Session", "SilentEndError"]
 
 CHUNK_BYTES = 1 << 18
 FIRST_WAIT_S = 1.0  # before another try after a lost connection; doubled each time
@@ -45,11 +45,18 @@ _LONGEST_WAIT_S = 30.0
 _SPARE_BYTES = 64 << 20  # for engines, logits and reports, beside the bundle and its content
 _MAX_REPORT = 256 << 20  # bytes
 _FINISHED = ("0", "1")  # exit codes; 1: the verdict is not the required one
+_KILLED = ("", "137")  # with everything around it, or alone, as a system short of memory does
 
 _STOP_TIMEOUT_S = 18.0
 
+_NOUNS = {"bench": "bench", "tune": "search"}
+
 T = TypeVar("T")
 Say = Callable[[str], None]
+
+
+class SilentEndError(RemoteError):
+    """What ran on the board ended without a message: it was killed, or the board was restarted."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Session:
     keep: bool = False
     give_up_s: float = 600.0  # without a connection
     say: Say = lambda _: None
+    verb: Literal["bench", "tune"] = "bench"  # what is done there with the bundle
+    further: tuple[str, ...] = ()  # arguments that do not name the folder: others go on there
     _stopped: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
     # Held while the bench is started, so that a stop comes before or after that.
     _starting: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False)
@@ -81,6 +90,17 @@ class Session:
 
     def _ask(self) -> tuple[str, str]:
         """Name of the board, and why it runs no engines; see `check`."""
+        seen = self.examine()
+        gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
+        board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+        return board, why_no_engines(seen)
+
+    def examine(self) -> dict[str, Any]:
+        """What `doctor --json` says on the board.
+
+        Raises:
+            RemoteError: As for `check`.
+        """
         try:
             answer = self.host.run(scripts.doctor(self.command))
         except ConnectionLostError as error:
@@ -89,8 +109,7 @@ class Session:
         try:
             seen: dict[str, Any] = json.loads(scripts.between_marks(answer.text))
             version = str(seen["edge_convnext"])
-            gpus = [str(gpu["name"]) for gpu in seen["gpus"]]
-            board = str(seen["jetson"] or next(iter(gpus), None) or seen["cpu_model"])
+            _ = [gpu["name"] for gpu in seen["gpus"]], seen["jetson"] or seen["cpu_model"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             said = last_line(answer.errors)
             raise RemoteError(
@@ -102,7 +121,7 @@ class Session:
                 f"{self.host.name}: has edge-convnext {version}, this is {__version__}; on the "
                 f"board: {install}"
             )
-        return board, why_no_engines(seen)
+        return seen
 
     def run(self, out: Path) -> Report:
         """Copy, bench, fetch, and remove everything from the board.
@@ -114,11 +133,35 @@ class Session:
             RemoteError: A step failed; the message says which. The files on the board stay, and
                 the same call goes on from them.
         """
+        find_old(out)  # fails before any work if a file is in the way
+
+        def take(folder: str) -> Report:
+            self.work(folder)
+            return self._take(folder, out)
+
+        return self.carry_out(take)
+
+    def carry_out(self, do: Callable[[str], T]) -> T:
+        """Copy the bundle, do something in its folder on the board, and remove that.
+
+        Args:
+            do: Called with the folder on the board, in which the bundle lies.
+
+        Raises:
+            RemoteError: As for `run`.
+        """
         board, lacking = self._ask()  # the first contact fails at once
         self.say(f"reached {board}{f'; {lacking}' if lacking else ''}")
         sha256 = sha256_file(self.bundle)
         with following(self):
-            return self._run(out, sha256)
+            folder = self.patiently(lambda: self._prepare(sha256))
+            self._at.append(folder)
+            self._refuse_second(self.patiently(lambda: self.do(scripts.others(folder))))
+            self.patiently(lambda: self._copy(folder, sha256))
+            done = do(folder)
+            if not self.keep:
+                self.patiently(lambda: self.do(scripts.remove(folder)))
+            return done
 
     def stop(self) -> str:
         """Stop the bench there, and return one line about what is left; empty where nothing is.
@@ -135,7 +178,8 @@ class Session:
             self._require(answer.code, answer.errors, "stopping the bench")
         except RemoteError:
             return self.unstopped()
-        what = "its bench was stopped" if "stopped" in answer.text else "no bench runs there"
+        noun = self._noun
+        what = f"its {noun} was stopped" if "stopped" in answer.text else f"no {noun} runs there"
         return (
             f"{self.host.name}: {what}; the same command goes on from what is left in "
             f"{self._at[0]} (to remove it: {self._remotely(f'rm -r {quote(self._at[0])}')})"
@@ -154,28 +198,17 @@ class Session:
     def _remotely(self, line: str) -> str:
         return f"{self.host.login} {shlex.quote(line)}"
 
-    def _run(self, out: Path, sha256: str) -> Report:
-        find_old(out)  # fails before any work if a file is in the way
-        folder = self._patiently(lambda: self._prepare(sha256))
-        self._at.append(folder)
-        self._refuse_second(self._patiently(lambda: self._do(scripts.others(folder))))
-        self._patiently(lambda: self._copy(folder, sha256))
-        self._bench(folder)
-        report = self._take(folder, out)
-        if not self.keep:
-            self._patiently(lambda: self._do(scripts.remove(folder)))
-        return report
-
     def _prepare(self, sha256: str) -> str:
-        text = json.dumps([sha256, self.arguments, self.command])
+        named = [sha256, self.arguments, self.command]
+        text = json.dumps(named if self.verb == "bench" else [*named, self.verb])
         name = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return self._do(scripts.prepare(name)).strip()
+        return self.do(scripts.prepare(name)).strip()
 
     def _copy(self, folder: str, sha256: str) -> None:
         """Send the part that is not there yet."""
         size = self.bundle.stat().st_size
         state = dict(
-            line.partition("=")[::2] for line in self._do(scripts.look(folder)).splitlines()
+            line.partition("=")[::2] for line in self.do(scripts.look(folder)).splitlines()
         )
         if state.get("whole") == "1":
             return
@@ -206,32 +239,42 @@ class Session:
         if answer.code != 0:
             raise ConnectionLostError(f"{self.host.name}: the copy came out damaged")
 
-    def _bench(self, folder: str) -> None:
-        """Start the bench unless it runs or is done, and relay its log to the end."""
-        started = self._patiently(lambda: self._start(folder))
+    def work(self, folder: str) -> None:
+        """Start the bench unless it runs or is done, and relay its log to the end.
+
+        Raises:
+            SilentEndError: It ended without a message: something killed it.
+            RemoteError: It failed; or as for `run`.
+        """
+        noun = self._noun
+        started = self.patiently(lambda: self._start(folder))
         self._refuse_second(started)
         self.say(
-            {"running": "the bench is still running", "done": "the bench was done"}.get(
-                started.strip(), "the bench has started"
+            {"running": f"the {noun} is still running", "done": f"the {noun} was done"}.get(
+                started.strip(), f"the {noun} has started"
             )
         )
-        relay = _Relay(self.say)
-        self._patiently(lambda: self._follow(folder, relay), relay.is_new)
-        answer = self._patiently(lambda: self._do(scripts.exit_code(folder))).strip()
-        if not answer:
-            raise RemoteError(
-                f"{self.host.name}: the bench ended without a message (a restart, or no memory?); "
+        relay = Relay(self.say)
+        self.patiently(lambda: self._follow(folder, relay), relay.is_new)
+        answer = self.patiently(lambda: self.do(scripts.exit_code(folder))).strip()
+        if answer in _KILLED:
+            raise SilentEndError(
+                f"{self.host.name}: the {noun} ended without a message (a restart, or no memory?); "
                 "run the same command again to go on"
             )
         if answer not in _FINISHED:
             why = relay.last.removeprefix("error: ") or f"exit code {answer}"
-            raise RemoteError(f"{self.host.name}: the bench failed there: {why}")
+            raise RemoteError(f"{self.host.name}: the {noun} failed there: {why}")
+
+    @property
+    def _noun(self) -> str:
+        return _NOUNS[self.verb]
 
     def _start(self, folder: str) -> str:
         with self._starting:
             if self._stopped.is_set():
                 raise RemoteError(f"{self.host.name}: stopped")
-            return self._do(scripts.start(folder, self._remote_line(folder)))
+            return self.do(scripts.start(folder, self._remote_line(folder)))
 
     def _refuse_second(self, found: str) -> None:
         """Refuse a second bench on a board: they would disturb each other's timings."""
@@ -246,10 +289,11 @@ class Session:
                 )
 
     def _remote_line(self, folder: str) -> str:
-        words = ("bench", f"{folder}/bundle.ecb", "-o", f"{folder}/out", *self.arguments)
+        own = (*self.arguments, *self.further)
+        words = (self.verb, f"{folder}/bundle.ecb", "--out", f"{folder}/out", *own)
         return f"{self.command} {' '.join(quote(word) for word in words)}"
 
-    def _follow(self, folder: str, relay: _Relay) -> None:
+    def _follow(self, folder: str, relay: Relay) -> None:
         for piece in self.host.stream(scripts.follow(folder, relay.received)):
             relay.add(piece)
 
@@ -258,7 +302,7 @@ class Session:
         out.mkdir(parents=True, exist_ok=True)
         with hold_lock(out.resolve()), written_beside(out) as new:
             old = find_old(out)
-            report = self._patiently(lambda: self._fetch(folder, out, new))
+            report = self.patiently(lambda: self._fetch(folder, out, new))
             kept = {file.path for file in _files_of(report)}
             swap(new, out, old - kept, MANIFEST)
         return report
@@ -266,27 +310,29 @@ class Session:
     def _fetch(self, folder: str, out: Path, new: Path) -> Report:
         """Fetch the report and every file that it lists into `new`."""
         with atomic_path(new / REPORT) as scratch:
-            self._receive(f"{folder}/out/{REPORT}", scratch, _MAX_REPORT)
+            self.receive(f"{folder}/out/{REPORT}", scratch, _MAX_REPORT)
             report = Report.read(scratch)
             if report.board is None:
                 raise ArtifactError(f"{self.host.name}: sent a report that is of no board")
             for file in _files_of(report):
                 if not any(_is(root / file.path, file) for root in (out, new)):
-                    self._fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
+                    self.fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
             with atomic_path(new / "report.md") as text:
-                self._receive(f"{folder}/out/report.md", text, _MAX_REPORT)
+                self.receive(f"{folder}/out/report.md", text, _MAX_REPORT)
         with atomic_path(new / MANIFEST) as hashes:
-            self._receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
+            self.receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
         require_unedited(new / REPORT)
         return report
 
-    def _fetch_file(self, source: str, target: Path, file: FileReport) -> None:
+    def fetch_file(self, source: str, target: Path, file: FileReport) -> None:
+        """Fetch a file whose size and hash are known."""
         with atomic_path(target) as scratch:
-            self._receive(source, scratch, file.bytes)
+            self.receive(source, scratch, file.bytes)
             if sha256_file(scratch) != file.sha256:
                 raise ConnectionLostError(f"{self.host.name}: {file.path} came out damaged")
 
-    def _receive(self, source: str, target: Path, limit: int) -> None:
+    def receive(self, source: str, target: Path, limit: int) -> None:
+        """Fetch a file of at most `limit` bytes."""
         size = 0
         with target.open("wb") as file:
             for piece in self.host.stream(f"exec cat {quote(source)}"):
@@ -295,7 +341,8 @@ class Session:
                     raise RemoteError(f"{self.host.name}: {source} is larger than it states")
                 file.write(piece)
 
-    def _do(self, script: str) -> str:
+    def do(self, script: str) -> str:
+        """Run a script there that has to succeed, and return what it prints."""
         answer = self.host.run(script)
         self._require(answer.code, answer.errors, "a command")
         return answer.text
@@ -305,7 +352,7 @@ class Session:
             said = last_line(errors) or f"exit code {code}"
             raise RemoteError(f"{self.host.name}: {what} failed there: {said}")
 
-    def _patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:
+    def patiently(self, do: Callable[[], T], advanced: Callable[[], bool] = lambda: False) -> T:
         """Repeat a step until it succeeds, or the connection is lost for too long.
 
         Args:
@@ -337,32 +384,6 @@ class Session:
 def _kill(folder: str) -> str:
     """The command that ends the bench and its children; `start` made them a process group."""
     return f"kill -TERM -$(cat {quote(folder)}/pid)"
-
-
-class _Relay:
-    """Turns bytes of the log into whole lines."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._rest = b""
-        self._asked_at = 0
-        self.received = 0
-        self.last = ""
-
-    def add(self, piece: bytes) -> None:
-        """Add bytes that arrived."""
-        self.received += len(piece)
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            text = plain(line.decode("utf-8", errors="replace")).strip()
-            if text:
-                self.last = text
-                self._say(text)
-
-    def is_new(self) -> bool:
-        """Whether anything arrived since the last call."""
-        before, self._asked_at = self._asked_at, self.received
-        return self.received > before
 
 
 def _files_of(report: Report) -> list[FileReport]:

@@ -47,3 +47,21 @@ def test_a_full_disk_costs_no_earlier_search(tmp_path, monkeypatch):
     with pytest.raises(ArtifactError, match="what was there is as it was"):
         write_tune_files(tmp_path, search("tuned.yaml", "tuned-2.yaml"))
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def with_model(tmp_path, content):
+    (tmp_path / "graph").write_bytes(content)
+    fields = {"schema": SCHEMA, "recipes": [], "files": ["model.int8.onnx"]}
+    return {"tune.json": json.dumps(fields)}, {"model.int8.onnx": tmp_path / "graph"}
+
+
+def test_a_model_that_won_is_replaced_with_the_search_that_found_it(tmp_path):
+    out = tmp_path / "out"
+    write_tune_files(out, *with_model(tmp_path, b"one"))
+    write_tune_files(out, *with_model(tmp_path, b"two"))
+    assert (out / "model.int8.onnx").read_bytes() == b"two"
+    write_tune_files(out, search("tuned.yaml"))
+    assert not (out / "model.int8.onnx").exists()
+    (out / "model.int8.onnx").write_bytes(b"mine")
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: would be overwritten"):
+        check_tune_folder(out)

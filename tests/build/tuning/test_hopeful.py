@@ -1,6 +1,6 @@
 from edge_convnext.build.tuning.changes import Change
 from edge_convnext.build.tuning.hopeful import Entry, list_hopeful
-from edge_convnext.build.tuning.race import Lap
+from edge_convnext.measure.halving import Lap
 from edge_convnext.networks.plans import Plan
 
 PLAN = Plan("raw", "weighted", "uint8")

@@ -17,7 +17,6 @@ from support.written_graphs import draw, excited, write
 import edge_convnext
 from edge_convnext.build.tuning import lab
 from edge_convnext.build.tuning.lab import Checked
-from edge_convnext.build.tuning.race import LAST_ROUNDS
 from edge_convnext.build.tuning.refine import refine
 from edge_convnext.build.tuning.report import tune_to_files
 from edge_convnext.build.tuning.trials import REFINING, Trial
@@ -25,6 +24,7 @@ from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.progress import untracked
 from edge_convnext.measure.benchmark import BenchmarkResult
+from edge_convnext.measure.halving import LAST_ROUNDS
 from edge_convnext.networks.plans import Plan
 from edge_convnext.networks.recipe_file import load_recipe, make_recipe
 from edge_convnext.stages.keep_float import quantized_operations

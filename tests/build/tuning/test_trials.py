@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from edge_convnext.build.tuning.race import Lap
 from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.build.tuning.trials import Trial, choose, choose_by_accuracy
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import recipe_folder
+from edge_convnext.measure.halving import Lap
 from edge_convnext.networks.convnext.family import FAMILY
 from edge_convnext.networks.plans import Plan, shipped_plans
 

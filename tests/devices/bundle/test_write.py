@@ -252,7 +252,7 @@ def test_an_image_keeps_its_suffix_where_that_is_an_images(tmp_path, name, suffi
     path.write_bytes(b"x")
     added = []
     writer = SimpleNamespace(add_file=lambda *arguments: added.append(arguments))
-    write._add_images(writer, [Sample(path, "digest")] * 2)
+    write.add_images(writer, [Sample(path, "digest")] * 2)
     assert added == [
         (f"evaluation/images/{index:06d}{suffix}", path, "digest") for index in range(2)
     ]

@@ -91,7 +91,7 @@ def test_an_interrupted_bundle_leaves_the_old_one(root, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(write, "_add_images", stop)
+    monkeypatch.setattr(write, "add_images", stop)
     with pytest.raises(KeyboardInterrupt):
         write_bundle(root / "build", out)
     assert out.read_bytes() == b"old"

@@ -1,6 +1,7 @@
 """What the tests of this folder share."""
 
 import pytest
+from support import ssh_boards
 
 from edge_convnext.devices.ssh import (
     session,
@@ -14,6 +15,19 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("remote")
     bundle_tiny(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory):
+    yield from ssh_boards.serve(tmp_path_factory.mktemp("sshd"))
+
+
+@pytest.fixture
+def clean(boards):
+    """Nothing of another test on the boards, and nothing of this one afterwards."""
+    boards.wipe()
+    yield
+    boards.wipe()
 
 
 @pytest.fixture(autouse=True)

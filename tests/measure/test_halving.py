@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_convnext.build.tuning.race import compare, compare_with, run_race
+from edge_convnext.measure.halving import compare, compare_with, run_race
 
 LATENCY_MS = {"a": 1.0, "b": 1.004, "c": 1.3, "d": 2.0, "e": 2.5, "f": 9.0}
 
