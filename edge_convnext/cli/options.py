@@ -220,6 +220,11 @@ _ROWS = (
         metavar="MINUTES",
     ),
     Flag(
+        "benchmark.throughput", "--throughput/--no-throughput", bool,
+        "Report images per second with several requests in flight, too: of what ships, the best "
+        "float and raw FP32.", MEASURE,
+    ),
+    Flag(
         "train.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
         metavar="N|HEIGHT,WIDTH",
         callback=check_image_size,

@@ -241,6 +241,7 @@ class BenchmarkConfig(Section):
     warmup: Warmup = 3  # inferences before each round's timing
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
     wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
+    throughput: bool = False  # measure images per second with several requests in flight, too
 
     @field_validator("batches")
     @classmethod

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
     from edge_convnext.runtimes.profiler import Profiler
 
-__all__ = ["infer_ms", "quick_collections", "take_turns"]
+__all__ = ["infer_ms", "no_garbage_collection", "quick_collections", "take_turns"]
 
 _MIN_INFERENCES = 3  # timed inferences per turn
 
@@ -56,7 +56,7 @@ def take_turns(
     """
     shuffle = random.Random(seed).shuffle
     times: list[list[list[float]]] = [[] for _ in models]
-    with _no_garbage_collection():
+    with no_garbage_collection():
         counts = [_choose_count(model, inputs, config) for model in models]
         what = f"timing batch {len(inputs)}"
         for _ in track(range(config.rounds), what, config.rounds):
@@ -104,7 +104,8 @@ def quick_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """Switch garbage collections off in the block, so that none falls into one model's turn."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

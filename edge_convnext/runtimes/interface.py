@@ -23,6 +23,7 @@ __all__ = [
     "Runtime",
     "RuntimeInfo",
     "RuntimeOptions",
+    "Streams",
     "as_logits",
     "check_settings",
     "infer_in_pieces",
@@ -62,6 +63,19 @@ class RuntimeOptions:
     def native_settings(self) -> dict[str, str]:
         """`settings` without `batch`, which is this package's."""
         return {key: value for key, value in self.settings if key != "batch"}
+
+
+@dataclass(frozen=True)
+class Streams:
+    """How one graph is run several times at once on one CPU.
+
+    A stream is a part of the threads, and computes one inference. With as many streams as threads
+    each inference has one thread, which never waits for another: more images are done in a second,
+    and each takes longer.
+    """
+
+    streams: int
+    requests: int  # inferences that are asked for at once; more than `streams` wait for a free one
 
 
 @dataclass(frozen=True)

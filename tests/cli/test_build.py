@@ -70,6 +70,7 @@ def resolved(call, monkeypatch, *arguments):
         ("--max-drop 0.25", "evaluate.max_drop_pp", 0.25),
         ("--max-class-drop 8", "evaluate.max_class_drop_pp", 8.0),
         ("--wait-quiet 2.5", "benchmark.wait_quiet_min", 2.5),
+        ("--throughput", "benchmark.throughput", True),
     ],
 )
 def test_every_flag_overrides_its_field_of_the_recipe(call, monkeypatch, flags, field, value):

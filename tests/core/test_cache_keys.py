@@ -241,7 +241,7 @@ NOTHING = {
     "engine.timeout_s", "evaluate.max_drop_pp", "evaluate.fallback", "benchmark.batches",
     "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp",
     "evaluate.allow_bad_model",
-    "benchmark.min_round_ms", "benchmark.warmup",
+    "benchmark.min_round_ms", "benchmark.warmup", "benchmark.throughput",
 }  # fmt: skip
 BY_CONTENT = {
     "data.source", "data.calibration", "data.labels", "data.val_fraction", "data.skip_bad_images",

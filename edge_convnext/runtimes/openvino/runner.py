@@ -6,6 +6,7 @@ bfloat16 if the CPU can, and a user's results would depend on the machine.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -102,8 +103,8 @@ class OpenVino:
             self._shape = tuple(
                 None if d.is_dynamic else int(d.get_length()) for d in model.input(0).partial_shape
             )
-            compiled = core.compile_model(model, _DEVICE, self._options)
-            self._request = compiled.create_infer_request()
+            self._compiled = core.compile_model(model, _DEVICE, self._options)
+            self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise InferenceError(
                 f"{path}: OpenVINO {self._version} can't compile this graph ({one_line(error)})"
@@ -112,6 +113,12 @@ class OpenVino:
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W] to logits float32[N, classes]."""
         return infer_in_pieces(self._run, images, self._shape, str(self._path))
+
+    def another(self) -> OpenVino:
+        """Another request of the same compiled graph, to be run by another thread meanwhile."""
+        twin = copy(self)
+        twin._request = self._compiled.create_infer_request()
+        return twin
 
     def describe(self) -> RuntimeInfo:
         """Describe the version and the properties that the graph was compiled with."""
