@@ -53,6 +53,7 @@ class RuntimeOptions:
     batch: int | None = None  # None: as exported
     precision_hint: PrecisionHint | None = None  # type of float computations; None: f32
     settings: tuple[tuple[str, str], ...] = ()
+    cache: Path | None = None  # folder where a runtime may keep what it compiled; None: nowhere
 
     @property
     def static_batch(self) -> int | None:

@@ -7,7 +7,7 @@ bfloat16 if the CPU can, and a user's results would depend on the machine.
 from __future__ import annotations
 
 from copy import copy
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edge_convnext.core.errors import InferenceError
@@ -23,6 +23,7 @@ from edge_convnext.runtimes.interface import (
     require_one_input,
     usable_cores,
 )
+from edge_convnext.runtimes.openvino.kept import compile_or_import
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,18 +93,18 @@ class OpenVino:
             **self._EXTRA_OPTIONS,
             **check_settings(options, _SETTINGS, "OpenVINO"),
         }
+        batch = options.static_batch
+        compile_now = partial(_compile, core, path, batch, self._options)
         try:
-            model = core.read_model(path if str(path).isascii() else path.read_bytes())
-            require_one_input(len(model.inputs), path)
-            batch = options.static_batch
-            if batch is not None and model.input(0).partial_shape[0].is_dynamic:
-                shape = model.input(0).partial_shape
-                shape[0] = batch
-                model.reshape(shape)
-            self._shape = tuple(
-                None if d.is_dynamic else int(d.get_length()) for d in model.input(0).partial_shape
+            self._compiled = (
+                compile_now()
+                if options.cache is None
+                else compile_or_import(core, path, batch, self._options, options.cache, compile_now)
             )
-            self._compiled = core.compile_model(model, _DEVICE, self._options)
+            self._shape = tuple(
+                None if d.is_dynamic else int(d.get_length())
+                for d in self._compiled.input(0).partial_shape
+            )
             self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise InferenceError(
@@ -139,6 +140,16 @@ class OpenVino:
                 f"{self._path}: OpenVINO {self._version} failed ({one_line(error)})"
             ) from error
         return as_logits(output, len(images), str(self._path))
+
+
+def _compile(core: Any, path: Path, batch: int | None, options: Mapping[str, str]) -> Any:
+    model = core.read_model(path if str(path).isascii() else path.read_bytes())
+    require_one_input(len(model.inputs), path)
+    if batch is not None and model.input(0).partial_shape[0].is_dynamic:
+        shape = model.input(0).partial_shape
+        shape[0] = batch
+        model.reshape(shape)
+    return core.compile_model(model, _DEVICE, {**options})
 
 
 @cache
