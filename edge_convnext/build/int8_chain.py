@@ -54,7 +54,9 @@ def int8_lineage(
     steps.append(quantize_step(runner, source, plan, users, calibration, samples))
     recovery = None
     if training is not None:
-        recovered = recover_step(runner, latest(steps), source, training, samples)
+        # A coarse approximation is trained towards the exact graph, not towards itself.
+        teacher = begun.final if plan.gelu == "hardswish" else source
+        recovered = recover_step(runner, latest(steps), teacher, training, samples)
         if isinstance(recovered, Skipped):
             steps.append(recovered)
         else:

@@ -158,9 +158,9 @@ _ROWS = (
         metavar="NAME",
     ),
     Flag(
-        "export.gelu", "--gelu", Literal["erf", "tanh", "auto"],
-        "GELU of the INT8 graph. erf: exact. tanh: the approximation. auto: the best for each "
-        "runtime.", CHAIN,
+        "export.gelu", "--gelu", Literal["erf", "tanh", "hardswish", "auto"],
+        "GELU of the INT8 graph. erf: exact. tanh: the approximation. hardswish: a cheaper and "
+        "coarser one, which needs --recover. auto: the best for each runtime.", CHAIN,
     ),
     Flag(
         "quantize.placement", "--placement", str,
