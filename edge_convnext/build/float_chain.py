@@ -142,7 +142,7 @@ def export_step(
             "info": asdict(weights.value.info),
             "form": form,
             "precision": precision,
-            "config": config.model_dump(mode="json", exclude={"form", "gelu"}),
+            "config": config.model_dump(mode="json", exclude={"form", "gelu", "input"}),
         },
     )
 

@@ -45,7 +45,7 @@ def int8_lineage(
         samples: Real images for the parity checks.
         training: One batch of images to fine-tune with; None leaves the graph as it was quantized.
     """
-    steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
+    steps = [*begun.steps, approximated(runner, plan, begun.body, samples)]
     if runner.recipe.equalize.enabled:
         steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
     else:
@@ -55,7 +55,7 @@ def int8_lineage(
     recovery = None
     if training is not None:
         # A coarse approximation is trained towards the exact graph, not towards itself.
-        teacher = begun.final if plan.gelu == "hardswish" else source
+        teacher = begun.body if plan.gelu == "hardswish" else source
         recovered = recover_step(runner, latest(steps), teacher, training, samples)
         if isinstance(recovered, Skipped):
             steps.append(recovered)

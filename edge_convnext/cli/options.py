@@ -182,8 +182,9 @@ _ROWS = (
     ),
     Flag(
         "engine.input", "--input", Literal["float32", "float16", "uint8"],
-        "Type of the images that the graphs for TensorRT take. uint8: pixels, normalised in the "
-        "graph. Default: float16.", GPU,
+        "Type of the images that the graphs take. uint8: pixels, normalised in the graph. "
+        "Default: float16 for TensorRT, float32 for a CPU.", CHAIN,
+        also=("export.input",),
     ),
     Flag(
         "engine.compute_capabilities", "--compute-capability", list[str],

@@ -136,6 +136,8 @@ class ExportConfig(Section):
     batch: Batch | Literal["dynamic"] = "dynamic"
     form: TableName = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
+    # Type of the images that graphs for a CPU take. uint8: pixels; float16 is float32 there.
+    input: ImagesType = "float32"
 
 
 class SimplifyConfig(Section):

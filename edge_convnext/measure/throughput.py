@@ -31,7 +31,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.measure.speed import Ratio
 from edge_convnext.measure.turns import no_garbage_collection
 from edge_convnext.runtimes import Streams
-from edge_convnext.runtimes.interface import usable_cores
+from edge_convnext.runtimes.interface import native_images, usable_cores
 from edge_convnext.runtimes.load import load_streams
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _load(
 ) -> _Loaded:
     options = candidate.options(len(inputs), threads)
     runtimes = load_streams(candidate.runtime, candidate.model.path, options, streams)
-    return _Loaded(candidate, streams, runtimes, inputs)
+    return _Loaded(candidate, streams, runtimes, native_images(runtimes[0], inputs))
 
 
 def _choose_count(one: _Loaded, config: BenchmarkConfig) -> int:

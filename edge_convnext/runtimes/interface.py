@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,7 @@ __all__ = [
     "as_logits",
     "check_settings",
     "infer_in_pieces",
+    "native_images",
     "one_line",
     "require_file",
     "require_one_input",
@@ -226,6 +227,20 @@ def infer_in_pieces(
         filled = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
         outputs.append(run(filled)[: len(piece)])
     return np.concatenate(outputs)
+
+
+def native_images(runtime: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A batch as a runtime takes it without converting anything: what a timing passes.
+
+    Args:
+        runtime: Loaded graph; one of pixels has a method `prepare`.
+        images: One whole batch, normalised, float32[N, C, H, W].
+
+    Returns:
+        The images; of a graph of pixels, those pixels, in its own type and layout.
+    """
+    prepare = getattr(runtime, "prepare", None)
+    return images if prepare is None else cast("NDArray[np.float32]", prepare(images))
 
 
 def as_logits(output: object, images: int, source: str) -> NDArray[np.float32]:

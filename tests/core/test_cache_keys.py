@@ -21,6 +21,7 @@ from edge_convnext.build import inputs, reading
 from edge_convnext.build import runner as steps
 from edge_convnext.build.budget import keep_float_step, sensitivity_step
 from edge_convnext.build.candidates import list_options
+from edge_convnext.build.cpu_pixels import take_pixels
 from edge_convnext.build.engines import engine_step
 from edge_convnext.build.float_chain import export_step, fold_step
 from edge_convnext.build.gpu_chain import finish_step, place_step
@@ -126,6 +127,7 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
         quantized, before = lineage.at(quantize.STAGE), lineage.before(quantize.STAGE)
         sensitivity_step(one, quantized, before, samples)
         keep_float_step(one, quantized, before, ["a"], samples)
+    graphs.lineages |= take_pixels(one, (*graphs.floats, *graphs.quantized), samples)
     source = graphs.folded or weights
     for batch in (1, 8):
         for plan in (
@@ -173,6 +175,7 @@ READERS = {
     "quantize": {"recover", "sensitivity", "fallback"},
     "recover": {"lower", "evaluate"},
     "lower": {"evaluate"},
+    "pixels": {"evaluate"},
     "gpu export": {"gpu place", "gpu finish"},
     "gpu place": {"gpu finish"},
     "gpu finish": {"gpu engine"},
@@ -212,6 +215,7 @@ DECIDES = {
     "export.batch": {"export"},
     "export.form": EXPORTS,
     "export.gelu": {"approximate"},
+    "export.input": {"pixels"},
     "simplify.enabled": {"simplify"},
     "equalize.enabled": {"equalize"},
     "equalize.alpha": {"equalize"},
@@ -265,6 +269,7 @@ VALUES = {
     "preprocess.std": st.tuples(*[st.floats(0.5, 1)] * 3),
     "train.image_size": st.integers(8, 200),
     "export.form": st.sampled_from(["linear", "conv_moments"]),
+    "export.input": st.just("uint8"),
     "export.gelu": st.just("erf"),  # that of the plan whose format is ONNX Runtime's own
     "quantize.activation_type": st.just("int8"),
     "quantize.placement": st.sampled_from(["pointwise", "weighted"]),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.third_party import import_openvino
+from edge_convnext.runtimes.image_types import ImageBorder, read_border
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -101,10 +102,7 @@ class OpenVino:
                 if options.cache is None
                 else compile_or_import(core, path, batch, self._options, options.cache, compile_now)
             )
-            self._shape = tuple(
-                None if d.is_dynamic else int(d.get_length())
-                for d in self._compiled.input(0).partial_shape
-            )
+            self._images = _read_border(self._compiled.input(0), path)
             self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise InferenceError(
@@ -112,8 +110,14 @@ class OpenVino:
             ) from error
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32[N, C, H, W] to logits float32[N, classes]."""
-        return infer_in_pieces(self._run, images, self._shape, str(self._path))
+        """Run float32[N, C, H, W], or what `prepare` made of it, to logits float32[N, classes]."""
+        if self._images.holds(images):
+            return self._run(images)
+        return infer_in_pieces(self._run, images, self._images.shape, str(self._path))
+
+    def prepare(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """Convert a batch to the graph's type and layout, so that `infer` has nothing to do."""
+        return self._images.adapt(images)
 
     def another(self) -> OpenVino:
         """Another request of the same compiled graph, to be run by another thread meanwhile."""
@@ -127,19 +131,32 @@ class OpenVino:
             name="openvino",
             version=self._version,
             threads=self._threads,
-            batch=self._shape[0],
+            batch=self._images.shape[0],
             options=dict(self._options),
         )
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        own = images if self._images.holds(images) else self._images.adapt(images)
         try:
             # share_inputs reads the array in place, as ONNX Runtime does; outputs are copied.
-            output = self._request.infer({0: images}, share_inputs=True)[0]
+            output = self._request.infer({0: own}, share_inputs=True)[0]
         except RuntimeError as error:
             raise InferenceError(
                 f"{self._path}: OpenVINO {self._version} failed ({one_line(error)})"
             ) from error
         return as_logits(output, len(images), str(self._path))
+
+
+def _read_border(entry: Any, path: Path) -> ImageBorder:
+    """Type, shape and layout of a compiled graph's images."""
+    sizes = [None if one.is_dynamic else int(one.get_length()) for one in entry.partial_shape]
+    if entry.get_element_type().get_type_name() != "u8":
+        return ImageBorder("float32", tuple(sizes))
+    import onnx
+
+    proto = onnx.load(str(path), load_external_data=False)
+    metadata = {one.key: one.value for one in proto.metadata_props}
+    return read_border("tensor(uint8)", sizes, metadata, path)
 
 
 def _compile(core: Any, path: Path, batch: int | None, options: Mapping[str, str]) -> Any:
