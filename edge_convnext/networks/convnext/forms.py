@@ -162,11 +162,16 @@ class AveragedScaleNCHW(ScaleNCHW):
     behind it. A convolution has none.
     """
 
+    equal: Tensor  # [1, C, 1, 1], no parameter: no checkpoint has it
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        equal = torch.full((1, channels, 1, 1), 1.0 / channels)
+        self.register_buffer("equal", equal, persistent=False)
+
     def forward(self, x: Tensor) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
-        channels = x.shape[1]
-        equal = torch.full((1, channels, 1, 1), 1.0 / channels)
-        relative = norm / (functional.conv2d(norm, equal) + EPS)
+        relative = norm / (functional.conv2d(norm, self.equal.float()) + EPS)
         return x * (self.gamma.view(1, -1, 1, 1) * relative + 1.0).to(x.dtype)
 
 
