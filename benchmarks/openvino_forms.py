@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_convnext.build.cpu_pixels import pixels_step
 from edge_convnext.build.float_chain import float_steps, fold_step
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.int8_chain import int8_lineage
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=27)
     parser.add_argument("--most-images", type=int, default=1_000_000, help="Of the evaluation.")
+    parser.add_argument("--pixels", action="store_true", help="INT8 graphs of uint8 pixels, too.")
     parser.add_argument("--prepare-only", action="store_true")
     arguments = parser.parse_args()
     recipe = resolve_recipe(
@@ -77,7 +79,7 @@ def main() -> None:
             "benchmark.threads": arguments.threads,
         },
     )
-    made = Lab(recipe)
+    made = Lab(recipe, pixels=arguments.pixels)
     for form in dict.fromkeys([arguments.base, *arguments.form]):
         made.add(form)
     rows = made.evaluate(arguments.most_images)
@@ -93,10 +95,10 @@ def main() -> None:
 class Lab:
     """Graphs of some forms from one checkpoint, and the images to compare them on."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, *, pixels: bool = False) -> None:
         machine = environment()
         cache = Cache(default_cache_folder(os.environ))
-        self.recipe = recipe
+        self.recipe, self.pixels = recipe, pixels
         self.runner = Runner(cache, recipe, machine["versions"], untracked)
         self.inputs: Inputs = prepare_inputs(recipe, cache, machine["versions"], untracked)
         assert self.inputs.calibration is not None
@@ -118,8 +120,11 @@ class Lab:
         lineage = int8_lineage(
             self.runner, plan, begun, [_RUNTIME], self.calibration, self.samples, None
         )
-        for kind, one in (("int8", lineage), ("float", begun)):
-            made = Candidate.of(one.final, _RUNTIME, self.hint, may_ship=True)
+        graphs = {"int8": lineage.final, "float": begun.final}
+        if self.pixels:
+            graphs["int8 pixels"] = pixels_step(self.runner, lineage.final, self.samples)
+        for kind, graph in graphs.items():
+            made = Candidate.of(graph, _RUNTIME, self.hint, may_ship=True)
             self.candidates[f"{form} {kind}"] = replace(made, title=f"{form} {kind}")
 
     def evaluate(self, most: int) -> list[dict[str, Any]]:
