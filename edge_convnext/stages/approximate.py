@@ -131,7 +131,7 @@ def _scale_product(proto: ModelProto, wiring: Wiring, value: str, factor: float)
     if any(name not in wiring.constants for name in product.input[1:]):
         return False
     for position in range(1, len(product.input)):
-        scale_constant(proto, wiring, product, position, np.float32(factor))
+        scale_constant(proto, wiring, product, position, np.array(factor, np.float32))
     return True
 
 
