@@ -140,10 +140,8 @@ def assemble_report(
         ),
         folder=str(folder),
         banner=DEMO_BANNER if inputs.demo else None,
-        notes=(
-            *refused_notes(refused),
-            *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
-        ),
+        notes=(*refused_notes(refused),
+               *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu)),
         settings=_settings(inputs.settings),
     )  # fmt: skip
 

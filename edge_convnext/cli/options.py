@@ -159,8 +159,8 @@ _ROWS = (
     ),
     Flag(
         "export.gelu", "--gelu", Literal["erf", "tanh", "hardswish", "auto"],
-        "GELU of the INT8 graph. erf: exact. tanh: the approximation. hardswish: a cheaper and "
-        "coarser one, which needs --recover. auto: the best for each runtime.", CHAIN,
+        "GELU of the INT8 graph. erf: exact. tanh: nearly. hardswish: coarse, for --recover. auto: "
+        "the best for each runtime.", CHAIN,
     ),
     Flag(
         "quantize.placement", "--placement", str,
@@ -182,9 +182,8 @@ _ROWS = (
     ),
     Flag(
         "engine.input", "--input", Literal["float32", "float16", "uint8"],
-        "Type of the images that the graphs take. uint8: pixels, normalised in the graph. "
-        "Default: float16 for TensorRT, float32 for a CPU.", CHAIN,
-        also=("export.input",),
+        "Type of the graphs' images. uint8: pixels, normalised in the graph. Default: float16 for "
+        "TensorRT, float32 for a CPU.", CHAIN, also=("export.input",),
     ),
     Flag(
         "engine.compute_capabilities", "--compute-capability", list[str],
@@ -220,11 +219,8 @@ _ROWS = (
         "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
         metavar="MINUTES",
     ),
-    Flag(
-        "benchmark.throughput", "--throughput/--no-throughput", bool,
-        "Report images per second with several requests in flight, too: of what ships, the best "
-        "float and raw FP32.", MEASURE,
-    ),
+    Flag("benchmark.throughput", "--throughput/--no-throughput", bool,
+         "Report images per second with several requests in flight, too.", MEASURE),
     Flag(
         "train.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
         metavar="N|HEIGHT,WIDTH",

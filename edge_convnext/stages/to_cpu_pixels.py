@@ -99,13 +99,13 @@ def _rewrite(proto: ModelProto, info: ModelInfo) -> None:
     ]
     for node in readers if folded else ():
         _fold(proto, wiring, node, scale, whole - mean)
-    drop_unread_constants(proto)
     batch, channels, *map_axes = kind.shape.dim
     ordered = [batch, *map_axes, channels]
     kind.shape.ClearField("dim")
     kind.shape.dim.extend(ordered)
     kind.elem_type = TensorProto.UINT8
     put_in_front(proto, images.name, images.name, steps)
+    drop_unread_constants(proto)
     proto.graph.ClearField("value_info")
 
 

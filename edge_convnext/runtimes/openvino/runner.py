@@ -6,11 +6,14 @@ bfloat16 if the CPU can, and a user's results would depend on the machine.
 
 from __future__ import annotations
 
+import logging
 from copy import copy
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.files import sha256_file
 from edge_convnext.core.third_party import import_openvino
 from edge_convnext.runtimes.image_types import ImageBorder, read_border
 from edge_convnext.runtimes.interface import (
@@ -24,10 +27,9 @@ from edge_convnext.runtimes.interface import (
     require_one_input,
     usable_cores,
 )
-from edge_convnext.runtimes.openvino.kept import compile_or_import
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["OpenVino", "shared_core", "supports_bf16"]
 
 _DEVICE = "CPU"
+_KEPT, _KEPT_REVISION, _BLOB = "openvino", 1, "compiled.blob"  # in the cache
+_MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+_log = logging.getLogger(__name__)
 _SETTINGS = frozenset(
     (
         "CPU_DENORMALS_OPTIMIZATION",
@@ -100,7 +105,9 @@ class OpenVino:
             self._compiled = (
                 compile_now()
                 if options.cache is None
-                else compile_or_import(core, path, batch, self._options, options.cache, compile_now)
+                else _compile_or_import(
+                    core, path, batch, self._options, options.cache, compile_now
+                )
             )
             self._images = _read_border(self._compiled.input(0), path)
             self._request = self._compiled.create_infer_request()
@@ -167,6 +174,64 @@ def _compile(core: Any, path: Path, batch: int | None, options: Mapping[str, str
         shape[0] = batch
         model.reshape(shape)
     return core.compile_model(model, _DEVICE, {**options})
+
+
+def _compile_or_import(
+    core: Any,
+    path: Path,
+    batch: int | None,
+    options: Mapping[str, str],
+    folder: Path,
+    compile_now: Callable[[], Any],
+) -> Any:
+    """Return a compiled graph, imported if it was compiled before: that takes half as long.
+
+    The files lie in this package's cache, under `openvino/`: `edge-convnext cache info` counts
+    them, `cache prune` removes them, and a damaged one is made again. Whoever can't write there
+    compiles as ever.
+
+    Args:
+        core: OpenVINO's core.
+        path: The graph's file; its content counts.
+        batch: Batch size that is compiled in; None for as exported.
+        options: Properties that it is compiled with.
+        folder: The cache.
+        compile_now: Compiles the graph; its errors are the caller's.
+    """
+    made: list[Any] = []
+
+    def make(scratch: Path) -> dict[str, Any]:
+        made.append(compile_now())
+        (scratch / _BLOB).write_bytes(made[0].export_model().getvalue())
+        return {"graph": path.name, "options": dict(options)}
+
+    try:
+        cache = Cache(folder)
+        entry = cache.run(_KEPT, _key(core, path, batch, options), make)
+        if not made:
+            made.append(
+                core.import_model((entry.folder / _BLOB).read_bytes(), _DEVICE, {**options})
+            )
+    except (ArtifactError, OSError) as error:  # read-only, full, or removed meanwhile
+        _log.debug("%s: not kept compiled (%s)", path, error)
+    except RuntimeError as error:
+        if made:  # it can't be exported
+            _log.debug("%s: not kept compiled (%s)", path, error)
+        else:  # what was kept can't be imported, or the graph can't be compiled, which says more
+            _log.debug("%s: compiled anew (%s)", path, error)
+    return made[0] if made else compile_now()
+
+
+def _key(core: Any, path: Path, batch: int | None, options: Mapping[str, str]) -> str:
+    machine = {name: str(core.get_property(_DEVICE, name)) for name in _MACHINE}
+    return stage_key(
+        f"{_KEPT}/{_KEPT_REVISION}",
+        graph=sha256_file(path),
+        batch=batch,
+        options=dict(options),
+        version=import_openvino().get_version(),
+        machine=machine,
+    )
 
 
 @cache
