@@ -22,7 +22,7 @@ def serve_chosen(prepared: Prepared, entrants: Entrants, choice: Choice) -> Thro
     Args:
         prepared: Recipe, and images to time on.
         entrants: Candidates of the build, for the raw export.
-        choice: What ships, and the best float.
+        choice: Candidate that ships, and the best float.
 
     Returns:
         None where the recipe does not ask for it, or nothing was timed on this CPU.

@@ -30,8 +30,8 @@ class Served:
     mode: Annotated[
         Literal["latency", "throughput"],
         typer.Option(
-            help="latency: one request after the other. throughput: images per second with several "
-            "requests in flight, the streams of each model chosen for it."
+            help="Measure. latency: one request after the other. throughput: images per second "
+            "with several requests in flight, the streams of each model chosen for it."
         ),
     ] = "latency"
     streams: Annotated[

@@ -180,8 +180,7 @@ _ROWS = (
         "Batch size of the graphs and engines for TensorRT; repeatable. Default: 1 and 8; without "
         "--target, 1.", GPU,
     ),
-    Flag(
-        "engine.input", "--input", Literal["float32", "float16", "uint8"],
+    Flag("engine.input", "--input", Literal["float32", "float16", "uint8"],
         "Type of the graphs' images. uint8: pixels, normalised in the graph. Default: float16 for "
         "TensorRT, float32 for a CPU.", CHAIN, also=("export.input",),
     ),

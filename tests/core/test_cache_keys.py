@@ -66,6 +66,7 @@ BASE = {
     "model": "convnextv2_atto",
     "preprocess": {"resize": "shortest", "interpolation": "bicubic"},
     "recover": {"enabled": True},
+    "export": {"input": "uint8"},
     "plans": {
         "onnxruntime": {
             "form": "nhwc", "placement": "inner", "activation_type": "uint8",
@@ -269,7 +270,7 @@ VALUES = {
     "preprocess.std": st.tuples(*[st.floats(0.5, 1)] * 3),
     "train.image_size": st.integers(8, 200),
     "export.form": st.sampled_from(["linear", "conv_moments"]),
-    "export.input": st.just("uint8"),
+    "export.input": st.just("float32"),
     "export.gelu": st.just("erf"),  # that of the plan whose format is ONNX Runtime's own
     "quantize.activation_type": st.just("int8"),
     "quantize.placement": st.sampled_from(["pointwise", "weighted"]),
