@@ -53,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="atto")
+    parser.add_argument("--recipe", help="With the preprocessing that the weights were trained by.")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--image-size", type=int, required=True)
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--prepare-only", action="store_true")
     arguments = parser.parse_args()
     recipe = resolve_recipe(
-        None,
+        arguments.recipe,
         {
             "model": arguments.model,
             "load.weights": arguments.weights,
