@@ -8,6 +8,7 @@ import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS, Lab, graph, images
 
 from edge_convnext.build import graphs as module
+from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.errors import QuantizationError
@@ -90,6 +91,15 @@ def test_every_float_form_is_made_and_each_plan_once_for_all_who_use_it(lab, cha
     assert [one.plan.label for one in graphs.quantized] == ["conv.inner"]
     assert graphs.for_gpu == ()
     assert said(graphs).keys() == {"approximate", "lower"}
+
+
+def test_forms_that_are_left_out_are_not_made(lab, chain):
+    plan = PlanConfig.model_validate({"form": "conv", "placement": "inner"})
+    runtimes, plans = ("onnxruntime", "openvino"), {"onnxruntime": plan, "openvino": plan}
+    runner = lab.again(recipe_of(plans=plans))
+    rivals = rival_forms(runner.recipe, runtimes)
+    make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, NO_TRAINING, without=rivals)
+    assert [form for form, *_ in chain.forms] == ["raw", "conv"]
 
 
 def test_without_folds_there_is_the_raw_form_alone_and_it_ships(lab, chain):
