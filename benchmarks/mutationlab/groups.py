@@ -128,8 +128,8 @@ GROUPS = (
     ),
     Group(
         "graph forms",
-        ("networks/convnext/forms.py",),
-        ("networks/convnext/test_forms_exact.py",),
+        ("networks/convnext/forms.py", "networks/convnext/norms.py"),
+        ("networks/convnext/test_forms_exact.py", "networks/convnext/test_norms.py"),
         sampled=False,
     ),
     Group("manifest", ("report/manifest.py",), ("report/test_manifest_*.py",)),

@@ -18,6 +18,7 @@ from edge_convnext.build.refusals import refused_notes, report_refusals, why_non
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
 from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
 from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
+from edge_convnext.measure.throughput_to_report import report_throughput
 from edge_convnext.measure.to_report import (
     accuracy_part,
     benchmark_part,
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
+    from edge_convnext.measure.throughput import ThroughputResult
     from edge_convnext.measure.timings import BenchmarkResult
     from edge_convnext.report.stages import StageReport
+    from edge_convnext.report.throughput import ThroughputReport
     from edge_convnext.report.verdict import Requirement
 
 __all__ = ["Outcome", "assemble_report", "model_part"]
@@ -69,6 +72,7 @@ class Outcome:
     choice: Choice
     refused: Sequence[Ruling] = ()  # wrong where they would run
     products: Sequence[Counted] = ()  # what runs in INT8
+    throughput: ThroughputResult | None = None  # where the recipe asks for it
 
 
 def assemble_report(
@@ -125,6 +129,7 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
+        throughput=_throughput(outcome, label),
         refused=refused,
         int8_products=report_products(outcome.products, label),
         recoveries=report_recoveries(graphs.quantized),
@@ -136,12 +141,23 @@ def assemble_report(
         ),
         folder=str(folder),
         banner=DEMO_BANNER if inputs.demo else None,
-        notes=(
-            *refused_notes(refused),
-            *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu),
-        ),
+        notes=(*refused_notes(refused),
+               *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu)),
         settings=_settings(inputs.settings),
     )  # fmt: skip
+
+
+def _throughput(outcome: Outcome, label: Callable[[Candidate], str]) -> ThroughputReport | None:
+    if outcome.throughput is None:
+        return None
+    choice = outcome.choice
+    return report_throughput(
+        outcome.throughput,
+        label,
+        chosen=choice.chosen,
+        best_float=choice.best_float,
+        raw=outcome.entrants.raw,
+    )
 
 
 def _missing(stages: Iterable[StageReport]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.cpu_pixels import pixels_step
 from edge_convnext.build.int8_chain import lower_step
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
@@ -109,6 +110,8 @@ def _find(
         graph = keep_float_step(runner, lineage.portable, source, names, samples)
         if plan.format != "qdq" and has_products(graph.value.path):
             graph = lower_step(runner, graph, plan, source, samples)
+        if lineage.pixels is not None:
+            graph = pixels_step(runner, graph, samples)
         return replace(like, model=graph.value, digest=graph.digest)
 
     def holds(names: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ from edge_convnext.networks.family import family_of
 from edge_convnext.stages import approximate, export, fold, simplify
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import FormName, Precision, Weights
+    from edge_convnext.core.artifacts import FormName, GeluName, Precision, Weights
     from edge_convnext.networks.plans import Plan
 
 __all__ = [
@@ -142,7 +142,7 @@ def export_step(
             "info": asdict(weights.value.info),
             "form": form,
             "precision": precision,
-            "config": config.model_dump(mode="json", exclude={"form", "gelu"}),
+            "config": config.model_dump(mode="json", exclude={"form", "gelu", "input"}),
         },
     )
 
@@ -191,18 +191,23 @@ class _UnsimplifiedError(Exception):
     """The simplifier's output can't be used; the message says why."""
 
 
-def approximate_step(runner: Runner, model: Step[OnnxModel], samples: Images) -> Step[OnnxModel]:
-    """Replace GELU by its tanh approximation, and measure the distance to the exact graph."""
+def approximate_step(
+    runner: Runner, model: Step[OnnxModel], samples: Images, gelu: GeluName = "tanh"
+) -> Step[OnnxModel]:
+    """Replace GELU by an approximation, and measure the distance to the exact graph."""
     before = model.value
+    write = approximate.use_tanh_gelu if gelu == "tanh" else approximate.use_hardswish
+    # `tanh` has the keys of builds before there was another one.
+    other = {} if gelu == "tanh" else {"gelu": gelu, "slope": approximate.HARDSWISH_SLOPE}
     return runner.graph(
         approximate.STAGE,
         before,
-        lambda output: approximate.use_tanh_gelu(before, output),
-        file=before.path.name.replace(".onnx", ".tanh.onnx"),
+        lambda output: write(before, output),
+        file=before.path.name.replace(".onnx", f".{gelu}.onnx"),
         what=f"approximating GELU in the {before.form} form",
         compare_with=before,
         samples=samples,
-        key={"model": model.digest},
+        key={"model": model.digest, **other},
     )
 
 
@@ -210,6 +215,6 @@ def approximated(
     runner: Runner, plan: Plan, model: Step[OnnxModel], samples: Images
 ) -> Step[OnnxModel] | Skipped:
     """The graph with the approximation that a plan names, or why it has none."""
-    if plan.gelu != "tanh":
+    if plan.gelu == "erf":
         return Skipped(approximate.STAGE, "no plan asks for an approximation")
-    return approximate_step(runner, model, samples)
+    return approximate_step(runner, model, samples, plan.gelu)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.build.cpu_pixels import take_pixels
 from edge_convnext.build.float_chain import float_steps, fold_step
 from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage
@@ -146,6 +147,7 @@ def make_graphs(
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
             for_those_that_can(made, users)
+    graphs.lineages |= take_pixels(runner, (*graphs.floats, *graphs.quantized), samples)
     return graphs
 
 

@@ -45,7 +45,7 @@ def int8_lineage(
         samples: Real images for the parity checks.
         training: One batch of images to fine-tune with; None leaves the graph as it was quantized.
     """
-    steps = [*begun.steps, approximated(runner, plan, begun.final, samples)]
+    steps = [*begun.steps, approximated(runner, plan, begun.body, samples)]
     if runner.recipe.equalize.enabled:
         steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
     else:
@@ -54,7 +54,9 @@ def int8_lineage(
     steps.append(quantize_step(runner, source, plan, users, calibration, samples))
     recovery = None
     if training is not None:
-        recovered = recover_step(runner, latest(steps), source, training, samples)
+        # A coarse approximation is trained towards the exact graph, not towards itself.
+        teacher = begun.body if plan.gelu == "hardswish" else source
+        recovered = recover_step(runner, latest(steps), teacher, training, samples)
         if isinstance(recovered, Skipped):
             steps.append(recovered)
         else:

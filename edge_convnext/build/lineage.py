@@ -28,6 +28,7 @@ class Lineage:
     plan: Plan
     steps: tuple[Step[OnnxModel] | Skipped, ...]
     recovery: Recovery | None = None  # what fine-tuning did, where it ran
+    pixels: Step[OnnxModel] | None = None  # the last graph, made to take pixels where that is asked
 
     @property
     def ran(self) -> tuple[Step[OnnxModel], ...]:
@@ -41,7 +42,12 @@ class Lineage:
 
     @property
     def final(self) -> Step[OnnxModel]:
-        """The graph as it leaves the last stage."""
+        """The graph that is measured and ships."""
+        return self.pixels or self.body
+
+    @property
+    def body(self) -> Step[OnnxModel]:
+        """The graph as it leaves the last stage; its images are normalised values."""
         return latest(self.steps)
 
     @property

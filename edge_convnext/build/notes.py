@@ -46,6 +46,11 @@ def list_notes(
         *_data_notes(inputs, labelled=evaluation is not None),
         *calibration_notes(inputs, recipe, evaluated=evaluation is not None),
     ]
+    if recipe.export.input == "uint8":
+        notes.append(
+            "Graphs for the CPU take pixels, uint8[N, H, W, C], resized and cropped as "
+            "`preprocess` says; the normalisation is in the graph. The raw export takes float32."
+        )
     if recipe.precision == "fp16":
         notes.append(
             "FP16 graphs are for GPUs: here their accuracy counts, and their speed does not."

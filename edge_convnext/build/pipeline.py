@@ -21,6 +21,7 @@ from edge_convnext.build.quick_race import choose_plans
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.build.sieve import Sieve
 from edge_convnext.build.slow_forms import remember_slow_forms
+from edge_convnext.build.throughput import serve_chosen
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
@@ -117,6 +118,7 @@ def finish(
         choice,
         tuple(sieve.refused),
         products,
+        serve_chosen(prepared, entrants, choice),
     )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edge_convnext.cli.bench_throughput import Served, serve
 from edge_convnext.cli.console import Terminal, note, print_json, print_outcome, progress
 from edge_convnext.cli.hosts import Remote, bench_over_ssh
 from edge_convnext.cli.options import ThreadsOption
@@ -18,6 +19,7 @@ from edge_convnext.cli.values import check_runtime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.devices.bench import BoardSettings
 
 __all__ = ["bench"]
@@ -102,6 +104,7 @@ def bench(
         ),
     ] = False,
     remote: Annotated[Remote, in_panel("Over SSH")],
+    served: Annotated[Served, in_panel("Throughput")],
     terminal: Terminal,
 ) -> None:
     """Time built models, interleaved in one process; or measure a bundle on this board.
@@ -113,8 +116,9 @@ def bench(
     from edge_convnext.devices.bundle.manifest import SUFFIX
 
     required.refuse_both()
+    served.refuse_stray()
     if any(model.suffix == SUFFIX for model in models):
-        _refuse_beside_bundle(models, race)
+        _refuse_beside_bundle(models, race, served)
         if remote.host:
             settings = remote.settings(_words(race, required, lock_clocks))
             bench_over_ssh(models[0], remote.host, out, settings, terminal.json, terminal.quiet)
@@ -124,19 +128,30 @@ def bench(
         return
     _refuse_without_bundle(remote, out, required, lock_clocks)
     if race.profile:
+        _refuse_both_kinds(served)
         _profile(models, race, terminal)
+    elif served.asked:
+        config, track = _config(models, race), progress(terminal.silent)
+        serve(models, race.runtime, config, race.hint, served, track, terminal)
     else:
         _race(models, race, terminal)
 
 
-def _refuse_beside_bundle(models: Sequence[Path], race: Race) -> None:
+def _refuse_beside_bundle(models: Sequence[Path], race: Race, served: Served) -> None:
     from edge_convnext.core.errors import RecipeError
     from edge_convnext.devices.bundle.manifest import SUFFIX
 
-    if len(models) != 1 or race.profile or race.hint != "f32":
+    if len(models) != 1 or race.profile or race.hint != "f32" or served.asked:
         raise RecipeError(
-            f"a bundle is measured alone: pass one {SUFFIX}, without --profile and --hint"
+            f"a bundle is measured alone: pass one {SUFFIX}, without --profile, --hint and --mode"
         )
+
+
+def _refuse_both_kinds(served: Served) -> None:
+    from edge_convnext.core.errors import RecipeError
+
+    if served.asked:
+        raise RecipeError("--profile times layers one by one; leave out --mode throughput")
 
 
 def _refuse_without_bundle(
@@ -217,18 +232,23 @@ def _profile(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
         print_profile(one, race.top, Console())
 
 
-def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
+def _config(models: Sequence[Path], race: Race) -> BenchmarkConfig:
     from edge_convnext.core.sections import BenchmarkConfig
-    from edge_convnext.measure.built_models import race_models
     from edge_convnext.measure.model_batches import usual_batches
-    from edge_convnext.measure.speed import speedup
-    from edge_convnext.measure.to_report import report_row, skewed_notes
 
-    config = BenchmarkConfig(
+    return BenchmarkConfig(
         batches=tuple(race.batch or usual_batches(models)),
         threads=race.threads,
         rounds=race.rounds or _ROUNDS,
     )
+
+
+def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
+    from edge_convnext.measure.built_models import race_models
+    from edge_convnext.measure.speed import speedup
+    from edge_convnext.measure.to_report import report_row, skewed_notes
+
+    config = _config(models, race)
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
     notes = skewed_notes(result, "Repeat `bench` on an idle machine.")

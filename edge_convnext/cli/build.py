@@ -50,6 +50,7 @@ _FLAGS = flags(
         "evaluate.max_drop_pp",
     ),
     *("evaluate.allow_bad_model", "evaluate.max_class_drop_pp", "benchmark.wait_quiet_min"),
+    "benchmark.throughput",
     panels=(MODEL, PREPARED, DATA, CHAIN, GPU, MEASURE),
     limits=False,  # the recipe checks numbers: its one-line message names the flag
 )

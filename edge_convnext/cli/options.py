@@ -156,9 +156,9 @@ _ROWS = (
         metavar="NAME",
     ),
     Flag(
-        "export.gelu", "--gelu", Literal["erf", "tanh", "auto"],
-        "GELU of the INT8 graph. erf: exact. tanh: the approximation. auto: the best for each "
-        "runtime.", CHAIN,
+        "export.gelu", "--gelu", Literal["erf", "tanh", "hardswish", "auto"],
+        "GELU of the INT8 graph. erf: exact. tanh: nearly. hardswish: coarse, for --recover. auto: "
+        "the best for each runtime.", CHAIN,
     ),
     Flag(
         "quantize.placement", "--placement", str,
@@ -178,10 +178,9 @@ _ROWS = (
         "Batch size of the graphs and engines for TensorRT; repeatable. Default: 1 and 8; without "
         "--target, 1.", GPU,
     ),
-    Flag(
-        "engine.input", "--input", Literal["float32", "float16", "uint8"],
-        "Type of the images that the graphs for TensorRT take. uint8: pixels, normalised in the "
-        "graph. Default: float16.", GPU,
+    Flag("engine.input", "--input", Literal["float32", "float16", "uint8"],
+        "Type of the graphs' images. uint8: pixels, normalised in the graph. Default: float16 for "
+        "TensorRT, float32 for a CPU.", CHAIN, also=("export.input",),
     ),
     Flag(
         "engine.compute_capabilities", "--compute-capability", list[str],
@@ -199,9 +198,7 @@ _ROWS = (
         "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
         least=1, most=1024,
     ),
-    Flag(
-        "benchmark.rounds", "--rounds", int, "Number of interleaved rounds of the race.", MEASURE
-    ),
+    Flag("benchmark.rounds", "--rounds", int, "Number of interleaved rounds of the race.", MEASURE),
     Flag(
         "evaluate.max_drop_pp", "--max-drop", float,
         "Largest drop of top-1 that may ship, in percentage points.", MEASURE,
@@ -220,6 +217,8 @@ _ROWS = (
         "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
         metavar="MINUTES",
     ),
+    Flag("benchmark.throughput", "--throughput/--no-throughput", bool,
+         "Report images per second with several requests in flight, too.", MEASURE),
     Flag(
         "train.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
         metavar="N|HEIGHT,WIDTH",

@@ -50,7 +50,8 @@ FormName: TypeAlias = str
 # Symmetric; affine with a zero point; that one where it is never negative, or behind a Concat.
 ActivationType = Literal["int8", "uint8", "mixed"]
 PlacementName: TypeAlias = str
-GeluName = Literal["erf", "tanh"]  # exact; the approximation of Hendrycks and Gimpel
+# Exact; the approximation of Hendrycks and Gimpel; a scaled HardSwish, to be fine-tuned behind.
+GeluName = Literal["erf", "tanh", "hardswish"]
 # Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
 GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
 # auto: reconstruction for networks that are placed by roles, where ranges are chosen so too.

@@ -136,6 +136,8 @@ class ExportConfig(Section):
     batch: Batch | Literal["dynamic"] = "dynamic"
     form: TableName = "auto"  # auto: the best known per runtime
     gelu: GeluName | Literal["auto"] = "auto"  # of the INT8 graph; auto: the best per runtime
+    # Type of the images that graphs for a CPU take. uint8: pixels; float16 is float32 there.
+    input: ImagesType = "float32"
 
 
 class SimplifyConfig(Section):
@@ -244,6 +246,7 @@ class BenchmarkConfig(Section):
     scope: Literal["full", "decision"] = "full"
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
     wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
+    throughput: bool = False  # measure images per second with several requests in flight, too
 
     @field_validator("batches")
     @classmethod

@@ -38,7 +38,13 @@ from edge_convnext.runtimes.load import available_runtimes, find_runtime, requir
 from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
-__all__ = ["ModelAccuracy", "evaluate_model", "profile_models", "race_models"]
+__all__ = [
+    "ModelAccuracy",
+    "evaluate_model",
+    "list_candidates",
+    "profile_models",
+    "race_models",
+]
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,17 @@ def race_models(
         InferenceError: A model's logits are not finite numbers.
         MissingDependencyError: The runtime is not installed.
     """
+    candidates, noise = list_candidates(paths, runtime, config, hint)
+    return benchmark(candidates, noise, config, track=track)
+
+
+def list_candidates(
+    paths: Sequence[AnyPath], runtime: CpuRuntimeName, config: BenchmarkConfig, hint: PrecisionHint
+) -> tuple[list[Candidate], NDArray[np.float32]]:
+    """Built models in their runtimes, which all give numbers, and one image of noise for them.
+
+    The arguments and errors are those of `race_models`.
+    """
     files = [Path(path) for path in paths]
     graphs = [path for path in files if not is_engine_file(path)]
     runtimes = _choose_runtimes(runtime) if graphs else ()
@@ -183,7 +200,7 @@ def race_models(
     noise = np.random.default_rng(0).standard_normal((1, *shapes.pop())).astype(np.float32)
     for candidate in candidates:
         _require_numbers(candidate, noise, config.threads)
-    return benchmark(candidates, noise, config, track=track)
+    return candidates, noise
 
 
 def _require_numbers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +18,7 @@ from edge_convnext.core.artifacts import (
     ModelInfo,
     RuntimeName,
 )
+from edge_convnext.core.cache import default_cache_folder
 from edge_convnext.core.errors import (
     ArtifactError,
     DataError,
@@ -177,7 +178,7 @@ def load_model(
         MissingDependencyError: The requested runtime is not installed.
     """
     file = Path(path)
-    options = RuntimeOptions(threads=threads)
+    options = RuntimeOptions(threads=threads, cache=_kept_in())
     if is_engine_file(file):
         facts = read_facts(file)
         if runtime not in (None, facts.runtime):
@@ -188,8 +189,16 @@ def load_model(
     info = read_metadata(file).info
     if runtime is None:
         runtime, hint, settings = _chosen_runtime(file)
-        options = RuntimeOptions(threads, None, hint, settings)
+        options = replace(options, precision_hint=hint, settings=settings)
     return Model(load_runtime(runtime, file, options), info)
+
+
+def _kept_in() -> Path | None:
+    """Where a runtime may keep what it compiled; None for a user without a home."""
+    try:
+        return default_cache_folder(os.environ)
+    except ArtifactError:
+        return None
 
 
 def _runs_here(row: BenchmarkRow) -> bool:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edge_convnext.runtimes import GpuRuntime
+from edge_convnext.runtimes.interface import native_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes import Runtime
     from edge_convnext.runtimes.profiler import Profiler
 
-__all__ = ["infer_ms", "quick_collections", "take_turns"]
+__all__ = ["infer_ms", "no_garbage_collection", "quick_collections", "take_turns"]
 
 _MIN_INFERENCES = 3  # timed inferences per turn
 
@@ -56,15 +57,16 @@ def take_turns(
     """
     shuffle = random.Random(seed).shuffle
     times: list[list[list[float]]] = [[] for _ in models]
-    with _no_garbage_collection():
-        counts = [_choose_count(model, inputs, config) for model in models]
+    with no_garbage_collection():
+        own = [native_images(model, inputs) for model in models]
+        counts = [_choose_count(*pair, config) for pair in zip(models, own, strict=True)]
         what = f"timing batch {len(inputs)}"
         for _ in track(range(config.rounds), what, config.rounds):
             order = list(range(len(models)))
             shuffle(order)
             for index in order:
-                infer_ms(models[index], inputs, config.warmup)
-                times[index].append(infer_ms(models[index], inputs, counts[index]))
+                infer_ms(models[index], own[index], config.warmup)
+                times[index].append(infer_ms(models[index], own[index], counts[index]))
                 model = models[index]
                 if gpu is not None and isinstance(model, GpuRuntime):
                     gpu[index].append(model.time_launches(len(inputs), counts[index]))
@@ -104,7 +106,8 @@ def quick_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """Switch garbage collections off in the block, so that none falls into one model's turn."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

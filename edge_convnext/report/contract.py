@@ -50,6 +50,7 @@ from edge_convnext.report.stages import (
     RecoveryReport,
     StageReport,
 )
+from edge_convnext.report.throughput import ThroughputReport
 
 __all__ = [
     "HALF_SEARCHED",
@@ -129,6 +130,8 @@ class Report(Part):
     """Null when the evaluate stage did not run; its reason says why."""
     benchmark: BenchmarkReport | None
     """Null when the benchmark stage did not run; its reason says why."""
+    throughput: ThroughputReport | None = None
+    """Null unless it was asked for (`benchmark.throughput`)."""
     refused: tuple[RefusedCandidate, ...] = ()
     """Candidates that are wrong where they would run; empty in a report of an earlier version."""
     int8_products: tuple[Int8ProductsReport, ...] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
+from edge_convnext.report.environment_table import environment_rows
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
     REFUSED_HEADINGS,
@@ -33,6 +34,11 @@ from edge_convnext.report.summary import (
     summary_rows,
     title,
     verdict_line,
+)
+from edge_convnext.report.throughput_table import (
+    throughput_headings,
+    throughput_remarks,
+    throughput_rows,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +71,7 @@ def to_markdown(report: Report) -> str:
         *_md_board(report),
         *_md_classes(report),
         *_md_speed(report),
+        *_md_throughput(report),
         *_md_in_runtime(report),
         *_md_recoveries(report),
         *_md_fallbacks(report),
@@ -82,7 +89,7 @@ def to_markdown(report: Report) -> str:
             ((file.path, f"{file.bytes:,}", file.sha256) for file in report.outputs),
         ),
         "## Environment",
-        _md_table(("what", "value"), _environment_rows(report)),
+        _md_table(("what", "value"), environment_rows(report)),
         "## Recipe",
         _fenced(yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=1000)),
     ]
@@ -221,6 +228,14 @@ def _md_speed(report: Report) -> list[str]:
     return ["## Speed", table, *timed_once_note(report.benchmark)]
 
 
+def _md_throughput(report: Report) -> list[str]:
+    part = report.throughput
+    if part is None:
+        return []
+    table = _md_table(throughput_headings(part), throughput_rows(part))
+    return ["## Throughput", table, _bullets(throughput_remarks(part))]
+
+
 def _md_data(report: Report) -> list[str]:
     data = report.data
     if data is None:
@@ -258,23 +273,6 @@ def _shown_value(setting: SettingReport) -> str:
         return f"{value[0]} x {value[1]}"
     shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
     return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
-
-
-def _environment_rows(report: Report) -> list[tuple[str, str]]:
-    seen = report.environment
-    memory = f"{seen.memory_bytes / (1 << 30):.1f} GiB" if seen.memory_bytes else MISSING
-    return [
-        ("made", report.created.isoformat(timespec="seconds")),
-        ("platform", seen.platform),
-        ("cpu", seen.cpu_model),
-        ("flags", " ".join(seen.cpu_flags)),
-        ("cores", str(seen.cores)),
-        ("memory", memory),
-        ("gpu", ", ".join(seen.gpus) or "none"),
-        *([("jetson", seen.jetson)] if seen.jetson else []),
-        ("fingerprint", seen.fingerprint),
-        *seen.versions.items(),
-    ]
 
 
 def _md_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from edge_convnext.runtimes.interface import (
     Runtime,
     RuntimeInfo,
     RuntimeOptions,
+    Streams,
 )
 from edge_convnext.runtimes.pytorch import TorchRuntime
 
@@ -21,5 +22,6 @@ __all__ = [
     "Runtime",
     "RuntimeInfo",
     "RuntimeOptions",
+    "Streams",
     "TorchRuntime",
 ]

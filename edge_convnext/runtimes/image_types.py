@@ -35,6 +35,14 @@ class ImageBorder:
     channels_last: bool = False
     preprocess: Preprocess | None = None  # for graphs of pixels, to undo the normalisation
 
+    def holds(self, images: NDArray[Any]) -> bool:
+        """Whether images are pixels in the graph's own layout and size: `adapt` made them."""
+        if self.kind != "uint8" or images.dtype != np.uint8 or images.ndim != 4:
+            return False
+        shape = images.shape
+        own = (shape[0], shape[3], *shape[1:3]) if self.channels_last else shape
+        return all(want in (None, have) for want, have in zip(self.shape, own, strict=True))
+
     def adapt(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """Turn normalised float32[N, C, H, W] into the graph's type and layout.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -23,9 +23,11 @@ __all__ = [
     "Runtime",
     "RuntimeInfo",
     "RuntimeOptions",
+    "Streams",
     "as_logits",
     "check_settings",
     "infer_in_pieces",
+    "native_images",
     "one_line",
     "require_file",
     "require_one_input",
@@ -52,6 +54,7 @@ class RuntimeOptions:
     batch: int | None = None  # None: as exported
     precision_hint: PrecisionHint | None = None  # type of float computations; None: f32
     settings: tuple[tuple[str, str], ...] = ()
+    cache: Path | None = None  # folder where a runtime may keep what it compiled; None: nowhere
 
     @property
     def static_batch(self) -> int | None:
@@ -62,6 +65,19 @@ class RuntimeOptions:
     def native_settings(self) -> dict[str, str]:
         """`settings` without `batch`, which is this package's."""
         return {key: value for key, value in self.settings if key != "batch"}
+
+
+@dataclass(frozen=True)
+class Streams:
+    """How one graph is run several times at once on one CPU.
+
+    A stream is a part of the threads, and computes one inference. With as many streams as threads
+    each inference has one thread, which never waits for another: more images are done in a second,
+    and each takes longer.
+    """
+
+    streams: int
+    requests: int  # inferences that are asked for at once; more than `streams` wait for a free one
 
 
 @dataclass(frozen=True)
@@ -211,6 +227,20 @@ def infer_in_pieces(
         filled = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
         outputs.append(run(filled)[: len(piece)])
     return np.concatenate(outputs)
+
+
+def native_images(runtime: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A batch as a runtime takes it without converting anything: what a timing passes.
+
+    Args:
+        runtime: Loaded graph; one of pixels has a method `prepare`.
+        images: One whole batch, normalised, float32[N, C, H, W].
+
+    Returns:
+        The images; of a graph of pixels, those pixels, in its own type and layout.
+    """
+    prepare = getattr(runtime, "prepare", None)
+    return images if prepare is None else cast("NDArray[np.float32]", prepare(images))
 
 
 def as_logits(output: object, images: int, source: str) -> NDArray[np.float32]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from edge_convnext.core.errors import MissingDependencyError, RecipeError, shorten
+from edge_convnext.core.quotas import usable_cores
 from edge_convnext.runtimes.interface import Runtime, RuntimeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
     from edge_convnext.runtimes import onnxruntime, openvino
     from edge_convnext.runtimes.int8_products import Int8Products
-    from edge_convnext.runtimes.interface import PrecisionHint
+    from edge_convnext.runtimes.interface import PrecisionHint, Streams
     from edge_convnext.runtimes.module import Loads, RuntimeModule
     from edge_convnext.runtimes.profiler import Profiler
     from edge_convnext.runtimes.tensorrt import classic, rtx
@@ -35,6 +37,7 @@ __all__ = [
     "install_command",
     "load_profiler",
     "load_runtime",
+    "load_streams",
     "package_of",
     "require_runtime",
     "runtime_names",
@@ -156,6 +159,34 @@ def load_profiler(name: RuntimeName, path: Path, options: RuntimeOptions, folder
             profiler.
     """
     return find_runtime(name).load_profiler(path, options, folder)
+
+
+def load_streams(
+    name: RuntimeName, path: Path, options: RuntimeOptions, streams: Streams
+) -> Sequence[Runtime]:
+    """Load a graph to be run several times at once, by a thread of the caller for each request.
+
+    Args:
+        name: Runtime of graphs; one whose module has no `load_streams` loads the graph once for
+            each stream.
+        path: The graph, as for `load_runtime`.
+        options: Options of all streams together, which share the threads.
+        streams: Number of streams and of requests.
+
+    Returns:
+        One runtime for each request. Where there are more than streams, some are the same one.
+
+    Raises:
+        EdgeConvNextError: As for `load_runtime`.
+    """
+    module = find_runtime(name)
+    own = getattr(module, "load_streams", None)
+    if own is not None:
+        return cast("Sequence[Runtime]", own(path, options, streams))
+    threads = (options.threads or usable_cores()) // streams.streams
+    shared = replace(options, threads=max(1, threads))
+    loaded = [module.load(path, shared) for _ in range(streams.streams)]
+    return [loaded[number % len(loaded)] for number in range(streams.requests)]
 
 
 def count_int8(name: RuntimeName, path: Path, options: RuntimeOptions) -> Int8Products | None:

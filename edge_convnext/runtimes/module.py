@@ -27,7 +27,9 @@ class RuntimeModule(Protocol):
 
     A runtime of graphs loads ONNX on the CPU. A runtime of engines gets them from a builder. The
     first may have a function `count_int8(path, options) -> runtimes.int8_products.Int8Products`
-    too: without it the report says that the runtime does not tell what runs in INT8.
+    too: without it the report says that the runtime does not tell what runs in INT8. It may also
+    have `load_streams(path, options, streams)`, if it can run one loaded graph several times at
+    once (`load.load_streams`).
     """
 
     NAME: str

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import ArtifactError, ExportError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.step import Stage
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import OnnxModel
+    from collections.abc import Callable
 
-__all__ = ["STAGE", "use_tanh_gelu"]
+    from onnx import ModelProto, NodeProto
+
+    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.graph.qdq import Wiring
+
+__all__ = ["HARDSWISH_SLOPE", "STAGE", "use_hardswish", "use_tanh_gelu"]
 
 STAGE = Stage("approximate", 1, ("onnx", "onnxruntime"))
+# Of the slopes tried by hand on a trained atto, the nearest to GELU for its logits: 32 dB, where
+# 1.9 has 25 (ConvNeXt V2 atto, 3 classes, 476 images, INT8).
+HARDSWISH_SLOPE = 2.1
 
 
 def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:
@@ -39,6 +47,101 @@ def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:
     Source:
         Hendrycks and Gimpel, arXiv 1606.08415; ONNX operators, Gelu.
     """
+
+    def approximate(proto: ModelProto, exact: list[NodeProto]) -> None:
+        from onnx import helper
+
+        for node in exact:
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("approximate", "tanh"))
+
+    return _rewrite(model, output, "tanh", approximate)
+
+
+def use_hardswish(model: OnnxModel, output: AnyPath) -> OnnxModel:
+    """Turn every exact GELU into HardSwish(a x) / a = x clip(a x / 6 + 0.5, 0, 1).
+
+    It has no exponential, and differs far more from GELU than `tanh` does. So it is for graphs that
+    are fine-tuned afterwards (`recover`). The factor a goes into the convolution in front, if that
+    has constants of its own.
+
+    Args:
+        model: An FP32 graph of opset 20 or later; earlier opsets have no Gelu operator.
+        output: The file to write the graph to.
+
+    Returns:
+        The FP32 graph; the absolute error of each activation is at most 0.2.
+
+    Raises:
+        ExportError: The graph has no Gelu operator.
+        ArtifactError: There is no such graph.
+
+    Source:
+        Howard et al., arXiv 1905.02244 (HardSwish); the factor is this project's.
+    """
+
+    def approximate(proto: ModelProto, exact: list[NodeProto]) -> None:
+        from edge_convnext.graph.qdq import Wiring, drop_unread_constants
+
+        wiring = Wiring(proto)
+        for node in exact:
+            _swish(proto, wiring, node)
+        drop_unread_constants(proto)
+
+    return _rewrite(model, output, "hardswish", approximate)
+
+
+def _swish(proto: ModelProto, wiring: Wiring, gelu: NodeProto) -> None:
+    """Write HardSwish in the place of a Gelu, between two factors."""
+    from onnx import helper
+
+    source, made = gelu.input[0], gelu.output[0]
+    nodes: list[NodeProto] = []
+
+    def scale(value: str, factor: float, name: str) -> str:
+        constant, scaled = f"{name}.factor", f"{name}/Mul"
+        proto.graph.initializer.append(
+            helper.make_tensor(constant, 1, [], [factor])  # 1: float32
+        )
+        nodes.append(helper.make_node("Mul", [value, constant], [scaled], name=scaled))
+        return scaled
+
+    path = gelu.name.rpartition("/")[0] or gelu.name
+    if not _scale_product(proto, wiring, source, HARDSWISH_SLOPE):
+        source = scale(source, HARDSWISH_SLOPE, f"{path}.before")
+    swished = f"{path}/HardSwish"
+    nodes.append(helper.make_node("HardSwish", [source], [swished], name=swished))
+    scale(swished, 1 / HARDSWISH_SLOPE, f"{path}.behind")
+    nodes[-1].output[:] = [made]
+    at = next(i for i, node in enumerate(proto.graph.node) if node is gelu)
+    kept = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend([*kept[:at], *nodes, *kept[at + 1 :]])
+
+
+def _scale_product(proto: ModelProto, wiring: Wiring, value: str, factor: float) -> bool:
+    """Multiply a convolution's constants, if nothing else reads what it makes."""
+    import numpy as np
+
+    from edge_convnext.graph.qdq import scale_constant
+
+    product = wiring.producer.get(value)
+    if product is None or product.op_type != "Conv" or not wiring.is_private(value):
+        return False
+    if any(name not in wiring.constants for name in product.input[1:]):
+        return False
+    for position in range(1, len(product.input)):
+        scale_constant(proto, wiring, product, position, np.array(factor, np.float32))
+    return True
+
+
+def _rewrite(
+    model: OnnxModel,
+    output: AnyPath,
+    name: str,
+    approximate: Callable[[ModelProto, list[NodeProto]], Any],
+) -> OnnxModel:
+    """Write the graph with its Gelu nodes changed."""
     output = Path(output)
     import onnx
 
@@ -49,11 +152,9 @@ def use_tanh_gelu(model: OnnxModel, output: AnyPath) -> OnnxModel:
     if not exact:
         raise ExportError(
             f"{model.path}: has no Gelu operation to approximate; export with --opset 20 or "
-            "later, or leave out --gelu tanh"
+            f"later, or leave out --gelu {name}"
         )
-    for node in exact:
-        del node.attribute[:]
-        node.attribute.append(onnx.helper.make_attribute("approximate", "tanh"))
+    approximate(proto, exact)
     with atomic_path(output) as scratch:
         scratch.write_bytes(proto.SerializeToString(deterministic=True))
     return replace(model, path=output)

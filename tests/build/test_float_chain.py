@@ -66,7 +66,7 @@ def test_fold(lab):
 def test_export(lab, precision, limit):
     lab.replace(export, "export_onnx", lambda output: OnnxModel(output, precision, "conv"))
     config = RECIPE.export.model_dump(mode="json")
-    del config["form"], config["gelu"]
+    del config["form"], config["gelu"], config["input"]
     name = f"conv.{precision}.export.onnx"
     step = check(
         lab,

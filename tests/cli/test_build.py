@@ -59,7 +59,6 @@ def resolved(call, monkeypatch, *arguments):
         ("--form conv", "export.form", "conv"),
         ("--placement all", "quantize.placement", "all"),
         ("--engine-batch 1 --engine-batch 32", "engine.batches", (1, 32)),
-        ("--input uint8", "engine.input", "uint8"),
         ("--compute-capability 8.9", "engine.compute_capabilities", ("8.9",)),
         ("--recover", "recover.enabled", True),
         ("--no-recover", "recover.enabled", False),
@@ -72,6 +71,7 @@ def resolved(call, monkeypatch, *arguments):
         ("--max-drop 0.25", "evaluate.max_drop_pp", 0.25),
         ("--max-class-drop 8", "evaluate.max_class_drop_pp", 8.0),
         ("--wait-quiet 2.5", "benchmark.wait_quiet_min", 2.5),
+        ("--throughput", "benchmark.throughput", True),
     ],
 )
 def test_every_flag_overrides_its_field_of_the_recipe(call, monkeypatch, flags, field, value):
@@ -82,6 +82,13 @@ def test_every_flag_overrides_its_field_of_the_recipe(call, monkeypatch, flags, 
     assert found == value
     rest = load_recipe("potato", {field: value})
     assert seen["recipe"] == rest
+
+
+def test_input_is_that_of_graphs_for_a_cpu_and_for_tensorrt(call, monkeypatch):
+    seen = resolved(call, monkeypatch, "--recipe", "potato", "--input", "uint8")
+    rest = load_recipe("potato", {"engine.input": "uint8", "export.input": "uint8"})
+    assert seen["recipe"] == rest
+    assert (rest.engine.input, rest.export.input) == ("uint8", "uint8")
 
 
 def test_out_and_require_reach_the_build(call, monkeypatch, tmp_path):

@@ -21,6 +21,7 @@ from edge_convnext.build import inputs, reading
 from edge_convnext.build import runner as steps
 from edge_convnext.build.budget import keep_float_step, sensitivity_step
 from edge_convnext.build.candidates import list_options
+from edge_convnext.build.cpu_pixels import take_pixels
 from edge_convnext.build.engines import engine_step
 from edge_convnext.build.float_chain import export_step, fold_step
 from edge_convnext.build.gpu_chain import finish_step, place_step
@@ -65,6 +66,7 @@ BASE = {
     "model": "convnextv2_atto",
     "preprocess": {"resize": "shortest", "interpolation": "bicubic"},
     "recover": {"enabled": True},
+    "export": {"input": "uint8"},
     "plans": {
         "onnxruntime": {
             "form": "nhwc", "placement": "inner", "activation_type": "uint8",
@@ -126,6 +128,7 @@ def keys_of(recipe: Recipe, seen: str = "seen") -> dict[str, set[str]]:
         quantized, before = lineage.at(quantize.STAGE), lineage.before(quantize.STAGE)
         sensitivity_step(one, quantized, before, samples)
         keep_float_step(one, quantized, before, ["a"], samples)
+    graphs.lineages |= take_pixels(one, (*graphs.floats, *graphs.quantized), samples)
     source = graphs.folded or weights
     for batch in (1, 8):
         for plan in (
@@ -167,12 +170,13 @@ READERS = {
     "load": {"fold", "export", "gpu export"},
     "fold": {"export", "gpu export"},
     "export": {"simplify"},
-    "simplify": {"approximate", "equalize", "evaluate"},
+    "simplify": {"approximate", "equalize", "pixels", "evaluate"},
     "approximate": {"equalize"},
     "equalize": {"quantize", "recover", "sensitivity", "fallback", "lower"},
     "quantize": {"recover", "sensitivity", "fallback"},
-    "recover": {"lower", "evaluate"},
-    "lower": {"evaluate"},
+    "recover": {"lower", "pixels", "evaluate"},
+    "lower": {"pixels", "evaluate"},
+    "pixels": {"evaluate"},
     "gpu export": {"gpu place", "gpu finish"},
     "gpu place": {"gpu finish"},
     "gpu finish": {"gpu engine"},
@@ -212,6 +216,7 @@ DECIDES = {
     "export.batch": {"export"},
     "export.form": EXPORTS,
     "export.gelu": {"approximate"},
+    "export.input": {"pixels"},
     "simplify.enabled": {"simplify"},
     "equalize.enabled": {"equalize"},
     "equalize.alpha": {"equalize"},
@@ -241,7 +246,7 @@ NOTHING = {
     "engine.timeout_s", "evaluate.max_drop_pp", "evaluate.fallback", "benchmark.batches",
     "benchmark.rounds", "benchmark.wait_quiet_min", "evaluate.max_class_drop_pp",
     "evaluate.allow_bad_model",
-    "benchmark.min_round_ms", "benchmark.warmup",
+    "benchmark.min_round_ms", "benchmark.warmup", "benchmark.throughput", "benchmark.scope",
 }  # fmt: skip
 BY_CONTENT = {
     "data.source", "data.calibration", "data.labels", "data.val_fraction", "data.skip_bad_images",
@@ -265,6 +270,7 @@ VALUES = {
     "preprocess.std": st.tuples(*[st.floats(0.5, 1)] * 3),
     "train.image_size": st.integers(8, 200),
     "export.form": st.sampled_from(["linear", "conv_moments"]),
+    "export.input": st.just("float32"),
     "export.gelu": st.just("erf"),  # that of the plan whose format is ONNX Runtime's own
     "quantize.activation_type": st.just("int8"),
     "quantize.placement": st.sampled_from(["pointwise", "weighted"]),

@@ -6,7 +6,7 @@ import pytest
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.data.preprocess import normalise
-from edge_convnext.runtimes.image_types import read_border, to_pixels
+from edge_convnext.runtimes.image_types import ImageBorder, read_border, to_pixels
 
 PREPROCESS = Preprocess(4, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 INFO = ModelInfo("m", 2, 3, (), PREPROCESS, "w.pth", "0" * 64, None)
@@ -56,3 +56,18 @@ def test_what_is_neither_rgb_nor_grey_is_refused(shape):
 def test_a_graph_of_pixels_has_to_say_how_they_are_normalised():
     with pytest.raises(ArtifactError, match="no edge-convnext metadata"):
         read_border("tensor(uint8)", (1, 4, 4, 3), {}, Path("m.onnx"))
+
+
+def test_pixels_that_adapt_made_are_held():
+    border = ImageBorder("uint8", (None, 3, 4, 5), True, Preprocess())
+    images = np.zeros((2, 3, 4, 5), np.float32)
+    own = border.adapt(images)
+    assert own.shape == (2, 4, 5, 3)
+    assert border.holds(own)
+    assert not border.holds(images)
+    assert not border.holds(own[:, :3])
+    assert not border.holds(own.astype(np.int8))
+    assert not ImageBorder("float32", (None, 3, 4, 5)).holds(own)
+    planar = ImageBorder("uint8", (2, 3, 4, 5), False, Preprocess())
+    assert planar.holds(planar.adapt(images))
+    assert not planar.holds(planar.adapt(images)[:1])

@@ -7,6 +7,7 @@ from edge_convnext.runtimes.interface import (
     as_logits,
     check_settings,
     infer_in_pieces,
+    native_images,
     one_line,
     require_file,
 )
@@ -72,3 +73,13 @@ def test_a_file_is_there_or_named(tmp_path):
     assert require_file(tmp_path / "m.onnx") == tmp_path / "m.onnx"
     with pytest.raises(ArtifactError, match=r"none\.onnx: no such file; pass a model"):
         require_file(tmp_path / "none.onnx")
+
+
+def test_a_timing_passes_what_a_runtime_takes_without_converting():
+    class OfPixels:
+        def prepare(self, images):
+            return images.astype(np.uint8)
+
+    images = np.ones((1, 3, 2, 2), np.float32)
+    assert native_images(object(), images) is images
+    assert native_images(OfPixels(), images).dtype == np.uint8

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -12,9 +13,9 @@ from support.tiny_graph import CLASSES, SHAPE, expected_logits, make_images, wri
 from torch import nn
 
 from edge_convnext.core.errors import ArtifactError, InferenceError, MissingDependencyError
-from edge_convnext.runtimes import RuntimeOptions, TorchRuntime
+from edge_convnext.runtimes import RuntimeOptions, Streams, TorchRuntime
 from edge_convnext.runtimes.interface import one_line, usable_cores
-from edge_convnext.runtimes.load import available_runtimes, load_runtime
+from edge_convnext.runtimes.load import available_runtimes, load_runtime, load_streams
 
 BOTH = pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 
@@ -187,3 +188,31 @@ def test_native_messages_become_one_short_line():
     line = one_line(RuntimeError(message))
     assert line.startswith("Unable to read xxx")
     assert len(line) < 320
+
+
+@BOTH
+@pytest.mark.parametrize(("streams", "requests"), [(1, 1), (2, 2), (2, 3)])
+def test_every_request_of_several_streams_computes_the_same(tmp_path, name, streams, requests):
+    path = write_graph(tmp_path / "g.onnx")
+    options = RuntimeOptions(threads=2, batch=1)
+    served = load_streams(name, path, options, Streams(streams, requests))
+    assert len(served) == requests
+    images = make_images(1)
+    with ThreadPoolExecutor(requests) as pool:
+        for _ in range(4):
+            for logits in pool.map(lambda one: one.infer(images), served):
+                np.testing.assert_allclose(logits, expected_logits(images), atol=1e-5)
+
+
+def test_streams_share_the_threads(tmp_path):
+    path = write_graph(tmp_path / "g.onnx")
+    options = RuntimeOptions(threads=4)
+    own = load_streams("onnxruntime", path, options, Streams(2, 3))
+    assert [one.describe().threads for one in own] == [2, 2, 2]
+    assert own[0] is own[2]
+    assert own[0] is not own[1]
+    most = load_streams("onnxruntime", path, options, Streams(8, 8))
+    assert {one.describe().threads for one in most} == {1}
+    described = load_streams("openvino", path, options, Streams(2, 3))[2].describe()
+    assert described.threads == 4
+    assert described.options["NUM_STREAMS"] == "2"

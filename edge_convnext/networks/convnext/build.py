@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from edge_convnext.networks.convnext.forms import FORMS, FoldedBlock, Form, PatchLinear
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
-from edge_convnext.networks.convnext.modules import PAPER, ConvNeXt, LayerNorm, Parts
+from edge_convnext.networks.convnext.modules import PAPER, ConvNeXt, Downsample, LayerNorm, Parts
+from edge_convnext.networks.convnext.norms import UncentredNorm, move_centring
 from edge_convnext.networks.convnext.sizes import require_convnext
 from edge_convnext.networks.tensors import read_state
 
@@ -62,7 +64,16 @@ def build_form(state: dict[str, Tensor], architecture: Architecture, form: FormN
     for module in network.modules():
         if isinstance(module, PatchLinear):
             module.flatten()
+        elif isinstance(module, FoldedBlock | Downsample):
+            _centre(module.norm, module.pwconv1 if isinstance(module, FoldedBlock) else module.conv)
     return network.eval()
+
+
+def _centre(norm: nn.Module, product: nn.Module) -> None:
+    """Let the product behind a norm remove the mean, if the norm does not."""
+    if isinstance(norm, UncentredNorm):
+        assert isinstance(product, nn.Conv2d)  # in every form that has such a norm
+        move_centring(product)
 
 
 def _parts(form: Form) -> Parts:

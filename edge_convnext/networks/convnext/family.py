@@ -42,7 +42,7 @@ _ONLY_UNFOLDED = "head.norm.weight"  # every fold removes it
 # Forms that were never far behind the fastest on any machine tried (benchmarks/README.md).
 _QUICK_FORMS: Mapping[CpuRuntimeName, tuple[FormName, ...]] = {
     "onnxruntime": ("linear", "nhwc"),
-    "openvino": ("conv", "conv_moments"),
+    "openvino": ("conv", "conv_moments", "conv_uncentred"),
 }
 
 
@@ -63,7 +63,9 @@ class ConvNeXtFamily:
     one_image_forms: frozenset[FormName] = frozenset(ONE_IMAGE_FORMS)
     # A verdict compares with the fastest float form, so several are timed.
     float_forms: tuple[FormName, ...] = ("raw", "linear", "conv")
-    forms_of_convolutions: frozenset[FormName] = frozenset(("conv", "conv_moments"))
+    forms_of_convolutions: frozenset[FormName] = frozenset(
+        ("conv", "conv_moments", "conv_uncentred")
+    )
     portable: tuple[FormName, PlacementName] = ("linear", "pointwise")
     placements: tuple[PlacementName, ...] = ("inner", "pointwise", "weighted", "all")
     # `pointwise` has more kernels and moves no fewer bytes
@@ -149,12 +151,12 @@ class ConvNeXtFamily:
         return placements.quantized_nodes(weighted, placement)
 
     def build(self, weights: Weights, form: FormName, shown: Iterable[Tensor] = ()) -> nn.Module:
-        """Build one form (`build.build_network`); images decide its norms (`write_out_norms`)."""
+        """Build one form (`build.build_network`); images decide its norms (`settle_norms`)."""
         from edge_convnext.networks.convnext.build import build_network
-        from edge_convnext.networks.convnext.forms import write_out_norms
+        from edge_convnext.networks.convnext.norms import settle_norms
 
         network = build_network(weights, form)
-        write_out_norms(network, shown)
+        settle_norms(network, shown)
         return network
 
     def make_trainable(

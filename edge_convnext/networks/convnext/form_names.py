@@ -6,7 +6,7 @@ from typing import Literal
 
 __all__ = ["ONE_IMAGE_FORMS", "CpuFormName", "GpuFormName"]
 
-CpuFormName = Literal["linear", "conv", "conv_moments", "nhwc"]
+CpuFormName = Literal["linear", "conv", "conv_moments", "conv_uncentred", "nhwc"]
 GpuFormName = Literal[
     "mixed",
     "expand",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edge_convnext.networks.convnext.modules import (
     EPS,
@@ -24,9 +25,15 @@ from edge_convnext.networks.convnext.modules import (
     LayerNorm,
     patch_conv,
 )
+from edge_convnext.networks.convnext.norms import (
+    CentredNorm,
+    MomentsNorm,
+    UncentredNorm,
+    WrittenOutNorm,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from edge_convnext.networks.convnext.form_names import CpuFormName
 
@@ -38,12 +45,7 @@ __all__ = [
     "PatchLinear",
     "ScaleNHWC",
     "pointwise_conv",
-    "write_out_norms",
 ]
-
-# The largest ratio of mean to standard deviation over channels, at any position, for the variance
-# by moments. Its relative error is float32's step times the ratio squared: 1e-5 at 10, 4e-4 at 50.
-_MOST_DEVIATIONS = 10.0
 
 
 @dataclass(frozen=True)
@@ -153,84 +155,24 @@ class ScaleNCHW(nn.Module):
         return x * (self.gamma.view(1, -1, 1, 1) * relative + 1.0).to(x.dtype)
 
 
-class WrittenOutNorm(nn.Module):
-    """LayerNorm over the channels of [N, C, H, W], written as elementwise operators."""
+class AveragedScaleNCHW(ScaleNCHW):
+    """`ScaleNCHW` with the mean over channels as a 1x1 convolution.
 
-    def __init__(self, channels: int, affine: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        centred = wide - wide.mean(dim=1, keepdim=True)
-        variance = (centred * centred).mean(dim=1, keepdim=True)
-        return self._scale(centred * torch.rsqrt(variance + EPS)).to(x.dtype)
-
-    def _scale(self, y: Tensor) -> Tensor:
-        if self.weight is None or self.bias is None:
-            return y
-        return y * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
-
-
-class MomentsNorm(WrittenOutNorm):
-    """`WrittenOutNorm` with the variance as E[x^2] - E[x]^2.
-
-    Both means are computed from the input, so neither waits for the other. The difference loses
-    digits if the mean over channels is large compared with their standard deviation.
-    `write_out_norms` finds such norms; they are computed as `WrittenOutNorm`.
+    OpenVINO's reductions write float32 also where it computes in bfloat16, so each has a conversion
+    behind it. A convolution has none.
     """
 
-    def __init__(self, channels: int, affine: bool) -> None:
-        super().__init__(channels, affine)
-        self.written_out = False
+    equal: Tensor  # [1, C, 1, 1], no parameter: no checkpoint has it
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        equal = torch.full((1, channels, 1, 1), 1.0 / channels)
+        self.register_buffer("equal", equal, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.written_out:
-            return super().forward(x)
-        wide = x.float()
-        mean = wide.mean(dim=1, keepdim=True)
-        # Rounding can make a small difference negative, which has no square root.
-        variance = torch.relu(_mean_square(wide) - mean * mean)
-        return self._scale((wide - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
-
-
-class CentredNorm(WrittenOutNorm):
-    """`MomentsNorm` for a map whose mean over channels is already zero (`fold`)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        return self._scale(wide * torch.rsqrt(_mean_square(wide) + EPS)).to(x.dtype)
-
-
-def write_out_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Write out every norm whose input has too large a mean for `MomentsNorm`.
-
-    Args:
-        network: A network of any form; changed in place.
-        batches: Real images, float32[n, C, H, W].
-    """
-    norms = [module for module in network.modules() if isinstance(module, MomentsNorm)]
-    furthest = dict.fromkeys(norms, 0.0)
-
-    def look(norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        deviation, mean = torch.std_mean(arguments[0].double(), dim=1, correction=0)
-        own = float((mean.abs() / (deviation * deviation + EPS).sqrt()).max())
-        furthest[norm] = max(furthest[norm], own)  # type: ignore[index]  # only these are hooked
-
-    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
-    with torch.no_grad():
-        for images in batches if norms else ():
-            network(images)
-    for hook in hooks:
-        hook.remove()
-    for norm, far in furthest.items():
-        norm.written_out = far > _MOST_DEVIATIONS
-
-
-def _mean_square(x: Tensor) -> Tensor:
-    # Not an L2 norm: it takes OpenVINO twice as long if 16 does not divide the channels.
-    return (x * x).mean(dim=1, keepdim=True)
+        norm: Tensor = torch.linalg.vector_norm(x.float(), dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
+        relative = norm / (functional.conv2d(norm, self.equal.float()) + EPS)
+        return x * (self.gamma.view(1, -1, 1, 1) * relative + 1.0).to(x.dtype)
 
 
 class PatchLinear(nn.Module):
@@ -280,6 +222,7 @@ _CONV = BlockForm(
     conv, pointwise_conv, lambda width: WrittenOutNorm(width, affine=False), ScaleNCHW
 )
 _MOMENTS = replace(_CONV, norm=lambda width: MomentsNorm(width, affine=False))
+_UNCENTRED = replace(_CONV, norm=UncentredNorm, grn=AveragedScaleNCHW)
 _NHWC = replace(_LINEAR, join=nhwc, grn=ProductScaleNHWC)
 
 FORMS: dict[CpuFormName, Form] = {
@@ -298,6 +241,11 @@ FORMS: dict[CpuFormName, Form] = {
         stem_norm=lambda width: CentredNorm(width, affine=True),
         # The residual's mean can't be folded, and these are only three small norms.
         downsample_norm=lambda width: WrittenOutNorm(width, affine=False),
+    ),
+    "conv_uncentred": Form(
+        blocks=(_UNCENTRED,) * 4,
+        stem_norm=lambda width: CentredNorm(width, affine=True),
+        downsample_norm=UncentredNorm,
     ),
     "nhwc": Form(
         blocks=(_NHWC,) * 4,

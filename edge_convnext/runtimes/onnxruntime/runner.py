@@ -12,7 +12,7 @@ Two of its defaults are changed, for every graph:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.third_party import import_onnxruntime
@@ -109,8 +109,14 @@ class OnnxRuntime:
         self._images = read_border(inputs[0].type, inputs[0].shape, metadata, path)
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32[N, C, H, W] to logits float32[N, classes]; the graph's type may differ."""
+        """Run float32[N, C, H, W], or what `prepare` made of it, to logits float32[N, classes]."""
+        if self._images.holds(images):
+            return self._run(images)
         return infer_in_pieces(self._run, images, self._images.shape, str(self._path))
+
+    def prepare(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """Convert a batch to the graph's type and layout, so that `infer` has nothing to do."""
+        return self._images.adapt(images)
 
     def describe(self) -> RuntimeInfo:
         """Describe the version and the options that differ from ONNX Runtime's defaults."""
@@ -131,7 +137,8 @@ class OnnxRuntime:
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            fed = {self._input: self._images.adapt(images)}
+            own = images if self._images.holds(images) else self._images.adapt(images)
+            fed = {self._input: own}
             (output,) = self._session.run([self._output], fed)
         except Exception as error:  # its exceptions share no other base class
             raise InferenceError(

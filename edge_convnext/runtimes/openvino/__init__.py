@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.runtimes.openvino import plan_rules, runner
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edge_convnext.graph.findings import Finding
     from edge_convnext.graph.qdq import Wiring
     from edge_convnext.runtimes.int8_products import Int8Products
-    from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions
+    from edge_convnext.runtimes.interface import PrecisionHint, RuntimeOptions, Streams
     from edge_convnext.runtimes.module import Loads
     from edge_convnext.runtimes.plan_rules import PlanRules
 
@@ -44,6 +45,13 @@ PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 def load(path: Path, options: RuntimeOptions) -> OpenVino:
     """Compile a graph into an `OpenVino`."""
     return OpenVino(path, options)
+
+
+def load_streams(path: Path, options: RuntimeOptions, streams: Streams) -> list[OpenVino]:
+    """Compile a graph once, for `streams`; its requests share the weights."""
+    stated = (("PERFORMANCE_HINT", "THROUGHPUT"), ("NUM_STREAMS", str(streams.streams)))
+    first = OpenVino(path, replace(options, settings=(*options.settings, *stated)))
+    return [first, *(first.another() for _ in range(streams.requests - 1))]
 
 
 def load_profiler(path: Path, options: RuntimeOptions, folder: Path) -> OpenVinoProfiler:

@@ -6,11 +6,16 @@ bfloat16 if the CPU can, and a user's results would depend on the machine.
 
 from __future__ import annotations
 
-from functools import cache
+import logging
+from copy import copy
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.cache import Cache, stage_key
+from edge_convnext.core.errors import ArtifactError, InferenceError
+from edge_convnext.core.files import sha256_file
 from edge_convnext.core.third_party import import_openvino
+from edge_convnext.runtimes.image_types import ImageBorder, read_border
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -24,7 +29,7 @@ from edge_convnext.runtimes.interface import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["OpenVino", "shared_core", "supports_bf16"]
 
 _DEVICE = "CPU"
+_KEPT, _KEPT_REVISION, _BLOB = "openvino", 1, "compiled.blob"  # in the cache
+_MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+_log = logging.getLogger(__name__)
 _SETTINGS = frozenset(
     (
         "CPU_DENORMALS_OPTIMIZATION",
@@ -91,27 +99,38 @@ class OpenVino:
             **self._EXTRA_OPTIONS,
             **check_settings(options, _SETTINGS, "OpenVINO"),
         }
+        batch = options.static_batch
+        compile_now = partial(_compile, core, path, batch, self._options)
         try:
-            model = core.read_model(path if str(path).isascii() else path.read_bytes())
-            require_one_input(len(model.inputs), path)
-            batch = options.static_batch
-            if batch is not None and model.input(0).partial_shape[0].is_dynamic:
-                shape = model.input(0).partial_shape
-                shape[0] = batch
-                model.reshape(shape)
-            self._shape = tuple(
-                None if d.is_dynamic else int(d.get_length()) for d in model.input(0).partial_shape
+            self._compiled = (
+                compile_now()
+                if options.cache is None
+                else _compile_or_import(
+                    core, path, batch, self._options, options.cache, compile_now
+                )
             )
-            compiled = core.compile_model(model, _DEVICE, self._options)
-            self._request = compiled.create_infer_request()
+            self._images = _read_border(self._compiled.input(0), path)
+            self._request = self._compiled.create_infer_request()
         except RuntimeError as error:
             raise InferenceError(
                 f"{path}: OpenVINO {self._version} can't compile this graph ({one_line(error)})"
             ) from error
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run float32[N, C, H, W] to logits float32[N, classes]."""
-        return infer_in_pieces(self._run, images, self._shape, str(self._path))
+        """Run float32[N, C, H, W], or what `prepare` made of it, to logits float32[N, classes]."""
+        if self._images.holds(images):
+            return self._run(images)
+        return infer_in_pieces(self._run, images, self._images.shape, str(self._path))
+
+    def prepare(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """Convert a batch to the graph's type and layout, so that `infer` has nothing to do."""
+        return self._images.adapt(images)
+
+    def another(self) -> OpenVino:
+        """Another request of the same compiled graph, to be run by another thread meanwhile."""
+        twin = copy(self)
+        twin._request = self._compiled.create_infer_request()
+        return twin
 
     def describe(self) -> RuntimeInfo:
         """Describe the version and the properties that the graph was compiled with."""
@@ -119,19 +138,100 @@ class OpenVino:
             name="openvino",
             version=self._version,
             threads=self._threads,
-            batch=self._shape[0],
+            batch=self._images.shape[0],
             options=dict(self._options),
         )
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        own = images if self._images.holds(images) else self._images.adapt(images)
         try:
             # share_inputs reads the array in place, as ONNX Runtime does; outputs are copied.
-            output = self._request.infer({0: images}, share_inputs=True)[0]
+            output = self._request.infer({0: own}, share_inputs=True)[0]
         except RuntimeError as error:
             raise InferenceError(
                 f"{self._path}: OpenVINO {self._version} failed ({one_line(error)})"
             ) from error
         return as_logits(output, len(images), str(self._path))
+
+
+def _read_border(entry: Any, path: Path) -> ImageBorder:
+    """Type, shape and layout of a compiled graph's images."""
+    sizes = [None if one.is_dynamic else int(one.get_length()) for one in entry.partial_shape]
+    if entry.get_element_type().get_type_name() != "u8":
+        return ImageBorder("float32", tuple(sizes))
+    import onnx
+
+    proto = onnx.load(str(path), load_external_data=False)
+    metadata = {one.key: one.value for one in proto.metadata_props}
+    return read_border("tensor(uint8)", sizes, metadata, path)
+
+
+def _compile(core: Any, path: Path, batch: int | None, options: Mapping[str, str]) -> Any:
+    model = core.read_model(path if str(path).isascii() else path.read_bytes())
+    require_one_input(len(model.inputs), path)
+    if batch is not None and model.input(0).partial_shape[0].is_dynamic:
+        shape = model.input(0).partial_shape
+        shape[0] = batch
+        model.reshape(shape)
+    return core.compile_model(model, _DEVICE, {**options})
+
+
+def _compile_or_import(
+    core: Any,
+    path: Path,
+    batch: int | None,
+    options: Mapping[str, str],
+    folder: Path,
+    compile_now: Callable[[], Any],
+) -> Any:
+    """Return a compiled graph, imported if it was compiled before: that takes half as long.
+
+    The files lie in this package's cache, under `openvino/`: `edge-convnext cache info` counts
+    them, `cache prune` removes them, and a damaged one is made again. Whoever can't write there
+    compiles as ever.
+
+    Args:
+        core: OpenVINO's core.
+        path: The graph's file; its content counts.
+        batch: Batch size that is compiled in; None for as exported.
+        options: Properties that it is compiled with.
+        folder: The cache.
+        compile_now: Compiles the graph; its errors are the caller's.
+    """
+    made: list[Any] = []
+
+    def make(scratch: Path) -> dict[str, Any]:
+        made.append(compile_now())
+        (scratch / _BLOB).write_bytes(made[0].export_model().getvalue())
+        return {"graph": path.name, "options": dict(options)}
+
+    try:
+        cache = Cache(folder)
+        entry = cache.run(_KEPT, _key(core, path, batch, options), make)
+        if not made:
+            made.append(
+                core.import_model((entry.folder / _BLOB).read_bytes(), _DEVICE, {**options})
+            )
+    except (ArtifactError, OSError) as error:  # read-only, full, or removed meanwhile
+        _log.debug("%s: not kept compiled (%s)", path, error)
+    except RuntimeError as error:
+        if made:  # it can't be exported
+            _log.debug("%s: not kept compiled (%s)", path, error)
+        else:  # what was kept can't be imported, or the graph can't be compiled, which says more
+            _log.debug("%s: compiled anew (%s)", path, error)
+    return made[0] if made else compile_now()
+
+
+def _key(core: Any, path: Path, batch: int | None, options: Mapping[str, str]) -> str:
+    machine = {name: str(core.get_property(_DEVICE, name)) for name in _MACHINE}
+    return stage_key(
+        f"{_KEPT}/{_KEPT_REVISION}",
+        graph=sha256_file(path),
+        batch=batch,
+        options=dict(options),
+        version=import_openvino().get_version(),
+        machine=machine,
+    )
 
 
 @cache

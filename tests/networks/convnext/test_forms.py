@@ -16,8 +16,9 @@ from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Images, Step
 from edge_convnext.networks.convnext.build import build_form, random_state
 from edge_convnext.networks.convnext.fold import fold_state_dict
-from edge_convnext.networks.convnext.forms import FORMS, MomentsNorm, write_out_norms
+from edge_convnext.networks.convnext.forms import FORMS
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
+from edge_convnext.networks.convnext.norms import MomentsNorm, settle_norms
 from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.weights import save_weights
@@ -73,7 +74,7 @@ def test_every_form_computes_the_model_however_far_its_means_are(shifted, deviat
     state = shifted(deviations)
     raw = build_form(state, SMALL, "raw").double()
     network = build_form(fold_state_dict(state, SMALL), SMALL, form)
-    write_out_norms(network, IMAGES.split(1))
+    settle_norms(network, IMAGES.split(1))
     with torch.no_grad():
         expected = raw(IMAGES.double())
         logits = torch.cat([network(image) for image in IMAGES.split(1)])  # some take only one
@@ -93,7 +94,7 @@ def test_a_norm_is_written_out_where_its_input_is_far_from_zero(deviations, writ
     state = shifted_by_data(deviations)
     network = build_form(fold_state_dict(state, SMALL), SMALL, "conv_moments")
     assert (furthest(network) > 10) is written_out
-    write_out_norms(network, IMAGES.split(1))
+    settle_norms(network, IMAGES.split(1))
     assert network.stages[0].blocks[0].norm.written_out is written_out
     assert not network.stages[3].blocks[0].norm.written_out
 

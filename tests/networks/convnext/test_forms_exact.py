@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edge_convnext.networks.convnext import forms
+from edge_convnext.networks.convnext import forms, norms
 from edge_convnext.networks.convnext.modules import EPS, ChannelLayerNorm, LayerNorm
 
 SMALL = 1e-3  # deviation: its square is EPS
@@ -30,7 +30,7 @@ def expected(x):
 def test_a_norm_that_is_written_out_has_its_epsilon(name, mean):
     assert EPS == 1e-6
     x = values(mean)
-    found = getattr(forms, name)(16, affine=False)(x)
+    found = getattr(norms, name)(16, affine=False)(x)
     torch.testing.assert_close(found.double(), expected(x), rtol=2e-3, atol=2e-4)
     without = (x.double() - x.double().mean(1, keepdim=True)) / x.double().std(
         1, False, keepdim=True
@@ -47,13 +47,15 @@ def test_a_layer_norm_has_its_epsilon(make):
     torch.testing.assert_close(found.double(), expected(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ScaleNHWC", "ProductScaleNHWC", "ScaleNCHW"])
+@pytest.mark.parametrize(
+    "name", ["ScaleNHWC", "ProductScaleNHWC", "ScaleNCHW", "AveragedScaleNCHW"]
+)
 def test_a_grn_has_its_epsilon(name):
     """On values whose norm over positions is about EPS, half of the factor is left."""
     x = values().abs() * 1e-3
     layer = getattr(forms, name)(16)
     layer.gamma.data.fill_(1.0)
-    nchw = name == "ScaleNCHW"
+    nchw = name.endswith("NCHW")
     found = layer(x if nchw else x.permute(0, 2, 3, 1))
     norm = x.double().square().sum(dim=(2, 3), keepdim=True).sqrt()
     factor = norm / (norm.mean(dim=1, keepdim=True) + EPS) + 1.0

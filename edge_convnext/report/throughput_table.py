@@ -1,0 +1,59 @@
+"""The table of throughput in `report.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_convnext.report.speed_words import show_ratio
+from edge_convnext.report.summary import graph_name, number
+
+if TYPE_CHECKING:
+    from edge_convnext.report.part import Interval
+    from edge_convnext.report.throughput import ThroughputReport
+
+__all__ = ["throughput_headings", "throughput_remarks", "throughput_rows"]
+
+
+def throughput_headings(part: ThroughputReport) -> tuple[str, ...]:
+    """Names of the columns of `throughput_rows`."""
+    tail = f"p{part.percentile:g} ms"
+    return ("artifact", "graph", "batch", "streams", "requests", "img/s", "p50 ms", tail, "best")
+
+
+def throughput_rows(part: ThroughputReport) -> list[tuple[str, ...]]:
+    """One for each setting of each candidate."""
+    return [
+        (
+            row.artifact,
+            graph_name(row),
+            str(row.batch),
+            str(row.streams),
+            str(row.requests),
+            number(row.images_per_s, 0),
+            number(row.latency_ms_p50, 2),
+            number(row.latency_ms, 2),
+            "yes" if row.chosen else "",
+        )
+        for row in part.rows
+    ]
+
+
+def throughput_remarks(part: ThroughputReport) -> list[str]:
+    """What is shipped over the others, each at its best setting, as sentences."""
+    return [
+        f"Images per second over {name}, each at its best setting: {shown}."
+        for name, ratio, interval in (
+            ("raw FP32's", part.vs_raw_fp32, part.vs_raw_fp32_ci95),
+            ("the best float's", part.vs_best_float, part.vs_best_float_ci95),
+        )
+        if (shown := _show(ratio, interval)) is not None
+    ]
+
+
+def _show(ratio: float | None, interval: Interval | None) -> str | None:
+    if ratio is None:
+        return None
+    shown = show_ratio(ratio, interval, skewed=False)
+    if interval is None:
+        return shown
+    return f"{shown} (95 % interval over rounds: {interval[0]:.2f} to {interval[1]:.2f})"
