@@ -16,7 +16,7 @@ from edge_convnext.core.errors import InferenceError
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.in_runtime import InRuntime, compare_in_runtime
-from edge_convnext.runtimes.lint import lint
+from edge_convnext.runtimes.lint import lint, targets_here
 from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import quantize
 
@@ -136,8 +136,9 @@ def check_in_runtime(
 
 def find_error(one: Candidate) -> Finding | None:
     """The first error that the lint of its runtime has for a candidate's graph."""
-    targets = find_runtime(one.runtime).LINT_TARGETS
-    found = (finding for target in targets for finding in lint(one.model.path, target))
+    found = (
+        finding for target in targets_here(one.runtime) for finding in lint(one.model.path, target)
+    )
     return next((finding for finding in found if finding.severity == "error"), None)
 
 

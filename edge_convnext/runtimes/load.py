@@ -29,6 +29,7 @@ __all__ = [
     "RUNTIMES",
     "available_runtimes",
     "count_int8",
+    "exact_settings",
     "find_runtime",
     "has_bf16",
     "import_runtime",
@@ -106,6 +107,12 @@ def require_runtime(name: CpuRuntimeName) -> CpuRuntimeName:
 def package_of(name: RuntimeName) -> str:
     """Return the Python package of a runtime; `torch`, the reference, is a package itself."""
     return find_runtime(name).PACKAGE if name in RUNTIMES else name
+
+
+def exact_settings(name: RuntimeName) -> tuple[tuple[str, str], ...]:
+    """Return the settings by which a runtime's INT8 products never overflow; empty without any."""
+    found: tuple[tuple[str, str], ...] = getattr(find_runtime(name), "EXACT_SETTINGS", ())
+    return found
 
 
 def install_command(name: RuntimeName) -> str:

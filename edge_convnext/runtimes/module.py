@@ -27,7 +27,9 @@ class RuntimeModule(Protocol):
 
     A runtime of graphs loads ONNX on the CPU. A runtime of engines gets them from a builder. The
     first may have a function `count_int8(path, options) -> runtimes.int8_products.Int8Products`
-    too: without it the report says that the runtime does not tell what runs in INT8.
+    too: without it the report says that the runtime does not tell what runs in INT8. With
+    `EXACT_SETTINGS` it states the settings, as pairs of its own name and a value, by which INT8
+    products do not overflow on a CPU whose usual instructions do.
     """
 
     NAME: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.runtimes.openvino import plan_rules, runner
 from edge_convnext.runtimes.openvino.int8_products import int8_products
 from edge_convnext.runtimes.openvino.lint import lint_openvino
+from edge_convnext.runtimes.openvino.lint_aarch64 import lint_openvino_aarch64
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
 from edge_convnext.runtimes.openvino.runner import OpenVino
 
@@ -37,7 +38,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("ENABLE_CPU_PINNING", "NO"),
     ("PERFORMANCE_HINT", "THROUGHPUT"),
 )
-LINT_TARGETS: tuple[str, ...] = ("openvino",)
+LINT_TARGETS: tuple[str, ...] = ("openvino", "openvino-aarch64")
 PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 
 
@@ -57,7 +58,9 @@ def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """Check a graph against the rules of OpenVINO (`lint_openvino`)."""
+    """Check a graph against the rules of OpenVINO, or those that hold on Arm alone."""
+    if target == "openvino-aarch64":
+        return lint_openvino_aarch64(proto, wiring)
     return lint_openvino(proto, wiring)
 
 

@@ -3,7 +3,12 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
+from edge_convnext.devices.bench.candidates import (
+    cpu_candidates,
+    engine_candidate,
+    fused_for_others,
+    list_candidates,
+)
 from edge_convnext.devices.bench.engines import BuiltEngine
 
 
@@ -52,6 +57,30 @@ def test_settings_that_the_build_timed_are_tried_beside_the_usual_ones():
     usual, own = cpu_candidates(made, ("onnxruntime",), bf16=False)
     assert (usual.settings, own.settings) == ((), (("a", "1"), ("b", "2")))
     assert own.name == "a onnxruntime f32+a=1+b=2"
+
+
+def test_on_a_cpu_whose_products_overflow_the_exact_ones_are_tried_too():
+    made = bundle(
+        graph("a", precision="int8", settings={"onnxruntime": {"b": "2"}}), graph("float"),
+    )  # fmt: skip
+    exact = ("session.x64quantprecision", "1")
+    found = list_candidates(made, ("onnxruntime", "openvino"), (), ("avx2",))
+    own = [one.settings for one in found if one.runtime == "onnxruntime"]
+    assert own == [(), (("b", "2"),), (exact,), (("b", "2"), exact), ()]
+    assert [one.settings for one in found if one.runtime == "openvino"] == [(), ()]
+    usual = list_candidates(made, ("onnxruntime",), (), ("avx2", "avx512_vnni"))
+    assert [one.settings for one in usual] == [(), (("b", "2"),), ()]
+
+
+def test_what_is_fused_for_one_runtime_is_left_out_of_the_others_with_the_reason():
+    made = bundle(
+        graph("a"), graph("fused", format="onnxruntime"),
+        graph("gpu/x", kind="typed20", format="onnxruntime"),
+    )  # fmt: skip
+    assert fused_for_others(made, ("onnxruntime",)) == []
+    (one,) = fused_for_others(made, ("onnxruntime", "openvino"))
+    assert one.artifact == "fused openvino"
+    assert "fused for ONNX Runtime, and OpenVINO does not load" in one.reason
 
 
 def test_an_engine_is_what_its_graph_is_at_its_own_precision():
