@@ -30,6 +30,8 @@ from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import available_runtimes, count_int8, find_runtime, load_runtime
 
 ROOT = Path(__file__).parents[1]
+# Products of uint8 by uint8, and of int8 by int8, in place of uint8 by int8.
+_SETTINGS = ("session.x64quantprecision", "session.qdqisint8allowed")
 _LEVELS = 63  # of weights in seven bits: no sum of two products leaves 16 bits
 
 
@@ -92,8 +94,10 @@ def list_jobs(unpacked: Any, runtimes: list[str], seven: Path | None) -> list[Jo
             if seven is None or graph.precision != "int8":
                 continue
             if runtime == "onnxruntime":
-                exact = (("session.x64quantprecision", "1"),)
-                jobs.append(Job(graph.name, str(path), graph.precision, runtime, exact))
+                jobs += [
+                    Job(graph.name, str(path), graph.precision, runtime, ((name, "1"),))
+                    for name in _SETTINGS
+                ]
             fewer = seven / f"{Path(graph.name).stem}.7bit.onnx"
             write_seven_bits(path, fewer)
             jobs.append(Job(fewer.name, str(fewer), graph.precision, runtime))

@@ -11,7 +11,7 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
-from edge_convnext.runtimes.load import exact_settings, find_runtime
+from edge_convnext.runtimes.load import exact_settings, find_runtime, runs_hint
 from edge_convnext.stages import export, write_for_tensorrt
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def list_options(
         plan = plan_for(recipe, runtime)
         hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
         hints: tuple[PrecisionHint, ...] = ("f32", "bf16") if hinted else ("f32",)
+        hints += ("f16",) if runs_hint(runtime, "f16") else ()
         for lineage in graphs.floats:
             if lineage.plan.precision != "fp32":
                 continue

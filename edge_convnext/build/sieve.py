@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Ruling", "Sieve", "check_in_runtime", "find_error"]
 
 _ELSEWHERE = "onnxruntime"
+_HALF: tuple[PrecisionHint, ...] = ("bf16", "f16")
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,8 @@ def find_error(one: Candidate) -> Finding | None:
 
 def _hints(one: Candidate) -> tuple[PrecisionHint, ...]:
     """In float32 first; a float graph in bfloat16 is what others are held to."""
-    if one.hint == "bf16" and one.model.precision == "int8":
-        return "f32", "bf16"
+    if one.hint in _HALF and one.model.precision == "int8":
+        return "f32", one.hint
     return ("f32",)
 
 
@@ -154,12 +155,12 @@ def _compare(
 ) -> InRuntime:
     source = Candidate.of(floating, _ELSEWHERE, "f32", may_ship=False)
     elsewhere = replace(one, runtime=_ELSEWHERE, hint="f32", settings=())
-    in_bf16 = replace(source, runtime=one.runtime, hint="bf16")
+    in_half = replace(source, runtime=one.runtime, hint=one.hint)
     return compare_in_runtime(
         logits(source),
         logits(one),
         logits(elsewhere),
-        logits(in_bf16) if one.hint == "bf16" else None,
+        logits(in_half) if one.hint in _HALF else None,
     )
 
 

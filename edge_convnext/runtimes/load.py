@@ -38,6 +38,7 @@ __all__ = [
     "load_runtime",
     "package_of",
     "require_runtime",
+    "runs_hint",
     "runtime_names",
 ]
 
@@ -124,10 +125,12 @@ def install_command(name: RuntimeName) -> str:
 
 def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
     """True if one of the runtimes can compute floats in bfloat16 on this CPU."""
-    return any(_runs(find_runtime(name), "bf16") for name in runtimes)
+    return any(runs_hint(name, "bf16") for name in runtimes)
 
 
-def _runs(module: RuntimeModule, hint: PrecisionHint) -> bool:
+def runs_hint(name: RuntimeName, hint: PrecisionHint) -> bool:
+    """True if a runtime can compute floats in a type on this CPU."""
+    module = find_runtime(name)
     return hint in module.HINTS and module.supports(hint)
 
 

@@ -9,7 +9,7 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.devices.int8_support import saturates
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.report.described import LeftOutReport
-from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16
+from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16, runs_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,6 +113,8 @@ def _hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[Pr
     yield "f32"
     if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
         yield "bf16"
+    if graph.precision != "fp16" and runs_hint(runtime, "f16"):
+        yield "f16"
 
 
 def _settings(

@@ -31,7 +31,7 @@ LOADS: Loads = "graphs"
 PACKAGE = "openvino"
 EXTRA: str | None = "openvino"
 FORMATS: tuple[GraphFormat, ...] = ("qdq",)
-HINTS: tuple[PrecisionHint, ...] = ("f32", "bf16")
+HINTS: tuple[PrecisionHint, ...] = ("f32", "bf16", "f16")
 SETTINGS: tuple[tuple[str, str], ...] = (
     ("batch", "dynamic"),
     ("CPU_DENORMALS_OPTIMIZATION", "YES"),
@@ -65,7 +65,9 @@ def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """True for float32, and for bfloat16 if the CPU has it."""
+    """True for float32, and for the half types that the CPU computes in."""
+    if hint == "f16":
+        return runner.supports_f16()
     return hint != "bf16" or runner.supports_bf16()
 
 

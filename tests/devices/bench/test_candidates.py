@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from edge_convnext.devices.bench import candidates as module
 from edge_convnext.devices.bench.candidates import (
     cpu_candidates,
     engine_candidate,
@@ -50,6 +51,16 @@ def test_openvino_runs_in_bfloat16_too_where_the_cpu_has_it():
     found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=True)
     assert [one.name for one in found if one.hint == "bf16"] == ["a openvino bf16"]
     assert [one.batch for one in found if one.name.startswith("b")] == [2, 2]
+
+
+def test_where_openvino_computes_in_float16_int8_has_that_to_beat(monkeypatch):
+    monkeypatch.setattr(
+        module, "runs_hint", lambda runtime, hint: (runtime, hint) == ("openvino", "f16")
+    )
+    made = bundle(graph("a"), graph("b", precision="fp16"), graph("c", precision="int8"))
+    found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=False)
+    names = ["a openvino f16", "c openvino f16"]
+    assert [one.name for one in found if one.hint == "f16"] == names
 
 
 def test_settings_that_the_build_timed_are_tried_beside_the_usual_ones():
