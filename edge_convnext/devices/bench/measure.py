@@ -76,8 +76,11 @@ def try_candidates(
 def _why_not(one: Candidate, error: EdgeConvNextError) -> str:
     """Why a candidate does not run: what lint knows of it, and the words of the runtime."""
     targets = () if one.on_gpu else targets_here(one.runtime)
-    found = (finding for target in targets for finding in lint(one.model.path, target))
-    known = next((finding for finding in found if finding.severity == "error"), None)
+    try:
+        findings = [finding for target in targets for finding in lint(one.model.path, target)]
+    except EdgeConvNextError:  # what is no graph is told by the runtime
+        findings = []
+    known = next((finding for finding in findings if finding.severity == "error"), None)
     return str(error) if known is None else f"{known} ({error})"
 
 

@@ -162,14 +162,14 @@ def test_tensors_are_pixels_in_the_order_of_the_predictions(build):
 
 
 @pytest.mark.parametrize(
-    ("kind", "images"),
+    ("kind", "more"),
     [
         ("images", " and 4 images of {:.1f} MB"),
         ("tensors", " and 5 images of 0.0 MB"),
         ("none", ""),
     ],
 )
-def test_the_size_is_told_before_anything_is_packed(build, monkeypatch, kind, images):
+def test_the_size_is_told_before_anything_is_packed(build, monkeypatch, kind, more):
     told, packed = [], []
     out = build.folder / "out.ecb"
 
@@ -183,7 +183,7 @@ def test_the_size_is_told_before_anything_is_packed(build, monkeypatch, kind, im
     monkeypatch.setattr(write, "find_candidates", lambda *_: (found, build.found[1]))
     write_bundle(build.folder, out, kind, track=track, say=told.append)
     bytes_of_images = sum(path.stat().st_size for path in dict.fromkeys(build.paths))
-    assert told == [f"out.ecb will have 2 graphs of 1.5 MB{images.format(bytes_of_images / 1e6)}"]
+    assert told == [f"out.ecb will have 2 graphs of 1.5 MB{more.format(bytes_of_images / 1e6)}"]
     assert packed in ([], [told])
 
 

@@ -11,7 +11,7 @@ from support.tiny_qdq import Builder, quantized_product
 TARGET = "openvino-aarch64"
 
 
-def reduction(axes, kind="ReduceSum", quantized=True, stated=False):
+def reduction(axes, kind="ReduceSum", quantized=True):
     """Q/DQ, then a reduction over some axes."""
     build, value = Builder(), "x"
     if quantized:
@@ -27,11 +27,26 @@ def rules(tmp_path, proto):
     return [(one.rule, one.severity) for one in lint_graph(tmp_path, proto, TARGET)]
 
 
-@pytest.mark.parametrize("kind", ["ReduceSum", "ReduceMean", "ReduceL2"])
-def test_an_int8_graph_with_a_sum_over_two_axes_is_not_compiled(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["ReduceSum", "ReduceL2"])
+def test_an_int8_graph_with_a_sum_over_two_axes_is_compiled_by_chance_alone(tmp_path, kind):
     assert rules(tmp_path, reduction([2, 3], kind)) == [("reduced-axes", "error")]
     assert rules(tmp_path, reduction([3], kind)) == []
-    assert rules(tmp_path, reduction([2, 3], kind, quantized=False)) == []
+    floats = reduction([2, 3], kind, quantized=False)
+    assert rules(tmp_path, floats) == [("reduced-axes", "warning")]
+
+
+def test_a_mean_over_two_axes_is_compiled_and_axes_that_are_not_known_are_none(tmp_path):
+    assert rules(tmp_path, reduction([2, 3], "ReduceMean")) == []
+    assert rules(tmp_path, reduction(None)) == []
+
+
+def test_axes_as_an_attribute_count_too(tmp_path):
+    proto = reduction(None, "ReduceL2")
+    del proto.opset_import[:]
+    proto.opset_import.add(domain="", version=17)
+    node = next(one for one in proto.graph.node if one.op_type == "ReduceL2")
+    node.attribute.add(name="axes", ints=[2, 3], type=7)
+    assert rules(tmp_path, proto) == [("reduced-axes", "error")]
 
 
 def test_an_int8_convolution_runs_in_float_and_a_matrix_product_does_not(tmp_path):
