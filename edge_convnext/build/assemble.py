@@ -116,11 +116,7 @@ def assemble_report(
     )
     untimed = why_not_timed(has_gpu) if built else None
     refused = tuple(report_refusals(outcome.refused, label, _timed(timings)))
-    elsewhere = [
-        *filter(None, [warn_of_saturation(outcome.machine["cpu_flags"])]),
-        *arm_notes(prepared.targets, outcome.for_arm, names, evaluation, choice.chosen),
-        *gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed),
-    ]
+    elsewhere = _notes_on_machines(outcome, names, untimed)
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
         model=_model(inputs),
@@ -148,6 +144,19 @@ def assemble_report(
         ),
         settings=_settings(inputs.settings),
     )  # fmt: skip
+
+
+def _notes_on_machines(
+    outcome: Outcome, names: Mapping[str, str], untimed: str | None
+) -> list[str]:
+    """Notes on this CPU, and on graphs for machines that are not here."""
+    prepared, evaluation = outcome.prepared, outcome.accuracy.found
+    for_gpu = prepared.graphs.for_gpu
+    return [
+        *filter(None, [warn_of_saturation(outcome.machine["cpu_flags"])]),
+        *arm_notes(prepared.targets, outcome.for_arm, names, evaluation, outcome.choice.chosen),
+        *gpu_notes(for_gpu, outcome.entrants.for_gpu, evaluation, untimed),
+    ]
 
 
 def _missing(stages: Iterable[StageReport]) -> list[str]:

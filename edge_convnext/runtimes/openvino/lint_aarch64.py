@@ -1,6 +1,6 @@
 """What OpenVINO's CPU plugin can't compile on Arm, or runs in float there.
 
-Tried with OpenVINO 2026.4.1 on emulated aarch64: benchmarks/results/2026-11-30-arm.md.
+Tried with OpenVINO 2026.4.1 on emulated aarch64: benchmarks/results/2026-11-30-cpus.md.
 """
 
 from __future__ import annotations
