@@ -26,7 +26,6 @@ def build(tmp_path_factory):
     root = tmp_path_factory.mktemp("arm")
     counts = {f"{side}/{name}": 4 for side in ("train", "val") for name in CLASSES}
     write_images(root / "images", counts)
-    write_checkpoint(root / "weights.pth", len(CLASSES))
 
     def run(name, *targets, **more):
         fields = {**quick_fields(root, "convnextv2_atto"), "targets": list(targets), **more}
@@ -36,6 +35,7 @@ def build(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(architecture.SIZES, "atto", ((1, 1, 1, 1), (8, 16, 24, 32)))
+        write_checkpoint(root / "weights.pth", len(CLASSES))
         yield run
 
 
