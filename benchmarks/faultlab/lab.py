@@ -362,8 +362,11 @@ def _use_small_network() -> None:
 def _race_two_forms() -> None:
     """The raw export and the plan's: each form costs some seconds, in the same two stages."""
     from edge_convnext.build import graphs
+    from edge_convnext.networks.plans import plan_for
 
-    graphs._float_forms = lambda recipe, plans: ["raw", *(plan.form for plan in plans)]
+    graphs.list_forms = lambda recipe, runtimes: list(
+        dict.fromkeys(["raw", *(plan_for(recipe, one).form for one in runtimes)])
+    )
 
 
 def _write_weights(path: Path) -> None:

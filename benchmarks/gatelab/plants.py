@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from edge_convnext.core.artifacts import CpuRuntimeName
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.measure.candidates import Candidate
 
@@ -183,20 +184,19 @@ def lean_builds() -> Iterator[None]:
     checked on images of the evaluation side: those do not change with the calibration images, so
     that float graphs, which are the same bit by bit, come from the cache.
     """
-    original, measure_memory = graphs._float_forms, benchmark._try_memory
+    original, measure_memory = graphs.list_forms, benchmark._try_memory
     choose_samples = prepare._choose_samples
 
-    def planned(recipe: Recipe, plans: Sequence[object]) -> list[str]:
-        runtimes = ("openvino", "onnxruntime")
-        forms = [plan_for(recipe, one).form for one in runtimes if plan_for(recipe, one) in plans]
+    def planned(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> list[str]:
+        forms = [plan_for(recipe, one).form for one in runtimes]
         return list(dict.fromkeys(["raw", *forms]))
 
-    graphs._float_forms = planned  # type: ignore[assignment]
+    graphs.list_forms = planned  # type: ignore[assignment]
     benchmark._try_memory = lambda *_: None
     prepare._choose_samples = lambda inputs: choose_samples(replace(inputs, calibration=None))
     try:
         yield
     finally:
-        graphs._float_forms = original
+        graphs.list_forms = original
         benchmark._try_memory = measure_memory
         prepare._choose_samples = choose_samples

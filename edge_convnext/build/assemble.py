@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.float_forms import unraced_forms
 from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.int8_products import Counted
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.sieve import Ruling
-    from edge_convnext.core.artifacts import OnnxModel, Precision
+    from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Precision
     from edge_convnext.core.origins import Fact
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.core.step import Step
@@ -96,7 +97,7 @@ def assemble_report(
     evaluated = (*entrants.options, *entrants.for_arm, *entrants.for_gpu)
     classes = inputs.info.classes
     accuracy = _accuracy(evaluation, recipe.precision, classes, choice.chosen, evaluated, label)
-    timing = _benchmark(timings, recipe.precision, choice, entrants.raw, label)
+    timing = _benchmark(timings, recipe, prepared.runtimes, choice, entrants.raw, label)
     stages = report_stages(
         prepared,
         engines,
@@ -249,14 +250,15 @@ def _accuracy(
 
 def _benchmark(
     timings: BenchmarkResult | None,
-    precision: Precision,
+    recipe: Recipe,
+    runtimes: Sequence[CpuRuntimeName],
     choice: Choice,
     raw: Candidate | None,
     label: Callable[[Candidate], str],
 ) -> BenchmarkReport | None:
     if timings is None:
         return None
-    versus_raw, rival, versus_float = _ratios(timings, precision, choice, raw)
+    versus_raw, rival, versus_float = _ratios(timings, recipe.precision, choice, raw)
     return benchmark_part(
         timings,
         label,
@@ -266,6 +268,7 @@ def _benchmark(
         rival=rival,
         raw=raw,
         versus_raw=versus_raw,
+        forms_not_raced=unraced_forms(recipe, runtimes),
     )
 
 

@@ -18,6 +18,7 @@ from edge_convnext.measure.choose import (
     choose_float,
     choose_option,
     list_finalists,
+    list_left,
     list_rivals,
 )
 from edge_convnext.measure.quiet import tell_load
@@ -126,11 +127,21 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
         unfit = [one for one in rivals if one in entrants.unfit]
         return [*found, *unfit, *reference]
 
+    def left(timings: BenchmarkResult) -> list[Candidate]:
+        near = list_left(recipe, entered, timings, batch)
+        judged = timings.judged.names if timings.judged else ()
+        return [one for one in entered if one in near or one in reference or one.name in judged]
+
     images = np.concatenate(prepared.samples.load())
     if not recipe.benchmark.wait_quiet_min:
         tell_load(prepared.runner.track, "--wait-quiet MINUTES waits for a quiet machine")
     entered = [*entrants.options, *entrants.unfit, *reference]
-    return race(entered, images, recipe, finalists, prepared.runner.track)
+    track = prepared.runner.track
+    if recipe.benchmark.scope == "decision":
+        alone = recipe.benchmark.model_copy(update={"batches": (batch,)})
+        recipe = recipe.model_copy(update={"benchmark": alone})
+        return race(entered, images, recipe, finalists, track, measure_memory=False)
+    return race(entered, images, recipe, finalists, track, left)
 
 
 def choose_entrants(

@@ -6,12 +6,13 @@ ONNX Runtime does show the accuracy of their Q/DQ, before the body becomes float
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.float_chain import float_steps, fold_step
+from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
@@ -24,7 +25,7 @@ from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
 from edge_convnext.networks.arm_plans import arm_forms, arm_plan
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for, shipped_plans
+from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
@@ -96,6 +97,7 @@ def make_graphs(
     training: Images | Skipped,
     *,
     begun: Iterable[Lineage] = (),
+    without: Collection[FormName] = (),
     for_arm: bool = False,
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
@@ -108,11 +110,12 @@ def make_graphs(
         calibration: Calibration images; None unless INT8 is wanted.
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
         begun: Float graphs that this build has already.
+        without: Forms from `rival_forms` that are not made.
         for_arm: True makes the graphs for Arm CPUs too, for no runtime of this machine.
     """
     recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
-    forms = _float_forms(recipe, plans) if plans else []
+    forms = [form for form in list_forms(recipe, runtimes) if form not in without]
     if for_arm:
         forms = list(dict.fromkeys([*forms, *arm_forms(recipe).values()]))
         plans.append(arm_plan(recipe))
@@ -276,12 +279,3 @@ def for_batch(runner: Runner, batch: int) -> Runner:
     recipe = runner.recipe
     fixed = recipe.export.model_copy(update={"batch": batch, "opset": HALF_OPSET})
     return runner.with_recipe(recipe.model_copy(update={"export": fixed}))
-
-
-def _float_forms(recipe: Recipe, plans: Sequence[Plan]) -> list[FormName]:
-    family = family_of_model(recipe.model)
-    if family.folds and not recipe.fold.enabled:
-        return ["raw"]
-    planned = [plan.form for plan in plans]
-    best = [plan.form for plan in shipped_plans(recipe.model).values()]
-    return list(dict.fromkeys([*family.float_forms, *best, *planned]))

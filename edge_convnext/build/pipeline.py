@@ -21,6 +21,7 @@ from edge_convnext.build.publish import publish
 from edge_convnext.build.quick_race import choose_plans
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.build.sieve import Sieve
+from edge_convnext.build.slow_forms import remember_slow_forms
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
@@ -101,6 +102,9 @@ def finish(
         entrants = replace(entrants, unfit=sieve.unfit_floats)
     raced = race_entrants(prepared, entrants, accuracy)
     timings = raced.timings if raced else None
+    if timings is not None:
+        info, raced_here = prepared.inputs.info, entrants.options
+        remember_slow_forms(prepared.runner, info, raced_here, timings, machine["fingerprint"])
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy, entrants.unfit)
     judged = [*entrants.judged, *entrants.for_arm]
     for_arm = find_arm_graphs(prepared, judged, accuracy.fallbacks)

@@ -193,7 +193,7 @@ class Runner:
             }
             for name, run in runs.items()
         }
-        missing = [name for name in runs if not self._holds(stages[name], keys[name])]
+        missing = [name for name in runs if not self.holds(stages[name], keys[name])]
         started = time.perf_counter()
         fresh = dict(infer(missing)) if missing else {}
         ran = frozenset(fresh)
@@ -214,9 +214,10 @@ class Runner:
             steps[name] = replace(step, seconds=share if name in ran else step.seconds)
         return steps
 
-    def _holds(self, stage: Stage, key: Mapping[str, Any]) -> bool:
+    def holds(self, stage: Stage, key: Mapping[str, Any]) -> bool:
+        """Whether the cache has a stage's result; `run` still checks its hashes."""
         own = stage_key(stage.key, **key, tools=self._tools(stage))
-        return self.cache.holds(stage.name, own)
+        return self.cache.holds(stage.folder or stage.name, own)
 
     def _tools(self, stage: Stage) -> dict[str, str]:
         """Versions of what a stage's output depends on."""

@@ -8,10 +8,12 @@ from itertools import islice
 from typing import TypeAlias
 
 from edge_convnext.build.float_chain import fold_step
+from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
+from edge_convnext.build.slow_forms import SlowForm, list_slow_forms, tell_slow_forms
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
@@ -93,14 +95,27 @@ def prepare(
         training = Skipped(recover.STAGE, reason)
     chosen = choose(runner, inputs, runtimes, samples) if choose else Chosen(recipe)
     runner = runner.with_recipe(chosen.recipe)
-    inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes))
+    slow = _list_slow_forms(runner, inputs, runtimes, machine)
+    told = [tell_slow_forms(slow)] if slow else []
+    inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes, *told))
     graphs = make_graphs(
         runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun,
+        without=[one.form for one in slow],
         for_arm=needs_arm_plan(chosen.recipe, targets, runtimes),
     )  # fmt: skip
     add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(runner, inputs, targets, runtimes, samples, graphs, unrecovered)
+
+
+def _list_slow_forms(
+    runner: Runner, inputs: Inputs, runtimes: Sequence[CpuRuntimeName], machine: str | None
+) -> tuple[SlowForm, ...]:
+    """Forms that a race here showed to be slower, for any weights of the same network."""
+    if machine is None or not runtimes or not family_of_model(runner.recipe.model).folds:
+        return ()
+    rivals = rival_forms(runner.recipe, runtimes)
+    return list_slow_forms(runner, inputs.info, rivals, runtimes, machine)
 
 
 def _why_untrained(graphs: Graphs) -> str | None:
@@ -163,12 +178,17 @@ def _settle_batch(recipe: Recipe, inputs: Inputs) -> Recipe:
 
 def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRuntimeName, ...]]:
     targets: tuple[TargetName, ...]
-    targets = ("cpu", "rtx") if recipe.targets == "auto" else recipe.targets
+    usual: tuple[TargetName, ...] = ("cpu",) if _is_quick(recipe) else ("cpu", "rtx")
+    targets = usual if recipe.targets == "auto" else recipe.targets
     if "cpu" not in targets:
         return targets, ()
     if recipe.runtime == "auto":
         return targets, available_runtimes()
     return targets, (require_runtime(recipe.runtime),)
+
+
+def _is_quick(recipe: Recipe) -> bool:
+    return recipe.benchmark.scope == "decision"
 
 
 def _choose_samples(inputs: Inputs) -> list[Sample]:

@@ -42,7 +42,13 @@ _FLAGS = flags(
     *("targets", "runtime", "fold.enabled", "simplify.enabled", "export.opset", "export.batch"),
     *("export.form", "export.gelu", "quantize.placement", "recover.enabled", "seed"),
     *("engine.batches", "engine.input", "engine.compute_capabilities"),
-    *("benchmark.batches", "benchmark.threads", "benchmark.rounds", "evaluate.max_drop_pp"),
+    *(
+        "benchmark.scope",
+        "benchmark.batches",
+        "benchmark.threads",
+        "benchmark.rounds",
+        "evaluate.max_drop_pp",
+    ),
     *("evaluate.allow_bad_model", "evaluate.max_class_drop_pp", "benchmark.wait_quiet_min"),
     panels=(MODEL, PREPARED, DATA, CHAIN, GPU, MEASURE),
     limits=False,  # the recipe checks numbers: its one-line message names the flag

@@ -135,9 +135,7 @@ _ROWS = (
     Flag(
         "runtime", "--runtime", str,
         "Runtime for the CPU, such as onnxruntime or openvino. auto: all that are installed.",
-        CHAIN,
-        metavar="NAME",
-        callback=check_runtime,
+        CHAIN, metavar="NAME", callback=check_runtime,
     ),
     Flag(
         "fold.enabled", "--fold/--no-fold", bool,
@@ -191,13 +189,16 @@ _ROWS = (
         "Compute capability of the GPUs that the engine is for, such as 8.9; repeatable. Default: "
         "8.6, 8.9 and 12.0.", GPU,
     ),
+    Flag("benchmark.batches", "--batch", list[int], "Batch size to time; repeatable.", MEASURE),
     Flag(
-        "benchmark.batches", "--batch", list[int], "Batch size to time; repeatable.", MEASURE
+        "benchmark.scope", "--quick/--no-quick", bool,
+        "Measure what decides alone: planned graphs, smallest batch size. No other forms of the "
+        "float, no memory, no graphs for a GPU unless --target names one.", MEASURE,
+        to_recipe=lambda _, quick: "decision" if quick else "full",
     ),
     Flag(
         "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
-        least=1,
-        most=1024,
+        least=1, most=1024,
     ),
     Flag(
         "benchmark.rounds", "--rounds", int, "Number of interleaved rounds of the race.", MEASURE

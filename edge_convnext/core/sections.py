@@ -239,6 +239,9 @@ class BenchmarkConfig(Section):
     rounds: Rounds = 20  # that choose; finalists have as many again, which judge
     min_round_ms: Milliseconds = 50  # per candidate; at least 3 inferences
     warmup: Warmup = 3  # inferences before each round's timing
+    # decision: the planned graphs at the smallest batch size alone. No other forms of the float,
+    # no other batch sizes, no memory; and graphs for a GPU only where the recipe names one.
+    scope: Literal["full", "decision"] = "full"
     # At most so long the race waits for a quiet machine, or is run again after a busy one.
     wait_quiet_min: float = Field(0.0, ge=0.0, le=1440.0)
 

@@ -43,6 +43,7 @@ __all__ = [
     "BenchmarkResult",
     "Ratio",
     "TimedRow",
+    "add_memory",
     "benchmark",
     "judge",
     "judge_rounds",
@@ -118,6 +119,34 @@ def benchmark(
         turns=turns,
         throttled_periods=sum_periods(stops),
     )
+
+
+def add_memory(
+    result: BenchmarkResult,
+    candidates: Sequence[Candidate],
+    images: NDArray[np.float32],
+    track: Track = untracked,
+) -> BenchmarkResult:
+    """Measure the peak memory of some candidates that were timed without it.
+
+    Args:
+        result: Result of `benchmark` with the same images.
+        candidates: Some of its candidates.
+        images: Images as for `benchmark`.
+        track: Shows the candidates.
+
+    Returns:
+        `result` with the memory in their rows.
+    """
+    wanted = {one.name: one for one in candidates}
+    rows = [row for row in result.rows if row.artifact in wanted]
+    found: dict[tuple[str, int], TimedRow] = {}
+    for row in track(rows, "memory", len(rows)):
+        inputs = np.resize(images, (row.batch, *images.shape[1:]))
+        peak = _try_memory(wanted[row.artifact], inputs, row.threads)
+        found[row.artifact, row.batch] = row.with_memory(peak)
+    kept = tuple(found.get((row.artifact, row.batch), row) for row in result.rows)
+    return replace(result, rows=kept)
 
 
 def judge(

@@ -26,11 +26,13 @@ __all__ = [
     "choose_float",
     "choose_option",
     "list_finalists",
+    "list_left",
     "list_rivals",
     "within_budget",
 ]
 
 _TIE = 1.05  # latencies that near, whose interval reaches 1 besides, are ties
+_LEFT = 1.3  # slower than that by the rounds that choose, a candidate is not looked at further
 
 
 def choose_option(
@@ -145,6 +147,29 @@ def list_finalists(
     usual = [_planned_float(recipe, options, one, evaluation) for one in rivals[:1]]
     found = [*([chosen] if chosen else []), *rivals, *usual]
     return list({option.name: option for option in found}.values())
+
+
+def list_left(
+    recipe: Recipe, options: Sequence[Candidate], timings: BenchmarkResult, batch: int
+) -> list[Candidate]:
+    """List the candidates that the race at one batch size leaves for the others.
+
+    Returns:
+        Floats up to 1.3 times as slow as the fastest float, and candidates of the requested
+        precision up to 1.3 times as slow as the fastest of their runtime.
+    """
+    timed = {row.artifact for row in timings.rows if row.batch == batch}
+    groups: dict[str, list[Candidate]] = {}
+    for one in options:
+        if one.name in timed:
+            built = one.model.precision == recipe.precision != "fp32"
+            groups.setdefault(one.runtime if built else "float", []).append(one)
+    left = []
+    for group in groups.values():
+        times = [timings.selecting_ms(one.name, batch) for one in group]
+        most_ms = _LEFT * min(times)
+        left += [one for one, ms in zip(group, times, strict=True) if ms <= most_ms]
+    return left
 
 
 def _planned_float(

@@ -1,13 +1,17 @@
-"""A whole race: time all candidates, then load the finalists afresh and judge them."""
+"""A whole race: time all candidates, then load the finalists afresh and judge them.
+
+One batch size decides: the smallest. At the others only those are timed that it leaves, and their
+memory alone is measured: that is what took most of a build, and nobody ships the rest.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edge_convnext.measure.benchmark import benchmark, judge
+from edge_convnext.measure.benchmark import add_memory, benchmark, judge
 from edge_convnext.measure.quiet import race_in_quiet
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.core.progress import Track
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.sections import BenchmarkConfig
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.timings import BenchmarkResult
 
@@ -38,6 +43,9 @@ def race(
     recipe: Recipe,
     list_finalists: Callable[[BenchmarkResult], Sequence[Candidate]],
     track: Track,
+    list_left: Callable[[BenchmarkResult], Sequence[Candidate]] | None = None,
+    *,
+    measure_memory: bool = True,
 ) -> Race:
     """Time all candidates against each other; wait for a quiet machine if the recipe says so.
 
@@ -47,11 +55,17 @@ def race(
         recipe: Batch sizes, rounds, seed, and how long to wait for a quiet machine.
         list_finalists: Chooses the finalists to judge, from the rounds so far.
         track: Shows the rounds.
+        list_left: Chooses, from the rounds at the smallest batch size, the candidates to time at
+            the other sizes and to measure the memory of; None takes all.
+        measure_memory: False measures no memory at all.
 
     Raises:
         InferenceError: A runtime refused a graph, the images or the batch size.
     """
-    once = partial(_race_once, _distinct(candidates), images, recipe, list_finalists, track)
+    once = partial(
+        _race_once, _distinct(candidates), images, recipe, list_finalists, track, list_left,
+        measure_memory,
+    )  # fmt: skip
     return race_in_quiet(once, recipe.benchmark.wait_quiet_min, _other_load_pct, track)
 
 
@@ -61,15 +75,40 @@ def _race_once(
     recipe: Recipe,
     list_finalists: Callable[[BenchmarkResult], Sequence[Candidate]],
     track: Track,
+    list_left: Callable[[BenchmarkResult], Sequence[Candidate]] | None,
+    measure_memory: bool,
 ) -> Race:
     config, seed = recipe.benchmark, recipe.seed
+    first = config if list_left is None else _at(config, min(config.batches))
     started = time.perf_counter()
-    timings = benchmark(candidates, images, config, seed, track)
+    at_once = measure_memory and list_left is None
+    timings = benchmark(candidates, images, first, seed, track, measure_memory=at_once)
     seconds = time.perf_counter() - started
     finalists = _distinct(list_finalists(timings))
     started = time.perf_counter()
     timings = judge(timings, finalists, images, config, seed, track)
+    if list_left is not None:
+        left = _distinct(list_left(timings))
+        names = {one.name for one in left}
+        behind = tuple(row.artifact for row in timings.rows if row.artifact not in names)
+        timings = replace(timings, timed_once=behind)
+        if measure_memory:
+            timings = add_memory(timings, left, images, track)
+        others = [one for one in config.batches if one not in first.batches]
+        if others:
+            rest = _briefly(config, others)
+            timings += benchmark(left, images, rest, seed, track, measure_memory=measure_memory)
     return Race(timings, seconds + time.perf_counter() - started)
+
+
+def _at(config: BenchmarkConfig, *batches: int) -> BenchmarkConfig:
+    return config.model_copy(update={"batches": batches})
+
+
+def _briefly(config: BenchmarkConfig, batches: Sequence[int]) -> BenchmarkConfig:
+    """For batch sizes that decide nothing: half the rounds, and one batch to warm up with."""
+    update = {"rounds": -(-config.rounds // 2), "warmup": min(config.warmup, 1)}
+    return _at(config, *batches).model_copy(update=update)
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.core.quotas import sum_periods
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -50,6 +52,14 @@ class TimedRow:
     def artifact(self) -> str:
         """The candidate's name."""
         return self.candidate.name
+
+    def with_memory(self, memory: PeakMemory | None) -> TimedRow:
+        """This row with the memory of a process that runs only this candidate."""
+        if memory is None:
+            return self
+        return replace(
+            self, peak_memory_bytes=memory.peak_bytes, baseline_memory_bytes=memory.baseline_bytes
+        )
 
     def timed(self, turns: Turns) -> TimedRow:
         """This row with figures computed from other rounds."""
@@ -114,8 +124,22 @@ class BenchmarkResult:
     other_load_pct: float | None = None  # share of the cores taken by others; None if unknown
     judged: Judged | None = None  # None if all rounds choose
     throttled_periods: int | None = None  # periods that a CPU quota cut short; None without one
+    # Candidates that the smallest batch size left behind: not timed at others, no memory.
+    timed_once: tuple[str, ...] = ()
     # All times by artefact and batch, from which rows with more rounds are computed.
     turns: Mapping[tuple[str, int], Turns] = field(default_factory=dict, repr=False, compare=False)
+
+    def __add__(self, later: BenchmarkResult) -> BenchmarkResult:
+        """Both together: `later` has other batch sizes, and judges nobody."""
+        seen = [one for one in (self.other_load_pct, later.other_load_pct) if one is not None]
+        return replace(
+            self,
+            rows=self.rows + later.rows,
+            runtimes=self.runtimes + later.runtimes,
+            other_load_pct=max(seen, default=None),
+            throttled_periods=sum_periods((self.throttled_periods, later.throttled_periods)),
+            turns={**self.turns, **later.turns},
+        )
 
     def row(self, artifact: str, batch: int) -> TimedRow:
         """Find one row.
@@ -185,10 +209,10 @@ def make_row(
         rounds=0,
         round_latency_ms_p50=(),
         size_bytes=candidate.model.path.stat().st_size,
-        peak_memory_bytes=memory.peak_bytes if memory else None,
-        baseline_memory_bytes=memory.baseline_bytes if memory else None,
+        peak_memory_bytes=None,
+        baseline_memory_bytes=None,
     )
-    return row.timed(turns)
+    return row.with_memory(memory).timed(turns)
 
 
 def _percentile(samples: NDArray[np.float64], percent: float, needed: int) -> float | None:

@@ -214,6 +214,7 @@ def benchmark_part(
     rival: Candidate | None = None,
     raw: Candidate | None = None,
     versus_raw: Ratio | None = None,
+    forms_not_raced: tuple[str, ...] = (),
 ) -> BenchmarkReport:
     """Make the report's part on speed: all rows, the judged ones, and what may skew them.
 
@@ -226,6 +227,7 @@ def benchmark_part(
         rival: Float that `chosen` beats least surely.
         raw: The unfolded FP32 export in ONNX Runtime.
         versus_raw: Speed-up of `chosen` over `raw`.
+        forms_not_raced: Forms of the float that were left out.
     """
     judged = timings.judged
     return BenchmarkReport(
@@ -238,11 +240,18 @@ def benchmark_part(
         best_float=label(best_float) if best_float else None,
         rival_float=label(rival) if rival else None,
         raw_fp32=label(raw) if raw else None,
+        forms_not_raced=forms_not_raced,
+        timed_once=_timed_once(timings, label),
         other_load_pct=timings.other_load_pct,
         throttled_periods=timings.throttled_periods,
         judge_loads=judged.loads if judged else None,
         judge_rounds=judged.total if judged else None,
     )
+
+
+def _timed_once(timings: BenchmarkResult, label: Callable[[Candidate], str]) -> tuple[str, ...]:
+    candidates = {row.artifact: row.candidate for row in timings.rows}
+    return tuple(label(candidates[name]) for name in timings.timed_once)
 
 
 def report_interval(ratio: Ratio | None) -> tuple[float, float] | None:

@@ -17,6 +17,7 @@ from edge_convnext.report.in_runtime import (
     product_rows,
     refused_rows,
 )
+from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
     MISSING,
@@ -208,18 +209,16 @@ def _md_speed(report: Report) -> list[str]:
         (
             mark_refused(report, row.artifact),
             graph_name(row),
-            str(row.batch),
-            str(row.threads),
-            number(row.latency_ms_p50, 2),
-            number(row.latency_ms_p90, 2),
-            number(row.latency_ms_p99, 2),
+            *(str(one) for one in (row.batch, row.threads)),
+            *(number(ms, 2) for ms in (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)),
             number(row.throughput_img_s, 0),
             f"{row.samples} in {row.rounds}",
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
         )
         for row in report.benchmark.rows
     ]
-    return ["## Speed", _md_table((*headings, "samples in rounds", "peak MB"), rows)]
+    table = _md_table((*headings, "samples in rounds", "peak MB"), rows)
+    return ["## Speed", table, *timed_once_note(report.benchmark)]
 
 
 def _md_data(report: Report) -> list[str]:

@@ -205,6 +205,12 @@ class BenchmarkReport(Part):
     may be the fastest; null in reports that compare with `best_float`."""
     raw_fp32: str | None = None
     """Artifact name of the unfolded FP32 export in ONNX Runtime."""
+    forms_not_raced: tuple[str, ...] = ()
+    """Forms of the float that might be faster and were left out, as the recipe's scope says."""
+    timed_once: tuple[str, ...] = ()
+    """Artifacts that were timed at the smallest batch size alone, and whose memory was not
+    measured: more than 1.3 times as slow there as the fastest float or, in the built precision, as
+    the fastest of their runtime."""
     other_load_pct: Percent | None = None
     """CPU time that other programs took during the timings; they skew ratios too."""
     throttled_periods: NonNegativeInt | None = None

@@ -9,7 +9,14 @@ from edge_convnext.core.contention import why_skewed
 if TYPE_CHECKING:
     from edge_convnext.report.measured import BenchmarkReport, BenchmarkRow
 
-__all__ = ["interval_note", "rival_words", "show_ratio", "show_vs_raw", "why_loose"]
+__all__ = [
+    "interval_note",
+    "rival_words",
+    "show_ratio",
+    "show_vs_raw",
+    "timed_once_note",
+    "why_loose",
+]
 
 _WIDE = 3.0  # times the lower end of an interval
 
@@ -101,3 +108,16 @@ def rival_words(benchmark: BenchmarkReport, batch: int, quoted: bool) -> str:
 
 def _graph(row: BenchmarkRow) -> str:
     return f"{row.form} form{f', {row.precision_hint}' if row.precision_hint else ''}"
+
+
+def timed_once_note(benchmark: BenchmarkReport) -> list[str]:
+    """What was timed at the smallest batch size alone, and why; nothing where all were further."""
+    if not benchmark.timed_once:
+        return []
+    batch = min(row.batch for row in benchmark.rows)
+    timed = sum(row.batch == batch for row in benchmark.rows)
+    return [
+        f"{len(benchmark.timed_once)} of {timed} were timed at batch {batch} alone, and their "
+        "memory was not measured: they are more than 1.3 times as slow as the fastest float or, "
+        "in the built precision, as the fastest of their runtime."
+    ]

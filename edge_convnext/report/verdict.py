@@ -262,6 +262,10 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
             f"{skewed}. Time it again on a quiet machine."
         )
         return _Judged("likely" if faster else "not", (text,), skewed=skewed)
+    if low > 1.0 and benchmark.forms_not_raced:
+        forms = ", ".join(benchmark.forms_not_raced)
+        text = f"{measured}. Its other forms ({forms}) were not raced; without --quick they are."
+        return _Judged("likely", (text,))
     if low > 1.0:
         return _Judged("shown", (f"{measured}.",))
     if high <= 1.0:

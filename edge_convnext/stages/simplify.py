@@ -9,6 +9,7 @@ is discarded. The graph's structure decides this, never a timing.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,6 +102,9 @@ def _simplify_file(
     """Write `target`, or return why not; this runs in the child process."""
     import onnx
 
+    # onnxsim imports torch for a package that is not there, which takes half of this process's
+    # time. It goes on without.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     try:
         import onnxsim
     except ImportError:

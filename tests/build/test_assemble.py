@@ -8,6 +8,7 @@ from support.races import ROW, candidate
 from edge_convnext.build import assemble
 from edge_convnext.build.entrants import Choice
 from edge_convnext.measure.timings import BenchmarkResult
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.stages import StageReport
 
 INT8 = candidate("int8", precision="int8")
@@ -24,7 +25,13 @@ TIMINGS = BenchmarkResult(
 
 def part(precision="int8", choice=None, raw=RAW, timings=TIMINGS):
     choice = choice or Choice(INT8, SLOW, rivals=(FAST,))
-    return assemble._benchmark(timings, precision, choice, raw, lambda one: f"<{one.name}>")
+
+    def label(one):
+        return f"<{one.name}>"
+
+    scope = {"scope": "decision"}
+    recipe = make_recipe({"model": "convnextv2_atto", "precision": precision, "benchmark": scope})
+    return assemble._benchmark(timings, recipe, ("onnxruntime",), choice, raw, label)
 
 
 def test_the_speed_up_is_over_the_float_that_is_hardest_to_beat():
@@ -33,6 +40,7 @@ def test_the_speed_up_is_over_the_float_that_is_hardest_to_beat():
     assert found.speedup_vs_best_float == pytest.approx(1.5)
     assert (found.raw_fp32, found.speedup_vs_raw_fp32) == ("<raw>", pytest.approx(4.0))
     assert [row.artifact for row in found.rows] == ["<int8>", "<fast>", "<slow>", "<raw>"]
+    assert found.forms_not_raced[:3] == ("raw", "linear", "conv")
 
 
 def test_the_best_float_is_a_rival_too():

@@ -126,11 +126,18 @@ TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")
 @pytest.fixture
 def raced(monkeypatch):
     """What was raced; rivals are those that the accuracy does not rule out."""
-    calls = []
 
-    def race(candidates, images, recipe, finalists, track):
+    class Calls(list):
+        further = None
+
+    calls = Calls()
+
+    def race(candidates, images, recipe, finalists, track, left=None, measure_memory=True):
         calls.append((candidates, len(images), finalists("timings"), track))
+        further.append((recipe.benchmark.batches, left, measure_memory))
         return "race"
+
+    further = calls.further = []
 
     def list_rivals(recipe, judged, timings, evaluation, batch):
         assert (timings, batch) == ("timings", 2)
@@ -209,6 +216,30 @@ def test_a_build_that_waits_for_a_quiet_machine_needs_no_advice_to(raced):
     waiting.runner.recipe = make_recipe({"benchmark": {"batches": [2], "wait_quiet_min": 1.0}})
     race_entrants(waiting, Entrants([FLOAT], [], [FLOAT], None), Evaluator(known=[BF16]))
     assert len(raced) == 1
+
+
+def test_what_the_first_batch_size_leaves_goes_on_with_the_judged_and_the_reference(
+    raced, monkeypatch
+):
+    entrants = Entrants([FLOAT, RIVAL, OTHER, INT8], [], [FLOAT, INT8], RAW)
+    evaluator = Evaluator(known=[BF16])
+    race_entrants(prepared(), entrants, evaluator)
+    ((batches, left, memory),) = raced.further
+    assert (batches, memory) == ((8, 2), True)
+    asked = []
+    monkeypatch.setattr(module, "list_left", lambda *given: asked.append(given) or [INT8])
+    judged = SimpleNamespace(names=(OTHER.name,))
+    timings = SimpleNamespace(judged=judged)
+    assert left(timings) == [OTHER, INT8, RAW]
+    assert left(SimpleNamespace(judged=None)) == [INT8, RAW]
+    assert asked[0][1:] == ([FLOAT, RIVAL, OTHER, INT8, RAW], timings, 2)
+
+
+def test_a_build_of_the_decision_alone_races_one_batch_size_and_measures_no_memory(raced):
+    quick = prepared()
+    quick.runner.recipe = make_recipe({"benchmark": {"batches": [8, 2], "scope": "decision"}})
+    race_entrants(quick, Entrants([FLOAT], [], [FLOAT], None), Evaluator(known=[BF16]))
+    assert raced.further == [((2,), None, False)]
 
 
 @pytest.fixture

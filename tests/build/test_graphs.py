@@ -8,6 +8,7 @@ import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS, Lab, graph, images
 
 from edge_convnext.build import graphs as module
+from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.errors import QuantizationError
@@ -104,6 +105,15 @@ def test_for_arm_alone_the_forms_of_its_runtimes_are_made_and_one_plan(lab, chai
         ("conv_moments.inner.uint8", ["openvino"]),
         ("nhwc.inner", ["onnxruntime", "openvino-aarch64"]),
     ]
+
+
+def test_forms_that_are_left_out_are_not_made(lab, chain):
+    plan = PlanConfig.model_validate({"form": "conv", "placement": "inner"})
+    runtimes, plans = ("onnxruntime", "openvino"), {"onnxruntime": plan, "openvino": plan}
+    runner = lab.again(recipe_of(plans=plans))
+    rivals = rival_forms(runner.recipe, runtimes)
+    make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, NO_TRAINING, without=rivals)
+    assert [form for form, *_ in chain.forms] == ["raw", "conv"]
 
 
 def test_without_folds_there_is_the_raw_form_alone_and_it_ships(lab, chain):

@@ -31,7 +31,8 @@ def steps(monkeypatch):
         monkeypatch.setattr(pipeline, name, step)
 
     prepared = SimpleNamespace(
-        runner=SimpleNamespace(recipe=RECIPE), inputs="inputs", targets=("cpu",),
+        runner=SimpleNamespace(recipe=RECIPE), inputs=SimpleNamespace(info="info"),
+        targets=("cpu",),
         graphs=SimpleNamespace(for_gpu="for gpu"),
     )  # fmt: skip
     for name, result in {
@@ -42,6 +43,7 @@ def steps(monkeypatch):
         "Evaluator": SimpleNamespace(found="evaluation", fallbacks="fallbacks"),
         "evaluate_entrants": ENTRANTS,
         "race_entrants": RACE,
+        "remember_slow_forms": None,
         "choose_entrants": CHOICE,
         "find_arm_graphs": "for arm",
         "list_files": ("files", {"digest": "name"}),
@@ -59,11 +61,12 @@ def test_a_build_goes_through_its_steps_in_order(steps):
     assert pipeline.build(RECIPE, "out", cache=CACHE, require="int8") == "published"
     assert [name for name, _, _ in steps] == [
         "check_writable", "environment", "prepare", "build_engines", "Evaluator",
-        "evaluate_entrants", "race_entrants", "choose_entrants", "find_arm_graphs", "list_files",
-        "assemble_report", "publish",
+        "evaluate_entrants", "race_entrants", "remember_slow_forms", "choose_entrants",
+        "find_arm_graphs", "list_files", "assemble_report", "publish",
     ]  # fmt: skip
     given = {name: arguments for name, arguments, _ in steps}
     assert given["choose_entrants"][1:3] == (("judged",), "timings")
+    assert given["remember_slow_forms"][1:] == ("info", (), "timings", "this one")
     assert given["find_arm_graphs"][1:] == (["judged", ARM], "fallbacks")
     assert given["list_files"][-1] == "for arm"
     outcome, names, folder, requirement = given["assemble_report"]
@@ -78,6 +81,7 @@ def test_without_a_race_nothing_was_timed(steps, monkeypatch):
     pipeline.build(RECIPE, "out", cache=CACHE)
     given = {name: arguments for name, arguments, _ in steps}
     assert given["choose_entrants"][2] is None
+    assert "remember_slow_forms" not in given
     assert given["assemble_report"][0].race is None
 
 

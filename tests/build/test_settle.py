@@ -3,6 +3,7 @@ import pytest
 from edge_convnext.build import settle
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.sections import BenchmarkConfig
 
 
 def settled(**fields):
@@ -37,5 +38,8 @@ def test_the_usual_targets_are_the_cpu_and_rtx_in_what_is_installed(monkeypatch)
     assert settle._choose_targets(Recipe()) == (("cpu", "rtx"), ("onnxruntime",))
     alone = Recipe(targets=("rtx",))
     assert settle._choose_targets(alone) == (("rtx",), ())
+    quick = BenchmarkConfig(scope="decision")
+    assert settle._choose_targets(Recipe(benchmark=quick))[0] == ("cpu",)
+    assert settle._choose_targets(alone.model_copy(update={"benchmark": quick}))[0] == ("rtx",)
     stated = Recipe(targets=("cpu",), runtime="onnxruntime")
     assert settle._choose_targets(stated) == (("cpu",), ("onnxruntime",))

@@ -66,6 +66,8 @@ def resolved(call, monkeypatch, *arguments):
         ("--seed 3", "seed", 3),
         ("--batch 2 --batch 16", "benchmark.batches", (2, 16)),
         ("--threads 1", "benchmark.threads", 1),
+        ("--quick", "benchmark.scope", "decision"),
+        ("--no-quick", "benchmark.scope", "full"),
         ("--rounds 9", "benchmark.rounds", 9),
         ("--max-drop 0.25", "evaluate.max_drop_pp", 0.25),
         ("--max-class-drop 8", "evaluate.max_class_drop_pp", 8.0),

@@ -19,6 +19,7 @@ from edge_convnext.measure.benchmark import (
     judge,
     speedup,
 )
+from edge_convnext.measure.memory import PeakMemory
 from edge_convnext.measure.to_report import report_row
 from edge_convnext.runtimes import RuntimeInfo
 
@@ -54,6 +55,23 @@ def test_a_row_says_what_ran_and_how_fast(tmp_path):
     assert row.throughput_img_s > 0
     json.dumps(report_row(row, row.artifact).model_dump(mode="json"), allow_nan=False)
     assert result.other_load_pct is None or 0 <= result.other_load_pct <= 100
+
+
+def test_memory_is_added_to_the_rows_of_those_that_are_left(tmp_path, monkeypatch):
+    pair = candidates_of(write_graph(tmp_path / "g.onnx"), "a", "b")
+    result = benchmark(pair, make_images(2), QUICK, measure_memory=False)
+    asked = []
+
+    def measure(runtime, path, images, options):
+        asked.append((runtime, path, images.shape[0], options.threads))
+        return PeakMemory(5, 7)
+
+    monkeypatch.setattr(module, "measure_peak_memory", measure)
+    found = module.add_memory(result, pair[1:], make_images(2))
+    batch = result.rows[0].batch
+    assert asked == [(pair[1].runtime, pair[1].model.path, batch, 1)]
+    assert [row.peak_memory_bytes for row in found.rows] == [None, 7]
+    assert found.rows[0] is result.rows[0]
 
 
 def test_the_periods_in_which_a_quota_stopped_the_rounds_are_counted(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from edge_convnext.measure.choose import (
     choose_float,
     choose_option,
     list_finalists,
+    list_left,
     list_rivals,
 )
 from edge_convnext.measure.speed import Ratio
@@ -163,6 +164,25 @@ def test_a_form_past_the_budget_neither_ships_nor_stands_in(ratio):
     assert ratio.asked == []
     within = drops((USUAL, 0.1), (RIVAL, 1.5))
     assert choose_float(RECIPE, [PLAIN, USUAL, RIVAL], race(RIVAL), within, 8) is PLAIN
+
+
+def test_what_is_far_behind_is_left_out_floats_over_all_and_the_built_in_each_runtime():
+    elsewhere = option("conv", "int8", runtime="onnxruntime")
+    slow = option("linear", "int8", runtime="onnxruntime")
+    ms = (
+        (USUAL, 2.0), (PLAIN, 2.6), (RIVAL, 2.61), (ELSEWHERE, 9.0), (A, 1.0), (B, 1.3), (C, 1.31),
+        (elsewhere, 5.0), (slow, 7.0),
+    )  # fmt: skip
+    times = Timings(*ms)
+    times.rows = [SimpleNamespace(artifact=one.name, batch=8) for one, _ in ms]
+    options = [one for one, _ in ms]
+    unrun = option("raw")
+    left = list_left(RECIPE, [*options, unrun], times, 8)
+    assert left == [USUAL, PLAIN, A, B, elsewhere]
+    floats = RECIPE.model_copy(update={"precision": "fp32"})
+    assert list_left(floats, [USUAL, PLAIN, RIVAL], times, 8) == [USUAL, PLAIN]
+    times.rows = []
+    assert list_left(RECIPE, options, times, 8) == []
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A race: all are timed, what was chosen is judged, and a busy machine is waited for."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from support.races import candidate
 
 from edge_convnext.measure import race as module
 from edge_convnext.measure.race import race
+from edge_convnext.measure.timings import BenchmarkResult
 from edge_convnext.networks.recipe_file import make_recipe
 
 A, B, C = (candidate(name) for name in "abc")
@@ -20,18 +22,29 @@ def calls(monkeypatch):
     """What was timed, and then judged."""
     found = []
 
-    def benchmark(*arguments):
-        found.append(arguments)
-        return SimpleNamespace(other_load_pct=None, judged=False)
+    def benchmark(candidates, images, config, *rest, measure_memory):
+        found.append((candidates, images, config, *rest))
+        memory.append(measure_memory)
+        rows = tuple(
+            SimpleNamespace(artifact=one.name, batch=batch)
+            for batch in config.batches
+            for one in candidates
+        )
+        return BenchmarkResult(rows, ())
 
     def judge(timings, *arguments):
-        assert timings.judged is False
+        assert timings.judged is None
         found.append(arguments)
-        return SimpleNamespace(other_load_pct=None, judged=True)
+        return replace(timings, judged="judged")
 
+    memory = []
     monkeypatch.setattr(module, "benchmark", benchmark)
     monkeypatch.setattr(module, "judge", judge)
-    return found
+    found_memory = SimpleNamespace(calls=found, memory=memory)
+    monkeypatch.setattr(
+        module, "add_memory", lambda timings, left, *_: found.append(("memory", left)) or timings
+    )
+    return found_memory
 
 
 def test_all_are_timed_and_the_finalists_are_judged_each_once(calls):
@@ -42,11 +55,48 @@ def test_all_are_timed_and_the_finalists_are_judged_each_once(calls):
         return [C, A, C]
 
     found = race([A, B, C, A], IMAGES, RECIPE, finalists, "track")
-    assert [one.judged for one in chosen_from] == [False]  # by the rounds that choose
-    assert found.timings.judged is True
+    assert [one.judged for one in chosen_from] == [None]  # by the rounds that choose
+    assert found.timings.judged == "judged"
     rest = (RECIPE.benchmark, 7, "track")
-    assert [(given[0], *given[2:]) for given in calls] == [([A, B, C], *rest), ([C, A], *rest)]
-    assert all(given[1] is IMAGES for given in calls)
+    timed = [([A, B, C], *rest), ([C, A], *rest)]
+    assert [(given[0], *given[2:]) for given in calls.calls] == timed
+    assert all(given[1] is IMAGES for given in calls.calls)
+    assert (calls.memory, found.timings.timed_once) == ([True], ())
+
+
+def test_one_batch_size_decides_and_at_the_others_runs_what_it_leaves(calls):
+    left_of = []
+
+    def left(timings):
+        left_of.append((timings.judged, [row.batch for row in timings.rows]))
+        return [C, A]
+
+    found = race([A, B, C], IMAGES, RECIPE, lambda _: [A], "track", left)
+    first, judged, memory, second = calls.calls
+    assert (first[0], first[2].batches, first[2].rounds) == ([A, B, C], (1,), 20)
+    assert judged[0] == [A]
+    assert left_of == [("judged", [1, 1, 1])]
+    assert memory == ("memory", [C, A])
+    assert (second[0], second[2].batches, second[2].rounds) == ([C, A], (8,), 10)
+    assert (first[2].warmup, second[2].warmup) == (3, 1)
+    assert calls.memory == [False, True]
+    assert found.timings.timed_once == (B.name,)
+    rows = [(row.artifact, row.batch) for row in found.timings.rows]
+    assert rows == [(A.name, 1), (B.name, 1), (C.name, 1), (C.name, 8), (A.name, 8)]
+
+
+def test_without_other_batch_sizes_memory_alone_is_left_to_measure(calls):
+    once = RECIPE.benchmark.model_copy(update={"batches": (4,)})
+    recipe = RECIPE.model_copy(update={"benchmark": once})
+    race([A, B], IMAGES, recipe, lambda _: [A], "track", lambda _: [A])
+    assert [one[0] for one in calls.calls] == [[A, B], [A], "memory"]
+
+
+@pytest.mark.parametrize("left", [None, lambda _: [A]])
+def test_no_memory_is_measured_where_none_is_wanted(calls, left):
+    race([A, B], IMAGES, RECIPE, lambda _: [A], "track", left, measure_memory=False)
+    assert not any(calls.memory)
+    assert "memory" not in [one[0] for one in calls.calls]
 
 
 def test_the_time_that_choosing_takes_is_not_the_races(calls, monkeypatch):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from support.races import ROW, candidate
 
+from edge_convnext.measure.memory import PeakMemory
 from edge_convnext.measure.timings import BenchmarkResult, Judged
 
 ROUNDS = (5.0, 1.0, 2.0, 3.0, 9.0, 9.0)
@@ -43,3 +44,24 @@ def test_a_gpu_has_its_own_time():
         result(round_gpu_ms_p50=(1.0, 2.0, 3.0, 3.0, 3.0, 3.0)).selecting_gpu_ms("a", ROW.batch)
         == 3.0
     )
+
+
+def test_other_batch_sizes_come_behind_those_that_judged():
+    judged = Judged(("a",), ROW.batch, loads=2, rounds=1)
+    first = replace(result(judged), other_load_pct=1.0, throttled_periods=2, turns={("a", 1): "x"})
+    later = replace(
+        result(batch=ROW.batch + 1), other_load_pct=3.0, throttled_periods=5, turns={("a", 2): "y"}
+    )
+    both = first + later
+    assert [row.batch for row in both.rows] == [ROW.batch, ROW.batch + 1]
+    assert (both.judged, both.other_load_pct, both.throttled_periods) == (judged, 3.0, 7)
+    assert both.turns == {("a", 1): "x", ("a", 2): "y"}
+    unknown = replace(later, other_load_pct=None, throttled_periods=None)
+    assert (first + unknown).other_load_pct == 1.0
+    assert (unknown + unknown).other_load_pct is None
+
+
+def test_a_row_without_memory_keeps_what_it_had():
+    known = ONE.with_memory(PeakMemory(3, 9))
+    assert (known.baseline_memory_bytes, known.peak_memory_bytes) == (3, 9)
+    assert known.with_memory(None) is known

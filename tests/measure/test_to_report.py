@@ -115,7 +115,7 @@ def test_without_a_choice_the_accuracy_is_that_of_fp32():
 
 def test_every_field_of_a_race_is_set():
     others = [replace(CANDIDATE, title=title) for title in ("float", "rival", "raw")]
-    timings = BenchmarkResult((ROW,), (), 12.5, Judged(("x",), 1, 9, 2), 7)
+    timings = BenchmarkResult((ROW,), (), 12.5, Judged(("x",), 1, 9, 2), 7, (ROW.artifact,))
     found = benchmark_part(
         timings,
         lambda one: f"<{one.name}>",
@@ -125,6 +125,7 @@ def test_every_field_of_a_race_is_set():
         rival=others[1],
         raw=others[2],
         versus_raw=Ratio(3.5, 3.25, 3.75, 18),
+        forms_not_raced=("conv",),
     )
     assert found.model_fields_set == set(BenchmarkReport.model_fields)
     assert dumped(found) == {
@@ -133,7 +134,7 @@ def test_every_field_of_a_race_is_set():
         "speedup_vs_best_float": 1.5, "speedup_vs_best_float_ci95": (1.25, 1.75),
         "chosen": f"<{CANDIDATE.name}>", "best_float": "<float>", "rival_float": "<rival>",
         "raw_fp32": "<raw>", "other_load_pct": 12.5, "throttled_periods": 7, "judge_loads": 9,
-        "judge_rounds": 18,
+        "judge_rounds": 18, "forms_not_raced": ("conv",), "timed_once": (f"<{CANDIDATE.name}>",),
     }  # fmt: skip
 
 

@@ -36,6 +36,16 @@ def test_without_measurements_their_sections_are_missing_and_it_says_so():
     assert "nobody asked" in to_markdown(report)
 
 
+def test_what_was_timed_at_one_batch_size_alone_is_counted_and_the_rule_told():
+    report = example_report()
+    once = report.benchmark.model_copy(update={"timed_once": ("a", "b")})
+    timed = sum(row.batch == 1 for row in report.benchmark.rows)
+    text = to_markdown(report.model_copy(update={"benchmark": once}))
+    assert f"2 of {timed} were timed at batch 1 alone" in text
+    assert "1.3 times" in text
+    assert "alone, and their memory" not in to_markdown(report)
+
+
 def test_a_rectangle_is_one_size_and_no_list():
     report = example_report()
     size = SettingReport(name="image_size", value=[64, 96], source="flag")

@@ -28,6 +28,18 @@ def test_faster_and_accurate_int8_ships_with_the_figures():
     assert line(verdict) == "Verdict: ship int8, shown"
 
 
+def test_floats_that_were_not_raced_leave_it_likely_and_are_named():
+    unraced = benchmark(forms_not_raced=("raw", "linear"))
+    verdict = decide("int8", accuracy(), unraced, max_drop_pp=1.0)
+    assert (verdict.ship, verdict.confidence, verdict.speed) == ("int8", "likely", "likely")
+    assert (
+        "other forms (raw, linear) were not raced; without --quick they are" in verdict.reasons[0]
+    )
+    assert line(verdict) == "Verdict: ship int8, likely"
+    slower = benchmark(0.9, (0.85, 0.95), forms_not_raced=("raw",))
+    assert decide("int8", accuracy(), slower, max_drop_pp=1.0).confidence == "shown"
+
+
 @pytest.mark.parametrize(
     ("ratio", "interval", "busy", "ship", "confidence", "speed", "words"),
     [
