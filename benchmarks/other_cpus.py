@@ -162,6 +162,8 @@ def _table(jobs: list[Job], here: dict[str, Any], there: dict[str, Any], folders
         "|---|---|---|---|---|---|",
     ]
     for job in jobs:
+        if job.name not in there:
+            continue
         own, other = here[job.name], there[job.name]
         if "error" in other:
             lines.append(f"| {job.name} | does not run: {other['error']} | | | | |")
@@ -210,12 +212,14 @@ def main() -> int:
         np.save(work / "images.npy", next(iter(images.batches(options.images))))
         runtimes = [one for one in available_runtimes() if one in options.runtime]
         jobs = list_jobs(unpacked, runtimes, work / "seven" if options.seven_bits else None)
-        (work / "jobs.json").write_text(json.dumps([asdict(one) for one in jobs]), encoding="utf-8")
+        emulated = [one for one in jobs if options.floats or one.precision == "int8"]
+        text = json.dumps([asdict(one) for one in emulated])
+        (work / "jobs.json").write_text(text, encoding="utf-8")
         here = run_jobs(jobs, work / "images.npy", folders[0])
         names = [str(work / "jobs.json"), str(work / "images.npy"), str(folders[1])]
         _emulate(options, ["--inside", *names])
         there = json.loads((folders[1] / "found.json").read_text(encoding="utf-8"))
-        print("\n".join(_table(jobs, here, there, folders)))
+        print("\n".join(_table(jobs, here, there, folders)), flush=True)
         return 0 if _passed(there, runtimes) else 1
 
 
@@ -230,6 +234,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--python", default="usr/bin/python3.11", help="in that root")
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--runtime", nargs="+", default=["onnxruntime", "openvino"])
+    parser.add_argument("--floats", action="store_true", help="emulate the float graphs too")
     parser.add_argument("--seven-bits", action="store_true", help="try fewer levels of weights too")
     parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
