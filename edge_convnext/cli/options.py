@@ -129,8 +129,7 @@ _ROWS = (
         "targets", "--target", list[str],
         "Target to build for; repeatable. Default: all that can be built here. arm-cpu: the CPU "
         "of a board, checked here and timed there.", CHAIN,
-        metavar=f"[{'|'.join(_TARGETS)}]",
-        callback=one_of(_TARGETS),
+        metavar=f"[{'|'.join(_TARGETS)}]", callback=one_of(_TARGETS),
     ),
     Flag(
         "runtime", "--runtime", str,
