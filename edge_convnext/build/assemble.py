@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from edge_convnext.build.gpu_entries import why_not_timed
 from edge_convnext.build.inputs import DEMO_BANNER
 from edge_convnext.build.int8_parts import report_fallbacks, report_recoveries
 from edge_convnext.build.int8_products import report_products
-from edge_convnext.build.notes import gpu_notes, list_notes, untimed_note
+from edge_convnext.build.notes import arm_notes, gpu_notes, list_notes, untimed_note
 from edge_convnext.build.refusals import refused_notes, report_refusals, why_none_is_left
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
 from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
+from edge_convnext.devices.int8_support import warn_of_saturation
 from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
 from edge_convnext.measure.throughput_to_report import report_throughput
 from edge_convnext.measure.to_report import (
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
     from edge_convnext.build.int8_products import Counted
     from edge_convnext.build.settle import Prepared
     from edge_convnext.build.sieve import Ruling
-    from edge_convnext.core.artifacts import CpuRuntimeName, Precision
+    from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Precision
     from edge_convnext.core.origins import Fact
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.step import Step
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
@@ -73,6 +75,7 @@ class Outcome:
     refused: Sequence[Ruling] = ()  # wrong where they would run
     products: Sequence[Counted] = ()  # what runs in INT8
     throughput: ThroughputResult | None = None  # where the recipe asks for it
+    for_arm: Mapping[str, Step[OnnxModel]] = field(default_factory=dict)  # for Arm CPUs
 
 
 def assemble_report(
@@ -95,7 +98,7 @@ def assemble_report(
     def label(one: Candidate) -> str:
         return one.label(names.get(one.digest, one.model.path.name))
 
-    evaluated = (*entrants.options, *entrants.for_gpu)
+    evaluated = (*entrants.options, *entrants.for_arm, *entrants.for_gpu)
     classes = inputs.info.classes
     accuracy = _accuracy(evaluation, recipe.precision, classes, choice.chosen, evaluated, label)
     timing = _benchmark(timings, recipe, prepared.runtimes, choice, entrants.raw, label)
@@ -104,7 +107,7 @@ def assemble_report(
         engines,
         choice.chosen,
         evaluate_entry(evaluation, random=inputs.random),
-        benchmark_entry(outcome.race),
+        benchmark_entry(outcome.race, prepared.targets),
         has_gpu=has_gpu,
         names=names,
     )
@@ -118,7 +121,7 @@ def assemble_report(
     )
     untimed = why_not_timed(has_gpu) if built else None
     refused = tuple(report_refusals(outcome.refused, label, _timed(timings)))
-    for_gpu = gpu_notes(graphs.for_gpu, entrants.for_gpu, evaluation, untimed)
+    elsewhere = _notes_on_machines(outcome, names, untimed)
     return Report(
         created=datetime.now(timezone.utc).replace(microsecond=0),
         model=model_part(inputs),
@@ -142,7 +145,7 @@ def assemble_report(
         folder=str(folder),
         banner=DEMO_BANNER if inputs.demo else None,
         notes=(*refused_notes(refused),
-               *list_notes(inputs, recipe, evaluation, timings, fallbacks, for_gpu)),
+               *list_notes(inputs, recipe, evaluation, timings, fallbacks, elsewhere)),
         settings=_settings(inputs.settings),
     )  # fmt: skip
 
@@ -158,6 +161,19 @@ def _throughput(outcome: Outcome, label: Callable[[Candidate], str]) -> Throughp
         best_float=choice.best_float,
         raw=outcome.entrants.raw,
     )
+
+
+def _notes_on_machines(
+    outcome: Outcome, names: Mapping[str, str], untimed: str | None
+) -> list[str]:
+    """Notes on this CPU, and on graphs for machines that are not here."""
+    prepared, evaluation = outcome.prepared, outcome.accuracy.found
+    for_gpu = prepared.graphs.for_gpu
+    return [
+        *filter(None, [warn_of_saturation(outcome.machine["cpu_flags"])]),
+        *arm_notes(prepared.targets, outcome.for_arm, names, evaluation, outcome.choice.chosen),
+        *gpu_notes(for_gpu, outcome.entrants.for_gpu, evaluation, untimed),
+    ]
 
 
 def _missing(stages: Iterable[StageReport]) -> list[str]:

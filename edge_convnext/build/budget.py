@@ -38,6 +38,7 @@ class Fallback:
     options: tuple[Candidate, ...]  # made of the graph that keeps the budget; empty without one
     replaced: tuple[Candidate, ...] = ()  # candidates of the full graph that `options` replace
     reason: str | None = None  # why no fallback was looked for
+    portable: Step[OnnxModel] | None = None  # the graph of `options` in Q/DQ, for every runtime
 
     @property
     def held(self) -> Candidate | None:
@@ -124,7 +125,8 @@ def _find(
     if not names:
         return replace(missed, names=names)
     options = tuple(option(names, like) for like in users)
-    return replace(missed, names=names, options=options, replaced=tuple(users))
+    portable = keep_float_step(runner, lineage.portable, source, names, samples)
+    return replace(missed, names=names, options=options, replaced=tuple(users), portable=portable)
 
 
 def sensitivity_step(

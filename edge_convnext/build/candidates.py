@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
-from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.runtimes.load import exact_settings, find_runtime, runs_hint
 from edge_convnext.stages import export, write_for_tensorrt
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ __all__ = ["list_gpu_options", "list_options", "raw_reference"]
 
 
 def list_options(
-    recipe: Recipe, graphs: Graphs, runtimes: Sequence[CpuRuntimeName], bf16: bool
+    recipe: Recipe,
+    graphs: Graphs,
+    runtimes: Sequence[CpuRuntimeName],
+    bf16: bool,
+    *,
+    overflows: bool = False,
 ) -> list[Candidate]:
     """List the candidates to evaluate and race: per runtime the INT8 graph and all float forms.
 
@@ -33,6 +38,7 @@ def list_options(
         graphs: Graphs from `make_graphs`.
         runtimes: Runtimes to measure.
         bf16: True if a runtime may compute floats in bfloat16 on this CPU.
+        overflows: True if the usual INT8 products lose bits on this CPU; exact ones are listed too.
     """
     options: list[Candidate] = []
     family = family_of_model(recipe.model)
@@ -42,6 +48,7 @@ def list_options(
         plan = plan_for(recipe, runtime)
         hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
         hints: tuple[PrecisionHint, ...] = ("f32", "bf16") if hinted else ("f32",)
+        hints += ("f16",) if runs_hint(runtime, "f16") else ()
         for lineage in graphs.floats:
             if lineage.plan.precision != "fp32":
                 continue
@@ -54,8 +61,10 @@ def list_options(
                 ]
         if recipe.precision == "int8":
             graph = graphs.lineages[plan].final
+            exact = exact_settings(runtime) if overflows else ()
             options += [
-                Candidate.of(graph, runtime, hint, may_ship=True, settings=plan.settings)
+                Candidate.of(graph, runtime, hint, may_ship=True, settings=settings)
+                for settings in dict.fromkeys((plan.settings, merge_settings(plan.settings, exact)))
                 for hint in hints
             ]
         elif recipe.precision == "fp16":

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.build.arm_graphs import list_arm_options
 from edge_convnext.build.candidates import list_gpu_options, list_options, raw_reference
+from edge_convnext.devices.int8_support import saturates
+from edge_convnext.devices.probes import read_cpu
 from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
@@ -44,9 +48,10 @@ class Entrants:
 
     options: Sequence[Candidate]  # for a CPU: evaluated and raced
     for_gpu: Sequence[Candidate]  # for TensorRT: evaluated in ONNX Runtime, never raced
-    judged: Sequence[Candidate]  # those of `options` and `for_gpu` that may be chosen
+    judged: Sequence[Candidate]  # those of the others that may be chosen
     raw: Candidate | None  # the unfolded FP32 export: raced for comparison
     unfit: Sequence[Candidate] = ()  # floats that are wrong where they run: raced, never chosen
+    for_arm: Sequence[Candidate] = ()  # for Arm CPUs: evaluated in ONNX Runtime, never raced
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,21 @@ def evaluate_entrants(
         keep: Filter of candidates that are right where they run, such as a `Sieve`.
     """
     recipe, graphs, runtimes = prepared.runner.recipe, prepared.graphs, prepared.runtimes
-    options = keep(list_options(recipe, graphs, runtimes, has_bf16(runtimes)))
-    for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes)
+    overflows = saturates(read_cpu(Path("/"))[1])
+    options = keep(list_options(recipe, graphs, runtimes, has_bf16(runtimes), overflows=overflows))
+    for_arm = keep(list_arm_options(prepared))
+    for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes and not for_arm)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
-    evaluator.add([option for option in options if option.may_ship or any_ships] + for_gpu)
+    wanted = [option for option in options if option.may_ship or any_ships]
+    wanted += [option for option in for_arm if option.model.precision == recipe.precision]
+    evaluator.add(wanted + for_gpu)
+    run_here = options if runtimes else for_arm
     if recipe.precision == "int8":
-        options += keep(evaluator.hold_budget(options))
-    judged = _not_replaced(options, evaluator) if runtimes else for_gpu
-    return Entrants(options, for_gpu, judged, raw_reference(graphs))
+        run_here += keep(evaluator.hold_budget(run_here))
+    judged = _not_replaced(run_here, evaluator)
+    if not runtimes:
+        judged += for_gpu
+    return Entrants(options, for_gpu, judged, raw_reference(graphs), for_arm=for_arm)
 
 
 def _not_replaced(options: Sequence[Candidate], evaluator: Evaluator) -> list[Candidate]:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Images, Step
 from edge_convnext.networks.family import family_of_model
@@ -22,9 +25,11 @@ from edge_convnext.stages.quantize_roles import placing_key
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["finish_step", "gpu_lineage", "place_step"]
+__all__ = ["finish_step", "gpu_lineage", "place_step", "rebatch"]
 
 
 def gpu_lineage(
@@ -55,6 +60,18 @@ def gpu_lineage(
     targets: Sequence[LintTarget] = typed_for if plan.family == "typed" else ("tensorrt8.6",)
     steps.append(finish_step(runner, latest(steps), plan, source, samples, targets))
     return Lineage(plan, tuple(steps))
+
+
+def rebatch(images: Images, batch: int) -> Images:
+    """The same images in full batches of another size; the first images fill up the last batch."""
+
+    def load() -> Sequence[NDArray[np.float32]]:
+        whole = np.concatenate(images.load())
+        missing = -len(whole) % batch
+        filled = np.concatenate([whole, np.resize(whole, (missing, *whole.shape[1:]))])
+        return np.split(filled, len(filled) // batch)
+
+    return Images(sha256_bytes(f"{images.digest} {batch}".encode()), images.count, load)
 
 
 def place_step(

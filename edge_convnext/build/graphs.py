@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge_convnext.build.cpu_pixels import take_pixels
 from edge_convnext.build.float_chain import float_steps, fold_step
 from edge_convnext.build.float_forms import list_forms
-from edge_convnext.build.gpu_chain import gpu_lineage
+from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision, Weights
 from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
-from edge_convnext.core.files import sha256_bytes
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
+from edge_convnext.networks.arm_plans import arm_forms, arm_plan
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
@@ -35,8 +33,6 @@ from edge_convnext.stages import approximate, equalize, fold, quantize, write_fo
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.core.recipe import TargetName
     from edge_convnext.data.images import Sample
@@ -54,6 +50,7 @@ __all__ = [
 
 # Float16 is slow on a CPU, and these graphs run whole batches: this is enough to find a broken one.
 GPU_PARITY_IMAGES = 8
+_ON_ARM = ("onnxruntime", "openvino-aarch64")  # targets of lint
 _FAILURES = (EngineBuildError, ExportError, QuantizationError)
 
 
@@ -104,6 +101,7 @@ def make_graphs(
     *,
     begun: Iterable[Lineage] = (),
     without: Collection[FormName] = (),
+    for_arm: bool = False,
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
@@ -116,11 +114,15 @@ def make_graphs(
         training: Images to fine-tune INT8 graphs with, or why the graphs are not fine-tuned.
         begun: Float graphs that this build has already.
         without: Forms from `rival_forms` that are not made.
+        for_arm: True makes the graphs for Arm CPUs too, for no runtime of this machine.
     """
     recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
     plans = [plan_for(recipe, runtime) for runtime in runtimes]
     forms = [form for form in list_forms(recipe, runtimes) if form not in without]
-    graphs.skipped += _not_for_cpu(recipe, runtimes)
+    if for_arm:
+        forms = list(dict.fromkeys([*forms, *arm_forms(recipe).values()]))
+        plans.append(arm_plan(recipe))
+    graphs.skipped += _not_for_cpu(recipe, wanted=bool(plans))
     if isinstance(training, Skipped):
         graphs.skipped.append(training)
     family = family_of_model(recipe.model)
@@ -141,6 +143,7 @@ def make_graphs(
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
             users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
+            users += _ON_ARM if for_arm and plan == plans[-1] else ()
             made = partial(
                 add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
                 training=images,
@@ -151,13 +154,13 @@ def make_graphs(
     return graphs
 
 
-def _not_for_cpu(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> Iterator[Skipped]:
+def _not_for_cpu(recipe: Recipe, *, wanted: bool) -> Iterator[Skipped]:
     """The stages of INT8 graphs for a CPU that no graph of this build needs."""
     if recipe.precision != "int8":
         reason = f"the precision is {recipe.precision}"
         yield Skipped(equalize.STAGE, reason)
         yield Skipped(quantize.STAGE, reason)
-    elif not runtimes:
+    elif not wanted:
         yield Skipped(equalize.STAGE, "cpu is not among the targets")
     yield Skipped(approximate.STAGE, "no plan asks for an approximation")
     yield Skipped(fuse.STAGE, "no plan is for ONNX Runtime alone")
@@ -270,7 +273,7 @@ def make_gpu_lineages(
             weights = _weights_of(plan.form, inputs, graphs)
             steps = float_steps(own, weights, plan.form, "fp32", images, inputs.weights)
             begun[start] = Lineage(plan, steps)
-        batches = None if calibration is None else _rebatch(calibration, plan.batch)
+        batches = None if calibration is None else rebatch(calibration, plan.batch)
         made.append(gpu_lineage(own, plan, begun[start], batches, images, typed_for))
     return made
 
@@ -280,15 +283,3 @@ def for_batch(runner: Runner, batch: int) -> Runner:
     recipe = runner.recipe
     fixed = recipe.export.model_copy(update={"batch": batch, "opset": HALF_OPSET})
     return runner.with_recipe(recipe.model_copy(update={"export": fixed}))
-
-
-def _rebatch(images: Images, batch: int) -> Images:
-    """The same images in full batches of another size; the first images fill up the last batch."""
-
-    def load() -> Sequence[NDArray[np.float32]]:
-        whole = np.concatenate(images.load())
-        missing = -len(whole) % batch
-        filled = np.concatenate([whole, np.resize(whole, (missing, *whole.shape[1:]))])
-        return np.split(filled, len(filled) // batch)
-
-    return Images(sha256_bytes(f"{images.digest} {batch}".encode()), images.count, load)

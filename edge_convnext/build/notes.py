@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.artifacts import ARM_GRAPH
 from edge_convnext.measure.to_report import licence_notes, skewed_notes
 from edge_convnext.report.contract import HALF_SEARCHED
 from edge_convnext.report.folder import gpu_graph_name
 from edge_convnext.report.stages import FallbackReport
+from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages import write_for_tensorrt
 
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
-    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.core.recipe import Recipe, TargetName
+    from edge_convnext.core.step import Step
     from edge_convnext.measure.accuracy import Comparison
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.timings import BenchmarkResult
 
-__all__ = ["calibration_notes", "gpu_notes", "list_notes", "untimed_note"]
+__all__ = ["arm_notes", "calibration_notes", "gpu_notes", "list_notes", "untimed_note"]
 
 
 def list_notes(
@@ -29,7 +33,7 @@ def list_notes(
     evaluation: Evaluation | None,
     timings: BenchmarkResult | None,
     fallbacks: Iterable[FallbackReport],
-    for_gpu: Iterable[str],
+    elsewhere: Iterable[str],
 ) -> tuple[str, ...]:
     """Every note of a report, each once.
 
@@ -39,7 +43,7 @@ def list_notes(
         evaluation: Accuracies of the candidates; None without labelled images.
         timings: Times of the race; None without a race.
         fallbacks: Entries of graphs past the accuracy budget.
-        for_gpu: Notes from `gpu_notes`.
+        elsewhere: Notes from `arm_notes` and `gpu_notes`.
     """
     notes = [
         *licence_notes(inputs.info.weights_licence),
@@ -60,7 +64,7 @@ def list_notes(
         wait = f", for which {minutes:g} minutes of waiting were not enough"
     notes += skewed_notes(timings, f"Repeat `build` on an idle machine{wait}.")
     notes += [_fallback_note(one) for one in fallbacks]
-    return tuple(dict.fromkeys([*notes, *for_gpu, *inputs.notes]))
+    return tuple(dict.fromkeys([*notes, *elsewhere, *inputs.notes]))
 
 
 def _data_notes(inputs: Inputs, *, labelled: bool) -> Iterator[str]:
@@ -105,6 +109,52 @@ def untimed_note(file: str | None, *, built: bool) -> str:
     if file is None:
         return f"{made}: nothing was timed."
     return f"{made}: that accuracy is of {file} in ONNX Runtime, and nothing was timed."
+
+
+def arm_notes(
+    targets: Sequence[TargetName],
+    for_arm: Mapping[str, Step[OnnxModel]],
+    names: Mapping[str, str],
+    evaluation: Evaluation | None,
+    chosen: Candidate | None,
+) -> Iterator[str]:
+    """Sentences on what was checked of the graphs for Arm CPUs, and on what does not run there.
+
+    Args:
+        targets: Targets of the build.
+        for_arm: Graphs from `find_arm_graphs`.
+        names: Shipped file name by artefact digest.
+        evaluation: Accuracies of the candidates; None without labelled images.
+        chosen: Candidate that ships.
+    """
+    quantized = for_arm.get(ARM_GRAPH)
+    if "arm-cpu" in targets:
+        checked = [f"{names[step.digest]} {_distance(step)}" for step in for_arm.values()]
+        judged = evaluation.comparisons.get(chosen.name) if evaluation and chosen else None
+        yield (
+            "For Arm CPUs nothing was timed: `edge-convnext bundle` packs the graphs, and `bench` "
+            "times them on the board. Their logits were compared in ONNX Runtime on this CPU: "
+            f"{'; '.join(dict.fromkeys(checked))}."
+            + (f" On the evaluation images: {_losses(judged)}." if judged is not None else "")
+        )
+    if quantized is None:
+        return
+    findings = lint(quantized.value.path, "openvino-aarch64")
+    refused = next((one for one in findings if one.severity == "error"), None)
+    if refused is not None:
+        yield (
+            f"On an Arm CPU, ONNX Runtime alone runs {names[quantized.digest]}: "
+            f"{refused.node}: {refused.message}."
+        )
+
+
+def _distance(step: Step[OnnxModel]) -> str:
+    """How near a graph's logits are to those of the graph before it."""
+    found = step.parity
+    if found is None:
+        return "was not compared"
+    sqnr = "equal logits" if found.sqnr_db is None else f"{found.sqnr_db:.1f} dB"
+    return f"{sqnr} on {found.n_images} images"
 
 
 def gpu_notes(

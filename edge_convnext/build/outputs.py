@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
+    from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.step import Step
     from edge_convnext.data.calibration import CalibrationSet
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
@@ -36,6 +38,7 @@ def list_files(
     engines: Iterable[EngineBuild],
     choice: Choice,
     evaluation: Evaluation | None,
+    for_arm: Mapping[str, Step[OnnxModel]] | None = None,
 ) -> tuple[Beside, dict[str, str]]:
     """List the files to publish, and the shipped name of each artefact by its digest.
 
@@ -46,8 +49,9 @@ def list_files(
         engines: Engines of the build; those that were built ship.
         choice: Models that ship.
         evaluation: Evaluation that has the predictions; None without labelled images.
+        for_arm: Graphs for Arm CPUs, by the name that they ship under.
     """
-    models, names = list_models(choice, graphs.for_gpu, engines)
+    models, names = list_models(choice, graphs.for_gpu, engines, for_arm)
     tables: dict[str, Callable[[Path], object]] = {}
     if inputs.calibration is not None and recipe.precision == "int8":
         root = _data_root(recipe, inputs.calibration)
@@ -61,7 +65,10 @@ def list_files(
 
 
 def list_models(
-    choice: Choice, for_gpu: Iterable[Lineage], engines: Iterable[EngineBuild]
+    choice: Choice,
+    for_gpu: Iterable[Lineage],
+    engines: Iterable[EngineBuild],
+    for_arm: Mapping[str, Step[OnnxModel]] | None = None,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Graphs and engines by their shipped name, and that name by the artefact's digest."""
     files: dict[str, Path] = {}
@@ -76,6 +83,10 @@ def list_models(
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
             files[name] = option.model.path
             names[option.digest] = name
+    for name, step in (for_arm or {}).items():
+        if step.digest not in names:
+            files[name] = step.value.path
+            names[step.digest] = name
     for lineage in for_gpu:
         name = gpu_graph_name(lineage.final.value.path)
         files[name] = lineage.final.value.path

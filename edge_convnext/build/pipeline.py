@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.build.arm_graphs import find_arm_graphs
 from edge_convnext.build.assemble import Outcome, assemble_report
 from edge_convnext.build.engines import build_engines
 from edge_convnext.build.entrants import choose_entrants, evaluate_entrants, race_entrants
@@ -106,8 +107,13 @@ def finish(
         info, raced_here = prepared.inputs.info, entrants.options
         remember_slow_forms(prepared.runner, info, raced_here, timings, machine["fingerprint"])
     choice = choose_entrants(recipe, entrants.judged, timings, accuracy, entrants.unfit)
-    files, names = list_files(recipe, prepared.inputs, graphs, engines, choice, accuracy.found)
-    products = count_products(prepared.runner, entrants.options, machine["fingerprint"])
+    judged = [*entrants.judged, *entrants.for_arm]
+    for_arm = find_arm_graphs(prepared, judged, accuracy.fallbacks)
+    files, names = list_files(
+        recipe, prepared.inputs, graphs, engines, choice, accuracy.found, for_arm
+    )
+    quantized = [*entrants.options, *entrants.for_arm]
+    products = count_products(prepared.runner, quantized, machine["fingerprint"])
     outcome = Outcome(
         prepared,
         machine,
@@ -119,6 +125,7 @@ def finish(
         tuple(sieve.refused),
         products,
         serve_chosen(prepared, entrants, choice),
+        for_arm,
     )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

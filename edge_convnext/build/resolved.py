@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.networks.arm_plans import arm_forms
 from edge_convnext.networks.plans import plan_fields, plan_for
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def _plans(prepared: Prepared, chosen: Candidate | None) -> dict[str, Any]:
     recipe = prepared.runner.recipe
     if chosen is None:
         return {}
-    return {
-        "plans": {runtime: plan_fields(plan_for(recipe, runtime)) for runtime in prepared.runtimes}
-    }
+    on_arm = arm_forms(recipe) if "arm-cpu" in prepared.targets else ()
+    named = dict.fromkeys((*prepared.runtimes, *on_arm))
+    return {"plans": {runtime: plan_fields(plan_for(recipe, runtime)) for runtime in named}}
 
 
 def _gpu_plans(recipe: Recipe, for_gpu: Iterable[Lineage]) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,7 @@ from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.devices.catalog.rtx import check_rtx_capabilities
 from edge_convnext.graph.file import fixed_batch
+from edge_convnext.networks.arm_plans import needs_arm_plan
 from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
@@ -88,7 +89,8 @@ def prepare(
         folded = fold_step(runner, inputs.weights, samples) if folds else None
         return Prepared(runner, inputs, targets, runtimes, samples, Graphs(folded), None)
     training = _choose_training(recipe, inputs, shown)
-    if not isinstance(training, Skipped) and not runtimes:
+    for_arm = needs_arm_plan(recipe, targets, runtimes)
+    if not isinstance(training, Skipped) and not (runtimes or for_arm):
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
     chosen = choose(runner, inputs, runtimes, samples) if choose else Chosen(recipe)
@@ -99,6 +101,7 @@ def prepare(
     graphs = make_graphs(
         runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun,
         without=[one.form for one in slow],
+        for_arm=needs_arm_plan(chosen.recipe, targets, runtimes),
     )  # fmt: skip
     add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)

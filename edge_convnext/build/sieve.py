@@ -16,7 +16,7 @@ from edge_convnext.core.errors import InferenceError
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.in_runtime import InRuntime, compare_in_runtime
-from edge_convnext.runtimes.lint import lint
+from edge_convnext.runtimes.lint import lint, targets_here
 from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import quantize
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Ruling", "Sieve", "check_in_runtime", "find_error"]
 
 _ELSEWHERE = "onnxruntime"
+_HALF: tuple[PrecisionHint, ...] = ("bf16", "f16")
 
 
 @dataclass(frozen=True)
@@ -136,15 +137,16 @@ def check_in_runtime(
 
 def find_error(one: Candidate) -> Finding | None:
     """The first error that the lint of its runtime has for a candidate's graph."""
-    targets = find_runtime(one.runtime).LINT_TARGETS
-    found = (finding for target in targets for finding in lint(one.model.path, target))
+    found = (
+        finding for target in targets_here(one.runtime) for finding in lint(one.model.path, target)
+    )
     return next((finding for finding in found if finding.severity == "error"), None)
 
 
 def _hints(one: Candidate) -> tuple[PrecisionHint, ...]:
     """In float32 first; a float graph in bfloat16 is what others are held to."""
-    if one.hint == "bf16" and one.model.precision == "int8":
-        return "f32", "bf16"
+    if one.hint in _HALF and one.model.precision == "int8":
+        return "f32", one.hint
     return ("f32",)
 
 
@@ -153,12 +155,12 @@ def _compare(
 ) -> InRuntime:
     source = Candidate.of(floating, _ELSEWHERE, "f32", may_ship=False)
     elsewhere = replace(one, runtime=_ELSEWHERE, hint="f32", settings=())
-    in_bf16 = replace(source, runtime=one.runtime, hint="bf16")
+    in_half = replace(source, runtime=one.runtime, hint=one.hint)
     return compare_in_runtime(
         logits(source),
         logits(one),
         logits(elsewhere),
-        logits(in_bf16) if one.hint == "bf16" else None,
+        logits(in_half) if one.hint in _HALF else None,
     )
 
 

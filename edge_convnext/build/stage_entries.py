@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.build.settle import Prepared
     from edge_convnext.core.artifacts import FormName, Precision
+    from edge_convnext.core.recipe import TargetName
     from edge_convnext.measure.candidates import Candidate
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.race import Race
@@ -164,9 +165,11 @@ def evaluate_entry(evaluation: Evaluation | None, *, random: bool) -> StageRepor
     return StageReport(name="evaluate", status="not_run", reason=reason)
 
 
-def benchmark_entry(race: Race | None) -> StageReport:
-    """The entry of the stage that times; there is no race if no CPU is among the targets."""
+def benchmark_entry(race: Race | None, targets: Sequence[TargetName] = ()) -> StageReport:
+    """The entry of the stage that times; there is no race if no CPU of here is a target."""
     if race is None:
         reason = "cpu is not among the targets"
+        if "arm-cpu" in targets:
+            reason = "arm-cpu is timed on the board, by `edge-convnext bench` of a bundle"
         return StageReport(name="benchmark", status="not_run", reason=reason)
     return StageReport(name="benchmark", status="done", seconds=race.seconds)

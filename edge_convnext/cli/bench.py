@@ -60,7 +60,7 @@ class Race:
         ),
     ] = None
     hint: Annotated[
-        Literal["f32", "bf16"], typer.Option(help="Type that OpenVINO computes floats in.")
+        Literal["f32", "bf16", "f16"], typer.Option(help="Type that OpenVINO computes floats in.")
     ] = "f32"
     profile: Annotated[
         bool,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_convnext.cli.console import Terminal, print_json, progress
+from edge_convnext.cli.console import Terminal, note, print_json, progress
 from edge_convnext.cli.signature import command
 
 __all__ = ["bundle"]
@@ -40,7 +40,9 @@ def bundle(
     from edge_convnext.devices.bundle.write import write_bundle
 
     with progress(terminal.silent) as track:
-        manifest = write_bundle(folder, out, evaluation, data, track)
+        manifest = write_bundle(
+            folder, out, evaluation, data, track, lambda text: note(text, terminal.silent)
+        )
     shown = manifest.evaluation
     if terminal.json:
         print_json(

@@ -129,7 +129,7 @@ def measure_build(
 
     folder = Path(report.folder)
     with progress(silent) as track:
-        bundle = bundle_build(folder, track)
+        bundle = bundle_build(folder, track, lambda text: note(text, silent))
 
     def tell(text: str) -> None:
         note(text, silent)

@@ -51,7 +51,7 @@ __all__ = [
 # Panels of `build --help`.
 MODEL, PREPARED, DATA = "Model", "Preprocessing", "Data"
 CHAIN, GPU, MEASURE = "Chain", "GPU", "Measurement"
-_TARGETS = ("cpu", "rtx", "tensorrt")
+_TARGETS = ("cpu", "arm-cpu", "rtx", "tensorrt")
 _SIZE_HELP = "Image size in pixels: one number for a square, or the height and the width, as 64,96."
 
 _ROWS = (
@@ -127,9 +127,9 @@ _ROWS = (
     ),
     Flag(
         "targets", "--target", list[str],
-        "Target to build for; repeatable. Default: all that can be built here.", CHAIN,
-        metavar=f"[{'|'.join(_TARGETS)}]",
-        callback=one_of(_TARGETS),
+        "Target to build for; repeatable. Default: all that can be built here. arm-cpu: the CPU "
+        "of a board, checked here and timed there.", CHAIN,
+        metavar=f"[{'|'.join(_TARGETS)}]", callback=one_of(_TARGETS),
     ),
     Flag(
         "runtime", "--runtime", str,

@@ -15,6 +15,7 @@ from edge_convnext.core.image_size import ImageSize, even_size, sides_of
 from edge_convnext.core.origins import Fact
 
 __all__ = [
+    "ARM_GRAPH",
     "CPU_FOLDER",
     "GPU_FOLDER",
     "MAX_IMAGE_SIZE",
@@ -78,6 +79,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 METADATA_KEY = "edge_convnext"
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
+ARM_GRAPH = "cpu/int8.arm.onnx"  # in Q/DQ alone, for the CPUs of boards
 MAX_IMAGE_SIZE = 4096  # pixels
 # Errors that reading JSON of any content may raise.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)

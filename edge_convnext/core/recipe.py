@@ -55,7 +55,8 @@ __all__ = [
 
 DIGITS = "digits"  # as `data.source`: the bundled ones
 RANDOM = "random"  # as `load.weights`: drawn by the seed, for speed alone
-TargetName = Literal["cpu", "rtx", "tensorrt"]
+# arm-cpu: graphs for the CPU of a board, which are checked here and timed there.
+TargetName = Literal["cpu", "arm-cpu", "rtx", "tensorrt"]
 Targets = Annotated[tuple[TargetName, ...], Field(min_length=1)]
 
 

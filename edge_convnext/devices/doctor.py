@@ -23,6 +23,7 @@ from edge_convnext.core.version import __version__
 from edge_convnext.devices.catalog.delivery import CLASSIC_TENSORRT
 from edge_convnext.devices.catalog.this_board import Board, find_board
 from edge_convnext.devices.catalog.this_gpu import GpuTarget, match_gpu
+from edge_convnext.devices.int8_support import explain_int8, warn_of_saturation
 from edge_convnext.devices.jetson.now import BoardNow, read_now
 from edge_convnext.devices.probes import (
     NVIDIA_SMI_TIMEOUT_JETSON_S,
@@ -119,6 +120,8 @@ class Examination:
     cache_folder: str
     board_now: BoardNow | None = None  # the Jetson's clocks, temperature and power now
     cpu_quota: float | None = None  # number of CPUs; None: no limit
+    int8: tuple[tuple[str, str], ...] = ()  # features of the CPU, and what each means for INT8
+    int8_warning: str | None = None  # what INT8 loses on this CPU
 
 
 def examine(root: Path = Path("/")) -> Examination:
@@ -149,6 +152,8 @@ def examine(root: Path = Path("/")) -> Examination:
         cache_folder=_cache_folder(),
         board_now=read_now(board, root) if board else None,
         cpu_quota=read_cpu_quota(root),
+        int8=explain_int8(cpu_flags),
+        int8_warning=warn_of_saturation(cpu_flags),
     )
 
 
@@ -167,6 +172,7 @@ def environment(examination: Examination | None = None) -> dict[str, Any]:
         "platform": seen.platform,
         "cpu_model": seen.cpu_model,
         "cpu_flags": list(seen.cpu_flags),
+        "int8": dict(seen.int8),
         "cores": seen.cores,
         "cpu_quota": seen.cpu_quota,
         "memory_bytes": seen.memory_bytes,

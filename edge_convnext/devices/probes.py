@@ -9,9 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_convnext.core.errors import shorten
 from edge_convnext.devices.arm_cpu import arm_cores
 
 __all__ = [
+    "CPU_FLAGS",
     "NVIDIA_SMI_TIMEOUT_JETSON_S",
     "NVIDIA_SMI_TIMEOUT_S",
     "Gpu",
@@ -35,6 +37,12 @@ _X86_FLAGS = (
 
 
 _ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2")
+
+
+CPU_FLAGS = (*_X86_FLAGS, *_ARM_FLAGS)
+
+
+_MOST_CHARS = 80  # of a board's name
 
 
 _NVIDIA_SMI = ("nvidia-smi", "--format=csv,noheader,nounits")
@@ -68,10 +76,19 @@ def read_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
     if cores := arm_cores(root):  # the model name is "ARMv8 Processor" for all, or missing
-        model = cores
+        model = ", ".join(filter(None, (_board(root), cores)))
     if "cpu family" in fields and "model" in fields:  # virtual machines hide the rest
         model += f" (family {fields['cpu family']}, model {fields['model']})"
-    return model, tuple(flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags)
+    return model, tuple(flag for flag in CPU_FLAGS if flag in flags)
+
+
+def _board(root: Path) -> str | None:
+    """The device tree's name of a board, such as `Raspberry Pi 5 Model B Rev 1.0`.
+
+    None of a Jetson, which has a line of its own (`catalog.this_board`).
+    """
+    model = shorten(_text(root / "proc/device-tree/model").strip("\0\n "), _MOST_CHARS)
+    return None if "nvidia" in model.lower() else model or None
 
 
 def total_memory_bytes() -> int | None:

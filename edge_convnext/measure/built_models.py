@@ -219,7 +219,7 @@ def _candidate(
         sha256_file(path),
         runtime,
         used,
-        title=f"{path} {runtime}{'' if used == 'f32' else ' bf16'}",
+        title=f"{path} {runtime}{'' if used == 'f32' else f' {used}'}",
     )
 
 

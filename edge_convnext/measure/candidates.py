@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.step import Step
     from edge_convnext.runtimes import PrecisionHint, Runtime
 
-__all__ = ["Candidate", "load_candidate"]
+__all__ = ["Candidate", "load_candidate", "merge_settings"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,13 @@ class Candidate:
     def options(self, batch: int | None, threads: int | None) -> RuntimeOptions:
         """Options to load it with; its own batch size takes precedence over `batch`."""
         return RuntimeOptions(threads, self.batch or batch, self.hint, self.settings)
+
+
+def merge_settings(
+    stated: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Settings with others added; of one name, those added count."""
+    return tuple(sorted({**dict(stated), **dict(more)}.items()))
 
 
 def load_candidate(candidate: Candidate, batch: int | None, threads: int | None) -> Runtime:

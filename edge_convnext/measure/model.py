@@ -28,7 +28,7 @@ from edge_convnext.core.errors import (
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, has_bf16, load_runtime
+from edge_convnext.runtimes.load import available_runtimes, load_runtime, runs_hint
 from edge_convnext.runtimes.metadata import read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
@@ -205,7 +205,7 @@ def _runs_here(row: BenchmarkRow) -> bool:
     """Whether a row's runtime works here: the report may come from another machine."""
     if row.runtime not in available_runtimes():
         return False
-    return row.precision_hint != "bf16" or has_bf16((row.runtime,))
+    return row.precision_hint is None or runs_hint(row.runtime, row.precision_hint)
 
 
 def _chosen_runtime(path: Path) -> _Choice:
@@ -228,7 +228,7 @@ def _chosen_runtime(path: Path) -> _Choice:
     # The accuracy of the report's choice was measured. Other rows may have been skipped or have
     # failed, so for them only float32 arithmetic is sure to keep the model's accuracy.
     usable = [row for row in rows if row.artifact == benchmark.chosen] or [
-        row for row in rows if row.precision_hint != "bf16"
+        row for row in rows if row.precision_hint not in ("bf16", "f16")
     ]
     best = min(usable, key=lambda row: (row.batch, row.latency_ms_p50), default=None)
     if best is None:

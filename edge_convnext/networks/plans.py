@@ -213,7 +213,7 @@ def list_gpu_plans(recipe: Recipe, targets: Sequence[TargetName]) -> tuple[Plan,
     INT8 comes with FP16, which it has to beat on the device. Without a GPU target the list is
     empty.
     """
-    if not set(targets) - {"cpu"}:
+    if not set(targets) - {"cpu", "arm-cpu"}:
         return ()
     precisions: tuple[Precision, ...] = (recipe.precision,)
     if recipe.precision == "int8":

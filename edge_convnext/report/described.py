@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
+    Field,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
@@ -87,6 +88,8 @@ class EnvironmentReport(Part):
     cpu_model: str
     cpu_flags: tuple[str, ...]
     """Those that decide the speed of float and INT8 kernels."""
+    int8: dict[str, str] = Field(default_factory=dict)
+    """What a feature of the CPU means for INT8, by its flag; empty in older reports."""
     cores: PositiveInt
     """That this process may keep busy."""
     cpu_quota: PositiveFloat | None = None
@@ -97,6 +100,14 @@ class EnvironmentReport(Part):
     """Board and Jetson Linux release."""
     fingerprint: str
     """Hash of CPU, flags, cores, quota, memory and GPUs; names no user and no host."""
+
+    @property
+    def flags_text(self) -> str:
+        """The flags in one line, each with what it means for INT8, where that is known."""
+        if not self.int8:
+            return " ".join(self.cpu_flags)
+        known = {**dict.fromkeys(self.cpu_flags, ""), **self.int8}
+        return "; ".join(f"{flag}: {text}" if text else flag for flag, text in known.items())
 
 
 class DataReport(Part):

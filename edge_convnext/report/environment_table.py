@@ -20,7 +20,7 @@ def environment_rows(report: Report) -> list[tuple[str, str]]:
         ("made", report.created.isoformat(timespec="seconds")),
         ("platform", seen.platform),
         ("cpu", seen.cpu_model),
-        ("flags", " ".join(seen.cpu_flags)),
+        ("flags", seen.flags_text),
         ("cores", str(seen.cores)),
         ("memory", memory),
         ("gpu", ", ".join(seen.gpus) or "none"),

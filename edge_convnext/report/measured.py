@@ -37,8 +37,8 @@ class CandidateReport(Part):
     placement: TableName | None = None
     precision: Precision
     runtime: TableName
-    precision_hint: Literal["f32", "bf16"] | None = None
-    """The runtime's float type for what is not quantized: `f32`, `bf16`; null: its default."""
+    precision_hint: Literal["f32", "bf16", "f16"] | None = None
+    """Its float type for what is not quantized: `f32`, `bf16`, `f16`; null: its default."""
     settings: dict[str, str] = {}
     """Of the runtime, beyond those that this package always makes; its own names."""
 

@@ -34,7 +34,7 @@ __all__ = [
     "usable_cores",
 ]
 
-PrecisionHint = Literal["f32", "bf16"]
+PrecisionHint = Literal["f32", "bf16", "f16"]
 
 _REASON_CHARS = 300
 _SOURCE_POSITION = re.compile(r"Exception from \S+:\d+:")

@@ -7,9 +7,10 @@ graph, both on a CPU with AVX-512 VNNI.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from edge_convnext.core.errors import RecipeError, RefusedGraphError, shorten
 from edge_convnext.core.files import AnyPath
@@ -17,7 +18,11 @@ from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import Finding, Severity, refuse_errors
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime
 
+if TYPE_CHECKING:
+    from edge_convnext.core.artifacts import RuntimeName
+
 __all__ = [
+    "AARCH64",
     "Finding",
     "LintTarget",
     "Severity",
@@ -25,9 +30,13 @@ __all__ = [
     "lint",
     "lint_targets",
     "require_runnable",
+    "targets_here",
 ]
 
 T = TypeVar("T")
+
+AARCH64 = "-aarch64"  # ends a target whose rules hold on Arm alone
+_AARCH64_NAMES = ("aarch64", "arm64")
 
 LintTarget = str  # one of `lint_targets`
 
@@ -35,6 +44,21 @@ LintTarget = str  # one of `lint_targets`
 def lint_targets() -> tuple[LintTarget, ...]:
     """List every target that has rules: a runtime, or a version of one."""
     return tuple(target for name in RUNTIMES for target in find_runtime(name).LINT_TARGETS)
+
+
+def targets_here(name: RuntimeName, machine: str | None = None) -> tuple[LintTarget, ...]:
+    """List the targets of a runtime whose rules hold on a machine.
+
+    Args:
+        name: A key of `RUNTIMES`.
+        machine: Architecture, as `platform.machine` names it; None: this machine's.
+    """
+    here = machine or platform.machine()
+    return tuple(
+        target
+        for target in find_runtime(name).LINT_TARGETS
+        if not target.endswith(AARCH64) or here in _AARCH64_NAMES
+    )
 
 
 def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:

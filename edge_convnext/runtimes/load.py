@@ -31,6 +31,7 @@ __all__ = [
     "RUNTIMES",
     "available_runtimes",
     "count_int8",
+    "exact_settings",
     "find_runtime",
     "has_bf16",
     "import_runtime",
@@ -40,6 +41,7 @@ __all__ = [
     "load_streams",
     "package_of",
     "require_runtime",
+    "runs_hint",
     "runtime_names",
 ]
 
@@ -111,6 +113,12 @@ def package_of(name: RuntimeName) -> str:
     return find_runtime(name).PACKAGE if name in RUNTIMES else name
 
 
+def exact_settings(name: RuntimeName) -> tuple[tuple[str, str], ...]:
+    """Return the settings by which a runtime's INT8 products never overflow; empty without any."""
+    found: tuple[tuple[str, str], ...] = getattr(find_runtime(name), "EXACT_SETTINGS", ())
+    return found
+
+
 def install_command(name: RuntimeName) -> str:
     """Return the command that installs a runtime: `pip install 'edge-convnext[openvino]'`."""
     module = find_runtime(name)
@@ -120,10 +128,12 @@ def install_command(name: RuntimeName) -> str:
 
 def has_bf16(runtimes: Collection[RuntimeName]) -> bool:
     """True if one of the runtimes can compute floats in bfloat16 on this CPU."""
-    return any(_runs(find_runtime(name), "bf16") for name in runtimes)
+    return any(runs_hint(name, "bf16") for name in runtimes)
 
 
-def _runs(module: RuntimeModule, hint: PrecisionHint) -> bool:
+def runs_hint(name: RuntimeName, hint: PrecisionHint) -> bool:
+    """True if a runtime can compute floats in a type on this CPU."""
+    module = find_runtime(name)
     return hint in module.HINTS and module.supports(hint)
 
 

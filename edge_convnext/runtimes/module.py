@@ -29,7 +29,8 @@ class RuntimeModule(Protocol):
     first may have a function `count_int8(path, options) -> runtimes.int8_products.Int8Products`
     too: without it the report says that the runtime does not tell what runs in INT8. It may also
     have `load_streams(path, options, streams)`, if it can run one loaded graph several times at
-    once (`load.load_streams`).
+    once (`load.load_streams`). With `EXACT_SETTINGS` it states the settings, as pairs of its own
+    name and a value, by which INT8 products do not overflow on a CPU whose usual instructions do.
     """
 
     NAME: str

@@ -34,10 +34,10 @@ def graphs_of(recipe, runtimes, precision):
     return graphs
 
 
-def listed(precision, runtimes, bf16=False):
+def listed(precision, runtimes, bf16=False, **more):
     recipe = make_recipe({"precision": precision, "plans": PLANS})
     made = graphs_of(recipe, runtimes if precision != "fp32" else (), precision)
-    found = list_options(recipe, made, runtimes, bf16)
+    found = list_options(recipe, made, runtimes, bf16, **more)
     return [(one.name, one.may_ship) for one in found]
 
 
@@ -48,6 +48,17 @@ def test_every_float_form_sets_the_pace_and_those_in_the_form_of_the_plan_may_sh
         ("conv.onnx onnxruntime f32", False),
         ("nhwc.int8.onnx onnxruntime f32", True),
     ]
+
+
+def test_where_products_overflow_the_exact_ones_of_a_runtime_are_raced_beside():
+    exact = "+session.x64quantprecision=1"
+    found = listed("int8", ["onnxruntime", "openvino"], overflows=True)
+    own = [name for name, _ in found if ".int8." in name]
+    assert own == [
+        "nhwc.int8.onnx onnxruntime f32", f"nhwc.int8.onnx onnxruntime f32{exact}",
+        "conv.int8.onnx openvino f32+A=1",
+    ]  # fmt: skip
+    assert not any("quantprecision" in name for name, _ in found if ".int8." not in name)
 
 
 @pytest.mark.parametrize(("form", "raw_may"), [("auto", True), ("linear", False)])

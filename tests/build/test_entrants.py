@@ -51,13 +51,14 @@ def prepared(precision="int8", runtimes=("onnxruntime",)):
         runner=SimpleNamespace(recipe=recipe, track="track"),
         graphs=SimpleNamespace(for_gpu=()),
         runtimes=runtimes,
+        targets=("cpu",) if runtimes else ("rtx",),
         samples=SimpleNamespace(load=lambda: [np.zeros((2, 3)), np.ones((1, 3))]),
     )
 
 
 @pytest.fixture
 def listed(monkeypatch):
-    monkeypatch.setattr(module, "list_options", lambda *_: [FLOAT, RIVAL, INT8])
+    monkeypatch.setattr(module, "list_options", lambda *_, **__: [FLOAT, RIVAL, INT8])
     monkeypatch.setattr(module, "list_gpu_options", lambda *_, **__: [GPU])
     monkeypatch.setattr(module, "raw_reference", lambda _: RAW)
 
@@ -80,6 +81,43 @@ def test_of_a_float_build_every_form_may_ship_and_nothing_is_mended(listed):
 
 def test_without_a_runtime_of_a_cpu_the_graphs_for_tensorrt_are_judged(listed):
     assert evaluate_entrants(prepared(runtimes=()), Evaluator()).judged == [GPU]
+
+
+ARM, ARM_FLOAT = candidate("arm", precision="int8", hint="f32"), candidate("arm float", hint="f32")
+
+
+@pytest.mark.parametrize("runtimes", [(), ("onnxruntime",)])
+def test_graphs_for_arm_are_evaluated_and_judged_where_nothing_runs_here(
+    listed, monkeypatch, runtimes
+):
+    monkeypatch.setattr(module, "list_arm_options", lambda _: [ARM, ARM_FLOAT])
+    alone = []
+    monkeypatch.setattr(
+        module, "list_gpu_options", lambda *_, **how: alone.append(how["alone"]) or [GPU]
+    )
+    monkeypatch.setattr(module, "list_options", lambda *_, **__: [FLOAT, INT8] if runtimes else [])
+    replaced = INT8 if runtimes else ARM
+    evaluator = Evaluator(further=[HELD], fallbacks=[SimpleNamespace(replaced=(replaced,))])
+    found = evaluate_entrants(prepared(runtimes=runtimes), evaluator)
+    assert alone == [False]  # the float graph is there already
+    if runtimes:
+        assert evaluator.added == [["float", "int8", "arm", "gpu"]]
+        assert (found.judged, found.for_arm) == ([FLOAT, HELD], [ARM, ARM_FLOAT])
+    else:
+        assert evaluator.added == [["arm", "gpu"]]
+        assert (found.judged, found.options) == ([ARM_FLOAT, HELD, GPU], [])
+        assert found.for_arm == [ARM, ARM_FLOAT, HELD]
+
+
+def test_the_cpu_decides_whether_exact_products_are_tried_too(listed, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        module, "list_options", lambda *_, **how: asked.append(how["overflows"]) or [FLOAT, INT8]
+    )
+    for flags in (("avx2",), ("avx2", "avx_vnni")):
+        monkeypatch.setattr(module, "read_cpu", lambda _root, flags=flags: ("some CPU", flags))
+        evaluate_entrants(prepared(), Evaluator())
+    assert asked == [True, False]
 
 
 TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")

@@ -69,9 +69,9 @@ def recipe_of(**changes):
     return RECIPE.model_copy(update=sections)
 
 
-def make(lab, runtimes=("onnxruntime", "openvino"), training=NO_TRAINING, **changes):
+def make(lab, runtimes=("onnxruntime", "openvino"), training=NO_TRAINING, for_arm=False, **changes):
     runner = lab.again(recipe_of(**changes))
-    return make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, training)
+    return make_graphs(runner, INPUTS, runtimes, SAMPLES, CALIBRATION, training, for_arm=for_arm)
 
 
 def said(graphs):
@@ -91,6 +91,20 @@ def test_every_float_form_is_made_and_each_plan_once_for_all_who_use_it(lab, cha
     assert [one.plan.label for one in graphs.quantized] == ["conv.inner"]
     assert graphs.for_gpu == ()
     assert said(graphs).keys() == {"approximate", "lower"}
+
+
+def test_for_arm_alone_the_forms_of_its_runtimes_are_made_and_one_plan(lab, chain):
+    graphs = make(lab, (), for_arm=True)
+    forms = [("nhwc", "fp32", True, True), ("conv_moments", "fp32", True, True)]
+    assert chain.forms == forms
+    assert chain.plans == [("nhwc.inner", "nhwc", ["onnxruntime", "openvino-aarch64"], None)]
+    assert "quantize" not in said(graphs)
+    chain.plans.clear()
+    make(lab, ("openvino",), for_arm=True)
+    assert [one[:3:2] for one in chain.plans] == [
+        ("conv_moments.inner.uint8", ["openvino"]),
+        ("nhwc.inner", ["onnxruntime", "openvino-aarch64"]),
+    ]
 
 
 def test_forms_that_are_left_out_are_not_made(lab, chain):

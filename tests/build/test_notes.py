@@ -6,7 +6,16 @@ from types import SimpleNamespace
 import pytest
 from support.races import candidate
 
-from edge_convnext.build.notes import calibration_notes, gpu_notes, list_notes, untimed_note
+from edge_convnext.build import notes as module
+from edge_convnext.build.notes import (
+    arm_notes,
+    calibration_notes,
+    gpu_notes,
+    list_notes,
+    untimed_note,
+)
+from edge_convnext.core.artifacts import Parity
+from edge_convnext.graph.findings import Finding
 from edge_convnext.measure.accuracy import Comparison
 from edge_convnext.measure.timings import BenchmarkResult
 from edge_convnext.networks.recipe_file import make_recipe
@@ -131,3 +140,49 @@ def test_what_was_measured_of_graphs_for_tensorrt_is_told_with_the_files_made_of
     assert measured.endswith("drop 1.50 pp, agreement 87.50 %, equal logits.")
     assert measured.count(" and gpu/") == 1
     assert engines == "The engines were built, not timed."
+
+
+def arm_graphs():
+    near, equal = Parity(32, 0.1, 30.25, 100.0), Parity(32, 0.0, None, 100.0)
+    return {
+        "cpu/int8.arm.onnx": SimpleNamespace(
+            digest="q", parity=near, value=SimpleNamespace(path=Path("pairs.onnx"))
+        ),
+        "cpu/fp32.openvino.onnx": SimpleNamespace(digest="f", parity=equal, value=None),
+        "cpu/fp32.onnxruntime.onnx": SimpleNamespace(digest="g", parity=None, value=None),
+    }
+
+
+NAMES = {"q": "model.int8.onnx", "f": "cpu/fp32.openvino.onnx", "g": "model.fp32.onnx"}
+
+
+def test_of_graphs_for_arm_it_is_told_what_was_compared_and_that_nothing_was_timed(monkeypatch):
+    monkeypatch.setattr(module, "lint", lambda *_: ())
+    graph = candidate("q", precision="int8")
+    found = Comparison(8, 1.5, (0.0, 3.0), 3, 2, 87.5, None)
+    evaluation = SimpleNamespace(comparisons={"q": found})
+    (told,) = arm_notes(("arm-cpu",), arm_graphs(), NAMES, evaluation, graph)
+    assert told.startswith("For Arm CPUs nothing was timed: ")
+    assert told.endswith(
+        "in ONNX Runtime on this CPU: model.int8.onnx 30.2 dB on 32 images; cpu/fp32.openvino.onnx "
+        "equal logits on 32 images; model.fp32.onnx was not compared. On the evaluation images: "
+        "drop 1.50 pp, agreement 87.50 %, equal logits."
+    )
+    (told,) = arm_notes(("arm-cpu",), arm_graphs(), NAMES, None, graph)
+    assert told.endswith("model.fp32.onnx was not compared.")
+    assert list(arm_notes(("cpu",), arm_graphs(), NAMES, evaluation, graph)) == []
+    assert list(arm_notes(("cpu",), {}, {}, None, None)) == []
+
+
+def test_what_openvino_does_not_compile_on_arm_is_told_of_every_build(monkeypatch):
+    asked = []
+
+    def lint(path, target):
+        asked.append((path.name, target))
+        warning = Finding("float-on-arm", "warning", "b", "slow", "none")
+        return (warning, Finding("reduced-axes", "error", "a", "is not compiled", "nhwc"))
+
+    monkeypatch.setattr(module, "lint", lint)
+    (told,) = arm_notes(("cpu",), arm_graphs(), NAMES, None, None)
+    assert asked == [("pairs.onnx", "openvino-aarch64")]
+    assert told == ("On an Arm CPU, ONNX Runtime alone runs model.int8.onnx: a: is not compiled.")

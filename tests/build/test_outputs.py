@@ -37,6 +37,16 @@ def test_the_best_graph_of_another_runtime_ships_beside():
     assert names["nhwc.int8"] == "cpu/int8.onnxruntime.onnx"
 
 
+def test_graphs_for_arm_ship_beside_unless_they_ship_already():
+    same = SimpleNamespace(value=SimpleNamespace(path=Path("made/conv")), digest="conv.int8")
+    other = SimpleNamespace(value=SimpleNamespace(path=Path("made/pairs")), digest="pairs")
+    for_arm = {"cpu/int8.arm.onnx": other, "cpu/fp32.openvino.onnx": same}
+    files, names = list_models(Choice(INT8, FP32), (), (), for_arm)
+    assert set(files) == {"model.int8.onnx", "model.fp32.onnx", "cpu/int8.arm.onnx"}
+    assert files["cpu/int8.arm.onnx"] == Path("made/pairs")
+    assert (names["pairs"], names["conv.int8"]) == ("cpu/int8.arm.onnx", "model.int8.onnx")
+
+
 def test_graphs_for_tensorrt_and_engines_that_were_built_ship():
     final = SimpleNamespace(value=SimpleNamespace(path=Path("int8.b1.finish.onnx")), digest="t")
     engine = SimpleNamespace(value=SimpleNamespace(path=Path("made/a.engine")), digest="e")

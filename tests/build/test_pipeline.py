@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.races import candidate
 
 from edge_convnext.build import pipeline
 from edge_convnext.build.entrants import Choice, Entrants
@@ -12,7 +13,8 @@ from edge_convnext.networks.recipe_file import make_recipe
 
 MACHINE = {"versions": {"onnx": "1"}, "fingerprint": "this one"}
 RECIPE = make_recipe({"model": "convnextv2_atto"})
-ENTRANTS, CHOICE = Entrants((), (), ("judged",), None), Choice(None, None)
+ARM = candidate("for arm too")
+ENTRANTS, CHOICE = Entrants((), (), ("judged",), None, for_arm=(ARM,)), Choice(None, None)
 RACE = SimpleNamespace(timings="timings")
 
 
@@ -38,11 +40,12 @@ def steps(monkeypatch):
         "environment": MACHINE,
         "prepare": prepared,
         "build_engines": "engines",
-        "Evaluator": SimpleNamespace(found="evaluation"),
+        "Evaluator": SimpleNamespace(found="evaluation", fallbacks="fallbacks"),
         "evaluate_entrants": ENTRANTS,
         "race_entrants": RACE,
         "remember_slow_forms": None,
         "choose_entrants": CHOICE,
+        "find_arm_graphs": "for arm",
         "list_files": ("files", {"digest": "name"}),
         "assemble_report": "report",
         "publish": "published",
@@ -59,13 +62,16 @@ def test_a_build_goes_through_its_steps_in_order(steps):
     assert [name for name, _, _ in steps] == [
         "check_writable", "environment", "prepare", "build_engines", "Evaluator",
         "evaluate_entrants", "race_entrants", "remember_slow_forms", "choose_entrants",
-        "list_files", "assemble_report", "publish",
+        "find_arm_graphs", "list_files", "assemble_report", "publish",
     ]  # fmt: skip
     given = {name: arguments for name, arguments, _ in steps}
     assert given["choose_entrants"][1:3] == (("judged",), "timings")
     assert given["remember_slow_forms"][1:] == ("info", (), "timings", "this one")
+    assert given["find_arm_graphs"][1:] == (["judged", ARM], "fallbacks")
+    assert given["list_files"][-1] == "for arm"
     outcome, names, folder, requirement = given["assemble_report"]
     assert (outcome.engines, outcome.race, outcome.choice) == ("engines", RACE, CHOICE)
+    assert outcome.for_arm == "for arm"
     assert (names, folder, requirement.precision) == ({"digest": "name"}, Path("out"), "int8")
     assert given["publish"] == ("files", "report", Path("out"))
 

@@ -40,6 +40,14 @@ def test_a_runtime_is_settled_by_a_race_and_plans_by_a_choice():
     assert resolved_recipe(prepared(()), CHOSEN, timed=False)["plans"] == {}
 
 
+def test_a_build_for_arm_alone_states_the_plans_of_its_runtimes():
+    made = prepared(())
+    made.targets = ("arm-cpu",)
+    for found in (resolved_recipe(made, CHOSEN, timed=False), stated_recipe(made, CHOSEN)):
+        assert found["plans"]["onnxruntime"] == plan_fields(plan_for(RECIPE, "onnxruntime"))
+        assert set(found["plans"]) == {"onnxruntime", "openvino"}
+
+
 @pytest.mark.parametrize("resolve", [stated_recipe, lambda *one: resolved_recipe(*one, timed=True)])
 def test_plans_for_tensorrt_are_stated_by_precision_and_batch(resolve):
     plans = [Plan("mixed", "blocks", batch=8, family="typed"), Plan("late", "blocks", batch=1)]

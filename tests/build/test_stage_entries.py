@@ -114,6 +114,14 @@ def test_a_stage_that_did_not_run_says_why_where_it_was_decided(outcome):
     assert entries(outcome)["evaluate"].reason == "no labelled images were given (--data)"
 
 
+def test_what_is_timed_on_a_board_says_so():
+    assert benchmark_entry(None, ("rtx",)).reason == "cpu is not among the targets"
+    found = benchmark_entry(None, ("arm-cpu", "rtx"))
+    assert (found.status, found.reason) == (
+        "not_run", "arm-cpu is timed on the board, by `edge-convnext bench` of a bundle"
+    )  # fmt: skip
+
+
 def test_graphs_for_tensorrt_say_their_batch_and_who_takes_them(outcome):
     (one,) = entries(outcome)["typed"].variants
     assert (one.batch, one.target, one.artifact.path) == (8, "rtx", "gpu/t.finish.onnx")

@@ -14,7 +14,8 @@ def bundled(call, monkeypatch):
     def run(evaluation, *flags):
         seen = {}
 
-        def write_bundle(folder, out, kind, data, track):
+        def write_bundle(folder, out, kind, data, track, say):
+            say("atto.ecb will have 1.5 MB")
             seen.update(folder=folder, out=out, kind=kind, data=data)
             out.write_bytes(b"zip" * 500_000)
             graphs = [SimpleNamespace(name="fp32.onnx"), SimpleNamespace(name="int8.onnx")]
@@ -22,7 +23,8 @@ def bundled(call, monkeypatch):
 
         monkeypatch.setattr(write, "write_bundle", write_bundle)
         code, out, err = call("bundle", "build", "-o", "atto.ecb", *flags)
-        assert (code, err) == (0, "")
+        told = "" if "--json" in flags else "atto.ecb will have 1.5 MB\n"
+        assert (code, err) == (0, told)
         return seen, out
 
     return run

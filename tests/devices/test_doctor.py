@@ -78,6 +78,16 @@ def test_arm_machines_of_other_cores_have_other_fingerprints(tmp_path):
     assert len(prints) == len(parts)
 
 
+def test_what_features_mean_for_int8_is_in_the_examination_and_the_report(tmp_path):
+    old = examine(file_system(tmp_path / "old", proc__cpuinfo="flags\t: avx2 fma\n"))
+    assert [name for name, _ in old.int8] == ["avx2"]
+    assert "no VNNI" in old.int8_warning
+    assert environment(old)["int8"] == dict(old.int8)
+    board = examine(file_system(tmp_path / "board", proc__cpuinfo=arm("0xd0b")))
+    assert [name for name, _ in board.int8] == ["asimddp"]
+    assert board.int8_warning is None
+
+
 def test_a_jetson_is_recognised(tmp_path):
     found = examine(write_tree(tmp_path, ORIN_NX))
     assert found.jetson == (

@@ -36,6 +36,20 @@ def test_arm_cores_are_told_apart(tmp_path, cpuinfo, model):
     assert found.cpu_flags == ("asimd", "asimddp")
 
 
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [
+        ("Raspberry Pi 5 Model B Rev 1.0\0", "Raspberry Pi 5 Model B Rev 1.0, 4x Cortex-A76 r1p1"),
+        ("NVIDIA Jetson Orin Nano\0", "4x Cortex-A76 r1p1"),  # it has a line of its own
+        ("\0", "4x Cortex-A76 r1p1"),
+        ("x" * 999, f"{'x' * 80}..., 4x Cortex-A76 r1p1"),
+    ],
+)
+def test_the_board_is_in_the_name_of_its_cpu(tmp_path, stated, name):
+    files = {"proc__cpuinfo": arm("0xd0b"), "proc__device-tree__model": stated}
+    assert examine(file_system(tmp_path, **files)).cpu_model == name
+
+
 def test_without_numbers_in_cpuinfo_the_registers_tell(tmp_path):
     for number in range(2):
         name = f"sys/devices/system/cpu/cpu{number}/regs/identification/midr_el1"

@@ -6,7 +6,7 @@ from support.linted import lint_graph
 from support.tiny_qdq import CHANNELS, quantized_product
 
 from edge_convnext.core.errors import ArtifactError, QuantizationError, RefusedGraphError
-from edge_convnext.runtimes.lint import for_those_that_can, lint, require_runnable
+from edge_convnext.runtimes.lint import for_those_that_can, lint, require_runnable, targets_here
 
 
 @pytest.mark.parametrize("target", ["rtx", "tensorrt10", "onnxruntime", "openvino"])
@@ -29,6 +29,19 @@ def test_a_signed_symmetric_matmul_is_clean_everywhere(tmp_path, target):
 def test_rtx_refuses_what_tensorrt_gets_wrong(tmp_path, kind, broken, rule, node):
     (finding,) = lint_graph(tmp_path, quantized_product(kind, **broken), "rtx")
     assert (finding.rule, finding.severity, finding.node) == (rule, "error", node)
+
+
+@pytest.mark.parametrize(
+    ("machine", "targets"),
+    [
+        ("x86_64", ("openvino",)),
+        ("aarch64", ("openvino", "openvino-aarch64")),
+        ("arm64", ("openvino", "openvino-aarch64")),
+    ],
+)
+def test_rules_of_arm_hold_on_arm_alone(machine, targets):
+    assert targets_here("openvino", machine) == targets
+    assert targets_here("onnxruntime", machine) == ("onnxruntime",)
 
 
 def test_a_refusal_names_node_rule_and_remedy(tmp_path):

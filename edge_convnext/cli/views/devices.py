@@ -48,6 +48,10 @@ _UNITS = {
 _WIDE = 100  # columns that whole tables need
 _LEFT_OUT_WHEN_NARROW = ("power", "DLA")
 _DLA_LEGEND = "DLA: cores; for a JetPack, whether its TensorRT uses them (this project does not)"
+_ARM = (
+    "the CPU of an Arm board: build --target arm-cpu checks its graphs here; `bundle`, and `bench` "
+    "on the board, time them"
+)
 _LEGEND = (
     f"{_UNVERIFIED}: unverified, from memory or without a source that says so",
     "a / b: without and with Super mode (JetPack 6.2 and later); INT8 TOPS: GPU alone, dense",
@@ -68,6 +72,7 @@ def print_targets(shown: table.Table, console: Console) -> None:
     for kind, short in _SHORT.items():
         status = ways[kind].status
         show(Text(f"{short}: {_WAYS[kind]}{f' ({status})' if status else ''}"))
+    show(Text(_ARM))
     for line in _LEGEND if narrow else (*_LEGEND, _DLA_LEGEND):
         show(Text(line, style="dim"))
 

@@ -57,6 +57,7 @@ def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
         ("platform", examination.platform),
         ("cpu", examination.cpu_model),
         ("flags", " ".join(examination.cpu_flags) or MISSING),
+        *_int8_rows(examination),
         ("cores", f"{examination.cores} usable{_quota(examination)}"),
         ("memory", f"{memory / (1 << 30):.1f} GiB" if memory else MISSING),
     ]
@@ -72,6 +73,13 @@ def _machine_rows(examination: Examination) -> list[tuple[str, str]]:
     if examination.board:
         rows += _board_rows(examination.board, examination.board_now)
     return [*rows, ("cache", examination.cache_folder)]
+
+
+def _int8_rows(examination: Examination) -> list[tuple[str, str]]:
+    """Rows on what each feature means for INT8."""
+    rows = [("int8", f"{name}: {meaning}") for name, meaning in examination.int8]
+    warning = examination.int8_warning
+    return [*rows, *([("warning", warning)] if warning else [])]
 
 
 def _board_rows(board: Board, now: BoardNow | None) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from edge_convnext.core.marks import mark
 from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
-from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
+from edge_convnext.devices.bench.candidates import fused_for_others, list_candidates
 from edge_convnext.devices.bench.choose import Choice, choose
 from edge_convnext.devices.bench.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.devices.bench.measure import (
@@ -45,7 +45,7 @@ from edge_convnext.measure.race import race
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import EnergyReport, LeftOutReport
-from edge_convnext.runtimes.load import available_runtimes, has_bf16
+from edge_convnext.runtimes.load import available_runtimes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,9 @@ def _measure(
     machine, recipe = environment(), _recipe_here(unpacked, settings)
     config = recipe.benchmark
     engines, unbuilt = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
-    candidates = _list_candidates(unpacked, settings.runtimes, engines)
+    runtimes = settings.runtimes or available_runtimes()
+    candidates = list_candidates(unpacked, runtimes, engines, machine["cpu_flags"])
+    unbuilt += fused_for_others(unpacked, runtimes)
     images = unpacked.evaluation()
     shown = _timed_images(unpacked, images)
     candidates, refused = try_candidates(candidates, shown, config.threads)
@@ -189,16 +191,6 @@ def _recipe_here(unpacked: Unpacked, settings: BoardSettings) -> Recipe:
     stated |= {"benchmark.batches": settings.batches} if settings.batches else {}
     stated |= {"benchmark.rounds": settings.rounds} if settings.rounds else {}
     return make_recipe(unpacked.report.recipe, str(unpacked.folder), stated)
-
-
-def _list_candidates(
-    unpacked: Unpacked, runtimes: Sequence[RuntimeName] | None, engines: Sequence[BuiltEngine]
-) -> list[Candidate]:
-    used = runtimes or available_runtimes()
-    return [
-        *cpu_candidates(unpacked, used, has_bf16(used)),
-        *(engine_candidate(engine) for engine in engines),
-    ]
 
 
 def _evaluate(

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.measure.candidates import Candidate
-from edge_convnext.runtimes.load import find_runtime
+from edge_convnext.devices.int8_support import saturates
+from edge_convnext.measure.candidates import Candidate, merge_settings
+from edge_convnext.report.described import LeftOutReport
+from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16, runs_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from edge_convnext.core.artifacts import RuntimeName
     from edge_convnext.devices.bench.engines import BuiltEngine
@@ -19,11 +21,38 @@ if TYPE_CHECKING:
     from edge_convnext.devices.bundle.unpacked import Extracted
     from edge_convnext.runtimes import PrecisionHint
 
-__all__ = ["cpu_candidate", "cpu_candidates", "engine_candidate", "list_hints"]
+__all__ = [
+    "cpu_candidate",
+    "cpu_candidates",
+    "engine_candidate",
+    "fused_for_others",
+    "list_candidates",
+    "list_hints",
+]
+
+
+def list_candidates(
+    unpacked: Unpacked,
+    runtimes: Sequence[RuntimeName],
+    engines: Iterable[BuiltEngine],
+    flags: Iterable[str],
+) -> list[Candidate]:
+    """List everything that may run on this machine.
+
+    Args:
+        unpacked: The bundle.
+        runtimes: Runtimes to measure.
+        engines: Engines that were built here.
+        flags: Features of this CPU.
+    """
+    return [
+        *cpu_candidates(unpacked, runtimes, has_bf16(runtimes), overflows=saturates(flags)),
+        *(engine_candidate(engine) for engine in engines),
+    ]
 
 
 def cpu_candidates(
-    unpacked: Unpacked, runtimes: Sequence[RuntimeName], bf16: bool
+    unpacked: Unpacked, runtimes: Sequence[RuntimeName], bf16: bool, *, overflows: bool = False
 ) -> list[Candidate]:
     """List the CPU graphs in each runtime, with the settings that the build timed them with.
 
@@ -31,6 +60,7 @@ def cpu_candidates(
         unpacked: The bundle.
         runtimes: Runtimes to measure.
         bf16: True if a runtime may compute floats in bfloat16 on this CPU.
+        overflows: True if the usual INT8 products lose bits on this CPU; exact ones are listed too.
     """
     return [
         cpu_candidate(unpacked, graph, runtime, hint, settings)
@@ -38,7 +68,21 @@ def cpu_candidates(
         for graph in unpacked.manifest.graphs
         if graph.kind == "cpu" and graph.format in find_runtime(runtime).FORMATS
         for hint in list_hints(graph, runtime, bf16)
-        for settings in _settings(graph, runtime)
+        for settings in _settings(graph, runtime, overflows=overflows)
+    ]
+
+
+def fused_for_others(unpacked: Unpacked, runtimes: Sequence[RuntimeName]) -> list[LeftOutReport]:
+    """List the CPU graphs that are written for one runtime, in each that does not load them."""
+    return [
+        LeftOutReport(
+            artifact=f"{graph.name} {runtime}",
+            reason=f"its products are fused for ONNX Runtime, and {find_runtime(runtime).LABEL} "
+            "does not load those",
+        )
+        for runtime in runtimes
+        for graph in unpacked.manifest.graphs
+        if graph.kind == "cpu" and graph.format not in find_runtime(runtime).FORMATS
     ]
 
 
@@ -79,9 +123,15 @@ def list_hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterato
     yield "f32"
     if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
         yield "bf16"
+    if graph.precision != "fp16" and runs_hint(runtime, "f16"):
+        yield "f16"
 
 
-def _settings(graph: BundledGraph, runtime: RuntimeName) -> Iterator[tuple[tuple[str, str], ...]]:
-    yield ()
-    if stated := graph.settings.get(runtime):
-        yield tuple(sorted(stated.items()))
+def _settings(
+    graph: BundledGraph, runtime: RuntimeName, *, overflows: bool
+) -> list[tuple[tuple[str, str], ...]]:
+    stated = tuple(sorted(graph.settings.get(runtime, {}).items()))
+    usual = [(), stated]
+    if overflows and graph.precision == "int8":
+        usual += [merge_settings(one, exact_settings(runtime)) for one in usual]
+    return list(dict.fromkeys(usual))

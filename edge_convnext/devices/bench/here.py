@@ -73,7 +73,7 @@ def measure_here(
         EdgeConvNextError: Nothing could be measured; the build itself stays as it is.
     """
     folder = Path(report.folder)
-    bundle = bundle_build(folder, track)
+    bundle = bundle_build(folder, track, say)
     out = folder / "boards" / "here"
     settings = BoardSettings(require=require)
     bench_bundle(bundle, out, settings, track, say, builders=builders)

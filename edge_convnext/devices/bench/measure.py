@@ -22,6 +22,7 @@ from edge_convnext.measure.accuracy import (
 )
 from edge_convnext.measure.candidates import load_candidate
 from edge_convnext.report.described import EnergyReport, LeftOutReport
+from edge_convnext.runtimes.lint import lint, targets_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,13 +64,24 @@ def try_candidates(
             logits = load_candidate(one, 1, threads).infer(images[:1])
             check_logits(logits, one.name)
         except EdgeConvNextError as error:
-            refused.append(LeftOutReport(artifact=one.name, reason=str(error)))
+            refused.append(LeftOutReport(artifact=one.name, reason=_why_not(one, error)))
         else:
             kept.append(one)
     if not kept:
         why = refused[0].reason if refused else "no runtime for them is installed"
         raise ArtifactError(f"none of the bundle's graphs runs here: {why}")
     return kept, refused
+
+
+def _why_not(one: Candidate, error: EdgeConvNextError) -> str:
+    """Why a candidate does not run: what lint knows of it, and the words of the runtime."""
+    targets = () if one.on_gpu else targets_here(one.runtime)
+    try:
+        findings = [finding for target in targets for finding in lint(one.model.path, target)]
+    except EdgeConvNextError:  # what is no graph is told by the runtime
+        findings = []
+    known = next((finding for finding in findings if finding.severity == "error"), None)
+    return str(error) if known is None else f"{known} ({error})"
 
 
 def evaluate_candidates(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.devices.bench.publish import PREDICTIONS
 from edge_convnext.devices.bench.stage_entries import board_stages
+from edge_convnext.devices.int8_support import warn_of_saturation
 from edge_convnext.measure.accuracy import write_predictions_csv
 from edge_convnext.measure.speed import speedup
 from edge_convnext.measure.to_report import (
@@ -235,6 +236,7 @@ def _notes(
     unread = f"Mode, clocks, temperature and power were not read: {seen.unread}."
     return (
         *licence_notes(licence),
+        *filter(None, [warn_of_saturation(measured.machine["cpu_flags"])]),
         *([unread] if seen.unread is not None else []),
         *(f"{one[:1].upper()}{one[1:]}." for one in seen.differences),
         *skewed_notes(measured.race.timings, "Repeat `bench` on an idle board."),

@@ -121,7 +121,7 @@ def _why_wrong(
     wrong = None
     if twin is not None:
         wrong = compare_in_runtime(expected, shown[twin.name], there).why_wrong(label)
-    if wrong is not None or one.hint != "bf16" or one.model.precision != "int8":
+    if wrong is not None or one.hint not in ("bf16", "f16") or one.model.precision != "int8":
         return wrong
     own = next((each for each in candidates if _is_float_like(each, one)), None)
     if own is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, Precision
+from edge_convnext.core.artifacts import ARM_GRAPH, CPU_FOLDER, GPU_FOLDER, Precision
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
@@ -54,7 +54,8 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
     found += [
         _describe(path, f"{CPU_FOLDER}/{path.name}", "cpu", report)
         for path in sorted((build_dir / CPU_FOLDER).glob("*.onnx"))
-        if (match := _CPU_NAME.fullmatch(path.name)) and match[2] in RUNTIMES
+        if (match := _CPU_NAME.fullmatch(path.name))
+        and (match[2] in RUNTIMES or f"{CPU_FOLDER}/{path.name}" == ARM_GRAPH)
     ]
     for path in sorted((build_dir / GPU_FOLDER).glob("*.onnx")):
         match = _GPU_NAME.fullmatch(path.name)

@@ -10,7 +10,7 @@ import io
 import json
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.version import __version__
@@ -91,6 +92,7 @@ def write_bundle(
     evaluation: EvaluationKind = "images",
     data: AnyPath | None = None,
     track: Track = untracked,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Bundle a finished build for a board.
 
@@ -102,6 +104,7 @@ def write_bundle(
             `none`: no images, and the board measures speed only.
         data: Present place of the build's data; None: the recipe's.
         track: Progress over the images.
+        say: Called with the size that the bundle will have, before anything is packed.
 
     Returns:
         The manifest. It has no evaluation where the build had none.
@@ -124,6 +127,9 @@ def write_bundle(
     preprocess = Preprocess.from_json(report.recipe["preprocess"])  # type: ignore[arg-type]
     predictions = build_dir / PREDICTIONS.rpartition("/")[2]
     wanted = evaluation if report.accuracy is not None else "none"
+    parts = [f"{len(graphs)} graphs of {_megabytes(graph.path for graph in graphs)}"]
+    if wanted == "none":
+        say(f"{output.name} will have {parts[0]}")
     with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         writer = Writer(archive)
         writer.add_file(REPORT, path, recorded[REPORT])
@@ -139,6 +145,8 @@ def write_bundle(
             writer.add_file(PREDICTIONS, predictions, sha256)
             with find_images(recipe, reference, classes, data, track) as samples:
                 shown = _once_each(samples) if wanted == "images" else samples
+                parts.append(f"{len(shown)} images of {_size_of(shown, wanted, report)}")
+                say(f"{output.name} will have {' and '.join(parts)}")
                 tracked = track(shown, "bundling images", len(shown))
                 if wanted == "images":
                     add_images(writer, tracked)
@@ -150,6 +158,18 @@ def write_bundle(
         content = manifest.model_dump(mode="json", by_alias=True)
         writer.add(MANIFEST, [json.dumps(content, indent=1, ensure_ascii=False).encode()])
     return manifest
+
+
+def _size_of(shown: Sequence[Sample], kind: EvaluationKind, report: Report) -> str:
+    """Size of the images in a bundle."""
+    if kind == "images":
+        return _megabytes(sample.path for sample in shown)
+    height, width = sides_of(report.model.image_size)
+    return f"{len(shown) * height * width * report.model.in_channels / 1e6:.1f} MB"
+
+
+def _megabytes(paths: Iterable[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
 
 
 def _require_own(path: Path, report: Report) -> str:
@@ -171,7 +191,9 @@ def _require_own(path: Path, report: Report) -> str:
     return sha256
 
 
-def bundle_build(folder: Path, track: Track = untracked) -> Path:
+def bundle_build(
+    folder: Path, track: Track = untracked, say: Callable[[str], None] = lambda _: None
+) -> Path:
     """Bundle a finished build into its own folder, under its name, with its image files.
 
     Raises:
@@ -179,7 +201,7 @@ def bundle_build(folder: Path, track: Track = untracked) -> Path:
         DataError: As for `write_bundle`.
     """
     bundle = folder / f"{folder.resolve().name}{SUFFIX}"
-    write_bundle(folder, bundle, track=track)
+    write_bundle(folder, bundle, track=track, say=say)
     return bundle
 
 

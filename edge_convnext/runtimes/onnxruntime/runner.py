@@ -73,9 +73,10 @@ class OnnxRuntime:
 
     def __init__(self, path: Path, options: RuntimeOptions) -> None:
         onnxruntime = import_onnxruntime()
-        if options.precision_hint == "bf16":
+        if options.precision_hint in ("bf16", "f16"):
+            kind = "bfloat16" if options.precision_hint == "bf16" else "float16 of float32 graphs"
             raise InferenceError(
-                "ONNX Runtime has no bfloat16 on the CPU; pass --hint f32, or --runtime openvino"
+                f"ONNX Runtime has no {kind} on the CPU; pass --hint f32, or --runtime openvino"
             )
         self._path = require_file(path)
         self._version = str(onnxruntime.__version__)

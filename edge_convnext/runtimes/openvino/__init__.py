@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.runtimes.openvino import plan_rules, runner
 from edge_convnext.runtimes.openvino.int8_products import int8_products
 from edge_convnext.runtimes.openvino.lint import lint_openvino
+from edge_convnext.runtimes.openvino.lint_aarch64 import lint_openvino_aarch64
 from edge_convnext.runtimes.openvino.profiler import OpenVinoProfiler
 from edge_convnext.runtimes.openvino.runner import OpenVino
 
@@ -31,14 +32,14 @@ LOADS: Loads = "graphs"
 PACKAGE = "openvino"
 EXTRA: str | None = "openvino"
 FORMATS: tuple[GraphFormat, ...] = ("qdq",)
-HINTS: tuple[PrecisionHint, ...] = ("f32", "bf16")
+HINTS: tuple[PrecisionHint, ...] = ("f32", "bf16", "f16")
 SETTINGS: tuple[tuple[str, str], ...] = (
     ("batch", "dynamic"),
     ("CPU_DENORMALS_OPTIMIZATION", "YES"),
     ("ENABLE_CPU_PINNING", "NO"),
     ("PERFORMANCE_HINT", "THROUGHPUT"),
 )
-LINT_TARGETS: tuple[str, ...] = ("openvino",)
+LINT_TARGETS: tuple[str, ...] = ("openvino", "openvino-aarch64")
 PLAN_RULES: PlanRules = plan_rules.PLAN_RULES
 
 
@@ -65,12 +66,16 @@ def count_int8(path: Path, options: RuntimeOptions) -> Int8Products:
 
 
 def lint(proto: ModelProto, wiring: Wiring, target: str) -> Iterable[Finding]:
-    """Check a graph against the rules of OpenVINO (`lint_openvino`)."""
+    """Check a graph against the rules of OpenVINO, or those that hold on Arm alone."""
+    if target == "openvino-aarch64":
+        return lint_openvino_aarch64(proto, wiring)
     return lint_openvino(proto, wiring)
 
 
 def supports(hint: PrecisionHint) -> bool:
-    """True for float32, and for bfloat16 if the CPU has it."""
+    """True for float32, and for the half types that the CPU computes in."""
+    if hint == "f16":
+        return runner.supports_f16()
     return hint != "bf16" or runner.supports_bf16()
 
 

@@ -7,6 +7,7 @@ bfloat16 if the CPU can, and a user's results would depend on the machine.
 from __future__ import annotations
 
 import logging
+import platform
 from copy import copy
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OpenVino", "shared_core", "supports_bf16"]
+__all__ = ["OpenVino", "shared_core", "supports_bf16", "supports_f16"]
 
 _DEVICE = "CPU"
 _KEPT, _KEPT_REVISION, _BLOB = "openvino", 1, "compiled.blob"  # in the cache
 _MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
 _log = logging.getLogger(__name__)
+_ARM = ("aarch64", "arm64")
 _SETTINGS = frozenset(
     (
         "CPU_DENORMALS_OPTIMIZATION",
@@ -70,6 +72,19 @@ def supports_bf16() -> bool:
     return "BF16" in shared_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
+def supports_f16() -> bool:
+    """True if OpenVINO finds that this is an Arm CPU which computes in float16.
+
+    It computes float graphs so there unless it is told not to, so INT8 has to beat that.
+
+    Raises:
+        MissingDependencyError: openvino is not installed.
+    """
+    if platform.machine() not in _ARM:
+        return False
+    return "FP16" in shared_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVino:
     """A graph compiled by OpenVINO's CPU plugin.
 
@@ -79,7 +94,7 @@ class OpenVino:
     Raises:
         MissingDependencyError: openvino is not installed.
         ArtifactError: There is no such file.
-        InferenceError: OpenVINO can't compile the graph, or this CPU has no bfloat16.
+        InferenceError: OpenVINO can't compile the graph, or this CPU lacks the type.
     """
 
     _EXTRA_OPTIONS: ClassVar[Mapping[str, str]] = {}  # further properties, for subclasses
@@ -91,6 +106,8 @@ class OpenVino:
         hint = options.precision_hint or "f32"
         if hint == "bf16" and not supports_bf16():
             raise InferenceError("this CPU has no bfloat16 instructions; pass --hint f32")
+        if hint == "f16" and not supports_f16():
+            raise InferenceError("only Arm CPUs with float16 compute so; pass --hint f32")
         self._threads = options.threads or usable_cores()
         self._options = {
             "INFERENCE_PRECISION_HINT": hint,

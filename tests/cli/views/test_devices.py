@@ -24,6 +24,7 @@ def test_a_narrow_terminal_loses_columns_and_no_device():
         assert f" {heading} " not in narrow
         assert legend is None or (legend in wide and legend not in narrow)
     assert all(device.name in narrow for device in TABLE.devices)
+    assert "build --target arm-cpu checks its graphs here" in wide
 
 
 def test_families_of_one_generation_are_named_together():

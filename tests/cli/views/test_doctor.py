@@ -20,6 +20,16 @@ def test_the_examination_says_what_is_missing_and_how_to_get_it():
     assert "8.0 GiB" in text
 
 
+def test_features_are_told_with_what_they_mean_for_int8():
+    console = Console(file=io.StringIO(), width=100)
+    pairs = (("asimddp", "SDOT and UDOT"), ("i8mm", "SMMLA"))
+    print_examination(replace(EXAMINATION, int8=pairs, int8_warning="no VNNI"), console)
+    text = console.file.getvalue()
+    assert re.search(r"int8 +asimddp: SDOT and UDOT", text)
+    assert re.search(r"int8 +i8mm: SMMLA", text)
+    assert re.search(r"warning +no VNNI", text)
+
+
 def test_the_examination_shows_gpus_and_jetsons():
     gpu = Gpu("NVIDIA L4", "8.9", "580.1", 23034)
     console = Console(file=io.StringIO(), width=100)

@@ -3,7 +3,13 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from edge_convnext.devices.bench.candidates import cpu_candidates, engine_candidate
+from edge_convnext.devices.bench import candidates as module
+from edge_convnext.devices.bench.candidates import (
+    cpu_candidates,
+    engine_candidate,
+    fused_for_others,
+    list_candidates,
+)
 from edge_convnext.devices.bench.engines import BuiltEngine
 
 
@@ -47,11 +53,46 @@ def test_openvino_runs_in_bfloat16_too_where_the_cpu_has_it():
     assert [one.batch for one in found if one.name.startswith("b")] == [2, 2]
 
 
+def test_where_openvino_computes_in_float16_int8_has_that_to_beat(monkeypatch):
+    monkeypatch.setattr(
+        module, "runs_hint", lambda runtime, hint: (runtime, hint) == ("openvino", "f16")
+    )
+    made = bundle(graph("a"), graph("b", precision="fp16"), graph("c", precision="int8"))
+    found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=False)
+    names = ["a openvino f16", "c openvino f16"]
+    assert [one.name for one in found if one.hint == "f16"] == names
+
+
 def test_settings_that_the_build_timed_are_tried_beside_the_usual_ones():
     made = bundle(graph("a", settings={"onnxruntime": {"b": "2", "a": "1"}}))
     usual, own = cpu_candidates(made, ("onnxruntime",), bf16=False)
     assert (usual.settings, own.settings) == ((), (("a", "1"), ("b", "2")))
     assert own.name == "a onnxruntime f32+a=1+b=2"
+
+
+def test_on_a_cpu_whose_products_overflow_the_exact_ones_are_tried_too():
+    made = bundle(
+        graph("a", precision="int8", settings={"onnxruntime": {"b": "2"}}), graph("float"),
+    )  # fmt: skip
+    exact = ("session.x64quantprecision", "1")
+    found = list_candidates(made, ("onnxruntime", "openvino"), (), ("avx2",))
+    own = [one.settings for one in found if one.runtime == "onnxruntime"]
+    assert own == [(), (("b", "2"),), (exact,), (("b", "2"), exact), ()]
+    others = [one for one in found if one.runtime == "openvino" and one.hint == "f32"]
+    assert [one.settings for one in others] == [(), ()]
+    usual = list_candidates(made, ("onnxruntime",), (), ("avx2", "avx512_vnni"))
+    assert [one.settings for one in usual] == [(), (("b", "2"),), ()]
+
+
+def test_what_is_fused_for_one_runtime_is_left_out_of_the_others_with_the_reason():
+    made = bundle(
+        graph("a"), graph("fused", format="onnxruntime"),
+        graph("gpu/x", kind="typed20", format="onnxruntime"),
+    )  # fmt: skip
+    assert fused_for_others(made, ("onnxruntime",)) == []
+    (one,) = fused_for_others(made, ("onnxruntime", "openvino"))
+    assert one.artifact == "fused openvino"
+    assert "fused for ONNX Runtime, and OpenVINO does not load" in one.reason
 
 
 def test_an_engine_is_what_its_graph_is_at_its_own_precision():

@@ -8,14 +8,13 @@ from support.bench_boards import ORT, N
 from support.board_builds import CLASSES
 from support.races import candidate
 
-from edge_convnext.core.errors import (
-    ArtifactError,
-)
+from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.core.progress import untracked
 from edge_convnext.devices.bench import bench, bench_bundle, measure
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.bundle.write import write_bundle
+from edge_convnext.graph.findings import Finding
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
 
@@ -65,6 +64,36 @@ def test_what_gives_no_numbers_is_left_out_and_the_rest_is_measured(root, tmp_pa
     assert f"{N - 5} of {N} images got infinite" in refused[0].reason
     with pytest.raises(ArtifactError, match=f"can be used here: {N - 5} of {N} images got"):
         measure.evaluate_candidates(kept[1:], *arguments)
+
+
+def test_what_does_not_run_is_told_with_what_lint_knows_of_it(root, tmp_path, monkeypatch):
+    unpacked = open_bundle(root / "tiny.ecb").unpack(tmp_path / "unpacked")
+    images = next(iter(unpacked.evaluation().batches(1)))
+
+    def load(one, *_):
+        if one.name != "runs":
+            raise InferenceError("Axis 139 out of the range")
+        return Overflowing(N)
+
+    def lint(_path, target):
+        found = Finding("reduced-axes", "error", "a/ReduceSum", "two axes", "use nhwc")
+        return (replace(found, severity="warning"), found) if target == "openvino-x" else ()
+
+    monkeypatch.setattr(measure, "load_candidate", load)
+    monkeypatch.setattr(measure, "lint", lint)
+    targets = {"openvino": ("openvino", "openvino-x"), "onnxruntime": ("onnxruntime",)}
+    monkeypatch.setattr(measure, "targets_here", targets.__getitem__)
+    names = ("runs", "known", "unknown", "engine")
+    runtimes = ("onnxruntime", "openvino", "onnxruntime", "tensorrt")
+    candidates = [candidate(*one) for one in zip(names, names, strict=True)]
+    candidates = [
+        replace(one, runtime=runtime) for one, runtime in zip(candidates, runtimes, strict=True)
+    ]
+    _, refused = measure.try_candidates(candidates, images, None)
+    assert [one.reason for one in refused] == [
+        "a/ReduceSum: reduced-axes: two axes; use nhwc (Axis 139 out of the range)",
+        "Axis 139 out of the range", "Axis 139 out of the range",
+    ]  # fmt: skip
 
 
 def test_logits_are_kept_for_their_batch_and_threads_alone(root, tmp_path, monkeypatch):

@@ -123,15 +123,23 @@ QUIET = BenchmarkResult((), (), 1.0)
 SEEN = report.Seen(None, None, None, ())
 
 
-def notes(licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=(), unheld=""):
+def notes(
+    licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=(), unheld="", flags=("avx_vnni",)
+):
     made = SimpleNamespace(
-        race=SimpleNamespace(timings=timings), left_out=left_out, unheld=unheld
+        race=SimpleNamespace(timings=timings), left_out=left_out, unheld=unheld,
+        machine={"cpu_flags": flags},
     )  # fmt: skip
     return report._notes(licence, seen, made, stages)
 
 
 def test_a_board_that_tells_all_on_a_quiet_machine_has_no_notes():
     assert notes() == ()
+
+
+def test_a_board_whose_int8_products_overflow_says_so():
+    (told,) = notes(flags=("avx2",))
+    assert told.startswith("This x86 CPU has no VNNI")
 
 
 def test_terms_state_and_load_are_noted():

@@ -72,6 +72,18 @@ def test_a_graph_is_described_by_its_metadata_and_its_report(found_in):
     assert found_in("model.int8.onnx")[0].entry.settings == {}
 
 
+def test_the_graph_for_arm_is_a_candidate_and_a_file_of_the_user_is_none(found_in):
+    (found_in.folder / "cpu").mkdir()
+    names = (
+        "cpu/int8.arm.onnx",
+        "cpu/fp32.arm.onnx",
+        "cpu/int8.mine.onnx",
+        "cpu/int8.openvino.onnx",
+    )
+    kept = [one.entry.name for one in found_in(*names)]
+    assert kept == ["cpu/int8.arm.onnx", "cpu/int8.openvino.onnx"]
+
+
 def test_quantized_operations_are_those_that_a_stage_counted_in_this_file(found_in):
     save_graph(found_in.folder / "model.int8.onnx")
     digest = sha((found_in.folder / "model.int8.onnx").read_bytes())

@@ -161,6 +161,32 @@ def test_tensors_are_pixels_in_the_order_of_the_predictions(build):
     assert (manifest.evaluation.kind, manifest.evaluation.n_images) == ("tensors", 5)
 
 
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("images", " and 4 images of {:.1f} MB"),
+        ("tensors", " and 5 images of 0.0 MB"),
+        ("none", ""),
+    ],
+)
+def test_the_size_is_told_before_anything_is_packed(build, monkeypatch, kind, more):
+    told, packed = [], []
+    out = build.folder / "out.ecb"
+
+    def track(items, what, total=None):
+        packed.append(list(told))
+        return items
+
+    large = build.folder / "model.fp32.onnx"
+    large.write_bytes(b"x" * 1_500_000)
+    found = replace(build.found[0], sha256=sha(large.read_bytes()))
+    monkeypatch.setattr(write, "find_candidates", lambda *_: (found, build.found[1]))
+    write_bundle(build.folder, out, kind, track=track, say=told.append)
+    bytes_of_images = sum(path.stat().st_size for path in dict.fromkeys(build.paths))
+    assert told == [f"out.ecb will have 2 graphs of 1.5 MB{more.format(bytes_of_images / 1e6)}"]
+    assert packed[-1:] == ([] if kind == "none" else [told])
+
+
 def test_grey_pixels_have_no_channel_axis():
     pieces = list(write._tensor_pieces([], 3, replace(write.Preprocess(), image_size=SIDE), 1))
     assert len(pieces) == 1

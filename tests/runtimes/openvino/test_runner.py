@@ -34,6 +34,39 @@ def test_bfloat16_is_refused_where_it_does_not_exist(tmp_path, monkeypatch):
             load_runtime(name, path, wanted)
 
 
+class Core:
+    """Says of a CPU what it computes in."""
+
+    def __init__(self, *types):
+        self.types = types
+
+    def get_property(self, device, name):
+        assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+        return list(self.types)
+
+
+@pytest.mark.parametrize(
+    ("machine", "types", "has"),
+    [
+        ("aarch64", ("FP32", "FP16"), True),
+        ("arm64", ("FP16",), True),
+        ("aarch64", ("FP32",), False),
+        ("x86_64", ("FP32", "FP16"), False),  # its plugin does not take float16 by itself
+    ],
+)
+def test_float16_is_of_arm_cpus_that_have_it(tmp_path, monkeypatch, machine, types, has):
+    monkeypatch.setattr(ov.platform, "machine", lambda: machine)
+    monkeypatch.setattr(ov, "shared_core", lambda: Core(*types))
+    assert ov.supports_f16() is has
+    if not has:
+        monkeypatch.undo()
+        monkeypatch.setattr(ov, "supports_f16", lambda: has)
+        path = write_graph(tmp_path / "g.onnx")
+        for name in ("onnxruntime", "openvino"):
+            with pytest.raises(InferenceError, match="pass --hint f32"):
+                load_runtime(name, path, RuntimeOptions(precision_hint="f16"))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_is_no_crash_after_two_openvino_models_in_turn(tmp_path):
     # In a process of its own: it dies where each model brings a Core of its own.
