@@ -17,9 +17,9 @@ from edge_convnext.build.notes import arm_notes, gpu_notes, list_notes, untimed_
 from edge_convnext.build.refusals import refused_notes, report_refusals, why_none_is_left
 from edge_convnext.build.resolved import resolved_recipe, stated_recipe
 from edge_convnext.build.stage_entries import benchmark_entry, evaluate_entry, report_stages
+from edge_convnext.build.throughput import report_served
 from edge_convnext.devices.int8_support import warn_of_saturation
 from edge_convnext.measure.speed import Ratio, slowest_to_beat, speedup
-from edge_convnext.measure.throughput_to_report import report_throughput
 from edge_convnext.measure.to_report import (
     accuracy_part,
     benchmark_part,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from edge_convnext.measure.throughput import ThroughputResult
     from edge_convnext.measure.timings import BenchmarkResult
     from edge_convnext.report.stages import StageReport
-    from edge_convnext.report.throughput import ThroughputReport
     from edge_convnext.report.verdict import Requirement
 
 __all__ = ["Outcome", "assemble_report", "model_part"]
@@ -132,7 +131,7 @@ def assemble_report(
         stages=stages,
         accuracy=accuracy,
         benchmark=timing,
-        throughput=_throughput(outcome, label),
+        throughput=report_served(outcome.throughput, choice, entrants.raw, label),
         refused=refused,
         int8_products=report_products(outcome.products, label),
         recoveries=report_recoveries(graphs.quantized),
@@ -148,19 +147,6 @@ def assemble_report(
                *list_notes(inputs, recipe, evaluation, timings, fallbacks, elsewhere)),
         settings=_settings(inputs.settings),
     )  # fmt: skip
-
-
-def _throughput(outcome: Outcome, label: Callable[[Candidate], str]) -> ThroughputReport | None:
-    if outcome.throughput is None:
-        return None
-    choice = outcome.choice
-    return report_throughput(
-        outcome.throughput,
-        label,
-        chosen=choice.chosen,
-        best_float=choice.best_float,
-        raw=outcome.entrants.raw,
-    )
 
 
 def _notes_on_machines(

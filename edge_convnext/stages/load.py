@@ -63,18 +63,15 @@ def load_weights(
     """Bring weights into this project's names, shapes and float32.
 
     Args:
-        config: The weights: a file or folder, `in1k` (or `in1k@REVISION`) from the hub, or
-            `random`.
+        config: The weights: a file or folder, `in1k` (`in1k@REVISION`) from the hub, or `random`.
         model: Full name or V2 size of the model that the weights must be of.
         seed: The seed for `random`.
         output: The safetensors file to write; of a user's own ONNX, the canonical graph.
-        image_size: Height and width of the images, in pixels, as the recipe states them; an ONNX
-            file may leave them free.
+        image_size: Height and width in pixels that the recipe states; ONNX may leave them free.
 
     Returns:
-        Unfolded weights. Their `info` has classes, preprocessing and licence, from the checkpoint,
-        otherwise from files next to it, otherwise from what is known about published weights.
-        Preprocessing that no source states is ImageNet's. `facts` has the source of each.
+        Unfolded weights. Their `info` has classes, preprocessing and licence: of the checkpoint, of
+        files next to it, of published weights, or ImageNet's. `facts` has the source of each.
 
     Raises:
         LoadError: The weights can't be found or read, are of another model than requested, or
