@@ -42,8 +42,7 @@ __all__ = ["STAGE", "load_weights", "weights_identity"]
 STAGE = Stage("load", 3, ("torch", "safetensors"))
 
 _DRAWING = "drawing 2"  # how the weights of outside networks are drawn (`made.drawing`)
-_HUB = "in1k"
-_KEYWORDS = ("timm",)  # of libraries: `Outside.fetch` knows them
+_HUB, _KEYWORDS = "in1k", ("timm",)  # those of libraries: `Outside.fetch` knows them
 _HUB_FILE = "model.safetensors"
 _PROBE_TIMEOUT_S = 10.0
 
@@ -74,8 +73,7 @@ def load_weights(
         files next to it, of published weights, or ImageNet's. `facts` has the source of each.
 
     Raises:
-        LoadError: The weights can't be found or read, are of another model than requested, or
-            have only one output, which can't distinguish classes.
+        LoadError: The weights can't be found or read, are of another model, or have one output.
         RecipeError: There is no such model.
         MissingDependencyError: torch, safetensors or huggingface_hub is not installed.
     """
@@ -117,8 +115,8 @@ def _own_graph(config: LoadConfig, model: str) -> Path | None:
 
 def _as_used(fact: Fact, turned: Preprocess) -> Fact:
     """Return a mean or std that was stated for BGR in the order RGB, as it is used."""
-    is_scale = fact.name in ("mean", "std")
-    return replace(fact, value=getattr(turned, fact.name)) if is_scale else fact
+    scaled = fact.name in ("mean", "std")
+    return replace(fact, value=getattr(turned, fact.name)) if scaled else fact
 
 
 def _facts_of_tensors(checkpoint: Checkpoint) -> tuple[Fact, ...]:
