@@ -156,8 +156,8 @@ def int8_changed(change: Change, folder: Path) -> Iterator[None]:
     original = entrants.list_options
     made: dict[Path, Path] = {}
 
-    def list_changed(*arguments: object) -> list[Candidate]:
-        return [_changed(option) for option in original(*arguments)]  # type: ignore[arg-type]
+    def list_changed(*arguments: object, **named: object) -> list[Candidate]:
+        return [_changed(option) for option in original(*arguments, **named)]  # type: ignore[arg-type]
 
     def _changed(option: Candidate) -> Candidate:
         model = option.model

@@ -11,14 +11,13 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
-from edge_convnext.runtimes.load import exact_settings, find_runtime, runs_hint
+from edge_convnext.runtimes.load import exact_settings, hints_here
 from edge_convnext.stages import export, write_for_tensorrt
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.step import Step
-    from edge_convnext.runtimes import PrecisionHint
 
 __all__ = ["list_gpu_options", "list_options", "raw_reference"]
 
@@ -46,9 +45,7 @@ def list_options(
     also = () if family.folds or recipe.export.form != "auto" else ("raw",)
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
-        hinted = bf16 and "bf16" in find_runtime(runtime).HINTS
-        hints: tuple[PrecisionHint, ...] = ("f32", "bf16") if hinted else ("f32",)
-        hints += ("f16",) if runs_hint(runtime, "f16") else ()
+        hints = hints_here(runtime, bf16=bf16)
         for lineage in graphs.floats:
             if lineage.plan.precision != "fp32":
                 continue

@@ -18,7 +18,7 @@ from edge_convnext.core.step import Stage
 from edge_convnext.measure.speed import LOAD_NOISE, speedup
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import plan_for
-from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
+from edge_convnext.runtimes.load import has_bf16, hints_here, package_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +103,7 @@ def list_slow_forms(
         raced = [
             _entry(runner, info, form, runtime, hint, machine)
             for runtime in runtimes
-            for hint in (find_runtime(runtime).HINTS if bf16 else ("f32",))
+            for hint in hints_here(runtime, bf16=bf16)
         ]
         if raced and all(runner.holds(stage, key) for stage, key in raced):
             results = [runner.run(stage, _gone, key=key).result for stage, key in raced]

@@ -105,7 +105,7 @@ def tune(
         Path | None,
         typer.Argument(
             metavar="SEARCH",
-            help="On a board: the search that `tune --host` copied there, .ecb.",
+            help="A search that `tune --host` copied to a board, to run there: an .ecb file.",
         ),
     ] = None,
     recipe: RecipeOption = None,

@@ -34,6 +34,7 @@ __all__ = [
     "exact_settings",
     "find_runtime",
     "has_bf16",
+    "hints_here",
     "import_runtime",
     "install_command",
     "load_profiler",
@@ -135,6 +136,18 @@ def runs_hint(name: RuntimeName, hint: PrecisionHint) -> bool:
     """True if a runtime can compute floats in a type on this CPU."""
     module = find_runtime(name)
     return hint in module.HINTS and module.supports(hint)
+
+
+def hints_here(name: RuntimeName, *, bf16: bool) -> tuple[PrecisionHint, ...]:
+    """The types that a runtime computes floats in on this CPU, float32 first.
+
+    Args:
+        name: Name of a runtime of graphs.
+        bf16: True if a runtime of the build may compute in bfloat16 on this CPU (`has_bf16`).
+    """
+    hints: tuple[PrecisionHint, ...] = ("f32",)
+    hints += ("bf16",) if bf16 and "bf16" in find_runtime(name).HINTS else ()
+    return hints + (("f16",) if runs_hint(name, "f16") else ())
 
 
 def load_runtime(name: RuntimeName, path: Path, options: RuntimeOptions | None = None) -> Runtime:

@@ -183,9 +183,12 @@ def test_a_terminal_without_the_letters_is_served_too(line, tmp_path):
     ("line", "message"),
     [
         ("build --precision int4", "'--precision': 'int4' is not one of 'fp32', 'fp16', 'int8'."),
-        ("bench x.onnx --hint f64", "'--hint': 'f64' is not one of 'f32', 'bf16'."),
+        ("bench x.onnx --hint f64", "'--hint': 'f64' is not one of 'f32', 'bf16', 'f16'."),
         ("gate x --preset none", "'--preset': 'none' is not one of 'mlperf-99', 'mlperf-99.9'."),
-        ("build --target rtxx", "'--target': 'rtxx' is not one of 'cpu', 'rtx', 'tensorrt'."),
+        (
+            "build --target rtxx",
+            "'--target': 'rtxx' is not one of 'cpu', 'arm-cpu', 'rtx', 'tensorrt'.",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_word_is_told_without_words_of_pydantic(call, line, message):

@@ -50,7 +50,10 @@ def test_a_bad_value_is_one_line_that_names_the_field(fields):
     ("fields", "message"),
     [
         ({"export": {"batch": "x"}}, "'export.batch' is 'x': "),
-        ({"targets": ["cpu", "dla"]}, "'targets' is 'dla': input should be 'cpu', 'rtx' or "),
+        (
+            {"targets": ["cpu", "dla"]},
+            "'targets' is 'dla': input should be 'cpu', 'arm-cpu', 'rtx' or ",
+        ),
         ({"benchmark": {"batches": [1, 0]}}, "'benchmark.batches.1' is 0: "),
         ({"benchmark": {"batches": []}}, "'benchmark.batches' is []: "),
         ({"targets": []}, "'targets' is []: "),

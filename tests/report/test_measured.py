@@ -30,7 +30,7 @@ def test_a_row_is_found_by_artifact_and_batch():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("precision", "int4"), ("precision_hint", "f16"), ("form", "../x")]
+    ("field", "value"), [("precision", "int4"), ("precision_hint", "f8"), ("form", "../x")]
 )
 def test_a_candidate_of_unknown_words_is_refused(field, value):
     assert CandidateReport(**OV_INT8).precision_hint == "f32"

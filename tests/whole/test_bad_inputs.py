@@ -203,7 +203,10 @@ def test_an_output_in_a_read_only_folder(refuse, folder):
         ("quantize:\n  subset: 3\n", "did you mean 'quantize.subset_size'?"),
         ("quantize: [\n", "not YAML"),
         ("- 1\n", "a recipe is a mapping of sections, not a list"),
-        ("targets: [gpu]\n", "'targets' is 'gpu': input should be 'cpu', 'rtx' or 'tensorrt'"),
+        (
+            "targets: [gpu]\n",
+            "'targets' is 'gpu': input should be 'cpu', 'arm-cpu', 'rtx' or 'tensorrt'",
+        ),
         ("benchmark: {batches: []}\n", "'benchmark.batches' is []: "),
         ("1: 2\n", "'1' is 1: keys should be strings"),
     ],

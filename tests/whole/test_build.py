@@ -309,9 +309,9 @@ def test_another_number_of_calibration_images_exports_nothing_again(build_small)
 
 
 def test_fp32_ships_one_float_whichever_form_won(build_small, monkeypatch):
-    def favour(real, *arguments):
+    def favour(real, *arguments, **named):
         """Make the raw form win: by an accident of one round, or in every one of six."""
-        result = real(*arguments)
+        result = real(*arguments, **named)
         slow = [
             row if row.candidate.model.form == "raw" else replace(
                 row,

@@ -218,7 +218,7 @@ def test_a_graph_that_is_not_recovered_says_why(root, tmp_path, monkeypatch, fie
     monkeypatch.setattr(
         prepare_module,
         "make_graphs",
-        lambda *given, begun, without: asked.update(a=given) or Graphs(),
+        lambda *given, **_: asked.update(a=given) or Graphs(),
     )
     prepared = make_graphs(root, **fields)
     assert isinstance(asked["a"][-1], Skipped)  # no images to train with
@@ -329,7 +329,7 @@ def test_what_can_not_be_recovered_is_one_line_and_changes_nothing(
     assert call(built, "--data", root / "images", "--out", "again", "--quiet")[0] == 0
     spoil(load={"weights": "random"}, data={})
     monkeypatch.setattr(
-        prepare_module, "make_graphs", lambda *_, begun, without: Graphs()
+        prepare_module, "make_graphs", lambda *_, **__: Graphs()
     )  # not needed to find out
     assert f"{built}: no training images: no labelled images" in refuse(built)
 

@@ -53,8 +53,13 @@ def test_on_arm_the_usual_plan_of_openvino_is_one_that_compiles_there(prepared, 
     assert [plan.form for plan in listed] == ["nhwc", "conv_moments"]
 
 
-def test_without_calibration_images_or_plans_there_is_no_search(prepared):
+def test_where_no_plan_leaves_an_int8_graph_there_is_no_search(prepared):
     with pytest.raises(RecipeError, match="tune has no INT8 graph for the board: "):
         make_cpu_graphs(
-            prepared(export={"form": "raw"}), ("onnxruntime",), 1, "m", full=False, arm=False
+            prepared(quantize={"subset_size": 6, "ignored_patterns": [".*"]}),
+            ("onnxruntime",),
+            1,
+            "m",
+            full=False,
+            arm=False,
         )
