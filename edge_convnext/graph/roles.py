@@ -115,8 +115,8 @@ def _is_product(seen: Structure, node: NodeProto) -> bool:
     """Whether a node is a product of the images' values, and no sum that is written as one."""
     if node.op_type not in PRODUCTS or not seen.variables(node):
         return False
-    if node.op_type == "Conv":  # to one number a position: a mean over channels
-        return set(seen.shape(node.input[1])[:1] + seen.shape(node.input[1])[2:]) != {1}
+    if node.op_type == "Conv":  # GRN's mean over channels makes one number of one a channel
+        return node.input[0] not in seen.pooled or seen.shape(node.input[1])[:1] != (1,)
     left = node.input[0]
     return left not in seen.constants or seen.shape(left)[-2:-1] != (1,)
 
