@@ -116,7 +116,9 @@ def _is_product(seen: Structure, node: NodeProto) -> bool:
     if node.op_type not in PRODUCTS or not seen.variables(node):
         return False
     if node.op_type == "Conv":  # GRN's mean over channels makes one number of one a channel
-        return node.input[0] not in seen.pooled or seen.shape(node.input[1])[:1] != (1,)
+        reduced = seen.maker.get(node.input[0])
+        sums = reduced is not None and reduced.op_type.startswith("Reduce")
+        return not sums or seen.shape(node.input[1])[:1] != (1,)
     left = node.input[0]
     return left not in seen.constants or seen.shape(left)[-2:-1] != (1,)
 
