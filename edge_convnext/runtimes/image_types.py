@@ -36,8 +36,8 @@ class ImageBorder:
     preprocess: Preprocess | None = None  # for graphs of pixels, to undo the normalisation
 
     def holds(self, images: NDArray[Any]) -> bool:
-        """Whether images are pixels in the graph's own layout and size: `adapt` made them."""
-        if self.kind != "uint8" or images.dtype != np.uint8 or images.ndim != 4:
+        """Whether images are in the graph's own type, layout and size: `adapt` made them."""
+        if self.kind == "float32" or images.dtype != np.dtype(self.kind) or images.ndim != 4:
             return False
         shape = images.shape
         own = (shape[0], shape[3], *shape[1:3]) if self.channels_last else shape

@@ -71,3 +71,14 @@ def test_pixels_that_adapt_made_are_held():
     planar = ImageBorder("uint8", (2, 3, 4, 5), False, Preprocess())
     assert planar.holds(planar.adapt(images))
     assert not planar.holds(planar.adapt(images)[:1])
+
+
+def test_what_was_made_for_a_float16_graph_is_held_and_other_images_are_not():
+    border = read_border("tensor(float16)", (1, 3, 4, 4), {}, Path("g.onnx"))
+    made = border.adapt(np.zeros((1, 3, 4, 4), np.float32))
+    assert made.dtype == np.float16
+    assert border.holds(made)
+    assert not border.holds(np.zeros((1, 3, 4, 4), np.float32))
+    assert not border.holds(np.zeros((2, 3, 4, 4), np.float16))
+    plain = read_border("tensor(float)", (1, 3, 4, 4), {}, Path("g.onnx"))
+    assert not plain.holds(np.zeros((1, 3, 4, 4), np.float32))  # `infer` looks at these itself

@@ -79,7 +79,8 @@ class Stopwatch:
         self.other_load_pct = max(self.other_load_pct, float(entry.get("load") or 0.0))
         found: Rounds = entry["rounds"]
         if not found:
-            raise InferenceError("none of the candidates can be timed here")
+            reason = next((f": {one}" for one in (entry.get("lost") or {}).values()), "")
+            raise InferenceError(f"none of the candidates can be timed here{reason}")
         return found
 
     def _key(self, names: Sequence[str], rounds: int) -> str:
