@@ -9,6 +9,7 @@ from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.to_report import candidate_fields
 from edge_convnext.report.measured import Int8ProductsReport, MovedProduct
 from edge_convnext.runtimes.int8_products import planned_products
 from edge_convnext.runtimes.load import count_int8, find_runtime, package_of
@@ -102,13 +103,7 @@ def report_products(
     """
     return tuple(
         Int8ProductsReport(
-            artifact=label(one.candidate),
-            form=one.candidate.model.form,
-            placement=one.candidate.model.placement,
-            precision=one.candidate.model.precision,
-            runtime=one.candidate.runtime,
-            precision_hint=one.candidate.hint,
-            settings=dict(one.candidate.settings),
+            **candidate_fields(one.candidate, label(one.candidate)),
             planned_int8_products=one.planned,
             found_int8_products=one.found,
             reason=one.reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.measure.to_report import report_interval
+from edge_convnext.measure.to_report import candidate_fields, report_interval
 from edge_convnext.report.throughput import ThroughputReport, ThroughputRow
 
 if TYPE_CHECKING:
@@ -50,15 +50,8 @@ def report_throughput(
 
 
 def _report_row(row: Timed, artifact: str) -> ThroughputRow:
-    candidate, model = row.candidate, row.candidate.model
     return ThroughputRow(
-        artifact=artifact,
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=candidate.runtime,
-        precision_hint=candidate.hint,
-        settings=dict(candidate.settings),
+        **candidate_fields(row.candidate, artifact),
         threads=row.threads,
         batch=row.batch,
         streams=row.streams,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.accuracy import count_class_flips, measure_accuracy
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "accuracy_part",
     "benchmark_part",
+    "candidate_fields",
     "licence_notes",
     "report_accuracy",
     "report_candidate",
@@ -40,6 +41,25 @@ __all__ = [
 ]
 
 
+def candidate_fields(candidate: Candidate, artifact: str) -> dict[str, Any]:
+    """The fields of `report.measured.CandidateReport`, which every part on a candidate begins with.
+
+    Args:
+        candidate: The candidate.
+        artifact: Its name in this report, with the shipped file's name.
+    """
+    model = candidate.model
+    return {
+        "artifact": artifact,
+        "form": model.form,
+        "placement": model.placement,
+        "precision": model.precision,
+        "runtime": candidate.runtime,
+        "precision_hint": candidate.hint,
+        "settings": dict(candidate.settings),
+    }
+
+
 def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
     """Report one timed candidate.
 
@@ -47,15 +67,8 @@ def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
         row: Row of a race.
         artifact: Name of the candidate in this report, with the shipped file's name.
     """
-    candidate, model = row.candidate, row.candidate.model
     return BenchmarkRow(
-        artifact=artifact,
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=candidate.runtime,
-        precision_hint=candidate.hint,
-        settings=dict(candidate.settings),
+        **candidate_fields(row.candidate, artifact),
         threads=row.threads,
         batch=row.batch,
         latency_ms_p50=row.latency_ms_p50,
@@ -86,15 +99,8 @@ def report_candidate(
         predictions: Predictions of the candidate.
         comparison: Comparison with FP32, on the same images.
     """
-    model = candidate.model
     return CandidateAccuracy(
-        artifact=artifact,
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=candidate.runtime,
-        precision_hint=candidate.hint,
-        settings=dict(candidate.settings),
+        **candidate_fields(candidate, artifact),
         top1_pct=measure_accuracy(predictions).top1_pct,
         top1_drop_pp=comparison.top1_drop_pp,
         top1_drop_ci95_pp=comparison.top1_drop_ci95_pp,
@@ -124,15 +130,8 @@ def report_refused(
         finding: The error of its runtime's lint, if there is one.
         timed: True if it was raced all the same, as a float that INT8 has to beat.
     """
-    model = candidate.model
     return RefusedCandidate(
-        artifact=artifact,
-        form=model.form,
-        placement=model.placement,
-        precision=model.precision,
-        runtime=candidate.runtime,
-        precision_hint=candidate.hint,
-        settings=dict(candidate.settings),
+        **candidate_fields(candidate, artifact),
         reason=reason,
         rule=finding.rule if finding else None,
         node=finding.node if finding else None,

@@ -21,12 +21,12 @@ from edge_convnext.devices.tuning.stopwatch import Stopwatch, config_of
 from edge_convnext.measure.benchmark import benchmark, judge
 from edge_convnext.measure.halving import Lap
 from edge_convnext.measure.speed import slowest_to_beat, speedup
+from edge_convnext.measure.to_report import report_interval
 
 if TYPE_CHECKING:
     from edge_convnext.devices.bench.readings import Readings
     from edge_convnext.devices.jetson.power_modes import PowerMode, PowerModes
     from edge_convnext.measure.candidates import Candidate
-    from edge_convnext.measure.speed import Ratio
     from edge_convnext.measure.timings import BenchmarkResult
     from edge_convnext.report.described import EnergyReport
 
@@ -169,15 +169,9 @@ def _row(
         gpu_ms_p50=row.gpu_ms_p50,
         throughput_img_s=row.throughput_img_s,
         vs_best_float=beaten.median if beaten else None,
-        vs_best_float_ci95=_interval(beaten) if beaten else None,
+        vs_best_float_ci95=report_interval(beaten),
         energy=energy.get(one.name),
     )
-
-
-def _interval(ratio: Ratio) -> tuple[float, float] | None:
-    if ratio.ci95_lo is None or ratio.ci95_hi is None:
-        return None
-    return ratio.ci95_lo, ratio.ci95_hi
 
 
 def _laps(options: Sequence[Candidate], result: BenchmarkResult, batch: int) -> dict[str, Lap]:
@@ -190,5 +184,5 @@ def _laps(options: Sequence[Candidate], result: BenchmarkResult, batch: int) -> 
     for name in names:
         slower = speedup(result, leader, name, batch)  # of the leader over it: a ratio of latencies
         row = result.row(name, batch)
-        laps[name] = Lap(row.latency_ms_p50, slower.median, _interval(slower), row.rounds)
+        laps[name] = Lap(row.latency_ms_p50, slower.median, report_interval(slower), row.rounds)
     return laps
