@@ -9,31 +9,41 @@ from edge_convnext.report.summary import graph_name, number
 
 if TYPE_CHECKING:
     from edge_convnext.report.part import Interval
-    from edge_convnext.report.throughput import ThroughputReport
+    from edge_convnext.report.throughput import ThroughputReport, ThroughputRow
 
-__all__ = ["throughput_headings", "throughput_remarks", "throughput_rows"]
+__all__ = [
+    "setting_cells",
+    "setting_headings",
+    "throughput_headings",
+    "throughput_remarks",
+    "throughput_rows",
+]
+
+
+def setting_headings(percentile: float) -> tuple[str, ...]:
+    """Names of the columns of `setting_cells`."""
+    return ("batch", "streams", "requests", "img/s", "p50 ms", f"p{percentile:g} ms")
+
+
+def setting_cells(row: ThroughputRow) -> tuple[str, ...]:
+    """One setting of a candidate, and how fast it was."""
+    return (
+        *map(str, (row.batch, row.streams, row.requests)),
+        number(row.images_per_s, 0),
+        number(row.latency_ms_p50, 2),
+        number(row.latency_ms, 2),
+    )
 
 
 def throughput_headings(part: ThroughputReport) -> tuple[str, ...]:
     """Names of the columns of `throughput_rows`."""
-    tail = f"p{part.percentile:g} ms"
-    return ("artifact", "graph", "batch", "streams", "requests", "img/s", "p50 ms", tail, "best")
+    return ("artifact", "graph", *setting_headings(part.percentile), "best")
 
 
 def throughput_rows(part: ThroughputReport) -> list[tuple[str, ...]]:
     """One for each setting of each candidate."""
     return [
-        (
-            row.artifact,
-            graph_name(row),
-            str(row.batch),
-            str(row.streams),
-            str(row.requests),
-            number(row.images_per_s, 0),
-            number(row.latency_ms_p50, 2),
-            number(row.latency_ms, 2),
-            "yes" if row.chosen else "",
-        )
+        (row.artifact, graph_name(row), *setting_cells(row), "yes" if row.chosen else "")
         for row in part.rows
     ]
 

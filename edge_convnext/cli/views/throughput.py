@@ -9,8 +9,11 @@ from rich.text import Text
 
 from edge_convnext.cli.views.tables import printer
 from edge_convnext.core.contention import why_skewed
+from edge_convnext.measure.throughput_to_report import report_throughput
+from edge_convnext.measure.to_report import report_interval
 from edge_convnext.report.speed_words import show_ratio
-from edge_convnext.report.summary import MISSING, number, plain
+from edge_convnext.report.summary import MISSING, plain
+from edge_convnext.report.throughput_table import setting_cells, setting_headings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,17 +34,13 @@ def print_throughput(result: ThroughputResult, console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
     tail = f"p{result.wanted.percentile:g} ms"
-    for name in ("batch", "streams", "requests", "img/s", "p50 ms", tail, "vs first"):
+    for name in (*setting_headings(result.wanted.percentile), "vs first"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in result.rows:
+    part = report_throughput(result, lambda one: one.name)
+    for row, told in zip(result.rows, part.rows, strict=True):
         table.add_row(
             Text(plain(row.candidate.name)),
-            str(row.batch),
-            str(row.streams),
-            str(row.requests),
-            number(row.images_per_s, 0),
-            number(row.latency_ms_p50, 2),
-            number(row.latency_ms, 2),
+            *setting_cells(told),
             _vs_first(result, row),
             style="bold" if row.chosen else "",
         )
@@ -57,10 +56,8 @@ def _vs_first(result: ThroughputResult, row: ThroughputRow) -> str:
     ratio = result.ratio(row.candidate.name, first)
     if ratio is None:
         return MISSING
-    low, high = ratio.ci95_lo, ratio.ci95_hi
-    interval = None if low is None or high is None else (low, high)
     skewed = why_skewed(result.other_load_pct) is not None
-    return show_ratio(ratio.median, interval, skewed) or MISSING
+    return show_ratio(ratio.median, report_interval(ratio), skewed) or MISSING
 
 
 def _remarks(result: ThroughputResult, tail: str) -> list[str]:
