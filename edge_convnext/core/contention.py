@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["QUIET_PCT", "CpuClock", "other_load_pct", "read_cpu_clock", "why_skewed"]
+__all__ = [
+    "QUIET_PCT",
+    "CpuClock",
+    "largest_load_pct",
+    "other_load_pct",
+    "read_cpu_clock",
+    "why_skewed",
+]
 
 QUIET_PCT = 10.0  # above it no speed is trusted, by the verdict, the gate and `quiet`
 
@@ -50,6 +58,11 @@ def other_load_pct(before: CpuClock | None, after: CpuClock | None) -> float | N
     others = (after.busy - before.busy) - (after.own - before.own)
     capacity = after.cores * (after.wall - before.wall)
     return min(100.0, max(0.0, 100.0 * others / capacity))
+
+
+def largest_load_pct(loads_pct: Iterable[float | None]) -> float | None:
+    """The largest of the known loads; None where none is known."""
+    return max((load for load in loads_pct if load is not None), default=None)
 
 
 def why_skewed(other_load_pct: float | None, throttled_periods: int | None = None) -> str | None:

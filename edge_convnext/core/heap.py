@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from pathlib import Path
+
+from edge_convnext.core.quotas import free_memory_bytes
 
 __all__ = ["keep_heap"]
 
@@ -18,7 +19,6 @@ __all__ = ["keep_heap"]
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _KEPT_BYTES, _STEP_BYTES = 1 << 30, 64 << 20
 _FREE_BYTES = 4 << 30  # of memory: with less, blocks go back to the system at once
-_STATUS = Path("/proc/meminfo")
 
 
 def keep_heap() -> bool:
@@ -27,7 +27,7 @@ def keep_heap() -> bool:
     Returns:
         Whether that was done: not on another C library, nor with less than 4 GiB of free memory.
     """
-    if sys.platform != "linux" or _free_bytes() < _FREE_BYTES:
+    if sys.platform != "linux" or (free_memory_bytes() or 0) < _FREE_BYTES:
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -39,13 +39,3 @@ def keep_heap() -> bool:
         (_M_TOP_PAD, _STEP_BYTES),
     )
     return all(mallopt(name, value) == 1 for name, value in settings)
-
-
-def _free_bytes() -> int:
-    """Free memory; 0 where the system does not tell."""
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return 0
-    found = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    return 1024 * int(next(found, 0))

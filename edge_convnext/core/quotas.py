@@ -17,7 +17,14 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["read_cpu_quota", "read_throttling", "sum_periods", "throttled_since", "usable_cores"]
+__all__ = [
+    "free_memory_bytes",
+    "read_cpu_quota",
+    "read_throttling",
+    "sum_periods",
+    "throttled_since",
+    "usable_cores",
+]
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in `mountinfo`
@@ -47,6 +54,20 @@ def read_cpu_quota(root: Path = _ROOT) -> float | None:
     """
     quotas = [quota for group in _groups(root) if (quota := _quota(group)) is not None]
     return min(quotas, default=None)
+
+
+def free_memory_bytes(root: Path = _ROOT) -> int | None:
+    """Bytes that new work can have without swapping; None where the system does not say.
+
+    Args:
+        root: Root of the file system, as in `read_cpu_quota`.
+    """
+    try:
+        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^MemAvailable: *(\d{1,15}) kB$", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def read_throttling(root: Path = _ROOT) -> int | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.core.bounds import why_too_large
-from edge_convnext.core.contention import other_load_pct, read_cpu_clock
+from edge_convnext.core.contention import largest_load_pct, other_load_pct, read_cpu_clock
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
@@ -88,7 +88,7 @@ def benchmark(
         raise ValueError("the candidates of a benchmark need different names")
     rows: list[TimedRow] = []
     runtimes: list[RuntimeInfo] = []
-    loads: list[float] = []
+    loads: list[float | None] = []
     stops: list[int | None] = []
     turns: dict[tuple[str, int], Turns] = {}
     for batch in config.batches:
@@ -107,8 +107,7 @@ def benchmark(
             memory = [try_memory(candidate, inputs, config.threads) for candidate in shown]
         before, stopped = read_cpu_clock(), read_throttling()
         times = _time_narrowing(fitting, models, inputs, config, seed, track, narrow)
-        load = other_load_pct(before, read_cpu_clock())
-        loads += [] if load is None else [load]
+        loads.append(other_load_pct(before, read_cpu_clock()))
         stops.append(throttled_since(stopped))
         for candidate, model, own, peak in zip(fitting, models, times, memory, strict=True):
             turns[candidate.name, batch] = own
@@ -118,7 +117,7 @@ def benchmark(
     return BenchmarkResult(
         tuple(rows),
         tuple(runtimes),
-        max(loads, default=None),
+        largest_load_pct(loads),
         turns=turns,
         throttled_periods=sum_periods(stops),
     )
@@ -171,11 +170,10 @@ def judge(
         else row
         for row in result.rows
     ]
-    seen = [one for one in (result.other_load_pct, load) if one is not None]
     return replace(
         result,
         rows=tuple(rows),
-        other_load_pct=max(seen, default=None),
+        other_load_pct=largest_load_pct((result.other_load_pct, load)),
         throttled_periods=sum_periods(stops),
         judged=judged,
         turns=turns,

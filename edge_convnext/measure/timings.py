@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.core.contention import largest_load_pct
 from edge_convnext.core.quotas import sum_periods
 
 if TYPE_CHECKING:
@@ -131,12 +132,11 @@ class BenchmarkResult:
 
     def __add__(self, later: BenchmarkResult) -> BenchmarkResult:
         """Both together: `later` has other batch sizes, and judges nobody."""
-        seen = [one for one in (self.other_load_pct, later.other_load_pct) if one is not None]
         return replace(
             self,
             rows=self.rows + later.rows,
             runtimes=self.runtimes + later.runtimes,
-            other_load_pct=max(seen, default=None),
+            other_load_pct=largest_load_pct((self.other_load_pct, later.other_load_pct)),
             throttled_periods=sum_periods((self.throttled_periods, later.throttled_periods)),
             turns={**self.turns, **later.turns},
         )

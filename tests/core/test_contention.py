@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core import contention
-from edge_convnext.core.contention import CpuClock, other_load_pct, read_cpu_clock
+from edge_convnext.core.contention import CpuClock, largest_load_pct, other_load_pct, read_cpu_clock
 
 linux = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="there is no /proc/stat")
 
@@ -44,3 +44,9 @@ def test_work_of_another_process_is_seen_and_own_work_is_not():
     while time.process_time() - own_before.own < 0.1:
         pass
     assert read_cpu_clock().own - own_before.own >= 0.1
+
+
+def test_of_several_loads_the_largest_known_one_counts():
+    assert largest_load_pct([1.0, None, 3.0]) == 3.0
+    assert largest_load_pct([None]) is None
+    assert largest_load_pct([]) is None

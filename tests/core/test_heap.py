@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import pytest
 
 from edge_convnext.core import heap as module
 from edge_convnext.core.heap import keep_heap
+from edge_convnext.core.quotas import free_memory_bytes
 
 
 @pytest.fixture
@@ -25,12 +27,13 @@ def asked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.ctypes, "CDLL", Library)
     monkeypatch.setattr(module.sys, "platform", "linux")
-    monkeypatch.setattr(module, "_STATUS", tmp_path / "meminfo")
+    (tmp_path / "proc").mkdir()
+    monkeypatch.setattr(module, "free_memory_bytes", partial(free_memory_bytes, tmp_path))
     return told
 
 
 def free(tmp_path, kilobytes):
-    (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {kilobytes} kB\n")
+    (tmp_path / "proc" / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {kilobytes} kB\n")
 
 
 def test_with_memory_to_spare_nothing_is_mapped_by_itself(asked, tmp_path):

@@ -4,7 +4,12 @@ import os
 
 import pytest
 
-from edge_convnext.core.quotas import read_cpu_quota, read_throttling, usable_cores
+from edge_convnext.core.quotas import (
+    free_memory_bytes,
+    read_cpu_quota,
+    read_throttling,
+    usable_cores,
+)
 from edge_convnext.devices.doctor import environment, examine
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate\n"
@@ -141,3 +146,12 @@ def test_a_race_counts_the_periods_in_which_a_quota_stopped_it(monkeypatch):
     assert quotas.throttled_since(10) is None
     assert quotas.sum_periods([None, 3, None, 4]) == 7
     assert quotas.sum_periods([None, None]) is None
+
+
+def test_free_memory_is_what_new_work_can_have(tmp_path):
+    assert free_memory_bytes(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemFree: 1 kB\nMemAvailable:    2048 kB\n")
+    assert free_memory_bytes(tmp_path) == 2 << 20
+    (tmp_path / "proc" / "meminfo").write_text("MemFree: 1 kB\n")
+    assert free_memory_bytes(tmp_path) is None

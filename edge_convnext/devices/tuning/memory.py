@@ -1,34 +1,18 @@
-"""Memory on a board: what is free, what a builder may take of it, what fits into it together."""
+"""Memory on a board: what a builder may take of what is free, what fits into it together."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["free_memory_bytes", "split_to_fit", "workspace_mib"]
+__all__ = ["split_to_fit", "workspace_mib"]
 
 _MIB = 1 << 20
 _USED_SHARE = 0.6  # of what is free; the rest is for images, logits and other programs
 _WORKSPACE_SHARE = 0.5  # a GPU of a Jetson has the memory of the CPU; weights and plan come on top
 _LEAST_WORKSPACE_MIB = 64  # below, builders find no kernels at all
-
-
-def free_memory_bytes(root: Path = Path("/")) -> int | None:
-    """Bytes that new work can have without swapping; None where the system does not say.
-
-    Args:
-        root: Root of the file system whose `/proc` is read.
-    """
-    try:
-        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"^MemAvailable: *(\d{1,15}) kB$", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
 
 
 def workspace_mib(free_bytes: int | None) -> int | None:

@@ -16,6 +16,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.marks import mark
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.quotas import free_memory_bytes
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.builders import find_builders
 from edge_convnext.devices.bench.readings import Readings, find_readings
@@ -33,7 +34,7 @@ from edge_convnext.devices.tuning.contest import (
 from edge_convnext.devices.tuning.entrants import enter_engines, enter_graphs
 from edge_convnext.devices.tuning.journal import JOURNAL, Journal
 from edge_convnext.devices.tuning.last_race import Finals, race_in_modes, run_last_race
-from edge_convnext.devices.tuning.memory import free_memory_bytes, workspace_mib
+from edge_convnext.devices.tuning.memory import workspace_mib
 from edge_convnext.devices.tuning.publish import find_old, publish_search
 from edge_convnext.devices.tuning.result import BoardSearch, LastRace
 from edge_convnext.devices.tuning.stopwatch import Stopwatch

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import EdgeConvNextError, InferenceError
+from edge_convnext.core.quotas import free_memory_bytes
 from edge_convnext.core.sections import BenchmarkConfig
-from edge_convnext.devices.tuning.memory import free_memory_bytes, split_to_fit
+from edge_convnext.devices.tuning.memory import split_to_fit
 from edge_convnext.measure.benchmark import benchmark
 
 if TYPE_CHECKING:

@@ -1,17 +1,8 @@
 import pytest
 
-from edge_convnext.devices.tuning.memory import free_memory_bytes, split_to_fit, workspace_mib
+from edge_convnext.devices.tuning.memory import split_to_fit, workspace_mib
 
 GIB = 1 << 30
-
-
-def test_free_memory_is_what_new_work_can_have(tmp_path):
-    assert free_memory_bytes(tmp_path) is None
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc" / "meminfo").write_text("MemFree: 1 kB\nMemAvailable:    2048 kB\n")
-    assert free_memory_bytes(tmp_path) == 2 << 20
-    (tmp_path / "proc" / "meminfo").write_text("MemFree: 1 kB\n")
-    assert free_memory_bytes(tmp_path) is None
 
 
 def test_a_builder_gets_a_part_of_it():
