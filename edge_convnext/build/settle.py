@@ -13,7 +13,7 @@ from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
-from edge_convnext.build.slow_forms import SlowForm, list_slow_forms, tell_slow_forms
+from edge_convnext.build.slow_forms import list_slow_forms, tell_slow_forms
 from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
@@ -95,7 +95,8 @@ def prepare(
         training = Skipped(recover.STAGE, reason)
     chosen = choose(runner, inputs, runtimes, samples) if choose else Chosen(recipe)
     runner = runner.with_recipe(chosen.recipe)
-    slow = _list_slow_forms(runner, inputs, runtimes, machine)
+    rivals = rival_forms(chosen.recipe, runtimes)
+    slow = list_slow_forms(runner, inputs.info, rivals, runtimes, machine) if machine else ()
     told = [tell_slow_forms(slow)] if slow else []
     inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes, *told))
     graphs = make_graphs(
@@ -106,16 +107,6 @@ def prepare(
     add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(runner, inputs, targets, runtimes, samples, graphs, unrecovered)
-
-
-def _list_slow_forms(
-    runner: Runner, inputs: Inputs, runtimes: Sequence[CpuRuntimeName], machine: str | None
-) -> tuple[SlowForm, ...]:
-    """Forms that a race here showed to be slower, for any weights of the same network."""
-    if machine is None or not runtimes or not family_of_model(runner.recipe.model).folds:
-        return ()
-    rivals = rival_forms(runner.recipe, runtimes)
-    return list_slow_forms(runner, inputs.info, rivals, runtimes, machine)
 
 
 def _why_untrained(graphs: Graphs) -> str | None:
