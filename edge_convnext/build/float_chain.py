@@ -98,7 +98,7 @@ def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[W
     def make(folder: Path) -> dict[str, Any]:
         folded = fold.fold_weights(weights.value, folder / _FOLDED)
         batches = samples.load()
-        raw = torch_logits(weights.value, "raw", batches)
+        raw = runner.expected(weights.value, samples, batches)
         written = torch_logits(folded, family_of(folded).portable[0], batches)
         return parity_result(raw, written, fold.STAGE.max_error, stage=fold.STAGE.name)
 

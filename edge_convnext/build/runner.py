@@ -146,7 +146,7 @@ class Runner:
         def compared(folder: Path) -> dict[str, Any]:
             made = make(folder / file)
             shown = samples.load()
-            expected = self._expected(compare_with, samples, shown)
+            expected = self.expected(compare_with, samples, shown)
             limit = stage.max_error if exact else None
             own = (
                 isinstance(compare_with, Weights)
@@ -166,10 +166,16 @@ class Runner:
         warnings = judge_lint(entry.result.get("lint", {}), targets)
         return replace(step, reason=warnings or step.reason)
 
-    def _expected(
+    def expected(
         self, model: OnnxModel | Weights, samples: Images, shown: Sequence[NDArray[np.float32]]
     ) -> Logits:
-        """Logits of a reference; every form asks for those of the model as it came."""
+        """Logits of a reference; the folds and every form ask for those of the model as it came.
+
+        Args:
+            model: A graph, or weights as they were trained.
+            samples: Images to run on.
+            shown: The same, loaded.
+        """
         if isinstance(model, OnnxModel):
             return logits_of(model, shown)
         key = (model.path, samples.digest)
