@@ -12,24 +12,24 @@ images: exact in float32, and as exact as bfloat16 is elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.core.artifacts import ModelInfo
-from edge_convnext.core.errors import ExportError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.step import Stage
-from edge_convnext.graph.file import read_proto, set_facts, write_proto
-from edge_convnext.stages.to_uint8_images import FrontStep, find_affine, put_in_front
+from edge_convnext.stages.to_uint8_images import (
+    FrontStep,
+    find_affine,
+    put_in_front,
+    write_for_pixels,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
-    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.core.artifacts import ModelInfo, OnnxModel
     from edge_convnext.graph.qdq import Wiring
 
 __all__ = ["STAGE", "use_cpu_pixels"]
@@ -56,20 +56,7 @@ def use_cpu_pixels(model: OnnxModel, output: AnyPath) -> OnnxModel:
         ExportError: The images are not float32, or have more channels than their mean.
         ArtifactError: The file is missing, not ONNX, or without metadata.
     """
-    output = Path(output)
-    import onnx
-
-    proto = read_proto(model.path)
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    info = ModelInfo.from_metadata(metadata, model.path)
-    try:
-        _rewrite(proto, info)
-    except ExportError as error:
-        raise ExportError(f"{model.path}: {error}") from None
-    set_facts(proto, images_type="uint8", images_layout="nhwc")
-    onnx.checker.check_model(proto, full_check=True)
-    write_proto(proto, output)
-    return replace(model, path=output)
+    return write_for_pixels(model, output, "nhwc", _rewrite)
 
 
 def _rewrite(proto: ModelProto, info: ModelInfo) -> None:
@@ -78,10 +65,6 @@ def _rewrite(proto: ModelProto, info: ModelInfo) -> None:
     from edge_convnext.graph.qdq import Wiring, drop_unread_constants
 
     (images,) = proto.graph.input
-    kind = images.type.tensor_type
-    if kind.elem_type != TensorProto.FLOAT:
-        found = TensorProto.DataType.Name(kind.elem_type).lower()
-        raise ExportError(f"{images.name} is {found}; pass a graph whose images are float32")
     scale, shift = find_affine(info.preprocess, info.in_channels)
     mean = -shift / scale  # of pixels, 0 to 255
     wiring = Wiring(proto)
@@ -99,14 +82,8 @@ def _rewrite(proto: ModelProto, info: ModelInfo) -> None:
     ]
     for node in readers if folded else ():
         _fold(proto, wiring, node, scale, whole - mean)
-    batch, channels, *map_axes = kind.shape.dim
-    ordered = [batch, *map_axes, channels]
-    kind.shape.ClearField("dim")
-    kind.shape.dim.extend(ordered)
-    kind.elem_type = TensorProto.UINT8
     put_in_front(proto, images.name, images.name, steps)
     drop_unread_constants(proto)
-    proto.graph.ClearField("value_info")
 
 
 def _takes(wiring: Wiring, node: NodeProto, images: str) -> bool:

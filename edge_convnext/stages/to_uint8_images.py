@@ -12,6 +12,7 @@ On a trained atto the fold costs the float16 logits 25 dB (63 instead of 88) and
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -23,14 +24,21 @@ from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto, set_facts, write_proto
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from onnx import ModelProto
 
     from edge_convnext.core.artifacts import OnnxModel, Preprocess
 
-__all__ = ["FrontStep", "ImageLayout", "find_affine", "put_in_front", "use_uint8_images"]
+__all__ = [
+    "FrontStep",
+    "ImageLayout",
+    "find_affine",
+    "put_in_front",
+    "use_uint8_images",
+    "write_for_pixels",
+]
 
 FrontStep: TypeAlias = tuple[str, list[str], dict[str, Any]]  # see `put_in_front`
 ImageLayout = Literal["nhwc", "nchw"]  # interleaved, as decoders and cameras give it, or planar
@@ -62,16 +70,52 @@ def use_uint8_images(model: OnnxModel, output: AnyPath, layout: ImageLayout = "n
         TensorRT, operators.md of onnx-tensorrt: uint8 is a type of network inputs, to be cast
         before anything else.
     """
+    return write_for_pixels(model, output, layout, partial(_rewrite, layout=layout))
+
+
+def write_for_pixels(
+    model: OnnxModel,
+    output: AnyPath,
+    layout: ImageLayout,
+    rewrite: Callable[[ModelProto, ModelInfo], None],
+) -> OnnxModel:
+    """Write a graph that takes uint8 pixels, and check it.
+
+    Args:
+        model: Graph whose images are float32.
+        output: The file to write.
+        layout: Layout of the pixels.
+        rewrite: Changes the graph so that it normalises pixels itself; its input's type and layout
+            are changed here.
+
+    Raises:
+        ExportError: The images are not float32, or `rewrite` refuses the graph.
+        ArtifactError: The file is missing, not ONNX, or without metadata.
+    """
     output = Path(output)
     import onnx
 
     proto = read_proto(model.path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     info = ModelInfo.from_metadata(metadata, model.path)
+    (images,) = proto.graph.input
+    kind = images.type.tensor_type
+    if kind.elem_type != onnx.TensorProto.FLOAT:
+        found = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+        raise ExportError(
+            f"{model.path}: {images.name} is {found}; pass a graph whose images are float32"
+        )
     try:
-        _rewrite(proto, info, layout)
+        rewrite(proto, info)
     except ExportError as error:
         raise ExportError(f"{model.path}: {error}") from None
+    if layout == "nhwc":
+        batch, channels, *map_axes = kind.shape.dim
+        ordered = [batch, *map_axes, channels]
+        kind.shape.ClearField("dim")
+        kind.shape.dim.extend(ordered)
+    kind.elem_type = onnx.TensorProto.UINT8
+    proto.graph.ClearField("value_info")
     set_facts(proto, images_type="uint8", images_layout=layout)
     onnx.checker.check_model(proto, full_check=True)
     write_proto(proto, output)
@@ -82,10 +126,6 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
     from onnx import TensorProto, numpy_helper
 
     (images,) = proto.graph.input
-    kind = images.type.tensor_type
-    if kind.elem_type != TensorProto.FLOAT:
-        found = TensorProto.DataType.Name(kind.elem_type).lower()
-        raise ExportError(f"{images.name} is {found}; pass a graph whose images are float32")
     scale, shift = find_affine(info.preprocess, info.in_channels)
     rank = 1 if layout == "nhwc" else 3  # rank of a constant: [C] or [C, 1, 1]
     for name, row in (("images.scale", scale), ("images.shift", shift)):
@@ -97,14 +137,8 @@ def _rewrite(proto: ModelProto, info: ModelInfo, layout: ImageLayout) -> None:
         ("Add", ["images.shift"], {}),
     ]
     if layout == "nhwc":
-        batch, channels, *map_axes = kind.shape.dim
-        ordered = [batch, *map_axes, channels]
-        kind.shape.ClearField("dim")
-        kind.shape.dim.extend(ordered)
         steps.append(("Transpose", [], {"perm": [0, 3, 1, 2]}))
-    kind.elem_type = TensorProto.UINT8
     put_in_front(proto, images.name, images.name, steps)
-    proto.graph.ClearField("value_info")
 
 
 def put_in_front(proto: ModelProto, source: str, images: str, steps: Sequence[FrontStep]) -> None:
