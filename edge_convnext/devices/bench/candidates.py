@@ -9,10 +9,10 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.devices.int8_support import saturates
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.report.described import LeftOutReport
-from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16, runs_hint
+from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16, hints_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from edge_convnext.core.artifacts import RuntimeName
     from edge_convnext.devices.bench.engines import BuiltEngine
@@ -118,13 +118,9 @@ def cpu_candidate(
     return replace(made, title=made.label(graph.name))
 
 
-def list_hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> Iterator[PrecisionHint]:
+def list_hints(graph: BundledGraph, runtime: RuntimeName, bf16: bool) -> tuple[PrecisionHint, ...]:
     """Types that a runtime computes a graph's floats in."""
-    yield "f32"
-    if bf16 and "bf16" in find_runtime(runtime).HINTS and graph.precision != "fp16":
-        yield "bf16"
-    if graph.precision != "fp16" and runs_hint(runtime, "f16"):
-        yield "f16"
+    return ("f32",) if graph.precision == "fp16" else hints_here(runtime, bf16=bf16)
 
 
 def _settings(

@@ -3,7 +3,6 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from edge_convnext.devices.bench import candidates as module
 from edge_convnext.devices.bench.candidates import (
     cpu_candidates,
     engine_candidate,
@@ -11,6 +10,7 @@ from edge_convnext.devices.bench.candidates import (
     list_candidates,
 )
 from edge_convnext.devices.bench.engines import BuiltEngine
+from edge_convnext.runtimes import load as load_module
 
 
 def graph(name, **fields):
@@ -55,7 +55,7 @@ def test_openvino_runs_in_bfloat16_too_where_the_cpu_has_it():
 
 def test_where_openvino_computes_in_float16_int8_has_that_to_beat(monkeypatch):
     monkeypatch.setattr(
-        module, "runs_hint", lambda runtime, hint: (runtime, hint) == ("openvino", "f16")
+        load_module, "runs_hint", lambda runtime, hint: (runtime, hint) == ("openvino", "f16")
     )
     made = bundle(graph("a"), graph("b", precision="fp16"), graph("c", precision="int8"))
     found = cpu_candidates(made, ("onnxruntime", "openvino"), bf16=False)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.devices.bundle.graphs import FoundGraph
 from edge_convnext.devices.bundle.manifest import BundledGraph
 from edge_convnext.devices.bundle.search_manifest import Entrant
@@ -60,6 +61,16 @@ class BoardGraphs:
         if entrant not in self.entrants:
             self.entrants.append(entrant)
             self.plans.setdefault((name, runtime), plan)
+
+    def require_int8(self) -> None:
+        """Refuse a search without an INT8 graph.
+
+        Raises:
+            RecipeError: There is none.
+        """
+        if not any(one.entry.precision == "int8" for one in self.found.values()):
+            reason = next(iter(self.failed.values()), "the recipe leaves no plan to try")
+            raise RecipeError(f"tune has no INT8 graph for the board: {reason}")
 
     def _name_of(self, digest: str) -> str | None:
         return next((name for name, one in self.found.items() if one.sha256 == digest), None)

@@ -66,9 +66,7 @@ def make_gpu_graphs(
             made.failed[f"{plan.label} {plan.precision}"] = str(error)
             continue
         made.add(lineage, "tensorrt", "typed20", usual=plan == usual)
-    if not any(one.entry.precision == "int8" for one in made.found.values()):
-        reason = next(iter(made.failed.values()), "the recipe leaves no plan to try")
-        raise RecipeError(f"tune has no INT8 graph for the board: {reason}")
+    made.require_int8()
     return made
 
 

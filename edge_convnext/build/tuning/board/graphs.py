@@ -13,7 +13,6 @@ from edge_convnext.build.tuning.board.candidates import BoardGraphs
 from edge_convnext.build.tuning.lab import Lab
 from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.build.tuning.stated import as_stated, why_stated_otherwise
-from edge_convnext.core.errors import RecipeError
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, plan_for
 
@@ -62,9 +61,7 @@ def make_cpu_graphs(
             if plan in graphs.lineages:
                 made.add(graphs.lineages[plan], runtime, "cpu", usual=plan == usual)
         _add_floats(prepared, made, graphs, runtime, usual)
-    if not any(one.entry.precision == "int8" for one in made.found.values()):
-        reason = next(iter(made.failed.values()), "the recipe leaves no plan to try")
-        raise RecipeError(f"tune has no INT8 graph for the board: {reason}")
+    made.require_int8()
     return made
 
 
