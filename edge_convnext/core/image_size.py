@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
-__all__ = ["ImageSize", "even_size", "parse_size", "show_size", "sides_of"]
+__all__ = ["ImageSize", "as_size", "even_size", "parse_size", "show_size", "sides_of"]
 
 ImageSize: TypeAlias = int | tuple[int, int]  # pixels: the side of a square, or height and width
 
@@ -32,6 +32,14 @@ def even_size(value: Any) -> Any:
 def show_size(size: ImageSize) -> str:
     """Text for people, without its unit: "224", or "64 x 96", where the height comes first."""
     return str(size) if isinstance(size, int) else f"{size[0]} x {size[1]}"
+
+
+def as_size(value: Any) -> ImageSize | None:
+    """A size as others state one: a number above 0, or a list of two; None for anything else."""
+    size = even_size(value)
+    sides = size if isinstance(size, tuple) else (size,)
+    found: ImageSize | None = size if all(type(one) is int and one > 0 for one in sides) else None
+    return found
 
 
 def parse_size(text: str) -> ImageSize:

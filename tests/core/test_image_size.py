@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.core.image_size import even_size, parse_size, show_size, sides_of
+from edge_convnext.core.image_size import as_size, even_size, parse_size, show_size, sides_of
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,14 @@ def test_sides_and_words_have_the_height_first():
 def test_two_equal_sides_are_one_number(value, size):
     assert even_size(value) == size
     assert type(even_size(value)) is type(size)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        (32, 32), ([48, 96], (48, 96)), ((64, 64), 64), (None, None), ("32", None), (0, None),
+        ([3, 64, 64], None), ([64, -1], None), (True, None), (32.0, None),
+    ],
+)  # fmt: skip
+def test_what_others_state_is_a_size_or_none(value, size):
+    assert as_size(value) == size

@@ -100,8 +100,8 @@ def turn_to_rgb(
         return state, pre, ()
     if first is None:
         raise LoadError(
-            f"trained on images in BGR order by {settled.bgr}, and no convolution of three "
-            "channels reads them: turn the weights to RGB, or leave that statement out"
+            f"trained on images in BGR order by {settled.bgr}, and no single convolution of three "
+            "channels is known to read them: turn the weights to RGB, or leave that statement out"
         )
     note = (
         f"trained on images in BGR order by {settled.bgr}: the first convolution, mean and std "

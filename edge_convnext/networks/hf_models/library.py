@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError, MissingDependencyError, reason_of, shorten
-from edge_convnext.core.image_size import ImageSize, even_size
+from edge_convnext.core.image_size import ImageSize, as_size
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ class HfMaker:
     @property
     def image_size(self) -> ImageSize:
         """Size of the images that the configuration states."""
-        found: ImageSize = even_size(self.fields.get("image_size", 224))
-        sides = found if isinstance(found, tuple) else (found,)
-        return found if all(isinstance(side, int) and side > 0 for side in sides) else 224
+        return as_size(self.fields.get("image_size")) or 224
 
     def make(
         self,

@@ -99,11 +99,17 @@ class MadeFamily(ABC):
     # ---- weights --------------------------------------------------------------------------
 
     def first_convolution(self, shape: NetworkShape) -> str | None:
-        """The weight that follows the number of channels."""
+        """The one weight that follows the number of channels; where that is fixed, by running it."""
         from edge_convnext.networks.made.outline import follow
+        from edge_convnext.networks.made.skeleton import find_first_convolution
 
-        axes = follow(require_made(shape).maker).channels
-        return axes[0].name if axes and axes[0].axis == 1 else None
+        made = require_made(shape)
+        axes = follow(made.maker).channels
+        if not axes:
+            return find_first_convolution(made.maker, made.num_classes, made.in_channels)
+        # Several of them, or one that reads patches as rows, have no axis that could be turned.
+        plain = len(axes) == 1 and (axes[0].axis, axes[0].factor, axes[0].more) == (1, 1, 0)
+        return axes[0].name if plain else None
 
     def classifier(self, shape: NetworkShape) -> tuple[str, ...]:
         """The tensors that follow the number of classes."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.errors import LoadError
 from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.skeleton import make_skeleton
@@ -109,7 +110,7 @@ def follow(maker: Maker) -> Followers:
 def _other(maker: Maker, num_classes: int, in_channels: int) -> Outline | None:
     try:
         return outline_of(maker, num_classes, in_channels)
-    except NotSoError:
+    except (LoadError, NotSoError):  # a user's function may allow 1 and 3 channels alone
         return None
 
 

@@ -6,16 +6,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from edge_convnext.networks.made.maker import Maker
 
-__all__ = ["make_skeleton", "make_unfilled", "run_once"]
+__all__ = ["find_first_convolution", "make_skeleton", "make_unfilled", "run_once"]
 
 
 def make_unfilled(
@@ -61,8 +62,7 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: Image
     network = make_skeleton(maker, num_classes, in_channels, image_size)
     size = image_size or maker.image_size
     height, width = sides_of(size)
-    first: Tensor | None = next(network.parameters(), None)
-    device = first.device if first is not None else torch.device("cpu")
+    device = _device_of(network)
     try:
         return _run(network, in_channels, size, device)
     except Exception as error:
@@ -73,6 +73,44 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: Image
         return _run(network, in_channels, size, torch.device("cpu"))
     except Exception as error:
         raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
+
+
+def find_first_convolution(maker: Maker, num_classes: int, in_channels: int) -> str | None:
+    """Name of the weight that reads the images: of the one convolution that gets them as they are.
+
+    None where there are several, where it has groups, or where something is computed before it.
+
+    Raises:
+        NotSoError: There is no such network.
+    """
+    network = make_skeleton(maker, num_classes, in_channels)
+    images: list[object] = []
+    found: list[str] = []
+
+    def remember(_: nn.Module, inputs: tuple[object, ...]) -> None:
+        images[:] = inputs[:1]
+
+    def look(module: nn.Module, inputs: tuple[object, ...]) -> None:
+        if inputs and images and inputs[0] is images[0]:
+            found.append(names[module] if module.groups == 1 else "")
+
+    convolutions = {
+        name: one for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
+    }
+    names = {one: f"{name}.weight" if name else "weight" for name, one in convolutions.items()}
+    network.register_forward_pre_hook(remember)
+    for one in convolutions.values():
+        one.register_forward_pre_hook(look)
+    try:
+        _run(network, in_channels, maker.image_size, _device_of(network))
+    except Exception:  # the code that made it: `run_once` tells what it says
+        return None
+    return found[0] or None if len(found) == 1 else None
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    first: Tensor | None = next(network.parameters(), None)
+    return first.device if first is not None else torch.device("cpu")
 
 
 def _run(network: nn.Module, in_channels: int, size: ImageSize, device: torch.device) -> Any:

@@ -19,16 +19,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError, RecipeError, reason_of, shorten
-from edge_convnext.core.image_size import ImageSize
+from edge_convnext.core.image_size import ImageSize, as_size
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.own_modules.sources import digest_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
 __all__ = ["PREFIX", "CodeMaker", "consent", "read_target", "require_consent"]
 
 PREFIX = "module:"
+_SIZE_KEYWORDS = ("image_size", "img_size")
 _TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 # Names that the command line of this process states. It is no setting of a recipe on purpose: what
 # is in no file can be taken over from none.
@@ -78,7 +81,7 @@ class CodeMaker:
     """One function: `made.maker.Maker`."""
 
     target: str  # `package.file:function`
-    size: ImageSize = 224  # pixels; another one where the network takes that alone
+    size: ImageSize = 224  # pixels of the images that the network takes: see `trying`
 
     @property
     def label(self) -> str:
@@ -87,8 +90,15 @@ class CodeMaker:
 
     @property
     def image_size(self) -> ImageSize:
-        """The usual one, if the network takes it."""
+        """That of the images that the network takes as its function makes it."""
         return self.size
+
+    @property
+    def stated_size(self) -> ImageSize | None:
+        """The default of the function's keyword for the size of the images, if it has one."""
+        parameters = _parameters(self._function())
+        stated = (parameters[name].default for name in _SIZE_KEYWORDS if name in parameters)
+        return next((size for one in stated if (size := as_size(one)) is not None), None)
 
     def make(
         self,
@@ -103,8 +113,8 @@ class CodeMaker:
         function = self._function()
         stated = {
             "num_classes": num_classes, "in_channels": in_channels, "in_chans": in_channels,
-            "image_size": image_size, "img_size": image_size, "drop_path": drop_path,
-            "drop_path_rate": drop_path,
+            "drop_path": drop_path, "drop_path_rate": drop_path,
+            **dict.fromkeys(_SIZE_KEYWORDS, image_size),
         }  # fmt: skip
         taken = _keywords(function)
         given = {key: value for key, value in stated.items() if key in taken and value is not None}
@@ -212,15 +222,19 @@ def _place(error: Exception) -> str:
 
 def _keywords(function: Callable[..., Any]) -> set[str]:
     """Keywords that a function can be called with."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return set()
+    parameters = _parameters(function).values()
     named = {one.name for one in parameters if one.kind in
              (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)}  # fmt: skip
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
         named |= {"num_classes"}
     return named
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
 
 
 def _article(value: object) -> str:

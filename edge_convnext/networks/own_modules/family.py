@@ -44,11 +44,11 @@ class OwnFamily(MadeFamily, GenericFamily):
         )
 
     def stated(self, shape: NetworkShape) -> Settings | None:
-        """The size of the images, where the network takes one alone."""
+        """The size of the images, where that isn't the usual one."""
         size = require_made(shape).maker.image_size
         if size == CodeMaker("").size:
             return None
-        return Settings({"image_size": size}, f"{shape.name}, which takes no images of 224 px")
+        return Settings({"image_size": size}, f"{shape.name}, as its function makes it")
 
     def full_name(self, name: str) -> str | None:
         """As it is written; nothing is imported."""

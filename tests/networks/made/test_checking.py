@@ -63,3 +63,14 @@ def test_one_that_cannot_be_run_is_told():
 
     with pytest.raises(LoadError, match="can't be run on 32 x 32 pixels"):
         check_output(MadeShape("toy_made", "toy_made:net", 7, 3, Broken()), "w.pth")
+
+
+def test_it_is_run_on_as_many_channels_as_it_has():
+    @dataclass(frozen=True)
+    class Grey(NetMaker):
+        def make(self, num_classes, in_channels, image_size=None, drop_path=0.0):
+            return super().make(num_classes, 1, image_size)
+
+    check_output(MadeShape("toy_made", "toy_made:net", 7, 1, Grey()), "w.pth")
+    with pytest.raises(LoadError, match="can't be run on 32 x 32 pixels"):
+        check_output(MadeShape("toy_made", "toy_made:net", 7, 3, Grey()), "w.pth")

@@ -4,6 +4,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 from support.toy_maker import NetMaker
 
+from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.made.outline import Axis, follow, outline_of
 
 
@@ -24,6 +25,18 @@ def test_axes_that_follow_classes_and_channels_are_found_without_names():
     }
     assert [(one.name, one.axis) for one in found.channels] == [("stem.weight", 1)]
     assert follow(NetMaker(fixed=True)).channels == ()
+
+
+def test_a_function_that_refuses_a_number_of_its_own_accord_has_a_fixed_one():
+    class Picky(NetMaker):
+        def make(self, num_classes, in_channels, image_size=None, drop_path=0.0):
+            if in_channels not in (1, 3):
+                raise LoadError("module:a:b failed: ValueError: colour or grey")
+            return super().make(num_classes, in_channels, image_size)
+
+    found = follow(Picky())
+    assert found.channels == ()
+    assert found.heads == ("heads.0.weight",)
 
 
 @pytest.mark.parametrize(

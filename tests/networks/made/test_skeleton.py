@@ -4,8 +4,14 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 from support.toy_maker import NetMaker
+from torch import nn
 
-from edge_convnext.networks.made.skeleton import make_skeleton, make_unfilled, run_once
+from edge_convnext.networks.made.skeleton import (
+    find_first_convolution,
+    make_skeleton,
+    make_unfilled,
+    run_once,
+)
 
 
 class Reads(NetMaker):
@@ -54,3 +60,40 @@ def test_what_a_network_computes_itself_is_there_and_no_number_is_taken_from_the
 def test_it_runs_once_on_two_images(maker):
     assert run_once(maker, 5, 1, None).shape == (2, 5)
     assert run_once(maker, 5, 1, 64).shape == (2, 5)
+
+
+class Stems(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.late, self.kind = nn.Conv2d(8, 8, 1), kind
+        self.stem = nn.Conv2d(3, 9, 3, groups=3) if kind == "grouped" else nn.Conv2d(3, 8, 3)
+        self.beside = nn.Conv2d(3, 8, 3)
+
+    def forward(self, images):
+        if self.kind == "broken":
+            raise RuntimeError("as users' code may")
+        maps = self.stem(images / 2 if self.kind == "scaled" else images)
+        if self.kind == "two":
+            maps = maps + self.beside(images)
+        maps = self.late(maps[:, :8])
+        return maps.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [("plain", "stem.weight"), ("scaled", None), ("two", None), ("grouped", None), ("broken", None)],
+)
+def test_the_convolution_that_reads_the_images_is_found_by_running(kind, found):
+    class Maker(NetMaker):
+        def make(self, *args, **kwargs):
+            return Stems(kind)
+
+    assert find_first_convolution(Maker(), 8, 3) == found
+
+
+def test_a_network_that_is_a_convolution_reads_them_itself():
+    class Maker(NetMaker):
+        def make(self, *args, **kwargs):
+            return nn.Conv2d(3, 8, 3)
+
+    assert find_first_convolution(Maker(), 8, 3) == "weight"

@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 
-from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
 from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.open_weights import open_weights
@@ -22,6 +22,18 @@ def make(num_classes=5):
         nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
         nn.Flatten(), nn.Linear(8, num_classes),
     )
+"""
+
+GREY = """
+from torch import nn
+
+def make(num_classes=5, img_size=28):
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * (img_size - 2) ** 2, num_classes)
+    )
+
+def fixed():
+    return make(4)
 """
 
 
@@ -73,3 +85,35 @@ def test_a_change_of_the_code_is_a_change_of_the_key(named, tmp_path):
     source = tmp_path / f"{named.split(':')[1]}.py"
     source.write_text(SOURCE.replace("nn.ReLU()", "nn.Hardswish()"))
     assert weights_identity(LoadConfig(weights="random"), named, 0) != before
+
+
+@pytest.fixture
+def grey(named, tmp_path):
+    """The start of the names of networks of one channel and 28 px."""
+    (tmp_path / f"{named.split(':')[1]}.py").write_text(GREY)
+    return named.removesuffix("make")
+
+
+def test_a_network_of_other_channels_and_pixels_is_loaded_and_built(grey, tmp_path):
+    name = f"{grey}make"
+    make_recipe({}, "command line", {"model": name})
+    weights = load_weights(LoadConfig(weights="random"), name, 0, tmp_path / "w.safetensors")
+    info = weights.info
+    assert (info.in_channels, info.preprocess.image_size) == (1, 28)
+    (size,) = [fact for fact in weights.facts if fact.name == "image_size"]
+    assert "as its function makes it" in str(size.origin)
+    built = family_of(weights).build(weights, "raw")
+    assert built(torch.zeros(2, 1, 28, 28)).shape == (2, 1000)
+    torch.save(family_of(weights).draw(find_model(name, 9), 0), tmp_path / "mine.pth")
+    config = LoadConfig(weights=str(tmp_path / "mine.pth"))
+    assert load_weights(config, name, 0, tmp_path / "m.safetensors").info.num_classes == 9
+
+
+@pytest.mark.parametrize(("field", "value"), [("num_classes", 5), ("in_channels", 3)])
+def test_a_stated_number_that_the_function_does_not_take_is_refused(grey, tmp_path, field, value):
+    name = f"{grey}fixed"
+    make_recipe({}, "command line", {"model": name})
+    config = LoadConfig(weights="random", **{field: value})
+    with pytest.raises(LoadError, match=rf"{field} is \d in {name}, not {value}; leave load"):
+        load_weights(config, name, 0, tmp_path / "w.safetensors")
+    assert not (tmp_path / "w.safetensors").exists()

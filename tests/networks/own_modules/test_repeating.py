@@ -26,6 +26,8 @@ class Net(nn.Module):
             x = x * self.mask
         if self.kind == "plain":
             x = x * self.plain
+        if self.kind == "breaks":
+            raise ValueError("no such images")
         if self.kind == "draws":
             x = nn.functional.dropout(x, training=True)
         return self.fc(x)
@@ -48,12 +50,22 @@ def test_what_the_state_dict_says_is_enough(kind):
     check_repeats(shape(kind))
 
 
+def test_it_is_run_on_images_that_it_takes():
+    class Grey(NetMaker):
+        def make(self, num_classes, in_channels, image_size=None, drop_path=0.0):
+            assert in_channels == 1
+            return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, num_classes))
+
+    check_repeats(MadeShape("toy_made", "toy_made:net", 7, 1, Grey(size=28)))
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
         ("unsaved", r"not saved \('mask' is one\)"),
         ("plain", "drawn when it is made and are not saved"),
         ("draws", "draws in evaluation mode"),
+        ("breaks", r"can't be run on images with values \(no such images\)"),
     ],
 )
 def test_what_no_file_can_say_is_refused(kind, words):

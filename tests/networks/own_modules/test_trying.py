@@ -32,6 +32,42 @@ def small(num_classes=3):
 
 def odd():
     return head(3, 4, 37)
+
+class Convolved(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(channels, 8, 3), nn.Linear(8, classes)
+
+    def forward(self, images):
+        return self.head(self.stem(images).mean((2, 3)))
+
+def six():
+    return Convolved(6, 4)
+
+def stated(num_classes=3, img_size=37):
+    return head(3, num_classes, img_size)
+
+def any_stated(num_classes=3, image_size=64):
+    return head(3, num_classes)
+
+class Wide(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * size[0] * size[1], 4))
+
+    def forward(self, images):
+        return self.flat(images)
+
+def wide(img_size=(24, 48)):
+    return Wide(img_size)
+
+def unset(img_size=None):
+    return head(3, 4, img_size)
+
+def picky(num_classes=3, in_channels=3):
+    if in_channels not in (1, 3):
+        raise ValueError("colour or grey")
+    return head(in_channels, num_classes)
 """
 
 
@@ -49,7 +85,9 @@ def here(tmp_path, monkeypatch):
     ("function", "expected"),
     [
         ("usual", (224, None, 3)), ("fixed", (224, 4, 3)), ("grey", (224, 4, 1)),
-        ("small", (32, None, 3)),
+        ("small", (32, None, 3)), ("six", (224, 4, 6)), ("stated", (37, None, 3)),
+        ("any_stated", (64, None, 3)), ("wide", ((24, 48), 4, 3)), ("unset", (224, 4, 3)),
+        ("picky", (224, None, 3)),
     ],
 )  # fmt: skip
 def test_it_is_found_out_what_a_network_takes(here, function, expected):
@@ -60,5 +98,6 @@ def test_it_is_found_out_what_a_network_takes(here, function, expected):
 
 def test_a_network_of_an_unusual_size_is_told(here):
     consent(f"module:{here}:odd")
-    with pytest.raises(LoadError, match=r"can't be run on 224 x 224 pixels.*nor on images of 32"):
+    told = r"can't be run on 224 x 224 pixels.*nor on images of 32.* 512 px: .*keyword image_size"
+    with pytest.raises(LoadError, match=told):
         try_network(CodeMaker(f"{here}:odd"))
