@@ -263,14 +263,21 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
             "z, save a classifier of two rows: zeros (weight and bias) above the original row. Its "
             "outputs 0 and z are the two classes. A regression can't be built"
         )
+    _require_numbers(config, found, f"{path}: ", "in these weights", "train with the right number")
+
+
+def _require_numbers(
+    config: LoadConfig, found: NetworkShape, source: str, where: str, otherwise: str
+) -> None:
+    """Refuse numbers of classes and channels that a recipe states, and the network hasn't."""
     for field, stated, actual in (
         ("num_classes", config.num_classes, found.num_classes),
         ("in_channels", config.in_channels, found.in_channels),
     ):
         if stated is not None and stated != actual:
             raise LoadError(
-                f"{path}: {field} is {actual} in these weights, not {stated}; "
-                f"leave load.{field} out, or train with the right number"
+                f"{source}{field} is {actual} {where}, not {stated}; leave load.{field} out, or "
+                f"{otherwise}"
             )
 
 
@@ -278,6 +285,9 @@ def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Wei
     if config.num_classes == 1:
         raise LoadError("random weights with one output can't distinguish classes; pass 2 or more")
     architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
+    _require_numbers(
+        config, architecture, "", f"in {model}", "give its function a keyword of that name"
+    )
     try:
         state = family_of(architecture).draw(architecture, seed)
     except MissingDependencyError:
