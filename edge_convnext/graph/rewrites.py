@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, drop_unread_constants, is_transposed
-from edge_convnext.graph.structure import infer_shapes
+from edge_convnext.graph.structure import infer_shapes, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _find(
     channels = _outputs(wiring, product)
     axis = 1 if product.op_type == "Conv" else rank - 1
     if node.op_type == "BatchNormalization":
-        found = _normalised(wiring, node) if axis == 1 else None
+        found = _normalised(wiring, node) if axis == 1 and _takes_shifts(product, addition) else None
         return None if found is None else (product, addition, *found)
     if node.op_type == "Div" and node.input[0] != tensor:
         return None
@@ -91,6 +91,11 @@ def _product_before(wiring: Wiring, tensor: str) -> tuple[NodeProto | None, Node
     if node.op_type == "MatMul" and len(wiring.constants[node.input[1]].dims) != 2:
         return None, None
     return node, addition
+
+
+def _takes_shifts(product: NodeProto, addition: NodeProto | None) -> bool:
+    """Whether there is a place for what is added: a MatMul has none, a Gemm may multiply its own."""
+    return addition is not None or not (product.op_type == "MatMul" or scales(product))
 
 
 def _outputs(wiring: Wiring, product: NodeProto) -> int:
@@ -142,13 +147,12 @@ def _fold(
     if addition is not None:
         last = addition
         position = next(at for at, name in enumerate(addition.input) if name in wiring.constants)
-        bias = wiring.constants[addition.input[position]].dims
-        row = [1] * len(bias)
-        if row:
-            row[-1 if product.op_type != "Conv" else max(len(bias) - 3, 0)] = -1
-        each = factors.reshape(row) if row else factors
-        _replace(proto, wiring, addition, position, each, None if shifts is None else
-                 shifts.reshape(row))  # fmt: skip
+        dims = wiring.constants[addition.input[position]].dims
+        behind = 0 if product.op_type != "Conv" else rank - 2  # axes behind the channels
+        row = [1] * max(len(dims), 1 + behind)  # one number may be stored without those
+        row[-1 - behind] = -1
+        _replace(proto, wiring, addition, position, factors.reshape(row), None if shifts is None
+                 else shifts.reshape(row))  # fmt: skip
     made, kept = node.output[0], last.output[0]
     proto.graph.node.remove(node)
     _rename(proto, last, kept, made)

@@ -12,18 +12,23 @@ MAP, TOKENS = normal(2, 3, 6, 6), normal(2, 7, 3)
 ROW = np.abs(normal(C)) + 0.5
 
 
-def product(kind, *, bias, behind, constants, swap=False, rank=3, **attributes):
+# What may be added behind a product: a bias, and what is none.
+ADDED = {"added": None, "number": (), "one": (1,), "along": (4,), "whole": (1, 1, 4, 4)}
+
+
+def product(kind, *, bias, behind, constants, swap=False, flat=False, beta=1.0, **attributes):
     """A product, perhaps its bias as an addition, and what stands behind it."""
     build = Builder()
-    images = MAP if kind == "Conv" else TOKENS[0] if kind == "Gemm" else TOKENS
+    images = MAP if kind == "Conv" else TOKENS[0] if kind == "Gemm" or flat else TOKENS
     shape = {"Conv": (C, 3, 3, 3), "Gemm": (C, 3), "MatMul": (3, C)}[kind]
     names = ["images", build.constant("w", normal(*shape))]
     if bias == "own":
         names.append(build.constant("b", normal(C)))
-    named = {"transB": 1} if kind == "Gemm" else {}
+    named = {"transB": 1, "beta": beta} if kind == "Gemm" else {}
     x = build.node(kind, names, "p", **named)
-    if bias == "added":
-        row = normal(C, 1, 1) if kind == "Conv" else normal(C)
+    if bias in ADDED:
+        usual = (C, 1, 1) if kind == "Conv" else (C,)
+        row = normal(*(usual if ADDED[bias] is None else ADDED[bias]))
         x = build.node("Add", [build.constant("b", row), x], "a")
     given = [build.constant(f"c{at}", one) for at, one in enumerate(constants)]
     y = build.node(behind, [*given, x] if swap else [x, *given], "y", **attributes)
@@ -48,6 +53,16 @@ CASES = {
         ("BatchNormalization", BATCH_NORM, {"epsilon": 1e-3}),
     )
     if behind != "BatchNormalization" or kind != "MatMul"
+} | {
+    f"{kind} {bias} {behind}": product(kind, bias=bias, behind=behind, constants=constants, **named)
+    for kind, bias, behind, constants, named in (
+        *(("Conv", bias, "Div", [np.float32(6)], {}) for bias in ADDED if bias != "added"),
+        *(("Conv", bias, "Mul", [ROW.reshape(C, 1, 1)], {}) for bias in ADDED if bias != "added"),
+        ("Conv", "number", "BatchNormalization", BATCH_NORM, {}),
+        ("Gemm", "number", "BatchNormalization", BATCH_NORM, {}),
+        ("MatMul", "one", "Mul", [ROW], {}),
+        ("MatMul", "added", "BatchNormalization", BATCH_NORM, {"flat": True}),
+    )
 }
 
 
@@ -73,8 +88,10 @@ def test_a_factor_by_channel_goes_into_the_product_in_front(name):
         product("MatMul", bias="none", behind="Mul", constants=[normal(7, 1)]),
         product("MatMul", bias="none", behind="Div", constants=[ROW], swap=True),
         product("Conv", bias="own", behind="Add", constants=[normal(C, 1, 1)]),
+        product("MatMul", bias="none", behind="BatchNormalization", constants=BATCH_NORM, flat=True),
+        product("Gemm", bias="own", behind="BatchNormalization", constants=BATCH_NORM, beta=0.5),
     ],
-    ids=["rows", "tokens", "divided by", "sum"],
+    ids=["rows", "tokens", "divided by", "sum", "no place", "half a bias"],
 )
 def test_what_is_no_factor_by_channel_stays(case):
     proto, images = case
