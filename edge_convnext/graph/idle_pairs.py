@@ -21,9 +21,7 @@ __all__ = ["drop_idle_pairs"]
 _RELUS = frozenset({"Clip", "Relu"})
 # Between two pairs: they stay INT8 where a product at either end is.
 _BETWEEN = frozenset({"Add", "HardSigmoid", "Mul", "Sigmoid"})
-_THROUGH = MOVES | {
-    *("AveragePool", "Concat", "Flatten", "GlobalAveragePool", "MaxPool", "Squeeze", "Unsqueeze"),
-}
+_THROUGH = MOVES | {"AveragePool", "Concat", "GlobalAveragePool", "MaxPool"}
 
 
 def drop_idle_pairs(proto: ModelProto) -> int:

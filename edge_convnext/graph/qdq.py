@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
-MOVES = frozenset({"Reshape", "Transpose"})  # they only move values
-_PASSED = MOVES | {"Flatten", "Identity", "Squeeze", "Unsqueeze"}  # so do these, of other families
+# They only move values, so that a pair in front of them is one in front of what reads them.
+MOVES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 class Wiring:
@@ -59,7 +59,7 @@ class Wiring:
     def quantizer(self, name: str) -> NodeProto | None:
         """The DequantizeLinear that a value comes from, behind operations that only move values."""
         node = self.producer.get(name)
-        while node is not None and node.op_type in _PASSED:
+        while node is not None and node.op_type in MOVES:
             node = self.producer.get(node.input[0])
         return node if node is not None and node.op_type == "DequantizeLinear" else None
 

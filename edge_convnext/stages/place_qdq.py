@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "place_qdq"]
 
+_MOVES = frozenset({"Reshape", "Transpose"})  # of the GPU forms, before the products of a block
 STAGE = Stage("place", 1, ("numpy", "onnx", "onnxruntime"), entry="quantize")
 
 
@@ -175,10 +176,8 @@ def _walk_up(
     wiring: Wiring, tensor: str, axis: int, sizes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, int]:
     """Return the tensor before all moves, and the axis of the channels in it."""
-    from edge_convnext.graph.qdq import MOVES
-
     node = wiring.producer.get(tensor)
-    while node is not None and node.op_type in MOVES:
+    while node is not None and node.op_type in _MOVES:
         if node.op_type == "Transpose":
             order = next(item.ints for item in node.attribute if item.name == "perm")
             axis = order[axis]

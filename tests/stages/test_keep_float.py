@@ -3,8 +3,10 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 from support.exports import export_onnx, quantize
 from support.graph_pairs import IMAGES, make_graphs
+from support.tiny_qdq import Builder
 from support.torch_exports import INFO, TINY
 
 from edge_convnext.core.sections import ExportConfig, QuantizeConfig
@@ -52,6 +54,42 @@ def test_a_transpose_behind_the_quantizer_is_kept(tmp_path):
     onnx.checker.check_model(restored, full_check=True)
     assert quantized_operations(restored) == ()
     assert np.isfinite(infer(restored, tmp_path / "b.onnx")).all()
+
+
+def moved(kind, axes, *, paired):
+    """Images that lose their axes of one position before a Gemm reads them, perhaps in INT8."""
+    build = Builder()
+    value, weight = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32), "w"
+    x = "images"
+    if paired:
+        grid = [build.constant("s", np.float32(0.03)), build.constant("z", np.int8(0))]
+        x = build.node("DequantizeLinear", [build.node("QuantizeLinear", [x, *grid], "q"), *grid],
+                       "dq")  # fmt: skip
+        steps = np.abs(value).max() / 127
+        stored = [build.constant("w_q", np.rint(value / steps).astype(np.int8)),
+                  build.constant("w_s", np.float32(steps)), build.constant("w_z", np.int8(0))]
+        weight = build.node("DequantizeLinear", stored, "w_dq")
+    else:
+        build.constant("w", value)
+    given = [] if axes is None else [build.constant("axes", np.int64(axes))]
+    x = build.node(kind, [x, *given], "flat")
+    x = build.node("Gemm", [x, weight], "y", transB=1)
+    return build.model({"images": [2, 8, 1, 1]}, x, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "axes"), [("Flatten", None), ("Squeeze", (2, 3)), ("Reshape", (2, 8))]
+)
+def test_what_moves_values_behind_the_quantizer_is_kept(tmp_path, kind, axes):
+    reference, quantized = (moved(kind, axes, paired=paired) for paired in (False, True))
+    assert quantized_operations(quantized) == ("y/Gemm",)
+    restored = keep_float(quantized, reference, ["y/Gemm"])
+    onnx.checker.check_model(restored, full_check=True)
+    assert [node.op_type for node in restored.graph.node] == [kind, "Gemm"]
+    images = {"images": np.random.default_rng(1).standard_normal((2, 8, 1, 1), np.float32)}
+    found, expected = (ReferenceEvaluator(one).run(None, images)[0]
+                       for one in (restored, reference))  # fmt: skip
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_none_in_float_is_the_same_bytes(graphs):
