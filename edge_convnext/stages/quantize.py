@@ -232,7 +232,7 @@ def _finish(
 def _check(
     proto: onnx.ModelProto, wanted: frozenset[str], placement: PlacementName, path: Path
 ) -> int:
-    """Check NNCF's graph against the selection, and count its quantized operations."""
+    """Check a quantized graph against the selection, and count its quantized operations."""
     from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
 
     wiring = Wiring(proto)
@@ -242,7 +242,7 @@ def _check(
     if not quantized or (missing and placement != "all"):
         first = f"'{missing[0]}'" if missing else "any node"
         raise QuantizationError(
-            f"{path}: NNCF quantized {len(quantized)} operations, but not {first}; "
+            f"{path}: {len(quantized)} operations were quantized, but not {first}; "
             "keep fewer nodes in float, or name this one in quantize.ignored_names"
         )
     return len(quantized)
